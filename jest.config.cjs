@@ -1,0 +1,33 @@
+// Three kinds of tests: unit (no server), integration (*.integration.test.ts, real servers from the testkit),
+// and journeys (tests/journeys, a whole cluster over the wire).
+const base = {
+  transform: {
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
+    ],
+  },
+  moduleNameMapper: {
+    "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
+    "^@carillon/(base|protocol|coordination|bus|store|client|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
+  },
+  // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
+  transformIgnorePatterns: [
+    "/node_modules/(?!(cookie|content-disposition|jose|typebox|@fastify/type-provider-typebox)/)",
+  ],
+  modulePathIgnorePatterns: ["<rootDir>/\\.carillon/", "/dist/"],
+  testEnvironment: "node",
+  rootDir: __dirname,
+};
+
+module.exports = {
+  projects: [
+    {
+      ...base,
+      displayName: "unit",
+      testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/scripts/**/*.test.ts"],
+    },
+    { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
+    { ...base, displayName: "journeys", testMatch: ["<rootDir>/tests/journeys/**/*.test.ts"] },
+  ],
+};
