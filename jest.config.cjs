@@ -2,12 +2,14 @@
 // and journeys (tests/journeys, a whole cluster over the wire).
 const base = {
   transform: {
-    "^.+\\.ts$": [
+    "^.+\\.(ts|js|mjs)$": [
       "@swc/jest",
       { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
     ],
   },
   moduleNameMapper: {
+    // Our sources import "./file.js", the name after compilation.
+    "^(\\.{1,2}/.*)\\.js$": "$1",
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/(base|protocol|coordination|bus|store|client|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
   },

@@ -1,0 +1,64 @@
+/** Delays for tries that failed: exponential with a ceiling. */
+export interface BackoffOptions {
+  /** First delay, ms. */
+  first: number;
+  /** Ceiling, ms. */
+  most: number;
+  factor?: number;
+  /** `full`: between 0 and the delay (Brooker, AWS 2015), for crowds; `none`: the delay itself. */
+  jitter?: "full" | "none";
+}
+
+export class Backoff {
+  private tries = 0;
+
+  constructor(
+    private readonly options: BackoffOptions,
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  /** How many delays were given since the last reset. */
+  get attempts(): number {
+    return this.tries;
+  }
+
+  /** The next delay in ms. */
+  next(): number {
+    const { first, most, factor = 2, jitter = "none" } = this.options;
+    const delay = Math.min(most, first * factor ** this.tries++);
+    return jitter === "full" ? Math.max(first / 2, this.random() * delay) : delay;
+  }
+
+  reset(): void {
+    this.tries = 0;
+  }
+}
+
+/** Resolves after `ms`; with a signal, also as soon as that is aborted. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done);
+  });
+}
+
+/** Settles like `promise`, or rejects with `DeadlineExceeded` after `ms`; the work itself goes on. */
+export function withDeadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new DeadlineExceeded(what, ms)), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+export class DeadlineExceeded extends Error {
+  constructor(what: string, ms: number) {
+    super(`${what}: no answer in ${ms} ms`);
+    this.name = "DeadlineExceeded";
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Every setting of every process, with its meaning and default. One file `carillon.json` serves the whole
+ * cluster, so that two processes cannot disagree; each may be set by a variable CARILLON_<PATH> as well
+ * (`gateway.tcpPort` is CARILLON_GATEWAY_TCP_PORT). docs/configuration.md is made from this page.
+ */
+import { type Static, type TObject, type TProperties, Type } from "typebox";
+
+/** A section: unknown keys are refused, because a misspelt key that is ignored is a fault found too late. */
+function section<T extends TProperties>(description: string, properties: T): TObject<T> {
+  return Type.Object(properties, { additionalProperties: false, default: {}, description });
+}
+
+const port = (description: string, fallback: number) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });
+
+const count = (description: string, fallback: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 2 ** 50, default: fallback, description });
+
+const weight = Type.Integer({
+  minimum: 1,
+  maximum: 100,
+  default: 1,
+  description: "Share of this node relative to the others of its role.",
+});
+
+export const settingsSchema = section("", {
+  mode: Type.Enum(["development", "production"], {
+    default: "development",
+    description: "`production` refuses to start without secrets of its own.",
+  }),
+  nodeId: Type.Optional(
+    Type.String({
+      pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+      description: "Name of this node, unique in its role. Default: the role and the host's name.",
+    }),
+  ),
+  log: section("Logging.", {
+    level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal"], {
+      default: "info",
+      description: "Least level that is written.",
+    }),
+  }),
+  nats: section("NATS JetStream: queue, log, coordination.", {
+    servers: Type.Array(Type.String({ minLength: 1 }), {
+      minItems: 1,
+      default: ["nats://127.0.0.1:4222"],
+      description: "Addresses of the servers (in a variable: separated by commas).",
+    }),
+    user: Type.Optional(Type.String({ description: "User name." })),
+    password: Type.Optional(Type.String({ description: "Password.", secret: true })),
+    monitor: Type.Optional(
+      Type.String({ description: "Monitoring address `http://host:port`; with it `sync_interval` can be checked." }),
+    ),
+    replicas: Type.Enum([1, 3, 5], {
+      default: 1,
+      description: "Copies of each stream and bucket: 1 on one machine, 3 on a cluster.",
+    }),
+    streamMegabytes: count("Most size of each queue stream and each log stream, MiB.", 1024, 8),
+  }),
+  redis: section("Redis: inboxes, sessions, cursors, marks.", {
+    url: Type.String({ default: "redis://127.0.0.1:6379", description: "Address.", secret: true }),
+  }),
+  mysql: section("MySQL 8+ or MariaDB 10.11+: users, relations, the archive of messages.", {
+    url: Type.String({
+      default: "mysql://carillon@127.0.0.1:3306/carillon",
+      description: "Address, with user, password and database.",
+      secret: true,
+    }),
+    poolSize: count("Most connections of one process.", 8),
+  }),
+  auth: section("Tokens.", {
+    secret: Type.Optional(
+      Type.String({
+        minLength: 32,
+        description: "Key that signs access tokens, at least 32 characters.",
+        secret: true,
+      }),
+    ),
+    accessTokenSeconds: count("Life of an access token, s.", 900, 5),
+    refreshTokenDays: count("Life of a refresh token, days.", 30),
+  }),
+  policy: section("Who may do what.", {
+    strangers: Type.Enum(["allow", "friends-only"], {
+      default: "allow",
+      description: "Whether users may write to users who are not their friends.",
+    }),
+    devices: Type.Enum(["all", "one-per-platform"], {
+      default: "all",
+      description: "Which devices of a user may be connected at once.",
+    }),
+  }),
+  limits: section("What one client may do.", {
+    framesPerSecond: count("Frames of one connection, per second.", 200),
+    framesBurst: count("Frames that one connection may send at once.", 400),
+    messagesPerSecond: count("Messages of one user, per second.", 50),
+    messagesBurst: count("Messages that one user may send at once.", 200),
+    registrationsPerMinute: count("Registrations from one address, per minute.", 600),
+    failedLoginsPerUser: count("Failed log-ins of one user in 15 minutes.", 10),
+    failedLoginsPerAddress: count("Failed log-ins from one address in 15 minutes.", 100),
+  }),
+  gateway: section("The gateway process.", {
+    host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
+    advertiseHost: Type.Optional(
+      Type.String({ description: "Host name that clients are told. Default: the address to listen on." }),
+    ),
+    tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
+    wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),
+    weight,
+    heartbeatSeconds: count("Silence after which a client sends PING, s.", 30),
+    silenceSeconds: count("Silence after which a connection is closed, s.", 75),
+    loginSeconds: count("Time from accept to CONNECT, s.", 5),
+    sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),
+    rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
+    drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 8),
+  }),
+  logic: section("The logic worker.", {
+    weight,
+    replayWindowSeconds: count("Age below which records stay in the log, s.", 600, 60),
+  }),
+  archiver: section("The archiver.", { weight }),
+  api: section("The HTTP API.", {
+    host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
+    port: port("Port (0: any free one).", 7710),
+    trustProxy: Type.Boolean({ default: false, description: "Whether X-Forwarded-For names the client's address." }),
+  }),
+});
+
+export type Settings = Static<typeof settingsSchema>;

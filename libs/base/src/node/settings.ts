@@ -1,0 +1,152 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import type { TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { type Settings, settingsSchema } from "./settings-schema.js";
+
+/** Variables of ours that are no settings: where things are, and the fault points of tests. */
+const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);
+
+/** The settings cannot be used; the message names key and file and is meant for the operator. */
+export class SettingsError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "SettingsError";
+  }
+}
+
+/** One setting: `path` as in carillon.json, `variable` as in the environment. */
+export interface SettingDescription {
+  path: string;
+  variable: string;
+  type: string;
+  fallback: unknown;
+  description: string;
+  secret: boolean;
+}
+
+/**
+ * Reads `carillon.json` (named by CARILLON_CONFIG; without it only defaults count), then the CARILLON_ variables.
+ * @returns the frozen settings
+ * @throws SettingsError naming the key and where it was set: unknown key, wrong value, missing secret
+ */
+export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+  const file = environment["CARILLON_CONFIG"];
+  const raw = file === undefined ? {} : readJson(file);
+  const origins = new Map<string, string>();
+  applyVariables(raw, environment, origins);
+  const settings = Value.Default(settingsSchema, raw) as Settings;
+  const fault = Value.Errors(settingsSchema, settings).find((error) => error.message !== "schema is false");
+  if (fault !== undefined) throw new SettingsError(explain(fault, file, origins));
+  if (settings.auth.secret === undefined) {
+    if (settings.mode === "production") {
+      throw new SettingsError(`auth.secret is missing: production mode needs one (${file ?? "CARILLON_AUTH_SECRET"})`);
+    }
+    settings.auth.secret = "carillon-development-secret-not-for-production";
+  }
+  return deepFreeze(settings);
+}
+
+/** The node's own name: the setting, or role and host name. */
+export function nodeIdOf(settings: Settings, role: string): string {
+  return settings.nodeId ?? `${role}-${hostname().replace(/[^A-Za-z0-9_-]/g, "-")}`.slice(0, 64);
+}
+
+/** Every setting in the order of the schema, for the documentation and for `carillon config`. */
+export function describeSettings(): SettingDescription[] {
+  return [...leaves(root, [])].map(({ path, schema }) => ({
+    path: path.join("."),
+    variable: variableOf(path),
+    type: typeOf(schema),
+    fallback: schema["default"],
+    description: String(schema["description"] ?? ""),
+    secret: schema["secret"] === true,
+  }));
+}
+
+type Schema = TSchema & Record<string, unknown>;
+
+const root = settingsSchema as unknown as Schema;
+
+function* leaves(schema: Schema, path: string[]): Generator<{ path: string[]; schema: Schema }> {
+  for (const [key, child] of Object.entries(schema["properties"] as Record<string, Schema>)) {
+    if (child["properties"] === undefined) yield { path: [...path, key], schema: child };
+    else yield* leaves(child, [...path, key]);
+  }
+}
+
+function variableOf(path: string[]): string {
+  return `CARILLON_${path.map((part) => part.replace(/([A-Z])/g, "_$1").toUpperCase()).join("_")}`;
+}
+
+function typeOf(schema: Schema): string {
+  const choices = schema["enum"] as unknown[] | undefined;
+  return choices === undefined ? String(schema["type"]) : choices.join(" or ");
+}
+
+function readJson(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new SettingsError(`cannot read ${file}: ${(error as Error).message}`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new SettingsError(`${file} is not JSON: ${(error as Error).message}`);
+  }
+  throw new SettingsError(`${file} must hold a JSON object`);
+}
+
+function applyVariables(raw: Record<string, unknown>, environment: NodeJS.ProcessEnv, origins: Map<string, string>) {
+  const known = new Map([...leaves(root, [])].map((leaf) => [variableOf(leaf.path), leaf]));
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith("CARILLON_") || OTHER_VARIABLES.has(variable) || text === undefined) continue;
+    const leaf = known.get(variable);
+    if (leaf === undefined) throw new SettingsError(`unknown setting in the environment: ${variable}`);
+    let place = raw;
+    for (const part of leaf.path.slice(0, -1)) {
+      place[part] ??= {};
+      place = place[part] as Record<string, unknown>;
+    }
+    place[leaf.path.at(-1)!] = parseText(text, leaf.schema);
+    origins.set(leaf.path.join("."), variable);
+  }
+}
+
+/** Text of a variable as the schema's type; what does not fit stays text and is refused by the check. */
+function parseText(text: string, schema: Schema): unknown {
+  if (schema["type"] === "array") return text.split(",").map((item) => item.trim());
+  if (schema["type"] === "boolean" && /^(true|false)$/.test(text)) return text === "true";
+  const numeric = schema["type"] === "integer" || (schema["enum"] as unknown[] | undefined)?.every(Number.isFinite);
+  return numeric && /^-?\d+$/.test(text) ? Number(text) : text;
+}
+
+interface Fault {
+  instancePath: string;
+  message: string;
+  keyword: string;
+  params: object;
+}
+
+function explain(fault: Fault, file: string | undefined, origins: Map<string, string>): string {
+  const path = fault.instancePath.slice(1).replaceAll("/", ".");
+  const where = origins.get(path) ?? file ?? "the defaults";
+  if (fault.keyword === "additionalProperties") {
+    const keys = (fault.params as { additionalProperties: string[] }).additionalProperties;
+    const full = keys.map((key) => (path === "" ? key : `${path}.${key}`));
+    return `unknown setting ${full.join(", ")} in ${where}`;
+  }
+  const choices = (fault.params as { allowedValues?: unknown[] }).allowedValues;
+  return `wrong value of ${path} in ${where}: ${choices ? `must be one of ${choices.join(", ")}` : fault.message}`;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    for (const child of Object.values(value)) deepFreeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}

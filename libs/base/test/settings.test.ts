@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describeSettings, loadSettings } from "@carillon/base/node";
+
+describe("settings", () => {
+  const directory = mkdtempSync(join(tmpdir(), "carillon-settings-"));
+  const file = join(directory, "carillon.json");
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  const load = (content: unknown, variables: NodeJS.ProcessEnv = {}) => {
+    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+    return () => loadSettings({ CARILLON_CONFIG: file, ...variables });
+  };
+
+  test("defaults, file and variables, in this order", () => {
+    const settings = load({ gateway: { tcpPort: 1, wsPort: 2 } }, { CARILLON_GATEWAY_WS_PORT: "3" })();
+    expect(settings.gateway).toMatchObject({ tcpPort: 1, wsPort: 3, heartbeatSeconds: 30 });
+    expect(Object.isFrozen(settings.gateway)).toBe(true);
+  });
+
+  test("a list in a variable is separated by commas", () => {
+    const settings = load({}, { CARILLON_NATS_SERVERS: "nats://a:1, nats://b:2" })();
+    expect(settings.nats.servers).toEqual(["nats://a:1", "nats://b:2"]);
+  });
+
+  test.each([
+    ["an unknown key", { gateway: { tcpport: 1 } }, {}, `unknown setting gateway.tcpport in ${file}`],
+    ["an unknown section", { gatway: {} }, {}, `unknown setting gatway in ${file}`],
+    ["a wrong type", { gateway: { tcpPort: "x" } }, {}, /wrong value of gateway.tcpPort in .*carillon.json/],
+    ["a wrong choice", { policy: { strangers: "some" } }, {}, /wrong value of policy.strangers .* allow, friends-only/],
+    ["a wrong variable", {}, { CARILLON_API_PORT: "many" }, /wrong value of api.port in CARILLON_API_PORT/],
+    ["an unknown variable", {}, { CARILLON_API_PROT: "1" }, "unknown setting in the environment: CARILLON_API_PROT"],
+    ["no JSON", "{", {}, /carillon.json is not JSON/],
+    ["no object", "[]", {}, /must hold a JSON object/],
+    ["no secret in production", { mode: "production" }, {}, /auth.secret is missing/],
+    ["a short secret", { auth: { secret: "short" } }, {}, /wrong value of auth.secret/],
+  ])("refuses %s and names key and place", (_name, content, variables, message) => {
+    expect(load(content, variables)).toThrow(message);
+  });
+
+  test("a missing file is named", () => {
+    expect(() => loadSettings({ CARILLON_CONFIG: "/nowhere/carillon.json" })).toThrow("/nowhere/carillon.json");
+  });
+
+  test("every setting is described", () => {
+    const settings = describeSettings();
+    expect(settings.length).toBeGreaterThan(30);
+    for (const setting of settings) expect([setting.path, setting.description]).not.toContain("");
+    expect(settings.find((setting) => setting.path === "gateway.tcpPort")?.variable).toBe("CARILLON_GATEWAY_TCP_PORT");
+  });
+});
