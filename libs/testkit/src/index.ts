@@ -1,1 +1,1 @@
-export {};
+export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers.js";

@@ -1,0 +1,28 @@
+import { createServer } from "node:net";
+
+/** Whether a TCP port of the loopback address can be listened on now. */
+export function isPortFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/**
+ * Free TCP ports for private servers, taken at random below the range from which the kernel serves outgoing
+ * connections (32768 and up): a stopped server finds its port still free when it is started again.
+ */
+export async function findFreePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let attempt = 0; ports.size < count; attempt++) {
+    if (attempt > 2000) {
+      throw new Error("no free TCP ports between 22000 and 32000");
+    }
+    const port = 22_000 + Math.floor(Math.random() * 10_000);
+    if (!ports.has(port) && (await isPortFree(port))) {
+      ports.add(port);
+    }
+  }
+  return [...ports];
+}

@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { endProcess, identifyProcess, type ProcessIdentity, signalProcess } from "./identity.js";
+
+/** How one server is run. */
+export interface ProcessPlan {
+  /** `nats`, `redis`, `mysql`: used in messages. */
+  name: string;
+  command: string;
+  args: string[];
+  env?: Record<string, string>;
+  cwd: string;
+  /** Receives stdout and stderr, appended. */
+  logFile: string;
+  /** True as soon as the server answers; called again and again until then. */
+  isReady: () => Promise<boolean>;
+  readyTimeoutMs: number;
+  stopGraceMs: number;
+}
+
+/** What a process ended with: an exit code or a signal. */
+export type ExitReason = string;
+
+/**
+ * One server process that can be started, stopped, killed, paused and started again under the same plan.
+ *
+ * It gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor only, which then stops things in
+ * their order. Its output goes straight into a file: a server must never block on a pipe that nobody reads.
+ */
+export class ManagedProcess {
+  private child: ChildProcess | undefined;
+  private identity: ProcessIdentity | undefined;
+  private stopping = false;
+  private readonly listeners = new Set<(reason: ExitReason) => void>();
+
+  constructor(
+    readonly plan: ProcessPlan,
+    private readonly onSpawn: (identity: ProcessIdentity) => void = () => {},
+  ) {}
+
+  /** The process id while it runs. */
+  get pid(): number | undefined {
+    return this.identity?.pid;
+  }
+
+  /** Tells of every end that `stop` did not ask for. Returns a function that ends the telling. */
+  onUnexpectedExit(listener: (reason: ExitReason) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Starts the process and waits until it is ready.
+   *
+   * @throws Error with the end of its log when it exits first or is not ready in time; it does not run then.
+   */
+  async start(): Promise<void> {
+    const { plan } = this;
+    mkdirSync(path.dirname(plan.logFile), { recursive: true });
+    this.stopping = false;
+    const log = openSync(plan.logFile, "a");
+    const child = spawn(plan.command, plan.args, {
+      cwd: plan.cwd,
+      env: { ...process.env, ...plan.env },
+      stdio: ["ignore", log, log],
+      detached: true,
+    });
+    closeSync(log);
+    let ended: ExitReason | undefined;
+    let ready = false;
+    child.once("error", (error) => {
+      ended = error.message;
+    });
+    child.once("exit", (code, signal) => {
+      ended = signal ?? `exit code ${code}`;
+      if (this.child === child) {
+        this.child = undefined;
+        this.identity = undefined;
+        if (ready && !this.stopping) {
+          for (const listener of this.listeners) {
+            listener(ended);
+          }
+        }
+      }
+    });
+    this.child = child;
+    this.identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
+    if (this.identity !== undefined) {
+      this.onSpawn(this.identity);
+    }
+    await this.waitUntilReady(() => ended);
+    ready = true;
+  }
+
+  private async waitUntilReady(ended: () => ExitReason | undefined): Promise<void> {
+    const { plan } = this;
+    const deadline = performance.now() + plan.readyTimeoutMs;
+    while (ended() === undefined && !(await plan.isReady())) {
+      if (performance.now() > deadline) {
+        await this.stop();
+        throw new Error(`${plan.name} was not ready within ${plan.readyTimeoutMs} ms\n${this.logTail()}`);
+      }
+      await sleep(25);
+    }
+    if (ended() !== undefined) {
+      throw new Error(`${plan.name} ended while starting (${ended()})\n${this.logTail()}`);
+    }
+  }
+
+  /** Ends it gently, by force after the grace time of the plan. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    if (this.identity !== undefined) {
+      await endProcess(this.identity, this.plan.stopGraceMs);
+    }
+    await this.waitForExitEvent();
+  }
+
+  /** SIGKILL, as a crash. Listeners are told. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.identity !== undefined) {
+      await endProcess(this.identity, 0, "SIGKILL");
+    }
+    await this.waitForExitEvent();
+  }
+
+  /** Stops it if it runs, and starts it again at the same address with the same data. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** SIGSTOP: it stays alive and answers nothing. */
+  pause(): void {
+    if (this.identity !== undefined) {
+      signalProcess(this.identity, "SIGSTOP");
+    }
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    if (this.identity !== undefined) {
+      signalProcess(this.identity, "SIGCONT");
+    }
+  }
+
+  private async waitForExitEvent(): Promise<void> {
+    for (let i = 0; i < 500 && this.child !== undefined; i++) {
+      await sleep(10);
+    }
+  }
+
+  private logTail(): string {
+    try {
+      return readFileSync(this.plan.logFile, "utf8").trimEnd().split("\n").slice(-15).join("\n");
+    } catch {
+      return "";
+    }
+  }
+}

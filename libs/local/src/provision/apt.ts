@@ -1,0 +1,148 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { type AptSource, parseDeb822Sources, parseOneLineSources } from "./sources.js";
+
+/**
+ * An apt of our own: sources, indexes and downloads lie in `folder`, nothing of the machine is written, and no rights
+ * are needed. From the machine it takes its mirrors, its proxy settings (`Acquire::*`), its keys and, to know which
+ * libraries are there already, the list of installed packages.
+ */
+export class PrivateApt {
+  private readonly env: NodeJS.ProcessEnv;
+  private updated = false;
+
+  constructor(
+    readonly folder: string,
+    private readonly renderedSources: string,
+  ) {
+    this.env = { ...process.env, LC_ALL: "C", APT_CONFIG: path.join(folder, "apt.conf") };
+  }
+
+  /** Fetches the package indexes, once. An error of one source is not final: another may carry what is wanted. */
+  async update(): Promise<void> {
+    if (this.updated) {
+      return;
+    }
+    await this.configure();
+    try {
+      await this.run("apt-get", ["update", "-q"]);
+    } catch (error) {
+      const message = (error as Error).message;
+      if (!existsSync(this.listsFolder) || !readdirSync(this.listsFolder).some((name) => name.includes("_Packages"))) {
+        throw new Error(`apt could not read any package index: ${firstErrors(message)}`);
+      }
+    }
+    this.updated = true;
+  }
+
+  /** All versions of a package that the sources carry, newest first. */
+  async versions(name: string): Promise<string[]> {
+    const table = await this.run("apt-cache", ["madison", name]);
+    return table
+      .split("\n")
+      .map((line) => line.split("|")[1]?.trim() ?? "")
+      .filter(Boolean);
+  }
+
+  /**
+   * The given packages and the libraries they need that this machine does not have. When apt cannot tell (a machine
+   * with half-installed packages), `usual` stands in for its answer.
+   */
+  async withMissingLibraries(packages: string[], usual: string[]): Promise<string[]> {
+    let plan: string;
+    try {
+      plan = await this.run("apt-get", ["install", "--simulate", "--no-install-recommends", ...packages]);
+    } catch {
+      return [...packages, ...usual];
+    }
+    // "Inst name (version ...)" is new; "Inst name [old] (new ...)" would be an upgrade of what is already good.
+    const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1]!);
+    return [...new Set([...packages, ...added.filter((name) => name.startsWith("lib"))])];
+  }
+
+  /** Downloads packages (`name` or `name=version`) into `folder`; one that the sources lack is an error. */
+  async download(packages: string[], folder: string): Promise<string[]> {
+    mkdirSync(folder, { recursive: true });
+    await this.run("apt-get", ["download", "-q", ...packages], folder);
+    return readdirSync(folder)
+      .filter((name) => name.endsWith(".deb"))
+      .map((name) => path.join(folder, name));
+  }
+
+  private get listsFolder(): string {
+    return path.join(this.folder, "lists");
+  }
+
+  private async configure(): Promise<void> {
+    for (const name of ["lists/partial", "archives/partial", "sources.list.d"]) {
+      mkdirSync(path.join(this.folder, name), { recursive: true });
+    }
+    writeFileSync(path.join(this.folder, "sources.list.d", "carillon.sources"), this.renderedSources);
+    const machine = await run("apt-config", ["dump"], { env: { ...process.env, LC_ALL: "C" } });
+    const acquire = machine.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("Acquire::") && !line.startsWith("Acquire::IndexTargets"));
+    const own = {
+      "Dir::State": this.folder,
+      "Dir::State::lists": this.listsFolder,
+      "Dir::Cache": this.folder,
+      "Dir::Cache::archives": path.join(this.folder, "archives"),
+      "Dir::Etc::main": "/dev/null",
+      "Dir::Etc::parts": "/dev/null",
+      "Dir::Etc::sourcelist": "/dev/null",
+      "Dir::Etc::sourceparts": path.join(this.folder, "sources.list.d"),
+      "Dir::Etc::preferences": "/dev/null",
+      "Dir::Etc::preferencesparts": "/dev/null",
+      // The user _apt may not write into our folder.
+      "APT::Sandbox::User": "root",
+      "Debug::NoLocking": "1",
+      "Acquire::Languages": "none",
+      "Acquire::Retries": "2",
+      // The newest suite's index is large: kept compressed, and without apt's cache of it.
+      "Acquire::GzipIndexes": "true",
+      "Dir::Cache::pkgcache": "",
+      "Dir::Cache::srcpkgcache": "",
+    };
+    const lines = Object.entries(own).map(([key, value]) => `${key} "${value}";`);
+    writeFileSync(path.join(this.folder, "apt.conf"), `${[...acquire, ...lines].join("\n")}\n`);
+  }
+
+  private async run(command: string, args: string[], cwd = this.folder): Promise<string> {
+    const { stdout } = await run(command, args, { env: this.env, cwd, maxBuffer: 64 << 20, timeout: 600_000 });
+    return stdout;
+  }
+}
+
+const run = promisify(execFile);
+
+/** The lines of an apt failure that say something. */
+export function firstErrors(message: string): string {
+  const lines = message.split("\n").filter((line) => /^(E|Err|W):?/.test(line));
+  return (lines.length > 0 ? lines : message.split("\n")).slice(0, 3).join(" ");
+}
+
+/** All apt sources of the machine, from `sources.list` and `sources.list.d`. */
+export function readMachineSources(etc = "/etc/apt"): AptSource[] {
+  const parts = path.join(etc, "sources.list.d");
+  const files = [path.join(etc, "sources.list")];
+  if (existsSync(parts)) {
+    files.push(...readdirSync(parts).map((name) => path.join(parts, name)));
+  }
+  return files
+    .filter((file) => existsSync(file))
+    .flatMap((file) => {
+      const text = file.endsWith(".list") || file.endsWith(".sources") ? readFileSync(file, "utf8") : "";
+      return file.endsWith(".sources") ? parseDeb822Sources(text) : parseOneLineSources(text);
+    });
+}
+
+/** The machine's Debian codename (`bookworm`); undefined on another distribution. */
+export function debianCodename(osRelease = "/etc/os-release"): string | undefined {
+  if (!existsSync(osRelease)) {
+    return undefined;
+  }
+  const text = readFileSync(osRelease, "utf8");
+  return /^ID="?debian"?$/m.test(text) ? (/^VERSION_CODENAME="?(\w+)"?$/m.exec(text)?.[1] ?? "sid") : undefined;
+}

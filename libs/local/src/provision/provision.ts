@@ -1,0 +1,222 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { findCheckout } from "../checkout.js";
+import { withLock } from "../processes/lock-file.js";
+import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt.js";
+import { type AptSource, atSuites, ownRelease, renderSources } from "./sources.js";
+import { ask, compareVersions, findVersion } from "./version.js";
+
+/**
+ * Finds the three servers, in this order: a fit binary on PATH, one unpacked earlier into `.carillon/servers`, and
+ * otherwise Debian's packages, downloaded by a private apt and unpacked there. Nothing is installed, no service is
+ * started, no rights are needed.
+ *
+ * Edge cases. Two processes may provision at once: a lock makes the second find what the first unpacked. A half
+ * unpacked server is never seen: packages are unpacked beside and renamed. Redis and MariaDB come from the machine's
+ * own release because they need its libraries; nats-server is one static binary, and releases up to Debian 13 carry
+ * lines that lose acknowledged messages, so it comes from the newest suite of the same mirror.
+ */
+export type ServerName = "nats" | "redis" | "mariadb";
+
+/** One server's programs. */
+export interface ServerBinaries {
+  /** nats-server, redis-server or mariadbd. */
+  server: string;
+  version: string;
+  /** mariadb-install-db, for MariaDB only. */
+  installer?: string;
+  /** The `usr` folder of an unpacked MariaDB; undefined where the machine's own is used. */
+  basedir?: string;
+  /** Environment additions; LD_LIBRARY_PATH when libraries were unpacked too. */
+  env: Record<string, string>;
+}
+
+export interface ProvisionOptions {
+  /** Where unpacked servers lie; default: `.carillon/servers` of the checkout. */
+  folder?: string;
+  /** Told in one line what is being done when it takes time. */
+  onProgress?: (line: string) => void;
+  /** Set false to use unpacked servers only (for tests of unpacking). */
+  usePath?: boolean;
+}
+
+interface Recipe {
+  title: string;
+  program: string;
+  atLeast: string;
+  versionMustMatch?: RegExp;
+  installer?: string;
+  packages: string[];
+  /** Libraries usually missing on a bare machine, where apt cannot work it out. */
+  libraries: string[];
+  setting: string;
+}
+
+const RECIPES: Record<ServerName, Recipe> = {
+  nats: {
+    title: "nats-server",
+    program: "nats-server",
+    atLeast: "2.14.3",
+    packages: ["nats-server"],
+    libraries: [],
+    setting: "CARILLON_NATS_SERVERS=nats://user:password@host:4222",
+  },
+  redis: {
+    title: "redis-server",
+    program: "redis-server",
+    atLeast: "6.2",
+    packages: ["redis-server", "redis-tools"],
+    libraries: ["libjemalloc2", "liblzf1", "libatomic1"],
+    setting: "CARILLON_REDIS_URL=redis://:password@host:6379",
+  },
+  mariadb: {
+    title: "mariadb-server",
+    program: "mariadbd",
+    atLeast: "10.5",
+    versionMustMatch: /MariaDB/,
+    installer: "mariadb-install-db",
+    packages: ["mariadb-server-core", "mariadb-client-core"],
+    libraries: ["libaio1", "libnuma1", "liburing2", "libmariadb3", "libatomic1"],
+    setting: "CARILLON_MYSQL_URL=mysql://user:password@host:3306/carillon",
+  },
+};
+
+/** A server is neither there nor obtainable; the message says what to install and which setting names another. */
+export class ProvisionError extends Error {
+  override name = "ProvisionError";
+}
+
+/**
+ * Provides one server.
+ *
+ * @throws ProvisionError with a message for people when it can neither be found nor unpacked.
+ */
+export async function provisionServer(name: ServerName, options: ProvisionOptions = {}): Promise<ServerBinaries> {
+  const folder = options.folder ?? path.join(findCheckout(), ".carillon", "servers");
+  const present = await findPresent(name, folder, options.usePath ?? true);
+  if (present !== undefined) {
+    return present;
+  }
+  const say = options.onProgress ?? (() => {});
+  return withLock(
+    path.join(folder, "provision.lock"),
+    async () => {
+      const meanwhile = await findPresent(name, folder, options.usePath ?? true);
+      return meanwhile ?? unpackServer(name, folder, say);
+    },
+    (holder) => say(`waiting for process ${holder.pid}, which is unpacking servers`),
+  );
+}
+
+async function findPresent(name: ServerName, folder: string, usePath: boolean): Promise<ServerBinaries | undefined> {
+  return (
+    (usePath ? await findOnPath(RECIPES[name]) : undefined) ?? findUnpacked(RECIPES[name], path.join(folder, name))
+  );
+}
+
+async function findOnPath(recipe: Recipe): Promise<ServerBinaries | undefined> {
+  // Debian keeps servers in sbin, which is not on the PATH of ordinary users.
+  const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"].filter(Boolean);
+  const locate = (program: string) => folders.map((each) => path.join(each, program)).find((file) => existsSync(file));
+  const server = locate(recipe.program);
+  const installer = recipe.installer && locate(recipe.installer);
+  if (server === undefined || (recipe.installer !== undefined && installer === undefined)) {
+    return undefined;
+  }
+  const version = await fitVersion(recipe, server, {});
+  return version === undefined ? undefined : { server, version, installer, env: {} };
+}
+
+async function findUnpacked(recipe: Recipe, root: string): Promise<ServerBinaries | undefined> {
+  const usr = path.join(root, "usr");
+  const server = ["sbin", "bin"].map((each) => path.join(usr, each, recipe.program)).find((file) => existsSync(file));
+  if (server === undefined) {
+    return undefined;
+  }
+  const libraries = ["usr/lib", "lib"]
+    .map((each) => path.join(root, each))
+    .filter((each) => existsSync(each))
+    .flatMap((each) => readdirSync(each).map((entry) => path.join(each, entry)))
+    .filter((each) => each.endsWith("-linux-gnu") || /-linux-gnu\w+$/.test(each));
+  const env: Record<string, string> = libraries.length > 0 ? { LD_LIBRARY_PATH: libraries.join(":") } : {};
+  const version = await fitVersion(recipe, server, env);
+  const installer = recipe.installer && path.join(usr, "bin", recipe.installer);
+  const basedir = recipe.installer === undefined ? undefined : usr;
+  return version === undefined ? undefined : { server, version, installer, basedir, env };
+}
+
+async function fitVersion(recipe: Recipe, server: string, env: Record<string, string>): Promise<string | undefined> {
+  const text = await ask(server, ["--version"], { ...process.env, ...env });
+  const version = text === undefined ? undefined : findVersion(text.replace(server, ""));
+  const fits =
+    version !== undefined &&
+    compareVersions(version, recipe.atLeast) >= 0 &&
+    (recipe.versionMustMatch === undefined || recipe.versionMustMatch.test(text!));
+  return fits ? version : undefined;
+}
+
+async function unpackServer(name: ServerName, folder: string, say: (line: string) => void): Promise<ServerBinaries> {
+  const recipe = RECIPES[name];
+  const root = path.join(folder, name);
+  const draft = `${root}.unpacking`;
+  try {
+    rmSync(draft, { recursive: true, force: true });
+    mkdirSync(draft, { recursive: true });
+    const sources = debianSources();
+    const release = name === "nats" ? atSuites(sources, ["testing", "sid"]) : sources;
+    const apt = new PrivateApt(path.join(folder, "apt", name === "nats" ? "newest" : "own"), renderSources(release));
+    say(`${recipe.title}: reading Debian's package index`);
+    await apt.update();
+    const packages = name === "nats" ? [await newestNats(apt)] : recipe.packages;
+    const wanted = await apt.withMissingLibraries(packages, recipe.libraries);
+    say(`${recipe.title}: downloading ${wanted.join(", ")}`);
+    const files = await apt.download(wanted, path.join(draft, "packages"));
+    for (const file of files) {
+      await promisify(execFile)("dpkg-deb", ["--extract", file, draft]);
+    }
+    rmSync(path.join(draft, "packages"), { recursive: true });
+    rmSync(root, { recursive: true, force: true });
+    renameSync(draft, root);
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    throw new ProvisionError(explain(recipe, firstErrors((error as Error).message)));
+  }
+  const binaries = await findUnpacked(recipe, root);
+  if (binaries === undefined) {
+    throw new ProvisionError(explain(recipe, `the unpacked ${recipe.program} in ${root} does not run or is too old`));
+  }
+  say(`${recipe.title}: ${binaries.version} unpacked`);
+  return binaries;
+}
+
+function debianSources(): AptSource[] {
+  const codename = debianCodename();
+  const sources = codename === undefined ? [] : ownRelease(readMachineSources(), codename);
+  if (sources.length === 0) {
+    throw new Error("this machine has no apt sources of Debian to download it from");
+  }
+  return sources;
+}
+
+async function newestNats(apt: PrivateApt): Promise<string> {
+  const versions = await apt.versions("nats-server");
+  const fit = versions
+    .filter((version) => compareVersions(findVersion(version) ?? "0", RECIPES.nats.atLeast) >= 0)
+    .sort((a, b) => compareVersions(findVersion(b)!, findVersion(a)!))[0];
+  if (fit === undefined) {
+    throw new Error(
+      `the mirror has ${versions.join(", ") || "no version"}, wanted is ${RECIPES.nats.atLeast} or newer`,
+    );
+  }
+  return `nats-server=${fit}`;
+}
+
+function explain(recipe: Recipe, reason: string): string {
+  return [
+    `${recipe.title} >= ${recipe.atLeast} is needed, and could not be provided: ${reason}`,
+    `Either install it so that ${[recipe.program, recipe.installer].filter(Boolean).join(" and ")} are on the PATH,`,
+    `or name a running one with ${recipe.setting}`,
+  ].join("\n");
+}

@@ -1,0 +1,55 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { provisionServer } from "../provision/provision.js";
+import type { LocalServer, ServerOptions } from "./options.js";
+import { probeHttp } from "./probe.js";
+import { randomPassword, runServer } from "./run-server.js";
+import { renderInfra } from "./template.js";
+
+export interface NatsOptions extends ServerOptions {
+  /** HTTP monitoring port; default: a free one. */
+  monitorPort?: number;
+}
+
+export interface NatsServer extends LocalServer {
+  user: string;
+  /** `nats://host:port` without credentials, as clients take it beside user and password. */
+  server: string;
+  /** `http://host:port` of the monitoring endpoints. */
+  monitor: string;
+}
+
+const USER = "carillon";
+
+/** Starts a private nats-server with JetStream (`sync_interval: always`) and waits until it is healthy. */
+export async function startNats(options: NatsOptions): Promise<NatsServer> {
+  const { directory } = options;
+  const binaries = options.binaries ?? (await provisionServer("nats"));
+  const password = options.password ?? randomPassword();
+  let monitor = "";
+  const server = await runServer(options, 2, async (ports) => {
+    const port = options.port ?? ports[0]!;
+    const monitorPort = options.monitorPort ?? ports[1]!;
+    monitor = `http://127.0.0.1:${monitorPort}`;
+    const config = path.join(directory, "nats.conf");
+    const storeDirectory = path.join(directory, "data");
+    mkdirSync(storeDirectory, { recursive: true });
+    const values = { serverName: `carillon-${port}`, port, monitorPort, user: USER, password, storeDirectory };
+    writeFileSync(config, renderInfra("nats.conf", values), { mode: 0o600 });
+    return {
+      address: { url: `nats://${USER}:${password}@127.0.0.1:${port}`, port, password },
+      plan: {
+        name: "nats",
+        command: binaries.server,
+        args: ["-c", config],
+        env: binaries.env,
+        cwd: directory,
+        logFile: options.logFile ?? path.join(directory, "server.log"),
+        isReady: () => probeHttp(`${monitor}/healthz`),
+        readyTimeoutMs: 60_000,
+        stopGraceMs: 10_000,
+      },
+    };
+  });
+  return Object.assign(server, { user: USER, server: `nats://127.0.0.1:${server.port}`, monitor });
+}

@@ -1,0 +1,41 @@
+import { connect } from "node:net";
+
+/**
+ * Connects to a loopback port, sends `request` if there is one, and gives the first bytes of the answer to `accept`.
+ * False when nothing answers within a second.
+ */
+export function probeTcp(
+  port: number,
+  request: string | undefined,
+  accept: (answer: Buffer) => boolean,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    let answer = Buffer.alloc(0);
+    const finish = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.setTimeout(1000, () => finish(false));
+    socket.once("error", () => finish(false));
+    socket.once("close", () => finish(false));
+    socket.once("connect", () => request !== undefined && socket.write(request));
+    socket.on("data", (chunk) => {
+      answer = Buffer.concat([answer, chunk]);
+      if (accept(answer)) {
+        finish(true);
+      }
+    });
+  });
+}
+
+/** Whether an HTTP address answers 200 within a second. */
+export async function probeHttp(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,41 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { provisionServer } from "../provision/provision.js";
+import type { LocalServer, ServerOptions } from "./options.js";
+import { probeTcp } from "./probe.js";
+import { randomPassword, runServer } from "./run-server.js";
+import { renderInfra } from "./template.js";
+
+export interface RedisOptions extends ServerOptions {
+  /** Such as `512mb`, the default. */
+  maxMemory?: string;
+}
+
+/** Starts a private redis-server with an append-only file and waits until it answers PING. */
+export async function startRedis(options: RedisOptions): Promise<LocalServer> {
+  const { directory } = options;
+  const binaries = options.binaries ?? (await provisionServer("redis"));
+  const password = options.password ?? randomPassword();
+  return runServer(options, 1, async (ports) => {
+    const port = options.port ?? ports[0]!;
+    const config = path.join(directory, "redis.conf");
+    const dataDirectory = path.join(directory, "data");
+    mkdirSync(dataDirectory, { recursive: true });
+    const values = { port, password, dataDirectory, maxMemory: options.maxMemory ?? "512mb" };
+    writeFileSync(config, renderInfra("redis.conf", values), { mode: 0o600 });
+    return {
+      address: { url: `redis://:${password}@127.0.0.1:${port}`, port, password },
+      plan: {
+        name: "redis",
+        command: binaries.server,
+        args: [config],
+        env: binaries.env,
+        cwd: directory,
+        logFile: options.logFile ?? path.join(directory, "server.log"),
+        isReady: () => probeTcp(port, `AUTH ${password}\r\nPING\r\n`, (answer) => answer.includes("+PONG")),
+        readyTimeoutMs: 60_000,
+        stopGraceMs: 10_000,
+      },
+    };
+  });
+}

@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import {
+  type LocalServer,
+  type MariadbServer,
+  type NatsServer,
+  ProcessGuard,
+  startMariadb,
+  startNats,
+  startRedis,
+} from "@carillon/local";
+
+/** Which servers a test needs. */
+export interface ServerChoice {
+  nats?: boolean;
+  redis?: boolean;
+  mysql?: boolean;
+}
+
+type Chosen<C extends ServerChoice, K extends keyof C, S> = C extends Record<K, true> ? S : S | undefined;
+
+/** The servers asked for, and the end of them all. */
+export interface TestServers<C extends ServerChoice = ServerChoice> {
+  nats: Chosen<C, "nats", NatsServer>;
+  redis: Chosen<C, "redis", LocalServer>;
+  mysql: Chosen<C, "mysql", MariadbServer>;
+  /** Holds their data; removed by `stop`. */
+  directory: string;
+  /** Ends all servers and removes their data. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts real servers, empty, each on free loopback ports, for one test file:
+ * `beforeAll(async () => { servers = await startServers({ nats: true }); }, 120_000)` and `afterAll(() => servers.stop())`.
+ * They end with this process, even when it is killed with -9, and their data goes with them.
+ *
+ * @throws ProvisionError when a server cannot be provided on this machine.
+ */
+export async function startServers<const C extends ServerChoice>(choice: C): Promise<TestServers<C>> {
+  const directory = await mkdtemp(path.join(tmpdir(), "carillon-test-"));
+  const guard = new ProcessGuard();
+  guard.removeFolder(directory);
+  const started: LocalServer[] = [];
+  const keep = async <S extends LocalServer>(wanted: boolean | undefined, start: () => Promise<S>) => {
+    const server = wanted === true ? await start() : undefined;
+    if (server !== undefined) {
+      started.push(server);
+    }
+    return server;
+  };
+  const stop = async () => {
+    // The data is thrown away, so nothing is gained by a gentle end.
+    await Promise.all(started.map((server) => server.kill()));
+    await guard.release();
+    await rm(directory, { recursive: true, force: true });
+  };
+  const results = await Promise.allSettled([
+    keep(choice.nats, () => startNats({ directory: path.join(directory, "nats"), guard })),
+    keep(choice.redis, () => startRedis({ directory: path.join(directory, "redis"), guard })),
+    keep(choice.mysql, () => startMariadb({ directory: path.join(directory, "mysql"), guard })),
+  ]);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  const [nats, redis, mysql] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  return { nats, redis, mysql, directory, stop } as TestServers<C>;
+}
