@@ -1,1 +1,25 @@
-export {};
+export { reconnectAdvice } from "./close-codes";
+export { decodePayload, encodePayload } from "./codec/codec";
+export { prescan } from "./codec/prescan";
+export { utf8Length } from "./codec/utf8";
+export { commandDirection, commandName, commandNumber } from "./commands";
+export { CarillonError, errorByCode, errorByName } from "./errors";
+export { decodeEvent, type EventHead, encodeEvent, peekEvent } from "./events/event-bytes";
+export {
+  encodeDeliver,
+  encodeDeliverFrame,
+  encodePulledFrame,
+  fitsEvents,
+  fitsSizes,
+  type InboxEntry,
+} from "./events/event-frames";
+export { encodeFrame, type Frame, type FrameFault } from "./frames/frame";
+export { decodeFrames, FrameDecoder } from "./frames/frame-decoder";
+export { decodeJsonFrame, encodeJsonFrame, type JsonFrame, type JsonFrameFault } from "./frames/json-form";
+export * from "./generated/close-codes";
+export * from "./generated/commands";
+export * from "./generated/errors";
+export * from "./generated/limits";
+export * from "./generated/payloads";
+export * from "./ids";
+export { type MessageFault, parseRequest, parseServerMessage } from "./messages";

@@ -1,0 +1,119 @@
+/**
+ * Builds the value of bytes that `prescan` has passed. It trusts every length and checks nothing.
+ * (The decoder of @msgpack/msgpack is not used: it drops a byte order mark at the start of a long string, so a
+ * message would come out shorter than it went in.)
+ */
+import { readUtf8 } from "./utf8";
+
+const none = new Uint8Array(0);
+
+class Reader {
+  private bytes: Uint8Array = none;
+  private at = 0;
+
+  run(bytes: Uint8Array): unknown {
+    this.bytes = bytes;
+    this.at = 0;
+    const value = this.value();
+    this.bytes = none;
+    return value;
+  }
+
+  private value(): unknown {
+    const first = this.bytes[this.at++] as number;
+    if (first < 0x80) return first;
+    if (first >= 0xe0) return first - 0x100;
+    if (first < 0x90) return this.map(first & 0x0f);
+    if (first < 0xa0) return this.list(first & 0x0f);
+    if (first < 0xc0) return this.text(first & 0x1f);
+    return this.marked(first);
+  }
+
+  private marked(first: number): unknown {
+    switch (first) {
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xc4:
+        return this.binary(this.unsigned(1));
+      case 0xc5:
+        return this.binary(this.unsigned(2));
+      case 0xc6:
+        return this.binary(this.unsigned(4));
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+      case 0xcf:
+        return this.unsigned(1 << (first & 3));
+      case 0xd0:
+      case 0xd1:
+      case 0xd2:
+      case 0xd3:
+        return this.signed(1 << (first & 3));
+      case 0xd9:
+        return this.text(this.unsigned(1));
+      case 0xda:
+        return this.text(this.unsigned(2));
+      case 0xdb:
+        return this.text(this.unsigned(4));
+      case 0xdc:
+        return this.list(this.unsigned(2));
+      case 0xdd:
+        return this.list(this.unsigned(4));
+      case 0xde:
+        return this.map(this.unsigned(2));
+      case 0xdf:
+        return this.map(this.unsigned(4));
+      default:
+        return null;
+    }
+  }
+
+  private map(length: number): Record<string, unknown> {
+    const map: Record<string, unknown> = {};
+    for (let index = 0; index < length; index++) {
+      const key = this.value() as string;
+      map[key] = this.value();
+    }
+    return map;
+  }
+
+  private list(length: number): unknown[] {
+    const list: unknown[] = [];
+    for (let index = 0; index < length; index++) list.push(this.value());
+    return list;
+  }
+
+  private text(length: number): string {
+    const start = this.at;
+    this.at += length;
+    return readUtf8(this.bytes, start, this.at);
+  }
+
+  private binary(length: number): Uint8Array {
+    const start = this.at;
+    this.at += length;
+    return this.bytes.slice(start, this.at);
+  }
+
+  private unsigned(size: number): number {
+    let value = 0;
+    for (let index = 0; index < size; index++) value = value * 256 + (this.bytes[this.at++] as number);
+    return value;
+  }
+
+  private signed(size: number): number {
+    const high = ((this.bytes[this.at++] as number) << 24) >> 24;
+    let value = high;
+    for (let index = 1; index < size; index++) value = value * 256 + (this.bytes[this.at++] as number);
+    return value;
+  }
+}
+
+const reader = new Reader();
+
+/** The map in `bytes`, which `prescan` must have passed. No bytes: the empty map. Nothing aliases `bytes`. */
+export function readPayload(bytes: Uint8Array): Record<string, unknown> {
+  return bytes.length === 0 ? {} : (reader.run(bytes) as Record<string, unknown>);
+}

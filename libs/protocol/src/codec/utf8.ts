@@ -1,0 +1,81 @@
+/** UTF-8 without copies: lengths of strings, validity of bytes, text of bytes. */
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Up to this many bytes a loop over ASCII is faster than the TextDecoder. */
+const shortText = 72;
+
+/** Bytes of `text` in UTF-8, or -1 when it has half of a surrogate pair and so no UTF-8 form. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) {
+      bytes += 1;
+    } else if (unit < 0xd800 || unit > 0xdfff) {
+      bytes += 2;
+    } else {
+      const next = text.charCodeAt(index + 1);
+      if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return -1;
+      bytes += 2;
+      index += 1;
+    }
+  }
+  return bytes;
+}
+
+/** True when bytes[start, end) are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
+export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  while (at < end) {
+    const first = bytes[at] as number;
+    if (first < 0x80) {
+      at += 1;
+      continue;
+    }
+    const size = sequenceSize(first);
+    if (size === 0 || at + size > end) return false;
+    const second = bytes[at + 1] as number;
+    if (second < lowestSecond(first) || second > highestSecond(first)) return false;
+    for (let rest = at + 2; rest < at + size; rest++) {
+      if (((bytes[rest] as number) & 0xc0) !== 0x80) return false;
+    }
+    at += size;
+  }
+  return true;
+}
+
+/** The text of bytes[start, end), which must be well-formed. A leading byte order mark is text like any other. */
+export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start <= shortText) {
+    let text = "";
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at] as number;
+      if (byte > 0x7f) return decoder.decode(bytes.subarray(start, end));
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+  return decoder.decode(bytes.subarray(start, end));
+}
+
+function sequenceSize(first: number): number {
+  if (first >= 0xc2 && first <= 0xdf) return 2;
+  if (first >= 0xe0 && first <= 0xef) return 3;
+  if (first >= 0xf0 && first <= 0xf4) return 4;
+  return 0;
+}
+
+/** The second byte decides about overlong forms (after E0, F0), surrogates (ED) and the end of Unicode (F4). */
+function lowestSecond(first: number): number {
+  if (first === 0xe0) return 0xa0;
+  if (first === 0xf0) return 0x90;
+  return 0x80;
+}
+
+function highestSecond(first: number): number {
+  if (first === 0xed) return 0x9f;
+  if (first === 0xf4) return 0x8f;
+  return 0xbf;
+}

@@ -1,0 +1,109 @@
+/** Frames that carry events: the bytes of each event are spliced in as they are. */
+import { writeHeader } from "../frames/frame";
+import { Command } from "../generated/commands";
+import { limits } from "../generated/limits";
+import type { PulledPayload } from "../generated/payloads";
+import { ByteWriter, encodedKey } from "./byte-writer";
+
+/** An entry of an inbox: its number there, and what `encodeEvent` made. */
+export interface InboxEntry {
+  inboxSeq: number;
+  event: Uint8Array;
+}
+
+/** Room for the pair around an event in DELIVER: one byte for the list, nine for the number. */
+const entryOverheadBytes = 10;
+
+const epochKey = encodedKey("epoch");
+const eventsKey = encodedKey("events");
+const conversationIdKey = encodedKey("conversationId");
+const lastSeqKey = encodedKey("lastSeq");
+const moreKey = encodedKey("more");
+const falseByte = Uint8Array.of(0xc2);
+const trueByte = Uint8Array.of(0xc3);
+
+const writer = new ByteWriter();
+
+/** The payload of DELIVER. Throws a RangeError for more than 64 entries. */
+export function encodeDeliver(epoch: string, entries: readonly InboxEntry[]): Uint8Array {
+  writeDeliver(0, epoch, entries);
+  return writer.finish();
+}
+
+/**
+ * The whole DELIVER frame.
+ * @throws RangeError for more than 64 entries or more than 65,536 bytes of payload: cut with `fitsEvents` first
+ */
+export function encodeDeliverFrame(epoch: string, entries: readonly InboxEntry[]): Uint8Array {
+  writeDeliver(limits.headerBytes, epoch, entries);
+  const frame = writer.finish();
+  writeHeader(frame, Command.DELIVER, 0);
+  return frame;
+}
+
+/** The whole PULLED frame, with events as bytes, ascending. Throws as encodeDeliverFrame. */
+export function encodePulledFrame(
+  requestId: number,
+  pulled: Omit<PulledPayload, "events"> & { events: readonly Uint8Array[] },
+): Uint8Array {
+  writer.begin(limits.headerBytes);
+  writer.mapHeader(4);
+  writer.raw(conversationIdKey);
+  writer.text(pulled.conversationId);
+  writer.raw(eventsKey);
+  writeListHeader(pulled.events.length);
+  for (const event of pulled.events) writer.raw(event);
+  writer.raw(lastSeqKey);
+  writer.unsigned(pulled.lastSeq);
+  writer.raw(moreKey);
+  writer.raw(pulled.more ? trueByte : falseByte);
+  const frame = writer.finish();
+  writeHeader(frame, Command.PULLED, requestId);
+  return frame;
+}
+
+/**
+ * How many of the events, from the first, go into one DELIVER or PULLED: at most 64 and at most `maxBytes`.
+ * One always goes, so that a loop over the rest ends.
+ */
+export function fitsEvents(
+  events: readonly (Uint8Array | { event: Uint8Array })[],
+  maxBytes: number = limits.maxBatchBytes,
+): number {
+  return fitsSizes(
+    events.map((entry) => (entry instanceof Uint8Array ? entry.length : entry.event.length) + entryOverheadBytes),
+    maxBytes,
+  );
+}
+
+/** As fitsEvents, for rows of which only the encoded sizes (bytes) are known, such as those of SYNCED. */
+export function fitsSizes(sizes: readonly number[], maxBytes: number = limits.maxBatchBytes): number {
+  let bytes = 0;
+  let count = 0;
+  for (const size of sizes) {
+    bytes += size;
+    if (count > 0 && bytes > maxBytes) break;
+    count += 1;
+    if (count === limits.maxBatchEvents) break;
+  }
+  return count;
+}
+
+function writeDeliver(skipped: number, epoch: string, entries: readonly InboxEntry[]): void {
+  writer.begin(skipped);
+  writer.mapHeader(2);
+  writer.raw(epochKey);
+  writer.text(epoch);
+  writer.raw(eventsKey);
+  writeListHeader(entries.length);
+  for (const { inboxSeq, event } of entries) {
+    writer.listHeader(2);
+    writer.unsigned(inboxSeq);
+    writer.raw(event);
+  }
+}
+
+function writeListHeader(length: number): void {
+  if (length > limits.maxBatchEvents) throw new RangeError(`${length} events are above ${limits.maxBatchEvents}`);
+  writer.listHeader(length);
+}

@@ -1,0 +1,91 @@
+/** The forms of ids: who may be named, where a message goes, which conversation two users share. */
+
+const shortId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const longId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Words that stand for the caller in HTTP paths, so nobody may be called so. */
+function isReserved(id: string): boolean {
+  return id === "me" || id === "current";
+}
+
+export function isUserId(value: unknown): value is string {
+  return typeof value === "string" && shortId.test(value) && !isReserved(value);
+}
+
+export function isGroupId(value: unknown): value is string {
+  return isUserId(value);
+}
+
+export function isDeviceId(value: unknown): value is string {
+  return typeof value === "string" && longId.test(value) && !isReserved(value);
+}
+
+export function isNodeId(value: unknown): value is string {
+  return isDeviceId(value);
+}
+
+/** True for a UUIDv7 in canonical form, lower case. */
+export function isClientMsgId(value: unknown): value is string {
+  return typeof value === "string" && value.length === 36 && uuidv7.test(value);
+}
+
+/** The time inside a UUIDv7, in ms since 1970. The id must have passed `isClientMsgId`. */
+export function uuidv7Time(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+/** Where a SEND goes. */
+export type Target =
+  | { kind: "private"; conversationId: string; peerId: string }
+  | { kind: "group"; conversationId: string; groupId: string };
+
+/** The parts of a conversationId. `userIds` of a private one are in byte order, twice the same for oneself. */
+export type ConversationParts =
+  | { kind: "private"; userIds: readonly [string, string] }
+  | { kind: "group"; groupId: string };
+
+/** True for `u:<userId>` or `g:<groupId>`. */
+export function isTarget(value: unknown): value is string {
+  return typeof value === "string" && (value.startsWith("u:") || value.startsWith("g:")) && isUserId(value.slice(2));
+}
+
+/**
+ * Reads the `to` of a SEND.
+ * @returns undefined when `to` is neither `u:<userId>` nor `g:<groupId>`
+ */
+export function parseTarget(to: string, senderId: string): Target | undefined {
+  if (!isTarget(to)) return undefined;
+  const id = to.slice(2);
+  if (to.startsWith("g:")) return { kind: "group", conversationId: to, groupId: id };
+  return { kind: "private", conversationId: privateConversationId(senderId, id), peerId: id };
+}
+
+/** The conversation of two users, the same whoever is named first. Ids are ASCII, so `<` is byte order. */
+export function privateConversationId(a: string, b: string): string {
+  return a < b ? `p:${a}:${b}` : `p:${b}:${a}`;
+}
+
+export function groupConversationId(groupId: string): string {
+  return `g:${groupId}`;
+}
+
+/** The parts of a conversationId, or undefined when it is malformed or its users are not in byte order. */
+export function parseConversationId(conversationId: string): ConversationParts | undefined {
+  if (conversationId.startsWith("g:")) {
+    const groupId = conversationId.slice(2);
+    return isGroupId(groupId) ? { kind: "group", groupId } : undefined;
+  }
+  if (!conversationId.startsWith("p:")) return undefined;
+  const middle = conversationId.indexOf(":", 2);
+  if (middle < 0) return undefined;
+  const lower = conversationId.slice(2, middle);
+  const higher = conversationId.slice(middle + 1);
+  return isUserId(lower) && isUserId(higher) && lower <= higher
+    ? { kind: "private", userIds: [lower, higher] }
+    : undefined;
+}
+
+export function isConversationId(value: unknown): value is string {
+  return typeof value === "string" && parseConversationId(value) !== undefined;
+}

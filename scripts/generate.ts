@@ -1,0 +1,60 @@
+/**
+ * Writes libs/protocol/src/generated/*.ts and docs/errors.md from schemas/*.json.
+ *
+ *   npm run generate             write what differs
+ *   npm run generate -- --check  write nothing, exit 1 and name the files that differ
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { renderErrorPage } from "./generate/error-page";
+import { renderPayloads } from "./generate/payload-types";
+import { loadSchemas } from "./generate/schemas";
+import { renderCloseCodes, renderCommands, renderErrors, renderLimits } from "./generate/tables";
+import { renderValidators } from "./generate/validators";
+
+const generatedFolder = "libs/protocol/src/generated";
+
+/**
+ * Everything that is generated, from the schemas under `root`.
+ * @returns path relative to root -> text
+ * @throws Error when the schemas contradict themselves (a number or name used twice, a $ref to nothing, ...)
+ */
+export function renderAll(root: string): Map<string, string> {
+  const schemas = loadSchemas(join(root, "schemas"));
+  return new Map([
+    [`${generatedFolder}/commands.ts`, renderCommands(schemas)],
+    [`${generatedFolder}/payloads.ts`, renderPayloads(schemas)],
+    [`${generatedFolder}/validators.ts`, renderValidators(schemas)],
+    [`${generatedFolder}/errors.ts`, renderErrors(schemas)],
+    [`${generatedFolder}/close-codes.ts`, renderCloseCodes(schemas)],
+    [`${generatedFolder}/limits.ts`, renderLimits(schemas)],
+    ["docs/errors.md", renderErrorPage(schemas)],
+  ]);
+}
+
+/** The rendered files that are missing under `root` or differ there. */
+export function drift(root: string, rendered = renderAll(root)): string[] {
+  return [...rendered].filter(([path, text]) => readOrNothing(join(root, path)) !== text).map(([path]) => path);
+}
+
+function readOrNothing(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+}
+
+function main(args: readonly string[]): number {
+  const root = resolve(__dirname, "..");
+  const rendered = renderAll(root);
+  const stale = drift(root, rendered);
+  if (args.includes("--check")) {
+    for (const path of stale) console.error(`${path} does not match schemas/: run npm run generate`);
+    return stale.length === 0 ? 0 : 1;
+  }
+  for (const path of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), rendered.get(path) as string);
+    console.log(`wrote ${path}`);
+  }
+  return 0;
+}
+
+if (require.main === module) process.exitCode = main(process.argv.slice(2));
