@@ -1,1 +1,14 @@
-export {};
+export * from "./connection.js";
+export * from "./downlink/downlink-receiver.js";
+export * from "./downlink/downlink-sender.js";
+export * from "./envelopes/downlink-messages.js";
+export * from "./envelopes/log-records.js";
+export * from "./envelopes/requests.js";
+export * from "./log/log-reader.js";
+export * from "./log/log-writer.js";
+export * from "./queue/request-consumer.js";
+export * from "./queue/request-publisher.js";
+export * from "./rpc/contracts.js";
+export * from "./rpc/rpc.js";
+export * from "./streams/definitions.js";
+export * from "./streams/layout.js";

@@ -1,0 +1,115 @@
+/**
+ * The connection to NATS. The client library's defaults are for short jobs: they give up after 10 reconnects and
+ * notice a dead server after minutes. Ours reconnects for ever and pings every 3 s; a process whose connection
+ * closes all the same cannot do its work and ends.
+ */
+import { type Clock, ClusterClock } from "@carillon/base";
+import type { Logger, Settings } from "@carillon/base/node";
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+
+/** 2.9 lost acknowledged messages under kill -9 and 2.10 lacks security fixes; see docs/operating.md. */
+export const LEAST_SERVER_VERSION = "2.14.3";
+
+const CLOCK_EVERY_MS = 30_000;
+
+export interface Bus {
+  readonly connection: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Flushes what was published and closes. */
+  close(): Promise<void>;
+}
+
+export interface BusOptions {
+  settings: Settings["nats"];
+  /** Name of the connection and prefix of its inboxes: the node id. */
+  name: string;
+  logger: Logger;
+  /** Called when the connection is closed although nobody asked. */
+  onLost?(error: Error | undefined): void;
+}
+
+/**
+ * Connects, checks the server's version and its fsync setting (where its monitoring address is known), and reads
+ * the cluster's clock.
+ * @throws Error that tells the operator what to do
+ */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  const { settings, name, logger } = options;
+  const connection = await connect({
+    servers: [...settings.servers],
+    ...(settings.user === undefined ? {} : { user: settings.user, pass: settings.password ?? "" }),
+    name,
+    inboxPrefix: `_INBOX.${name}`,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 250,
+    pingInterval: 3_000,
+    maxPingOut: 2,
+    timeout: 5_000,
+  }).catch((error: Error) => {
+    throw new Error(`cannot reach NATS at ${settings.servers.join(", ")}: ${error.message}`);
+  });
+  checkVersion(connection.info?.version ?? "unknown");
+  if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor);
+  const jsm = await jetstreamManager(connection, { timeout: 5_000 });
+  const clock = new ClusterClock();
+  const stopClock = followClock(connection, clock);
+  let closing = false;
+  connection.closed().then((error) => {
+    stopClock();
+    if (!closing) options.onLost?.(error ?? undefined);
+  });
+  void logStatus(connection, logger);
+  const close = async () => {
+    closing = true;
+    await connection.drain().catch(() => connection.close());
+  };
+  return { connection, js: jetstream(connection, { timeout: 5_000 }), jsm, clock, logger, close };
+}
+
+function checkVersion(version: string): void {
+  const numbers = (text: string) => text.split(/[.-]/).slice(0, 3).map(Number);
+  const [have, need] = [numbers(version), numbers(LEAST_SERVER_VERSION)];
+  const order = have.map((number, i) => number - need[i]!).find((difference) => difference !== 0) ?? 0;
+  if (!(order >= 0)) {
+    throw new Error(`NATS server ${version} is too old: ${LEAST_SERVER_VERSION} or newer is needed`);
+  }
+}
+
+async function checkSyncAlways(monitor: string): Promise<void> {
+  const answer = await fetch(`${monitor}/jsz`).catch((error: Error) => {
+    throw new Error(`cannot read the NATS monitor at ${monitor}: ${error.message}`);
+  });
+  const { config } = (await answer.json()) as { config?: { sync_always?: boolean } };
+  if (config?.sync_always !== true) {
+    throw new Error("NATS does not fsync before it acknowledges: set `jetstream { sync_interval: always }`");
+  }
+}
+
+/** Reads the server's clock now and every 30 s; every JetStream answer to an info request carries it. */
+function followClock(connection: NatsConnection, clock: ClusterClock): () => void {
+  const read = async () => {
+    const sentAt = clock.monotonic();
+    // Any stream will do, also one that does not exist: then the answer has no time, and the wall clock stays.
+    const answer = await connection.request("$JS.API.STREAM.INFO.KV_cluster", undefined, { timeout: 2_000 });
+    const { ts } = answer.json<{ ts?: string }>();
+    if (ts !== undefined) clock.adjust(Date.parse(ts), sentAt, clock.monotonic());
+  };
+  const attempt = () => void read().catch(() => {});
+  attempt();
+  const timer = setInterval(attempt, CLOCK_EVERY_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+async function logStatus(connection: NatsConnection, logger: Logger): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect") logger.warn("connection to NATS lost");
+    else if (status.type === "reconnect") logger.info("connection to NATS is back");
+    else if (status.type === "error") logger.warn({ err: status.error }, "NATS reports an error");
+  }
+}

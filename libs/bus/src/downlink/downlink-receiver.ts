@@ -1,0 +1,70 @@
+/** The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. */
+import type { Bus } from "../connection.js";
+import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages.js";
+import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions.js";
+
+/** A sender ticks every 2 s; after this silence something is wrong with it or with the way. */
+const SILENCE_MS = 5_000;
+
+export interface DownlinkReceiverOptions {
+  bus: Bus;
+  gateway: string;
+  onMessage(message: DownlinkMessage): void;
+  /** A link began, jumped or is silent: pushes may be lost. */
+  onBreak(sender: string, why: "begins" | "jumps" | "silent"): void;
+}
+
+interface Link {
+  id: string;
+  number: number;
+  heardAt: number;
+}
+
+export class DownlinkReceiver {
+  private readonly links = new Map<string, Link>();
+  private stopSubscriptions: (() => void)[] = [];
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: DownlinkReceiverOptions) {}
+
+  start(): void {
+    const { bus, gateway } = this.options;
+    for (const subject of [gatewaySubject(gateway), ALL_GATEWAYS_SUBJECT]) {
+      const subscription = bus.connection.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) this.receive(message.data);
+        },
+      });
+      this.stopSubscriptions.push(() => subscription.unsubscribe());
+    }
+    this.timer = setInterval(() => this.findSilent(), 1_000);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    for (const stop of this.stopSubscriptions.splice(0)) stop();
+  }
+
+  private receive(bytes: Uint8Array): void {
+    const { place, message } = decodeDownlink(bytes);
+    this.checkLink(place);
+    if (message.kind !== "tick") this.options.onMessage(message);
+  }
+
+  private checkLink({ sender, linkId, number }: LinkPlace): void {
+    const link = this.links.get(sender);
+    const heardAt = this.options.bus.clock.monotonic();
+    this.links.set(sender, { id: linkId, number, heardAt });
+    if (link?.id !== linkId) this.options.onBreak(sender, "begins");
+    else if (link.number + 1 !== number) this.options.onBreak(sender, "jumps");
+  }
+
+  private findSilent(): void {
+    const now = this.options.bus.clock.monotonic();
+    for (const [sender, link] of this.links) {
+      if (now - link.heardAt < SILENCE_MS) continue;
+      this.links.delete(sender);
+      this.options.onBreak(sender, "silent");
+    }
+  }
+}

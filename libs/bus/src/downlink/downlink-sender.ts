@@ -1,0 +1,108 @@
+/**
+ * The worker's side of the downlink: messages to gateways, numbered per gateway, so that a gateway sees what it
+ * missed. Core NATS may lose a message; nothing is repeated here. A gateway that sees a link begin, jump or fall
+ * silent asks for the heads of its users' inboxes and pushes what is missing: one repair for every kind of loss.
+ */
+import { randomId } from "@carillon/base";
+import type { Bus } from "../connection.js";
+import {
+  type Answer,
+  type DownlinkMessage,
+  encodeDownlink,
+  type Notice,
+  type Push,
+} from "../envelopes/downlink-messages.js";
+import { gatewaySubject } from "../streams/definitions.js";
+
+/** Below NATS's max_payload of 1 MiB, with room for the envelope. */
+const MOST_BYTES = 900 * 1024;
+
+const TICK_MS = 2_000;
+
+interface Link {
+  id: string;
+  number: number;
+}
+
+export class DownlinkSender {
+  private readonly links = new Map<string, Link>();
+  private timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param sender node id of this worker
+   * @param run tells the life of Redis that the ticks carry
+   */
+  constructor(
+    private readonly bus: Bus,
+    private readonly sender: string,
+    private readonly run: () => string,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => {
+      for (const gateway of this.links.keys()) this.send(gateway, { kind: "tick", run: this.run() });
+    }, TICK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Takes over which gateways there are: a gateway (or a new boot of one) that entered gets a new link. */
+  setGateways(gateways: Iterable<{ nodeId: string; boot: string }>): void {
+    const present = new Map([...gateways].map(({ nodeId, boot }) => [nodeId, boot]));
+    for (const nodeId of [...this.links.keys()]) if (!present.has(nodeId)) this.links.delete(nodeId);
+    for (const [nodeId, boot] of present) {
+      const id = this.links.get(nodeId)?.id;
+      if (id === undefined || !id.startsWith(`${boot}.`)) {
+        this.links.set(nodeId, { id: `${boot}.${randomId(8)}`, number: 0 });
+      }
+    }
+  }
+
+  /** Whether the gateway is known; events for others wait in the inboxes. */
+  reaches(gateway: string): boolean {
+    return this.links.has(gateway);
+  }
+
+  answers(gateway: string, boot: string, answers: Answer[]): void {
+    for (const part of cut(answers, (answer) => answer.frame.length + 16)) {
+      this.send(gateway, { kind: "answers", boot, answers: part });
+    }
+  }
+
+  pushes(gateway: string, pushes: Push[]): void {
+    for (const part of cut(pushes, (push) => push.event.length + push.targets.length * 64)) {
+      this.send(gateway, { kind: "pushes", pushes: part });
+    }
+  }
+
+  notices(gateway: string, notices: Notice[]): void {
+    for (const part of cut(notices, (notice) => notice.frame.length + 96)) {
+      this.send(gateway, { kind: "notices", notices: part });
+    }
+  }
+
+  send(gateway: string, message: DownlinkMessage): void {
+    const link = this.links.get(gateway);
+    if (link === undefined || this.bus.connection.isClosed()) return;
+    const place = { sender: this.sender, linkId: link.id, number: ++link.number };
+    this.bus.connection.publish(gatewaySubject(gateway), encodeDownlink(place, message));
+  }
+}
+
+function* cut<T>(items: T[], sizeOf: (item: T) => number): Generator<T[]> {
+  let part: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = sizeOf(item);
+    if (bytes + size > MOST_BYTES && part.length > 0) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(item);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}

@@ -1,0 +1,128 @@
+/** What workers (and the api) tell a gateway: answers to requests, pushes of events, notices to users. */
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
+
+/** A whole frame for one connection: SENT or ERROR. */
+export interface Answer {
+  connection: number;
+  frame: Uint8Array;
+}
+
+/** One event for the inboxes of several users, encoded once. */
+export interface Push {
+  event: Uint8Array;
+  targets: PushTarget[];
+}
+
+export interface PushTarget {
+  userId: string;
+  /** Epoch and number that the event has in this user's inbox. */
+  epoch: string;
+  inboxSeq: number;
+}
+
+/** A frame for the devices of a user that are here: READ_UPDATE, DELIVERED_UPDATE, CHANGED. */
+export interface Notice {
+  userId: string;
+  /** Device that is left out, since it caused the notice. */
+  exceptDeviceId?: string;
+  frame: Uint8Array;
+}
+
+/** Order to close connections: another device took the place, a token was revoked, a user was disabled. */
+export interface Closing {
+  userId: string;
+  /** Absent: all devices of the user. */
+  deviceId?: string;
+  /** Absent: whatever connection the device has. */
+  connection?: number;
+  closeCode: number;
+}
+
+export type DownlinkMessage =
+  | { kind: "answers"; boot: string; answers: Answer[] }
+  | { kind: "pushes"; pushes: Push[] }
+  | { kind: "notices"; notices: Notice[] }
+  | { kind: "closings"; closings: Closing[] }
+  /** Sent every 2 s by every worker, so that silence means loss. `run` is the life of Redis. */
+  | { kind: "tick"; run: string };
+
+/** Place of a message in the link from one sender to one gateway. */
+export interface LinkPlace {
+  sender: string;
+  /** New whenever the gateway entered the sender's view. */
+  linkId: string;
+  /** From 1. */
+  number: number;
+}
+
+const KINDS = ["answers", "pushes", "notices", "closings", "tick"] as const;
+
+export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint8Array {
+  const head = [ENVELOPE_VERSION, KINDS.indexOf(message.kind) + 1, place.sender, place.linkId, place.number];
+  switch (message.kind) {
+    case "answers":
+      return pack([...head, message.boot, message.answers.map(({ connection, frame }) => [connection, frame])]);
+    case "pushes":
+      return pack([...head, message.pushes.map(({ event, targets }) => [event, targets.map(targetToRow)])]);
+    case "notices":
+      return pack([...head, message.notices.map((n) => [n.userId, n.exceptDeviceId ?? null, n.frame])]);
+    case "closings":
+      return pack([
+        ...head,
+        message.closings.map((c) => [c.userId, c.deviceId ?? null, c.connection ?? null, c.closeCode]),
+      ]);
+    case "tick":
+      return pack([...head, message.run]);
+  }
+}
+
+const targetToRow = ({ userId, epoch, inboxSeq }: PushTarget) => [userId, epoch, inboxSeq];
+
+type TargetRow = [string, string, number];
+
+export function decodeDownlink(bytes: Uint8Array): { place: LinkPlace; message: DownlinkMessage } {
+  const [, kind, sender, linkId, number, ...rest] = unpackEnvelope(bytes) as [number, number, string, string, number];
+  return { place: { sender, linkId, number }, message: decodeMessage(kind, rest) };
+}
+
+function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
+  switch (KINDS[kind - 1]) {
+    case "answers":
+      return {
+        kind: "answers",
+        boot: rest[0] as string,
+        answers: (rest[1] as [number, Uint8Array][]).map(([connection, frame]) => ({ connection, frame })),
+      };
+    case "pushes":
+      return {
+        kind: "pushes",
+        pushes: (rest[0] as [Uint8Array, TargetRow[]][]).map(([event, rows]) => ({
+          event,
+          targets: rows.map(([userId, epoch, inboxSeq]) => ({ userId, epoch, inboxSeq })),
+        })),
+      };
+    case "notices":
+      return {
+        kind: "notices",
+        notices: (rest[0] as [string, string | null, Uint8Array][]).map(([userId, except, frame]) =>
+          except === null ? { userId, frame } : { userId, exceptDeviceId: except, frame },
+        ),
+      };
+    case "closings":
+      return {
+        kind: "closings",
+        closings: (rest[0] as [string, string | null, number | null, number][]).map(
+          ([userId, deviceId, connection, closeCode]) => ({
+            userId,
+            closeCode,
+            ...(deviceId === null ? {} : { deviceId }),
+            ...(connection === null ? {} : { connection }),
+          }),
+        ),
+      };
+    case "tick":
+      return { kind: "tick", run: rest[0] as string };
+    default:
+      throw new Error(`unknown kind of downlink message: ${kind}`);
+  }
+}

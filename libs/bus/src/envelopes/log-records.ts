@@ -1,0 +1,104 @@
+/**
+ * The records of a partition's log, which is the truth: whatever else is stored can be rebuilt from it. A record
+ * holds the outcome of whole queue batches. Its header says who wrote it and how far the owner had come.
+ */
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
+import type { Origin } from "./requests.js";
+
+/** How far the writer had come when it wrote the record. */
+export interface LogHeader {
+  epoch: number;
+  boot: string;
+  /** Number of this append inside (epoch, boot), from 1: tells the writer's own record from another's. */
+  append: number;
+  /** Every queue message up to this sequence is in the log or was answered. */
+  covered: number;
+  /** Inboxes are filled up to this log position. */
+  fanout: number;
+}
+
+/** One accepted message: the event as clients will see it, and what a later owner needs to go on. */
+export interface LoggedEvent {
+  senderId: string;
+  clientMsgId: string;
+  /** Digest of kind and body: tells a repeated request from another one under the same id. */
+  digest: string;
+  origin: Origin;
+  /** The event in its wire form (encodeEvent of libs/protocol). */
+  event: Uint8Array;
+}
+
+export type LogBody =
+  | { kind: "events"; events: LoggedEvent[] }
+  | { kind: "epoch"; worker: string; boot: string; attempt: number; queueCreated: string; logCreated: string }
+  | { kind: "release"; worker: string };
+
+export interface LogRecord {
+  /** Sequence in the log stream. */
+  seq: number;
+  /** When NATS stored it, ms since the Unix epoch. */
+  storedAt: number;
+  header: LogHeader;
+  body: LogBody;
+}
+
+const KINDS = ["events", "epoch", "trying", "release"] as const;
+
+/** Positions order events over records: record sequence and index inside it, in one number. */
+const POSITION_BASE = 65_536;
+
+export function positionOf(recordSeq: number, index: number): number {
+  return recordSeq * POSITION_BASE + index;
+}
+
+export function recordSeqOf(position: number): number {
+  return Math.floor(position / POSITION_BASE);
+}
+
+/** The position after which everything of the record and before is passed. */
+export function endOfRecord(recordSeq: number): number {
+  return positionOf(recordSeq, POSITION_BASE - 1);
+}
+
+export function encodeLogBody(body: LogBody): Uint8Array {
+  const head = [ENVELOPE_VERSION, KINDS.indexOf(body.kind) + 1];
+  if (body.kind === "epoch") {
+    return pack([...head, body.worker, body.boot, body.attempt, body.queueCreated, body.logCreated]);
+  }
+  if (body.kind === "release") return pack([...head, body.worker]);
+  // Requests of one batch share their gateway: its name stands once per record.
+  const gateways: string[] = [];
+  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event }) => {
+    const name = `${origin.gateway} ${origin.boot}`;
+    let index = gateways.indexOf(name);
+    if (index < 0) index = gateways.push(name) - 1;
+    return [senderId, clientMsgId, digest, index, origin.connection, origin.requestId, event];
+  });
+  return pack([...head, gateways, rows]);
+}
+
+type EventRow = [string, string, string, number, number, number, Uint8Array];
+
+export function decodeLogBody(bytes: Uint8Array): LogBody {
+  const [, kind, ...rest] = unpackEnvelope(bytes) as [number, number, ...unknown[]];
+  switch (KINDS[kind - 1]) {
+    case "events":
+      return { kind: "events", events: decodeEvents(rest[0] as string[], rest[1] as EventRow[]) };
+    case "epoch": {
+      const [worker, boot, attempt, queueCreated, logCreated] = rest as [string, string, number, string, string];
+      return { kind: "epoch", worker, boot, attempt, queueCreated, logCreated };
+    }
+    case "release":
+      return { kind: "release", worker: rest[0] as string };
+    default:
+      throw new Error(`unknown kind of log record: ${kind}`);
+  }
+}
+
+function decodeEvents(gateways: string[], rows: EventRow[]): LoggedEvent[] {
+  const names = gateways.map((name) => name.split(" ") as [string, string]);
+  return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event]) => {
+    const [gateway, boot] = names[index]!;
+    return { senderId, clientMsgId, digest, origin: { gateway, boot, connection, requestId }, event };
+  });
+}

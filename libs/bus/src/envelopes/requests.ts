@@ -1,0 +1,70 @@
+/** The batches of requests that a gateway puts in the queue of a partition. */
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
+
+/** Where a request came from: answers go back there, and only to the same boot of the gateway. */
+export interface Origin {
+  gateway: string;
+  boot: string;
+  /** Number of the connection inside that boot. */
+  connection: number;
+  requestId: number;
+}
+
+/** A SEND that the gateway checked for shape: the sender is who he says, all values are inside their limits. */
+export interface SendRequest {
+  connection: number;
+  requestId: number;
+  senderId: string;
+  clientMsgId: string;
+  conversationId: string;
+  contentType: string;
+  content: string;
+}
+
+export interface RequestBatch {
+  gateway: string;
+  boot: string;
+  requests: SendRequest[];
+}
+
+const KIND_SEND = 1;
+
+export function encodeRequestBatch(batch: RequestBatch): Uint8Array {
+  return pack([ENVELOPE_VERSION, batch.gateway, batch.boot, batch.requests.map(toRow)]);
+}
+
+function toRow(request: SendRequest): unknown[] {
+  return [
+    KIND_SEND,
+    request.connection,
+    request.requestId,
+    request.senderId,
+    request.clientMsgId,
+    request.conversationId,
+    request.contentType,
+    request.content,
+  ];
+}
+
+export function decodeRequestBatch(bytes: Uint8Array): RequestBatch {
+  const [, gateway, boot, rows] = unpackEnvelope(bytes) as [number, string, string, unknown[][]];
+  return { gateway, boot, requests: rows.map(fromRow) };
+}
+
+function fromRow(row: unknown[]): SendRequest {
+  if (row[0] !== KIND_SEND) throw new Error(`unknown kind of request: ${row[0]}`);
+  return {
+    connection: row[1] as number,
+    requestId: row[2] as number,
+    senderId: row[3] as string,
+    clientMsgId: row[4] as string,
+    conversationId: row[5] as string,
+    contentType: row[6] as string,
+    content: row[7] as string,
+  };
+}
+
+/** Bytes that a request adds to its batch, roughly. */
+export function sizeOfRequest(request: SendRequest): number {
+  return 160 + request.content.length * 3;
+}

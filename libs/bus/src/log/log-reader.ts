@@ -1,0 +1,109 @@
+/** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
+import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import type { Bus } from "../connection.js";
+import { decodeLogBody, type LogRecord } from "../envelopes/log-records.js";
+import { logStream, queueStream } from "../streams/definitions.js";
+import { readHeader } from "./log-header.js";
+
+export interface LogState {
+  /** Sequence of the first record held; lastSeq + 1 when the log is empty. */
+  firstSeq: number;
+  /** Sequence of the last record; 0 when there never was one. */
+  lastSeq: number;
+  /** When the stream was created, as NATS says it: another value means another life of the store. */
+  created: string;
+  bytes: number;
+}
+
+/** State of the log, and the creation time of the queue that belongs to it. */
+export async function readLogState(bus: Bus, partition: number): Promise<LogState & { queueCreated: string }> {
+  const [log, queue] = await Promise.all([
+    bus.jsm.streams.info(logStream(partition)),
+    bus.jsm.streams.info(queueStream(partition)),
+  ]);
+  const { first_seq, last_seq, bytes } = log.state;
+  return { firstSeq: first_seq, lastSeq: last_seq, created: log.created, bytes, queueCreated: queue.created };
+}
+
+/** Requests that wait in the queue of a partition. */
+export async function readQueueLength(bus: Bus, partition: number): Promise<number> {
+  return (await bus.jsm.streams.info(queueStream(partition))).state.messages;
+}
+
+/**
+ * Sequence of the first record stored at or after `time` (ms since the Unix epoch), by halving: records have no
+ * gaps, only a beginning that moves on. lastSeq + 1 when all are older.
+ */
+export async function findRecordSince(bus: Bus, partition: number, time: number, state: LogState): Promise<number> {
+  let [low, high] = [state.firstSeq, state.lastSeq + 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const message = await bus.jsm.streams.getMessage(logStream(partition), { seq: middle });
+    // A record that was purged meanwhile is older than all that are left.
+    if (message === null || message.time.getTime() < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Follows the log from record `from` on, in order and without a hole, through reconnects, until stopped.
+ * The consumer waits for each callback before it hands out the next record.
+ */
+export class LogFollower {
+  private messages: ConsumerMessages | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly partition: number,
+  ) {}
+
+  /** Runs until stop(), or until the callback returns false. */
+  async run(from: number, onRecord: (record: LogRecord) => Promise<boolean> | boolean): Promise<void> {
+    const consumer = await this.bus.js.consumers.get(logStream(this.partition), {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: Math.max(1, from),
+    });
+    this.messages = await consumer.consume({ max_messages: 256, abort_on_missing_resource: true });
+    if (this.stopped) this.messages.stop();
+    for await (const message of this.messages) {
+      if (this.stopped || !(await onRecord(toRecord(message)))) break;
+    }
+    this.messages.stop();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.messages?.stop();
+  }
+}
+
+/** Reads the records from `from` up to `to` (both inclusive). */
+export async function readLog(
+  bus: Bus,
+  partition: number,
+  from: number,
+  to: number,
+  onRecord: (record: LogRecord) => void,
+): Promise<void> {
+  if (from > to) return;
+  await new LogFollower(bus, partition).run(from, (record) => {
+    if (record.seq <= to) onRecord(record);
+    return record.seq < to;
+  });
+}
+
+/** Deletes the records before `seq`. */
+export async function purgeLog(bus: Bus, partition: number, seq: number): Promise<number> {
+  return (await bus.jsm.streams.purge(logStream(partition), { seq })).purged;
+}
+
+function toRecord(message: JsMsg): LogRecord {
+  return {
+    seq: message.seq,
+    storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
+    header: readHeader(message.headers),
+    body: decodeLogBody(message.data),
+  };
+}

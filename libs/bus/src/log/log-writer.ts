@@ -1,0 +1,113 @@
+/**
+ * The single writer of a partition's log. Every append names the last sequence it expects; NATS refuses it when
+ * somebody else wrote there first. That fence, and nothing else, keeps a former owner from writing.
+ *
+ * An append without an answer decides nothing, and neither does error 10071 (wrong last sequence): the writer's
+ * own first try may have been stored. So the record at the expected place is read: the writer's own (same epoch,
+ * boot and append number) means appended; another's means that the partition is lost; none means that the same
+ * bytes are sent again. A different record is never built for the same place.
+ */
+import { Backoff, sleep } from "@carillon/base";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
+import type { Bus } from "../connection.js";
+import { encodeLogBody, type LogBody, type LogHeader } from "../envelopes/log-records.js";
+import { logStream, logSubject } from "../streams/definitions.js";
+import { readHeader, writeHeader } from "./log-header.js";
+
+const ANSWER_MS = 2_000;
+const STREAM_FULL = 10077;
+
+/** Another worker wrote to the log: this one owns the partition no more. */
+export class PartitionLost extends Error {
+  constructor(partition: number) {
+    super(`partition ${partition} has another owner`);
+    this.name = "PartitionLost";
+  }
+}
+
+/** The log is at its bound. Nothing was stored; the archiver has to catch up. */
+export class LogFull extends Error {
+  constructor(partition: number) {
+    super(`the log of partition ${partition} is full`);
+    this.name = "LogFull";
+  }
+}
+
+export interface LogWriterOptions {
+  bus: Bus;
+  partition: number;
+  epoch: number;
+  boot: string;
+  /** Sequence of the last record, after which this writer begins. */
+  lastSeq: number;
+}
+
+export class LogWriter {
+  private appends = 0;
+  private last: number;
+  private readonly stopping = new AbortController();
+
+  constructor(private readonly options: LogWriterOptions) {
+    this.last = options.lastSeq;
+  }
+
+  /** Sequence of the last record. */
+  get lastSeq(): number {
+    return this.last;
+  }
+
+  /**
+   * Appends one record; one append at a time. Waits as long as NATS takes to give a verdict.
+   * @returns the record's sequence
+   * @throws PartitionLost, LogFull
+   */
+  async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
+    const { epoch, boot } = this.options;
+    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress };
+    const bytes = encodeLogBody(body);
+    const backoff = new Backoff({ first: 20, most: 1_000 });
+    while (true) {
+      if (await this.attempt(header, bytes)) return ++this.last;
+      await sleep(backoff.next(), this.stopping.signal);
+      if (this.stopping.signal.aborted) throw new PartitionLost(this.options.partition);
+    }
+  }
+
+  /** Ends an append that waits for NATS; whether it was stored the next owner will see. */
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  /** @returns whether the record is stored; false: send it again */
+  private async attempt(header: LogHeader, bytes: Uint8Array): Promise<boolean> {
+    const { bus, partition } = this.options;
+    const natsHeaders = headers();
+    writeHeader(natsHeaders, header);
+    try {
+      await bus.js.publish(logSubject(partition), bytes, {
+        headers: natsHeaders,
+        expect: { lastSequence: this.last },
+        timeout: ANSWER_MS,
+      });
+      return true;
+    } catch (error) {
+      const full = error instanceof JetStreamApiError && error.code === STREAM_FULL;
+      const stored = await this.readVerdict(header).catch(() => "unknown" as const);
+      if (stored === "own") return true;
+      if (stored === "other") throw new PartitionLost(partition);
+      if (stored === "none" && full) throw new LogFull(partition);
+      bus.logger.warn({ partition, stored, err: error }, "no verdict on an append, sent again");
+      return false;
+    }
+  }
+
+  private async readVerdict(header: LogHeader): Promise<"own" | "other" | "none"> {
+    const { bus, partition } = this.options;
+    const found = await bus.jsm.streams.getMessage(logStream(partition), { seq: this.last + 1 });
+    if (found === null) return "none";
+    const other = readHeader(found.header);
+    const own = other.epoch === header.epoch && other.boot === header.boot && other.append === header.append;
+    return own ? "own" : "other";
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The owner's side of a queue: batches in exactly the order of the stream.
+ *
+ * The server does not promise that order: after a reconnect, a restart or an expired ack_wait it hands out newer
+ * messages before older unacknowledged ones (measured). Taking them would number later requests first, and
+ * acknowledging past them would lose them. So the consumer knows which sequence comes next:
+ * - a lower one is already covered by the log: acknowledged unprocessed;
+ * - a higher one means that something is missing. If the stream holds no message in the gap, it was consumed by a
+ *   former owner, and the gap is accepted. Otherwise everything that was pulled and not yet appended is dropped,
+ *   the consumer is deleted, and a fresh one, under a name never used before, starts at the first
+ *   unacknowledged message, in order.
+ */
+import { Backoff, sleep } from "@carillon/base";
+import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type { Bus } from "../connection.js";
+import { ownerConsumerDefinition, queueStream } from "../streams/definitions.js";
+
+/** Batches pulled ahead of the one in work. */
+const PREFETCH = 64;
+
+export interface QueuedBatch {
+  /** Sequence in the queue's stream. */
+  seq: number;
+  data: Uint8Array;
+  /** How often the server handed it out, 1 the first time. */
+  deliveries: number;
+  /** Acknowledges and waits for the server's confirmation (double ack). Failing is harmless: false. */
+  confirm(): Promise<boolean>;
+}
+
+export interface RequestConsumerOptions {
+  bus: Bus;
+  partition: number;
+  epoch: number;
+  /** Highest sequence that the log covers; batches above it are handed out. */
+  covered(): number;
+  onBatch(batch: QueuedBatch): void;
+  /** Everything handed out above covered() is void: it will come again. */
+  onRestart(): void;
+}
+
+export class RequestConsumer {
+  private attempt = 0;
+  private messages: ConsumerMessages | undefined;
+  /** Sequence of the batch handed out last. */
+  private taken = 0;
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: RequestConsumerOptions) {}
+
+  /** Removes the consumers of earlier owners and begins. */
+  async start(): Promise<void> {
+    await this.deleteOthers();
+    this.running = this.run();
+  }
+
+  /** Hands out nothing more. The consumer stays for the next owner to delete: it may be the cause of a take-over. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.messages?.stop();
+    await this.running;
+  }
+
+  private get stream(): string {
+    return queueStream(this.options.partition);
+  }
+
+  private async run(): Promise<void> {
+    const { bus, partition } = this.options;
+    const backoff = new Backoff({ first: 50, most: 1_000 });
+    while (!this.stopping.signal.aborted) {
+      try {
+        const consumer = await this.open();
+        backoff.reset();
+        await this.consume(consumer);
+      } catch (error) {
+        if (this.stopping.signal.aborted) return;
+        bus.logger.warn({ partition, err: error }, "the queue's consumer failed, a new one follows");
+      }
+      await sleep(backoff.next(), this.stopping.signal);
+      this.options.onRestart();
+    }
+  }
+
+  private async open(): Promise<Consumer> {
+    const { bus, epoch } = this.options;
+    if (this.attempt > 0) await this.deleteOthers();
+    const definition = ownerConsumerDefinition(epoch, ++this.attempt);
+    await bus.jsm.consumers.add(this.stream, definition);
+    this.taken = this.options.covered();
+    return bus.js.consumers.get(this.stream, definition.name);
+  }
+
+  private async consume(consumer: Consumer): Promise<void> {
+    const messages = await consumer.consume({ max_messages: PREFETCH, abort_on_missing_resource: true });
+    this.messages = messages;
+    if (this.stopping.signal.aborted) messages.stop();
+    for await (const message of messages) {
+      if (this.stopping.signal.aborted) return;
+      if (!(await this.take(message))) {
+        messages.stop();
+        return;
+      }
+    }
+  }
+
+  /** @returns false when the order is broken and a fresh consumer is needed */
+  private async take(message: JsMsg): Promise<boolean> {
+    const seq = message.seq;
+    if (seq <= this.options.covered()) {
+      message.ack();
+      return true;
+    }
+    // Handed out already and still in work: it will be acknowledged when it is appended.
+    if (seq <= this.taken) return true;
+    if (seq !== this.taken + 1 && !(await this.isGapEmpty(this.taken + 1, seq))) return false;
+    this.taken = seq;
+    this.options.onBatch({
+      seq,
+      data: message.data,
+      deliveries: message.info.deliveryCount,
+      confirm: () => message.ackAck({ timeout: 2_000 }).catch(() => false),
+    });
+    return true;
+  }
+
+  /** Whether the stream holds nothing from `first` up to `next` (exclusive). */
+  private async isGapEmpty(first: number, next: number): Promise<boolean> {
+    const { jsm } = this.options.bus;
+    const { state } = await jsm.streams.info(this.stream);
+    if (state.first_seq >= next) return true;
+    for (let seq = Math.max(first, state.first_seq); seq < next; seq++) {
+      if ((await jsm.streams.getMessage(this.stream, { seq })) !== null) return false;
+    }
+    return true;
+  }
+
+  private async deleteOthers(): Promise<void> {
+    const { bus } = this.options;
+    for await (const info of bus.jsm.consumers.list(this.stream)) {
+      await bus.jsm.consumers.delete(this.stream, info.name).catch(() => {
+        // Somebody was faster: what counts is that it is gone.
+      });
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/** Questions between the processes: subject by subject, what is asked and what is answered. */
+import { controlSubject, ownerSubject, rpcSubject } from "../streams/definitions.js";
+
+/** `im.rpc.session.open`, served by workers: registers a device's connection. */
+export interface SessionOpen {
+  userId: string;
+  deviceId: string;
+  platform: string;
+  tokenVersion: number;
+  gateway: string;
+  boot: string;
+  connection: number;
+  /** When the connection was accepted, ms on the cluster's clock: an older open does not replace a newer one. */
+  since: number;
+  /** What the client says it has; absent: the stored cursor counts. */
+  inbox?: { epoch: string; seq: number };
+}
+
+export interface SessionOpened {
+  /** Head of the inbox at this moment. */
+  inbox: { epoch: string; seq: number };
+  resume: "none" | "replay" | "resync";
+  /** With `replay`: the last number that the device has. */
+  from: number;
+}
+
+/** `im.rpc.session.close`, told to workers: removes the entry if it is still this connection's. */
+export interface SessionClose {
+  userId: string;
+  deviceId: string;
+  gateway: string;
+  boot: string;
+  connection: number;
+}
+
+/** `im.rpc.received`, told to workers, many at once. */
+export interface Received {
+  userId: string;
+  deviceId: string;
+  epoch: string;
+  inboxSeq: number;
+  /** What became delivered: [conversationId, seq] of the highest event of others, per private conversation. */
+  delivered: [string, number][];
+}
+
+/** `im.rpc.inbox`, served by workers: events of an inbox above `after`, in order, at most 64 and 60 KiB. */
+export interface InboxRead {
+  userId: string;
+  epoch: string;
+  after: number;
+}
+
+export interface InboxPage {
+  /** The epoch now; another one than asked for means resync. */
+  epoch: string;
+  /** Head of the inbox. */
+  seq: number;
+  events: [inboxSeq: number, event: Uint8Array][];
+}
+
+/** `im.rpc.heads`, served by workers: where the inboxes of these users stand. */
+export interface HeadsRead {
+  userIds: string[];
+}
+export type Heads = [userId: string, epoch: string, seq: number][];
+
+/** `im.rpc.pull`, served by the api. */
+export interface Pull {
+  userId: string;
+  conversationId: string;
+  fromSeq: number;
+  toSeq?: number;
+  limit: number;
+  backwards: boolean;
+}
+export interface Pulled {
+  events: Uint8Array[];
+  lastSeq: number;
+  more: boolean;
+}
+
+/** `im.rpc.sync`, served by the api; question and answer are the payloads of SYNC and SYNCED. */
+export interface Sync {
+  userId: string;
+  payload: Record<string, unknown>;
+}
+
+/** `im.rpc.owner.<p>`, served by the owner of the partition. */
+export type OwnerQuestion = { ask: "last-seq"; conversationId: string } | { ask: "state" };
+
+export interface LastSeq {
+  lastSeq: number;
+}
+
+export interface OwnerState {
+  nodeId: string;
+  epoch: number;
+  covered: number;
+  lastSeq: number;
+  fanout: number;
+}
+
+/** Receipt in the queue `im.receipts.<shard>`: a user has read a conversation up to seq. */
+export interface ReadReceipt {
+  userId: string;
+  deviceId: string;
+  conversationId: string;
+  seq: number;
+}
+
+export const subjects = {
+  sessionOpen: rpcSubject("session.open"),
+  sessionClose: rpcSubject("session.close"),
+  received: rpcSubject("received"),
+  inbox: rpcSubject("inbox"),
+  heads: rpcSubject("heads"),
+  pull: rpcSubject("pull"),
+  sync: rpcSubject("sync"),
+  owner: ownerSubject,
+  control: controlSubject,
+} as const;

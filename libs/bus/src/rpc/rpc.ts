@@ -1,0 +1,72 @@
+/**
+ * Questions and answers over core NATS: [version, deadline, body] there, [version, 0, body] or
+ * [version, code, message, retryAfterMs] back. A question that is read after its deadline is dropped unanswered:
+ * nobody waits for it any more, and doing its work would only delay those who do.
+ */
+import { CarillonError, type ErrorName, errorByCode, errorByName } from "@carillon/protocol";
+import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
+import type { Bus } from "../connection.js";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec.js";
+
+/** Default time for an answer, ms. */
+const DEADLINE_MS = 3_000;
+
+/**
+ * Asks whoever serves `subject`.
+ * @throws CarillonError: what the server threw; BUSY when nobody serves or answers in time
+ */
+export async function ask<Q, A>(bus: Bus, subject: string, question: Q, deadlineMs = DEADLINE_MS): Promise<A> {
+  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + deadlineMs, question]);
+  let answer: Msg;
+  try {
+    answer = await bus.connection.request(subject, bytes, { timeout: deadlineMs });
+  } catch (error) {
+    throw new CarillonError("BUSY", unreachable(subject, error as Error), 1_000);
+  }
+  const [, code, body, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
+  if (code === 0) return body as A;
+  throw new CarillonError(errorByCode(code)?.name ?? "INTERNAL", body as string, retryAfterMs ?? undefined);
+}
+
+function unreachable(subject: string, error: Error): string {
+  if (error instanceof RequestError && error.isNoResponders()) return `nobody serves ${subject} at the moment`;
+  if (error instanceof TimeoutError) return `no answer from ${subject}`;
+  return `cannot ask ${subject}: ${error.message}`;
+}
+
+/** Tells whoever serves `subject`, without an answer; may be lost. */
+export function tell<Q>(bus: Bus, subject: string, message: Q): void {
+  if (bus.connection.isClosed()) return;
+  bus.connection.publish(subject, pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, message]));
+}
+
+export type Handler<Q, A> = (question: Q) => Promise<A> | A;
+
+/**
+ * Serves `subject`. With a queue group, one of the servers answers; without, all do.
+ * What the handler throws as CarillonError goes to the asker; anything else is INTERNAL and is logged.
+ * @returns a function that stops serving
+ */
+export function serve<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, queue?: string): () => void {
+  const subscription: Subscription = bus.connection.subscribe(subject, {
+    ...(queue === undefined ? {} : { queue }),
+    callback: (error, message) => {
+      if (error === null) void answerOne(bus, subject, handler, message);
+    },
+  });
+  return () => subscription.unsubscribe();
+}
+
+async function answerOne<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, message: Msg): Promise<void> {
+  try {
+    const [, deadline, question] = unpackEnvelope(message.data) as [number, number, Q];
+    if (bus.clock.now() > deadline) return;
+    const body = await handler(question);
+    message.respond(pack([ENVELOPE_VERSION, 0, body ?? null]));
+  } catch (error) {
+    if (!(error instanceof CarillonError)) bus.logger.error({ subject, err: error }, "a question failed");
+    const known = error instanceof CarillonError ? error : new CarillonError("INTERNAL", "internal error");
+    const { code } = errorByName(known.name as ErrorName);
+    message.respond(pack([ENVELOPE_VERSION, code, known.message, known.retryAfterMs ?? null]));
+  }
+}

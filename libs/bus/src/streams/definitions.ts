@@ -1,0 +1,93 @@
+/**
+ * Every stream, subject and consumer of the message path, in one place. The coordination buckets are defined in
+ * libs/coordination, which knows nothing of messages.
+ */
+import type { Settings } from "@carillon/base/node";
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  DiscardPolicy,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+
+const MIB = 1024 * 1024;
+
+/** Time in which a repeated publish with the same Nats-Msg-Id is recognised; later the dedupe table does it. */
+const DUPLICATE_WINDOW_MS = 120_000;
+
+/** A batch waits in the owner for the one before it, and for NATS to come back; then it is handed out again. */
+const ACK_WAIT_MS = 30_000;
+
+export const queueStream = (partition: number) => `IN_${partition}`;
+export const queueSubject = (partition: number) => `im.in.${partition}`;
+export const logStream = (partition: number) => `LOG_${partition}`;
+export const logSubject = (partition: number) => `im.log.${partition}`;
+export const RECEIPTS_STREAM = "RECEIPTS";
+export const receiptsSubject = (shard: number) => `im.receipts.${shard}`;
+export const DEAD_STREAM = "DEAD";
+export const deadSubject = (partition: number) => `im.dead.${partition}`;
+export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
+export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
+export const rpcSubject = (name: string) => `im.rpc.${name}`;
+export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;
+export const controlSubject = (role: string, nodeId: string) => `im.ctl.${role}.${nodeId}`;
+
+/** Name of the consumer of an owner; never reused, since the server would accept acks of its former life. */
+export const ownerConsumer = (epoch: number, attempt: number) => `owner-${epoch}-${attempt}`;
+
+export const RECEIPTS_CONSUMER = "receipts";
+
+/** The streams of a cluster with `partitions` partitions. */
+export function streamDefinitions(partitions: number, settings: Settings["nats"]): Partial<StreamConfig>[] {
+  const common = {
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    num_replicas: settings.replicas,
+    max_bytes: settings.streamMegabytes * MIB,
+    duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+  };
+  const definitions: Partial<StreamConfig>[] = [
+    { ...common, name: RECEIPTS_STREAM, subjects: ["im.receipts.*"], retention: RetentionPolicy.Workqueue },
+    { ...common, name: DEAD_STREAM, subjects: ["im.dead.*"], retention: RetentionPolicy.Limits },
+  ];
+  for (let p = 0; p < partitions; p++) {
+    definitions.push(
+      { ...common, name: queueStream(p), subjects: [queueSubject(p)], retention: RetentionPolicy.Workqueue },
+      {
+        ...common,
+        name: logStream(p),
+        subjects: [logSubject(p)],
+        retention: RetentionPolicy.Limits,
+        allow_direct: false,
+      },
+    );
+  }
+  return definitions;
+}
+
+/** The consumer through which one owner takes the requests of its partition. */
+export function ownerConsumerDefinition(epoch: number, attempt: number): Partial<ConsumerConfig> & { name: string } {
+  const name = ownerConsumer(epoch, attempt);
+  return {
+    name,
+    durable_name: name,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(ACK_WAIT_MS),
+    max_ack_pending: 4096,
+  };
+}
+
+/** The consumer that all workers share: the order of receipts does not matter. */
+export const receiptsConsumerDefinition: Partial<ConsumerConfig> & { name: string } = {
+  name: RECEIPTS_CONSUMER,
+  durable_name: RECEIPTS_CONSUMER,
+  ack_policy: AckPolicy.Explicit,
+  deliver_policy: DeliverPolicy.All,
+  ack_wait: nanos(ACK_WAIT_MS),
+  max_ack_pending: 4096,
+};

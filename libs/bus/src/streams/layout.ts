@@ -1,0 +1,64 @@
+/**
+ * What all nodes of a cluster must agree on: fixed at the first start, kept in KV `cluster/layout`. A node whose
+ * own idea differs refuses to start, since two ideas of the number of partitions would number messages twice.
+ */
+
+import type { Settings } from "@carillon/base/node";
+import { Kvm } from "@nats-io/kv";
+import type { Bus } from "../connection.js";
+import { RECEIPTS_STREAM, receiptsConsumerDefinition, streamDefinitions } from "./definitions.js";
+
+const BUCKET = "cluster";
+const KEY = "layout";
+
+export interface ClusterLayout {
+  /** Format of queue, log and downlink that this cluster speaks. */
+  format: number;
+  partitions: number;
+  createdAt: number;
+}
+
+/** Format of the envelopes in this build. */
+export const FORMAT = 1;
+
+/**
+ * Creates streams, buckets and layout, or brings those that exist up to date. Several may run at once.
+ * @param partitions wanted number; of a cluster that exists already only the same number is accepted
+ */
+export async function createLayout(bus: Bus, settings: Settings["nats"], partitions?: number): Promise<ClusterLayout> {
+  const bucket = await new Kvm(bus.js).create(BUCKET, { replicas: settings.replicas, history: 5 });
+  const wanted: ClusterLayout = { format: FORMAT, partitions: partitions ?? 2, createdAt: bus.clock.now() };
+  await bucket.create(KEY, JSON.stringify(wanted)).catch(() => {
+    // It exists: what is there decides, and is compared below.
+  });
+  const layout = await readLayout(bus);
+  if (partitions !== undefined && partitions !== layout.partitions) {
+    throw new Error(
+      `this cluster has ${layout.partitions} partitions, which is fixed at the first start; ${partitions} were asked for`,
+    );
+  }
+  for (const definition of streamDefinitions(layout.partitions, settings)) {
+    const name = definition.name!;
+    await bus.jsm.streams.add(definition as typeof definition & { name: string }).catch(async (error: Error) => {
+      await bus.jsm.streams.update(name, definition).catch(() => {
+        throw new Error(`stream ${name} cannot be created: ${error.message}`);
+      });
+    });
+  }
+  await bus.jsm.consumers.add(RECEIPTS_STREAM, receiptsConsumerDefinition);
+  return layout;
+}
+
+/** @throws Error that says what to do when the cluster was never initialised or speaks another format */
+export async function readLayout(bus: Bus): Promise<ClusterLayout> {
+  const entry = await new Kvm(bus.js)
+    .open(BUCKET)
+    .then((bucket) => bucket.get(KEY))
+    .catch(() => null);
+  if (entry === null) throw new Error("this cluster is not initialised: run `carillon init`");
+  const layout = entry.json<ClusterLayout>();
+  if (layout.format !== FORMAT) {
+    throw new Error(`this cluster speaks format ${layout.format}, this build format ${FORMAT}: use a matching build`);
+  }
+  return layout;
+}

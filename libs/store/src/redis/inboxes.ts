@@ -1,0 +1,125 @@
+/**
+ * Offline inboxes: per user a sorted set of the newest events, numbered without a hole inside an epoch. The head
+ * remembers the log position of the last event of each partition, so that filling an inbox again from the log
+ * changes nothing.
+ */
+import { randomId } from "@carillon/base";
+import { keys } from "./keys.js";
+import type { RedisStore } from "./redis-store.js";
+import { parseSession, type SessionEntry } from "./sessions.js";
+
+/** Newest events that an inbox keeps. */
+export const INBOX_KEEPS = 1_000;
+
+const IDLE_SECONDS = 30 * 24 * 3600;
+const EPOCH_LENGTH = 12;
+
+export interface InboxDelivery {
+  /** Log position; ascending inside a call. */
+  position: number;
+  event: Uint8Array;
+  recipients: string[];
+}
+
+/** What happened to one user's inbox. */
+export interface DeliveredInbox {
+  userId: string;
+  epoch: string;
+  /** Number of the last event in the inbox. */
+  seq: number;
+  /** Indexes of the deliveries that were added; the last of them has number `seq`. */
+  added: number[];
+  sessions: SessionEntry[];
+}
+
+export interface InboxHead {
+  epoch: string;
+  seq: number;
+}
+
+export class Inboxes {
+  constructor(private readonly redis: RedisStore) {}
+
+  /**
+   * Puts the events of one partition into the inboxes of their recipients: one script call for all of them.
+   * @returns the life of Redis, and per user what was added and where his devices are
+   */
+  async deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }> {
+    const indexes = new Map<string, number[]>();
+    deliveries.forEach(({ recipients }, index) => {
+      for (const userId of recipients) {
+        const list = indexes.get(userId);
+        if (list === undefined) indexes.set(userId, [index]);
+        else list.push(index);
+      }
+    });
+    const scriptKeys: string[] = [];
+    const args: (string | number | Buffer)[] = [
+      `p${partition}`,
+      randomId(EPOCH_LENGTH),
+      INBOX_KEEPS,
+      IDLE_SECONDS,
+      deliveries.length,
+    ];
+    for (const { position, event } of deliveries) args.push(position, asBuffer(event));
+    for (const [userId, list] of indexes) {
+      scriptKeys.push(keys.head(userId), keys.inbox(userId), keys.sessions(userId));
+      args.push(list.length);
+      for (const index of list) args.push(index + 1);
+    }
+    const [run, ...rows] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, ...DeliverRow[]];
+    let at = 0;
+    const inboxes: DeliveredInbox[] = [];
+    for (const [userId, list] of indexes) {
+      const [epoch, seq, added, ...sessions] = rows[at++]!;
+      inboxes.push({
+        userId,
+        epoch: epoch.toString(),
+        seq,
+        added: added === 0 ? [] : list.slice(-added),
+        sessions: sessions.map((value) => parseSession(value.toString())),
+      });
+    }
+    return { run: run.toString(), inboxes };
+  }
+
+  /** Events above `after`, in order, and the head. A first number other than after + 1 means that some are gone. */
+  async read(userId: string, after: number, most: number): Promise<InboxHead & { events: [number, Uint8Array][] }> {
+    const [epoch, seq, ...pairs] = (await this.redis.script(
+      "read-inbox",
+      [keys.head(userId), keys.inbox(userId)],
+      [after, most, randomId(EPOCH_LENGTH)],
+    )) as [Buffer, number, ...Buffer[]];
+    const events: [number, Uint8Array][] = [];
+    for (let i = 0; i < pairs.length; i += 2) events.push([Number(pairs[i + 1]!.toString()), pairs[i]!]);
+    return { epoch: epoch.toString(), seq, events };
+  }
+
+  /** The heads of many inboxes; one that is missing is made. */
+  async heads(userIds: string[]): Promise<{ run: string; heads: InboxHead[] }> {
+    const scriptKeys = userIds.flatMap((userId) => [keys.head(userId), keys.inbox(userId)]);
+    const [run, ...rest] = (await this.redis.script("heads", scriptKeys, [randomId(EPOCH_LENGTH)])) as [
+      Buffer,
+      ...(Buffer | number)[],
+    ];
+    const heads = userIds.map((_, i) => ({ epoch: String(rest[2 * i]), seq: Number(rest[2 * i + 1]) }));
+    return { run: run.toString(), heads };
+  }
+
+  /** Log position up to which the inboxes of a partition are filled; undefined when Redis does not know. */
+  async fanoutPosition(partition: number): Promise<number | undefined> {
+    const value = await this.redis.get(keys.fanout(partition));
+    return value === null ? undefined : Number(value);
+  }
+
+  async setFanoutPosition(partition: number, position: number): Promise<void> {
+    await this.redis.set(keys.fanout(partition), position);
+  }
+}
+
+type DeliverRow = [Buffer, number, number, ...Buffer[]];
+
+/** The same bytes as a Buffer, not a copy: what ioredis takes for binary. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,10 @@
+/** Names of all keys. Those of one script call share a hash tag, so that a Redis Cluster can carry them. */
+export const keys = {
+  head: (userId: string) => `{u:${userId}}:head`,
+  inbox: (userId: string) => `{u:${userId}}:inbox`,
+  sessions: (userId: string) => `{u:${userId}}:sessions`,
+  cursors: (userId: string) => `{u:${userId}}:cursors`,
+  auth: (userId: string) => `{u:${userId}}:auth`,
+  marks: (conversationId: string) => `{c:${conversationId}}:marks`,
+  fanout: (partition: number) => `{p:${partition}}:fanout`,
+} as const;

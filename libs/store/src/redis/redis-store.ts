@@ -1,0 +1,110 @@
+/**
+ * The connection to Redis and its scripts. Nothing in Redis is the only copy of anything: when it is away, calls
+ * fail after a few seconds and their callers go on from the log, or answer BUSY.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger, Settings } from "@carillon/base/node";
+import { Redis } from "ioredis";
+
+const ANSWER_MS = 3_000;
+
+/** Scripts of lua/, by name; those marked get lua/run.lua put before them. */
+const SCRIPTS = {
+  deliver: true,
+  "session-open": true,
+  "session-close": false,
+  received: false,
+  "read-inbox": true,
+  heads: true,
+  marks: false,
+} as const;
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+type Argument = string | number | Buffer;
+
+export class RedisStore {
+  private constructor(private readonly redis: Redis) {}
+
+  /** Connects; waits for Redis at most `waitMs`, so that a process may start while Redis is away. */
+  static async connect(settings: Settings["redis"], logger: Logger, waitMs = 5_000): Promise<RedisStore> {
+    const redis = new Redis(settings.url, {
+      lazyConnect: true,
+      commandTimeout: ANSWER_MS,
+      maxRetriesPerRequest: null,
+      retryStrategy: (tries) => Math.min(50 * tries, 1_000),
+    });
+    redis.on("error", (err) => logger.warn({ err }, "Redis reports an error"));
+    const lua = (name: string) => readFileSync(join(__dirname, "..", "..", "lua", `${name}.lua`), "utf8");
+    for (const [name, needsRun] of Object.entries(SCRIPTS)) {
+      redis.defineCommand(name, { lua: needsRun ? `${lua("run")}\n${lua(name)}` : lua(name) });
+    }
+    redis.connect().catch(() => {
+      // It goes on trying by itself; every error was logged above.
+    });
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      redis.once("ready", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    return new RedisStore(redis);
+  }
+
+  /** Runs a script; texts in its answer come as Buffers. */
+  async script(name: ScriptName, keys: string[], args: Argument[]): Promise<unknown> {
+    const commands = this.redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    return commands[`${name}Buffer`]!(keys.length, ...keys, ...args);
+  }
+
+  async get(key: string): Promise<string | null> {
+    return this.redis.get(key);
+  }
+
+  async set(key: string, value: string | number): Promise<void> {
+    await this.redis.set(key, value);
+  }
+
+  async hashValues(key: string): Promise<Record<string, string>> {
+    return this.redis.hgetall(key);
+  }
+
+  async hashFields(key: string, fields: string[]): Promise<(string | null)[]> {
+    return this.redis.hmget(key, ...fields);
+  }
+
+  /** Several hash look-ups in one round trip. */
+  async hashFieldsOfMany(wanted: { key: string; fields: string[] }[]): Promise<(string | null)[][]> {
+    const pipeline = this.redis.pipeline();
+    for (const { key, fields } of wanted) pipeline.hmget(key, ...fields);
+    return (await pipeline.exec())!.map(([error, values]) => {
+      if (error !== null) throw error;
+      return values as (string | null)[];
+    });
+  }
+
+  async setWithTtl(key: string, value: string, seconds: number): Promise<void> {
+    await this.redis.set(key, value, "EX", seconds);
+  }
+
+  async delete(...keys: string[]): Promise<void> {
+    await this.redis.del(...keys);
+  }
+
+  /** The part of INFO that the doctor and the health check look at, and whether Redis answers at all. */
+  async info(): Promise<Record<string, string>> {
+    const text = await this.redis.info();
+    return Object.fromEntries(
+      text
+        .split("\r\n")
+        .filter((line) => line.includes(":"))
+        .map((line) => line.split(/:(.*)/s).slice(0, 2) as [string, string]),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.redis.quit().catch(() => this.redis.disconnect());
+  }
+}

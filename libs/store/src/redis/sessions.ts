@@ -1,0 +1,95 @@
+/** The session registry: where each device of a user is. Delivery trusts it, and only it. */
+import { randomId } from "@carillon/base";
+import type { InboxHead } from "./inboxes.js";
+import { keys } from "./keys.js";
+import type { RedisStore } from "./redis-store.js";
+
+export interface SessionEntry {
+  gateway: string;
+  boot: string;
+  connection: number;
+  platform: string;
+  /** When the connection was accepted, ms. */
+  since: number;
+}
+
+export interface DeviceSession extends SessionEntry {
+  deviceId: string;
+}
+
+/** What `open` found. */
+export interface OpenedSession {
+  head: InboxHead;
+  /** First number that the inbox still holds; head.seq + 1 when it holds none. */
+  firstSeq: number;
+  /** Where the device was, as the server remembers it. */
+  cursor: InboxHead | undefined;
+  /** Connections that had to make way. */
+  replaced: DeviceSession[];
+}
+
+export interface CursorUpdate extends InboxHead {
+  userId: string;
+  deviceId: string;
+}
+
+export class Sessions {
+  constructor(private readonly redis: RedisStore) {}
+
+  /**
+   * Registers a device's connection and opens the user's inbox.
+   * @param onePerPlatform whether other devices of the same platform make way
+   * @returns undefined when a newer connection of the device is registered already
+   */
+  async open(userId: string, session: DeviceSession, onePerPlatform = false): Promise<OpenedSession | undefined> {
+    const answer = (await this.redis.script(
+      "session-open",
+      [keys.head(userId), keys.inbox(userId), keys.sessions(userId), keys.cursors(userId)],
+      [session.deviceId, formatSession(session), session.since, randomId(12), onePerPlatform ? session.platform : ""],
+    )) as [number, Buffer, number, number, Buffer, ...Buffer[]];
+    if (answer[0] === 0) return undefined;
+    const [, epoch, seq, firstSeq, cursor, ...pairs] = answer;
+    const replaced: DeviceSession[] = [];
+    for (let i = 0; i < pairs.length; i += 2) {
+      replaced.push({ deviceId: pairs[i]!.toString(), ...parseSession(pairs[i + 1]!.toString()) });
+    }
+    return { head: { epoch: epoch.toString(), seq }, firstSeq, cursor: parseCursor(cursor.toString()), replaced };
+  }
+
+  /** Removes the entry of a device if it is still the one of this connection. */
+  async close(userId: string, session: Pick<DeviceSession, "deviceId" | "gateway" | "boot" | "connection">) {
+    const place = `${session.gateway} ${session.boot} ${session.connection} `;
+    await this.redis.script("session-close", [keys.sessions(userId)], [session.deviceId, place]);
+  }
+
+  /** All registered devices of a user. */
+  async of(userId: string): Promise<DeviceSession[]> {
+    const entries = await this.redis.hashValues(keys.sessions(userId));
+    return Object.entries(entries).map(([deviceId, value]) => ({ deviceId, ...parseSession(value) }));
+  }
+
+  /** Moves the cursors of devices forward. */
+  async received(updates: CursorUpdate[], now: number): Promise<void> {
+    if (updates.length === 0) return;
+    await this.redis.script(
+      "received",
+      updates.map(({ userId }) => keys.cursors(userId)),
+      updates.flatMap(({ deviceId, epoch, seq }) => [deviceId, epoch, seq, now]),
+    );
+  }
+}
+
+function formatSession({ gateway, boot, connection, platform, since }: SessionEntry): string {
+  return `${gateway} ${boot} ${connection} ${platform} ${since}`;
+}
+
+export function parseSession(value: string): SessionEntry {
+  const [gateway, boot, connection, platform, since] = value.split(" ") as [string, string, string, string, string];
+  return { gateway, boot, connection: Number(connection), platform, since: Number(since) };
+}
+
+function parseCursor(value: string): InboxHead | undefined {
+  if (value === "") return undefined;
+  const [epoch, seq] = value.split(" ") as [string, string];
+  return { epoch, seq: Number(seq) };
+}

@@ -1,0 +1,171 @@
+import { silentLogger } from "@carillon/base/node";
+import { type InboxDelivery, Inboxes, Marks, RedisStore, Sessions } from "@carillon/store";
+import { startServers, type TestServers } from "@carillon/testkit";
+
+let servers: TestServers;
+let store: RedisStore;
+let inboxes: Inboxes;
+let sessions: Sessions;
+let user = 0;
+
+beforeAll(async () => {
+  servers = await startServers({ redis: true });
+  store = await RedisStore.connect({ url: servers.redis!.url }, silentLogger());
+  inboxes = new Inboxes(store);
+  sessions = new Sessions(store);
+}, 120_000);
+
+afterAll(async () => {
+  await store.close();
+  await servers.stop();
+});
+
+const newUser = () => `user${++user}`;
+const delivery = (position: number, ...recipients: string[]): InboxDelivery => ({
+  position,
+  event: Buffer.from(`event ${position}`),
+  recipients,
+});
+const session = (deviceId: string, connection: number, since = connection, platform = "web") => ({
+  deviceId,
+  gateway: "g1",
+  boot: "b1",
+  connection,
+  platform,
+  since,
+});
+const texts = (events: [number, Uint8Array][]) => events.map(([seq, event]) => [seq, Buffer.from(event).toString()]);
+
+describe("inboxes", () => {
+  test("number events per user without a hole and tell where his devices are", async () => {
+    const [alice, bob] = [newUser(), newUser()];
+    await sessions.open(alice, session("phone", 7));
+    const { inboxes: first } = await inboxes.deliver(0, [
+      delivery(1, alice, bob),
+      delivery(2, bob),
+      delivery(3, alice),
+    ]);
+    expect(first).toEqual([
+      expect.objectContaining({
+        userId: alice,
+        seq: 2,
+        added: [0, 2],
+        sessions: [expect.objectContaining({ connection: 7 })],
+      }),
+      expect.objectContaining({ userId: bob, seq: 2, added: [0, 1], sessions: [] }),
+    ]);
+    const page = await inboxes.read(bob, 0, 64);
+    expect(texts(page.events)).toEqual([
+      [1, "event 1"],
+      [2, "event 2"],
+    ]);
+    expect(page).toMatchObject({ epoch: first[1]!.epoch, seq: 2 });
+  });
+
+  test("a redo adds only what was not there, per partition", async () => {
+    const alice = newUser();
+    await inboxes.deliver(0, [delivery(10, alice), delivery(11, alice)]);
+    await inboxes.deliver(1, [delivery(5, alice)]);
+    const { inboxes: redone } = await inboxes.deliver(0, [
+      delivery(10, alice),
+      delivery(11, alice),
+      delivery(12, alice),
+    ]);
+    expect(redone[0]).toMatchObject({ seq: 4, added: [2] });
+    const { inboxes: nothing } = await inboxes.deliver(0, [delivery(12, alice)]);
+    expect(nothing[0]).toMatchObject({ seq: 4, added: [] });
+  });
+
+  test("positions of a log that is years old stay exact", async () => {
+    const alice = newUser();
+    const position = 2 ** 52 + 12_345;
+    await inboxes.deliver(0, [delivery(position, alice)]);
+    const { inboxes: again } = await inboxes.deliver(0, [delivery(position, alice), delivery(position + 1, alice)]);
+    expect(again[0]).toMatchObject({ seq: 2, added: [1] });
+  });
+
+  test("keep the newest thousand", async () => {
+    const alice = newUser();
+    for (let batch = 0; batch < 11; batch++) {
+      const events = Array.from({ length: 100 }, (_, i) => delivery(batch * 100 + i, alice));
+      await inboxes.deliver(0, events);
+    }
+    const page = await inboxes.read(alice, 0, 2_000);
+    expect(page.seq).toBe(1_100);
+    expect(page.events.map(([seq]) => seq)).toEqual(Array.from({ length: 1_000 }, (_, i) => 101 + i));
+  });
+
+  test("a Redis of another life begins another epoch, also when it kept its data", async () => {
+    const alice = newUser();
+    const { run, inboxes: before } = await inboxes.deliver(0, [delivery(1, alice)]);
+    await servers.redis!.restart();
+    let after = await inboxes.heads([alice]).catch(() => undefined);
+    while (after === undefined) after = await inboxes.heads([alice]).catch(() => undefined);
+    expect(after.run).not.toBe(run);
+    expect(after.heads[0]!.epoch).not.toBe(before[0]!.epoch);
+    expect(after.heads[0]!.seq).toBe(0);
+    const { inboxes: again } = await inboxes.deliver(0, [delivery(1, alice)]);
+    expect(again[0]).toMatchObject({ epoch: after.heads[0]!.epoch, seq: 1, added: [0] });
+  });
+
+  test("remember the fan-out position", async () => {
+    expect(await inboxes.fanoutPosition(17)).toBeUndefined();
+    await inboxes.setFanoutPosition(17, 2 ** 50);
+    expect(await inboxes.fanoutPosition(17)).toBe(2 ** 50);
+  });
+});
+
+describe("sessions", () => {
+  test("a newer connection of the device replaces the older, an older one is refused", async () => {
+    const alice = newUser();
+    expect((await sessions.open(alice, session("phone", 2)))!.replaced).toEqual([]);
+    expect(await sessions.open(alice, session("phone", 1))).toBeUndefined();
+    expect((await sessions.open(alice, session("phone", 3)))!.replaced).toEqual([
+      expect.objectContaining({ deviceId: "phone", connection: 2 }),
+    ]);
+    await sessions.close(alice, session("phone", 2));
+    expect(await sessions.of(alice)).toHaveLength(1);
+    await sessions.close(alice, session("phone", 3));
+    expect(await sessions.of(alice)).toEqual([]);
+  });
+
+  test("one device per platform, if so wished", async () => {
+    const alice = newUser();
+    await sessions.open(alice, session("phone", 1, 1, "ios"));
+    await sessions.open(alice, session("laptop", 2, 2, "desktop"));
+    const opened = await sessions.open(alice, session("tablet", 3, 3, "ios"), true);
+    expect(opened!.replaced.map(({ deviceId }) => deviceId)).toEqual(["phone"]);
+    expect((await sessions.of(alice)).map(({ deviceId }) => deviceId).sort()).toEqual(["laptop", "tablet"]);
+  });
+
+  test("cursors move forward inside an epoch only", async () => {
+    const alice = newUser();
+    const cursor = async () => (await sessions.open(alice, session("phone", ++user)))!.cursor;
+    const update = (epoch: string, seq: number) => ({ userId: alice, deviceId: "phone", epoch, seq });
+    expect(await cursor()).toBeUndefined();
+    await sessions.received([update("e1", 5), update("e1", 3)], 1);
+    expect(await cursor()).toEqual({ epoch: "e1", seq: 5 });
+    await sessions.received([update("e2", 1)], 2);
+    expect(await cursor()).toEqual({ epoch: "e2", seq: 1 });
+  });
+
+  test("opening tells the head and the first event held", async () => {
+    const alice = newUser();
+    await inboxes.deliver(0, [delivery(1, alice), delivery(2, alice)]);
+    const opened = await sessions.open(alice, session("phone", 1));
+    expect(opened).toMatchObject({ head: { seq: 2 }, firstSeq: 1 });
+    expect((await sessions.open(newUser(), session("phone", 1)))!).toMatchObject({ head: { seq: 0 }, firstSeq: 1 });
+  });
+});
+
+describe("marks", () => {
+  test("move forward only, and read implies delivered", async () => {
+    const marks = new Marks(store);
+    const conversationId = `p:${newUser()}:${newUser()}`;
+    const move = (read: number, delivered: number) => marks.move([{ conversationId, userId: "a", read, delivered }]);
+    expect((await move(0, 4))[0]).toMatchObject({ read: 0, delivered: 4, readMoved: false, deliveredMoved: true });
+    expect((await move(6, 0))[0]).toMatchObject({ read: 6, delivered: 6, readMoved: true, deliveredMoved: true });
+    expect((await move(2, 5))[0]).toMatchObject({ read: 6, delivered: 6, readMoved: false, deliveredMoved: false });
+    expect(await marks.of([{ conversationId, userIds: ["a", "b"] }])).toEqual([[{ read: 6, delivered: 6 }, undefined]]);
+  });
+});
