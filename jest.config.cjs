@@ -8,8 +8,6 @@ const base = {
     ],
   },
   moduleNameMapper: {
-    // Our sources import "./file.js", the name after compilation.
-    "^(\\.{1,2}/.*)\\.js$": "$1",
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/(base|protocol|coordination|bus|store|client|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
   },

@@ -1,5 +1,5 @@
-export * from "./redis/inboxes.js";
-export * from "./redis/keys.js";
-export * from "./redis/marks.js";
-export { RedisStore } from "./redis/redis-store.js";
-export * from "./redis/sessions.js";
+export * from "./redis/inboxes";
+export * from "./redis/keys";
+export * from "./redis/marks";
+export { RedisStore } from "./redis/redis-store";
+export * from "./redis/sessions";

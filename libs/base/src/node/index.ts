@@ -1,5 +1,5 @@
-export * from "./lifecycle.js";
-export * from "./logger.js";
-export * from "./metrics.js";
-export * from "./settings.js";
-export { type Settings, settingsSchema } from "./settings-schema.js";
+export * from "./lifecycle";
+export * from "./logger";
+export * from "./metrics";
+export * from "./settings";
+export { type Settings, settingsSchema } from "./settings-schema";

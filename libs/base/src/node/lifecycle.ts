@@ -5,7 +5,7 @@
  * When the channel breaks the supervisor is gone, maybe by kill -9: the process drains and is away in 5 s.
  */
 import closeWithGrace from "close-with-grace";
-import type { Logger } from "./logger.js";
+import type { Logger } from "./logger";
 
 /** What a started process hands back. */
 export interface RunningProcess {

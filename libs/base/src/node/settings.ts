@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { type Settings, settingsSchema } from "./settings-schema.js";
+import { type Settings, settingsSchema } from "./settings-schema";
 
 /** Variables of ours that are no settings: where things are, and the fault points of tests. */
 const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);

@@ -1,7 +1,7 @@
 /** The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. */
-import type { Bus } from "../connection.js";
-import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages.js";
-import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions.js";
+import type { Bus } from "../connection";
+import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
+import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions";
 
 /** A sender ticks every 2 s; after this silence something is wrong with it or with the way. */
 const SILENCE_MS = 5_000;

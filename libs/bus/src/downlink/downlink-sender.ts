@@ -4,15 +4,15 @@
  * silent asks for the heads of its users' inboxes and pushes what is missing: one repair for every kind of loss.
  */
 import { randomId } from "@carillon/base";
-import type { Bus } from "../connection.js";
+import type { Bus } from "../connection";
 import {
   type Answer,
   type DownlinkMessage,
   encodeDownlink,
   type Notice,
   type Push,
-} from "../envelopes/downlink-messages.js";
-import { gatewaySubject } from "../streams/definitions.js";
+} from "../envelopes/downlink-messages";
+import { gatewaySubject } from "../streams/definitions";
 
 /** Below NATS's max_payload of 1 MiB, with room for the envelope. */
 const MOST_BYTES = 900 * 1024;

@@ -1,5 +1,5 @@
 /** What workers (and the api) tell a gateway: answers to requests, pushes of events, notices to users. */
-import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 
 /** A whole frame for one connection: SENT or ERROR. */
 export interface Answer {

@@ -2,8 +2,8 @@
  * The records of a partition's log, which is the truth: whatever else is stored can be rebuilt from it. A record
  * holds the outcome of whole queue batches. Its header says who wrote it and how far the owner had come.
  */
-import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
-import type { Origin } from "./requests.js";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
+import type { Origin } from "./requests";
 
 /** How far the writer had come when it wrote the record. */
 export interface LogHeader {

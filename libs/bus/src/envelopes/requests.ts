@@ -1,5 +1,5 @@
 /** The batches of requests that a gateway puts in the queue of a partition. */
-import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec.js";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 
 /** Where a request came from: answers go back there, and only to the same boot of the gateway. */
 export interface Origin {

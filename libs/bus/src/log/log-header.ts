@@ -1,5 +1,5 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
-import type { LogHeader } from "../envelopes/log-records.js";
+import type { LogHeader } from "../envelopes/log-records";
 
 /** All fields in one NATS header: the client library parses headers one by one. */
 const NAME = "Carillon-Log";

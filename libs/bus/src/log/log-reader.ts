@@ -1,9 +1,9 @@
 /** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
-import type { Bus } from "../connection.js";
-import { decodeLogBody, type LogRecord } from "../envelopes/log-records.js";
-import { logStream, queueStream } from "../streams/definitions.js";
-import { readHeader } from "./log-header.js";
+import type { Bus } from "../connection";
+import { decodeLogBody, type LogRecord } from "../envelopes/log-records";
+import { logStream, queueStream } from "../streams/definitions";
+import { readHeader } from "./log-header";
 
 export interface LogState {
   /** Sequence of the first record held; lastSeq + 1 when the log is empty. */

@@ -10,10 +10,10 @@
 import { Backoff, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
-import type { Bus } from "../connection.js";
-import { encodeLogBody, type LogBody, type LogHeader } from "../envelopes/log-records.js";
-import { logStream, logSubject } from "../streams/definitions.js";
-import { readHeader, writeHeader } from "./log-header.js";
+import type { Bus } from "../connection";
+import { encodeLogBody, type LogBody, type LogHeader } from "../envelopes/log-records";
+import { logStream, logSubject } from "../streams/definitions";
+import { readHeader, writeHeader } from "./log-header";
 
 const ANSWER_MS = 2_000;
 const STREAM_FULL = 10077;

@@ -12,8 +12,8 @@
  */
 import { Backoff, sleep } from "@carillon/base";
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
-import type { Bus } from "../connection.js";
-import { ownerConsumerDefinition, queueStream } from "../streams/definitions.js";
+import type { Bus } from "../connection";
+import { ownerConsumerDefinition, queueStream } from "../streams/definitions";
 
 /** Batches pulled ahead of the one in work. */
 const PREFETCH = 64;

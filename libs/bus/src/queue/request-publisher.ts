@@ -9,9 +9,9 @@
  */
 import { Backoff, GroupCommit, randomId, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
-import type { Bus } from "../connection.js";
-import { encodeRequestBatch, type RequestBatch, type SendRequest, sizeOfRequest } from "../envelopes/requests.js";
-import { queueSubject } from "../streams/definitions.js";
+import type { Bus } from "../connection";
+import { encodeRequestBatch, type RequestBatch, type SendRequest, sizeOfRequest } from "../envelopes/requests";
+import { queueSubject } from "../streams/definitions";
 
 const BATCH_REQUESTS = 512;
 const BATCH_BYTES = 256 * 1024;

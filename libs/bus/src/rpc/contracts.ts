@@ -1,5 +1,5 @@
 /** Questions between the processes: subject by subject, what is asked and what is answered. */
-import { controlSubject, ownerSubject, rpcSubject } from "../streams/definitions.js";
+import { controlSubject, ownerSubject, rpcSubject } from "../streams/definitions";
 
 /** `im.rpc.session.open`, served by workers: registers a device's connection. */
 export interface SessionOpen {

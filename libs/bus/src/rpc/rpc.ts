@@ -3,10 +3,10 @@
  * [version, code, message, retryAfterMs] back. A question that is read after its deadline is dropped unanswered:
  * nobody waits for it any more, and doing its work would only delay those who do.
  */
-import { CarillonError, type ErrorName, errorByCode, errorByName } from "@carillon/protocol";
+import { CarillonError, errorByCode } from "@carillon/protocol";
 import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
-import type { Bus } from "../connection.js";
-import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec.js";
+import type { Bus } from "../connection";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 
 /** Default time for an answer, ms. */
 const DEADLINE_MS = 3_000;
@@ -21,11 +21,13 @@ export async function ask<Q, A>(bus: Bus, subject: string, question: Q, deadline
   try {
     answer = await bus.connection.request(subject, bytes, { timeout: deadlineMs });
   } catch (error) {
-    throw new CarillonError("BUSY", unreachable(subject, error as Error), 1_000);
+    throw new CarillonError("BUSY", unreachable(subject, error as Error), { retryAfterMs: 1_000 });
   }
   const [, code, body, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
   if (code === 0) return body as A;
-  throw new CarillonError(errorByCode(code)?.name ?? "INTERNAL", body as string, retryAfterMs ?? undefined);
+  throw new CarillonError(errorByCode(code)?.name ?? "INTERNAL", body as string, {
+    ...(retryAfterMs == null ? {} : { retryAfterMs }),
+  });
 }
 
 function unreachable(subject: string, error: Error): string {
@@ -66,7 +68,6 @@ async function answerOne<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>
   } catch (error) {
     if (!(error instanceof CarillonError)) bus.logger.error({ subject, err: error }, "a question failed");
     const known = error instanceof CarillonError ? error : new CarillonError("INTERNAL", "internal error");
-    const { code } = errorByName(known.name as ErrorName);
-    message.respond(pack([ENVELOPE_VERSION, code, known.message, known.retryAfterMs ?? null]));
+    message.respond(pack([ENVELOPE_VERSION, known.code, known.message, known.retryAfterMs ?? null]));
   }
 }

@@ -5,8 +5,8 @@
 
 import type { Settings } from "@carillon/base/node";
 import { Kvm } from "@nats-io/kv";
-import type { Bus } from "../connection.js";
-import { RECEIPTS_STREAM, receiptsConsumerDefinition, streamDefinitions } from "./definitions.js";
+import type { Bus } from "../connection";
+import { RECEIPTS_STREAM, receiptsConsumerDefinition, streamDefinitions } from "./definitions";
 
 const BUCKET = "cluster";
 const KEY = "layout";

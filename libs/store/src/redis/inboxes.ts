@@ -4,9 +4,9 @@
  * changes nothing.
  */
 import { randomId } from "@carillon/base";
-import { keys } from "./keys.js";
-import type { RedisStore } from "./redis-store.js";
-import { parseSession, type SessionEntry } from "./sessions.js";
+import { keys } from "./keys";
+import type { RedisStore } from "./redis-store";
+import { parseSession, type SessionEntry } from "./sessions";
 
 /** Newest events that an inbox keeps. */
 export const INBOX_KEEPS = 1_000;

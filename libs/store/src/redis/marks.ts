@@ -1,6 +1,6 @@
 /** Marks of users in conversations: read and delivered up to which seq. Copies of conversation_members in MySQL. */
-import { keys } from "./keys.js";
-import type { RedisStore } from "./redis-store.js";
+import { keys } from "./keys";
+import type { RedisStore } from "./redis-store";
 
 export interface MarkUpdate {
   conversationId: string;

@@ -1,8 +1,8 @@
 /** The session registry: where each device of a user is. Delivery trusts it, and only it. */
 import { randomId } from "@carillon/base";
-import type { InboxHead } from "./inboxes.js";
-import { keys } from "./keys.js";
-import type { RedisStore } from "./redis-store.js";
+import type { InboxHead } from "./inboxes";
+import { keys } from "./keys";
+import type { RedisStore } from "./redis-store";
 
 export interface SessionEntry {
   gateway: string;
