@@ -26,3 +26,15 @@ export async function findFreePorts(count: number): Promise<number[]> {
   }
   return [...ports];
 }
+
+/** The first of `size` successive free ports. */
+export async function findFreePortBlock(size: number): Promise<number> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const first = 22_000 + 50 * Math.floor(Math.random() * 200);
+    const free = await Promise.all(Array.from({ length: size }, (_, i) => isPortFree(first + i)));
+    if (free.every(Boolean)) {
+      return first;
+    }
+  }
+  throw new Error(`no ${size} successive free TCP ports between 22000 and 32000`);
+}

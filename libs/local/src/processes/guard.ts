@@ -10,6 +10,7 @@ import type { ProcessIdentity } from "./identity.js";
  * start time before they are killed, so names that are out of date do no harm and need not be taken back.
  */
 const SCRIPT = `
+grace=$1
 trap '' HUP INT TERM QUIT
 while read -r verb one two; do
   case $verb in
@@ -18,6 +19,7 @@ while read -r verb one two; do
 $one\${two:+ $two}" ;;
   esac
 done
+sleep "$grace"
 for entry in $watched; do
   pid=\${entry%%:*}
   { read -r stat < /proc/$pid/stat; } 2> /dev/null || continue
@@ -35,8 +37,13 @@ export class ProcessGuard {
   private readonly shell: ChildProcess;
   private readonly ended: Promise<void>;
 
-  constructor() {
-    this.shell = spawn("/bin/sh", ["-c", SCRIPT], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/" });
+  /** @param graceSeconds how long what is watched may take to end by itself after us */
+  constructor(graceSeconds = 0) {
+    this.shell = spawn("/bin/sh", ["-c", SCRIPT, "carillon-guard", String(graceSeconds)], {
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+      cwd: "/",
+    });
     this.ended = new Promise((resolve) => this.shell.once("exit", () => resolve()));
     this.shell.unref();
     (this.shell.stdin as unknown as { unref(): void }).unref();

@@ -12,12 +12,19 @@ export interface ProcessPlan {
   args: string[];
   env?: Record<string, string>;
   cwd: string;
-  /** Receives stdout and stderr, appended. */
-  logFile: string;
+  /** Receives stdout and stderr, appended; or a hook that reads the output, and messages, of the child itself. */
+  output: string | OutputReader;
   /** True as soon as the server answers; called again and again until then. */
   isReady: () => Promise<boolean>;
   readyTimeoutMs: number;
   stopGraceMs: number;
+}
+
+/** Takes the output and the IPC messages of each child of a plan. */
+export interface OutputReader {
+  attach(child: ChildProcess): void;
+  /** The last lines of output, for error messages. */
+  tail(): string;
 }
 
 /** What a process ended with: an exit code or a signal. */
@@ -57,17 +64,8 @@ export class ManagedProcess {
    * @throws Error with the end of its log when it exits first or is not ready in time; it does not run then.
    */
   async start(): Promise<void> {
-    const { plan } = this;
-    mkdirSync(path.dirname(plan.logFile), { recursive: true });
     this.stopping = false;
-    const log = openSync(plan.logFile, "a");
-    const child = spawn(plan.command, plan.args, {
-      cwd: plan.cwd,
-      env: { ...process.env, ...plan.env },
-      stdio: ["ignore", log, log],
-      detached: true,
-    });
-    closeSync(log);
+    const child = this.spawn();
     let ended: ExitReason | undefined;
     let ready = false;
     child.once("error", (error) => {
@@ -92,6 +90,23 @@ export class ManagedProcess {
     }
     await this.waitUntilReady(() => ended);
     ready = true;
+  }
+
+  private spawn(): ChildProcess {
+    const { command, args, cwd, output } = this.plan;
+    const env = { ...process.env, ...this.plan.env };
+    if (typeof output !== "string") {
+      const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
+      output.attach(child);
+      return child;
+    }
+    mkdirSync(path.dirname(output), { recursive: true });
+    const log = openSync(output, "a");
+    try {
+      return spawn(command, args, { cwd, env, stdio: ["ignore", log, log], detached: true });
+    } finally {
+      closeSync(log);
+    }
   }
 
   private async waitUntilReady(ended: () => ExitReason | undefined): Promise<void> {
@@ -153,8 +168,11 @@ export class ManagedProcess {
   }
 
   private logTail(): string {
+    const { output } = this.plan;
     try {
-      return readFileSync(this.plan.logFile, "utf8").trimEnd().split("\n").slice(-15).join("\n");
+      return typeof output !== "string"
+        ? output.tail()
+        : readFileSync(output, "utf8").trimEnd().split("\n").slice(-15).join("\n");
     } catch {
       return "";
     }

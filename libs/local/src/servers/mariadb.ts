@@ -63,7 +63,7 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
         args: [`--defaults-file=${config}`, ...basedir, ...pluginDirectory(binaries), ...asUser],
         env: binaries.env,
         cwd: directory,
-        logFile: options.logFile ?? path.join(directory, "server.log"),
+        output: options.logFile ?? path.join(directory, "server.log"),
         // The greeting's fifth byte is the protocol version; a refusal has 0xff there.
         isReady: () => probeTcp(port, undefined, (answer) => answer.length > 4 && answer[4] === 10),
         readyTimeoutMs: 120_000,

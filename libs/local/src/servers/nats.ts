@@ -44,7 +44,7 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
         args: ["-c", config],
         env: binaries.env,
         cwd: directory,
-        logFile: options.logFile ?? path.join(directory, "server.log"),
+        output: options.logFile ?? path.join(directory, "server.log"),
         isReady: () => probeHttp(`${monitor}/healthz`),
         readyTimeoutMs: 60_000,
         stopGraceMs: 10_000,

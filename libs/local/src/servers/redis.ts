@@ -31,7 +31,7 @@ export async function startRedis(options: RedisOptions): Promise<LocalServer> {
         args: [config],
         env: binaries.env,
         cwd: directory,
-        logFile: options.logFile ?? path.join(directory, "server.log"),
+        output: options.logFile ?? path.join(directory, "server.log"),
         isReady: () => probeTcp(port, `AUTH ${password}\r\nPING\r\n`, (answer) => answer.includes("+PONG")),
         readyTimeoutMs: 60_000,
         stopGraceMs: 10_000,

@@ -1,0 +1,54 @@
+import { fork } from "node:child_process";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import path from "node:path";
+import type { ClusterOptions } from "../supervisor/cluster-options.js";
+import type { DetachedMessage } from "./detached-main.js";
+
+/**
+ * Starts a supervisor that goes on without us, and resolves when its cluster is ready. Its output goes to
+ * `logs/supervisor.log`. A signal to us before that is handed on, and undoes the start.
+ *
+ * @throws Error with the supervisor's own message when it does not get ready.
+ */
+export async function startDetached(options: ClusterOptions): Promise<void> {
+  const { onProgress = () => {}, ...plain } = options;
+  const logs = path.join(options.directory, "logs");
+  mkdirSync(logs, { recursive: true });
+  const log = openSync(path.join(logs, "supervisor.log"), "a");
+  const program = path.join(__dirname, `detached-main${path.extname(__filename)}`);
+  const child = fork(program, [JSON.stringify(plain)], {
+    detached: true,
+    stdio: ["ignore", log, log, "ipc"],
+    cwd: options.directory,
+  });
+  closeSync(log);
+  const handOn = (signal: NodeJS.Signals) => child.kill(signal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, handOn);
+  }
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on("message", (message: DetachedMessage) => {
+        if ("progress" in message) {
+          onProgress(message.progress);
+        } else if ("ready" in message) {
+          resolve();
+        } else {
+          reject(Object.assign(new Error(message.error), { name: message.name }));
+        }
+      });
+      child.once("error", reject);
+      child.once("exit", (code, signal) =>
+        reject(new Error(`the supervisor ended while starting (${signal ?? `exit code ${code}`}); see ${logs}`)),
+      );
+    });
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.off(signal, handOn);
+    }
+    if (child.connected) {
+      child.disconnect();
+    }
+    child.unref();
+  }
+}

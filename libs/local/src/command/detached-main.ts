@@ -1,0 +1,50 @@
+import type { ClusterOptions } from "../supervisor/cluster-options.js";
+import { superviseUntilStopped } from "./foreground.js";
+
+/**
+ * The supervisor as a process of its own. It is given its options as JSON, tells the process that started it by IPC
+ * what it does (`{progress}`), and at last `{ready: info}` or `{error: message}`. If that process goes away before,
+ * nobody waits for the cluster any more, and the start is undone.
+ */
+export type DetachedMessage = { progress: string } | { ready: true } | { error: string; name: string };
+
+async function main(): Promise<void> {
+  const options = JSON.parse(process.argv[2]!) as ClusterOptions;
+  const lonely = new AbortController();
+  let ready = false;
+  const tell = (message: DetachedMessage) => {
+    if (process.connected) {
+      process.send?.(message, () => {});
+    }
+  };
+  const onDisconnect = () => {
+    if (!ready) {
+      lonely.abort();
+    }
+  };
+  process.on("disconnect", onDisconnect);
+  const onProgress = (line: string) => {
+    process.stdout.write(`${line}\n`);
+    tell({ progress: line });
+  };
+  try {
+    await superviseUntilStopped(
+      { ...options, onProgress },
+      () => {
+        ready = true;
+        tell({ ready: true });
+      },
+      lonely.signal,
+    );
+  } catch (error) {
+    process.stderr.write(`${(error as Error).stack}\n`);
+    tell({ error: (error as Error).message, name: (error as Error).name });
+    process.exitCode = 1;
+  }
+  process.off("disconnect", onDisconnect);
+  if (process.connected) {
+    process.disconnect();
+  }
+}
+
+void main();

@@ -1,0 +1,38 @@
+import type { ClusterInfo } from "../supervisor/cluster-file.js";
+import type { ClusterOptions } from "../supervisor/cluster-options.js";
+import { startCluster } from "../supervisor/start-cluster.js";
+
+/**
+ * Supervises a cluster in this process until it is told to stop by SIGINT, SIGTERM or SIGHUP, or by the end of
+ * `until`. A signal that comes again while stopping changes nothing: a terminal and npm may each send one.
+ *
+ * @param onReady told once when all is ready.
+ * @returns when all is stopped.
+ * @throws what `startCluster` throws.
+ */
+export async function superviseUntilStopped(
+  options: ClusterOptions,
+  onReady: (info: ClusterInfo) => void,
+  until?: AbortSignal,
+): Promise<void> {
+  const asked = new AbortController();
+  const ask = () => asked.abort(new Error("stopped while starting"));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, ask);
+  }
+  until?.addEventListener("abort", ask);
+  // Output may go to a terminal or pipe that ends before we do.
+  process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
+  const cluster = await startCluster(options, asked.signal);
+  onReady(cluster.info());
+  const keepAlive = setInterval(() => {}, 60_000);
+  await new Promise<void>((resolve) => {
+    if (asked.signal.aborted) {
+      resolve();
+    }
+    asked.signal.addEventListener("abort", () => resolve());
+  });
+  await cluster.stop();
+  clearInterval(keepAlive);
+}

@@ -1,0 +1,97 @@
+import type { ChildProcess } from "node:child_process";
+import type { ProcessGuard } from "../processes/guard.js";
+import type { ProcessIdentity } from "../processes/identity.js";
+import { lineSplitter } from "../processes/log-file.js";
+import { ManagedProcess } from "../processes/managed-process.js";
+import type { Role } from "./cluster-options.js";
+
+/** Where a ready process can be reached: `ws` and `http` are URLs, `tcp` is host:port. */
+export interface NodeAddresses {
+  ws?: string;
+  tcp?: string;
+  http?: string;
+}
+
+export interface AppPlan {
+  role: Role;
+  nodeId: string;
+  /** Absolute path of the program. */
+  entryPoint: string;
+  env: Record<string, string>;
+  cwd: string;
+  /** Takes each line that the process writes, as JSON. */
+  writeLog: (line: string) => void;
+  guard: ProcessGuard;
+  onSpawn: (identity: ProcessIdentity) => void;
+}
+
+/** Young objects of the busy roles live through a batch; a larger nursery keeps them out of the old generation. */
+const NODE_FLAGS: Partial<Record<Role, string[]>> = {
+  gateway: ["--max-semi-space-size=64"],
+  worker: ["--max-semi-space-size=64"],
+};
+
+/**
+ * One of our processes. It says by IPC when it is ready (`{type: "ready", addresses}`), and takes the end of the
+ * channel as the end of its supervisor. SIGTERM means drain; after 10 s it is killed.
+ */
+export class AppProcess extends ManagedProcess {
+  /** As it said when it was last ready. */
+  addresses: NodeAddresses = {};
+
+  constructor(readonly app: AppPlan) {
+    const lastLines: string[] = [];
+    let ready = false;
+    const attach = (child: ChildProcess): void => {
+      ready = false;
+      lastLines.length = 0;
+      child.on("message", (message: { type?: string; addresses?: NodeAddresses }) => {
+        if (message?.type === "ready") {
+          this.addresses = message.addresses ?? {};
+          ready = true;
+        }
+      });
+      child.on("error", () => {});
+      for (const stream of [child.stdout!, child.stderr!]) {
+        stream.on("error", () => {});
+        stream.on(
+          "data",
+          lineSplitter((line) => {
+            lastLines.push(line);
+            lastLines.splice(0, lastLines.length - 15);
+            app.writeLog(asJsonLine(app.nodeId, line));
+          }),
+        );
+      }
+    };
+    super(
+      {
+        name: app.nodeId,
+        command: process.execPath,
+        args: [...(NODE_FLAGS[app.role] ?? []), app.entryPoint],
+        env: app.env,
+        cwd: app.cwd,
+        output: { attach, tail: () => lastLines.join("\n") },
+        isReady: async () => ready,
+        readyTimeoutMs: 60_000,
+        stopGraceMs: 10_000,
+      },
+      (identity) => {
+        app.guard.watch(identity);
+        app.onSpawn(identity);
+      },
+    );
+  }
+
+  get name(): string {
+    return this.app.nodeId;
+  }
+}
+
+/** A line of the common log: JSON stays as it is, anything else (a stack trace, a warning of Node) is wrapped. */
+export function asJsonLine(nodeId: string, line: string): string {
+  if (line.startsWith("{") && line.endsWith("}")) {
+    return line;
+  }
+  return JSON.stringify({ level: 40, time: new Date().toISOString(), name: nodeId, msg: line });
+}

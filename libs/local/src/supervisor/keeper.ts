@@ -1,0 +1,103 @@
+import { Backoff } from "@carillon/base";
+
+/** Something that can be started, stopped and watched: a store or one of our processes. */
+export interface Unit {
+  readonly name: string;
+  readonly pid: number | undefined;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  onUnexpectedExit(listener: (reason: string) => void): () => void;
+}
+
+/** A unit up longer than this has proved itself: its next death is answered quickly again. */
+const STEADY_MS = 10_000;
+
+/**
+ * Keeps one unit running: when it ends without being asked to, it is started again, after 0.2 s at first and up to
+ * 10 s when it keeps dying.
+ *
+ * Edge case: `stop` may come while a restart waits or is under way. The wait is cut off, and a start under way ends
+ * because the unit is stopped under it.
+ */
+export class Keeper {
+  private readonly backoff = new Backoff({ first: 200, most: 10_000 });
+  private wanted = false;
+  private startedAt = 0;
+  private restarting: Promise<void> | undefined;
+  private wake: () => void = () => {};
+
+  constructor(
+    readonly unit: Unit,
+    private readonly say: (line: string) => void,
+    private readonly onStarted: () => void,
+  ) {
+    unit.onUnexpectedExit((reason) => {
+      if (this.wanted) {
+        say(`${unit.name} died (${reason})`);
+        this.restarting ??= this.bringBack().finally(() => {
+          this.restarting = undefined;
+        });
+      }
+    });
+  }
+
+  /** Starts the unit; a first start that fails is the caller's to handle. */
+  async start(): Promise<void> {
+    this.wanted = true;
+    await this.unit.start();
+    this.noteStarted();
+  }
+
+  /** The unit was started by somebody else: keep it from now on. */
+  adopt(): void {
+    this.wanted = true;
+    this.noteStarted();
+  }
+
+  /** Stops the unit, and any attempt to bring it back. */
+  async stop(): Promise<void> {
+    this.wanted = false;
+    this.wake();
+    await this.unit.stop();
+    await this.restarting;
+  }
+
+  private noteStarted(): void {
+    this.startedAt = performance.now();
+    this.onStarted();
+  }
+
+  private async bringBack(): Promise<void> {
+    if (performance.now() - this.startedAt > STEADY_MS) {
+      this.backoff.reset();
+    }
+    while (this.wanted) {
+      const delay = this.backoff.next();
+      this.say(`${this.unit.name} starts again in ${delay / 1000} s`);
+      await this.pause(delay);
+      if (!this.wanted) {
+        return;
+      }
+      try {
+        await this.unit.start();
+        this.say(`${this.unit.name} runs again (pid ${this.unit.pid})`);
+        this.noteStarted();
+        return;
+      } catch (error) {
+        if (this.wanted) {
+          this.say((error as Error).message);
+        }
+      }
+    }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import { readdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { readJson, writeJsonAtomically } from "../processes/atomic-file.js";
+import { endProcess, isAlive, type ProcessIdentity } from "../processes/identity.js";
+import { clusterFiles } from "./cluster-file.js";
+
+/**
+ * The memory of what was started. Every process gets a file with its pid and start time before anything is done with
+ * it; a supervisor that dies by kill -9 leaves the files, and the next start or stop ends what still lives.
+ */
+export interface ProcessRecord extends ProcessIdentity {
+  name: string;
+}
+
+/** Remembers a process that was just spawned. */
+export function recordProcess(directory: string, name: string, identity: ProcessIdentity): void {
+  writeJsonAtomically(path.join(clusterFiles.processes(directory), `${name}.json`), { name, ...identity });
+}
+
+/** Forgets all of them, when they are known to be gone. */
+export function forgetProcesses(directory: string): void {
+  rmSync(clusterFiles.processes(directory), { recursive: true, force: true });
+}
+
+/** The recorded processes that still live. */
+export function findLeftovers(directory: string): ProcessRecord[] {
+  let names: string[];
+  try {
+    names = readdirSync(clusterFiles.processes(directory));
+  } catch {
+    return [];
+  }
+  return names
+    .map((name) => readJson<ProcessRecord>(path.join(clusterFiles.processes(directory), name)))
+    .filter((record): record is ProcessRecord => record !== undefined && isAlive(record));
+}
+
+const STORES = ["mysql", "redis", "nats"];
+
+/** Ends what an earlier supervisor left: our processes first, then MariaDB, Redis and NATS, each gently at first. */
+export async function endLeftovers(directory: string, say: (line: string) => void): Promise<number> {
+  const leftovers = findLeftovers(directory);
+  const end = async (record: ProcessRecord, graceMs: number): Promise<void> => {
+    say(`${record.name} (pid ${record.pid}) is left from an earlier start: stopping it`);
+    await endProcess(record, graceMs);
+  };
+  await Promise.all(leftovers.filter(({ name }) => !STORES.includes(name)).map((record) => end(record, 10_000)));
+  for (const store of STORES) {
+    await Promise.all(leftovers.filter(({ name }) => name === store).map((record) => end(record, 30_000)));
+  }
+  forgetProcesses(directory);
+  return leftovers.length;
+}

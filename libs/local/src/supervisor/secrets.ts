@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import path from "node:path";
+import { readJson, writeJsonAtomically } from "../processes/atomic-file.js";
+import { randomPassword } from "../servers/run-server.js";
+import { type ClusterOptions, OptionsError } from "./cluster-options.js";
+
+/** What is made once per data directory, kept in `secrets.json` for the owner's eyes only. */
+export interface Secrets {
+  nats: string;
+  redis: string;
+  mysql: string;
+  /** Signs the tokens of users. */
+  auth: string;
+}
+
+/** Reads the secrets of a data directory, and makes those that it does not have yet. */
+export function loadSecrets(directory: string): Secrets {
+  const file = path.join(directory, "secrets.json");
+  const known = readJson<Partial<Secrets>>(file) ?? {};
+  const secrets: Secrets = {
+    nats: known.nats ?? randomPassword(),
+    redis: known.redis ?? randomPassword(),
+    mysql: known.mysql ?? randomPassword(),
+    auth: known.auth ?? randomBytes(32).toString("base64url"),
+  };
+  writeJsonAtomically(file, secrets);
+  return secrets;
+}
+
+/**
+ * The number of partitions, which never changes after the first start: a conversation's partition is a hash modulo it.
+ *
+ * @throws OptionsError when another number is asked for than the data was made with.
+ */
+export function fixPartitions(options: ClusterOptions): number {
+  const file = path.join(options.directory, "layout.json");
+  const known = readJson<{ partitions: number }>(file)?.partitions;
+  if (known !== undefined && options.partitions !== undefined && options.partitions !== known) {
+    throw new OptionsError(
+      `${options.directory} was made with ${known} partitions, which cannot change; leave --partitions out, or start with --fresh`,
+    );
+  }
+  const partitions = known ?? options.partitions ?? Math.max(1, options.counts.worker);
+  writeJsonAtomically(file, { partitions });
+  return partitions;
+}

@@ -1,0 +1,97 @@
+import path from "node:path";
+import type { ProcessGuard } from "../processes/guard.js";
+import type { ProcessIdentity } from "../processes/identity.js";
+import { rotateLargeLog } from "../processes/log-file.js";
+import { provisionServer, type ServerName } from "../provision/provision.js";
+import { type MariadbServer, startMariadb } from "../servers/mariadb.js";
+import { type NatsServer, startNats } from "../servers/nats.js";
+import type { LocalServer, ServerOptions } from "../servers/options.js";
+import { startRedis } from "../servers/redis.js";
+import type { ClusterOptions, PortPlan } from "./cluster-options.js";
+import type { Secrets } from "./secrets.js";
+
+/** The stores of a cluster; those that run elsewhere are undefined here. */
+export interface Stores {
+  nats?: NatsServer;
+  redis?: LocalServer;
+  mysql?: MariadbServer;
+}
+
+export interface StoreContext {
+  options: ClusterOptions;
+  ports: PortPlan;
+  secrets: Secrets;
+  /** Set when the servers shall die with this process. */
+  guard: ProcessGuard | undefined;
+  say: (line: string) => void;
+  onSpawn: (name: string, identity: ProcessIdentity) => void;
+}
+
+/** Provides and starts the stores that no setting replaces: provided one after the other, started together. */
+export async function startStores(context: StoreContext): Promise<Stores> {
+  const { options, ports, secrets, say } = context;
+  const external = options.external ?? {};
+  const small = options.small === true;
+  const prepared = async (name: keyof Stores, provision: ServerName): Promise<ServerOptions & { port: number }> => {
+    const binaries = await provisionServer(provision, { onProgress: say });
+    say(`starting ${path.basename(binaries.server)} ${binaries.version}`);
+    const logFile = path.join(options.directory, "logs", `${name}.log`);
+    rotateLargeLog(logFile);
+    return {
+      directory: path.join(options.directory, name),
+      port: ports[name],
+      password: secrets[name],
+      binaries,
+      guard: context.guard,
+      onSpawn: (identity) => context.onSpawn(name, identity),
+      logFile,
+    };
+  };
+  const nats = external.nats === undefined ? await prepared("nats", "nats") : undefined;
+  const redis = external.redis === undefined ? await prepared("redis", "redis") : undefined;
+  const mysql = external.mysql === undefined ? await prepared("mysql", "mariadb") : undefined;
+  const results = await Promise.allSettled([
+    nats && startNats({ ...nats, monitorPort: ports.natsMonitor }),
+    redis && startRedis({ ...redis, maxMemory: small ? "256mb" : "2gb" }),
+    mysql && startMariadb({ ...mysql, bufferPool: small ? "64M" : "256M", logFileSize: small ? "16M" : "64M" }),
+  ]);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    throw failed.reason;
+  }
+  const [first, second, third] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  return { nats: first, redis: second, mysql: third } as Stores;
+}
+
+/** Content of `carillon.json`, the settings file of all our processes. */
+export function renderAppSettings(stores: Stores, options: ClusterOptions, secrets: Secrets): object {
+  const external = options.external ?? {};
+  const nats =
+    stores.nats === undefined
+      ? externalNats(external.nats!)
+      : {
+          servers: [stores.nats.server],
+          user: stores.nats.user,
+          password: stores.nats.password,
+          monitor: stores.nats.monitor,
+          replicas: 1,
+        };
+  return {
+    mode: "development",
+    nats,
+    redis: { url: external.redis ?? stores.redis!.url },
+    mysql: { url: external.mysql ?? stores.mysql!.url },
+    auth: { secret: secrets.auth },
+  };
+}
+
+/** NATS clients take addresses and credentials apart; the credentials of the first address are used for all. */
+function externalNats(urls: string[]): object {
+  const parsed = urls.map((url) => new URL(url.includes("://") ? url : `nats://${url}`));
+  const { username, password } = parsed[0]!;
+  return {
+    servers: parsed.map((url) => `nats://${url.host}`),
+    ...(username === "" ? {} : { user: decodeURIComponent(username), password: decodeURIComponent(password) }),
+    replicas: parsed.length >= 3 ? 3 : 1,
+  };
+}

@@ -1,0 +1,277 @@
+import { execFile } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
+import path from "node:path";
+import { findCheckout } from "../checkout.js";
+import { writeJsonAtomically } from "../processes/atomic-file.js";
+import { ProcessGuard } from "../processes/guard.js";
+import { identifyProcess } from "../processes/identity.js";
+import { LogFile } from "../processes/log-file.js";
+import { AppProcess } from "./app-process.js";
+import { type ClusterInfo, clusterFiles } from "./cluster-file.js";
+import { type ClusterOptions, gatewayPorts, type PortPlan, type Role } from "./cluster-options.js";
+import { Keeper } from "./keeper.js";
+import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers.js";
+import type { Secrets } from "./secrets.js";
+import { renderAppSettings, type Stores, startStores } from "./stores.js";
+
+/** Where each role is built. */
+const APP_FOLDERS: Record<Role | "cli", string> = {
+  gateway: "gateway",
+  worker: "logic",
+  archiver: "archiver",
+  api: "api",
+  cli: "cli",
+};
+
+/** Our processes get this long after a supervisor that was killed, before a shell that outlives it kills them. */
+const ORPHAN_GRACE_SECONDS = 4.7;
+
+/**
+ * Runs everything of one cluster, and keeps it running.
+ *
+ * Order up: stores, then one run of `init` (streams, layout, tables), then our processes together. Order down: gateways,
+ * workers, archivers, apis, then MariaDB, Redis, NATS; so what drains finds everything it needs.
+ *
+ * Edge cases. `stop` may come at any time, also in the middle of `start`: it marks the cluster as unwanted, stops what
+ * is known, and at last ends whatever was recorded as spawned. A process whose program is not built is left out, and
+ * that is said.
+ */
+export class Supervisor {
+  private readonly log: LogFile;
+  private readonly appGuard = new ProcessGuard(ORPHAN_GRACE_SECONDS);
+  private readonly serverGuard: ProcessGuard | undefined;
+  private readonly keepers = new Map<string, Keeper>();
+  private readonly apps = new Map<string, AppProcess>();
+  private stores: Stores = {};
+  private starting: Promise<void> | undefined;
+  private stopped: Promise<void> | undefined;
+
+  constructor(
+    private readonly options: ClusterOptions,
+    private readonly ports: PortPlan,
+    private readonly secrets: Secrets,
+    private readonly partitions: number,
+  ) {
+    this.log = new LogFile(clusterFiles.log(options.directory));
+    this.serverGuard = options.guardServers === true ? new ProcessGuard() : undefined;
+  }
+
+  /** Starts all and resolves when all is ready; what was started when it fails is the caller's to `stop`. */
+  start(): Promise<void> {
+    this.starting = this.bringUp();
+    return this.starting;
+  }
+
+  /** Drains and stops all. Nothing that was started lives when it resolves. Calling it again changes nothing. */
+  stop(): Promise<void> {
+    this.stopped ??= this.bringDown();
+    return this.stopped;
+  }
+
+  /** Says a line to people and writes it to the common log. */
+  say(line: string): void {
+    this.options.onProgress?.(line);
+    this.log.write(JSON.stringify({ level: 30, time: new Date().toISOString(), role: "supervisor", msg: line }));
+  }
+
+  /** The cluster as it is now: the content of `cluster.json`. */
+  info(): ClusterInfo {
+    const external = this.options.external ?? {};
+    const { nats, redis, mysql } = this.stores;
+    const nodes = (role: Role) => [...this.apps.values()].filter((each) => each.app.role === role && each.pid);
+    const entry = (each: AppProcess) => ({ nodeId: each.name, pid: each.pid! });
+    const api = `http://127.0.0.1:${this.ports.api[0] ?? this.options.basePort}`;
+    const apis = nodes("api").map((each) => ({ ...entry(each), http: each.addresses.http ?? api }));
+    return {
+      api: apis[0]?.http ?? api,
+      gateways: nodes("gateway").map((each) => {
+        const { ws, tcp } = gatewayPorts(this.options.basePort, Number(each.name.split("-")[1]) - 1);
+        const { addresses } = each;
+        return {
+          ...entry(each),
+          ws: addresses.ws ?? `ws://127.0.0.1:${ws}`,
+          tcp: addresses.tcp ?? `127.0.0.1:${tcp}`,
+        };
+      }),
+      workers: nodes("worker").map(entry),
+      archivers: nodes("archiver").map(entry),
+      apis,
+      nats: nats === undefined ? (external.nats ?? []).map((url) => ({ url })) : [{ url: nats.url, pid: nats.pid }],
+      redis: redis === undefined ? { url: external.redis ?? "" } : { url: redis.url, pid: redis.pid },
+      mysql: mysql === undefined ? { url: external.mysql ?? "" } : { url: mysql.url, pid: mysql.pid },
+    };
+  }
+
+  /** The private stores. */
+  get servers(): Stores {
+    return this.stores;
+  }
+
+  /** The keeper of a node (`worker-1`) or store (`nats`), to stop and start it by itself. */
+  keeper(name: string): Keeper {
+    const keeper = this.keepers.get(name);
+    if (keeper === undefined) {
+      throw new Error(`no ${name} in this cluster, only ${[...this.keepers.keys()].join(", ")}`);
+    }
+    return keeper;
+  }
+
+  /** Starts one more process of a role and resolves to its node id when it is ready. */
+  async addNode(role: Role): Promise<string> {
+    const number = 1 + [...this.apps.values()].filter((each) => each.app.role === role).length;
+    const keeper = this.prepareNode(role, number);
+    if (keeper === undefined) {
+      throw new Error(`${this.entryPoint(role)} is not built`);
+    }
+    await keeper.start();
+    return keeper.unit.name;
+  }
+
+  private async bringUp(): Promise<void> {
+    const { options } = this;
+    this.stores = await startStores({
+      options,
+      ports: this.ports,
+      secrets: this.secrets,
+      guard: this.serverGuard,
+      say: (line) => this.say(line),
+      onSpawn: (name, identity) => recordProcess(options.directory, name, identity),
+    });
+    this.throwIfStopping();
+    for (const [name, server] of Object.entries(this.stores)) {
+      if (server !== undefined) {
+        const keeper = this.addKeeper(name, server);
+        keeper.adopt();
+      }
+    }
+    writeJsonAtomically(clusterFiles.config(options.directory), renderAppSettings(this.stores, options, this.secrets));
+    await this.initialise();
+    this.throwIfStopping();
+    const roles: Role[] = ["worker", "archiver", "api", "gateway"];
+    const keepers = roles.flatMap((role) => {
+      const missing = options.counts[role] > 0 && !existsSync(this.entryPoint(role));
+      if (missing) {
+        this.say(`${role} is left out: ${this.entryPoint(role)} is not built`);
+      }
+      return missing ? [] : Array.from({ length: options.counts[role] }, (_, i) => this.prepareNode(role, i + 1)!);
+    });
+    await Promise.all(
+      keepers.map(async (keeper) => {
+        await keeper.start();
+        this.say(`${keeper.unit.name} is ready (pid ${keeper.unit.pid})`);
+      }),
+    );
+    this.throwIfStopping();
+    this.writeInfo();
+    const self = identifyProcess(process.pid);
+    writeJsonAtomically(clusterFiles.supervisor(options.directory), { ...self, ready: true });
+  }
+
+  private async bringDown(): Promise<void> {
+    const { directory } = this.options;
+    this.say("stopping");
+    const stopAll = (names: string[]) => Promise.all(names.map((name) => this.keepers.get(name)?.stop()));
+    for (const role of ["gateway", "worker", "archiver", "api"] as const) {
+      await stopAll([...this.apps.values()].filter((each) => each.app.role === role).map((each) => each.name));
+    }
+    for (const store of ["mysql", "redis", "nats"]) {
+      await stopAll([store]);
+    }
+    // A start that was cut off may be between spawning a server and handing it over.
+    await endLeftovers(directory, () => {});
+    await this.starting?.catch(() => {});
+    await endLeftovers(directory, () => {});
+    forgetProcesses(directory);
+    await Promise.all([this.serverGuard?.release(), this.appGuard.release()]);
+    rmSync(clusterFiles.cluster(directory), { force: true });
+    this.say("stopped");
+    this.log.close();
+  }
+
+  private throwIfStopping(): void {
+    if (this.stopped !== undefined) {
+      throw new Error("stopped while starting");
+    }
+  }
+
+  private addKeeper(name: string, unit: ConstructorParameters<typeof Keeper>[0]): Keeper {
+    const keeper = new Keeper(
+      unit,
+      (line) => this.say(line),
+      () => this.writeInfo(),
+    );
+    this.keepers.set(name, keeper);
+    return keeper;
+  }
+
+  private writeInfo(): void {
+    writeJsonAtomically(clusterFiles.cluster(this.options.directory), this.info());
+  }
+
+  private entryPoint(role: Role | "cli"): string {
+    return this.options.entryPoints?.[role] ?? path.join(findCheckout(), "apps", APP_FOLDERS[role], "dist", "main.js");
+  }
+
+  private get appEnvironment(): Record<string, string> {
+    return { CARILLON_CONFIG: clusterFiles.config(this.options.directory), ...this.options.env };
+  }
+
+  private prepareNode(role: Role, number: number): Keeper | undefined {
+    const entryPoint = this.entryPoint(role);
+    if (!existsSync(entryPoint)) {
+      return undefined;
+    }
+    const { basePort, directory } = this.options;
+    const nodeId = `${role}-${number}`;
+    const env: Record<string, string> = { ...this.appEnvironment, CARILLON_NODE_ID: nodeId };
+    if (role === "gateway") {
+      const { ws, tcp } = gatewayPorts(basePort, number - 1);
+      env["CARILLON_GATEWAY_WS_PORT"] = String(ws);
+      env["CARILLON_GATEWAY_TCP_PORT"] = String(tcp);
+    } else if (role === "api") {
+      env["CARILLON_API_PORT"] = String(basePort + number - 1);
+    }
+    const app = new AppProcess({
+      role,
+      nodeId,
+      entryPoint,
+      env,
+      cwd: directory,
+      writeLog: (line) => this.log.write(line),
+      guard: this.appGuard,
+      onSpawn: (identity) => recordProcess(directory, nodeId, identity),
+    });
+    this.apps.set(nodeId, app);
+    return this.addKeeper(nodeId, app);
+  }
+
+  /** Streams, layout and tables, by the CLI; doing it again changes nothing. */
+  private async initialise(): Promise<void> {
+    const program = this.entryPoint("cli");
+    if (!existsSync(program)) {
+      this.say(`streams and tables are left as they are: ${program} is not built`);
+      return;
+    }
+    this.say("preparing streams and tables");
+    const args = [program, "init", "--partitions", String(this.partitions)];
+    const env = { ...process.env, ...this.appEnvironment };
+    await new Promise<void>((resolve, reject) => {
+      const child = execFile(process.execPath, args, { env, timeout: 120_000 }, (error, stdout, stderr) => {
+        const output = (stdout + stderr).trim();
+        for (const line of output.split("\n").filter(Boolean)) {
+          this.log.write(line.startsWith("{") ? line : JSON.stringify({ level: 30, role: "init", msg: line }));
+        }
+        if (error === null) {
+          resolve();
+        } else {
+          reject(new Error(`streams and tables could not be prepared:\n${output || error.message}`));
+        }
+      });
+      const identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
+      if (identity !== undefined) {
+        this.appGuard.watch(identity);
+        recordProcess(this.options.directory, "init", identity);
+      }
+    });
+  }
+}
