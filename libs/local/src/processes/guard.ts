@@ -10,24 +10,36 @@ import type { ProcessIdentity } from "./identity.js";
  * start time before they are killed, so names that are out of date do no harm and need not be taken back.
  */
 const SCRIPT = `
-grace=$1
+tenths=$1
 trap '' HUP INT TERM QUIT
 while read -r verb one two; do
   case $verb in
     watch) watched="$watched $one:$two" ;;
     remove) folders="$folders
 $one\${two:+ $two}" ;;
+    hurry) tenths=0 ;;
   esac
 done
-sleep "$grace"
-for entry in $watched; do
-  pid=\${entry%%:*}
-  { read -r stat < /proc/$pid/stat; } 2> /dev/null || continue
+alive() {
+  { read -r stat < "/proc/\${1%%:*}/stat"; } 2> /dev/null || return 1
+  expected=\${1#*:}
   set -- \${stat##*) }
   shift 19
-  [ "$1" = "\${entry#*:}" ] && kill -KILL "$pid" 2> /dev/null
+  [ "$1" = "$expected" ]
+}
+while [ "$tenths" -gt 0 ]; do
+  left=
+  for entry in $watched; do
+    alive "$entry" && left=yes
+  done
+  [ -n "$left" ] || break
+  sleep 0.1
+  tenths=$((tenths - 1))
 done
-sleep 0.1
+for entry in $watched; do
+  alive "$entry" && kill -KILL "\${entry%%:*}" 2> /dev/null
+done
+[ -z "$folders" ] || sleep 0.1
 echo "$folders" | while IFS= read -r folder; do
   [ -n "$folder" ] && rm -rf "$folder"
 done
@@ -39,7 +51,7 @@ export class ProcessGuard {
 
   /** @param graceSeconds how long what is watched may take to end by itself after us */
   constructor(graceSeconds = 0) {
-    this.shell = spawn("/bin/sh", ["-c", SCRIPT, "carillon-guard", String(graceSeconds)], {
+    this.shell = spawn("/bin/sh", ["-c", SCRIPT, "carillon-guard", String(Math.round(graceSeconds * 10))], {
       stdio: ["pipe", "ignore", "ignore"],
       detached: true,
       cwd: "/",
@@ -62,7 +74,8 @@ export class ProcessGuard {
 
   /** Kills and removes now what is left. */
   async release(): Promise<void> {
-    this.input.end();
+    this.shell.ref();
+    this.input.end("hurry\n");
     await this.ended;
   }
 
