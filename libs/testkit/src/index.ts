@@ -1,1 +1,1 @@
-export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers.js";
+export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";

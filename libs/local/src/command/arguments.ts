@@ -8,7 +8,7 @@ import {
   type ExternalStores,
   OptionsError,
   planPorts,
-} from "../supervisor/cluster-options.js";
+} from "../supervisor/cluster-options";
 
 export const START_USAGE = `Starts a Carillon cluster on this machine, with private NATS, Redis and MariaDB.
 

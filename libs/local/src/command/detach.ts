@@ -1,8 +1,8 @@
 import { fork } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
-import type { ClusterOptions } from "../supervisor/cluster-options.js";
-import type { DetachedMessage } from "./detached-main.js";
+import type { ClusterOptions } from "../supervisor/cluster-options";
+import type { DetachedMessage } from "./detached-main";
 
 /**
  * Starts a supervisor that goes on without us, and resolves when its cluster is ready. Its output goes to

@@ -1,5 +1,5 @@
-import type { ClusterOptions } from "../supervisor/cluster-options.js";
-import { superviseUntilStopped } from "./foreground.js";
+import type { ClusterOptions } from "../supervisor/cluster-options";
+import { superviseUntilStopped } from "./foreground";
 
 /**
  * The supervisor as a process of its own. It is given its options as JSON, tells the process that started it by IPC

@@ -1,6 +1,6 @@
-import type { ClusterInfo } from "../supervisor/cluster-file.js";
-import type { ClusterOptions } from "../supervisor/cluster-options.js";
-import { startCluster } from "../supervisor/start-cluster.js";
+import type { ClusterInfo } from "../supervisor/cluster-file";
+import type { ClusterOptions } from "../supervisor/cluster-options";
+import { startCluster } from "../supervisor/start-cluster";
 
 /**
  * Supervises a cluster in this process until it is told to stop by SIGINT, SIGTERM or SIGHUP, or by the end of

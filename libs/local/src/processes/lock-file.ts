@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { identifyProcess, isAlive, type ProcessIdentity } from "./identity.js";
+import { identifyProcess, isAlive, type ProcessIdentity } from "./identity";
 
 /**
  * Takes the lock `file` for this process if nobody living holds it. The file names its holder by pid and start time,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { endProcess, identifyProcess, type ProcessIdentity, signalProcess } from "./identity.js";
+import { endProcess, identifyProcess, type ProcessIdentity, signalProcess } from "./identity";
 
 /** How one server is run. */
 export interface ProcessPlan {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { type AptSource, parseDeb822Sources, parseOneLineSources } from "./sources.js";
+import { type AptSource, parseDeb822Sources, parseOneLineSources } from "./sources";
 
 /**
  * An apt of our own: sources, indexes and downloads lie in `folder`, nothing of the machine is written, and no rights

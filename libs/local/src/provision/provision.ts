@@ -2,11 +2,11 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { findCheckout } from "../checkout.js";
-import { withLock } from "../processes/lock-file.js";
-import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt.js";
-import { type AptSource, atSuites, ownRelease, renderSources } from "./sources.js";
-import { ask, compareVersions, findVersion } from "./version.js";
+import { findCheckout } from "../checkout";
+import { withLock } from "../processes/lock-file";
+import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt";
+import { type AptSource, atSuites, ownRelease, renderSources } from "./sources";
+import { ask, compareVersions, findVersion } from "./version";
 
 /**
  * Finds the three servers, in this order: a fit binary on PATH, one unpacked earlier into `.carillon/servers`, and

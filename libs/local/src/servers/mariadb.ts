@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { provisionServer, type ServerBinaries } from "../provision/provision.js";
-import type { LocalServer, ServerOptions } from "./options.js";
-import { probeTcp } from "./probe.js";
-import { randomPassword, runServer } from "./run-server.js";
-import { renderInfra } from "./template.js";
+import { provisionServer, type ServerBinaries } from "../provision/provision";
+import type { LocalServer, ServerOptions } from "./options";
+import { probeTcp } from "./probe";
+import { randomPassword, runServer } from "./run-server";
+import { renderInfra } from "./template";
 
 export interface MariadbOptions extends ServerOptions {
   /** InnoDB buffer pool, such as `64M` (the default, for tests). */

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { provisionServer } from "../provision/provision.js";
-import type { LocalServer, ServerOptions } from "./options.js";
-import { probeHttp } from "./probe.js";
-import { randomPassword, runServer } from "./run-server.js";
-import { renderInfra } from "./template.js";
+import { provisionServer } from "../provision/provision";
+import type { LocalServer, ServerOptions } from "./options";
+import { probeHttp } from "./probe";
+import { randomPassword, runServer } from "./run-server";
+import { renderInfra } from "./template";
 
 export interface NatsOptions extends ServerOptions {
   /** HTTP monitoring port; default: a free one. */

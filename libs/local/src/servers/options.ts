@@ -1,7 +1,7 @@
-import type { ProcessGuard } from "../processes/guard.js";
-import type { ProcessIdentity } from "../processes/identity.js";
-import type { ExitReason } from "../processes/managed-process.js";
-import type { ServerBinaries } from "../provision/provision.js";
+import type { ProcessGuard } from "../processes/guard";
+import type { ProcessIdentity } from "../processes/identity";
+import type { ExitReason } from "../processes/managed-process";
+import type { ServerBinaries } from "../provision/provision";
 
 /** What every private server takes. */
 export interface ServerOptions {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { findFreePorts } from "../processes/free-port.js";
-import { ManagedProcess, type ProcessPlan } from "../processes/managed-process.js";
-import type { LocalServer, ServerOptions } from "./options.js";
+import { findFreePorts } from "../processes/free-port";
+import { ManagedProcess, type ProcessPlan } from "../processes/managed-process";
+import type { LocalServer, ServerOptions } from "./options";
 
 /** A password that needs no quoting in any configuration file or URL. */
 export function randomPassword(): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { findCheckout } from "../checkout.js";
+import { findCheckout } from "../checkout";
 
 /**
  * Fills `${name}` in a text. A name without a value, and a value that no place asks for, are errors: both mean that

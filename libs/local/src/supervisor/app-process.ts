@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
-import type { ProcessGuard } from "../processes/guard.js";
-import type { ProcessIdentity } from "../processes/identity.js";
-import { lineSplitter } from "../processes/log-file.js";
-import { ManagedProcess } from "../processes/managed-process.js";
-import type { Role } from "./cluster-options.js";
+import type { ProcessGuard } from "../processes/guard";
+import type { ProcessIdentity } from "../processes/identity";
+import { lineSplitter } from "../processes/log-file";
+import { ManagedProcess } from "../processes/managed-process";
+import type { Role } from "./cluster-options";
 
 /** Where a ready process can be reached: `ws` and `http` are URLs, `tcp` is host:port. */
 export interface NodeAddresses {

@@ -1,7 +1,7 @@
 import path from "node:path";
-import { readJson } from "../processes/atomic-file.js";
-import { isAlive, type ProcessIdentity } from "../processes/identity.js";
-import { readHolder } from "../processes/lock-file.js";
+import { readJson } from "../processes/atomic-file";
+import { isAlive, type ProcessIdentity } from "../processes/identity";
+import { readHolder } from "../processes/lock-file";
 
 /** One node of `cluster.json`. */
 export interface NodeEntry {

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { findCheckout } from "../checkout.js";
+import { findCheckout } from "../checkout";
 
 /** The kinds of processes that are ours. */
 export type Role = "gateway" | "worker" | "archiver" | "api";

@@ -1,8 +1,8 @@
 import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { readJson, writeJsonAtomically } from "../processes/atomic-file.js";
-import { endProcess, isAlive, type ProcessIdentity } from "../processes/identity.js";
-import { clusterFiles } from "./cluster-file.js";
+import { readJson, writeJsonAtomically } from "../processes/atomic-file";
+import { endProcess, isAlive, type ProcessIdentity } from "../processes/identity";
+import { clusterFiles } from "./cluster-file";
 
 /**
  * The memory of what was started. Every process gets a file with its pid and start time before anything is done with

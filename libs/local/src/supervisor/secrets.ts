@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
-import { readJson, writeJsonAtomically } from "../processes/atomic-file.js";
-import { randomPassword } from "../servers/run-server.js";
-import { type ClusterOptions, OptionsError } from "./cluster-options.js";
+import { readJson, writeJsonAtomically } from "../processes/atomic-file";
+import { randomPassword } from "../servers/run-server";
+import { type ClusterOptions, OptionsError } from "./cluster-options";
 
 /** What is made once per data directory, kept in `secrets.json` for the owner's eyes only. */
 export interface Secrets {

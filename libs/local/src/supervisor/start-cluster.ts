@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { isPortFree } from "../processes/free-port.js";
-import { tryLock, unlock } from "../processes/lock-file.js";
-import { findPortOwner } from "../processes/port-owner.js";
-import { type ClusterInfo, clusterFiles, DATA_ENTRIES } from "./cluster-file.js";
+import { isPortFree } from "../processes/free-port";
+import { tryLock, unlock } from "../processes/lock-file";
+import { findPortOwner } from "../processes/port-owner";
+import { type ClusterInfo, clusterFiles, DATA_ENTRIES } from "./cluster-file";
 import {
   type ClusterOptions,
   type ExternalStores,
@@ -11,11 +11,11 @@ import {
   planPorts,
   portsInPlan,
   type Role,
-} from "./cluster-options.js";
-import { endLeftovers } from "./leftovers.js";
-import { fixPartitions, loadSecrets } from "./secrets.js";
-import type { Stores } from "./stores.js";
-import { Supervisor } from "./supervisor.js";
+} from "./cluster-options";
+import { endLeftovers } from "./leftovers";
+import { fixPartitions, loadSecrets } from "./secrets";
+import type { Stores } from "./stores";
+import { Supervisor } from "./supervisor";
 
 /** A cluster that this process supervises. */
 export interface RunningCluster {

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
-import { endProcess, signalProcess, waitUntilGone } from "../processes/identity.js";
-import { clusterFiles, findSupervisor } from "./cluster-file.js";
-import { endLeftovers } from "./leftovers.js";
+import { endProcess, signalProcess, waitUntilGone } from "../processes/identity";
+import { clusterFiles, findSupervisor } from "./cluster-file";
+import { endLeftovers } from "./leftovers";
 
 /** Draining four roles takes at most 10 s each, the stores 50 s together. */
 const STOP_TIMEOUT_MS = 100_000;

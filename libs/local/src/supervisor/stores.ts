@@ -1,14 +1,14 @@
 import path from "node:path";
-import type { ProcessGuard } from "../processes/guard.js";
-import type { ProcessIdentity } from "../processes/identity.js";
-import { rotateLargeLog } from "../processes/log-file.js";
-import { provisionServer, type ServerName } from "../provision/provision.js";
-import { type MariadbServer, startMariadb } from "../servers/mariadb.js";
-import { type NatsServer, startNats } from "../servers/nats.js";
-import type { LocalServer, ServerOptions } from "../servers/options.js";
-import { startRedis } from "../servers/redis.js";
-import type { ClusterOptions, PortPlan } from "./cluster-options.js";
-import type { Secrets } from "./secrets.js";
+import type { ProcessGuard } from "../processes/guard";
+import type { ProcessIdentity } from "../processes/identity";
+import { rotateLargeLog } from "../processes/log-file";
+import { provisionServer, type ServerName } from "../provision/provision";
+import { type MariadbServer, startMariadb } from "../servers/mariadb";
+import { type NatsServer, startNats } from "../servers/nats";
+import type { LocalServer, ServerOptions } from "../servers/options";
+import { startRedis } from "../servers/redis";
+import type { ClusterOptions, PortPlan } from "./cluster-options";
+import type { Secrets } from "./secrets";
 
 /** The stores of a cluster; those that run elsewhere are undefined here. */
 export interface Stores {

@@ -1,18 +1,18 @@
 import { execFile } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
-import { findCheckout } from "../checkout.js";
-import { writeJsonAtomically } from "../processes/atomic-file.js";
-import { ProcessGuard } from "../processes/guard.js";
-import { identifyProcess } from "../processes/identity.js";
-import { LogFile } from "../processes/log-file.js";
-import { AppProcess } from "./app-process.js";
-import { type ClusterInfo, clusterFiles } from "./cluster-file.js";
-import { type ClusterOptions, gatewayPorts, type PortPlan, type Role } from "./cluster-options.js";
-import { Keeper } from "./keeper.js";
-import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers.js";
-import type { Secrets } from "./secrets.js";
-import { renderAppSettings, type Stores, startStores } from "./stores.js";
+import { findCheckout } from "../checkout";
+import { writeJsonAtomically } from "../processes/atomic-file";
+import { ProcessGuard } from "../processes/guard";
+import { identifyProcess } from "../processes/identity";
+import { LogFile } from "../processes/log-file";
+import { AppProcess } from "./app-process";
+import { type ClusterInfo, clusterFiles } from "./cluster-file";
+import { type ClusterOptions, gatewayPorts, type PortPlan, type Role } from "./cluster-options";
+import { Keeper } from "./keeper";
+import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
+import type { Secrets } from "./secrets";
+import { renderAppSettings, type Stores, startStores } from "./stores";
 
 /** Where each role is built. */
 const APP_FOLDERS: Record<Role | "cli", string> = {
