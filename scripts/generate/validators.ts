@@ -8,10 +8,22 @@ import { follow, pascalCase, type Schema, type Schemas } from "./schemas";
 
 /** Check of a string format: the predicate of src/ids.ts and what the message says. */
 const formats: Record<string, { test: string; must: string }> = {
-  "user-id": { test: "isUserId", must: "must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit" },
-  "group-id": { test: "isGroupId", must: "must be a group id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit" },
-  "device-id": { test: "isDeviceId", must: "must be a device id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit" },
-  "node-id": { test: "isNodeId", must: "must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit" },
+  "user-id": {
+    test: "isUserId",
+    must: "must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current",
+  },
+  "group-id": {
+    test: "isGroupId",
+    must: "must be a group id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current",
+  },
+  "device-id": {
+    test: "isDeviceId",
+    must: "must be a device id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current",
+  },
+  "node-id": {
+    test: "isNodeId",
+    must: "must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current",
+  },
   "conversation-id": {
     test: "isConversationId",
     must: "must be p:<userId>:<userId> in byte order, or g:<groupId>",

@@ -50,7 +50,7 @@ export function checkConnectionLimits(fields: Fields): string | undefined {
 export function checkGatewayAddress(fields: Fields): string | undefined {
   const gatewayId = fields["gatewayId"];
   if (gatewayId === undefined) return "gatewayId: missing";
-  if (!(isNodeId(gatewayId))) return "gatewayId: must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isNodeId(gatewayId))) return "gatewayId: must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const ws = fields["ws"];
   if (ws === undefined) return "ws: missing";
   if (!(isTextBetween(ws, 1, 512))) return "ws: must be 1-512 bytes of UTF-8";
@@ -73,7 +73,7 @@ export function checkEvent(fields: Fields): string | undefined {
   if (!(isIntegerBetween(seq, 1, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 1";
   const senderId = fields["senderId"];
   if (senderId === undefined) return "senderId: missing";
-  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const kind = fields["kind"];
   if (kind === undefined) return "kind: missing";
   if (!(kind === "message" || kind === "recall" || kind === "system")) return "kind: must be one of message recall system";
@@ -103,7 +103,7 @@ export function checkEvent(fields: Fields): string | undefined {
 export function checkPreview(fields: Fields): string | undefined {
   const senderId = fields["senderId"];
   if (senderId === undefined) return "senderId: missing";
-  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const contentType = fields["contentType"];
   if (contentType === undefined) return "contentType: missing";
   if (!(contentType === "text" || contentType === "image" || contentType === "file" || contentType === "voice" || contentType === "video" || contentType === "location" || contentType === "custom" || contentType === "system")) return "contentType: must be one of text image file voice video location custom system";
@@ -161,7 +161,7 @@ export function checkConversationRow(fields: Fields): string | undefined {
 export function checkRelationRow(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const state = fields["state"];
   if (state === undefined) return "state: missing";
   if (!(state === "none" || state === "requested" || state === "asked" || state === "friend" || state === "blocked")) return "state: must be one of none requested asked friend blocked";
@@ -182,7 +182,7 @@ export function checkRelationRow(fields: Fields): string | undefined {
 export function checkGroupRow(fields: Fields): string | undefined {
   const groupId = fields["groupId"];
   if (groupId === undefined) return "groupId: missing";
-  if (!(isGroupId(groupId))) return "groupId: must be a group id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isGroupId(groupId))) return "groupId: must be a group id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const name = fields["name"];
   if (name === undefined) return "name: missing";
   if (!(isTextBetween(name, 0, 4096))) return "name: must be 0-4096 bytes of UTF-8";
@@ -192,7 +192,7 @@ export function checkGroupRow(fields: Fields): string | undefined {
   }
   const ownerId = fields["ownerId"];
   if (ownerId === undefined) return "ownerId: missing";
-  if (!(isUserId(ownerId))) return "ownerId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(ownerId))) return "ownerId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const joinPolicy = fields["joinPolicy"];
   if (joinPolicy === undefined) return "joinPolicy: missing";
   if (!(joinPolicy === "open" || joinPolicy === "approval" || joinPolicy === "invite")) return "joinPolicy: must be one of open approval invite";
@@ -243,7 +243,7 @@ export function checkSyncCounts(fields: Fields): string | undefined {
 export function checkUserPresence(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const online = fields["online"];
   if (online === undefined) return "online: missing";
   if (!(typeof online === "boolean")) return "online: must be true or false";
@@ -267,7 +267,7 @@ export function checkConnectPayload(fields: Fields): string | undefined {
   if (!(isTextBetween(token, 1, 8192))) return "token: must be 1-8192 bytes of UTF-8";
   const deviceId = fields["deviceId"];
   if (deviceId === undefined) return "deviceId: missing";
-  if (!(isDeviceId(deviceId))) return "deviceId: must be a device id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isDeviceId(deviceId))) return "deviceId: must be a device id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const platform = fields["platform"];
   if (platform === undefined) return "platform: missing";
   if (!(platform === "ios" || platform === "android" || platform === "web" || platform === "desktop" || platform === "server" || platform === "other")) return "platform: must be one of ios android web desktop server other";
@@ -294,13 +294,13 @@ export function checkConnectPayload(fields: Fields): string | undefined {
 export function checkConnectedPayload(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const sessionId = fields["sessionId"];
   if (sessionId === undefined) return "sessionId: missing";
   if (!(isTextBetween(sessionId, 1, 128))) return "sessionId: must be 1-128 bytes of UTF-8";
   const gatewayId = fields["gatewayId"];
   if (gatewayId === undefined) return "gatewayId: missing";
-  if (!(isNodeId(gatewayId))) return "gatewayId: must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isNodeId(gatewayId))) return "gatewayId: must be a node id: 1-64 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const serverTime = fields["serverTime"];
   if (serverTime === undefined) return "serverTime: missing";
   if (!(isIntegerBetween(serverTime, 0, Number.MAX_SAFE_INTEGER))) return "serverTime: must be an integer of at least 0";
@@ -635,7 +635,7 @@ export function checkReadUpdatePayload(fields: Fields): string | undefined {
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const seq = fields["seq"];
   if (seq === undefined) return "seq: missing";
   if (!(isIntegerBetween(seq, 0, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 0";
@@ -648,7 +648,7 @@ export function checkDeliveredUpdatePayload(fields: Fields): string | undefined 
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   const seq = fields["seq"];
   if (seq === undefined) return "seq: missing";
   if (!(isIntegerBetween(seq, 0, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 0";
@@ -687,7 +687,7 @@ export function checkTypingServerPayload(fields: Fields): string | undefined {
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
   return undefined;
 }
 
@@ -708,7 +708,7 @@ export function checkWatchPresencePayload(fields: Fields): string | undefined {
   if (userIds.length > 64) return "userIds: must have at most 64 entries";
   for (let index = 0; index < userIds.length; index++) {
     const entry: unknown = userIds[index];
-    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit`;
+    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current`;
   }
   const on = fields["on"];
   if (on === undefined) return "on: missing";
