@@ -5,7 +5,7 @@
  * lock, here and elsewhere. For each optional dependency that some package names and the lock lacks, this adds what
  * npm needs to know in order to skip it or to fetch it: version, os, cpu, libc. The platform is part of its name.
  *
- * Run it after every `npm install` that changed the lock: `node scripts/lock-stubs.mjs`.
+ * Run it after every `npm install` that changed the lock: `node scripts/lock-stubs.mjs [package-lock.json]`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -84,7 +84,8 @@ function isResolved(packages, parent, name) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const file = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), "package-lock.json");
+  const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+  const file = process.argv[2] ?? path.join(root, "package-lock.json");
   const lock = JSON.parse(readFileSync(file, "utf8"));
   const added = addLockStubs(lock);
   writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -81,11 +81,20 @@ async function installTables(binaries: ServerBinaries, dataDirectory: string, as
   const draft = `${dataDirectory}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  const basedir = binaries.basedir === undefined ? [] : [`--basedir=${binaries.basedir}`];
+  // The installer is a shell script that forgets quotes in places: it sees both folders under names without spaces.
+  const alias = mkdtempSync(path.join(tmpdir(), "carillon-install-"));
+  symlinkSync(draft, path.join(alias, "data"));
+  let installer = binaries.installer!;
+  const basedir: string[] = [];
+  if (binaries.basedir !== undefined) {
+    symlinkSync(binaries.basedir, path.join(alias, "base"));
+    basedir.push(`--basedir=${path.join(alias, "base")}`);
+    installer = path.join(alias, "base", path.relative(binaries.basedir, installer));
+  }
   const args = [
     "--no-defaults",
     ...basedir,
-    `--datadir=${draft}`,
+    `--datadir=${path.join(alias, "data")}`,
     "--auth-root-authentication-method=normal",
     "--skip-test-db",
     "--skip-name-resolve",
@@ -93,13 +102,15 @@ async function installTables(binaries: ServerBinaries, dataDirectory: string, as
     ...asUser,
   ];
   try {
-    await promisify(execFile)(binaries.installer!, args, {
+    await promisify(execFile)(installer, args, {
       env: { ...process.env, ...binaries.env },
       timeout: 120_000,
     });
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(`mariadb-install-db failed: ${(stdout + stderr).trim().split("\n").slice(-15).join("\n")}`);
+  } finally {
+    rmSync(alias, { recursive: true, force: true });
   }
   renameSync(draft, dataDirectory);
 }

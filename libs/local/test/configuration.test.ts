@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseStartArguments, parseStopArguments } from "../src/command/arguments";
+import { renderTemplate } from "../src/servers/template";
+import { type ClusterOptions, OptionsError, planPorts, portsInPlan } from "../src/supervisor/cluster-options";
+import { fixPartitions, loadSecrets } from "../src/supervisor/secrets";
+
+const counts = { gateway: 2, worker: 2, archiver: 1, api: 1 };
+
+function startOptions(args: string[], env: Record<string, string> = {}): ClusterOptions {
+  const parsed = parseStartArguments(args, env);
+  if (parsed.help) {
+    throw new Error("asked for help");
+  }
+  return parsed.options;
+}
+
+describe("templates", () => {
+  test("fill each place", () => {
+    const text = "port: $[port]\n# $[port] $[name]".replaceAll("[", "{").replaceAll("]", "}");
+    expect(renderTemplate(text, { port: 1, name: "$&" })).toBe("port: 1\n# 1 $&");
+  });
+
+  test("refuse a place without a value and a value without a place", () => {
+    expect(() => renderTemplate("$" + "{port}", {})).toThrow(/port/);
+    expect(() => renderTemplate("nothing", { port: 1 })).toThrow(/port/);
+  });
+});
+
+describe("arguments of start", () => {
+  test("defaults", () => {
+    const options = startOptions([]);
+    expect(options).toMatchObject({ basePort: 21_000, counts, fresh: false, external: {} });
+    expect(path.basename(options.directory)).toBe(".carillon");
+    expect(options.partitions).toBeUndefined();
+  });
+
+  test("all options", () => {
+    const args = "--detach --data /d --base-port 30000 --gateways 3 --workers 4 --archivers 2 --apis 2 --partitions 8";
+    const parsed = parseStartArguments([...args.split(" "), "--fresh"], {});
+    expect(parsed).toMatchObject({ detach: true });
+    expect(startOptions([...args.split(" "), "--fresh"])).toMatchObject({
+      directory: "/d",
+      basePort: 30_000,
+      counts: { gateway: 3, worker: 4, archiver: 2, api: 2 },
+      partitions: 8,
+      fresh: true,
+    });
+  });
+
+  test("settings name the data directory and stores", () => {
+    const env = {
+      CARILLON_DATA: "/elsewhere",
+      CARILLON_NATS_SERVERS: "nats://a:4222, nats://b:4222",
+      CARILLON_REDIS_URL: "redis://r:6379",
+    };
+    expect(startOptions([], env)).toMatchObject({
+      directory: "/elsewhere",
+      external: { nats: ["nats://a:4222", "nats://b:4222"], redis: "redis://r:6379" },
+    });
+    expect(parseStopArguments(["--data", "/d"], env).directory).toBe("/d");
+  });
+
+  test.each([
+    [["--bogus"]],
+    [["extra"]],
+    [["--workers", "two"]],
+    [["--workers", "-1"]],
+    [["--gateways", "16"]],
+    [["--apis", "11"]],
+    [["--base-port", "80"]],
+    [["--base-port", "65500"]],
+    [["--partitions", "0"]],
+  ])("%j is refused", (args) => {
+    expect(() => parseStartArguments(args, {})).toThrow(OptionsError);
+  });
+});
+
+describe("the port plan", () => {
+  test("has no port twice and stays inside fifty, at the largest counts too", () => {
+    for (const each of [counts, { gateway: 15, worker: 64, archiver: 64, api: 10 }]) {
+      const ports = portsInPlan(planPorts(30_000, each), {});
+      expect(new Set(ports).size).toBe(ports.length);
+      expect(Math.min(...ports)).toBe(30_000);
+      expect(Math.max(...ports)).toBeLessThan(30_050);
+    }
+  });
+
+  test("leaves out external stores", () => {
+    const external = { nats: ["nats://x:1"], redis: "redis://x:1", mysql: "mysql://x:1/d" };
+    expect(portsInPlan(planPorts(30_000, { gateway: 1, worker: 0, archiver: 0, api: 0 }), external)).toEqual([
+      30_010, 30_011,
+    ]);
+  });
+});
+
+describe("what a data directory keeps", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(path.join(tmpdir(), "carillon-data-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test("secrets are made once and are readable by the owner only", () => {
+    const secrets = loadSecrets(directory);
+    expect(loadSecrets(directory)).toEqual(secrets);
+    expect(new Set(Object.values(secrets)).size).toBe(4);
+    expect(statSync(path.join(directory, "secrets.json")).mode & 0o777).toBe(0o600);
+  });
+
+  test("the number of partitions never changes", () => {
+    const options = { directory, basePort: 30_000, counts };
+    expect(fixPartitions(options)).toBe(2);
+    expect(fixPartitions({ ...options, counts: { ...counts, worker: 5 } })).toBe(2);
+    expect(fixPartitions({ ...options, partitions: 2 })).toBe(2);
+    expect(() => fixPartitions({ ...options, partitions: 4 })).toThrow(/--fresh/);
+  });
+});
