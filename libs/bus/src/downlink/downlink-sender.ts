@@ -60,6 +60,15 @@ export class DownlinkSender {
     }
   }
 
+  /** Begins all links anew: pushes may be lost, so every gateway has to look what its users' inboxes hold. */
+  renewLinks(): void {
+    for (const [gateway, link] of this.links) {
+      const boot = link.id.slice(0, link.id.indexOf("."));
+      this.links.set(gateway, { id: `${boot}.${randomId(8)}`, number: 0 });
+      this.send(gateway, { kind: "tick", run: this.run() });
+    }
+  }
+
   /** Whether the gateway is known; events for others wait in the inboxes. */
   reaches(gateway: string): boolean {
     return this.links.has(gateway);

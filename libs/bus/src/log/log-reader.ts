@@ -2,7 +2,7 @@
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { decodeLogBody, type LogRecord } from "../envelopes/log-records";
-import { logStream, queueStream } from "../streams/definitions";
+import { logStream, logSubject, queueStream } from "../streams/definitions";
 import { readHeader } from "./log-header";
 
 export interface LogState {
@@ -85,11 +85,11 @@ export async function readLog(
   partition: number,
   from: number,
   to: number,
-  onRecord: (record: LogRecord) => void,
+  onRecord: (record: LogRecord) => Promise<void> | void,
 ): Promise<void> {
   if (from > to) return;
-  await new LogFollower(bus, partition).run(from, (record) => {
-    if (record.seq <= to) onRecord(record);
+  await new LogFollower(bus, partition).run(from, async (record) => {
+    if (record.seq <= to) await onRecord(record);
     return record.seq < to;
   });
 }
@@ -106,4 +106,12 @@ function toRecord(message: JsMsg): LogRecord {
     header: readHeader(message.headers),
     body: decodeLogBody(message.data),
   };
+}
+
+/** The last record of the log, straight from its leader; undefined when there is none. */
+export async function readLastRecord(bus: Bus, partition: number): Promise<LogRecord | undefined> {
+  const found = await bus.jsm.streams.getMessage(logStream(partition), { last_by_subj: logSubject(partition) });
+  if (found === null) return undefined;
+  const { seq, time, header, data } = found;
+  return { seq, storedAt: time.getTime(), header: readHeader(header), body: decodeLogBody(data) };
 }

@@ -55,6 +55,11 @@ export class RequestConsumer {
     this.running = this.run();
   }
 
+  /** Gives up what was handed out and not covered, and takes it again from a fresh consumer. */
+  restart(): void {
+    this.messages?.stop();
+  }
+
   /** Hands out nothing more. The consumer stays for the next owner to delete: it may be the cause of a take-over. */
   async stop(): Promise<void> {
     this.stopping.abort();

@@ -85,6 +85,16 @@ export class RedisStore {
     });
   }
 
+  /** The values of several hashes in one round trip. */
+  async hashValuesOfMany(names: string[]): Promise<string[][]> {
+    const pipeline = this.redis.pipeline();
+    for (const name of names) pipeline.hvals(name);
+    return (await pipeline.exec())!.map(([error, values]) => {
+      if (error !== null) throw error;
+      return values as string[];
+    });
+  }
+
   async setWithTtl(key: string, value: string, seconds: number): Promise<void> {
     await this.redis.set(key, value, "EX", seconds);
   }

@@ -68,6 +68,12 @@ export class Sessions {
     return Object.entries(entries).map(([deviceId, value]) => ({ deviceId, ...parseSession(value) }));
   }
 
+  /** The gateways where devices of these users are, in the same order. */
+  async gatewaysOf(userIds: string[]): Promise<string[][]> {
+    const rows = await this.redis.hashValuesOfMany(userIds.map(keys.sessions));
+    return rows.map((values) => [...new Set(values.map((value) => parseSession(value).gateway))]);
+  }
+
   /** Moves the cursors of devices forward. */
   async received(updates: CursorUpdate[], now: number): Promise<void> {
     if (updates.length === 0) return;

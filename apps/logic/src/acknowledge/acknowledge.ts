@@ -1,0 +1,27 @@
+/** Tells senders what became of their requests: SENT or ERROR, many frames per bus message. */
+import { getOrSet } from "@carillon/base";
+import type { Answer } from "@carillon/bus";
+import { Command, encodeFrame } from "@carillon/protocol";
+import type { Verdict } from "../decision";
+
+export interface GatewayAnswers {
+  gateway: string;
+  boot: string;
+  answers: Answer[];
+}
+
+/** The answers by gateway and boot: an answer to a former boot's connection must not reach another's. */
+export function answersByGateway(verdicts: Verdict[]): GatewayAnswers[] {
+  const groups = new Map<string, GatewayAnswers>();
+  for (const { origin, outcome } of verdicts) {
+    const { gateway, boot, connection, requestId } = origin;
+    const key = `${gateway} ${boot}`;
+    const group = getOrSet(groups, key, () => ({ gateway, boot, answers: [] }));
+    const frame =
+      "sent" in outcome
+        ? encodeFrame(Command.SENT, requestId, outcome.sent)
+        : encodeFrame(Command.ERROR, requestId, outcome.error.toPayload());
+    group.answers.push({ connection, frame });
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,183 @@
+/**
+ * Fan-out: accepted events go into the inboxes of their recipients, then to the gateways where these are.
+ *
+ * Rounds of a partition go one after the other, since inboxes remember the last log position they took. The
+ * position up to which inboxes are filled is kept in Redis and told in every log record. When Redis is away the
+ * position stays behind, what waited in memory is dropped, and later the log is read again from the position on:
+ * nothing piles up. The same reading again serves a new owner, who goes on where the old one stopped; inboxes skip
+ * what they have.
+ */
+import { Backoff, getOrSet, sleep } from "@carillon/base";
+import type { Logger } from "@carillon/base/node";
+import { endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
+import { parseConversationId, peekEvent } from "@carillon/protocol";
+import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
+
+/** Events of one script call; bounds the time in which Redis serves nobody else. */
+const ROUND_EVENTS = 512;
+
+/** Events that may wait in memory; beyond, the log is read again. */
+const MOST_WAITING = 8_192;
+
+export interface FanOutOptions {
+  partition: number;
+  logger: Logger;
+  /** Fills inboxes (store). */
+  deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
+  savePosition(partition: number, position: number): Promise<void>;
+  /** Hands pushes to a gateway (downlink). */
+  push(gateway: string, pushes: Push[]): void;
+  /** A round failed halfway: inboxes may hold events that no gateway was told of. */
+  onUncertain(): void;
+  /** Reads the log from a record on, up to what it held at the call. */
+  readEvents(fromRecord: number, onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>): Promise<void>;
+}
+
+interface Waiting {
+  recordSeq: number;
+  events: LoggedEvent[];
+}
+
+export class FanOut {
+  private waiting: Waiting[] = [];
+  private waitingEvents = 0;
+  /** Set when memory no longer has everything above the position: the log is read again. */
+  private behind = false;
+  private loop: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
+
+  /** @param position log position up to which the inboxes are filled */
+  constructor(
+    private readonly options: FanOutOptions,
+    private filled: number,
+  ) {}
+
+  /** Log position up to which the inboxes are filled. */
+  get position(): number {
+    return this.filled;
+  }
+
+  /** Reads the log again from the position on, before anything else is fanned out. */
+  catchUp(): void {
+    this.behind = true;
+    this.wake();
+  }
+
+  /** Takes the events of an appended record. */
+  add(recordSeq: number, events: LoggedEvent[]): void {
+    if (!this.behind) {
+      this.waiting.push({ recordSeq, events });
+      this.waitingEvents += events.length;
+      if (this.waitingEvents > MOST_WAITING) this.fallBehind();
+    }
+    this.wake();
+  }
+
+  /** Finishes the round in work and stops; the next owner goes on from the position. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+  }
+
+  /** Waits until everything is fanned out, at most `ms`. */
+  async drain(ms: number): Promise<void> {
+    await Promise.race([this.loop, sleep(ms)]);
+  }
+
+  private fallBehind(): void {
+    this.behind = true;
+    this.waiting = [];
+    this.waitingEvents = 0;
+  }
+
+  private wake(): void {
+    this.loop ??= this.run().finally(() => {
+      this.loop = undefined;
+    });
+  }
+
+  private async run(): Promise<void> {
+    const backoff = new Backoff({ first: 50, most: 1_000 });
+    while (!this.stopping.signal.aborted && (this.behind || this.waiting.length > 0)) {
+      try {
+        if (this.behind) await this.readAgain();
+        else await this.runWaiting();
+        backoff.reset();
+      } catch (err) {
+        const { partition, logger, onUncertain } = this.options;
+        logger.warn({ partition, err }, "inboxes cannot be filled, the log is read again later");
+        onUncertain();
+        this.fallBehind();
+        await sleep(backoff.next(), this.stopping.signal);
+      }
+    }
+  }
+
+  private async runWaiting(): Promise<void> {
+    const records = this.waiting;
+    this.waiting = [];
+    this.waitingEvents = 0;
+    const items = records.flatMap(({ recordSeq, events }) =>
+      events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })),
+    );
+    for (let at = 0; at < items.length; at += ROUND_EVENTS) await this.round(items.slice(at, at + ROUND_EVENTS));
+    this.moveTo(endOfRecord(records.at(-1)!.recordSeq));
+  }
+
+  private async readAgain(): Promise<void> {
+    // What is appended from now on waits in memory again, unless it gets too much.
+    this.behind = false;
+    await this.options.readEvents(recordSeqOf(this.filled), async (recordSeq, events) => {
+      if (this.stopping.signal.aborted) return;
+      const items = events.map((event, index) => ({ event, position: positionOf(recordSeq, index) }));
+      for (let at = 0; at < items.length; at += ROUND_EVENTS) await this.round(items.slice(at, at + ROUND_EVENTS));
+      this.moveTo(endOfRecord(recordSeq));
+    });
+  }
+
+  private async round(items: { event: LoggedEvent; position: number }[]): Promise<void> {
+    if (items.length === 0) return;
+    const { partition, deliver, push } = this.options;
+    const deliveries = items.map(({ event, position }) => ({
+      position,
+      event: event.event,
+      recipients: recipientsOf(event.event),
+    }));
+    const { inboxes } = await deliver(partition, deliveries);
+    for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
+  }
+
+  private moveTo(position: number): void {
+    if (position <= this.filled) return;
+    this.filled = position;
+    this.options.savePosition(this.options.partition, position).catch(() => {
+      // Redis forgot it or is away: a redo from an older position changes nothing.
+    });
+  }
+}
+
+/** The users whose inboxes get the event. */
+function recipientsOf(event: Uint8Array): string[] {
+  const parts = parseConversationId(peekEvent(event).conversationId);
+  if (parts?.kind !== "private") return [];
+  const [a, b] = parts.userIds;
+  return a === b ? [a] : [a, b];
+}
+
+/** Each event once per gateway, with its targets there. */
+export function pushesByGateway(deliveries: InboxDelivery[], inboxes: DeliveredInbox[]): Map<string, Push[]> {
+  const byGateway = new Map<string, Map<number, Push>>();
+  for (const { userId, epoch, seq, added, sessions } of inboxes) {
+    const gateways = new Set(sessions.map(({ gateway }) => gateway));
+    for (const gateway of gateways) {
+      const pushes = getOrSet(byGateway, gateway, () => new Map<number, Push>());
+      added.forEach((index, i) => {
+        const target = { userId, epoch, inboxSeq: seq - added.length + 1 + i };
+        const push = pushes.get(index);
+        if (push === undefined) pushes.set(index, { event: deliveries[index]!.event, targets: [target] });
+        else push.targets.push(target);
+      });
+    }
+  }
+  return new Map([...byGateway].map(([gateway, pushes]) => [gateway, [...pushes.values()]]));
+}

@@ -1,0 +1,167 @@
+/**
+ * What a round needs to know from MySQL, asked while the round before is being appended: one statement per kind.
+ *
+ * MySQL may be slow or away, and chat must go on. So an answer is waited for 100 ms at most; users and relations
+ * that were known before are then taken as they were (they are refreshed every 30 s besides), and a request whose
+ * facts are not known at all gets BUSY. After three such waits in a row MySQL is left alone for a second: the
+ * circuit is open, and what is not known gets BUSY at once.
+ *
+ * Last numbers and archived messages are never cached: only the state of the partition may remember numbers.
+ */
+import type { Logger } from "@carillon/base/node";
+import type { SendRequest } from "@carillon/bus";
+import { parseConversationId } from "@carillon/protocol";
+import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy, TimeoutStrategy, timeout, wrap } from "cockatiel";
+import { LRUCache } from "lru-cache";
+import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
+import type { Facts } from "../decision";
+import type { AcceptedMessage } from "../dedupe/dedupe-table";
+import { digestOf, needsArchive } from "../dedupe/recognise";
+import type { PartitionState } from "../partition-state";
+import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
+
+const PATIENCE_MS = 100;
+const OPEN_MS = 1_000;
+const FAILURES_TO_OPEN = 3;
+const FRESH_MS = 30_000;
+const MOST_USERS = 200_000;
+const MOST_RELATIONS = 200_000;
+
+interface Known<T> {
+  value: T;
+  loadedAt: number;
+}
+
+export class FactCache {
+  private readonly users = new LRUCache<string, Known<UserFacts | undefined>>({ max: MOST_USERS });
+  private readonly relations = new LRUCache<string, Known<Relation>>({ max: MOST_RELATIONS });
+  private readonly patience: IPolicy;
+
+  constructor(
+    private readonly source: FactSource,
+    private readonly logger: Logger,
+    private readonly monotonic: () => number,
+  ) {
+    const breaker = circuitBreaker(handleAll, {
+      halfOpenAfter: OPEN_MS,
+      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    });
+    breaker.onBreak(() => logger.warn("MySQL does not answer: what is not known gets BUSY"));
+    breaker.onReset(() => logger.info("MySQL answers again"));
+    this.patience = wrap(breaker, timeout(PATIENCE_MS, TimeoutStrategy.Aggressive));
+  }
+
+  /** Asks for what these requests need and is not known. The result answers from what came in time. */
+  async prepare(state: PartitionState, requests: SendRequest[]): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations);
+    const wanted = this.collect(state, requests);
+    await Promise.all([
+      this.ask(wanted.users, async (ids) => {
+        const found = await this.source.users(ids);
+        const loadedAt = this.monotonic();
+        for (const id of ids) this.users.set(id, { value: found.get(id), loadedAt });
+      }),
+      this.ask(wanted.pairs, async (keys) => {
+        const found = await this.source.relations(keys.map((key) => key.split(" ") as [string, string]));
+        const loadedAt = this.monotonic();
+        for (const key of keys) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
+      }),
+      this.ask(wanted.cold, async (ids) => {
+        const found = await this.source.lastSeqs(ids);
+        for (const id of ids) facts.lastSeqs.set(id, found.get(id) ?? 0);
+      }),
+      this.ask(wanted.late, async (late) => {
+        const found = await this.source.messagesById(late);
+        for (const request of late) facts.messages.set(messageKey(request), null);
+        for (const message of found) facts.messages.set(messageKey(message), accepted(message));
+      }),
+    ]);
+    return facts;
+  }
+
+  /** Forgets what is cached about a pair of users: their relation changed. */
+  forgetRelation(a: string, b: string): void {
+    this.relations.delete(`${a} ${b}`);
+    this.relations.delete(`${b} ${a}`);
+  }
+
+  /** Forgets what is cached about a user: he was disabled, muted, or is normal again. */
+  forgetUser(userId: string): void {
+    this.users.delete(userId);
+  }
+
+  private collect(state: PartitionState, requests: SendRequest[]) {
+    const [users, pairs, cold] = [new Set<string>(), new Set<string>(), new Set<string>()];
+    const late: SendRequest[] = [];
+    const staleBefore = this.monotonic() - FRESH_MS;
+    const missing = (known: Known<unknown> | undefined) => known === undefined || known.loadedAt < staleBefore;
+    for (const request of requests) {
+      const { conversationId } = request;
+      const parts = parseConversationId(conversationId);
+      if (parts?.kind !== "private") continue;
+      const [a, b] = parts.userIds;
+      for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
+      if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
+      if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
+      if (needsArchive(request, state.dedupe)) late.push(request);
+    }
+    return { users: [...users], pairs: [...pairs], cold: [...cold], late };
+  }
+
+  private async ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> {
+    if (wanted.length === 0) return;
+    await this.patience
+      .execute(() => load(wanted))
+      .catch((err: Error) => this.logger.debug({ err }, "facts did not come in time"));
+  }
+}
+
+/** What is known for one round. */
+export class RoundFacts implements Facts {
+  readonly lastSeqs = new Map<string, number>();
+  readonly messages = new Map<string, AcceptedMessage | null>();
+
+  constructor(
+    private readonly users: LRUCache<string, Known<UserFacts | undefined>>,
+    private readonly relations: LRUCache<string, Known<Relation>>,
+  ) {}
+
+  /** What several batches of one round asked for. */
+  static merge(parts: RoundFacts[]): RoundFacts {
+    const [merged, ...rest] = parts as [RoundFacts, ...RoundFacts[]];
+    for (const part of rest) {
+      for (const [id, seq] of part.lastSeqs) merged.lastSeqs.set(id, seq);
+      for (const [key, message] of part.messages) merged.messages.set(key, message);
+    }
+    return merged;
+  }
+
+  privateFacts(senderId: string, peerId: string): PrivateFacts | undefined {
+    const [sender, peer] = [this.users.get(senderId), this.users.get(peerId)];
+    if (sender === undefined || peer === undefined) return undefined;
+    if (senderId === peerId) {
+      return { sender: sender.value, peer: peer.value, outgoing: "none", incoming: "none" };
+    }
+    const outgoing = this.relations.get(`${senderId} ${peerId}`);
+    const incoming = this.relations.get(`${peerId} ${senderId}`);
+    if (outgoing === undefined || incoming === undefined) return undefined;
+    return { sender: sender.value, peer: peer.value, outgoing: outgoing.value, incoming: incoming.value };
+  }
+
+  archivedLastSeq(conversationId: string): number | undefined {
+    return this.lastSeqs.get(conversationId);
+  }
+
+  archivedMessage(request: SendRequest): AcceptedMessage | null | undefined {
+    return this.messages.get(messageKey(request));
+  }
+}
+
+function messageKey({ senderId, conversationId, clientMsgId }: MessageKey): string {
+  return `${clientMsgId} ${senderId} ${conversationId}`;
+}
+
+function accepted(message: ArchivedMessage): AcceptedMessage {
+  const { contentType, content, seq, messageId, sentAt } = message;
+  return { digest: digestOf(contentType, content), seq, messageId, sentAt };
+}

@@ -1,0 +1,25 @@
+import type { Relation, UserFacts } from "../authorize/authorize";
+
+/** What the worker asks MySQL (the primary) for: one statement per kind and call. */
+export interface FactSource {
+  users(userIds: string[]): Promise<Map<string, UserFacts>>;
+  /** Key: `${owner} ${peer}`; a pair without a row is missing. */
+  relations(pairs: [owner: string, peer: string][]): Promise<Map<string, Relation>>;
+  /** Highest number of each conversation; one without messages is missing or 0. */
+  lastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
+  messagesById(ids: MessageKey[]): Promise<ArchivedMessage[]>;
+}
+
+export interface MessageKey {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+}
+
+export interface ArchivedMessage extends MessageKey {
+  contentType: string;
+  content: string;
+  seq: number;
+  messageId: string;
+  sentAt: number;
+}

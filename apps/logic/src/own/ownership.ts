@@ -1,0 +1,130 @@
+/**
+ * Which partitions this worker owns, and how they change hands.
+ *
+ * The assignment (ring with bounded load over the workers in view) says who should own a partition. It is a wish:
+ * two workers may both believe it is theirs for a while, and the log decides. So the order is
+ * - assigned and not owned: wait until the owner before has released it, is suspected or gone; then take over;
+ * - owned and not assigned: finish the round, append a release record, let go.
+ * A hand-over that is not done in 5 s is taken.
+ */
+import { sleep } from "@carillon/base";
+import type { Logger } from "@carillon/base/node";
+import { PartitionLost } from "@carillon/bus";
+
+const CHECK_MS = 200;
+const HAND_OVER_MS = 5_000;
+const HAND_OVER_POLL_MS = 25;
+const LOST_WAIT_MS = 1_000;
+
+/** Who owned a partition last, by the log's last record. */
+export interface FormerOwner {
+  boot: string;
+  released: boolean;
+}
+
+export interface OwnershipOptions {
+  logger: Logger;
+  partitions: number;
+  boot: string;
+  /** Whether the partition is assigned to this worker by the view of now. */
+  isMine(partition: number): boolean;
+  /** Whether the worker of that boot is in the view and not suspected. */
+  isAlive(boot: string): boolean;
+  formerOwner(partition: number): Promise<FormerOwner | undefined>;
+  /** Takes the partition over; throws PartitionLost when another was faster. */
+  take(partition: number, onLost: () => void): Promise<OwnedPartition>;
+}
+
+export interface OwnedPartition {
+  /** Finishes the work and appends a release record. */
+  release(): Promise<void>;
+  /** Stops at once: another owns the partition. */
+  abandon(): Promise<void>;
+}
+
+export class Ownership {
+  private readonly owned = new Map<number, OwnedPartition>();
+  private readonly busy = new Set<number>();
+  private readonly stopping = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: OwnershipOptions) {}
+
+  /** Numbers of the partitions owned. */
+  get partitions(): number[] {
+    return [...this.owned.keys()].sort((a, b) => a - b);
+  }
+
+  start(): void {
+    this.timer = setInterval(() => this.check(), CHECK_MS);
+    this.check();
+  }
+
+  /** Compares wish and reality; called by the timer and when the view changes. */
+  check(): void {
+    if (this.stopping.signal.aborted) return;
+    for (let partition = 0; partition < this.options.partitions; partition++) {
+      if (this.busy.has(partition)) continue;
+      const mine = this.options.isMine(partition);
+      if (mine && !this.owned.has(partition)) this.work(partition, () => this.acquire(partition));
+      if (!mine && this.owned.has(partition)) this.work(partition, () => this.release(partition));
+    }
+  }
+
+  /** Releases everything. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    clearInterval(this.timer);
+    await Promise.all(this.partitions.map((partition) => this.release(partition)));
+  }
+
+  private work(partition: number, job: () => Promise<void>): void {
+    this.busy.add(partition);
+    job()
+      .catch(async (err: Error) => {
+        if (err instanceof PartitionLost) this.options.logger.info({ partition }, "another worker took the partition");
+        else this.options.logger.error({ partition, err }, "a partition cannot be taken over, tried again");
+        await sleep(LOST_WAIT_MS * (1 + Math.random()), this.stopping.signal);
+      })
+      .finally(() => this.busy.delete(partition));
+  }
+
+  private async acquire(partition: number): Promise<void> {
+    const { logger, isMine, take } = this.options;
+    await this.awaitFormerOwner(partition);
+    if (this.stopping.signal.aborted || !isMine(partition)) return;
+    const startedAt = performance.now();
+    const owned = await take(partition, () => this.lose(partition));
+    this.owned.set(partition, owned);
+    logger.info({ partition, ms: Math.round(performance.now() - startedAt) }, "partition taken over");
+    if (this.stopping.signal.aborted) await this.release(partition);
+  }
+
+  private async awaitFormerOwner(partition: number): Promise<void> {
+    const { formerOwner, isAlive, isMine, boot } = this.options;
+    const deadline = performance.now() + HAND_OVER_MS;
+    while (performance.now() < deadline && isMine(partition) && !this.stopping.signal.aborted) {
+      const former = await formerOwner(partition);
+      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) return;
+      await sleep(HAND_OVER_POLL_MS, this.stopping.signal);
+    }
+  }
+
+  private async release(partition: number): Promise<void> {
+    const owned = this.owned.get(partition);
+    this.owned.delete(partition);
+    await owned?.release();
+    if (owned !== undefined) this.options.logger.info({ partition }, "partition released");
+  }
+
+  private lose(partition: number): void {
+    const owned = this.owned.get(partition);
+    if (owned === undefined) return;
+    this.owned.delete(partition);
+    this.options.logger.warn({ partition }, "partition lost");
+    this.work(partition, async () => {
+      await owned.abandon();
+      throw new PartitionLost(partition);
+    });
+  }
+}

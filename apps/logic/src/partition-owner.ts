@@ -1,0 +1,174 @@
+/** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
+import {
+  type Answer,
+  type Bus,
+  type LastSeq,
+  type LogWriter,
+  type OwnerQuestion,
+  type OwnerState,
+  ownerSubject,
+  PartitionLost,
+  type Push,
+  putAside,
+  readLog,
+  readLogState,
+  serve,
+} from "@carillon/bus";
+import { CarillonError } from "@carillon/protocol";
+import type { Inboxes } from "@carillon/store";
+import type { Policy } from "./authorize/authorize";
+import { FanOut } from "./fan-out/fan-out";
+import { PartitionJourney } from "./journey";
+import type { FactCache } from "./lookups/fact-cache";
+import type { OwnedPartition } from "./own/ownership";
+import { CACHE_MS, takeOver } from "./own/take-over";
+import { type PartitionState, pruneState } from "./partition-state";
+
+const HOUSEKEEPING_MS = 5_000;
+const LAST_FAN_OUT_MS = 1_000;
+
+/** What all partitions of a worker share. */
+export interface OwnerContext {
+  bus: Bus;
+  nodeId: string;
+  boot: string;
+  policy: Policy;
+  facts: FactCache;
+  inboxes: Inboxes;
+  /** Log position of the archive, -1 when it has nothing of the partition. */
+  archivePosition(partition: number): Promise<number>;
+  /** Highest number of a conversation in the archive. */
+  archivedLastSeq(conversationId: string): Promise<number>;
+  answer(gateway: string, boot: string, answers: Answer[]): void;
+  push(gateway: string, pushes: Push[]): void;
+  /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
+  renewLinks(): void;
+  /** Shows people who owns what. */
+  publishState(partition: number, state: OwnerState): Promise<void>;
+}
+
+export class PartitionOwner implements OwnedPartition {
+  private readonly stops: (() => void)[] = [];
+
+  private constructor(
+    private readonly context: OwnerContext,
+    private readonly state: PartitionState,
+    private readonly writer: LogWriter,
+    private readonly fanOut: FanOut,
+    private readonly journey: PartitionJourney,
+  ) {}
+
+  /** @throws PartitionLost when another worker was faster */
+  static async take(context: OwnerContext, partition: number, onLost: () => void): Promise<PartitionOwner> {
+    const { bus, nodeId, boot, inboxes } = context;
+    const taken = await takeOver({
+      bus,
+      partition,
+      nodeId,
+      boot,
+      archivePosition: () => context.archivePosition(partition),
+      fanoutPosition: () => inboxes.fanoutPosition(partition),
+    });
+    const { state, writer } = taken;
+    const fanOut = newFanOut(context, partition, taken.fanout);
+    const journey = new PartitionJourney({
+      ...context,
+      state,
+      writer,
+      fanOut,
+      putAside: (p, data, reason) => putAside(bus, p, data, reason),
+      onLost,
+    });
+    const owner = new PartitionOwner(context, state, writer, fanOut, journey);
+    await owner.start();
+    return owner;
+  }
+
+  async release(): Promise<void> {
+    this.stop();
+    await this.journey.stop();
+    await this.fanOut.drain(LAST_FAN_OUT_MS);
+    await this.fanOut.stop();
+    const { bus, nodeId } = this.context;
+    const progress = { covered: this.state.covered, fanout: this.fanOut.position };
+    await this.writer.append({ kind: "release", worker: nodeId }, progress).catch((err: Error) => {
+      // The next owner waits for the hand-over's deadline instead.
+      if (!(err instanceof PartitionLost)) bus.logger.warn({ err }, "no release record");
+    });
+  }
+
+  async abandon(): Promise<void> {
+    this.stop();
+    this.writer.stop();
+    await Promise.all([this.journey.stop(), this.fanOut.stop()]);
+  }
+
+  private async start(): Promise<void> {
+    const { bus } = this.context;
+    const { partition } = this.state;
+    this.stops.push(
+      serve<OwnerQuestion, LastSeq | OwnerState>(bus, ownerSubject(partition), (question) => this.answer(question)),
+    );
+    const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
+    this.stops.push(() => clearInterval(timer));
+    this.fanOut.catchUp();
+    await this.journey.start();
+    await this.publish();
+  }
+
+  private stop(): void {
+    for (const stop of this.stops.splice(0)) stop();
+  }
+
+  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState> {
+    if (question.ask === "state") return this.describe();
+    const { conversationId } = question;
+    const known = this.state.sequences.last(conversationId);
+    if (known !== undefined) return { lastSeq: known };
+    const archived = await this.context.archivedLastSeq(conversationId).catch(() => {
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
+    });
+    // The first message may have been accepted while MySQL was asked.
+    return { lastSeq: this.state.sequences.last(conversationId) ?? archived };
+  }
+
+  private describe(): OwnerState {
+    const { epoch, covered, lastSeq } = this.state;
+    return { nodeId: this.context.nodeId, epoch, covered, lastSeq, fanout: this.fanOut.position };
+  }
+
+  private async keepHouse(): Promise<void> {
+    const { bus, archivePosition } = this.context;
+    const archived = await archivePosition(this.state.partition).catch(() => this.state.archived);
+    this.state.archived = Math.max(this.state.archived, archived);
+    pruneState(this.state, bus.clock.now() - CACHE_MS);
+    await this.publish();
+  }
+
+  private async publish(): Promise<void> {
+    await this.context.publishState(this.state.partition, this.describe()).catch((err: Error) => {
+      this.context.bus.logger.debug({ err }, "the state of a partition is not shown");
+    });
+  }
+}
+
+function newFanOut(context: OwnerContext, partition: number, position: number): FanOut {
+  const { bus, inboxes } = context;
+  return new FanOut(
+    {
+      partition,
+      logger: bus.logger,
+      deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
+      savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
+      push: (gateway, pushes) => context.push(gateway, pushes),
+      onUncertain: () => context.renewLinks(),
+      readEvents: async (fromRecord, onRecord) => {
+        const { firstSeq, lastSeq } = await readLogState(bus, partition);
+        await readLog(bus, partition, Math.max(firstSeq, fromRecord), lastSeq, async ({ seq, body }) => {
+          if (body.kind === "events") await onRecord(seq, body.events);
+        });
+      },
+    },
+    position,
+  );
+}

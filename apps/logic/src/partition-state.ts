@@ -1,0 +1,81 @@
+/**
+ * The state of a partition's owner: the fold of its log, and nothing else decides. Folding the same records twice
+ * gives the same state, so a new owner stands exactly where the old one stopped.
+ */
+import { parseSnowflake, type SnowflakeState } from "@carillon/base";
+import { endOfRecord, type LogRecord } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
+import { DedupeTable } from "./dedupe/dedupe-table";
+import { Sequences } from "./sequence/sequences";
+
+export interface PartitionState {
+  readonly partition: number;
+  /** Epoch of the last record. */
+  epoch: number;
+  /** Everything in the queue up to this sequence is in the log or was answered. */
+  covered: number;
+  /** Sequence of the last record. */
+  lastSeq: number;
+  /** Fan-out position that the last record told. */
+  fanout: number;
+  /** Position up to which the archive has everything, as far as known. */
+  archived: number;
+  readonly sequences: Sequences;
+  readonly dedupe: DedupeTable;
+  readonly snowflake: SnowflakeState;
+  /** How many epochs in a row began at the same `covered`: a request that kills its worker shows here. */
+  attempt: number;
+}
+
+/** @param floor time (ms) since which the state knows every accepted id; 0 when the whole log is folded */
+export function newPartitionState(partition: number, floor: number): PartitionState {
+  return {
+    partition,
+    epoch: 0,
+    covered: 0,
+    lastSeq: 0,
+    fanout: -1,
+    archived: -1,
+    sequences: new Sequences(),
+    dedupe: new DedupeTable(floor),
+    snowflake: { ms: 0, counter: 0 },
+    attempt: 0,
+  };
+}
+
+/** Takes one record into the state. Records come in order, each once. */
+export function foldRecord(state: PartitionState, record: LogRecord): void {
+  const { header, body, seq } = record;
+  if (body.kind === "epoch") {
+    state.attempt = header.covered === state.covered ? body.attempt : 1;
+  }
+  state.epoch = header.epoch;
+  state.covered = Math.max(state.covered, header.covered);
+  state.fanout = Math.max(state.fanout, header.fanout);
+  state.lastSeq = seq;
+  if (body.kind !== "events") return;
+  const position = endOfRecord(seq);
+  for (const logged of body.events) {
+    const event = decodeEvent(logged.event);
+    state.sequences.set(event.conversationId, event.seq, position, record.storedAt);
+    state.dedupe.add(logged.senderId, event.conversationId, logged.clientMsgId, {
+      digest: logged.digest,
+      seq: event.seq,
+      messageId: event.messageId,
+      sentAt: event.sentAt,
+      position,
+      storedAt: record.storedAt,
+    });
+    const { ms, counter } = parseSnowflake(event.messageId);
+    if (ms > state.snowflake.ms || (ms === state.snowflake.ms && counter > state.snowflake.counter)) {
+      state.snowflake.ms = ms;
+      state.snowflake.counter = counter;
+    }
+  }
+}
+
+/** Forgets what the archive knows and no retry within the cache's time can ask for. */
+export function pruneState(state: PartitionState, olderThan: number): void {
+  state.dedupe.prune(olderThan, state.archived);
+  state.sequences.prune(olderThan, state.archived);
+}

@@ -1,0 +1,126 @@
+/** Questions of gateways about sessions and inboxes: who is where, what an inbox holds. */
+import type { Logger } from "@carillon/base/node";
+import {
+  type Bus,
+  type Heads,
+  type HeadsRead,
+  type InboxPage,
+  type InboxRead,
+  type SessionClose,
+  type SessionOpen,
+  type SessionOpened,
+  serve,
+  subjects,
+} from "@carillon/bus";
+import { CarillonError, CloseCode, fitsSizes, limits } from "@carillon/protocol";
+import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
+
+const QUEUE = "workers";
+
+/** What the rules say about a user's tokens, from MySQL or its copy. */
+export interface Credentials {
+  status: "normal" | "disabled" | "deleted";
+  tokenVersion: number;
+  revokedDevices: ReadonlySet<string> | readonly string[];
+}
+
+export interface SessionServiceOptions {
+  bus: Bus;
+  logger: Logger;
+  inboxes: Inboxes;
+  sessions: Sessions;
+  onePerPlatform: boolean;
+  credentials(userId: string): Promise<Credentials | undefined>;
+  hasConversation(userId: string): Promise<boolean>;
+  /** Closes connections that another one replaced. */
+  close(userId: string, replaced: DeviceSession, closeCode: number): void;
+}
+
+export class SessionService {
+  private stops: (() => void)[] = [];
+
+  constructor(private readonly options: SessionServiceOptions) {}
+
+  start(): void {
+    const { bus } = this.options;
+    this.stops = [
+      serve<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, (question) => this.open(question), QUEUE),
+      serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), QUEUE),
+      serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), QUEUE),
+      serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), QUEUE),
+    ];
+  }
+
+  stop(): void {
+    for (const stop of this.stops.splice(0)) stop();
+  }
+
+  private async open(question: SessionOpen): Promise<SessionOpened> {
+    const { userId, inbox, tokenVersion, ...session } = question;
+    await this.checkToken(userId, session.deviceId, tokenVersion);
+    const opened = await redisAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
+    if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
+    for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
+    const resume = resumeFrom(opened, inbox ?? opened.cursor);
+    if (resume !== undefined) return { inbox: opened.head, ...resume };
+    // A device that the server knows nothing of: new, or forgotten. It needs a SYNC if there is anything to have.
+    const something = opened.head.seq > 0 || (await this.hasConversation(userId));
+    return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq };
+  }
+
+  private async checkToken(userId: string, deviceId: string, tokenVersion: number): Promise<void> {
+    const credentials = await this.options.credentials(userId).catch(() => {
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
+    });
+    if (credentials === undefined || credentials.status === "deleted") throw new CarillonError("NOT_AUTHENTICATED");
+    if (credentials.status === "disabled") throw new CarillonError("USER_DISABLED");
+    const revoked = [...credentials.revokedDevices].includes(deviceId);
+    if (credentials.tokenVersion !== tokenVersion || revoked) throw new CarillonError("TOKEN_REVOKED");
+  }
+
+  private async hasConversation(userId: string): Promise<boolean> {
+    return this.options.hasConversation(userId).catch(() => {
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
+    });
+  }
+
+  private async close({ userId, ...session }: SessionClose): Promise<null> {
+    await redisAnswer(this.options.sessions.close(userId, session));
+    return null;
+  }
+
+  private async readInbox({ userId, after }: InboxRead): Promise<InboxPage> {
+    const page = await redisAnswer(this.options.inboxes.read(userId, after, limits.maxBatchEvents));
+    const fitting = fitsSizes(page.events.map(([, event]) => event.length));
+    return { epoch: page.epoch, seq: page.seq, events: page.events.slice(0, fitting) };
+  }
+
+  private async heads({ userIds }: HeadsRead): Promise<Heads> {
+    const { heads } = await redisAnswer(this.options.inboxes.heads(userIds));
+    return userIds.map((userId, i) => [userId, heads[i]!.epoch, heads[i]!.seq]);
+  }
+}
+
+/**
+ * Where a device goes on, by what it (or its stored cursor) says it has. A cursor of another epoch, beyond the head
+ * or older than the first event held leads to a resync: never to silence.
+ * @returns undefined when there is no cursor at all
+ */
+export function resumeFrom(
+  opened: Pick<OpenedSession, "head" | "firstSeq">,
+  cursor: { epoch: string; seq: number } | undefined,
+): { resume: "none" | "replay" | "resync"; from: number } | undefined {
+  if (cursor === undefined) return undefined;
+  const { head, firstSeq } = opened;
+  if (cursor.epoch !== head.epoch || cursor.seq > head.seq || cursor.seq < firstSeq - 1) {
+    return { resume: "resync", from: head.seq };
+  }
+  return { resume: cursor.seq === head.seq ? "none" : "replay", from: cursor.seq };
+}
+
+/** Redis away is no fault of the asker: he should come back later. */
+async function redisAnswer<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch(() => {
+    throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
+  });
+}
