@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import path from "node:path";
 import { startServers } from "@carillon/testkit";
 
 /** Whether a process lives and is not a zombie. */
@@ -33,7 +34,7 @@ test("starts the three servers on free ports and leaves nothing behind", async (
 
 test("servers die with a test process that is killed", async () => {
   const script = `
-    const { startServers } = require("./libs/testkit/src/servers/start-servers.ts");
+    const { startServers } = require(${JSON.stringify(path.join(__dirname, "../src/servers/start-servers.ts"))});
     startServers({ redis: true }).then((s) => console.log(JSON.stringify([s.redis.pid, s.directory])));
     setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ["--import", "tsx", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });

@@ -59,7 +59,9 @@ export class PrivateApt {
     }
     // "Inst name (version ...)" is new; "Inst name [old] (new ...)" would be an upgrade of what is already good.
     const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1]!);
-    return [...new Set([...packages, ...added.filter((name) => name.startsWith("lib"))])];
+    // A C library of our own beside the machine's loader would crash every program.
+    const libraries = added.filter((name) => name.startsWith("lib") && name !== "libc6");
+    return [...new Set([...packages, ...libraries])];
   }
 
   /** Downloads packages (`name` or `name=version`) into `folder`; one that the sources lack is an error. */

@@ -62,6 +62,20 @@ export class Keeper {
     await this.restarting;
   }
 
+  /** Stops the unit and starts it again, as often as it takes. */
+  async restart(): Promise<void> {
+    await this.stop();
+    this.wanted = true;
+    try {
+      await this.start();
+    } catch (error) {
+      this.say((error as Error).message);
+      this.restarting ??= this.bringBack().finally(() => {
+        this.restarting = undefined;
+      });
+    }
+  }
+
   private noteStarted(): void {
     this.startedAt = performance.now();
     this.onStarted();

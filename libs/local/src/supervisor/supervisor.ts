@@ -9,6 +9,7 @@ import { LogFile } from "../processes/log-file";
 import { AppProcess } from "./app-process";
 import { type ClusterInfo, clusterFiles } from "./cluster-file";
 import { type ClusterOptions, gatewayPorts, type PortPlan, type Role } from "./cluster-options";
+import { FullDiskWatch } from "./full-disk-watch";
 import { Keeper } from "./keeper";
 import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
 import type { Secrets } from "./secrets";
@@ -43,6 +44,7 @@ export class Supervisor {
   private readonly keepers = new Map<string, Keeper>();
   private readonly apps = new Map<string, AppProcess>();
   private stores: Stores = {};
+  private diskWatch: FullDiskWatch | undefined;
   private starting: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
 
@@ -144,6 +146,7 @@ export class Supervisor {
         keeper.adopt();
       }
     }
+    this.watchDisk();
     writeJsonAtomically(clusterFiles.config(options.directory), renderAppSettings(this.stores, options, this.secrets));
     await this.initialise();
     this.throwIfStopping();
@@ -170,6 +173,7 @@ export class Supervisor {
   private async bringDown(): Promise<void> {
     const { directory } = this.options;
     this.say("stopping");
+    this.diskWatch?.stop();
     const stopAll = (names: string[]) => Promise.all(names.map((name) => this.keepers.get(name)?.stop()));
     for (const role of ["gateway", "worker", "archiver", "api"] as const) {
       await stopAll([...this.apps.values()].filter((each) => each.app.role === role).map((each) => each.name));
@@ -186,6 +190,21 @@ export class Supervisor {
     rmSync(clusterFiles.cluster(directory), { force: true });
     this.say("stopped");
     this.log.close();
+  }
+
+  /** NATS refuses for ever after its disk was full, all records intact: a restart heals it once there is room. */
+  private watchDisk(): void {
+    const keeper = this.keepers.get("nats");
+    if (keeper !== undefined) {
+      const { directory } = this.options;
+      this.diskWatch = new FullDiskWatch(path.join(directory, "logs", "nats.log"), path.join(directory, "nats"), {
+        onFull: () => this.say("nats: the disk is full; it will be restarted when there is space again"),
+        onSpace: async () => {
+          this.say("nats: there is space again, restarting it");
+          await keeper.restart();
+        },
+      });
+    }
   }
 
   private throwIfStopping(): void {
