@@ -5,6 +5,7 @@ import { parseStartArguments, parseStopArguments } from "../src/command/argument
 import { renderTemplate } from "../src/servers/template";
 import { type ClusterOptions, OptionsError, planPorts, portsInPlan } from "../src/supervisor/cluster-options";
 import { fixPartitions, loadSecrets } from "../src/supervisor/secrets";
+import { renderAppSettings } from "../src/supervisor/stores";
 
 const counts = { gateway: 2, worker: 2, archiver: 1, api: 1 };
 
@@ -92,6 +93,28 @@ describe("the port plan", () => {
     expect(portsInPlan(planPorts(30_000, { gateway: 1, worker: 0, archiver: 0, api: 0 }), external)).toEqual([
       30_010, 30_011,
     ]);
+  });
+});
+
+test("settings of our processes name external stores, credentials apart from NATS addresses", () => {
+  const external = {
+    nats: ["nats://us%20er:p%40ss@a:4222", "nats://us%20er:p%40ss@b:4222", "c:4222"],
+    redis: "redis://:x@r:6379",
+    mysql: "mysql://u:p@m:3306/d",
+  };
+  const secrets = { nats: "n", redis: "r", mysql: "m", auth: "a" };
+  const options = { directory: "/d", basePort: 30_000, counts, external };
+  expect(renderAppSettings({}, options, secrets)).toEqual({
+    mode: "development",
+    nats: {
+      servers: ["nats://a:4222", "nats://b:4222", "nats://c:4222"],
+      user: "us er",
+      password: "p@ss",
+      replicas: 3,
+    },
+    redis: { url: external.redis },
+    mysql: { url: external.mysql },
+    auth: { secret: "a" },
   });
 });
 

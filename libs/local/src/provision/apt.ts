@@ -26,13 +26,12 @@ export class PrivateApt {
       return;
     }
     await this.configure();
-    try {
-      await this.run("apt-get", ["update", "-q"]);
-    } catch (error) {
-      const message = (error as Error).message;
-      if (!existsSync(this.listsFolder) || !readdirSync(this.listsFolder).some((name) => name.includes("_Packages"))) {
-        throw new Error(`apt could not read any package index: ${firstErrors(message)}`);
-      }
+    // Sources that cannot be reached are a warning to apt, so its exit code says little.
+    const said = await this.run("apt-get", ["update", "-q"], this.folder, "stderr").catch(
+      (error: Error) => error.message,
+    );
+    if (!existsSync(this.listsFolder) || !readdirSync(this.listsFolder).some((name) => name.includes("_Packages"))) {
+      throw new Error(`apt could not read any package index: ${firstErrors(said)}`);
     }
     this.updated = true;
   }
@@ -111,9 +110,14 @@ export class PrivateApt {
     writeFileSync(path.join(this.folder, "apt.conf"), `${[...acquire, ...lines].join("\n")}\n`);
   }
 
-  private async run(command: string, args: string[], cwd = this.folder): Promise<string> {
-    const { stdout } = await run(command, args, { env: this.env, cwd, maxBuffer: 64 << 20, timeout: 600_000 });
-    return stdout;
+  private async run(
+    command: string,
+    args: string[],
+    cwd = this.folder,
+    stream: "stdout" | "stderr" = "stdout",
+  ): Promise<string> {
+    const result = await run(command, args, { env: this.env, cwd, maxBuffer: 64 << 20, timeout: 600_000 });
+    return result[stream];
   }
 }
 

@@ -216,7 +216,7 @@ async function newestNats(apt: PrivateApt): Promise<string> {
 function explain(recipe: Recipe, reason: string): string {
   return [
     `${recipe.title} >= ${recipe.atLeast} is needed, and could not be provided: ${reason}`,
-    `Either install it so that ${[recipe.program, recipe.installer].filter(Boolean).join(" and ")} are on the PATH,`,
+    `Either install it, with ${[recipe.program, recipe.installer].filter(Boolean).join(" and ")} on the PATH,`,
     `or name a running one with ${recipe.setting}`,
   ].join("\n");
 }
