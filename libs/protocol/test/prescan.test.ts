@@ -56,6 +56,14 @@ describe("lies about sizes and depth", () => {
     }
   });
 
+  test("entries are counted against the bytes that are left: one each in a list, two each in a map", () => {
+    const fault = "a: declares more entries than there are bytes";
+    expect(prescan(inMap([0x93, 1, 2, 3]))).toBeUndefined();
+    expect(prescan(inMap([0x93, 1, 2]))).toBe(fault);
+    expect(prescan(inMap([0x82, 0xa0, 1, 0xa1, 0x61]))).toBe("a.a: ends too early");
+    expect(prescan(inMap([0x82, 0xa0, 1, 0xa1]))).toBe(fault);
+  });
+
   test("every cut of a good payload is refused", () => {
     const bytes = encodePayload({
       a: "text",

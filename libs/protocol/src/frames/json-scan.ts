@@ -54,7 +54,7 @@ export function scanJson(text: string): JsonFault | undefined {
 /** Index of the quote that closes the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
-  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
   return at;
 }
 
