@@ -1,3 +1,4 @@
+export * from "./access-token";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";

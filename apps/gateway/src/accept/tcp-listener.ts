@@ -1,0 +1,103 @@
+/** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
+import { createServer, type Server, type Socket } from "node:net";
+import { FrameDecoder } from "@carillon/protocol";
+import type { Accept, ClientConnection, ConnectionEvents, Listener } from "./client-connection";
+import { concatFrames, type Flushable, turnCork } from "./cork";
+
+/** After FIN was sent the other side has this long to close, ms. */
+const LINGER_MS = 2_000;
+
+export async function listenTcp(options: {
+  host: string;
+  port: number;
+  advertiseHost: string;
+  accept: Accept;
+}): Promise<Listener> {
+  const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
+    options.accept(new TcpConnection(socket));
+  });
+  const port = await listen(server, options.host, options.port);
+  return {
+    address: `${options.advertiseHost}:${port}`,
+    stopAccepting: () => server.close(),
+    close: async () => void server.close(),
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, backlog: 4_096 }, resolve);
+  });
+  return (server.address() as { port: number }).port;
+}
+
+class TcpConnection implements ClientConnection, Flushable {
+  readonly transport = "tcp";
+  readonly remote: string;
+  private readonly decoder = new FrameDecoder();
+  private events: ConnectionEvents | undefined;
+  private frames: Uint8Array[] = [];
+  private frameBytes = 0;
+  private closing = false;
+
+  constructor(private readonly socket: Socket) {
+    this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
+  }
+
+  get queuedBytes(): number {
+    return this.socket.writableLength + this.frameBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.socket.bytesRead;
+  }
+
+  attach(events: ConnectionEvents): void {
+    this.events = events;
+    this.socket.on("data", (chunk) => this.receive(chunk));
+    this.socket.on("drain", () => events.onDrained());
+    this.socket.on("error", () => this.socket.destroy());
+    this.socket.on("close", () => events.onClosed());
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.closing) return;
+    this.frameBytes += frame.length;
+    if (this.frames.push(frame) === 1) turnCork.add(this);
+  }
+
+  flush(): void {
+    if (this.frames.length === 0) return;
+    const bytes = concatFrames(this.frames, this.frameBytes);
+    this.frames = [];
+    this.frameBytes = 0;
+    if (this.socket.writable) this.socket.write(bytes);
+  }
+
+  close(): void {
+    if (this.closing) return;
+    this.flush();
+    this.closing = true;
+    this.socket.end();
+    setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
+  }
+
+  pauseReading(): void {
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.socket.resume();
+  }
+
+  private receive(chunk: Uint8Array): void {
+    if (this.closing) return;
+    for (const frame of this.decoder.push(chunk)) {
+      this.events!.onFrame(frame);
+      if (this.closing) return;
+    }
+    const fault = this.decoder.fault;
+    if (fault !== undefined) this.events!.onFault({ ...fault, recoverable: false });
+  }
+}

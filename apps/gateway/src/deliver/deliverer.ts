@@ -1,0 +1,58 @@
+/** What comes down from workers: answers to the connections that asked, pushes to inboxes, notices to devices. */
+import type { Closing, DownlinkMessage, Notice, Push } from "@carillon/bus";
+import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
+
+export class Deliverer {
+  constructor(
+    private readonly users: UserRegistry,
+    private readonly boot: string,
+  ) {}
+
+  deliver(message: DownlinkMessage): void {
+    switch (message.kind) {
+      case "answers":
+        // Connection numbers of a former boot mean other clients now.
+        if (message.boot !== this.boot) return;
+        for (const { connection, frame } of message.answers) {
+          const session = this.users.sessions.get(connection);
+          if (session?.isOpen) session.connection.send(frame);
+        }
+        return;
+      case "pushes":
+        for (const push of message.pushes) this.push(push);
+        return;
+      case "notices":
+        for (const notice of message.notices) this.notify(notice);
+        return;
+      case "closings":
+        for (const closing of message.closings) this.close(closing);
+        return;
+      case "tick":
+        return;
+    }
+  }
+
+  private push({ event, targets }: Push): void {
+    for (const { userId, epoch, inboxSeq } of targets) this.users.user(userId)?.inbox.push(epoch, inboxSeq, event);
+  }
+
+  private notify({ userId, exceptDeviceId, frame }: Notice): void {
+    for (const session of this.openSessions(userId)) {
+      if (session.identity!.deviceId !== exceptDeviceId) session.connection.send(frame);
+    }
+  }
+
+  private close({ userId, deviceId, connection, closeCode }: Closing): void {
+    for (const session of this.openSessions(userId)) {
+      const meant =
+        (deviceId === undefined || session.identity!.deviceId === deviceId) &&
+        (connection === undefined || session.number === connection);
+      if (meant) session.kick(closeCode);
+    }
+  }
+
+  private openSessions(userId: string): Session[] {
+    return [...(this.users.user(userId)?.sessions ?? [])].filter((session) => session.isOpen);
+  }
+}

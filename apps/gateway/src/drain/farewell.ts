@@ -1,0 +1,53 @@
+/**
+ * Sending clients to another gateway, paced: when the ring changed (rebalance) or this gateway leaves (drain). A
+ * client opens its new connection before it closes this one; what it does not close itself is closed after the
+ * grace time.
+ */
+import { sleep } from "@carillon/base";
+import { CloseCode, Command, type GatewayAddress } from "@carillon/protocol";
+import type { Session } from "../session/session";
+
+const GRACE_MS = 10_000;
+const STEP_MS = 50;
+/** Clients spread their reconnects over this time. */
+const SPREAD_MS = 1_000;
+
+export interface FarewellOptions {
+  sessions(): Iterable<Session>;
+  /** Where a session belongs, if not here. */
+  destination(session: Session): GatewayAddress | undefined;
+  perSecond: number;
+  random(): number;
+}
+
+export class Farewell {
+  private round = 0;
+
+  constructor(private readonly options: FarewellOptions) {}
+
+  /**
+   * Sends away who belongs elsewhere. A later call replaces one that is under way.
+   * @param everybody also those that belong here: the gateway leaves
+   * @param graceMs time until connections are closed
+   */
+  async send(reason: "rebalance" | "drain" | "shutdown", everybody: boolean, graceMs = GRACE_MS): Promise<void> {
+    const { sessions, destination, perSecond, random } = this.options;
+    const round = ++this.round;
+    const perStep = Math.max(1, Math.round((perSecond * STEP_MS) / 1_000));
+    let sent = 0;
+    for (const session of [...sessions()]) {
+      if (!session.isOpen || session.goawaySent) continue;
+      const reconnectTo = destination(session);
+      if (reconnectTo === undefined && !everybody) continue;
+      session.goawaySent = true;
+      const afterMs = Math.floor(random() * Math.min(SPREAD_MS, graceMs / 2));
+      const payload = { reason, afterMs, graceMs };
+      session.reply(Command.GOAWAY, 0, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
+      setTimeout(() => session.close(CloseCode.GOING_AWAY), graceMs).unref();
+      if (++sent % perStep === 0) {
+        await sleep(STEP_MS);
+        if (round !== this.round) return;
+      }
+    }
+  }
+}

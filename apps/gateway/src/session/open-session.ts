@@ -1,0 +1,141 @@
+/** CONNECT: who is it, does he belong here, where does his device go on. Ends in CONNECTED, GOAWAY or a close. */
+import type { VerifiedToken } from "@carillon/base/node";
+import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
+import {
+  type CarillonError,
+  CloseCode,
+  Command,
+  type ConnectionLimits,
+  type ConnectPayload,
+  type GatewayAddress,
+} from "@carillon/protocol";
+import type { IncomingFrame } from "../accept/client-connection";
+import { DeliveryCursor } from "../deliver/delivery-cursor";
+import type { Placement } from "./placement";
+import type { Session } from "./session";
+import type { UserRegistry } from "./user-registry";
+
+/** A fallback connection is not sent back before this time, ms. */
+const FALLBACK_STAYS_MS = 600_000;
+
+export interface OpenSessionOptions {
+  bus: Bus;
+  nodeId: string;
+  boot: string;
+  heartbeatSeconds: number;
+  limits: ConnectionLimits;
+  placement: Placement;
+  users: UserRegistry;
+  verify(token: string): VerifiedToken | "expired" | "invalid";
+  /** Handles frames that were held while the session was being opened. */
+  process(session: Session, frame: IncomingFrame): void;
+  /** A session opened: its deadlines begin. */
+  onOpened(session: Session): void;
+}
+
+export class SessionOpener {
+  constructor(private readonly options: OpenSessionOptions) {}
+
+  async open(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
+    const { bus, placement, users } = this.options;
+    const token = this.checkToken(payload);
+    if (typeof token === "string") return this.refuse(session, requestId, token);
+    const { userId } = token;
+    const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
+    if (place !== "here" && place !== "fallback") return this.sendOn(session, requestId, place);
+    if (place === "fallback") session.keepUntil = bus.clock.monotonic() + FALLBACK_STAYS_MS;
+    const identity = { userId, deviceId: token.deviceId, platform: token.platform, tokenVersion: token.tokenVersion };
+    const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
+    session.state = opening;
+    const user = users.enter(userId, session);
+    let opened: SessionOpened;
+    try {
+      opened = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, this.question(session, token, payload));
+    } catch (error) {
+      if (session.state === opening) this.fail(session, requestId, error as CarillonError);
+      return;
+    }
+    // The client went away while the answer was on its way: whoever closed the session has cleaned up.
+    if (session.state !== opening) return;
+    session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
+    session.delivery = new DeliveryCursor(opened.inbox.epoch, opened.from);
+    this.confirm(session, requestId, opened);
+    user.inbox.expect(opened.inbox.epoch, opened.inbox.seq);
+    user.inbox.join(session);
+    this.options.onOpened(session);
+    for (const frame of opening.held) this.options.process(session, frame);
+  }
+
+  private checkToken(payload: ConnectPayload): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
+    const token = this.options.verify(payload.token);
+    if (token === "expired") return "TOKEN_EXPIRED";
+    if (token === "invalid") return "NOT_AUTHENTICATED";
+    const own = token.deviceId === payload.deviceId && token.platform === payload.platform;
+    return own ? token : "NOT_AUTHENTICATED";
+  }
+
+  private refuse(session: Session, requestId: number, name: "NOT_AUTHENTICATED" | "TOKEN_EXPIRED"): void {
+    session.refuse(requestId, name);
+    session.kick(name === "TOKEN_EXPIRED" ? CloseCode.TOKEN_EXPIRED : CloseCode.NOT_AUTHENTICATED);
+  }
+
+  private sendOn(session: Session, requestId: number, reconnectTo: GatewayAddress | undefined): void {
+    const payload = { reason: "wrong-gateway", afterMs: 0, graceMs: 0 };
+    session.reply(Command.GOAWAY, requestId, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
+    session.close(CloseCode.GOING_AWAY);
+  }
+
+  private question(session: Session, token: VerifiedToken, payload: ConnectPayload): SessionOpen {
+    const { nodeId, boot } = this.options;
+    const { userId, deviceId, platform, tokenVersion } = token;
+    return {
+      userId,
+      deviceId,
+      platform,
+      tokenVersion,
+      gateway: nodeId,
+      boot,
+      connection: session.number,
+      since: session.since,
+      ...(payload.inbox === undefined ? {} : { inbox: payload.inbox }),
+    };
+  }
+
+  /** BUSY leaves the client connected: it may try again on the same connection. */
+  private fail(session: Session, requestId: number, error: CarillonError): void {
+    const { identity } = session;
+    session.replyError(requestId, error);
+    if (identity !== undefined) this.options.users.leave(identity.userId, session);
+    if (error.name === "BUSY") session.state = { phase: "new" };
+    else session.kick(closeCodeOf(error));
+  }
+
+  private confirm(session: Session, requestId: number, opened: SessionOpened): void {
+    const { bus, nodeId, boot, heartbeatSeconds, limits } = this.options;
+    session.reply(Command.CONNECTED, requestId, {
+      userId: session.identity!.userId,
+      sessionId: `${boot}-${session.number}`,
+      gatewayId: nodeId,
+      serverTime: bus.clock.now(),
+      heartbeatSeconds,
+      inbox: opened.inbox,
+      resume: opened.resume,
+      limits,
+    });
+  }
+}
+
+function closeCodeOf(error: CarillonError): number {
+  switch (error.name) {
+    case "USER_DISABLED":
+      return CloseCode.USER_DISABLED;
+    case "TOKEN_REVOKED":
+      return CloseCode.TOKEN_REVOKED;
+    case "CONFLICT":
+      return CloseCode.REPLACED;
+    case "NOT_AUTHENTICATED":
+      return CloseCode.NOT_AUTHENTICATED;
+    default:
+      return CloseCode.INTERNAL;
+  }
+}

@@ -1,0 +1,83 @@
+/** One client's session: its connection, its state, its limits, and how far it has been served. */
+import type { WheelEntry } from "@carillon/base";
+import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
+import type { ClientConnection } from "../accept/client-connection";
+import type { DeliveryCursor } from "../deliver/delivery-cursor";
+import type { FaultCounter, TokenBucket } from "../receive/rate-limit";
+import type { Identity, SessionState } from "./session-state";
+
+export interface SessionLimits {
+  frames: TokenBucket;
+  badPayloads: FaultCounter;
+  refusedFrames: FaultCounter;
+}
+
+export class Session {
+  state: SessionState = { phase: "new" };
+  /** Set while the session is open. */
+  delivery: DeliveryCursor | undefined;
+  /** Monotonic ms of the last frame. */
+  heardAt: number;
+  /** A connection that came here as a fallback is not sent back before this time (monotonic ms). */
+  keepUntil = 0;
+  /** Next check of silence, log-in deadline or token: one entry of the wheel serves all. */
+  readonly deadline: WheelEntry;
+  goawaySent = false;
+
+  constructor(
+    /** Unique inside this boot of the gateway. */
+    readonly number: number,
+    readonly connection: ClientConnection,
+    /** When it was accepted, ms on the cluster's clock. */
+    readonly since: number,
+    readonly limits: SessionLimits,
+    monotonic: number,
+    onDeadline: (session: Session) => void,
+  ) {
+    this.heardAt = monotonic;
+    this.deadline = { due: -1, expire: () => onDeadline(this) };
+  }
+
+  get identity(): Identity | undefined {
+    return this.state.phase === "open" || this.state.phase === "opening" ? this.state.identity : undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.state.phase === "open";
+  }
+
+  reply(command: number, requestId: number, payload: object): void {
+    this.connection.send(encodeFrame(command, requestId, payload));
+  }
+
+  /** Answers a request with an error of the table. */
+  replyError(requestId: number, error: CarillonError): void {
+    this.connection.send(encodeFrame(Command.ERROR, requestId, error.toPayload()));
+  }
+
+  refuse(requestId: number, name: ErrorName, message?: string, retryAfterMs?: number): void {
+    this.replyError(requestId, new CarillonError(name, message, retryAfterMs === undefined ? {} : { retryAfterMs }));
+  }
+
+  /** Tells the client why with KICKED, then closes. */
+  kick(code: number): void {
+    if (this.state.phase === "closed") return;
+    const reason = closeCodeTable.find((row) => row.code === code)?.text ?? "closed";
+    this.connection.send(encodeFrame(Command.KICKED, 0, { code, reason }));
+    this.close(code);
+  }
+
+  /** Closes without a word. */
+  close(code: number): void {
+    if (this.state.phase === "closed") return;
+    this.connection.close(code);
+  }
+
+  /** Whether a client that is not logged in has sent more than it may. */
+  get sentTooMuchUnauthenticated(): boolean {
+    return this.state.phase !== "open" && this.connection.receivedBytes > MOST_UNAUTHENTICATED_BYTES;
+  }
+}
+
+/** Bytes of a client that is not logged in: one CONNECT and a few early frames. */
+const MOST_UNAUTHENTICATED_BYTES = Math.floor(limits.maxPayloadBytes / 4);

@@ -1,0 +1,60 @@
+/** All sessions of this gateway, by number and by user. */
+import { getOrSet } from "@carillon/base";
+import { UserInbox, type UserInboxOptions } from "../deliver/user-inbox";
+import { TokenBucket } from "../receive/rate-limit";
+import type { Session } from "./session";
+
+/** What the gateway keeps per user, as long as one of his sessions is here. */
+export interface UserEntry {
+  inbox: UserInbox;
+  /** Sessions that are being opened or open. */
+  sessions: Set<Session>;
+  messages: TokenBucket;
+}
+
+export interface UserRegistryOptions extends Omit<UserInboxOptions, "userId"> {
+  messagesPerSecond: number;
+  messagesBurst: number;
+  monotonic(): number;
+}
+
+export class UserRegistry {
+  readonly sessions = new Map<number, Session>();
+  private readonly users = new Map<string, UserEntry>();
+
+  constructor(private readonly options: UserRegistryOptions) {}
+
+  get userCount(): number {
+    return this.users.size;
+  }
+
+  get userIds(): string[] {
+    return [...this.users.keys()];
+  }
+
+  user(userId: string): UserEntry | undefined {
+    return this.users.get(userId);
+  }
+
+  /** Puts a session under its user before it is registered anywhere: pushes may come at once. */
+  enter(userId: string, session: Session): UserEntry {
+    const { messagesPerSecond, messagesBurst, monotonic, ...inbox } = this.options;
+    const entry = getOrSet(this.users, userId, () => ({
+      inbox: new UserInbox({ ...inbox, userId }),
+      sessions: new Set<Session>(),
+      messages: new TokenBucket(messagesPerSecond, messagesBurst, monotonic()),
+    }));
+    entry.sessions.add(session);
+    return entry;
+  }
+
+  leave(userId: string, session: Session): void {
+    const entry = this.users.get(userId);
+    if (entry === undefined) return;
+    entry.sessions.delete(session);
+    entry.inbox.leave(session);
+    if (entry.sessions.size > 0) return;
+    entry.inbox.close();
+    this.users.delete(userId);
+  }
+}

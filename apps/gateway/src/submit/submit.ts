@@ -1,0 +1,163 @@
+/** Requests of open sessions: into the queue of their partition, or asked of whoever knows the answer. */
+import { partitionOf } from "@carillon/base";
+import {
+  ask,
+  BatchPublisher,
+  type Bus,
+  encodeReceipts,
+  encodeRequestBatch,
+  type Pull,
+  type Pulled,
+  queueSubject,
+  type ReadReceipt,
+  receiptsSubjectOf,
+  type SendRequest,
+  type Sync,
+  sizeOfRequest,
+  subjects,
+} from "@carillon/bus";
+import {
+  type CarillonError,
+  Command,
+  encodePulledFrame,
+  limits,
+  type PullPayload,
+  parseTarget,
+  type ReadPayload,
+  type SendPayload,
+  type SyncPayload,
+} from "@carillon/protocol";
+import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
+
+const BUSY_RETRY_MS = 1_000;
+const PULL_DEADLINE_MS = 5_000;
+
+export interface SubmitterOptions {
+  bus: Bus;
+  nodeId: string;
+  boot: string;
+  partitions: number;
+  users: UserRegistry;
+  session(number: number): Session | undefined;
+  /** Whether this gateway may take requests: it has its lease. */
+  mayAccept(): boolean;
+}
+
+interface PendingReceipt extends ReadReceipt {
+  connection: number;
+  requestId: number;
+}
+
+export class Submitter {
+  private readonly queues: BatchPublisher<SendRequest>[];
+  private readonly receipts = new Map<string, BatchPublisher<PendingReceipt>>();
+
+  constructor(private readonly options: SubmitterOptions) {
+    this.queues = Array.from({ length: options.partitions }, (_, partition) => this.openQueue(partition));
+  }
+
+  /** Requests that wait for NATS. */
+  get waiting(): number {
+    return this.queues.reduce((sum, queue) => sum + queue.waiting, 0);
+  }
+
+  send(session: Session, requestId: number, payload: SendPayload): void {
+    const { bus, partitions, users, mayAccept } = this.options;
+    const { userId } = session.identity!;
+    const wait = users.user(userId)!.messages.take(bus.clock.monotonic());
+    if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
+    if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    const target = parseTarget(payload.to, userId)!;
+    if (target.kind === "group") return session.refuse(requestId, "UNAVAILABLE", "groups are not served yet");
+    const { conversationId } = target;
+    const { clientMsgId, contentType, content } = payload;
+    const request = {
+      connection: session.number,
+      requestId,
+      senderId: userId,
+      clientMsgId,
+      conversationId,
+      contentType,
+      content,
+    };
+    const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
+    if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+  }
+
+  /** READ is answered when the receipt is stored. */
+  read(session: Session, requestId: number, { conversationId, seq }: ReadPayload): void {
+    const { userId, deviceId } = session.identity!;
+    const receipt = { userId, deviceId, conversationId, seq, connection: session.number, requestId };
+    const taken = this.receiptQueue(receiptsSubjectOf(conversationId)).submit(receipt);
+    if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+  }
+
+  async pull(session: Session, requestId: number, payload: PullPayload): Promise<void> {
+    const { userId } = session.identity!;
+    const { limit = limits.defaultPageEntries, backwards = false, ...range } = payload;
+    await this.answer(session, requestId, async () => {
+      const question = { userId, limit, backwards, ...range };
+      const pulled = await ask<Pull, Pulled>(this.options.bus, subjects.pull, question, PULL_DEADLINE_MS);
+      session.connection.send(encodePulledFrame(requestId, { conversationId: payload.conversationId, ...pulled }));
+    });
+  }
+
+  async sync(session: Session, requestId: number, payload: SyncPayload): Promise<void> {
+    const { userId } = session.identity!;
+    await this.answer(session, requestId, async () => {
+      const question = { userId, payload: { ...payload } };
+      const synced = await ask<Sync, object>(this.options.bus, subjects.sync, question, PULL_DEADLINE_MS);
+      session.reply(Command.SYNCED, requestId, synced);
+    });
+  }
+
+  /** Waits for verdicts on what was submitted, at most `ms`. */
+  async stop(ms: number): Promise<void> {
+    const publishers = [...this.queues, ...this.receipts.values()];
+    await Promise.all(publishers.map((publisher) => publisher.stop(ms)));
+  }
+
+  private async answer(session: Session, requestId: number, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      session.replyError(requestId, error as CarillonError);
+    }
+  }
+
+  private openQueue(partition: number): BatchPublisher<SendRequest> {
+    const { bus, nodeId, boot } = this.options;
+    return new BatchPublisher({
+      bus,
+      subject: queueSubject(partition),
+      encode: (requests) => encodeRequestBatch({ gateway: nodeId, boot, requests }),
+      sizeOf: sizeOfRequest,
+      onRefused: (requests) => this.refuseAll(requests),
+    });
+  }
+
+  private receiptQueue(subject: string): BatchPublisher<PendingReceipt> {
+    const present = this.receipts.get(subject);
+    if (present !== undefined) return present;
+    const queue = new BatchPublisher<PendingReceipt>({
+      bus: this.options.bus,
+      subject,
+      encode: encodeReceipts,
+      sizeOf: () => 200,
+      onStored: (receipts) => {
+        for (const receipt of receipts)
+          this.options.session(receipt.connection)?.reply(Command.OK, receipt.requestId, {});
+      },
+      onRefused: (receipts) => this.refuseAll(receipts),
+    });
+    this.receipts.set(subject, queue);
+    return queue;
+  }
+
+  private refuseAll(items: { connection: number; requestId: number }[]): void {
+    for (const { connection, requestId } of items) {
+      this.options.session(connection)?.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    }
+  }
+}
