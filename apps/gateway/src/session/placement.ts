@@ -21,7 +21,7 @@ export class Placement {
 
   constructor(
     private readonly nodeId: string,
-    private readonly ring: () => GatewayRing,
+    private readonly ring: GatewayRing,
   ) {}
 
   /**
@@ -30,7 +30,7 @@ export class Placement {
    * @returns "here" when the ring says so, "fallback" when it is accepted all the same, else where to go
    */
   judge(userId: string, fallback: boolean, now: number): "here" | "fallback" | GatewayAddress | undefined {
-    const ring = this.ring();
+    const { ring } = this;
     const [first, second] = ring.walk(userId, 2);
     if (first === this.nodeId || first === undefined) return "here";
     if (fallback && (second === this.nodeId || this.countTry(userId, now) >= TRIES)) return "fallback";
@@ -40,7 +40,7 @@ export class Placement {
 
   /** Where a user belongs by the ring, if that is not here. */
   elsewhere(userId: string): GatewayAddress | undefined {
-    const ring = this.ring();
+    const { ring } = this;
     const [first] = ring.walk(userId, 1);
     return first === undefined || first === this.nodeId ? undefined : ring.address(first);
   }

@@ -150,3 +150,14 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/** Loads a configuration; one that cannot be used is told to the operator on standard error, and the process ends. */
+export function loadOrExit<T>(load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`carillon: ${error.message}\n`);
+    process.exit(1);
+  }
+}

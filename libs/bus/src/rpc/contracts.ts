@@ -119,3 +119,17 @@ export const subjects = {
   owner: ownerSubject,
   control: controlSubject,
 } as const;
+
+/** `im.ctl.<role>.<node>`, served by the node itself: orders of operators. */
+export type ControlQuestion =
+  | { ask: "state" }
+  | { ask: "drain" }
+  | { ask: "undrain" }
+  | { ask: "kick"; userId: string; deviceId?: string };
+
+export interface ControlAnswer {
+  nodeId: string;
+  state: string;
+  /** Numbers that tell how busy the node is, by name. */
+  load: Record<string, number>;
+}

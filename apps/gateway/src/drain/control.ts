@@ -1,0 +1,85 @@
+/** Orders of operators to this gateway, over `im.ctl.gateway.<node>`: drain, undrain, kick, tell the state. */
+import { sleep } from "@carillon/base";
+import { type Bus, type ControlAnswer, type ControlQuestion, serve, subjects } from "@carillon/bus";
+import type { Member } from "@carillon/coordination";
+import { CarillonError, CloseCode } from "@carillon/protocol";
+import type { UserRegistry } from "../session/user-registry";
+import type { Farewell } from "./farewell";
+
+const EMPTY_POLL_MS = 50;
+
+export interface ControlOptions {
+  bus: Bus;
+  nodeId: string;
+  users: UserRegistry;
+  member: Member;
+  farewell: Farewell;
+  /** Time between GOAWAY and the close of a draining gateway's connections, ms. */
+  graceMs: number;
+  /** What the state tells besides connections and users. */
+  load(): Record<string, number>;
+}
+
+export class Control {
+  private stopServing: () => void = () => {};
+
+  constructor(private readonly options: ControlOptions) {}
+
+  start(): void {
+    const { bus, nodeId } = this.options;
+    const subject = subjects.control("gateway", nodeId);
+    this.stopServing = serve<ControlQuestion, ControlAnswer>(bus, subject, (question) => this.answer(question));
+  }
+
+  stop(): void {
+    this.stopServing();
+  }
+
+  /** Leaves the ring and sends everybody away, paced. */
+  async drain(reason: "drain" | "shutdown"): Promise<void> {
+    const { member, farewell, graceMs } = this.options;
+    await member.setState("draining").catch(() => {
+      // Without NATS the ring cannot be told; the clients can.
+    });
+    await farewell.send(reason, true, graceMs);
+  }
+
+  /** Resolves when no session is left, or after `ms`. */
+  async emptied(ms: number): Promise<void> {
+    const deadline = performance.now() + ms;
+    while (this.options.users.sessions.size > 0 && performance.now() < deadline) await sleep(EMPTY_POLL_MS);
+  }
+
+  private async answer(question: ControlQuestion): Promise<ControlAnswer> {
+    const { member, nodeId } = this.options;
+    switch (question.ask) {
+      case "state":
+        return this.state();
+      case "drain":
+        this.options.bus.logger.info("draining by order");
+        void this.drain("drain");
+        return this.state();
+      case "undrain":
+        await member.setState("up");
+        return this.state();
+      case "kick":
+        return { nodeId, state: member.record.state, load: { kicked: this.kick(question.userId, question.deviceId) } };
+      default:
+        throw new CarillonError("BAD_PAYLOAD", "unknown order");
+    }
+  }
+
+  private state(): ControlAnswer {
+    const { nodeId, member, users, load } = this.options;
+    const counts = { connections: users.sessions.size, users: users.userCount };
+    return { nodeId, state: member.record.state, load: { ...counts, ...load() } };
+  }
+
+  private kick(userId: string, deviceId: string | undefined): number {
+    const sessions = [...(this.options.users.user(userId)?.sessions ?? [])].filter(
+      ({ identity }) => deviceId === undefined || identity?.deviceId === deviceId,
+    );
+    for (const session of sessions) session.kick(CloseCode.KICKED);
+    return sessions.length;
+  }
+}

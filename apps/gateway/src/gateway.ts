@@ -1,0 +1,106 @@
+/** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
+import { createTokenVerifier } from "@carillon/base/node";
+import { type Bus, type SessionClose, subjects, tell } from "@carillon/bus";
+import type { GatewayConfig } from "./config";
+import { Deliverer } from "./deliver/deliverer";
+import { readInbox } from "./deliver/read-inbox";
+import { ReceivedBatch } from "./deliver/received-batch";
+import { Farewell } from "./drain/farewell";
+import { GatewayJourney, type GatewayStages } from "./journey";
+import { GatewayMetrics } from "./metrics";
+import { sessionLimits } from "./receive/receiver";
+import { SessionOpener } from "./session/open-session";
+import { type GatewayRing, Placement } from "./session/placement";
+import { SessionWatch } from "./session/session-watch";
+import { UserRegistry } from "./session/user-registry";
+import { Submitter } from "./submit/submit";
+
+export interface GatewayOptions {
+  config: GatewayConfig;
+  bus: Bus;
+  boot: string;
+  partitions: number;
+  ring: GatewayRing;
+  /** Whether this node has its lease: without it, requests are refused with BUSY. */
+  hasLease(): boolean;
+}
+
+export class Gateway {
+  readonly journey: GatewayJourney;
+  readonly stages: GatewayStages;
+  readonly metrics: GatewayMetrics;
+  readonly farewell: Farewell;
+
+  constructor(private readonly options: GatewayOptions) {
+    const { config, bus, boot, ring } = options;
+    const { clock } = bus;
+    const placement = new Placement(config.nodeId, ring);
+    this.metrics = new GatewayMetrics(
+      config.nodeId,
+      () => this.stages.users,
+      () => this.stages.submitter.waiting,
+    );
+    this.journey = new GatewayJourney(
+      {
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic(),
+        sessionLimits: () => sessionLimits(config.limits, clock.monotonic()),
+        forget: (session, { userId, deviceId }) => {
+          const place = { gateway: config.nodeId, boot, connection: session.number };
+          tell<SessionClose>(bus, subjects.sessionClose, { userId, deviceId, ...place });
+        },
+      },
+      () => this.stages,
+    );
+    this.stages = this.buildStages(placement);
+    this.farewell = new Farewell({
+      sessions: () => this.stages.users.sessions.values(),
+      destination: ({ identity, keepUntil }) =>
+        identity === undefined || keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId),
+      perSecond: config.gateway.rebalancePerSecond,
+      random: Math.random,
+    });
+  }
+
+  private buildStages(placement: Placement): GatewayStages {
+    const { config, bus, boot, partitions, hasLease } = this.options;
+    const { nodeId, limits, gateway } = config;
+    const monotonic = () => bus.clock.monotonic();
+    const verify = createTokenVerifier(config.secret);
+    const users = new UserRegistry({
+      read: readInbox(bus),
+      onDelivered: (events) => this.metrics.delivered.inc(events),
+      messagesPerSecond: limits.messagesPerSecond,
+      messagesBurst: limits.messagesBurst,
+      monotonic,
+    });
+    const watch = new SessionWatch({
+      loginMs: gateway.loginSeconds * 1_000,
+      silenceMs: gateway.silenceSeconds * 1_000,
+      // Tokens are dated by the wall clock of the api that signed them.
+      now: () => Date.now(),
+      monotonic,
+      verify,
+    });
+    const session = (number: number) => users.sessions.get(number);
+    return {
+      watch,
+      users,
+      deliverer: new Deliverer(users, boot),
+      received: new ReceivedBatch(bus),
+      submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
+      opener: new SessionOpener({
+        bus,
+        nodeId,
+        boot,
+        heartbeatSeconds: gateway.heartbeatSeconds,
+        limits: config.connectionLimits,
+        placement,
+        users,
+        verify,
+        process: (opened, frame) => this.journey.process(opened, frame),
+        onOpened: (opened) => watch.opened(opened),
+      }),
+    };
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The way of a message through the gateway: in from a client to the queue of its partition, and down from workers to
+ * the devices. docs/journey.md tells it in words; the numbers of the steps are the same.
+ */
+import type { DownlinkMessage } from "@carillon/bus";
+import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
+import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
+import type { Deliverer } from "./deliver/deliverer";
+import type { ReceivedBatch } from "./deliver/received-batch";
+import { Receiver } from "./receive/receiver";
+import type { SessionOpener } from "./session/open-session";
+import { Session, type SessionLimits } from "./session/session";
+import type { Identity } from "./session/session-state";
+import type { SessionWatch } from "./session/session-watch";
+import type { UserRegistry } from "./session/user-registry";
+import type { Submitter } from "./submit/submit";
+
+export interface GatewayStages {
+  opener: SessionOpener;
+  watch: SessionWatch;
+  users: UserRegistry;
+  submitter: Submitter;
+  deliverer: Deliverer;
+  received: ReceivedBatch;
+}
+
+export interface JourneyOptions {
+  now(): number;
+  monotonic(): number;
+  sessionLimits(): SessionLimits;
+  /** Tells the registry that a session's connection is gone. */
+  forget(session: Session, identity: Identity): void;
+}
+
+export class GatewayJourney {
+  private readonly receiver: Receiver;
+  private lastNumber = 0;
+
+  constructor(
+    private readonly options: JourneyOptions,
+    private readonly stages: () => GatewayStages,
+  ) {
+    this.receiver = new Receiver({
+      monotonic: options.monotonic,
+      onMessage: (session, requestId, message) => this.handle(session, requestId, message),
+    });
+  }
+
+  /** Step 1, accept: a connection, which has to say who it is. */
+  accept(connection: ClientConnection): void {
+    const { now, monotonic, sessionLimits } = this.options;
+    const { watch, users } = this.stages();
+    const session = new Session(++this.lastNumber, connection, now(), sessionLimits(), monotonic(), (due) =>
+      watch.check(due),
+    );
+    users.sessions.set(session.number, session);
+    connection.attach({
+      onFrame: (frame) => this.receiver.receive(session, frame),
+      onFault: (fault) => this.receiver.fail(session, fault),
+      onClosed: () => this.close(session),
+      onDrained: () => this.serve(session),
+    });
+    watch.begin(session);
+  }
+
+  /** Step 2, receive: frames that were held while the session was opened come the same way. */
+  process(session: Session, frame: IncomingFrame): void {
+    if (session.isOpen) this.receiver.process(session, frame);
+  }
+
+  /** Step 3, submit; and everything else that a client may ask for. */
+  private handle(session: Session, requestId: number, message: ClientMessage): void {
+    const { opener, watch, submitter } = this.stages();
+    switch (message.command) {
+      case Command.CONNECT:
+        return void opener.open(session, requestId, message.payload);
+      case Command.PING:
+        return session.reply(Command.PONG, requestId, { serverTime: this.options.now() });
+      case Command.DISCONNECT:
+        return session.close(CloseCode.GOING_AWAY);
+      case Command.TOKEN:
+        return watch.renewToken(session, requestId, message.payload.token);
+      case Command.SEND:
+        return submitter.send(session, requestId, message.payload);
+      case Command.RECEIVED:
+        return this.acknowledge(session, requestId, message.payload);
+      case Command.PULL:
+        return void submitter.pull(session, requestId, message.payload);
+      case Command.SYNC:
+        return void submitter.sync(session, requestId, message.payload);
+      case Command.READ:
+        return submitter.read(session, requestId, message.payload);
+      case Command.RECALL:
+      case Command.FOCUS:
+      case Command.WATCH_PRESENCE:
+        return session.refuse(requestId, "UNAVAILABLE", "this command is not served yet");
+      case Command.TYPING:
+        // A hint without an answer: nobody misses it.
+        return;
+    }
+  }
+
+  /** Step 11, deliver: what workers send down. */
+  deliver(message: DownlinkMessage): void {
+    this.stages().deliverer.deliver(message);
+  }
+
+  /** A device has events: its window moves on. */
+  private acknowledge(session: Session, requestId: number, payload: { epoch: string; inboxSeq: number }): void {
+    if (this.stages().received.take(session, payload)) return this.serve(session);
+    session.refuse(requestId, "BAD_PAYLOAD", "inboxSeq: was never sent to this device");
+    this.receiver.countBadPayload(session);
+  }
+
+  private serve(session: Session): void {
+    if (session.isOpen) this.stages().users.user(session.identity!.userId)?.inbox.serve(session);
+  }
+
+  private close(session: Session): void {
+    const { users, watch } = this.stages();
+    const { identity } = session;
+    session.state = { phase: "closed" };
+    users.sessions.delete(session.number);
+    watch.end(session);
+    if (identity === undefined) return;
+    users.leave(identity.userId, session);
+    // One that was still opening may be registered already, too.
+    this.options.forget(session, identity);
+  }
+}

@@ -1,0 +1,88 @@
+/** Constructs the connections of a gateway, starts it, and ends it in good order. */
+import { randomId } from "@carillon/base";
+import {
+  createLogger,
+  exitWithError,
+  type Logger,
+  loadOrExit,
+  type RunningProcess,
+  runProcess,
+} from "@carillon/base/node";
+import { connectBus, DownlinkReceiver, readLayout } from "@carillon/bus";
+import { type Member, openCoordination } from "@carillon/coordination";
+import type { ClientConnection } from "./accept/client-connection";
+import { listenTcp } from "./accept/tcp-listener";
+import { listenWebSocket } from "./accept/websocket-listener";
+import { type GatewayConfig, loadConfig } from "./config";
+import { LinkRepair } from "./deliver/link-repair";
+import { Control } from "./drain/control";
+import { Gateway } from "./gateway";
+import { ringView } from "./session/ring-view";
+
+const ROLE = "gateway";
+const LAST_ANSWERS_MS = 2_000;
+
+async function start(config: GatewayConfig, logger: Logger): Promise<RunningProcess> {
+  const { nodeId, gateway: settings } = config;
+  const boot = randomId(10);
+  const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
+  const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
+  const { partitions } = await readLayout(bus);
+  const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
+  await coordination.view.ready();
+  let member: Member | undefined;
+  const hasLease = () => member?.hasLease ?? false;
+  const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), hasLease });
+  const { journey, stages, farewell } = gateway;
+  const repair = new LinkRepair(bus, stages.users);
+  const downlink = new DownlinkReceiver({
+    bus,
+    gateway: nodeId,
+    onMessage: (message) => journey.deliver(message),
+    onBreak: (sender, why) => {
+      logger.info({ sender, why }, "a link broke, inboxes are compared");
+      repair.request();
+    },
+  });
+  downlink.start();
+  stages.watch.start();
+  const accept = (connection: ClientConnection) => journey.accept(connection);
+  const listening = { host: settings.host, advertiseHost: config.advertiseHost, accept };
+  const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
+  const ws = await listenWebSocket({ ...listening, port: settings.wsPort, http: gateway.metrics.serve(hasLease) });
+  const addresses = { ws: ws.address, tcp: tcp.address };
+  member = await coordination.join({ nodeId, boot, role: ROLE, addresses, weight: settings.weight });
+  member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
+  coordination.onChange(() => void farewell.send("rebalance", false));
+  const drainMs = settings.drainSeconds * 1_000;
+  const control = new Control({
+    bus,
+    nodeId,
+    users: stages.users,
+    member,
+    farewell,
+    graceMs: drainMs,
+    load: () => ({ waiting: stages.submitter.waiting }),
+  });
+  control.start();
+
+  const stop = async () => {
+    tcp.stopAccepting();
+    ws.stopAccepting();
+    await control.drain("shutdown");
+    await control.emptied(drainMs);
+    await stages.submitter.stop(LAST_ANSWERS_MS);
+    stages.received.flush();
+    for (const part of [control, downlink, repair, stages.watch]) part.stop();
+    await member.leave();
+    await coordination.close();
+    await Promise.all([tcp.close(), ws.close()]);
+    await bus.close();
+  };
+  return { addresses, stop };
+}
+
+const config = loadOrExit(loadConfig);
+const logger = createLogger(ROLE, config.nodeId, config.log.level);
+const stopMs = (config.gateway.drainSeconds + 10) * 1_000;
+void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs }, () => start(config, logger));

@@ -1,0 +1,61 @@
+import type { RequestListener } from "node:http";
+import { Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
+import type { UserRegistry } from "./session/user-registry";
+
+/** What the gateway counts, and the HTTP answers for health checks and Prometheus. */
+export class GatewayMetrics {
+  readonly delivered: Counter;
+  private readonly registry: Registry;
+
+  constructor(nodeId: string, users: () => UserRegistry, waiting: () => number) {
+    this.registry = createMetrics("gateway", nodeId);
+    const registers = [this.registry];
+    this.delivered = new Counter({ name: "carillon_delivered_total", help: "Events written to devices", registers });
+    new Gauge({
+      name: "carillon_connections",
+      help: "Connections",
+      registers,
+      collect() {
+        this.set(users().sessions.size);
+      },
+    });
+    new Gauge({
+      name: "carillon_users",
+      help: "Users with a session here",
+      registers,
+      collect() {
+        this.set(users().userCount);
+      },
+    });
+    new Gauge({
+      name: "carillon_requests_waiting",
+      help: "Requests that wait for their queue",
+      registers,
+      collect() {
+        this.set(waiting());
+      },
+    });
+  }
+
+  /** Answers GET /healthz, /readyz and /metrics. */
+  serve(isReady: () => boolean): RequestListener {
+    return (request, response) => {
+      const { pathname } = new URL(request.url ?? "/", "http://gateway");
+      if (request.method !== "GET") return void response.writeHead(405).end();
+      switch (pathname) {
+        case "/healthz":
+          return void response.writeHead(200, { "content-type": "application/json" }).end('{"status":"ok"}');
+        case "/readyz":
+          return void response
+            .writeHead(isReady() ? 200 : 503, { "content-type": "application/json" })
+            .end(JSON.stringify({ status: isReady() ? "ready" : "not ready" }));
+        case "/metrics":
+          return void this.registry.metrics().then((text) => {
+            response.writeHead(200, { "content-type": this.registry.contentType }).end(text);
+          });
+        default:
+          return void response.writeHead(404).end();
+      }
+    };
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Deadlines of sessions: CONNECT is due some seconds after accept, something must be heard now and then, and a token
+ * has to be renewed. One entry of the timer wheel serves all three: when it is due, what is really due is looked at,
+ * so that a frame costs no timer operation.
+ */
+import { TimerWheel } from "@carillon/base";
+import type { VerifiedToken } from "@carillon/base/node";
+import { CloseCode, Command } from "@carillon/protocol";
+import type { Session } from "./session";
+
+/** A connection outlives its token by this time, ms. */
+const TOKEN_GRACE_MS = 60_000;
+
+export interface SessionWatchOptions {
+  loginMs: number;
+  silenceMs: number;
+  now(): number;
+  monotonic(): number;
+  verify(token: string): VerifiedToken | "expired" | "invalid";
+}
+
+export class SessionWatch {
+  private readonly wheel = new TimerWheel();
+
+  constructor(private readonly options: SessionWatchOptions) {}
+
+  start(): void {
+    this.wheel.start();
+  }
+
+  stop(): void {
+    this.wheel.stop();
+  }
+
+  /** A connection was accepted. */
+  begin(session: Session): void {
+    this.wheel.set(session.deadline, this.options.loginMs);
+  }
+
+  /** The session is open. */
+  opened(session: Session): void {
+    this.wheel.set(session.deadline, this.nextCheck(session));
+  }
+
+  end(session: Session): void {
+    this.wheel.cancel(session.deadline);
+  }
+
+  /** A deadline of the session is due, or was moved meanwhile. */
+  check(session: Session): void {
+    const { state } = session;
+    if (state.phase === "closed") return;
+    if (state.phase !== "open") {
+      session.refuse(0, "NOT_AUTHENTICATED", "CONNECT did not come in time");
+      return session.kick(CloseCode.NOT_AUTHENTICATED);
+    }
+    if (this.options.monotonic() - session.heardAt >= this.options.silenceMs) {
+      return session.kick(CloseCode.HEARTBEAT_LOST);
+    }
+    if (this.options.now() >= state.tokenExpiresAt + TOKEN_GRACE_MS) {
+      session.refuse(0, "TOKEN_EXPIRED");
+      return session.kick(CloseCode.TOKEN_EXPIRED);
+    }
+    this.wheel.set(session.deadline, this.nextCheck(session));
+  }
+
+  /** TOKEN: a fresh access token of the same user and device. */
+  renewToken(session: Session, requestId: number, text: string): void {
+    if (session.state.phase !== "open") return;
+    const { userId, deviceId, platform } = session.state.identity;
+    const token = this.options.verify(text);
+    if (token === "expired") return session.refuse(requestId, "TOKEN_EXPIRED");
+    const fits =
+      token !== "invalid" && token.userId === userId && token.deviceId === deviceId && token.platform === platform;
+    if (!fits) return session.refuse(requestId, "NOT_AUTHENTICATED", "the token is not of this user and device");
+    session.state.tokenExpiresAt = token.expiresAt;
+    session.reply(Command.OK, requestId, {});
+  }
+
+  private nextCheck(session: Session): number {
+    const { silenceMs, monotonic, now } = this.options;
+    const silence = session.heardAt + silenceMs - monotonic();
+    const token = session.state.phase === "open" ? session.state.tokenExpiresAt + TOKEN_GRACE_MS - now() : silence;
+    return Math.max(0, Math.min(silence, token));
+  }
+}

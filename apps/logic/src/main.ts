@@ -1,0 +1,57 @@
+/** Constructs the connections of a worker, starts it, and ends it in good order. */
+import { randomId } from "@carillon/base";
+import {
+  createLogger,
+  exitWithError,
+  type Logger,
+  loadOrExit,
+  type RunningProcess,
+  runProcess,
+} from "@carillon/base/node";
+import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import { openCoordination } from "@carillon/coordination";
+import { MysqlStore, RedisStore } from "@carillon/store";
+import { type LogicConfig, loadConfig } from "./config";
+import { Worker } from "./worker";
+
+const ROLE = "logic";
+const STOP_MS = 9_000;
+
+async function start(config: LogicConfig, logger: Logger): Promise<RunningProcess> {
+  const { nodeId } = config;
+  const boot = randomId(10);
+  const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
+  const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
+  const { partitions } = await readLayout(bus);
+  const [redis, mysql, coordination] = await Promise.all([
+    RedisStore.connect(config.redis, logger),
+    MysqlStore.connect(config.mysql, logger),
+    openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas }),
+  ]);
+  await coordination.view.ready();
+  const worker = new Worker({ config, bus, boot, partitions, coordination, redis, mysql });
+  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: {}, weight: config.logic.weight });
+  member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
+  await worker.start();
+  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
+    if (ask === "drain") await member.setState("draining");
+    if (ask === "undrain") await member.setState("up");
+    return { nodeId, state: member.record.state, load: { partitions: worker.ownership.partitions.length } };
+  });
+
+  const stop = async () => {
+    // Out of the assignment first: the others take over what is released from now on.
+    await member.setState("draining").catch(() => {});
+    await worker.stop();
+    stopControl();
+    await member.leave();
+    await coordination.close();
+    await Promise.all([redis.close(), mysql.close()]);
+    await bus.close();
+  };
+  return { addresses: {}, stop };
+}
+
+const config = loadOrExit(loadConfig);
+const logger = createLogger(ROLE, config.nodeId, config.log.level);
+void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs: STOP_MS }, () => start(config, logger));

@@ -1,0 +1,128 @@
+/** A worker's parts, built and wired; main.ts gives it the connections to the world. */
+import { type Bus, type Closing, DownlinkSender, readLastRecord } from "@carillon/bus";
+import type { Coordination } from "@carillon/coordination";
+import { type DeviceSession, Inboxes, Marks, type MysqlStore, type RedisStore, Sessions } from "@carillon/store";
+import type { LogicConfig } from "./config";
+import { FactCache } from "./lookups/fact-cache";
+import { Ownership } from "./own/ownership";
+import { type OwnerContext, PartitionOwner } from "./partition-owner";
+import { ReceiptService } from "./receipts/receipt-service";
+import { SessionService } from "./sessions/session-service";
+
+const ROLE = "logic";
+
+export interface WorkerOptions {
+  config: LogicConfig;
+  bus: Bus;
+  boot: string;
+  partitions: number;
+  coordination: Coordination;
+  redis: RedisStore;
+  mysql: MysqlStore;
+}
+
+export class Worker {
+  readonly ownership: Ownership;
+  private readonly downlink: DownlinkSender;
+  private readonly sessions: SessionService;
+  private readonly receipts: ReceiptService;
+  private readonly inboxes: Inboxes;
+  /** Life of Redis, as the scripts saw it last. */
+  private run = "";
+  private stopWatching: () => void = () => {};
+
+  constructor(private readonly options: WorkerOptions) {
+    const { bus, config, redis, mysql, partitions } = options;
+    const sessions = new Sessions(redis);
+    this.inboxes = new Inboxes(redis);
+    this.downlink = new DownlinkSender(bus, config.nodeId, () => this.run);
+    this.ownership = this.buildOwnership();
+    this.receipts = new ReceiptService({
+      bus,
+      logger: bus.logger,
+      partitions,
+      sessions,
+      marks: new Marks(redis),
+      saveMarks: (updates) => mysql.conversations.moveMarks(updates),
+      notify: (gateway, notices) => this.downlink.notices(gateway, notices),
+    });
+    this.sessions = new SessionService({
+      bus,
+      logger: bus.logger,
+      inboxes: this.inboxes,
+      sessions,
+      onePerPlatform: config.policy.devices === "one-per-platform",
+      credentials: (userId) => mysql.facts.credentials(userId),
+      hasConversation: (userId) => mysql.facts.hasConversation(userId),
+      close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { coordination } = this.options;
+    const onView = () => {
+      this.downlink.setGateways(coordination.view.nodes("gateway"));
+      this.ownership.check();
+    };
+    this.stopWatching = coordination.onChange(onView);
+    onView();
+    this.downlink.start();
+    this.sessions.start();
+    await this.receipts.start();
+    this.ownership.start();
+  }
+
+  /** Hands over the partitions, then stops answering. */
+  async stop(): Promise<void> {
+    await this.ownership.stop();
+    this.stopWatching();
+    this.sessions.stop();
+    await this.receipts.stop();
+    this.downlink.stop();
+  }
+
+  private buildOwnership(): Ownership {
+    const { bus, config, boot, partitions, coordination } = this.options;
+    const context = this.buildContext();
+    return new Ownership({
+      logger: bus.logger,
+      partitions,
+      boot,
+      isMine: (partition) => coordination.assignment(ROLE, partitions).get(partition) === config.nodeId,
+      isAlive: (former) =>
+        coordination.view
+          .nodes(ROLE)
+          .some((node) => node.boot === former && !coordination.heartbeats.suspected(ROLE, node.nodeId)),
+      formerOwner: async (partition) => {
+        const record = await readLastRecord(bus, partition);
+        return record && { boot: record.header.boot, released: record.body.kind === "release" };
+      },
+      take: (partition, onLost) => PartitionOwner.take(context, partition, onLost),
+    });
+  }
+
+  private buildContext(): OwnerContext {
+    const { bus, config, boot, coordination, mysql } = this.options;
+    const { facts } = mysql;
+    return {
+      bus,
+      nodeId: config.nodeId,
+      boot,
+      policy: config.policy,
+      facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
+      inboxes: this.inboxes,
+      archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
+      archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,
+      answer: (gateway, answersFor, answers) => this.downlink.answers(gateway, answersFor, answers),
+      push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
+      renewLinks: () => this.downlink.renewLinks(),
+      publishState: (partition, state) =>
+        coordination.partitions.put(ROLE, partition, { ...state, owner: config.nodeId, boot }),
+    };
+  }
+
+  private closeConnection(userId: string, { gateway, deviceId, connection }: DeviceSession, closeCode: number): void {
+    const closing: Closing = { userId, deviceId, connection, closeCode };
+    this.downlink.send(gateway, { kind: "closings", closings: [closing] });
+  }
+}
