@@ -21,6 +21,8 @@ const base = {
 };
 
 module.exports = {
+  // Ten times the longest bound that a test waits for; a test that hangs fails all the same.
+  testTimeout: 60_000,
   projects: [
     {
       ...base,

@@ -39,9 +39,10 @@ export interface BusOptions {
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const { settings, name, logger } = options;
+  const { servers, user, password } = addressesOf(settings);
   const connection = await connect({
-    servers: [...settings.servers],
-    ...(settings.user === undefined ? {} : { user: settings.user, pass: settings.password ?? "" }),
+    servers,
+    ...(user === undefined ? {} : { user, pass: password ?? "" }),
     name,
     inboxPrefix: `_INBOX.${name}`,
     maxReconnectAttempts: -1,
@@ -51,7 +52,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     maxPingOut: 2,
     timeout: 5_000,
   }).catch((error: Error) => {
-    throw new Error(`cannot reach NATS at ${settings.servers.join(", ")}: ${error.message}`);
+    throw new Error(`cannot reach NATS at ${servers.join(", ")}: ${error.message}`);
   });
   checkVersion(connection.info?.version ?? "unknown");
   if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor);
@@ -69,6 +70,20 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     await connection.drain().catch(() => connection.close());
   };
   return { connection, js: jetstream(connection, { timeout: 5_000 }), jsm, clock, logger, close };
+}
+
+/** The client library does not read credentials out of an address, and they must not get into messages. */
+function addressesOf(settings: Settings["nats"]): { servers: string[]; user?: string; password?: string } {
+  let { user, password } = settings;
+  const servers = settings.servers.map((address) => {
+    const url = new URL(address.includes("://") ? address : `nats://${address}`);
+    if (url.username !== "") {
+      user ??= decodeURIComponent(url.username);
+      password ??= decodeURIComponent(url.password);
+    }
+    return `${url.hostname}:${url.port || "4222"}`;
+  });
+  return { servers, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
 }
 
 function checkVersion(version: string): void {
