@@ -56,6 +56,18 @@ export function withDeadline<T>(promise: Promise<T>, ms: number, what: string): 
   });
 }
 
+/** Whether `promise` settles within `ms`; it may go on. */
+export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const patience = new AbortController();
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  const result = await Promise.race([settled, sleep(ms, patience.signal).then(() => false)]);
+  patience.abort();
+  return result;
+}
+
 export class DeadlineExceeded extends Error {
   constructor(what: string, ms: number) {
     super(`${what}: no answer in ${ms} ms`);

@@ -7,7 +7,7 @@
  * nothing piles up. The same reading again serves a new owner, who goes on where the old one stopped; inboxes skip
  * what they have.
  */
-import { Backoff, getOrSet, sleep } from "@carillon/base";
+import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
 import { parseConversationId, peekEvent } from "@carillon/protocol";
@@ -81,7 +81,7 @@ export class FanOut {
 
   /** Waits until everything is fanned out, at most `ms`. */
   async drain(ms: number): Promise<void> {
-    await Promise.race([this.loop, sleep(ms)]);
+    if (this.loop !== undefined) await settlesWithin(this.loop, ms);
   }
 
   private fallBehind(): void {

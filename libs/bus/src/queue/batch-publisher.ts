@@ -7,7 +7,7 @@
  * order of a connection's requests and stores none twice. What is refused for certain (the stream is full) or can
  * not wait (the bound is reached) goes back to the caller, who answers BUSY.
  */
-import { Backoff, GroupCommit, randomId, sleep } from "@carillon/base";
+import { Backoff, GroupCommit, randomId, settlesWithin, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 
@@ -57,7 +57,7 @@ export class BatchPublisher<T> {
 
   /** Waits until everything submitted has its verdict, at most `ms`; then gives up what has none. */
   async stop(ms: number): Promise<void> {
-    await Promise.race([this.commits.idle(), sleep(ms)]);
+    await settlesWithin(this.commits.idle(), ms);
     this.stopping.abort();
   }
 
