@@ -1,1 +1,11 @@
-export {};
+export { Coordination, type CoordinationOptions, openCoordination } from "./coordination";
+export { Lease, type LeaseOptions } from "./lease/lease";
+export { PartitionBoard, type PartitionReport, type PostedPartition } from "./lease/partition-board";
+export type { Logger } from "./logger";
+export { Heartbeats } from "./membership/heartbeats";
+export { Member, type MemberEvent } from "./membership/member";
+export type { NodeDescription, NodeRecord, NodeState } from "./membership/node-record";
+export { assignPartitions } from "./ring/assignment";
+export { buildRing, RING_SLOTS, Ring, type WeightedNode } from "./ring/ring";
+export { DEFAULT_TIMINGS, type Timings } from "./timings";
+export { ClusterView } from "./view/cluster-view";

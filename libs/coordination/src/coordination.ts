@@ -1,0 +1,135 @@
+import type { NatsConnection } from "@nats-io/transport-node";
+import { Bucket } from "./kv/bucket";
+import { Lease, type LeaseOptions } from "./lease/lease";
+import { PartitionBoard } from "./lease/partition-board";
+import { Listeners } from "./listeners";
+import type { Logger } from "./logger";
+import { Heartbeats } from "./membership/heartbeats";
+import { Member } from "./membership/member";
+import { completeRecord, type NodeDescription } from "./membership/node-record";
+import { assignPartitions } from "./ring/assignment";
+import { buildRing, type Ring } from "./ring/ring";
+import { type Timings, timingsFrom } from "./timings";
+import { ClusterView } from "./view/cluster-view";
+
+export interface CoordinationOptions extends Partial<Timings> {
+  /** Stays the caller's: `close` leaves it open. */
+  connection: NatsConnection;
+  logger: Logger;
+  /** Copies of the buckets in a NATS cluster; default 1. */
+  replicas?: number;
+  /** Roles whose members suspect each other by heartbeats; default logic and archiver. */
+  heartbeatRoles?: readonly string[];
+}
+
+interface Buckets {
+  nodes: Bucket;
+  partitions: Bucket;
+  leases: Bucket;
+}
+
+/**
+ * Opens the buckets `nodes`, `partitions` and `leases`, making those that are missing, and begins to follow the view.
+ * @throws Error when NATS does not answer
+ */
+export async function openCoordination(options: CoordinationOptions): Promise<Coordination> {
+  const timings = timingsFrom(options);
+  const { connection, replicas = 1 } = options;
+  const { requestMs, ttlMs } = timings;
+  const open = (name: string, ttl?: number) =>
+    Bucket.open(connection, { name, replicas, requestMs, ...(ttl !== undefined && { ttlMs: ttl }) });
+  const [nodes, partitions, leases] = await Promise.all([open("nodes", ttlMs), open("partitions"), open("leases")]);
+  return new Coordination(options, timings, { nodes, partitions, leases });
+}
+
+/** Membership, view, ring, assignment, leases: see the README of the package for what each promises. */
+export class Coordination {
+  readonly view: ClusterView;
+  readonly heartbeats: Heartbeats;
+  readonly partitions: PartitionBoard;
+  private readonly listeners = new Listeners();
+  private readonly members = new Set<Member>();
+  private readonly leases = new Set<Lease>();
+  private readonly rings = new Map<string, { version: number; ring: Ring }>();
+  private readonly assignments = new Map<string, { version: string; assignment: Map<number, string> }>();
+
+  /** @internal */
+  constructor(
+    private readonly options: CoordinationOptions,
+    private readonly timings: Timings,
+    private readonly buckets: Buckets,
+  ) {
+    const { connection, logger, heartbeatRoles: roles = ["logic", "archiver"] } = options;
+    const { heartbeatMs, suspectMs } = timings;
+    this.view = new ClusterView(buckets.nodes, connection, logger, timings);
+    const nodes = (role: string) => this.view.nodes(role);
+    this.heartbeats = new Heartbeats({ connection, heartbeatMs, suspectMs, roles, nodes });
+    this.partitions = new PartitionBoard(buckets.partitions);
+    this.view.onChange(() => this.listeners.tell());
+    this.heartbeats.onChange(() => this.listeners.tell());
+  }
+
+  /**
+   * Makes this process a node of the cluster; see `Member.join`.
+   * @throws RangeError for a nodeId, role or weight that cannot be
+   */
+  async join(node: NodeDescription): Promise<Member> {
+    const { connection, logger } = this.options;
+    const { heartbeats, timings } = this;
+    const context = { bucket: this.buckets.nodes, connection, logger, heartbeats, timings };
+    const member = await Member.join(completeRecord(node), context);
+    this.members.add(member);
+    return member;
+  }
+
+  /** The ring of a role's nodes that are up; the same object until the view changes. */
+  ringOf(role: string): Ring {
+    const { version } = this.view;
+    let cached = this.rings.get(role);
+    if (cached?.version !== version) {
+      cached = { version, ring: buildRing(this.view.up(role)) };
+      this.rings.set(role, cached);
+    }
+    return cached.ring;
+  }
+
+  /**
+   * Who should own each of `count` partitions: by the role's nodes that are up and not suspected. Empty without any.
+   * Nodes see changes at different moments, so it says who should try, not who may write.
+   */
+  assignment(role: string, count: number): Map<number, string> {
+    const version = `${this.view.version} ${this.heartbeats.version}`;
+    const key = `${role} ${count}`;
+    let cached = this.assignments.get(key);
+    if (cached?.version !== version) {
+      const nodes = this.view.up(role).filter(({ nodeId }) => !this.heartbeats.suspected(role, nodeId));
+      cached = { version, assignment: assignPartitions(count, nodes) };
+      this.assignments.set(key, cached);
+    }
+    return cached.assignment;
+  }
+
+  /** Told after a change of the view or of suspicion. @returns ends the telling */
+  onChange(callback: () => void): () => void {
+    return this.listeners.add(callback);
+  }
+
+  /**
+   * A lease, not yet acquired.
+   * @param name letters, digits, `_`, `-`, `.`
+   * @param holder unique for this life of the process: nodeId and boot
+   */
+  lease(name: string, holder: string, options?: LeaseOptions): Lease {
+    const lease = new Lease(this.buckets.leases, name, holder, this.options.logger, options);
+    this.leases.add(lease);
+    return lease;
+  }
+
+  /** Ends all timers, watches and subscriptions. Members that did not leave before will expire. */
+  async close(): Promise<void> {
+    for (const part of [...this.members, ...this.leases]) part.end();
+    this.heartbeats.close();
+    this.view.close();
+    this.listeners.clear();
+  }
+}

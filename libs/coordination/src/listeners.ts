@@ -1,0 +1,20 @@
+/** Callbacks for one kind of event. */
+export class Listeners {
+  private readonly callbacks = new Set<() => void>();
+
+  /** @returns ends the telling */
+  add(callback: () => void): () => void {
+    // Wrapped, so that one function added twice is told twice and removed once.
+    const own = () => callback();
+    this.callbacks.add(own);
+    return () => void this.callbacks.delete(own);
+  }
+
+  tell(): void {
+    for (const callback of [...this.callbacks]) callback();
+  }
+
+  clear(): void {
+    this.callbacks.clear();
+  }
+}

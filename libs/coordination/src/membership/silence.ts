@@ -1,0 +1,57 @@
+/** Whether the process that wrote a node's record is still alive: asked by a node that finds its own key taken. */
+import { sleep } from "@carillon/base";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Bucket } from "../kv/bucket";
+import type { Timings } from "../timings";
+import { beatSubject, parseBeat } from "./heartbeats";
+import type { NodeRecord } from "./node-record";
+
+export interface Rival {
+  key: string;
+  /** Of the record that was found. */
+  revision: number;
+  record: NodeRecord;
+}
+
+/**
+ * Resolves when the rival's boot was silent for `suspectMs`: no heartbeat and no renewal, while NATS answered and this
+ * process was not stalled; or when its record is gone or another's.
+ *
+ * @throws Error when it is alive after three ttl: two processes were given the same nodeId
+ */
+export async function waitForSilence(
+  rival: Rival,
+  bucket: Bucket,
+  connection: NatsConnection,
+  { suspectMs, heartbeatMs, ttlMs }: Timings,
+): Promise<void> {
+  const { key, record } = rival;
+  const startedAt = performance.now();
+  let silentSince = startedAt;
+  let revision = rival.revision;
+  const subscription = connection.subscribe(beatSubject(record.role), {
+    callback: (error, message) => {
+      if (error === null && parseBeat(message)?.boot === record.boot) silentSince = performance.now();
+    },
+  });
+  try {
+    while (performance.now() - silentSince < suspectMs) {
+      const before = performance.now();
+      if (before - startedAt > 3 * ttlMs) {
+        throw new Error(`another process (boot ${record.boot}) is alive as ${record.role} ${record.nodeId}`);
+      }
+      await sleep(heartbeatMs / 2);
+      const entry = await bucket.read(key).catch(() => null);
+      const now = performance.now();
+      if (entry === undefined || entry?.ended !== undefined) return;
+      // No answer, or stalled ourselves: we would not have heard it.
+      if (entry === null || now - before > heartbeatMs * 2) silentSince = now;
+      else if (entry.revision !== revision) {
+        revision = entry.revision;
+        silentSince = now;
+      }
+    }
+  } finally {
+    subscription.unsubscribe();
+  }
+}

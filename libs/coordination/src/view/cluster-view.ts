@@ -1,0 +1,150 @@
+/** The nodes of the cluster as this process knows them: a watch for speed, listings for truth. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Bucket, BucketWatch } from "../kv/bucket";
+import { Listeners } from "../listeners";
+import type { Logger } from "../logger";
+import { type NodeRecord, nodeKey } from "../membership/node-record";
+import type { Timings } from "../timings";
+import { ViewState } from "./view-state";
+
+const FIRST_LISTING_RETRY_MS = 250;
+
+export class ClusterView {
+  private current = 0;
+  private byKey = new Map<string, NodeRecord>();
+  private readonly state: ViewState;
+  private readonly listeners = new Listeners();
+  private watch: BucketWatch | undefined;
+  private watches = 0;
+  /** Newest revision that the watch told, and the newest of the listing before: a watch behind it is dead. */
+  private watched = 0;
+  private listed = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private isListing = false;
+  private isClosed = false;
+  private markReady: () => void = () => {};
+  private readonly isReady = new Promise<void>((resolve) => {
+    this.markReady = resolve;
+  });
+
+  constructor(
+    private readonly bucket: Bucket,
+    private readonly connection: NatsConnection,
+    private readonly logger: Logger,
+    private readonly timings: Timings,
+  ) {
+    const { ttlMs, graceMs, listMs, requestMs } = timings;
+    // A listing may take its deadline without anything being wrong but one lost answer.
+    this.state = new ViewState({ ttlMs, graceMs, outageMs: Math.min(ttlMs, listMs + requestMs) });
+    void this.followConnection();
+    void this.list();
+  }
+
+  /** Grows with each change of members, their state, addresses or weight. Counts in this process only. */
+  get version(): number {
+    return this.current;
+  }
+
+  /** All nodes, or those of a role, sorted by role and nodeId; draining ones too. */
+  nodes(role?: string): NodeRecord[] {
+    return [...this.byKey.values()].filter((node) => role === undefined || node.role === role);
+  }
+
+  /** Those nodes of a role whose state is up, sorted by nodeId. */
+  up(role: string): NodeRecord[] {
+    return this.nodes(role).filter(({ state }) => state === "up");
+  }
+
+  get(role: string, nodeId: string): NodeRecord | undefined {
+    return this.byKey.get(nodeKey(role, nodeId));
+  }
+
+  /** Resolves when the nodes were listed for the first time. */
+  ready(): Promise<void> {
+    return this.isReady;
+  }
+
+  /** Told after each change of `version`. @returns ends the telling */
+  onChange(callback: () => void): () => void {
+    return this.listeners.add(callback);
+  }
+
+  /** @internal */
+  close(): void {
+    this.isClosed = true;
+    clearTimeout(this.timer);
+    this.watch?.stop();
+    this.listeners.clear();
+  }
+
+  private async followConnection(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (this.isClosed) return;
+      if (type !== "reconnect") continue;
+      this.restartWatch();
+      clearTimeout(this.timer);
+      void this.list();
+    }
+  }
+
+  /** Lists, heals the watch, and comes back in `listMs`. */
+  private async list(): Promise<void> {
+    if (this.isListing || this.isClosed) return;
+    this.isListing = true;
+    let nextMs = this.timings.listMs;
+    try {
+      const listing = await this.bucket.list();
+      if (this.isClosed) return;
+      if (this.state.isReplaced(listing)) {
+        this.logger.warn({}, "the bucket of nodes was made again; the last view is held");
+        this.restartWatch();
+        this.listed = 0;
+      }
+      if (this.watched < this.listed) this.restartWatch();
+      this.listed = listing.entries.reduce((newest, { revision }) => Math.max(newest, revision), 0);
+      this.changed(this.state.listing(listing, performance.now()));
+      this.markReady();
+      if (this.watch === undefined) await this.startWatch();
+    } catch (err) {
+      this.logger.debug({ err }, "the nodes could not be listed");
+      nextMs = Math.min(nextMs, FIRST_LISTING_RETRY_MS);
+      await this.bucket.ensure().catch(() => {});
+    } finally {
+      this.isListing = false;
+      clearTimeout(this.timer);
+      if (!this.isClosed) this.timer = setTimeout(() => void this.list(), nextMs);
+    }
+  }
+
+  private async startWatch(): Promise<void> {
+    this.watched = 0;
+    // Its first entries come before it is returned, those of an ended one may still be on their way.
+    const number = ++this.watches;
+    const watch = await this.bucket.watch((entry) => {
+      if (this.watches !== number || this.isClosed) return;
+      this.watched = Math.max(this.watched, entry.revision);
+      this.changed(this.state.entry(entry, performance.now()));
+    });
+    if (this.watches !== number || this.isClosed) return watch.stop();
+    this.watch = watch;
+    void watch.ended.then(() => {
+      if (this.watch === watch) this.watch = undefined;
+    });
+  }
+
+  /** The next listing starts a new one. */
+  private restartWatch(): void {
+    this.watches++;
+    this.watch?.stop();
+    this.watch = undefined;
+  }
+
+  private changed(isChanged: boolean): void {
+    const keyed = [...this.state.records()].map((record) => [nodeKey(record.role, record.nodeId), record] as const);
+    // Also without a change: the load that a node tells is not one.
+    this.byKey = new Map(keyed.sort(([a], [b]) => (a < b ? -1 : 1)));
+    if (!isChanged) return;
+    this.current++;
+    this.listeners.tell();
+  }
+}
