@@ -6,7 +6,7 @@
 import { randomId } from "@carillon/base";
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
-import { parseSession, type SessionEntry } from "./sessions";
+import { parseSession, type SessionEntry } from "./session-entry";
 
 /** Newest events that an inbox keeps. */
 export const INBOX_KEEPS = 1_000;

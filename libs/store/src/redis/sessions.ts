@@ -3,15 +3,7 @@ import { randomId } from "@carillon/base";
 import type { InboxHead } from "./inboxes";
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
-
-export interface SessionEntry {
-  gateway: string;
-  boot: string;
-  connection: number;
-  platform: string;
-  /** When the connection was accepted, ms. */
-  since: number;
-}
+import { formatSession, parseSession, type SessionEntry } from "./session-entry";
 
 export interface DeviceSession extends SessionEntry {
   deviceId: string;
@@ -83,15 +75,6 @@ export class Sessions {
       updates.flatMap(({ deviceId, epoch, seq }) => [deviceId, epoch, seq, now]),
     );
   }
-}
-
-function formatSession({ gateway, boot, connection, platform, since }: SessionEntry): string {
-  return `${gateway} ${boot} ${connection} ${platform} ${since}`;
-}
-
-export function parseSession(value: string): SessionEntry {
-  const [gateway, boot, connection, platform, since] = value.split(" ") as [string, string, string, string, string];
-  return { gateway, boot, connection: Number(connection), platform, since: Number(since) };
 }
 
 function parseCursor(value: string): InboxHead | undefined {
