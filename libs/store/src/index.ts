@@ -1,5 +1,13 @@
+export * from "./mysql/account-queries";
+export * from "./mysql/archive-writer";
+export * from "./mysql/conversation-queries";
+export { isStoreUnavailable } from "./mysql/errors";
+export * from "./mysql/fact-queries";
+export { checkSchema, migrate, SchemaMismatch } from "./mysql/migrate";
+export { MysqlStore } from "./mysql/mysql-store";
 export * from "./redis/inboxes";
 export * from "./redis/keys";
 export * from "./redis/marks";
 export { RedisStore } from "./redis/redis-store";
+export type { SessionEntry } from "./redis/session-entry";
 export * from "./redis/sessions";

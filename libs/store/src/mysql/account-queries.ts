@@ -1,0 +1,183 @@
+/**
+ * Users and their devices: registration, log-in, refresh tokens. These paths spend their time on the password hash,
+ * so they go through TypeORM.
+ *
+ * Refresh tokens rotate: each use makes the next token of the family and voids the one before. A token of the family
+ * that is not the newest was used before, by its owner or by a thief, and nobody can tell which: the whole family is
+ * revoked, and the device has to log in again.
+ */
+import type { DataSource, EntityManager } from "typeorm";
+import { DeviceEntity, type DeviceRow, UserEntity, type UserRow } from "./entities/accounts";
+import { isDuplicate } from "./errors";
+
+/** A user as the rest of the system may see him; his password's hash stays here and in log-in. */
+export interface Account {
+  userId: string;
+  displayName: string;
+  status: "normal" | "disabled";
+  role: string;
+  tokenVersion: number;
+  createdAt: number;
+  lastLoginAt: number | undefined;
+}
+
+/** What is stored of a refresh token. */
+export interface RefreshToken {
+  family: string;
+  /** SHA-256 in hex. */
+  hash: string;
+  expiresAt: number;
+}
+
+export interface Device {
+  deviceId: string;
+  platform: string;
+  createdAt: number;
+  lastSeenAt: number;
+}
+
+/** What became of a refresh token that somebody showed. */
+export type Rotation =
+  | { kind: "rotated"; platform: string; account: Account }
+  /** Not a token of ours, or its family was revoked. */
+  | { kind: "unknown" }
+  | { kind: "expired" }
+  /** Used before: the family is revoked now. */
+  | { kind: "reused" };
+
+/** Whether a session is still good, for those that hold an access token of it. */
+export interface SessionState {
+  status: "normal" | "disabled";
+  role: string;
+  tokenVersion: number;
+  revoked: boolean;
+}
+
+export class AccountQueries {
+  /** @param source gives the connected TypeORM side, or rejects while MySQL is away */
+  constructor(private readonly source: () => Promise<DataSource>) {}
+
+  /** @returns false when the id is taken, also by one that differs only in case */
+  async create(user: { userId: string; displayName: string; passwordHash: string; now: number }): Promise<boolean> {
+    const { userId, displayName, passwordHash, now } = user;
+    const { manager } = await this.source();
+    const row = { id: userId, foldedId: userId.toLowerCase(), displayName, passwordHash, createdAt: now };
+    return manager.insert(UserEntity, row).then(
+      () => true,
+      (error: unknown) => {
+        if (isDuplicate(error)) return false;
+        throw error;
+      },
+    );
+  }
+
+  /** Undefined for one who does not exist or was deleted. */
+  async find(userId: string): Promise<Account | undefined> {
+    const { manager } = await this.source();
+    const user = await findUser(manager, userId);
+    return user && toAccount(user);
+  }
+
+  /** The account with its password's hash, for log-in. */
+  async findWithPassword(userId: string): Promise<{ account: Account; passwordHash: string | undefined } | undefined> {
+    const { manager } = await this.source();
+    const user = await findUser(manager, userId);
+    return user && { account: toAccount(user), passwordHash: user.passwordHash ?? undefined };
+  }
+
+  /** Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked. */
+  async signIn(
+    userId: string,
+    device: { deviceId: string; platform: string },
+    refresh: RefreshToken,
+    now: number,
+  ): Promise<void> {
+    const source = await this.source();
+    await source.transaction("READ COMMITTED", async (manager) => {
+      await manager.update(UserEntity, { id: userId }, { lastLoginAt: now });
+      const fields = {
+        platform: device.platform,
+        ...refreshFields(refresh),
+        lastSeenAt: now,
+        revokedAt: null,
+      };
+      const key = { userId, deviceId: device.deviceId };
+      const there = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
+      if (there === null) await manager.insert(DeviceEntity, { ...key, ...fields, createdAt: now });
+      else await manager.update(DeviceEntity, key, fields);
+    });
+  }
+
+  /** Exchanges a refresh token for the next of its family. */
+  async rotate(
+    shown: { userId: string; deviceId: string; family: string; hash: string },
+    next: { hash: string; expiresAt: number },
+    now: number,
+  ): Promise<Rotation> {
+    const source = await this.source();
+    const key = { userId: shown.userId, deviceId: shown.deviceId };
+    return source.transaction("READ COMMITTED", async (manager): Promise<Rotation> => {
+      // The lock makes one of two uses at the same time the first.
+      const device = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
+      if (device === null || device.revokedAt !== null || device.refreshFamily !== shown.family) {
+        return { kind: "unknown" };
+      }
+      if (device.refreshHash !== shown.hash) {
+        await manager.update(DeviceEntity, key, revokedFields(now));
+        return { kind: "reused" };
+      }
+      if ((device.refreshExpiresAt ?? 0) <= now) return { kind: "expired" };
+      const user = await findUser(manager, shown.userId);
+      if (user === undefined) return { kind: "unknown" };
+      await manager.update(DeviceEntity, key, { ...refreshFields({ family: shown.family, ...next }), lastSeenAt: now });
+      return { kind: "rotated", platform: device.platform, account: toAccount(user) };
+    });
+  }
+
+  /** Revokes all tokens of a device. */
+  async revokeDevice(userId: string, deviceId: string, now: number): Promise<void> {
+    const { manager } = await this.source();
+    await manager.update(DeviceEntity, { userId, deviceId }, revokedFields(now));
+  }
+
+  /** Devices that are logged in, last seen first. */
+  async devices(userId: string): Promise<Device[]> {
+    const { manager } = await this.source();
+    const rows = await manager.find(DeviceEntity, {
+      where: { userId },
+      order: { lastSeenAt: "DESC", deviceId: "ASC" },
+    });
+    return rows
+      .filter(({ revokedAt }) => revokedAt === null)
+      .map(({ deviceId, platform, createdAt, lastSeenAt }) => ({ deviceId, platform, createdAt, lastSeenAt }));
+  }
+
+  /** Undefined when the user, or this device of his, does not exist. */
+  async session(userId: string, deviceId: string): Promise<SessionState | undefined> {
+    const { manager } = await this.source();
+    const [user, device] = await Promise.all([
+      findUser(manager, userId),
+      manager.findOneBy(DeviceEntity, { userId, deviceId }),
+    ]);
+    if (user === undefined || device === null) return undefined;
+    const { status, role, tokenVersion } = user;
+    return { status, role, tokenVersion, revoked: device.revokedAt !== null };
+  }
+}
+
+async function findUser(manager: EntityManager, userId: string): Promise<UserRow | undefined> {
+  const user = await manager.findOneBy(UserEntity, { id: userId });
+  return user === null || user.deletedAt !== null ? undefined : user;
+}
+
+function toAccount({ id, displayName, status, role, tokenVersion, createdAt, lastLoginAt }: UserRow): Account {
+  return { userId: id, displayName, status, role, tokenVersion, createdAt, lastLoginAt: lastLoginAt ?? undefined };
+}
+
+function refreshFields({ family, hash, expiresAt }: RefreshToken): Partial<DeviceRow> {
+  return { refreshFamily: family, refreshHash: hash, refreshExpiresAt: expiresAt };
+}
+
+function revokedFields(now: number): Partial<DeviceRow> {
+  return { refreshFamily: null, refreshHash: null, refreshExpiresAt: null, revokedAt: now };
+}

@@ -1,0 +1,237 @@
+/** Conversations as their members see them: lists, history, marks. */
+import { type ConversationRow, type Event, parseConversationId } from "@carillon/protocol";
+import { DATABASE_NOW, type Sql } from "./sql";
+
+/** Counting stops here: a conversation with more unread messages shows this number. */
+const MOST_UNREAD = 10_000;
+
+/** Where a user stands in a conversation. 0: unchanged, or nothing yet. */
+export interface StoredMark {
+  conversationId: string;
+  userId: string;
+  read: number;
+  delivered: number;
+}
+
+/** Behind the last row of a page, newest first. */
+export interface ConversationPlace {
+  lastAt: number;
+  conversationId: string;
+}
+
+/** A row of the list without its unread count, which depends on marks that others may know better. */
+export type ListedConversation = Omit<ConversationRow, "unread">;
+
+export interface UnreadQuestion {
+  conversationId: string;
+  userId: string;
+  /** What lies above counts. */
+  above: number;
+}
+
+export class ConversationQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /**
+   * Archived events with numbers from `from` to `to` (both inclusive), ascending; at most `limit`, the lowest of them
+   * or, with `newestFirst`, the highest. A recalled message has no content.
+   */
+  async history(
+    conversationId: string,
+    range: { from: number; to: number; limit: number; newestFirst: boolean },
+  ): Promise<Event[]> {
+    const rows = await this.sql.rows<HistoryRow>(
+      `SELECT seq, message_id, kind, sender, client_msg_id, content_type, IF(recalled = 1, NULL, content) AS content,
+         target_seq, sent_at
+       FROM messages WHERE conversation = ? AND seq BETWEEN ? AND ?
+       ORDER BY seq ${range.newestFirst ? "DESC" : "ASC"} LIMIT ?`,
+      [conversationId, range.from, range.to, range.limit],
+    );
+    if (range.newestFirst) rows.reverse();
+    return rows.map((row) => toEvent(conversationId, row));
+  }
+
+  /**
+   * The user's conversations, newest first.
+   * @param since only those changed or written to since, ms by the database's clock
+   * @param after behind this place
+   */
+  async list(
+    userId: string,
+    limit: number,
+    options: { since?: number; after?: ConversationPlace } = {},
+  ): Promise<ListedConversation[]> {
+    const { since = 0, after } = options;
+    const behind = after === undefined ? "" : "AND (c.last_at < ? OR (c.last_at = ? AND c.id > ?))";
+    const rows = await this.sql.rows<ListRow>(
+      `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
+         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
+         p.delivered_seq AS peer_delivered
+       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} ${behind}
+       ORDER BY c.last_at DESC, c.id ASC LIMIT ?`,
+      [
+        userId,
+        ...sinceValues(since),
+        ...(after === undefined ? [] : [after.lastAt, after.lastAt, after.conversationId]),
+        limit,
+      ],
+    );
+    return rows.map((row) => toListed(userId, row));
+  }
+
+  /** How many conversations the user has, of those that `list` would give. */
+  async count(userId: string, since = 0): Promise<number> {
+    const [row] = await this.sql.rows<{ total: number }>(
+      `SELECT COUNT(*) AS total ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)}`,
+      [userId, ...sinceValues(since)],
+    );
+    return row!.total;
+  }
+
+  /** One conversation of the user as `list` gives it; undefined when he has no such one. */
+  async find(userId: string, conversationId: string): Promise<ListedConversation | undefined> {
+    const [row] = await this.sql.rows<ListRow>(
+      `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
+         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
+         p.delivered_seq AS peer_delivered
+       ${LIST_FROM} WHERE m.user_id = ? AND m.conversation = ?`,
+      [userId, conversationId],
+    );
+    return row === undefined ? undefined : toListed(userId, row);
+  }
+
+  /** Messages of others, not recalled, above a number, in the order of the questions; at most 10,000 each. */
+  async unread(questions: UnreadQuestion[]): Promise<number[]> {
+    if (questions.length === 0) return [];
+    const one = `(SELECT ? AS place, COUNT(*) AS unread FROM (SELECT 1 FROM messages
+      WHERE conversation = ? AND seq > ? AND sender <> ? AND kind = 'message' AND recalled = 0
+      LIMIT ${MOST_UNREAD}) AS counted)`;
+    const rows = await this.sql.rows<{ place: number; unread: number }>(
+      questions.map(() => one).join(" UNION ALL "),
+      questions.flatMap(({ conversationId, userId, above }, place) => [place, conversationId, above, userId]),
+    );
+    const counts = new Array<number>(questions.length).fill(0);
+    for (const { place, unread } of rows) counts[place] = unread;
+    return counts;
+  }
+
+  /**
+   * Moves marks forward, never back; read implies delivered. Marks of users in private conversations of others are
+   * left out: a row here is what puts a conversation into a user's list.
+   */
+  async moveMarks(marks: StoredMark[]): Promise<void> {
+    // In the order of keys, so that two batches do not lock rows crosswise.
+    const sorted = marks.filter(isOwnMark).sort(compareKeys);
+    if (sorted.length === 0) return;
+    await this.sql.transaction(async (statements) => {
+      await statements.run(
+        `INSERT INTO conversation_members (user_id, conversation, read_seq, delivered_seq, changed_at)
+         VALUES ${sorted.map(() => `(?, ?, ?, ?, ${DATABASE_NOW})`).join(", ")}
+         ON DUPLICATE KEY UPDATE
+           changed_at = IF(VALUES(read_seq) > read_seq OR VALUES(delivered_seq) > delivered_seq,
+             VALUES(changed_at), changed_at),
+           read_seq = GREATEST(read_seq, VALUES(read_seq)),
+           delivered_seq = GREATEST(delivered_seq, VALUES(delivered_seq))`,
+        sorted.flatMap(({ userId, conversationId, read, delivered }) => [
+          userId,
+          conversationId,
+          read,
+          Math.max(read, delivered),
+        ]),
+      );
+    });
+  }
+
+  /** The database's clock, ms since 1970. */
+  async databaseTime(): Promise<number> {
+    return (await this.sql.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;
+  }
+}
+
+/** Own row, the conversation, and the row of the other one in a private conversation. */
+const LIST_FROM = `FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+  LEFT JOIN conversation_members p ON c.kind = 'private' AND p.conversation = m.conversation AND p.user_id <> m.user_id`;
+
+const sinceCondition = (since: number) =>
+  since === 0 ? "" : "AND (c.changed_at >= ? OR m.changed_at >= ? OR p.changed_at >= ?)";
+const sinceValues = (since: number) => (since === 0 ? [] : [since, since, since]);
+
+function isOwnMark({ userId, conversationId }: StoredMark): boolean {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "private" ? parts.userIds.includes(userId) : parts !== undefined;
+}
+
+function compareKeys(a: StoredMark, b: StoredMark): number {
+  const [left, right] = [`${a.userId} ${a.conversationId}`, `${b.userId} ${b.conversationId}`];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+interface HistoryRow {
+  seq: number;
+  message_id: number | string;
+  kind: Event["kind"];
+  sender: string;
+  client_msg_id: string;
+  content_type: Event["contentType"];
+  content: string | null;
+  target_seq: number | null;
+  sent_at: number;
+}
+
+function toEvent(conversationId: string, row: HistoryRow): Event {
+  return {
+    conversationId,
+    seq: row.seq,
+    messageId: String(row.message_id),
+    kind: row.kind,
+    senderId: row.sender,
+    clientMsgId: row.client_msg_id,
+    contentType: row.content_type,
+    sentAt: row.sent_at,
+    ...(row.content === null ? {} : { content: row.content }),
+    ...(row.target_seq === null ? {} : { targetSeq: row.target_seq }),
+  };
+}
+
+interface ListRow {
+  id: string;
+  kind: ConversationRow["kind"];
+  last_seq: number;
+  last_at: number;
+  preview_seq: number;
+  preview_sender: string;
+  preview_content_type: Event["contentType"];
+  preview_text: string;
+  read_seq: number;
+  cleared_seq: number;
+  pinned: number;
+  muted: number;
+  peer_read: number | null;
+  peer_delivered: number | null;
+}
+
+function toListed(userId: string, row: ListRow): ListedConversation {
+  const toOneself = row.id === `p:${userId}:${userId}`;
+  const peer =
+    row.kind === "private" && !toOneself
+      ? { peerReadSeq: row.peer_read ?? 0, peerDeliveredSeq: row.peer_delivered ?? 0 }
+      : {};
+  const preview =
+    row.preview_seq === 0
+      ? {}
+      : {
+          preview: { senderId: row.preview_sender, contentType: row.preview_content_type, text: row.preview_text },
+        };
+  return {
+    conversationId: row.id,
+    kind: row.kind,
+    lastSeq: row.last_seq,
+    lastAt: row.last_at,
+    readSeq: row.read_seq,
+    clearedSeq: row.cleared_seq,
+    pinned: row.pinned === 1,
+    muted: row.muted === 1,
+    ...peer,
+    ...preview,
+  };
+}

@@ -1,0 +1,94 @@
+/** Users, their devices, and the keys of other systems. */
+import { EntitySchema } from "typeorm";
+import { id, longId, oneOf, text, time, word } from "./columns";
+
+export interface UserRow {
+  id: string;
+  /** The id in lower case: two ids that differ only in case cannot both exist. */
+  foldedId: string;
+  displayName: string;
+  /** argon2id in its text form; null: this user cannot log in with a password. */
+  passwordHash: string | null;
+  status: "normal" | "disabled";
+  mutedUntil: number;
+  role: string;
+  /** Raised when all tokens of the user become void. */
+  tokenVersion: number;
+  createdAt: number;
+  lastLoginAt: number | null;
+  deletedAt: number | null;
+}
+
+export const UserEntity = new EntitySchema<UserRow>({
+  name: "User",
+  tableName: "users",
+  columns: {
+    id: id("id", { primary: true }),
+    foldedId: id("folded_id", { unique: true }),
+    displayName: text("display_name", 64),
+    passwordHash: id("password_hash", { length: 255, nullable: true }),
+    status: oneOf("status", ["normal", "disabled"], { default: "normal" }),
+    mutedUntil: time("muted_until", { default: 0 }),
+    role: word("role", { default: "user" }),
+    tokenVersion: { name: "token_version", type: "int", unsigned: true, default: 1 },
+    createdAt: time("created_at"),
+    lastLoginAt: time("last_login_at", { nullable: true }),
+    deletedAt: time("deleted_at", { nullable: true }),
+  },
+});
+
+export interface DeviceRow {
+  userId: string;
+  deviceId: string;
+  platform: string;
+  /** All refresh tokens since one log-in. */
+  refreshFamily: string | null;
+  /** SHA-256 of the family's newest token, in hex. */
+  refreshHash: string | null;
+  refreshExpiresAt: number | null;
+  createdAt: number;
+  lastSeenAt: number;
+  revokedAt: number | null;
+}
+
+export const DeviceEntity = new EntitySchema<DeviceRow>({
+  name: "Device",
+  tableName: "devices",
+  columns: {
+    userId: id("user_id", { primary: true }),
+    deviceId: longId("device_id", { primary: true }),
+    platform: word("platform"),
+    refreshFamily: longId("refresh_family", { nullable: true }),
+    refreshHash: longId("refresh_hash", { nullable: true }),
+    refreshExpiresAt: time("refresh_expires_at", { nullable: true }),
+    createdAt: time("created_at"),
+    lastSeenAt: time("last_seen_at"),
+    revokedAt: time("revoked_at", { nullable: true }),
+  },
+});
+
+export interface ApiKeyRow {
+  id: string;
+  name: string;
+  /** SHA-256 of the secret part, in hex. */
+  secretHash: string;
+  /** Words separated by blanks. */
+  scopes: string;
+  createdAt: number;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+}
+
+export const ApiKeyEntity = new EntitySchema<ApiKeyRow>({
+  name: "ApiKey",
+  tableName: "api_keys",
+  columns: {
+    id: longId("id", { primary: true }),
+    name: text("name", 64),
+    secretHash: longId("secret_hash"),
+    scopes: id("scopes", { length: 255 }),
+    createdAt: time("created_at"),
+    lastUsedAt: time("last_used_at", { nullable: true }),
+    revokedAt: time("revoked_at", { nullable: true }),
+  },
+});

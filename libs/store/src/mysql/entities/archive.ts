@@ -1,0 +1,134 @@
+/** Conversations and their messages as the archiver writes them, and how far it has come. */
+import { type ConversationKind, conversationKindValues, type EventKind, eventKindValues } from "@carillon/protocol";
+import { EntitySchema } from "typeorm";
+import { conversationId, counter, flag, id, longId, oneOf, text, time, word } from "./columns";
+
+export interface ConversationEntityRow {
+  id: string;
+  kind: ConversationKind;
+  lastSeq: number;
+  lastAt: number;
+  /** The message that the preview shows; 0: none yet. */
+  previewSeq: number;
+  previewSender: string | null;
+  previewContentType: string | null;
+  previewText: string | null;
+  /** By the database's clock. */
+  changedAt: number;
+}
+
+export const ConversationEntity = new EntitySchema<ConversationEntityRow>({
+  name: "Conversation",
+  tableName: "conversations",
+  columns: {
+    id: conversationId("id", { primary: true }),
+    kind: oneOf("kind", conversationKindValues),
+    lastSeq: counter("last_seq"),
+    lastAt: time("last_at"),
+    previewSeq: counter("preview_seq", { default: 0 }),
+    previewSender: id("preview_sender", { nullable: true }),
+    previewContentType: word("preview_content_type", { nullable: true }),
+    previewText: text("preview_text", 100, { nullable: true }),
+    changedAt: time("changed_at"),
+  },
+});
+
+export interface ConversationMemberRow {
+  userId: string;
+  conversation: string;
+  readSeq: number;
+  deliveredSeq: number;
+  clearedSeq: number;
+  pinned: boolean;
+  muted: boolean;
+  version: number;
+  /** By the database's clock. */
+  changedAt: number;
+}
+
+export const ConversationMemberEntity = new EntitySchema<ConversationMemberRow>({
+  name: "ConversationMember",
+  tableName: "conversation_members",
+  columns: {
+    userId: id("user_id", { primary: true }),
+    conversation: conversationId("conversation", { primary: true }),
+    readSeq: counter("read_seq", { default: 0 }),
+    deliveredSeq: counter("delivered_seq", { default: 0 }),
+    clearedSeq: counter("cleared_seq", { default: 0 }),
+    pinned: flag("pinned"),
+    muted: flag("muted"),
+    version: counter("version", { default: 0 }),
+    changedAt: time("changed_at"),
+  },
+});
+
+export interface MessageRow {
+  conversation: string;
+  seq: number;
+  /** A snowflake: more than a number can hold. */
+  messageId: string;
+  kind: EventKind;
+  sender: string;
+  clientMsgId: string;
+  contentType: string;
+  content: string | null;
+  targetSeq: number | null;
+  recalled: boolean;
+  sentAt: number;
+}
+
+export const MessageEntity = new EntitySchema<MessageRow>({
+  name: "Message",
+  tableName: "messages",
+  columns: {
+    conversation: conversationId("conversation", { primary: true }),
+    seq: counter("seq", { primary: true }),
+    messageId: { name: "message_id", type: "bigint", unsigned: true },
+    kind: oneOf("kind", eventKindValues),
+    sender: id("sender"),
+    clientMsgId: longId("client_msg_id"),
+    contentType: word("content_type"),
+    content: { name: "content", type: "text", nullable: true },
+    targetSeq: counter("target_seq", { nullable: true }),
+    recalled: flag("recalled"),
+    sentAt: time("sent_at"),
+  },
+});
+
+export interface ArchivePositionRow {
+  partition: number;
+  epoch: number;
+  /** Log position up to which everything is archived; -1: nothing yet. */
+  position: number;
+}
+
+export const ArchivePositionEntity = new EntitySchema<ArchivePositionRow>({
+  name: "ArchivePosition",
+  tableName: "archive_positions",
+  columns: {
+    partition: { name: "partition_number", type: "int", unsigned: true, primary: true },
+    epoch: counter("epoch"),
+    position: time("position"),
+  },
+});
+
+export interface OutboxRow {
+  conversation: string;
+  version: number;
+  changeKind: string;
+  /** JSON. */
+  body: string;
+  createdAt: number;
+}
+
+export const OutboxEntity = new EntitySchema<OutboxRow>({
+  name: "Outbox",
+  tableName: "outbox",
+  columns: {
+    conversation: conversationId("conversation", { primary: true }),
+    version: counter("version", { primary: true }),
+    changeKind: longId("change_kind"),
+    body: { name: "body", type: "text" },
+    createdAt: time("created_at"),
+  },
+});

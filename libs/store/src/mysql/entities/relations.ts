@@ -1,0 +1,109 @@
+/** Relations between users, groups, and the counters by which devices ask for what changed in them. */
+import {
+  type GroupRole,
+  groupRoleValues,
+  type JoinPolicy,
+  joinPolicyValues,
+  type RelationState,
+  relationStateValues,
+} from "@carillon/protocol";
+import { EntitySchema } from "typeorm";
+import { counter, flag, id, oneOf, text, time } from "./columns";
+
+/** How `ownerId` sees `peerId`; the other direction is another row. */
+export interface RelationEntityRow {
+  ownerId: string;
+  peerId: string;
+  state: RelationState;
+  remark: string | null;
+  version: number;
+  changedAt: number;
+}
+
+export const RelationEntity = new EntitySchema<RelationEntityRow>({
+  name: "Relation",
+  tableName: "relations",
+  columns: {
+    ownerId: id("owner_id", { primary: true }),
+    peerId: id("peer_id", { primary: true }),
+    state: oneOf("state", relationStateValues),
+    remark: text("remark", 64, { nullable: true }),
+    version: counter("version"),
+    changedAt: time("changed_at"),
+  },
+});
+
+export interface UserGroupRow {
+  id: string;
+  name: string;
+  notice: string | null;
+  ownerId: string;
+  joinPolicy: JoinPolicy;
+  muted: boolean;
+  memberCount: number;
+  /** `write`: into the members' inboxes; `read`: members fetch. */
+  fanOut: "write" | "read";
+  version: number;
+  createdAt: number;
+  dissolvedAt: number | null;
+}
+
+export const UserGroupEntity = new EntitySchema<UserGroupRow>({
+  name: "UserGroup",
+  tableName: "user_groups",
+  columns: {
+    id: id("id", { primary: true }),
+    name: text("name", 64),
+    notice: text("notice", 1024, { nullable: true }),
+    ownerId: id("owner_id"),
+    joinPolicy: oneOf("join_policy", joinPolicyValues),
+    muted: flag("muted"),
+    memberCount: { name: "member_count", type: "int", unsigned: true, default: 0 },
+    fanOut: oneOf("fan_out", ["write", "read"], { default: "write" }),
+    version: counter("version", { default: 0 }),
+    createdAt: time("created_at"),
+    dissolvedAt: time("dissolved_at", { nullable: true }),
+  },
+});
+
+export interface GroupMemberRow {
+  groupId: string;
+  userId: string;
+  role: GroupRole;
+  mutedUntil: number;
+  /** First number that this member may see. */
+  joinedSeq: number;
+  /** Last number that this former member may see. */
+  leftSeq: number | null;
+  version: number;
+}
+
+export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
+  name: "GroupMember",
+  tableName: "group_members",
+  columns: {
+    groupId: id("group_id", { primary: true }),
+    userId: id("user_id", { primary: true }),
+    role: oneOf("role", groupRoleValues, { default: "member" }),
+    mutedUntil: time("muted_until", { default: 0 }),
+    joinedSeq: counter("joined_seq"),
+    leftSeq: counter("left_seq", { nullable: true }),
+    version: counter("version"),
+  },
+});
+
+export interface UserVersionsRow {
+  userId: string;
+  relationsVersion: number;
+  groupsVersion: number;
+}
+
+export const UserVersionsEntity = new EntitySchema<UserVersionsRow>({
+  name: "UserVersions",
+  tableName: "user_versions",
+  columns: {
+    userId: id("user_id", { primary: true }),
+    relationsVersion: counter("relations_version", { default: 0 }),
+    groupsVersion: counter("groups_version", { default: 0 }),
+  },
+});

@@ -1,0 +1,54 @@
+/** What the errors of the MySQL client mean. */
+
+/** The fault of the server or of the way to it, not of the statement. */
+const AWAY = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "PROTOCOL_CONNECTION_LOST",
+  "PROTOCOL_SEQUENCE_TIMEOUT",
+  "ER_CON_COUNT_ERROR",
+  "ER_TOO_MANY_USER_CONNECTIONS",
+  "ER_SERVER_SHUTDOWN",
+  "ER_NORMAL_SHUTDOWN",
+  "ER_CONNECTION_KILLED",
+  "ER_OPTION_PREVENTS_STATEMENT",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_LOCK_DEADLOCK",
+]);
+
+interface ClientError extends Error {
+  code?: string;
+  fatal?: boolean;
+  /** TypeORM wraps what the driver said. */
+  driverError?: ClientError;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code, driverError } = (error ?? {}) as ClientError;
+  return driverError?.code ?? code;
+}
+
+/** Whether MySQL is away or overloaded: the same call may succeed later. */
+export function isStoreUnavailable(error: unknown): boolean {
+  const { fatal, driverError } = (error ?? {}) as ClientError;
+  return AWAY.has(codeOf(error) ?? "") || fatal === true || driverError?.fatal === true;
+}
+
+/** Whether a row with this key exists already. */
+export function isDuplicate(error: unknown): boolean {
+  return codeOf(error) === "ER_DUP_ENTRY";
+}
+
+/** Whether the server chose this transaction as the victim of a deadlock: nothing was done. */
+export function isDeadlock(error: unknown): boolean {
+  return codeOf(error) === "ER_LOCK_DEADLOCK";
+}
+
+/** Whether the answer of the server is missing, so that a commit may have happened. */
+export function isQueryTimeout(error: unknown): boolean {
+  return codeOf(error) === "PROTOCOL_SEQUENCE_TIMEOUT";
+}

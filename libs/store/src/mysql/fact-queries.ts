@@ -1,0 +1,161 @@
+/**
+ * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
+ * whole batch. Pairs are written out as (a AND b) OR (c AND d): MariaDB finds no index for row lists.
+ */
+import type { Sql } from "./sql";
+
+export interface UserFacts {
+  status: "normal" | "disabled" | "deleted";
+  /** ms since 1970; 0: not muted. */
+  mutedUntil: number;
+}
+
+export interface UserCredentials {
+  status: UserFacts["status"];
+  tokenVersion: number;
+  revokedDevices: string[];
+}
+
+/** A message that was accepted some time ago, by the id that its client gave it. */
+export interface FoundMessage {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+  kind: "message" | "recall" | "system";
+  contentType: string;
+  /** Empty for a recall. */
+  content: string;
+  seq: number;
+  messageId: string;
+  targetSeq: number | undefined;
+  sentAt: number;
+}
+
+export interface ArchiveProgress {
+  epoch: number;
+  /** Log position up to which everything is archived; -1: nothing yet. */
+  position: number;
+}
+
+export class FactQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /** A user who does not exist is missing in the result. */
+  async users(userIds: string[]): Promise<Map<string, UserFacts>> {
+    if (userIds.length === 0) return new Map();
+    const rows = await this.sql.rows<UserStateRow>(
+      "SELECT id, status, muted_until, deleted_at FROM users WHERE id IN (?)",
+      [userIds],
+    );
+    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: row.muted_until }]));
+  }
+
+  /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
+  async relations(pairs: [owner: string, peer: string][]): Promise<Map<string, "none" | "friend" | "blocked">> {
+    if (pairs.length === 0) return new Map();
+    const rows = await this.sql.rows<{ owner_id: string; peer_id: string; state: string }>(
+      `SELECT owner_id, peer_id, state FROM relations WHERE ${anyOf("owner_id = ? AND peer_id = ?", pairs.length)}`,
+      pairs.flat(),
+    );
+    return new Map(
+      rows.map(({ owner_id, peer_id, state }) => [
+        `${owner_id} ${peer_id}`,
+        state === "friend" || state === "blocked" ? state : "none",
+      ]),
+    );
+  }
+
+  /** Highest archived number of each conversation; 0 for one without messages. */
+  async lastSeqs(conversationIds: string[]): Promise<Map<string, number>> {
+    const result = new Map(conversationIds.map((id) => [id, 0]));
+    if (conversationIds.length === 0) return result;
+    const rows = await this.sql.rows<{ conversation: string; last: number }>(
+      "SELECT conversation, MAX(seq) AS last FROM messages WHERE conversation IN (?) GROUP BY conversation",
+      [conversationIds],
+    );
+    for (const { conversation, last } of rows) result.set(conversation, last);
+    return result;
+  }
+
+  /** The archived messages with these ids; what is not archived is missing. */
+  async messagesById(
+    ids: { senderId: string; conversationId: string; clientMsgId: string }[],
+  ): Promise<FoundMessage[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.sql.rows<FoundRow>(
+      `SELECT conversation, sender, client_msg_id, kind, content_type, content, seq, message_id, target_seq, sent_at
+       FROM messages WHERE ${anyOf("conversation = ? AND client_msg_id = ? AND sender = ?", ids.length)}`,
+      ids.flatMap(({ conversationId, clientMsgId, senderId }) => [conversationId, clientMsgId, senderId]),
+    );
+    return rows.map((row) => ({
+      senderId: row.sender,
+      conversationId: row.conversation,
+      clientMsgId: row.client_msg_id,
+      kind: row.kind,
+      contentType: row.content_type,
+      content: row.content ?? "",
+      seq: row.seq,
+      messageId: String(row.message_id),
+      targetSeq: row.target_seq ?? undefined,
+      sentAt: row.sent_at,
+    }));
+  }
+
+  /** How far each partition is archived; one that no archiver has claimed yet is missing. */
+  async archivePositions(): Promise<Map<number, ArchiveProgress>> {
+    const rows = await this.sql.rows<{ partition_number: number } & ArchiveProgress>(
+      "SELECT partition_number, epoch, position FROM archive_positions",
+    );
+    return new Map(rows.map(({ partition_number, epoch, position }) => [partition_number, { epoch, position }]));
+  }
+
+  /** Whether the user belongs to any conversation. */
+  async hasConversation(userId: string): Promise<boolean> {
+    const rows = await this.sql.rows("SELECT 1 FROM conversation_members WHERE user_id = ? LIMIT 1", [userId]);
+    return rows.length > 0;
+  }
+
+  /** What decides whether a token of this user is still good; undefined: no such user. */
+  async credentials(userId: string): Promise<UserCredentials | undefined> {
+    const rows = await this.sql.rows<UserStateRow & { token_version: number; device_id: string | null }>(
+      `SELECT u.id, u.status, u.muted_until, u.deleted_at, u.token_version, d.device_id
+       FROM users u LEFT JOIN devices d ON d.user_id = u.id AND d.revoked_at IS NOT NULL WHERE u.id = ?`,
+      [userId],
+    );
+    const [first] = rows;
+    if (first === undefined) return undefined;
+    return {
+      status: statusOf(first),
+      tokenVersion: first.token_version,
+      revokedDevices: rows.flatMap(({ device_id }) => (device_id === null ? [] : [device_id])),
+    };
+  }
+}
+
+interface UserStateRow {
+  id: string;
+  status: "normal" | "disabled";
+  muted_until: number;
+  deleted_at: number | null;
+}
+
+interface FoundRow {
+  conversation: string;
+  sender: string;
+  client_msg_id: string;
+  kind: FoundMessage["kind"];
+  content_type: string;
+  content: string | null;
+  seq: number;
+  message_id: number | string;
+  target_seq: number | null;
+  sent_at: number;
+}
+
+function statusOf({ status, deleted_at }: Pick<UserStateRow, "status" | "deleted_at">): UserFacts["status"] {
+  return deleted_at === null ? status : "deleted";
+}
+
+function anyOf(condition: string, times: number): string {
+  return Array.from({ length: times }, () => `(${condition})`).join(" OR ");
+}

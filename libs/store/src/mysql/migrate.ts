@@ -1,0 +1,92 @@
+/**
+ * Bringing the schema up to date, and refusing to work on another one. TypeORM's migrations take no lock, so ten
+ * nodes that start at once would run them ten times: a named lock of the server lets one run them and the others
+ * find them done. The lock belongs to a connection and ends with it, whatever happens to the process.
+ */
+import type { Logger, Settings } from "@carillon/base/node";
+import type { DataSource, QueryRunner } from "typeorm";
+import { newDataSource } from "./data-source";
+import { migrationNames } from "./migrations/migrations";
+
+const LOCK = "carillon.migrate";
+const LOCK_SECONDS = 120;
+
+type MysqlAddress = Pick<Settings["mysql"], "url">;
+
+/** The schema in the database is not the one that this build was made for. */
+export class SchemaMismatch extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "SchemaMismatch";
+  }
+}
+
+/**
+ * Runs the migrations that are missing. Several may call it at once.
+ * @returns names of those that were run by this call
+ * @throws SchemaMismatch when the schema is newer than this build, Error when MySQL cannot be reached
+ */
+export async function migrate(settings: MysqlAddress, logger: Logger): Promise<{ ran: string[] }> {
+  const source = await connect(settings);
+  const runner = source.createQueryRunner();
+  try {
+    await takeLock(runner);
+    refuseNewer(await storedMigrations(source));
+    const ran = (await source.runMigrations({ transaction: "none" })).map(({ name }) => name);
+    if (ran.length > 0) logger.info({ migrations: ran }, "the schema was brought up to date");
+    return { ran };
+  } finally {
+    await runner.query("DO RELEASE_LOCK(?)", [LOCK]).catch(() => {});
+    await runner.release();
+    await source.destroy();
+  }
+}
+
+/** @throws SchemaMismatch that says what to do when the schema is older or newer than this build */
+export async function checkSchema(settings: MysqlAddress): Promise<void> {
+  const source = await connect(settings);
+  try {
+    const stored = await storedMigrations(source);
+    refuseNewer(stored);
+    const missing = migrationNames.filter((name) => !stored.includes(name));
+    if (missing.length > 0) {
+      throw new SchemaMismatch(
+        `the schema in MySQL is older than this build (${missing.length} migrations are missing): run \`carillon init\``,
+      );
+    }
+  } finally {
+    await source.destroy();
+  }
+}
+
+async function connect(settings: MysqlAddress): Promise<DataSource> {
+  const source = newDataSource(settings, 2);
+  return source.initialize().catch((error: Error & { code?: string }) => {
+    const { host } = new URL(settings.url);
+    throw Object.assign(new Error(`cannot reach MySQL at ${host}: ${error.message || error.code}`), {
+      code: error.code,
+    });
+  });
+}
+
+async function takeLock(runner: QueryRunner): Promise<void> {
+  const [row] = (await runner.query("SELECT GET_LOCK(?, ?) AS taken", [LOCK, LOCK_SECONDS])) as { taken: unknown }[];
+  if (Number(row?.taken) !== 1) throw new Error(`another process has been migrating for ${LOCK_SECONDS} s`);
+}
+
+async function storedMigrations(source: DataSource): Promise<string[]> {
+  const there = (await source.query(
+    "SELECT COUNT(*) AS found FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'migrations'",
+  )) as { found: number | string }[];
+  if (Number(there[0]?.found) === 0) return [];
+  const rows = (await source.query("SELECT name FROM migrations")) as { name: string }[];
+  return rows.map(({ name }) => name);
+}
+
+function refuseNewer(stored: string[]): void {
+  const unknown = stored.filter((name) => !migrationNames.includes(name));
+  if (unknown.length === 0) return;
+  throw new SchemaMismatch(
+    `the schema in MySQL is newer than this build (it knows nothing of ${unknown.join(", ")}): use a newer build`,
+  );
+}

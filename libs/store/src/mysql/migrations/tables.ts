@@ -1,0 +1,190 @@
+/**
+ * The first schema: one table per migration, since MySQL commits at each DDL statement and half a migration could
+ * not be taken back. A migration that was released is never edited; a change is a new one behind it.
+ *
+ * Ids are ascii_bin: they are compared byte by byte and take one byte a character. All times are ms since 1970.
+ * Nothing here is understood by only one of MySQL 8 and MariaDB 10.11.
+ */
+const ID = "VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin";
+const LONG_ID = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin";
+/** `p:<32>:<32>` is the longest. */
+const CONVERSATION_ID = "VARCHAR(67) CHARACTER SET ascii COLLATE ascii_bin";
+const WORD = "VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin";
+const TEXT_OPTIONS = "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+
+/** Partitions of the archive: MAX(seq) of a conversation looks into one small tree instead of one large. */
+const MESSAGE_PARTITIONS = 16;
+
+/** [name of the migration, its statement] in order. */
+export const tables: readonly (readonly [name: string, statement: string])[] = [
+  [
+    "CreateUsers",
+    `CREATE TABLE users (
+      id ${ID} NOT NULL,
+      folded_id ${ID} NOT NULL,
+      display_name VARCHAR(64) NOT NULL,
+      password_hash VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL,
+      status ENUM('normal', 'disabled') NOT NULL DEFAULT 'normal',
+      muted_until BIGINT NOT NULL DEFAULT 0,
+      role ${WORD} NOT NULL DEFAULT 'user',
+      token_version INT UNSIGNED NOT NULL DEFAULT 1,
+      created_at BIGINT NOT NULL,
+      last_login_at BIGINT NULL,
+      deleted_at BIGINT NULL,
+      PRIMARY KEY (id),
+      UNIQUE KEY users_folded_id (folded_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateDevices",
+    `CREATE TABLE devices (
+      user_id ${ID} NOT NULL,
+      device_id ${LONG_ID} NOT NULL,
+      platform ${WORD} NOT NULL,
+      refresh_family ${LONG_ID} NULL,
+      refresh_hash ${LONG_ID} NULL,
+      refresh_expires_at BIGINT NULL,
+      created_at BIGINT NOT NULL,
+      last_seen_at BIGINT NOT NULL,
+      revoked_at BIGINT NULL,
+      PRIMARY KEY (user_id, device_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateRelations",
+    `CREATE TABLE relations (
+      owner_id ${ID} NOT NULL,
+      peer_id ${ID} NOT NULL,
+      state ENUM('none', 'requested', 'asked', 'friend', 'blocked') NOT NULL,
+      remark VARCHAR(64) NULL,
+      version BIGINT UNSIGNED NOT NULL,
+      changed_at BIGINT NOT NULL,
+      PRIMARY KEY (owner_id, peer_id),
+      KEY relations_version (owner_id, version)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateUserGroups",
+    `CREATE TABLE user_groups (
+      id ${ID} NOT NULL,
+      name VARCHAR(64) NOT NULL,
+      notice VARCHAR(1024) NULL,
+      owner_id ${ID} NOT NULL,
+      join_policy ENUM('open', 'approval', 'invite') NOT NULL,
+      muted TINYINT(1) NOT NULL DEFAULT 0,
+      member_count INT UNSIGNED NOT NULL DEFAULT 0,
+      fan_out ENUM('write', 'read') NOT NULL DEFAULT 'write',
+      version BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      created_at BIGINT NOT NULL,
+      dissolved_at BIGINT NULL,
+      PRIMARY KEY (id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateGroupMembers",
+    `CREATE TABLE group_members (
+      group_id ${ID} NOT NULL,
+      user_id ${ID} NOT NULL,
+      role ENUM('owner', 'admin', 'member') NOT NULL DEFAULT 'member',
+      muted_until BIGINT NOT NULL DEFAULT 0,
+      joined_seq BIGINT UNSIGNED NOT NULL,
+      left_seq BIGINT UNSIGNED NULL,
+      version BIGINT UNSIGNED NOT NULL,
+      PRIMARY KEY (group_id, user_id),
+      KEY group_members_user (user_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateConversations",
+    `CREATE TABLE conversations (
+      id ${CONVERSATION_ID} NOT NULL,
+      kind ENUM('private', 'group') NOT NULL,
+      last_seq BIGINT UNSIGNED NOT NULL,
+      last_at BIGINT NOT NULL,
+      preview_seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      preview_sender ${ID} NULL,
+      preview_content_type ${WORD} NULL,
+      preview_text VARCHAR(100) NULL,
+      changed_at BIGINT NOT NULL,
+      PRIMARY KEY (id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateConversationMembers",
+    `CREATE TABLE conversation_members (
+      user_id ${ID} NOT NULL,
+      conversation ${CONVERSATION_ID} NOT NULL,
+      read_seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      delivered_seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      cleared_seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      pinned TINYINT(1) NOT NULL DEFAULT 0,
+      muted TINYINT(1) NOT NULL DEFAULT 0,
+      version BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      changed_at BIGINT NOT NULL,
+      PRIMARY KEY (user_id, conversation),
+      KEY conversation_members_conversation (conversation)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateMessages",
+    `CREATE TABLE messages (
+      conversation ${CONVERSATION_ID} NOT NULL,
+      seq BIGINT UNSIGNED NOT NULL,
+      message_id BIGINT UNSIGNED NOT NULL,
+      kind ENUM('message', 'recall', 'system') NOT NULL,
+      sender ${ID} NOT NULL,
+      client_msg_id ${LONG_ID} NOT NULL,
+      content_type ${WORD} NOT NULL,
+      content TEXT NULL,
+      target_seq BIGINT UNSIGNED NULL,
+      recalled TINYINT(1) NOT NULL DEFAULT 0,
+      sent_at BIGINT NOT NULL,
+      PRIMARY KEY (conversation, seq),
+      KEY messages_client_msg_id (conversation, client_msg_id),
+      KEY messages_message_id (message_id)
+    ) ${TEXT_OPTIONS}
+    PARTITION BY KEY (conversation) PARTITIONS ${MESSAGE_PARTITIONS}`,
+  ],
+  [
+    "CreateArchivePositions",
+    `CREATE TABLE archive_positions (
+      partition_number INT UNSIGNED NOT NULL,
+      epoch BIGINT UNSIGNED NOT NULL,
+      position BIGINT NOT NULL,
+      PRIMARY KEY (partition_number)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateUserVersions",
+    `CREATE TABLE user_versions (
+      user_id ${ID} NOT NULL,
+      relations_version BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      groups_version BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      PRIMARY KEY (user_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateOutbox",
+    `CREATE TABLE outbox (
+      conversation ${CONVERSATION_ID} NOT NULL,
+      version BIGINT UNSIGNED NOT NULL,
+      change_kind ${LONG_ID} NOT NULL,
+      body TEXT NOT NULL,
+      created_at BIGINT NOT NULL,
+      PRIMARY KEY (conversation, version)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  [
+    "CreateApiKeys",
+    `CREATE TABLE api_keys (
+      id ${LONG_ID} NOT NULL,
+      name VARCHAR(64) NOT NULL,
+      secret_hash ${LONG_ID} NOT NULL,
+      scopes VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+      created_at BIGINT NOT NULL,
+      last_used_at BIGINT NULL,
+      revoked_at BIGINT NULL,
+      PRIMARY KEY (id)
+    ) ${TEXT_OPTIONS}`,
+  ],
+];

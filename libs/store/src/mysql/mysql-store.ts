@@ -1,0 +1,58 @@
+/** The connections to MySQL, and what can be asked of it. */
+import type { Logger, Settings } from "@carillon/base/node";
+import type { DataSource } from "typeorm";
+import { AccountQueries } from "./account-queries";
+import { ArchiveWriter } from "./archive-writer";
+import { ConversationQueries } from "./conversation-queries";
+import { newDataSource } from "./data-source";
+import { FactQueries } from "./fact-queries";
+import { Sql } from "./sql";
+
+export class MysqlStore {
+  readonly facts: FactQueries;
+  readonly archive: ArchiveWriter;
+  readonly conversations: ConversationQueries;
+  readonly accounts: AccountQueries;
+  private readonly sql: Sql;
+  private source: Promise<DataSource> | undefined;
+
+  private constructor(
+    private readonly settings: Settings["mysql"],
+    private readonly logger: Logger,
+  ) {
+    this.sql = new Sql(settings, logger);
+    this.facts = new FactQueries(this.sql);
+    this.archive = new ArchiveWriter(this.sql);
+    this.conversations = new ConversationQueries(this.sql);
+    this.accounts = new AccountQueries(() => this.dataSource());
+  }
+
+  /** Makes the store. Connections are opened when they are needed, so that a process may start while MySQL is away. */
+  static async connect(settings: Settings["mysql"], logger: Logger): Promise<MysqlStore> {
+    const store = new MysqlStore(settings, logger);
+    await store.ping().catch((err: Error) => logger.warn({ err }, "MySQL is away"));
+    return store;
+  }
+
+  /** @throws what the driver says when MySQL is away */
+  async ping(): Promise<void> {
+    await this.sql.rows("SELECT 1");
+  }
+
+  async close(): Promise<void> {
+    const source = await this.source?.catch(() => undefined);
+    await Promise.all([this.sql.close(), source?.destroy()]);
+  }
+
+  private dataSource(): Promise<DataSource> {
+    this.source ??= newDataSource(this.settings)
+      .initialize()
+      .catch((error: unknown) => {
+        // The next caller tries again.
+        this.source = undefined;
+        this.logger.debug({ err: error }, "TypeORM cannot connect");
+        throw error;
+      });
+    return this.source;
+  }
+}

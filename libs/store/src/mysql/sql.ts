@@ -1,0 +1,123 @@
+/**
+ * The pool of the hot paths: short statements with a deadline. A connection whose answer is overdue is destroyed,
+ * because what it still has to say would be taken for the answer to the next question.
+ */
+import type { Logger, Settings } from "@carillon/base/node";
+import { createPool, type Pool, type PoolConnection, type ResultSetHeader } from "mysql2/promise";
+import { isDeadlock, isQueryTimeout } from "./errors";
+
+/** Most time for the answer to one statement, ms. */
+const ANSWER_MS = 10_000;
+
+const DEADLOCK_TRIES = 5;
+
+/** What every connection begins with. MariaDB 10.11 knows no other common way to set the isolation. */
+const SESSION = [
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'",
+  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+];
+
+/** The database's clock in ms since 1970, as an expression. */
+export const DATABASE_NOW = "CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)";
+
+/** Values that are put in for the question marks; a list becomes (a, b, ...). */
+export type Values = readonly unknown[];
+
+/** Statements outside or inside a transaction. */
+export interface Statements {
+  /** Rows of a SELECT. */
+  rows<T>(sql: string, values?: Values): Promise<T[]>;
+  /** @returns how many rows were met (also when they had these values already) */
+  run(sql: string, values?: Values): Promise<number>;
+}
+
+export class Sql implements Statements {
+  private readonly pool: Pool;
+
+  /** Opens no connection yet. */
+  constructor(settings: Settings["mysql"], logger: Logger) {
+    this.pool = createPool({
+      uri: settings.url,
+      connectionLimit: settings.poolSize,
+      queueLimit: 10_000,
+      connectTimeout: 5_000,
+      charset: "utf8mb4_bin",
+      supportBigNumbers: true,
+    });
+    this.pool.pool.on("connection", (connection) => {
+      for (const sql of SESSION) {
+        connection.query(sql, (err: unknown) => {
+          if (!err) return;
+          logger.error({ err }, "a connection to MySQL cannot be set up");
+          connection.destroy();
+        });
+      }
+    });
+  }
+
+  async rows<T>(sql: string, values: Values = []): Promise<T[]> {
+    return this.withConnection((connection) => rowsOf<T>(connection, sql, values));
+  }
+
+  async run(sql: string, values: Values = []): Promise<number> {
+    return this.withConnection((connection) => runOn(connection, sql, values));
+  }
+
+  /**
+   * Runs `work` in a transaction, again when it was the victim of a deadlock.
+   * An error of the commit leaves open whether it happened.
+   */
+  async transaction<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.withConnection((connection) => inTransaction(connection, work));
+      } catch (error) {
+        if (!isDeadlock(error) || attempt === DEADLOCK_TRIES) throw error;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+
+  private async withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    const connection = await this.pool.getConnection();
+    try {
+      const result = await work(connection);
+      connection.release();
+      return result;
+    } catch (error) {
+      if (isQueryTimeout(error)) connection.destroy();
+      else connection.release();
+      throw error;
+    }
+  }
+}
+
+async function inTransaction<T>(connection: PoolConnection, work: (statements: Statements) => Promise<T>): Promise<T> {
+  await runOn(connection, "START TRANSACTION", []);
+  try {
+    const result = await work({
+      rows: (sql, values = []) => rowsOf(connection, sql, values),
+      run: (sql, values = []) => runOn(connection, sql, values),
+    });
+    await runOn(connection, "COMMIT", []);
+    return result;
+  } catch (error) {
+    if (isQueryTimeout(error)) throw error;
+    // A connection that cannot even roll back must not go back to the pool with an open transaction.
+    await runOn(connection, "ROLLBACK", []).catch(() => connection.destroy());
+    throw error;
+  }
+}
+
+async function rowsOf<T>(connection: PoolConnection, sql: string, values: Values): Promise<T[]> {
+  const [rows] = await connection.query({ sql, timeout: ANSWER_MS }, [...values]);
+  return rows as T[];
+}
+
+async function runOn(connection: PoolConnection, sql: string, values: Values): Promise<number> {
+  const [result] = await connection.query({ sql, timeout: ANSWER_MS }, [...values]);
+  return (result as ResultSetHeader).affectedRows;
+}

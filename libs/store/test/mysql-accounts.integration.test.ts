@@ -1,0 +1,165 @@
+import { silentLogger } from "@carillon/base/node";
+import { MysqlStore, migrate } from "@carillon/store";
+import { startServers, type TestServers } from "@carillon/testkit";
+import { createConnection } from "mysql2/promise";
+
+let servers: TestServers<{ mysql: true }>;
+let store: MysqlStore;
+let users = 0;
+const NOW = 1_790_000_000_000;
+
+beforeAll(async () => {
+  servers = await startServers({ mysql: true });
+  const settings = { url: servers.mysql.url, poolSize: 4 };
+  await migrate(settings, silentLogger());
+  store = await MysqlStore.connect(settings, silentLogger());
+}, 120_000);
+
+afterAll(async () => {
+  await store.close();
+  await servers.stop();
+});
+
+async function statement(sql: string, values: unknown[] = []): Promise<void> {
+  const connection = await createConnection(servers.mysql.url);
+  await connection.query(sql, values);
+  await connection.end();
+}
+
+async function newUser(): Promise<string> {
+  const userId = `User${++users}`;
+  const created = await store.accounts.create({
+    userId,
+    displayName: "Ünser 👋",
+    passwordHash: "$argon2id$x",
+    now: NOW,
+  });
+  expect(created).toBe(true);
+  return userId;
+}
+
+const device = (deviceId: string) => ({ deviceId, platform: "web" });
+const refresh = (family: string, hash: string) => ({ family, hash, expiresAt: NOW + 1_000 });
+
+describe("accounts", () => {
+  test("are found by their exact id", async () => {
+    const userId = await newUser();
+    expect(await store.accounts.find(userId)).toEqual({
+      userId,
+      displayName: "Ünser 👋",
+      status: "normal",
+      role: "user",
+      tokenVersion: 1,
+      createdAt: NOW,
+      lastLoginAt: undefined,
+    });
+    expect(await store.accounts.find(userId.toLowerCase())).toBeUndefined();
+    expect((await store.accounts.findWithPassword(userId))?.passwordHash).toBe("$argon2id$x");
+  });
+
+  test("cannot differ in case only", async () => {
+    const userId = await newUser();
+    const other = { userId: userId.toUpperCase(), displayName: "x", passwordHash: "x", now: NOW };
+    expect(await store.accounts.create(other)).toBe(false);
+  });
+
+  test("facts tell their state", async () => {
+    const [normal, disabled, deleted] = [await newUser(), await newUser(), await newUser()];
+    await statement("UPDATE users SET status = 'disabled', muted_until = 5 WHERE id = ?", [disabled]);
+    await statement("UPDATE users SET deleted_at = 1 WHERE id = ?", [deleted]);
+    expect(await store.facts.users([normal, disabled, deleted, "nobody"])).toEqual(
+      new Map([
+        [normal, { status: "normal", mutedUntil: 0 }],
+        [disabled, { status: "disabled", mutedUntil: 5 }],
+        [deleted, { status: "deleted", mutedUntil: 0 }],
+      ]),
+    );
+    expect(await store.accounts.find(deleted)).toBeUndefined();
+  });
+
+  test("facts tell relations in their direction", async () => {
+    await statement(
+      "INSERT INTO relations VALUES ('r1', 'r2', 'friend', NULL, 1, 0), ('r2', 'r1', 'blocked', NULL, 1, 0)",
+    );
+    await statement("INSERT INTO relations VALUES ('r1', 'r3', 'requested', NULL, 1, 0)");
+    const pairs: [string, string][] = [
+      ["r1", "r2"],
+      ["r2", "r1"],
+      ["r1", "r3"],
+      ["r3", "r1"],
+    ];
+    expect(await store.facts.relations(pairs)).toEqual(
+      new Map([
+        ["r1 r2", "friend"],
+        ["r2 r1", "blocked"],
+        ["r1 r3", "none"],
+      ]),
+    );
+  });
+});
+
+describe("devices", () => {
+  test("are listed while they are logged in", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("phone"), refresh("f1", "h1"), NOW);
+    await store.accounts.signIn(userId, device("laptop"), refresh("f2", "h2"), NOW + 1);
+    expect((await store.accounts.devices(userId)).map(({ deviceId }) => deviceId)).toEqual(["laptop", "phone"]);
+    await store.accounts.revokeDevice(userId, "phone", NOW + 2);
+    expect((await store.accounts.devices(userId)).map(({ deviceId }) => deviceId)).toEqual(["laptop"]);
+    expect(await store.facts.credentials(userId)).toEqual({
+      status: "normal",
+      tokenVersion: 1,
+      revokedDevices: ["phone"],
+    });
+    expect((await store.accounts.session(userId, "phone"))?.revoked).toBe(true);
+    expect((await store.accounts.session(userId, "laptop"))?.revoked).toBe(false);
+    expect(await store.accounts.session(userId, "unknown")).toBeUndefined();
+    expect(await store.facts.credentials("nobody")).toBeUndefined();
+  });
+
+  test("a log-in on a revoked device makes it good again", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("phone"), refresh("f1", "h1"), NOW);
+    await store.accounts.revokeDevice(userId, "phone", NOW);
+    await store.accounts.signIn(userId, device("phone"), refresh("f2", "h2"), NOW);
+    expect((await store.facts.credentials(userId))?.revokedDevices).toEqual([]);
+  });
+});
+
+describe("refresh tokens", () => {
+  const next = (hash: string) => ({ hash, expiresAt: NOW + 1_000 });
+
+  test("rotate, and using an old one revokes the family", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("d"), refresh("f", "h1"), NOW);
+    const shown = (hash: string, family = "f") => ({ userId, deviceId: "d", family, hash });
+    expect(await store.accounts.rotate(shown("h1"), next("h2"), NOW)).toMatchObject({
+      kind: "rotated",
+      platform: "web",
+    });
+    expect(await store.accounts.rotate(shown("h2"), next("h3"), NOW)).toMatchObject({ kind: "rotated" });
+    expect(await store.accounts.rotate(shown("h9", "other"), next("h4"), NOW)).toEqual({ kind: "unknown" });
+    expect(await store.accounts.rotate(shown("h1"), next("h4"), NOW)).toEqual({ kind: "reused" });
+    expect(await store.accounts.rotate(shown("h3"), next("h4"), NOW)).toEqual({ kind: "unknown" });
+    expect((await store.accounts.session(userId, "d"))?.revoked).toBe(true);
+  });
+
+  test("one that is shown twice at once is good once", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("d"), refresh("f", "h1"), NOW);
+    const kinds = await Promise.all(
+      ["a", "b"].map(async (hash) => {
+        const shown = { userId, deviceId: "d", family: "f", hash: "h1" };
+        return (await store.accounts.rotate(shown, next(hash), NOW)).kind;
+      }),
+    );
+    expect(kinds.sort()).toEqual(["reused", "rotated"]);
+  });
+
+  test("end", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("d"), refresh("f", "h1"), NOW);
+    const shown = { userId, deviceId: "d", family: "f", hash: "h1" };
+    expect(await store.accounts.rotate(shown, next("h2"), NOW + 1_001)).toEqual({ kind: "expired" });
+  });
+});

@@ -1,0 +1,93 @@
+import { silentLogger } from "@carillon/base/node";
+import { checkSchema, MysqlStore, migrate, SchemaMismatch } from "@carillon/store";
+import { startServers, type TestServers } from "@carillon/testkit";
+import { createConnection } from "mysql2/promise";
+import { newDataSource } from "../src/mysql/data-source";
+import { Sql } from "../src/mysql/sql";
+
+let servers: TestServers<{ mysql: true }>;
+const settings = () => ({ url: servers.mysql.url, poolSize: 2 });
+
+beforeAll(async () => {
+  servers = await startServers({ mysql: true });
+}, 120_000);
+
+afterAll(() => servers.stop());
+
+async function statement(sql: string): Promise<unknown> {
+  const connection = await createConnection(servers.mysql.url);
+  try {
+    return (await connection.query(sql))[0];
+  } finally {
+    await connection.end();
+  }
+}
+
+describe("the schema", () => {
+  test("an empty database is refused by the processes, with what to do", async () => {
+    await expect(checkSchema(settings())).rejects.toThrow(SchemaMismatch);
+    await expect(checkSchema(settings())).rejects.toThrow("carillon init");
+  });
+
+  test("is made once, also when several begin at the same time", async () => {
+    const results = await Promise.all(Array.from({ length: 5 }, () => migrate(settings(), silentLogger())));
+    const ran = results.map((result) => result.ran.length).sort((a, b) => a - b);
+    expect(ran).toEqual([0, 0, 0, 0, 12]);
+    await checkSchema(settings());
+    expect((await migrate(settings(), silentLogger())).ran).toEqual([]);
+  }, 60_000);
+
+  test("has the columns that the entities say", async () => {
+    const source = await newDataSource(settings()).initialize();
+    try {
+      for (const { tableName, columns } of source.entityMetadatas) {
+        const rows = (await statement(
+          `SELECT column_name AS name, is_nullable AS nullable, column_key = 'PRI' AS prim, data_type AS type
+           FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '${tableName}'`,
+        )) as { name: string; nullable: string; prim: number; type: string }[];
+        const stored = rows.map(({ name, nullable, prim, type }) => `${name} ${type} ${nullable} ${prim}`).sort();
+        const declared = columns.map(
+          ({ databaseName, type, isNullable, isPrimary }) =>
+            `${databaseName} ${String(type)} ${isNullable ? "YES" : "NO"} ${isPrimary ? 1 : 0}`,
+        );
+        expect([tableName, ...stored]).toEqual([tableName, ...declared.sort()]);
+      }
+    } finally {
+      await source.destroy();
+    }
+  });
+
+  test("one that is newer than the build is refused, also by init", async () => {
+    await statement("INSERT INTO migrations (timestamp, name) VALUES (1999999999999, 'FromTheFuture1999999999999')");
+    await expect(checkSchema(settings())).rejects.toThrow("FromTheFuture");
+    await expect(migrate(settings(), silentLogger())).rejects.toThrow("use a newer build");
+    await statement("DELETE FROM migrations WHERE name = 'FromTheFuture1999999999999'");
+  });
+
+  test("one that lacks a migration is refused", async () => {
+    await statement("DELETE FROM migrations WHERE name LIKE 'CreateApiKeys%'");
+    await expect(checkSchema(settings())).rejects.toThrow("1 migrations are missing");
+    await statement("DROP TABLE api_keys");
+    expect((await migrate(settings(), silentLogger())).ran).toEqual([expect.stringMatching(/^CreateApiKeys/)]);
+  });
+
+  test("connections work with READ COMMITTED, UTC and strict mode", async () => {
+    const sql = new Sql(settings(), silentLogger());
+    const [row] = await sql.rows<Record<string, string>>(
+      "SELECT @@tx_isolation AS i, @@time_zone AS z, @@sql_mode AS m",
+    );
+    expect(row).toEqual({ i: "READ-COMMITTED", z: "+00:00", m: expect.stringContaining("STRICT_ALL_TABLES") });
+    await sql.close();
+  });
+});
+
+test("a store can be made while MySQL is away, and works when it is there", async () => {
+  await servers.mysql.kill();
+  const store = await MysqlStore.connect(settings(), silentLogger());
+  await expect(store.ping()).rejects.toThrow();
+  await expect(store.accounts.find("alice")).rejects.toThrow();
+  await servers.mysql.start();
+  await store.ping();
+  expect(await store.accounts.find("alice")).toBeUndefined();
+  await store.close();
+}, 60_000);
