@@ -1,1 +1,3 @@
+export * from "./clients/raw-client";
+export * from "./cluster/test-cluster";
 export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";

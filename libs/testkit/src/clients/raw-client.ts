@@ -1,0 +1,219 @@
+/**
+ * A client without manners, for tests: it speaks any transport, sends any bytes, and shows every frame that came.
+ * It acknowledges nothing and reconnects never; what a well-behaved client does, a test does by hand.
+ */
+import { connect, type Socket } from "node:net";
+import {
+  Command,
+  decodeFrames,
+  decodeJsonFrame,
+  decodePayload,
+  encodeFrame,
+  encodeJsonFrame,
+  FrameDecoder,
+} from "@carillon/protocol";
+import { WebSocket } from "ws";
+
+export type RawTransport = "tcp" | "ws" | "json";
+
+export const rawTransports: readonly RawTransport[] = ["tcp", "ws", "json"];
+
+/** A frame as it came; the payload is decoded. */
+export interface RawFrame {
+  command: number;
+  requestId: number;
+  // Tests look into payloads freely.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the test is about
+  payload: any;
+}
+
+/** Time within which something expected has to come, ms. */
+const PATIENCE_MS = 20_000;
+
+export class RawClient {
+  /** All frames, in order. */
+  readonly frames: RawFrame[] = [];
+  /** Set when the other side closed; TCP has no code: -1. */
+  closeCode: number | undefined;
+  private lastRequestId = 0;
+  private taken = new Set<RawFrame>();
+  private changed: () => void = () => {};
+
+  private constructor(
+    readonly transport: RawTransport,
+    private readonly link: Link,
+  ) {
+    link.onFrame = (frame) => {
+      this.frames.push(frame);
+      this.changed();
+    };
+    link.onClose = (code) => {
+      this.closeCode = code;
+      this.changed();
+    };
+  }
+
+  /** @param addresses of a gateway, as cluster.json or /v1/route tell them */
+  static async open(transport: RawTransport, addresses: { ws: string; tcp: string }): Promise<RawClient> {
+    const link = transport === "tcp" ? await openTcp(addresses.tcp) : await openWebSocket(addresses.ws, transport);
+    return new RawClient(transport, link);
+  }
+
+  get isClosed(): boolean {
+    return this.closeCode !== undefined;
+  }
+
+  /** Sends bytes (or, as JSON text, a string) as they are. */
+  sendRaw(data: Uint8Array | string): void {
+    this.link.send(data);
+  }
+
+  /** Sends a frame and returns its requestId. */
+  send(command: number, payload: object = {}, requestId = ++this.lastRequestId): number {
+    const json = this.transport === "json";
+    this.link.send(json ? encodeJsonFrame(command, requestId, payload) : encodeFrame(command, requestId, payload));
+    return requestId;
+  }
+
+  /** Sends a request and waits for the frame with its requestId. */
+  async request(command: number, payload: object = {}): Promise<RawFrame> {
+    const requestId = this.send(command, payload);
+    return this.next(`the answer to request ${requestId}`, (frame) => frame.requestId === requestId);
+  }
+
+  /** Logs in; fails unless CONNECTED came. */
+  async connect(payload: { token: string; deviceId: string; platform?: string; [key: string]: unknown }) {
+    const answer = await this.request(Command.CONNECT, { platform: "other", ...payload });
+    if (answer.command !== Command.CONNECTED) throw new Error(`CONNECT was answered by ${JSON.stringify(answer)}`);
+    return answer.payload;
+  }
+
+  /** The next frame that fits and was not taken yet. */
+  async next(what: string, fits: (frame: RawFrame) => boolean): Promise<RawFrame> {
+    const frame = await this.until(what, () => this.frames.find((one) => !this.taken.has(one) && fits(one)));
+    this.taken.add(frame);
+    return frame;
+  }
+
+  nextOf(command: number): Promise<RawFrame> {
+    return this.next(`a frame of command ${command}`, (frame) => frame.command === command);
+  }
+
+  /** All events delivered so far, with their inbox numbers, in order of arrival. */
+  get events(): { inboxSeq: number; event: Record<string, unknown> }[] {
+    return this.frames
+      .filter((frame) => frame.command === Command.DELIVER)
+      .flatMap((frame) => frame.payload.events as [number, Record<string, unknown>][])
+      .map(([inboxSeq, event]) => ({ inboxSeq, event }));
+  }
+
+  /** Waits until a value comes out of `look`, looking again after every frame. */
+  async until<T>(what: string, look: () => T | undefined | false): Promise<T> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (true) {
+      const value = look();
+      if (value !== undefined && value !== false) return value;
+      const left = deadline - Date.now();
+      if (left <= 0 || (this.isClosed && left < PATIENCE_MS - 2_000)) {
+        const seen = JSON.stringify(this.frames.slice(-5));
+        throw new Error(`${what} did not come (closed: ${this.closeCode}); the last frames: ${seen}`);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(left, 250));
+        this.changed = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Waits for the other side to close; the code, or -1 over TCP. */
+  closed(): Promise<number> {
+    return this.until("the close", () => this.closeCode);
+  }
+
+  /** Stops reading, as a client that hangs. */
+  stopReading(): void {
+    this.link.socket().pause();
+  }
+
+  close(): void {
+    this.link.close();
+  }
+
+  /** Ends without a word, as a client that lost its network or was killed. */
+  destroy(): void {
+    this.link.socket().destroy();
+  }
+}
+
+interface Link {
+  send(data: Uint8Array | string): void;
+  close(): void;
+  socket(): Socket;
+  onFrame(frame: RawFrame): void;
+  onClose(code: number): void;
+}
+
+function decoded({
+  command,
+  requestId,
+  payload,
+}: {
+  command: number;
+  requestId: number;
+  payload: Uint8Array;
+}): RawFrame {
+  return { command, requestId, payload: decodePayload(payload) };
+}
+
+async function openTcp(address: string): Promise<Link> {
+  const [host, port] = address.split(":") as [string, string];
+  const socket = connect({ host, port: Number(port), noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+  });
+  const decoder = new FrameDecoder();
+  const link: Link = {
+    send: (data) => void socket.write(data),
+    close: () => void socket.end(),
+    socket: () => socket,
+    onFrame: () => {},
+    onClose: () => {},
+  };
+  socket.on("data", (chunk) => {
+    for (const frame of decoder.push(chunk)) link.onFrame(decoded(frame));
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => link.onClose(-1));
+  return link;
+}
+
+async function openWebSocket(url: string, transport: "ws" | "json"): Promise<Link> {
+  const webSocket = new WebSocket(url, transport === "json" ? "carillon.json.v1" : "carillon.v1", {
+    perMessageDeflate: false,
+  });
+  await new Promise<void>((resolve, reject) => {
+    webSocket.once("open", () => resolve());
+    webSocket.once("error", reject);
+  });
+  const link: Link = {
+    send: (data) => webSocket.send(data),
+    close: () => webSocket.close(),
+    socket: () => (webSocket as unknown as { _socket: Socket })._socket,
+    onFrame: () => {},
+    onClose: () => {},
+  };
+  webSocket.on("message", (data: Buffer) => {
+    if (transport === "ws") for (const frame of decodeFrames(data).frames) link.onFrame(decoded(frame));
+    else {
+      const frame = decodeJsonFrame(data.toString());
+      if (!("error" in frame)) link.onFrame(frame);
+    }
+  });
+  webSocket.on("error", () => {});
+  webSocket.on("close", (code) => link.onClose(code));
+  return link;
+}

@@ -1,0 +1,102 @@
+/** A whole cluster of real processes on free ports, and people who use it. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { randomId } from "@carillon/base";
+import {
+  type ClusterInfo,
+  type ClusterOptions,
+  findFreePortBlock,
+  type RunningCluster,
+  startCluster,
+} from "@carillon/local";
+import { RawClient, type RawTransport } from "../clients/raw-client";
+
+/** Someone who is registered and logged in. */
+export interface Person {
+  userId: string;
+  deviceId: string;
+  token: string;
+  refreshToken: string;
+}
+
+export interface HttpAnswer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the test is about
+  body: any;
+}
+
+export interface TestCluster {
+  readonly running: RunningCluster;
+  info(): ClusterInfo;
+  /** Calls the HTTP API; the body is parsed. */
+  http(method: string, path: string, options?: { body?: unknown; token?: string }): Promise<HttpAnswer>;
+  /** A new user with one logged-in device. */
+  person(name?: string): Promise<Person>;
+  /** Another device of a user. */
+  device(person: Person, deviceId: string): Promise<Person>;
+  /** Opens a device's connection at the right gateway and logs in. */
+  online(person: Person, transport: RawTransport, extra?: Record<string, unknown>): Promise<RawClient>;
+  /** Addresses of the gateways for a user, the right one first. */
+  route(person: Person): Promise<{ gatewayId: string; ws: string; tcp: string }[]>;
+  stop(): Promise<void>;
+}
+
+export const PASSWORD = "correct horse battery";
+
+/** Starts a cluster; `afterAll(() => cluster.stop())` ends it. Servers die with this process, even by kill -9. */
+export async function startTestCluster(options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
+  const directory = await mkdtemp(path.join(tmpdir(), "carillon-cluster-"));
+  const running = await startCluster({
+    directory,
+    basePort: await findFreePortBlock(50),
+    counts: { gateway: 2, worker: 2, archiver: 1, api: 1 },
+    small: true,
+    guardServers: true,
+    ...options,
+  } as ClusterOptions);
+  const stop = async () => {
+    await running.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return { ...people(running), running, info: () => running.info(), stop };
+}
+
+function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
+  const http: TestCluster["http"] = async (method, where, { body, token } = {}) => {
+    const answer = await fetch(`${running.info().api}${where}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
+  };
+  const logIn = async (userId: string, deviceId: string): Promise<Person> => {
+    const body = { userId, password: PASSWORD, deviceId, platform: "other" };
+    const answer = await http("POST", "/v1/sessions", { body });
+    if (answer.status !== 200) throw new Error(`log-in failed: ${JSON.stringify(answer)}`);
+    return { userId, deviceId, token: answer.body.accessToken, refreshToken: answer.body.refreshToken };
+  };
+  const route: TestCluster["route"] = async ({ token }) => (await http("GET", "/v1/route", { token })).body.gateways;
+  return {
+    http,
+    route,
+    person: async (name = "user") => {
+      const userId = `${name}-${randomId(8)}`;
+      const answer = await http("POST", "/v1/users", { body: { userId, displayName: name, password: PASSWORD } });
+      if (answer.status !== 201) throw new Error(`registration failed: ${JSON.stringify(answer)}`);
+      return logIn(userId, "device-1");
+    },
+    device: ({ userId }, deviceId) => logIn(userId, deviceId),
+    online: async (person, transport, extra = {}) => {
+      const [gateway] = await route(person);
+      const client = await RawClient.open(transport, gateway!);
+      await client.connect({ token: person.token, deviceId: person.deviceId, ...extra });
+      return client;
+    },
+  };
+}
