@@ -22,7 +22,8 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
     bus.jsm.streams.info(queueStream(partition)),
   ]);
   const { first_seq, last_seq, bytes } = log.state;
-  return { firstSeq: first_seq, lastSeq: last_seq, created: log.created, bytes, queueCreated: queue.created };
+  // A stream that never held anything says 0.
+  return { firstSeq: Math.max(1, first_seq), lastSeq: last_seq, created: log.created, bytes, queueCreated: queue.created };
 }
 
 /** Requests that wait in the queue of a partition. */

@@ -35,7 +35,7 @@ export class RedisStore {
       maxRetriesPerRequest: null,
       retryStrategy: (tries) => Math.min(50 * tries, 1_000),
     });
-    redis.on("error", (err) => logger.warn({ err }, "Redis reports an error"));
+    logChanges(redis, logger);
     const lua = (name: string) => readFileSync(join(__dirname, "..", "..", "lua", `${name}.lua`), "utf8");
     for (const [name, needsRun] of Object.entries(SCRIPTS)) {
       redis.defineCommand(name, { lua: needsRun ? `${lua("run")}\n${lua(name)}` : lua(name) });
@@ -117,4 +117,17 @@ export class RedisStore {
   async close(): Promise<void> {
     await this.redis.quit().catch(() => this.redis.disconnect());
   }
+}
+
+/** One line when Redis goes and one when it is back, not one per attempt. */
+function logChanges(redis: Redis, logger: Logger): void {
+  let isAway = false;
+  redis.on("error", (err) => {
+    if (!isAway) logger.warn({ err }, "Redis is away");
+    isAway = true;
+  });
+  redis.on("ready", () => {
+    if (isAway) logger.info("Redis is back");
+    isAway = false;
+  });
 }
