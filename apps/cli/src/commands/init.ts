@@ -1,0 +1,61 @@
+/** `carillon init`: streams, layout and tables. Running it again changes nothing and does no harm. */
+import { silentLogger } from "@carillon/base/node";
+import { connectBus, createLayout, readLayout } from "@carillon/bus";
+import { migrate } from "@carillon/store";
+import { Command, InvalidArgumentError } from "commander";
+import { type CliConfig, loadConfig } from "../config";
+
+/** A snowflake has ten bits for the partition. */
+const MOST_PARTITIONS = 1024;
+
+export interface InitResult {
+  partitions: number;
+  /** Whether this call fixed the layout; false: it was there. */
+  layoutCreated: boolean;
+  /** Names of the migrations that this call ran. */
+  migrations: string[];
+}
+
+/**
+ * Makes what a cluster needs, or brings it up to date; several may run at once.
+ * @param partitions wanted number; undefined: what the cluster has, or 2
+ * @throws Error that tells the operator what to do
+ */
+export async function initialise(config: CliConfig, partitions?: number): Promise<InitResult> {
+  const logger = silentLogger();
+  const bus = await connectBus({ settings: config.nats, name: "carillon-init", logger });
+  try {
+    const before = await readLayout(bus).catch(() => undefined);
+    const layout = await createLayout(bus, config.nats, partitions);
+    const { ran } = await migrate(config.mysql, logger);
+    return { partitions: layout.partitions, layoutCreated: before === undefined, migrations: ran };
+  } finally {
+    await bus.close();
+  }
+}
+
+export function initCommand(): Command {
+  return new Command("init")
+    .description("create streams, layout and tables, or bring them up to date")
+    .option("--partitions <n>", "number of partitions; fixed at the first run (default 2)", parsePartitions)
+    .option("--json", "print the result as one line of JSON")
+    .action(async ({ partitions, json }: { partitions?: number; json?: boolean }) => {
+      const result = await initialise(loadConfig(), partitions);
+      process.stdout.write(json === true ? `${JSON.stringify(result)}\n` : describe(result));
+    });
+}
+
+function describe({ partitions, layoutCreated, migrations }: InitResult): string {
+  const layout = `${partitions} partition${partitions === 1 ? "" : "s"}`;
+  return [
+    layoutCreated ? `streams and layout created: ${layout}` : `streams and layout are there: ${layout}`,
+    migrations.length > 0 ? `schema: ${migrations.length} migrations run` : "schema: up to date",
+    "",
+  ].join("\n");
+}
+
+function parsePartitions(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= MOST_PARTITIONS) return number;
+  throw new InvalidArgumentError(`must be a number from 1 to ${MOST_PARTITIONS}`);
+}
