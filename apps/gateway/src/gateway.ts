@@ -3,11 +3,14 @@ import { createTokenVerifier } from "@carillon/base/node";
 import { type Bus, type SessionClose, subjects, tell } from "@carillon/bus";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
+import { DeliveryCursor } from "./deliver/delivery-cursor";
 import { readInbox } from "./deliver/read-inbox";
 import { ReceivedBatch } from "./deliver/received-batch";
+import { UserInbox } from "./deliver/user-inbox";
 import { Farewell } from "./drain/farewell";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
+import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
 import { SessionOpener } from "./session/open-session";
 import { type GatewayRing, Placement } from "./session/placement";
@@ -68,11 +71,9 @@ export class Gateway {
     const monotonic = () => bus.clock.monotonic();
     const verify = createTokenVerifier(config.secret);
     const users = new UserRegistry({
-      read: readInbox(bus),
-      onDelivered: (events) => this.metrics.delivered.inc(events),
-      messagesPerSecond: limits.messagesPerSecond,
-      messagesBurst: limits.messagesBurst,
-      monotonic,
+      newInbox: (userId) =>
+        new UserInbox({ userId, read: readInbox(bus), onDelivered: (events) => this.metrics.delivered.inc(events) }),
+      newBudget: () => new TokenBucket(limits.messagesPerSecond, limits.messagesBurst, monotonic()),
     });
     const watch = new SessionWatch({
       loginMs: gateway.loginSeconds * 1_000,
@@ -98,6 +99,7 @@ export class Gateway {
         placement,
         users,
         verify,
+        newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
         process: (opened, frame) => this.journey.process(opened, frame),
         onOpened: (opened) => watch.opened(opened),
       }),

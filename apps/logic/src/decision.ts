@@ -7,9 +7,10 @@ import { nextSnowflake } from "@carillon/base";
 import type { LoggedEvent, Origin, SendRequest } from "@carillon/bus";
 import { CarillonError, type ErrorName, encodeEvent, parseConversationId, type SentPayload } from "@carillon/protocol";
 import { type Policy, type PrivateFacts, refusePrivate } from "./authorize/authorize";
+import { digestOf } from "./body-digest";
 import type { OriginatedRequest } from "./consume/round-buffer";
 import type { AcceptedMessage } from "./dedupe/dedupe-table";
-import { digestOf, recognise } from "./dedupe/recognise";
+import { recognise } from "./dedupe/recognise";
 import type { PartitionState } from "./partition-state";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */

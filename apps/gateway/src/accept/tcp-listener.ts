@@ -1,8 +1,8 @@
 /** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameDecoder } from "@carillon/protocol";
+import { concatFrames, type Flushable, turnCork } from "../turn-cork";
 import type { Accept, ClientConnection, ConnectionEvents, Listener } from "./client-connection";
-import { concatFrames, type Flushable, turnCork } from "./cork";
 
 /** After FIN was sent the other side has this long to close, ms. */
 const LINGER_MS = 2_000;

@@ -6,8 +6,8 @@ import { createServer, type IncomingMessage, type RequestListener } from "node:h
 import type { Duplex } from "node:stream";
 import { decodeFrames, decodeJsonFrame, encodeJsonFrame, type Frame, FrameDecoder, limits } from "@carillon/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
+import { concatFrames, type Flushable, turnCork } from "../turn-cork";
 import type { Accept, ClientConnection, ConnectionEvents, Listener } from "./client-connection";
-import { concatFrames, type Flushable, turnCork } from "./cork";
 
 const BINARY = "carillon.v1";
 const JSON_TEXT = "carillon.json.v1";

@@ -10,7 +10,7 @@ import {
   type GatewayAddress,
 } from "@carillon/protocol";
 import type { IncomingFrame } from "../accept/client-connection";
-import { DeliveryCursor } from "../deliver/delivery-cursor";
+import type { DeliveryCursor } from "../deliver/delivery-cursor";
 import type { Placement } from "./placement";
 import type { Session } from "./session";
 import type { UserRegistry } from "./user-registry";
@@ -27,6 +27,8 @@ export interface OpenSessionOptions {
   placement: Placement;
   users: UserRegistry;
   verify(token: string): VerifiedToken | "expired" | "invalid";
+  /** Where a device goes on in its inbox. */
+  newCursor(epoch: string, from: number): DeliveryCursor;
   /** Handles frames that were held while the session was being opened. */
   process(session: Session, frame: IncomingFrame): void;
   /** A session opened: its deadlines begin. */
@@ -58,7 +60,7 @@ export class SessionOpener {
     // The client went away while the answer was on its way: whoever closed the session has cleaned up.
     if (session.state !== opening) return;
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
-    session.delivery = new DeliveryCursor(opened.inbox.epoch, opened.from);
+    session.delivery = this.options.newCursor(opened.inbox.epoch, opened.from);
     this.confirm(session, requestId, opened);
     user.inbox.expect(opened.inbox.epoch, opened.inbox.seq);
     user.inbox.join(session);

@@ -1,7 +1,7 @@
 /** All sessions of this gateway, by number and by user. */
 import { getOrSet } from "@carillon/base";
-import { UserInbox, type UserInboxOptions } from "../deliver/user-inbox";
-import { TokenBucket } from "../receive/rate-limit";
+import type { UserInbox } from "../deliver/user-inbox";
+import type { TokenBucket } from "../receive/rate-limit";
 import type { Session } from "./session";
 
 /** What the gateway keeps per user, as long as one of his sessions is here. */
@@ -12,10 +12,10 @@ export interface UserEntry {
   messages: TokenBucket;
 }
 
-export interface UserRegistryOptions extends Omit<UserInboxOptions, "userId"> {
-  messagesPerSecond: number;
-  messagesBurst: number;
-  monotonic(): number;
+export interface UserRegistryOptions {
+  newInbox(userId: string): UserInbox;
+  /** The messages that a user may send. */
+  newBudget(): TokenBucket;
 }
 
 export class UserRegistry {
@@ -38,11 +38,11 @@ export class UserRegistry {
 
   /** Puts a session under its user before it is registered anywhere: pushes may come at once. */
   enter(userId: string, session: Session): UserEntry {
-    const { messagesPerSecond, messagesBurst, monotonic, ...inbox } = this.options;
+    const { newInbox, newBudget } = this.options;
     const entry = getOrSet(this.users, userId, () => ({
-      inbox: new UserInbox({ ...inbox, userId }),
+      inbox: newInbox(userId),
       sessions: new Set<Session>(),
-      messages: new TokenBucket(messagesPerSecond, messagesBurst, monotonic()),
+      messages: newBudget(),
     }));
     entry.sessions.add(session);
     return entry;

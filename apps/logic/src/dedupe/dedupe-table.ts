@@ -3,6 +3,12 @@
  * F that is not in the table was never accepted; an older one is looked up in the archive, which has everything
  * before F, because entries leave the table only when they are archived. So any retry is recognised for ever.
  */
+import type { SendRequest } from "@carillon/bus";
+import { uuidv7Time } from "@carillon/protocol";
+
+/** Clients' clocks may be this much off before the archive is asked, ms. */
+const FLOOR_MARGIN_MS = 10_000;
+
 export interface AcceptedMessage {
   /** Digest of kind and body. */
   digest: string;
@@ -40,6 +46,15 @@ export class DedupeTable {
 
   find(senderId: string, conversationId: string, clientMsgId: string): AcceptedMessage | undefined {
     return this.entries.get(keyOf(senderId, conversationId, clientMsgId));
+  }
+
+  /** Whether only the archive can tell if this id was accepted before. */
+  needsArchive({ senderId, conversationId, clientMsgId }: SendRequest): boolean {
+    return (
+      this.floorTime > 0 &&
+      uuidv7Time(clientMsgId) <= this.floorTime + FLOOR_MARGIN_MS &&
+      this.find(senderId, conversationId, clientMsgId) === undefined
+    );
   }
 
   add(senderId: string, conversationId: string, clientMsgId: string, entry: Entry): void {

@@ -14,9 +14,9 @@ import { parseConversationId } from "@carillon/protocol";
 import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy, TimeoutStrategy, timeout, wrap } from "cockatiel";
 import { LRUCache } from "lru-cache";
 import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
+import { digestOf } from "../body-digest";
 import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
-import { digestOf, needsArchive } from "../dedupe/recognise";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
 
@@ -103,7 +103,7 @@ export class FactCache {
       for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
       if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
       if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
-      if (needsArchive(request, state.dedupe)) late.push(request);
+      if (state.dedupe.needsArchive(request)) late.push(request);
     }
     return { users: [...users], pairs: [...pairs], cold: [...cold], late };
   }

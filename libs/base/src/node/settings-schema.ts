@@ -111,7 +111,7 @@ export const settingsSchema = section("", {
     loginSeconds: count("Time from accept to CONNECT, s.", 5),
     sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),
     rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
-    drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 8),
+    drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 5),
   }),
   logic: section("The logic worker.", {
     weight,

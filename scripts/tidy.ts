@@ -1,0 +1,143 @@
+/**
+ * Style rules that matter, as a check: sizes of files, functions and folders, imports between the stages of an app,
+ * settings read in config files only, files that nothing imports, words of unfinished work.
+ * `npm run tidy` prints what is wrong, one line each, and fails if anything is.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+const MOST_FILE_LINES = 500;
+const MOST_FUNCTION_LINES = 70;
+const MOST_FOLDER_FILES = 12;
+
+/** Stages of these apps do not import each other; in the gateway all may know the session, the noun they share. */
+const STAGED_APPS: Record<string, string[]> = { gateway: ["session"], logic: [], archiver: [] };
+
+/** Written in pieces, so that this file does not find itself. */
+const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
+  `\\b(${["TO", "FIX"].map((word) => `${word}${word === "TO" ? "DO" : "ME"}`).join("|")}|XXX)\\b`,
+);
+
+/** Files that are started, not imported. */
+const ENTRIES = [
+  /^apps\/[^/]+\/src\/main\.ts$/,
+  /^libs\/[^/]+\/src\/(index|node)\.ts$/,
+  /^libs\/base\/src\/node\/index\.ts$/,
+  /^scripts\//,
+  /\.test\.ts$/,
+  /\/test\/fixtures\//,
+];
+
+interface Source {
+  file: string;
+  lines: string[];
+}
+
+const problems: string[] = [];
+const sources = listSources();
+for (const source of sources) {
+  checkLength(source);
+  checkFunctions(source);
+  checkStages(source);
+  checkSettings(source);
+  checkWords(source);
+}
+checkFolders(sources);
+checkDeadFiles(sources);
+
+for (const problem of problems) console.log(problem);
+console.log(problems.length === 0 ? `tidy: ${sources.length} files in order` : `tidy: ${problems.length} problems`);
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+function listSources(): Source[] {
+  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.tsx"], {
+    encoding: "utf8",
+  });
+  return files
+    .split("\n")
+    .filter((file) => file !== "" && !file.includes("/generated/"))
+    .flatMap((file) => {
+      try {
+        return [{ file, lines: readFileSync(file, "utf8").split("\n") }];
+      } catch {
+        // Deleted and not yet committed.
+        return [];
+      }
+    });
+}
+
+function checkLength({ file, lines }: Source): void {
+  if (lines.length > MOST_FILE_LINES) problems.push(`${file}: ${lines.length} lines, ${MOST_FILE_LINES} is the end`);
+}
+
+/** The sources are formatted, so a function ends at the first closing brace of its own indentation. */
+function checkFunctions({ file, lines }: Source): void {
+  if (file.endsWith(".test.ts")) return;
+  const opening =
+    /^(\s*)(?:export )?(?:async )?(?:function\b|(?:(?:public|private|protected|static|override|async|get|set) )*[\w#]+(?:<[^>]*>)?\().*\{$/;
+  const control = /^\s*(if|for|while|switch|catch|return|else|do|test|describe|beforeAll)\b/;
+  lines.forEach((line, start) => {
+    const match = opening.exec(line);
+    if (match === null || control.test(line)) return;
+    const end = lines.indexOf(`${match[1]}}`, start);
+    if (end - start > MOST_FUNCTION_LINES) {
+      problems.push(`${file}:${start + 1}: a function of ${end - start} lines, ${MOST_FUNCTION_LINES} is the end`);
+    }
+  });
+}
+
+/** Types may be shared; code of another stage is wired by the app's root files. */
+function checkStages({ file, lines }: Source): void {
+  const [, app, stage] = /^apps\/([^/]+)\/src\/([^/]+)\//.exec(file) ?? [];
+  if (app === undefined || stage === undefined || STAGED_APPS[app] === undefined) return;
+  for (const [statement, names, target] of lines
+    .join("\n")
+    .matchAll(/^import ([^;]*?) from "\.\.\/([^/"]+)\/[^"]+";$/gms)) {
+    const isType = statement.startsWith("import type ") || !/(?:\{|,)\s*(?!type )\w/.test(names!);
+    if (isType || STAGED_APPS[app]!.includes(target!)) continue;
+    problems.push(`${file}: stage ${stage} imports code of stage ${target}; wire them in the app's root`);
+  }
+}
+
+function checkSettings({ file, lines }: Source): void {
+  if (!/^(apps|libs)\/[^/]+\/src\//.test(file) || /(config|settings)\.ts$/.test(file)) return;
+  // libs/local starts processes and hands its environment on; the testkit and the command line look for a cluster.
+  if (/^libs\/(local|testkit)\//.test(file)) return;
+  lines.forEach((line, at) => {
+    if (line.includes("process.env")) problems.push(`${file}:${at + 1}: settings are read in config.ts only`);
+  });
+}
+
+function checkWords({ file, lines }: Source): void {
+  lines.forEach((line, at) => {
+    if (UNFINISHED.test(line)) problems.push(`${file}:${at + 1}: words of unfinished work`);
+  });
+}
+
+function checkFolders(all: Source[]): void {
+  const counts = new Map<string, number>();
+  for (const { file } of all) {
+    const folder = path.dirname(file);
+    if (/\/src(\/|$)/.test(folder)) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  for (const [folder, count] of counts) {
+    if (count > MOST_FOLDER_FILES)
+      problems.push(`${folder}: ${count} files, split it (${MOST_FOLDER_FILES} is the end)`);
+  }
+}
+
+function checkDeadFiles(all: Source[]): void {
+  const imported = new Set<string>();
+  for (const { file, lines } of all) {
+    for (const [, target] of lines.join("\n").matchAll(/(?:from|import|require|import\()\s*\(?"(\.{1,2}\/[^"]+)"/g)) {
+      const base = path.join(path.dirname(file), target!);
+      for (const ending of ["", ".ts", ".tsx", "/index.ts"]) imported.add(base + ending);
+    }
+  }
+  for (const { file } of all) {
+    if (!imported.has(file) && !ENTRIES.some((entry) => entry.test(file)) && /\/src\//.test(file)) {
+      problems.push(`${file}: nothing imports it`);
+    }
+  }
+}
