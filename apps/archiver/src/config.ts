@@ -1,0 +1,15 @@
+import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+
+export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archiver" | "log"> {
+  nodeId: string;
+  /** Age below which records stay in the log, ms. */
+  replayWindowMs: number;
+}
+
+/** @throws SettingsError */
+export function loadConfig(): ArchiverConfig {
+  const settings = loadSettings();
+  const { nats, mysql, archiver, log, logic } = settings;
+  const replayWindowMs = logic.replayWindowSeconds * 1_000;
+  return { nodeId: nodeIdOf(settings, "archiver"), replayWindowMs, nats, mysql, archiver, log };
+}

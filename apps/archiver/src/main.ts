@@ -1,0 +1,67 @@
+/** Constructs the connections of an archiver, starts it, and ends it in good order. */
+import { randomId } from "@carillon/base";
+import {
+  createLogger,
+  exitWithError,
+  type Logger,
+  loadOrExit,
+  type RunningProcess,
+  runProcess,
+} from "@carillon/base/node";
+import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import { openCoordination } from "@carillon/coordination";
+import { checkSchema, isStoreUnavailable, MysqlStore } from "@carillon/store";
+import { Archiver } from "./archiver";
+import { type ArchiverConfig, loadConfig } from "./config";
+import { PartitionJourney } from "./journey";
+
+const ROLE = "archiver";
+const STOP_MS = 9_000;
+
+async function start(config: ArchiverConfig, logger: Logger): Promise<RunningProcess> {
+  const { nodeId, replayWindowMs } = config;
+  const boot = randomId(10);
+  const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
+  const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
+  const { partitions } = await readLayout(bus);
+  await checkSchema(config.mysql).catch((error: Error) => {
+    if (!isStoreUnavailable(error)) throw error;
+    logger.warn({ err: error }, "MySQL is away: the schema is not checked, the log waits");
+  });
+  const mysql = await MysqlStore.connect(config.mysql, logger);
+  const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
+  await coordination.view.ready();
+  const archiver = new Archiver({
+    bus,
+    logger,
+    partitions,
+    isMine: (partition) => coordination.assignment(ROLE, partitions).get(partition) === nodeId,
+    openJourney: (partition) =>
+      new PartitionJourney({ bus, partition, archive: mysql.archive, logger, replayWindowMs }),
+    report: (partition, report) => coordination.partitions.put(ROLE, partition, { ...report, owner: nodeId, boot }),
+  });
+  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: {}, weight: config.archiver.weight });
+  member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
+  coordination.onChange(() => archiver.check());
+  archiver.start();
+  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
+    if (ask === "drain") await member.setState("draining");
+    if (ask === "undrain") await member.setState("up");
+    return { nodeId, state: member.record.state, load: archiver.load() };
+  });
+
+  const stop = async () => {
+    await member.setState("draining").catch(() => {});
+    await archiver.stop();
+    stopControl();
+    await member.leave();
+    await coordination.close();
+    await mysql.close();
+    await bus.close();
+  };
+  return { addresses: {}, stop };
+}
+
+const config = loadOrExit(loadConfig);
+const logger = createLogger(ROLE, config.nodeId, config.log.level);
+void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs: STOP_MS }, () => start(config, logger));

@@ -1,0 +1,89 @@
+/**
+ * Records between the log and MySQL. While one batch is written the next one forms here: an idle archive writes each
+ * record at once, a busy one writes whatever has arrived, so the batch grows with the load. What waits is bounded;
+ * a full buffer makes the reader wait, and the log keeps the rest.
+ */
+import type { Event } from "@carillon/protocol";
+
+export interface ReadRecord {
+  /** Sequence in the log. */
+  seq: number;
+  events: Event[];
+  /** Size of the events as they were in the log. */
+  bytes: number;
+}
+
+/** Whole records, one after the other. */
+export interface RecordBatch {
+  lastSeq: number;
+  events: Event[];
+}
+
+export interface BatchBounds {
+  rows: number;
+  bytes: number;
+}
+
+/** Bounds of one transaction. A single larger record goes alone. */
+export const BATCH_BOUNDS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 };
+
+export class RecordBuffer {
+  private records: ReadRecord[] = [];
+  private rows = 0;
+  private bytes = 0;
+  private closed = false;
+  private wake: (() => void)[] = [];
+
+  constructor(private readonly bounds: BatchBounds = BATCH_BOUNDS) {}
+
+  /** Waits until there is room. @returns false when the buffer is closed: read no more */
+  async add(record: ReadRecord): Promise<boolean> {
+    while (!this.closed && this.isFull()) await this.changed();
+    if (this.closed) return false;
+    this.records.push(record);
+    this.rows += record.events.length;
+    this.bytes += record.bytes;
+    this.tell();
+    return true;
+  }
+
+  /** Waits for the next batch. @returns undefined when the buffer is closed; what waited is in the log still */
+  async take(): Promise<RecordBatch | undefined> {
+    while (!this.closed && this.records.length === 0) await this.changed();
+    if (this.closed) return undefined;
+    const taken = this.records.splice(0, this.fitting());
+    for (const { events, bytes } of taken) {
+      this.rows -= events.length;
+      this.bytes -= bytes;
+    }
+    this.tell();
+    return { lastSeq: taken.at(-1)!.seq, events: taken.flatMap(({ events }) => events) };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.tell();
+  }
+
+  private isFull(): boolean {
+    return this.rows >= this.bounds.rows || this.bytes >= this.bounds.bytes;
+  }
+
+  private fitting(): number {
+    let [rows, bytes] = [0, 0];
+    for (const [index, record] of this.records.entries()) {
+      rows += record.events.length;
+      bytes += record.bytes;
+      if (index > 0 && (rows > this.bounds.rows || bytes > this.bounds.bytes)) return index;
+    }
+    return this.records.length;
+  }
+
+  private changed(): Promise<void> {
+    return new Promise((resolve) => this.wake.push(resolve));
+  }
+
+  private tell(): void {
+    for (const wake of this.wake.splice(0)) wake();
+  }
+}

@@ -1,0 +1,57 @@
+import type { Event } from "@carillon/protocol";
+import { type ReadRecord, RecordBuffer } from "../src/read/record-buffer";
+
+const event = {} as Event;
+const record = (seq: number, rows: number, bytes = rows): ReadRecord => ({
+  seq,
+  events: new Array<Event>(rows).fill(event),
+  bytes,
+});
+
+describe("the buffer between log and MySQL", () => {
+  test("gives what has arrived as one batch of whole records", async () => {
+    const buffer = new RecordBuffer({ rows: 100, bytes: 1_000 });
+    await buffer.add(record(1, 2));
+    await buffer.add(record(2, 0));
+    await buffer.add(record(3, 3));
+    expect(await buffer.take()).toEqual({ lastSeq: 3, events: new Array(5).fill(event) });
+  });
+
+  test("cuts a batch at the bounds of rows and bytes", async () => {
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 });
+    await buffer.add(record(1, 6));
+    await buffer.add(record(2, 6));
+    expect((await buffer.take())?.lastSeq).toBe(1);
+    await buffer.add(record(3, 1, 999));
+    expect((await buffer.take())?.lastSeq).toBe(2);
+    expect((await buffer.take())?.lastSeq).toBe(3);
+  });
+
+  test("takes a record that is larger than any batch", async () => {
+    const buffer = new RecordBuffer({ rows: 10, bytes: 100 });
+    await buffer.add(record(1, 50, 5_000));
+    expect((await buffer.take())?.events).toHaveLength(50);
+  });
+
+  test("makes the reader wait while it is full", async () => {
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 });
+    await buffer.add(record(1, 10));
+    let added = false;
+    const waiting = buffer.add(record(2, 1)).then(() => {
+      added = true;
+    });
+    await new Promise(setImmediate);
+    expect(added).toBe(false);
+    await buffer.take();
+    await waiting;
+    expect((await buffer.take())?.lastSeq).toBe(2);
+  });
+
+  test("closed, it lets reader and writer go", async () => {
+    const buffer = new RecordBuffer({ rows: 1, bytes: 1_000 });
+    const taking = buffer.take();
+    buffer.close();
+    expect(await taking).toBeUndefined();
+    expect(await buffer.add(record(1, 1))).toBe(false);
+  });
+});
