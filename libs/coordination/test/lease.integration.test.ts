@@ -1,4 +1,5 @@
 import { startServers, type TestServers } from "@carillon/testkit";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { Cluster, pause, until } from "./cluster";
 
 let servers: TestServers<{ nats: true }>;
@@ -65,6 +66,18 @@ test("a lease can be had again after it was released", async () => {
     expect([await lease.acquire(), lease.epoch]).toEqual([true, epoch]);
     await lease.release();
   }
+});
+
+test("leases and board work again after their buckets were deleted", async () => {
+  const { coordination, connection } = await cluster.open();
+  const jsm = await jetstreamManager(connection);
+  const report = { owner: "w1", boot: "first", epoch: 1 };
+  await coordination.partitions.put("logic", 0, report);
+  for (const stream of ["KV_leases", "KV_partitions"]) await jsm.streams.delete(stream);
+  const lease = coordination.lease("purge", "a", TTL);
+  expect(await lease.acquire()).toBe(true);
+  await coordination.partitions.put("logic", 0, report);
+  expect(await coordination.partitions.all()).toHaveLength(1);
 });
 
 test("the board shows the last report of each partition, by role and number", async () => {

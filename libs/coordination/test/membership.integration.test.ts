@@ -76,6 +76,22 @@ test("silent death: first suspected and out of the assignment, then out of the v
   expect(seen).toEqual(["w1,w2 suspected true owners w1", "w1 suspected false owners w1"]);
 });
 
+test("several members in one process judge each role for itself", async () => {
+  const a = await cluster.open();
+  for (const role of ["logic", "archiver"]) await a.coordination.join({ nodeId: "all", boot: `${role}-all`, role });
+  const others = ["logic", "archiver"].map((role) => cluster.spawn({ nodeId: "other", boot: `${role}-other`, role }));
+  await until(() => others.every(({ events }) => events.includes("joined")) && a.names().length === 4);
+  const suspicions = () => ["logic", "archiver"].map((role) => a.coordination.heartbeats.suspected(role, "other"));
+  const seen = new Set<string>();
+  a.coordination.heartbeats.onChange(() => seen.add(suspicions().join()));
+  await pause(3 * TIMINGS.suspectMs);
+  expect([...seen]).toEqual([]);
+  others[1]!.kill("SIGSTOP");
+  await until(() => suspicions().join() === "false,true");
+  others[1]!.kill("SIGCONT");
+  await until(() => suspicions().join() === "false,false");
+});
+
 test("missed expiry: a key that vanished without a word leaves the view by the listing", async () => {
   const a = await cluster.open();
   await a.coordination.join(worker("w1"));

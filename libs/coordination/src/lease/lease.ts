@@ -73,7 +73,9 @@ export class Lease {
    */
   async acquire(): Promise<boolean> {
     if (this.held) return true;
-    const entry = await this.bucket.read(this.name);
+    // Run out, but its timer is late: this process was stalled.
+    if (this.isHolding) this.lose();
+    const entry = await this.read();
     const record = readRecord(entry);
     const isOwn = record.holder === this.holder;
     if (record.holder !== "" && !isOwn && !this.isAbandoned(entry!.revision)) return false;
@@ -90,7 +92,13 @@ export class Lease {
   async release(): Promise<void> {
     if (!this.isHolding) return;
     this.end();
-    await this.write({ holder: "", epoch: this.heldEpoch }, this.revision).catch((err: unknown) => {
+    const free: LeaseRecord = { holder: "", epoch: this.heldEpoch };
+    const give = async () => {
+      const isFree = await this.write(free, this.revision);
+      // A renewal may have been on its way.
+      if (!isFree && (await this.adopt(this.heldEpoch))) await this.write(free, this.revision);
+    };
+    await give().catch((err: unknown) => {
       this.logger.debug({ err, lease: this.name }, "the lease could not be released, it will run out");
     });
   }
@@ -102,6 +110,14 @@ export class Lease {
     clearTimeout(this.lossTimer);
   }
 
+  /** The bucket may have been deleted; if it was NATS that failed, this throws as well. */
+  private read(): Promise<Entry | undefined> {
+    return this.bucket.read(this.name).catch(async () => {
+      await this.bucket.ensure();
+      return this.bucket.read(this.name);
+    });
+  }
+
   private isAbandoned(revision: number): boolean {
     const now = performance.now();
     if (this.observed.revision !== revision) this.observed = { revision, since: now };
@@ -109,6 +125,7 @@ export class Lease {
   }
 
   private schedule(): void {
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.renew(), this.renewMs);
   }
 

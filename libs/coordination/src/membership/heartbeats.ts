@@ -7,14 +7,10 @@
  * or stalled, and would suspect all the others. Nothing that must be safe may rest on suspicion: it moves work early,
  * the work's own fence decides.
  */
-import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { Listeners } from "../listeners";
 import type { NodeRecord } from "./node-record";
-
-export interface Beat {
-  nodeId: string;
-  boot: string;
-}
+import { Pulse } from "./pulse";
 
 export interface HeartbeatOptions {
   connection: NatsConnection;
@@ -26,34 +22,13 @@ export interface HeartbeatOptions {
   nodes(role: string): NodeRecord[];
 }
 
-interface OwnPulse {
-  subscription: Subscription | undefined;
-  timer: NodeJS.Timeout;
-  lastTick: number;
-  cameBack: boolean;
-}
-
-export function beatSubject(role: string): string {
-  return `im.hb.${role}`;
-}
-
-/** @returns undefined for what is no beat */
-export function parseBeat(message: Msg): Beat | undefined {
-  try {
-    return message.json<Beat>();
-  } catch {
-    return undefined;
-  }
-}
-
 export class Heartbeats {
-  private readonly pulses = new Map<string, OwnPulse>();
-  /** Silence in ms by boot: a restarted node is not its former self. */
-  private readonly silences = new Map<string, number>();
-  private readonly heard = new Set<string>();
+  /** By boot: a process may be several members. */
+  private readonly pulses = new Map<string, Pulse>();
   private readonly listeners = new Listeners();
   private current = 0;
 
+  /** @internal */
   constructor(private readonly options: HeartbeatOptions) {}
 
   /** Grows with each change of suspicion. */
@@ -61,38 +36,35 @@ export class Heartbeats {
     return this.current;
   }
 
-  /** Begins to beat for a node, and to judge its role if that is a judged one. */
+  /** Begins to beat for a node, and to judge its role if that is a judged one; `join` does it. */
   start(role: string, nodeId: string, boot: string): void {
-    const { connection, roles, heartbeatMs } = this.options;
-    const listen = () =>
-      connection.subscribe(beatSubject(role), {
-        callback: (error, message) => {
-          if (error === null) this.onBeat(parseBeat(message), pulse, boot);
-        },
-      });
-    const pulse: OwnPulse = {
-      subscription: roles.includes(role) ? listen() : undefined,
-      timer: setInterval(() => this.tick(role, nodeId, boot, pulse), heartbeatMs),
-      lastTick: performance.now(),
-      cameBack: false,
-    };
+    const { connection, heartbeatMs, suspectMs, roles } = this.options;
+    this.stop(boot);
+    const pulse = new Pulse(role, nodeId, boot, {
+      connection,
+      heartbeatMs,
+      suspectMs,
+      judges: roles.includes(role),
+      nodes: () => this.options.nodes(role),
+      onChange: () => {
+        this.current++;
+        this.listeners.tell();
+      },
+    });
     this.pulses.set(boot, pulse);
-    this.beat(role, nodeId, boot);
   }
 
   /** Ends what `start` began. */
   stop(boot: string): void {
-    const pulse = this.pulses.get(boot);
-    if (pulse === undefined) return;
-    clearInterval(pulse.timer);
-    if (!this.options.connection.isClosed()) pulse.subscription?.unsubscribe();
+    this.pulses.get(boot)?.stop();
     this.pulses.delete(boot);
   }
 
   /** Whether the node of the view was not heard for `suspectMs`; always false for roles that are not judged here. */
   suspected(role: string, nodeId: string): boolean {
     const node = this.options.nodes(role).find((candidate) => candidate.nodeId === nodeId);
-    return node !== undefined && this.isSilent(node.boot);
+    if (node === undefined) return false;
+    return [...this.pulses.values()].some((pulse) => pulse.role === role && pulse.isSilent(node.boot));
   }
 
   /** Told when a node begins or ceases to be suspected. @returns ends the telling */
@@ -104,58 +76,5 @@ export class Heartbeats {
   close(): void {
     for (const boot of [...this.pulses.keys()]) this.stop(boot);
     this.listeners.clear();
-  }
-
-  private isSilent(boot: string): boolean {
-    return (this.silences.get(boot) ?? 0) >= this.options.suspectMs;
-  }
-
-  private onBeat(beat: Beat | undefined, pulse: OwnPulse, ownBoot: string): void {
-    if (typeof beat?.boot !== "string") return;
-    if (beat.boot === ownBoot) {
-      pulse.cameBack = true;
-      return;
-    }
-    this.heard.add(beat.boot);
-    const wasSilent = this.isSilent(beat.boot);
-    this.silences.delete(beat.boot);
-    if (wasSilent) this.changed();
-  }
-
-  private tick(role: string, nodeId: string, boot: string, pulse: OwnPulse): void {
-    const now = performance.now();
-    const elapsed = now - pulse.lastTick;
-    const counts = pulse.cameBack && elapsed < 2 * this.options.heartbeatMs;
-    pulse.lastTick = now;
-    pulse.cameBack = false;
-    if (pulse.subscription !== undefined) this.judge(role, boot, counts ? elapsed : 0);
-    this.beat(role, nodeId, boot);
-  }
-
-  private judge(role: string, ownBoot: string, elapsed: number): void {
-    const others = this.options.nodes(role).filter(({ boot }) => boot !== ownBoot);
-    let isChanged = false;
-    for (const { boot } of others) {
-      if (this.heard.has(boot)) continue;
-      const wasSilent = this.isSilent(boot);
-      this.silences.set(boot, (this.silences.get(boot) ?? 0) + elapsed);
-      isChanged ||= !wasSilent && this.isSilent(boot);
-    }
-    this.heard.clear();
-    const present = new Set(others.map((other) => other.boot));
-    for (const boot of this.silences.keys()) if (!present.has(boot)) this.silences.delete(boot);
-    if (isChanged) this.changed();
-  }
-
-  private beat(role: string, nodeId: string, boot: string): void {
-    const { connection } = this.options;
-    if (connection.isClosed() || connection.isDraining()) return;
-    const beat: Beat = { nodeId, boot };
-    connection.publish(beatSubject(role), JSON.stringify(beat));
-  }
-
-  private changed(): void {
-    this.current++;
-    this.listeners.tell();
   }
 }

@@ -149,12 +149,10 @@ export class Member {
       }
       const { revision, value } = this.rival!;
       const record = parseRecord(this.key, value);
+      // What is no record has nobody who could be alive.
       if (record !== undefined) {
         logger.info({ boot: record.boot }, "a former life of this node is in the cluster, waiting for its silence");
-        await waitForSilence({ key: this.key, revision, record }, bucket, connection, timings);
-        const entry = await bucket.read(this.key);
-        if (entry !== undefined && parseRecord(this.key, entry.value)?.boot === record.boot)
-          this.revision = entry.revision;
+        this.revision = await waitForSilence({ key: this.key, revision, record }, bucket, connection, timings);
       } else {
         this.revision = revision;
       }

@@ -3,8 +3,8 @@ import { sleep } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket } from "../kv/bucket";
 import type { Timings } from "../timings";
-import { beatSubject, parseBeat } from "./heartbeats";
 import type { NodeRecord } from "./node-record";
+import { beatSubject, bootOfBeat } from "./pulse";
 
 export interface Rival {
   key: string;
@@ -15,8 +15,9 @@ export interface Rival {
 
 /**
  * Resolves when the rival's boot was silent for `suspectMs`: no heartbeat and no renewal, while NATS answered and this
- * process was not stalled; or when its record is gone or another's.
+ * process was not stalled; or when its record has ended.
  *
+ * @returns the revision that may be taken over by an update, 0 when there is none
  * @throws Error when it is alive after three ttl: two processes were given the same nodeId
  */
 export async function waitForSilence(
@@ -24,14 +25,14 @@ export async function waitForSilence(
   bucket: Bucket,
   connection: NatsConnection,
   { suspectMs, heartbeatMs, ttlMs }: Timings,
-): Promise<void> {
+): Promise<number> {
   const { key, record } = rival;
   const startedAt = performance.now();
   let silentSince = startedAt;
   let revision = rival.revision;
   const subscription = connection.subscribe(beatSubject(record.role), {
     callback: (error, message) => {
-      if (error === null && parseBeat(message)?.boot === record.boot) silentSince = performance.now();
+      if (error === null && bootOfBeat(message) === record.boot) silentSince = performance.now();
     },
   });
   try {
@@ -43,7 +44,7 @@ export async function waitForSilence(
       await sleep(heartbeatMs / 2);
       const entry = await bucket.read(key).catch(() => null);
       const now = performance.now();
-      if (entry === undefined || entry?.ended !== undefined) return;
+      if (entry === undefined || entry?.ended !== undefined) return entry?.revision ?? 0;
       // No answer, or stalled ourselves: we would not have heard it.
       if (entry === null || now - before > heartbeatMs * 2) silentSince = now;
       else if (entry.revision !== revision) {
@@ -51,6 +52,7 @@ export async function waitForSilence(
         silentSince = now;
       }
     }
+    return revision;
   } finally {
     subscription.unsubscribe();
   }

@@ -45,7 +45,7 @@ export class ViewState {
   }
 
   /** Whether departures by expiry are held back. */
-  isInGrace(now: number): boolean {
+  private isInGrace(now: number): boolean {
     return now < this.graceUntil;
   }
 
