@@ -179,7 +179,7 @@ export class UserInbox implements Flushable {
         this.beginEpoch(page.epoch);
         return;
       }
-      this.writePage(session, page);
+      if (!this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
       if (page.seq >= this.next) this.awaitHole();
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -189,22 +189,17 @@ export class UserInbox implements Flushable {
     if (session.isOpen && this.sessions.has(session)) this.serve(session);
   }
 
-  private writePage(session: Session, page: InboxPage): void {
+  /** @returns false when the inbox no longer holds what comes next: the device starts over, with a resync */
+  private writePage(session: Session, page: InboxPage): boolean {
     const cursor = session.delivery!;
     const events = page.events.slice(0, cursor.room);
-    if (events.length === 0) {
-      // The inbox no longer holds what comes next: the device starts over, with a resync.
-      if (page.seq > cursor.sentSeq && cursor.room > 0) session.close(CloseCode.INTERNAL);
-      return;
-    }
-    if (events[0]![0] !== cursor.sentSeq + 1) {
-      session.close(CloseCode.INTERNAL);
-      return;
-    }
+    if (events.length === 0) return page.seq <= cursor.sentSeq || cursor.room <= 0;
+    if (events[0]![0] !== cursor.sentSeq + 1) return false;
     const entries = events.map(([inboxSeq, event]) => ({ inboxSeq, event }));
     session.connection.send(encodeDeliverFrame(cursor.epoch, entries));
     for (const { inboxSeq, event } of entries) cursor.sent(inboxSeq, peekEvent(event));
     this.options.onDelivered(entries.length);
+    return true;
   }
 
   /** The inbox began anew: nothing of before counts, and every device has to resync. */

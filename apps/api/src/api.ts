@@ -1,0 +1,119 @@
+/** An api's parts, built and wired; main.ts gives it the connections to the world. */
+import { partitionOf } from "@carillon/base";
+import { createTokenSigner } from "@carillon/base/node";
+import { ask, type Bus, DownlinkSender, type LastSeq, type OwnerQuestion, subjects } from "@carillon/bus";
+import { CloseCode } from "@carillon/protocol";
+import { Inboxes, Marks, type MysqlStore, type RedisStore } from "@carillon/store";
+import type { FastifyInstance } from "fastify";
+import { Authenticator } from "./auth/authenticate";
+import { Passwords } from "./auth/passwords";
+import { WindowLimit } from "./auth/window-limit";
+import type { ApiConfig } from "./config";
+import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
+import { QueryService } from "./queries/query-service";
+import type { GatewayRing } from "./routes/gateways";
+import { type ApiContext, buildServer } from "./server";
+
+const LOGIN_WINDOW_MS = 15 * 60_000;
+const MINUTE_MS = 60_000;
+
+/** What lists and histories are made from. */
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "lastSeq"> & Pick<MysqlStore, "conversations">;
+
+export interface ApiOptions {
+  config: ApiConfig;
+  bus: Bus;
+  partitions: number;
+  redis: RedisStore;
+  mysql: MysqlStore;
+  ring: GatewayRing;
+}
+
+export class Api {
+  private readonly downlink: DownlinkSender;
+  private readonly queries: QueryService;
+  private readonly context: ApiContext;
+  private gateways: string[] = [];
+  private server: FastifyInstance | undefined;
+
+  constructor(private readonly options: ApiOptions) {
+    const { bus, config, redis } = options;
+    // The life of Redis is told by the workers' ticks; those of an api only keep its links alive.
+    this.downlink = new DownlinkSender(bus, config.nodeId, () => "");
+    const reading = this.readingContext();
+    this.context = this.buildContext(reading);
+    this.queries = new QueryService(bus, { ...reading, inboxes: new Inboxes(redis) });
+  }
+
+  /** Takes over which gateways there are. */
+  setGateways(gateways: { nodeId: string; boot: string }[]): void {
+    this.downlink.setGateways(gateways);
+    this.gateways = gateways.map(({ nodeId }) => nodeId);
+  }
+
+  /** @returns the address of the HTTP server, `http://host:port` */
+  async start(): Promise<string> {
+    const { config, bus } = this.options;
+    const { host, port, trustProxy } = config.api;
+    this.server = await buildServer(this.context, { logger: bus.logger, trustProxy });
+    this.downlink.start();
+    this.queries.start();
+    return this.server.listen({ host, port });
+  }
+
+  /** Finishes the requests under way. */
+  async stop(): Promise<void> {
+    this.queries.stop();
+    await this.server?.close();
+    this.downlink.stop();
+  }
+
+  private buildContext(reading: ReadingContext): ApiContext {
+    const { config, bus, redis, mysql, ring } = this.options;
+    const { limits, secret, accessTokenSeconds, refreshTokenMs, nodeId } = config;
+    const { accounts } = mysql;
+    const monotonic = () => bus.clock.monotonic();
+    return {
+      ...reading,
+      nodeId,
+      ring,
+      accounts,
+      accessTokenSeconds,
+      refreshTokenMs,
+      authenticator: new Authenticator(secret, accounts),
+      passwords: new Passwords(),
+      registrations: new WindowLimit(limits.registrationsPerMinute, MINUTE_MS, monotonic),
+      failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),
+      failuresOfAddress: new WindowLimit(limits.failedLoginsPerAddress, LOGIN_WINDOW_MS, monotonic),
+      signAccess: createTokenSigner(secret, accessTokenSeconds),
+      closeConnections: (userId, deviceId) => this.closeConnections(userId, deviceId),
+      now: () => bus.clock.now(),
+      checks: {
+        nats: () => bus.connection.flush(),
+        mysql: () => mysql.ping(),
+        redis: async () => void (await redis.info()),
+      },
+    };
+  }
+
+  private readingContext(): ReadingContext {
+    const { bus, mysql, redis, partitions } = this.options;
+    return {
+      conversations: mysql.conversations,
+      marks: new Marks(redis),
+      barrier: new ArchiveBarrier({
+        logEnds: () => readLogEnds(bus, partitions),
+        archivePositions: () => mysql.facts.archivePositions(),
+      }),
+      lastSeq: async (conversationId: string) => {
+        const subject = subjects.owner(partitionOf(conversationId, partitions));
+        return (await ask<OwnerQuestion, LastSeq>(bus, subject, { ask: "last-seq", conversationId })).lastSeq;
+      },
+    };
+  }
+
+  private closeConnections(userId: string, deviceId: string): void {
+    const closing = { userId, deviceId, closeCode: CloseCode.TOKEN_REVOKED };
+    for (const gateway of this.gateways) this.downlink.send(gateway, { kind: "closings", closings: [closing] });
+  }
+}

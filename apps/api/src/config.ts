@@ -1,0 +1,27 @@
+import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+
+export interface ApiConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "api" | "limits" | "log"> {
+  nodeId: string;
+  /** Key that signs access tokens. */
+  secret: string;
+  accessTokenSeconds: number;
+  refreshTokenMs: number;
+}
+
+/** @throws SettingsError */
+export function loadConfig(): ApiConfig {
+  const settings = loadSettings();
+  const { nats, redis, mysql, api, limits, log, auth } = settings;
+  return {
+    nodeId: nodeIdOf(settings, "api"),
+    secret: auth.secret!,
+    accessTokenSeconds: auth.accessTokenSeconds,
+    refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
+    nats,
+    redis,
+    mysql,
+    api,
+    limits,
+    log,
+  };
+}

@@ -1,0 +1,73 @@
+/** Constructs the connections of an api, starts it, and ends it in good order. */
+import { randomId } from "@carillon/base";
+import {
+  createLogger,
+  exitWithError,
+  type Logger,
+  loadOrExit,
+  type RunningProcess,
+  runProcess,
+} from "@carillon/base/node";
+import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import { type Coordination, openCoordination } from "@carillon/coordination";
+import { checkSchema, isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
+import { Api } from "./api";
+import { type ApiConfig, loadConfig } from "./config";
+import type { GatewayRing } from "./routes/gateways";
+
+const ROLE = "api";
+const STOP_MS = 9_000;
+
+async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess> {
+  const { nodeId } = config;
+  const boot = randomId(10);
+  const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
+  const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
+  const { partitions } = await readLayout(bus);
+  await checkSchema(config.mysql).catch((error: Error) => {
+    if (!isStoreUnavailable(error)) throw error;
+    logger.warn({ err: error }, "MySQL is away: the schema is not checked");
+  });
+  const [redis, mysql, coordination] = await Promise.all([
+    RedisStore.connect(config.redis, logger),
+    MysqlStore.connect(config.mysql, logger),
+    openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas }),
+  ]);
+  await coordination.view.ready();
+  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination) });
+  const onView = () => api.setGateways(coordination.view.nodes("gateway"));
+  coordination.onChange(onView);
+  onView();
+  const http = await api.start();
+  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: { http } });
+  member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
+  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
+    if (ask === "drain") await member.setState("draining");
+    if (ask === "undrain") await member.setState("up");
+    return { nodeId, state: member.record.state, load: {} };
+  });
+
+  const stop = async () => {
+    stopControl();
+    await member.leave().catch(() => {});
+    await api.stop();
+    await coordination.close();
+    await Promise.all([redis.close(), mysql.close()]);
+    await bus.close();
+  };
+  return { addresses: { http }, stop };
+}
+
+function ringOf(coordination: Coordination): GatewayRing {
+  return {
+    walk: (userId, count) => coordination.ringOf("gateway").walk(userId, count),
+    address: (gatewayId) => {
+      const { ws, tcp } = coordination.view.get("gateway", gatewayId)?.addresses ?? {};
+      return ws === undefined || tcp === undefined ? undefined : { gatewayId, ws, tcp };
+    },
+  };
+}
+
+const config = loadOrExit(loadConfig);
+const logger = createLogger(ROLE, config.nodeId, config.log.level);
+void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs: STOP_MS }, () => start(config, logger));

@@ -1,0 +1,28 @@
+/** Cursors of lists: opaque to clients, the place behind the last row and what all pages share. */
+import { CarillonError } from "@carillon/protocol";
+
+/**
+ * @param kind what the cursor belongs to: another list refuses it
+ * @param fields numbers and texts
+ */
+export function writeCursor(kind: string, fields: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify([kind, ...fields])).toString("base64url");
+}
+
+/**
+ * @param form type of each field
+ * @throws CarillonError BAD_PAYLOAD when it is no cursor of this list
+ */
+export function readCursor(kind: string, form: readonly ("string" | "number")[], cursor: string): (string | number)[] {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(Buffer.from(cursor, "base64url").toString());
+  } catch {
+    fields = undefined;
+  }
+  if (Array.isArray(fields) && fields[0] === kind && fields.length === form.length + 1) {
+    const values = fields.slice(1) as (string | number)[];
+    if (values.every((value, i) => typeof value === form[i])) return values;
+  }
+  throw new CarillonError("BAD_PAYLOAD", "cursor: not one that this list has given");
+}

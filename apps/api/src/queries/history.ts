@@ -1,0 +1,84 @@
+/**
+ * History of a conversation. How far it reaches the owner says, who has numbered the last message; the rows come from
+ * the archive, which is a moment behind. Numbers have no holes, so it is known how many rows there must be, and those
+ * that are not archived yet are waited for.
+ */
+import { sleep } from "@carillon/base";
+import { CarillonError, type Event, parseConversationId } from "@carillon/protocol";
+import type { ConversationQueries } from "@carillon/store";
+
+const WAIT_MS = 2_000;
+const POLL_MS = 25;
+const BUSY_RETRY_MS = 1_000;
+
+export interface HistoryRange {
+  /** First number wanted, in reading direction. */
+  from: number;
+  /** Last number wanted; undefined: as far as it goes. */
+  to?: number | undefined;
+  limit: number;
+  backwards: boolean;
+}
+
+export interface HistoryPage {
+  /** Ascending. */
+  events: Event[];
+  lastSeq: number;
+  /** Whether the range goes on behind the page. */
+  more: boolean;
+}
+
+export interface HistoryContext {
+  conversations: Pick<ConversationQueries, "history">;
+  /** Last number of a conversation, from its owner; 0: no messages. */
+  lastSeq(conversationId: string): Promise<number>;
+  waitMs?: number;
+}
+
+/**
+ * A page of the conversation as this user may see it. What lies above the last number is empty, not an error.
+ * @throws CarillonError NO_SUCH_CONVERSATION (also for one of others), BUSY when the archive does not come after
+ */
+export async function readHistory(
+  context: HistoryContext,
+  userId: string,
+  conversationId: string,
+  range: HistoryRange,
+): Promise<HistoryPage> {
+  if (!isMember(userId, conversationId)) throw new CarillonError("NO_SUCH_CONVERSATION");
+  const lastSeq = await context.lastSeq(conversationId);
+  if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
+  const [low, high] = range.backwards
+    ? [Math.max(1, range.to ?? 1), Math.min(range.from, lastSeq)]
+    : [Math.max(1, range.from), Math.min(range.to ?? lastSeq, lastSeq)];
+  const [first, last] = range.backwards
+    ? [Math.max(low, high - range.limit + 1), high]
+    : [low, Math.min(high, low + range.limit - 1)];
+  if (first > last) return { events: [], lastSeq, more: false };
+  const events = await readRows(context, conversationId, first, last);
+  return { events, lastSeq, more: first > low || last < high };
+}
+
+async function readRows(
+  { conversations, waitMs = WAIT_MS }: HistoryContext,
+  conversationId: string,
+  from: number,
+  to: number,
+): Promise<Event[]> {
+  const limit = to - from + 1;
+  const deadline = performance.now() + waitMs;
+  while (true) {
+    const events = await conversations.history(conversationId, { from, to, limit, newestFirst: false });
+    if (events.length === limit) return events;
+    if (performance.now() >= deadline) {
+      throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** A private conversation belongs to the two users that its id names. */
+function isMember(userId: string, conversationId: string): boolean {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "private" && parts.userIds.includes(userId);
+}

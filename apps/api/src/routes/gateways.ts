@@ -1,0 +1,40 @@
+/** Where a client connects to. */
+
+import { CarillonError, type GatewayAddress } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import { routeAnswer } from "./shapes";
+
+const CHOICES = 2;
+const BUSY_RETRY_MS = 1_000;
+
+/** The ring of gateways by the view of the moment. */
+export interface GatewayRing {
+  /** Distinct nodes for a user, the ring's choice first. */
+  walk(userId: string, count: number): string[];
+  address(nodeId: string): GatewayAddress | undefined;
+}
+
+export interface GatewayRoutesContext {
+  authenticator: Authenticator;
+  ring: GatewayRing;
+}
+
+export function gatewayRoutes(server: FastifyInstance, { authenticator, ring }: GatewayRoutesContext): void {
+  server
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .get(
+      "/v1/route",
+      { schema: { summary: "Gateways for this user", tags: ["gateways"], response: { 200: routeAnswer } } },
+      async (request) => {
+        // The gateway checks the session again, so that clients find it also while MySQL is away.
+        const { userId } = authenticator.readToken(request.headers.authorization);
+        const gateways = ring.walk(userId, CHOICES).flatMap((nodeId) => ring.address(nodeId) ?? []);
+        if (gateways.length === 0) {
+          throw new CarillonError("BUSY", "no gateway is up", { retryAfterMs: BUSY_RETRY_MS });
+        }
+        return { gateways };
+      },
+    );
+}

@@ -1,0 +1,46 @@
+/** For load balancers, orchestrators and Prometheus. */
+import { createMetrics, Histogram } from "@carillon/base/node";
+import type { FastifyInstance } from "fastify";
+import { health, readiness } from "./shapes";
+
+export interface HealthContext {
+  nodeId: string;
+  /** What has to be there for a request to be served, by name; each resolves or rejects. */
+  checks: Record<string, () => Promise<void>>;
+}
+
+export function healthRoutes(server: FastifyInstance, { nodeId, checks }: HealthContext): void {
+  const registry = createMetrics("api", nodeId);
+  const seconds = new Histogram({
+    name: "carillon_http_request_seconds",
+    help: "Time from request to answer",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  });
+  server.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1_000);
+  });
+
+  server.get("/healthz", { schema: { tags: ["health"], response: { 200: health } } }, async () => ({ status: "ok" }));
+
+  server.get(
+    "/readyz",
+    { schema: { tags: ["health"], response: { 200: readiness, 503: readiness } } },
+    async (_, reply) => {
+      const names = Object.keys(checks);
+      const results = await Promise.allSettled(names.map((name) => checks[name]!()));
+      const passed = results.map(({ status }) => status === "fulfilled");
+      const isReady = passed.every(Boolean);
+      return reply.code(isReady ? 200 : 503).send({
+        status: isReady ? "ready" : "not ready",
+        checks: Object.fromEntries(names.map((name, i) => [name, passed[i]!])),
+      });
+    },
+  );
+
+  server.get("/metrics", { schema: { hide: true } }, async (_, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  );
+}

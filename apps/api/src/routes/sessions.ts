@@ -1,0 +1,62 @@
+/** Log-in, fresh tokens, log-out, and the devices that are logged in. */
+
+import { CarillonError } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import { logIn, logOut, refresh, type SessionContext } from "../use-cases/sessions";
+import { devices, logInBody, refreshBody, tokens } from "./shapes";
+
+export interface SessionRoutesContext extends SessionContext {
+  authenticator: Authenticator;
+}
+
+export function sessionRoutes(server: FastifyInstance, context: SessionRoutesContext): void {
+  const { accounts, authenticator } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.post(
+    "/v1/sessions",
+    { schema: { summary: "Log in", tags: ["sessions"], body: logInBody, response: { 200: tokens } } },
+    (request) => logIn(context, request.body, request.ip),
+  );
+
+  routes.post(
+    "/v1/sessions/refresh",
+    {
+      schema: {
+        summary: "Exchange a refresh token",
+        description: "The token shown is void afterwards. Showing one twice revokes all tokens of its device.",
+        tags: ["sessions"],
+        body: refreshBody,
+        response: { 200: tokens },
+      },
+    },
+    (request) => refresh(context, request.body.refreshToken),
+  );
+
+  routes.get(
+    "/v1/sessions",
+    { schema: { summary: "Devices that are logged in", tags: ["sessions"], response: { 200: devices } } },
+    async (request) => {
+      const { userId, deviceId } = await authenticator.authenticate(request.headers.authorization);
+      const found = await accounts.devices(userId);
+      return { items: found.map((device) => ({ ...device, current: device.deviceId === deviceId })) };
+    },
+  );
+
+  routes.delete<{ Params: { deviceId: string } }>(
+    "/v1/sessions/:deviceId",
+    { schema: { summary: "Log a device out; `current` is the one that asks", tags: ["sessions"] } },
+    async (request, reply) => {
+      const caller = await authenticator.authenticate(request.headers.authorization);
+      const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
+      const found = await accounts.devices(caller.userId);
+      if (!found.some(({ deviceId }) => deviceId === wanted)) {
+        throw new CarillonError("NOT_FOUND", "no such device is logged in");
+      }
+      await logOut(context, caller.userId, wanted);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,94 @@
+/** The HTTP server: limits, schemas, documentation, and the routes. */
+
+import type { Logger } from "@carillon/base/node";
+import cors from "@fastify/cors";
+import helmet from "@fastify/helmet";
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import fastify, { type FastifyInstance } from "fastify";
+import { type AccountRoutesContext, accountRoutes } from "./routes/accounts";
+import { compileCheck } from "./routes/checks";
+import { type ConversationRoutesContext, conversationRoutes } from "./routes/conversations";
+import { answerClientError, answerFailures, sendError, toCarillonError } from "./routes/failures";
+import { type GatewayRoutesContext, gatewayRoutes } from "./routes/gateways";
+import { type HealthContext, healthRoutes } from "./routes/health";
+import { type SessionRoutesContext, sessionRoutes } from "./routes/sessions";
+import { errorBody } from "./routes/shapes";
+
+/** The largest request is a registration: some hundred bytes. */
+const MOST_BODY_BYTES = 64 * 1024;
+/** A client that sends its request slower than this is cut off, ms. */
+const REQUEST_MS = 15_000;
+const IDLE_MS = 65_000;
+
+/** The page of the documentation loads nothing from elsewhere. */
+const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
+
+export type ApiContext = AccountRoutesContext &
+  SessionRoutesContext &
+  ConversationRoutesContext &
+  GatewayRoutesContext &
+  HealthContext;
+
+export interface ServerOptions {
+  logger: Logger;
+  /** Whether X-Forwarded-For names the client's address. */
+  trustProxy: boolean;
+}
+
+export async function buildServer(context: ApiContext, options: ServerOptions): Promise<FastifyInstance> {
+  const server = fastify({
+    logger: false,
+    trustProxy: options.trustProxy,
+    bodyLimit: MOST_BODY_BYTES,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: IDLE_MS,
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, _, reply) => void sendError(reply, toCarillonError(error)),
+  });
+  server.setValidatorCompiler(compileCheck);
+  answerFailures(server, options.logger);
+  // Tokens travel in a header that no foreign page can make a browser send: any page may call.
+  await server.register(cors, { origin: true, methods: ["GET", "POST", "PUT", "PATCH", "DELETE"], maxAge: 600 });
+  await server.register(helmet, {
+    crossOriginResourcePolicy: { policy: "cross-origin" },
+    strictTransportSecurity: false,
+  });
+  await server.register(swagger, { openapi: openApi() });
+  await server.register(swaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: DOCS_CSP,
+    uiConfig: { docExpansion: "list", validatorUrl: null },
+  });
+  await server.register(async (routes) => {
+    routes.addHook("onRoute", (route) => {
+      if (route.url.startsWith("/v1/")) route.schema = withErrors(route.schema);
+    });
+    accountRoutes(routes, context);
+    sessionRoutes(routes, context);
+    gatewayRoutes(routes, context);
+    conversationRoutes(routes, context);
+    healthRoutes(routes, context);
+  });
+  return server;
+}
+
+/** The documentation shows how every route fails. */
+function withErrors(schema: { response?: unknown } = {}): object {
+  return { ...schema, response: { ...(schema.response as object | undefined), "4xx": errorBody, "5xx": errorBody } };
+}
+
+function openApi() {
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Carillon",
+      version: "1",
+      description: "Users, sessions, conversations. Messages themselves travel over the client protocol.",
+    },
+    components: { securitySchemes: { bearer: { type: "http" as const, scheme: "bearer" } } },
+    security: [{ bearer: [] }],
+  };
+}

@@ -1,0 +1,31 @@
+import { CarillonError, isUserId } from "@carillon/protocol";
+import type { AccountQueries } from "@carillon/store";
+import type { Passwords } from "../auth/passwords";
+import type { WindowLimit } from "../auth/window-limit";
+
+export interface RegisterContext {
+  accounts: Pick<AccountQueries, "create">;
+  passwords: Passwords;
+  /** Registrations per address. */
+  registrations: WindowLimit;
+  now(): number;
+}
+
+/**
+ * Makes a user.
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken, also by an id that differs in case only),
+ *   RATE_LIMITED, BUSY
+ */
+export async function register(
+  context: RegisterContext,
+  user: { userId: string; displayName: string; password: string },
+  address: string,
+): Promise<void> {
+  const { userId, displayName, password } = user;
+  if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
+  context.registrations.check(address);
+  context.registrations.count(address);
+  const passwordHash = await context.passwords.hash(password);
+  const created = await context.accounts.create({ userId, displayName, passwordHash, now: context.now() });
+  if (!created) throw new CarillonError("CONFLICT", "this user id is taken");
+}

@@ -1,0 +1,103 @@
+/** Log-in, fresh tokens, log-out. */
+import type { AccessClaims } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+import type { Account, AccountQueries } from "@carillon/store";
+import type { Passwords } from "../auth/passwords";
+import { newRefreshToken, parseRefreshToken } from "../auth/refresh-token";
+import type { WindowLimit } from "../auth/window-limit";
+
+export interface SessionContext {
+  accounts: AccountQueries;
+  passwords: Passwords;
+  /** Failed log-ins per user and per address. */
+  failuresOfUser: WindowLimit;
+  failuresOfAddress: WindowLimit;
+  accessTokenSeconds: number;
+  refreshTokenMs: number;
+  signAccess(claims: AccessClaims): string;
+  /** Closes the connections of a device whose tokens are void. */
+  closeConnections(userId: string, deviceId: string): void;
+  now(): number;
+}
+
+export interface Credentials {
+  userId: string;
+  password: string;
+  deviceId: string;
+  platform: string;
+}
+
+/** What a device gets at log-in and at each refresh. */
+export interface Tokens {
+  userId: string;
+  accessToken: string;
+  refreshToken: string;
+  /** Life of the access token, s. */
+  expiresIn: number;
+}
+
+/**
+ * Only failures count against the limits, so that a crowd behind one address may log in. An unknown user and a wrong
+ * password get the same answer after the same work.
+ * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
+ */
+export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
+  const { accounts, failuresOfUser, failuresOfAddress, refreshTokenMs } = context;
+  const { userId, password, deviceId, platform } = credentials;
+  failuresOfUser.check(userId);
+  failuresOfAddress.check(address);
+  const found = await accounts.findWithPassword(userId);
+  if (!(await context.passwords.matches(found?.passwordHash, password)) || found === undefined) {
+    failuresOfUser.count(userId);
+    failuresOfAddress.count(address);
+    throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
+  }
+  if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  const now = context.now();
+  const refresh = newRefreshToken(userId, deviceId);
+  await accounts.signIn(userId, { deviceId, platform }, { ...refresh, expiresAt: now + refreshTokenMs }, now);
+  return tokens(context, found.account, { deviceId, platform }, refresh.token);
+}
+
+/**
+ * Exchanges a refresh token for new tokens; the one shown is void afterwards. One that was exchanged before revokes
+ * all tokens of its device: it was stolen, or its successor was.
+ * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED
+ */
+export async function refresh(context: SessionContext, token: string): Promise<Tokens> {
+  const shown = parseRefreshToken(token);
+  if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED");
+  const { userId, deviceId, family } = shown;
+  const now = context.now();
+  const next = newRefreshToken(userId, deviceId, family);
+  const expiresAt = now + context.refreshTokenMs;
+  const rotation = await context.accounts.rotate(shown, { hash: next.hash, expiresAt }, now);
+  switch (rotation.kind) {
+    case "unknown":
+      throw new CarillonError("NOT_AUTHENTICATED");
+    case "expired":
+      throw new CarillonError("TOKEN_EXPIRED");
+    case "reused":
+      context.closeConnections(userId, deviceId);
+      throw new CarillonError("TOKEN_REVOKED", "this refresh token was used before: log in again");
+    case "rotated":
+      if (rotation.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+      return tokens(context, rotation.account, { deviceId, platform: rotation.platform }, next.token);
+  }
+}
+
+/** Revokes the tokens of a device and closes its connections. */
+export async function logOut(context: SessionContext, userId: string, deviceId: string): Promise<void> {
+  await context.accounts.revokeDevice(userId, deviceId, context.now());
+  context.closeConnections(userId, deviceId);
+}
+
+function tokens(
+  context: SessionContext,
+  { userId, tokenVersion }: Account,
+  { deviceId, platform }: { deviceId: string; platform: string },
+  refreshToken: string,
+): Tokens {
+  const accessToken = context.signAccess({ userId, deviceId, platform, tokenVersion });
+  return { userId, accessToken, refreshToken, expiresIn: context.accessTokenSeconds };
+}

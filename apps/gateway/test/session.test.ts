@@ -1,0 +1,82 @@
+import { Command, commandTable } from "@carillon/protocol";
+import { DeliveryCursor } from "../src/deliver/delivery-cursor";
+import { FaultCounter, TokenBucket } from "../src/receive/rate-limit";
+import { Placement } from "../src/session/placement";
+import { type Action, actionOn, type SessionState } from "../src/session/session-state";
+
+describe("session states", () => {
+  const clientCommands = commandTable.filter(({ direction }) => direction !== "server").map(({ number }) => number);
+  const serverCommands = commandTable.filter(({ direction }) => direction === "server").map(({ number }) => number);
+  const expected: Record<SessionState["phase"], (command: number) => Action> = {
+    new: (command) => (command === Command.CONNECT ? "process" : "refuse"),
+    opening: (command) =>
+      command === Command.CONNECT ? "unknown" : command === Command.DISCONNECT ? "process" : "hold",
+    open: (command) =>
+      clientCommands.includes(command as never) && command !== Command.CONNECT ? "process" : "unknown",
+    closed: () => "ignore",
+  };
+
+  test.each(Object.keys(expected) as SessionState["phase"][])("every command in phase %s", (phase) => {
+    for (const command of [...clientCommands, ...serverCommands, 9_999]) {
+      expect([command, actionOn(phase, command)]).toEqual([command, expected[phase](command)]);
+    }
+  });
+});
+
+describe("rate limits", () => {
+  test("a bucket gives its burst at once, then its rate, and says how long to wait", () => {
+    const bucket = new TokenBucket(10, 3, 0);
+    expect([0, 0, 0].map((now) => bucket.take(now))).toEqual([0, 0, 0]);
+    expect(bucket.take(0)).toBe(100);
+    expect(bucket.take(100)).toBe(0);
+    expect(bucket.take(100)).toBe(100);
+    expect([10_000, 10_000, 10_000].map((now) => bucket.take(now))).toEqual([0, 0, 0]);
+    expect(bucket.take(10_000)).toBeGreaterThan(0);
+  });
+
+  test("faults count inside their window only", () => {
+    const counter = new FaultCounter(3, 1_000, 0);
+    expect([0, 100].map((now) => counter.add(now))).toEqual([false, false]);
+    expect(counter.add(200)).toBe(true);
+    const slow = new FaultCounter(3, 1_000, 0);
+    expect([0, 1_000, 2_000, 3_000, 4_000].map((now) => slow.add(now))).not.toContain(true);
+  });
+});
+
+describe("delivery cursor", () => {
+  const head = (seq: number) => ({ conversationId: "p:a:b", seq, senderId: "b", kind: "message" as const });
+
+  test("RECEIVED moves it forward; a number that was never sent is refused", () => {
+    const cursor = new DeliveryCursor("e", 10);
+    for (const seq of [11, 12, 13]) cursor.sent(seq, head(seq));
+    expect(cursor.received(12)!.map(({ seq }) => seq)).toEqual([11, 12]);
+    expect(cursor.received(11)).toEqual([]);
+    expect(cursor.acked).toBe(12);
+    expect(cursor.received(14)).toBeUndefined();
+    expect(cursor.unacknowledgedCount).toBe(1);
+  });
+});
+
+describe("placement", () => {
+  const address = (nodeId: string) => ({ gatewayId: nodeId, ws: `ws://${nodeId}`, tcp: nodeId });
+  const placement = (order: string[]) =>
+    new Placement("here", { walk: (_user, count) => order.slice(0, count), address });
+
+  test("the ring's choice stays, others are sent on", () => {
+    expect(placement(["here", "b"]).judge("u", false, 0)).toBe("here");
+    expect(placement([]).judge("u", false, 0)).toBe("here");
+    expect(placement(["b", "here"]).judge("u", false, 0)).toEqual(address("b"));
+  });
+
+  test("a fallback is taken by the second of the ring, and by any at the third try in 10 s", () => {
+    expect(placement(["b", "here"]).judge("u", true, 0)).toBe("fallback");
+    const third = placement(["b", "c", "here"]);
+    expect([0, 1, 2].map((now) => third.judge("u", true, now))).toEqual([address("b"), address("b"), "fallback"]);
+    const late = placement(["b", "c", "here"]);
+    expect([0, 9_000, 20_000].map((now) => late.judge("u", true, now))).toEqual([
+      address("b"),
+      address("b"),
+      address("b"),
+    ]);
+  });
+});
