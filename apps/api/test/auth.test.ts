@@ -1,0 +1,81 @@
+import { CarillonError } from "@carillon/protocol";
+import { Passwords } from "../src/auth/passwords";
+import { newRefreshToken, parseRefreshToken } from "../src/auth/refresh-token";
+import { WindowLimit } from "../src/auth/window-limit";
+
+describe("refresh tokens", () => {
+  test("are read back, and only their digest is stored", () => {
+    const { token, ...stored } = newRefreshToken("alice", "phone-1");
+    expect(parseRefreshToken(token)).toEqual(stored);
+    expect(stored.hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(token).not.toContain(stored.hash);
+  });
+
+  test("of one family differ", () => {
+    const first = newRefreshToken("alice", "phone");
+    const next = newRefreshToken("alice", "phone", first.family);
+    expect(next.family).toBe(first.family);
+    expect(next.hash).not.toBe(first.hash);
+  });
+
+  test.each(["", "x", "a.b.c.d", "alice.phone.family.secret.more", `.phone.${"f".repeat(24)}.${"s".repeat(32)}`])(
+    "%j is none",
+    (text) => {
+      expect(parseRefreshToken(text)).toBeUndefined();
+    },
+  );
+});
+
+describe("a limit per window", () => {
+  let now = 0;
+  const limit = () => new WindowLimit(2, 1_000, () => now);
+
+  test("lets through what stays below, for each key", () => {
+    const two = limit();
+    two.count("a");
+    expect(() => two.check("a")).not.toThrow();
+    two.count("a");
+    expect(() => two.check("b")).not.toThrow();
+    expect(() => two.check("a")).toThrow(CarillonError);
+  });
+
+  test("tells when to come back, and lets through then", () => {
+    const two = limit();
+    two.count("a");
+    now += 400;
+    two.count("a");
+    const refusal = (): CarillonError | undefined => {
+      try {
+        two.check("a");
+        return undefined;
+      } catch (error) {
+        return error as CarillonError;
+      }
+    };
+    expect(refusal()).toMatchObject({ name: "RATE_LIMITED", retryAfterMs: 600 });
+    now += 600;
+    expect(refusal()).toBeUndefined();
+  });
+});
+
+describe("passwords", () => {
+  const passwords = new Passwords();
+
+  test("match their hash only", async () => {
+    const stored = await passwords.hash("correct horse");
+    expect(stored).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(await passwords.matches(stored, "correct horse")).toBe(true);
+    expect(await passwords.matches(stored, "correct horsf")).toBe(false);
+  });
+
+  test("of nobody match nothing", async () => {
+    expect(await passwords.matches(undefined, "anything")).toBe(false);
+  });
+
+  test("too many at once are refused, and the others are done", async () => {
+    const results = await Promise.allSettled(Array.from({ length: 520 }, () => passwords.matches("no hash", "x")));
+    const busy = results.filter((r) => r.status === "rejected" && (r.reason as CarillonError).name === "BUSY");
+    expect(busy).toHaveLength(8);
+    expect(await passwords.matches(undefined, "later")).toBe(false);
+  });
+});

@@ -1,0 +1,176 @@
+import { type CarillonError, type Event, encodeEvent } from "@carillon/protocol";
+import { ArchiveBarrier } from "../src/queries/archive-barrier";
+import { readCursor, writeCursor } from "../src/queries/cursor";
+import { type HistoryContext, type HistoryRange, readHistory } from "../src/queries/history";
+import { pull } from "../src/queries/query-service";
+
+const CONVERSATION = "p:alice:bob";
+
+function event(seq: number, content = `text ${seq}`): Event {
+  return {
+    conversationId: CONVERSATION,
+    seq,
+    messageId: String(seq),
+    kind: "message",
+    senderId: "alice",
+    clientMsgId: `id-${seq}`,
+    contentType: "text",
+    content,
+    sentAt: seq,
+  };
+}
+
+/** A conversation of `lastSeq` events of which `archived` are in the archive. */
+function context(lastSeq: number, archived = lastSeq, content?: string): HistoryContext {
+  return {
+    lastSeq: async () => lastSeq,
+    waitMs: 0,
+    conversations: {
+      history: async (_, { from, to }) => {
+        const seqs = Array.from({ length: Math.max(0, Math.min(to, archived) - from + 1) }, (_, i) => from + i);
+        return seqs.map((seq) => event(seq, content));
+      },
+    },
+  };
+}
+
+describe("history", () => {
+  const page = async (range: Partial<HistoryRange>, of = context(10)) => {
+    const wanted = { from: 1, limit: 50, backwards: false, ...range };
+    const { events, more } = await readHistory(of, "alice", CONVERSATION, wanted);
+    return [events.map(({ seq }) => seq).join(" "), more];
+  };
+
+  test.each<[string, Partial<HistoryRange>, string, boolean]>([
+    ["all", {}, "1 2 3 4 5 6 7 8 9 10", false],
+    ["forwards, the first of the range", { from: 3, limit: 2 }, "3 4", true],
+    ["forwards up to an end", { from: 3, to: 5 }, "3 4 5", false],
+    ["forwards, a full page that is the whole range", { from: 9, limit: 2 }, "9 10", false],
+    ["forwards beyond the last", { from: 8, to: 100 }, "8 9 10", false],
+    ["above the last", { from: 11 }, "", false],
+    ["an empty range", { from: 5, to: 4 }, "", false],
+    ["backwards, the last of the range", { from: 8, limit: 2, backwards: true }, "7 8", true],
+    ["backwards down to an end", { from: 8, to: 6, backwards: true }, "6 7 8", false],
+    ["backwards from beyond the last", { from: 100, limit: 3, backwards: true }, "8 9 10", true],
+    ["backwards from nothing", { from: 0, backwards: true }, "", false],
+  ])("%s", async (_, range, seqs, more) => {
+    expect(await page(range)).toEqual([seqs, more]);
+  });
+
+  test("of others, of groups, and of nothing is none", async () => {
+    const range = { from: 1, limit: 1, backwards: false };
+    for (const [user, conversation, of] of [
+      ["mallory", CONVERSATION, context(10)],
+      ["alice", "g:group", context(10)],
+      ["alice", "nonsense", context(10)],
+      ["alice", CONVERSATION, context(0)],
+    ] as const) {
+      await expect(readHistory(of, user, conversation, range)).rejects.toMatchObject({ name: "NO_SUCH_CONVERSATION" });
+    }
+  });
+
+  test("an archive that stays behind is BUSY, never a hole", async () => {
+    const refused = page({ from: 8 }, context(10, 9));
+    await expect(refused).rejects.toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
+    expect(await page({ from: 8, to: 9 }, context(10, 9))).toEqual(["8 9", false]);
+  });
+});
+
+describe("a page for PULLED", () => {
+  const question = { userId: "alice", conversationId: CONVERSATION, fromSeq: 1, limit: 1_000, backwards: false };
+  const large = context(100, 100, "x".repeat(16_000));
+
+  test("has 64 events at most", async () => {
+    const { events, more, lastSeq } = await pull(context(100), question);
+    expect([events.length, more, lastSeq]).toEqual([64, true, 100]);
+  });
+
+  test("has 60 KiB at most, cut at the far end", async () => {
+    const forwards = await pull(large, question);
+    expect(forwards.events.map((bytes) => Buffer.from(bytes))).toEqual(
+      [1, 2, 3].map((seq) => Buffer.from(encodeEvent(event(seq, "x".repeat(16_000))))),
+    );
+    expect(forwards.more).toBe(true);
+    const backwards = await pull(large, { ...question, fromSeq: 100, limit: 5, backwards: true });
+    expect(backwards.events.map((bytes) => Buffer.from(bytes))).toEqual(
+      [98, 99, 100].map((seq) => Buffer.from(encodeEvent(event(seq, "x".repeat(16_000))))),
+    );
+    expect(backwards.more).toBe(true);
+  });
+});
+
+describe("the barrier", () => {
+  const at = (position: number) => new Map([[0, { epoch: 1, position }]]);
+
+  test("is passed when the archive has come to where the logs ended", async () => {
+    let position = 0;
+    const barrier = new ArchiveBarrier({ logEnds: async () => [3], archivePositions: async () => at(position++) });
+    expect(await barrier.passed()).toBe(true);
+    expect(position).toBe(4);
+  });
+
+  test("looks again for those who ask while it looks, once for all of them", async () => {
+    let looks = 0;
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const barrier = new ArchiveBarrier({
+      logEnds: async () => {
+        looks++;
+        await gate;
+        return [0];
+      },
+      archivePositions: async () => at(0),
+    });
+    const first = barrier.passed();
+    await new Promise(setImmediate);
+    const later = [barrier.passed(), barrier.passed()];
+    open();
+    expect(await Promise.all([first, ...later])).toEqual([true, true, true]);
+    expect(looks).toBe(2);
+  });
+
+  test("is not passed by an archive that is stuck, and tried anew afterwards", async () => {
+    let position = 0;
+    const facts = { logEnds: async () => [3], archivePositions: async () => at(position) };
+    const barrier = new ArchiveBarrier(facts, 10);
+    const first = barrier.passed();
+    await new Promise(setImmediate);
+    expect(await Promise.all([first, barrier.passed()])).toEqual([false, false]);
+    position = 3;
+    expect(await barrier.passed()).toBe(true);
+  });
+
+  test("goes on after an error", async () => {
+    let away = true;
+    const barrier = new ArchiveBarrier({
+      logEnds: async () => [-1],
+      archivePositions: async () => {
+        if (away) throw new Error("away");
+        return new Map();
+      },
+    });
+    await expect(barrier.passed()).rejects.toThrow("away");
+    away = false;
+    expect(await barrier.passed()).toBe(true);
+  });
+});
+
+describe("cursors", () => {
+  test("are read by the list that gave them, and by no other", () => {
+    const cursor = writeCursor("sync", [7, "p:a:b"]);
+    expect(readCursor("sync", ["number", "string"], cursor)).toEqual([7, "p:a:b"]);
+    for (const [kind, form, text] of [
+      ["conversations", ["number", "string"], cursor],
+      ["sync", ["number", "number"], cursor],
+      ["sync", ["number"], cursor],
+      ["sync", ["number", "string"], "garbage"],
+      ["sync", ["number", "string"], ""],
+    ] as const) {
+      expect(() => readCursor(kind, form, text)).toThrow(
+        expect.objectContaining({ name: "BAD_PAYLOAD" } satisfies Partial<CarillonError>),
+      );
+    }
+  });
+});
