@@ -15,6 +15,7 @@ const FRAMEWORK = new Map<string, [name: "BAD_PAYLOAD" | "FRAME_TOO_LARGE" | "NO
   ["FST_ERR_CTP_INVALID_MEDIA_TYPE", ["BAD_PAYLOAD", "the body must be application/json"]],
   ["FST_ERR_CTP_INVALID_CONTENT_LENGTH", ["BAD_PAYLOAD", "the body is not as long as it says"]],
   ["FST_ERR_BAD_URL", ["NOT_FOUND", "there is nothing at this address"]],
+  ["FST_ERR_MAX_PARAM_LENGTH", ["NOT_FOUND", "there is nothing at this address"]],
   ["FST_ERR_ASYNC_CONSTRAINT", ["NOT_FOUND", "there is nothing at this address"]],
 ]);
 
