@@ -1,5 +1,5 @@
 import { silentLogger } from "@carillon/base/node";
-import { MysqlStore, migrate } from "@carillon/store";
+import { AccountQueries, isStoreUnavailable, MysqlStore, migrate } from "@carillon/store";
 import { startServers, type TestServers } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
 
@@ -96,6 +96,13 @@ describe("accounts", () => {
       ]),
     );
   });
+});
+
+test("a MySQL that does not answer counts as away", async () => {
+  const accounts = new AccountQueries(() => new Promise(() => {}), 10);
+  const error = await accounts.find("alice").catch((fault: unknown) => fault);
+  expect(isStoreUnavailable(error)).toBe(true);
+  expect(isStoreUnavailable(new Error("of ours"))).toBe(false);
 });
 
 describe("devices", () => {

@@ -1,7 +1,11 @@
 /** For load balancers, orchestrators and Prometheus. */
+import { withDeadline } from "@carillon/base";
 import { createMetrics, Histogram } from "@carillon/base/node";
 import type { FastifyInstance } from "fastify";
 import { health, readiness } from "./shapes";
+
+/** Whoever asks for readiness does not wait long. */
+const CHECK_MS = 2_000;
 
 export interface HealthContext {
   nodeId: string;
@@ -30,7 +34,7 @@ export function healthRoutes(server: FastifyInstance, { nodeId, checks }: Health
     { schema: { tags: ["health"], response: { 200: readiness, 503: readiness } } },
     async (_, reply) => {
       const names = Object.keys(checks);
-      const results = await Promise.allSettled(names.map((name) => checks[name]!()));
+      const results = await Promise.allSettled(names.map((name) => withDeadline(checks[name]!(), CHECK_MS, name)));
       const passed = results.map(({ status }) => status === "fulfilled");
       const isReady = passed.every(Boolean);
       return reply.code(isReady ? 200 : 503).send({

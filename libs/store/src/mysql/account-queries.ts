@@ -6,6 +6,7 @@
  * that is not the newest was used before, by its owner or by a thief, and nobody can tell which: the whole family is
  * revoked, and the device has to log in again.
  */
+import { withDeadline } from "@carillon/base";
 import type { DataSource, EntityManager } from "typeorm";
 import { DeviceEntity, type DeviceRow, UserEntity, type UserRow } from "./entities/accounts";
 import { isDuplicate } from "./errors";
@@ -53,16 +54,24 @@ export interface SessionState {
   revoked: boolean;
 }
 
+/** Most time for one of these, ms: TypeORM itself would wait for ever. */
+const ANSWER_MS = 10_000;
+
 export class AccountQueries {
-  /** @param source gives the connected TypeORM side, or rejects while MySQL is away */
-  constructor(private readonly source: () => Promise<DataSource>) {}
+  /**
+   * @param source gives the connected TypeORM side, or rejects while MySQL is away
+   * @param answerMs most time for one call; then it rejects, and what it does may be done or not
+   */
+  constructor(
+    private readonly source: () => Promise<DataSource>,
+    private readonly answerMs = ANSWER_MS,
+  ) {}
 
   /** @returns false when the id is taken, also by one that differs only in case */
   async create(user: { userId: string; displayName: string; passwordHash: string; now: number }): Promise<boolean> {
     const { userId, displayName, passwordHash, now } = user;
-    const { manager } = await this.source();
     const row = { id: userId, foldedId: userId.toLowerCase(), displayName, passwordHash, createdAt: now };
-    return manager.insert(UserEntity, row).then(
+    return this.ask(({ manager }) => manager.insert(UserEntity, row)).then(
       () => true,
       (error: unknown) => {
         if (isDuplicate(error)) return false;
@@ -73,15 +82,13 @@ export class AccountQueries {
 
   /** Undefined for one who does not exist or was deleted. */
   async find(userId: string): Promise<Account | undefined> {
-    const { manager } = await this.source();
-    const user = await findUser(manager, userId);
+    const user = await this.ask(({ manager }) => findUser(manager, userId));
     return user && toAccount(user);
   }
 
   /** The account with its password's hash, for log-in. */
   async findWithPassword(userId: string): Promise<{ account: Account; passwordHash: string | undefined } | undefined> {
-    const { manager } = await this.source();
-    const user = await findUser(manager, userId);
+    const user = await this.ask(({ manager }) => findUser(manager, userId));
     return user && { account: toAccount(user), passwordHash: user.passwordHash ?? undefined };
   }
 
@@ -92,8 +99,7 @@ export class AccountQueries {
     refresh: RefreshToken,
     now: number,
   ): Promise<void> {
-    const source = await this.source();
-    await source.transaction("READ COMMITTED", async (manager) => {
+    await this.inTransaction(async (manager) => {
       await manager.update(UserEntity, { id: userId }, { lastLoginAt: now });
       const fields = {
         platform: device.platform,
@@ -114,9 +120,8 @@ export class AccountQueries {
     next: { hash: string; expiresAt: number },
     now: number,
   ): Promise<Rotation> {
-    const source = await this.source();
     const key = { userId: shown.userId, deviceId: shown.deviceId };
-    return source.transaction("READ COMMITTED", async (manager): Promise<Rotation> => {
+    return this.inTransaction(async (manager): Promise<Rotation> => {
       // The lock makes one of two uses at the same time the first.
       const device = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
       if (device === null || device.revokedAt !== null || device.refreshFamily !== shown.family) {
@@ -136,17 +141,14 @@ export class AccountQueries {
 
   /** Revokes all tokens of a device. */
   async revokeDevice(userId: string, deviceId: string, now: number): Promise<void> {
-    const { manager } = await this.source();
-    await manager.update(DeviceEntity, { userId, deviceId }, revokedFields(now));
+    await this.ask(({ manager }) => manager.update(DeviceEntity, { userId, deviceId }, revokedFields(now)));
   }
 
   /** Devices that are logged in, last seen first. */
   async devices(userId: string): Promise<Device[]> {
-    const { manager } = await this.source();
-    const rows = await manager.find(DeviceEntity, {
-      where: { userId },
-      order: { lastSeenAt: "DESC", deviceId: "ASC" },
-    });
+    const rows = await this.ask(({ manager }) =>
+      manager.find(DeviceEntity, { where: { userId }, order: { lastSeenAt: "DESC", deviceId: "ASC" } }),
+    );
     return rows
       .filter(({ revokedAt }) => revokedAt === null)
       .map(({ deviceId, platform, createdAt, lastSeenAt }) => ({ deviceId, platform, createdAt, lastSeenAt }));
@@ -154,14 +156,20 @@ export class AccountQueries {
 
   /** Undefined when the user, or this device of his, does not exist. */
   async session(userId: string, deviceId: string): Promise<SessionState | undefined> {
-    const { manager } = await this.source();
-    const [user, device] = await Promise.all([
-      findUser(manager, userId),
-      manager.findOneBy(DeviceEntity, { userId, deviceId }),
-    ]);
+    const [user, device] = await this.ask(({ manager }) =>
+      Promise.all([findUser(manager, userId), manager.findOneBy(DeviceEntity, { userId, deviceId })]),
+    );
     if (user === undefined || device === null) return undefined;
     const { status, role, tokenVersion } = user;
     return { status, role, tokenVersion, revoked: device.revokedAt !== null };
+  }
+
+  private ask<T>(work: (source: DataSource) => Promise<T>): Promise<T> {
+    return withDeadline(this.source().then(work), this.answerMs, "MySQL");
+  }
+
+  private inTransaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.ask((source) => source.transaction("READ COMMITTED", work));
   }
 }
 

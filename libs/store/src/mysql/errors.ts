@@ -1,4 +1,5 @@
 /** What the errors of the MySQL client mean. */
+import { DeadlineExceeded } from "@carillon/base";
 
 /** The fault of the server or of the way to it, not of the statement. */
 const AWAY = new Set([
@@ -34,6 +35,7 @@ function codeOf(error: unknown): string | undefined {
 
 /** Whether MySQL is away or overloaded: the same call may succeed later. */
 export function isStoreUnavailable(error: unknown): boolean {
+  if (error instanceof DeadlineExceeded) return true;
   const { fatal, driverError } = (error ?? {}) as ClientError;
   return AWAY.has(codeOf(error) ?? "") || fatal === true || driverError?.fatal === true;
 }
