@@ -10,7 +10,7 @@ import {
 } from "@carillon/base/node";
 import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
-import { checkSchema, isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
+import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
 import { type ApiConfig, loadConfig } from "./config";
 import type { GatewayRing } from "./routes/gateways";
@@ -24,10 +24,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const { partitions } = await readLayout(bus);
-  await checkSchema(config.mysql).catch((error: Error) => {
-    if (!isStoreUnavailable(error)) throw error;
-    logger.warn({ err: error }, "MySQL is away: the schema is not checked");
-  });
+  await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),
     MysqlStore.connect(config.mysql, logger),

@@ -10,7 +10,7 @@ import {
 } from "@carillon/base/node";
 import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
-import { checkSchema, isStoreUnavailable, MysqlStore } from "@carillon/store";
+import { checkSchemaIfReachable, MysqlStore } from "@carillon/store";
 import { Archiver } from "./archiver";
 import { type ArchiverConfig, loadConfig } from "./config";
 import { PartitionJourney } from "./journey";
@@ -24,10 +24,7 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const { partitions } = await readLayout(bus);
-  await checkSchema(config.mysql).catch((error: Error) => {
-    if (!isStoreUnavailable(error)) throw error;
-    logger.warn({ err: error }, "MySQL is away: the schema is not checked, the log waits");
-  });
+  await checkSchemaIfReachable(config.mysql, logger);
   const mysql = await MysqlStore.connect(config.mysql, logger);
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();

@@ -10,7 +10,7 @@ import {
 } from "@carillon/base/node";
 import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
-import { MysqlStore, RedisStore } from "@carillon/store";
+import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { type LogicConfig, loadConfig } from "./config";
 import { Worker } from "./worker";
 
@@ -23,6 +23,7 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const { partitions } = await readLayout(bus);
+  await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),
     MysqlStore.connect(config.mysql, logger),

@@ -3,7 +3,7 @@ export * from "./mysql/archive-writer";
 export * from "./mysql/conversation-queries";
 export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
-export { checkSchema, migrate, SchemaMismatch } from "./mysql/migrate";
+export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
 export * from "./redis/inboxes";
 export * from "./redis/keys";

@@ -22,6 +22,7 @@ import {
   encodePulledFrame,
   limits,
   type PullPayload,
+  parseConversationId,
   parseTarget,
   type ReadPayload,
   type SendPayload,
@@ -88,6 +89,9 @@ export class Submitter {
   /** READ is answered when the receipt is stored. */
   read(session: Session, requestId: number, { conversationId, seq }: ReadPayload): void {
     const { userId, deviceId } = session.identity!;
+    const parts = parseConversationId(conversationId);
+    const isMember = parts?.kind === "private" && parts.userIds.includes(userId);
+    if (!isMember) return session.refuse(requestId, "NO_SUCH_CONVERSATION");
     const receipt = { userId, deviceId, conversationId, seq, connection: session.number, requestId };
     const taken = this.receiptQueue(receiptsSubjectOf(conversationId)).submit(receipt);
     if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);

@@ -125,7 +125,8 @@ export class ReceiptService {
 
   private async read(receipts: ReadReceipt[]): Promise<void> {
     const { marks, saveMarks } = this.options;
-    const clamped = await Promise.all(receipts.map((receipt) => this.clamp(receipt)));
+    const own = receipts.filter(({ conversationId, userId }) => isMember(conversationId, userId));
+    const clamped = await Promise.all(own.map((receipt) => this.clamp(receipt)));
     const updates = clamped.map(({ conversationId, userId, seq }) => ({
       conversationId,
       userId,
@@ -134,7 +135,7 @@ export class ReceiptService {
     }));
     await saveMarks(updates);
     const moved = await marks.move(updates);
-    const notices = moved.flatMap((mark, i) => (mark.readMoved ? readNotices(receipts[i]!, mark.read) : []));
+    const notices = moved.flatMap((mark, i) => (mark.readMoved ? readNotices(own[i]!, mark.read) : []));
     await this.sendNotices(notices);
   }
 
@@ -146,6 +147,12 @@ export class ReceiptService {
     const { lastSeq } = await ask<OwnerQuestion, LastSeq>(bus, subject, { ask: "last-seq", conversationId });
     return { ...receipt, seq: Math.min(receipt.seq, lastSeq) };
   }
+}
+
+/** Whether a receipt is about a conversation of its user; the others say nothing. */
+function isMember(conversationId: string, userId: string): boolean {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "private" && parts.userIds.includes(userId);
 }
 
 /** READ_UPDATE goes to the reader's other devices and to the peer. */

@@ -6,6 +6,7 @@
 import type { Logger, Settings } from "@carillon/base/node";
 import type { DataSource, QueryRunner } from "typeorm";
 import { newDataSource } from "./data-source";
+import { isStoreUnavailable } from "./errors";
 import { migrationNames } from "./migrations/migrations";
 
 const LOCK = "carillon.migrate";
@@ -57,6 +58,14 @@ export async function checkSchema(settings: MysqlAddress): Promise<void> {
   } finally {
     await source.destroy();
   }
+}
+
+/** As `checkSchema`; MySQL may be away when a process starts: then it is said, and the process goes on. */
+export async function checkSchemaIfReachable(settings: MysqlAddress, logger: Logger): Promise<void> {
+  await checkSchema(settings).catch((error: Error) => {
+    if (!isStoreUnavailable(error)) throw error;
+    logger.warn({ err: error }, "MySQL is away, the schema is not checked");
+  });
 }
 
 async function connect(settings: MysqlAddress): Promise<DataSource> {

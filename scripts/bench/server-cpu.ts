@@ -1,0 +1,76 @@
+/** CPU time, memory, system calls and disk writes of the cluster's processes, from /proc. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { ClusterInfo } from "@carillon/local";
+
+const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+
+export interface Usage {
+  /** User and system time, us. */
+  cpu: number;
+  /** Resident memory, MiB. */
+  resident: number;
+  /** write() calls. */
+  writeCalls: number;
+  /** Bytes sent to the disk. */
+  writtenBytes: number;
+}
+
+/** The server processes by kind; the load generator is none. */
+export function serverProcesses(info: ClusterInfo): Map<string, number[]> {
+  const pids = (nodes: { pid?: number | undefined }[]) => nodes.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  return new Map([
+    ["gateway", pids(info.gateways)],
+    ["worker", pids(info.workers)],
+    ["archiver", pids(info.archivers)],
+    ["api", pids(info.apis)],
+    ["NATS", pids(info.nats)],
+    ["Redis", pids([info.redis])],
+    ["MariaDB", pids([info.mysql])],
+  ]);
+}
+
+/** Sums of each kind's processes. */
+export function readUsage(processes: Map<string, number[]>): Map<string, Usage> {
+  return new Map([...processes].map(([kind, pids]) => [kind, pids.map(usageOf).reduce(add, NOTHING)]));
+}
+
+const NOTHING: Usage = { cpu: 0, resident: 0, writeCalls: 0, writtenBytes: 0 };
+
+function add(a: Usage, b: Usage): Usage {
+  return {
+    cpu: a.cpu + b.cpu,
+    resident: a.resident + b.resident,
+    writeCalls: a.writeCalls + b.writeCalls,
+    writtenBytes: a.writtenBytes + b.writtenBytes,
+  };
+}
+
+/** What was used between two readings; memory as it is at the end. */
+export function usageBetween(before: Usage, after: Usage): Usage {
+  return {
+    cpu: after.cpu - before.cpu,
+    resident: after.resident,
+    writeCalls: after.writeCalls - before.writeCalls,
+    writtenBytes: after.writtenBytes - before.writtenBytes,
+  };
+}
+
+function usageOf(pid: number): Usage {
+  // The command's name may hold spaces: fields are counted from its closing parenthesis.
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
+  const io = Object.fromEntries(
+    readFileSync(`/proc/${pid}/io`, "utf8")
+      .split("\n")
+      .map((line) => line.split(": ")),
+  );
+  return {
+    cpu: (ticks / TICKS_PER_SECOND) * 1_000_000,
+    resident: (pages * 4096) / 1024 / 1024,
+    writeCalls: Number(io["syscw"]),
+    writtenBytes: Number(io["write_bytes"]),
+  };
+}
