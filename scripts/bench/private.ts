@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { createTokenSigner, silentLogger } from "@carillon/base/node";
+import { connectBus, queueStream, readLogState } from "@carillon/bus";
 import { buildRing } from "@carillon/coordination";
 import { findFreePortBlock, type RunningCluster, startCluster } from "@carillon/local";
 import { MysqlStore } from "@carillon/store";
@@ -96,8 +97,9 @@ class PrivateRun {
     const usage = new Map([...after].map(([kind, end]) => [kind, usageBetween(before.get(kind)!, end)]));
     this.sending = false;
     const archived = await this.awaitQuiet();
+    const batches = await this.readBatches();
     for (const client of this.clients) client.close();
-    return this.report(usage, elapsed, archived);
+    return this.report(usage, elapsed, archived, batches);
   }
 
   private async connect(): Promise<void> {
@@ -177,7 +179,25 @@ class PrivateRun {
     return archived;
   }
 
-  private report(usage: Map<string, Usage>, elapsed: number, archived: number): boolean {
+  /** How many messages shared a queue batch and a log record: what group commit made of the load. */
+  private async readBatches(): Promise<{ perQueueBatch: number; perLogRecord: number }> {
+    const { nats } = JSON.parse(readFileSync(path.join(this.directory, "carillon.json"), "utf8"));
+    const bus = await connectBus({ settings: { replicas: 1, ...nats }, name: "bench", logger: silentLogger() });
+    let [batches, records] = [0, 0];
+    for (let partition = 0; partition < this.options.partitions; partition++) {
+      batches += (await bus.jsm.streams.info(queueStream(partition))).state.last_seq;
+      records += (await readLogState(bus, partition)).lastSeq;
+    }
+    await bus.close();
+    return { perQueueBatch: round(this.sent / batches), perLogRecord: round(this.sent / records) };
+  }
+
+  private report(
+    usage: Map<string, Usage>,
+    elapsed: number,
+    archived: number,
+    batches: { perQueueBatch: number; perLogRecord: number },
+  ): boolean {
     const { sent, acknowledged, received, measured, errors } = this;
     const verified = errors.length === 0 && received === sent && acknowledged === sent && archived === sent;
     const perMessage = (kind: string) => usage.get(kind)!.cpu / measured;
@@ -193,6 +213,7 @@ class PrivateRun {
       cpuPerMessageTotal: round(total),
       latencyMs: { p50: percentile(50), p90: percentile(90), p99: percentile(99), p999: percentile(99.9) },
       residentMiB: Object.fromEntries([...usage].map(([kind, { resident }]) => [kind, Math.round(resident)])),
+      batches,
       writtenBytesPerMessage: round([...usage.values()].reduce((sum, one) => sum + one.writtenBytes, 0) / measured),
       verified: { ok: verified, sent, acknowledged, received, archived, busy: this.busy, errors: errors.slice(0, 5) },
     };
@@ -214,6 +235,7 @@ function describe(
     cpuPerMessageTotal: number;
     latencyMs: Record<string, number>;
     residentMiB: Record<string, number>;
+    batches: { perQueueBatch: number; perLogRecord: number };
     writtenBytesPerMessage: number;
     verified: { ok: boolean; sent: number; acknowledged: number; received: number; archived: number; busy: number };
   },
@@ -232,6 +254,7 @@ function describe(
     `  CPU per delivered message, and resident memory:`,
     ...rows,
     `  ${"total".padEnd(10)} ${result.cpuPerMessageTotal.toFixed(1).padStart(7)} us`,
+    `  batches    ${result.batches.perQueueBatch} messages per queue batch, ${result.batches.perLogRecord} per log record`,
     `  written    ${result.writtenBytesPerMessage} bytes to disk per message`,
     `  ${ok ? "verified" : "NOT VERIFIED"}: sent ${sent}, acknowledged ${acknowledged}, received ${received}, in MySQL ${archived}; BUSY and repeated ${busy}`,
     `  details    ${file}`,

@@ -53,7 +53,12 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const addresses = { ws: ws.address, tcp: tcp.address };
   member = await coordination.join({ nodeId, boot, role: ROLE, addresses, weight: settings.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
-  coordination.onChange(() => void farewell.send("rebalance", false));
+  let ringPrint = coordination.ringOf(ROLE).fingerprint;
+  coordination.onChange(() => {
+    const { fingerprint } = coordination.ringOf(ROLE);
+    if (fingerprint !== ringPrint) void farewell.send("rebalance", false);
+    ringPrint = fingerprint;
+  });
   const drainMs = settings.drainSeconds * 1_000;
   const control = new Control({
     bus,
