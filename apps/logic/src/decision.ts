@@ -4,14 +4,13 @@
  * took it. So a refused append leaves no trace, and a round can be decided again.
  */
 import { nextSnowflake } from "@carillon/base";
-import type { LoggedEvent, Origin, SendRequest } from "@carillon/bus";
+import type { LoggedEvent, Origin, OriginatedRequest, SendRequest } from "@carillon/bus";
 import { CarillonError, type ErrorName, encodeEvent, parseConversationId, type SentPayload } from "@carillon/protocol";
 import { type Policy, type PrivateFacts, refusePrivate } from "./authorize/authorize";
 import { digestOf } from "./body-digest";
-import type { OriginatedRequest } from "./consume/round-buffer";
-import type { AcceptedMessage } from "./dedupe/dedupe-table";
+import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { recognise } from "./dedupe/recognise";
-import type { PartitionState } from "./partition-state";
+import type { FoldedEvent, PartitionState } from "./partition-state";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
 export interface Facts {
@@ -29,8 +28,10 @@ export interface Verdict {
 }
 
 export interface Round {
-  /** Accepted messages, in order; empty when nothing needs to be appended. */
+  /** Accepted messages as the log takes them, in order; empty when nothing needs to be appended. */
   events: LoggedEvent[];
+  /** The same messages as the state remembers them, once they are in the log. */
+  accepted: FoldedEvent[];
   verdicts: Verdict[];
 }
 
@@ -46,14 +47,15 @@ export function decideRound(
 ): Round {
   const round = new RoundInProgress(state, facts, policy, now);
   const verdicts = requests.map((request) => ({ origin: originOf(request), outcome: round.decide(request) }));
-  return { events: round.events, verdicts };
+  return { events: round.events, accepted: round.accepted, verdicts };
 }
 
 class RoundInProgress {
   readonly events: LoggedEvent[] = [];
+  readonly accepted: FoldedEvent[] = [];
   /** What this round adds to the state, before it is in the log. */
   private readonly numbers = new Map<string, number>();
-  private readonly accepted = new Map<string, AcceptedMessage>();
+  private readonly ids = new DedupeTable(0);
   private readonly snowflake;
 
   constructor(
@@ -70,8 +72,7 @@ class RoundInProgress {
     const digest = digestOf(request.contentType, request.content);
     const table = this.state.dedupe;
     const known =
-      this.accepted.get(`${clientMsgId} ${senderId} ${conversationId}`) ??
-      table.find(senderId, conversationId, clientMsgId);
+      this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
     const recognition = recognise(request, digest, known, this.facts.archivedMessage(request), table, this.now);
     switch (recognition.kind) {
       case "duplicate":
@@ -110,8 +111,9 @@ class RoundInProgress {
       content,
     });
     this.numbers.set(conversationId, seq);
-    const accepted = { digest, seq, messageId, sentAt: this.now };
-    this.accepted.set(`${clientMsgId} ${senderId} ${conversationId}`, accepted);
+    const accepted = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt: this.now };
+    this.ids.add(accepted, 0, 0);
+    this.accepted.push(accepted);
     this.events.push({ senderId, clientMsgId, digest, origin: originOf(request), event });
     return { sent: sentPayload(request, accepted, false) };
   }

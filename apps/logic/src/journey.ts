@@ -6,8 +6,8 @@ import {
   type Answer,
   type Bus,
   LogFull,
-  type LoggedEvent,
   type LogWriter,
+  type OriginatedRequest,
   PartitionLost,
   type QueuedBatch,
   RequestConsumer,
@@ -15,11 +15,11 @@ import {
 import { CarillonError } from "@carillon/protocol";
 import { answersByGateway } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
-import { type OriginatedRequest, type PulledBatch, RoundBuffer } from "./consume/round-buffer";
+import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
 import { decideRound, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
 import { type FactCache, RoundFacts } from "./lookups/fact-cache";
-import { foldRecord, type PartitionState } from "./partition-state";
+import { foldEvents, type PartitionState } from "./partition-state";
 
 export interface JourneyOptions {
   bus: Bus;
@@ -108,7 +108,7 @@ export class PartitionJourney {
     }
     let recordSeq: number;
     try {
-      recordSeq = await this.append(round.events, covered);
+      recordSeq = await this.append(round, covered);
     } catch (error) {
       if (!(error instanceof LogFull)) throw error;
       await this.answerWithoutRecord(batches, covered, round.verdicts.map(refuseAccepted));
@@ -126,13 +126,12 @@ export class PartitionJourney {
   }
 
   /** Step 8, append: when it returns the messages exist, and the state knows them. */
-  private async append(events: LoggedEvent[], covered: number): Promise<number> {
+  private async append({ events, accepted }: Round, covered: number): Promise<number> {
     const { state, writer, fanOut, bus, boot } = this.options;
-    const body = { kind: "events" as const, events };
     const progress = { covered, fanout: fanOut.position };
-    const seq = await writer.append(body, progress);
+    const seq = await writer.append({ kind: "events", events }, progress);
     const header = { epoch: state.epoch, boot, append: 0, ...progress };
-    foldRecord(state, { seq, storedAt: bus.clock.now(), header, body });
+    foldEvents(state, { seq, storedAt: bus.clock.now(), header }, accepted);
     return seq;
   }
 

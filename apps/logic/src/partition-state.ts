@@ -3,9 +3,9 @@
  * gives the same state, so a new owner stands exactly where the old one stopped.
  */
 import { parseSnowflake, type SnowflakeState } from "@carillon/base";
-import { endOfRecord, type LogRecord } from "@carillon/bus";
+import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
-import { DedupeTable } from "./dedupe/dedupe-table";
+import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { Sequences } from "./sequence/sequences";
 
 export interface PartitionState {
@@ -43,35 +43,45 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
   };
 }
 
-/** Takes one record into the state. Records come in order, each once. */
+/** What the state has to remember of an accepted event. */
+export interface FoldedEvent extends AcceptedMessage {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+}
+
+/** Where and when a record was stored, and what its header says. */
+export type RecordPlace = Pick<LogRecord, "seq" | "storedAt" | "header">;
+
+/** Takes one record of the log into the state. Records come in order, each once. */
 export function foldRecord(state: PartitionState, record: LogRecord): void {
-  const { header, body, seq } = record;
-  if (body.kind === "epoch") {
-    state.attempt = header.covered === state.covered ? body.attempt : 1;
-  }
+  const { body, header } = record;
+  if (body.kind === "epoch") state.attempt = header.covered === state.covered ? body.attempt : 1;
+  foldEvents(state, record, body.kind === "events" ? body.events.map(readLogged) : []);
+}
+
+/** Takes events into the state that were just appended; the same as folding their record. */
+export function foldEvents(state: PartitionState, { seq, storedAt, header }: RecordPlace, events: FoldedEvent[]): void {
   state.epoch = header.epoch;
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);
   state.lastSeq = seq;
-  if (body.kind !== "events") return;
   const position = endOfRecord(seq);
-  for (const logged of body.events) {
-    const event = decodeEvent(logged.event);
-    state.sequences.set(event.conversationId, event.seq, position, record.storedAt);
-    state.dedupe.add(logged.senderId, event.conversationId, logged.clientMsgId, {
-      digest: logged.digest,
-      seq: event.seq,
-      messageId: event.messageId,
-      sentAt: event.sentAt,
-      position,
-      storedAt: record.storedAt,
-    });
-    const { ms, counter } = parseSnowflake(event.messageId);
-    if (ms > state.snowflake.ms || (ms === state.snowflake.ms && counter > state.snowflake.counter)) {
-      state.snowflake.ms = ms;
-      state.snowflake.counter = counter;
-    }
+  for (const event of events) {
+    state.sequences.set(event.conversationId, event.seq, position, storedAt);
+    state.dedupe.add(event, position, storedAt);
   }
+  const last = events.at(-1);
+  if (last === undefined) return;
+  // Message ids of a partition rise, so the last one of a record is the highest.
+  const { ms, counter } = parseSnowflake(last.messageId);
+  state.snowflake.ms = ms;
+  state.snowflake.counter = counter;
+}
+
+function readLogged({ senderId, clientMsgId, digest, event }: LoggedEvent): FoldedEvent {
+  const { conversationId, seq, messageId, sentAt } = decodeEvent(event);
+  return { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt };
 }
 
 /** Forgets what the archive knows and no retry within the cache's time can ask for. */

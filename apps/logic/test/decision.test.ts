@@ -1,10 +1,9 @@
 import { uuidv7 } from "@carillon/base";
-import type { LogRecord } from "@carillon/bus";
+import type { LogRecord, OriginatedRequest } from "@carillon/bus";
 import { decodeEvent, privateConversationId } from "@carillon/protocol";
 import fc from "fast-check";
 import type { PrivateFacts } from "../src/authorize/authorize";
 import { digestOf } from "../src/body-digest";
-import type { OriginatedRequest } from "../src/consume/round-buffer";
 import { decideRound, type Facts, type Round } from "../src/decision";
 import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
 

@@ -186,7 +186,7 @@ describe("request queue", () => {
     await publisher.stop(20_000);
     const { batches, consumer } = consume(() => 0);
     await consumer.start();
-    const numbers = () => batches.flatMap(({ data }) => decodeRequestBatch(data).requests.map((r) => r.requestId));
+    const numbers = () => batches.flatMap(({ data }) => decodeRequestBatch(data).map((r) => r.requestId));
     await until("all requests came", () => numbers().length === 1_000);
     expect(numbers()).toEqual(Array.from({ length: 1_000 }, (_, i) => i));
     expect(batches.length).toBeLessThan(10);

@@ -1,15 +1,9 @@
 /** Batches that were pulled from the queue and wait for the append before them: the next round forms here. */
-import { decodeRequestBatch, type QueuedBatch, type SendRequest } from "@carillon/bus";
+import { decodeRequestBatch, type OriginatedRequest, type QueuedBatch } from "@carillon/bus";
 
 /** Bytes of a log record, with what numbering adds to each request. */
 const ROUND_BYTES = 740 * 1024;
 const ADDED_BYTES = 200;
-
-/** A request with where it came from. */
-export interface OriginatedRequest extends SendRequest {
-  gateway: string;
-  boot: string;
-}
 
 /** A batch as it waits; `facts` are being asked for meanwhile. */
 export interface PulledBatch<F> {
@@ -24,9 +18,8 @@ export class RoundBuffer<F> {
 
   /** @throws Error when the batch cannot be read */
   add(queued: QueuedBatch, prepare: (requests: OriginatedRequest[]) => Promise<F>): void {
-    const { gateway, boot, requests } = decodeRequestBatch(queued.data);
-    const originated = requests.map((request) => ({ ...request, gateway, boot }));
-    this.waiting.push({ queued, requests: originated, facts: prepare(originated) });
+    const requests = decodeRequestBatch(queued.data);
+    this.waiting.push({ queued, requests, facts: prepare(requests) });
     this.wake?.();
   }
 

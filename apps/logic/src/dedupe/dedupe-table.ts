@@ -17,15 +17,25 @@ export interface AcceptedMessage {
   sentAt: number;
 }
 
-interface Entry extends AcceptedMessage {
+/** An accepted message with the request that it came from. */
+export interface AcceptedRequest extends AcceptedMessage {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+}
+
+interface Entry {
+  message: AcceptedRequest;
   /** Log position. */
   position: number;
   /** When the log stored it, ms. */
   storedAt: number;
+  /** Another sender's or conversation's message under the same id: rare, so a chain will do. */
+  next: Entry | undefined;
 }
 
 export class DedupeTable {
-  /** In the order of the log, so that the oldest come first. */
+  /** By clientMsgId, in the order of the log, so that the oldest come first. */
   private readonly entries = new Map<string, Entry>();
 
   constructor(private floorTime: number) {}
@@ -40,12 +50,19 @@ export class DedupeTable {
     this.floorTime = time;
   }
 
+  /** Number of different ids. */
   get size(): number {
     return this.entries.size;
   }
 
   find(senderId: string, conversationId: string, clientMsgId: string): AcceptedMessage | undefined {
-    return this.entries.get(keyOf(senderId, conversationId, clientMsgId));
+    let entry = this.entries.get(clientMsgId);
+    while (entry !== undefined) {
+      const { message } = entry;
+      if (message.senderId === senderId && message.conversationId === conversationId) return message;
+      entry = entry.next;
+    }
+    return undefined;
   }
 
   /** Whether only the archive can tell if this id was accepted before. */
@@ -57,20 +74,20 @@ export class DedupeTable {
     );
   }
 
-  add(senderId: string, conversationId: string, clientMsgId: string, entry: Entry): void {
-    this.entries.set(keyOf(senderId, conversationId, clientMsgId), entry);
+  /** @param position log position, rising; @param storedAt when the log stored it, ms */
+  add(message: AcceptedRequest, position: number, storedAt: number): void {
+    const next = this.entries.get(message.clientMsgId);
+    // A chain lives as long as its youngest: it moves to the end.
+    if (next !== undefined) this.entries.delete(message.clientMsgId);
+    this.entries.set(message.clientMsgId, { message, position, storedAt, next });
   }
 
   /** Drops what is older than `olderThan` (ms) and archived up to log position `archived`; the floor rises. */
   prune(olderThan: number, archived: number): void {
-    for (const [key, entry] of this.entries) {
+    for (const [id, entry] of this.entries) {
       if (entry.storedAt >= olderThan || entry.position > archived) return;
-      this.entries.delete(key);
+      this.entries.delete(id);
       this.floorTime = Math.max(this.floorTime, entry.storedAt + 1);
     }
   }
-}
-
-function keyOf(senderId: string, conversationId: string, clientMsgId: string): string {
-  return `${clientMsgId} ${senderId} ${conversationId}`;
 }

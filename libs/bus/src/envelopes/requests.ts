@@ -21,6 +21,12 @@ export interface SendRequest {
   content: string;
 }
 
+/** A request with the gateway that it came from. */
+export interface OriginatedRequest extends SendRequest {
+  gateway: string;
+  boot: string;
+}
+
 export interface RequestBatch {
   gateway: string;
   boot: string;
@@ -46,14 +52,16 @@ function toRow(request: SendRequest): unknown[] {
   ];
 }
 
-export function decodeRequestBatch(bytes: Uint8Array): RequestBatch {
+export function decodeRequestBatch(bytes: Uint8Array): OriginatedRequest[] {
   const [, gateway, boot, rows] = unpackEnvelope(bytes) as [number, string, string, unknown[][]];
-  return { gateway, boot, requests: rows.map(fromRow) };
+  return rows.map((row) => fromRow(row, gateway, boot));
 }
 
-function fromRow(row: unknown[]): SendRequest {
+function fromRow(row: unknown[], gateway: string, boot: string): OriginatedRequest {
   if (row[0] !== KIND_SEND) throw new Error(`unknown kind of request: ${row[0]}`);
   return {
+    gateway,
+    boot,
     connection: row[1] as number,
     requestId: row[2] as number,
     senderId: row[3] as string,

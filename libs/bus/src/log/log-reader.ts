@@ -23,7 +23,13 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
   ]);
   const { first_seq, last_seq, bytes } = log.state;
   // A stream that never held anything says 0.
-  return { firstSeq: Math.max(1, first_seq), lastSeq: last_seq, created: log.created, bytes, queueCreated: queue.created };
+  return {
+    firstSeq: Math.max(1, first_seq),
+    lastSeq: last_seq,
+    created: log.created,
+    bytes,
+    queueCreated: queue.created,
+  };
 }
 
 /** Requests that wait in the queue of a partition. */
