@@ -47,7 +47,12 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   downlink.start();
   stages.watch.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
-  const listening = { host: settings.host, advertiseHost: config.advertiseHost, accept };
+  const listening = {
+    host: settings.host,
+    advertiseHost: config.advertiseHost,
+    accept,
+    mostQueuedBytes: settings.sendQueueBytes,
+  };
   const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
   const ws = await listenWebSocket({ ...listening, port: settings.wsPort, http: gateway.metrics.serve(hasLease) });
   const addresses = { ws: ws.address, tcp: tcp.address };

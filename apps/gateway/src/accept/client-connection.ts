@@ -49,6 +49,20 @@ export interface ClientConnection {
   resumeReading(): void;
 }
 
+/** What a transport needs to listen. */
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** Host name that clients are told. */
+  advertiseHost: string;
+  accept: Accept;
+  /** Bytes that may wait for a client that does not read; beyond, it is closed with SLOW_READER. */
+  mostQueuedBytes: number;
+}
+
+/** After a close the other side has this long to take what was sent, ms. */
+export const LINGER_MS = 2_000;
+
 /** Takes over a fresh connection. */
 export type Accept = (connection: ClientConnection) => void;
 

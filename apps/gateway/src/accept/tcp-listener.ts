@@ -2,19 +2,17 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameDecoder } from "@carillon/protocol";
 import { concatFrames, type Flushable, turnCork } from "../turn-cork";
-import type { Accept, ClientConnection, ConnectionEvents, Listener } from "./client-connection";
+import {
+  type ClientConnection,
+  type ConnectionEvents,
+  LINGER_MS,
+  type Listener,
+  type ListenOptions,
+} from "./client-connection";
 
-/** After FIN was sent the other side has this long to close, ms. */
-const LINGER_MS = 2_000;
-
-export async function listenTcp(options: {
-  host: string;
-  port: number;
-  advertiseHost: string;
-  accept: Accept;
-}): Promise<Listener> {
+export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
-    options.accept(new TcpConnection(socket));
+    options.accept(new TcpConnection(socket, options.mostQueuedBytes));
   });
   const port = await listen(server, options.host, options.port);
   return {
@@ -41,7 +39,10 @@ class TcpConnection implements ClientConnection, Flushable {
   private frameBytes = 0;
   private closing = false;
 
-  constructor(private readonly socket: Socket) {
+  constructor(
+    private readonly socket: Socket,
+    private readonly mostQueuedBytes: number,
+  ) {
     this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
   }
 
@@ -73,6 +74,7 @@ class TcpConnection implements ClientConnection, Flushable {
     this.frames = [];
     this.frameBytes = 0;
     if (this.socket.writable) this.socket.write(bytes);
+    if (this.queuedBytes > this.mostQueuedBytes) this.close();
   }
 
   close(): void {

@@ -4,10 +4,24 @@
  */
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { Duplex } from "node:stream";
-import { decodeFrames, decodeJsonFrame, encodeJsonFrame, type Frame, FrameDecoder, limits } from "@carillon/protocol";
+import {
+  CloseCode,
+  decodeFrames,
+  decodeJsonFrame,
+  encodeJsonFrame,
+  type Frame,
+  FrameDecoder,
+  limits,
+} from "@carillon/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
 import { concatFrames, type Flushable, turnCork } from "../turn-cork";
-import type { Accept, ClientConnection, ConnectionEvents, Listener } from "./client-connection";
+import {
+  type ClientConnection,
+  type ConnectionEvents,
+  LINGER_MS,
+  type Listener,
+  type ListenOptions,
+} from "./client-connection";
 
 const BINARY = "carillon.v1";
 const JSON_TEXT = "carillon.json.v1";
@@ -17,14 +31,7 @@ const MOST_FRAGMENTS = 16;
 const MOST_CHUNKS = 256;
 const MOST_HEADER_BYTES = 8 * 1024;
 
-export async function listenWebSocket(options: {
-  host: string;
-  port: number;
-  advertiseHost: string;
-  accept: Accept;
-  /** Answers plain HTTP requests. */
-  http: RequestListener;
-}): Promise<Listener> {
+export async function listenWebSocket(options: ListenOptions & { http: RequestListener }): Promise<Listener> {
   const server = createServer({ maxHeaderSize: MOST_HEADER_BYTES, noDelay: true }, options.http);
   const sockets = new WebSocketServer({
     noServer: true,
@@ -44,7 +51,8 @@ export async function listenWebSocket(options: {
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
       const json = webSocket.protocol === JSON_TEXT;
-      options.accept(json ? new JsonConnection(webSocket, remote) : new BinaryConnection(webSocket, remote));
+      const Connection = json ? JsonConnection : BinaryConnection;
+      options.accept(new Connection(webSocket, remote, options.mostQueuedBytes));
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -83,6 +91,7 @@ abstract class WebSocketConnection implements ClientConnection, Flushable {
   constructor(
     protected readonly webSocket: WebSocket,
     readonly remote: string,
+    private readonly mostQueuedBytes: number,
   ) {}
 
   get queuedBytes(): number {
@@ -116,6 +125,7 @@ abstract class WebSocketConnection implements ClientConnection, Flushable {
     this.frames = [];
     this.frameBytes = 0;
     if (this.webSocket.readyState === this.webSocket.OPEN) this.write(frames, bytes);
+    if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
   }
 
   close(code: number): void {
@@ -123,6 +133,7 @@ abstract class WebSocketConnection implements ClientConnection, Flushable {
     this.flush();
     this.closing = true;
     this.webSocket.close(code);
+    setTimeout(() => this.webSocket.terminate(), LINGER_MS).unref();
   }
 
   pauseReading(): void {

@@ -138,6 +138,10 @@ export class RawClient {
     this.link.socket().pause();
   }
 
+  resumeReading(): void {
+    this.link.socket().resume();
+  }
+
   close(): void {
     this.link.close();
   }
