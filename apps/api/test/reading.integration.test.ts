@@ -96,12 +96,16 @@ describe("SYNC", () => {
     const me = await cluster.person("me");
     const peers = await Promise.all([1, 2, 3, 4, 5].map((i) => cluster.person(`peer${i}`)));
     const client = await online(me);
+    const others = [];
     for (const peer of peers) {
       const other = await online(peer);
+      others.push(other);
       await send(other, me, `hello from ${peer.userId}`);
       await send(other, me, "and again");
     }
     await client.request(Command.READ, { conversationId: idOf(me, peers[4]!), seq: 1 });
+    // OK says that the receipt is stored; when the peer is told, the mark has moved.
+    await others[4]!.nextOf(Command.READ_UPDATE);
     const pages = [];
     for (let cursor: string | undefined; ; ) {
       const request = { limit: 2, ...(cursor === undefined ? {} : { cursor }) };
