@@ -9,7 +9,8 @@ const base = {
   },
   moduleNameMapper: {
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
-    "^@carillon/(base|protocol|coordination|bus|store|client|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
+    "^@carillon/(base|protocol|coordination|bus|store|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
   },
   // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
   transformIgnorePatterns: [

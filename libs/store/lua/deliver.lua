@@ -38,7 +38,8 @@ for u = 1, #KEYS / 3 do
     redis.call(unpack(add))
     redis.call('HSET', head, 'seq', seq, field, string.format('%.0f', position))
     if seq > keep then redis.call('ZREMRANGEBYSCORE', inbox, '-inf', seq - keep) end
-    redis.call('EXPIRE', inbox, ttl)
+    -- A device that connects refreshes it, too (session-open): a call per 64 events is enough.
+    if seq == added or seq % 64 < added then redis.call('EXPIRE', inbox, ttl) end
   end
   local row = redis.call('HVALS', sessions)
   table.insert(row, 1, added)

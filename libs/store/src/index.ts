@@ -6,7 +6,7 @@ export * from "./mysql/fact-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
 export * from "./redis/inboxes";
-export * from "./redis/keys";
+export { keys } from "./redis/keys";
 export * from "./redis/marks";
 export { RedisStore } from "./redis/redis-store";
 export type { SessionEntry } from "./redis/session-entry";

@@ -6,7 +6,8 @@ import { type Bus, type Received, subjects, tell } from "@carillon/bus";
 import type { ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
-const GATHER_MS = 25;
+/** Long enough that a busy device costs one update of its cursor for several RECEIVED. */
+const GATHER_MS = 100;
 const MOST_PER_MESSAGE = 1_000;
 
 export class ReceivedBatch {

@@ -2,7 +2,8 @@
  * Receipts: what devices have received, and what users have read.
  *
  * RECEIVED comes over core NATS and may be lost: the device repeats its cursor at the next CONNECT. It moves the
- * device's cursor and the delivered marks; the peer's devices are told once per 200 ms and conversation. READ comes
+ * device's cursor and the delivered marks; the peer's devices are told at most once per 100 ms and conversation (the
+ * gateway gathers as long before). READ comes
  * through a durable queue and is acknowledged when it is in MySQL.
  */
 import { partitionOf } from "@carillon/base";
@@ -22,7 +23,7 @@ import {
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
 import type { Marks, MarkUpdate, MovedMark, Sessions } from "@carillon/store";
 
-const TELL_EVERY_MS = 200;
+const TELL_EVERY_MS = 100;
 const SAVE_EVERY_MS = 5_000;
 const SAVE_ROWS = 1_000;
 

@@ -4,14 +4,13 @@
  * changes nothing.
  */
 import { randomId } from "@carillon/base";
-import { keys } from "./keys";
+import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 import { parseSession, type SessionEntry } from "./session-entry";
 
 /** Newest events that an inbox keeps. */
 export const INBOX_KEEPS = 1_000;
 
-const IDLE_SECONDS = 30 * 24 * 3600;
 const EPOCH_LENGTH = 12;
 
 export interface InboxDelivery {

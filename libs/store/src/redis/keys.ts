@@ -8,3 +8,6 @@ export const keys = {
   marks: (conversationId: string) => `{c:${conversationId}}:marks`,
   fanout: (partition: number) => `{p:${partition}}:fanout`,
 } as const;
+
+/** An inbox that nobody fills or reads for so long expires; its devices resync. */
+export const IDLE_SECONDS = 30 * 24 * 3600;

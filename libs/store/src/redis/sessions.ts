@@ -1,7 +1,7 @@
 /** The session registry: where each device of a user is. Delivery trusts it, and only it. */
 import { randomId } from "@carillon/base";
 import type { InboxHead } from "./inboxes";
-import { keys } from "./keys";
+import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 import { formatSession, parseSession, type SessionEntry } from "./session-entry";
 
@@ -37,7 +37,14 @@ export class Sessions {
     const answer = (await this.redis.script(
       "session-open",
       [keys.head(userId), keys.inbox(userId), keys.sessions(userId), keys.cursors(userId)],
-      [session.deviceId, formatSession(session), session.since, randomId(12), onePerPlatform ? session.platform : ""],
+      [
+        session.deviceId,
+        formatSession(session),
+        session.since,
+        randomId(12),
+        onePerPlatform ? session.platform : "",
+        IDLE_SECONDS,
+      ],
     )) as [number, Buffer, number, number, Buffer, ...Buffer[]];
     if (answer[0] === 0) return undefined;
     const [, epoch, seq, firstSeq, cursor, ...pairs] = answer;
