@@ -62,6 +62,7 @@ test.each([
   const sent = await a.send(`u:${bob.userId}`, "hello");
   expect(sent).toMatchObject({ seq: 1 });
   await until("the message", () => b.shown.length === 1);
+  await until("the first mark", () => receipts.length === 1);
   await b.markRead(sent.conversationId, 1);
   await b.send(`u:${alice.userId}`, { contentType: "custom", content: "{}" });
   await until("the reply", () => a.shown.length === 2);

@@ -1,0 +1,175 @@
+/**
+ * Keeps a client connected.
+ *
+ * The idea: one loop. It finds a gateway, serves the connection until it ends or a GOAWAY comes, and finds the next
+ * one. After a GOAWAY the old connection is still in use while the next one is made, and is left only when that is
+ * open: make before break. Which connection is in use is `current`; what comes over any other one is not looked at.
+ *
+ * Edge cases:
+ * - The server closes the older connection of a device when a newer one opens (4201, replaced). So the end of the
+ *   old one during a hand-over decides nothing; only the end of `current` with nothing under way does.
+ * - A connection that lived for some seconds was a good one: back-off and the count of GOAWAYs begin anew.
+ * - Close codes 42xx end it all; 41xx ask for a fresh token first.
+ */
+import { Backoff, sleep } from "@carillon/base";
+import {
+  CarillonError,
+  type GatewayAddress,
+  type GoawayPayload,
+  reconnectAdvice,
+  type ServerMessage,
+} from "@carillon/protocol";
+import type { ClientState } from "./client-state";
+import { type FindGatewayOptions, type Found, findGateway } from "./find-gateway";
+import type { Ended, GatewayConnection } from "./gateway-connection";
+
+export interface KeeperOptions extends FindGatewayOptions {
+  /** The server refused the token. @throws CarillonError when there is no other */
+  renewToken(): Promise<unknown>;
+  /** A new connection is in use; its messages follow. */
+  onOpen(found: Found): void;
+  onMessage(message: ServerMessage): void;
+  onState(state: ClientState): void;
+  random?: () => number;
+}
+
+/** Delay before the next try: full jitter, 0.5 s at least. */
+const BACKOFF = { first: 1_000, most: 30_000, jitter: "full" } as const;
+const GOOD_AFTER_MS = 10_000;
+
+/** The end that trying again does not cure. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  constructor(
+    message: string,
+    /** Close code, or code of the error table. */
+    readonly code: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Where to go next: undefined is where the route says. `delayMs` before that, undefined: as the back-off says. */
+interface Next {
+  to?: GatewayAddress | undefined;
+  delayMs?: number;
+  renew?: boolean;
+}
+
+export class Keeper {
+  current: GatewayConnection | undefined;
+  private readonly stopping = new AbortController();
+  private readonly stopped = new Promise<undefined>((resolve) => {
+    this.stopping.signal.addEventListener("abort", () => resolve(undefined));
+  });
+  private readonly backoff: Backoff;
+  private hops = 0;
+
+  constructor(private readonly options: KeeperOptions) {
+    this.backoff = new Backoff(BACKOFF, options.random);
+  }
+
+  /** Runs until `stop` or a final refusal, which it throws. */
+  async run(): Promise<void> {
+    let next: Next = { delayMs: 0 };
+    try {
+      while (true) {
+        const found = await this.find(next);
+        const openedAt = performance.now();
+        this.use(found);
+        next = await this.serve(found.connection);
+        if (performance.now() - openedAt >= GOOD_AFTER_MS) {
+          this.backoff.reset();
+          this.hops = 0;
+        }
+      }
+    } catch (error) {
+      if (!this.stopping.signal.aborted) throw error;
+    } finally {
+      this.current?.leave();
+      this.current = undefined;
+    }
+  }
+
+  stop(): void {
+    this.stopping.abort(new Error("closed by the app"));
+  }
+
+  /** Tries until there is a session. */
+  private async find(first: Next): Promise<Found> {
+    const { signal } = this.stopping;
+    let next = first;
+    let failure: Error = new Error("the connection was lost");
+    while (true) {
+      const delay = next.delayMs ?? this.backoff.next();
+      if (this.current === undefined && next.delayMs === undefined) {
+        this.options.onState({ name: "waiting", retryInMs: delay, error: failure });
+      }
+      await sleep(delay, signal);
+      signal.throwIfAborted();
+      if (this.current === undefined) this.options.onState({ name: "connecting" });
+      try {
+        if (next.renew === true) await this.options.renewToken();
+        return await findGateway(this.options, next.to, this.hops, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        failure = error as Error;
+        next = this.afterRefusal(failure, next);
+      }
+    }
+  }
+
+  /** @throws when it is final */
+  private afterRefusal(error: Error, { renew }: Next): Next {
+    if (!(error instanceof CarillonError)) return {};
+    if (error.retry === "after-auth") {
+      // The fresh token is refused as well, or none was to be had.
+      if (renew === true) throw error;
+      return { renew: true, delayMs: 0 };
+    }
+    if (error.retry === "never") throw error;
+    if (error.retryAfterMs === undefined) return {};
+    return { delayMs: error.retryAfterMs + this.backoff.next() };
+  }
+
+  private use(found: Found): void {
+    const { connection, connected, hops } = found;
+    const old = this.current;
+    this.current = connection;
+    this.hops = hops;
+    old?.leave();
+    this.options.onState({ name: "online", gatewayId: connected.gatewayId });
+    this.options.onOpen(found);
+    connection.listen((message) => {
+      if (this.current === connection) this.options.onMessage(message);
+    });
+  }
+
+  /** Waits until another connection is needed. @throws Refused after 42xx */
+  private async serve(connection: GatewayConnection): Promise<Next> {
+    const event = await Promise.race([this.stopped, connection.ended, connection.goaway]);
+    if (event === undefined) throw this.stopping.signal.reason;
+    if (!("graceMs" in event)) return this.afterEnd(event);
+    void connection.ended.then(() => {
+      if (this.current === connection) this.current = undefined;
+    });
+    return this.afterGoaway(event);
+  }
+
+  private afterGoaway({ reconnectTo, afterMs }: GoawayPayload): Next {
+    this.hops++;
+    return { to: reconnectTo, delayMs: afterMs };
+  }
+
+  private afterEnd({ code, reason }: Ended): Next {
+    this.current = undefined;
+    switch (code === undefined ? "back-off" : reconnectAdvice(code)) {
+      case "never":
+        throw new Refused(reason, code as number);
+      case "new-token":
+        return { renew: true, delayMs: this.backoff.next() };
+      case "back-off":
+        return {};
+    }
+  }
+}

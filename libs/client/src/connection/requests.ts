@@ -1,0 +1,71 @@
+/** Requests that wait for their answers, by requestId. */
+import { DeadlineExceeded } from "@carillon/base";
+import { CarillonError, Command, type ServerMessage } from "@carillon/protocol";
+
+/** The connection ended before the answer came: whether the server did it is unknown. */
+export class ConnectionLost extends Error {
+  override readonly name = "ConnectionLost";
+  constructor() {
+    super("the connection ended before the answer came");
+  }
+}
+
+interface Waiting {
+  resolve(message: ServerMessage): void;
+  reject(error: Error): void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const HIGHEST = 0xffffffff;
+
+export class Requests {
+  private readonly waiting = new Map<number, Waiting>();
+  private lastId = 0;
+
+  /** A new requestId and the promise of its answer. ERROR rejects with CarillonError. */
+  add(what: string, timeoutMs: number): { requestId: number; answer: Promise<ServerMessage> } {
+    const requestId = this.nextId();
+    const answer = new Promise<ServerMessage>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(requestId);
+        reject(new DeadlineExceeded(what, timeoutMs));
+      }, timeoutMs);
+      this.waiting.set(requestId, { resolve, reject, timer });
+    });
+    return { requestId, answer };
+  }
+
+  /** @returns whether somebody waited for this frame */
+  settle(requestId: number, message: ServerMessage): boolean {
+    const one = this.take(requestId);
+    if (one === undefined) return false;
+    if (message.command === Command.ERROR) one.reject(CarillonError.fromPayload(message.payload));
+    else one.resolve(message);
+    return true;
+  }
+
+  /** The answer to a request came, but cannot be understood. */
+  fail(requestId: number, error: Error): void {
+    this.take(requestId)?.reject(error);
+  }
+
+  /** The connection is gone. */
+  failAll(): void {
+    for (const requestId of [...this.waiting.keys()]) this.fail(requestId, new ConnectionLost());
+  }
+
+  private take(requestId: number): Waiting | undefined {
+    const one = this.waiting.get(requestId);
+    if (one === undefined) return undefined;
+    this.waiting.delete(requestId);
+    clearTimeout(one.timer);
+    return one;
+  }
+
+  private nextId(): number {
+    do {
+      this.lastId = this.lastId === HIGHEST ? 1 : this.lastId + 1;
+    } while (this.waiting.has(this.lastId));
+    return this.lastId;
+  }
+}

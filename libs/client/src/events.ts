@@ -1,0 +1,109 @@
+/** What a client tells its app, and how the app listens. */
+import type {
+  ChangedPayload,
+  ConversationRow,
+  Event,
+  NotifyPayload,
+  SendPayload,
+  SentPayload,
+  TypingServerPayload,
+  UserPresence,
+} from "@carillon/protocol";
+import type { ClientState } from "./connection/client-state";
+
+/** A mark of another user (or of another device of this one) has moved. */
+export interface Receipt {
+  kind: "read" | "delivered";
+  conversationId: string;
+  userId: string;
+  /** The mark holds for everything up to this number. */
+  seq: number;
+}
+
+/** A message that is shown as "not sent"; sending it again with the same clientMsgId cannot double it. */
+export interface FailedMessage {
+  message: SendPayload;
+  error: Error;
+}
+
+export interface ClientEvents {
+  /** An event of any conversation, the user's own messages included; each (conversationId, seq) once. */
+  message: Event;
+  /** A message was taken back: `targetSeq` says which. */
+  recall: Event;
+  /** A message of this device has its number. */
+  sent: SentPayload;
+  failed: FailedMessage;
+  receipt: Receipt;
+  presence: UserPresence[];
+  typing: TypingServerPayload;
+  /** A conversation has more than was delivered here. */
+  notify: NotifyPayload;
+  changed: ChangedPayload;
+  state: ClientState;
+  /** This device cannot be told by replay what it missed: these are all conversations as they stand. */
+  resync: ConversationRow[];
+}
+
+/** May return a promise; an event is acknowledged to the server when those of its listeners are kept. */
+export type Listener<T> = (value: T) => unknown;
+
+/** Calls listeners in the order they came. One that throws disturbs nobody: its error is reported as uncaught. */
+export class EventSource<Events extends object> {
+  private readonly listeners = new Map<keyof Events, Set<Listener<never>>>();
+
+  /** @returns a function that ends the listening */
+  on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
+    const set = this.listeners.get(name) ?? new Set();
+    this.listeners.set(name, set.add(listener as Listener<never>));
+    return () => void set.delete(listener as Listener<never>);
+  }
+
+  /** Resolves when all that the listeners returned is settled; undefined when nothing has to be waited for. */
+  emit<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
+    const pending: PromiseLike<unknown>[] = [];
+    for (const listener of [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[]) {
+      try {
+        const result = listener(value);
+        if (isPromise(result)) pending.push(result.then(undefined, report));
+      } catch (error) {
+        report(error);
+      }
+    }
+    return pending.length === 0 ? undefined : Promise.all(pending);
+  }
+}
+
+/** All events from now on, for `for await`. Leaving the loop ends the listening; what is not yet taken is kept. */
+export async function* eventStream<T>(listen: (listener: Listener<T>) => () => void, ended: AbortSignal) {
+  const waiting: T[] = [];
+  let wake: () => void = () => {};
+  const stop = listen((value) => {
+    waiting.push(value);
+    wake();
+  });
+  const onEnd = () => wake();
+  ended.addEventListener("abort", onEnd);
+  try {
+    while (true) {
+      while (waiting.length > 0) yield waiting.shift() as T;
+      if (ended.aborted) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    ended.removeEventListener("abort", onEnd);
+    stop();
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+function report(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,15 @@
+/** The SDK for Node: as in the browser, with TCP besides. */
+import { BaseClient } from "./client";
+import { tcpTransport } from "./node/tcp";
+import { wsTransport } from "./node/ws";
+import type { ClientOptions } from "./options";
+
+export { tcpTransport } from "./node/tcp";
+export { wsTransport } from "./node/ws";
+export * from "./public";
+
+export class CarillonClient extends BaseClient<"ws" | "tcp"> {
+  constructor(options: ClientOptions<"ws" | "tcp">) {
+    super(options, { ws: wsTransport, tcp: tcpTransport });
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Messages that have no number yet, kept until the server has answered.
+ *
+ * The idea: one lane per conversation, one message of it under way at a time, so that a message that has to be
+ * repeated cannot be overtaken by a later one. Lanes do not wait for each other. A message is stored before it is
+ * first sent and carries the same clientMsgId ever after, so the server recognises any repetition.
+ *
+ * Edge cases:
+ * - No answer in 5 s: sent again, waited for 10 s, then 20 s; then it counts as not sent.
+ * - The connection ended: sent again on the next one. That is no failed try; a message may wait offline for days.
+ * - BUSY and the like say that the message was not taken: sent again after the time the server names, for 35 s at most
+ *   after the first of them.
+ * - Any other refusal is final, and what stands behind it goes on.
+ */
+import { DeadlineExceeded, sleep } from "@carillon/base";
+import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
+import { ConnectionLost } from "../connection/requests";
+import { type ClientStorage, readJson } from "../storage/storage";
+
+export interface OutboxOptions {
+  storage: ClientStorage;
+  /** Sends a message over the connection in use. @throws what a request throws; ConnectionLost when there is none */
+  transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
+  onSent(sent: SentPayload): void;
+  onFailed(message: SendPayload, error: Error): void;
+  random?: () => number;
+}
+
+/** How long each try waits for its answer, ms. */
+export const TRY_MS = [5_000, 10_000, 20_000] as const;
+const REFUSED_MS = TRY_MS.reduce((sum, ms) => sum + ms, 0);
+const RETRY_MS = 500;
+const NOT_TAKEN: ReadonlySet<string> = new Set<ErrorName>([
+  "BUSY",
+  "RATE_LIMITED",
+  "UNAVAILABLE",
+  "WRONG_GATEWAY",
+  "INTERNAL",
+]);
+
+const PREFIX = "outbox/";
+
+interface Entry {
+  payload: SendPayload;
+  /** Place among the messages of this device. */
+  order: number;
+  tries: number;
+  refusedSince: number | undefined;
+  result: Promise<SentPayload>;
+  resolve(sent: SentPayload): void;
+  reject(error: Error): void;
+}
+
+interface Lane {
+  waiting: Entry[];
+  busy: boolean;
+}
+
+export class Outbox {
+  private readonly lanes = new Map<string, Lane>();
+  private readonly entries = new Map<string, Entry>();
+  private readonly stopping = new AbortController();
+  private lastOrder = 0;
+  /** Sessions up to now: what was lost with an earlier one may be sent again at once. */
+  private sessions = 0;
+
+  constructor(private readonly options: OutboxOptions) {}
+
+  /** Messages that have no answer yet. */
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** Takes over what an earlier life of this device left behind. */
+  async restore(): Promise<void> {
+    const { storage } = this.options;
+    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
+    const stored = await Promise.all(
+      keys.map((key) => readJson<{ payload: SendPayload; order: number }>(storage, key)),
+    );
+    const found = stored.filter((one) => one !== undefined && !this.entries.has(one.payload.clientMsgId));
+    for (const { payload, order } of (found as Entry[]).sort((a, b) => a.order - b.order)) {
+      this.lastOrder = Math.max(this.lastOrder, order);
+      // Nobody waits for the promise of a message of an earlier life; the events tell.
+      this.enter(payload, order).result.catch(() => {});
+    }
+  }
+
+  /**
+   * Takes a message and sends it as soon as its turn has come.
+   * @returns the answer; for an id that is already waiting the same promise as before
+   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
+   */
+  async add(payload: SendPayload): Promise<SentPayload> {
+    const same = this.entries.get(payload.clientMsgId);
+    if (same !== undefined) return same.result;
+    const entry = this.enter(payload, ++this.lastOrder);
+    const { order } = entry;
+    await this.options.storage.set(PREFIX + payload.clientMsgId, JSON.stringify({ payload, order }));
+    this.pump(payload.to);
+    return entry.result;
+  }
+
+  /** A session is open. */
+  online(): void {
+    this.sessions++;
+    for (const to of [...this.lanes.keys()]) this.pump(to);
+  }
+
+  /** Ends all waiting; what is stored is sent in the next life. */
+  stop(): void {
+    this.stopping.abort();
+    for (const entry of this.entries.values()) {
+      entry.result.catch(() => {});
+      entry.reject(new ConnectionLost());
+    }
+    this.entries.clear();
+    this.lanes.clear();
+  }
+
+  private enter(payload: SendPayload, order: number): Entry {
+    const entry = { payload, order, tries: 0, refusedSince: undefined } as Entry;
+    entry.result = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+    this.entries.set(payload.clientMsgId, entry);
+    const lane = this.lanes.get(payload.to) ?? { waiting: [], busy: false };
+    this.lanes.set(payload.to, lane);
+    lane.waiting.push(entry);
+    return entry;
+  }
+
+  /** Sends the messages of a lane one by one, until it is empty or there is no session. */
+  private async pump(to: string): Promise<void> {
+    const lane = this.lanes.get(to);
+    if (lane === undefined || lane.busy) return;
+    lane.busy = true;
+    while (lane.waiting.length > 0) {
+      const entry = lane.waiting[0] as Entry;
+      const { sessions } = this;
+      const outcome = await this.attempt(entry);
+      if (this.stopping.signal.aborted) return;
+      if (outcome === "again") continue;
+      if (outcome === "lost") {
+        if (this.sessions === sessions) break;
+        continue;
+      }
+      lane.waiting.shift();
+      await this.settle(entry, outcome);
+    }
+    lane.busy = false;
+    if (lane.waiting.length === 0) this.lanes.delete(to);
+  }
+
+  private async attempt(entry: Entry): Promise<SentPayload | Error | "again" | "lost"> {
+    try {
+      return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
+    } catch (error) {
+      if (error instanceof ConnectionLost) return "lost";
+      if (error instanceof DeadlineExceeded) {
+        entry.tries++;
+        if (entry.tries < TRY_MS.length) return "again";
+        return new CarillonError("UNAVAILABLE", "the message has no answer after three tries", { cause: error });
+      }
+      if (!(error instanceof CarillonError) || !NOT_TAKEN.has(error.name)) return error as Error;
+      entry.refusedSince ??= performance.now();
+      if (performance.now() - entry.refusedSince > REFUSED_MS) return error;
+      const { random = Math.random } = this.options;
+      await sleep((error.retryAfterMs ?? RETRY_MS) + random() * RETRY_MS, this.stopping.signal);
+      return "again";
+    }
+  }
+
+  private async settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
+    const { payload } = entry;
+    const { storage, onSent, onFailed } = this.options;
+    this.entries.delete(payload.clientMsgId);
+    await storage.delete(PREFIX + payload.clientMsgId);
+    if (outcome instanceof Error) {
+      entry.reject(outcome);
+      onFailed(payload, outcome);
+    } else {
+      entry.resolve(outcome);
+      onSent(outcome);
+    }
+  }
+}
