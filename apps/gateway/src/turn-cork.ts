@@ -19,15 +19,3 @@ export class TurnCork {
 }
 
 export const turnCork = new TurnCork();
-
-/** Several frames as one piece of bytes. */
-export function concatFrames(frames: Uint8Array[], bytes: number): Uint8Array {
-  if (frames.length === 1) return frames[0]!;
-  const whole = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const frame of frames) {
-    whole.set(frame, at);
-    at += frame.length;
-  }
-  return whole;
-}

@@ -1,7 +1,6 @@
 /** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameDecoder } from "@carillon/protocol";
-import { concatFrames, type Flushable, turnCork } from "../turn-cork";
 import {
   type ClientConnection,
   type ConnectionEvents,
@@ -9,6 +8,7 @@ import {
   type Listener,
   type ListenOptions,
 } from "./client-connection";
+import { concatFrames, FrameCork } from "./frame-cork";
 
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
@@ -30,13 +30,12 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   return (server.address() as { port: number }).port;
 }
 
-class TcpConnection implements ClientConnection, Flushable {
+class TcpConnection implements ClientConnection {
   readonly transport = "tcp";
   readonly remote: string;
   private readonly decoder = new FrameDecoder();
   private events: ConnectionEvents | undefined;
-  private frames: Uint8Array[] = [];
-  private frameBytes = 0;
+  private readonly cork = new FrameCork((frames, bytes) => this.write(concatFrames(frames, bytes)));
   private closing = false;
 
   constructor(
@@ -47,7 +46,7 @@ class TcpConnection implements ClientConnection, Flushable {
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength + this.frameBytes;
+    return this.socket.writableLength + this.cork.size;
   }
 
   get receivedBytes(): number {
@@ -63,23 +62,12 @@ class TcpConnection implements ClientConnection, Flushable {
   }
 
   send(frame: Uint8Array): void {
-    if (this.closing) return;
-    this.frameBytes += frame.length;
-    if (this.frames.push(frame) === 1) turnCork.add(this);
-  }
-
-  flush(): void {
-    if (this.frames.length === 0) return;
-    const bytes = concatFrames(this.frames, this.frameBytes);
-    this.frames = [];
-    this.frameBytes = 0;
-    if (this.socket.writable) this.socket.write(bytes);
-    if (this.queuedBytes > this.mostQueuedBytes) this.close();
+    if (!this.closing) this.cork.add(frame);
   }
 
   close(): void {
     if (this.closing) return;
-    this.flush();
+    this.cork.flush();
     this.closing = true;
     this.socket.end();
     setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
@@ -91,6 +79,11 @@ class TcpConnection implements ClientConnection, Flushable {
 
   resumeReading(): void {
     this.socket.resume();
+  }
+
+  private write(bytes: Uint8Array): void {
+    if (this.socket.writable) this.socket.write(bytes);
+    if (this.queuedBytes > this.mostQueuedBytes) this.close();
   }
 
   private receive(chunk: Uint8Array): void {

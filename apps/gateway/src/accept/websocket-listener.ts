@@ -14,7 +14,6 @@ import {
   limits,
 } from "@carillon/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
-import { concatFrames, type Flushable, turnCork } from "../turn-cork";
 import {
   type ClientConnection,
   type ConnectionEvents,
@@ -22,6 +21,7 @@ import {
   type Listener,
   type ListenOptions,
 } from "./client-connection";
+import { concatFrames, FrameCork } from "./frame-cork";
 
 const BINARY = "carillon.v1";
 const JSON_TEXT = "carillon.json.v1";
@@ -81,12 +81,14 @@ function refuse(request: IncomingMessage): string | undefined {
 }
 
 /** What both subprotocols share: writing in turns, closing with a code. */
-abstract class WebSocketConnection implements ClientConnection, Flushable {
+abstract class WebSocketConnection implements ClientConnection {
   abstract readonly transport: "ws" | "json";
   protected events: ConnectionEvents | undefined;
   protected closing = false;
-  private frames: Uint8Array[] = [];
-  private frameBytes = 0;
+  private readonly cork = new FrameCork((frames, bytes) => {
+    if (this.webSocket.readyState === this.webSocket.OPEN) this.write(frames, bytes);
+    if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
+  });
 
   constructor(
     protected readonly webSocket: WebSocket,
@@ -95,7 +97,7 @@ abstract class WebSocketConnection implements ClientConnection, Flushable {
   ) {}
 
   get queuedBytes(): number {
-    return this.webSocket.bufferedAmount + this.frameBytes;
+    return this.webSocket.bufferedAmount + this.cork.size;
   }
 
   get receivedBytes(): number {
@@ -114,23 +116,12 @@ abstract class WebSocketConnection implements ClientConnection, Flushable {
   }
 
   send(frame: Uint8Array): void {
-    if (this.closing) return;
-    this.frameBytes += frame.length;
-    if (this.frames.push(frame) === 1) turnCork.add(this);
-  }
-
-  flush(): void {
-    if (this.frames.length === 0) return;
-    const [frames, bytes] = [this.frames, this.frameBytes];
-    this.frames = [];
-    this.frameBytes = 0;
-    if (this.webSocket.readyState === this.webSocket.OPEN) this.write(frames, bytes);
-    if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
+    if (!this.closing) this.cork.add(frame);
   }
 
   close(code: number): void {
     if (this.closing) return;
-    this.flush();
+    this.cork.flush();
     this.closing = true;
     this.webSocket.close(code);
     setTimeout(() => this.webSocket.terminate(), LINGER_MS).unref();
