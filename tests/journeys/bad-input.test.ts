@@ -274,6 +274,18 @@ describe.each(rawTransports)("log-in over %s", (transport) => {
     await expectClose(again, CloseCode.TOKEN_REVOKED);
   });
 
+  test("after a new log-in on the device, tokens of the log-in before are revoked", async () => {
+    const person = await cluster.person("someone");
+    await cluster.http("DELETE", "/v1/sessions/current", { token: person.token });
+    const again = await cluster.device(person, person.deviceId);
+    expect((await cluster.http("GET", "/v1/users/me", { token: person.token })).body.name).toBe("TOKEN_REVOKED");
+    const [gateway] = await cluster.route(again);
+    const client = await RawClient.open(transport, gateway!);
+    client.send(Command.CONNECT, connect(person.token));
+    await expectError(client, "TOKEN_REVOKED");
+    await expectAlive(await cluster.online(again, transport));
+  });
+
   test("the same device again: the older connection is replaced", async () => {
     const [older, person] = await someone(transport);
     const newer = await cluster.online(person, transport);

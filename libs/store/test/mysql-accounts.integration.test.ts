@@ -1,4 +1,4 @@
-import { silentLogger } from "@carillon/base/node";
+import { loginIdOf, silentLogger } from "@carillon/base/node";
 import { AccountQueries, isStoreUnavailable, MysqlStore, migrate } from "@carillon/store";
 import { startServers, type TestServers } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
@@ -116,7 +116,10 @@ describe("devices", () => {
     expect(await store.facts.credentials(userId)).toEqual({
       status: "normal",
       tokenVersion: 1,
-      revokedDevices: ["phone"],
+      devices: new Map([
+        ["phone", { revoked: true, login: undefined }],
+        ["laptop", { revoked: false, login: loginIdOf("f2") }],
+      ]),
     });
     expect((await store.accounts.session(userId, "phone"))?.revoked).toBe(true);
     expect((await store.accounts.session(userId, "laptop"))?.revoked).toBe(false);
@@ -129,7 +132,10 @@ describe("devices", () => {
     await store.accounts.signIn(userId, device("phone"), refresh("f1", "h1"), NOW);
     await store.accounts.revokeDevice(userId, "phone", NOW);
     await store.accounts.signIn(userId, device("phone"), refresh("f2", "h2"), NOW);
-    expect((await store.facts.credentials(userId))?.revokedDevices).toEqual([]);
+    expect((await store.facts.credentials(userId))?.devices.get("phone")).toEqual({
+      revoked: false,
+      login: loginIdOf("f2"),
+    });
   });
 });
 

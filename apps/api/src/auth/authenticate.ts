@@ -37,11 +37,13 @@ export class Authenticator {
    * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED; errors of MySQL
    */
   async authenticate(authorization: string | undefined): Promise<Caller> {
-    const { userId, deviceId, tokenVersion } = this.readToken(authorization);
+    const { userId, deviceId, tokenVersion, login } = this.readToken(authorization);
     const session = await this.accounts.session(userId, deviceId);
     if (session === undefined) throw new CarillonError("NOT_AUTHENTICATED");
     if (session.status === "disabled") throw new CarillonError("USER_DISABLED");
-    if (session.revoked || session.tokenVersion !== tokenVersion) throw new CarillonError("TOKEN_REVOKED");
+    const isOlderLogin = login !== undefined && login !== session.login;
+    if (session.revoked || isOlderLogin || session.tokenVersion !== tokenVersion)
+      throw new CarillonError("TOKEN_REVOKED");
     return { userId, deviceId };
   }
 }

@@ -1,5 +1,5 @@
 /** Log-in, fresh tokens, log-out. */
-import type { AccessClaims } from "@carillon/base/node";
+import { type AccessClaims, loginIdOf } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { Account, AccountQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
@@ -56,7 +56,7 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
   const now = context.now();
   const refresh = newRefreshToken(userId, deviceId);
   await accounts.signIn(userId, { deviceId, platform }, { ...refresh, expiresAt: now + refreshTokenMs }, now);
-  return tokens(context, found.account, { deviceId, platform }, refresh.token);
+  return tokens(context, found.account, { deviceId, platform }, refresh);
 }
 
 /**
@@ -82,7 +82,7 @@ export async function refresh(context: SessionContext, token: string): Promise<T
       throw new CarillonError("TOKEN_REVOKED", "this refresh token was used before: log in again");
     case "rotated":
       if (rotation.account.status === "disabled") throw new CarillonError("USER_DISABLED");
-      return tokens(context, rotation.account, { deviceId, platform: rotation.platform }, next.token);
+      return tokens(context, rotation.account, { deviceId, platform: rotation.platform }, next);
   }
 }
 
@@ -96,8 +96,9 @@ function tokens(
   context: SessionContext,
   { userId, tokenVersion }: Account,
   { deviceId, platform }: { deviceId: string; platform: string },
-  refreshToken: string,
+  refreshToken: { token: string; family: string },
 ): Tokens {
-  const accessToken = context.signAccess({ userId, deviceId, platform, tokenVersion });
-  return { userId, accessToken, refreshToken, expiresIn: context.accessTokenSeconds };
+  const login = loginIdOf(refreshToken.family);
+  const accessToken = context.signAccess({ userId, deviceId, platform, tokenVersion, login });
+  return { userId, accessToken, refreshToken: refreshToken.token, expiresIn: context.accessTokenSeconds };
 }

@@ -89,7 +89,7 @@ export class SessionOpener {
 
   private question(session: Session, token: VerifiedToken, payload: ConnectPayload): SessionOpen {
     const { nodeId, boot } = this.options;
-    const { userId, deviceId, platform, tokenVersion } = token;
+    const { userId, deviceId, platform, tokenVersion, login } = token;
     return {
       userId,
       deviceId,
@@ -99,6 +99,7 @@ export class SessionOpener {
       boot,
       connection: session.number,
       since: session.since,
+      ...(login === undefined ? {} : { login }),
       ...(payload.inbox === undefined ? {} : { inbox: payload.inbox }),
     };
   }

@@ -21,7 +21,7 @@ const QUEUE = "workers";
 export interface Credentials {
   status: "normal" | "disabled" | "deleted";
   tokenVersion: number;
-  revokedDevices: ReadonlySet<string> | readonly string[];
+  devices: ReadonlyMap<string, { revoked: boolean; login: string | undefined }>;
 }
 
 export interface SessionServiceOptions {
@@ -56,8 +56,9 @@ export class SessionService {
   }
 
   private async open(question: SessionOpen): Promise<SessionOpened> {
-    const { userId, inbox, tokenVersion, ...session } = question;
-    await this.checkToken(userId, session.deviceId, tokenVersion);
+    const { userId, inbox, deviceId, platform, gateway, boot, connection, since } = question;
+    const session = { deviceId, platform, gateway, boot, connection, since };
+    await this.checkToken(question);
     const opened = await redisAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
@@ -68,14 +69,17 @@ export class SessionService {
     return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq };
   }
 
-  private async checkToken(userId: string, deviceId: string, tokenVersion: number): Promise<void> {
+  private async checkToken({ userId, deviceId, tokenVersion, login }: SessionOpen): Promise<void> {
     const credentials = await this.options.credentials(userId).catch(() => {
       throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
     });
     if (credentials === undefined || credentials.status === "deleted") throw new CarillonError("NOT_AUTHENTICATED");
     if (credentials.status === "disabled") throw new CarillonError("USER_DISABLED");
-    const revoked = [...credentials.revokedDevices].includes(deviceId);
-    if (credentials.tokenVersion !== tokenVersion || revoked) throw new CarillonError("TOKEN_REVOKED");
+    // A device without a row never logged in by password: its token was made for it by an operator.
+    const device = credentials.devices.get(deviceId);
+    const isOlderLogin = device !== undefined && login !== undefined && login !== device.login;
+    if (credentials.tokenVersion !== tokenVersion || device?.revoked === true || isOlderLogin)
+      throw new CarillonError("TOKEN_REVOKED");
   }
 
   private async hasConversation(userId: string): Promise<boolean> {

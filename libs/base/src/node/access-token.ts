@@ -2,6 +2,7 @@
  * Access tokens: JWT with HS256. A gateway checks them without asking anybody; what changed since the token was
  * made (user disabled, device revoked) is checked where the session is opened, by the token version.
  */
+import { createHash } from "node:crypto";
 import { createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
 
 export interface AccessClaims {
@@ -10,6 +11,8 @@ export interface AccessClaims {
   platform: string;
   /** Raised when all tokens of the user become void. */
   tokenVersion: number;
+  /** The log-in of the device that it belongs to: a later log-in voids it. Absent: whatever log-in the device has. */
+  login?: string;
 }
 
 export interface VerifiedToken extends AccessClaims {
@@ -22,14 +25,15 @@ interface Payload {
   did: string;
   pl: string;
   tv: number;
+  lg?: string;
   exp: number;
 }
 
 /** @returns a function that makes a token valid for `seconds` */
 export function createTokenSigner(secret: string, seconds: number): (claims: AccessClaims) => string {
   const sign = createSigner({ key: secret, algorithm: "HS256", expiresIn: seconds * 1_000 });
-  return ({ userId, deviceId, platform, tokenVersion }) =>
-    sign({ sub: userId, did: deviceId, pl: platform, tv: tokenVersion });
+  return ({ userId, deviceId, platform, tokenVersion, login }) =>
+    sign({ sub: userId, did: deviceId, pl: platform, tv: tokenVersion, ...(login === undefined ? {} : { lg: login }) });
 }
 
 /** @returns a function that gives the claims, or why the token is no good */
@@ -41,10 +45,16 @@ export function createTokenVerifier(secret: string): (token: string) => Verified
   });
   return (token) => {
     try {
-      const { sub, did, pl, tv, exp } = verify(token) as Payload;
-      return { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
+      const { sub, did, pl, tv, lg, exp } = verify(token) as Payload;
+      const claims = { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
+      return lg === undefined ? claims : { ...claims, login: lg };
     } catch (error) {
       return (error as TokenError).code === TOKEN_ERROR_CODES.expired ? "expired" : "invalid";
     }
   };
+}
+
+/** Names a log-in by its family of refresh tokens, which itself is a secret. 12 characters. */
+export function loginIdOf(refreshFamily: string): string {
+  return createHash("sha256").update(refreshFamily).digest("hex").slice(0, 12);
 }

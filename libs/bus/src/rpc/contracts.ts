@@ -7,6 +7,8 @@ export interface SessionOpen {
   deviceId: string;
   platform: string;
   tokenVersion: number;
+  /** The log-in that the token belongs to; absent: any. */
+  login?: string;
   gateway: string;
   boot: string;
   connection: number;

@@ -7,6 +7,7 @@
  * revoked, and the device has to log in again.
  */
 import { withDeadline } from "@carillon/base";
+import { loginIdOf } from "@carillon/base/node";
 import type { DataSource, EntityManager } from "typeorm";
 import { DeviceEntity, type DeviceRow, UserEntity, type UserRow } from "./entities/accounts";
 import { isDuplicate } from "./errors";
@@ -52,6 +53,8 @@ export interface SessionState {
   role: string;
   tokenVersion: number;
   revoked: boolean;
+  /** The device's log-in, as access tokens name it; undefined before the first. */
+  login: string | undefined;
 }
 
 /** Most time for one of these, ms: TypeORM itself would wait for ever. */
@@ -161,7 +164,8 @@ export class AccountQueries {
     );
     if (user === undefined || device === null) return undefined;
     const { status, role, tokenVersion } = user;
-    return { status, role, tokenVersion, revoked: device.revokedAt !== null };
+    const login = device.refreshFamily === null ? undefined : loginIdOf(device.refreshFamily);
+    return { status, role, tokenVersion, revoked: device.revokedAt !== null, login };
   }
 
   private ask<T>(work: (source: DataSource) => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
  * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
  * whole batch. Pairs are written out as (a AND b) OR (c AND d): MariaDB finds no index for row lists.
  */
+import { loginIdOf } from "@carillon/base/node";
 import type { Sql } from "./sql";
 
 export interface UserFacts {
@@ -13,10 +14,17 @@ export interface UserFacts {
 export interface UserCredentials {
   status: UserFacts["status"];
   tokenVersion: number;
-  revokedDevices: string[];
+  /** The devices that were ever logged in. */
+  devices: Map<string, DeviceCredentials>;
 }
 
 /** A message that was accepted some time ago, by the id that its client gave it. */
+export interface DeviceCredentials {
+  revoked: boolean;
+  /** The device's log-in, as access tokens name it. */
+  login: string | undefined;
+}
+
 export interface FoundMessage {
   senderId: string;
   conversationId: string;
@@ -117,9 +125,9 @@ export class FactQueries {
 
   /** What decides whether a token of this user is still good; undefined: no such user. */
   async credentials(userId: string): Promise<UserCredentials | undefined> {
-    const rows = await this.sql.rows<UserStateRow & { token_version: number; device_id: string | null }>(
-      `SELECT u.id, u.status, u.muted_until, u.deleted_at, u.token_version, d.device_id
-       FROM users u LEFT JOIN devices d ON d.user_id = u.id AND d.revoked_at IS NOT NULL WHERE u.id = ?`,
+    const rows = await this.sql.rows<UserStateRow & { token_version: number } & DeviceStateRow>(
+      `SELECT u.id, u.status, u.muted_until, u.deleted_at, u.token_version, d.device_id, d.revoked_at, d.refresh_family
+       FROM users u LEFT JOIN devices d ON d.user_id = u.id WHERE u.id = ?`,
       [userId],
     );
     const [first] = rows;
@@ -127,9 +135,22 @@ export class FactQueries {
     return {
       status: statusOf(first),
       tokenVersion: first.token_version,
-      revokedDevices: rows.flatMap(({ device_id }) => (device_id === null ? [] : [device_id])),
+      devices: new Map(rows.flatMap((row) => (row.device_id === null ? [] : [[row.device_id, toDevice(row)]]))),
     };
   }
+}
+
+interface DeviceStateRow {
+  device_id: string | null;
+  revoked_at: number | null;
+  refresh_family: string | null;
+}
+
+function toDevice({ revoked_at, refresh_family }: DeviceStateRow): DeviceCredentials {
+  return {
+    revoked: revoked_at !== null,
+    login: refresh_family === null ? undefined : loginIdOf(refresh_family),
+  };
 }
 
 interface UserStateRow {
