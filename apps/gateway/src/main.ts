@@ -73,6 +73,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     farewell,
     graceMs: drainMs,
     load: () => ({ waiting: stages.submitter.waiting }),
+    ring: () => coordination.ringOf(ROLE).fingerprint,
   });
   control.start();
 

@@ -121,8 +121,9 @@ export class Worker {
     };
   }
 
-  private closeConnection(userId: string, { gateway, deviceId, connection }: DeviceSession, closeCode: number): void {
-    const closing: Closing = { userId, deviceId, connection, closeCode };
+  private closeConnection(userId: string, replaced: DeviceSession, closeCode: number): void {
+    const { gateway, boot, deviceId, connection: number } = replaced;
+    const closing: Closing = { userId, deviceId, connection: { boot, number }, closeCode };
     this.downlink.send(gateway, { kind: "closings", closings: [closing] });
   }
 }

@@ -47,7 +47,7 @@ export class Deliverer {
     for (const session of this.openSessions(userId)) {
       const meant =
         (deviceId === undefined || session.identity!.deviceId === deviceId) &&
-        (connection === undefined || session.number === connection);
+        (connection === undefined || (connection.boot === this.boot && session.number === connection.number));
       if (meant) session.kick(closeCode);
     }
   }

@@ -18,6 +18,8 @@ export interface ControlOptions {
   graceMs: number;
   /** What the state tells besides connections and users. */
   load(): Record<string, number>;
+  /** Fingerprint of the ring as this gateway sees it. */
+  ring(): string;
 }
 
 export class Control {
@@ -70,9 +72,9 @@ export class Control {
   }
 
   private state(): ControlAnswer {
-    const { nodeId, member, users, load } = this.options;
+    const { nodeId, member, users, load, ring } = this.options;
     const counts = { connections: users.sessions.size, users: users.userCount };
-    return { nodeId, state: member.record.state, load: { ...counts, ...load() } };
+    return { nodeId, state: member.record.state, load: { ...counts, ...load() }, ring: ring() };
   }
 
   private kick(userId: string, deviceId: string | undefined): number {

@@ -7,7 +7,7 @@
  * - owned and not assigned: finish the round, append a release record, let go.
  * A hand-over that is not done in 5 s is taken.
  */
-import { sleep } from "@carillon/base";
+import { settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
 
@@ -15,6 +15,7 @@ const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
 const HAND_OVER_POLL_MS = 25;
 const LOST_WAIT_MS = 1_000;
+const LAST_TAKE_OVER_MS = 3_000;
 
 /** Who owned a partition last, by the log's last record. */
 export interface FormerOwner {
@@ -44,7 +45,8 @@ export interface OwnedPartition {
 
 export class Ownership {
   private readonly owned = new Map<number, OwnedPartition>();
-  private readonly busy = new Set<number>();
+  /** Partitions that are being taken, released or given up. */
+  private readonly busy = new Map<number, Promise<void>>();
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
 
@@ -76,17 +78,22 @@ export class Ownership {
     this.stopping.abort();
     clearInterval(this.timer);
     await Promise.all(this.partitions.map((partition) => this.release(partition)));
+    // A take-over that is under way sees the stop and releases what it took.
+    await settlesWithin(Promise.allSettled(this.busy.values()), LAST_TAKE_OVER_MS);
   }
 
   private work(partition: number, job: () => Promise<void>): void {
-    this.busy.add(partition);
-    job()
+    const working = job()
       .catch(async (err: Error) => {
         if (err instanceof PartitionLost) this.options.logger.info({ partition }, "another worker took the partition");
         else this.options.logger.error({ partition, err }, "a partition cannot be taken over, tried again");
         await sleep(LOST_WAIT_MS * (1 + Math.random()), this.stopping.signal);
       })
       .finally(() => this.busy.delete(partition));
+    this.busy.set(
+      partition,
+      working.then(() => {}),
+    );
   }
 
   private async acquire(partition: number): Promise<void> {
@@ -94,7 +101,15 @@ export class Ownership {
     await this.awaitFormerOwner(partition);
     if (this.stopping.signal.aborted || !isMine(partition)) return;
     const startedAt = performance.now();
-    const owned = await take(partition, () => this.lose(partition));
+    let isLost = false;
+    const owned = await take(partition, () => {
+      isLost = true;
+      this.lose(partition);
+    });
+    if (isLost) {
+      await owned.abandon();
+      throw new PartitionLost(partition);
+    }
     this.owned.set(partition, owned);
     logger.info({ partition, ms: Math.round(performance.now() - startedAt) }, "partition taken over");
     if (this.stopping.signal.aborted) await this.release(partition);

@@ -33,8 +33,8 @@ export interface Closing {
   userId: string;
   /** Absent: all devices of the user. */
   deviceId?: string;
-  /** Absent: whatever connection the device has. */
-  connection?: number;
+  /** Absent: whatever connection the device has. A number means something in one boot of the gateway only. */
+  connection?: { boot: string; number: number };
   closeCode: number;
 }
 
@@ -69,7 +69,13 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
     case "closings":
       return pack([
         ...head,
-        message.closings.map((c) => [c.userId, c.deviceId ?? null, c.connection ?? null, c.closeCode]),
+        message.closings.map(({ userId, deviceId, connection, closeCode }) => [
+          userId,
+          deviceId ?? null,
+          connection?.boot ?? null,
+          connection?.number ?? null,
+          closeCode,
+        ]),
       ]);
     case "tick":
       return pack([...head, message.run]);
@@ -111,12 +117,12 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
     case "closings":
       return {
         kind: "closings",
-        closings: (rest[0] as [string, string | null, number | null, number][]).map(
-          ([userId, deviceId, connection, closeCode]) => ({
+        closings: (rest[0] as [string, string | null, string | null, number | null, number][]).map(
+          ([userId, deviceId, boot, number, closeCode]) => ({
             userId,
             closeCode,
             ...(deviceId === null ? {} : { deviceId }),
-            ...(connection === null ? {} : { connection }),
+            ...(boot === null || number === null ? {} : { connection: { boot, number } }),
           }),
         ),
       };

@@ -134,4 +134,6 @@ export interface ControlAnswer {
   state: string;
   /** Numbers that tell how busy the node is, by name. */
   load: Record<string, number>;
+  /** Fingerprint of the gateway ring as this node sees it; told by gateways. */
+  ring?: string;
 }

@@ -1,0 +1,100 @@
+import { silentLogger } from "@carillon/base/node";
+import { PartitionLost } from "@carillon/bus";
+import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A worker named "me" among imaginary others; what it does is written down. */
+function worker(changes: Partial<OwnershipOptions> = {}) {
+  const state = {
+    mine: new Set([0, 1]),
+    alive: new Set<string>(),
+    former: undefined as FormerOwner | undefined,
+    did: [] as string[],
+    lose: new Map<number, () => void>(),
+  };
+  const ownership = new Ownership({
+    logger: silentLogger(),
+    partitions: 3,
+    boot: "me",
+    isMine: (partition) => state.mine.has(partition),
+    isAlive: (boot) => state.alive.has(boot),
+    formerOwner: async () => state.former,
+    take: async (partition, onLost) => {
+      state.did.push(`take ${partition}`);
+      state.lose.set(partition, onLost);
+      return {
+        release: async () => void state.did.push(`release ${partition}`),
+        abandon: async () => void state.did.push(`abandon ${partition}`),
+      };
+    },
+    ...changes,
+  });
+  return { state, ownership };
+}
+
+test("takes what is assigned, releases what no longer is, and everything at the end", async () => {
+  const { state, ownership } = worker();
+  ownership.start();
+  await until("two taken", () => ownership.partitions.length === 2);
+  state.mine = new Set([1, 2]);
+  ownership.check();
+  await until("one moved", () => ownership.partitions.join() === "1,2");
+  await ownership.stop();
+  expect(state.did.sort()).toEqual(["release 0", "release 1", "release 2", "take 0", "take 1", "take 2"]);
+});
+
+test("waits for a living owner until he released, or is suspected", async () => {
+  const { state, ownership } = worker();
+  state.mine = new Set([0]);
+  state.former = { boot: "other", released: false };
+  state.alive.add("other");
+  ownership.start();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(state.did).toEqual([]);
+  state.former = { boot: "other", released: true };
+  await until("taken after the release", () => state.did.includes("take 0"));
+  state.former = { boot: "other", released: false };
+  state.mine.add(1);
+  ownership.check();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(state.did).toEqual(["take 0"]);
+  state.alive.clear();
+  await until("taken from the suspected one", () => state.did.includes("take 1"));
+  await ownership.stop();
+});
+
+test("a partition that is lost is given up, and taken again while it is assigned", async () => {
+  const { state, ownership } = worker();
+  state.mine = new Set([0]);
+  ownership.start();
+  await until("taken", () => ownership.partitions.length === 1);
+  state.lose.get(0)!();
+  expect(ownership.partitions).toEqual([]);
+  await until("taken again", () => state.did.filter((what) => what === "take 0").length === 2);
+  expect(state.did).toEqual(["take 0", "abandon 0", "take 0"]);
+  await ownership.stop();
+});
+
+test("one that was lost while it was being taken does not count as owned", async () => {
+  const abandoned: number[] = [];
+  let tries = 0;
+  const { ownership } = worker({
+    take: async (partition, onLost) => {
+      if (++tries > 1) throw new PartitionLost(partition);
+      onLost();
+      return { release: async () => {}, abandon: async () => void abandoned.push(partition) };
+    },
+    isMine: (partition) => partition === 0,
+  });
+  ownership.start();
+  await until("abandoned", () => abandoned.length === 1);
+  expect(ownership.partitions).toEqual([]);
+  await ownership.stop();
+});
