@@ -227,7 +227,8 @@ function chats(): void {
       return ben.all("connected").length >= 2;
     });
     await stopped;
-    expect(ben.all("goaway")[0]).toMatchObject({ reason: "shutdown" });
+    // A gateway that leaves the ring sees a ring that changed: either reason may be the first.
+    expect(["shutdown", "rebalance"]).toContain(ben.all("goaway")[0]?.["reason"]);
     expect(ben.all("connected")[1]!["gatewayId"]).not.toBe(gateway);
     await ben.has("message", sent);
     expect(ben.all("message").map(({ seq }) => seq)).toEqual(numbers(1, sent).map(Number));
