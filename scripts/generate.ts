@@ -1,11 +1,13 @@
 /**
- * Writes libs/protocol/src/generated/*.ts and docs/errors.md from schemas/*.json.
+ * Writes libs/protocol/src/generated/*.ts and docs/errors.md from schemas/*.json, and docs/configuration.md from the
+ * schema of the settings.
  *
  *   npm run generate             write what differs
  *   npm run generate -- --check  write nothing, exit 1 and name the files that differ
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { renderConfigurationPage } from "./generate/configuration-page";
 import { renderErrorPage } from "./generate/error-page";
 import { renderPayloads } from "./generate/payload-types";
 import { loadSchemas } from "./generate/schemas";
@@ -15,7 +17,7 @@ import { renderValidators } from "./generate/validators";
 const generatedFolder = "libs/protocol/src/generated";
 
 /**
- * Everything that is generated, from the schemas under `root`.
+ * Everything that is generated, from the schemas under `root`, and the settings of this checkout.
  * @returns path relative to root -> text
  * @throws Error when the schemas contradict themselves (a number or name used twice, a $ref to nothing, ...)
  */
@@ -29,6 +31,7 @@ export function renderAll(root: string): Map<string, string> {
     [`${generatedFolder}/close-codes.ts`, renderCloseCodes(schemas)],
     [`${generatedFolder}/limits.ts`, renderLimits(schemas)],
     ["docs/errors.md", renderErrorPage(schemas)],
+    ["docs/configuration.md", renderConfigurationPage()],
   ]);
 }
 
@@ -46,7 +49,7 @@ function main(args: readonly string[]): number {
   const rendered = renderAll(root);
   const stale = drift(root, rendered);
   if (args.includes("--check")) {
-    for (const path of stale) console.error(`${path} does not match schemas/: run npm run generate`);
+    for (const path of stale) console.error(`${path} is not up to date: run npm run generate`);
     return stale.length === 0 ? 0 : 1;
   }
   for (const path of stale) {

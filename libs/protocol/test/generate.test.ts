@@ -7,7 +7,7 @@ import { root } from "./golden";
 describe("generated files", () => {
   test("are what the schemas say: run npm run generate when this fails", () => {
     expect(drift(root)).toEqual([]);
-    expect(renderAll(root).size).toBe(7);
+    expect(renderAll(root).size).toBe(8);
   });
 
   describe("in a copy", () => {
