@@ -72,7 +72,12 @@ export class Gateway {
     const verify = createTokenVerifier(config.secret);
     const users = new UserRegistry({
       newInbox: (userId) =>
-        new UserInbox({ userId, read: readInbox(bus), onDelivered: (events) => this.metrics.delivered.inc(events) }),
+        new UserInbox({
+          userId,
+          read: readInbox(bus),
+          onDelivered: (events) => this.metrics.delivered.inc(events),
+          onRepaired: () => this.metrics.repairs.inc(),
+        }),
       newBudget: () => new TokenBucket(limits.messagesPerSecond, limits.messagesBurst, monotonic()),
     });
     const watch = new SessionWatch({

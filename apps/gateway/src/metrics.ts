@@ -5,12 +5,15 @@ import type { UserRegistry } from "./session/user-registry";
 /** What the gateway counts, and the HTTP answers for health checks and Prometheus. */
 export class GatewayMetrics {
   readonly delivered: Counter;
+  readonly repairs: Counter;
   private readonly registry: Registry;
 
   constructor(nodeId: string, users: () => UserRegistry, waiting: () => number) {
     this.registry = createMetrics("gateway", nodeId);
     const registers = [this.registry];
     this.delivered = new Counter({ name: "carillon_delivered_total", help: "Events written to devices", registers });
+    const repairs = { name: "carillon_inbox_repairs_total", help: "Inboxes read because pushes were missing" };
+    this.repairs = new Counter({ ...repairs, registers });
     new Gauge({
       name: "carillon_connections",
       help: "Connections",

@@ -29,6 +29,7 @@ class Store {
   readonly inbox = new UserInbox({
     userId: "alice",
     onDelivered: () => {},
+    onRepaired: () => {},
     read: async (_user, _epoch, after): Promise<InboxPage> => {
       this.reads++;
       const events: [number, Uint8Array][] = [];

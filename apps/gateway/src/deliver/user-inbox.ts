@@ -40,6 +40,8 @@ export interface UserInboxOptions {
   /** Reads events above a number from the store. */
   read(userId: string, epoch: string, after: number): Promise<InboxPage>;
   onDelivered(events: number): void;
+  /** Pushes were missing, and the inbox was read instead. */
+  onRepaired(): void;
 }
 
 interface PendingEvent extends InboxEntry {
@@ -232,6 +234,7 @@ export class UserInbox implements Flushable {
     let more = false;
     try {
       const after = this.next - 1;
+      this.options.onRepaired();
       const page = await this.options.read(this.options.userId, this.epoch, after);
       if (this.closed) return;
       if (page.epoch !== this.epoch) this.beginEpoch(page.epoch);
