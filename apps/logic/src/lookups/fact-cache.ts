@@ -3,15 +3,13 @@
  *
  * MySQL may be slow or away, and chat must go on. So an answer is waited for 100 ms at most; users and relations
  * that were known before are then taken as they were (they are refreshed every 30 s besides), and a request whose
- * facts are not known at all gets BUSY. After three such waits in a row MySQL is left alone for a second: the
- * circuit is open, and what is not known gets BUSY at once.
+ * facts are not known at all gets BUSY (patience.ts says when MySQL is not even asked).
  *
  * Last numbers and archived messages are never cached: only the state of the partition may remember numbers.
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
 import { parseConversationId } from "@carillon/protocol";
-import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy, TimeoutStrategy, timeout, wrap } from "cockatiel";
 import { LRUCache } from "lru-cache";
 import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf } from "../body-digest";
@@ -19,10 +17,8 @@ import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
+import { Patience } from "./patience";
 
-const PATIENCE_MS = 100;
-const OPEN_MS = 1_000;
-const FAILURES_TO_OPEN = 3;
 const FRESH_MS = 30_000;
 const MOST_USERS = 200_000;
 const MOST_RELATIONS = 200_000;
@@ -35,20 +31,14 @@ interface Known<T> {
 export class FactCache {
   private readonly users = new LRUCache<string, Known<UserFacts | undefined>>({ max: MOST_USERS });
   private readonly relations = new LRUCache<string, Known<Relation>>({ max: MOST_RELATIONS });
-  private readonly patience: IPolicy;
+  private readonly patience: Patience;
 
   constructor(
     private readonly source: FactSource,
     private readonly logger: Logger,
     private readonly monotonic: () => number,
   ) {
-    const breaker = circuitBreaker(handleAll, {
-      halfOpenAfter: OPEN_MS,
-      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-    });
-    breaker.onBreak(() => logger.warn("MySQL does not answer: what is not known gets BUSY"));
-    breaker.onReset(() => logger.info("MySQL answers again"));
-    this.patience = wrap(breaker, timeout(PATIENCE_MS, TimeoutStrategy.Aggressive));
+    this.patience = new Patience(monotonic, () => logger.warn("MySQL does not answer: what is not known gets BUSY"));
   }
 
   /** Asks for what these requests need and is not known. The result answers from what came in time. */
@@ -111,7 +101,7 @@ export class FactCache {
   private async ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> {
     if (wanted.length === 0) return;
     await this.patience
-      .execute(() => load(wanted))
+      .ask(() => load(wanted))
       .catch((err: Error) => this.logger.debug({ err }, "facts did not come in time"));
   }
 }
