@@ -1,10 +1,86 @@
-import { loadSettings, type Settings } from "@carillon/base/node";
+/** Where the cluster is, and its settings. */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describeSettings, loadSettings, type Settings } from "@carillon/base/node";
+import { NotReached } from "./output/failures";
 
 /** What the commands need of the settings. */
 export type CliConfig = Pick<Settings, "nats" | "redis" | "mysql">;
 
-/** @throws SettingsError */
-export function loadConfig(): CliConfig {
-  const { nats, redis, mysql } = loadSettings();
+/** One setting as it counts. */
+export interface EffectiveSetting {
+  path: string;
+  variable: string;
+  /** `***` for a secret. */
+  value: unknown;
+  isDefault: boolean;
+  description: string;
+}
+
+/**
+ * The settings of `carillon init`, which may run before there is a data directory.
+ * @param data a data directory; undefined: CARILLON_CONFIG or the environment
+ * @throws SettingsError
+ */
+export function loadConfig(data?: string): CliConfig {
+  const { nats, redis, mysql } = data === undefined ? loadSettings() : loadSettings(environmentOf(data));
   return { nats, redis, mysql };
+}
+
+/**
+ * The settings of a cluster that exists.
+ * @param data a data directory; undefined: CARILLON_CONFIG, CARILLON_DATA, the environment, ./.carillon
+ * @throws NotReached when there is none; SettingsError
+ */
+export function loadClusterConfig(data?: string): CliConfig {
+  const { nats, redis, mysql } = loadSettings(clusterEnvironment(data));
+  return { nats, redis, mysql };
+}
+
+/** Address of the HTTP API, as the running cluster told it. @throws NotReached */
+export function apiAddress(data?: string): string {
+  const file = path.join(dataDirectory(data), "cluster.json");
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as { api: string }).api;
+  } catch {
+    throw new NotReached(`no cluster runs in ${path.dirname(file)}: start one, or name it by --data or --api`);
+  }
+}
+
+/** All settings as they count for the cluster, secrets masked. @throws NotReached, SettingsError */
+export function effectiveSettings(data?: string): EffectiveSetting[] {
+  const settings = loadSettings(clusterEnvironment(data));
+  return describeSettings().map((each) => {
+    const value = each.path.split(".").reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], settings);
+    return {
+      path: each.path,
+      variable: each.variable,
+      value: each.secret && value !== undefined ? mask(String(value)) : value,
+      isDefault: JSON.stringify(value) === JSON.stringify(each.fallback),
+      description: each.description,
+    };
+  });
+}
+
+/** An address stays readable without its user and password; any other secret does not. */
+function mask(secret: string): string {
+  return /^[a-z]+:\/\//.test(secret) ? secret.replace(/\/\/[^/@]*@/, "//***@") : "***";
+}
+
+function dataDirectory(data: string | undefined): string {
+  return path.resolve(data ?? process.env["CARILLON_DATA"] ?? ".carillon");
+}
+
+function environmentOf(data: string): NodeJS.ProcessEnv {
+  const file = path.join(dataDirectory(data), "carillon.json");
+  if (!existsSync(file)) throw new NotReached(`there is no cluster in ${path.dirname(file)}`);
+  return { ...process.env, CARILLON_CONFIG: file };
+}
+
+function clusterEnvironment(data: string | undefined): NodeJS.ProcessEnv {
+  const { env } = process;
+  if (data !== undefined) return environmentOf(data);
+  if (env["CARILLON_CONFIG"] !== undefined) return env;
+  const isNamed = env["CARILLON_DATA"] === undefined && env["CARILLON_NATS_SERVERS"] !== undefined;
+  return isNamed ? env : environmentOf(dataDirectory(undefined));
 }

@@ -1,13 +1,48 @@
-/** The `carillon` command: one file per command in commands/. */
-import { Command } from "commander";
+/** The `carillon` command: one file per command in commands/. Exit codes: output/failures.ts. */
+import { Command, CommanderError } from "commander";
+import { chatCommand } from "./commands/chat";
 import { initCommand } from "./commands/init";
+import { locateCommand } from "./commands/locate";
+import { nodesCommand } from "./commands/nodes";
+import { partitionsCommand } from "./commands/partitions";
+import { ringCommand } from "./commands/ring";
+import { sessionsCommand } from "./commands/sessions";
+import { configCommand } from "./commands/settings";
+import { EXIT, exitCodeOf } from "./output/failures";
+
+const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the cluster was not reached.";
 
 async function main(): Promise<void> {
-  const program = new Command("carillon").description("operates a Carillon cluster").addCommand(initCommand());
+  const program = new Command("carillon")
+    .description("operates a Carillon cluster")
+    .addHelpText("after", `\n${EXIT_CODES}`);
+  const commands = [
+    initCommand(),
+    nodesCommand(),
+    ringCommand(),
+    locateCommand(),
+    sessionsCommand(),
+    partitionsCommand(),
+    configCommand(),
+    chatCommand(),
+  ];
+  for (const command of commands) program.addCommand(command);
+  throwInsteadOfExit(program);
   await program.parseAsync(process.argv);
 }
 
+/** Commander ends the process with 1 for a wrong command line; ours is 2. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) throwInsteadOfExit(child);
+}
+
 main().catch((error: Error) => {
+  if (error instanceof CommanderError) {
+    // It has been said already, on standard error or, for --help, on standard output.
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
+    return;
+  }
   process.stderr.write(`carillon: ${error.message}\n`);
-  process.exitCode = 1;
+  process.exitCode = exitCodeOf(error);
 });

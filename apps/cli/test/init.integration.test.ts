@@ -63,8 +63,8 @@ test("the command prints what it did, as text and as JSON", async () => {
   expect(JSON.parse(json.stdout)).toEqual({ partitions: 3, layoutCreated: false, migrations: [] });
 }, 60_000);
 
-test("the command ends with 1 and one line when it cannot do its work", async () => {
-  expect(await run(["init", "--partitions", "many"])).toMatchObject({ code: 1 });
+test("the command ends with 2 when it is used wrongly, with 1 and one line when it cannot do its work", async () => {
+  expect(await run(["init", "--partitions", "many"])).toMatchObject({ code: 2 });
   const refused = await run(["init", "--partitions", "5"]);
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(/^carillon: this cluster has 3 partitions.*\n$/);

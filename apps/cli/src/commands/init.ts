@@ -38,9 +38,10 @@ export function initCommand(): Command {
   return new Command("init")
     .description("create streams, layout and tables, or bring them up to date")
     .option("--partitions <n>", "number of partitions; fixed at the first run (default 2)", parsePartitions)
+    .option("--data <dir>", "data directory of the cluster (default: CARILLON_CONFIG, or the environment)")
     .option("--json", "print the result as one line of JSON")
-    .action(async ({ partitions, json }: { partitions?: number; json?: boolean }) => {
-      const result = await initialise(loadConfig(), partitions);
+    .action(async ({ partitions, data, json }: { partitions?: number; data?: string; json?: boolean }) => {
+      const result = await initialise(loadConfig(data), partitions);
       process.stdout.write(json === true ? `${JSON.stringify(result)}\n` : describe(result));
     });
 }

@@ -1,0 +1,60 @@
+/** The parts of a cluster that commands look into, opened when they are needed. */
+import { silentLogger } from "@carillon/base/node";
+import { type Bus, connectBus } from "@carillon/bus";
+import { type Coordination, openCoordination } from "@carillon/coordination";
+import { MysqlStore, RedisStore } from "@carillon/store";
+import { type CliConfig, loadClusterConfig } from "../config";
+import { NotReached } from "../output/failures";
+
+/** A store that is away is waited for as long, ms. */
+const STORE_WAIT_MS = 2_000;
+
+export class Cluster {
+  private redisStore: RedisStore | undefined;
+  private mysqlStore: MysqlStore | undefined;
+
+  private constructor(
+    readonly config: CliConfig,
+    readonly bus: Bus,
+    readonly coordination: Coordination,
+  ) {}
+
+  /** @throws NotReached when NATS does not answer */
+  static async open(data: string | undefined): Promise<Cluster> {
+    const config = loadClusterConfig(data);
+    const logger = silentLogger();
+    const bus = await connectBus({ settings: config.nats, name: "carillon-cli", logger }).catch((error: Error) => {
+      throw new NotReached(error.message);
+    });
+    const { connection } = bus;
+    const coordination = await openCoordination({ connection, logger, replicas: config.nats.replicas });
+    await coordination.view.ready();
+    return new Cluster(config, bus, coordination);
+  }
+
+  async redis(): Promise<RedisStore> {
+    this.redisStore ??= await RedisStore.connect(this.config.redis, silentLogger(), STORE_WAIT_MS);
+    return this.redisStore;
+  }
+
+  async mysql(): Promise<MysqlStore> {
+    this.mysqlStore ??= await MysqlStore.connect(this.config.mysql, silentLogger());
+    return this.mysqlStore;
+  }
+
+  async close(): Promise<void> {
+    await this.coordination.close();
+    await Promise.all([this.redisStore?.close(), this.mysqlStore?.close()]);
+    await this.bus.close();
+  }
+}
+
+/** Opens the cluster for one piece of work. */
+export async function withCluster<T>(data: string | undefined, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+  const cluster = await Cluster.open(data);
+  try {
+    return await work(cluster);
+  } finally {
+    await cluster.close();
+  }
+}

@@ -1,0 +1,83 @@
+/** The partitions of a cluster: who owns them, and how much waits where. */
+import {
+  ask,
+  type OwnerQuestion,
+  type OwnerState,
+  readLayout,
+  readLogState,
+  readQueueLength,
+  recordSeqOf,
+  subjects,
+} from "@carillon/bus";
+import type { PostedPartition } from "@carillon/coordination";
+import type { Cluster } from "./open-cluster";
+
+const ANSWER_MS = 1_500;
+
+export interface PartitionRow {
+  partition: number;
+  /** Worker that says it owns the partition; else the last one that posted so; null: nobody ever did. */
+  owner: string | null;
+  /** Whether the owner answered. */
+  answers: boolean;
+  epoch: number | null;
+  /** Requests that wait. */
+  queueLength: number;
+  /** Records held, and their bytes. */
+  logLength: number;
+  logBytes: number;
+  /** Everything in the queue up to this number is in the log or was answered. */
+  covered: number | null;
+  archiver: string | null;
+  /** Records that MySQL does not have yet; null while MySQL is away. */
+  archiveLag: number | null;
+}
+
+/** @throws Error when the cluster was never initialised */
+export async function listPartitions(cluster: Cluster): Promise<PartitionRow[]> {
+  const { partitions } = await readLayout(cluster.bus);
+  const [posted, positions] = await Promise.all([cluster.coordination.partitions.all(), archivePositions(cluster)]);
+  return Promise.all(
+    Array.from({ length: partitions }, async (_, partition) => {
+      const find = (role: string) => posted.find((one) => one.role === role && one.partition === partition);
+      return rowOf(cluster, partition, find("logic"), find("archiver"), positions);
+    }),
+  );
+}
+
+async function rowOf(
+  { bus }: Cluster,
+  partition: number,
+  logic: PostedPartition | undefined,
+  archiver: PostedPartition | undefined,
+  positions: Map<number, number> | undefined,
+): Promise<PartitionRow> {
+  const [queueLength, log, owner] = await Promise.all([
+    readQueueLength(bus, partition),
+    readLogState(bus, partition),
+    ask<OwnerQuestion, OwnerState>(bus, subjects.owner(partition), { ask: "state" }, ANSWER_MS).catch(() => undefined),
+  ]);
+  const archived = Math.max(0, recordSeqOf(positions?.get(partition) ?? -1));
+  return {
+    partition,
+    owner: owner?.nodeId ?? logic?.owner ?? null,
+    answers: owner !== undefined,
+    epoch: owner?.epoch ?? logic?.epoch ?? null,
+    queueLength,
+    logLength: log.lastSeq - log.firstSeq + 1,
+    logBytes: log.bytes,
+    covered: owner?.covered ?? null,
+    archiver: archiver?.owner ?? null,
+    archiveLag: positions === undefined ? null : Math.max(0, log.lastSeq - archived),
+  };
+}
+
+async function archivePositions(cluster: Cluster): Promise<Map<number, number> | undefined> {
+  try {
+    const found = await (await cluster.mysql()).facts.archivePositions();
+    return new Map([...found].map(([partition, { position }]) => [partition, position]));
+  } catch {
+    // The other columns are worth showing while MySQL is away.
+    return undefined;
+  }
+}

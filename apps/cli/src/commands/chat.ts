@@ -1,0 +1,186 @@
+/**
+ * `carillon chat ME [PEER]`: a chat in the terminal. Each line that is typed goes to the peer; `/to USER` changes whom
+ * one talks to, `/quit` ends. Standard input may be a file or a pipe: then it ends when all lines have their numbers.
+ */
+import { createInterface } from "node:readline";
+import { randomId } from "@carillon/base";
+import { CarillonClient, CarillonError, type ConversationRow, type Event, HttpApi } from "@carillon/client";
+import { Command, Option } from "commander";
+import pc from "picocolors";
+import { apiAddress } from "../config";
+import { NotReached } from "../output/failures";
+import { readPassword } from "../output/password";
+import { parseCount } from "./command";
+import { checkUserId } from "./sessions";
+
+/** Unread messages that are shown of one conversation. */
+const MOST_UNREAD = 50;
+
+interface ChatOptions {
+  data?: string;
+  api?: string;
+  register?: boolean;
+  passwordFile?: string;
+  device: string;
+  transport: "ws" | "tcp";
+  wait?: number;
+}
+
+export function chatCommand(): Command {
+  return new Command("chat")
+    .description("chat in the terminal; lines that are typed are sent")
+    .argument("<me>", "own user id")
+    .argument("[peer]", "whom to write to; /to USER changes it")
+    .option("--data <dir>", "data directory of the cluster (default: CARILLON_DATA, or ./.carillon)")
+    .option("--api <url>", "address of the HTTP API, instead of --data")
+    .option("--register", "make the account if it is not there")
+    .option("--password-file <file>", "file whose first line is the password (default: it is asked for)")
+    .option("--device <id>", "device id", `cli-${randomId(8)}`)
+    .option("--wait <count>", "without a terminal: stay until so many messages of others have come", parseCount)
+    .addOption(new Option("--transport <name>", "how to connect").choices(["ws", "tcp"]).default("ws"))
+    .action(chat);
+}
+
+async function chat(me: string, peer: string | undefined, options: ChatOptions): Promise<void> {
+  for (const userId of peer === undefined ? [me] : [me, peer]) checkUserId(userId);
+  const api = options.api ?? apiAddress(options.data);
+  await checkReached(api);
+  const password = await readPassword(me, options.passwordFile);
+  if (options.register === true) await register(api, me, password);
+  const { device: deviceId, transport } = options;
+  const credentials = { userId: me, password };
+  const client = new CarillonClient({ api, credentials, deviceId, platform: "desktop", transport });
+  const view = new ChatView(client, me);
+  try {
+    await client.connect().catch(explain);
+    await talk(client, view, peer, options.wait ?? 0);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Sends the lines of standard input until it ends, or the user quits. */
+async function talk(
+  client: CarillonClient,
+  view: ChatView,
+  firstPeer: string | undefined,
+  wait: number,
+): Promise<void> {
+  let peer = firstPeer;
+  const lines = createInterface({
+    input: process.stdin,
+    output: process.stdout,
+    terminal: process.stdin.isTTY === true,
+  });
+  const sending: Promise<unknown>[] = [];
+  const unsubscribe = client.on("state", ({ name }) => {
+    if (name === "closed") lines.close();
+  });
+  if (peer !== undefined) view.say(pc.dim(`writing to ${peer}; /to USER changes that, /quit ends`));
+  for await (const line of lines) {
+    const [word, argument] = line.trim().split(/\s+/);
+    if (word === "/quit") break;
+    if (word === "/to") {
+      checkUserId(argument ?? "");
+      peer = argument;
+    } else if (word !== "" && peer === undefined) view.say(pc.yellow("to whom? /to USER"));
+    else if (word !== "") sending.push(view.send(`u:${peer}`, line));
+  }
+  lines.close();
+  const results = await Promise.all(sending);
+  if (!process.stdin.isTTY) await view.seen(wait);
+  unsubscribe();
+  const { state } = client;
+  if (state.name === "closed" && state.error !== undefined) throw state.error;
+  if (results.includes(false)) throw new Error("not every message could be sent");
+}
+
+/** Prints what happens: incoming messages with time and sender, own ones with their marks. */
+class ChatView {
+  /** Unread messages may be read from the history and come live as well. */
+  private readonly shown = new Set<string>();
+  private received = 0;
+  private changed: () => void = () => {};
+
+  constructor(
+    private readonly client: CarillonClient,
+    private readonly me: string,
+  ) {
+    client.on("message", (event) => this.show(event));
+    client.on("receipt", ({ kind, userId, seq }) => this.say(pc.dim(`  ${kind} by ${userId} up to ${seq}`)));
+    client.on("resync", (rows) => this.showUnread(rows));
+    client.on("state", (state) => {
+      if (state.name === "online") this.say(pc.dim(`connected to ${state.gatewayId}`));
+      if (state.name === "waiting") this.say(pc.yellow(`${state.error.message}; trying again`));
+      if (state.name === "closed") this.changed();
+    });
+  }
+
+  say(line: string): void {
+    process.stdout.write(`${line}\n`);
+  }
+
+  /** @returns whether the message has its number */
+  async send(to: string, content: string): Promise<boolean> {
+    try {
+      const { seq, sentAt } = await this.client.send(to, content);
+      this.say(`${pc.dim(timeOf(sentAt))} ${pc.green("sent")} ${pc.dim(`#${seq}`)} ${content}`);
+      return true;
+    } catch (error) {
+      this.say(`${pc.red("not sent")} ${content}: ${(error as Error).message}`);
+      return false;
+    }
+  }
+
+  /** Resolves when so many messages of others have come, or the client was closed. */
+  async seen(count: number): Promise<void> {
+    while (this.received < count && this.client.state.name !== "closed") {
+      await new Promise<void>((resolve) => {
+        this.changed = resolve;
+      });
+    }
+  }
+
+  /** What came while this device was away for too long, or never there. */
+  private async showUnread(rows: ConversationRow[]): Promise<void> {
+    this.say(pc.dim(`${rows.length} conversations`));
+    for (const { conversationId, unread, readSeq } of rows.filter((row) => row.unread > 0)) {
+      const { messages } = await this.client.history(conversationId, { limit: Math.min(unread, MOST_UNREAD) });
+      for (const event of messages) if (event.seq > readSeq) this.show(event);
+    }
+  }
+
+  private show({ senderId, conversationId, seq, content, contentType, sentAt }: Event): void {
+    const key = `${conversationId} ${seq}`;
+    if (senderId === this.me || this.shown.has(key)) return;
+    this.shown.add(key);
+    const text = contentType === "text" ? content : `(${contentType})`;
+    this.say(`${pc.dim(timeOf(sentAt))} ${pc.cyan(senderId)} ${pc.dim(`#${seq}`)} ${text}`);
+    // Who sees it on the terminal has read it; that this can fail matters to nobody here.
+    void this.client.markRead(conversationId, seq).catch(() => {});
+    this.received++;
+    this.changed();
+  }
+}
+
+/** The client itself would try again for ever, which is right for an app, but not for a command. */
+async function checkReached(api: string): Promise<void> {
+  const isThere = URL.canParse(api) && (await fetch(new URL("/healthz", api)).catch(() => undefined))?.ok === true;
+  if (!isThere) throw new NotReached(`the API at ${api} does not answer`);
+}
+
+/** An account is made once; that it is there already is what `--register` wants. */
+async function register(api: string, userId: string, password: string): Promise<void> {
+  await new HttpApi(api).register(userId, userId, password).catch((error: Error) => {
+    if (!(error instanceof CarillonError) || error.name !== "CONFLICT") return explain(error);
+  });
+}
+
+function explain(error: Error): never {
+  if (error instanceof CarillonError && error.name === "UNAVAILABLE") throw new NotReached(error.message);
+  throw error;
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toTimeString().slice(0, 8);
+}

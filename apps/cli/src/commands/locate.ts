@@ -1,0 +1,56 @@
+/** `carillon locate USER`: where the ring wants a user, where his devices are, and why that differs if it does. */
+import type { Command } from "commander";
+import { type Cluster, withCluster } from "../cluster/open-cluster";
+import { print } from "../output/print";
+import { type CommonOptions, clusterCommand } from "./command";
+import { checkUserId, describeSessions, readSessions, type SessionRow } from "./sessions";
+
+interface LocateDocument {
+  userId: string;
+  /** The ring's choice; null without gateways. */
+  choice: string | null;
+  /** Who takes the user when the choice does not answer. */
+  next: string | null;
+  sessions: SessionRow[];
+  /** One sentence for each device that is not at the ring's choice. */
+  differences: { deviceId: string; why: string }[];
+}
+
+export function locateCommand(): Command {
+  return clusterCommand("locate", "the gateway of a user by the ring, and where his devices are")
+    .argument("<user>", "user id")
+    .action(async (userId: string, { data, json }: CommonOptions) => {
+      checkUserId(userId);
+      const document = await withCluster(data, (cluster) => locate(cluster, userId));
+      print(document, json, describe);
+    });
+}
+
+async function locate(cluster: Cluster, userId: string): Promise<LocateDocument> {
+  const [choice = null, next = null] = cluster.coordination.ringOf("gateway").walk(userId, 2);
+  const sessions = await readSessions(cluster, userId);
+  const differences = sessions
+    .filter(({ gateway, live }) => gateway !== choice || !live)
+    .map((session) => ({ deviceId: session.deviceId, why: explain(cluster, session, choice, next) }));
+  return { userId, choice, next, sessions, differences };
+}
+
+function explain({ coordination }: Cluster, session: SessionRow, choice: string | null, next: string | null): string {
+  const { gateway, boot } = session;
+  const node = coordination.view.get("gateway", gateway);
+  if (node === undefined) return `${gateway} is gone; the entry goes when the device connects again`;
+  if (node.boot !== boot) return `${gateway} was restarted since; the entry goes when the device connects again`;
+  if (node.state === "draining") return `${gateway} is draining; the device is being sent to ${choice}`;
+  const since = coordination.view.get("gateway", choice ?? "")?.startedAt ?? 0;
+  if (since > session.since) return `${choice} joined the ring after the device had connected; it is being sent there`;
+  if (gateway === next)
+    return `${gateway} took it as fallback when ${choice} did not answer; it stays up to 10 minutes`;
+  return `${gateway} took it at the third try while the gateways had different rings; see carillon ring --diff`;
+}
+
+function describe({ userId, choice, next, sessions, differences }: LocateDocument): string {
+  const lines = [`${userId} belongs to ${choice ?? "nobody: no gateway is up"}, then ${next ?? "nobody"}\n`];
+  lines.push(describeSessions(sessions));
+  for (const { deviceId, why } of differences) lines.push(`${deviceId}: ${why}\n`);
+  return lines.join("");
+}

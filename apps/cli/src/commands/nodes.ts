@@ -1,0 +1,74 @@
+/** `carillon nodes`: who is there; `watch`, `drain`, `undrain`. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { listNodes, type NodeRow, orderNode } from "../cluster/nodes";
+import { Cluster, withCluster } from "../cluster/open-cluster";
+import { ageOf, describeLoad, print, stateColour, tableOf } from "../output/print";
+import { type CommonOptions, clusterCommand, parseCount } from "./command";
+
+const WATCH_MS = 1_000;
+const HOME = "\u001b[H";
+const CLEAR_LINE = "\u001b[K";
+const CLEAR_BELOW = "\u001b[J";
+const CLEAR = "\u001b[2J";
+
+export function nodesCommand(): Command {
+  const command = clusterCommand("nodes", "list the nodes: role, state, addresses, connections, load").action(
+    async ({ data, json }: CommonOptions) => {
+      const nodes = await withCluster(data, listNodes);
+      print({ nodes }, json, (document) => describeNodes(document.nodes));
+    },
+  );
+  command.addCommand(watchCommand());
+  command.addCommand(orderCommand("drain", "take a node out and send its clients to others, paced"));
+  command.addCommand(orderCommand("undrain", "let a drained node serve again"));
+  return command;
+}
+
+function orderCommand(order: "drain" | "undrain", description: string): Command {
+  return clusterCommand(order, description)
+    .argument("<node>", "node id")
+    .action(async (nodeId: string, _: CommonOptions, command: Command) => {
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
+      const answer = await withCluster(data, (cluster) => orderNode(cluster, nodeId, order));
+      print(answer, json, ({ state }) => `${nodeId}: ${order === "drain" ? "draining" : state}\n`);
+    });
+}
+
+function watchCommand(): Command {
+  return clusterCommand("watch", "show the nodes live, until Ctrl-C; with --json a line per look")
+    .option("--times <n>", "end after so many looks", parseCount)
+    .action(async (_: CommonOptions, command: Command) => {
+      const { data, json, times } = command.optsWithGlobals<CommonOptions & { times?: number }>();
+      const cluster = await Cluster.open(data);
+      try {
+        await watch(cluster, json === true, times ?? Number.POSITIVE_INFINITY);
+      } finally {
+        await cluster.close();
+      }
+    });
+}
+
+async function watch(cluster: Cluster, json: boolean, times: number): Promise<void> {
+  const stopping = new AbortController();
+  process.once("SIGINT", () => stopping.abort());
+  const isTerminal = process.stdout.isTTY === true;
+  if (isTerminal && !json) process.stdout.write(CLEAR);
+  for (let look = 1; look <= times && !stopping.signal.aborted; look++) {
+    const nodes = await listNodes(cluster);
+    print({ nodes }, json, () => {
+      const text = describeNodes(nodes);
+      return isTerminal ? `${HOME}${text.replaceAll("\n", `${CLEAR_LINE}\n`)}${CLEAR_BELOW}` : `${text}\n`;
+    });
+    if (look < times) await sleep(WATCH_MS, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+}
+
+function describeNodes(nodes: NodeRow[]): string {
+  const rows = nodes.map(({ role, nodeId, state, addresses, startedAt, connections, load }) => {
+    const { connections: _, ...rest } = load;
+    const where = Object.values(addresses).join(" ") || "-";
+    return [role, nodeId, stateColour(state), where, ageOf(Date.now() - startedAt), connections, describeLoad(rest)];
+  });
+  return tableOf(["role", "node", "state", "addresses", "age", "connections", "load"], rows);
+}

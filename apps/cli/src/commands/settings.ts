@@ -1,0 +1,19 @@
+/** `carillon config`: the settings that count for the cluster, secrets masked. */
+import type { Command } from "commander";
+import { type EffectiveSetting, effectiveSettings } from "../config";
+import { print, tableOf } from "../output/print";
+import { type CommonOptions, clusterCommand } from "./command";
+
+export function configCommand(): Command {
+  return clusterCommand("config", "the settings in effect, secrets masked").action(
+    async ({ data, json }: CommonOptions) => {
+      const settings = effectiveSettings(data);
+      print({ settings }, json, (document) => tableOf(["setting", "value", "variable"], document.settings.map(cells)));
+    },
+  );
+}
+
+function cells({ path, value, variable, isDefault }: EffectiveSetting) {
+  const text = value === undefined ? "-" : typeof value === "string" ? value : JSON.stringify(value);
+  return [path, isDefault ? text : `${text} *`, variable];
+}

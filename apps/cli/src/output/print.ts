@@ -1,0 +1,43 @@
+/** What commands print: one JSON document for programs, a table for people. */
+import Table from "cli-table3";
+import pc from "picocolors";
+
+const NO_LINES = {
+  ...{ top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "" },
+  ...{ "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " },
+};
+
+export type Cell = string | number | boolean | null | undefined;
+
+/** Columns without borders; nothing is shown as `-`. */
+export function tableOf(head: string[], rows: Cell[][]): string {
+  const style = { head: [], border: [], "padding-left": 0, "padding-right": 0 };
+  const table = new Table({ head: head.map((text) => pc.dim(text)), chars: NO_LINES, style });
+  table.push(...rows.map((row) => row.map((cell) => (cell === null || cell === undefined ? "-" : String(cell)))));
+  return `${table.toString()}\n`;
+}
+
+/** Prints the document as JSON, or as `describe` tells it. */
+export function print<T>(document: T, json: boolean | undefined, describe: (document: T) => string): void {
+  process.stdout.write(json === true ? `${JSON.stringify(document)}\n` : describe(document));
+}
+
+/** A duration in ms as people say it: 12s, 3m, 5h, 2d. */
+export function ageOf(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)}m`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)}h` : `${Math.round(seconds / 86_400)}d`;
+}
+
+/** Colours by meaning, where the terminal has them. */
+export function stateColour(state: string): string {
+  if (state === "up") return pc.green(state);
+  return state === "silent" ? pc.red(state) : pc.yellow(state);
+}
+
+/** Numbers by name: `connections 3, users 2`. */
+export function describeLoad(load: Record<string, number>): string {
+  const parts = Object.entries(load).map(([name, number]) => `${name} ${Math.round(number * 100) / 100}`);
+  return parts.length === 0 ? "-" : parts.join(", ");
+}
