@@ -106,6 +106,7 @@ export class Gateway {
         verify,
         newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
         process: (opened, frame) => this.journey.process(opened, frame),
+        onPutOff: (session) => watch.begin(session),
         onOpened: (opened) => watch.opened(opened),
       }),
     };

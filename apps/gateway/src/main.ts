@@ -61,7 +61,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   let ringPrint = coordination.ringOf(ROLE).fingerprint;
   coordination.onChange(() => {
     const { fingerprint } = coordination.ringOf(ROLE);
-    if (fingerprint !== ringPrint) void farewell.send("rebalance", false);
+    if (fingerprint !== ringPrint && member?.record.state === "up") void farewell.send("rebalance", false);
     ringPrint = fingerprint;
   });
   const drainMs = settings.drainSeconds * 1_000;

@@ -31,6 +31,8 @@ export interface OpenSessionOptions {
   newCursor(epoch: string, from: number): DeliveryCursor;
   /** Handles frames that were held while the session was being opened. */
   process(session: Session, frame: IncomingFrame): void;
+  /** CONNECT was answered by BUSY: the client has its time to log in anew. */
+  onPutOff(session: Session): void;
   /** A session opened: its deadlines begin. */
   onOpened(session: Session): void;
 }
@@ -109,8 +111,9 @@ export class SessionOpener {
     const { identity } = session;
     session.replyError(requestId, error);
     if (identity !== undefined) this.options.users.leave(identity.userId, session);
-    if (error.name === "BUSY") session.state = { phase: "new" };
-    else session.kick(closeCodeOf(error));
+    if (error.name !== "BUSY") return session.kick(closeCodeOf(error));
+    session.state = { phase: "new" };
+    this.options.onPutOff(session);
   }
 
   private confirm(session: Session, requestId: number, opened: SessionOpened): void {

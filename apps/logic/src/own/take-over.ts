@@ -83,7 +83,12 @@ export async function takeOver(options: TakeOverOptions): Promise<TakenPartition
 }
 
 function checkFit(partition: number, log: LogState, archived: number | undefined): void {
-  if (archived === undefined || archived < 0) return;
+  if (archived === undefined) return;
+  if (archived < 0) {
+    // What is purged was archived; an archive that knows nothing of it is another one.
+    if (log.firstSeq > 1) throw new LogUnfit(partition, `it begins at record ${log.firstSeq}, the archive is empty`);
+    return;
+  }
   const archivedRecord = recordSeqOf(archived);
   if (archivedRecord > log.lastSeq) {
     throw new LogUnfit(partition, `it ends at record ${log.lastSeq}, the archive is at ${archivedRecord}`);
@@ -119,7 +124,8 @@ async function foldTail(
 /** Redis's own word. Without it, a minute back: what is older nobody waits for at a gateway, and inboxes are new. */
 async function startOfFanOut(options: TakeOverOptions, log: LogState): Promise<number> {
   const stored = await options.fanoutPosition().catch(() => undefined);
-  if (stored !== undefined) return stored;
+  // A position beyond the log is from another life of it: a restored one.
+  if (stored !== undefined && recordSeqOf(stored) <= log.lastSeq) return stored;
   const { bus, partition } = options;
   return endOfRecord((await findRecordSince(bus, partition, bus.clock.now() - CACHE_MS, log)) - 1);
 }
