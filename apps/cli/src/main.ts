@@ -37,12 +37,17 @@ function throwInsteadOfExit(command: Command): void {
   for (const child of command.commands) throwInsteadOfExit(child);
 }
 
-main().catch((error: Error) => {
-  if (error instanceof CommanderError) {
-    // It has been said already, on standard error or, for --help, on standard output.
-    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
-    return;
-  }
-  process.stderr.write(`carillon: ${error.message}\n`);
-  process.exitCode = exitCodeOf(error);
-});
+main()
+  .catch((error: Error) => {
+    if (error instanceof CommanderError) {
+      // It has been said already, on standard error or, for --help, on standard output.
+      process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
+      return;
+    }
+    process.stderr.write(`carillon: ${error.message}\n`);
+    process.exitCode = exitCodeOf(error);
+  })
+  .then(() => {
+    // A watch that was still being made when the connection closed must not keep the process; the output must be out.
+    process.stdout.write("", () => process.stderr.write("", () => process.exit()));
+  });

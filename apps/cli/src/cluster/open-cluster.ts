@@ -1,4 +1,5 @@
 /** The parts of a cluster that commands look into, opened when they are needed. */
+import { settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
@@ -8,6 +9,7 @@ import { NotReached } from "../output/failures";
 
 /** A store that is away is waited for as long, ms. */
 const STORE_WAIT_MS = 2_000;
+const CLOSE_MS = 1_000;
 
 export class Cluster {
   private redisStore: RedisStore | undefined;
@@ -42,10 +44,11 @@ export class Cluster {
     return this.mysqlStore;
   }
 
+  /** Closes what was opened; a server that is away is not waited for. */
   async close(): Promise<void> {
     await this.coordination.close();
-    await Promise.all([this.redisStore?.close(), this.mysqlStore?.close()]);
-    await this.bus.close();
+    const closing = [this.redisStore?.close(), this.mysqlStore?.close(), this.bus.close()];
+    await settlesWithin(Promise.allSettled(closing), CLOSE_MS);
   }
 }
 

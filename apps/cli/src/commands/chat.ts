@@ -144,9 +144,12 @@ class ChatView {
   /** What came while this device was away for too long, or never there. */
   private async showUnread(rows: ConversationRow[]): Promise<void> {
     this.say(pc.dim(`${rows.length} conversations`));
-    for (const { conversationId, unread, readSeq } of rows.filter((row) => row.unread > 0)) {
-      const { messages } = await this.client.history(conversationId, { limit: Math.min(unread, MOST_UNREAD) });
-      for (const event of messages) if (event.seq > readSeq) this.show(event);
+    for (const { conversationId, lastSeq, readSeq, clearedSeq } of rows.filter((row) => row.unread > 0)) {
+      const from = Math.max(readSeq, clearedSeq);
+      // What was written since comes live.
+      const range = { before: lastSeq + 1, limit: Math.min(lastSeq - from, MOST_UNREAD) };
+      const { messages } = await this.client.history(conversationId, range);
+      for (const event of messages) if (event.seq > from) this.show(event);
     }
   }
 

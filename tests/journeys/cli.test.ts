@@ -1,0 +1,171 @@
+/** The carillon command against a real cluster: every command, the shape of its JSON, its exit codes. */
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { randomId } from "@carillon/base";
+import { startTestCluster, type TestCluster } from "@carillon/testkit";
+
+let cluster: TestCluster;
+let passwordFile: string;
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  passwordFile = path.join(cluster.running.directory, "password");
+  writeFileSync(passwordFile, "a password for the tests\n");
+}, 300_000);
+afterAll(() => cluster?.stop(), 60_000);
+
+const root = path.join(__dirname, "..", "..");
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the built command. @param input lines for its standard input */
+function carillon(args: string[], input = "", env: Record<string, string> = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [path.join(root, "scripts", "carillon.mjs"), ...args], {
+    cwd: cluster.running.directory,
+    env: { PATH: process.env["PATH"], ...env } as NodeJS.ProcessEnv,
+  });
+  const ran: Ran = { code: -1, stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => {
+    ran.stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    ran.stderr += chunk;
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  return new Promise((resolve) => child.on("close", (code) => resolve({ ...ran, code: code ?? -1 })));
+}
+
+const here = () => ["--data", cluster.running.directory];
+
+async function json(...args: string[]) {
+  const ran = await carillon([...args, "--json", ...here()]);
+  expect(ran).toMatchObject({ code: 0, stderr: "" });
+  expect(ran.stdout.trimEnd()).not.toContain("\n");
+  return JSON.parse(ran.stdout);
+}
+
+test("nodes: role, state, addresses, load of each; as a table, too", async () => {
+  const { nodes } = await json("nodes");
+  expect(nodes.map(({ role, nodeId, state }: Record<string, string>) => [role, nodeId, state])).toEqual([
+    ["api", "api-1", "up"],
+    ["archiver", "archiver-1", "up"],
+    ["gateway", "gateway-1", "up"],
+    ["gateway", "gateway-2", "up"],
+    ["logic", "worker-1", "up"],
+    ["logic", "worker-2", "up"],
+  ]);
+  expect(nodes[2]).toMatchObject({ addresses: { ws: cluster.info().gateways[0]!.ws }, connections: 0 });
+  const text = await carillon(["nodes"], "", { CARILLON_DATA: cluster.running.directory });
+  expect(text).toMatchObject({ code: 0, stdout: expect.stringMatching(/gateway +gateway-2 +up +ws:/) });
+  const watched = await carillon(["nodes", "watch", "--times", "2", "--json", ...here()]);
+  expect(
+    watched.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).nodes.length),
+  ).toEqual([6, 6]);
+});
+
+test("ring: shares that make a whole, and all gateways see the same", async () => {
+  const ring = await json("ring", "--diff");
+  expect(ring.gateways.reduce((sum: number, { share }: { share: number }) => sum + share, 0)).toBeCloseTo(1);
+  expect(ring).toMatchObject({ same: true, fingerprint: expect.stringMatching(/^[0-9a-f]{8}$/) });
+  expect(ring.seen).toEqual(
+    ["gateway-1", "gateway-2"].map((nodeId) => ({ nodeId, fingerprint: ring.fingerprint, same: true })),
+  );
+  expect(await json("ring")).not.toHaveProperty("seen");
+});
+
+test("sessions and locate: the devices of a user, where they belong", async () => {
+  const alice = await cluster.person("alice");
+  const client = await cluster.online(alice, "tcp");
+  const gateway = (await cluster.route(alice))[0]!.gatewayId;
+  const { sessions } = await json("sessions", alice.userId);
+  expect(sessions).toMatchObject([{ deviceId: "device-1", platform: "other", gateway, live: true }]);
+  expect(await json("locate", alice.userId)).toMatchObject({ choice: gateway, sessions, differences: [] });
+  client.close();
+  expect((await carillon(["locate", "nobody", ...here()])).stdout).toContain("no device is connected");
+});
+
+test("partitions: owner, queue, log, archive", async () => {
+  const { partitions } = await json("partitions");
+  expect(partitions).toHaveLength(2);
+  for (const partition of partitions) {
+    expect(partition).toMatchObject({ owner: expect.stringMatching(/^worker-/), answers: true, queueLength: 0 });
+    expect(partition.epoch).toBeGreaterThanOrEqual(1);
+    expect(partition.archiveLag).toBeGreaterThanOrEqual(0);
+  }
+});
+
+test("config: what counts, without secrets", async () => {
+  const { settings } = await json("config");
+  const value = (wanted: string) => settings.find((each: { path: string }) => each.path === wanted)?.value;
+  expect(value("mysql.url")).toMatch(/^mysql:\/\/\*\*\*@127/);
+  expect(value("auth.secret")).toBe("***");
+  expect(value("gateway.heartbeatSeconds")).toBe(30);
+  const nats = new URL(cluster.info().nats[0]!.url);
+  expect(JSON.stringify(settings)).not.toContain(nats.password);
+});
+
+test("drain sends the clients of a gateway elsewhere, undrain takes it back", async () => {
+  expect(await json("nodes", "drain", "gateway-2")).toMatchObject({ nodeId: "gateway-2" });
+  const stateOf = async () =>
+    (await json("nodes")).nodes.find((node: { nodeId: string }) => node.nodeId === "gateway-2");
+  expect(await stateOf()).toMatchObject({ state: "draining" });
+  expect((await json("ring")).gateways.map(({ nodeId }: { nodeId: string }) => nodeId)).toEqual(["gateway-1"]);
+  expect(await carillon(["nodes", "undrain", "gateway-2", ...here()])).toMatchObject({ code: 0 });
+  expect(await stateOf()).toMatchObject({ state: "up" });
+});
+
+test("init again changes nothing", async () => {
+  expect(await json("init")).toEqual({ partitions: 2, layoutCreated: false, migrations: [] });
+});
+
+test("exit codes: 2 for wrong use, 3 when there is no cluster, 1 for a failure", async () => {
+  const wrong = [
+    ["nope"],
+    ["nodes", "--nope"],
+    ["locate"],
+    ["locate", "no.dots", ...here()],
+    ["nodes", "drain", "none", ...here()],
+  ];
+  for (const args of wrong) expect(await carillon(args)).toMatchObject({ code: 2, stdout: "" });
+  expect(await carillon(["chat", "alice", "--transport", "pigeon", ...here()])).toMatchObject({ code: 2 });
+  expect(await carillon(["chat", "alice", ...here()])).toMatchObject({ code: 2 });
+  expect(await carillon(["nodes", "--data", "/nowhere"])).toMatchObject({ code: 3 });
+  const away = { CARILLON_NATS_SERVERS: "nats://127.0.0.1:1" };
+  expect(await carillon(["partitions"], "", away)).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/^carillon: /),
+  });
+  const chat = ["chat", "alice", "--password-file", passwordFile];
+  expect(await carillon([...chat, "--api", "http://127.0.0.1:1"])).toMatchObject({ code: 3 });
+  expect(await carillon([...chat, ...here()])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("carillon: "),
+  });
+  for (const args of [["--help"], ["nodes", "--help"], ["nodes", "drain", "--help"], ["chat", "--help"]]) {
+    expect(await carillon(args)).toMatchObject({ code: 0, stdout: expect.stringContaining("Usage: carillon") });
+  }
+});
+
+test("chat, scripted: lines are sent, incoming ones are printed with their sender", async () => {
+  const [alice, bob] = [`alice-${randomId(6)}`, `bob-${randomId(6)}`];
+  const common = ["--register", "--password-file", passwordFile, ...here()];
+  // Who has no peer yet makes only the account.
+  expect(await carillon(["chat", bob, ...common])).toMatchObject({ code: 0 });
+  const first = await carillon(["chat", alice, bob, ...common], "hello bob\nare you there?\n");
+  expect(first.code).toBe(0);
+  expect(first.stdout).toMatch(/sent #1 hello bob[\s\S]*sent #2 are you there\?/);
+  const options = ["--wait", "2", "--transport", "tcp"];
+  const second = await carillon(["chat", bob, alice, ...common, ...options], "yes\n/to nobody-at-all\nhm\n");
+  expect(second.stdout).toMatch(new RegExp(`${alice} #1 hello bob[\\s\\S]*${alice} #2 are you there\\?`));
+  expect(second.stdout).toContain("sent #3 yes");
+  expect(second.stdout).toContain("not sent hm");
+  expect(second.code).toBe(1);
+});
