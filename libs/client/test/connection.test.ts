@@ -1,0 +1,166 @@
+/** The parts of the connection that need no server: heartbeat, hand-over, what close codes mean. */
+import { Command, type ConnectPayload, encodeFrame, type GatewayAddress, parseRequest } from "@carillon/protocol";
+import type { ClientState } from "../src/connection/client-state";
+import { Heartbeat } from "../src/connection/heartbeat";
+import { Keeper } from "../src/connection/keeper";
+import type { Link, LinkEvents } from "../src/connection/transport";
+
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
+
+const address = (gatewayId: string): GatewayAddress => ({
+  gatewayId,
+  ws: `ws://${gatewayId}/ws`,
+  tcp: `${gatewayId}:1`,
+});
+
+/** A gateway in this process: it answers CONNECT, and says what the test wants. */
+class FakeLink implements Link {
+  private events: LinkEvents | undefined;
+  greeting: ConnectPayload | undefined;
+  isClosed = false;
+
+  constructor(
+    readonly gatewayId: string,
+    private readonly answer: (link: FakeLink, greeting: ConnectPayload, requestId: number) => void,
+  ) {}
+
+  attach(events: LinkEvents): void {
+    this.events = events;
+  }
+
+  send(bytes: Uint8Array): void {
+    const [command, requestId] = [bytes[7] as number, bytes[11] as number];
+    const message = parseRequest(command, bytes.subarray(12));
+    if ("error" in message || message.command !== Command.CONNECT) return;
+    this.greeting = message.payload;
+    this.answer(this, message.payload, requestId);
+  }
+
+  close(code?: number): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.events?.onClosed(code);
+  }
+
+  say(command: number, payload: object, requestId = 0): void {
+    const frame = encodeFrame(command, requestId, payload);
+    this.events?.onFrame({ command, requestId, payload: frame.subarray(12) });
+  }
+
+  accept(requestId: number): void {
+    const limits = {
+      frameBytes: 1,
+      contentBytes: 1,
+      pullEvents: 1,
+      framesPerSecond: 1,
+      messagesPerSecond: 1,
+      watchedUsers: 1,
+    };
+    const rest = { serverTime: 1, heartbeatSeconds: 30, inbox: { epoch: "e", seq: 0 }, resume: "none", limits };
+    this.say(Command.CONNECTED, { userId: "alice", sessionId: "s", gatewayId: this.gatewayId, ...rest }, requestId);
+  }
+}
+
+type Answer = ConstructorParameters<typeof FakeLink>[1];
+
+function keeperOf(dead: string[], answer: Answer) {
+  const links: FakeLink[] = [];
+  const states: ClientState[] = [];
+  let renewed = 0;
+  const keeper = new Keeper({
+    transport: {
+      open: async ({ gatewayId }) => {
+        if (dead.includes(gatewayId)) throw new Error(`${gatewayId} is dead`);
+        links.push(new FakeLink(gatewayId, answer));
+        return links.at(-1) as FakeLink;
+      },
+    },
+    route: async () => [address("first"), address("second")],
+    greeting: async () => ({ token: "t", deviceId: "d", platform: "other" }),
+    renewToken: async () => void renewed++,
+    onOpen: () => {},
+    onMessage: () => {},
+    onState: (state) => void states.push(state),
+    random: () => 0.5,
+  });
+  const ended = keeper.run().then(
+    () => "stopped",
+    (error: Error) => error,
+  );
+  return { keeper, links, states, ended, renewed: () => renewed };
+}
+
+const settle = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
+const accept: Answer = (link, _, requestId) => link.accept(requestId);
+
+test("PING after a silence, and two without an answer are the end", async () => {
+  const [pings, losses]: [number[], number[]] = [[], []];
+  const start = performance.now();
+  const at = () => Math.round((performance.now() - start) / 1_000);
+  const heartbeat = new Heartbeat({
+    heartbeatMs: 30_000,
+    ping: () => void pings.push(at()),
+    lost: () => void losses.push(at()),
+  });
+  await settle(30_000);
+  expect(pings).toEqual([30]);
+  heartbeat.heard();
+  await settle(60_000);
+  expect([pings, losses]).toEqual([[30, 60, 70], [80]]);
+  heartbeat.stop();
+});
+
+test("the second gateway with fallback when the first is dead", async () => {
+  const { keeper, links, states, ended } = keeperOf(["first"], accept);
+  await settle();
+  expect(links.map(({ gatewayId, greeting }) => [gatewayId, greeting?.fallback])).toEqual([["second", true]]);
+  expect(states.at(-1)).toEqual({ name: "online", gatewayId: "second" });
+  keeper.stop();
+  expect(await ended).toBe("stopped");
+});
+
+test("GOAWAY: the old connection is in use until the new one is open, then left", async () => {
+  const { keeper, links, states } = keeperOf([], accept);
+  await settle();
+  links[0]!.say(Command.GOAWAY, { reason: "rebalance", reconnectTo: address("third"), afterMs: 400, graceMs: 9_000 });
+  await settle(399);
+  expect([links.length, links[0]!.isClosed]).toEqual([1, false]);
+  await settle(1);
+  expect(links.map(({ gatewayId, isClosed }) => [gatewayId, isClosed])).toEqual([
+    ["first", true],
+    ["third", false],
+  ]);
+  expect(states.map(({ name }) => name)).toEqual(["connecting", "online", "online"]);
+  keeper.stop();
+});
+
+test("three wrong gateways in a row: the next CONNECT says fallback", async () => {
+  const { keeper, links } = keeperOf([], (link, { fallback }, requestId) => {
+    if (fallback === true) return link.accept(requestId);
+    const reconnectTo = address(link.gatewayId === "first" ? "second" : "first");
+    link.say(Command.GOAWAY, { reason: "wrong-gateway", reconnectTo, afterMs: 0, graceMs: 0 }, requestId);
+  });
+  await settle();
+  expect(links.map(({ greeting }) => greeting?.fallback ?? false)).toEqual([false, false, false, true]);
+  keeper.stop();
+});
+
+test("close codes: 40xx come back after a while, 41xx with a fresh token, 42xx not at all", async () => {
+  const { links, states, ended, renewed } = keeperOf([], accept);
+  await settle();
+  links[0]!.close(4002);
+  await settle();
+  expect(states.at(-1)).toMatchObject({ name: "waiting", retryInMs: 500 });
+  await settle(500);
+  expect([links.length, renewed()]).toEqual([2, 0]);
+  links[1]!.say(Command.KICKED, { code: 4100, reason: "expired" });
+  links[1]!.close(4100);
+  await settle(5_000);
+  expect([links.length, renewed()]).toEqual([3, 1]);
+  links[2]!.say(Command.KICKED, { code: 4201, reason: "replaced" });
+  links[2]!.close();
+  expect(await ended).toMatchObject({ name: "Refused", code: 4201 });
+  await settle(60_000);
+  expect(links).toHaveLength(3);
+});

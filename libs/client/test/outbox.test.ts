@@ -1,0 +1,137 @@
+import { DeadlineExceeded, uuidv7 } from "@carillon/base";
+import { CarillonError, type SendPayload, type SentPayload } from "@carillon/protocol";
+import { ConnectionLost } from "../src/connection/requests";
+import { Outbox, TRY_MS } from "../src/outbox/outbox";
+import { MemoryStorage } from "../src/storage/storage";
+
+type Transmit = (payload: SendPayload, timeoutMs: number) => Promise<SentPayload>;
+
+const message = (content: string, to = "u:bob"): SendPayload => ({
+  clientMsgId: uuidv7(1_700_000_000_000),
+  to,
+  contentType: "text",
+  content,
+});
+const sent = ({ clientMsgId }: SendPayload, seq = 1): SentPayload => ({
+  ...{ clientMsgId, seq, conversationId: "p:alice:bob", messageId: "m", sentAt: 1 },
+});
+
+function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
+  const calls: { content: string; timeoutMs: number }[] = [];
+  const failed: string[] = [];
+  const arrived: string[] = [];
+  const outbox = new Outbox({
+    storage,
+    transmit: (payload, timeoutMs) => {
+      calls.push({ content: payload.content, timeoutMs });
+      return transmit(payload, timeoutMs);
+    },
+    onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
+    onFailed: ({ content }) => void failed.push(content),
+    random: () => 0,
+  });
+  return { outbox, calls, failed, arrived, storage };
+}
+
+const turns = async () => {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+};
+
+test("one message of a conversation at a time, conversations side by side", async () => {
+  const answers: (() => void)[] = [];
+  const { outbox, calls } = outboxOf((payload) => new Promise((done) => answers.push(() => done(sent(payload)))));
+  const all = [message("1"), message("2"), message("x", "u:carol")].map((one) => outbox.add(one));
+  await turns();
+  expect(calls.map(({ content }) => content)).toEqual(["1", "x"]);
+  answers[0]!();
+  await turns();
+  expect(calls.map(({ content }) => content)).toEqual(["1", "x", "2"]);
+  for (const answer of answers) answer();
+  await Promise.all(all);
+  expect(outbox.size).toBe(0);
+});
+
+test("three tries of 5, 10, 20 s without an answer, then not sent; the next one goes on", async () => {
+  const { outbox, calls, failed } = outboxOf(async (payload, timeoutMs) => {
+    if (payload.content === "next") return sent(payload);
+    throw new DeadlineExceeded("SEND", timeoutMs);
+  });
+  const [lost, next] = [outbox.add(message("lost")), outbox.add(message("next"))];
+  await expect(lost).rejects.toMatchObject({ name: "UNAVAILABLE" });
+  expect((await next).seq).toBe(1);
+  expect(calls.map(({ timeoutMs }) => timeoutMs)).toEqual([...TRY_MS, TRY_MS[0]]);
+  expect(failed).toEqual(["lost"]);
+});
+
+test("a lost connection is no try: sent again with the next session, and at once when that is there already", async () => {
+  let lose = 5;
+  const { outbox, calls } = outboxOf(async (payload) => {
+    if (lose-- > 0) throw new ConnectionLost();
+    return sent(payload);
+  });
+  const result = outbox.add(message("patient"));
+  await turns();
+  expect(calls).toHaveLength(1);
+  for (let session = 2; session <= 6; session++) {
+    outbox.online();
+    await turns();
+    expect(calls).toHaveLength(session);
+  }
+  expect(await result).toMatchObject({ seq: 1 });
+
+  let fail: (error: Error) => void = () => {};
+  let first = true;
+  const handedOver = outboxOf((payload) => {
+    if (!first) return Promise.resolve(sent(payload));
+    first = false;
+    return new Promise((_, reject) => {
+      fail = reject;
+    });
+  });
+  const moved = handedOver.outbox.add(message("on the move"));
+  await turns();
+  handedOver.outbox.online();
+  fail(new ConnectionLost());
+  expect(await moved).toMatchObject({ seq: 1 });
+});
+
+test("BUSY is tried again after the time it names, other refusals are final", async () => {
+  jest.useFakeTimers();
+  try {
+    let busy = 2;
+    const { outbox, calls } = outboxOf(async (payload) => {
+      if (busy-- > 0) throw new CarillonError("BUSY", undefined, { retryAfterMs: 700 });
+      return sent(payload);
+    });
+    const result = outbox.add(message("later"));
+    await jest.advanceTimersByTimeAsync(699);
+    expect(calls).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(calls).toHaveLength(3);
+    expect(await result).toMatchObject({ seq: 1 });
+  } finally {
+    jest.useRealTimers();
+  }
+  const { outbox, failed } = outboxOf(() => Promise.reject(new CarillonError("NOT_FRIENDS")));
+  await expect(outbox.add(message("no"))).rejects.toMatchObject({ name: "NOT_FRIENDS" });
+  expect(failed).toEqual(["no"]);
+});
+
+test("what an earlier life left behind is sent in its order, an id that waits is not added twice", async () => {
+  const before = outboxOf(() => Promise.reject(new ConnectionLost()));
+  for (const content of ["1", "2", "3"]) before.outbox.add(message(content)).catch(() => {});
+  await turns();
+  before.outbox.stop();
+  const after = outboxOf(async (payload) => sent(payload), before.storage);
+  await after.outbox.restore();
+  expect(after.outbox.size).toBe(3);
+  after.outbox.online();
+  await turns();
+  expect(after.calls.map(({ content }) => content)).toEqual(["1", "2", "3"]);
+  expect(after.arrived).toHaveLength(3);
+  expect(await after.storage.keys()).toEqual([]);
+  const slow = outboxOf(async (payload) => sent(payload));
+  const twice = message("twice");
+  await Promise.all([slow.outbox.add(twice), slow.outbox.add(twice)]);
+  expect(slow.calls).toHaveLength(1);
+});
