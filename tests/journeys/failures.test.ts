@@ -61,6 +61,12 @@ class Listener {
     void this.run();
   }
 
+  /** Its first connection is open: from here on it misses nothing. */
+  async ready(): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    while (this.cursor === undefined && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   private async run(): Promise<void> {
     while (this.running) {
       const client = await cluster
@@ -101,18 +107,22 @@ class Listener {
 async function chatWhile(disturb: () => Promise<void>, messages = 60): Promise<void> {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [sender, listener] = [new Sender(alice, bob), new Listener(bob)];
-  await sender.send("1");
-  let disturbed = false;
-  const disturbance = disturb().finally(() => {
-    disturbed = true;
-  });
-  let sent = 1;
-  while (sent < messages || !disturbed) await sender.send(`${++sent}`);
-  await disturbance;
-  expect(sender.seqs).toEqual(numbers(1, sent));
-  expect(await listener.has(sent)).toEqual(numbers(1, sent).map(String));
-  listener.stop();
-  sender.close();
+  try {
+    await listener.ready();
+    await sender.send("1");
+    let disturbed = false;
+    const disturbance = disturb().finally(() => {
+      disturbed = true;
+    });
+    let sent = 1;
+    while (sent < messages || !disturbed) await sender.send(`${++sent}`);
+    await disturbance;
+    expect(sender.seqs).toEqual(numbers(1, sent));
+    expect(await listener.has(sent)).toEqual(numbers(1, sent).map(String));
+  } finally {
+    listener.stop();
+    sender.close();
+  }
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
