@@ -58,8 +58,11 @@ export class Gateway {
     this.stages = this.buildStages(placement);
     this.farewell = new Farewell({
       sessions: () => this.stages.users.sessions.values(),
-      destination: ({ identity, keepUntil }) =>
-        identity === undefined || keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId),
+      destination: ({ identity, keepUntil }, leaving) => {
+        if (identity === undefined) return undefined;
+        if (leaving) return placement.withoutMe(identity.userId);
+        return keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId);
+      },
       perSecond: config.gateway.rebalancePerSecond,
       random: Math.random,
     });

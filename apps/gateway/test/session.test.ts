@@ -68,6 +68,12 @@ describe("placement", () => {
     expect(placement(["b", "here"]).judge("u", false, 0)).toEqual(address("b"));
   });
 
+  test("where to go when this gateway leaves", () => {
+    expect(placement(["here", "b"]).withoutMe("u")).toEqual(address("b"));
+    expect(placement(["b", "here"]).withoutMe("u")).toEqual(address("b"));
+    expect(placement(["here"]).withoutMe("u")).toBeUndefined();
+  });
+
   test("a fallback is taken by the second of the ring, and by any at the third try in 10 s", () => {
     expect(placement(["b", "here"]).judge("u", true, 0)).toBe("fallback");
     const third = placement(["b", "c", "here"]);

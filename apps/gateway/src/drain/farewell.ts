@@ -14,8 +14,8 @@ const SPREAD_MS = 1_000;
 
 export interface FarewellOptions {
   sessions(): Iterable<Session>;
-  /** Where a session belongs, if not here. */
-  destination(session: Session): GatewayAddress | undefined;
+  /** Where a session belongs, if not here; where it goes when this gateway leaves. */
+  destination(session: Session, leaving: boolean): GatewayAddress | undefined;
   perSecond: number;
   random(): number;
 }
@@ -37,7 +37,7 @@ export class Farewell {
     let sent = 0;
     for (const session of [...sessions()]) {
       if (!session.isOpen || session.goawaySent) continue;
-      const reconnectTo = destination(session);
+      const reconnectTo = destination(session, everybody);
       if (reconnectTo === undefined && !everybody) continue;
       session.goawaySent = true;
       const afterMs = Math.floor(random() * Math.min(SPREAD_MS, graceMs / 2));

@@ -45,6 +45,12 @@ export class Placement {
     return first === undefined || first === this.nodeId ? undefined : ring.address(first);
   }
 
+  /** Where a user goes when this gateway leaves, whether or not the ring has heard of it yet. */
+  withoutMe(userId: string): GatewayAddress | undefined {
+    const other = this.ring.walk(userId, 2).find((nodeId) => nodeId !== this.nodeId);
+    return other === undefined ? undefined : this.ring.address(other);
+  }
+
   private countTry(userId: string, now: number): number {
     const recent = (this.tries.get(userId) ?? []).filter((time) => now - time < TRIES_MS);
     recent.push(now);
