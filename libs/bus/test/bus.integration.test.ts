@@ -238,7 +238,7 @@ describe("request queue", () => {
       async () => (await bus.jsm.streams.info(`IN_${partition}`)).state.consumer_count === 1,
     );
     await bus.jsm.consumers.delete(`IN_${partition}`, "owner-1-1");
-    await until("restarted", () => restarts() > 0);
+    await until("restarted", () => restarts() > 0, 50_000);
     await bus.js.publish(queueSubject(partition), batchOf(1));
     await until("the batch came", () => batches.length === 1);
     await consumer.stop();

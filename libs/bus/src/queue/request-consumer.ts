@@ -18,6 +18,9 @@ import { ownerConsumerDefinition, queueStream } from "../streams/definitions";
 /** Batches pulled ahead of the one in work. */
 const PREFETCH = 64;
 
+/** A server that says nothing for two of these is asked whether the consumer is still there, ms. */
+const HEARTBEAT_MS = 2_000;
+
 export interface QueuedBatch {
   /** Sequence in the queue's stream. */
   seq: number;
@@ -98,7 +101,11 @@ export class RequestConsumer {
   }
 
   private async consume(consumer: Consumer): Promise<void> {
-    const messages = await consumer.consume({ max_messages: PREFETCH, abort_on_missing_resource: true });
+    const messages = await consumer.consume({
+      max_messages: PREFETCH,
+      idle_heartbeat: HEARTBEAT_MS,
+      abort_on_missing_resource: true,
+    });
     this.messages = messages;
     if (this.stopping.signal.aborted) messages.stop();
     for await (const message of messages) {
