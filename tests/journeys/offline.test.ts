@@ -118,6 +118,8 @@ test("SYNC lists the conversations, HTTP the history", async () => {
   ];
   const a = await cluster.online(alice, "json");
   await say(a, bob, "to bob");
+  // Two workers may number these: their clocks agree to some ms only, and the list is in order of time.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   const { conversationId } = await say(a, carol, "to carol");
   await a.request(Command.PULL, { conversationId, fromSeq: 1 });
   const synced = await a.request(Command.SYNC, {});
