@@ -17,11 +17,6 @@ export class Backoff {
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** How many delays were given since the last reset. */
-  get attempts(): number {
-    return this.tries;
-  }
-
   /** The next delay in ms. */
   next(): number {
     const { first, most, factor = 2, jitter = "none" } = this.options;

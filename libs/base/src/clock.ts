@@ -34,9 +34,4 @@ export class ClusterClock implements Clock {
   adjust(reference: number, sentAt: number, receivedAt: number): void {
     this.origin = reference - (sentAt + receivedAt) / 2;
   }
-
-  /** Difference of this machine's wall clock to the cluster's clock, ms (positive: the machine is ahead). */
-  skew(): number {
-    return Date.now() - (this.origin + performance.now());
-  }
 }

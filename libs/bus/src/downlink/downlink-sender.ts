@@ -69,11 +69,6 @@ export class DownlinkSender {
     }
   }
 
-  /** Whether the gateway is known; events for others wait in the inboxes. */
-  reaches(gateway: string): boolean {
-    return this.links.has(gateway);
-  }
-
   answers(gateway: string, boot: string, answers: Answer[]): void {
     for (const part of cut(answers, (answer) => answer.frame.length + 16)) {
       this.send(gateway, { kind: "answers", boot, answers: part });

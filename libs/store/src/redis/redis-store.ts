@@ -71,10 +71,6 @@ export class RedisStore {
     return this.redis.hgetall(key);
   }
 
-  async hashFields(key: string, fields: string[]): Promise<(string | null)[]> {
-    return this.redis.hmget(key, ...fields);
-  }
-
   /** Several hash look-ups in one round trip. */
   async hashFieldsOfMany(wanted: { key: string; fields: string[] }[]): Promise<(string | null)[][]> {
     const pipeline = this.redis.pipeline();
@@ -93,10 +89,6 @@ export class RedisStore {
       if (error !== null) throw error;
       return values as string[];
     });
-  }
-
-  async setWithTtl(key: string, value: string, seconds: number): Promise<void> {
-    await this.redis.set(key, value, "EX", seconds);
   }
 
   async delete(...keys: string[]): Promise<void> {
