@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { randomId } from "@carillon/base";
-import { startTestCluster, type TestCluster } from "@carillon/testkit";
+import { Command } from "@carillon/protocol";
+import { RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
 
 let cluster: TestCluster;
 let passwordFile: string;
@@ -92,6 +93,27 @@ test("sessions and locate: the devices of a user, where they belong", async () =
   expect((await carillon(["locate", "nobody", ...here()])).stdout).toContain("no device is connected");
 });
 
+test("locate: a device that came by fallback, and why it is not at the ring's choice", async () => {
+  const alice = await cluster.person("alice");
+  const [choice, next] = await cluster.route(alice);
+  const client = await RawClient.open("tcp", next!);
+  await client.connect({ token: alice.token, deviceId: alice.deviceId, fallback: true });
+  const { differences } = await json("locate", alice.userId);
+  const why = `${next!.gatewayId} took it as fallback when ${choice!.gatewayId} did not answer`;
+  expect(differences).toEqual([{ deviceId: alice.deviceId, why: expect.stringContaining(why) }]);
+  client.close();
+});
+
+test("ring --diff: a gateway that does not answer is shown, and the exit code says so", async () => {
+  const { pid } = cluster.info().gateways[1]!;
+  process.kill(pid, "SIGSTOP");
+  const ran = await carillon(["ring", "--diff", "--json", ...here()]).finally(() => process.kill(pid, "SIGCONT"));
+  expect(ran.code).toBe(1);
+  const { same, seen } = JSON.parse(ran.stdout);
+  expect(same).toBe(false);
+  expect(seen[1]).toEqual({ nodeId: "gateway-2", fingerprint: null, same: false });
+});
+
 test("partitions: owner, queue, log, archive", async () => {
   const { partitions } = await json("partitions");
   expect(partitions).toHaveLength(2);
@@ -113,11 +135,23 @@ test("config: what counts, without secrets", async () => {
 });
 
 test("drain sends the clients of a gateway elsewhere, undrain takes it back", async () => {
+  const people = await Promise.all(Array.from({ length: 12 }, () => cluster.person("guest")));
+  const routes = await Promise.all(people.map((person) => cluster.route(person)));
+  const guests = people.filter((_, i) => routes[i]![0]!.gatewayId === "gateway-2");
+  expect(guests.length).toBeGreaterThan(0);
+  const clients = await Promise.all(guests.map((guest) => cluster.online(guest, "ws")));
   expect(await json("nodes", "drain", "gateway-2")).toMatchObject({ nodeId: "gateway-2" });
   const stateOf = async () =>
     (await json("nodes")).nodes.find((node: { nodeId: string }) => node.nodeId === "gateway-2");
   expect(await stateOf()).toMatchObject({ state: "draining" });
   expect((await json("ring")).gateways.map(({ nodeId }: { nodeId: string }) => nodeId)).toEqual(["gateway-1"]);
+  for (const client of clients) {
+    const { payload } = await client.nextOf(Command.GOAWAY);
+    expect(payload).toMatchObject({ reason: "drain", reconnectTo: { gatewayId: "gateway-1" } });
+  }
+  const { differences } = await json("locate", guests[0]!.userId);
+  expect(differences).toMatchObject([{ why: "gateway-2 is draining; the device is being sent to gateway-1" }]);
+  for (const client of clients) client.close();
   expect(await carillon(["nodes", "undrain", "gateway-2", ...here()])).toMatchObject({ code: 0 });
   expect(await stateOf()).toMatchObject({ state: "up" });
 });

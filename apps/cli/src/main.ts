@@ -48,6 +48,6 @@ main()
     process.exitCode = exitCodeOf(error);
   })
   .then(() => {
-    // A watch that was still being made when the connection closed must not keep the process; the output must be out.
+    // Ended by hand, so that no library keeps the process; the output must be out.
     process.stdout.write("", () => process.stderr.write("", () => process.exit()));
   });

@@ -86,6 +86,7 @@ export class Gateway {
     const watch = new SessionWatch({
       loginMs: gateway.loginSeconds * 1_000,
       silenceMs: gateway.silenceSeconds * 1_000,
+      tokenGraceMs: gateway.tokenGraceSeconds * 1_000,
       // Tokens are dated by the wall clock of the api that signed them.
       now: () => Date.now(),
       monotonic,

@@ -129,7 +129,7 @@ export class Coordination {
   async close(): Promise<void> {
     for (const part of [...this.members, ...this.leases]) part.end();
     this.heartbeats.close();
-    this.view.close();
+    await this.view.close();
     this.listeners.clear();
   }
 }

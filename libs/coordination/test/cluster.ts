@@ -5,6 +5,7 @@ import { type Coordination, type NodeDescription, openCoordination, type Timings
 import type { TestServers } from "@carillon/testkit";
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import type { ProcessOrder } from "./fixtures/node-process";
+import type { Visit } from "./fixtures/visit-process";
 
 export const TIMINGS: Timings = {
   ttlMs: 2_000,
@@ -66,16 +67,23 @@ export class Cluster {
   }
 
   spawn(node: NodeDescription): NodeProcess {
-    const fixtures = path.join(__dirname, "fixtures");
-    const child = fork(path.join(fixtures, "node-process.ts"), {
-      execArgv: ["--import", require.resolve("tsx")],
-      env: { ...process.env, TSX_TSCONFIG_PATH: path.join(fixtures, "tsconfig.json") },
-    });
+    const child = this.fork("node-process.ts");
     const order: ProcessOrder = { server: this.serverOptions(), timings: TIMINGS, node };
     child.send(order);
     const started = new NodeProcess(child);
     this.processes.push(started);
     return started;
+  }
+
+  /** A process that opens, looks and closes. @returns its exit code @throws Error when it does not end */
+  async visit(stayMs: number): Promise<number | null> {
+    const child = this.fork("visit-process.ts");
+    const visitor = new NodeProcess(child);
+    this.processes.push(visitor);
+    const visit: Visit = { server: this.serverOptions(), timings: TIMINGS, stayMs };
+    child.send(visit);
+    await until(() => child.exitCode !== null || child.signalCode !== null);
+    return child.exitCode;
   }
 
   /** Ends all nodes; NATS goes on, with no node known. */
@@ -90,6 +98,14 @@ export class Cluster {
       await connection.request(`$JS.API.STREAM.DELETE.${stream}`).catch(ignore);
     }
     await connection.close();
+  }
+
+  private fork(fixture: string): ChildProcess {
+    const fixtures = path.join(__dirname, "fixtures");
+    return fork(path.join(fixtures, fixture), {
+      execArgv: ["--import", require.resolve("tsx")],
+      env: { ...process.env, TSX_TSCONFIG_PATH: path.join(fixtures, "tsconfig.json") },
+    });
   }
 
   private serverOptions(): NodeConnectionOptions {

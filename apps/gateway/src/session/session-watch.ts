@@ -8,12 +8,11 @@ import type { VerifiedToken } from "@carillon/base/node";
 import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 
-/** A connection outlives its token by this time, ms. */
-const TOKEN_GRACE_MS = 60_000;
-
 export interface SessionWatchOptions {
   loginMs: number;
   silenceMs: number;
+  /** A connection outlives its token by this time. */
+  tokenGraceMs: number;
   now(): number;
   monotonic(): number;
   verify(token: string): VerifiedToken | "expired" | "invalid";
@@ -57,7 +56,7 @@ export class SessionWatch {
     if (this.options.monotonic() - session.heardAt >= this.options.silenceMs) {
       return session.kick(CloseCode.HEARTBEAT_LOST);
     }
-    if (this.options.now() >= state.tokenExpiresAt + TOKEN_GRACE_MS) {
+    if (this.options.now() >= state.tokenExpiresAt + this.options.tokenGraceMs) {
       session.refuse(0, "TOKEN_EXPIRED");
       return session.kick(CloseCode.TOKEN_EXPIRED);
     }
@@ -78,9 +77,9 @@ export class SessionWatch {
   }
 
   private nextCheck(session: Session): number {
-    const { silenceMs, monotonic, now } = this.options;
+    const { silenceMs, tokenGraceMs, monotonic, now } = this.options;
     const silence = session.heardAt + silenceMs - monotonic();
-    const token = session.state.phase === "open" ? session.state.tokenExpiresAt + TOKEN_GRACE_MS - now() : silence;
+    const token = session.state.phase === "open" ? session.state.tokenExpiresAt + tokenGraceMs - now() : silence;
     return Math.max(0, Math.min(silence, token));
   }
 }

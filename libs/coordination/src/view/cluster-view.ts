@@ -1,4 +1,5 @@
 /** The nodes of the cluster as this process knows them: a watch for speed, listings for truth. */
+import { settlesWithin } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket, BucketWatch } from "../kv/bucket";
 import { Listeners } from "../listeners";
@@ -20,7 +21,8 @@ export class ClusterView {
   private watched = 0;
   private listed = 0;
   private timer: NodeJS.Timeout | undefined;
-  private isListing = false;
+  /** The listing under way, with the watch that it may start. */
+  private listing: Promise<number> | undefined;
   private isClosed = false;
   private markReady: () => void = () => {};
   private readonly isReady = new Promise<void>((resolve) => {
@@ -69,12 +71,13 @@ export class ClusterView {
     return this.listeners.add(callback);
   }
 
-  /** @internal */
-  close(): void {
+  /** @internal Waits for a listing under way: a watch that is made after the connection began to drain never ends. */
+  async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.timer);
     this.watch?.stop();
     this.listeners.clear();
+    if (this.listing !== undefined) await settlesWithin(this.listing, this.timings.requestMs);
   }
 
   private async followConnection(): Promise<void> {
@@ -87,14 +90,20 @@ export class ClusterView {
     }
   }
 
-  /** Lists, heals the watch, and comes back in `listMs`. */
   private async list(): Promise<void> {
-    if (this.isListing || this.isClosed) return;
-    this.isListing = true;
-    let nextMs = this.timings.listMs;
+    if (this.listing !== undefined || this.isClosed) return;
+    this.listing = this.listOnce();
+    const nextMs = await this.listing;
+    this.listing = undefined;
+    clearTimeout(this.timer);
+    if (!this.isClosed) this.timer = setTimeout(() => void this.list(), nextMs);
+  }
+
+  /** Lists and heals the watch. @returns ms until the next listing */
+  private async listOnce(): Promise<number> {
     try {
       const listing = await this.bucket.list();
-      if (this.isClosed) return;
+      if (this.isClosed) return 0;
       if (this.state.isReplaced(listing)) {
         this.logger.warn({}, "the bucket of nodes was made again; the last view is held");
         this.restartWatch();
@@ -105,14 +114,11 @@ export class ClusterView {
       this.changed(this.state.listing(listing, performance.now()));
       this.markReady();
       if (this.watch === undefined) await this.startWatch();
+      return this.timings.listMs;
     } catch (err) {
       this.logger.debug({ err }, "the nodes could not be listed");
-      nextMs = Math.min(nextMs, FIRST_LISTING_RETRY_MS);
-      await this.bucket.ensure().catch(() => {});
-    } finally {
-      this.isListing = false;
-      clearTimeout(this.timer);
-      if (!this.isClosed) this.timer = setTimeout(() => void this.list(), nextMs);
+      if (!this.isClosed) await this.bucket.ensure().catch(() => {});
+      return Math.min(this.timings.listMs, FIRST_LISTING_RETRY_MS);
     }
   }
 

@@ -1,0 +1,105 @@
+/** A process that does not fit its cluster says why and what to do, and does not start. */
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { startTestCluster, type TestCluster } from "@carillon/testkit";
+import { jetstream } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { createPool, type Pool } from "mysql2/promise";
+
+const ROLES = ["gateway", "logic", "archiver", "api"] as const;
+const root = path.join(__dirname, "..", "..");
+
+let cluster: TestCluster;
+let nats: NatsConnection;
+let pool: Pool;
+beforeAll(async () => {
+  cluster = await startTestCluster({ counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
+  const { hostname, port, username: user, password: pass } = new URL(cluster.info().nats[0]!.url);
+  nats = await connect({ servers: `${hostname}:${port}`, user, pass });
+  pool = createPool({ uri: cluster.info().mysql.url });
+}, 300_000);
+afterAll(async () => {
+  await nats?.close();
+  await pool?.end();
+  await cluster?.stop();
+}, 60_000);
+
+/** Starts one more process of a role in the cluster; resolves when it has ended, with what it wrote. */
+function start(
+  role: (typeof ROLES)[number],
+  env: Record<string, string> = {},
+): Promise<{ code: number; text: string }> {
+  const child = spawn(process.execPath, [path.join(root, "apps", role, "dist", "main.js")], {
+    env: {
+      PATH: process.env["PATH"],
+      CARILLON_CONFIG: path.join(cluster.running.directory, "carillon.json"),
+      CARILLON_NODE_ID: `${role}-extra`,
+      CARILLON_GATEWAY_TCP_PORT: "0",
+      CARILLON_GATEWAY_WS_PORT: "0",
+      CARILLON_API_PORT: "0",
+      ...env,
+    } as NodeJS.ProcessEnv,
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk) => {
+      text += chunk;
+    });
+  }
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? -1, text })));
+}
+
+describe("a cluster of another format", () => {
+  let restore: () => Promise<unknown>;
+  beforeAll(async () => {
+    const bucket = await new Kvm(jetstream(nats)).open("cluster");
+    const layout = (await bucket.get("layout"))!.json<{ format: number }>();
+    await bucket.put("layout", JSON.stringify({ ...layout, format: layout.format + 7 }));
+    restore = () => bucket.put("layout", JSON.stringify(layout));
+  });
+  afterAll(() => restore());
+
+  test.each(ROLES)("%s refuses to start", async (role) => {
+    const { code, text } = await start(role);
+    expect(code).toBe(1);
+    expect(text).toContain("this cluster speaks format 8, this build format 1: use a matching build");
+  });
+});
+
+describe("tables newer than the program", () => {
+  beforeAll(() => pool.query("INSERT INTO migrations (timestamp, name) VALUES (9999999999999, 'FromTheFuture')"));
+  afterAll(() => pool.query("DELETE FROM migrations WHERE timestamp = 9999999999999"));
+
+  // The gateway never talks to MySQL.
+  test.each(ROLES.slice(1))("%s refuses to start", async (role) => {
+    const { code, text } = await start(role);
+    expect(code).toBe(1);
+    expect(text).toMatch(/newer/);
+  });
+});
+
+describe("tables older than the program", () => {
+  let newest: { timestamp: string; name: string };
+  beforeAll(async () => {
+    const [rows] = await pool.query("SELECT timestamp, name FROM migrations ORDER BY timestamp DESC LIMIT 1");
+    newest = (rows as (typeof newest)[])[0]!;
+    await pool.query("DELETE FROM migrations WHERE timestamp = ?", [newest.timestamp]);
+  });
+  afterAll(() => pool.query("INSERT INTO migrations (timestamp, name) VALUES (?, ?)", [newest.timestamp, newest.name]));
+
+  test.each(ROLES.slice(1))("%s refuses to start and tells what to run", async (role) => {
+    const { code, text } = await start(role);
+    expect(code).toBe(1);
+    expect(text).toMatch(/carillon init/);
+  });
+});
+
+test.each(ROLES)("%s refuses to start in production without a secret of its own", async (role) => {
+  const empty = path.join(cluster.running.directory, "empty.json");
+  writeFileSync(empty, "{}");
+  const { code, text } = await start(role, { CARILLON_CONFIG: empty, CARILLON_MODE: "production" });
+  expect(code).toBe(1);
+  expect(text).toMatch(/auth\.secret/);
+});
