@@ -13,7 +13,7 @@ const USAGE = `Runs every check and test; the last line is "N passed, N failed".
 
   npm test [-- options]
 
-  --only LIST     some steps, with commas: ${["types", "lint", "tidy", "imports", "unit", "integration", "journeys"].join(", ")}
+  --only LIST     some steps, with commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "integration", "journeys"].join(", ")}
   -t PATTERN      only tests whose name matches
   --help`;
 
@@ -33,6 +33,7 @@ const CHECKS: Check[] = [
   { name: "types", args: [path.join(packages, "typescript/bin/tsc"), "-b"] },
   { name: "lint", args: [path.join(packages, "@biomejs/biome/bin/biome"), "check"] },
   { name: "tidy", args: ["--import", "tsx", "scripts/tidy.ts"], needs: "scripts/tidy.ts" },
+  { name: "dead-code", args: [path.join(packages, "knip/bin/knip.js"), "--no-progress"] },
   {
     name: "imports",
     args: [

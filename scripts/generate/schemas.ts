@@ -33,7 +33,7 @@ export interface CommandSchema {
   fromServer?: Schema;
 }
 
-export interface ErrorSchema {
+interface ErrorSchema {
   code: number;
   name: string;
   httpStatus: number;

@@ -1,6 +1,7 @@
 /** What has to come in time: a sign of life from a client, and a fresh token before the old one is too old. */
+import { CarillonClient } from "@carillon/client";
 import { Command } from "@carillon/protocol";
-import { type RawClient, rawTransports, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { PASSWORD, type RawClient, rawTransports, startTestCluster, type TestCluster } from "@carillon/testkit";
 
 /** Seconds; short, so that the deadlines can be seen. */
 const SILENCE = 2;
@@ -68,6 +69,25 @@ test.each(rawTransports)(
     renewed.close();
   },
 );
+
+test("the SDK pings and renews its token by itself: it stays where it is for several lives of a token", async () => {
+  const alice = await quick.person("alice");
+  const { userId, deviceId } = alice;
+  const client = new CarillonClient({
+    api: quick.info().api,
+    deviceId,
+    platform: "other",
+    credentials: { userId, password: PASSWORD },
+  });
+  const states: string[] = [];
+  client.on("state", ({ name }) => void states.push(name));
+  await client.connect();
+  await new Promise((resolve) => setTimeout(resolve, 3 * TOKEN_LIFE * 1_000));
+  expect(await client.send(`u:${userId}`, "still here")).toMatchObject({ seq: 1 });
+  expect(states.at(-1)).toBe("online");
+  expect(states).not.toContain("waiting");
+  await client.close();
+});
 
 test("a token of another user, or one that is no token, does not renew", async () => {
   const [alice, bob] = [await quick.person("alice"), await quick.person("bob")];

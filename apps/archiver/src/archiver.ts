@@ -7,7 +7,7 @@ const CHECK_MS = 500;
 const REPORT_MS = 5_000;
 
 /** What people see of a partition's archive. */
-export interface ArchiveReport {
+interface ArchiveReport {
   epoch: number;
   position: number;
   /** Records that are in the log and not yet in MySQL. */

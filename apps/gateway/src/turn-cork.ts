@@ -3,7 +3,7 @@ export interface Flushable {
   flush(): void;
 }
 
-export class TurnCork {
+class TurnCork {
   private waiting: Flushable[] = [];
 
   /** Has `flush` called at the end of the turn. The caller sees to it that it registers once only. */

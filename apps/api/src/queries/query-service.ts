@@ -58,7 +58,7 @@ function cutToFit(events: Event[], backwards: boolean): Uint8Array[] {
 }
 
 /** MySQL away is no fault of the asker: he should come back later. */
-export async function orBusy<T>(answer: Promise<T>): Promise<T> {
+async function orBusy<T>(answer: Promise<T>): Promise<T> {
   return answer.catch((error: unknown) => {
     if (!isStoreUnavailable(error)) throw error;
     throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS, cause: error });

@@ -4,7 +4,7 @@ import { decodeEvent } from "@carillon/protocol";
 import type { RecordBuffer } from "./record-buffer";
 
 /** Log and archive do not belong together: one of them was replaced or restored. An operator has to decide. */
-export class LogUnfit extends Error {
+class LogUnfit extends Error {
   constructor(partition: number, why: string) {
     super(`the log of partition ${partition} cannot be archived: ${why}`);
     this.name = "LogUnfit";

@@ -25,7 +25,7 @@ export interface BatchBounds {
 }
 
 /** Bounds of one transaction. A single larger record goes alone. */
-export const BATCH_BOUNDS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 };
+const BATCH_BOUNDS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 };
 
 export class RecordBuffer {
   private records: ReadRecord[] = [];

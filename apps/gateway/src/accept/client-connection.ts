@@ -21,7 +21,7 @@ export interface IncomingFault {
   recoverable: boolean;
 }
 
-export type TransportName = "tcp" | "ws" | "json";
+type TransportName = "tcp" | "ws" | "json";
 
 export interface ConnectionEvents {
   onFrame(frame: IncomingFrame): void;
@@ -64,7 +64,7 @@ export interface ListenOptions {
 export const LINGER_MS = 2_000;
 
 /** Takes over a fresh connection. */
-export type Accept = (connection: ClientConnection) => void;
+type Accept = (connection: ClientConnection) => void;
 
 /** A way for clients to come in: TCP, WebSocket, and what may follow. */
 export interface Listener {

@@ -18,7 +18,7 @@ import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/
 const QUEUE = "workers";
 
 /** What the rules say about a user's tokens, from MySQL or its copy. */
-export interface Credentials {
+interface Credentials {
   status: "normal" | "disabled" | "deleted";
   tokenVersion: number;
   devices: ReadonlyMap<string, { revoked: boolean; login: string | undefined }>;

@@ -15,7 +15,7 @@ export function pack(value: unknown): Uint8Array {
 }
 
 /** The byte strings inside the result are views of `bytes`. */
-export function unpack(bytes: Uint8Array): unknown {
+function unpack(bytes: Uint8Array): unknown {
   return decoder.decode(bytes);
 }
 

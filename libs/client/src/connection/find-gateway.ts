@@ -20,7 +20,7 @@ export interface FindGatewayOptions {
 }
 
 const OPEN_MS = 5_000;
-export const MOST_HOPS = 3;
+const MOST_HOPS = 3;
 
 export interface Found {
   connection: GatewayConnection;

@@ -119,7 +119,7 @@ function dataDirectory(value: string | boolean | undefined, env: Environment): s
 }
 
 /** Stores named by settings. */
-export function externalStores(env: Environment): ExternalStores {
+function externalStores(env: Environment): ExternalStores {
   const stores: ExternalStores = {};
   if (env["CARILLON_NATS_SERVERS"]) {
     stores.nats = env["CARILLON_NATS_SERVERS"].split(",").map((each) => each.trim());

@@ -44,7 +44,7 @@ export class LogFile {
 }
 
 /** Moves `file` to `file.1`, `file.1` to `file.2` and so on; the last of `keep` files is overwritten. */
-export function rotateFiles(file: string, keep: number): void {
+function rotateFiles(file: string, keep: number): void {
   for (let number = keep - 1; number >= 1; number--) {
     const from = number === 1 ? file : `${file}.${number - 1}`;
     if (existsSync(from)) {

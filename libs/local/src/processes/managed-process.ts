@@ -21,7 +21,7 @@ export interface ProcessPlan {
 }
 
 /** Takes the output and the IPC messages of each child of a plan. */
-export interface OutputReader {
+interface OutputReader {
   attach(child: ChildProcess): void;
   /** The last lines of output, for error messages. */
   tail(): string;

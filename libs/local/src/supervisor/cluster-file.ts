@@ -4,7 +4,7 @@ import { isAlive, type ProcessIdentity } from "../processes/identity";
 import { readHolder } from "../processes/lock-file";
 
 /** One node of `cluster.json`. */
-export interface NodeEntry {
+interface NodeEntry {
   nodeId: string;
   pid: number;
 }

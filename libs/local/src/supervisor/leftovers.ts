@@ -8,7 +8,7 @@ import { clusterFiles } from "./cluster-file";
  * The memory of what was started. Every process gets a file with its pid and start time before anything is done with
  * it; a supervisor that dies by kill -9 leaves the files, and the next start or stop ends what still lives.
  */
-export interface ProcessRecord extends ProcessIdentity {
+interface ProcessRecord extends ProcessIdentity {
   name: string;
 }
 
@@ -23,7 +23,7 @@ export function forgetProcesses(directory: string): void {
 }
 
 /** The recorded processes that still live. */
-export function findLeftovers(directory: string): ProcessRecord[] {
+function findLeftovers(directory: string): ProcessRecord[] {
   let names: string[];
   try {
     names = readdirSync(clusterFiles.processes(directory));
