@@ -1,4 +1,5 @@
 /** What has to come in time: a sign of life from a client, and a fresh token before the old one is too old. */
+import { sleep } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
 import { Command } from "@carillon/protocol";
 import { PASSWORD, type RawClient, rawTransports, startTestCluster, type TestCluster } from "@carillon/testkit";
@@ -28,7 +29,7 @@ const codeOf = ({ transport }: RawClient, code: number) => (transport === "tcp" 
 async function keepAlive(client: RawClient, done: () => boolean): Promise<void> {
   while (!client.isClosed && !done()) {
     client.send(Command.PING);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
   }
 }
 
@@ -56,7 +57,7 @@ test.each(rawTransports)(
     const pings = [keepAlive(expiring, () => false), keepAlive(renewed, () => expiring.isClosed)];
     const fresh = await quick.http("POST", "/v1/sessions/refresh", { body: { refreshToken: careful.refreshToken } });
     // It has to live longer than the first one; both are dated in whole seconds.
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await sleep(2_000);
     const newest = await quick.http("POST", "/v1/sessions/refresh", {
       body: { refreshToken: fresh.body.refreshToken },
     });
@@ -82,7 +83,7 @@ test("the SDK pings and renews its token by itself: it stays where it is for sev
   const states: string[] = [];
   client.on("state", ({ name }) => void states.push(name));
   await client.connect();
-  await new Promise((resolve) => setTimeout(resolve, 3 * TOKEN_LIFE * 1_000));
+  await sleep(3 * TOKEN_LIFE * 1_000);
   expect(await client.send(`u:${userId}`, "still here")).toMatchObject({ seq: 1 });
   expect(states.at(-1)).toBe("online");
   expect(states).not.toContain("waiting");

@@ -1,7 +1,7 @@
 /** Processes die, and nobody loses a message: workers, gateways, and the stores that may be away for a while. */
-import { uuidv7 } from "@carillon/base";
+import { sleep, uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
-import { type Person, RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { type Person, RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -41,7 +41,7 @@ class Sender {
         this.client = undefined;
       }
       if (this.client?.isClosed) this.client = undefined;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
     throw new Error(`"${content}" was never acknowledged`);
   }
@@ -63,8 +63,7 @@ class Listener {
 
   /** Its first connection is open: from here on it misses nothing. */
   async ready(): Promise<void> {
-    const deadline = Date.now() + 60_000;
-    while (this.cursor === undefined && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until("the listener is connected", () => this.cursor);
   }
 
   private async run(): Promise<void> {
@@ -73,7 +72,7 @@ class Listener {
         .online(this.person, "ws", this.cursor === undefined ? {} : { inbox: this.cursor })
         .catch(() => undefined);
       if (client === undefined) {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await sleep(200);
         continue;
       }
       this.cursor ??= client.frames[0]!.payload.inbox;
@@ -86,16 +85,14 @@ class Listener {
           this.contents.push(event["content"] as string);
           client.send(Command.RECEIVED, { epoch: this.cursor!.epoch, inboxSeq });
         }
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
       client.close();
     }
   }
 
   async has(count: number): Promise<string[]> {
-    const deadline = Date.now() + 60_000;
-    while (this.contents.length < count && Date.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(`${count} messages`, () => this.contents.length >= count);
     return this.contents;
   }
 
@@ -125,14 +122,13 @@ async function chatWhile(disturb: () => Promise<void>, messages = 60): Promise<v
   }
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const pidOf = (list: { nodeId: string; pid?: number | undefined }[], at: number) => list[at]!.pid!;
 
 test("both workers are killed, one after the other: their partitions go on", async () => {
   await chatWhile(async () => {
     for (const at of [0, 1]) {
       process.kill(pidOf(cluster.info().workers, at), "SIGKILL");
-      await pause(5_000);
+      await sleep(5_000);
     }
   });
 }, 180_000);
@@ -141,18 +137,18 @@ test("a worker that was paused for longer than its lease changes nothing when it
   await chatWhile(async () => {
     const pid = pidOf(cluster.info().workers, 0);
     process.kill(pid, "SIGSTOP");
-    await pause(14_000);
+    await sleep(14_000);
     process.kill(pid, "SIGCONT");
-    await pause(3_000);
+    await sleep(3_000);
   });
 }, 180_000);
 
 test("a gateway is killed: its clients go on at the other one", async () => {
   await chatWhile(async () => {
     process.kill(pidOf(cluster.info().gateways, 0), "SIGKILL");
-    await pause(3_000);
+    await sleep(3_000);
     process.kill(pidOf(cluster.info().gateways, 1), "SIGKILL");
-    await pause(3_000);
+    await sleep(3_000);
   });
 }, 180_000);
 
@@ -164,13 +160,13 @@ test("an archiver is killed: every message is archived once", async () => {
     if (i % 10 !== 0) continue;
     // Whichever is running: the one killed before may not be back yet.
     process.kill(pidOf(cluster.info().archivers, 0), "SIGKILL");
-    await pause(1_500);
+    await sleep(1_500);
   }
   const conversationId = [alice.userId, bob.userId].sort().reduce((id, user) => `${id}:${user}`, "p");
   const deadline = Date.now() + 60_000;
   let answer = { status: 0, body: { messages: [] as { seq: number }[] } };
   while (answer.body.messages?.length !== 40 && Date.now() < deadline) {
-    await pause(200);
+    await sleep(200);
     answer = await cluster.http("GET", `/v1/conversations/${conversationId}/messages`, { token: alice.token });
   }
   expect(answer.body.messages.map(({ seq }) => seq)).toEqual(numbers(1, 40));
@@ -179,28 +175,28 @@ test("an archiver is killed: every message is archived once", async () => {
 
 test("MySQL is away: a running conversation goes on", async () => {
   await chatWhile(async () => {
-    await pause(500);
+    await sleep(500);
     await cluster.running.servers.mysql!.pause();
-    await pause(4_000);
+    await sleep(4_000);
     await cluster.running.servers.mysql!.resume();
   });
 }, 180_000);
 
 test("Redis is away: messages are accepted, and delivered when it is back", async () => {
   await chatWhile(async () => {
-    await pause(500);
+    await sleep(500);
     await cluster.running.servers.redis!.pause();
-    await pause(2_000);
+    await sleep(2_000);
     await cluster.running.servers.redis!.resume();
-    await pause(1_000);
+    await sleep(1_000);
   });
 }, 180_000);
 
 test("NATS is restarted: nothing acknowledged is lost, nothing is numbered twice", async () => {
   await chatWhile(async () => {
-    await pause(500);
+    await sleep(500);
     process.kill(cluster.info().nats[0]!.pid!, "SIGKILL");
-    await pause(6_000);
+    await sleep(6_000);
   });
 }, 180_000);
 

@@ -9,7 +9,7 @@ import {
   tcpTransport,
 } from "@carillon/client";
 import { CloseCode } from "@carillon/protocol";
-import { PASSWORD, type Person, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { PASSWORD, type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
 let cluster: TestCluster;
 const clients: CarillonClient[] = [];
@@ -37,14 +37,6 @@ async function online(person: Person, extra: Extra = {}) {
   const client = clientOf(person, extra);
   await client.connect();
   return client;
-}
-
-async function until(what: string, fits: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 50_000;
-  while (!(await fits())) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 const contents = (client: { shown: Event[] }) => client.shown.map(({ content }) => content);

@@ -3,7 +3,7 @@ import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus, createLayout, endOfRecord, LogWriter, purgeLog, readLogState } from "@carillon/bus";
 import { type Event, encodeEvent } from "@carillon/protocol";
 import { MysqlStore, migrate } from "@carillon/store";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { startServers, type TestServers, until } from "@carillon/testkit";
 import { Archiver } from "../src/archiver";
 import { PartitionJourney } from "../src/journey";
 import { purgePartition } from "../src/purge/purge";
@@ -34,14 +34,6 @@ afterAll(async () => {
   await bus.close();
   await servers.stop();
 });
-
-async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not in ${ms} ms: ${what}`);
-    await sleep(20);
-  }
-}
 
 let ids = 0;
 

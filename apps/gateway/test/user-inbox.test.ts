@@ -1,4 +1,5 @@
 import { Command, decodePayload, encodeEvent, FrameDecoder } from "@carillon/protocol";
+import { until } from "@carillon/testkit";
 import fc from "fast-check";
 import type { ClientConnection } from "../src/accept/client-connection";
 import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
@@ -109,14 +110,6 @@ class Device {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error("the condition was never met");
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 describe("user inbox", () => {
@@ -125,7 +118,7 @@ describe("user inbox", () => {
     const device = new Device(store, 0);
     for (let i = 0; i < 4; i++) store.add(false);
     for (const seq of [3, 1, 4, 2]) store.push(seq);
-    await until(() => device.got.length === 4);
+    await until("the events", () => device.got.length === 4);
     expect(device.numbers).toEqual([1, 2, 3, 4]);
     expect(store.reads).toBe(0);
   });
@@ -136,7 +129,7 @@ describe("user inbox", () => {
     store.add();
     store.add(false);
     store.add();
-    await until(() => device.got.length === 3);
+    await until("the events", () => device.got.length === 3);
     expect(device.numbers).toEqual([1, 2, 3]);
   });
 
@@ -145,17 +138,17 @@ describe("user inbox", () => {
     const device = new Device(store, 0);
     store.add(false);
     store.inbox.expectIfOpen(store.epoch, store.head);
-    await until(() => device.got.length === 1);
+    await until("the events", () => device.got.length === 1);
   });
 
   test("a device that comes back gets what it missed, then the live ones, while others go on", async () => {
     const store = new Store();
     const first = new Device(store, 0);
     for (let i = 0; i < 200; i++) store.add();
-    await until(() => first.got.length === 200);
+    await until("the events", () => first.got.length === 200);
     const second = new Device(store, 30);
     store.add();
-    await until(() => second.got.length === 171 && first.got.length === 201);
+    await until("the events", () => second.got.length === 171 && first.got.length === 201);
     expect(second.numbers).toEqual(range(31, 201));
     expect(first.numbers).toEqual(range(1, 201));
   });
@@ -164,11 +157,11 @@ describe("user inbox", () => {
     const store = new Store();
     const device = new Device(store, 0);
     for (let i = 0; i < MOST_UNACKNOWLEDGED + 100; i++) store.add();
-    await until(() => device.got.length === MOST_UNACKNOWLEDGED);
+    await until("the events", () => device.got.length === MOST_UNACKNOWLEDGED);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(device.got.length).toBe(MOST_UNACKNOWLEDGED);
     device.acknowledge(MOST_UNACKNOWLEDGED);
-    await until(() => device.got.length === MOST_UNACKNOWLEDGED + 100);
+    await until("the events", () => device.got.length === MOST_UNACKNOWLEDGED + 100);
     expect(device.numbers).toEqual(range(1, MOST_UNACKNOWLEDGED + 100));
   });
 
@@ -177,11 +170,11 @@ describe("user inbox", () => {
     const [slow, quick] = [new Device(store, 0), new Device(store, 0)];
     slow.queuedBytes = 10_000_000;
     for (let i = 0; i < 10; i++) store.add();
-    await until(() => quick.got.length === 10);
+    await until("the events", () => quick.got.length === 10);
     expect(slow.got).toEqual([]);
     slow.queuedBytes = 0;
     store.inbox.serve(slow.session);
-    await until(() => slow.got.length === 10);
+    await until("the events", () => slow.got.length === 10);
     expect(slow.numbers).toEqual(range(1, 10));
   });
 
@@ -189,12 +182,12 @@ describe("user inbox", () => {
     const store = new Store();
     const device = new Device(store, 0);
     store.add();
-    await until(() => device.got.length === 1);
+    await until("the events", () => device.got.length === 1);
     store.epoch = "e2";
     store.head = 0;
     store.add(false);
     store.add();
-    await until(() => device.got.length === 4);
+    await until("the events", () => device.got.length === 4);
     expect(device.got).toEqual([
       ["e1", 1],
       ["e2", 0],
@@ -208,7 +201,7 @@ describe("user inbox", () => {
     store.head = 50;
     store.first = 20;
     const device = new Device(store, 5);
-    await until(() => device.closedWith !== undefined);
+    await until("the close", () => device.closedWith !== undefined);
     expect(device.got).toEqual([]);
   });
 
@@ -234,7 +227,7 @@ describe("user inbox", () => {
             if (twice && !lost) store.push(seq);
           }
           store.inbox.expectIfOpen(store.epoch, store.head);
-          await until(() => device.got.length >= plan.length);
+          await until("the events", () => device.got.length >= plan.length);
           expect(device.numbers).toEqual(range(1, plan.length));
         },
       ),

@@ -1,14 +1,7 @@
 import { silentLogger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
+import { until } from "@carillon/testkit";
 import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** A worker named "me" among imaginary others; what it does is written down. */
 function worker(changes: Partial<OwnershipOptions> = {}) {

@@ -26,21 +26,13 @@ import {
   sizeOfRequest,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { startServers, type TestServers, until } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
 let partition = -1;
 
 const settings = () => ({ servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 });
-
-async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not in ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });

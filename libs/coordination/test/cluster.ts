@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
 import { type Coordination, type NodeDescription, openCoordination, type Timings } from "@carillon/coordination";
-import type { TestServers } from "@carillon/testkit";
+import { type TestServers, until as waitUntil } from "@carillon/testkit";
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import type { ProcessOrder } from "./fixtures/node-process";
 import type { Visit } from "./fixtures/visit-process";
@@ -18,7 +18,6 @@ export const TIMINGS: Timings = {
   requestMs: 1_000,
 };
 
-const DEADLINE_MS = 20_000;
 const ignore = () => {};
 const LOGGER = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
@@ -114,18 +113,9 @@ export class Cluster {
   }
 }
 
-/** Resolves when the condition holds. @throws Error with what `tell` says after a generous deadline */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  tell: () => unknown = () => "",
-): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never came true: ${JSON.stringify(tell())}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Resolves when the condition holds; an error shows its text and what `tell` says. */
+export async function until(condition: () => boolean | Promise<boolean>, tell = (): unknown => ""): Promise<void> {
+  await waitUntil(`${condition}`, condition).catch((error: Error) => {
+    throw new Error(`${error.message} ${JSON.stringify(tell())}`);
+  });
 }

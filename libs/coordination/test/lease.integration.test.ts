@@ -1,6 +1,7 @@
+import { sleep } from "@carillon/base";
 import { startServers, type TestServers } from "@carillon/testkit";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { Cluster, pause, until } from "./cluster";
+import { Cluster, until } from "./cluster";
 
 let servers: TestServers<{ nats: true }>;
 let cluster: Cluster;
@@ -25,7 +26,7 @@ test("one of two candidates has the lease; released, the other gets it at once a
   // Renewed: a candidate that tries for longer than the ttl does not get it.
   for (let i = 0; i < 10; i++) {
     expect(await waiting.acquire()).toBe(false);
-    await pause(TTL.ttlMs / 4);
+    await sleep(TTL.ttlMs / 4);
   }
   expect(holder.held).toBe(true);
   await holder.release();
@@ -41,7 +42,7 @@ test("a holder without NATS is told that it lost the lease, and another takes it
   await a.connection.close();
   await until(() => other.acquire());
   await until(() => lost.length > 0);
-  await pause(2 * TTL.ttlMs);
+  await sleep(2 * TTL.ttlMs);
   expect([lost, one.held, other.held, other.epoch]).toEqual([[1], false, true, 2]);
 });
 

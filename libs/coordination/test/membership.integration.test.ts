@@ -1,7 +1,8 @@
+import { sleep } from "@carillon/base";
 import { startServers, type TestServers } from "@carillon/testkit";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
-import { Cluster, pause, TIMINGS, until } from "./cluster";
+import { Cluster, TIMINGS, until } from "./cluster";
 
 let servers: TestServers<{ nats: true }>;
 let cluster: Cluster;
@@ -61,7 +62,7 @@ test("silent death: first suspected and out of the assignment, then out of the v
   const other = cluster.spawn(worker("w2"));
   await until(() => a.names().join() === "w1,w2" && a.coordination.assignment("logic", 4).size === 4);
   // Its first beat, then some quiet: a node that was never heard would be suspected too.
-  await pause(3 * TIMINGS.suspectMs);
+  await sleep(3 * TIMINGS.suspectMs);
   expect(a.coordination.heartbeats.suspected("logic", "w2")).toBe(false);
   const seen: string[] = [];
   a.coordination.onChange(() => {
@@ -84,7 +85,7 @@ test("several members in one process judge each role for itself", async () => {
   const suspicions = () => ["logic", "archiver"].map((role) => a.coordination.heartbeats.suspected(role, "other"));
   const seen = new Set<string>();
   a.coordination.heartbeats.onChange(() => seen.add(suspicions().join()));
-  await pause(3 * TIMINGS.suspectMs);
+  await sleep(3 * TIMINGS.suspectMs);
   expect([...seen]).toEqual([]);
   others[1]!.kill("SIGSTOP");
   await until(() => suspicions().join() === "false,true");
@@ -161,7 +162,7 @@ test("a paused process whose nodeId was taken by another steps down", async () =
     () => first.events.includes("stepped-down false"),
     () => first.events,
   );
-  await pause(2 * TIMINGS.renewMs);
+  await sleep(2 * TIMINGS.renewMs);
   expect(a.coordination.view.get("logic", "w2")?.boot).toBe("second");
   expect(second.events).toEqual(["joined"]);
 });
@@ -184,7 +185,7 @@ test("a renewal that finds another revision adopts it if it is of its own boot, 
   await kv.put("logic.w1", JSON.stringify(member.record));
   await member.update({ load: { sessions: 1 } });
   expect((await kv.get("logic.w1"))?.json()).toMatchObject({ boot: "w1-first", load: { sessions: 1 } });
-  await pause(2 * TIMINGS.ttlMs);
+  await sleep(2 * TIMINGS.ttlMs);
   expect([events, member.hasLease]).toEqual([[], true]);
 
   await kv.put("logic.w1", JSON.stringify({ ...member.record, boot: "stranger" }));

@@ -1,7 +1,8 @@
+import { sleep } from "@carillon/base";
 import { startServers, type TestServers } from "@carillon/testkit";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
-import { Cluster, pause, type TestNode, TIMINGS, until } from "./cluster";
+import { Cluster, type TestNode, TIMINGS, until } from "./cluster";
 
 let servers: TestServers<{ nats: true }>;
 let cluster: Cluster;
@@ -41,7 +42,7 @@ test("bucket deleted: it is made again, the nodes register again, and no view mi
   const { config } = await jsm.streams.info("KV_nodes");
   expect([config.max_age, config.allow_msg_ttl]).toEqual([TIMINGS.ttlMs * 1e6, true]);
   await until(() => members.every(({ hasLease }) => hasLease));
-  await pause(TIMINGS.graceMs + 3 * TIMINGS.listMs);
+  await sleep(TIMINGS.graceMs + 3 * TIMINGS.listMs);
   expect(nodes.map(({ history }) => history)).toEqual([[], [], []]);
   expect(nodes.map((node) => node.names().join())).toEqual(["w0,w1,w2", "w0,w1,w2", "w0,w1,w2"]);
   // The watch of the new bucket works: a departure is seen although the view is the old one.
@@ -58,7 +59,7 @@ test("NATS away longer than the ttl: all leases end, the view is held, and all c
   }
   await servers.nats.kill();
   await until(() => members.every(({ hasLease }) => !hasLease));
-  await pause(TIMINGS.ttlMs);
+  await sleep(TIMINGS.ttlMs);
   await servers.nats.start();
   await until(() => members.every(({ hasLease }) => hasLease));
   await until(
@@ -66,7 +67,7 @@ test("NATS away longer than the ttl: all leases end, the view is held, and all c
     () => events,
   );
   expect([...events].sort()).toEqual([0, 1, 2].flatMap((i) => [`lost ${i}`, `regained ${i}`]).sort());
-  await pause(TIMINGS.graceMs + 3 * TIMINGS.listMs);
+  await sleep(TIMINGS.graceMs + 3 * TIMINGS.listMs);
   expect(nodes.map(({ history }) => history)).toEqual([[], [], []]);
   expect(await registered(nodes[0]!)).toEqual(ALL);
 });
@@ -75,7 +76,7 @@ test("a node that died in the outage leaves the view after the grace time", asyn
   const { nodes } = await threeWorkers();
   await servers.nats.kill();
   await nodes[2]!.coordination.close();
-  await pause(2 * TIMINGS.ttlMs);
+  await sleep(2 * TIMINGS.ttlMs);
   await servers.nats.start();
   await until(() => nodes.slice(0, 2).every((node) => node.names().join() === "w0,w1"));
   expect(nodes[0]!.history).toEqual([["w0", "w1"]]);
@@ -94,12 +95,12 @@ test("NATS paused: nobody is suspected, and a quick restart of NATS loses nobody
     });
   }
   servers.nats.pause();
-  await pause(3 * TIMINGS.suspectMs);
+  await sleep(3 * TIMINGS.suspectMs);
   servers.nats.resume();
-  await pause(TIMINGS.suspectMs);
+  await sleep(TIMINGS.suspectMs);
   await servers.nats.restart();
   await until(() => members.every(({ hasLease }) => hasLease));
-  await pause(2 * TIMINGS.suspectMs);
+  await sleep(2 * TIMINGS.suspectMs);
   expect([[...found], suspected()]).toEqual([[], []]);
   expect(nodes.map(({ history }) => history)).toEqual([[], [], []]);
 });

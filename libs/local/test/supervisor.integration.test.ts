@@ -11,6 +11,7 @@ import {
   readClusterInfo,
   stopCluster,
 } from "@carillon/local";
+import { until } from "@carillon/testkit";
 import { identifyProcess, isAlive, type ProcessIdentity, waitUntilGone } from "../src/processes/identity";
 
 const FIXTURE = path.join(__dirname, "fixtures", "supervise.ts");
@@ -51,19 +52,6 @@ function supervise(): Supervisor {
     child.once("close", (code, signal) => resolve(signal ?? code)),
   );
   return { child, output: () => output, exit };
-}
-
-async function until<T>(what: string, look: () => T | undefined | false): Promise<T> {
-  for (const deadline = Date.now() + 90_000; ; ) {
-    const seen = look();
-    if (seen !== undefined && seen !== false) {
-      return seen;
-    }
-    if (Date.now() > deadline) {
-      throw new Error(`waited in vain until ${what}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function ready(supervisor: Supervisor): Promise<ClusterInfo> {

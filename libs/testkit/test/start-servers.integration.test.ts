@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { startServers } from "@carillon/testkit";
+import { startServers, until } from "@carillon/testkit";
 
 /** Whether a process lives and is not a zombie. */
 function lives(pid: number): boolean {
@@ -9,15 +9,6 @@ function lives(pid: number): boolean {
     return !/^\d+ \(.*\) [ZX]/s.test(execFileSync("cat", [`/proc/${pid}/stat`], { stdio: "pipe" }).toString());
   } catch {
     return false;
-  }
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !condition(); ) {
-    if (Date.now() > deadline) {
-      throw new Error(`waited in vain until ${what}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
@@ -42,6 +33,6 @@ test("servers die with a test process that is killed", async () => {
   const [pid, directory] = JSON.parse(line.toString()) as [number, string];
   expect(lives(pid)).toBe(true);
   child.kill("SIGKILL");
-  await until(() => !lives(pid), "the server is gone");
-  await until(() => !existsSync(directory), "its data is gone");
+  await until("the server is gone", () => !lives(pid));
+  await until("its data is gone", () => !existsSync(directory));
 }, 120_000);
