@@ -10,7 +10,7 @@ const record = (seq: number, rows: number, bytes = rows): ReadRecord => ({
 
 describe("the buffer between log and MySQL", () => {
   test("gives what has arrived as one batch of whole records", async () => {
-    const buffer = new RecordBuffer({ rows: 100, bytes: 1_000 });
+    const buffer = new RecordBuffer({ rows: 100, bytes: 1_000 }, 0);
     await buffer.add(record(1, 2));
     await buffer.add(record(2, 0));
     await buffer.add(record(3, 3));
@@ -18,7 +18,7 @@ describe("the buffer between log and MySQL", () => {
   });
 
   test("cuts a batch at the bounds of rows and bytes", async () => {
-    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 });
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 0);
     await buffer.add(record(1, 6));
     await buffer.add(record(2, 6));
     expect((await buffer.take())?.lastSeq).toBe(1);
@@ -28,13 +28,13 @@ describe("the buffer between log and MySQL", () => {
   });
 
   test("takes a record that is larger than any batch", async () => {
-    const buffer = new RecordBuffer({ rows: 10, bytes: 100 });
+    const buffer = new RecordBuffer({ rows: 10, bytes: 100 }, 0);
     await buffer.add(record(1, 50, 5_000));
     expect((await buffer.take())?.events).toHaveLength(50);
   });
 
   test("makes the reader wait while it is full", async () => {
-    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 });
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 0);
     await buffer.add(record(1, 10));
     let added = false;
     const waiting = buffer.add(record(2, 1)).then(() => {
@@ -47,8 +47,32 @@ describe("the buffer between log and MySQL", () => {
     expect((await buffer.take())?.lastSeq).toBe(2);
   });
 
+  test("a second batch gathers for a while, unless it is full", async () => {
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 60_000);
+    await buffer.add(record(1, 1));
+    expect((await buffer.take())?.lastSeq).toBe(1);
+    await buffer.add(record(2, 4));
+    let taken: number | undefined;
+    const taking = buffer.take().then((batch) => {
+      taken = batch?.lastSeq;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(taken).toBeUndefined();
+    await buffer.add(record(3, 6));
+    await taking;
+    expect(taken).toBe(3);
+  });
+
+  test("a batch that gathers goes when its time has come", async () => {
+    const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 50);
+    await buffer.add(record(1, 1));
+    await buffer.take();
+    await buffer.add(record(2, 1));
+    expect((await buffer.take())?.lastSeq).toBe(2);
+  });
+
   test("closed, it lets reader and writer go", async () => {
-    const buffer = new RecordBuffer({ rows: 1, bytes: 1_000 });
+    const buffer = new RecordBuffer({ rows: 1, bytes: 1_000 }, 0);
     const taking = buffer.take();
     buffer.close();
     expect(await taking).toBeUndefined();

@@ -9,6 +9,7 @@ export {
   encodeDeliver,
   encodeDeliverFrame,
   encodePulledFrame,
+  encodeSentFrame,
   fitsEvents,
   fitsSizes,
   type InboxEntry,

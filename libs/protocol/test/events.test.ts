@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import {
-  CarillonError,
+  Command,
   decodeEvent,
   type Event,
   encodeDeliver,
@@ -9,11 +9,13 @@ import {
   encodeFrame,
   encodePayload,
   encodePulledFrame,
+  encodeSentFrame,
   FrameDecoder,
   fitsEvents,
   fitsSizes,
   parseServerMessage,
   peekEvent,
+  type SentPayload,
 } from "../src/index";
 import { fitting } from "./arbitraries";
 import { schemas } from "./golden";
@@ -84,11 +86,29 @@ describe("event bytes", () => {
     expect(() => peekEvent(encodePayload({ ...sample, seq: -1 }))).toThrow("encodeEvent");
   });
 
-  test("decodeEvent takes any order and names what is wrong", () => {
+  test("decodeEvent refuses every cut, bytes behind the end, and another order", () => {
+    const bytes = encodeEvent({ ...sample, content: "x".repeat(300), targetSeq: 300 });
+    for (let end = 0; end < bytes.length; end++)
+      expect(() => decodeEvent(bytes.subarray(0, end))).toThrow("encodeEvent");
+    expect(() => decodeEvent(Buffer.concat([bytes, Buffer.from([0])]))).toThrow("encodeEvent");
     const { seq, ...rest } = sample;
-    expect(decodeEvent(encodePayload({ ...rest, seq }))).toEqual(sample);
-    expect(() => decodeEvent(encodePayload(rest))).toThrow("seq: missing");
-    expect(() => decodeEvent(Uint8Array.of(0xc1))).toThrow(CarillonError);
+    expect(() => decodeEvent(encodePayload({ ...rest, seq }))).toThrow("encodeEvent");
+    expect(() => decodeEvent(encodePayload(rest))).toThrow("encodeEvent");
+  });
+});
+
+describe("SENT", () => {
+  test("is that of the generic encoder", () => {
+    const payloads = fitting(
+      schemas.commands.find(({ name }) => name === "SENT")!.fromServer!,
+    ) as fc.Arbitrary<SentPayload>;
+    fc.assert(
+      fc.property(payloads, fc.integer({ min: 0, max: 2 ** 32 - 1 }), (payload, requestId) => {
+        const { clientMsgId, conversationId, seq, messageId, sentAt, duplicate } = payload;
+        const ordered = { clientMsgId, conversationId, seq, messageId, sentAt, duplicate };
+        expect(encodeSentFrame(requestId, payload)).toEqual(encodeFrame(Command.SENT, requestId, ordered));
+      }),
+    );
   });
 });
 

@@ -1,7 +1,8 @@
 /**
- * Records between the log and MySQL. While one batch is written the next one forms here: an idle archive writes each
- * record at once, a busy one writes whatever has arrived, so the batch grows with the load. What waits is bounded;
- * a full buffer makes the reader wait, and the log keeps the rest.
+ * Records between the log and MySQL. An idle archive writes each record at once. A busy one begins a batch at most
+ * every 200 ms, unless a whole batch is there: what a transaction costs (the position, the conversations' newest
+ * events, an fsync) is then shared by more messages. What waits is bounded; a full buffer makes the reader wait, and
+ * the log keeps the rest.
  */
 import type { Event } from "@carillon/protocol";
 
@@ -27,14 +28,21 @@ export interface BatchBounds {
 /** Bounds of one transaction. A single larger record goes alone. */
 const BATCH_BOUNDS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 };
 
+const BATCH_EVERY_MS = 200;
+
 export class RecordBuffer {
+  /** When the last batch was taken, on the monotonic clock. */
+  private takenAt = Number.NEGATIVE_INFINITY;
   private records: ReadRecord[] = [];
   private rows = 0;
   private bytes = 0;
   private closed = false;
   private wake: (() => void)[] = [];
 
-  constructor(private readonly bounds: BatchBounds = BATCH_BOUNDS) {}
+  constructor(
+    private readonly bounds: BatchBounds = BATCH_BOUNDS,
+    private readonly everyMs = BATCH_EVERY_MS,
+  ) {}
 
   /** Waits until there is room. @returns false when the buffer is closed: read no more */
   async add(record: ReadRecord): Promise<boolean> {
@@ -50,7 +58,14 @@ export class RecordBuffer {
   /** Waits for the next batch. @returns undefined when the buffer is closed; what waited is in the log still */
   async take(): Promise<RecordBatch | undefined> {
     while (!this.closed && this.records.length === 0) await this.changed();
+    const dueAt = this.takenAt + this.everyMs;
+    for (let now = performance.now(); !this.closed && !this.isFull() && now < dueAt; now = performance.now()) {
+      const timer = setTimeout(() => this.tell(), dueAt - now);
+      await this.changed();
+      clearTimeout(timer);
+    }
     if (this.closed) return undefined;
+    this.takenAt = performance.now();
     const taken = this.records.splice(0, this.fitting());
     for (const { events, bytes } of taken) {
       this.rows -= events.length;

@@ -7,7 +7,7 @@ import type { ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
 /** Long enough that a busy device costs one update of its cursor for several RECEIVED. */
-const GATHER_MS = 100;
+const GATHER_MS = 200;
 const MOST_PER_MESSAGE = 1_000;
 
 export class ReceivedBatch {

@@ -1,7 +1,7 @@
 /** Tells senders what became of their requests: SENT or ERROR, many frames per bus message. */
 import { getOrSet } from "@carillon/base";
 import type { Answer } from "@carillon/bus";
-import { Command, encodeFrame } from "@carillon/protocol";
+import { Command, encodeFrame, encodeSentFrame } from "@carillon/protocol";
 import type { Verdict } from "../decision";
 
 export interface GatewayAnswers {
@@ -19,7 +19,7 @@ export function answersByGateway(verdicts: Verdict[]): GatewayAnswers[] {
     const group = getOrSet(groups, key, () => ({ gateway, boot, answers: [] }));
     const frame =
       "sent" in outcome
-        ? encodeFrame(Command.SENT, requestId, outcome.sent)
+        ? encodeSentFrame(requestId, outcome.sent)
         : encodeFrame(Command.ERROR, requestId, outcome.error.toPayload());
     group.answers.push({ connection, frame });
   }

@@ -2,11 +2,11 @@
  * Receipts: what devices have received, and what users have read.
  *
  * RECEIVED comes over core NATS and may be lost: the device repeats its cursor at the next CONNECT. It moves the
- * device's cursor and the delivered marks; the peer's devices are told at most once per 100 ms and conversation (the
- * gateway gathers as long before). READ comes
- * through a durable queue and is acknowledged when it is in MySQL.
+ * device's cursor and the delivered marks, and the peer's devices are told. The gateway gathers for 200 ms before, so
+ * that a lively conversation costs one update for many messages. READ comes through a durable queue and is
+ * acknowledged when it is in MySQL.
  */
-import { partitionOf } from "@carillon/base";
+import { getOrSet, partitionOf } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import {
   ask,
@@ -23,7 +23,6 @@ import {
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
 import type { Marks, MarkUpdate, MovedMark, Sessions } from "@carillon/store";
 
-const TELL_EVERY_MS = 100;
 const SAVE_EVERY_MS = 5_000;
 const SAVE_ROWS = 1_000;
 
@@ -40,8 +39,7 @@ export interface ReceiptServiceOptions {
 
 export class ReceiptService {
   private readonly reads: ReceiptConsumer;
-  /** Delivered marks by "conversation user" that peers are to be told of, and that MySQL is to have. */
-  private toTell = new Map<string, MovedMark>();
+  /** Delivered marks by "conversation user" that MySQL is to have. */
   private toSave = new Map<string, MarkUpdate>();
   private stops: (() => void)[] = [];
 
@@ -51,12 +49,10 @@ export class ReceiptService {
 
   async start(): Promise<void> {
     const { bus, logger } = this.options;
-    const failed = (what: string) => (err: Error) => logger.warn({ err }, what);
-    const tell = setInterval(() => void this.tellDelivered().catch(failed("peers were not told")), TELL_EVERY_MS);
-    const save = setInterval(() => void this.save().catch(failed("marks are saved later")), SAVE_EVERY_MS);
+    const saveSoon = () => this.save().catch((err: Error) => logger.warn({ err }, "marks are saved later"));
+    const save = setInterval(() => void saveSoon(), SAVE_EVERY_MS);
     this.stops = [
       serve<Received[], null>(bus, subjects.received, (received) => this.received(received), "workers"),
-      () => clearInterval(tell),
       () => clearInterval(save),
     ];
     await this.reads.start();
@@ -75,11 +71,9 @@ export class ReceiptService {
       delivered.map(([conversationId, seq]) => ({ conversationId, userId, read: 0, delivered: seq })),
     );
     const [, moved] = await Promise.all([sessions.received(cursors, bus.clock.now()), marks.move(updates)]);
-    for (const mark of moved) {
-      if (!mark.deliveredMoved) continue;
-      this.toTell.set(`${mark.conversationId} ${mark.userId}`, mark);
-      this.keepForSave(mark);
-    }
+    const forward = moved.filter(({ deliveredMoved }) => deliveredMoved);
+    for (const mark of forward) this.keepForSave(mark);
+    await this.sendNotices(forward.flatMap(deliveredNotices));
     return null;
   }
 
@@ -87,25 +81,12 @@ export class ReceiptService {
     this.toSave.set(`${conversationId} ${userId}`, { conversationId, userId, read, delivered });
   }
 
-  private async tellDelivered(): Promise<void> {
-    if (this.toTell.size === 0) return;
-    const marks = [...this.toTell.values()];
-    this.toTell = new Map();
-    const notices = marks.flatMap(({ conversationId, userId, delivered }) => {
-      const peerId = peerOf(conversationId, userId);
-      if (peerId === undefined) return [];
-      const payload = { conversationId, userId, seq: delivered };
-      return [{ userId: peerId, frame: encodeFrame(Command.DELIVERED_UPDATE, 0, payload) }];
-    });
-    await this.sendNotices(notices);
-  }
-
   private async sendNotices(notices: Notice[]): Promise<void> {
     if (notices.length === 0) return;
     const gateways = await this.options.sessions.gatewaysOf(notices.map(({ userId }) => userId));
     const byGateway = new Map<string, Notice[]>();
     notices.forEach((notice, i) => {
-      for (const gateway of gateways[i]!) byGateway.set(gateway, [...(byGateway.get(gateway) ?? []), notice]);
+      for (const gateway of gateways[i]!) getOrSet(byGateway, gateway, (): Notice[] => []).push(notice);
     });
     for (const [gateway, list] of byGateway) this.options.notify(gateway, list);
   }
@@ -154,6 +135,15 @@ export class ReceiptService {
 function isMember(conversationId: string, userId: string): boolean {
   const parts = parseConversationId(conversationId);
   return parts?.kind === "private" && parts.userIds.includes(userId);
+}
+
+/** DELIVERED_UPDATE goes to the peer. */
+function deliveredNotices({ conversationId, userId, delivered }: MovedMark): Notice[] {
+  const peerId = peerOf(conversationId, userId);
+  if (peerId === undefined) return [];
+  return [
+    { userId: peerId, frame: encodeFrame(Command.DELIVERED_UPDATE, 0, { conversationId, userId, seq: delivered }) },
+  ];
 }
 
 /** READ_UPDATE goes to the reader's other devices and to the peer. */

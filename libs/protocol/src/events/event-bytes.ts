@@ -5,11 +5,8 @@
  * come in a fixed order, with what routing needs first, so that a gateway reads four fields and leaves the rest.
  * For everyone else it is an ordinary MessagePack map.
  */
-import { decodePayload } from "../codec/codec";
 import { readUtf8 } from "../codec/utf8";
-import { CarillonError } from "../errors";
-import { type Event, type EventKind, eventKindValues } from "../generated/payloads";
-import { checkEvent } from "../generated/validators";
+import { type ContentType, type Event, type EventKind, eventKindValues } from "../generated/payloads";
 import { ByteWriter, encodedKey, hasKeyAt } from "./byte-writer";
 
 const conversationIdKey = encodedKey("conversationId");
@@ -61,26 +58,40 @@ export function encodeEvent(event: Event): Uint8Array {
  * @throws Error for bytes that begin otherwise
  */
 export function peekEvent(bytes: Uint8Array): EventHead {
-  const entries = (bytes[0] ?? 0) - 0x80;
-  if (entries < requiredKeys || entries > requiredKeys + 2) throw notEncodedHere();
-  const cursor = new HeadCursor(bytes);
+  return readHead(new EventCursor(bytes));
+}
+
+/**
+ * The event in bytes that `encodeEvent` made. What the owner of a conversation wrote is not checked again; bytes of
+ * clients go through `decodePayload` and the validators.
+ * @throws Error for bytes in another form
+ */
+export function decodeEvent(bytes: Uint8Array): Event {
+  const cursor = new EventCursor(bytes);
+  const { conversationId, seq, senderId, kind } = readHead(cursor);
+  const event: Event = {
+    conversationId,
+    seq,
+    senderId,
+    kind,
+    messageId: cursor.text(messageIdKey),
+    clientMsgId: cursor.text(clientMsgIdKey),
+    contentType: cursor.text(contentTypeKey) as ContentType,
+    sentAt: cursor.unsigned(sentAtKey),
+  };
+  if (cursor.isAt(contentKey)) event.content = cursor.text(contentKey);
+  if (cursor.isAt(targetSeqKey)) event.targetSeq = cursor.unsigned(targetSeqKey);
+  cursor.end();
+  return event;
+}
+
+function readHead(cursor: EventCursor): EventHead {
   const conversationId = cursor.text(conversationIdKey);
   const seq = cursor.unsigned(seqKey);
   const senderId = cursor.text(senderIdKey);
   const kind = cursor.text(kindKey) as EventKind;
   if (!eventKindValues.includes(kind)) throw notEncodedHere();
   return { conversationId, seq, senderId, kind };
-}
-
-/**
- * The event in `bytes`, in whatever order its keys are.
- * @throws CarillonError BAD_PAYLOAD for bytes that are no event
- */
-export function decodeEvent(bytes: Uint8Array): Event {
-  const fields = decodePayload(bytes);
-  const fault = checkEvent(fields);
-  if (fault !== undefined) throw new CarillonError("BAD_PAYLOAD", fault);
-  return fields as unknown as Event;
 }
 
 function writeText(key: Uint8Array, value: string): void {
@@ -94,21 +105,28 @@ function writeNumber(key: Uint8Array, value: number): void {
 }
 
 function notEncodedHere(): Error {
-  return new Error("these bytes do not begin as encodeEvent writes an event");
+  return new Error("these bytes are not as encodeEvent writes an event");
 }
 
 /** Reads known keys one after the other. A byte beyond the end is undefined and fits nothing. */
-class HeadCursor {
+class EventCursor {
   private at = 1;
+  /** Entries of the map that were not read yet. */
+  private left: number;
 
-  constructor(private readonly bytes: Uint8Array) {}
+  constructor(private readonly bytes: Uint8Array) {
+    this.left = (bytes[0] ?? 0) - 0x80;
+    if (this.left < requiredKeys || this.left > requiredKeys + 2) throw notEncodedHere();
+  }
+
+  isAt(key: Uint8Array): boolean {
+    return hasKeyAt(this.bytes, this.at, key);
+  }
 
   text(key: Uint8Array): string {
     this.expect(key);
     const first = this.bytes[this.at++] ?? 0;
-    let length = first & 0x1f;
-    if (first === 0xd9) length = this.bytes[this.at++] ?? 0;
-    else if ((first & 0xe0) !== 0xa0) throw notEncodedHere();
+    const length = (first & 0xe0) === 0xa0 ? first & 0x1f : this.longLength(first);
     const start = this.at;
     this.at += length;
     if (this.at > this.bytes.length) throw notEncodedHere();
@@ -120,7 +138,21 @@ class HeadCursor {
     const first = this.bytes[this.at++] ?? 0xc1;
     if (first < 0x80) return first;
     if (first < 0xcc || first > 0xcf) throw notEncodedHere();
-    const end = this.at + (1 << (first & 3));
+    return this.bigEndian(1 << (first & 3));
+  }
+
+  /** @throws Error unless everything was read */
+  end(): void {
+    if (this.at !== this.bytes.length || this.left !== 0) throw notEncodedHere();
+  }
+
+  private longLength(first: number): number {
+    if (first < 0xd9 || first > 0xdb) throw notEncodedHere();
+    return this.bigEndian(1 << (first - 0xd9));
+  }
+
+  private bigEndian(size: number): number {
+    const end = this.at + size;
     if (end > this.bytes.length) throw notEncodedHere();
     let value = 0;
     while (this.at < end) value = value * 256 + (this.bytes[this.at++] as number);
@@ -128,7 +160,8 @@ class HeadCursor {
   }
 
   private expect(key: Uint8Array): void {
-    if (!hasKeyAt(this.bytes, this.at, key)) throw notEncodedHere();
+    if (!this.isAt(key)) throw notEncodedHere();
     this.at += key.length;
+    this.left--;
   }
 }
