@@ -11,7 +11,7 @@
  * the only truth about what was written. The records wait in the log.
  */
 import { Backoff, sleep } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
+import { failPoint, type Logger } from "@carillon/base/node";
 import { type Bus, recordSeqOf } from "@carillon/bus";
 import { ArchiveFenced, type ArchiveWriter, isStoreUnavailable } from "@carillon/store";
 import { purgePartition } from "./purge/purge";
@@ -107,7 +107,9 @@ export class PartitionJourney {
   private async purge(): Promise<void> {
     const { bus, partition, logger, replayWindowMs } = this.options;
     try {
+      failPoint("purge.before");
       const purged = await purgePartition(bus, partition, this.state.position, replayWindowMs);
+      failPoint("purge.after");
       if (purged > 0) logger.debug({ partition, purged }, "records left the log");
     } catch (err) {
       logger.warn({ partition, err }, "the log is purged later");

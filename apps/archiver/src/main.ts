@@ -8,7 +8,7 @@ import {
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import { connectBus, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore } from "@carillon/store";
 import { Archiver } from "./archiver";
@@ -41,10 +41,10 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   coordination.onChange(() => archiver.check());
   archiver.start();
-  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
-    if (ask === "drain") await member.setState("draining");
-    if (ask === "undrain") await member.setState("up");
-    return { nodeId, state: member.record.state, load: archiver.load() };
+  const stopControl = serveControl(bus, ROLE, nodeId, {
+    state: () => ({ nodeId, state: member.record.state, load: archiver.load() }),
+    drain: () => member.setState("draining"),
+    undrain: () => member.setState("up"),
   });
 
   const stop = async () => {

@@ -2,6 +2,7 @@
  * The way of a message through the gateway: in from a client to the queue of its partition, and down from workers to
  * the devices. docs/journey.md tells it in words; the numbers of the steps are the same.
  */
+import { failPoint } from "@carillon/base/node";
 import type { DownlinkMessage } from "@carillon/bus";
 import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
 import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
@@ -48,6 +49,7 @@ export class GatewayJourney {
 
   /** Step 1, accept: a connection, which has to say who it is. */
   accept(connection: ClientConnection): void {
+    failPoint("accept.before");
     const { now, monotonic, sessionLimits } = this.options;
     const { watch, users } = this.stages();
     const session = new Session(++this.lastNumber, connection, now(), sessionLimits(), monotonic(), (due) =>
@@ -55,15 +57,23 @@ export class GatewayJourney {
     );
     users.sessions.set(session.number, session);
     connection.attach({
-      onFrame: (frame) => this.receiver.receive(session, frame),
+      onFrame: (frame) => this.receive(session, frame),
       onFault: (fault) => this.receiver.fail(session, fault),
       onClosed: () => this.close(session),
       onDrained: () => this.serve(session),
     });
     watch.begin(session);
+    failPoint("accept.after");
   }
 
-  /** Step 2, receive: frames that were held while the session was opened come the same way. */
+  /** Step 2, receive: a frame of a client. */
+  private receive(session: Session, frame: IncomingFrame): void {
+    failPoint("receive.before");
+    this.receiver.receive(session, frame);
+    failPoint("receive.after");
+  }
+
+  /** Frames that were held while the session was opened come the same way. */
   process(session: Session, frame: IncomingFrame): void {
     if (session.isOpen) this.receiver.process(session, frame);
   }
@@ -81,7 +91,9 @@ export class GatewayJourney {
       case Command.TOKEN:
         return watch.renewToken(session, requestId, message.payload.token);
       case Command.SEND:
-        return submitter.send(session, requestId, message.payload);
+        failPoint("submit.before");
+        submitter.send(session, requestId, message.payload);
+        return failPoint("submit.after");
       case Command.RECEIVED:
         return this.acknowledge(session, requestId, message.payload);
       case Command.PULL:
@@ -102,7 +114,9 @@ export class GatewayJourney {
 
   /** Step 11, deliver: what workers send down. */
   deliver(message: DownlinkMessage): void {
+    failPoint("deliver.before");
     this.stages().deliverer.deliver(message);
+    failPoint("deliver.after");
   }
 
   /** A device has events: its window moves on. */

@@ -2,6 +2,7 @@
  * The way of a request through the worker, from the queue of a partition to inboxes and gateways, step by step.
  * docs/journey.md tells it in words; the numbers of the steps are the same.
  */
+import { failPoint } from "@carillon/base/node";
 import {
   type Answer,
   type Bus,
@@ -70,6 +71,7 @@ export class PartitionJourney {
   /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
   private pull(batch: QueuedBatch): void {
     const { bus, state, facts, putAside } = this.options;
+    failPoint("consume.before");
     try {
       this.buffer.add(batch, (requests) => facts.prepare(state, requests));
     } catch (err) {
@@ -78,6 +80,7 @@ export class PartitionJourney {
         .then(() => batch.confirm())
         .catch(() => this.consumer.restart());
     }
+    failPoint("consume.after");
   }
 
   private async run(): Promise<void> {
@@ -122,14 +125,19 @@ export class PartitionJourney {
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
   private decide(requests: OriginatedRequest[], facts: RoundFacts): Round {
     const { state, policy, bus } = this.options;
-    return decideRound(state, requests, facts, policy, bus.clock.now());
+    failPoint("decide.before", () => requests.map(({ content }) => content).join("\n"));
+    const round = decideRound(state, requests, facts, policy, bus.clock.now());
+    failPoint("decide.after");
+    return round;
   }
 
   /** Step 8, append: when it returns the messages exist, and the state knows them. */
   private async append({ events, accepted }: Round, covered: number): Promise<number> {
     const { state, writer, fanOut, bus, boot } = this.options;
     const progress = { covered, fanout: fanOut.position };
+    failPoint("append.before");
     const seq = await writer.append({ kind: "events", events }, progress);
+    failPoint("append.after");
     const header = { epoch: state.epoch, boot, append: 0, ...progress };
     foldEvents(state, { seq, storedAt: bus.clock.now(), header }, accepted);
     return seq;
@@ -137,7 +145,9 @@ export class PartitionJourney {
 
   /** Step 9, acknowledge: needs the log and nothing else. */
   private acknowledge(verdicts: Verdict[]): void {
+    failPoint("acknowledge.before");
     for (const { gateway, boot, answers } of answersByGateway(verdicts)) this.options.answer(gateway, boot, answers);
+    failPoint("acknowledge.after");
   }
 
   /**

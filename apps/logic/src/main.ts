@@ -8,7 +8,7 @@ import {
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import { connectBus, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { type LogicConfig, loadConfig } from "./config";
@@ -34,10 +34,10 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: {}, weight: config.logic.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   await worker.start();
-  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
-    if (ask === "drain") await member.setState("draining");
-    if (ask === "undrain") await member.setState("up");
-    return { nodeId, state: member.record.state, load: { partitions: worker.ownership.partitions.length } };
+  const stopControl = serveControl(bus, ROLE, nodeId, {
+    state: () => ({ nodeId, state: member.record.state, load: { partitions: worker.ownership.partitions.length } }),
+    drain: () => member.setState("draining"),
+    undrain: () => member.setState("up"),
   });
 
   const stop = async () => {

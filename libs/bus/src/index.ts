@@ -11,6 +11,7 @@ export * from "./queue/dead-letters";
 export * from "./queue/receipts";
 export * from "./queue/request-consumer";
 export * from "./rpc/contracts";
+export * from "./rpc/control";
 export * from "./rpc/rpc";
 export * from "./streams/definitions";
 export * from "./streams/layout";

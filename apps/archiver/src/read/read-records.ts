@@ -1,4 +1,5 @@
 /** Reads a partition's log into the buffer, from where the archive stands. */
+import { failPoint } from "@carillon/base/node";
 import { type Bus, type LogBody, LogFollower, type LogRecord, readLogState } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import type { RecordBuffer } from "./record-buffer";
@@ -42,7 +43,10 @@ export class RecordReader {
     await this.follower.run(first, async (record) => {
       if (record.seq !== expected) throw new LogUnfit(this.partition, `record ${expected} is missing`);
       expected++;
-      return this.buffer.add(toRead(record));
+      failPoint("read.before");
+      const isOpen = await this.buffer.add(toRead(record));
+      failPoint("read.after");
+      return isOpen;
     });
   }
 

@@ -1,4 +1,5 @@
 /** Writes what the buffer holds, batch after batch, and moves the position with each. */
+import { failPoint } from "@carillon/base/node";
 import { endOfRecord } from "@carillon/bus";
 import type { ArchiveWriter } from "@carillon/store";
 import type { RecordBuffer } from "../read/record-buffer";
@@ -24,7 +25,9 @@ export async function writeBatches(
 ): Promise<void> {
   for (let batch = await buffer.take(); batch !== undefined; batch = await buffer.take()) {
     const to = endOfRecord(batch.lastSeq);
+    failPoint("write.before");
     await archive.write({ partition, epoch: state.epoch, from: state.position, to, events: batch.events });
+    failPoint("write.after");
     state.position = to;
     state.written += batch.events.length;
   }

@@ -1,8 +1,8 @@
 /** Orders of operators to this gateway, over `im.ctl.gateway.<node>`: drain, undrain, kick, tell the state. */
 import { sleep } from "@carillon/base";
-import { type Bus, type ControlAnswer, type ControlQuestion, serve, subjects } from "@carillon/bus";
+import { type Bus, type ControlAnswer, serveControl } from "@carillon/bus";
 import type { Member } from "@carillon/coordination";
-import { CarillonError, CloseCode } from "@carillon/protocol";
+import { CloseCode } from "@carillon/protocol";
 import type { UserRegistry } from "../session/user-registry";
 import type { Farewell } from "./farewell";
 
@@ -28,9 +28,13 @@ export class Control {
   constructor(private readonly options: ControlOptions) {}
 
   start(): void {
-    const { bus, nodeId } = this.options;
-    const subject = subjects.control("gateway", nodeId);
-    this.stopServing = serve<ControlQuestion, ControlAnswer>(bus, subject, (question) => this.answer(question));
+    const { bus, nodeId, member } = this.options;
+    this.stopServing = serveControl(bus, "gateway", nodeId, {
+      state: () => this.state(),
+      drain: async () => void this.drain("drain"),
+      undrain: () => member.setState("up"),
+      kick: (userId, deviceId) => this.kick(userId, deviceId),
+    });
   }
 
   stop(): void {
@@ -50,25 +54,6 @@ export class Control {
   async emptied(ms: number): Promise<void> {
     const deadline = performance.now() + ms;
     while (this.options.users.sessions.size > 0 && performance.now() < deadline) await sleep(EMPTY_POLL_MS);
-  }
-
-  private async answer(question: ControlQuestion): Promise<ControlAnswer> {
-    const { member, nodeId } = this.options;
-    switch (question.ask) {
-      case "state":
-        return this.state();
-      case "drain":
-        this.options.bus.logger.info("draining by order");
-        void this.drain("drain");
-        return this.state();
-      case "undrain":
-        await member.setState("up");
-        return this.state();
-      case "kick":
-        return { nodeId, state: member.record.state, load: { kicked: this.kick(question.userId, question.deviceId) } };
-      default:
-        throw new CarillonError("BAD_PAYLOAD", "unknown order");
-    }
   }
 
   private state(): ControlAnswer {

@@ -8,7 +8,7 @@
  * what they have.
  */
 import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
+import { failPoint, type Logger } from "@carillon/base/node";
 import { endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
 import { parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
@@ -143,8 +143,10 @@ export class FanOut {
       event: event.event,
       recipients: recipientsOf(event.event),
     }));
+    failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
+    failPoint("fan-out.after");
   }
 
   private moveTo(position: number): void {

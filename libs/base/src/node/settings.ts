@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { allowFailPoints, armFailPoint } from "./fail-point";
 import { type Settings, settingsSchema } from "./settings-schema";
 
 /** Variables of ours that are no settings: where things are, and the fault points of tests. */
@@ -44,7 +45,19 @@ export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     }
     settings.auth.secret = "carillon-development-secret-not-for-production";
   }
+  armByVariable(environment);
   return deepFreeze(settings);
+}
+
+function armByVariable(environment: NodeJS.ProcessEnv): void {
+  if (environment["NODE_ENV"] === "test") allowFailPoints();
+  const text = environment["CARILLON_FAILPOINT"];
+  if (text === undefined || text === "") return;
+  try {
+    armFailPoint(text, false);
+  } catch (error) {
+    throw new SettingsError(`CARILLON_FAILPOINT: ${(error as Error).message}`);
+  }
 }
 
 /** The node's own name: the setting, or role and host name. */

@@ -127,7 +127,9 @@ export type ControlQuestion =
   | { ask: "state" }
   | { ask: "drain" }
   | { ask: "undrain" }
-  | { ask: "kick"; userId: string; deviceId?: string };
+  | { ask: "kick"; userId: string; deviceId?: string }
+  /** Arms a fail point for one strike; tests only. */
+  | { ask: "failpoint"; at: string };
 
 export interface ControlAnswer {
   nodeId: string;

@@ -1,0 +1,45 @@
+/**
+ * Fail points: named places where a test kills or pauses a process, so that it dies exactly between two steps. Each
+ * stage of a journey has one at its entry and one at its exit (`append.before`, `append.after`). Nothing is armed
+ * outside tests, and a place that is not armed costs one comparison.
+ */
+export type FailAction = "kill" | "pause";
+
+interface Armed {
+  action: FailAction;
+  /** Only where what is at hand contains this text. */
+  only: string | undefined;
+  /** Armed by order, not by the environment: it strikes once. */
+  once: boolean;
+}
+
+const armed = new Map<string, Armed>();
+let allowed = false;
+
+/** This process runs in a test (NODE_ENV is `test`): the settings say so when they are loaded. */
+export function allowFailPoints(): void {
+  allowed = true;
+}
+
+/**
+ * Arms a place: `append.after:kill`, `append.after:pause`, or `decide.before:kill:TEXT` (only with that text at hand).
+ * @param once whether it strikes a single time
+ * @throws Error outside tests, or when the text cannot be understood
+ */
+export function armFailPoint(text: string, once: boolean): void {
+  if (!allowed) throw new Error("fail points are for tests: NODE_ENV is not `test`");
+  const [place, action, ...rest] = text.split(":");
+  if (place === undefined || !/^[a-z-]+\.(before|after)$/.test(place) || (action !== "kill" && action !== "pause")) {
+    throw new Error(`a fail point is <stage>.<before|after>:<kill|pause>[:TEXT], not ${JSON.stringify(text)}`);
+  }
+  armed.set(place, { action, only: rest.length === 0 ? undefined : rest.join(":"), once });
+}
+
+/** The process passes a place. @param content what is at hand there, asked for only when the place wants a text */
+export function failPoint(place: string, content?: () => string): void {
+  if (armed.size === 0) return;
+  const point = armed.get(place);
+  if (point === undefined || (point.only !== undefined && content?.().includes(point.only) !== true)) return;
+  if (point.once) armed.delete(place);
+  process.kill(process.pid, point.action === "kill" ? "SIGKILL" : "SIGSTOP");
+}

@@ -1,0 +1,44 @@
+/** The orders of operators that every node understands. */
+import { armFailPoint } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+import type { Bus } from "../connection";
+import { type ControlAnswer, type ControlQuestion, subjects } from "./contracts";
+import { serve } from "./rpc";
+
+export interface Controlled {
+  /** What the node says of itself. */
+  state(): ControlAnswer;
+  /** Hands over its work; returns when that has begun. */
+  drain(): Promise<void>;
+  undrain(): Promise<void>;
+  /** Closes connections of a user. @returns how many; absent where there are none */
+  kick?(userId: string, deviceId: string | undefined): number;
+}
+
+/** Serves `im.ctl.<role>.<node>`. @returns ends it */
+export function serveControl(bus: Bus, role: string, nodeId: string, node: Controlled): () => void {
+  return serve<ControlQuestion, ControlAnswer>(bus, subjects.control(role, nodeId), async (question) => {
+    switch (question.ask) {
+      case "state":
+        break;
+      case "drain":
+        bus.logger.info("draining by order");
+        await node.drain();
+        break;
+      case "undrain":
+        await node.undrain();
+        break;
+      case "kick": {
+        if (node.kick === undefined) throw new CarillonError("BAD_PAYLOAD", "this node has no connections");
+        const kicked = node.kick(question.userId, question.deviceId);
+        return { ...node.state(), load: { kicked } };
+      }
+      case "failpoint":
+        armFailPoint(question.at, true);
+        break;
+      default:
+        throw new CarillonError("BAD_PAYLOAD", "unknown order");
+    }
+    return node.state();
+  });
+}
