@@ -97,7 +97,12 @@ export class Worker {
         const record = await readLastRecord(bus, partition);
         return record && { boot: record.header.boot, released: record.body.kind === "release" };
       },
-      take: (partition, onLost) => PartitionOwner.take(context, partition, onLost),
+      foldEarly: (partition) => PartitionOwner.foldEarly(context, partition),
+      take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),
+      report: (partition, trouble) => {
+        const report = { owner: config.nodeId, boot, epoch: 0, trouble };
+        coordination.partitions.put(ROLE, partition, report).catch(() => {});
+      },
     });
   }
 
@@ -113,7 +118,7 @@ export class Worker {
       inboxes: this.inboxes,
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
       archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,
-      answer: (gateway, answersFor, answers) => this.downlink.answers(gateway, answersFor, answers),
+      answer: ({ gateway, boot: answersFor, answers }) => this.downlink.answers(gateway, answersFor, answers),
       push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
       renewLinks: () => this.downlink.renewLinks(),
       publishState: (partition, state) =>
