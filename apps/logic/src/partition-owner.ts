@@ -1,5 +1,6 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
 import {
+  type Announcement,
   type Bus,
   type LastSeq,
   type LogWriter,
@@ -42,6 +43,7 @@ export interface OwnerContext {
   archivedLastSeq(conversationId: string): Promise<number>;
   answer(answers: GatewayAnswers): void;
   push(gateway: string, pushes: Push[]): void;
+  announce(announcements: Announcement[]): void;
   /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
   renewLinks(): void;
   /** Shows people who owns what. */
@@ -183,6 +185,7 @@ function newFanOut(context: OwnerContext, partition: number, position: number, t
       deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
+      announce: (announcements) => context.announce(announcements),
       onUncertain: () => context.renewLinks(),
       readEvents: async (fromRecord, onRecord) => {
         const { firstSeq, lastSeq } = await readLogState(bus, partition);
