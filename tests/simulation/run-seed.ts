@@ -34,8 +34,8 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     }
     disarmFailPoints();
     heal(world);
-    const isQuiet = await world.time.runUntil(() => world.isQuiet, world.time.now + QUIET_MS);
-    if (!isQuiet) world.clients.violations.push("I7: it did not come to rest");
+    const isQuiet = await world.time.runUntil(() => world.unrest === "", world.time.now + QUIET_MS);
+    if (!isQuiet) world.clients.violations.push(`I7: it did not come to rest: ${world.unrest}`);
     world.check();
   } finally {
     disarmFailPoints();

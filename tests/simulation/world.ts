@@ -108,17 +108,14 @@ export class World {
     return [...this.observer.violations, ...this.clients.violations];
   }
 
-  /** Nothing is open any more: no message, nothing in the queue, everything archived and in the inboxes. */
-  get isQuiet(): boolean {
+  /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
+  get unrest(): string {
     const log = this.network.streams.get("LOG_0")!;
-    const last = this.observer.events.at(-1)?.position ?? -1;
-    return (
-      this.clients.openMessages === 0 &&
-      this.network.streams.get("IN_0")!.messages.size === 0 &&
-      this.mysql.position >= endOfRecord(log.lastSeq) &&
-      (this.redis.fanout ?? Number.POSITIVE_INFINITY) >= last &&
-      this.missingInInboxes().length === 0
-    );
+    const queue = this.network.streams.get("IN_0")!;
+    if (this.clients.openMessages > 0) return `${this.clients.openMessages} messages are unanswered`;
+    if (queue.messages.size > 0) return `${queue.messages.size} batches are in the queue`;
+    if (this.mysql.position < endOfRecord(log.lastSeq)) return "the archive is behind";
+    return this.missingInInboxes()[0] ?? "";
   }
 
   check(): void {
