@@ -56,7 +56,7 @@ export class World {
   start(): void {
     for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
     this.every(
-      () => this.random.between(10, 40),
+      () => this.random.between(15, 60),
       () => this.clients.flush(),
     );
     this.every(
@@ -64,7 +64,7 @@ export class World {
       () => this.clients.repeat(),
     );
     this.every(
-      () => this.random.between(100, 400),
+      () => this.random.between(150, 500),
       () => this.archive(),
     );
     this.every(
