@@ -34,7 +34,9 @@ export class Clients {
   private readonly messages: Message[] = [];
   private readonly requests = new Map<number, Request>();
   private pending: SendRequest[] = [];
-  private batches = 0;
+  /** Requests of the batches, by sequence in the queue. */
+  private readonly batches: number[][] = [[]];
+  private readonly told = new Set<number>();
 
   constructor(
     private readonly network: Network,
@@ -75,6 +77,7 @@ export class Clients {
         ReturnType<typeof decodeFrames>["frames"][0],
       ];
       const fields = decodePayload(payload);
+      this.told.add(requestId);
       this.checkAnswer(command, requestId, fields);
       if (!lost) time.after(random.between(0.1, 3), () => this.take(command, requestId, fields));
     }
@@ -101,7 +104,15 @@ export class Clients {
     const requests = this.pending;
     this.pending = [];
     const data = encodeRequestBatch({ gateway: "g1", boot: "b1", requests });
-    this.network.streams.get("IN_0")!.publish(data, undefined, `batch-${++this.batches}`);
+    this.network.streams.get("IN_0")!.publish(data);
+    this.batches.push(requests.map(({ requestId }) => requestId));
+  }
+
+  /** A record says that it covers these batches, and its writer has lived on: then every request has its answer. */
+  checkAnswered(batches: number[]): void {
+    for (const requestId of batches.flatMap((seq) => this.batches[seq]!)) {
+      if (!this.told.has(requestId)) this.violations.push(`I1: request ${requestId} was covered and not answered`);
+    }
   }
 
   private write(ageMs: number): void {
