@@ -142,7 +142,7 @@ export class Connection {
           this.call(() => {
             const { created, firstSeq, lastSeq, messages } = this.stream(name);
             const state = { first_seq: firstSeq, last_seq: lastSeq, bytes: 0, messages: messages.size };
-            return { created, state, config: {} };
+            return { created, state, config: { max_bytes: -1 } };
           }),
         getMessage: (name: string, query: { seq?: number }) =>
           this.call(() => {
