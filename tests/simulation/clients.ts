@@ -1,6 +1,6 @@
 /** People who write, repeat what was not answered, repeat what was, and reuse ids for other texts. */
 import { uuidv7 } from "@carillon/base";
-import { encodeRequestBatch, type SendRequest } from "@carillon/bus";
+import { decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
 import type { Network } from "./connection";
 import { idOf, type LogObserver } from "./observer";
@@ -157,11 +157,19 @@ export class Clients {
     if (name === "BUSY") this.network.coverage.count("BUSY");
     else if (name === "CONFLICT") this.network.coverage.count("conflicts");
     else if (name === "USER_MUTED") this.network.coverage.count("refused by a rule");
+    else if (name === "INTERNAL" && this.isPutAside(message)) this.network.coverage.count("put aside");
     else this.violations.push(`request ${requestId} was refused by ${name}`);
     if (name !== "BUSY") this.requests.get(requestId)!.refused = true;
     if (name === "CONFLICT" && (stored === undefined || stored.event.content === content)) {
       this.violations.push(`I2: CONFLICT for request ${requestId}, which repeats what is stored`);
     }
+  }
+
+  /** After three crashes in a row at one place of the queue, whatever is tried at the next one is taken for the cause. */
+  private isPutAside({ senderId, clientMsgId }: Message): boolean {
+    const letters = [...this.network.streams.get("DEAD")!.messages.values()];
+    const requests = letters.flatMap(({ data }) => decodeRequestBatch(data));
+    return requests.some((one) => one.senderId === senderId && one.clientMsgId === clientMsgId);
   }
 
   private take(command: number, requestId: number, fields: Record<string, unknown>): void {

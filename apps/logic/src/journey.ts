@@ -129,7 +129,7 @@ export class PartitionJourney {
     for (const [index, request] of requests.entries()) {
       const isLast = index === requests.length - 1;
       const [covered, done] = isLast ? [queued.seq, [batch]] : [state.covered, []];
-      const isNamed = isDead(state.poison, request) || (await this.nameInLog(queued.seq, index));
+      const isNamed = this.isDead(request) || (await this.nameInLog(queued.seq, index));
       if (isNamed) await this.process([request], facts, covered, done);
       else await this.answerWithoutRecord(done, covered, [{ origin: originOf(request), ...LOG_IS_FULL }]);
     }
@@ -174,13 +174,20 @@ export class PartitionJourney {
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
   private decide(requests: OriginatedRequest[], facts: RoundFacts): Round {
     const { state, policy, bus } = this.options;
-    const alive = requests.filter((request) => !isDead(state.poison, request));
+    const alive = requests.filter((request) => !this.isDead(request));
     failPoint("decide.before", () => alive.map(({ content }) => content).join("\n"));
     const round = decideRound(state, alive, facts, policy, bus.clock.now());
     failPoint("decide.after");
     if (alive.length === requests.length) return round;
-    const dead = requests.filter((request) => isDead(state.poison, request)).map(refuseDead);
+    const dead = requests.filter((request) => this.isDead(request)).map(refuseDead);
     return { ...round, verdicts: [...round.verdicts, ...dead] };
+  }
+
+  /** Whether the request was put aside. A repeat of what was stored before is answered as any other. */
+  private isDead(request: OriginatedRequest): boolean {
+    const { poison, dedupe } = this.options.state;
+    const { senderId, conversationId, clientMsgId } = request;
+    return isDead(poison, request) && dedupe.find(senderId, conversationId, clientMsgId) === undefined;
   }
 
   /** Step 8, append: when it returns the record is in the log, and the state knows it. */
