@@ -11,7 +11,8 @@ const event = (seq: number, conversationId = "p:a:b") =>
   ({ conversationId, seq, senderId: "a", content: `${seq}` }) as Event;
 const events = (from: number, to: number): [number, Event][] =>
   Array.from({ length: to - from + 1 }, (_, i) => [from + i, event(from + i)]);
-const row = (lastSeq: number, conversationId = "p:a:b") => ({ conversationId, lastSeq, clearedSeq: 0 }) as ConversationRow;
+const row = (lastSeq: number, conversationId = "p:a:b") =>
+  ({ conversationId, lastSeq, clearedSeq: 0 }) as ConversationRow;
 
 function inboxOf(storage = new MemoryStorage()) {
   const shown: number[] = [];

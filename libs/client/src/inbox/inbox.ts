@@ -77,15 +77,16 @@ export class Inbox {
     const from = resume === "none" ? inbox.seq : cursor?.epoch === inbox.epoch ? cursor.seq : undefined;
     this.seen = { epoch: inbox.epoch, seq: from };
     if (!this.timelines.knowsAll) this.head = inbox.seq;
-    if (resume === "none") this.progress.reach(head);
     this.learnWhenCaughtUp();
+    if (resume === "none") this.progress.reach(head);
   }
 
   deliver({ epoch, events }: DeliverPayload): void {
     if (this.seen === undefined || epoch !== this.seen.epoch) {
       this.connection++;
       this.progress.begin();
-      this.startResync(epoch, undefined);
+      // A new epoch is counted from its beginning; a first number that is higher is a hole like any other.
+      this.startResync(epoch, 0);
     }
     const seen = this.seen as { seq: number | undefined };
     for (const [inboxSeq, event] of events) {
@@ -110,7 +111,7 @@ export class Inbox {
     return this.progress.stop();
   }
 
-  private startResync(epoch: string, seq: number | undefined): void {
+  private startResync(epoch: string, seq: number): void {
     const { connection, options } = this;
     this.resyncing = true;
     this.seen = { epoch, seq };
@@ -120,10 +121,7 @@ export class Inbox {
       this.progress.handle(options.onResync(rows));
       this.timelines.compare(rows);
       this.resyncing = false;
-      // Nothing was delivered in this epoch yet and nobody said where it stands: the first DELIVER will.
-      const reached = this.seen?.seq;
-      if (reached === undefined) this.progress.note();
-      else this.progress.reach({ epoch, seq: reached });
+      this.progress.reach({ epoch, seq: this.seen?.seq ?? seq });
     });
   }
 

@@ -120,9 +120,7 @@ class LogStorage implements FileStorage {
     if (this.isClosed) return Promise.reject(new Error("the storage is closed"));
     return new Promise((resolve, reject) => {
       this.pending.push({ entry: [key, value], resolve, reject });
-      this.writing ??= this.writeAll().finally(() => {
-        this.writing = undefined;
-      });
+      this.writing ??= this.writeAll();
     });
   }
 
@@ -146,6 +144,8 @@ class LogStorage implements FileStorage {
         await this.compact().catch(() => {});
       }
     }
+    // In the turn in which nothing was left: what is asked for next starts anew.
+    this.writing = undefined;
   }
 
   private async append(line: Buffer): Promise<void> {
