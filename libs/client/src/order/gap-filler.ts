@@ -16,7 +16,7 @@ import { ConnectionLost } from "../connection/requests";
 import type { SeqRange } from "./holes";
 
 /** The conversations, as the filler sees them. */
-export interface Missing {
+interface Missing {
   /** What a conversation misses first; undefined: nothing. */
   missing(conversationId: string): SeqRange | undefined;
   /** A page has come. @returns whether it brought anything that was missing */
