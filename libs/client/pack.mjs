@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.resolve(process.argv[2] ?? here);
-const BUNDLED = ["@carillon/base", "@carillon/protocol", "@msgpack/msgpack", "ws"];
+const BUNDLED = ["@carillon/base", "@carillon/protocol", "@msgpack/msgpack", "idb", "ws"];
 
 const read = (folder) => JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
 

@@ -4,7 +4,7 @@
  * A message goes send -> outbox (kept, one at a time per conversation) -> connection in use -> SENT. An event comes
  * connection -> inbox (once, in order) -> "message" -> RECEIVED.
  */
-import { sleep, uuidv7 } from "@carillon/base";
+import { settlesWithin, sleep, uuidv7 } from "@carillon/base";
 import {
   CarillonError,
   Command,
@@ -31,10 +31,12 @@ import { readConversations } from "./inbox/read-conversations";
 import type { ClientOptions } from "./options";
 import { Outbox } from "./outbox/outbox";
 import { ServerClock } from "./server-clock";
-import { MemoryStorage } from "./storage/storage";
+import { claimStorage } from "./storage/identity";
+import { type ClientStorage, MemoryStorage } from "./storage/storage";
 
 const REQUEST_MS = 10_000;
 const RESYNC_RETRY_MS = 2_000;
+const STORING_MS = 2_000;
 const SDK = "carillon-js/0.1.0";
 
 /** Content of a message: text, or another type with an opaque string of the app. */
@@ -51,6 +53,7 @@ export class BaseClient<TransportName extends string> {
   private readonly events = new EventSource<ClientEvents>();
   private readonly api: HttpApi;
   private readonly tokens: Tokens;
+  private readonly storage: ClientStorage;
   private readonly clock = new ServerClock();
   private readonly outbox: Outbox;
   private readonly inbox: Inbox;
@@ -61,6 +64,10 @@ export class BaseClient<TransportName extends string> {
   });
   private currentState: ClientState = { name: "idle" };
   private running: Promise<void> | undefined;
+  /** What `close` leaves to be written. */
+  private stored: Promise<void> = Promise.resolve();
+  /** Why this client cannot go on, whatever the server says. */
+  private failure: Error | undefined;
 
   /** @param transports by name; the first one is the default */
   constructor(
@@ -68,6 +75,7 @@ export class BaseClient<TransportName extends string> {
     transports: Record<TransportName, Transport>,
   ) {
     const { api, deviceId, platform, credentials, token, storage = new MemoryStorage() } = options;
+    this.storage = storage;
     const { transport = Object.keys(transports)[0] as TransportName } = options;
     this.api = new HttpApi(api);
     this.tokens = new Tokens({
@@ -83,13 +91,18 @@ export class BaseClient<TransportName extends string> {
       },
       onSent: (sent) => void this.events.emit("sent", sent),
       onFailed: (message, error) => void this.events.emit("failed", { message, error }),
+      onError: (error) => void this.events.emit("error", error),
     });
     this.inbox = new Inbox({
       storage,
       show: (event) => this.events.emit(event.kind === "recall" ? "recall" : "message", event),
       received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
       reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
-      resync: () => this.resync(),
+      pull: async (range) => (await this.inUse().request(Command.PULL, range, REQUEST_MS)).payload as PulledPayload,
+      listConversations: () => this.listConversations(),
+      onResync: (rows) => this.events.emit("resync", rows),
+      onGap: (gap) => void this.events.emit("gap", gap),
+      onError: (error) => void this.events.emit("error", error),
     });
     this.keeper = new Keeper({
       transport: typeof transport === "string" ? transports[transport] : transport,
@@ -117,10 +130,15 @@ export class BaseClient<TransportName extends string> {
     await this.untilOnline();
   }
 
-  /** Ends the session. Messages without an answer stay in the storage; their promises reject. */
+  /**
+   * Ends the session. Messages without an answer stay in the storage; their promises reject.
+   * @returns when what listeners are done with is in the storage: then it may be closed
+   */
   async close(): Promise<void> {
     this.shutDown();
     await this.running;
+    // A listener that closes the client is itself waited for by what is still to be stored.
+    await settlesWithin(this.stored, STORING_MS);
     if (this.currentState.name !== "closed") this.changeState({ name: "closed" });
   }
 
@@ -165,8 +183,9 @@ export class BaseClient<TransportName extends string> {
     this.keeper.current?.send(Command.TYPING, { conversationId });
   }
 
-  /** The conversation on the screen, or null. */
+  /** The conversation on the screen, or null. What this device missed in it is fetched before all else. */
   async focus(conversationId: string | null): Promise<void> {
+    if (conversationId !== null) this.inbox.first(conversationId);
     await this.request(Command.FOCUS, { conversationId });
   }
 
@@ -175,8 +194,12 @@ export class BaseClient<TransportName extends string> {
     await this.request(Command.WATCH_PRESENCE, { userIds, on });
   }
 
-  /** Part of a conversation, ascending: the newest, or those before a number (exclusive); at most 200. */
+  /**
+   * Part of a conversation, ascending: the newest, or those before a number (exclusive); at most 200. What this device
+   * missed in the conversation, and shows by "message", is fetched before that of all others.
+   */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
+    this.inbox.first(conversationId);
     return this.authorized((access) => this.api.history(access, conversationId, range));
   }
 
@@ -192,9 +215,12 @@ export class BaseClient<TransportName extends string> {
 
   private async run(): Promise<void> {
     this.changeState({ name: "connecting" });
+    const { deviceId, credentials } = this.options;
     try {
+      await claimStorage(this.storage, { deviceId, ...(credentials && { userId: credentials.userId }) });
       await Promise.all([this.inbox.restore(), this.outbox.restore()]);
       await this.keeper.run();
+      if (this.failure !== undefined) throw this.failure;
       this.changeState({ name: "closed" });
     } catch (error) {
       this.shutDown();
@@ -203,10 +229,11 @@ export class BaseClient<TransportName extends string> {
   }
 
   private shutDown(): void {
+    if (this.closing.signal.aborted) return;
     this.closing.abort();
     this.keeper.stop();
     this.outbox.stop();
-    this.inbox.stop();
+    this.stored = this.inbox.stop();
     this.tokens.stop();
   }
 
@@ -218,6 +245,11 @@ export class BaseClient<TransportName extends string> {
   }
 
   private opened({ connected }: Found): void {
+    const { deviceId } = this.options;
+    claimStorage(this.storage, { deviceId, userId: connected.userId }).catch((error: Error) => {
+      this.failure = error;
+      this.shutDown();
+    });
     this.clock.adjust(connected.serverTime);
     this.inbox.open(connected);
     this.outbox.online();
@@ -244,12 +276,11 @@ export class BaseClient<TransportName extends string> {
   }
 
   /** Tries until the connection that asked for it is gone. */
-  private async resync(): Promise<unknown> {
+  private async listConversations(): Promise<ConversationRow[]> {
     const connection = this.inUse();
     while (true) {
       try {
-        const rows = await readConversations((command, payload) => connection.request(command, payload, REQUEST_MS));
-        return await this.events.emit("resync", rows);
+        return await readConversations((command, payload) => connection.request(command, payload, REQUEST_MS));
       } catch (error) {
         if (error instanceof ConnectionLost || this.keeper.current !== connection) throw error;
         await sleep(RESYNC_RETRY_MS, this.closing.signal);

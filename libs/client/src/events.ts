@@ -26,8 +26,18 @@ export interface FailedMessage {
   error: Error;
 }
 
+/** A part of a conversation that cannot be had now, both ends inclusive. */
+export interface Gap {
+  conversationId: string;
+  fromSeq: number;
+  toSeq: number;
+}
+
 export interface ClientEvents {
-  /** An event of any conversation, the user's own messages included; each (conversationId, seq) once. */
+  /**
+   * An event of any conversation, the user's own messages included; each (conversationId, seq) once, in order of seq.
+   * Only what was told as a `gap` comes late.
+   */
   message: Event;
   /** A message was taken back: `targetSeq` says which. */
   recall: Event;
@@ -41,8 +51,15 @@ export interface ClientEvents {
   notify: NotifyPayload;
   changed: ChangedPayload;
   state: ClientState;
-  /** This device cannot be told by replay what it missed: these are all conversations as they stand. */
+  /**
+   * This device cannot be told by replay what it missed: these are all conversations as they stand. What it missed in
+   * those that it knew, and all of those that began meanwhile, follows as `message`, the newest conversation first.
+   */
   resync: ConversationRow[];
+  /** Events that three tries could not fetch: what is behind them is shown now, they follow when they can be had. */
+  gap: Gap;
+  /** The storage has failed. Nothing is acknowledged to the server until it works again; nothing is lost. */
+  error: Error;
 }
 
 /** May return a promise; an event is acknowledged to the server when those of its listeners are kept. */

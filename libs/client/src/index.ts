@@ -3,6 +3,7 @@ import { BaseClient } from "./client";
 import { platformWebSocket } from "./connection/websocket";
 import type { ClientOptions } from "./options";
 
+export { type IndexedDbStorage, openIndexedDbStorage } from "./browser/indexed-db";
 export * from "./public";
 
 export class CarillonClient extends BaseClient<"ws"> {

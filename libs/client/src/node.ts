@@ -1,9 +1,10 @@
-/** The SDK for Node: as in the browser, with TCP besides. */
+/** The SDK for Node: as in the browser, with TCP and a storage in a folder besides. */
 import { BaseClient } from "./client";
 import { tcpTransport } from "./node/tcp";
 import { wsTransport } from "./node/ws";
 import type { ClientOptions } from "./options";
 
+export { type FileStorage, openFileStorage } from "./node/file-storage";
 export { tcpTransport } from "./node/tcp";
 export { wsTransport } from "./node/ws";
 export * from "./public";

@@ -15,7 +15,7 @@ export type { Content } from "./client";
 export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
-export type { ClientEvents, FailedMessage, Listener, Receipt } from "./events";
+export type { ClientEvents, FailedMessage, Gap, Listener, Receipt } from "./events";
 export { type History, HttpApi } from "./http/http-api";
 export type { Credentials, TokenSource } from "./http/tokens";
 export type { ClientOptions } from "./options";

@@ -68,6 +68,7 @@ function keeperOf(dead: string[], answer: Answer) {
   const links: FakeLink[] = [];
   const states: ClientState[] = [];
   let renewed = 0;
+  let routes = 0;
   const keeper = new Keeper({
     transport: {
       open: async ({ gatewayId }) => {
@@ -76,7 +77,10 @@ function keeperOf(dead: string[], answer: Answer) {
         return links.at(-1) as FakeLink;
       },
     },
-    route: async () => [address("first"), address("second")],
+    route: async () => {
+      routes++;
+      return [address("first"), address("second")];
+    },
     greeting: async () => ({ token: "t", deviceId: "d", platform: "other" }),
     renewToken: async () => void renewed++,
     onOpen: () => {},
@@ -88,7 +92,7 @@ function keeperOf(dead: string[], answer: Answer) {
     () => "stopped",
     (error: Error) => error,
   );
-  return { keeper, links, states, ended, renewed: () => renewed };
+  return { keeper, links, states, ended, renewed: () => renewed, routes: () => routes };
 }
 
 const settle = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
@@ -163,4 +167,46 @@ test("close codes: 40xx come back after a while, 41xx with a fresh token, 42xx n
   expect(await ended).toMatchObject({ name: "Refused", code: 4201 });
   await settle(60_000);
   expect(links).toHaveLength(3);
+});
+
+test("back-off is random between 0.5 s and a bound that doubles up to 30 s; the route is asked each time", async () => {
+  const { keeper, states, routes } = keeperOf(["first", "second"], accept);
+  await settle(200_000);
+  const delays = states.flatMap((state) => (state.name === "waiting" ? [state.retryInMs] : []));
+  expect(delays.slice(0, 8)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
+  expect(routes()).toBe(states.filter(({ name }) => name === "connecting").length);
+  keeper.stop();
+});
+
+test("two unanswered PINGs: another connection is made", async () => {
+  const { keeper, links } = keeperOf([], accept);
+  await settle(30_000 + 2 * 10_000 - 1);
+  expect([links.length, links[0]!.isClosed]).toEqual([1, false]);
+  await settle(1_000);
+  expect([links.length, links[0]!.isClosed]).toEqual([2, true]);
+  keeper.stop();
+});
+
+test("GOAWAY to a gateway that is dead: the old connection stays in use until another one is open", async () => {
+  const { keeper, links, routes } = keeperOf(["third"], accept);
+  await settle();
+  links[0]!.say(Command.GOAWAY, { reason: "drain", reconnectTo: address("third"), afterMs: 0, graceMs: 9_000 });
+  await settle(400);
+  expect([links.length, links[0]!.isClosed, keeper.current !== undefined]).toEqual([1, false, true]);
+  await settle(200);
+  expect([links.length, links[0]!.isClosed, routes()]).toEqual([2, true, 2]);
+  keeper.stop();
+});
+
+test("three GOAWAYs in a row on open sessions: the next CONNECT says fallback", async () => {
+  const { keeper, links } = keeperOf([], accept);
+  await settle();
+  for (const gatewayId of ["second", "first", "second"]) {
+    links
+      .at(-1)!
+      .say(Command.GOAWAY, { reason: "rebalance", reconnectTo: address(gatewayId), afterMs: 0, graceMs: 9_000 });
+    await settle(1);
+  }
+  expect(links.map(({ greeting }) => greeting?.fallback ?? false)).toEqual([false, false, false, true]);
+  keeper.stop();
 });

@@ -1,19 +1,30 @@
-import type { Event, InboxPosition } from "@carillon/protocol";
+/** What is shown, stored and acknowledged, in which order: the inbox without a server. */
+import type { ConversationRow, Event, InboxPosition } from "@carillon/protocol";
+import { ConnectionLost } from "../src/connection/requests";
 import { Inbox } from "../src/inbox/inbox";
-import { SeqRanges } from "../src/inbox/seq-ranges";
 import { MemoryStorage } from "../src/storage/storage";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-const event = (seq: number) => ({ conversationId: "p:a:b", seq, senderId: "a", content: `${seq}` }) as Event;
+const event = (seq: number, conversationId = "p:a:b") =>
+  ({ conversationId, seq, senderId: "a", content: `${seq}` }) as Event;
 const events = (from: number, to: number): [number, Event][] =>
   Array.from({ length: to - from + 1 }, (_, i) => [from + i, event(from + i)]);
+const row = (lastSeq: number, conversationId = "p:a:b") =>
+  ({ conversationId, lastSeq, clearedSeq: 0 }) as ConversationRow;
 
 function inboxOf(storage = new MemoryStorage()) {
   const shown: number[] = [];
   const received: InboxPosition[] = [];
-  const hooks = { handle: undefined as Promise<unknown> | undefined, synced: () => {}, reconnects: 0, resyncs: 0 };
+  const hooks = {
+    handle: undefined as Promise<unknown> | undefined,
+    synced: (_: ConversationRow[]) => {},
+    reconnects: 0,
+    lists: 0,
+    resyncs: [] as ConversationRow[][],
+    errors: [] as string[],
+  };
   const inbox = new Inbox({
     storage,
     show: ({ seq }) => {
@@ -22,17 +33,22 @@ function inboxOf(storage = new MemoryStorage()) {
     },
     received: (position) => void received.push(position),
     reconnect: () => void hooks.reconnects++,
-    resync: () => {
-      hooks.resyncs++;
-      return new Promise<void>((resolve) => {
+    listConversations: () => {
+      hooks.lists++;
+      return new Promise((resolve) => {
         hooks.synced = resolve;
       });
     },
+    onResync: (rows) => void hooks.resyncs.push(rows),
+    onGap: () => {},
+    onError: ({ message }) => void hooks.errors.push(message),
+    pull: () => Promise.reject(new ConnectionLost()),
   });
   return { inbox, shown, received, hooks, storage };
 }
 
 const empty = { inbox: { epoch: "e", seq: 0 }, resume: "none" } as const;
+const stored = async (storage: MemoryStorage, key: string) => JSON.parse((await storage.get(key)) ?? "null");
 
 test("RECEIVED goes 50 ms after the first event, at once at 20, and never before it is stored", async () => {
   const { inbox, received, storage } = inboxOf();
@@ -44,25 +60,42 @@ test("RECEIVED goes 50 ms after the first event, at once at 20, and never before
   expect(received).toEqual([]);
   await jest.advanceTimersByTimeAsync(1);
   expect(received).toEqual([{ epoch: "e", seq: 3 }]);
-  expect(JSON.parse((await storage.get("inbox"))!)).toEqual({ epoch: "e", seq: 3 });
+  expect(await stored(storage, "inbox")).toEqual({ epoch: "e", seq: 3 });
+  expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 3, known: 3 });
   inbox.deliver({ epoch: "e", events: events(4, 23) });
   await jest.advanceTimersByTimeAsync(0);
   expect(received.at(-1)).toEqual({ epoch: "e", seq: 23 });
 });
 
-test("what listeners still work on is not acknowledged", async () => {
-  const { inbox, received, hooks } = inboxOf();
+test("what listeners still work on is neither acknowledged nor stored as shown", async () => {
+  const { inbox, received, hooks, storage } = inboxOf();
   let done: (value: unknown) => void = () => {};
   hooks.handle = new Promise((resolve) => {
     done = resolve;
   });
   inbox.open(empty);
+  await jest.advanceTimersByTimeAsync(0);
   inbox.deliver({ epoch: "e", events: events(1, 1) });
   await jest.advanceTimersByTimeAsync(1_000);
   expect([received, inbox.position]).toEqual([[], { epoch: "e", seq: 0 }]);
+  expect(await storage.get("conversation/p:a:b")).toBeUndefined();
   done(undefined);
   await jest.advanceTimersByTimeAsync(0);
   expect([received, inbox.position]).toEqual([[{ epoch: "e", seq: 1 }], { epoch: "e", seq: 1 }]);
+});
+
+test("a storage that fails: the app is told, nothing is acknowledged until it works again", async () => {
+  const { inbox, received, hooks, storage } = inboxOf();
+  inbox.open(empty);
+  await jest.advanceTimersByTimeAsync(0);
+  const set = jest.spyOn(storage, "set").mockRejectedValue(new Error("no space left"));
+  inbox.deliver({ epoch: "e", events: events(1, 30) });
+  await jest.advanceTimersByTimeAsync(1_900);
+  expect([received, inbox.position, hooks.errors]).toEqual([[], { epoch: "e", seq: 0 }, ["no space left"]]);
+  set.mockRestore();
+  await jest.advanceTimersByTimeAsync(200);
+  expect(received).toEqual([{ epoch: "e", seq: 30 }]);
+  expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 30, known: 30 });
 });
 
 test("a replay from the cursor shows nothing twice; a hole gives the connection up", async () => {
@@ -77,27 +110,54 @@ test("a replay from the cursor shows nothing twice; a hole gives the connection 
   expect([shown.length, hooks.reconnects]).toEqual([8, 1]);
 });
 
+test("what the storage recorded as shown is not shown by the next process, whatever is delivered", async () => {
+  const { inbox, storage } = inboxOf();
+  inbox.open(empty);
+  inbox.deliver({ epoch: "e", events: events(1, 5) });
+  await jest.advanceTimersByTimeAsync(50);
+  inbox.deliver({ epoch: "e", events: events(6, 7) });
+  const next = inboxOf(storage);
+  await next.inbox.restore();
+  expect(next.inbox.position).toEqual({ epoch: "e", seq: 5 });
+  next.inbox.open({ inbox: { epoch: "e", seq: 7 }, resume: "replay" });
+  next.inbox.deliver({ epoch: "e", events: events(4, 7) });
+  expect(next.shown).toEqual([6, 7]);
+});
+
 test("another epoch: events go on, the cursor stays until the resync is done", async () => {
-  const { inbox, shown, received, hooks } = inboxOf();
+  const { inbox, shown, received, hooks, storage } = inboxOf();
   inbox.open(empty);
   inbox.deliver({ epoch: "e", events: events(1, 1) });
   await jest.advanceTimersByTimeAsync(50);
   inbox.deliver({ epoch: "f", events: [] });
   inbox.deliver({ epoch: "f", events: [[1, event(2)]] });
   await jest.advanceTimersByTimeAsync(1_000);
-  expect([shown, received.length, inbox.position, hooks.resyncs]).toEqual([[1, 2], 1, { epoch: "e", seq: 1 }, 1]);
-  hooks.synced();
+  expect([shown, received.length, inbox.position, hooks.lists]).toEqual([[1, 2], 1, { epoch: "e", seq: 1 }, 1]);
+  hooks.synced([row(4)]);
   await jest.advanceTimersByTimeAsync(0);
+  expect(hooks.resyncs).toEqual([[row(4)]]);
   expect([received.at(-1), inbox.position]).toEqual([
     { epoch: "f", seq: 1 },
     { epoch: "f", seq: 1 },
   ]);
+  // What is missing is noted before the cursor moves: the next process asks for it.
+  expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 2, known: 4 });
 });
 
-test("ranges know every number once, in whatever order they come", () => {
-  const ranges = new SeqRanges();
-  const numbers = [5, 1, 2, 4, 9, 3, 8, 7, 6];
-  expect(numbers.map((seq) => ranges.add(seq))).toEqual(numbers.map(() => true));
-  expect(numbers.map((seq) => ranges.add(seq))).toEqual(numbers.map(() => false));
-  expect(ranges.size).toBe(1);
+test("a storage that knows nothing reads the list once, silently, when the replay is over", async () => {
+  const { inbox, hooks, shown, storage } = inboxOf();
+  inbox.open({ inbox: { epoch: "e", seq: 9 }, resume: "replay" });
+  inbox.deliver({ epoch: "e", events: [[8, event(41)]] });
+  expect(hooks.lists).toBe(0);
+  inbox.deliver({ epoch: "e", events: [[9, event(42)]] });
+  expect(hooks.lists).toBe(1);
+  hooks.synced([row(42), row(7, "p:a:c")]);
+  await jest.advanceTimersByTimeAsync(50);
+  expect([shown, hooks.resyncs]).toEqual([[41, 42], []]);
+  expect(await stored(storage, "conversations")).toBe(true);
+  expect(await stored(storage, "conversation/p:a:c")).toEqual({ upTo: 7, known: 7, isFloating: true });
+  const next = inboxOf(storage);
+  await next.inbox.restore();
+  next.inbox.open({ inbox: { epoch: "e", seq: 9 }, resume: "none" });
+  expect(next.hooks.lists).toBe(0);
 });

@@ -20,6 +20,7 @@ function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
   const calls: { content: string; timeoutMs: number }[] = [];
   const failed: string[] = [];
   const arrived: string[] = [];
+  const errors: string[] = [];
   const outbox = new Outbox({
     storage,
     transmit: (payload, timeoutMs) => {
@@ -28,9 +29,10 @@ function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
     },
     onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
     onFailed: ({ content }) => void failed.push(content),
+    onError: (error) => void errors.push(error.message),
     random: () => 0,
   });
-  return { outbox, calls, failed, arrived, storage };
+  return { outbox, calls, failed, arrived, errors, storage };
 }
 
 const turns = async () => {
@@ -134,4 +136,61 @@ test("what an earlier life left behind is sent in its order, an id that waits is
   const twice = message("twice");
   await Promise.all([slow.outbox.add(twice), slow.outbox.add(twice)]);
   expect(slow.calls).toHaveLength(1);
+});
+
+test("after a restart what is new waits behind what was left, and an id that was refused once is told once", async () => {
+  const before = outboxOf(() => Promise.reject(new ConnectionLost()));
+  for (const content of ["1", "2"]) before.outbox.add(message(content)).catch(() => {});
+  await turns();
+  before.outbox.stop();
+  const after = outboxOf(async (payload) => {
+    if (payload.content === "1") throw new CarillonError("CONFLICT");
+    return sent(payload);
+  }, before.storage);
+  await after.outbox.restore();
+  const fresh = after.outbox.add(message("3"));
+  await fresh;
+  expect(after.calls.map(({ content }) => content)).toEqual(["1", "2", "3"]);
+  expect(after.failed).toEqual(["1"]);
+  const third = outboxOf(async (payload) => sent(payload), before.storage);
+  await third.outbox.restore();
+  expect(third.outbox.size).toBe(0);
+});
+
+test("a message that is being repeated is not overtaken, other conversations are not held up", async () => {
+  const lost = new Map([["first", 2]]);
+  const { outbox, calls } = outboxOf(async (payload, timeoutMs) => {
+    const left = lost.get(payload.content) ?? 0;
+    lost.set(payload.content, left - 1);
+    await turns();
+    if (left > 0) throw new DeadlineExceeded("SEND", timeoutMs);
+    return sent(payload);
+  });
+  await Promise.all([message("first"), message("second"), message("other", "u:carol")].map((one) => outbox.add(one)));
+  const order = calls.map(({ content }) => content).filter((content) => content !== "other");
+  expect(order).toEqual(["first", "first", "first", "second"]);
+  expect(calls.findIndex(({ content }) => content === "other")).toBeLessThan(3);
+});
+
+test("nothing is sent before it is stored; what cannot be stored is not sent; a message that stays behind is told", async () => {
+  const storage = new MemoryStorage();
+  let store: () => void = () => {};
+  const set = jest.spyOn(storage, "set").mockImplementationOnce(
+    () =>
+      new Promise((resolve) => {
+        store = resolve;
+      }),
+  );
+  const { outbox, calls, failed, errors } = outboxOf(async (payload) => sent(payload), storage);
+  const slow = outbox.add(message("slow"));
+  await turns();
+  expect(calls).toEqual([]);
+  store();
+  expect(await slow).toMatchObject({ seq: 1 });
+  set.mockRejectedValueOnce(new Error("no space left"));
+  await expect(outbox.add(message("lost"))).rejects.toThrow("no space left");
+  expect([calls.length, failed]).toEqual([1, ["lost"]]);
+  jest.spyOn(storage, "delete").mockRejectedValueOnce(new Error("still no space"));
+  expect(await outbox.add(message("next"))).toMatchObject({ seq: 1 });
+  expect(errors).toEqual(["still no space"]);
 });

@@ -21,7 +21,8 @@ export class Acknowledger {
     this.events = 0;
   }
 
-  private flush(): void {
+  /** Acknowledges now. */
+  flush(): void {
     this.stop();
     this.acknowledge();
   }

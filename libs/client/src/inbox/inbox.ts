@@ -1,131 +1,149 @@
 /**
- * What comes by DELIVER: shown once, in order, then acknowledged.
+ * What comes by DELIVER: put in order and shown, then stored, then acknowledged.
  *
- * Two positions. `seen` is how far the inbox was handed to the app over the connection in use. `cursor` is what is
- * stored and acknowledged: it follows `seen` when the app is done with the events, and CONNECT names it, so that
- * a device that died in between gets the rest again.
+ * Two positions. `seen` is how far the inbox was taken over the connection in use. The stored cursor (`Progress`)
+ * follows when the app is done with the events and the storage knows what was shown; CONNECT names it, so that a
+ * device that died in between gets the rest again.
  *
  * Edge cases:
  * - A hole in the numbers cannot be, but if it is, the connection is given up and the next one begins at the cursor.
  * - Another epoch (the server's inboxes were made anew) means that replay cannot tell what is missing. DELIVER goes on
- *   at once in the new epoch, but nothing is acknowledged and the cursor stays until SYNC has told how all
- *   conversations stand and the app has taken it: dying meanwhile means a resync again, never a loss.
- * - Events can come twice (after a reconnect, in both epochs): numbers of a conversation that were shown are known.
+ *   at once in the new epoch, but the cursor stays until SYNC has told how all conversations stand, what is missing is
+ *   noted, and the app has taken it: dying meanwhile means a resync again, never a loss.
+ * - A storage that knows nothing, on a device that the server remembers: no resync comes, so the list of
+ *   conversations is read once, silently, as soon as the replay is over. A later resync can then tell what is new.
+ * - Events can come twice (after a reconnect, in both epochs): the timelines know what was shown.
  */
-import type { ConnectedPayload, DeliverPayload, Event, InboxPosition } from "@carillon/protocol";
-import { type ClientStorage, readJson } from "../storage/storage";
-import { Acknowledger } from "./acknowledger";
-import { SeqRanges } from "./seq-ranges";
+import type { ConnectedPayload, ConversationRow, DeliverPayload, Event, InboxPosition } from "@carillon/protocol";
+import { Timelines, type TimelinesOptions } from "../order/timelines";
+import { Progress, type ProgressOptions } from "./progress";
 
-export interface InboxOptions {
-  storage: ClientStorage;
+export interface InboxOptions
+  extends Omit<ProgressOptions, "takeChanges" | "putBack">,
+    Pick<TimelinesOptions, "onGap" | "pull" | "random"> {
   /** Hands an event to the app; the promise is what acknowledging has to wait for. */
   show(event: Event): Promise<unknown> | undefined;
-  /** Sends RECEIVED. */
-  received(position: InboxPosition): void;
   /** Gives the connection up, as its stream has a hole. */
   reconnect(): void;
-  /** Tells the app how all conversations stand. Rejects when the connection ended meanwhile. */
-  resync(): Promise<unknown>;
+  /** How all conversations stand. Rejects when the connection that it was asked over has ended. */
+  listConversations(): Promise<ConversationRow[]>;
+  /** Tells the app so; the promise is what acknowledging has to wait for. */
+  onResync(rows: ConversationRow[]): Promise<unknown> | undefined;
 }
 
-const KEY = "inbox";
-
 export class Inbox {
-  private cursor: InboxPosition | undefined;
   /** seq undefined: the next DELIVER tells where the inbox goes on. */
   private seen: { epoch: string; seq: number | undefined } | undefined;
+  /** The head of the inbox when the connection was opened, until it is reached and nothing waits for that any more. */
+  private head: number | undefined;
   private resyncing = false;
   private connection = 0;
-  private readonly shown = new Map<string, SeqRanges>();
-  private handled: Promise<unknown> = Promise.resolve();
-  private readonly acknowledger = new Acknowledger(() => this.acknowledge());
+  private readonly timelines: Timelines;
+  private readonly progress: Progress;
 
-  constructor(private readonly options: InboxOptions) {}
+  constructor(private readonly options: InboxOptions) {
+    this.timelines = new Timelines({
+      ...options,
+      show: (event) => this.progress.handle(options.show(event)),
+      onChange: () => this.progress.note(),
+    });
+    this.progress = new Progress({
+      ...options,
+      takeChanges: () => this.timelines.takeChanges(),
+      putBack: (keys) => this.timelines.putBack(keys),
+    });
+  }
 
   async restore(): Promise<void> {
-    this.cursor = await readJson<InboxPosition>(this.options.storage, KEY);
+    await Promise.all([this.progress.restore(), this.timelines.restore()]);
   }
 
   /** What CONNECT says. */
   get position(): InboxPosition | undefined {
-    return this.cursor;
+    return this.progress.cursor;
   }
 
   /** A session is open; its DELIVERs follow. */
   open({ inbox, resume }: Pick<ConnectedPayload, "inbox" | "resume">): void {
     this.connection++;
+    const head = { epoch: inbox.epoch, seq: inbox.seq };
+    this.progress.begin(resume === "none" ? head : undefined);
     this.resyncing = false;
-    this.acknowledger.stop();
+    this.head = undefined;
+    this.timelines.online(resume === "resync");
     if (resume === "resync") return this.startResync(inbox.epoch, inbox.seq);
     // Without a cursor of our own, the first event tells where the server's memory of this device goes on.
-    const from = resume === "none" ? inbox.seq : this.cursor?.epoch === inbox.epoch ? this.cursor.seq : undefined;
+    const { cursor } = this.progress;
+    const from = resume === "none" ? inbox.seq : cursor?.epoch === inbox.epoch ? cursor.seq : undefined;
     this.seen = { epoch: inbox.epoch, seq: from };
-    if (resume === "none") void this.keep({ epoch: inbox.epoch, seq: inbox.seq });
+    if (!this.timelines.knowsAll) this.head = inbox.seq;
+    this.learnWhenCaughtUp();
+    if (resume === "none") this.progress.reach(head);
   }
 
   deliver({ epoch, events }: DeliverPayload): void {
-    if (this.seen === undefined || epoch !== this.seen.epoch) this.startResync(epoch, undefined);
+    if (this.seen === undefined || epoch !== this.seen.epoch) {
+      this.connection++;
+      this.progress.begin();
+      // A new epoch is counted from its beginning; a first number that is higher is a hole like any other.
+      this.startResync(epoch, 0);
+    }
     const seen = this.seen as { seq: number | undefined };
     for (const [inboxSeq, event] of events) {
       if (seen.seq !== undefined && inboxSeq <= seen.seq) continue;
       if (seen.seq !== undefined && inboxSeq > seen.seq + 1) return this.options.reconnect();
       seen.seq = inboxSeq;
-      this.showOnce(event);
-      this.acknowledger.add();
+      this.timelines.offer(event);
+      this.progress.note(this.resyncing ? undefined : { epoch, seq: inboxSeq });
     }
+    this.learnWhenCaughtUp();
   }
 
-  /** Nothing is acknowledged any more. */
-  stop(): void {
+  /** The app looks at this conversation: what is missing in it comes first. */
+  first(conversationId: string): void {
+    this.timelines.first(conversationId);
+  }
+
+  /** Nothing is acknowledged any more. @returns when what was begun is stored */
+  stop(): Promise<void> {
     this.connection++;
-    this.acknowledger.stop();
+    this.timelines.stop();
+    return this.progress.stop();
   }
 
-  private showOnce(event: Event): void {
-    const { conversationId, seq } = event;
-    const numbers = this.shown.get(conversationId) ?? new SeqRanges();
-    this.shown.set(conversationId, numbers);
-    if (!numbers.add(seq)) return;
-    const handled = this.options.show(event);
-    if (handled !== undefined) this.handled = Promise.all([this.handled, handled]);
-  }
-
-  private acknowledge(): void {
-    if (this.resyncing || this.seen?.seq === undefined) return;
-    const { connection } = this;
-    const { epoch, seq } = this.seen as InboxPosition;
-    void this.handled.then(() => this.confirm({ epoch, seq }, connection));
-  }
-
-  /** Stores the cursor, then tells the server; what belongs to an earlier connection is told anew by the next. */
-  private async confirm(position: InboxPosition, connection: number): Promise<void> {
-    if (this.connection !== connection) return;
-    await this.keep(position);
-    if (this.connection === connection) this.options.received(position);
-  }
-
-  private async keep(position: InboxPosition): Promise<void> {
-    this.cursor = position;
-    await this.options.storage.set(KEY, JSON.stringify(position));
-  }
-
-  private startResync(epoch: string, seq: number | undefined): void {
-    const connection = ++this.connection;
+  private startResync(epoch: string, seq: number): void {
+    const { connection, options } = this;
     this.resyncing = true;
     this.seen = { epoch, seq };
-    this.options.resync().then(
-      async (): Promise<void> => {
-        if (this.connection !== connection) return;
-        this.resyncing = false;
-        const reached = this.seen?.seq;
-        // Nothing was delivered in this epoch yet and nobody said where it stands: the first DELIVER will.
-        if (reached === undefined) return;
-        await this.handled;
-        await this.confirm({ epoch, seq: reached }, connection);
+    this.timelines.startResync();
+    this.list(connection, (rows) => {
+      // First the app hears how things stand, then what it missed; both before the cursor moves.
+      this.progress.handle(options.onResync(rows));
+      this.timelines.compare(rows);
+      this.resyncing = false;
+      this.progress.reach({ epoch, seq: this.seen?.seq ?? seq });
+    });
+  }
+
+  private learnWhenCaughtUp(): void {
+    const { head, seen, connection } = this;
+    if (head === undefined || seen?.seq === undefined || seen.seq < head) return;
+    this.head = undefined;
+    if (head === 0) this.timelines.noteComplete();
+    else
+      this.list(connection, (rows) => {
+        this.timelines.compare(rows);
+        this.progress.note();
+      });
+  }
+
+  private list(connection: number, then: (rows: ConversationRow[]) => void): void {
+    this.options.listConversations().then(
+      (rows) => {
+        if (this.connection === connection) then(rows);
       },
       () => {
-        // The connection ended; CONNECT names the old cursor and the server says resync again.
+        // The connection ended; the next one begins with the old cursor and comes here again.
       },
     );
   }

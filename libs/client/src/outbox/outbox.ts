@@ -10,7 +10,8 @@
  * - The connection ended: sent again on the next one. That is no failed try; a message may wait offline for days.
  * - BUSY and the like say that the message was not taken: sent again after the time the server names, for 35 s at most
  *   after the first of them.
- * - Any other refusal is final, and what stands behind it goes on.
+ * - Any other refusal is final, and what stands behind it goes on. So is a storage that does not take the message: it
+ *   was not sent, and the app is told.
  */
 import { DeadlineExceeded, sleep } from "@carillon/base";
 import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
@@ -23,6 +24,8 @@ export interface OutboxOptions {
   transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
   onSent(sent: SentPayload): void;
   onFailed(message: SendPayload, error: Error): void;
+  /** A message that is settled could not be taken out of the storage: the next life will send it once more. */
+  onError(error: Error): void;
   random?: () => number;
 }
 
@@ -46,6 +49,8 @@ interface Entry {
   order: number;
   tries: number;
   refusedSince: number | undefined;
+  /** Resolves when it is in the storage; nothing is sent before. */
+  stored: Promise<unknown>;
   result: Promise<SentPayload>;
   resolve(sent: SentPayload): void;
   reject(error: Error): void;
@@ -82,21 +87,23 @@ export class Outbox {
     for (const { payload, order } of (found as Entry[]).sort((a, b) => a.order - b.order)) {
       this.lastOrder = Math.max(this.lastOrder, order);
       // Nobody waits for the promise of a message of an earlier life; the events tell.
-      this.enter(payload, order).result.catch(() => {});
+      this.enter(payload, order, Promise.resolve()).result.catch(() => {});
     }
   }
 
   /**
    * Takes a message and sends it as soon as its turn has come.
    * @returns the answer; for an id that is already waiting the same promise as before
-   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
+   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent; what the storage throws
    */
   async add(payload: SendPayload): Promise<SentPayload> {
     const same = this.entries.get(payload.clientMsgId);
     if (same !== undefined) return same.result;
-    const entry = this.enter(payload, ++this.lastOrder);
-    const { order } = entry;
-    await this.options.storage.set(PREFIX + payload.clientMsgId, JSON.stringify({ payload, order }));
+    const order = ++this.lastOrder;
+    const stored = this.options.storage.set(PREFIX + payload.clientMsgId, JSON.stringify({ payload, order }));
+    // Whoever sends it looks whether that went well; that may be much later.
+    stored.catch(() => {});
+    const entry = this.enter(payload, order, stored);
     this.pump(payload.to);
     return entry.result;
   }
@@ -118,8 +125,8 @@ export class Outbox {
     this.lanes.clear();
   }
 
-  private enter(payload: SendPayload, order: number): Entry {
-    const entry = { payload, order, tries: 0, refusedSince: undefined } as Entry;
+  private enter(payload: SendPayload, order: number, stored: Promise<unknown>): Entry {
+    const entry = { payload, order, stored, tries: 0, refusedSince: undefined } as Entry;
     entry.result = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
     this.entries.set(payload.clientMsgId, entry);
     const lane = this.lanes.get(payload.to) ?? { waiting: [], busy: false };
@@ -152,6 +159,7 @@ export class Outbox {
 
   private async attempt(entry: Entry): Promise<SentPayload | Error | "again" | "lost"> {
     try {
+      await entry.stored;
       return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
@@ -171,9 +179,10 @@ export class Outbox {
 
   private async settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
     const { payload } = entry;
-    const { storage, onSent, onFailed } = this.options;
+    const { storage, onSent, onFailed, onError } = this.options;
+    await storage.delete(PREFIX + payload.clientMsgId).catch(onError);
+    // Until now the same id is the same message; from now on it is a new try of the user.
     this.entries.delete(payload.clientMsgId);
-    await storage.delete(PREFIX + payload.clientMsgId);
     if (outcome instanceof Error) {
       entry.reject(outcome);
       onFailed(payload, outcome);

@@ -1,6 +1,14 @@
-/** Where a client keeps what must survive its process: the inbox cursor, unsent messages, the refresh token. */
+/**
+ * Where a client keeps what must survive its process: `device` (whose storage it is), `tokens` (the refresh token),
+ * `inbox` (the cursor), `conversation/<id>` (what was shown and what is missing), `conversations` (whether all are
+ * known), `outbox/<id>` (messages without an answer).
+ */
 
-/** A store of one device of one user. Values are JSON text; a `set` that resolved is kept. */
+/**
+ * A store of one device of one user. Values are JSON text. A change that has resolved is kept, whatever happens to the
+ * process then; one that rejects has changed nothing. Changes of a key take place in the order in which they were
+ * asked for, also when nobody waits in between.
+ */
 export interface ClientStorage {
   get(key: string): Promise<string | undefined>;
   set(key: string, value: string): Promise<void>;

@@ -1,0 +1,126 @@
+/**
+ * How far this device is: what was shown, and the place in the inbox up to which nothing is needed any more.
+ *
+ * The order in which things become safe: the app is done with the events; the storage has what was shown of each
+ * conversation and what is missing in it; the storage has the cursor; the server is told. A device that dies anywhere
+ * in between gets again what comes after, and knows what it has shown.
+ *
+ * Writes come one after another. One that the storage refuses is told to the app and tried again; nothing is
+ * acknowledged meanwhile.
+ */
+import type { InboxPosition } from "@carillon/protocol";
+import { type ClientStorage, readJson } from "../storage/storage";
+import { Acknowledger } from "./acknowledger";
+
+export interface ProgressOptions {
+  storage: ClientStorage;
+  /** What has changed since the last call, keys and values. */
+  takeChanges(): Map<string, string>;
+  /** These could not be stored. */
+  putBack(keys: Iterable<string>): void;
+  /** Sends RECEIVED. */
+  received(position: InboxPosition): void;
+  /** The storage does not work. */
+  onError(error: Error): void;
+}
+
+const KEY = "inbox";
+const RETRY_MS = 2_000;
+
+export class Progress {
+  /** The place that is stored. */
+  cursor: InboxPosition | undefined;
+  /** The place that this connection has reached; undefined while it must not be acknowledged. */
+  private reached: InboxPosition | undefined;
+  /** The place that the server knows of. */
+  private told: InboxPosition | undefined;
+  private connection = 0;
+  private handled: Promise<unknown> = Promise.resolve();
+  private writing: Promise<void> = Promise.resolve();
+  private isStopped = false;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private readonly acknowledger = new Acknowledger(() => this.write());
+
+  constructor(private readonly options: ProgressOptions) {}
+
+  async restore(): Promise<void> {
+    this.cursor = await readJson<InboxPosition>(this.options.storage, KEY);
+  }
+
+  /**
+   * Another connection or epoch: what was reached in the one before is not acknowledged any more.
+   * @param told what the server knows of already
+   */
+  begin(told?: InboxPosition): void {
+    this.connection++;
+    this.reached = undefined;
+    this.told = told;
+  }
+
+  /** The app was given something; the promise settles when it is done with it. */
+  handle(done: Promise<unknown> | undefined): void {
+    if (done !== undefined) this.handled = Promise.all([this.handled, done]).then(() => {});
+  }
+
+  /** Something has changed that is to be stored soon. @param reached also the place in the inbox */
+  note(reached?: InboxPosition): void {
+    if (reached !== undefined) this.reached = reached;
+    this.acknowledger.add();
+  }
+
+  /** The place in the inbox, to be stored and told now. */
+  reach(reached: InboxPosition): void {
+    this.reached = reached;
+    this.acknowledger.flush();
+  }
+
+  /** @returns when what was begun is stored */
+  stop(): Promise<void> {
+    this.begin();
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.isStopped = true;
+    this.acknowledger.flush();
+    return this.writing;
+  }
+
+  private write(): void {
+    // With a storage that does not work everything waits for the next try.
+    if (this.retry !== undefined) return;
+    const { connection, reached, handled } = this;
+    const changes = this.options.takeChanges();
+    if (changes.size === 0 && reached === undefined) return;
+    this.writing = this.writing.then(async () => {
+      await handled;
+      try {
+        await this.store(changes, connection, reached);
+      } catch (error) {
+        this.options.putBack(changes.keys());
+        this.options.onError(error as Error);
+        if (this.isStopped) return;
+        this.retry ??= setTimeout(() => {
+          this.retry = undefined;
+          this.write();
+        }, RETRY_MS);
+      }
+    });
+  }
+
+  /** What belongs to an earlier connection is not told: the next one was opened with the cursor of before. */
+  private async store(changes: Map<string, string>, connection: number, reached?: InboxPosition): Promise<void> {
+    const { storage, received } = this.options;
+    await Promise.all([...changes].map(([key, value]) => storage.set(key, value)));
+    if (reached === undefined || this.connection !== connection) return;
+    if (!isSame(this.cursor, reached)) {
+      await storage.set(KEY, JSON.stringify(reached));
+      this.cursor = reached;
+    }
+    if (this.connection !== connection || isSame(this.told, reached)) return;
+    this.told = reached;
+    received(reached);
+  }
+}
+
+function isSame(one: InboxPosition | undefined, other: InboxPosition): boolean {
+  return one?.epoch === other.epoch && one.seq === other.seq;
+}

@@ -1,0 +1,149 @@
+/**
+ * One conversation as this device has shown it: which number comes next, what is missing, what came too early.
+ * Pure: events go in, those whose turn it is come out.
+ *
+ * `upTo` is the highest number shown, `known` the highest that is known to exist; what lies between is missing. When
+ * a missing part cannot be had it becomes a hole: `upTo` goes past it and the part is remembered.
+ *
+ * Edge cases:
+ * - Nobody has decided yet where the conversation begins on this device (`upTo` is undefined): everything is early.
+ * - `isFloating`: the beginning was read from a list, and events at or below it may still be on their way. The first
+ *   one that comes moves the beginning down to itself; after that the beginning is fixed.
+ * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
+ */
+import type { Event } from "@carillon/protocol";
+import { Holes, type SeqRange } from "./holes";
+
+/** What is stored of a timeline. */
+export interface StoredTimeline {
+  upTo: number;
+  known: number;
+  holes?: SeqRange[];
+  isFloating?: boolean;
+}
+
+/** Room for early events, shared by all conversations. */
+export interface EarlyRoom {
+  left: number;
+}
+
+export class Timeline {
+  /** Holes are looked for once after each reconnect, and then left alone for a while. */
+  retriesHoles = false;
+  private known = 0;
+  private readonly early = new Map<number, Event>();
+  private readonly holes: Holes;
+
+  private constructor(
+    private readonly room: EarlyRoom,
+    private upTo: number | undefined,
+    private isFloating: boolean,
+    holes: SeqRange[] = [],
+  ) {
+    this.known = upTo ?? 0;
+    this.holes = new Holes(holes);
+  }
+
+  static undecided(room: EarlyRoom): Timeline {
+    return new Timeline(room, undefined, false);
+  }
+
+  static restore(room: EarlyRoom, { upTo, known, holes, isFloating = false }: StoredTimeline): Timeline {
+    const timeline = new Timeline(room, upTo, isFloating, holes);
+    timeline.expect(known);
+    return timeline;
+  }
+
+  get isDecided(): boolean {
+    return this.upTo !== undefined;
+  }
+
+  get hasHoles(): boolean {
+    return this.holes.first !== undefined;
+  }
+
+  get stored(): StoredTimeline | undefined {
+    const { upTo, known, isFloating } = this;
+    if (upTo === undefined) return undefined;
+    const holes = this.holes.list;
+    return { upTo, known, ...(holes.length > 0 ? { holes } : {}), ...(isFloating ? { isFloating } : {}) };
+  }
+
+  /** Decides where the conversation begins here: behind `upTo`. @returns the events whose turn it is now */
+  begin(upTo: number, isFloating = false): Event[] {
+    if (this.upTo !== undefined) return [];
+    const earliest = Math.min(...this.early.keys());
+    this.isFloating = isFloating && earliest > upTo;
+    this.upTo = isFloating ? Math.min(upTo, earliest - 1) : upTo;
+    this.expect(upTo);
+    return this.release();
+  }
+
+  /** Numbers up to this one exist. */
+  expect(lastSeq: number): void {
+    this.known = Math.max(this.known, lastSeq);
+  }
+
+  /** An event has come, by whatever way. @returns the events whose turn it is now, ascending */
+  offer(event: Event): Event[] {
+    const { seq } = event;
+    this.expect(seq);
+    if (this.upTo !== undefined && seq <= this.upTo) {
+      if (this.holes.take(seq)) return [event];
+      if (!this.isFloating) return [];
+      this.upTo = seq - 1;
+    }
+    if (this.upTo !== undefined && seq === this.upTo + 1) {
+      this.upTo = seq;
+      this.isFloating = false;
+      return [event, ...this.release()];
+    }
+    if (this.room.left > 0 && !this.early.has(seq)) {
+      this.early.set(seq, event);
+      this.room.left--;
+    }
+    return [];
+  }
+
+  /** What has to be asked for next; undefined when there is nothing to ask for. */
+  get missing(): SeqRange | undefined {
+    if (this.upTo !== undefined && this.known > this.upTo) {
+      const to = Math.min(this.known, ...[...this.early.keys()].map((seq) => seq - 1));
+      return [this.upTo + 1, to];
+    }
+    return this.retriesHoles ? this.holes.first : undefined;
+  }
+
+  /**
+   * What is missing first cannot be had now.
+   * @returns the range when it was not known as a hole before, and the events behind it whose turn it is
+   */
+  giveUp(): { hole: SeqRange | undefined; events: Event[] } {
+    const { missing } = this;
+    if (missing === undefined || missing[0] <= (this.upTo as number)) {
+      this.retriesHoles = false;
+      return { hole: undefined, events: [] };
+    }
+    this.holes.add(...missing);
+    this.upTo = missing[1];
+    this.isFloating = false;
+    return { hole: missing, events: this.release() };
+  }
+
+  /** Takes the early events out that join what was shown. Those below it are in nobody's way any more. */
+  private release(): Event[] {
+    const events: Event[] = [];
+    if (this.upTo === undefined) return events;
+    for (const seq of [...this.early.keys()].sort((a, b) => a - b)) {
+      if (seq > this.upTo + 1) break;
+      const event = this.early.get(seq) as Event;
+      this.early.delete(seq);
+      this.room.left++;
+      if (seq <= this.upTo) continue;
+      this.upTo = seq;
+      this.isFloating = false;
+      events.push(event);
+    }
+    return events;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * All conversations of this device: shows their events in order, each once, and has what is missing fetched.
+ *
+ * Where a conversation begins on this device:
+ * - At the first event that comes; what is older is history, which the app reads when it wants.
+ * - Once this device has seen the list of all conversations (`isComplete`), a conversation that a resync finds and
+ *   that is not known here began while the device was away: all of it was missed, from what the user has cleared on.
+ *   So while such a resync is under way, events of unknown conversations wait for the list.
+ * - A first list makes known what was there before; it is history up to the list's last number.
+ */
+import type { ConversationRow, Event, PulledPayload, PullPayload } from "@carillon/protocol";
+import type { Gap } from "../events";
+import { type ClientStorage, readJson } from "../storage/storage";
+import { GapFiller } from "./gap-filler";
+import type { SeqRange } from "./holes";
+import { type EarlyRoom, type StoredTimeline, Timeline } from "./timeline";
+
+export interface TimelinesOptions {
+  storage: ClientStorage;
+  /** Hands an event to the app. */
+  show(event: Event): void;
+  /** The app is told that a part cannot be had now, before the events behind it are shown. */
+  onGap(gap: Gap): void;
+  /** Something is to be stored, and no DELIVER has brought it. */
+  onChange(): void;
+  /** A page of a conversation over the connection in use. */
+  pull(range: PullPayload): Promise<PulledPayload>;
+  random?: () => number;
+}
+
+const PREFIX = "conversation/";
+const COMPLETE = "conversations";
+/** Events that may wait for earlier ones, over all conversations. */
+const MOST_EARLY = 1_000;
+
+export class Timelines {
+  private readonly timelines = new Map<string, Timeline>();
+  private readonly room: EarlyRoom = { left: MOST_EARLY };
+  private readonly changed = new Set<string>();
+  private readonly filler: GapFiller;
+  private isComplete = false;
+  private isResyncing = false;
+
+  constructor(private readonly options: TimelinesOptions) {
+    const { pull, random } = options;
+    this.filler = new GapFiller({
+      pull,
+      missing: (conversationId) => this.timelines.get(conversationId)?.missing,
+      fill: (conversationId, range, events) => this.fill(conversationId, range, events),
+      giveUp: (conversationId) => this.giveUp(conversationId),
+      reopen: () => this.reopen(),
+      ...(random === undefined ? {} : { random }),
+    });
+  }
+
+  /** Whether the list of all conversations was seen here: what is not known is new. */
+  get knowsAll(): boolean {
+    return this.isComplete;
+  }
+
+  async restore(): Promise<void> {
+    const { storage } = this.options;
+    for (const key of await storage.keys()) {
+      if (!key.startsWith(PREFIX)) continue;
+      const stored = await readJson<StoredTimeline>(storage, key);
+      if (stored !== undefined) this.timelines.set(key.slice(PREFIX.length), Timeline.restore(this.room, stored));
+    }
+    this.isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
+  }
+
+  /** A connection is open. @param isResyncing the list of conversations will be asked for before anything is decided */
+  online(isResyncing: boolean): void {
+    if (isResyncing) this.startResync();
+    else this.decideAll();
+    this.filler.online();
+  }
+
+  startResync(): void {
+    this.isResyncing = true;
+  }
+
+  stop(): void {
+    this.filler.stop();
+  }
+
+  /** An event was delivered. */
+  offer(event: Event): void {
+    const { conversationId, seq } = event;
+    const timeline = this.timelineOf(conversationId);
+    const shown = timeline.offer(event);
+    if (!timeline.isDecided && !(this.isResyncing && this.isComplete)) shown.push(...timeline.begin(seq - 1));
+    this.showAll(conversationId, shown);
+    if (timeline.missing !== undefined) this.filler.want(conversationId);
+  }
+
+  /** The list of all conversations, the newest first: what is missing is fetched in this order. */
+  compare(rows: readonly ConversationRow[]): void {
+    for (const { conversationId, lastSeq, clearedSeq } of rows) {
+      const timeline = this.timelineOf(conversationId);
+      const shown = this.isComplete ? timeline.begin(clearedSeq) : timeline.begin(lastSeq, true);
+      timeline.expect(lastSeq);
+      this.showAll(conversationId, shown);
+    }
+    this.decideAll();
+    this.noteComplete();
+    for (const { conversationId } of rows) {
+      if (this.timelines.get(conversationId)?.missing !== undefined) this.filler.want(conversationId);
+    }
+  }
+
+  /** There is no conversation that is not known here. */
+  noteComplete(): void {
+    this.isComplete = true;
+    this.changed.add(COMPLETE);
+  }
+
+  /** The app looks at this conversation: what it misses is fetched before all else. */
+  first(conversationId: string): void {
+    this.filler.urgent(conversationId);
+  }
+
+  /** What has changed since the last call, as it is to be stored: keys and values. */
+  takeChanges(): Map<string, string> {
+    const changes = new Map<string, string>();
+    for (const key of this.changed) {
+      const value = key === COMPLETE ? this.isComplete : this.timelines.get(key.slice(PREFIX.length))?.stored;
+      if (value !== undefined) changes.set(key, JSON.stringify(value));
+    }
+    this.changed.clear();
+    return changes;
+  }
+
+  /** These could not be stored: they are among the next changes again. */
+  putBack(keys: Iterable<string>): void {
+    for (const key of keys) this.changed.add(key);
+  }
+
+  /** No list will come that says where conversations begin. */
+  private decideAll(): void {
+    this.isResyncing = false;
+    for (const [conversationId, timeline] of this.timelines) {
+      if (timeline.isDecided) continue;
+      this.showAll(conversationId, timeline.begin(0));
+      if (timeline.missing !== undefined) this.filler.want(conversationId);
+    }
+  }
+
+  private fill(conversationId: string, [from, to]: SeqRange, events: readonly Event[]): boolean {
+    const timeline = this.timelineOf(conversationId);
+    let isFilled = false;
+    for (const event of events) {
+      if (event.conversationId !== conversationId || event.seq < from || event.seq > to) continue;
+      const shown = timeline.offer(event);
+      isFilled ||= shown.length > 0;
+      this.showAll(conversationId, shown);
+    }
+    if (isFilled) this.options.onChange();
+    return isFilled;
+  }
+
+  private giveUp(conversationId: string): void {
+    const { hole, events } = this.timelineOf(conversationId).giveUp();
+    if (hole === undefined) return;
+    this.options.onGap({ conversationId, fromSeq: hole[0], toSeq: hole[1] });
+    this.showAll(conversationId, events);
+    this.options.onChange();
+  }
+
+  private reopen(): string[] {
+    const found: string[] = [];
+    for (const [conversationId, timeline] of this.timelines) {
+      timeline.retriesHoles = timeline.hasHoles;
+      if (timeline.missing !== undefined) found.push(conversationId);
+    }
+    return found;
+  }
+
+  private showAll(conversationId: string, events: readonly Event[]): void {
+    this.changed.add(PREFIX + conversationId);
+    for (const event of events) this.options.show(event);
+  }
+
+  private timelineOf(conversationId: string): Timeline {
+    const known = this.timelines.get(conversationId);
+    if (known !== undefined) return known;
+    const timeline = Timeline.undecided(this.room);
+    this.timelines.set(conversationId, timeline);
+    return timeline;
+  }
+}

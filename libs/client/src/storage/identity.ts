@@ -1,0 +1,24 @@
+/** Whose storage it is: what another device or user has left there would be taken for this one's. */
+import { type ClientStorage, readJson } from "./storage";
+
+const KEY = "device";
+
+interface Identity {
+  deviceId: string;
+  userId?: string;
+}
+
+/**
+ * Writes down whose storage this is.
+ * @param identity without userId as long as the server has not told it
+ * @throws Error when it belongs to another device or user
+ */
+export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<void> {
+  const owner = await readJson<Identity>(storage, KEY);
+  if (owner !== undefined) {
+    if (owner.deviceId !== deviceId) throw new Error(`this storage belongs to device ${owner.deviceId}`);
+    if (userId === undefined || owner.userId === userId) return;
+    if (owner.userId !== undefined) throw new Error(`this storage belongs to user ${owner.userId}`);
+  }
+  await storage.set(KEY, JSON.stringify({ deviceId, userId }));
+}

@@ -1,0 +1,169 @@
+/** One contract, three storages; then what only a folder has: damage, growth, the lock. */
+import "fake-indexeddb/auto";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { openIndexedDbStorage } from "../src/browser/indexed-db";
+import { openFileStorage } from "../src/node/file-storage";
+import { claimStorage } from "../src/storage/identity";
+import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/storage";
+
+let folder: string;
+let opened: (() => unknown)[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "carillon-storage-"));
+});
+afterEach(async () => {
+  for (const close of opened) await close();
+  opened = [];
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const inFolder = async (where = folder) => {
+  const storage = await openFileStorage(where);
+  opened.push(() => storage.close());
+  return storage;
+};
+const inBrowser = async (name = folder) => {
+  const storage = await openIndexedDbStorage(name);
+  opened.push(() => storage.close());
+  return storage;
+};
+
+const storages: [name: string, open: () => Promise<ClientStorage & { close?: () => unknown }>, lasts: boolean][] = [
+  ["memory", async () => new MemoryStorage(), false],
+  ["file", inFolder, true],
+  ["IndexedDB", inBrowser, true],
+];
+
+describe.each(storages)("%s", (_, open, lasts) => {
+  test("gives what was set last, and nothing for what was deleted or never set", async () => {
+    const storage = await open();
+    expect([await storage.get("a"), await storage.keys()]).toEqual([undefined, []]);
+    await storage.set("a", "1");
+    await storage.set("b", "2");
+    await storage.set("a", "3");
+    await storage.delete("b");
+    await storage.delete("never set");
+    expect([await storage.get("a"), await storage.get("b"), await storage.keys()]).toEqual(["3", undefined, ["a"]]);
+  });
+
+  test("takes any text: empty, line breaks, other scripts, long; keys too", async () => {
+    const storage = await open();
+    const texts = ["", "a\nb\r\n", '\u2028\u0000\\"', "héllo 你好 🎉", "x".repeat(200_000)];
+    for (const text of texts) await storage.set(`key ${text.slice(0, 50)}`, text);
+    for (const text of texts) expect(await storage.get(`key ${text.slice(0, 50)}`)).toBe(text);
+    expect((await storage.keys()).sort()).toEqual(texts.map((text) => `key ${text.slice(0, 50)}`).sort());
+  });
+
+  test("changes of a key take place in the order in which they were asked for", async () => {
+    const storage = await open();
+    const changes: Promise<void>[] = [];
+    for (let i = 0; i < 50; i++) changes.push(storage.set("key", `${i}`), storage.set(`other-${i}`, "1"));
+    changes.push(storage.delete("other-7"), storage.delete("key"), storage.set("key", "last"));
+    await Promise.all(changes);
+    expect([await storage.get("key"), (await storage.keys()).length]).toEqual(["last", 50]);
+  });
+
+  test("a value that is no JSON reads as none; the storage is of one device and user", async () => {
+    const storage = await open();
+    await storage.set("bad", "{");
+    await storage.set("good", '{"a":1}');
+    expect([await readJson(storage, "bad"), await readJson(storage, "good")]).toEqual([undefined, { a: 1 }]);
+    await claimStorage(storage, { deviceId: "phone" });
+    await claimStorage(storage, { deviceId: "phone", userId: "alice" });
+    await claimStorage(storage, { deviceId: "phone" });
+    await expect(claimStorage(storage, { deviceId: "tablet" })).rejects.toThrow("belongs to device phone");
+    await expect(claimStorage(storage, { deviceId: "phone", userId: "bob" })).rejects.toThrow("belongs to user alice");
+  });
+
+  if (!lasts) return;
+  test("is there again when it is opened again", async () => {
+    const storage = await open();
+    await Promise.all([storage.set("a", "1"), storage.set("b", "2"), storage.set("c", "3"), storage.delete("b")]);
+    await storage.close?.();
+    await expect((async () => storage.set("a", "too late"))()).rejects.toThrow();
+    const again = await open();
+    expect([await again.get("a"), await again.get("b"), await again.get("c")]).toEqual(["1", undefined, "3"]);
+  });
+});
+
+test("file: a torn last line is cut off at every byte; damage in the middle is refused", async () => {
+  const storage = await inFolder();
+  await storage.set("a", "1");
+  const log = path.join(folder, "values.log");
+  const first = statSync(log).size;
+  await Promise.all([storage.set("a", "2"), storage.set("b", "2")]);
+  await storage.close();
+  const whole = readFileSync(log);
+  for (let bytes = first; bytes < whole.length; bytes += 3) {
+    writeFileSync(log, whole.subarray(0, bytes));
+    const torn = await openFileStorage(folder);
+    expect([await torn.get("a"), await torn.get("b")]).toEqual(["1", undefined]);
+    await torn.set("c", "after");
+    await torn.close();
+    const again = await openFileStorage(folder);
+    expect([await again.get("a"), await again.get("c")]).toEqual(["1", "after"]);
+    await again.close();
+  }
+  const damaged = Buffer.from(whole);
+  damaged[12] = damaged[12]! ^ 1;
+  writeFileSync(log, damaged);
+  await expect(openFileStorage(folder)).rejects.toThrow("damaged at byte 0");
+  // Refusing has not kept the folder locked, and has changed nothing.
+  expect(readFileSync(log)).toEqual(damaged);
+  writeFileSync(log, whole);
+  appendFileSync(log, Buffer.alloc(100));
+  expect(await (await inFolder()).get("b")).toBe("2");
+});
+
+test("file: it does not grow beyond a few times what it holds, and holds it across compactions", async () => {
+  const storage = await inFolder();
+  const value = (i: number) => `${i} ${"x".repeat(1_000)}`;
+  let largest = 0;
+  for (let i = 0; i < 3_000; i++) {
+    await storage.set(`key-${i % 20}`, value(i));
+    largest = Math.max(largest, statSync(path.join(folder, "values.log")).size);
+  }
+  expect(largest).toBeGreaterThan(200_000);
+  expect(largest).toBeLessThan(300_000);
+  await storage.close();
+  const again = await inFolder();
+  for (let i = 2_980; i < 3_000; i++) expect(await again.get(`key-${i % 20}`)).toBe(value(i));
+});
+
+test("file: one at a time, and the lock of a dead process is taken over by one of many", async () => {
+  const storage = await inFolder();
+  await expect(openFileStorage(folder)).rejects.toThrow("in use by this process already");
+  await storage.close();
+  const lock = path.join(folder, "lock");
+  // The parent of this process lives; as nobody says when it began, it is believed.
+  writeFileSync(lock, JSON.stringify({ pid: process.ppid, began: "" }));
+  await expect(openFileStorage(folder)).rejects.toThrow(`in use by process ${process.ppid}`);
+  writeFileSync(lock, JSON.stringify({ pid: 2 ** 22 + 1, began: "1" }));
+  const attempts = await Promise.allSettled([
+    openFileStorage(folder),
+    openFileStorage(folder),
+    openFileStorage(folder),
+  ]);
+  const won = attempts.filter((attempt) => attempt.status === "fulfilled");
+  expect(won).toHaveLength(1);
+  await won[0]!.value.close();
+  // A process that bears the number of a dead one: on systems that tell when a process began, it is not taken for it.
+  writeFileSync(lock, JSON.stringify({ pid: process.pid, began: "long ago" }));
+  await inFolder();
+});
+
+test("file: a full disk is told, and what was there before stays as it was", async () => {
+  const storage = await inFolder();
+  await storage.set("a", "1");
+  const handle = (storage as unknown as { log: { datasync(): Promise<void> } }).log;
+  const datasync = jest.spyOn(handle, "datasync").mockRejectedValueOnce(new Error("no space left"));
+  await expect(storage.set("a", "2")).rejects.toThrow("no space left");
+  datasync.mockRestore();
+  expect(await storage.get("a")).toBe("1");
+  await storage.set("b", "2");
+  await storage.close();
+  const again = await inFolder();
+  expect([await again.get("a"), await again.get("b")]).toEqual(["1", "2"]);
+});
