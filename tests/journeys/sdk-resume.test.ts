@@ -148,9 +148,7 @@ test("Redis is wiped while they write and they reconnect: a resync, nothing is l
     for (const link of links.splice(0)) link.close();
   }, 60_000));
 
-// The registry of sessions lies in Redis too, and nobody fills it again for connections that stay open: they are told
-// nothing more until they reconnect. That is a fault of the gateway; when it is mended, this becomes a plain `test`.
-test.failing("Redis is wiped while they write and their connections stay open", () => wipe(() => {}, 15_000));
+test("Redis is wiped while they write and their connections stay open", () => wipe(() => {}, 60_000));
 
 test("1,100 messages while away are more than an inbox keeps: one resync, and all of them follow", async () => {
   const [alice, bob, carol] = [
