@@ -25,6 +25,7 @@ export class Stream {
   lastSeq = 0;
   /** Refuses everything: its bytes are used up. */
   full = false;
+  refusals = 0;
   /** Told after each message that was stored. */
   readonly listeners = new Set<() => void>();
 
@@ -47,7 +48,10 @@ export class Stream {
       throw apiError(WRONG_LAST_SEQUENCE, `wrong last sequence: ${this.lastSeq}`);
     }
     if (msgId !== undefined && this.msgIds.has(msgId)) return { seq: this.lastSeq, isNew: false };
-    if (this.full) throw apiError(STREAM_FULL, "maximum bytes exceeded");
+    if (this.full) {
+      this.refusals++;
+      throw apiError(STREAM_FULL, "maximum bytes exceeded");
+    }
     if (msgId !== undefined) this.msgIds.add(msgId);
     const message = { seq: ++this.lastSeq, data, header, time: this.now() };
     this.messages.set(message.seq, message);
