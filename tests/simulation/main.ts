@@ -84,7 +84,9 @@ async function work({ from, end, step, stop }: Order): Promise<Report> {
 }
 
 function workElsewhere(order: Order): Promise<Report> {
-  const child = fork(__filename, [], { execArgv: process.execArgv, env: { ...process.env, SIMULATION_ORDER: "1" } });
+  // Most of what a seed makes dies young.
+  const execArgv = [...process.execArgv, "--max-semi-space-size=64"];
+  const child = fork(__filename, [], { execArgv, env: { ...process.env, SIMULATION_ORDER: "1" } });
   child.send(order);
   return new Promise((resolve, reject) => {
     child.once("message", (report) => resolve(report as Report));

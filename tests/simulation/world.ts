@@ -1,6 +1,5 @@
 /** One run of the simulation: three workers, a queue, a log, stores, an archiver, people, and what goes wrong. */
-import { decodeLogBody, endOfRecord } from "@carillon/bus";
-import { decodeEvent } from "@carillon/protocol";
+import { endOfRecord, recordSeqOf } from "@carillon/bus";
 import { purgePartition } from "../../apps/archiver/dist/purge/purge";
 import { Clients, USERS } from "./clients";
 import { Connection, type Network } from "./connection";
@@ -187,16 +186,14 @@ export class World {
 
   /** What an archiver does, in one step: its fence and transaction are tested with a real database. */
   private archive(): void {
-    if (this.mysql.isAway) return;
-    const log = this.network.streams.get("LOG_0")!;
-    for (const [seq, { data }] of log.messages) {
-      if (endOfRecord(seq) <= this.mysql.position) continue;
-      const body = decodeLogBody(data);
-      this.mysql.archive(
-        body.kind === "events" ? body.events.map(({ event }) => decodeEvent(event)) : [],
-        endOfRecord(seq),
-      );
+    const { mysql, observer } = this;
+    if (mysql.isAway) return;
+    const { firstSeq, lastSeq } = this.network.streams.get("LOG_0")!;
+    if (firstSeq > Math.max(0, recordSeqOf(mysql.position)) + 1) {
+      this.observer.violations.push(`I1: the log begins at ${firstSeq}, which the archive has not reached`);
     }
+    const events = observer.events.slice(mysql.messages.length).map(({ event }) => event);
+    mysql.archive(events, endOfRecord(lastSeq));
   }
 
   private async purge(): Promise<void> {
