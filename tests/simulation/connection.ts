@@ -58,7 +58,11 @@ export class Connection {
     const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet };
     const { time } = network;
     const clock = { now: () => EPOCH_MS + Math.floor(time.now), monotonic: () => time.now };
-    const connection = { isClosed: () => this.isDead, subscribe: () => ({ unsubscribe: quiet }) };
+    const connection = {
+      isClosed: () => this.isDead,
+      subscribe: () => ({ unsubscribe: quiet }),
+      status: async function* () {},
+    };
     this.bus = { js: this.js(), jsm: this.jsm(), connection, clock, logger, close: async () => {} } as unknown as Bus;
   }
 

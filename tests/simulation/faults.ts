@@ -1,6 +1,5 @@
 /** What goes wrong in a run: chosen by the seed, at times chosen by the seed. */
 import { armFailPoint } from "@carillon/base/node";
-import { USERS } from "./clients";
 import { CALM, type Fates } from "./connection";
 import { PLACES } from "./coverage";
 import type { World } from "./world";
@@ -56,8 +55,6 @@ const FAULTS: readonly Fault[] = [
   (world) => {
     for (const consumer of world.network.consumers.values()) consumer.lose(world.random.between(0, 400));
   },
-  (world) =>
-    world.mysql.mutedUntil.set(world.random.pick(USERS), world.random.chance(0.5) ? 0 : Number.MAX_SAFE_INTEGER),
 ];
 
 /** Spreads `count` faults over the next `ms`. */

@@ -71,6 +71,10 @@ export class World {
       () => this.clients.flush(),
     );
     this.every(
+      () => 300,
+      () => this.changeRules(),
+    );
+    this.every(
       () => 1_000,
       () => this.clients.repeat(),
     );
@@ -82,6 +86,12 @@ export class World {
       () => 2_000,
       () => void this.purge(),
     );
+  }
+
+  /** The rules change all the time, and workers learn of it at different times. */
+  private changeRules(): void {
+    const isMuted = this.random.chance(0.3);
+    this.mysql.mutedUntil.set(this.random.pick(USERS), isMuted ? Number.MAX_SAFE_INTEGER : 0);
   }
 
   get living(): SimWorker[] {

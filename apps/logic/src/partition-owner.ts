@@ -96,14 +96,16 @@ export class PartitionOwner implements OwnedPartition {
   async release(): Promise<void> {
     this.stop();
     await this.journey.stop();
-    await this.fanOut.drain(LAST_FAN_OUT_MS);
-    await this.fanOut.stop();
     const { bus, nodeId } = this.context;
     const progress = { covered: this.state.covered, fanout: this.fanOut.position };
     await this.writer.append({ kind: "release", worker: nodeId }, progress).catch((err: Error) => {
       // The next owner waits for the hand-over's deadline instead.
       if (!(err instanceof PartitionLost)) bus.logger.warn({ err }, "no release record");
     });
+    // The next owner does not wait for this: both fill inboxes in the order of the log, and what one has put in the
+    // other passes over.
+    await this.fanOut.drain(LAST_FAN_OUT_MS);
+    await this.fanOut.stop();
   }
 
   async abandon(): Promise<void> {

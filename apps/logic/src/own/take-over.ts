@@ -60,8 +60,8 @@ export class LogUnfit extends Error {
 /** Folds the log as it is now, for a take-over that comes soon. @throws LogUnfit */
 export async function foldEarly(options: TakeOverOptions): Promise<PartitionState> {
   const { bus, partition } = options;
-  const log = await readLogState(bus, partition);
-  return foldTail(bus, partition, log, await archivedOf(options));
+  const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
+  return foldTail(bus, partition, log, archived);
 }
 
 /**
@@ -70,8 +70,7 @@ export async function foldEarly(options: TakeOverOptions): Promise<PartitionStat
  */
 export async function takeOver(options: TakeOverOptions, early?: PartitionState): Promise<TakenPartition> {
   const { bus, partition, nodeId, boot } = options;
-  const log = await readLogState(bus, partition);
-  const archived = await archivedOf(options);
+  const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
   checkFit(partition, log, archived);
   const isUsable = early !== undefined && early.lastSeq >= log.firstSeq - 1 && early.lastSeq <= log.lastSeq;
   const state = isUsable ? early : await foldTail(bus, partition, log, archived);

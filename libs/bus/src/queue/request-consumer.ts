@@ -9,6 +9,9 @@
  *   former owner, and the gap is accepted. Otherwise everything that was pulled and not yet appended is dropped,
  *   the consumer is deleted, and a fresh one, under a name never used before, starts at the first
  *   unacknowledged message, in order.
+ *
+ * The same is done after every reconnect: what the server sent into the lost connection would otherwise come again only
+ * after the ack_wait, and as long the partition would stand still.
  */
 import { Backoff, sleep } from "@carillon/base";
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
@@ -62,6 +65,7 @@ export class RequestConsumer {
   async start(): Promise<void> {
     await this.deleteOthers();
     this.running = this.run();
+    void this.followConnection();
   }
 
   /** Gives up what was handed out and not covered, and takes it again from a fresh consumer. */
@@ -74,6 +78,13 @@ export class RequestConsumer {
     this.stopping.abort();
     this.messages?.stop();
     await this.running;
+  }
+
+  private async followConnection(): Promise<void> {
+    for await (const { type } of this.options.bus.connection.status()) {
+      if (this.stopping.signal.aborted) return;
+      if (type === "reconnect") this.restart();
+    }
   }
 
   private get stream(): string {
