@@ -86,10 +86,10 @@ const bad: [string, string, (evidence: Evidence) => void][] = [
   ],
   [
     "I3",
-    "the resync came before the hole",
+    "a device was told 4 after 2, long after a resync, and fetched 3 later",
     (all) => {
       bob(all).resyncs = [1.5];
-      bob(all).shown[2]!.by = "pull";
+      Object.assign(bob(all).shown[2]!, { by: "pull", at: 9 });
     },
   ],
   [

@@ -1,0 +1,71 @@
+/** Harm to NATS, Redis and MySQL themselves. */
+import { cpSync, rmSync } from "node:fs";
+import path from "node:path";
+import { until } from "@carillon/testkit";
+import { Redis } from "ioredis";
+import type { Fault, Stage } from "./fault";
+import type { Store } from "./links";
+
+const server = ({ cluster }: Stage, store: Store) => cluster.servers[store]!;
+
+/** kill -9; the supervisor starts it again at once. */
+export function killStore(store: Store): Fault {
+  return {
+    async strike(stage) {
+      const before = server(stage, store).pid;
+      if (before === undefined) return undefined;
+      process.kill(before, "SIGKILL");
+      const isBack = () => ![undefined, before].includes(server(stage, store).pid);
+      return { on: store, heal: async () => void (await until(`${store} is back`, isBack)) };
+    },
+  };
+}
+
+export function pauseStore(store: Store): Fault {
+  return {
+    async strike(stage) {
+      if (server(stage, store).pid === undefined) return undefined;
+      server(stage, store).pause();
+      return { on: store, heal: async () => server(stage, store).resume() };
+    },
+  };
+}
+
+/** Stopped until it is healed. */
+export function stopStore(store: Store): Fault {
+  return {
+    async strike(stage) {
+      if (server(stage, store).pid === undefined) return undefined;
+      await stage.cluster.stopNode(store);
+      return { on: store, heal: () => stage.cluster.startNode(store) };
+    },
+  };
+}
+
+/** FLUSHALL under traffic. */
+export const wipeRedis: Fault = {
+  async strike(stage) {
+    const redis = new Redis(server(stage, "redis").url, { maxRetriesPerRequest: 1 });
+    try {
+      await redis.flushall();
+    } finally {
+      redis.disconnect();
+    }
+    return { on: "redis", heal: async () => {} };
+  },
+};
+
+/** Redis dies and comes back as it was a second ago: what a failover to a replica that lags does. */
+export const ageRedis: Fault = {
+  async strike(stage) {
+    const { directory } = server(stage, "redis");
+    const [data, copy] = [path.join(directory, "data"), path.join(directory, "earlier")];
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(data, copy, { recursive: true });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await stage.cluster.stopNode("redis");
+    rmSync(data, { recursive: true });
+    cpSync(copy, data, { recursive: true });
+    return { on: "redis, a second older", heal: () => stage.cluster.startNode("redis") };
+  },
+};

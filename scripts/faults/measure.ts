@@ -1,0 +1,131 @@
+/** What a run took: times and counts from its history, to be held against the bounds of the fault matrix. Pure. */
+import { partitionOf } from "@carillon/base";
+import type { Evidence } from "@carillon/testkit";
+
+/** A fault that struck. */
+export interface Strike {
+  fault: string;
+  on: string;
+  /** ms of the clock of the history. */
+  struckAt: number;
+  healedAt: number;
+}
+
+export interface RunFacts {
+  evidence: Evidence;
+  strikes: Strike[];
+  partitions: number;
+  /** While the load was written, ms. */
+  loadFrom: number;
+  loadTo: number;
+}
+
+export interface Bound {
+  what: string;
+  unit: "ms" | "times";
+  most: number;
+  /** The worst that was seen. */
+  worst(facts: RunFacts): number;
+}
+
+type Moment = "struckAt" | "healedAt";
+
+/** The longest time without an event between two moments, the way from the first moment included. */
+export function longestSilence(times: readonly number[], from: number, to: number): number {
+  let [last, longest] = [from, 0];
+  for (const time of [...times.filter((each) => each > from && each < to).sort((a, b) => a - b), to]) {
+    longest = Math.max(longest, time - last);
+    last = time;
+  }
+  return longest;
+}
+
+/** Value below which the given part of all lies; 0 of nothing. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0;
+}
+
+/** From each strike to the next, or to the end of the load. */
+function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number][] {
+  const starts = strikes.map((strike) => strike[since]).sort((a, b) => a - b);
+  return starts.map((start, index): [number, number] => [start, starts[index + 1] ?? loadTo]).filter(([a, b]) => a < b);
+}
+
+/** Longest time in which a partition acknowledged nothing, once it was hit (or healed). */
+export function stallOfSends(most: number, since: Moment = "struckAt"): Bound {
+  const worst = (facts: RunFacts) => {
+    const answers: number[][] = Array.from({ length: facts.partitions }, () => []);
+    for (const { conversationId, answers: own } of facts.evidence.messages) {
+      if (own[0] !== undefined) answers[partitionOf(conversationId, facts.partitions)]!.push(own[0].at);
+    }
+    const silences = windows(facts, since).flatMap(([from, to]) => answers.map((at) => longestSilence(at, from, to)));
+    return Math.max(0, ...silences);
+  };
+  return { what: `a partition acknowledges nothing, from ${describe(since)}`, unit: "ms", most, worst };
+}
+
+/** Longest time in which a device was shown nothing, once the stroke fell (or was healed). */
+export function stallOfDelivery(most: number, since: Moment = "struckAt"): Bound {
+  const worst = (facts: RunFacts) => {
+    const silences = facts.evidence.devices.flatMap(({ shown }) => {
+      const times = shown.map(({ at }) => at);
+      return windows(facts, since).map(([from, to]) => longestSilence(times, from, to));
+    });
+    return Math.max(0, ...silences);
+  };
+  return { what: `a device is shown nothing, from ${describe(since)}`, unit: "ms", most, worst };
+}
+
+/** p99 of the time from the strike until a client that lost its connection is online again. */
+export function resumption(most: number): Bound {
+  return {
+    what: "p99 until a client is back",
+    unit: "ms",
+    most,
+    worst: (facts) => percentile(timesToReturn(facts), 0.99),
+  };
+}
+
+/** The slowest of all clients. */
+export function lastReturn(most: number): Bound {
+  return {
+    what: "until the last client is back",
+    unit: "ms",
+    most,
+    worst: (facts) => Math.max(0, ...timesToReturn(facts)),
+  };
+}
+
+function timesToReturn(facts: RunFacts): number[] {
+  const times: number[] = [];
+  for (const [from, to] of windows(facts, "struckAt")) {
+    for (const { changes } of facts.evidence.devices) {
+      const lost = changes.findIndex(({ at, online }) => !online && at >= from && at < to);
+      if (lost < 0) continue;
+      const back = changes.slice(lost).find(({ online }) => online);
+      times.push((back?.at ?? facts.loadTo) - from);
+    }
+  }
+  return times;
+}
+
+/** Connections that ended while the load was written. */
+export function disconnects(most: number): Bound {
+  const worst = ({ evidence, loadFrom, loadTo }: RunFacts) =>
+    evidence.devices.flatMap(({ changes }) =>
+      changes.filter(({ at, online }) => !online && at > loadFrom && at < loadTo),
+    ).length;
+  return { what: "connections lost", unit: "times", most, worst };
+}
+
+/** Partitions that changed hands after the start. */
+export function takeOvers(most: number): Bound {
+  const worst = ({ evidence, partitions }: RunFacts) =>
+    evidence.log.filter(({ kind }) => kind === "epoch").length - partitions;
+  return { what: "partitions taken over", unit: "times", most, worst };
+}
+
+function describe(since: Moment): string {
+  return since === "struckAt" ? "the strike on" : "the healing on";
+}

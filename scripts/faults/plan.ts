@@ -1,0 +1,64 @@
+/** The schedule of a run: which fault strikes when, whom, and for how long. A pure function of the seed. */
+import type { FaultName } from "./inject/catalogue";
+import { seeded } from "./seeded";
+
+export interface PlannedFault {
+  /** Time after the first moment of the schedule, ms. */
+  atMs: number;
+  fault: FaultName;
+  /** Chooses whom among those who can be hit. */
+  target: number;
+  /** How long until it is healed, ms. */
+  holdMs: number;
+}
+
+export interface Rhythm {
+  faults: readonly FaultName[];
+  /** How many strikes in all; the faults take turns. */
+  times: number;
+  /** From one strike to the next, ms. */
+  everyMs: number;
+  holdMs: number;
+}
+
+const JITTER = 0.3;
+const TARGETS = 1_000;
+
+/** The faults in turn, at a steady pace with some jitter: a strike shall not meet the same phase of the timers again. */
+export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: number): PlannedFault[] {
+  const random = seeded(seed);
+  return Array.from({ length: times }, (_, index) => ({
+    atMs: Math.round((index + JITTER * random()) * everyMs),
+    fault: faults[index % faults.length]!,
+    target: Math.floor(random() * TARGETS),
+    holdMs,
+  }));
+}
+
+export interface Mixture {
+  faults: readonly FaultName[];
+  durationMs: number;
+  everyMs: number;
+  /** Faults that strike at the same time. */
+  together: number;
+  /** Shortest and longest time until a fault is healed, ms. */
+  holdMs: readonly [number, number];
+}
+
+/** Faults by chance, in pairs or more: each choice depends on the seed and nothing else. */
+export function mixedPlan({ faults, durationMs, everyMs, together, holdMs }: Mixture, seed: number): PlannedFault[] {
+  const random = seeded(seed);
+  const plan: PlannedFault[] = [];
+  for (let at = 0; at < durationMs; at += everyMs) {
+    for (let i = 0; i < together; i++) {
+      const [shortest, longest] = holdMs;
+      plan.push({
+        atMs: Math.round(at + random() * JITTER * everyMs),
+        fault: faults[Math.floor(random() * faults.length)]!,
+        target: Math.floor(random() * TARGETS),
+        holdMs: Math.round(shortest + random() * (longest - shortest)),
+      });
+    }
+  }
+  return plan.sort((a, b) => a.atMs - b.atMs);
+}

@@ -1,0 +1,46 @@
+import type { RoleCounts } from "@carillon/local";
+import type { Bound } from "./measure";
+import type { PlannedFault } from "./plan";
+
+/** Rows of the fault matrix (docs/guarantees.md); each must have been struck in a whole run. */
+export const ROWS = {
+  "gateway killed": "kill -9 of a gateway with clients",
+  "worker killed": "kill -9 of a worker, in the middle of a batch and at each step",
+  "archiver killed": "kill -9 of an archiver, between commit and acknowledgement too",
+  "NATS killed": "kill -9 and restart of NATS, under load",
+  "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
+  "stores paused": "pause of 30 s: NATS, Redis, MySQL",
+  "links cut": "a link is cut, both ways and one way: worker-NATS, gateway-NATS, worker-Redis",
+  "Redis wiped": "FLUSHALL under traffic",
+  "Redis killed": "kill -9 of Redis, and the last second missing",
+  "MySQL down": "MySQL is down for long, and its backlog is drained",
+  "nodes come and go": "join, leave, drain, rolling restart of every role",
+  "all clients cut": "all clients lose their connections at once",
+  "pairs and mixtures": "faults that overlap, by a seeded schedule",
+} as const;
+
+export type Row = keyof typeof ROWS;
+
+export interface LoadShape {
+  sdkPairs: number;
+  rawPairs: number;
+  /** Messages per second. */
+  rate: number;
+}
+
+/** A fault, or several, under load, with the bounds that have to hold. */
+export interface Scenario {
+  name: string;
+  row: Row;
+  /** A pure function of the seed. */
+  plan(seed: number): PlannedFault[];
+  bounds: Bound[];
+  /** Links lead through proxies. */
+  links?: boolean;
+  load?: Partial<LoadShape>;
+  counts?: Partial<RoleCounts>;
+  /** Further settings of our processes. */
+  env?: Record<string, string>;
+  /** How long the load goes on after the last fault is healed, ms. */
+  afterMs?: number;
+}
