@@ -1,6 +1,6 @@
 /** `npm run faults -- SCENARIO`: does harm to a whole cluster under load and checks that every promise was kept. */
 import { parseArgs } from "node:util";
-import { describeResults } from "./faults/report/text";
+import { describeResult, describeResults } from "./faults/report/text";
 import { writeReport } from "./faults/report/write";
 import { runScenario, type ScenarioResult } from "./faults/run-scenario";
 import type { Scenario } from "./faults/scenario";
@@ -50,6 +50,7 @@ async function main(): Promise<number> {
       keepLog: (file) => report.keepLog(scenario.name, file),
     });
     report.add(result);
+    process.stderr.write(`${describeResult(result).join("\n")}\n`);
     results.push(result);
   }
   const isAll = positionals.includes("all");

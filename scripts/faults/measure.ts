@@ -24,8 +24,10 @@ export interface Bound {
   what: string;
   unit: "ms" | "times";
   most: number;
-  /** The worst that was seen. */
-  worst(facts: RunFacts): number;
+  /** Part of all that was seen which has to be within the bound; default: all. */
+  part?: number;
+  /** Everything that the bound is about, one per strike and who was hit. */
+  seen(facts: RunFacts): number[];
 }
 
 type Moment = "struckAt" | "healedAt";
@@ -52,49 +54,35 @@ function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number]
   return starts.map((start, index): [number, number] => [start, starts[index + 1] ?? loadTo]).filter(([a, b]) => a < b);
 }
 
-/** Longest time in which a partition acknowledged nothing, once it was hit (or healed). */
+/** Longest time in which a partition acknowledged nothing, once it was hit (or healed): the worst one of each strike. */
 export function stallOfSends(most: number, since: Moment = "struckAt"): Bound {
-  const worst = (facts: RunFacts) => {
+  const seen = (facts: RunFacts) => {
     const answers: number[][] = Array.from({ length: facts.partitions }, () => []);
     for (const { conversationId, answers: own } of facts.evidence.messages) {
       if (own[0] !== undefined) answers[partitionOf(conversationId, facts.partitions)]!.push(own[0].at);
     }
-    const silences = windows(facts, since).flatMap(([from, to]) => answers.map((at) => longestSilence(at, from, to)));
-    return Math.max(0, ...silences);
+    return windows(facts, since).map(([from, to]) => Math.max(...answers.map((at) => longestSilence(at, from, to))));
   };
-  return { what: `a partition acknowledges nothing, from ${describe(since)}`, unit: "ms", most, worst };
+  return { what: `a partition acknowledges nothing, ${describe(since)}`, unit: "ms", most, seen };
 }
 
-/** Longest time in which a device was shown nothing, once the stroke fell (or was healed). */
+/** Longest time in which a device was shown nothing, once the stroke fell (or was healed): the worst of each strike. */
 export function stallOfDelivery(most: number, since: Moment = "struckAt"): Bound {
-  const worst = (facts: RunFacts) => {
-    const silences = facts.evidence.devices.flatMap(({ shown }) => {
-      const times = shown.map(({ at }) => at);
-      return windows(facts, since).map(([from, to]) => longestSilence(times, from, to));
-    });
-    return Math.max(0, ...silences);
+  const seen = (facts: RunFacts) => {
+    const shown = facts.evidence.devices.map((device) => device.shown.map(({ at }) => at));
+    return windows(facts, since).map(([from, to]) => Math.max(...shown.map((at) => longestSilence(at, from, to))));
   };
-  return { what: `a device is shown nothing, from ${describe(since)}`, unit: "ms", most, worst };
+  return { what: `a device is shown nothing, ${describe(since)}`, unit: "ms", most, seen };
 }
 
-/** p99 of the time from the strike until a client that lost its connection is online again. */
+/** Time from the strike until a client that lost its connection is online again: p99. */
 export function resumption(most: number): Bound {
-  return {
-    what: "p99 until a client is back",
-    unit: "ms",
-    most,
-    worst: (facts) => percentile(timesToReturn(facts), 0.99),
-  };
+  return { what: "until a client is back, p99", unit: "ms", most, part: 0.99, seen: timesToReturn };
 }
 
-/** The slowest of all clients. */
+/** The same for the slowest of all clients. */
 export function lastReturn(most: number): Bound {
-  return {
-    what: "until the last client is back",
-    unit: "ms",
-    most,
-    worst: (facts) => Math.max(0, ...timesToReturn(facts)),
-  };
+  return { what: "until the last client is back", unit: "ms", most, seen: timesToReturn };
 }
 
 function timesToReturn(facts: RunFacts): number[] {
@@ -112,20 +100,22 @@ function timesToReturn(facts: RunFacts): number[] {
 
 /** Connections that ended while the load was written. */
 export function disconnects(most: number): Bound {
-  const worst = ({ evidence, loadFrom, loadTo }: RunFacts) =>
+  const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
     evidence.devices.flatMap(({ changes }) =>
       changes.filter(({ at, online }) => !online && at > loadFrom && at < loadTo),
-    ).length;
-  return { what: "connections lost", unit: "times", most, worst };
+    ).length,
+  ];
+  return { what: "connections lost", unit: "times", most, seen };
 }
 
 /** Partitions that changed hands after the start. */
 export function takeOvers(most: number): Bound {
-  const worst = ({ evidence, partitions }: RunFacts) =>
-    evidence.log.filter(({ kind }) => kind === "epoch").length - partitions;
-  return { what: "partitions taken over", unit: "times", most, worst };
+  const seen = ({ evidence, partitions }: RunFacts) => [
+    evidence.log.filter(({ kind }) => kind === "epoch").length - partitions,
+  ];
+  return { what: "partitions taken over", unit: "times", most, seen };
 }
 
 function describe(since: Moment): string {
-  return since === "struckAt" ? "the strike on" : "the healing on";
+  return since === "struckAt" ? "from the strike on" : "from the healing on";
 }

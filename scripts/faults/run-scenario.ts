@@ -15,9 +15,10 @@ import type { Stage } from "./inject/fault";
 import { Links } from "./inject/links";
 import { Load } from "./load/load";
 import { readClusterSettings } from "./load/people";
-import type { RunFacts, Strike } from "./measure";
+import { percentile, type RunFacts, type Strike } from "./measure";
 import { MemoryWatch } from "./memory-watch";
 import type { PlannedFault } from "./plan";
+import { type Series, seriesOf } from "./report/series";
 import type { LoadShape, Row, Scenario } from "./scenario";
 import { readStores } from "./snapshots";
 import { isWhole } from "./whole";
@@ -37,11 +38,12 @@ export interface ScenarioResult {
   seed: number;
   seconds: number;
   strikes: Strike[];
-  bounds: { what: string; unit: string; most: number; worst: number; ok: boolean }[];
+  bounds: { what: string; unit: string; most: number; median: number; worst: number; ok: boolean }[];
   violations: Violation[];
   sent: number;
   shown: number;
   evidence: Evidence;
+  series: Series;
   loadFrom: number;
   loadTo: number;
   ok: boolean;
@@ -197,9 +199,10 @@ class ScenarioRun {
   private result(facts: RunFacts, violations: Violation[]): ScenarioResult {
     const { evidence, loadFrom, loadTo, strikes } = facts;
     const bounds = this.scenario.bounds.map((bound) => {
-      const { what, unit, most } = bound;
-      const worst = Math.round(bound.worst(facts));
-      return { what, unit, most, worst, ok: worst <= most };
+      const { what, unit, most, part = 1 } = bound;
+      const seen = bound.seen(facts);
+      const [median, worst] = [percentile(seen, 0.5), percentile(seen, part)].map(Math.round) as [number, number];
+      return { what, unit, most, median, worst, ok: worst <= most };
     });
     return {
       scenario: this.scenario.name,
@@ -212,6 +215,7 @@ class ScenarioRun {
       sent: evidence.messages.length,
       shown: evidence.devices.reduce((sum, { shown }) => sum + shown.length, 0),
       evidence,
+      series: seriesOf(evidence, loadFrom),
       loadFrom,
       loadTo,
       ok: violations.length === 0 && strikes.length > 0 && bounds.every(({ ok }) => ok),

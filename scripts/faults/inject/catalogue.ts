@@ -1,6 +1,6 @@
 /** All faults by name. The names are what schedules and reports say. */
 import type { Fault } from "./fault";
-import { cutLink, silenceLink, slowLink } from "./links";
+import { cutLink, silenceLink, slowLink } from "./link-faults";
 import { failPoint, joinRole, killAll, killProcess, pauseProcess, restartProcess, rollRole } from "./processes";
 import { ageRedis, killStore, pauseStore, stopStore, wipeRedis } from "./stores";
 

@@ -10,7 +10,7 @@ export interface Stage {
   bus: Bus;
 }
 
-export interface Struck {
+interface Struck {
   /** What was hit: `worker-2`, `gateway-1 to nats`. */
   on: string;
   /** Undoes it, as far as that is for us; resolves when it is undone. */

@@ -1,7 +1,6 @@
 /** The links between our processes and the stores: each of them a proxy of its own, so that any one can be harmed. */
 import type { Role, RoleCounts, Stores } from "@carillon/local";
-import { type LinkDirection, TcpProxy } from "@carillon/testkit";
-import { choose, type Fault } from "./fault";
+import { TcpProxy } from "@carillon/testkit";
 
 export type Store = "nats" | "redis" | "mysql";
 
@@ -59,21 +58,3 @@ export class Links {
     await Promise.all([...this.proxies.values()].map((proxy) => proxy.close()));
   }
 }
-
-function harm(role: Role, store: Store, how: (proxy: TcpProxy) => void): Fault {
-  return {
-    async strike({ links }, target) {
-      const link = choose(links.between(role, store), target);
-      if (link === undefined) return undefined;
-      how(link.proxy);
-      return { on: link.on, heal: async () => link.proxy.heal() };
-    },
-  };
-}
-
-export const cutLink = (role: Role, store: Store) => harm(role, store, (proxy) => proxy.cut());
-
-export const silenceLink = (role: Role, store: Store, direction: LinkDirection) =>
-  harm(role, store, (proxy) => proxy.silence(direction));
-
-export const slowLink = (role: Role, store: Store, ms: number) => harm(role, store, (proxy) => proxy.delay(ms));

@@ -17,7 +17,7 @@ interface Node {
   pid: number;
 }
 
-export function nodesOf(info: ClusterInfo, role: Role): Node[] {
+function nodesOf(info: ClusterInfo, role: Role): Node[] {
   return { gateway: info.gateways, worker: info.workers, archiver: info.archivers, api: info.apis }[role];
 }
 

@@ -42,7 +42,8 @@ export function describeResults(
   return { text, json: { ok, results: summaries, rows }, ok };
 }
 
-function describeResult({
+/** What one scenario has shown, in lines. */
+export function describeResult({
   scenario,
   seed,
   seconds,
@@ -57,7 +58,8 @@ function describeResult({
   return [
     `${scenario} (seed ${seed}, ${seconds} s): ${strikes.length} strikes, ${sent} sent, ${shown} shown, ${violations.length} violations ${kinds} ${verdict(ok)}`,
     ...bounds.map(
-      ({ what, unit, most, worst, ok: within }) => `    ${what}: ${worst} ${unit}, bound ${most} ${verdict(within)}`,
+      ({ what, unit, most, median, worst, ok: within }) =>
+        `    ${what}: median ${median}, worst ${worst} ${unit}, bound ${most} ${verdict(within)}`,
     ),
     ...violations.slice(0, SHOWN_VIOLATIONS).map(({ invariant, what }) => `    ${invariant} ${what}`),
   ];

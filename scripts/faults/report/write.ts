@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { ScenarioResult } from "../run-scenario";
+import { renderPage } from "./page";
 import type { ReportData } from "./text";
 
 export function writeReport() {
@@ -19,6 +20,7 @@ export function writeReport() {
     },
     finish(data: ReportData): void {
       writeFileSync(path.join(folder, "report.json"), `${JSON.stringify(data, null, 2)}\n`);
+      writeFileSync(path.join(folder, "report.html"), renderPage(data));
     },
   };
 }
