@@ -1,11 +1,13 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
 import { createTokenVerifier } from "@carillon/base/node";
 import { type Bus, type SessionClose, subjects, tell } from "@carillon/bus";
+import { CloseCode } from "@carillon/protocol";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
 import { DeliveryCursor } from "./deliver/delivery-cursor";
 import { readInbox } from "./deliver/read-inbox";
 import { ReceivedBatch } from "./deliver/received-batch";
+import { Resend } from "./deliver/resend";
 import { UserInbox } from "./deliver/user-inbox";
 import { Farewell } from "./drain/farewell";
 import { GatewayJourney, type GatewayStages } from "./journey";
@@ -14,6 +16,7 @@ import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
 import { SessionOpener } from "./session/open-session";
 import { type GatewayRing, Placement } from "./session/placement";
+import { Renewal } from "./session/renewal";
 import { SessionWatch } from "./session/session-watch";
 import { UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
@@ -78,7 +81,11 @@ export class Gateway {
         new UserInbox({
           userId,
           read: readInbox(bus),
-          onDelivered: (events) => this.metrics.delivered.inc(events),
+          onDelivered: (session, events) => {
+            this.metrics.delivered.inc(events);
+            resend.sent(session);
+          },
+          onNewEpoch: (user) => renewal.request([user]),
           onRepaired: () => this.metrics.repairs.inc(),
         }),
       newBudget: () => new TokenBucket(limits.messagesPerSecond, limits.messagesBurst, monotonic()),
@@ -93,10 +100,22 @@ export class Gateway {
       verify,
     });
     const session = (number: number) => users.sessions.get(number);
+    const resend = new Resend({
+      serve: (waiting) => this.journey.serve(waiting),
+      giveUp: (waiting) => waiting.kick(CloseCode.SLOW_READER),
+      onResent: () => this.metrics.resent.inc(),
+    });
+    const renewal = new Renewal({
+      users,
+      renew: (renewed) => this.stages.opener.renew(renewed),
+      perSecond: gateway.renewalPerSecond,
+    });
     return {
       watch,
       users,
-      deliverer: new Deliverer(users, boot),
+      resend,
+      renewal,
+      deliverer: new Deliverer(users, boot, { onRun: (run) => renewal.seeRun(run) }),
       received: new ReceivedBatch(bus),
       submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
       opener: new SessionOpener({

@@ -8,8 +8,10 @@ import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
 import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
 import type { Deliverer } from "./deliver/deliverer";
 import type { ReceivedBatch } from "./deliver/received-batch";
+import type { Resend } from "./deliver/resend";
 import { Receiver } from "./receive/receiver";
 import type { SessionOpener } from "./session/open-session";
+import type { Renewal } from "./session/renewal";
 import { Session, type SessionLimits } from "./session/session";
 import type { Identity } from "./session/session-state";
 import type { SessionWatch } from "./session/session-watch";
@@ -23,6 +25,8 @@ export interface GatewayStages {
   submitter: Submitter;
   deliverer: Deliverer;
   received: ReceivedBatch;
+  resend: Resend;
+  renewal: Renewal;
 }
 
 export interface JourneyOptions {
@@ -121,21 +125,27 @@ export class GatewayJourney {
 
   /** A device has events: its window moves on. */
   private acknowledge(session: Session, requestId: number, payload: { epoch: string; inboxSeq: number }): void {
-    if (this.stages().received.take(session, payload)) return this.serve(session);
+    const before = session.delivery!.acked;
+    if (this.stages().received.take(session, payload)) {
+      if (session.delivery!.acked > before) this.stages().resend.progressed(session);
+      return this.serve(session);
+    }
     session.refuse(requestId, "BAD_PAYLOAD", "inboxSeq: was never sent to this device");
     this.receiver.countBadPayload(session);
   }
 
-  private serve(session: Session): void {
+  /** A device has room for more, or wants it again. */
+  serve(session: Session): void {
     if (session.isOpen) this.stages().users.user(session.identity!.userId)?.inbox.serve(session);
   }
 
   private close(session: Session): void {
-    const { users, watch } = this.stages();
+    const { users, watch, resend } = this.stages();
     const { identity } = session;
     session.state = { phase: "closed" };
     users.sessions.delete(session.number);
     watch.end(session);
+    resend.end(session);
     if (identity === undefined) return;
     users.leave(identity.userId, session);
     // One that was still opening may be registered already, too.

@@ -9,7 +9,7 @@ import {
   runProcess,
 } from "@carillon/base/node";
 import { connectBus, DownlinkReceiver, readLayout } from "@carillon/bus";
-import { type Member, openCoordination } from "@carillon/coordination";
+import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
@@ -46,6 +46,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   });
   downlink.start();
   stages.watch.start();
+  stages.resend.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
   const listening = {
     host: settings.host,
@@ -58,12 +59,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const addresses = { ws: ws.address, tcp: tcp.address };
   member = await coordination.join({ nodeId, boot, role: ROLE, addresses, weight: settings.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
-  let ringPrint = coordination.ringOf(ROLE).fingerprint;
-  coordination.onChange(() => {
-    const { fingerprint } = coordination.ringOf(ROLE);
-    if (fingerprint !== ringPrint && member?.record.state === "up") void farewell.send("rebalance", false);
-    ringPrint = fingerprint;
-  });
+  followCluster(coordination, member, gateway);
   const drainMs = settings.drainSeconds * 1_000;
   const control = new Control({
     bus,
@@ -84,13 +80,28 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await stages.submitter.stop(LAST_ANSWERS_MS);
     stages.received.flush();
-    for (const part of [control, downlink, repair, stages.watch]) part.stop();
+    for (const part of [control, downlink, repair, stages.watch, stages.resend, stages.renewal]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
     await bus.close();
   };
   return { addresses, stop };
+}
+
+/** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */
+function followCluster(coordination: Coordination, member: Member, { farewell, stages }: Gateway): void {
+  let ringPrint = coordination.ringOf(ROLE).fingerprint;
+  coordination.onChange(() => {
+    const { fingerprint } = coordination.ringOf(ROLE);
+    if (fingerprint !== ringPrint && member.record.state === "up") void farewell.send("rebalance", false);
+    ringPrint = fingerprint;
+  });
+  member.on("lost", () => void farewell.offer());
+  member.on("regained", () => {
+    farewell.stay();
+    stages.renewal.request(stages.users.userIds);
+  });
 }
 
 const config = loadOrExit(loadConfig);

@@ -6,6 +6,7 @@ import type { UserRegistry } from "./session/user-registry";
 export class GatewayMetrics {
   readonly delivered: Counter;
   readonly repairs: Counter;
+  readonly resent: Counter;
   private readonly registry: Registry;
 
   constructor(nodeId: string, users: () => UserRegistry, waiting: () => number) {
@@ -14,6 +15,11 @@ export class GatewayMetrics {
     this.delivered = new Counter({ name: "carillon_delivered_total", help: "Events written to devices", registers });
     const repairs = { name: "carillon_inbox_repairs_total", help: "Inboxes read because pushes were missing" };
     this.repairs = new Counter({ ...repairs, registers });
+    const resent = {
+      name: "carillon_resends_total",
+      help: "Times that a device was sent everything unacknowledged again",
+    };
+    this.resent = new Counter({ ...resent, registers });
     new Gauge({
       name: "carillon_connections",
       help: "Connections",

@@ -26,10 +26,12 @@ class Store {
   head = 0;
   first = 1;
   reads = 0;
+  newEpochs = 0;
 
   readonly inbox = new UserInbox({
     userId: "alice",
     onDelivered: () => {},
+    onNewEpoch: () => this.newEpochs++,
     onRepaired: () => {},
     read: async (_user, _epoch, after): Promise<InboxPage> => {
       this.reads++;

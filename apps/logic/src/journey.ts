@@ -4,23 +4,26 @@
  */
 import { failPoint } from "@carillon/base/node";
 import {
-  type Answer,
   type Bus,
+  type DeadLetter,
+  type LogBody,
   LogFull,
   type LogWriter,
   type OriginatedRequest,
   PartitionLost,
+  PREFETCH,
   type QueuedBatch,
   RequestConsumer,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
-import { answersByGateway } from "./acknowledge/acknowledge";
+import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
 import { decideRound, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
 import { type FactCache, RoundFacts } from "./lookups/fact-cache";
-import { foldEvents, type PartitionState } from "./partition-state";
+import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
+import { CAREFUL_FROM, isDead } from "./poison";
 
 export interface JourneyOptions {
   bus: Bus;
@@ -30,9 +33,9 @@ export interface JourneyOptions {
   state: PartitionState;
   writer: LogWriter;
   fanOut: FanOut;
-  answer(gateway: string, boot: string, answers: Answer[]): void;
-  /** A request that cannot be processed: put aside, with the reason. */
-  putAside(partition: number, data: Uint8Array, reason: string): Promise<void>;
+  answer(answers: GatewayAnswers): void;
+  /** A batch that cannot be read: put aside, with the reason. */
+  putAside(letter: DeadLetter): Promise<void>;
   /** Another worker owns the partition now. */
   onLost(): void;
 }
@@ -42,16 +45,25 @@ export class PartitionJourney {
   private readonly consumer: RequestConsumer;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
+  /** Up to here in the queue requests are taken one by one, because one of them may kill the worker. */
+  private readonly carefulUntil: number;
 
   constructor(private readonly options: JourneyOptions) {
-    const { bus, state } = options;
+    const { bus, state, writer, onLost } = options;
+    // What killed the owners before is among the batches that they can have pulled.
+    this.carefulUntil = state.poison.attempt >= CAREFUL_FROM ? state.covered + PREFETCH : 0;
     this.consumer = new RequestConsumer({
       bus,
       partition: state.partition,
       epoch: state.epoch,
+      life: writer.life,
       covered: () => state.covered,
       onBatch: (batch) => this.pull(batch),
       onRestart: () => this.buffer.clear(),
+      onLost: () => {
+        this.stopped = true;
+        onLost();
+      },
     });
   }
 
@@ -76,7 +88,8 @@ export class PartitionJourney {
       this.buffer.add(batch, (requests) => facts.prepare(state, requests));
     } catch (err) {
       bus.logger.error({ partition: state.partition, seq: batch.seq, err }, "a batch cannot be read, it is put aside");
-      void putAside(state.partition, batch.data, (err as Error).message)
+      const reason = (err as Error).message;
+      void putAside({ partition: state.partition, data: batch.data, reason, id: `${batch.seq}` })
         .then(() => batch.confirm())
         .catch(() => this.consumer.restart());
     }
@@ -86,10 +99,12 @@ export class PartitionJourney {
   private async run(): Promise<void> {
     while (!this.stopped) {
       await this.buffer.ready();
-      const batches = this.buffer.takeRound();
+      const careful = this.options.state.covered < this.carefulUntil;
+      const batches = this.buffer.takeRound(careful ? 1 : undefined);
       if (batches.length === 0 || this.stopped) continue;
       try {
-        await this.processRound(batches);
+        if (careful) await this.processCarefully(batches[0]!);
+        else await this.processRound(batches);
       } catch (error) {
         if (!(error instanceof PartitionLost)) {
           this.options.bus.logger.error({ err: error }, "a round failed, the partition is given up");
@@ -103,15 +118,36 @@ export class PartitionJourney {
   private async processRound(batches: PulledBatch<RoundFacts>[]): Promise<void> {
     const requests = batches.flatMap((batch) => batch.requests);
     const facts = RoundFacts.merge(await Promise.all(batches.map((batch) => batch.facts)));
+    await this.process(requests, facts, batches.at(-1)!.queued.seq, batches);
+  }
+
+  /** One request at a time, named in the log before it is touched: if the worker dies now, the next owner knows why. */
+  private async processCarefully(batch: PulledBatch<RoundFacts>): Promise<void> {
+    const { queued, requests } = batch;
+    const { state } = this.options;
+    const facts = await batch.facts;
+    for (const [index, request] of requests.entries()) {
+      const isLast = index === requests.length - 1;
+      if (!isDead(state.poison, request)) await this.append({ kind: "trying", seq: queued.seq, index }, state.covered);
+      await this.process([request], facts, isLast ? queued.seq : state.covered, isLast ? [batch] : []);
+    }
+  }
+
+  /** @param batches those that are done when these requests are */
+  private async process(
+    requests: OriginatedRequest[],
+    facts: RoundFacts,
+    covered: number,
+    batches: PulledBatch<RoundFacts>[],
+  ): Promise<void> {
     const round = this.decide(requests, facts);
-    const covered = batches.at(-1)!.queued.seq;
     if (round.events.length === 0) {
       await this.answerWithoutRecord(batches, covered, round.verdicts);
       return;
     }
     let recordSeq: number;
     try {
-      recordSeq = await this.append(round, covered);
+      recordSeq = await this.append({ kind: "events", events: round.events }, covered, round.accepted);
     } catch (error) {
       if (!(error instanceof LogFull)) throw error;
       await this.answerWithoutRecord(batches, covered, round.verdicts.map(refuseAccepted));
@@ -125,28 +161,31 @@ export class PartitionJourney {
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
   private decide(requests: OriginatedRequest[], facts: RoundFacts): Round {
     const { state, policy, bus } = this.options;
-    failPoint("decide.before", () => requests.map(({ content }) => content).join("\n"));
-    const round = decideRound(state, requests, facts, policy, bus.clock.now());
+    const alive = requests.filter((request) => !isDead(state.poison, request));
+    failPoint("decide.before", () => alive.map(({ content }) => content).join("\n"));
+    const round = decideRound(state, alive, facts, policy, bus.clock.now());
     failPoint("decide.after");
-    return round;
+    if (alive.length === requests.length) return round;
+    const dead = requests.filter((request) => isDead(state.poison, request)).map(refuseDead);
+    return { ...round, verdicts: [...round.verdicts, ...dead] };
   }
 
-  /** Step 8, append: when it returns the messages exist, and the state knows them. */
-  private async append({ events, accepted }: Round, covered: number): Promise<number> {
+  /** Step 8, append: when it returns the record is in the log, and the state knows it. */
+  private async append(body: LogBody, covered: number, accepted: FoldedEvent[] = []): Promise<number> {
     const { state, writer, fanOut, bus, boot } = this.options;
     const progress = { covered, fanout: fanOut.position };
     failPoint("append.before");
-    const seq = await writer.append({ kind: "events", events }, progress);
+    const seq = await writer.append(body, progress);
     failPoint("append.after");
-    const header = { epoch: state.epoch, boot, append: 0, ...progress };
-    foldEvents(state, { seq, storedAt: bus.clock.now(), header }, accepted);
+    const header = { epoch: state.epoch, boot, append: 0, ...progress, life: writer.life };
+    foldAppended(state, { seq, storedAt: bus.clock.now(), header, body }, accepted);
     return seq;
   }
 
   /** Step 9, acknowledge: needs the log and nothing else. */
   private acknowledge(verdicts: Verdict[]): void {
     failPoint("acknowledge.before");
-    for (const { gateway, boot, answers } of answersByGateway(verdicts)) this.options.answer(gateway, boot, answers);
+    for (const answers of answersByGateway(verdicts)) this.options.answer(answers);
     failPoint("acknowledge.after");
   }
 
@@ -163,6 +202,12 @@ export class PartitionJourney {
     this.options.state.covered = covered;
     this.acknowledge(verdicts);
   }
+}
+
+/** Its sender should not try again: it would be refused again. */
+function refuseDead({ gateway, boot, connection, requestId }: OriginatedRequest): Verdict {
+  const error = new CarillonError("INTERNAL", "this message could not be processed and was put aside");
+  return { origin: { gateway, boot, connection, requestId }, outcome: { error } };
 }
 
 function refuseAccepted(verdict: Verdict): Verdict {

@@ -1,6 +1,6 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
 import {
-  type Answer,
+  type Announcement,
   type Bus,
   type LastSeq,
   type LogWriter,
@@ -10,18 +10,20 @@ import {
   PartitionLost,
   type Push,
   putAside,
+  putAsideRequest,
   readLog,
   readLogState,
   serve,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
 import type { Inboxes } from "@carillon/store";
+import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { FanOut } from "./fan-out/fan-out";
 import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
 import type { OwnedPartition } from "./own/ownership";
-import { CACHE_MS, takeOver } from "./own/take-over";
+import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { type PartitionState, pruneState } from "./partition-state";
 
 const HOUSEKEEPING_MS = 5_000;
@@ -39,8 +41,9 @@ export interface OwnerContext {
   archivePosition(partition: number): Promise<number>;
   /** Highest number of a conversation in the archive. */
   archivedLastSeq(conversationId: string): Promise<number>;
-  answer(gateway: string, boot: string, answers: Answer[]): void;
+  answer(answers: GatewayAnswers): void;
   push(gateway: string, pushes: Push[]): void;
+  announce(announcements: Announcement[]): void;
   /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
   renewLinks(): void;
   /** Shows people who owns what. */
@@ -58,25 +61,31 @@ export class PartitionOwner implements OwnedPartition {
     private readonly journey: PartitionJourney,
   ) {}
 
-  /** @throws PartitionLost when another worker was faster */
-  static async take(context: OwnerContext, partition: number, onLost: () => void): Promise<PartitionOwner> {
-    const { bus, nodeId, boot, inboxes } = context;
-    const taken = await takeOver({
-      bus,
-      partition,
-      nodeId,
-      boot,
-      archivePosition: () => context.archivePosition(partition),
-      fanoutPosition: () => inboxes.fanoutPosition(partition),
-    });
+  /** Folds the log for a take-over that comes soon. */
+  static foldEarly(context: OwnerContext, partition: number): Promise<PartitionState> {
+    return foldEarly(takeOverOptions(context, partition));
+  }
+
+  /**
+   * @param early what foldEarly gave, if it was asked
+   * @throws PartitionLost when another worker was faster, LogUnfit
+   */
+  static async take(
+    context: OwnerContext,
+    partition: number,
+    early: PartitionState | undefined,
+    onLost: () => void,
+  ): Promise<PartitionOwner> {
+    const { bus } = context;
+    const taken = await takeOver(takeOverOptions(context, partition), early);
     const { state, writer } = taken;
-    const fanOut = newFanOut(context, partition, taken.fanout);
+    const fanOut = newFanOut(context, partition, taken.fanout, state.lastSeq);
     const journey = new PartitionJourney({
       ...context,
       state,
       writer,
       fanOut,
-      putAside: (p, data, reason) => putAside(bus, p, data, reason),
+      putAside: (letter) => putAside(bus, letter),
       onLost,
     });
     const owner = new PartitionOwner(context, state, writer, fanOut, journey);
@@ -152,7 +161,22 @@ export class PartitionOwner implements OwnedPartition {
   }
 }
 
-function newFanOut(context: OwnerContext, partition: number, position: number): FanOut {
+function takeOverOptions(context: OwnerContext, partition: number): TakeOverOptions {
+  const { bus, nodeId, boot, inboxes } = context;
+  return {
+    bus,
+    partition,
+    nodeId,
+    boot,
+    archivePosition: () => context.archivePosition(partition),
+    fanoutPosition: () => inboxes.fanoutPosition(partition),
+    putAside: (seq, index, attempts) =>
+      putAsideRequest(bus, partition, { seq, index }, `its worker died ${attempts} times at this request`),
+  };
+}
+
+/** @param takenAt last record of the take-over: nobody knows whether the senders of those before it have their SENT */
+function newFanOut(context: OwnerContext, partition: number, position: number, takenAt: number): FanOut {
   const { bus, inboxes } = context;
   return new FanOut(
     {
@@ -161,11 +185,14 @@ function newFanOut(context: OwnerContext, partition: number, position: number): 
       deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
+      announce: (announcements) => context.announce(announcements),
       onUncertain: () => context.renewLinks(),
       readEvents: async (fromRecord, onRecord) => {
         const { firstSeq, lastSeq } = await readLogState(bus, partition);
         await readLog(bus, partition, Math.max(firstSeq, fromRecord), lastSeq, async ({ seq, body }) => {
-          if (body.kind === "events") await onRecord(seq, body.events);
+          if (body.kind !== "events") return;
+          if (seq < takenAt) for (const again of answersAgain(body.events)) context.answer(again);
+          await onRecord(seq, body.events);
         });
       },
     },

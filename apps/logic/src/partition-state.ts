@@ -6,6 +6,7 @@ import { parseSnowflake, type SnowflakeState } from "@carillon/base";
 import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
+import { foldPoison, newPoison, type Poison } from "./poison";
 import { Sequences } from "./sequence/sequences";
 
 export interface PartitionState {
@@ -23,8 +24,10 @@ export interface PartitionState {
   readonly sequences: Sequences;
   readonly dedupe: DedupeTable;
   readonly snowflake: SnowflakeState;
-  /** How many epochs in a row began at the same `covered`: a request that kills its worker shows here. */
-  attempt: number;
+  /** Which life of queue and log the records belong to; undefined before the first. */
+  life: string | undefined;
+  /** What is known of requests that kill their worker. */
+  readonly poison: Poison;
 }
 
 /** @param floor time (ms) since which the state knows every accepted id; 0 when the whole log is folded */
@@ -39,7 +42,8 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
     sequences: new Sequences(),
     dedupe: new DedupeTable(floor),
     snowflake: { ms: 0, counter: 0 },
-    attempt: 0,
+    life: undefined,
+    poison: newPoison(),
   };
 }
 
@@ -50,22 +54,20 @@ export interface FoldedEvent extends AcceptedMessage {
   clientMsgId: string;
 }
 
-/** Where and when a record was stored, and what its header says. */
-export type RecordPlace = Pick<LogRecord, "seq" | "storedAt" | "header">;
-
 /** Takes one record of the log into the state. Records come in order, each once. */
 export function foldRecord(state: PartitionState, record: LogRecord): void {
-  const { body, header } = record;
-  if (body.kind === "epoch") state.attempt = header.covered === state.covered ? body.attempt : 1;
-  foldEvents(state, record, body.kind === "events" ? body.events.map(readLogged) : []);
+  foldAppended(state, record, record.body.kind === "events" ? record.body.events.map(readLogged) : []);
 }
 
-/** Takes events into the state that were just appended; the same as folding their record. */
-export function foldEvents(state: PartitionState, { seq, storedAt, header }: RecordPlace, events: FoldedEvent[]): void {
+/** As foldRecord, for a record that was just appended: its events need not be decoded. */
+export function foldAppended(state: PartitionState, record: LogRecord, events: FoldedEvent[]): void {
+  const { seq, storedAt, header, body } = record;
+  foldPoison(state.poison, body, header.covered > state.covered);
   state.epoch = header.epoch;
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);
   state.lastSeq = seq;
+  state.life = header.life;
   const position = endOfRecord(seq);
   for (const event of events) {
     state.sequences.set(event.conversationId, event.seq, position, storedAt);

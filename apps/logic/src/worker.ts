@@ -10,6 +10,7 @@ import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
 
 const ROLE = "logic";
+const RUN_EVERY_MS = 2_000;
 
 export interface WorkerOptions {
   config: LogicConfig;
@@ -27,8 +28,9 @@ export class Worker {
   private readonly sessions: SessionService;
   private readonly receipts: ReceiptService;
   private readonly inboxes: Inboxes;
-  /** Life of Redis, as the scripts saw it last. */
+  /** Life of Redis, as far as known. */
   private run = "";
+  private runTimer: NodeJS.Timeout | undefined;
   private stopWatching: () => void = () => {};
 
   constructor(private readonly options: WorkerOptions) {
@@ -54,6 +56,7 @@ export class Worker {
       onePerPlatform: config.policy.devices === "one-per-platform",
       credentials: (userId) => mysql.facts.credentials(userId),
       hasConversation: (userId) => mysql.facts.hasConversation(userId),
+      announce: (announcements) => this.downlink.announce(announcements),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
     });
   }
@@ -66,6 +69,8 @@ export class Worker {
     };
     this.stopWatching = coordination.onChange(onView);
     onView();
+    this.runTimer = setInterval(() => void this.readRun(), RUN_EVERY_MS);
+    void this.readRun();
     this.downlink.start();
     this.sessions.start();
     await this.receipts.start();
@@ -76,9 +81,15 @@ export class Worker {
   async stop(): Promise<void> {
     await this.ownership.stop();
     this.stopWatching();
+    clearInterval(this.runTimer);
     this.sessions.stop();
     await this.receipts.stop();
     this.downlink.stop();
+  }
+
+  /** Gateways learn from the ticks that Redis began a new life: their sessions are registered in the old one. */
+  private async readRun(): Promise<void> {
+    this.run = await this.options.redis.run().catch(() => this.run);
   }
 
   private buildOwnership(): Ownership {
@@ -97,7 +108,12 @@ export class Worker {
         const record = await readLastRecord(bus, partition);
         return record && { boot: record.header.boot, released: record.body.kind === "release" };
       },
-      take: (partition, onLost) => PartitionOwner.take(context, partition, onLost),
+      foldEarly: (partition) => PartitionOwner.foldEarly(context, partition),
+      take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),
+      report: (partition, trouble) => {
+        const report = { owner: config.nodeId, boot, epoch: 0, trouble };
+        coordination.partitions.put(ROLE, partition, report).catch(() => {});
+      },
     });
   }
 
@@ -113,8 +129,9 @@ export class Worker {
       inboxes: this.inboxes,
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
       archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,
-      answer: (gateway, answersFor, answers) => this.downlink.answers(gateway, answersFor, answers),
+      answer: ({ gateway, boot: answersFor, answers }) => this.downlink.answers(gateway, answersFor, answers),
       push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
+      announce: (announcements) => this.downlink.announce(announcements),
       renewLinks: () => this.downlink.renewLinks(),
       publishState: (partition, state) =>
         coordination.partitions.put(ROLE, partition, { ...state, owner: config.nodeId, boot }),

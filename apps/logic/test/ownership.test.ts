@@ -2,6 +2,7 @@ import { silentLogger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
 import { until } from "@carillon/testkit";
 import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
+import { newPartitionState } from "../src/partition-state";
 
 /** A worker named "me" among imaginary others; what it does is written down. */
 function worker(changes: Partial<OwnershipOptions> = {}) {
@@ -19,7 +20,13 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
     isMine: (partition) => state.mine.has(partition),
     isAlive: (boot) => state.alive.has(boot),
     formerOwner: async () => state.former,
-    take: async (partition, onLost) => {
+    foldEarly: async (partition) => {
+      state.did.push(`fold ${partition}`);
+      return newPartitionState(partition, 0);
+    },
+    report: (partition, trouble) => void state.did.push(`report ${partition}: ${trouble}`),
+    take: async (partition, early, onLost) => {
+      if (early !== undefined) state.did.push("on top of what was folded");
       state.did.push(`take ${partition}`);
       state.lose.set(partition, onLost);
       return {
@@ -50,14 +57,15 @@ test("waits for a living owner until he released, or is suspected", async () => 
   state.alive.add("other");
   ownership.start();
   await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(state.did).toEqual([]);
+  expect(state.did).toEqual(["fold 0"]);
   state.former = { boot: "other", released: true };
   await until("taken after the release", () => state.did.includes("take 0"));
+  expect(state.did).toEqual(["fold 0", "on top of what was folded", "take 0"]);
   state.former = { boot: "other", released: false };
   state.mine.add(1);
   ownership.check();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(state.did).toEqual(["take 0"]);
+  expect(state.did).not.toContain("take 1");
   state.alive.clear();
   await until("taken from the suspected one", () => state.did.includes("take 1"));
   await ownership.stop();
@@ -79,7 +87,7 @@ test("one that was lost while it was being taken does not count as owned", async
   const abandoned: number[] = [];
   let tries = 0;
   const { ownership } = worker({
-    take: async (partition, onLost) => {
+    take: async (partition, _early, onLost) => {
       if (++tries > 1) throw new PartitionLost(partition);
       onLost();
       return { release: async () => {}, abandon: async () => void abandoned.push(partition) };
@@ -89,5 +97,20 @@ test("one that was lost while it was being taken does not count as owned", async
   ownership.start();
   await until("abandoned", () => abandoned.length === 1);
   expect(ownership.partitions).toEqual([]);
+  await ownership.stop();
+});
+
+test("what stands in the way of a take-over is told, and it is tried again", async () => {
+  let tries = 0;
+  const { state, ownership } = worker({
+    isMine: (partition) => partition === 2,
+    take: async () => {
+      if (++tries === 1) throw new Error("the log does not fit");
+      return { release: async () => {}, abandon: async () => {} };
+    },
+  });
+  ownership.start();
+  await until("taken", () => ownership.partitions.length === 1);
+  expect(state.did).toEqual(["report 2: the log does not fit"]);
   await ownership.stop();
 });

@@ -4,15 +4,21 @@ import {
   type Bus,
   connectBus,
   createLayout,
+  decodeRequestBatch,
+  encodeRequestBatch,
   endOfRecord,
   LogWriter,
   PartitionLost,
   purgeLog,
+  putAsideRequest,
+  queueSubject,
   readLastRecord,
+  readLogState,
 } from "@carillon/bus";
 import { encodeEvent } from "@carillon/protocol";
 import { startServers, type TestServers } from "@carillon/testkit";
-import { LogUnfit, type TakeOverOptions, takeOver } from "../src/own/take-over";
+import { foldEarly, LogUnfit, type TakeOverOptions, takeOver } from "../src/own/take-over";
+import type { PartitionState } from "../src/partition-state";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
@@ -22,7 +28,7 @@ beforeAll(async () => {
   servers = await startServers({ nats: true });
   const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
   bus = await connectBus({ settings, name: "test", logger: silentLogger() });
-  await createLayout(bus, settings, 8);
+  await createLayout(bus, settings, 12);
 }, 120_000);
 
 afterAll(async () => {
@@ -34,16 +40,20 @@ beforeEach(() => {
   partition++;
 });
 
-const take = (changes: Partial<TakeOverOptions> = {}) =>
-  takeOver({
+const take = (changes: Partial<TakeOverOptions> = {}, early?: PartitionState) => takeOver(options(changes), early);
+
+function options(changes: Partial<TakeOverOptions> = {}): TakeOverOptions {
+  return {
     bus,
     partition,
     nodeId: "w1",
     boot: randomId(6),
     archivePosition: async () => -1,
     fanoutPosition: async () => undefined,
+    putAside: (seq, index) => putAsideRequest(bus, partition, { seq, index }, "a test"),
     ...changes,
-  });
+  };
+}
 
 const events = (...seqs: number[]) => ({
   kind: "events" as const,
@@ -101,7 +111,14 @@ test("MySQL that does not answer is not waited for", async () => {
 });
 
 test("a log that does not fit the archive is refused, and nothing is appended", async () => {
-  const log = new LogWriter({ bus, partition, epoch: 1, boot: "b", lastSeq: 0 });
+  const log = new LogWriter({
+    bus,
+    partition,
+    epoch: 1,
+    boot: "b",
+    life: (await readLogState(bus, partition)).life,
+    lastSeq: 0,
+  });
   for (let seq = 1; seq <= 5; seq++) await log.append(events(seq), { covered: seq, fanout: 0 });
   const unfit = (archived: number) =>
     expect(take({ archivePosition: async () => archived })).rejects.toBeInstanceOf(LogUnfit);
@@ -119,4 +136,62 @@ test("the fan-out goes on from Redis's position, unless that is of another life 
   expect((await take({ fanoutPosition: async () => endOfRecord(1) })).fanout).toBe(endOfRecord(1));
   expect((await take({ fanoutPosition: async () => endOfRecord(900) })).fanout).toBe(endOfRecord(0));
   expect((await take()).fanout).toBe(endOfRecord(0));
+});
+
+test("what was folded early is not folded again; what came after is", async () => {
+  const first = await take();
+  await first.writer.append(events(1, 2), { covered: 1, fanout: 0 });
+  const early = await foldEarly(options());
+  expect(early).toMatchObject({ epoch: 1, lastSeq: 2 });
+  await first.writer.append(events(3), { covered: 2, fanout: 0 });
+  await first.writer.append({ kind: "release", worker: "w1" }, { covered: 3, fanout: 0 });
+  const { state } = await take({}, early);
+  expect(state).toMatchObject({ epoch: 2, covered: 3, lastSeq: 5 });
+  expect(state.sequences.last("p:alice:bob")).toBe(3);
+  expect(state).toBe(early);
+});
+
+test("a queue or log that was made again is refused, and nothing is appended", async () => {
+  const first = await take();
+  await first.writer.append(events(1), { covered: 7, fanout: 0 });
+  const name = `IN_${partition}`;
+  const { config } = await bus.jsm.streams.info(name);
+  await bus.jsm.streams.delete(name);
+  await bus.jsm.streams.add(config);
+  await expect(take()).rejects.toThrow("was made again");
+  expect((await readLastRecord(bus, partition))!.seq).toBe(2);
+});
+
+test("epochs in a row at the same place are counted, and begin anew when the queue moves on", async () => {
+  const attempts = async () => (await take()).state.poison.attempt;
+  expect([await attempts(), await attempts(), await attempts()]).toEqual([1, 2, 3]);
+  const owner = await take();
+  await owner.writer.append(events(1), { covered: 1, fanout: 0 });
+  expect(await attempts()).toBe(1);
+});
+
+test("the request at which an owner died is put aside once, and the next epochs know it", async () => {
+  const request = (connection: number) => ({
+    connection,
+    requestId: 1,
+    senderId: "alice",
+    clientMsgId: `0192f0c1-7e1a-7000-8000-00000000000${connection}`,
+    conversationId: "p:alice:bob",
+    contentType: "text",
+    content: "x",
+  });
+  const batch = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [request(1), request(2)] });
+  await bus.js.publish(queueSubject(partition), batch);
+  const first = await take();
+  await first.writer.append({ kind: "trying", seq: 1, index: 1 }, { covered: 0, fanout: 0 });
+  const dead = [{ seq: 1, index: 1, senderId: "alice", clientMsgId: request(2).clientMsgId }];
+  expect((await take()).state.poison).toEqual({ attempt: 2, trying: undefined, dead });
+  expect((await take()).state.poison).toEqual({ attempt: 3, trying: undefined, dead });
+  // A worker that does not know whether its letter was stored writes it again: it is stored once.
+  await putAsideRequest(bus, partition, { seq: 1, index: 1 }, "again");
+  const { state } = await bus.jsm.streams.info("DEAD", { subjects_filter: `im.dead.${partition}` });
+  expect(state.subjects).toEqual({ [`im.dead.${partition}`]: 1 });
+  const letter = await bus.jsm.streams.getMessage("DEAD", { last_by_subj: `im.dead.${partition}` });
+  expect(letter!.header.get("Carillon-Reason")).toBe("a test");
+  expect(decodeRequestBatch(letter!.data)).toMatchObject([{ connection: 2, content: "x" }]);
 });

@@ -63,7 +63,7 @@ const batchOf = (...numbers: number[]) =>
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
 const writer = (epoch: number, lastSeq: number, boot = randomId(6)) =>
-  new LogWriter({ bus, partition, epoch, boot, lastSeq });
+  new LogWriter({ bus, partition, epoch, boot, life: "1", lastSeq });
 
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
@@ -149,21 +149,26 @@ describe("log writer", () => {
 });
 
 describe("request queue", () => {
-  function consume(covered: () => number) {
+  async function consume(covered: () => number, epoch = 1) {
     const batches: QueuedBatch[] = [];
-    let restarts = 0;
+    let [restarts, lost] = [0, 0];
+    const { life } = await readLogState(bus, partition);
     const consumer = new RequestConsumer({
       bus,
       partition,
-      epoch: 1,
+      epoch,
+      life,
       covered,
       onBatch: (batch) => batches.push(batch),
       onRestart: () => {
         restarts++;
         batches.length = 0;
       },
+      onLost: () => {
+        lost++;
+      },
     });
-    return { batches, consumer, restarts: () => restarts };
+    return { batches, consumer, restarts: () => restarts, lost: () => lost };
   }
 
   test("a publisher batches what waits and keeps the order", async () => {
@@ -176,7 +181,7 @@ describe("request queue", () => {
     });
     for (let i = 0; i < 1_000; i++) expect(publisher.submit(request(i))).toBe(true);
     await publisher.stop(20_000);
-    const { batches, consumer } = consume(() => 0);
+    const { batches, consumer } = await consume(() => 0);
     await consumer.start();
     const numbers = () => batches.flatMap(({ data }) => decodeRequestBatch(data).map((r) => r.requestId));
     await until("all requests came", () => numbers().length === 1_000);
@@ -187,7 +192,7 @@ describe("request queue", () => {
 
   test("batches that are covered are acknowledged unprocessed, the others come in order", async () => {
     for (let i = 1; i <= 4; i++) await bus.js.publish(queueSubject(partition), batchOf(i));
-    const { batches, consumer } = consume(() => 2);
+    const { batches, consumer } = await consume(() => 2);
     await consumer.start();
     await until("two batches", () => batches.length === 2);
     expect(batches.map(({ seq }) => seq)).toEqual([3, 4]);
@@ -196,11 +201,37 @@ describe("request queue", () => {
     await consumer.stop();
   });
 
+  test("an owner does not touch the consumer of a later one: it has lost the partition", async () => {
+    const later = await consume(() => 0, 5);
+    await later.consumer.start();
+    await bus.js.publish(queueSubject(partition), batchOf(1));
+    await until("the later one has it", () => later.batches.length === 1);
+    const earlier = await consume(() => 0, 4);
+    await expect(earlier.consumer.start()).rejects.toBeInstanceOf(PartitionLost);
+    await bus.js.publish(queueSubject(partition), batchOf(2));
+    await until("it goes on", () => later.batches.length === 2);
+    await later.consumer.stop();
+  });
+
+  test("a queue that was made again is not taken for the old one", async () => {
+    const { batches, consumer, lost } = await consume(() => 5);
+    await consumer.start();
+    const name = `IN_${partition}`;
+    const { config } = await bus.jsm.streams.info(name);
+    await bus.jsm.streams.delete(name);
+    await bus.jsm.streams.add(config);
+    await bus.js.publish(queueSubject(partition), batchOf(1));
+    await until("lost", () => lost() === 1);
+    expect(batches).toEqual([]);
+    expect((await bus.jsm.streams.info(name)).state.messages).toBe(1);
+    await consumer.stop();
+  });
+
   test("a gap that a former owner consumed is accepted", async () => {
     for (let i = 1; i <= 4; i++) await bus.js.publish(queueSubject(partition), batchOf(i));
     await bus.jsm.streams.deleteMessage(`IN_${partition}`, 2);
     await bus.jsm.streams.deleteMessage(`IN_${partition}`, 3);
-    const { batches, consumer, restarts } = consume(() => 0);
+    const { batches, consumer, restarts } = await consume(() => 0);
     await consumer.start();
     await until("two batches", () => batches.length === 2);
     expect(batches.map(({ seq }) => seq)).toEqual([1, 4]);
@@ -211,7 +242,7 @@ describe("request queue", () => {
   test("after a restart everything that is not covered comes again, in order", async () => {
     let covered = 0;
     for (let i = 1; i <= 3; i++) await bus.js.publish(queueSubject(partition), batchOf(i));
-    const { batches, consumer, restarts } = consume(() => covered);
+    const { batches, consumer, restarts } = await consume(() => covered);
     await consumer.start();
     await until("three batches", () => batches.length === 3);
     covered = 1;
@@ -223,7 +254,7 @@ describe("request queue", () => {
   });
 
   test("a deleted consumer is noticed, and a fresh one goes on", async () => {
-    const { batches, consumer, restarts } = consume(() => 0);
+    const { batches, consumer, restarts } = await consume(() => 0);
     await consumer.start();
     await until(
       "consumer made",

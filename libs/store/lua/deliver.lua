@@ -5,7 +5,8 @@
 --       [4] seconds until an idle inbox expires  [5] number of events n
 --       then n times: log position, event bytes
 --       then per user: number k of its events, and k indexes (1..n, ascending)
--- Returns {run, then per user: {epoch, last number, how many were added (always the last ones), session values...}}
+-- Returns {run, then per user: {epoch, last number, how many were added (always the last ones), 1 if the inbox was made
+-- now, session values...}}
 -- Positions up to the stored one are skipped, so a redo changes nothing whatever was trimmed or expired meanwhile.
 -- Cost: O(users + deliveries * log(inbox)); about 3 us a delivery, one INFO a call.
 local field, newEpoch, keep, ttl, n = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -15,9 +16,9 @@ local cursor = 6 + 2 * n
 for u = 1, #KEYS / 3 do
   local head, inbox, sessions = KEYS[3 * u - 2], KEYS[3 * u - 1], KEYS[3 * u]
   local fields = redis.call('HMGET', head, 'run', 'epoch', 'seq', field)
-  local epoch, seq, passed = fields[2], tonumber(fields[3]), tonumber(fields[4] or -1)
+  local epoch, seq, passed, isNew = fields[2], tonumber(fields[3]), tonumber(fields[4] or -1), 0
   if fields[1] ~= now then
-    epoch, seq = openHead(head, inbox, now, newEpoch)
+    epoch, seq, isNew = openHead(head, inbox, now, newEpoch)
     passed = -1
   end
   local k = tonumber(ARGV[cursor])
@@ -42,6 +43,7 @@ for u = 1, #KEYS / 3 do
     if seq == added or seq % 64 < added then redis.call('EXPIRE', inbox, ttl) end
   end
   local row = redis.call('HVALS', sessions)
+  table.insert(row, 1, isNew)
   table.insert(row, 1, added)
   table.insert(row, 1, seq)
   table.insert(row, 1, epoch)

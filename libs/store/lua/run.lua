@@ -6,11 +6,11 @@ local function run()
 end
 
 -- Makes the head of an inbox if it is missing or of another run: the inbox starts empty, devices resync.
--- Returns epoch and seq.
+-- Returns epoch, seq, and 1 when it was made now, else 0.
 local function openHead(head, inbox, now, newEpoch)
   local fields = redis.call('HMGET', head, 'run', 'epoch', 'seq')
-  if fields[1] == now then return fields[2], tonumber(fields[3]) end
+  if fields[1] == now then return fields[2], tonumber(fields[3]), 0 end
   redis.call('DEL', head, inbox)
   redis.call('HSET', head, 'run', now, 'epoch', newEpoch, 'seq', 0)
-  return newEpoch, 0
+  return newEpoch, 0, 1
 end

@@ -7,6 +7,10 @@ export class Deliverer {
   constructor(
     private readonly users: UserRegistry,
     private readonly boot: string,
+    private readonly redis: {
+      /** Told the life of Redis, every 2 s by every worker. */
+      onRun(run: string): void;
+    },
   ) {}
 
   deliver(message: DownlinkMessage): void {
@@ -28,8 +32,11 @@ export class Deliverer {
       case "closings":
         for (const closing of message.closings) this.close(closing);
         return;
-      case "tick":
+      case "announcements":
+        for (const { userId, epoch } of message.announcements) this.users.user(userId)?.inbox.expectIfOpen(epoch, 0);
         return;
+      case "tick":
+        return this.redis.onRun(message.run);
     }
   }
 

@@ -39,7 +39,10 @@ export interface UserInboxOptions {
   userId: string;
   /** Reads events above a number from the store. */
   read(userId: string, epoch: string, after: number): Promise<InboxPage>;
-  onDelivered(events: number): void;
+  /** Events were written to a device. */
+  onDelivered(session: Session, events: number): void;
+  /** The inbox has another epoch than was known: Redis began anew, and may not know the user's sessions. */
+  onNewEpoch(userId: string): void;
   /** Pushes were missing, and the inbox was read instead. */
   onRepaired(): void;
 }
@@ -167,7 +170,7 @@ export class UserInbox implements Flushable {
     }
     session.connection.send(frame);
     for (const { inboxSeq, head } of part) cursor.sent(inboxSeq, head);
-    this.options.onDelivered(part.length);
+    this.options.onDelivered(session, part.length);
   }
 
   /** Serves a device from the inbox, page by page, until it is where the live stream is. */
@@ -175,14 +178,17 @@ export class UserInbox implements Flushable {
     const cursor = session.delivery!;
     cursor.reading = true;
     try {
-      const page = await this.options.read(this.options.userId, cursor.epoch, cursor.sentSeq);
+      const { epoch, sentSeq } = cursor;
+      const page = await this.options.read(this.options.userId, epoch, sentSeq);
       if (!session.isOpen || !this.sessions.has(session)) return;
-      if (page.epoch !== cursor.epoch) {
+      // What was asked for is no longer what comes next: the device acknowledged, or its cursor was moved.
+      const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;
+      if (!isStale && page.epoch !== epoch) {
         this.beginEpoch(page.epoch);
         return;
       }
-      if (!this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
-      if (page.seq >= this.next) this.awaitHole();
+      if (!isStale && !this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
+      if (!isStale && page.seq >= this.next) this.awaitHole();
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     } finally {
@@ -200,7 +206,7 @@ export class UserInbox implements Flushable {
     const entries = events.map(([inboxSeq, event]) => ({ inboxSeq, event }));
     session.connection.send(encodeDeliverFrame(cursor.epoch, entries));
     for (const { inboxSeq, event } of entries) cursor.sent(inboxSeq, peekEvent(event));
-    this.options.onDelivered(entries.length);
+    this.options.onDelivered(session, entries.length);
     return true;
   }
 
@@ -210,6 +216,7 @@ export class UserInbox implements Flushable {
     this.epoch = epoch;
     this.next = 1;
     this.early.clear();
+    this.options.onNewEpoch(this.options.userId);
     const frame = encodeDeliverFrame(epoch, []);
     for (const session of this.sessions) {
       if (session.delivery === undefined || !session.isOpen || session.delivery.epoch === epoch) continue;

@@ -32,7 +32,10 @@ export class Control {
     this.stopServing = serveControl(bus, "gateway", nodeId, {
       state: () => this.state(),
       drain: async () => void this.drain("drain"),
-      undrain: () => member.setState("up"),
+      undrain: async () => {
+        await member.setState("up");
+        this.options.farewell.stay();
+      },
       kick: (userId, deviceId) => this.kick(userId, deviceId),
     });
   }

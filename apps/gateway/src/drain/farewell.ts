@@ -2,6 +2,9 @@
  * Sending clients to another gateway, paced: when the ring changed (rebalance) or this gateway leaves (drain). A
  * client opens its new connection before it closes this one; what it does not close itself is closed after the
  * grace time.
+ *
+ * A gateway that lost its lease only offers another place: who finds a working one moves, the others stay, because
+ * the other gateways may be no better off.
  */
 import { sleep } from "@carillon/base";
 import { CloseCode, Command, type GatewayAddress } from "@carillon/protocol";
@@ -9,6 +12,8 @@ import type { Session } from "../session/session";
 
 const GRACE_MS = 10_000;
 const STEP_MS = 50;
+/** An offer is good for so long; nobody is closed at its end. */
+const OFFER_MS = 60_000;
 /** Clients spread their reconnects over this time. */
 const SPREAD_MS = 1_000;
 
@@ -31,6 +36,28 @@ export class Farewell {
    * @param graceMs time until connections are closed
    */
   async send(reason: "rebalance" | "drain" | "shutdown", everybody: boolean, graceMs = GRACE_MS): Promise<void> {
+    await this.goAway(reason, everybody, graceMs, (session) => {
+      setTimeout(() => session.close(CloseCode.GOING_AWAY), graceMs).unref();
+    });
+  }
+
+  /** Offers everybody another gateway and closes nobody. */
+  async offer(): Promise<void> {
+    await this.goAway("rebalance", true, OFFER_MS, () => {});
+  }
+
+  /** This gateway works again: who stayed can be sent away once more, when there is a reason. */
+  stay(): void {
+    this.round++;
+    for (const session of this.options.sessions()) session.goawaySent = false;
+  }
+
+  private async goAway(
+    reason: "rebalance" | "drain" | "shutdown",
+    everybody: boolean,
+    graceMs: number,
+    afterwards: (session: Session) => void,
+  ): Promise<void> {
     const { sessions, destination, perSecond, random } = this.options;
     const round = ++this.round;
     const perStep = Math.max(1, Math.round((perSecond * STEP_MS) / 1_000));
@@ -43,7 +70,7 @@ export class Farewell {
       const afterMs = Math.floor(random() * Math.min(SPREAD_MS, graceMs / 2));
       const payload = { reason, afterMs, graceMs };
       session.reply(Command.GOAWAY, 0, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
-      setTimeout(() => session.close(CloseCode.GOING_AWAY), graceMs).unref();
+      afterwards(session);
       if (++sent % perStep === 0) {
         await sleep(STEP_MS);
         if (round !== this.round) return;

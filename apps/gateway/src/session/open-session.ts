@@ -13,6 +13,7 @@ import type { IncomingFrame } from "../accept/client-connection";
 import type { DeliveryCursor } from "../deliver/delivery-cursor";
 import type { Placement } from "./placement";
 import type { Session } from "./session";
+import type { Identity } from "./session-state";
 import type { UserRegistry } from "./user-registry";
 
 /** A fallback connection is not sent back before this time, ms. */
@@ -48,13 +49,14 @@ export class SessionOpener {
     const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
     if (place !== "here" && place !== "fallback") return this.sendOn(session, requestId, place);
     if (place === "fallback") session.keepUntil = bus.clock.monotonic() + FALLBACK_STAYS_MS;
-    const identity = { userId, deviceId: token.deviceId, platform: token.platform, tokenVersion: token.tokenVersion };
+    const identity = identityOf(token);
     const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
     session.state = opening;
     const user = users.enter(userId, session);
     let opened: SessionOpened;
     try {
-      opened = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, this.question(session, token, payload));
+      const question = this.question(session, identity, payload.inbox);
+      opened = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
     } catch (error) {
       if (session.state === opening) this.fail(session, requestId, error as CarillonError);
       return;
@@ -68,6 +70,25 @@ export class SessionOpener {
     user.inbox.join(session);
     this.options.onOpened(session);
     for (const frame of opening.held) this.options.process(session, frame);
+  }
+
+  /**
+   * Registers an open session again, under what it is and where it stands now. What it missed meanwhile is fetched.
+   * @throws CarillonError BUSY when nobody could be asked
+   */
+  async renew(session: Session): Promise<void> {
+    const { bus, users } = this.options;
+    const { identity, delivery } = session;
+    if (!session.isOpen || identity === undefined || delivery === undefined) return;
+    const question = this.question(session, identity, { epoch: delivery.epoch, seq: delivery.acked });
+    try {
+      const { inbox } = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      users.user(identity.userId)?.inbox.expectIfOpen(inbox.epoch, inbox.seq);
+    } catch (error) {
+      const { name } = error as CarillonError;
+      if (name === "BUSY" || name === "INTERNAL") throw error;
+      session.kick(closeCodeOf(error as CarillonError));
+    }
   }
 
   private checkToken(payload: ConnectPayload): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
@@ -89,21 +110,10 @@ export class SessionOpener {
     session.close(CloseCode.GOING_AWAY);
   }
 
-  private question(session: Session, token: VerifiedToken, payload: ConnectPayload): SessionOpen {
+  private question(session: Session, identity: Identity, inbox: SessionOpen["inbox"]): SessionOpen {
     const { nodeId, boot } = this.options;
-    const { userId, deviceId, platform, tokenVersion, login } = token;
-    return {
-      userId,
-      deviceId,
-      platform,
-      tokenVersion,
-      gateway: nodeId,
-      boot,
-      connection: session.number,
-      since: session.since,
-      ...(login === undefined ? {} : { login }),
-      ...(payload.inbox === undefined ? {} : { inbox: payload.inbox }),
-    };
+    const { number: connection, since } = session;
+    return { ...identity, gateway: nodeId, boot, connection, since, ...(inbox === undefined ? {} : { inbox }) };
   }
 
   /** BUSY leaves the client connected: it may try again on the same connection. */
@@ -129,6 +139,10 @@ export class SessionOpener {
       limits,
     });
   }
+}
+
+function identityOf({ userId, deviceId, platform, tokenVersion, login }: VerifiedToken): Identity {
+  return { userId, deviceId, platform, tokenVersion, ...(login === undefined ? {} : { login }) };
 }
 
 function closeCodeOf(error: CarillonError): number {

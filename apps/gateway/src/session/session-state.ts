@@ -10,6 +10,8 @@ export interface Identity {
   deviceId: string;
   platform: string;
   tokenVersion: number;
+  /** The log-in that the token belongs to. */
+  login?: string;
 }
 
 export type SessionState =

@@ -1,7 +1,7 @@
 /** Tells senders what became of their requests: SENT or ERROR, many frames per bus message. */
 import { getOrSet } from "@carillon/base";
-import type { Answer } from "@carillon/bus";
-import { Command, encodeFrame, encodeSentFrame } from "@carillon/protocol";
+import type { Answer, LoggedEvent } from "@carillon/bus";
+import { Command, decodeEvent, encodeFrame, encodeSentFrame } from "@carillon/protocol";
 import type { Verdict } from "../decision";
 
 export interface GatewayAnswers {
@@ -24,4 +24,14 @@ export function answersByGateway(verdicts: Verdict[]): GatewayAnswers[] {
     group.answers.push({ connection, frame });
   }
   return [...groups.values()];
+}
+
+/** The answers to events that a former owner appended: it may have died before it told their senders. */
+export function answersAgain(events: LoggedEvent[]): GatewayAnswers[] {
+  return answersByGateway(
+    events.map(({ origin, event }) => {
+      const { clientMsgId, conversationId, seq, messageId, sentAt } = decodeEvent(event);
+      return { origin, outcome: { sent: { clientMsgId, conversationId, seq, messageId, sentAt } } };
+    }),
+  );
 }

@@ -42,11 +42,12 @@ export class RoundBuffer<F> {
     this.wake?.();
   }
 
-  /** Whole batches, in order, as many as one log record can hold; at least one if any waits. */
-  takeRound(): PulledBatch<F>[] {
+  /** Whole batches, in order, at most `most` and as many as one log record can hold; at least one if any waits. */
+  takeRound(most = Number.POSITIVE_INFINITY): PulledBatch<F>[] {
     let bytes = 0;
     let count = 0;
     for (const { queued, requests } of this.waiting) {
+      if (count === most) break;
       bytes += queued.data.length + requests.length * ADDED_BYTES;
       if (bytes > ROUND_BYTES && count > 0) break;
       count++;

@@ -9,7 +9,7 @@
  */
 import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
-import { endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
+import { type Announcement, endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
 import { parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
 
@@ -27,6 +27,8 @@ export interface FanOutOptions {
   savePosition(partition: number, position: number): Promise<void>;
   /** Hands pushes to a gateway (downlink). */
   push(gateway: string, pushes: Push[]): void;
+  /** Tells all gateways of inboxes that were made now: they may have devices that nobody is registered for. */
+  announce(announcements: Announcement[]): void;
   /** A round failed halfway: inboxes may hold events that no gateway was told of. */
   onUncertain(): void;
   /** Reads the log from a record on, up to what it held at the call. */
@@ -137,7 +139,7 @@ export class FanOut {
 
   private async round(items: { event: LoggedEvent; position: number }[]): Promise<void> {
     if (items.length === 0) return;
-    const { partition, deliver, push } = this.options;
+    const { partition, deliver, push, announce } = this.options;
     const deliveries = items.map(({ event, position }) => ({
       position,
       event: event.event,
@@ -146,6 +148,8 @@ export class FanOut {
     failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
+    const made = inboxes.filter(({ isNew }) => isNew);
+    if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
     failPoint("fan-out.after");
   }
 

@@ -3,13 +3,15 @@
  *
  * The assignment (ring with bounded load over the workers in view) says who should own a partition. It is a wish:
  * two workers may both believe it is theirs for a while, and the log decides. So the order is
- * - assigned and not owned: wait until the owner before has released it, is suspected or gone; then take over;
+ * - assigned and not owned: wait until the owner before has released it, is suspected or gone, and fold the log while
+ *   he still works; then take over;
  * - owned and not assigned: finish the round, append a release record, let go.
  * A hand-over that is not done in 5 s is taken.
  */
 import { settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
+import type { PartitionState } from "../partition-state";
 
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
@@ -32,8 +34,12 @@ export interface OwnershipOptions {
   /** Whether the worker of that boot is in the view and not suspected. */
   isAlive(boot: string): boolean;
   formerOwner(partition: number): Promise<FormerOwner | undefined>;
+  /** Folds the log for a take-over that comes soon. */
+  foldEarly(partition: number): Promise<PartitionState>;
   /** Takes the partition over; throws PartitionLost when another was faster. */
-  take(partition: number, onLost: () => void): Promise<OwnedPartition>;
+  take(partition: number, early: PartitionState | undefined, onLost: () => void): Promise<OwnedPartition>;
+  /** A partition cannot be taken over, for a reason that people should see. */
+  report(partition: number, trouble: string): void;
 }
 
 export interface OwnedPartition {
@@ -85,8 +91,12 @@ export class Ownership {
   private work(partition: number, job: () => Promise<void>): void {
     const working = job()
       .catch(async (err: Error) => {
-        if (err instanceof PartitionLost) this.options.logger.info({ partition }, "another worker took the partition");
-        else this.options.logger.error({ partition, err }, "a partition cannot be taken over, tried again");
+        const { logger, report } = this.options;
+        if (err instanceof PartitionLost) logger.info({ partition }, "another worker took the partition");
+        else {
+          logger.error({ partition, err }, "a partition cannot be taken over, tried again");
+          report(partition, err.message);
+        }
         await sleep(LOST_WAIT_MS * (1 + Math.random()), this.stopping.signal);
       })
       .finally(() => this.busy.delete(partition));
@@ -98,11 +108,11 @@ export class Ownership {
 
   private async acquire(partition: number): Promise<void> {
     const { logger, isMine, take } = this.options;
-    await this.awaitFormerOwner(partition);
+    const early = await this.awaitFormerOwner(partition);
     if (this.stopping.signal.aborted || !isMine(partition)) return;
     const startedAt = performance.now();
     let isLost = false;
-    const owned = await take(partition, () => {
+    const owned = await take(partition, early, () => {
       isLost = true;
       this.lose(partition);
     });
@@ -115,14 +125,18 @@ export class Ownership {
     if (this.stopping.signal.aborted) await this.release(partition);
   }
 
-  private async awaitFormerOwner(partition: number): Promise<void> {
-    const { formerOwner, isAlive, isMine, boot } = this.options;
+  /** @returns the log folded meanwhile, if there was a living owner to wait for */
+  private async awaitFormerOwner(partition: number): Promise<PartitionState | undefined> {
+    const { formerOwner, isAlive, isMine, boot, foldEarly } = this.options;
     const deadline = performance.now() + HAND_OVER_MS;
+    let early: Promise<PartitionState | undefined> | undefined;
     while (performance.now() < deadline && isMine(partition) && !this.stopping.signal.aborted) {
       const former = await formerOwner(partition);
-      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) return;
+      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) break;
+      early ??= foldEarly(partition).catch(() => undefined);
       await sleep(HAND_OVER_POLL_MS, this.stopping.signal);
     }
+    return early;
   }
 
   private async release(partition: number): Promise<void> {

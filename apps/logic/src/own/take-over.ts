@@ -2,14 +2,17 @@
  * Taking a partition over, safe against any pause of the owner before: what it does not know is decided by the log.
  *
  * 1. Fold the log: since the archive's position, and at least 60 s back, so that the state knows every number that
- *    the archive does not and every id of the last minute. Without an answer of MySQL: all that the log holds.
- * 2. Append an epoch record with the expected last sequence. From then on the former owner's appends are refused.
+ *    the archive does not and every id of the last minute. Without an answer of MySQL: all that the log holds. When the
+ *    owner before is alive, this begins while he still works; what he appends meanwhile is folded at the end.
+ * 2. If the owner before died while it tried a single request, put that request aside (see poison.ts).
+ * 3. Append an epoch record with the expected last sequence. From then on the former owner's appends are refused.
  *    If somebody else wrote first, the partition is his, and everything begins again later.
- * 3. Only then take requests and go on with the fan-out from where it stood.
+ * 4. Only then take requests, and go on with answers and fan-out from where they stood.
  */
 import { withDeadline } from "@carillon/base";
 import {
   type Bus,
+  type DeadRequest,
   endOfRecord,
   findRecordSince,
   type LogState,
@@ -19,6 +22,7 @@ import {
   recordSeqOf,
 } from "@carillon/bus";
 import { foldRecord, newPartitionState, type PartitionState } from "../partition-state";
+import { withDead } from "../poison";
 
 /** The idempotency cache reaches at least this far back, ms. */
 export const CACHE_MS = 60_000;
@@ -34,16 +38,18 @@ export interface TakeOverOptions {
   archivePosition(): Promise<number>;
   /** Position up to which inboxes are filled, as Redis knows it. */
   fanoutPosition(): Promise<number | undefined>;
+  /** Puts aside the request at that place of the queue; undefined when it is there no more. */
+  putAside(seq: number, index: number, attempts: number): Promise<DeadRequest | undefined>;
 }
 
 export interface TakenPartition {
   state: PartitionState;
   writer: LogWriter;
-  /** Where the fan-out goes on. */
+  /** Where answers and fan-out go on. */
   fanout: number;
 }
 
-/** The log does not fit the archive: it was replaced or cut. An operator has to decide. */
+/** The log does not fit the archive or the queue: one of them was replaced or cut. An operator has to decide. */
 export class LogUnfit extends Error {
   constructor(partition: number, why: string) {
     super(`the log of partition ${partition} cannot be used: ${why}`);
@@ -51,35 +57,45 @@ export class LogUnfit extends Error {
   }
 }
 
-/** @throws PartitionLost when another worker was faster, LogUnfit */
-export async function takeOver(options: TakeOverOptions): Promise<TakenPartition> {
+/** Folds the log as it is now, for a take-over that comes soon. @throws LogUnfit */
+export async function foldEarly(options: TakeOverOptions): Promise<PartitionState> {
+  const { bus, partition } = options;
+  const log = await readLogState(bus, partition);
+  return foldTail(bus, partition, log, await archivedOf(options));
+}
+
+/**
+ * @param early what foldEarly gave; the rest is folded on top of it
+ * @throws PartitionLost when another worker was faster, LogUnfit
+ */
+export async function takeOver(options: TakeOverOptions, early?: PartitionState): Promise<TakenPartition> {
   const { bus, partition, nodeId, boot } = options;
   const log = await readLogState(bus, partition);
-  const archived = await withDeadline(options.archivePosition(), ARCHIVE_ANSWER_MS, "the archive's position").catch(
-    () => undefined,
-  );
+  const archived = await archivedOf(options);
   checkFit(partition, log, archived);
-  const state = await foldTail(bus, partition, log, archived);
+  const isUsable = early !== undefined && early.lastSeq >= log.firstSeq - 1 && early.lastSeq <= log.lastSeq;
+  const state = isUsable ? early : await foldTail(bus, partition, log, archived);
+  await readLog(bus, partition, state.lastSeq + 1, log.lastSeq, (record) => foldRecord(state, record));
+  if (state.life !== undefined && state.life !== log.life) {
+    throw new LogUnfit(partition, "its queue or the log itself was made again since the last record");
+  }
   const fanout = await startOfFanOut(options, log);
+  const { poison } = state;
+  const killer = poison.trying && (await options.putAside(poison.trying.seq, poison.trying.index, poison.attempt));
   const epoch = state.epoch + 1;
-  const writer = new LogWriter({ bus, partition, epoch, boot, lastSeq: log.lastSeq });
-  const body = {
-    kind: "epoch" as const,
-    worker: nodeId,
-    boot,
-    attempt: state.attempt + 1,
-    queueCreated: log.queueCreated,
-    logCreated: log.created,
-  };
+  const writer = new LogWriter({ bus, partition, epoch, boot, life: log.life, lastSeq: log.lastSeq });
+  const dead = killer === undefined ? poison.dead : withDead(poison, killer);
+  const body = { kind: "epoch" as const, worker: nodeId, boot, attempt: poison.attempt + 1, dead };
   const progress = { covered: state.covered, fanout };
   const seq = await writer.append(body, progress);
-  foldRecord(state, {
-    seq,
-    storedAt: bus.clock.now(),
-    header: { epoch, boot, append: 1, ...progress },
-    body,
-  });
+  const header = { epoch, boot, append: 1, ...progress, life: log.life };
+  foldRecord(state, { seq, storedAt: bus.clock.now(), header, body });
   return { state, writer, fanout };
+}
+
+/** @returns undefined when MySQL does not answer in time */
+function archivedOf({ archivePosition }: TakeOverOptions): Promise<number | undefined> {
+  return withDeadline(archivePosition(), ARCHIVE_ANSWER_MS, "the archive's position").catch(() => undefined);
 }
 
 function checkFit(partition: number, log: LogState, archived: number | undefined): void {

@@ -1,6 +1,7 @@
 /** Questions of gateways about sessions and inboxes: who is where, what an inbox holds. */
 import type { Logger } from "@carillon/base/node";
 import {
+  type Announcement,
   type Bus,
   type Heads,
   type HeadsRead,
@@ -32,6 +33,8 @@ export interface SessionServiceOptions {
   onePerPlatform: boolean;
   credentials(userId: string): Promise<Credentials | undefined>;
   hasConversation(userId: string): Promise<boolean>;
+  /** Tells all gateways of an inbox that was made now. */
+  announce(announcements: Announcement[]): void;
   /** Closes connections that another one replaced. */
   close(userId: string, replaced: DeviceSession, closeCode: number): void;
 }
@@ -62,6 +65,7 @@ export class SessionService {
     const opened = await redisAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
+    if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
     const resume = resumeFrom(opened, inbox ?? opened.cursor);
     if (resume !== undefined) return { inbox: opened.head, ...resume };
     // A device that the server knows nothing of: new, or forgotten. It needs a SYNC if there is anything to have.

@@ -14,6 +14,7 @@ interface Armed {
 }
 
 const armed = new Map<string, Armed>();
+let strike = strikeProcess;
 let allowed = false;
 
 /** This process runs in a test (NODE_ENV is `test`): the settings say so when they are loaded. */
@@ -41,5 +42,22 @@ export function failPoint(place: string, content?: () => string): void {
   const point = armed.get(place);
   if (point === undefined || (point.only !== undefined && content?.().includes(point.only) !== true)) return;
   if (point.once) armed.delete(place);
-  process.kill(process.pid, point.action === "kill" ? "SIGKILL" : "SIGSTOP");
+  strike(place, point.action);
+}
+
+/** Nothing is armed any more. */
+export function disarmFailPoints(): void {
+  armed.clear();
+}
+
+/** Puts another effect in place of the signal: a simulation has many processes in one. @returns puts the signal back */
+export function replaceStrike(another: (place: string, action: FailAction) => void): () => void {
+  strike = another;
+  return () => {
+    strike = strikeProcess;
+  };
+}
+
+function strikeProcess(_place: string, action: FailAction): void {
+  process.kill(process.pid, action === "kill" ? "SIGKILL" : "SIGSTOP");
 }

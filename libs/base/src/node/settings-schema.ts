@@ -108,6 +108,7 @@ export const settingsSchema = section("", {
     weight,
     heartbeatSeconds: count("Silence after which a client sends PING, s.", 30),
     silenceSeconds: count("Silence after which a connection is closed, s.", 75),
+    renewalPerSecond: count("Users whose sessions are registered again after a loss of Redis, per second.", 200),
     tokenGraceSeconds: count("Time that a connection outlives its access token, s.", 60, 0),
     loginSeconds: count("Time from accept to CONNECT, s.", 5),
     sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),

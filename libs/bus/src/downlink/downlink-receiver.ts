@@ -48,7 +48,7 @@ export class DownlinkReceiver {
   private receive(bytes: Uint8Array): void {
     const { place, message } = decodeDownlink(bytes);
     this.checkLink(place);
-    if (message.kind !== "tick") this.options.onMessage(message);
+    this.options.onMessage(message);
   }
 
   private checkLink({ sender, linkId, number }: LinkPlace): void {

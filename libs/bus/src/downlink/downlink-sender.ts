@@ -6,6 +6,7 @@
 import { randomId } from "@carillon/base";
 import type { Bus } from "../connection";
 import {
+  type Announcement,
   type Answer,
   type DownlinkMessage,
   encodeDownlink,
@@ -84,6 +85,15 @@ export class DownlinkSender {
   notices(gateway: string, notices: Notice[]): void {
     for (const part of cut(notices, (notice) => notice.frame.length + 96)) {
       this.send(gateway, { kind: "notices", notices: part });
+    }
+  }
+
+  /** Tells every gateway of inboxes that were made now. */
+  announce(announcements: Announcement[]): void {
+    for (const gateway of this.links.keys()) {
+      for (const part of cut(announcements, () => 64)) {
+        this.send(gateway, { kind: "announcements", announcements: part });
+      }
     }
   }
 

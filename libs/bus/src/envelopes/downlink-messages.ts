@@ -38,11 +38,18 @@ export interface Closing {
   closeCode: number;
 }
 
+export interface Announcement {
+  userId: string;
+  epoch: string;
+}
+
 export type DownlinkMessage =
   | { kind: "answers"; boot: string; answers: Answer[] }
   | { kind: "pushes"; pushes: Push[] }
   | { kind: "notices"; notices: Notice[] }
   | { kind: "closings"; closings: Closing[] }
+  /** To every gateway: the inboxes of these users were made now, so whoever has their devices registers them again. */
+  | { kind: "announcements"; announcements: Announcement[] }
   /** Sent every 2 s by every worker, so that silence means loss. `run` is the life of Redis. */
   | { kind: "tick"; run: string };
 
@@ -55,7 +62,7 @@ export interface LinkPlace {
   number: number;
 }
 
-const KINDS = ["answers", "pushes", "notices", "closings", "tick"] as const;
+const KINDS = ["answers", "pushes", "notices", "closings", "tick", "announcements"] as const;
 
 export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint8Array {
   const head = [ENVELOPE_VERSION, KINDS.indexOf(message.kind) + 1, place.sender, place.linkId, place.number];
@@ -79,6 +86,8 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
       ]);
     case "tick":
       return pack([...head, message.run]);
+    case "announcements":
+      return pack([...head, message.announcements.map(({ userId, epoch }) => [userId, epoch])]);
   }
 }
 
@@ -128,6 +137,11 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
       };
     case "tick":
       return { kind: "tick", run: rest[0] as string };
+    case "announcements":
+      return {
+        kind: "announcements",
+        announcements: (rest[0] as [string, string][]).map(([userId, epoch]) => ({ userId, epoch })),
+      };
     default:
       throw new Error(`unknown kind of downlink message: ${kind}`);
   }

@@ -15,6 +15,8 @@ export interface LogHeader {
   covered: number;
   /** Inboxes are filled up to this log position. */
   fanout: number;
+  /** Which life of queue and log the record belongs to: another one means that a stream was made again. */
+  life: string;
 }
 
 /** One accepted message: the event as clients will see it, and what a later owner needs to go on. */
@@ -28,9 +30,21 @@ export interface LoggedEvent {
   event: Uint8Array;
 }
 
+/** A request that killed its workers and was put aside. */
+export interface DeadRequest {
+  /** Place in the queue: sequence of the batch, index of the request in it. */
+  seq: number;
+  index: number;
+  senderId: string;
+  clientMsgId: string;
+}
+
 export type LogBody =
   | { kind: "events"; events: LoggedEvent[] }
-  | { kind: "epoch"; worker: string; boot: string; attempt: number; queueCreated: string; logCreated: string }
+  /** `attempt`: how many epochs in a row began at the same `covered`, this one included. `dead`: the newest first. */
+  | { kind: "epoch"; worker: string; boot: string; attempt: number; dead: DeadRequest[] }
+  /** The owner is about to process this request, and only this one: if the worker dies now, it is the cause. */
+  | { kind: "trying"; seq: number; index: number }
   | { kind: "release"; worker: string };
 
 export interface LogRecord {
@@ -63,8 +77,10 @@ export function endOfRecord(recordSeq: number): number {
 export function encodeLogBody(body: LogBody): Uint8Array {
   const head = [ENVELOPE_VERSION, KINDS.indexOf(body.kind) + 1];
   if (body.kind === "epoch") {
-    return pack([...head, body.worker, body.boot, body.attempt, body.queueCreated, body.logCreated]);
+    const dead = body.dead.map(({ seq, index, senderId, clientMsgId }) => [seq, index, senderId, clientMsgId]);
+    return pack([...head, body.worker, body.boot, body.attempt, dead]);
   }
+  if (body.kind === "trying") return pack([...head, body.seq, body.index]);
   if (body.kind === "release") return pack([...head, body.worker]);
   // Requests of one batch share their gateway: its name stands once per record.
   const gateways: string[] = [];
@@ -85,9 +101,12 @@ export function decodeLogBody(bytes: Uint8Array): LogBody {
     case "events":
       return { kind: "events", events: decodeEvents(rest[0] as string[], rest[1] as EventRow[]) };
     case "epoch": {
-      const [worker, boot, attempt, queueCreated, logCreated] = rest as [string, string, number, string, string];
-      return { kind: "epoch", worker, boot, attempt, queueCreated, logCreated };
+      const [worker, boot, attempt, rows] = rest as [string, string, number, [number, number, string, string][]];
+      const dead = rows.map(([seq, index, senderId, clientMsgId]) => ({ seq, index, senderId, clientMsgId }));
+      return { kind: "epoch", worker, boot, attempt, dead };
     }
+    case "trying":
+      return { kind: "trying", seq: rest[0] as number, index: rest[1] as number };
     case "release":
       return { kind: "release", worker: rest[0] as string };
     default:

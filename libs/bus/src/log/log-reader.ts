@@ -1,4 +1,5 @@
 /** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
+import { hash32 } from "@carillon/base";
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { decodeLogBody, type LogRecord } from "../envelopes/log-records";
@@ -10,13 +11,13 @@ export interface LogState {
   firstSeq: number;
   /** Sequence of the last record; 0 when there never was one. */
   lastSeq: number;
-  /** When the stream was created, as NATS says it: another value means another life of the store. */
-  created: string;
+  /** Which life queue and log have: made of the times at which both streams were created. */
+  life: string;
   bytes: number;
 }
 
-/** State of the log, and the creation time of the queue that belongs to it. */
-export async function readLogState(bus: Bus, partition: number): Promise<LogState & { queueCreated: string }> {
+/** State of the log, and the identity of the queue that belongs to it. */
+export async function readLogState(bus: Bus, partition: number): Promise<LogState> {
   const [log, queue] = await Promise.all([
     bus.jsm.streams.info(logStream(partition)),
     bus.jsm.streams.info(queueStream(partition)),
@@ -26,9 +27,8 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
   return {
     firstSeq: Math.max(1, first_seq),
     lastSeq: last_seq,
-    created: log.created,
+    life: hash32(`${queue.created} ${log.created}`).toString(16),
     bytes,
-    queueCreated: queue.created,
   };
 }
 

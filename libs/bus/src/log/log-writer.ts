@@ -39,6 +39,8 @@ export interface LogWriterOptions {
   partition: number;
   epoch: number;
   boot: string;
+  /** Which life of queue and log the writer knows (readLogState). */
+  life: string;
   /** Sequence of the last record, after which this writer begins. */
   lastSeq: number;
 }
@@ -52,6 +54,10 @@ export class LogWriter {
     this.last = options.lastSeq;
   }
 
+  get life(): string {
+    return this.options.life;
+  }
+
   /** Sequence of the last record. */
   get lastSeq(): number {
     return this.last;
@@ -63,8 +69,8 @@ export class LogWriter {
    * @throws PartitionLost, LogFull
    */
   async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
-    const { epoch, boot } = this.options;
-    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress };
+    const { epoch, boot, life } = this.options;
+    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress, life };
     const bytes = encodeLogBody(body);
     const backoff = new Backoff({ first: 20, most: 1_000 });
     while (true) {

@@ -13,10 +13,12 @@
 import { Backoff, sleep } from "@carillon/base";
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
-import { ownerConsumerDefinition, queueStream } from "../streams/definitions";
+import { readLogState } from "../log/log-reader";
+import { PartitionLost } from "../log/log-writer";
+import { epochOfConsumer, ownerConsumerDefinition, queueStream } from "../streams/definitions";
 
 /** Batches pulled ahead of the one in work. */
-const PREFETCH = 64;
+export const PREFETCH = 64;
 
 /** A server that says nothing for two of these is asked whether the consumer is still there, ms. */
 const HEARTBEAT_MS = 2_000;
@@ -35,11 +37,15 @@ export interface RequestConsumerOptions {
   bus: Bus;
   partition: number;
   epoch: number;
+  /** Which life of queue and log the owner knows (readLogState). */
+  life: string;
   /** Highest sequence that the log covers; batches above it are handed out. */
   covered(): number;
   onBatch(batch: QueuedBatch): void;
   /** Everything handed out above covered() is void: it will come again. */
   onRestart(): void;
+  /** The partition has a newer owner: nothing more is handed out. */
+  onLost(): void;
 }
 
 export class RequestConsumer {
@@ -52,7 +58,7 @@ export class RequestConsumer {
 
   constructor(private readonly options: RequestConsumerOptions) {}
 
-  /** Removes the consumers of earlier owners and begins. */
+  /** Removes the consumers of earlier owners and begins. @throws PartitionLost when a later owner has one */
   async start(): Promise<void> {
     await this.deleteOthers();
     this.running = this.run();
@@ -84,6 +90,7 @@ export class RequestConsumer {
         await this.consume(consumer);
       } catch (error) {
         if (this.stopping.signal.aborted) return;
+        if (error instanceof PartitionLost) return this.options.onLost();
         bus.logger.warn({ partition, err: error }, "the queue's consumer failed, a new one follows");
       }
       await sleep(backoff.next(), this.stopping.signal);
@@ -94,10 +101,17 @@ export class RequestConsumer {
   private async open(): Promise<Consumer> {
     const { bus, epoch } = this.options;
     if (this.attempt > 0) await this.deleteOthers();
+    await this.checkLife();
     const definition = ownerConsumerDefinition(epoch, ++this.attempt);
     await bus.jsm.consumers.add(this.stream, definition);
     this.taken = this.options.covered();
     return bus.js.consumers.get(this.stream, definition.name);
+  }
+
+  /** The numbers of a queue that was made again mean other batches: `covered` would skip them. */
+  private async checkLife(): Promise<void> {
+    const { bus, partition, life } = this.options;
+    if ((await readLogState(bus, partition)).life !== life) throw new PartitionLost(partition);
   }
 
   private async consume(consumer: Consumer): Promise<void> {
@@ -149,8 +163,9 @@ export class RequestConsumer {
   }
 
   private async deleteOthers(): Promise<void> {
-    const { bus } = this.options;
+    const { bus, partition, epoch } = this.options;
     for await (const info of bus.jsm.consumers.list(this.stream)) {
+      if ((epochOfConsumer(info.name) ?? 0) > epoch) throw new PartitionLost(partition);
       await bus.jsm.consumers.delete(this.stream, info.name).catch(() => {
         // Somebody was faster: what counts is that it is gone.
       });

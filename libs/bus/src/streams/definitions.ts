@@ -39,6 +39,12 @@ export const controlSubject = (role: string, nodeId: string) => `im.ctl.${role}.
 /** Name of the consumer of an owner; never reused, since the server would accept acks of its former life. */
 export const ownerConsumer = (epoch: number, attempt: number) => `owner-${epoch}-${attempt}`;
 
+/** Epoch of the owner that made a consumer; undefined for a consumer of somebody else. */
+export function epochOfConsumer(name: string): number | undefined {
+  const [, epoch] = /^owner-(\d+)-\d+$/.exec(name) ?? [];
+  return epoch === undefined ? undefined : Number(epoch);
+}
+
 export const RECEIPTS_CONSUMER = "receipts";
 
 /** The streams of a cluster with `partitions` partitions. */

@@ -26,6 +26,8 @@ export interface DeliveredInbox {
   epoch: string;
   /** Number of the last event in the inbox. */
   seq: number;
+  /** The inbox was made now, for a user who has none or after Redis was wiped: nobody may be registered for it. */
+  isNew: boolean;
   /** Indexes of the deliveries that were added; the last of them has number `seq`. */
   added: number[];
   sessions: SessionEntry[];
@@ -70,11 +72,12 @@ export class Inboxes {
     let at = 0;
     const inboxes: DeliveredInbox[] = [];
     for (const [userId, list] of indexes) {
-      const [epoch, seq, added, ...sessions] = rows[at++]!;
+      const [epoch, seq, added, isNew, ...sessions] = rows[at++]!;
       inboxes.push({
         userId,
         epoch: epoch.toString(),
         seq,
+        isNew: isNew === 1,
         added: added === 0 ? [] : list.slice(-added),
         sessions: sessions.map((value) => parseSession(value.toString())),
       });
@@ -116,7 +119,7 @@ export class Inboxes {
   }
 }
 
-type DeliverRow = [Buffer, number, number, ...Buffer[]];
+type DeliverRow = [Buffer, number, number, number, ...Buffer[]];
 
 /** The same bytes as a Buffer, not a copy: what ioredis takes for binary. */
 function asBuffer(bytes: Uint8Array): Buffer {

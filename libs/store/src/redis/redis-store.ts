@@ -95,6 +95,11 @@ export class RedisStore {
     await this.redis.del(...keys);
   }
 
+  /** The life of Redis: changes when it restarts, or when another one answers. */
+  async run(): Promise<string> {
+    return /run_id:(\w+)/.exec(await this.redis.info("server"))?.[1] ?? "";
+  }
+
   /** The part of INFO that the doctor and the health check look at, and whether Redis answers at all. */
   async info(): Promise<Record<string, string>> {
     const text = await this.redis.info();

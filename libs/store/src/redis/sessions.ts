@@ -12,6 +12,8 @@ export interface DeviceSession extends SessionEntry {
 /** What `open` found. */
 export interface OpenedSession {
   head: InboxHead;
+  /** The inbox was made now; see DeliveredInbox. */
+  isNew: boolean;
   /** First number that the inbox still holds; head.seq + 1 when it holds none. */
   firstSeq: number;
   /** Where the device was, as the server remembers it. */
@@ -45,14 +47,15 @@ export class Sessions {
         onePerPlatform ? session.platform : "",
         IDLE_SECONDS,
       ],
-    )) as [number, Buffer, number, number, Buffer, ...Buffer[]];
+    )) as [number, Buffer, number, number, Buffer, number, ...Buffer[]];
     if (answer[0] === 0) return undefined;
-    const [, epoch, seq, firstSeq, cursor, ...pairs] = answer;
+    const [, epoch, seq, firstSeq, cursor, isNew, ...pairs] = answer;
     const replaced: DeviceSession[] = [];
     for (let i = 0; i < pairs.length; i += 2) {
       replaced.push({ deviceId: pairs[i]!.toString(), ...parseSession(pairs[i + 1]!.toString()) });
     }
-    return { head: { epoch: epoch.toString(), seq }, firstSeq, cursor: parseCursor(cursor.toString()), replaced };
+    const head = { epoch: epoch.toString(), seq };
+    return { head, isNew: isNew === 1, firstSeq, cursor: parseCursor(cursor.toString()), replaced };
   }
 
   /** Removes the entry of a device if it is still the one of this connection. */

@@ -1,0 +1,87 @@
+import { TimerWheel } from "@carillon/base";
+import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
+import { Resend } from "../src/deliver/resend";
+import type { Session } from "../src/session/session";
+
+const head = { conversationId: "p:alice:bob", seq: 1, senderId: "bob", kind: "message" as const };
+
+describe("a delivery cursor", () => {
+  test("takes RECEIVED up to what was ever sent, and gives each event once", () => {
+    const cursor = new DeliveryCursor("e1", 10);
+    for (const seq of [11, 12, 13]) cursor.sent(seq, { ...head, seq });
+    expect(cursor.received(14)).toBeUndefined();
+    expect(cursor.received(12)!.map(({ seq }) => seq)).toEqual([11, 12]);
+    expect(cursor.received(11)).toEqual([]);
+    expect([cursor.acked, cursor.unacknowledgedCount, cursor.room]).toEqual([12, 1, MOST_UNACKNOWLEDGED - 1]);
+  });
+
+  test("rewound, it sends again what is not acknowledged, and counts it once", () => {
+    const cursor = new DeliveryCursor("e1", 0);
+    for (let seq = 1; seq <= MOST_UNACKNOWLEDGED; seq++) cursor.sent(seq, { ...head, seq });
+    cursor.received(2);
+    cursor.rewind();
+    expect([cursor.sentSeq, cursor.mode, cursor.room]).toEqual([2, "behind", MOST_UNACKNOWLEDGED]);
+    cursor.sent(3, { ...head, seq: 3 });
+    // What was sent before the rewind may be acknowledged at any time.
+    expect(cursor.received(5)!.map(({ seq }) => seq)).toEqual([3, 4, 5]);
+    expect([cursor.sentSeq, cursor.unacknowledgedCount]).toEqual([5, 0]);
+  });
+});
+
+describe("sending again", () => {
+  function setUp() {
+    const done: string[] = [];
+    let now = 0;
+    const wheel = new TimerWheel(100, 512, () => now);
+    const resend = new Resend(
+      {
+        serve: () => void done.push(`served at ${now}`),
+        giveUp: () => void done.push(`given up at ${now}`),
+        onResent: () => {},
+      },
+      wheel,
+    );
+    const session = { delivery: new DeliveryCursor("e1", 0) } as Session;
+    const send = (seq: number) => {
+      session.delivery!.sent(seq, { ...head, seq });
+      resend.sent(session);
+    };
+    const pass = (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 100) {
+        now += 100;
+        wheel.advance();
+      }
+    };
+    return { done, resend, session, send, pass };
+  }
+
+  test("happens after 5 and 15 s, and after 35 s the connection is given up", () => {
+    const { done, send, pass } = setUp();
+    send(1);
+    pass(60_000);
+    expect(done).toEqual(["served at 5000", "served at 15000", "given up at 35000"]);
+  });
+
+  test("begins anew with every step of the device, and ends when nothing is left", () => {
+    const { done, resend, session, send, pass } = setUp();
+    send(1);
+    send(2);
+    pass(4_000);
+    session.delivery!.received(1);
+    resend.progressed(session);
+    pass(4_000);
+    expect(done).toEqual([]);
+    session.delivery!.received(2);
+    resend.progressed(session);
+    pass(60_000);
+    expect(done).toEqual([]);
+  });
+
+  test("does not happen for a session that is closed", () => {
+    const { done, resend, session, send, pass } = setUp();
+    send(1);
+    resend.end(session);
+    pass(60_000);
+    expect(done).toEqual([]);
+  });
+});

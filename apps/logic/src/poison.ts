@@ -1,0 +1,50 @@
+/**
+ * Requests that kill their worker must not kill the partition. The log itself remembers enough to find them:
+ *
+ * - an epoch record says how many epochs in a row began at the same place of the queue (`attempt`);
+ * - from the third on, the owner takes one request at a time and first appends a *trying* record that names it;
+ * - when that owner dies, too, the last record is the *trying* record, and the request that it names is the cause: the
+ *   next owner puts it aside as a dead letter, writes its name into its epoch record, and answers it by INTERNAL
+ *   whenever it comes again.
+ *
+ * A request that is dead is told from others by sender and clientMsgId, because clients repeat what was not answered.
+ */
+import type { DeadRequest, LogBody, OriginatedRequest } from "@carillon/bus";
+
+/** Epochs in a row at the same place from which requests are taken one by one. */
+export const CAREFUL_FROM = 3;
+
+/** Dead requests that an epoch record carries on; clients give up long before as many have died. */
+const MOST_DEAD = 32;
+
+export interface Poison {
+  /** How many epochs in a row began at the same `covered`. */
+  attempt: number;
+  /** The request that was being tried when the log ended. */
+  trying: { seq: number; index: number } | undefined;
+  /** The newest first. */
+  dead: DeadRequest[];
+}
+
+export function newPoison(): Poison {
+  return { attempt: 0, trying: undefined, dead: [] };
+}
+
+/** Takes a record of the log into account. @param progressed whether it covers more of the queue than those before */
+export function foldPoison(poison: Poison, body: LogBody, progressed: boolean): void {
+  if (progressed) poison.attempt = 0;
+  poison.trying = body.kind === "trying" ? { seq: body.seq, index: body.index } : undefined;
+  if (body.kind !== "epoch") return;
+  poison.attempt = body.attempt;
+  poison.dead = body.dead;
+}
+
+/** The dead that an epoch record has to name when another one has died. */
+export function withDead({ dead }: Poison, another: DeadRequest): DeadRequest[] {
+  return [another, ...dead].slice(0, MOST_DEAD);
+}
+
+/** Whether the request killed its workers before. */
+export function isDead({ dead }: Poison, { senderId, clientMsgId }: OriginatedRequest): boolean {
+  return dead.some((one) => one.senderId === senderId && one.clientMsgId === clientMsgId);
+}

@@ -1,0 +1,186 @@
+/** People who write, repeat what was not answered, repeat what was, and reuse ids for other texts. */
+import { uuidv7 } from "@carillon/base";
+import { encodeRequestBatch, type SendRequest } from "@carillon/bus";
+import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
+import type { Network } from "./connection";
+import { idOf, type LogObserver } from "./observer";
+
+const USERS = ["ann", "bea", "cem", "dov", "eva"];
+const ANSWER_MS = 4_000;
+const CLOCK = Date.UTC(2026, 0, 1);
+
+interface Message {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+  content: string;
+  state: "open" | "sent" | "refused";
+  firstRequest: number;
+}
+
+interface Request {
+  message: Message;
+  requestId: number;
+  sentAt: number;
+  /** The text that this request carried: a conflicting one differs from its message. */
+  content: string;
+  answered: boolean;
+  /** A refusal that was told: then this request must not be stored. */
+  refused: boolean;
+}
+
+export class Clients {
+  readonly violations: string[] = [];
+  private readonly messages: Message[] = [];
+  private readonly requests = new Map<number, Request>();
+  private pending: SendRequest[] = [];
+  private batches = 0;
+
+  constructor(
+    private readonly network: Network,
+    private readonly observer: LogObserver,
+  ) {}
+
+  /** One thing that somebody does. */
+  act(): void {
+    const { random, coverage } = this.network;
+    coverage.count("operations");
+    const old = this.messages.length > 0 ? random.pick(this.messages) : undefined;
+    const kind = random.next();
+    if (old !== undefined && kind < 0.14) this.request(old);
+    else if (old !== undefined && kind < 0.18) this.request(old, `${old.content}, or rather not`);
+    else this.write(kind > 0.93 ? 300_000 : 0);
+  }
+
+  /** Asks again for what has no answer. */
+  repeat(): void {
+    const { now } = this.network.time;
+    for (const request of [...this.requests.values()]) {
+      if (request.answered || now - request.sentAt < ANSWER_MS || request.message.state !== "open") continue;
+      request.answered = true;
+      this.request(request.message);
+    }
+  }
+
+  get openMessages(): number {
+    return this.messages.filter(({ state }) => state === "open").length;
+  }
+
+  /** Frames for connections, as a gateway gets them. */
+  receive(frames: { connection: number; frame: Uint8Array }[]): void {
+    const { time, random } = this.network;
+    for (const { frame } of frames) {
+      const lost = random.chance(0.02);
+      const [{ command, requestId, payload }] = decodeFrames(frame).frames as [
+        ReturnType<typeof decodeFrames>["frames"][0],
+      ];
+      const fields = decodePayload(payload);
+      this.checkAnswer(command, requestId, fields);
+      if (!lost) time.after(random.between(0.1, 3), () => this.take(command, requestId, fields));
+    }
+  }
+
+  /** What can only be said when everything is quiet. */
+  check(): void {
+    for (const message of this.messages) {
+      if (message.state === "sent" && !this.observer.byId.has(idOf(message))) {
+        this.violations.push(`I1: ${idOf(message)} was acknowledged and is not in the log`);
+      }
+    }
+    for (const { requestId, refused } of this.requests.values()) {
+      if (refused && this.observer.byRequest.has(requestId)) {
+        this.violations.push(`I5: request ${requestId} was refused, and is stored`);
+      }
+    }
+    this.checkOrder();
+  }
+
+  /** A batch of what has gathered goes into the queue, as a gateway's publisher does. */
+  flush(): void {
+    if (this.pending.length === 0) return;
+    const requests = this.pending;
+    this.pending = [];
+    const data = encodeRequestBatch({ gateway: "g1", boot: "b1", requests });
+    this.network.streams.get("IN_0")!.publish(data, undefined, `batch-${++this.batches}`);
+  }
+
+  private write(ageMs: number): void {
+    const { random, time } = this.network;
+    const senderId = random.pick(USERS);
+    const others = USERS.filter((user) => user !== senderId);
+    const conversationId = privateConversationId(senderId, random.pick(others));
+    const clientMsgId = uuidv7(CLOCK + Math.floor(time.now) - ageMs);
+    const content = `text ${this.messages.length}`;
+    const message: Message = { senderId, conversationId, clientMsgId, content, state: "open", firstRequest: 0 };
+    this.messages.push(message);
+    message.firstRequest = this.request(message);
+  }
+
+  private request(message: Message, content = message.content): number {
+    const { senderId, conversationId, clientMsgId } = message;
+    const requestId = this.requests.size + 1;
+    const connection = USERS.indexOf(senderId);
+    const sentAt = this.network.time.now;
+    this.requests.set(requestId, { message, requestId, sentAt, content, answered: false, refused: false });
+    this.pending.push({ connection, requestId, senderId, clientMsgId, conversationId, contentType: "text", content });
+    return requestId;
+  }
+
+  /** At the moment when a worker says it: is it true? */
+  private checkAnswer(command: number, requestId: number, fields: Record<string, unknown>): void {
+    const { message, content } = this.requests.get(requestId)!;
+    const stored = this.observer.byId.get(idOf(message));
+    if (command === Command.SENT) {
+      const { event } = stored ?? {};
+      if (event === undefined) this.violations.push(`I1: SENT for request ${requestId}, which is not in the log`);
+      else if (event.seq !== fields["seq"] || event.messageId !== fields["messageId"] || event.content !== content) {
+        this.violations.push(`I2: SENT for request ${requestId} tells of another message than is stored`);
+      }
+      if (fields["duplicate"] === true && stored !== undefined) {
+        const isOld = this.network.time.now - stored.at > 60_000;
+        this.network.coverage.count(`repeats recognised by the ${isOld ? "archive" : "table"}`);
+      }
+      return;
+    }
+    const name = fields["name"] as string;
+    if (name === "BUSY") this.network.coverage.count("BUSY");
+    else if (name === "CONFLICT") this.network.coverage.count("conflicts");
+    else if (name === "USER_MUTED") this.network.coverage.count("refused by a rule");
+    else this.violations.push(`request ${requestId} was refused by ${name}`);
+    if (name !== "BUSY") this.requests.get(requestId)!.refused = true;
+    if (name === "CONFLICT" && (stored === undefined || stored.event.content === content)) {
+      this.violations.push(`I2: CONFLICT for request ${requestId}, which repeats what is stored`);
+    }
+  }
+
+  private take(command: number, requestId: number, fields: Record<string, unknown>): void {
+    const request = this.requests.get(requestId)!;
+    const { message } = request;
+    request.answered = true;
+    if (command === Command.SENT) message.state = "sent";
+    else if (fields["name"] === "BUSY") {
+      this.network.time.after(500, () => {
+        if (message.state === "open") this.request(message);
+      });
+    } else if (message.state === "open" && request.content === message.content) message.state = "refused";
+    else if (message.state === "open") this.request(message);
+  }
+
+  /** I3: what one connection wrote into one conversation is numbered as it was written, if each was stored at the first try. */
+  private checkOrder(): void {
+    const last = new Map<string, { seq: number; requestId: number }>();
+    for (const message of this.messages) {
+      const seen = this.observer.byRequest.get(message.firstRequest);
+      if (seen === undefined) continue;
+      const key = `${message.senderId} ${message.conversationId}`;
+      const before = last.get(key);
+      const { seq } = seen.event;
+      if (before !== undefined && before.seq > seq) {
+        this.violations.push(`I3: request ${message.firstRequest} is before ${before.requestId}`);
+      }
+      last.set(key, { seq, requestId: message.firstRequest });
+    }
+  }
+}
+
+export { USERS };

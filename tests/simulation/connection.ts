@@ -1,0 +1,323 @@
+/**
+ * A process's connection to simulated NATS, in the shape of our Bus. Every call takes its time, and may lose its
+ * request or its answer, or arrive long after the caller gave it up. A process that crashed, is paused, or is cut off
+ * is just a connection that behaves so.
+ */
+import type { Bus } from "@carillon/bus";
+import { type MsgHdrs, TimeoutError } from "@nats-io/transport-node";
+import type { Coverage } from "./coverage";
+import type { Random } from "./random";
+import { apiError, QueueConsumer, type Stored, type Stream } from "./streams";
+import type { VirtualTime } from "./virtual-time";
+
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+/** Redelivery is looked for this often; new messages go out at once. */
+const PUMP_MS = 500;
+
+export interface Fates {
+  /** Probabilities, per call. */
+  requestLost: number;
+  answerLost: number;
+  late: number;
+  /** An append is refused with 10071 although nothing is wrong, as a cluster does in an election. */
+  refusedWithoutCause: number;
+}
+
+export const CALM: Fates = { requestLost: 0, answerLost: 0, late: 0, refusedWithoutCause: 0 };
+
+/** What all connections share. */
+export interface Network {
+  time: VirtualTime;
+  random: Random;
+  coverage: Coverage;
+  streams: Map<string, Stream>;
+  consumers: Map<string, QueueConsumer>;
+  /** Called before every effect of a process: a fail point may have struck. @returns whether the process is dead */
+  strike(connection: Connection): boolean;
+}
+
+type Answer<T> = { value: T } | { error: Error };
+
+export class Connection {
+  isDead = false;
+  /** Nothing leaves or reaches the process before this time. */
+  pausedUntil = 0;
+  /** Requests are lost until this time. */
+  cutUntil = 0;
+  fates: Fates = CALM;
+  private lastExecution = 0;
+  /** An append had no good answer: the next record that is read is the verdict on it. */
+  private isInDoubt = false;
+  readonly bus: Bus;
+
+  constructor(
+    readonly name: string,
+    private readonly network: Network,
+  ) {
+    const quiet = () => {};
+    const logger = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet };
+    const { time } = network;
+    const clock = { now: () => EPOCH_MS + Math.floor(time.now), monotonic: () => time.now };
+    const connection = { isClosed: () => this.isDead, subscribe: () => ({ unsubscribe: quiet }) };
+    this.bus = { js: this.js(), jsm: this.jsm(), connection, clock, logger, close: async () => {} } as unknown as Bus;
+  }
+
+  /** A call of this process: `execute` runs on the server, once or never. */
+  call<T>(execute: () => T, timeoutMs = 5_000, isAppend = false): Promise<T> {
+    const { time, random, coverage } = this.network;
+    if (this.isDead || this.network.strike(this)) return new Promise<T>(() => {});
+    return new Promise<T>((resolve, reject) => {
+      const sentAt = Math.max(time.now, this.pausedUntil);
+      const { requestLost, answerLost, late, refusedWithoutCause } = this.fates;
+      let executeAt = Math.max(this.lastExecution, sentAt + random.between(0.1, 2));
+      const isCut = executeAt < this.cutUntil;
+      const isLost = isCut ? random.chance(0.7) : random.chance(requestLost);
+      if (!isLost && (isCut || random.chance(late))) executeAt = Math.max(executeAt, this.cutUntil) + timeoutMs;
+      else this.lastExecution = executeAt;
+      const timer = time.at(sentAt + timeoutMs, () => {
+        if (!this.isDead) reject(new TimeoutError());
+      });
+      const answer = (result: Answer<T>) => {
+        if (random.chance(answerLost) || executeAt < this.cutUntil) return;
+        time.at(Math.max(time.now + random.between(0.1, 1), this.pausedUntil), () => {
+          timer.run = undefined;
+          if (this.isDead) return;
+          if ("value" in result) resolve(result.value);
+          else reject(result.error);
+        });
+      };
+      if (isLost) return;
+      time.at(executeAt, () => {
+        // What a dying process had written to its socket may still arrive.
+        if (this.isDead && random.chance(0.5)) return;
+        if (isAppend && random.chance(refusedWithoutCause)) {
+          coverage.count("refusals 10071 without cause");
+          return answer({ error: apiError(10071, "wrong last sequence") });
+        }
+        answer(attempt(execute));
+      });
+    });
+  }
+
+  private stream(name: string): Stream {
+    return this.network.streams.get(name)!;
+  }
+
+  private js() {
+    const streamOf = (subject: string) =>
+      this.stream(subject.startsWith("im.log.") ? "LOG_0" : subject.startsWith("im.dead.") ? "DEAD" : "IN_0");
+    return {
+      publish: (subject: string, data: Uint8Array, options: PublishOptions = {}) => {
+        const { headers, msgID, expect, timeout } = options;
+        const copy = data.slice();
+        const publish = () => streamOf(subject).publish(copy, headers as never, msgID, expect?.lastSequence);
+        if (expect === undefined) return this.call(publish, timeout);
+        const append = () => {
+          if (epochOf(headers) < epochOf(lastHeaderOf(this.stream("LOG_0")))) {
+            this.network.coverage.count("stale appends refused");
+          }
+          return publish();
+        };
+        return this.call(append, timeout, true).catch((error: Error) => {
+          this.isInDoubt = true;
+          throw error;
+        });
+      },
+      consumers: {
+        get: async (stream: string, which: string | { opt_start_seq: number }) => ({
+          consume: async ({ max_messages }: { max_messages: number }) =>
+            typeof which === "string"
+              ? this.consumeQueue(which, max_messages)
+              : this.consumeLog(this.stream(stream), which.opt_start_seq),
+        }),
+      },
+    };
+  }
+
+  private jsm() {
+    const { consumers, time } = this.network;
+    return {
+      streams: {
+        info: (name: string) =>
+          this.call(() => {
+            const { created, firstSeq, lastSeq, messages } = this.stream(name);
+            const state = { first_seq: firstSeq, last_seq: lastSeq, bytes: 0, messages: messages.size };
+            return { created, state, config: {} };
+          }),
+        getMessage: (name: string, query: { seq?: number }) =>
+          this.call(() => {
+            const { messages, lastSeq } = this.stream(name);
+            const found = messages.get(query.seq ?? lastSeq);
+            if (this.isInDoubt && name === "LOG_0") this.countVerdict(found);
+            return found === undefined ? null : { ...found, time: new Date(found.time) };
+          }),
+        purge: (name: string, { seq }: { seq: number }) => this.call(() => ({ purged: this.stream(name).purge(seq) })),
+      },
+      consumers: {
+        add: (_stream: string, { name }: { name: string }) =>
+          this.call(() => {
+            consumers.set(name, new QueueConsumer(name, this.stream("IN_0"), () => time.now));
+          }),
+        delete: (_stream: string, name: string) =>
+          this.call(() => {
+            consumers.get(name)?.delete();
+            consumers.delete(name);
+          }),
+        list: () => this.list(),
+      },
+    };
+  }
+
+  private countVerdict(found: Stored | undefined): void {
+    this.isInDoubt = false;
+    const isOwn = found?.header?.get("Carillon-Log").split(" ")[1] === this.name;
+    const verdict = found === undefined ? "no record" : isOwn ? "own record found" : "another's record";
+    this.network.coverage.count(`ambiguous appends: ${verdict}`);
+  }
+
+  private async *list() {
+    for (const name of await this.call(() => [...this.network.consumers.keys()])) yield { name };
+  }
+
+  private consumeQueue(name: string, most: number): Messages {
+    const { consumers, coverage, random } = this.network;
+    const consumer = consumers.get(name);
+    const messages = new Messages();
+    if (consumer === undefined) {
+      messages.fail(new Error("consumer not found"));
+      return messages;
+    }
+    let [highest, redelivered] = [0, new Set<number>()];
+    consumer.handOut = (stored, deliveries) => {
+      if (this.isDead) return;
+      const { seq, data } = stored;
+      if (deliveries > 1) coverage.count("redeliveries");
+      if (seq < highest && !redelivered.has(seq)) coverage.count("newer messages handed out first");
+      redelivered = redelivered.add(seq);
+      highest = Math.max(highest, seq);
+      this.arrive(() =>
+        messages.push({
+          seq,
+          data,
+          info: { deliveryCount: deliveries },
+          ack: () => void this.call(() => consumer.ack(seq)).catch(() => {}),
+          ackAck: async ({ timeout }: { timeout: number }) => {
+            // A consumer that is gone answers nobody.
+            if (random.chance(this.fates.answerLost)) coverage.count("double acks without answer");
+            return this.call(() => {
+              if (consumer.isDeleted) throw new TimeoutError();
+              return consumer.ack(seq);
+            }, timeout);
+          },
+        }),
+      );
+    };
+    consumer.onDeleted = () => this.arrive(() => messages.fail(new Error("consumer deleted")));
+    this.follow(
+      this.stream("IN_0"),
+      () => !messages.isStopped && !consumer.isDeleted,
+      () => consumer.pump(most),
+    );
+    return messages;
+  }
+
+  private consumeLog(log: Stream, from: number): Messages {
+    const messages = new Messages();
+    let next = Math.max(from, log.firstSeq);
+    const pump = () => {
+      for (let stored = log.messages.get(next); stored !== undefined; stored = log.messages.get(++next)) {
+        const record = stored;
+        this.arrive(() => messages.push(logMessage(record)));
+      }
+    };
+    this.follow(log, () => !messages.isStopped, pump);
+    return messages;
+  }
+
+  /** Something of the server reaches the process, in order. */
+  private arrivals = 0;
+  private arrive(run: () => void): void {
+    const { time, random } = this.network;
+    if (time.now < this.cutUntil) return;
+    this.arrivals = Math.max(this.arrivals, time.now + random.between(0.1, 1), this.pausedUntil);
+    time.at(this.arrivals, () => {
+      if (!this.isDead) run();
+    });
+  }
+
+  /** Runs now, whenever the stream grows, and now and then, as long as the condition holds. */
+  private follow(stream: Stream, condition: () => boolean, run: () => void): void {
+    const listener = () => {
+      if (condition() && !this.isDead) run();
+      else stream.listeners.delete(listener);
+    };
+    stream.listeners.add(listener);
+    const again = () => {
+      listener();
+      if (stream.listeners.has(listener)) this.network.time.after(PUMP_MS, again);
+    };
+    again();
+  }
+}
+
+interface PublishOptions {
+  headers?: unknown;
+  msgID?: string;
+  expect?: { lastSequence: number };
+  timeout?: number;
+}
+
+function epochOf(headers: unknown): number {
+  return Number((headers as MsgHdrs | undefined)?.get("Carillon-Log").split(" ")[0] ?? 0);
+}
+
+function lastHeaderOf(log: Stream): MsgHdrs | undefined {
+  return log.messages.get(log.lastSeq)?.header;
+}
+
+function attempt<T>(execute: () => T): Answer<T> {
+  try {
+    return { value: execute() };
+  } catch (error) {
+    return { error: error as Error };
+  }
+}
+
+function logMessage({ seq, data, header, time }: Stored) {
+  return { seq, data, headers: header, info: { timestampNanos: time * 1_000_000 } };
+}
+
+/** What a consumer hands to its reader. */
+class Messages implements AsyncIterable<unknown> {
+  private waiting: unknown[] = [];
+  private error: Error | undefined;
+  private wake: () => void = () => {};
+  isStopped = false;
+
+  push(message: unknown): void {
+    this.waiting.push(message);
+    this.wake();
+  }
+
+  fail(error: Error): void {
+    this.error = error;
+    this.isStopped = true;
+    this.wake();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.wake();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (;;) {
+      while (this.waiting.length > 0 && !this.isStopped) yield this.waiting.shift();
+      if (this.error !== undefined) throw this.error;
+      if (this.isStopped) return;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** What a run has met. A simulation that never met something has not tested it: a counter at 0 is a failure. */
+export const PLACES = ["consume", "decide", "append", "acknowledge", "fan-out"].flatMap((stage) => [
+  `${stage}.before`,
+  `${stage}.after`,
+]);
+
+export class Coverage {
+  readonly counts = new Map<string, number>(
+    [
+      "operations",
+      "failures injected",
+      "take-overs",
+      "hand-overs",
+      "stale appends refused",
+      "ambiguous appends: own record found",
+      "ambiguous appends: no record",
+      "ambiguous appends: another's record",
+      "refusals 10071 without cause",
+      "redeliveries",
+      "newer messages handed out first",
+      "double acks without answer",
+      "repeats recognised by the table",
+      "repeats recognised by the archive",
+      "conflicts",
+      "archive look-ups",
+      "refused by a rule",
+      "BUSY",
+      "log full",
+      "records purged",
+      "Redis wiped",
+      "MySQL away",
+      "workers paused",
+      "links cut",
+      ...PLACES.map((place) => `crash at ${place}`),
+    ].map((name) => [name, 0]),
+  );
+
+  count(name: string, by = 1): void {
+    const before = this.counts.get(name);
+    if (before === undefined) throw new Error(`no counter ${name}`);
+    this.counts.set(name, before + by);
+  }
+
+  add(other: Iterable<readonly [string, number]>): void {
+    for (const [name, by] of other) this.count(name, by);
+  }
+
+  get missing(): string[] {
+    return [...this.counts].filter(([, count]) => count === 0).map(([name]) => name);
+  }
+}

@@ -1,0 +1,82 @@
+/** What goes wrong in a run: chosen by the seed, at times chosen by the seed. */
+import { armFailPoint } from "@carillon/base/node";
+import { USERS } from "./clients";
+import { CALM, type Fates } from "./connection";
+import { PLACES } from "./coverage";
+import type { World } from "./world";
+
+const STORM: Fates = { requestLost: 0.08, answerLost: 0.12, late: 0.05, refusedWithoutCause: 0.1 };
+
+type Fault = (world: World) => void;
+
+const FAULTS: readonly Fault[] = [
+  (world) => armFailPoint(`${world.random.pick(PLACES)}:kill`, true),
+  (world) => armFailPoint(`${world.random.pick(PLACES)}:kill`, true),
+  (world) => world.crash(world.random.pick(world.living)),
+  (world) => {
+    world.coverage.count("workers paused");
+    world.hold(world.random.pick(world.living), "pausedUntil", world.random.between(500, 6_000));
+  },
+  (world) => {
+    world.coverage.count("links cut");
+    world.hold(world.random.pick(world.living), "cutUntil", world.random.between(500, 5_000));
+  },
+  (world) => {
+    for (const { connection } of world.living) connection.fates = STORM;
+    world.time.after(world.random.between(500, 3_000), () => {
+      for (const { connection } of world.living) connection.fates = CALM;
+    });
+  },
+  (world) => {
+    world.coverage.count("Redis wiped");
+    world.redis.wipe();
+  },
+  (world) => {
+    world.redis.isAway = true;
+    world.time.after(world.random.between(300, 2_000), () => {
+      world.redis.isAway = false;
+    });
+  },
+  (world) => {
+    world.coverage.count("MySQL away");
+    world.mysql.isAway = true;
+    world.time.after(world.random.between(300, 3_000), () => {
+      world.mysql.isAway = false;
+    });
+  },
+  (world) => {
+    world.coverage.count("log full");
+    const log = world.network.streams.get("LOG_0")!;
+    log.full = true;
+    world.time.after(world.random.between(100, 1_000), () => {
+      log.full = false;
+    });
+  },
+  (world) => world.prefer(world.random.below(3)),
+  (world) => {
+    for (const consumer of world.network.consumers.values()) consumer.lose(world.random.between(0, 400));
+  },
+  (world) =>
+    world.mysql.mutedUntil.set(world.random.pick(USERS), world.random.chance(0.5) ? 0 : Number.MAX_SAFE_INTEGER),
+];
+
+/** Spreads `count` faults over the next `ms`. */
+export function scheduleFaults(world: World, count: number, ms: number): void {
+  for (let i = 0; i < count; i++) {
+    world.time.after(world.random.between(0, ms), () => {
+      world.coverage.count("failures injected");
+      if (world.living.length > 0) world.random.pick(FAULTS)(world);
+    });
+  }
+}
+
+/** Everything works again. */
+export function heal(world: World): void {
+  world.redis.isAway = false;
+  world.mysql.isAway = false;
+  world.network.streams.get("LOG_0")!.full = false;
+  for (const { connection } of world.living) {
+    connection.fates = CALM;
+    connection.cutUntil = 0;
+  }
+}

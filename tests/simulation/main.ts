@@ -1,0 +1,101 @@
+/**
+ * The seeded simulation of the worker: `npm run simulate -- [--seeds N] [--from SEED] [--processes N] [--seed SEED]`.
+ * Exit code 1 for a violation, or when something was never met.
+ */
+import { fork } from "node:child_process";
+import { parseArgs } from "node:util";
+import { Coverage } from "./coverage";
+import { runSeed } from "./run-seed";
+
+const USAGE = `Runs the worker's real code over simulated stores, time and failures.
+
+  npm run simulate -- [options]
+
+  --seeds N       how many seeds (default 10000)
+  --from SEED     the first one (default 1)
+  --seed SEED     this one only, and what it met
+  --processes N   side by side (default 2)
+  --stop          at the first violation
+  --help`;
+
+interface Report {
+  seeds: number;
+  failures: { seed: number; violations: string[] }[];
+  counts: [string, number][];
+}
+
+interface Order {
+  from: number;
+  /** The first seed that is not run. */
+  end: number;
+  step: number;
+  stop: boolean;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "10000" },
+      from: { type: "string", default: "1" },
+      seed: { type: "string" },
+      processes: { type: "string", default: "2" },
+      stop: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return console.log(USAGE);
+  const stop = values.stop;
+  const startedAt = Date.now();
+  const single = values.seed !== undefined;
+  const [from, seeds] = single ? [Number(values.seed), 1] : [Number(values.from), Number(values.seeds)];
+  const processes = Math.min(seeds, Number(values.processes));
+  const orders = Array.from(
+    { length: processes },
+    (_, i): Order => ({ from: from + i, end: from + seeds, step: processes, stop }),
+  );
+  const reports = processes === 1 ? [await work(orders[0]!)] : await Promise.all(orders.map(workElsewhere));
+  const coverage = new Coverage();
+  for (const { counts } of reports) coverage.add(counts);
+  const failures = reports.flatMap((report) => report.failures).sort((a, b) => a.seed - b.seed);
+  for (const [name, count] of coverage.counts) console.log(`${String(count).padStart(10)}  ${name}`);
+  for (const { seed, violations } of failures.slice(0, 10)) {
+    console.log(`seed ${seed}: ${violations.slice(0, 5).join("; ")}`);
+  }
+  const done = reports.reduce((sum, report) => sum + report.seeds, 0);
+  const missing = single || failures.length > 0 ? [] : coverage.missing;
+  for (const name of missing) console.log(`never met: ${name}`);
+  console.log(`${done} seeds in ${Math.round((Date.now() - startedAt) / 1_000)} s, ${failures.length} with violations`);
+  if (failures.length > 0) console.log(`again: npm run simulate -- --seed ${failures[0]!.seed}`);
+  process.exitCode = failures.length + missing.length > 0 ? 1 : 0;
+}
+
+async function work({ from, end, step, stop }: Order): Promise<Report> {
+  const coverage = new Coverage();
+  const report: Report = { seeds: 0, failures: [], counts: [] };
+  for (let i = from; i < end; i += step) {
+    const { seed, violations, coverage: met } = await runSeed(i);
+    report.seeds++;
+    coverage.add(met.counts);
+    if (violations.length > 0) report.failures.push({ seed, violations });
+    if (stop && violations.length > 0) break;
+  }
+  report.counts = [...coverage.counts];
+  return report;
+}
+
+function workElsewhere(order: Order): Promise<Report> {
+  const child = fork(__filename, [], { execArgv: process.execArgv, env: { ...process.env, SIMULATION_ORDER: "1" } });
+  child.send(order);
+  return new Promise((resolve, reject) => {
+    child.once("message", (report) => resolve(report as Report));
+    child.once("exit", (code) => reject(new Error(`a process of the simulation ended with ${code}`)));
+  });
+}
+
+if (process.env["SIMULATION_ORDER"] === undefined) void main();
+else {
+  process.once("message", async (order: Order) => {
+    const report = await work(order);
+    process.send!(report, () => process.exit());
+  });
+}

@@ -1,0 +1,68 @@
+/** Watches what is stored in the log, record by record, and finds at once what must never be there. */
+import { decodeLogBody, positionOf } from "@carillon/bus";
+import { decodeEvent, type Event } from "@carillon/protocol";
+import type { Coverage } from "./coverage";
+import type { Stored, Stream } from "./streams";
+
+export interface SeenEvent {
+  event: Event;
+  position: number;
+  requestId: number;
+  /** ms since the run began. */
+  at: number;
+}
+
+export class LogObserver {
+  readonly events: SeenEvent[] = [];
+  readonly violations: string[] = [];
+  /** By "sender conversation clientMsgId". */
+  readonly byId = new Map<string, SeenEvent>();
+  readonly byRequest = new Map<number, SeenEvent>();
+  private readonly lastSeq = new Map<string, number>();
+  private readonly messageIds = new Set<string>();
+  private lastRecord = 0;
+  epoch = 0;
+
+  constructor(
+    log: Stream,
+    private readonly now: () => number,
+    private readonly coverage: Coverage,
+  ) {
+    log.listeners.add(() => {
+      const stored = log.messages.get(log.lastSeq);
+      if (stored !== undefined && stored.seq > this.lastRecord) this.see(stored);
+    });
+  }
+
+  private see({ seq, data, header }: Stored): void {
+    this.lastRecord = seq;
+    const body = decodeLogBody(data);
+    const [epoch] = header!.get("Carillon-Log").split(" ").map(Number) as [number];
+    if (epoch < this.epoch) this.violations.push(`I5: record ${seq} of epoch ${epoch} after one of ${this.epoch}`);
+    this.epoch = epoch;
+    if (body.kind === "epoch") this.coverage.count("take-overs");
+    if (body.kind !== "events") return;
+    body.events.forEach(({ event, origin }, index) => {
+      this.take(decodeEvent(event), positionOf(seq, index), origin.requestId);
+    });
+  }
+
+  private take(event: Event, position: number, requestId: number): void {
+    const { conversationId, seq, messageId } = event;
+    const last = this.lastSeq.get(conversationId) ?? 0;
+    if (seq !== last + 1) this.violations.push(`I4: ${conversationId} goes from ${last} to ${seq}`);
+    this.lastSeq.set(conversationId, seq);
+    const id = idOf(event);
+    if (this.byId.has(id)) this.violations.push(`I2: ${id} is stored twice`);
+    if (this.messageIds.has(messageId)) this.violations.push(`messageId ${messageId} is given twice`);
+    this.messageIds.add(messageId);
+    const seen = { event, position, requestId, at: this.now() };
+    this.byId.set(id, seen);
+    this.byRequest.set(requestId, seen);
+    this.events.push(seen);
+  }
+}
+
+export function idOf(key: { senderId: string; conversationId: string; clientMsgId: string }): string {
+  return `${key.senderId} ${key.conversationId} ${key.clientMsgId}`;
+}

@@ -1,0 +1,69 @@
+/** One seed: two bursts of life with a long sleep between them, then everything is healed and must come to rest. */
+import { allowFailPoints, disarmFailPoints, replaceStrike } from "@carillon/base/node";
+import { Coverage } from "./coverage";
+import { heal, scheduleFaults } from "./faults";
+import { Random } from "./random";
+import { World } from "./world";
+
+const BURST_MS = 4_000;
+const OPERATIONS = 105;
+const FAULTS_PER_BURST = 4;
+/** Longer than the idempotency cache and the dedupe table's margin reach back. */
+const SLEEP_MS = 90_000;
+const QUIET_MS = 240_000;
+
+export interface SeedResult {
+  seed: number;
+  violations: string[];
+  coverage: Coverage;
+}
+
+export async function runSeed(seed: number): Promise<SeedResult> {
+  const random = new Random(seed);
+  const coverage = new Coverage();
+  const world = new World(random, coverage);
+  const giveBack = [world.time.install(), takeRandomness(random), takeStrike(world)];
+  allowFailPoints();
+  try {
+    world.start();
+    for (let burst = 0; burst < 2; burst++) {
+      for (let i = 0; i < OPERATIONS; i++) world.time.after(random.between(0, BURST_MS), () => world.clients.act());
+      scheduleFaults(world, FAULTS_PER_BURST, BURST_MS);
+      await pass(world, BURST_MS);
+      if (burst === 0) world.time.skip(SLEEP_MS);
+    }
+    disarmFailPoints();
+    heal(world);
+    const isQuiet = await world.time.runUntil(() => world.isQuiet, world.time.now + QUIET_MS);
+    if (!isQuiet) world.clients.violations.push("I7: it did not come to rest");
+    world.check();
+  } finally {
+    disarmFailPoints();
+    for (const back of giveBack) back();
+  }
+  return { seed, violations: world.violations, coverage };
+}
+
+async function pass(world: World, ms: number): Promise<void> {
+  const end = world.time.now + ms;
+  let isOver = false;
+  world.time.at(end, () => {
+    isOver = true;
+  });
+  await world.time.runUntil(() => isOver, end + 1);
+}
+
+function takeRandomness(random: Random): () => void {
+  const real = Math.random;
+  Math.random = () => random.next();
+  return () => {
+    Math.random = real;
+  };
+}
+
+/** A fail point kills its process; here it says so, and the worker's next effect does not happen. */
+function takeStrike(world: World): () => void {
+  return replaceStrike((place) => {
+    world.struckAt = place;
+  });
+}

@@ -1,0 +1,121 @@
+/** A worker of the simulation: the real ownership, take-over, journey and fan-out over simulated stores. */
+import { readLastRecord } from "@carillon/bus";
+import { FactCache } from "../../apps/logic/dist/lookups/fact-cache";
+import { Ownership } from "../../apps/logic/dist/own/ownership";
+import { type OwnerContext, PartitionOwner } from "../../apps/logic/dist/partition-owner";
+import { Connection, type Network } from "./connection";
+import type { SimMysql, SimRedis } from "./stores";
+
+/** What a worker does to the world. */
+export interface WorkerWorld {
+  network: Network;
+  redis: SimRedis;
+  mysql: SimMysql;
+  /** Whether the partition is assigned to this worker, as it sees it. */
+  isMine(worker: SimWorker): boolean;
+  /** Whether the worker of that boot is seen as alive. */
+  isAlive(boot: string): boolean;
+  /** An answer leaves for a gateway. */
+  answer(worker: SimWorker, frames: { connection: number; frame: Uint8Array }[]): void;
+}
+
+export class SimWorker {
+  readonly connection: Connection;
+  readonly ownership: Ownership;
+
+  constructor(
+    readonly boot: string,
+    private readonly world: WorkerWorld,
+  ) {
+    this.connection = new Connection(boot, world.network);
+    const context = this.context();
+    const { bus } = this.connection;
+    this.ownership = new Ownership({
+      logger: bus.logger,
+      partitions: 1,
+      boot,
+      isMine: () => world.isMine(this),
+      isAlive: (former) => world.isAlive(former),
+      formerOwner: async () => {
+        const record = await readLastRecord(bus, 0);
+        return record && { boot: record.header.boot, released: record.body.kind === "release" };
+      },
+      foldEarly: () => {
+        world.network.coverage.count("hand-overs");
+        return PartitionOwner.foldEarly(context, 0);
+      },
+      take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),
+      report: () => {},
+    });
+    this.ownership.start();
+  }
+
+  get isDead(): boolean {
+    return this.connection.isDead;
+  }
+
+  private context(): OwnerContext {
+    const { redis, mysql, network } = this.world;
+    const { bus } = this.connection;
+    const onRedis = <T>(work: () => T) => this.store(() => !redis.isAway, work);
+    const onMysql = <T>(work: () => T) => this.store(() => !mysql.isAway, work);
+    const source = {
+      users: (ids: string[]) => onMysql(() => mysql.users(ids)),
+      relations: () => onMysql(() => new Map()),
+      lastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
+      messagesById: (keys: Parameters<SimMysql["messagesById"]>[0]) =>
+        onMysql(() => {
+          network.coverage.count("archive look-ups");
+          return mysql.messagesById(keys);
+        }),
+    };
+    return {
+      bus,
+      nodeId: this.boot,
+      boot: this.boot,
+      policy: { strangers: "allow" },
+      facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic()),
+      inboxes: {
+        deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
+          onRedis(() => redis.deliver(deliveries)),
+        fanoutPosition: () => onRedis(() => redis.fanout),
+        setFanoutPosition: (_partition: number, position: number) =>
+          onRedis(() => {
+            redis.fanout = position;
+          }),
+      } as never,
+      archivePosition: () => onMysql(() => mysql.position),
+      archivedLastSeq: (id: string) => onMysql(() => mysql.lastSeqs([id]).get(id) ?? 0),
+      answer: ({ answers }) => {
+        if (!this.isDead && !network.strike(this.connection)) this.world.answer(this, answers);
+      },
+      push: () => {
+        if (!this.isDead) network.strike(this.connection);
+      },
+      announce: () => {},
+      renewLinks: () => {},
+      publishState: async () => {},
+    };
+  }
+
+  /** A call to a store: it takes its time, fails while the store is away, and dies with the process. */
+  private store<T>(isThere: () => boolean, work: () => T): Promise<T> {
+    const { network } = this.world;
+    const { time, random } = network;
+    if (this.isDead || network.strike(this.connection)) return new Promise<T>(() => {});
+    return new Promise<T>((resolve, reject) => {
+      const at = Math.max(time.now, this.connection.pausedUntil) + random.between(0.1, 1.5);
+      time.at(at, () => {
+        if (this.isDead && random.chance(0.5)) return;
+        if (!isThere()) {
+          time.after(100, () => reject(new Error("the store is away")));
+          return;
+        }
+        const value = work();
+        time.at(Math.max(time.now + random.between(0.1, 0.5), this.connection.pausedUntil), () => {
+          if (!this.isDead) resolve(value);
+        });
+      });
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/** Simulated Redis and MySQL, with the rules of the real ones (libs/store/lua, libs/store/src/mysql). */
+import { decodeEvent, type Event } from "@carillon/protocol";
+import type { InboxDelivery } from "@carillon/store";
+
+/** Inboxes by user: the same idempotence by log position as the deliver script. */
+export class SimRedis {
+  /** Life of the store, and time of the last wipe. */
+  life = 0;
+  wipedAt = 0;
+  isAway = false;
+  fanout: number | undefined;
+  readonly inboxes = new Map<string, { epoch: number; passed: number; events: { position: number; event: Event }[] }>();
+  private epochs = 0;
+
+  constructor(private readonly now: () => number) {}
+
+  wipe(): void {
+    this.life++;
+    this.wipedAt = this.now();
+    this.inboxes.clear();
+    this.fanout = undefined;
+  }
+
+  deliver(deliveries: InboxDelivery[]) {
+    const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
+    deliveries.forEach(({ position, event, recipients }, index) => {
+      for (const userId of recipients) {
+        let inbox = this.inboxes.get(userId);
+        const isNew = inbox === undefined;
+        inbox ??= { epoch: ++this.epochs, passed: -1, events: [] };
+        this.inboxes.set(userId, inbox);
+        const row = rows.get(userId) ?? { userId, epoch: `${inbox.epoch}`, seq: 0, added: [], isNew };
+        rows.set(userId, row);
+        if (position <= inbox.passed) continue;
+        inbox.passed = position;
+        inbox.events.push({ position, event: decodeEvent(event) });
+        row.seq = inbox.events.length;
+        row.added.push(index);
+      }
+    });
+    return { run: `${this.life}`, inboxes: [...rows.values()].map((row) => ({ ...row, sessions: [] })) };
+  }
+}
+
+/** The archive and the facts about users. */
+export class SimMysql {
+  isAway = false;
+  /** Log position up to which everything is archived. */
+  position = -1;
+  readonly messages: Event[] = [];
+  private readonly byId = new Map<string, Event>();
+  private readonly last = new Map<string, number>();
+  readonly mutedUntil = new Map<string, number>();
+
+  archive(events: Event[], position: number): void {
+    for (const event of events) {
+      this.messages.push(event);
+      this.byId.set(keyOf(event), event);
+      this.last.set(event.conversationId, event.seq);
+    }
+    this.position = position;
+  }
+
+  users(ids: string[]) {
+    return new Map(ids.map((id) => [id, { status: "normal" as const, mutedUntil: this.mutedUntil.get(id) ?? 0 }]));
+  }
+
+  lastSeqs(ids: string[]): Map<string, number> {
+    return new Map(ids.map((id) => [id, this.last.get(id) ?? 0]));
+  }
+
+  messagesById(keys: { senderId: string; conversationId: string; clientMsgId: string }[]) {
+    return keys.flatMap((key) => {
+      const event = this.byId.get(keyOf(key));
+      return event === undefined ? [] : [{ ...event, content: event.content ?? "" }];
+    });
+  }
+}
+
+function keyOf(key: { senderId: string; conversationId: string; clientMsgId: string }): string {
+  return `${key.clientMsgId} ${key.senderId} ${key.conversationId}`;
+}

@@ -1,0 +1,222 @@
+/** One run of the simulation: three workers, a queue, a log, stores, an archiver, people, and what goes wrong. */
+import { decodeLogBody, endOfRecord } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
+import { purgePartition } from "../../apps/archiver/dist/purge/purge";
+import { Clients, USERS } from "./clients";
+import { Connection, type Network } from "./connection";
+import type { Coverage } from "./coverage";
+import { LogObserver } from "./observer";
+import type { Random } from "./random";
+import { SimWorker } from "./sim-worker";
+import { SimMysql, SimRedis } from "./stores";
+import { Stream } from "./streams";
+import { VirtualTime } from "./virtual-time";
+
+const WORKERS = 3;
+const SUSPECT_MS = 2_000;
+const RESTART_MS = 700;
+const REPLAY_WINDOW_MS = 3_000;
+const START = Date.UTC(2026, 0, 1);
+
+interface Slot {
+  worker: SimWorker;
+  /** When it fell silent; undefined while it is heard. */
+  silentSince: number | undefined;
+  /** Whether it believes that the partition is its own: a worker that hears nothing keeps what it believed. */
+  believes: boolean;
+}
+
+export class World {
+  readonly time = new VirtualTime();
+  readonly redis = new SimRedis(() => this.time.now);
+  readonly mysql = new SimMysql();
+  readonly network: Network;
+  readonly observer: LogObserver;
+  readonly clients: Clients;
+  /** Place at which a fail point struck; the next effect of a worker never happens. */
+  struckAt: string | undefined;
+  private readonly slots: Slot[] = [];
+  private preferred = 0;
+  private boots = 0;
+  private readonly archiver: Connection;
+
+  constructor(
+    readonly random: Random,
+    readonly coverage: Coverage,
+  ) {
+    const now = () => START + Math.floor(this.time.now);
+    const streams = new Map(["IN_0", "LOG_0", "DEAD"].map((name) => [name, new Stream(name, now)]));
+    const strike = (connection: Connection) => this.strike(connection);
+    this.network = { time: this.time, random, coverage, streams, consumers: new Map(), strike };
+    this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
+    this.clients = new Clients(this.network, this.observer);
+    this.archiver = new Connection("archiver", this.network);
+  }
+
+  start(): void {
+    for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
+    this.every(
+      () => this.random.between(10, 40),
+      () => this.clients.flush(),
+    );
+    this.every(
+      () => 1_000,
+      () => this.clients.repeat(),
+    );
+    this.every(
+      () => this.random.between(100, 400),
+      () => this.archive(),
+    );
+    this.every(
+      () => 2_000,
+      () => void this.purge(),
+    );
+  }
+
+  get living(): SimWorker[] {
+    return this.slots.map(({ worker }) => worker).filter(({ isDead }) => !isDead);
+  }
+
+  crash(worker: SimWorker): void {
+    worker.connection.isDead = true;
+    const slot = this.slots.find((one) => one.worker === worker)!;
+    slot.silentSince ??= this.time.now;
+    this.time.after(this.random.between(0.3, 3) * RESTART_MS, () => {
+      slot.worker = this.boot();
+      slot.silentSince = undefined;
+    });
+  }
+
+  /** Pauses a worker, or cuts its link, for `ms`. */
+  hold(worker: SimWorker, how: "pausedUntil" | "cutUntil", ms: number): void {
+    const until = this.time.now + ms;
+    worker.connection[how] = until;
+    const slot = this.slots.find((one) => one.worker === worker)!;
+    slot.silentSince ??= this.time.now;
+    this.time.at(until + 200, () => {
+      if (slot.worker === worker && !worker.isDead) slot.silentSince = undefined;
+    });
+  }
+
+  /** The assignment changes, as when a worker joins or drains. */
+  prefer(slot: number): void {
+    this.preferred = slot;
+  }
+
+  /** All that is wrong so far. */
+  get violations(): string[] {
+    return [...this.observer.violations, ...this.clients.violations];
+  }
+
+  /** Nothing is open any more: no message, nothing in the queue, everything archived and in the inboxes. */
+  get isQuiet(): boolean {
+    const log = this.network.streams.get("LOG_0")!;
+    const last = this.observer.events.at(-1)?.position ?? -1;
+    return (
+      this.clients.openMessages === 0 &&
+      this.network.streams.get("IN_0")!.messages.size === 0 &&
+      this.mysql.position >= endOfRecord(log.lastSeq) &&
+      (this.redis.fanout ?? Number.POSITIVE_INFINITY) >= last &&
+      this.missingInInboxes().length === 0
+    );
+  }
+
+  check(): void {
+    this.clients.check();
+    const archived = this.mysql.messages.map(({ messageId }) => messageId).join();
+    if (archived !== this.observer.events.map(({ event }) => event.messageId).join()) {
+      this.clients.violations.push("I1: the archive is not what was in the log");
+    }
+    this.clients.violations.push(...this.missingInInboxes(), ...this.disorderInInboxes());
+  }
+
+  private boot(): SimWorker {
+    return new SimWorker(`boot-${++this.boots}`, {
+      network: this.network,
+      redis: this.redis,
+      mysql: this.mysql,
+      isMine: (worker) => this.isMine(worker),
+      isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
+      answer: (_worker, frames) => this.clients.receive(frames),
+    });
+  }
+
+  private isSeen({ silentSince }: Slot): boolean {
+    return silentSince === undefined || this.time.now - silentSince < SUSPECT_MS;
+  }
+
+  private isMine(worker: SimWorker): boolean {
+    const own = this.slots.find((slot) => slot.worker === worker);
+    if (own === undefined) return false;
+    if (own.silentSince !== undefined) return own.believes;
+    for (let i = 0; i < WORKERS; i++) {
+      const slot = this.slots[(this.preferred + i) % WORKERS]!;
+      if (!this.isSeen(slot)) continue;
+      own.believes = slot === own;
+      return own.believes;
+    }
+    return false;
+  }
+
+  private strike(connection: Connection): boolean {
+    const place = this.struckAt;
+    if (place === undefined) return false;
+    const worker = this.living.find((one) => one.connection === connection);
+    if (worker === undefined) return false;
+    this.struckAt = undefined;
+    this.coverage.count(`crash at ${place}`);
+    this.crash(worker);
+    return true;
+  }
+
+  private every(ms: () => number, run: () => void): void {
+    this.time.after(ms(), () => {
+      run();
+      this.every(ms, run);
+    });
+  }
+
+  /** What an archiver does, in one step: its fence and transaction are tested with a real database. */
+  private archive(): void {
+    if (this.mysql.isAway) return;
+    const log = this.network.streams.get("LOG_0")!;
+    for (const [seq, { data }] of log.messages) {
+      if (endOfRecord(seq) <= this.mysql.position) continue;
+      const body = decodeLogBody(data);
+      this.mysql.archive(
+        body.kind === "events" ? body.events.map(({ event }) => decodeEvent(event)) : [],
+        endOfRecord(seq),
+      );
+    }
+  }
+
+  private async purge(): Promise<void> {
+    const purged = await purgePartition(this.archiver.bus, 0, this.mysql.position, REPLAY_WINDOW_MS).catch(() => 0);
+    this.coverage.count("records purged", purged);
+  }
+
+  /** I6: since the inboxes began anew, every event of a user's conversations is there. */
+  private missingInInboxes(): string[] {
+    const due = this.observer.events.filter(({ at }) => at > this.redis.wipedAt);
+    const present = new Map(
+      USERS.map((user) => [user, new Set(this.redis.inboxes.get(user)?.events.map(({ position }) => position))]),
+    );
+    return due.flatMap(({ event, position }) => {
+      const members = event.conversationId.split(":").slice(1);
+      const missing = members.filter((user) => !present.get(user)!.has(position));
+      return missing.map((user) => `I6: ${event.conversationId} ${event.seq} is not in the inbox of ${user}`);
+    });
+  }
+
+  private disorderInInboxes(): string[] {
+    return [...this.redis.inboxes].flatMap(([user, { events }]) => {
+      const last = new Map<string, number>();
+      return events.flatMap(({ event: { conversationId, seq } }) => {
+        const before = last.get(conversationId) ?? 0;
+        last.set(conversationId, seq);
+        if (seq === before + 1 || (before === 0 && this.redis.life > 0)) return [];
+        return [`I6: in the inbox of ${user}, ${conversationId} goes from ${before} to ${seq}`];
+      });
+    });
+  }
+}
