@@ -1,5 +1,6 @@
 /** `npm run faults -- SCENARIO`: does harm to a whole cluster under load and checks that every promise was kept. */
 import { parseArgs } from "node:util";
+import { whyNoDisk } from "./faults/inject/disk";
 import { describeResult, describeResults } from "./faults/report/text";
 import { writeReport } from "./faults/report/write";
 import { runScenario, type ScenarioResult } from "./faults/run-scenario";
@@ -43,7 +44,14 @@ async function main(): Promise<number> {
   process.stderr.write(`seed ${seed}\n`);
   const report = writeReport();
   const results: ScenarioResult[] = [];
+  const skipped: { scenario: Scenario; why: string }[] = [];
   for (const scenario of chosen) {
+    const why = scenario.disk && whyNoDisk(scenario.disk);
+    if (why !== undefined) {
+      process.stderr.write(`${scenario.name} is not possible here: ${why}\n`);
+      skipped.push({ scenario, why });
+      continue;
+    }
     const result = await runScenario(scenario, {
       seed,
       say: (line) => process.stderr.write(`${line}\n`),
@@ -54,7 +62,7 @@ async function main(): Promise<number> {
     results.push(result);
   }
   const isAll = positionals.includes("all");
-  const { text, json, ok } = describeResults(results, isAll);
+  const { text, json, ok } = describeResults(results, skipped, isAll);
   report.finish(json);
   process.stdout.write(values.json ? `${JSON.stringify(json)}\n` : `${text}\n  details    ${report.folder}\n`);
   return ok ? 0 : 1;

@@ -11,6 +11,7 @@ import { type Bus, connectBus } from "@carillon/bus";
 import { findFreePortBlock, type RoleCounts, type RunningCluster, startCluster } from "@carillon/local";
 import { checkEvidence, type Evidence, until, type Violation } from "@carillon/testkit";
 import { faults } from "./inject/catalogue";
+import { NatsDisk } from "./inject/disk";
 import type { Stage } from "./inject/fault";
 import { Links } from "./inject/links";
 import { Load } from "./load/load";
@@ -60,6 +61,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const directory = await mkdtemp(path.join(tmpdir(), "carillon-faults-"));
   const counts = { ...COUNTS, ...scenario.counts };
   const basePort = await findFreePortBlock(50);
+  const disk = scenario.disk && NatsDisk.mount(scenario.disk, directory);
   const links = scenario.links === true ? await Links.open(basePort, counts) : Links.direct();
   let cluster: RunningCluster | undefined;
   try {
@@ -79,10 +81,11 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
         ...scenario.env,
       },
     });
-    return await new ScenarioRun(scenario, options, cluster, links, counts).run();
+    return await new ScenarioRun(scenario, options, { cluster, links, disk }, counts).run();
   } finally {
     await cluster?.stop();
     await links.close();
+    disk?.unmount();
     options.keepLog?.(path.join(directory, "logs", "carillon.log"));
     await rm(directory, { recursive: true, force: true });
   }
@@ -90,6 +93,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
 
 class ScenarioRun {
   private readonly strikes: Strike[] = [];
+  private readonly failures: Violation[] = [];
   private readonly beganAt = performance.now();
   private readonly load: Load;
   private readonly partitions: number;
@@ -97,10 +101,10 @@ class ScenarioRun {
   constructor(
     private readonly scenario: Scenario,
     private readonly options: RunOptions,
-    private readonly cluster: RunningCluster,
-    private readonly links: Links,
+    private readonly parts: Pick<Stage, "cluster" | "links" | "disk">,
     counts: RoleCounts,
   ) {
+    const { cluster } = parts;
     this.partitions = counts.worker;
     this.load = new Load({
       ...LOAD,
@@ -112,7 +116,8 @@ class ScenarioRun {
   }
 
   async run(): Promise<ScenarioResult> {
-    const { cluster, links, load, scenario } = this;
+    const { parts, load, scenario } = this;
+    const { cluster } = parts;
     const settings = readClusterSettings(cluster.directory);
     const bus = await connectBus({
       settings: { replicas: 1, streamMegabytes: 1024, ...settings.nats, servers: [cluster.servers.nats!.server] },
@@ -126,7 +131,7 @@ class ScenarioRun {
       const loadFrom = performance.now();
       this.say(`${load.size} clients write`);
       await sleep(WARM_UP_MS);
-      await this.strikeAll({ cluster, links, bus });
+      await this.strikeAll({ ...parts, load, bus });
       await sleep(scenario.afterMs ?? AFTER_MS);
       load.stop();
       const loadTo = performance.now();
@@ -157,23 +162,29 @@ class ScenarioRun {
 
   private async strike(stage: Stage, { fault, target, holdMs }: PlannedFault): Promise<void> {
     const struckAt = performance.now();
-    const struck = await faults[fault].strike(stage, target);
+    const struck = await faults[fault].strike(stage, target).catch((error: Error) => this.fail(fault, error));
     if (struck === undefined) return this.say(`${fault}: nothing to hit now`);
     const strike = { fault, on: struck.on, struckAt, healedAt: Number.POSITIVE_INFINITY };
     this.strikes.push(strike);
     this.say(`${fault} (${struck.on})`);
     await sleep(holdMs);
     const healingAt = performance.now();
-    await struck.heal();
+    await struck.heal().catch((error: Error) => this.fail(fault, error));
     // A process that was paused goes on at once; one that was killed is healed when it is back.
     strike.healedAt = holdMs > 0 ? healingAt : performance.now();
     this.say(`${fault} (${struck.on}) is over`);
   }
 
+  /** What the machine itself could not do, or did not see happen, must not go by unnoticed. */
+  private fail(fault: string, { message }: Error): undefined {
+    this.say(`${fault} went wrong: ${message}`);
+    this.failures.push({ invariant: "I10", what: `${fault}: ${message}` });
+  }
+
   private async comeToRest(bus: Bus): Promise<void> {
-    const { load, cluster } = this;
+    const { load } = this;
     this.say(`no more writing; ${load.unanswered} messages have no answer yet`);
-    await until("all nodes answer", () => isWhole(bus, cluster), WHOLE_MS).catch((error: Error) =>
+    await until("all nodes answer", () => isWhole(bus, this.parts.cluster), WHOLE_MS).catch((error: Error) =>
       this.say(error.message),
     );
     const answered = await load.becomesQuiet(QUIET_MS);
@@ -184,14 +195,16 @@ class ScenarioRun {
 
   /** What is late in the stores is no violation yet: looked at until there is none, or the time is over. */
   private async judge(bus: Bus, memory: MemoryWatch): Promise<{ evidence: Evidence; violations: Violation[] }> {
-    const { redis, mysql } = this.cluster.servers;
+    const { redis, mysql } = this.parts.cluster.servers;
     const sources = { bus, redis: redis!, mysql: mysql!, partitions: this.partitions, userIds: this.load.userIds };
     const deadline = performance.now() + STORES_MS;
     while (true) {
       const { messages, devices } = this.load.history;
       const evidence = { messages, devices, ...(await readStores(sources)), peaks: memory.peaks };
       const violations = checkEvidence(evidence);
-      if (violations.length === 0 || performance.now() > deadline) return { evidence, violations };
+      if (violations.length === 0 || performance.now() > deadline) {
+        return { evidence, violations: [...this.failures, ...violations] };
+      }
       await sleep(2_000);
     }
   }

@@ -1,4 +1,5 @@
 import type { RoleCounts } from "@carillon/local";
+import type { DiskKind } from "./inject/disk";
 import type { Bound } from "./measure";
 import type { PlannedFault } from "./plan";
 
@@ -16,6 +17,12 @@ export const ROWS = {
   "MySQL down": "MySQL is down for long, and its backlog is drained",
   "nodes come and go": "join, leave, drain, rolling restart of every role",
   "all clients cut": "all clients lose their connections at once",
+  "slow reader, hot conversation": "one client does not read, one conversation is busy",
+  "clock shifted": "the wall clock of a process is an hour ahead, then an hour back",
+  "stream full": "a log is at its max_bytes",
+  "disk full": "the disk of NATS is really full",
+  "power lost": "what NATS had not fsynced is gone",
+  poison: "a request that kills every worker which reads it",
   "pairs and mixtures": "faults that overlap, by a seeded schedule",
 } as const;
 
@@ -41,6 +48,8 @@ export interface Scenario {
   counts?: Partial<RoleCounts>;
   /** Further settings of our processes. */
   env?: Record<string, string>;
+  /** A disk of its own for NATS. */
+  disk?: DiskKind;
   /** How long the load goes on after the last fault is healed, ms. */
   afterMs?: number;
 }

@@ -1,10 +1,23 @@
 /** All faults by name. The names are what schedules and reports say. */
+import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
 import { cutLink, silenceLink, slowLink } from "./link-faults";
-import { failPoint, joinRole, killAll, killProcess, pauseProcess, restartProcess, rollRole } from "./processes";
+import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
+import {
+  failPoint,
+  joinRole,
+  killAll,
+  killProcess,
+  pauseProcess,
+  restartProcess,
+  rollRole,
+  shiftClock,
+} from "./processes";
 import { ageRedis, killStore, pauseStore, stopStore, wipeRedis } from "./stores";
 
 const SLOW_MS = 100;
+const HOT_RATE = 400;
+const LARGE_BYTES = 12_000;
 
 export const faults = {
   "kill gateway": killProcess("gateway"),
@@ -66,6 +79,15 @@ export const faults = {
   "silence redis to worker": silenceLink("worker", "redis", "to-client"),
   "slow worker-nats": slowLink("worker", "nats", SLOW_MS),
   "slow worker-redis": slowLink("worker", "redis", SLOW_MS),
+  "shift worker clock": shiftClock("worker"),
+  "shift gateway clock": shiftClock("gateway"),
+  "shift archiver clock": shiftClock("archiver"),
+  "slow reader": slowReader,
+  "hot conversation": hotConversation(HOT_RATE),
+  "large contents": largeContents(LARGE_BYTES),
+  poison,
+  "fill disk": fillDisk,
+  "lose power": losePower,
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;

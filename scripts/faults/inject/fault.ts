@@ -1,5 +1,7 @@
 import type { Bus } from "@carillon/bus";
 import type { RunningCluster } from "@carillon/local";
+import type { Load } from "../load/load";
+import type { NatsDisk } from "./disk";
 import type { Links } from "./links";
 
 /** What a fault may reach for. */
@@ -8,6 +10,9 @@ export interface Stage {
   links: Links;
   /** A connection of the machine's own, past all proxies. */
   bus: Bus;
+  load: Load;
+  /** Where the scenario asked for one. */
+  disk: NatsDisk | undefined;
 }
 
 interface Struck {

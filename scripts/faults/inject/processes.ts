@@ -1,4 +1,5 @@
 /** Harm to our own processes: killed, paused, killed at a fail point, drained, joined by another. */
+import { sleep } from "@carillon/base";
 import { ask, type ControlQuestion, subjects } from "@carillon/bus";
 import type { ClusterInfo, Role } from "@carillon/local";
 import { until } from "@carillon/testkit";
@@ -11,6 +12,8 @@ type OrderedRole = keyof typeof CONTROL_NAMES;
 
 /** Time in which a process that died is back. */
 const BACK_MS = 60_000;
+/** How long a clock that was an hour ahead is an hour back. */
+const SHIFTED_BACK_MS = 4_000;
 
 interface Node {
   nodeId: string;
@@ -59,6 +62,23 @@ export function pauseProcess(role: Role): Fault {
       if (node === undefined) return undefined;
       process.kill(node.pid, "SIGSTOP");
       return { on: node.nodeId, heal: async () => wake(node) };
+    },
+  };
+}
+
+/** Where `clock-preload.cjs` is in the process: its wall clock is an hour ahead at first, then an hour back. */
+export function shiftClock(role: Role): Fault {
+  return {
+    async strike({ cluster }, target) {
+      const node = choose(nodesOf(cluster.info(), role), target);
+      if (node === undefined) return undefined;
+      process.kill(node.pid, "SIGUSR2");
+      const heal = async () => {
+        process.kill(node.pid, "SIGUSR2");
+        await sleep(SHIFTED_BACK_MS);
+        process.kill(node.pid, "SIGUSR2");
+      };
+      return { on: node.nodeId, heal };
     },
   };
 }

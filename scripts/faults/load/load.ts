@@ -1,7 +1,7 @@
 /** The clients of a run, and the pace at which they write. */
 import { sleep } from "@carillon/base";
 import { History, type SentMessage } from "@carillon/testkit";
-import type { LoadDevice } from "./load-device";
+import type { Account, LoadDevice } from "./load-device";
 import { registerPairs } from "./people";
 import { RawDevice } from "./raw-device";
 import { SdkDevice } from "./sdk-device";
@@ -30,13 +30,17 @@ export class Load {
   private next = 0;
   private written = 0;
   private startedAt = 0;
+  private strangers: Account[] = [];
+  /** Least size of what is written. */
+  contentBytes = 0;
 
   constructor(private readonly options: LoadOptions) {}
 
   /** Registers and connects everybody; nothing is sent yet. */
   async connect(): Promise<void> {
     const { directory, api, partitions, sdkPairs, rawPairs } = this.options;
-    const accounts = await registerPairs(directory, sdkPairs + rawPairs, partitions);
+    const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1, partitions);
+    this.strangers = accounts.splice(-2);
     accounts.forEach((account, index) => {
       const recorder = this.history.device(`${account.userId}/${account.deviceId}`, account.userId);
       const device =
@@ -54,6 +58,23 @@ export class Load {
 
   get userIds(): string[] {
     return this.devices.map(({ history }) => history.userId);
+  }
+
+  /** Somebody who is registered and does nothing by himself. */
+  get stranger(): Account {
+    return this.strangers[0]!;
+  }
+
+  /** Where an account should connect. */
+  async gatewayOf({ token }: Account): Promise<{ ws: string; tcp: string }> {
+    const answer = await fetch(`${this.options.api}/v1/route`, { headers: { authorization: `Bearer ${token}` } });
+    return ((await answer.json()) as { gateways: { ws: string; tcp: string }[] }).gateways[0]!;
+  }
+
+  /** One of the raw clients. */
+  rawDevice(target: number): RawDevice | undefined {
+    const raw = this.devices.filter((device) => device instanceof RawDevice);
+    return raw[target % Math.max(1, raw.length)];
   }
 
   start(): void {
@@ -105,12 +126,16 @@ export class Load {
     await Promise.all(this.devices.map((device) => device.close()));
   }
 
+  private content(): string {
+    return `message ${this.written} `.padEnd(this.contentBytes, "x");
+  }
+
   /** Keeps the rate on average; who has too much unanswered is passed over, and what he would have sent is not made up. */
   private tick(): void {
     const due = Math.floor(((performance.now() - this.startedAt) / 1_000) * this.options.rate);
     for (; this.written < due; this.written++) {
       const device = this.devices[this.next++ % this.devices.length]!;
-      if (device.unanswered < MOST_UNANSWERED) device.send(`message ${this.written}`);
+      if (device.unanswered < MOST_UNANSWERED) device.send(this.content());
     }
   }
 }

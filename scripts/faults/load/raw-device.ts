@@ -33,6 +33,8 @@ interface Outgoing {
 
 export class RawDevice implements LoadDevice {
   private client: RawClient | undefined;
+  /** The connection that it does not read from. */
+  private stalled: RawClient | undefined;
   private connection = 0;
   private cursor: { epoch: string; seq: number } | undefined;
   private readonly shown: ShownEvents;
@@ -79,6 +81,17 @@ export class RawDevice implements LoadDevice {
     this.pending.set(message.clientMsgId, outgoing);
     this.transmit(outgoing);
     if (++this.count % DOUBLE_EVERY === 0) this.transmit(outgoing);
+  }
+
+  /** Hangs: takes nothing from its connection until it is told to. */
+  stopReading(): void {
+    this.client?.stopReading();
+    this.stalled = this.client;
+  }
+
+  resumeReading(): void {
+    this.stalled?.resumeReading();
+    this.stalled = undefined;
   }
 
   async close(): Promise<void> {

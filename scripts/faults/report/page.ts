@@ -18,7 +18,7 @@ h2 { margin-top: 2.5rem; } li { font-family: ui-monospace, monospace; font-size:
 export function renderPage({ ok, rows, results }: ReportData): string {
   const rowLines = rows.map(
     (row) =>
-      `<tr><td>${escapeMarkup(row.row)}</td><td>${escapeMarkup(row.what)}</td><td>${row.struck}</td><td>${row.violations}</td><td>${verdict(row.ok)}</td></tr>`,
+      `<tr><td>${escapeMarkup(row.row)}</td><td>${escapeMarkup(row.what)}</td><td>${row.struck}</td><td>${row.violations}</td><td>${row.skipped === undefined ? verdict(row.ok) : `skipped: ${escapeMarkup(row.skipped)}`}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Carillon: fault machine</title><style>${STYLE}</style>

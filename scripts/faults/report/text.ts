@@ -1,6 +1,6 @@
 /** The report as a table for people, and as data. Pure. */
 import type { ScenarioResult } from "../run-scenario";
-import { ROWS, type Row } from "../scenario";
+import { ROWS, type Row, type Scenario } from "../scenario";
 
 /** Violations that are printed per scenario; the JSON has them all. */
 const SHOWN_VIOLATIONS = 10;
@@ -11,12 +11,19 @@ export type ResultSummary = Omit<ScenarioResult, "evidence">;
 export interface ReportData {
   ok: boolean;
   results: ResultSummary[];
-  rows: { row: Row; what: string; struck: number; violations: number; ok: boolean }[];
+  rows: { row: Row; what: string; struck: number; violations: number; skipped: string | undefined; ok: boolean }[];
+}
+
+/** A scenario that this machine cannot run, and why. */
+interface Skipped {
+  scenario: Pick<Scenario, "name" | "row">;
+  why: string;
 }
 
 /** @param all whether every row of the matrix had to be struck: one that was not counts as failed */
 export function describeResults(
   results: ScenarioResult[],
+  skipped: Skipped[],
   all: boolean,
 ): { text: string; json: ReportData; ok: boolean } {
   const rows = (Object.keys(ROWS) as Row[])
@@ -24,18 +31,20 @@ export function describeResults(
       const own = results.filter((result) => result.row === row);
       const struck = own.reduce((sum, { strikes }) => sum + strikes.length, 0);
       const violations = own.reduce((sum, result) => sum + result.violations.length, 0);
-      return { row, what: ROWS[row], struck, violations, ok: struck > 0 && own.every(({ ok }) => ok) };
+      const why = own.length === 0 ? skipped.find(({ scenario }) => scenario.row === row)?.why : undefined;
+      const rowOk = why !== undefined || (struck > 0 && own.every((result) => result.ok));
+      return { row, what: ROWS[row], struck, violations, skipped: why, ok: rowOk };
     })
-    .filter(({ struck }) => all || struck > 0);
+    .filter(({ struck, skipped: why }) => all || struck > 0 || why !== undefined);
   const ok = results.every((result) => result.ok) && rows.every((row) => row.ok);
   const summaries = results.map(({ evidence: _, ...summary }) => summary);
   const text = [
     ...results.flatMap(describeResult),
     "",
-    ...rows.map(
-      ({ row, struck, violations, ok: rowOk }) =>
-        `  ${row.padEnd(20)} struck ${String(struck).padStart(3)} times, ${violations} violations  ${verdict(rowOk)}`,
-    ),
+    ...rows.map(({ row, struck, violations, skipped: why, ok: rowOk }) => {
+      const what = why === undefined ? `struck ${String(struck).padStart(3)} times, ${violations} violations` : why;
+      return `  ${row.padEnd(30)} ${what}  ${why === undefined ? verdict(rowOk) : "skipped"}`;
+    }),
     "",
     `  ${ok ? "every promise was kept" : "NOT ALL PROMISES WERE KEPT"}`,
   ].join("\n");
