@@ -161,10 +161,10 @@ class ScenarioRun {
   }
 
   private async strike(stage: Stage, { fault, target, holdMs }: PlannedFault): Promise<void> {
-    const struckAt = performance.now();
+    const begunAt = performance.now();
     const struck = await faults[fault].strike(stage, target).catch((error: Error) => this.fail(fault, error));
     if (struck === undefined) return this.say(`${fault}: nothing to hit now`);
-    const strike = { fault, on: struck.on, struckAt, healedAt: Number.POSITIVE_INFINITY };
+    const strike = { fault, on: struck.on, struckAt: struck.at ?? begunAt, healedAt: Number.POSITIVE_INFINITY };
     this.strikes.push(strike);
     this.say(`${fault} (${struck.on})`);
     await sleep(holdMs);

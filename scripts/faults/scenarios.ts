@@ -42,7 +42,7 @@ const processes: Scenario[] = [
   {
     name: "kill-worker",
     row: "worker killed",
-    plan: steady(["kill worker"], { times: 6, everyMs: 8_000, holdMs: 0 }),
+    plan: steady(["kill worker"], { times: 6, everyMs: 15_000, holdMs: 0 }),
     load: { rate: 600 },
     bounds: [stallOfSends(3_000)],
   },
@@ -62,7 +62,7 @@ const processes: Scenario[] = [
         "worker dies at fan-out.before",
         "worker dies at fan-out.after",
       ],
-      8_000,
+      15_000,
       0,
     ),
     bounds: [stallOfSends(3_000)],

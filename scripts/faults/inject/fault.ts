@@ -18,6 +18,8 @@ export interface Stage {
 interface Struck {
   /** What was hit: `worker-2`, `gateway-1 to nats`. */
   on: string;
+  /** When it was hit, ms; default: when the strike began. */
+  at?: number;
   /** Undoes it, as far as that is for us; resolves when it is undone. */
   heal(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** Harm to our own processes: killed, paused, killed at a fail point, drained, joined by another. */
 import { sleep } from "@carillon/base";
-import { ask, type ControlQuestion, subjects } from "@carillon/bus";
+import { ask, type Bus, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { ClusterInfo, Role } from "@carillon/local";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
@@ -12,6 +12,8 @@ type OrderedRole = keyof typeof CONTROL_NAMES;
 
 /** Time in which a process that died is back. */
 const BACK_MS = 60_000;
+/** Time for a node to say how it is. */
+const STATE_MS = 700;
 /** How long a clock that was an hour ahead is an hour back. */
 const SHIFTED_BACK_MS = 4_000;
 
@@ -24,10 +26,35 @@ function nodesOf(info: ClusterInfo, role: Role): Node[] {
   return { gateway: info.gateways, worker: info.workers, archiver: info.archivers, api: info.apis }[role];
 }
 
-const isBack = ({ cluster }: Stage, role: Role, before: Node) =>
+/**
+ * Those that are at work: they answer, and a worker owns a partition. When nobody answers (NATS is away), all that run.
+ */
+async function atWork({ cluster, bus }: Stage, role: Role): Promise<Node[]> {
+  const nodes = nodesOf(cluster.info(), role);
+  if (role === "api") return nodes;
+  const answers = await Promise.all(nodes.map(({ nodeId }) => stateOf(bus, role, nodeId)));
+  const found = nodes.filter((_, index) => answers[index]?.load["partitions"] !== 0 && answers[index] !== undefined);
+  return found.length > 0 ? found : nodes;
+}
+
+async function stateOf(bus: Bus, role: OrderedRole, nodeId: string): Promise<ControlAnswer | undefined> {
+  const subject = subjects.control(CONTROL_NAMES[role], nodeId);
+  try {
+    return await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, STATE_MS);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The supervisor has started it again, and it answers. */
+const isBack = ({ cluster, bus }: Stage, role: Role, before: Node) =>
   until(
     `${before.nodeId} is back`,
-    () => nodesOf(cluster.info(), role).some(({ nodeId, pid }) => nodeId === before.nodeId && pid !== before.pid),
+    async () => {
+      const after = nodesOf(cluster.info(), role).find(({ nodeId }) => nodeId === before.nodeId);
+      if (after === undefined || after.pid === before.pid) return false;
+      return role === "api" || (await stateOf(bus, role, before.nodeId)) !== undefined;
+    },
     BACK_MS,
   );
 
@@ -35,10 +62,11 @@ const isBack = ({ cluster }: Stage, role: Role, before: Node) =>
 export function killProcess(role: Role): Fault {
   return {
     async strike(stage, target) {
-      const node = choose(nodesOf(stage.cluster.info(), role), target);
+      const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
+      const at = performance.now();
       process.kill(node.pid, "SIGKILL");
-      return { on: node.nodeId, heal: async () => void (await isBack(stage, role, node)) };
+      return { on: node.nodeId, at, heal: async () => void (await isBack(stage, role, node)) };
     },
   };
 }
@@ -57,8 +85,8 @@ export function killAll(role: Role): Fault {
 
 export function pauseProcess(role: Role): Fault {
   return {
-    async strike({ cluster }, target) {
-      const node = choose(nodesOf(cluster.info(), role), target);
+    async strike(stage, target) {
+      const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
       process.kill(node.pid, "SIGSTOP");
       return { on: node.nodeId, heal: async () => wake(node) };
@@ -69,8 +97,8 @@ export function pauseProcess(role: Role): Fault {
 /** Where `clock-preload.cjs` is in the process: its wall clock is an hour ahead at first, then an hour back. */
 export function shiftClock(role: Role): Fault {
   return {
-    async strike({ cluster }, target) {
-      const node = choose(nodesOf(cluster.info(), role), target);
+    async strike(stage, target) {
+      const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
       process.kill(node.pid, "SIGUSR2");
       const heal = async () => {
@@ -87,7 +115,7 @@ export function shiftClock(role: Role): Fault {
 export function failPoint(role: OrderedRole, place: string, action: "kill" | "pause"): Fault {
   return {
     async strike(stage, target) {
-      const node = choose(nodesOf(stage.cluster.info(), role), target);
+      const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
       const subject = subjects.control(CONTROL_NAMES[role], node.nodeId);
       try {
@@ -105,11 +133,11 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
 /** SIGTERM, which drains, and a start again. */
 export function restartProcess(role: Role): Fault {
   return {
-    async strike({ cluster }, target) {
-      const node = choose(nodesOf(cluster.info(), role), target);
+    async strike(stage, target) {
+      const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
-      await cluster.stopNode(node.nodeId);
-      return { on: node.nodeId, heal: () => cluster.startNode(node.nodeId) };
+      await stage.cluster.stopNode(node.nodeId);
+      return { on: node.nodeId, heal: () => stage.cluster.startNode(node.nodeId) };
     },
   };
 }

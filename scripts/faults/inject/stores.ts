@@ -63,9 +63,10 @@ export const ageRedis: Fault = {
     rmSync(copy, { recursive: true, force: true });
     cpSync(data, copy, { recursive: true });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const at = performance.now();
     await stage.cluster.stopNode("redis");
     rmSync(data, { recursive: true });
     cpSync(copy, data, { recursive: true });
-    return { on: "redis, a second older", heal: () => stage.cluster.startNode("redis") };
+    return { on: "redis, a second older", at, heal: () => stage.cluster.startNode("redis") };
   },
 };
