@@ -89,6 +89,7 @@ function print(text: string): number {
   return 0;
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 main().then(
   (code) => process.exit(code),
   (error: Error) => {

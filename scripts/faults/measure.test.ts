@@ -57,6 +57,15 @@ test("a partition that stops is found in the window of its strike", () => {
   expect(second).toBe(520);
 });
 
+test("the time after a healing ends with the next strike", () => {
+  const [first, second] = stallOfSends(0, "healedAt").seen(facts()) as [number, number];
+  expect(first).toBeLessThanOrEqual(20);
+  expect(second).toBe(520);
+  const late = facts();
+  late.strikes[0]!.healedAt = 2_500;
+  expect(stallOfSends(0, "healedAt").seen(late)).toEqual([520]);
+});
+
 test("clients that were cut off are counted from the strike until they are back; the others are not", () => {
   expect(resumption(0).seen(facts())).toEqual([400]);
   expect(lastReturn(0).seen(facts())).toEqual([400]);

@@ -48,10 +48,15 @@ export function percentile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0;
 }
 
-/** From each strike to the next, or to the end of the load. */
+/** From that moment of each strike to the next strike, or to the end of the load. */
 function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number][] {
-  const starts = strikes.map((strike) => strike[since]).sort((a, b) => a - b);
-  return starts.map((start, index): [number, number] => [start, starts[index + 1] ?? loadTo]).filter(([a, b]) => a < b);
+  const strikesAt = strikes.map(({ struckAt }) => struckAt);
+  return strikes
+    .map((strike): [number, number] => [
+      strike[since],
+      Math.min(loadTo, ...strikesAt.filter((at) => at > strike.struckAt)),
+    ])
+    .filter(([from, to]) => from < to);
 }
 
 /** Longest time in which a partition acknowledged nothing, once it was hit (or healed): the worst one of each strike. */
@@ -106,6 +111,17 @@ export function disconnects(most: number): Bound {
     ).length,
   ];
   return { what: "connections lost", unit: "times", most, seen };
+}
+
+/** Messages acknowledged for the first time between strike and healing, when nothing may be. */
+export function acknowledgedMeanwhile(most: number): Bound {
+  const seen = ({ evidence, strikes }: RunFacts) =>
+    strikes.map(
+      ({ struckAt, healedAt }) =>
+        evidence.messages.filter(({ answers }) => answers[0] && answers[0].at > struckAt && answers[0].at < healedAt)
+          .length,
+    );
+  return { what: "messages acknowledged by a strange store", unit: "times", most, seen };
 }
 
 /** Partitions that changed hands after the start. */

@@ -8,7 +8,7 @@ import path from "node:path";
 import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
-import { findFreePortBlock, type RoleCounts, type RunningCluster, startCluster } from "@carillon/local";
+import { findFreePortBlock, ProcessGuard, type RoleCounts, type RunningCluster, startCluster } from "@carillon/local";
 import { checkEvidence, type Evidence, until, type Violation } from "@carillon/testkit";
 import { faults } from "./inject/catalogue";
 import { NatsDisk } from "./inject/disk";
@@ -59,6 +59,8 @@ export interface RunOptions {
 
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<ScenarioResult> {
   const directory = await mkdtemp(path.join(tmpdir(), "carillon-faults-"));
+  const guard = new ProcessGuard();
+  guard.removeFolder(directory);
   const counts = { ...COUNTS, ...scenario.counts };
   const basePort = await findFreePortBlock(50);
   const disk = scenario.disk && NatsDisk.mount(scenario.disk, directory);
@@ -87,6 +89,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     await links.close();
     disk?.unmount();
     options.keepLog?.(path.join(directory, "logs", "carillon.log"));
+    await guard.release();
     await rm(directory, { recursive: true, force: true });
   }
 }

@@ -18,6 +18,7 @@ export const ROWS = {
   "nodes come and go": "join, leave, drain, rolling restart of every role",
   "all clients cut": "all clients lose their connections at once",
   "slow reader, hot conversation": "one client does not read, one conversation is busy",
+  "stores restored": "NATS or MySQL is empty or older than the cluster, as after a restore",
   "clock shifted": "the wall clock of a process is an hour ahead, then an hour back",
   "stream full": "a log is at its max_bytes",
   "disk full": "the disk of NATS is really full",

@@ -2,7 +2,15 @@
 import path from "node:path";
 import type { FaultName } from "./inject/catalogue";
 import { POISON } from "./inject/load-faults";
-import { disconnects, lastReturn, resumption, stallOfDelivery, stallOfSends, takeOvers } from "./measure";
+import {
+  acknowledgedMeanwhile,
+  disconnects,
+  lastReturn,
+  resumption,
+  stallOfDelivery,
+  stallOfSends,
+  takeOvers,
+} from "./measure";
 import { mixedPlan, type Rhythm, steadyPlan } from "./plan";
 import type { Scenario } from "./scenario";
 
@@ -136,6 +144,20 @@ const stores: Scenario[] = [
     plan: once(["kill redis", "age redis", "kill redis"], 10_000, 0),
     bounds: [stallOfSends(3_000), stallOfDelivery(10_000)],
     afterMs: 10_000,
+  },
+  {
+    name: "strange-nats",
+    row: "stores restored",
+    plan: once(["empty nats", "older nats"], 25_000, 8_000),
+    bounds: [acknowledgedMeanwhile(0)],
+    afterMs: 12_000,
+  },
+  {
+    name: "strange-mysql",
+    row: "stores restored",
+    plan: once(["empty mysql", "older mysql"], 15_000, 6_000),
+    bounds: [stallOfSends(10_000, "healedAt")],
+    afterMs: 12_000,
   },
   {
     name: "mysql-down",

@@ -14,6 +14,7 @@ import {
   shiftClock,
 } from "./processes";
 import { ageRedis, killStore, pauseStore, stopStore, wipeRedis } from "./stores";
+import { emptyMysql, emptyNats, olderMysql, olderNats } from "./strange-stores";
 
 const SLOW_MS = 100;
 const HOT_RATE = 400;
@@ -88,6 +89,10 @@ export const faults = {
   poison,
   "fill disk": fillDisk,
   "lose power": losePower,
+  "empty nats": emptyNats,
+  "older nats": olderNats,
+  "empty mysql": emptyMysql,
+  "older mysql": olderMysql,
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;

@@ -1,4 +1,4 @@
-// Loaded into a process before its program: each SIGUSR2 moves its wall clock, to an hour ahead, an hour back, and right again.
+// Loaded into a process before its program: each SIGWINCH moves its wall clock, to an hour ahead, an hour back, and right again.
 const SHIFTS_MS = [0, 3_600_000, -3_600_000];
 let phase = 0;
 
@@ -14,6 +14,7 @@ class ShiftedDate extends RealDate {
 }
 globalThis.Date = ShiftedDate;
 
-process.on("SIGUSR2", () => {
+// A signal that nothing else listens to, and that is ignored where this file is not loaded.
+process.on("SIGWINCH", () => {
   phase = (phase + 1) % SHIFTS_MS.length;
 });

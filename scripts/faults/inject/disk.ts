@@ -29,17 +29,21 @@ export function whyNoDisk(kind: DiskKind): string | undefined {
 
 export class NatsDisk {
   private readonly filler: string;
+  /** A mount outlives its process, so one that is interrupted has to undo it. */
+  private readonly onExit = () => this.unmount();
 
   private constructor(
     private readonly folder: string,
     private readonly image: string | undefined,
   ) {
     this.filler = path.join(folder, "filler");
+    process.once("exit", this.onExit);
   }
 
   /** @param directory data directory of a cluster that does not run yet */
   static mount(kind: DiskKind, directory: string): NatsDisk {
-    const folder = path.join(directory, "nats");
+    // The supervisor looks for room in the folder of NATS; the store alone loses its power, not the configuration.
+    const folder = kind === "small" ? path.join(directory, "nats") : path.join(directory, "nats", "data");
     mkdirSync(folder, { recursive: true });
     if (kind === "small") {
       execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SMALL_MIB}m`, "tmpfs", folder]);
@@ -84,6 +88,7 @@ export class NatsDisk {
   }
 
   unmount(): void {
+    process.off("exit", this.onExit);
     runs("umount", "-l", this.folder);
   }
 }

@@ -100,11 +100,11 @@ export function shiftClock(role: Role): Fault {
     async strike(stage, target) {
       const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
-      process.kill(node.pid, "SIGUSR2");
+      process.kill(node.pid, "SIGWINCH");
       const heal = async () => {
-        process.kill(node.pid, "SIGUSR2");
+        process.kill(node.pid, "SIGWINCH");
         await sleep(SHIFTED_BACK_MS);
-        process.kill(node.pid, "SIGUSR2");
+        process.kill(node.pid, "SIGWINCH");
       };
       return { on: node.nodeId, heal };
     },
