@@ -8,6 +8,7 @@ import {
   type RunFacts,
   resumption,
   stallOfSends,
+  takeOvers,
 } from "./measure";
 
 test("the longest silence counts the way from the beginning and to the end", () => {
@@ -38,9 +39,10 @@ function facts(): RunFacts {
     { at: 1_100, online: false },
     { at: 1_400, online: true },
   ];
+  const log = [-1, 1_500, 3_000].flatMap((at) => ["epoch", "events"].map((kind) => ({ at, kind })));
   const strike = { fault: "kill worker", on: "worker-1" };
   return {
-    evidence: { messages, devices: [{ changes }, { changes: changes.slice(0, 1) }], log: [] } as unknown as Evidence,
+    evidence: { messages, devices: [{ changes }, { changes: changes.slice(0, 1) }], log } as unknown as Evidence,
     strikes: [
       { ...strike, struckAt: 1_000, healedAt: 1_010 },
       { ...strike, struckAt: 2_000, healedAt: 2_010 },
@@ -70,6 +72,7 @@ test("clients that were cut off are counted from the strike until they are back;
   expect(resumption(0).seen(facts())).toEqual([400]);
   expect(lastReturn(0).seen(facts())).toEqual([400]);
   expect(disconnects(0).seen(facts())).toEqual([1]);
+  expect(takeOvers(0).seen(facts())).toEqual([1]);
 });
 
 test("a client that never comes back counts until the end", () => {

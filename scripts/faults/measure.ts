@@ -124,10 +124,10 @@ export function acknowledgedMeanwhile(most: number): Bound {
   return { what: "messages acknowledged by a strange store", unit: "times", most, seen };
 }
 
-/** Partitions that changed hands after the start. */
+/** Partitions that changed hands while the load was written. */
 export function takeOvers(most: number): Bound {
-  const seen = ({ evidence, partitions }: RunFacts) => [
-    evidence.log.filter(({ kind }) => kind === "epoch").length - partitions,
+  const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
+    evidence.log.filter(({ kind, at }) => kind === "epoch" && at > loadFrom && at < loadTo).length,
   ];
   return { what: "partitions taken over", unit: "times", most, seen };
 }

@@ -35,9 +35,11 @@ export async function readStores(sources: SnapshotSources): Promise<StoreSnapsho
 async function readRecords(bus: Bus, partition: number): Promise<LoggedRecord[]> {
   const { firstSeq, lastSeq } = await readLogState(bus, partition);
   const records: LoggedRecord[] = [];
-  await readLog(bus, partition, firstSeq, lastSeq, ({ seq, header, body }) => {
+  await readLog(bus, partition, firstSeq, lastSeq, ({ seq, storedAt, header, body }) => {
     const events = body.kind === "events" ? body.events.map(({ event }) => factsOf(decodeEvent(event))) : [];
-    records.push({ partition, seq, ...header, kind: body.kind, events });
+    // NATS runs on this machine: its time is ours.
+    const at = storedAt - performance.timeOrigin;
+    records.push({ partition, seq, at, ...header, kind: body.kind, events });
   });
   return records;
 }

@@ -35,7 +35,7 @@ function device(userId: string, events: MessageFacts[]): DeviceHistory {
 /** What a run without a fault leaves behind: six messages, two log records of two owners. */
 export function goodEvidence(): Evidence {
   const events = [1, 2, 3, 4, 5, 6].map(message);
-  const record = { partition: 0, fanout: 0, events: [] };
+  const record = { partition: 0, at: 0, fanout: 0, events: [] };
   return {
     messages: events.map(({ senderId, conversationId, clientMsgId, content, seq, messageId }) => ({
       device: `${senderId}/phone`,

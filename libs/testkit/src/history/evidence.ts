@@ -73,6 +73,8 @@ export interface DeviceHistory {
 export interface LoggedRecord {
   partition: number;
   seq: number;
+  /** When NATS stored it. */
+  at: number;
   epoch: number;
   boot: string;
   append: number;
