@@ -212,12 +212,13 @@ export class Connection {
         }),
       );
     };
-    consumer.onDeleted = () => this.arrive(() => messages.fail(new Error("consumer deleted")));
-    this.follow(
-      this.stream("IN_0"),
-      () => !messages.isStopped && !consumer.isDeleted,
-      () => consumer.pump(most),
-    );
+    const pump = () => {
+      if (!consumer.isDeleted) consumer.pump(most);
+      // The missing heartbeats of a consumer tell it, too, when the first word was lost.
+      else this.arrive(() => messages.fail(new Error("consumer deleted")));
+    };
+    consumer.onDeleted = pump;
+    this.follow(this.stream("IN_0"), () => !messages.isStopped, pump);
     return messages;
   }
 

@@ -74,7 +74,7 @@ export class SimWorker {
       nodeId: this.boot,
       boot: this.boot,
       policy: { strangers: "allow" },
-      facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic()),
+      facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
       inboxes: {
         deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
           onRedis(() => redis.deliver(deliveries)),

@@ -56,7 +56,7 @@ export class World {
   start(): void {
     for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
     this.every(
-      () => this.random.between(10, 40),
+      () => this.random.between(15, 60),
       () => this.clients.flush(),
     );
     this.every(
@@ -64,7 +64,7 @@ export class World {
       () => this.clients.repeat(),
     );
     this.every(
-      () => this.random.between(100, 400),
+      () => this.random.between(150, 500),
       () => this.archive(),
     );
     this.every(
@@ -108,17 +108,14 @@ export class World {
     return [...this.observer.violations, ...this.clients.violations];
   }
 
-  /** Nothing is open any more: no message, nothing in the queue, everything archived and in the inboxes. */
-  get isQuiet(): boolean {
+  /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
+  get unrest(): string {
     const log = this.network.streams.get("LOG_0")!;
-    const last = this.observer.events.at(-1)?.position ?? -1;
-    return (
-      this.clients.openMessages === 0 &&
-      this.network.streams.get("IN_0")!.messages.size === 0 &&
-      this.mysql.position >= endOfRecord(log.lastSeq) &&
-      (this.redis.fanout ?? Number.POSITIVE_INFINITY) >= last &&
-      this.missingInInboxes().length === 0
-    );
+    const queue = this.network.streams.get("IN_0")!;
+    if (this.clients.openMessages > 0) return `${this.clients.openMessages} messages are unanswered`;
+    if (queue.messages.size > 0) return `${queue.messages.size} batches are in the queue`;
+    if (this.mysql.position < endOfRecord(log.lastSeq)) return "the archive is behind";
+    return this.missingInInboxes()[0] ?? "";
   }
 
   check(): void {

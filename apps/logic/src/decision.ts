@@ -25,6 +25,8 @@ export interface Facts {
 export interface Verdict {
   origin: Origin;
   outcome: { sent: SentPayload } | { error: CarillonError };
+  /** True only if the round's record is appended: about a message of this round, new, repeated or in conflict. */
+  isTentative: boolean;
 }
 
 export interface Round {
@@ -46,7 +48,7 @@ export function decideRound(
   now: number,
 ): Round {
   const round = new RoundInProgress(state, facts, policy, now);
-  const verdicts = requests.map((request) => ({ origin: originOf(request), outcome: round.decide(request) }));
+  const verdicts = requests.map((request) => round.verdictOn(request));
   return { events: round.events, accepted: round.accepted, verdicts };
 }
 
@@ -67,7 +69,14 @@ class RoundInProgress {
     this.snowflake = { ...state.snowflake };
   }
 
-  decide(request: OriginatedRequest): Verdict["outcome"] {
+  verdictOn(request: OriginatedRequest): Verdict {
+    const outcome = this.decide(request);
+    const { senderId, conversationId, clientMsgId } = request;
+    const isTentative = this.ids.find(senderId, conversationId, clientMsgId) !== undefined;
+    return { origin: originOf(request), outcome, isTentative };
+  }
+
+  private decide(request: OriginatedRequest): Verdict["outcome"] {
     const { senderId, conversationId, clientMsgId } = request;
     const digest = digestOf(request.contentType, request.content);
     const table = this.state.dedupe;

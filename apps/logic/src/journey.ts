@@ -150,7 +150,7 @@ export class PartitionJourney {
       recordSeq = await this.append({ kind: "events", events: round.events }, covered, round.accepted);
     } catch (error) {
       if (!(error instanceof LogFull)) throw error;
-      await this.answerWithoutRecord(batches, covered, round.verdicts.map(refuseAccepted));
+      await this.answerWithoutRecord(batches, covered, round.verdicts.map(takeBack));
       return;
     }
     for (const { queued } of batches) void queued.confirm();
@@ -207,11 +207,11 @@ export class PartitionJourney {
 /** Its sender should not try again: it would be refused again. */
 function refuseDead({ gateway, boot, connection, requestId }: OriginatedRequest): Verdict {
   const error = new CarillonError("INTERNAL", "this message could not be processed and was put aside");
-  return { origin: { gateway, boot, connection, requestId }, outcome: { error } };
+  return { origin: { gateway, boot, connection, requestId }, outcome: { error }, isTentative: false };
 }
 
-function refuseAccepted(verdict: Verdict): Verdict {
-  const accepted = "sent" in verdict.outcome && verdict.outcome.sent.duplicate !== true;
+/** The round was not appended: what was said about its messages is not so. */
+function takeBack(verdict: Verdict): Verdict {
   const error = new CarillonError("BUSY", undefined, { retryAfterMs: 5_000 });
-  return accepted ? { ...verdict, outcome: { error } } : verdict;
+  return verdict.isTentative ? { ...verdict, outcome: { error } } : verdict;
 }

@@ -11,7 +11,7 @@ export interface GatewayAnswers {
 }
 
 /** The answers by gateway and boot: an answer to a former boot's connection must not reach another's. */
-export function answersByGateway(verdicts: Verdict[]): GatewayAnswers[] {
+export function answersByGateway(verdicts: Pick<Verdict, "origin" | "outcome">[]): GatewayAnswers[] {
   const groups = new Map<string, GatewayAnswers>();
   for (const { origin, outcome } of verdicts) {
     const { gateway, boot, connection, requestId } = origin;

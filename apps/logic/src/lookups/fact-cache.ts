@@ -20,8 +20,8 @@ import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
 import { Patience } from "./patience";
 
 const FRESH_MS = 30_000;
-const MOST_USERS = 200_000;
-const MOST_RELATIONS = 200_000;
+/** Users, and directed pairs of users, that are remembered. */
+const MOST_KNOWN = 200_000;
 
 interface Known<T> {
   value: T;
@@ -29,15 +29,18 @@ interface Known<T> {
 }
 
 export class FactCache {
-  private readonly users = new LRUCache<string, Known<UserFacts | undefined>>({ max: MOST_USERS });
-  private readonly relations = new LRUCache<string, Known<Relation>>({ max: MOST_RELATIONS });
+  private readonly users: LRUCache<string, Known<UserFacts | undefined>>;
+  private readonly relations: LRUCache<string, Known<Relation>>;
   private readonly patience: Patience;
 
   constructor(
     private readonly source: FactSource,
     private readonly logger: Logger,
     private readonly monotonic: () => number,
+    most = MOST_KNOWN,
   ) {
+    this.users = new LRUCache({ max: most });
+    this.relations = new LRUCache({ max: most });
     this.patience = new Patience(monotonic, () => logger.warn("MySQL does not answer: what is not known gets BUSY"));
   }
 

@@ -79,7 +79,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   if (state.life !== undefined && state.life !== log.life) {
     throw new LogUnfit(partition, "its queue or the log itself was made again since the last record");
   }
-  const fanout = await startOfFanOut(options, log);
+  const fanout = await startOfFanOut(options, log, state);
   const { poison } = state;
   const killer = poison.trying && (await options.putAside(poison.trying.seq, poison.trying.index, poison.attempt));
   const epoch = state.epoch + 1;
@@ -137,11 +137,12 @@ async function foldTail(
   return state;
 }
 
-/** Redis's own word. Without it, a minute back: what is older nobody waits for at a gateway, and inboxes are new. */
-async function startOfFanOut(options: TakeOverOptions, log: LogState): Promise<number> {
+/**
+ * Redis's own word; without it, what the last record said. Either way nothing is left out: the header of a record
+ * never tells more than was done, and the purge waits for it, too.
+ */
+async function startOfFanOut(options: TakeOverOptions, log: LogState, state: PartitionState): Promise<number> {
   const stored = await options.fanoutPosition().catch(() => undefined);
   // A position beyond the log is from another life of it: a restored one.
-  if (stored !== undefined && recordSeqOf(stored) <= log.lastSeq) return stored;
-  const { bus, partition } = options;
-  return endOfRecord((await findRecordSince(bus, partition, bus.clock.now() - CACHE_MS, log)) - 1);
+  return stored !== undefined && recordSeqOf(stored) <= log.lastSeq ? stored : state.fanout;
 }
