@@ -1,6 +1,7 @@
 /** `npm run faults -- SCENARIO`: does harm to a whole cluster under load and checks that every promise was kept. */
 import { parseArgs } from "node:util";
 import { whyNoDisk } from "./faults/inject/disk";
+import { repeatedPlan } from "./faults/plan";
 import { describeResult, describeResults } from "./faults/report/text";
 import { writeReport } from "./faults/report/write";
 import { runScenario, type ScenarioResult } from "./faults/run-scenario";
@@ -15,6 +16,7 @@ const USAGE = `npm run faults -- [SCENARIO... | all] [options]
 Options
   --seed N            of the schedules: the same seed gives the same faults at the same times (default: by chance)
   --minutes M         a mixed run: a fault every 5 s for M minutes, by the seed
+  --times N           each scenario's schedule N times over, on one cluster (default 1)
   --list              the scenarios, with their rows
   --json              print one JSON document instead of the table
   --help
@@ -28,6 +30,7 @@ async function main(): Promise<number> {
     options: {
       seed: { type: "string" },
       minutes: { type: "string" },
+      times: { type: "string", default: "1" },
       list: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -36,7 +39,10 @@ async function main(): Promise<number> {
   if (values.help) return print(USAGE);
   if (values.list) return print(scenarios.map(({ name, row }) => `${name.padEnd(24)} ${row}\n`).join(""));
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : wholeNumber(values.seed, "--seed");
-  const chosen = choose(positionals, values.minutes);
+  const times = wholeNumber(values.times, "--times");
+  const chosen = choose(positionals, values.minutes).map(
+    (scenario): Scenario => ({ ...scenario, plan: (first) => repeatedPlan(scenario.plan, times, first) }),
+  );
   if (chosen.length === 0) {
     process.stderr.write(USAGE);
     return 2;

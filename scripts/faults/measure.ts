@@ -9,6 +9,8 @@ export interface Strike {
   /** ms of the clock of the history. */
   struckAt: number;
   healedAt: number;
+  /** Time until everything was made up for, where the fault tells it, ms. */
+  madeUpMs?: number;
 }
 
 export interface RunFacts {
@@ -122,6 +124,12 @@ export function acknowledgedMeanwhile(most: number): Bound {
           .length,
     );
   return { what: "messages acknowledged by a strange store", unit: "times", most, seen };
+}
+
+/** Time from the healing until the archive had everything that was acknowledged up to then. */
+export function catchUp(most: number): Bound {
+  const seen = ({ strikes }: RunFacts) => strikes.map(({ madeUpMs }) => madeUpMs ?? Number.POSITIVE_INFINITY);
+  return { what: "until the archive has caught up", unit: "ms", most, seen };
 }
 
 /** Partitions that changed hands while the load was written. */

@@ -1,4 +1,4 @@
-import { mixedPlan, steadyPlan } from "./plan";
+import { mixedPlan, repeatedPlan, steadyPlan } from "./plan";
 import { MIXABLE, mixedRun, scenarios } from "./scenarios";
 
 test("the same seed gives the same schedule, another seed another one", () => {
@@ -21,6 +21,15 @@ test("a steady plan lets the faults take turns", () => {
     expect(atMs).toBeGreaterThanOrEqual(index * 1_000);
     expect(atMs).toBeLessThan((index + 1) * 1_000);
   });
+});
+
+test("a repeated plan goes on after its last fault is healed, with another seed", () => {
+  const plan = (seed: number) => steadyPlan({ faults: ["kill nats"], times: 2, everyMs: 1_000, holdMs: 500 }, seed);
+  const [first, , third] = repeatedPlan(plan, 3, 1);
+  expect(repeatedPlan(plan, 3, 1)).toHaveLength(6);
+  expect(first).toEqual(plan(1)[0]);
+  expect(third!.target).toBe(plan(2)[0]!.target);
+  expect(third!.atMs).toBeGreaterThan(plan(1)[1]!.atMs + 500);
 });
 
 test("a long mixture strikes with every fault, each held for as long as was asked", () => {

@@ -23,6 +23,8 @@ export interface Rhythm {
 
 const JITTER = 0.3;
 const TARGETS = 1_000;
+/** Between two rounds of a repeated plan. */
+const REST_MS = 12_000;
 
 /** The faults in turn, at a steady pace with some jitter: a strike shall not meet the same phase of the timers again. */
 export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: number): PlannedFault[] {
@@ -33,6 +35,19 @@ export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: num
     target: Math.floor(random() * TARGETS),
     holdMs,
   }));
+}
+
+/** The same plan several times, one after the other, each time from another seed. */
+export function repeatedPlan(plan: (seed: number) => PlannedFault[], times: number, seed: number): PlannedFault[] {
+  const all: PlannedFault[] = [];
+  let offset = 0;
+  for (let round = 0; round < times; round++) {
+    const part = plan(seed + round).map((planned) => ({ ...planned, atMs: planned.atMs + offset }));
+    all.push(...part);
+    const last = part.at(-1)!;
+    offset = last.atMs + last.holdMs + REST_MS;
+  }
+  return all;
 }
 
 export interface Mixture {

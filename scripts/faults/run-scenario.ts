@@ -167,12 +167,13 @@ class ScenarioRun {
     const begunAt = performance.now();
     const struck = await faults[fault].strike(stage, target).catch((error: Error) => this.fail(fault, error));
     if (struck === undefined) return this.say(`${fault}: nothing to hit now`);
-    const strike = { fault, on: struck.on, struckAt: struck.at ?? begunAt, healedAt: Number.POSITIVE_INFINITY };
+    const strike: Strike = { fault, on: struck.on, struckAt: struck.at ?? begunAt, healedAt: Number.POSITIVE_INFINITY };
     this.strikes.push(strike);
     this.say(`${fault} (${struck.on})`);
     await sleep(holdMs);
     const healingAt = performance.now();
-    await struck.heal().catch((error: Error) => this.fail(fault, error));
+    const madeUpMs = await struck.heal().catch((error: Error) => this.fail(fault, error));
+    if (typeof madeUpMs === "number") strike.madeUpMs = madeUpMs;
     // A process that was paused goes on at once; one that was killed is healed when it is back.
     strike.healedAt = holdMs > 0 ? healingAt : performance.now();
     this.say(`${fault} (${struck.on}) is over`);

@@ -4,6 +4,7 @@ import type { FaultName } from "./inject/catalogue";
 import { POISON } from "./inject/load-faults";
 import {
   acknowledgedMeanwhile,
+  catchUp,
   disconnects,
   lastReturn,
   resumption,
@@ -17,6 +18,7 @@ import type { Scenario } from "./scenario";
 /** Life of a node's record (libs/coordination). */
 const TTL_MS = 10_000;
 const PAUSE_MS = 30_000;
+const DOWN_MS = 60_000;
 
 const steady = (faults: readonly FaultName[], rhythm: Omit<Rhythm, "faults">) => (seed: number) =>
   steadyPlan({ ...rhythm, faults }, seed);
@@ -162,8 +164,9 @@ const stores: Scenario[] = [
   {
     name: "mysql-down",
     row: "MySQL down",
-    plan: once(["stop mysql"], 70_000, 60_000),
-    bounds: [stallOfSends(3_000)],
+    plan: once(["stop mysql"], DOWN_MS + 10_000, DOWN_MS),
+    // Backlog and new messages together in half the time of the outage: three times what arrives.
+    bounds: [stallOfSends(3_000), catchUp(DOWN_MS / 2)],
     afterMs: 10_000,
   },
 ];
@@ -196,6 +199,28 @@ const links: Scenario[] = [
     ),
     bounds: [stallOfDelivery(15_000, "healedAt")],
     afterMs: 15_000,
+  },
+  {
+    name: "cut-redis-for-long",
+    row: "link cut for long",
+    links: true,
+    plan: once(["cut all workers-redis"], 100_000, 90_000),
+    bounds: [stallOfSends(3_000), stallOfDelivery(20_000, "healedAt")],
+    env: { CARILLON_LOGIC_REPLAY_WINDOW_SECONDS: "60" },
+    load: { rate: 100 },
+    afterMs: 20_000,
+  },
+  {
+    name: "lost-acknowledgements",
+    row: "acknowledgements lost",
+    links: true,
+    plan: once(
+      ["silence nats to worker", "silence nats to gateway", "slow worker-nats", "silence nats to worker"],
+      10_000,
+      3_000,
+    ),
+    bounds: [stallOfSends(10_000)],
+    afterMs: 8_000,
   },
 ];
 

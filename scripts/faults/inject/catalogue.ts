@@ -1,7 +1,7 @@
 /** All faults by name. The names are what schedules and reports say. */
 import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
-import { cutLink, silenceLink, slowLink } from "./link-faults";
+import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
 import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
 import {
   failPoint,
@@ -13,7 +13,7 @@ import {
   rollRole,
   shiftClock,
 } from "./processes";
-import { ageRedis, killStore, pauseStore, stopStore, wipeRedis } from "./stores";
+import { ageRedis, killStore, pauseStore, stopMysql, wipeRedis } from "./stores";
 import { emptyMysql, emptyNats, olderMysql, olderNats } from "./strange-stores";
 
 const SLOW_MS = 100;
@@ -64,12 +64,13 @@ export const faults = {
   "pause nats": pauseStore("nats"),
   "pause redis": pauseStore("redis"),
   "pause mysql": pauseStore("mysql"),
-  "stop mysql": stopStore("mysql"),
+  "stop mysql": stopMysql,
   "wipe redis": wipeRedis,
   "age redis": ageRedis,
   "cut worker-nats": cutLink("worker", "nats"),
   "cut gateway-nats": cutLink("gateway", "nats"),
   "cut worker-redis": cutLink("worker", "redis"),
+  "cut all workers-redis": cutAll("worker", "redis"),
   "cut archiver-mysql": cutLink("archiver", "mysql"),
   "silence worker-nats": silenceLink("worker", "nats", "both"),
   "silence worker to nats": silenceLink("worker", "nats", "to-server"),

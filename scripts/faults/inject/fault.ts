@@ -20,8 +20,11 @@ interface Struck {
   on: string;
   /** When it was hit, ms; default: when the strike began. */
   at?: number;
-  /** Undoes it, as far as that is for us; resolves when it is undone. */
-  heal(): Promise<void>;
+  /**
+   * Undoes it, as far as that is for us; resolves when it is undone. A number says how long it took until everything was
+   * made up for, ms, where that is not seen from outside.
+   */
+  heal(): Promise<unknown>;
 }
 
 /** One way to do harm. */

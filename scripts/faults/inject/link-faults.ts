@@ -17,6 +17,21 @@ function harm(role: Role, store: Store, how: (proxy: TcpProxy) => void): Fault {
 
 export const cutLink = (role: Role, store: Store) => harm(role, store, (proxy) => proxy.cut());
 
+/** Every process of a role loses its link to a store. */
+export function cutAll(role: Role, store: Store): Fault {
+  return {
+    async strike({ links }) {
+      const all = links.between(role, store);
+      if (all.length === 0) return undefined;
+      for (const { proxy } of all) proxy.cut();
+      const heal = async () => {
+        for (const { proxy } of all) proxy.heal();
+      };
+      return { on: `all ${role}s to ${store}`, heal };
+    },
+  };
+}
+
 export const silenceLink = (role: Role, store: Store, direction: LinkDirection) =>
   harm(role, store, (proxy) => proxy.silence(direction));
 

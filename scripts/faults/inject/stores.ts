@@ -3,6 +3,7 @@ import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { until } from "@carillon/testkit";
 import { Redis } from "ioredis";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
 import type { Fault, Stage } from "./fault";
 import type { Store } from "./links";
 
@@ -31,15 +32,31 @@ export function pauseStore(store: Store): Fault {
   };
 }
 
-/** Stopped until it is healed. */
-export function stopStore(store: Store): Fault {
-  return {
-    async strike(stage) {
-      if (server(stage, store).pid === undefined) return undefined;
-      await stage.cluster.stopNode(store);
-      return { on: store, heal: () => stage.cluster.startNode(store) };
-    },
-  };
+/** MySQL is down until it is healed; then the archive has to catch up. */
+export const stopMysql: Fault = {
+  async strike(stage) {
+    if (server(stage, "mysql").pid === undefined) return undefined;
+    await stage.cluster.stopNode("mysql");
+    const heal = async () => {
+      await stage.cluster.startNode("mysql");
+      return timeToCatchUp(server(stage, "mysql").url, stage.load.acknowledged);
+    };
+    return { on: "mysql", heal };
+  },
+};
+
+async function timeToCatchUp(url: string, messages: number): Promise<number> {
+  const from = performance.now();
+  const connection = await createConnection({ uri: url });
+  try {
+    await until("the archive has caught up", async () => {
+      const [rows] = await connection.query<RowDataPacket[]>("SELECT COUNT(*) AS count FROM messages");
+      return Number(rows[0]!["count"]) >= messages;
+    });
+  } finally {
+    await connection.end();
+  }
+  return performance.now() - from;
 }
 
 /** FLUSHALL under traffic. */

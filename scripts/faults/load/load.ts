@@ -92,6 +92,11 @@ export class Load {
     for (const device of this.devices) device.send("last words");
   }
 
+  /** Messages that have an answer. */
+  get acknowledged(): number {
+    return this.history.messages.filter(({ answers }) => answers.length > 0).length;
+  }
+
   /** Messages that have no answer yet. */
   get unanswered(): number {
     return this.devices.reduce((sum, device) => sum + device.unanswered, 0);
