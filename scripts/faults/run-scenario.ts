@@ -133,7 +133,7 @@ class ScenarioRun {
       load.start();
       const loadFrom = performance.now();
       this.say(`${load.size} clients write`);
-      await sleep(WARM_UP_MS);
+      await sleep(scenario.warmUpMs ?? WARM_UP_MS);
       await this.strikeAll({ ...parts, load, bus });
       await sleep(scenario.afterMs ?? AFTER_MS);
       load.stop();

@@ -53,6 +53,8 @@ export interface Scenario {
   env?: Record<string, string>;
   /** A disk of its own for NATS. */
   disk?: DiskKind;
+  /** How long the load is written before the first fault, ms. */
+  warmUpMs?: number;
   /** How long the load goes on after the last fault is healed, ms. */
   afterMs?: number;
 }

@@ -14,7 +14,9 @@ const short = (row: Row, faults: readonly FaultName[], everyMs: number, holdMs: 
   row,
   plan: (seed) => steadyPlan({ faults, times: faults.length, everyMs, holdMs }, seed),
   bounds: [],
-  load: { sdkPairs: 3, rawPairs: 3, rate: 150 },
+  load: { sdkPairs: 3, rawPairs: 3, rate: 100 },
+  warmUpMs: 1_000,
+  afterMs: 1_500,
 });
 
 test.each([
