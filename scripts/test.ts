@@ -13,7 +13,7 @@ const USAGE = `Runs every check and test; the last line is "N passed, N failed".
 
   npm test [-- options]
 
-  --only LIST     some steps, with commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "integration", "journeys"].join(", ")}
+  --only LIST     some steps, with commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "simulation", "mutants", "integration", "journeys"].join(", ")}
   -t PATTERN      only tests whose name matches
   --help`;
 
@@ -44,6 +44,12 @@ const CHECKS: Check[] = [
   },
 ];
 
+/** Long checks without servers: the worker's code under simulated failures, and whether planted bugs are found. */
+const SIMULATIONS: Check[] = [
+  { name: "simulation", args: ["--import", "tsx", "tests/simulation/main.ts", "--seeds", "2000"] },
+  { name: "mutants", args: ["--import", "tsx", "tests/mutants/run.ts", "--few"] },
+];
+
 const SUITES = ["unit", "integration", "journeys"];
 
 interface StepResult {
@@ -62,6 +68,7 @@ async function main(): Promise<number> {
   if (wanted("unit")) {
     await step("unit", () => runSuite("unit", pattern));
   }
+  for (const check of SIMULATIONS.filter(({ name }) => wanted(name))) await step(check.name, () => runCheck(check));
   const withServers = SUITES.slice(1).filter(wanted);
   if (withServers.length > 0 && (await step("servers", provideServers))) {
     for (const name of withServers) {
@@ -73,7 +80,7 @@ async function main(): Promise<number> {
 }
 
 function readArguments(): { only: string[] | undefined; pattern: string | undefined } {
-  const known = [...CHECKS.map(({ name }) => name), ...SUITES];
+  const known = [...[...CHECKS, ...SIMULATIONS].map(({ name }) => name), ...SUITES];
   try {
     const { values } = parseArgs({
       options: {

@@ -1,6 +1,6 @@
 /** People who write, repeat what was not answered, repeat what was, and reuse ids for other texts. */
 import { uuidv7 } from "@carillon/base";
-import { encodeRequestBatch, type SendRequest } from "@carillon/bus";
+import { decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
 import type { Network } from "./connection";
 import { idOf, type LogObserver } from "./observer";
@@ -34,7 +34,9 @@ export class Clients {
   private readonly messages: Message[] = [];
   private readonly requests = new Map<number, Request>();
   private pending: SendRequest[] = [];
-  private batches = 0;
+  /** Requests of the batches, by sequence in the queue. */
+  private readonly batches: number[][] = [[]];
+  private readonly told = new Set<number>();
 
   constructor(
     private readonly network: Network,
@@ -75,6 +77,7 @@ export class Clients {
         ReturnType<typeof decodeFrames>["frames"][0],
       ];
       const fields = decodePayload(payload);
+      this.told.add(requestId);
       this.checkAnswer(command, requestId, fields);
       if (!lost) time.after(random.between(0.1, 3), () => this.take(command, requestId, fields));
     }
@@ -101,7 +104,15 @@ export class Clients {
     const requests = this.pending;
     this.pending = [];
     const data = encodeRequestBatch({ gateway: "g1", boot: "b1", requests });
-    this.network.streams.get("IN_0")!.publish(data, undefined, `batch-${++this.batches}`);
+    this.network.streams.get("IN_0")!.publish(data);
+    this.batches.push(requests.map(({ requestId }) => requestId));
+  }
+
+  /** A record says that it covers these batches, and its writer has lived on: then every request has its answer. */
+  checkAnswered(batches: number[]): void {
+    for (const requestId of batches.flatMap((seq) => this.batches[seq]!)) {
+      if (!this.told.has(requestId)) this.violations.push(`I1: request ${requestId} was covered and not answered`);
+    }
   }
 
   private write(ageMs: number): void {
@@ -146,11 +157,19 @@ export class Clients {
     if (name === "BUSY") this.network.coverage.count("BUSY");
     else if (name === "CONFLICT") this.network.coverage.count("conflicts");
     else if (name === "USER_MUTED") this.network.coverage.count("refused by a rule");
+    else if (name === "INTERNAL" && this.isPutAside(message)) this.network.coverage.count("put aside");
     else this.violations.push(`request ${requestId} was refused by ${name}`);
     if (name !== "BUSY") this.requests.get(requestId)!.refused = true;
     if (name === "CONFLICT" && (stored === undefined || stored.event.content === content)) {
       this.violations.push(`I2: CONFLICT for request ${requestId}, which repeats what is stored`);
     }
+  }
+
+  /** After three crashes in a row at one place of the queue, whatever is tried at the next one is taken for the cause. */
+  private isPutAside({ senderId, clientMsgId }: Message): boolean {
+    const letters = [...this.network.streams.get("DEAD")!.messages.values()];
+    const requests = letters.flatMap(({ data }) => decodeRequestBatch(data));
+    return requests.some((one) => one.senderId === senderId && one.clientMsgId === clientMsgId);
   }
 
   private take(command: number, requestId: number, fields: Record<string, unknown>): void {

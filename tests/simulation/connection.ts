@@ -142,7 +142,7 @@ export class Connection {
           this.call(() => {
             const { created, firstSeq, lastSeq, messages } = this.stream(name);
             const state = { first_seq: firstSeq, last_seq: lastSeq, bytes: 0, messages: messages.size };
-            return { created, state, config: {} };
+            return { created, state, config: { max_bytes: -1 } };
           }),
         getMessage: (name: string, query: { seq?: number }) =>
           this.call(() => {
@@ -187,14 +187,14 @@ export class Connection {
       messages.fail(new Error("consumer not found"));
       return messages;
     }
-    let [highest, redelivered] = [0, new Set<number>()];
-    consumer.handOut = (stored, deliveries) => {
+    let highest = consumer.first - 1;
+    consumer.handOut = ({ seq, data }, deliveries) => {
       if (this.isDead) return;
-      const { seq, data } = stored;
       if (deliveries > 1) coverage.count("redeliveries");
-      if (seq < highest && !redelivered.has(seq)) coverage.count("newer messages handed out first");
-      redelivered = redelivered.add(seq);
-      highest = Math.max(highest, seq);
+      if (this.network.time.now >= this.cutUntil && deliveries === 1) {
+        if (seq > highest + 1) coverage.count("newer messages handed out first");
+        highest = seq;
+      }
       this.arrive(() =>
         messages.push({
           seq,

@@ -25,6 +25,7 @@ export class Coverage {
       "archive look-ups",
       "refused by a rule",
       "BUSY",
+      "put aside",
       "log full",
       "records purged",
       "Redis wiped",

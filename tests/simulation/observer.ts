@@ -1,5 +1,5 @@
 /** Watches what is stored in the log, record by record, and finds at once what must never be there. */
-import { decodeLogBody, positionOf } from "@carillon/bus";
+import { decodeLogBody, positionOf, readHeader } from "@carillon/bus";
 import { decodeEvent, type Event } from "@carillon/protocol";
 import type { Coverage } from "./coverage";
 import type { Stored, Stream } from "./streams";
@@ -21,7 +21,11 @@ export class LogObserver {
   private readonly lastSeq = new Map<string, number>();
   private readonly messageIds = new Set<string>();
   private lastRecord = 0;
+  private covered = 0;
+  private owner = "";
   epoch = 0;
+  /** Told when a record covers more of the queue than those before: by whom, from where, to where. */
+  onCovered: (boot: string, from: number, to: number) => void = () => {};
 
   constructor(
     log: Stream,
@@ -37,10 +41,20 @@ export class LogObserver {
   private see({ seq, data, header }: Stored): void {
     this.lastRecord = seq;
     const body = decodeLogBody(data);
-    const [epoch] = header!.get("Carillon-Log").split(" ").map(Number) as [number];
+    const { epoch, boot, covered } = readHeader(header);
     if (epoch < this.epoch) this.violations.push(`I5: record ${seq} of epoch ${epoch} after one of ${this.epoch}`);
     this.epoch = epoch;
-    if (body.kind === "epoch") this.coverage.count("take-overs");
+    if (body.kind === "epoch") {
+      this.coverage.count("take-overs");
+      // Nobody else wrote: it gave up what was its own, and everybody waited for nothing.
+      if (boot === this.owner) this.violations.push(`I10: ${boot} took the partition from itself`);
+    }
+    // A take-over that failed after its epoch record is tried again.
+    this.owner = body.kind === "events" ? boot : "";
+    if (covered > this.covered) {
+      this.onCovered(boot, this.covered, covered);
+      this.covered = covered;
+    }
     if (body.kind !== "events") return;
     body.events.forEach(({ event, origin }, index) => {
       this.take(decodeEvent(event), positionOf(seq, index), origin.requestId);

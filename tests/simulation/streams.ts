@@ -78,11 +78,16 @@ export class QueueConsumer {
   isDeleted = false;
   onDeleted: () => void = () => {};
 
+  /** The first message that it hands out. */
+  readonly first: number;
+
   constructor(
     readonly name: string,
     private readonly queue: Stream,
     private readonly now: () => number,
-  ) {}
+  ) {
+    this.first = queue.firstSeq;
+  }
 
   /** Hands out what may be handed out now. @param most unacknowledged messages at once */
   pump(most: number): void {

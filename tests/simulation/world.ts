@@ -15,6 +15,8 @@ import { VirtualTime } from "./virtual-time";
 const WORKERS = 3;
 const SUSPECT_MS = 2_000;
 const RESTART_MS = 700;
+/** An answer follows its record at once, but for a pause of the link. */
+const ANSWERED_MS = 8_000;
 const REPLAY_WINDOW_MS = 3_000;
 const START = Date.UTC(2026, 0, 1);
 
@@ -50,6 +52,16 @@ export class World {
     this.network = { time: this.time, random, coverage, streams, consumers: new Map(), strike };
     this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
     this.clients = new Clients(this.network, this.observer);
+    this.observer.onCovered = (boot, from, to) => {
+      // A batch that left the queue before was answered by a former owner, who may have died over it.
+      const waiting = [...streams.get("IN_0")!.messages.keys()].filter((seq) => seq > from && seq <= to);
+      const check = () => {
+        if (this.living.some((worker) => worker.boot === boot)) this.clients.checkAnswered(waiting);
+      };
+      // In two steps: when the machine sleeps meanwhile, the worker has the second one to itself.
+      this.time.after(ANSWERED_MS, () => this.time.after(ANSWERED_MS, check));
+      if (to > streams.get("IN_0")!.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
+    };
     this.archiver = new Connection("archiver", this.network);
   }
 

@@ -40,7 +40,15 @@ let ids = 0;
 /** A partition with one conversation, and a writer of its log. */
 async function newLog() {
   const conversationId = `p:a${++partition}:b${partition}`;
-  const writer = new LogWriter({ bus, partition, epoch: 1, boot: "boot", life: "1", lastSeq: 0 });
+  const writer = new LogWriter({
+    bus,
+    partition,
+    epoch: 1,
+    boot: "boot",
+    life: "1",
+    room: Number.POSITIVE_INFINITY,
+    lastSeq: 0,
+  });
   let seq = 0;
   const nextEvent = (): Event => ({
     conversationId,

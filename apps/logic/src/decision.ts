@@ -153,6 +153,7 @@ function busy(): { error: CarillonError } {
   return { error: new CarillonError("BUSY", undefined, { retryAfterMs: RETRY_AFTER_MS }) };
 }
 
-function originOf({ gateway, boot, connection, requestId }: OriginatedRequest): Origin {
+/** Where the answer to a request goes. */
+export function originOf({ gateway, boot, connection, requestId }: OriginatedRequest): Origin {
   return { gateway, boot, connection, requestId };
 }

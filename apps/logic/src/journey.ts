@@ -19,7 +19,7 @@ import { CarillonError } from "@carillon/protocol";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
-import { decideRound, type Round, type Verdict } from "./decision";
+import { decideRound, originOf, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
 import { type FactCache, RoundFacts } from "./lookups/fact-cache";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
@@ -128,8 +128,21 @@ export class PartitionJourney {
     const facts = await batch.facts;
     for (const [index, request] of requests.entries()) {
       const isLast = index === requests.length - 1;
-      if (!isDead(state.poison, request)) await this.append({ kind: "trying", seq: queued.seq, index }, state.covered);
-      await this.process([request], facts, isLast ? queued.seq : state.covered, isLast ? [batch] : []);
+      const [covered, done] = isLast ? [queued.seq, [batch]] : [state.covered, []];
+      const isNamed = this.isDead(request) || (await this.nameInLog(queued.seq, index));
+      if (isNamed) await this.process([request], facts, covered, done);
+      else await this.answerWithoutRecord(done, covered, [{ origin: originOf(request), ...LOG_IS_FULL }]);
+    }
+  }
+
+  /** @returns false when the log is full */
+  private async nameInLog(seq: number, index: number): Promise<boolean> {
+    try {
+      await this.append({ kind: "trying", seq, index }, this.options.state.covered);
+      return true;
+    } catch (error) {
+      if (error instanceof LogFull) return false;
+      throw error;
     }
   }
 
@@ -161,13 +174,20 @@ export class PartitionJourney {
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
   private decide(requests: OriginatedRequest[], facts: RoundFacts): Round {
     const { state, policy, bus } = this.options;
-    const alive = requests.filter((request) => !isDead(state.poison, request));
+    const alive = requests.filter((request) => !this.isDead(request));
     failPoint("decide.before", () => alive.map(({ content }) => content).join("\n"));
     const round = decideRound(state, alive, facts, policy, bus.clock.now());
     failPoint("decide.after");
     if (alive.length === requests.length) return round;
-    const dead = requests.filter((request) => isDead(state.poison, request)).map(refuseDead);
+    const dead = requests.filter((request) => this.isDead(request)).map(refuseDead);
     return { ...round, verdicts: [...round.verdicts, ...dead] };
+  }
+
+  /** Whether the request was put aside. A repeat of what was stored before is answered as any other. */
+  private isDead(request: OriginatedRequest): boolean {
+    const { poison, dedupe } = this.options.state;
+    const { senderId, conversationId, clientMsgId } = request;
+    return isDead(poison, request) && dedupe.find(senderId, conversationId, clientMsgId) === undefined;
   }
 
   /** Step 8, append: when it returns the record is in the log, and the state knows it. */
@@ -204,14 +224,18 @@ export class PartitionJourney {
   }
 }
 
+const LOG_IS_FULL = {
+  outcome: { error: new CarillonError("BUSY", undefined, { retryAfterMs: 5_000 }) },
+  isTentative: false,
+};
+
 /** Its sender should not try again: it would be refused again. */
-function refuseDead({ gateway, boot, connection, requestId }: OriginatedRequest): Verdict {
+function refuseDead(request: OriginatedRequest): Verdict {
   const error = new CarillonError("INTERNAL", "this message could not be processed and was put aside");
-  return { origin: { gateway, boot, connection, requestId }, outcome: { error }, isTentative: false };
+  return { origin: originOf(request), outcome: { error }, isTentative: false };
 }
 
 /** The round was not appended: what was said about its messages is not so. */
 function takeBack(verdict: Verdict): Verdict {
-  const error = new CarillonError("BUSY", undefined, { retryAfterMs: 5_000 });
-  return verdict.isTentative ? { ...verdict, outcome: { error } } : verdict;
+  return verdict.isTentative ? { ...verdict, ...LOG_IS_FULL } : verdict;
 }

@@ -150,6 +150,8 @@ export class PartitionOwner implements OwnedPartition {
     const { bus, archivePosition } = this.context;
     const archived = await archivePosition(this.state.partition).catch(() => this.state.archived);
     this.state.archived = Math.max(this.state.archived, archived);
+    const log = await readLogState(bus, this.state.partition).catch(() => undefined);
+    if (log !== undefined) this.writer.setRoom(log.room);
     pruneState(this.state, bus.clock.now() - CACHE_MS);
     await this.publish();
   }

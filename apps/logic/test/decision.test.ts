@@ -20,6 +20,7 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
 });
 
 let requestId = 0;
+const OLD_ID = uuidv7(NOW);
 function request(changes: Partial<OriginatedRequest> = {}): OriginatedRequest {
   const senderId = changes.senderId ?? "alice";
   return {
@@ -50,6 +51,21 @@ function append(state: PartitionState, round: Round, storedAt = NOW): LogRecord 
   foldRecord(state, record);
   return record;
 }
+
+test("what is said about a message of the same round holds only if the round is appended", () => {
+  const state = newPartitionState(0, 0);
+  append(state, decideRound(state, [request({ clientMsgId: OLD_ID })], facts(), policy, NOW));
+  const id = uuidv7(NOW);
+  const requests = [
+    request({ clientMsgId: id }),
+    request({ clientMsgId: id }),
+    request({ clientMsgId: id, content: "other" }),
+    request({ clientMsgId: OLD_ID }),
+  ];
+  const round = decideRound(state, requests, facts(), policy, NOW);
+  expect(outcomes(round)).toEqual([2, 2, "CONFLICT", 1]);
+  expect(round.verdicts.map(({ isTentative }) => isTentative)).toEqual([true, true, true, false]);
+});
 
 describe("numbers", () => {
   test("are 1, 2, 3 per conversation, across rounds", () => {

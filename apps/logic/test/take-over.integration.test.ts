@@ -111,14 +111,8 @@ test("MySQL that does not answer is not waited for", async () => {
 });
 
 test("a log that does not fit the archive is refused, and nothing is appended", async () => {
-  const log = new LogWriter({
-    bus,
-    partition,
-    epoch: 1,
-    boot: "b",
-    life: (await readLogState(bus, partition)).life,
-    lastSeq: 0,
-  });
+  const { life, room } = await readLogState(bus, partition);
+  const log = new LogWriter({ bus, partition, epoch: 1, boot: "b", life, room, lastSeq: 0 });
   for (let seq = 1; seq <= 5; seq++) await log.append(events(seq), { covered: seq, fanout: 0 });
   const unfit = (archived: number) =>
     expect(take({ archivePosition: async () => archived })).rejects.toBeInstanceOf(LogUnfit);
@@ -130,12 +124,14 @@ test("a log that does not fit the archive is refused, and nothing is appended", 
   expect((await take({ archivePosition: async () => endOfRecord(3) })).state.epoch).toBe(2);
 });
 
-test("the fan-out goes on from Redis's position, unless that is of another life of the log", async () => {
+test("the fan-out goes on from Redis's position, else from where the last record says that it stood", async () => {
   const first = await take();
-  await first.writer.append(events(1), { covered: 1, fanout: 0 });
-  expect((await take({ fanoutPosition: async () => endOfRecord(1) })).fanout).toBe(endOfRecord(1));
-  expect((await take({ fanoutPosition: async () => endOfRecord(900) })).fanout).toBe(endOfRecord(0));
-  expect((await take()).fanout).toBe(endOfRecord(0));
+  await first.writer.append(events(1), { covered: 1, fanout: 77 });
+  expect((await take({ fanoutPosition: async () => 42 })).fanout).toBe(42);
+  // A position of another life of the log says nothing; neither does a Redis that is away.
+  expect((await take({ fanoutPosition: async () => endOfRecord(900) })).fanout).toBe(77);
+  expect((await take({ fanoutPosition: () => Promise.reject(new Error("away")) })).fanout).toBe(77);
+  expect((await take()).fanout).toBe(77);
 });
 
 test("what was folded early is not folded again; what came after is", async () => {

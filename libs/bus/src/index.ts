@@ -4,6 +4,7 @@ export * from "./downlink/downlink-sender";
 export * from "./envelopes/downlink-messages";
 export * from "./envelopes/log-records";
 export * from "./envelopes/requests";
+export { readHeader } from "./log/log-header";
 export * from "./log/log-reader";
 export * from "./log/log-writer";
 export * from "./queue/batch-publisher";

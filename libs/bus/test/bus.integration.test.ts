@@ -9,6 +9,7 @@ import {
   decodeRequestBatch,
   encodeRequestBatch,
   findRecordSince,
+  LogFull,
   type LogRecord,
   LogWriter,
   PartitionLost,
@@ -63,7 +64,7 @@ const batchOf = (...numbers: number[]) =>
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
 const writer = (epoch: number, lastSeq: number, boot = randomId(6)) =>
-  new LogWriter({ bus, partition, epoch, boot, life: "1", lastSeq });
+  new LogWriter({ bus, partition, epoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastSeq });
 
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
@@ -135,6 +136,25 @@ describe("log writer", () => {
     await servers.nats.start();
     expect(await appended).toBe(2);
     expect((await readLogState(bus, partition)).lastSeq).toBe(2);
+  });
+
+  test("events end before the last 5 %, what changes the owner does not", async () => {
+    const { room, bytes } = await readLogState(bus, partition);
+    expect(room + bytes).toBe(0.95 * settings().streamMegabytes * 1024 * 1024);
+    const log = writer(1, 0);
+    log.setRoom(1_000);
+    const one = {
+      senderId: "a",
+      clientMsgId: "1",
+      digest: "d",
+      origin: { gateway: "g", boot: "b", connection: 1, requestId: 1 },
+    };
+    const body = (size: number) => ({ kind: "events" as const, events: [{ ...one, event: new Uint8Array(size) }] });
+    await log.append(body(700), progress);
+    await expect(log.append(body(700), progress)).rejects.toBeInstanceOf(LogFull);
+    expect(await log.append(release, progress)).toBe(2);
+    log.setRoom(10_000);
+    expect(await log.append(body(700), progress)).toBe(3);
   });
 
   test("purges from the front, and finds records by time", async () => {

@@ -83,7 +83,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const { poison } = state;
   const killer = poison.trying && (await options.putAside(poison.trying.seq, poison.trying.index, poison.attempt));
   const epoch = state.epoch + 1;
-  const writer = new LogWriter({ bus, partition, epoch, boot, life: log.life, lastSeq: log.lastSeq });
+  const writer = new LogWriter({ bus, partition, epoch, boot, life: log.life, lastSeq: log.lastSeq, room: log.room });
   const dead = killer === undefined ? poison.dead : withDead(poison, killer);
   const body = { kind: "epoch" as const, worker: nodeId, boot, attempt: poison.attempt + 1, dead };
   const progress = { covered: state.covered, fanout };

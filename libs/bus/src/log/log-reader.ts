@@ -14,7 +14,11 @@ export interface LogState {
   /** Which life queue and log have: made of the times at which both streams were created. */
   life: string;
   bytes: number;
+  /** Bytes that events may still take: the last 5 % are kept for epoch records, so that a full log can change hands. */
+  room: number;
 }
+
+const FOR_EVENTS = 0.95;
 
 /** State of the log, and the identity of the queue that belongs to it. */
 export async function readLogState(bus: Bus, partition: number): Promise<LogState> {
@@ -29,6 +33,7 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
     lastSeq: last_seq,
     life: hash32(`${queue.created} ${log.created}`).toString(16),
     bytes,
+    room: log.config.max_bytes > 0 ? FOR_EVENTS * log.config.max_bytes - bytes : Number.POSITIVE_INFINITY,
   };
 }
 

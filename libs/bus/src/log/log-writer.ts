@@ -43,15 +43,24 @@ export interface LogWriterOptions {
   life: string;
   /** Sequence of the last record, after which this writer begins. */
   lastSeq: number;
+  /** Bytes that events may take until setRoom tells more. */
+  room: number;
 }
 
 export class LogWriter {
   private appends = 0;
   private last: number;
+  private room: number;
   private readonly stopping = new AbortController();
 
   constructor(private readonly options: LogWriterOptions) {
     this.last = options.lastSeq;
+    this.room = options.room;
+  }
+
+  /** Takes over how many bytes events may take from now on (LogState.room). */
+  setRoom(bytes: number): void {
+    this.room = bytes;
   }
 
   get life(): string {
@@ -69,12 +78,16 @@ export class LogWriter {
    * @throws PartitionLost, LogFull
    */
   async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
-    const { epoch, boot, life } = this.options;
-    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress, life };
+    const { epoch, boot, life, partition } = this.options;
     const bytes = encodeLogBody(body);
+    if (body.kind === "events" && bytes.length > this.room) throw new LogFull(partition);
+    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress, life };
     const backoff = new Backoff({ first: 20, most: 1_000 });
     while (true) {
-      if (await this.attempt(header, bytes)) return ++this.last;
+      if (await this.attempt(header, bytes)) {
+        this.room -= bytes.length;
+        return ++this.last;
+      }
       await sleep(backoff.next(), this.stopping.signal);
       if (this.stopping.signal.aborted) throw new PartitionLost(this.options.partition);
     }

@@ -1,0 +1,74 @@
+/**
+ * Plants one bug after the other and sees whether it is found: `npm run mutants -- [--few] [NAME ...]`. A bug that is not
+ * found is a hole in the tests. Most are found by the simulation; those in scripts of Redis by a journey.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+const root = path.join(__dirname, "..", "..");
+const SEEDS = 600;
+/** Those that npm test plants: quick to find, and one for each kind of promise. */
+const FEW = ["reuse-number", "ack-before-append", "cover-too-much", "forget-ids", "same-id-is-same-message"];
+
+interface Mutant {
+  name: string;
+  what: string;
+  /** Journey that finds it; absent: the simulation. */
+  by?: string;
+}
+
+function main(): number {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { few: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  });
+  if (values.help) {
+    console.log("Plants bugs and sees whether they are found.\n\n  npm run mutants -- [--few] [NAME ...]");
+    return 0;
+  }
+  const { mutants } = JSON.parse(readFileSync(path.join(__dirname, "mutants.json"), "utf8")) as { mutants: Mutant[] };
+  const names = values.few ? FEW : positionals;
+  const unknown = names.find((name) => !mutants.some((mutant) => mutant.name === name));
+  if (unknown !== undefined) {
+    console.error(`no planted bug ${unknown}`);
+    return 2;
+  }
+  const wanted = mutants.filter(({ name }) => names.length === 0 || names.includes(name));
+  const missed = wanted.filter((mutant) => !isFound(mutant));
+  console.log(`${wanted.length - missed.length} found, ${missed.length} not found`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+function isFound({ name, what, by }: Mutant): boolean {
+  const startedAt = Date.now();
+  const { status, text } = by === undefined ? simulate(name) : journey(name, by);
+  const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1);
+  const first = /^seed .*$/m.exec(text)?.[0] ?? /● .*$/m.exec(text)?.[0] ?? "";
+  // A program that could not even begin has found nothing.
+  const found = status === 1 && first !== "";
+  console.log(`${found ? "found    " : "NOT FOUND"} ${name}: ${what} (${seconds} s)\n          ${first.slice(0, 160)}`);
+  if (!found) console.log(text.slice(-1_500));
+  return found;
+}
+
+function simulate(name: string) {
+  const args = ["--seeds", `${SEEDS}`, "--stop"];
+  return run([path.join(root, "tests", "simulation", "main.ts"), ...args], name, ["--import", "tsx"]);
+}
+
+function journey(name: string, where: string) {
+  const jest = path.join(root, "node_modules", "jest", "bin", "jest.js");
+  return run([jest, "--selectProjects", "journeys", "--forceExit", "--", where], name, []);
+}
+
+function run(args: string[], name: string, nodeOptions: string[]) {
+  const options = ["--require", path.join(__dirname, "apply.cjs"), ...nodeOptions];
+  // Processes that the program starts are planted, too.
+  const env = { ...process.env, PLANTED_BUG: name, NODE_OPTIONS: options.slice(0, 2).join(" ") };
+  const result = spawnSync(process.execPath, [...nodeOptions, ...args], { cwd: root, env, encoding: "utf8" });
+  return { status: result.status, text: `${result.stdout}${result.stderr}` };
+}
+
+process.exit(main());
