@@ -6,7 +6,8 @@ import { describeResult, describeResults } from "./faults/report/text";
 import { writeReport } from "./faults/report/write";
 import { runScenario, type ScenarioResult } from "./faults/run-scenario";
 import type { Scenario } from "./faults/scenario";
-import { mixedRun, scenarios } from "./faults/scenarios";
+import { scenarios } from "./faults/scenarios/all";
+import { mixedRun } from "./faults/scenarios/mixtures";
 
 const USAGE = `npm run faults -- [SCENARIO... | all] [options]
 

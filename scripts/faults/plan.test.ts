@@ -1,5 +1,6 @@
 import { mixedPlan, repeatedPlan, steadyPlan } from "./plan";
-import { MIXABLE, mixedRun, scenarios } from "./scenarios";
+import { scenarios } from "./scenarios/all";
+import { MIXABLE, mixedRun } from "./scenarios/mixtures";
 
 test("the same seed gives the same schedule, another seed another one", () => {
   for (const scenario of [...scenarios, mixedRun(10)]) {

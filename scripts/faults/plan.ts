@@ -37,8 +37,19 @@ export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: num
   }));
 }
 
+type Plan = (seed: number) => PlannedFault[];
+
+export const steady =
+  (faults: readonly FaultName[], rhythm: Omit<Rhythm, "faults">): Plan =>
+  (seed) =>
+    steadyPlan({ ...rhythm, faults }, seed);
+
+/** One strike of each. */
+export const once = (faults: readonly FaultName[], everyMs: number, holdMs: number): Plan =>
+  steady(faults, { times: faults.length, everyMs, holdMs });
+
 /** The same plan several times, one after the other, each time from another seed. */
-export function repeatedPlan(plan: (seed: number) => PlannedFault[], times: number, seed: number): PlannedFault[] {
+export function repeatedPlan(plan: Plan, times: number, seed: number): PlannedFault[] {
   const all: PlannedFault[] = [];
   let offset = 0;
   for (let round = 0; round < times; round++) {
