@@ -126,7 +126,8 @@ export class RawDevice implements LoadDevice {
         (frame) => {
           if (frame.command === Command.GOAWAY) {
             next = frame.payload.reconnectTo;
-            setTimeout(() => client.close(), frame.payload.afterMs);
+            // Where a session is open the gateway closes it when its time has come; until then it serves.
+            if (this.client !== client) client.close();
           } else this.take(client, frame);
         },
         () => resolve(),
