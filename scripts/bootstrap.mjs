@@ -190,7 +190,7 @@ function build() {
 checkNode();
 const script = path.join(root, "scripts", `${command}.ts`);
 if (command === undefined || !existsSync(script)) {
-  fail(`no command ${command ?? ""}; there are start, stop, test, bench`);
+  fail(`no command ${command ?? ""}; there are start, stop, test, bench, faults`);
 }
 await withLock(() => {
   if (command !== "stop" || !existsSync(path.join(root, "node_modules", "tsx"))) {

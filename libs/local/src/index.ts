@@ -17,6 +17,7 @@ export {
   OptionsError,
   type Role,
   type RoleCounts,
+  type Stores,
 } from "./supervisor/cluster-options";
 export {
   AlreadyRunningError,
@@ -25,4 +26,3 @@ export {
   startCluster,
 } from "./supervisor/start-cluster";
 export { stopCluster } from "./supervisor/stop-cluster";
-export type { Stores } from "./supervisor/stores";

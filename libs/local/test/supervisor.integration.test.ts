@@ -129,6 +129,10 @@ test("starts all, restarts what dies, and leaves nothing", async () => {
   expect(log.map((line) => JSON.parse(line).msg)).toEqual(
     expect.arrayContaining(["fixture is ready", "a line that is not JSON", "stopped"]),
   );
+  const own = log.map((line) => JSON.parse(line).own).filter(Boolean);
+  expect(new Set(own)).toEqual(
+    new Set(["gateway-1", "gateway-2", "worker-1", "api-1"].map((nodeId) => `${nodeId} ${basePort + 42}`)),
+  );
   expect(readdirSync(path.join(directory, "logs")).sort()).toEqual([
     "carillon.log",
     "mysql.log",

@@ -1,5 +1,8 @@
 import path from "node:path";
 import { findCheckout } from "../checkout";
+import type { MariadbServer } from "../servers/mariadb";
+import type { NatsServer } from "../servers/nats";
+import type { LocalServer } from "../servers/options";
 
 /** The kinds of processes that are ours. */
 export type Role = "gateway" | "worker" | "archiver" | "api";
@@ -18,6 +21,13 @@ export interface ExternalStores {
   mysql?: string;
 }
 
+/** The stores of a cluster; those that run elsewhere are undefined here. */
+export interface Stores {
+  nats?: NatsServer;
+  redis?: LocalServer;
+  mysql?: MariadbServer;
+}
+
 /** What a cluster on this machine is made of. */
 export interface ClusterOptions {
   /** Data, logs, secrets and `cluster.json`; absolute. */
@@ -34,6 +44,8 @@ export interface ClusterOptions {
   entryPoints?: Partial<Record<Role | "cli", string>>;
   /** Further environment of our processes. */
   env?: Record<string, string>;
+  /** Further environment of one node, asked for when the stores run: its links may lead through proxies (tests). */
+  nodeEnv?: (nodeId: string, stores: Stores) => Record<string, string>;
   /** Also ends the servers at once when this process is killed: for tests, whose data is worth nothing. */
   guardServers?: boolean;
   /** Sizes for machines that run several clusters at a time. */

@@ -11,10 +11,10 @@ import {
   planPorts,
   portsInPlan,
   type Role,
+  type Stores,
 } from "./cluster-options";
 import { endLeftovers } from "./leftovers";
 import { fixPartitions, loadSecrets } from "./secrets";
-import type { Stores } from "./stores";
 import { Supervisor } from "./supervisor";
 
 /** A cluster that this process supervises. */

@@ -3,19 +3,12 @@ import type { ProcessGuard } from "../processes/guard";
 import type { ProcessIdentity } from "../processes/identity";
 import { rotateLargeLog } from "../processes/log-file";
 import { provisionServer, type ServerName } from "../provision/provision";
-import { type MariadbServer, startMariadb } from "../servers/mariadb";
-import { type NatsServer, startNats } from "../servers/nats";
-import type { LocalServer, ServerOptions } from "../servers/options";
+import { startMariadb } from "../servers/mariadb";
+import { startNats } from "../servers/nats";
+import type { ServerOptions } from "../servers/options";
 import { startRedis } from "../servers/redis";
-import type { ClusterOptions, PortPlan } from "./cluster-options";
+import type { ClusterOptions, PortPlan, Stores } from "./cluster-options";
 import type { Secrets } from "./secrets";
-
-/** The stores of a cluster; those that run elsewhere are undefined here. */
-export interface Stores {
-  nats?: NatsServer;
-  redis?: LocalServer;
-  mysql?: MariadbServer;
-}
 
 export interface StoreContext {
   options: ClusterOptions;

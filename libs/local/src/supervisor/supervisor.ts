@@ -8,12 +8,12 @@ import { identifyProcess } from "../processes/identity";
 import { LogFile } from "../processes/log-file";
 import { AppProcess } from "./app-process";
 import { type ClusterInfo, clusterFiles } from "./cluster-file";
-import { type ClusterOptions, gatewayPorts, type PortPlan, type Role } from "./cluster-options";
+import { type ClusterOptions, gatewayPorts, type PortPlan, type Role, type Stores } from "./cluster-options";
 import { FullDiskWatch } from "./full-disk-watch";
 import { Keeper } from "./keeper";
 import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
 import type { Secrets } from "./secrets";
-import { renderAppSettings, type Stores, startStores } from "./stores";
+import { renderAppSettings, startStores } from "./stores";
 
 /** Where each role is built. */
 const APP_FOLDERS: Record<Role | "cli", string> = {
@@ -250,6 +250,7 @@ export class Supervisor {
     } else if (role === "api") {
       env["CARILLON_API_PORT"] = String(basePort + number - 1);
     }
+    Object.assign(env, this.options.nodeEnv?.(nodeId, this.stores));
     const app = new AppProcess({
       role,
       nodeId,

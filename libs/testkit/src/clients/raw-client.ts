@@ -59,6 +59,16 @@ export class RawClient {
     return new RawClient(transport, link);
   }
 
+  /** From now on frames are handed over instead of kept: for clients that live long. */
+  listen(onFrame: (frame: RawFrame) => void, onClose: (code: number) => void): void {
+    this.link.onFrame = onFrame;
+    this.link.onClose = (code) => {
+      this.closeCode = code;
+      onClose(code);
+    };
+    if (this.closeCode !== undefined) onClose(this.closeCode);
+  }
+
   get isClosed(): boolean {
     return this.closeCode !== undefined;
   }

@@ -1,0 +1,72 @@
+/**
+ * I3: all members and MySQL agree on the order, every device is told in it, and what one device sent keeps its order.
+ *
+ * A device may be told less than everything only if it is told to compare everything (resync); then it fetches the
+ * rest itself. Of pipelined messages those that had to be repeated may be overtaken.
+ */
+import type { Evidence, MessageFacts, ShownEvent } from "../history/evidence";
+import { groupBy, place, type Violation, violation } from "./violation";
+
+export function checkOrder(evidence: Evidence): Violation[] {
+  return [...disagreements(evidence), ...evidence.devices.flatMap(toldOutOfOrder), ...overtaken(evidence)];
+}
+
+function disagreements({ log, archive, devices }: Evidence): Violation[] {
+  const known = new Map<string, MessageFacts & { by: string }>();
+  const found: Violation[] = [];
+  const compare = (by: string, facts: MessageFacts) => {
+    const first = known.get(place(facts));
+    if (first === undefined) known.set(place(facts), { ...facts, by });
+    else if (first.messageId !== facts.messageId || first.clientMsgId !== facts.clientMsgId) {
+      found.push(violation("I3", `${place(facts)} is another message for ${by} than for ${first.by}`));
+    } else if (first.content !== facts.content || first.senderId !== facts.senderId) {
+      found.push(violation("I3", `${place(facts)} has another content or sender for ${by} than for ${first.by}`));
+    }
+  };
+  for (const { events } of log) for (const event of events) compare("the log", event);
+  for (const event of archive) compare("MySQL", event);
+  for (const { name, shown } of devices) for (const event of shown) compare(name, event);
+  return found;
+}
+
+function toldOutOfOrder({ name, shown, resyncs }: Evidence["devices"][number]): Violation[] {
+  const found: Violation[] = [];
+  const pulls = new Map(shown.filter(({ by }) => by === "pull").map((event) => [place(event), event.at]));
+  const firstResync = resyncs[0] ?? Number.POSITIVE_INFINITY;
+  // The app may be ahead of what it is told: it fetched all of that before, because it was told to compare.
+  const fetched = (from: number, { conversationId, seq: to, at }: ShownEvent) => {
+    for (let seq = from; seq < to; seq++) {
+      const pulledAt = pulls.get(place({ conversationId, seq }));
+      if (pulledAt === undefined || pulledAt > at || pulledAt < firstResync) return false;
+    }
+    return true;
+  };
+  const told = shown.filter(({ by }) => by === "deliver");
+  for (const events of groupBy(told, ({ conversationId }) => conversationId).values()) {
+    let last: ShownEvent | undefined;
+    for (const event of events) {
+      const { at, seq } = last ?? { at: 0, seq: 0 };
+      if (seq > event.seq) found.push(violation("I3", `${place(event)} came to ${name} after #${seq}`));
+      else if (event.seq > seq + 1 && !resyncs.some((resync) => resync >= at) && !fetched(seq + 1, event)) {
+        found.push(violation("I3", `${name} got ${place(event)} after #${seq}, and was not told to compare`));
+      }
+      last = event;
+    }
+  }
+  return found;
+}
+
+function overtaken({ messages }: Evidence): Violation[] {
+  const found: Violation[] = [];
+  const kept = messages.filter(({ repeated, answers }) => !repeated && answers.length > 0);
+  for (const sent of groupBy(kept, ({ device, conversationId }) => `${device} ${conversationId}`).values()) {
+    let last = 0;
+    for (const { conversationId, device, answers } of sent.sort((a, b) => a.order - b.order)) {
+      const { seq } = answers[0]!;
+      if (seq < last)
+        found.push(violation("I3", `${place({ conversationId, seq })} of ${device} was sent after #${last}`));
+      last = Math.max(last, seq);
+    }
+  }
+  return found;
+}

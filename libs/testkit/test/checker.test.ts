@@ -1,0 +1,264 @@
+/** Each line is a way to break a promise, and the invariant that has to find it. */
+import { checkEvidence, type Evidence } from "../src";
+import { goodEvidence, message } from "./good-evidence";
+
+const bob = ({ devices }: Evidence) => devices.find(({ userId }) => userId === "bob")!;
+
+test("a run without a fault has no violation", () => {
+  expect(checkEvidence(goodEvidence())).toEqual([]);
+});
+
+test("a purged log, a resync and an overtaken repetition are no violations", () => {
+  const evidence = goodEvidence();
+  evidence.log.splice(0, 2);
+  // Bob was told to compare, fetched 3 and 4 himself, and was told the rest in a new epoch.
+  const device = bob(evidence);
+  device.shown = [1, 2, 5, 6, 3, 4].map((seq) => ({
+    ...message(seq),
+    at: seq,
+    by: seq === 3 || seq === 4 ? "pull" : "deliver",
+  }));
+  device.resyncs = [4.5];
+  device.deliveries = device.deliveries.map((each) =>
+    each.seq > 4 ? { ...each, epoch: "e2", inboxSeq: each.seq - 4 } : each,
+  );
+  // A message that had to be sent again may come after later ones.
+  Object.assign(evidence.messages[0]!, { order: 9, repeated: true });
+  // What was not acknowledged is told again over the same connection.
+  device.deliveries.push(...device.deliveries.slice(-2));
+  expect(checkEvidence(evidence)).toEqual([]);
+});
+
+const bad: [string, string, (evidence: Evidence) => void][] = [
+  ["I1", "an acknowledged message is not in MySQL", ({ archive }) => archive.splice(5, 1)],
+  [
+    "I1",
+    "another message stands in MySQL in its place",
+    ({ archive }) => {
+      archive[2] = { ...message(3), clientMsgId: "other" };
+    },
+  ],
+  [
+    "I1",
+    "an acknowledged message is nowhere",
+    (all) => {
+      all.archive.pop();
+      all.log[3]!.events.pop();
+      for (const device of all.devices) {
+        device.shown.pop();
+        device.deliveries.pop();
+      }
+    },
+  ],
+  ["I1", "one device never got the last message", (all) => bob(all).shown.pop()],
+  [
+    "I1",
+    "nobody was answered, the log has it, one device does not",
+    (all) => {
+      all.messages[5]!.answers = [];
+      bob(all).shown.pop();
+    },
+  ],
+  [
+    "I2",
+    "a repetition was answered with another number",
+    ({ messages }) => messages[0]!.answers.push({ at: 7, seq: 7, messageId: "id-7" }),
+  ],
+  [
+    "I2",
+    "a message is in the log twice",
+    ({ log }) => log[3]!.events.push({ ...message(1), seq: 7, messageId: "id-7" }),
+  ],
+  ["I2", "a device showed a message twice", (all) => bob(all).shown.push({ ...message(6), at: 7, by: "deliver" })],
+  ["I2", "fetched and told: shown twice", (all) => bob(all).shown.push({ ...message(2), at: 7, by: "pull" })],
+  [
+    "I3",
+    "a device was told 5 before 4",
+    (all) => {
+      const { shown } = bob(all);
+      [shown[3], shown[4]] = [shown[4]!, shown[3]!];
+    },
+  ],
+  [
+    "I3",
+    "a device was told 4 after 2, and 3 it had to fetch though nobody said so",
+    (all) => {
+      bob(all).shown[2]!.by = "pull";
+    },
+  ],
+  [
+    "I3",
+    "a device was told 4 after 2, long after a resync, and fetched 3 later",
+    (all) => {
+      bob(all).resyncs = [1.5];
+      Object.assign(bob(all).shown[2]!, { by: "pull", at: 9 });
+    },
+  ],
+  [
+    "I3",
+    "two devices disagree on number 3",
+    (all) => {
+      Object.assign(bob(all).shown[2]!, { messageId: "id-x", clientMsgId: "client-x" });
+    },
+  ],
+  [
+    "I3",
+    "a device was shown another content",
+    (all) => {
+      bob(all).shown[2]!.content = "forged";
+    },
+  ],
+  [
+    "I3",
+    "what one device sent first is numbered last",
+    ({ messages }) => {
+      messages[0]!.order = 9;
+    },
+  ],
+  [
+    "I4",
+    "the log leaves a number out",
+    (all) => {
+      all.log[3]!.events.shift();
+      all.archive.splice(3, 1);
+    },
+  ],
+  [
+    "I4",
+    "a number is used twice in the log",
+    ({ log }) => log[3]!.events.push({ ...message(6), messageId: "id-7", clientMsgId: "client-7" }),
+  ],
+  [
+    "I4",
+    "a number goes back after a take-over",
+    ({ log }) => log[3]!.events.push({ ...message(2), messageId: "id-7", clientMsgId: "client-7" }),
+  ],
+  ["I4", "MySQL has a hole", ({ archive }) => archive.splice(2, 1)],
+  [
+    "I4",
+    "a messageId is used twice",
+    ({ log }) => {
+      log[3]!.events[0]!.messageId = "id-1";
+    },
+  ],
+  [
+    "I5",
+    "a former owner appends after the new epoch",
+    ({ log }) => log.push({ ...log[1]!, seq: 5, append: 3, events: [] }),
+  ],
+  [
+    "I5",
+    "two boots write in one epoch",
+    ({ log }) => {
+      log[3]!.boot = "c";
+    },
+  ],
+  [
+    "I5",
+    "an append is missing",
+    ({ log }) => {
+      log[3]!.append = 3;
+    },
+  ],
+  [
+    "I5",
+    "an epoch begins without an epoch record",
+    ({ log }) => {
+      log[2]!.kind = "events";
+    },
+  ],
+  [
+    "I5",
+    "covered goes back",
+    ({ log }) => {
+      log[3]!.covered = 2;
+    },
+  ],
+  ["I6", "an inbox has a hole", ({ inboxes }) => inboxes[0]!.events.splice(2, 1)],
+  ["I6", "an inbox lacks its newest event", ({ inboxes }) => inboxes[0]!.events.pop()],
+  [
+    "I6",
+    "an inbox lacks a conversation",
+    ({ inboxes }) => {
+      Object.assign(inboxes[0]!, { events: [], head: 0 });
+    },
+  ],
+  [
+    "I6",
+    "an inbox leaves out an event of a conversation",
+    ({ inboxes }) => {
+      inboxes[0]!.events[2]!.seq = 2;
+    },
+  ],
+  ["I6", "an inbox lost its oldest events", ({ inboxes }) => inboxes[0]!.events.shift()],
+  [
+    "I6",
+    "an inbox keeps too many",
+    ({ inboxes }) => {
+      const { events } = inboxes[0]!;
+      events.unshift(...Array.from({ length: 1_000 }, (_, i) => ({ ...events[0]!, inboxSeq: i - 999 })));
+    },
+  ],
+  ["I6", "a connection left a number out", (all) => bob(all).deliveries.splice(2, 1)],
+  [
+    "I6",
+    "an inbox number was used twice",
+    (all) => {
+      bob(all).deliveries.push({ ...bob(all).deliveries[2]!, connection: 2, seq: 9 });
+    },
+  ],
+  [
+    "I7",
+    "a queue keeps a message that no consumer knows",
+    ({ queues }) => {
+      queues[0]!.messages = 1;
+    },
+  ],
+  [
+    "I7",
+    "a queue is not worked off",
+    ({ queues }) => {
+      queues[0]!.messages = 1;
+      queues[0]!.consumers[0]!.pending = 1;
+    },
+  ],
+  [
+    "I8",
+    "a consumer of a former owner is left",
+    ({ queues }) => queues[0]!.consumers.push({ name: "owner-1-1", pending: 0, ackPending: 0 }),
+  ],
+  [
+    "I8",
+    "memory grew",
+    ({ peaks }) => {
+      peaks[0]!.most = 601;
+    },
+  ],
+  [
+    "I9",
+    "a stranger was shown an event",
+    ({ devices }) => {
+      devices.push({ ...devices[0]!, name: "eve/phone", userId: "eve" });
+    },
+  ],
+  [
+    "I9",
+    "a stranger's inbox got an event",
+    ({ inboxes }) => {
+      inboxes.push({ ...inboxes[0]!, userId: "eve" });
+    },
+  ],
+  [
+    "I10",
+    "a message was never taken",
+    ({ messages }) => {
+      messages[5]!.answers = [];
+    },
+  ],
+];
+
+test.each(bad)("%s: %s", (invariant, _what, breakIt) => {
+  const evidence = goodEvidence();
+  breakIt(evidence);
+  expect(checkEvidence(evidence).map((each) => each.invariant)).toContain(invariant);
+});

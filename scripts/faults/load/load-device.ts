@@ -1,0 +1,24 @@
+import type { DeviceHistory } from "@carillon/testkit";
+
+/** One device of the load: it sends when it is told to, keeps what it is shown, and comes back whatever happens. */
+export interface LoadDevice {
+  readonly history: DeviceHistory;
+  /** Messages that have no answer yet. */
+  readonly unanswered: number;
+  /** Resolves when its first session is open: from then on it misses nothing. */
+  connect(): Promise<void>;
+  /** Sends one message to its peer; never fails, repeats until there is an answer. */
+  send(content: string): void;
+  /** Events that it should have been told and has not, as far as it knows itself. */
+  readonly isBehind: boolean;
+  close(): Promise<void>;
+}
+
+/** Who a device is, and whom it writes to. */
+export interface Account {
+  userId: string;
+  deviceId: string;
+  peerId: string;
+  conversationId: string;
+  token: string;
+}

@@ -1,0 +1,146 @@
+/** The clients of a run, and the pace at which they write. */
+import { sleep } from "@carillon/base";
+import { History, type SentMessage } from "@carillon/testkit";
+import type { Account, LoadDevice } from "./load-device";
+import { registerPairs } from "./people";
+import { RawDevice } from "./raw-device";
+import { SdkDevice } from "./sdk-device";
+
+/** Messages of one device that may be without an answer: what a person does who sees that nothing gets through. */
+const MOST_UNANSWERED = 64;
+const TICK_MS = 20;
+const RAW_TRANSPORTS = ["tcp", "ws", "json"] as const;
+
+export interface LoadOptions {
+  /** Data directory of the cluster. */
+  directory: string;
+  api: string;
+  partitions: number;
+  /** Pairs of SDK clients, and of raw clients, that write to each other. */
+  sdkPairs: number;
+  rawPairs: number;
+  /** Messages per second of all clients together. */
+  rate: number;
+}
+
+export class Load {
+  readonly history = new History();
+  private readonly devices: LoadDevice[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private next = 0;
+  private written = 0;
+  private startedAt = 0;
+  private strangers: Account[] = [];
+  /** Least size of what is written. */
+  contentBytes = 0;
+
+  constructor(private readonly options: LoadOptions) {}
+
+  /** Registers and connects everybody; nothing is sent yet. */
+  async connect(): Promise<void> {
+    const { directory, api, partitions, sdkPairs, rawPairs } = this.options;
+    const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1, partitions);
+    this.strangers = accounts.splice(-2);
+    accounts.forEach((account, index) => {
+      const recorder = this.history.device(`${account.userId}/${account.deviceId}`, account.userId);
+      const device =
+        index < 2 * sdkPairs
+          ? new SdkDevice(api, account, recorder, index % 4 < 2 ? "ws" : "tcp")
+          : new RawDevice(api, account, recorder, RAW_TRANSPORTS[index % 3]!);
+      this.devices.push(device);
+    });
+    await Promise.all(this.devices.map((device) => device.connect()));
+  }
+
+  get size(): number {
+    return this.devices.length;
+  }
+
+  get userIds(): string[] {
+    return this.devices.map(({ history }) => history.userId);
+  }
+
+  /** Somebody who is registered and does nothing by himself. */
+  get stranger(): Account {
+    return this.strangers[0]!;
+  }
+
+  /** Where an account should connect. */
+  async gatewayOf({ token }: Account): Promise<{ ws: string; tcp: string }> {
+    const answer = await fetch(`${this.options.api}/v1/route`, { headers: { authorization: `Bearer ${token}` } });
+    return ((await answer.json()) as { gateways: { ws: string; tcp: string }[] }).gateways[0]!;
+  }
+
+  /** One of the raw clients. */
+  rawDevice(target: number): RawDevice | undefined {
+    const raw = this.devices.filter((device) => device instanceof RawDevice);
+    return raw[target % Math.max(1, raw.length)];
+  }
+
+  start(): void {
+    this.startedAt = performance.now();
+    this.written = 0;
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Every device writes once more: so every conversation has an event after the last fault. */
+  writeLastWords(): void {
+    for (const device of this.devices) device.send("last words");
+  }
+
+  /** Messages that have an answer. */
+  get acknowledged(): number {
+    return this.history.messages.filter(({ answers }) => answers.length > 0).length;
+  }
+
+  /** Messages that have no answer yet. */
+  get unanswered(): number {
+    return this.devices.reduce((sum, device) => sum + device.unanswered, 0);
+  }
+
+  /** Whether every device has been shown everything that was acknowledged. */
+  get isQuiet(): boolean {
+    if (this.unanswered > 0 || this.devices.some((device) => device.isBehind)) return false;
+    const last = new Map<string, number>();
+    for (const { conversationId, answers } of this.history.messages as SentMessage[]) {
+      for (const { seq } of answers) last.set(conversationId, Math.max(seq, last.get(conversationId) ?? 0));
+    }
+    const due = new Map<string, number>();
+    for (const [conversationId, seq] of last) {
+      for (const userId of conversationId.split(":").slice(1)) due.set(userId, (due.get(userId) ?? 0) + seq);
+    }
+    return this.devices.every(({ history }) => history.shown.length >= (due.get(history.userId) ?? 0));
+  }
+
+  /** @returns whether everything was answered and shown within `ms` */
+  async becomesQuiet(ms: number): Promise<boolean> {
+    const deadline = performance.now() + ms;
+    while (!this.isQuiet) {
+      if (performance.now() > deadline) return false;
+      await sleep(100);
+    }
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    await Promise.all(this.devices.map((device) => device.close()));
+  }
+
+  private content(): string {
+    return `message ${this.written} `.padEnd(this.contentBytes, "x");
+  }
+
+  /** Keeps the rate on average; who has too much unanswered is passed over, and what he would have sent is not made up. */
+  private tick(): void {
+    const due = Math.floor(((performance.now() - this.startedAt) / 1_000) * this.options.rate);
+    for (; this.written < due; this.written++) {
+      const device = this.devices[this.next++ % this.devices.length]!;
+      if (device.unanswered < MOST_UNANSWERED) device.send(this.content());
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** The users of a run: written straight into the database, their tokens signed with the cluster's own secret. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { partitionOf, randomId } from "@carillon/base";
+import { createTokenSigner, silentLogger } from "@carillon/base/node";
+import { privateConversationId } from "@carillon/protocol";
+import { MysqlStore } from "@carillon/store";
+import type { Account } from "./load-device";
+
+const DEVICE = "device-1";
+const TOKEN_SECONDS = 7_200;
+
+/** The settings file that a local cluster has written for its processes. */
+export interface ClusterSettings {
+  nats: { servers: string[]; user: string; password: string };
+  redis: { url: string };
+  mysql: { url: string };
+  auth: { secret: string };
+}
+
+export function readClusterSettings(directory: string): ClusterSettings {
+  return JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8"));
+}
+
+/**
+ * Registers `pairs` pairs of users who write to each other.
+ * @returns two accounts per pair, one after the other; their conversations are spread evenly over the partitions
+ */
+export async function registerPairs(directory: string, pairs: number, partitions: number): Promise<Account[]> {
+  const settings = readClusterSettings(directory);
+  const sign = createTokenSigner(settings.auth.secret, TOKEN_SECONDS);
+  const store = await MysqlStore.connect({ poolSize: 4, ...settings.mysql }, silentLogger());
+  const accounts: Account[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const { names, conversationId } = namesIn(pair % partitions, partitions, pair);
+    for (const [index, userId] of names.entries()) {
+      await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
+      const token = sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
+      accounts.push({ userId, deviceId: DEVICE, peerId: names[1 - index]!, conversationId, token });
+    }
+  }
+  await store.close();
+  return accounts;
+}
+
+/** Two new names whose conversation lies in a partition. */
+function namesIn(partition: number, partitions: number, pair: number): { names: string[]; conversationId: string } {
+  while (true) {
+    const names = [`a${pair}-${randomId(6)}`, `b${pair}-${randomId(6)}`];
+    const conversationId = privateConversationId(names[0]!, names[1]!);
+    if (partitionOf(conversationId, partitions) === partition) return { names, conversationId };
+  }
+}

@@ -1,0 +1,106 @@
+/** A device that uses the SDK as an app does: it sends, listens, and fetches what a resync says it missed. */
+import { sleep, uuidv7 } from "@carillon/base";
+import { CarillonClient, type ConversationRow } from "@carillon/client";
+import type { DeviceRecorder, SentMessage } from "@carillon/testkit";
+import type { Account, LoadDevice } from "./load-device";
+import { ShownEvents } from "./shown-events";
+
+const RETRY_MS = 500;
+
+export class SdkDevice implements LoadDevice {
+  private readonly client: CarillonClient;
+  private readonly shown: ShownEvents;
+  private readonly missing = new Map<string, number>();
+  private fetching = false;
+  private waiting = 0;
+  private closed = false;
+
+  constructor(
+    api: string,
+    private readonly account: Account,
+    private readonly recorder: DeviceRecorder,
+    transport: "ws" | "tcp",
+  ) {
+    const { deviceId, token } = account;
+    this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
+    this.shown = new ShownEvents(recorder);
+    this.client.on("message", (event) => this.shown.take(event, "deliver"));
+    this.client.on("resync", (rows) => this.resync(rows));
+    this.client.on("state", (state) => {
+      if (state.name === "online") recorder.online(state.gatewayId);
+      else recorder.offline();
+    });
+  }
+
+  get history() {
+    return this.recorder.history;
+  }
+
+  get unanswered(): number {
+    return this.waiting;
+  }
+
+  get isBehind(): boolean {
+    return this.missing.size > 0;
+  }
+
+  async connect(): Promise<void> {
+    await this.client.connect();
+  }
+
+  send(content: string): void {
+    const { conversationId } = this.account;
+    const message = this.recorder.sent({ conversationId, clientMsgId: uuidv7(Date.now()), content });
+    this.waiting++;
+    void this.sendUntilTaken(message).finally(() => {
+      this.waiting--;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.client.close();
+  }
+
+  private async sendUntilTaken(message: SentMessage): Promise<void> {
+    const { clientMsgId, content } = message;
+    while (!this.closed) {
+      try {
+        const sent = await this.client.send(`u:${this.account.peerId}`, { clientMsgId, content });
+        return this.recorder.answered(message, sent);
+      } catch (error) {
+        // The SDK has given up; its user presses "send again".
+        const { name, retry } = error as { name: string; retry?: string };
+        this.recorder.refused(message, name);
+        if (retry === "never") return;
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  private resync(rows: ConversationRow[]): Promise<void> | void {
+    this.recorder.resynced();
+    for (const { conversationId, lastSeq } of rows) this.missing.set(conversationId, lastSeq);
+    if (!this.fetching) return this.fetchMissing();
+  }
+
+  /** Goes on until nothing is missing, over as many connections as it takes. */
+  private async fetchMissing(): Promise<void> {
+    this.fetching = true;
+    while (this.missing.size > 0 && !this.closed) {
+      const [conversationId, lastSeq] = [...this.missing][0]!;
+      const fromSeq = this.shown.firstMissing(conversationId, lastSeq);
+      if (fromSeq === undefined) {
+        if (this.missing.get(conversationId) === lastSeq) this.missing.delete(conversationId);
+        continue;
+      }
+      try {
+        const { events } = await this.client.pull({ conversationId, fromSeq, limit: 64 });
+        for (const event of events) if (event.seq <= lastSeq) this.shown.take(event, "pull");
+      } catch {
+        await sleep(RETRY_MS);
+      }
+    }
+    this.fetching = false;
+  }
+}

@@ -1,0 +1,145 @@
+/** What a run took: times and counts from its history, to be held against the bounds of the fault matrix. Pure. */
+import { partitionOf } from "@carillon/base";
+import type { Evidence } from "@carillon/testkit";
+
+/** A fault that struck. */
+export interface Strike {
+  fault: string;
+  on: string;
+  /** ms of the clock of the history. */
+  struckAt: number;
+  healedAt: number;
+  /** Time until everything was made up for, where the fault tells it, ms. */
+  madeUpMs?: number;
+}
+
+export interface RunFacts {
+  evidence: Evidence;
+  strikes: Strike[];
+  partitions: number;
+  /** While the load was written, ms. */
+  loadFrom: number;
+  loadTo: number;
+}
+
+export interface Bound {
+  what: string;
+  unit: "ms" | "times";
+  most: number;
+  /** Part of all that was seen which has to be within the bound; default: all. */
+  part?: number;
+  /** Everything that the bound is about, one per strike and who was hit. */
+  seen(facts: RunFacts): number[];
+}
+
+type Moment = "struckAt" | "healedAt";
+
+/** The longest time without an event between two moments, the way from the first moment included. */
+export function longestSilence(times: readonly number[], from: number, to: number): number {
+  let [last, longest] = [from, 0];
+  for (const time of [...times.filter((each) => each > from && each < to).sort((a, b) => a - b), to]) {
+    longest = Math.max(longest, time - last);
+    last = time;
+  }
+  return longest;
+}
+
+/** Value below which the given part of all lies; 0 of nothing. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0;
+}
+
+/** From that moment of each strike to the next strike, or to the end of the load. */
+function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number][] {
+  const strikesAt = strikes.map(({ struckAt }) => struckAt);
+  return strikes
+    .map((strike): [number, number] => [
+      strike[since],
+      Math.min(loadTo, ...strikesAt.filter((at) => at > strike.struckAt)),
+    ])
+    .filter(([from, to]) => from < to);
+}
+
+/** Longest time in which a partition acknowledged nothing, once it was hit (or healed): the worst one of each strike. */
+export function stallOfSends(most: number, since: Moment = "struckAt"): Bound {
+  const seen = (facts: RunFacts) => {
+    const answers: number[][] = Array.from({ length: facts.partitions }, () => []);
+    for (const { conversationId, answers: own } of facts.evidence.messages) {
+      if (own[0] !== undefined) answers[partitionOf(conversationId, facts.partitions)]!.push(own[0].at);
+    }
+    return windows(facts, since).map(([from, to]) => Math.max(...answers.map((at) => longestSilence(at, from, to))));
+  };
+  return { what: `a partition acknowledges nothing, ${describe(since)}`, unit: "ms", most, seen };
+}
+
+/** Longest time in which a device was shown nothing, once the stroke fell (or was healed): the worst of each strike. */
+export function stallOfDelivery(most: number, since: Moment = "struckAt"): Bound {
+  const seen = (facts: RunFacts) => {
+    const shown = facts.evidence.devices.map((device) => device.shown.map(({ at }) => at));
+    return windows(facts, since).map(([from, to]) => Math.max(...shown.map((at) => longestSilence(at, from, to))));
+  };
+  return { what: `a device is shown nothing, ${describe(since)}`, unit: "ms", most, seen };
+}
+
+/** Time from the strike until a client that lost its connection is online again: p99. */
+export function resumption(most: number): Bound {
+  return { what: "until a client is back, p99", unit: "ms", most, part: 0.99, seen: timesToReturn };
+}
+
+/** The same for the slowest of all clients. */
+export function lastReturn(most: number): Bound {
+  return { what: "until the last client is back", unit: "ms", most, seen: timesToReturn };
+}
+
+function timesToReturn(facts: RunFacts): number[] {
+  const times: number[] = [];
+  for (const [from, to] of windows(facts, "struckAt")) {
+    for (const { changes } of facts.evidence.devices) {
+      const lost = changes.findIndex(({ at, online }) => !online && at >= from && at < to);
+      if (lost < 0) continue;
+      const back = changes.slice(lost).find(({ online }) => online);
+      times.push((back?.at ?? facts.loadTo) - from);
+    }
+  }
+  return times;
+}
+
+/** Connections that ended while the load was written. */
+export function disconnects(most: number): Bound {
+  const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
+    evidence.devices.flatMap(({ changes }) =>
+      changes.filter(({ at, online }) => !online && at > loadFrom && at < loadTo),
+    ).length,
+  ];
+  return { what: "connections lost", unit: "times", most, seen };
+}
+
+/** Messages acknowledged for the first time between strike and healing, when nothing may be. */
+export function acknowledgedMeanwhile(most: number): Bound {
+  const seen = ({ evidence, strikes }: RunFacts) =>
+    strikes.map(
+      ({ struckAt, healedAt }) =>
+        evidence.messages.filter(({ answers }) => answers[0] && answers[0].at > struckAt && answers[0].at < healedAt)
+          .length,
+    );
+  return { what: "messages acknowledged by a strange store", unit: "times", most, seen };
+}
+
+/** Time from the healing until the archive had everything that was acknowledged up to then. */
+export function catchUp(most: number): Bound {
+  const seen = ({ strikes }: RunFacts) => strikes.map(({ madeUpMs }) => madeUpMs ?? Number.POSITIVE_INFINITY);
+  return { what: "until the archive has caught up", unit: "ms", most, seen };
+}
+
+/** Partitions that changed hands while the load was written. */
+export function takeOvers(most: number): Bound {
+  const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
+    evidence.log.filter(({ kind, at }) => kind === "epoch" && at > loadFrom && at < loadTo).length,
+  ];
+  return { what: "partitions taken over", unit: "times", most, seen };
+}
+
+function describe(since: Moment): string {
+  return since === "struckAt" ? "from the strike on" : "from the healing on";
+}

@@ -1,0 +1,90 @@
+/** The schedule of a run: which fault strikes when, whom, and for how long. A pure function of the seed. */
+import type { FaultName } from "./inject/catalogue";
+import { seeded } from "./seeded";
+
+export interface PlannedFault {
+  /** Time after the first moment of the schedule, ms. */
+  atMs: number;
+  fault: FaultName;
+  /** Chooses whom among those who can be hit. */
+  target: number;
+  /** How long until it is healed, ms. */
+  holdMs: number;
+}
+
+export interface Rhythm {
+  faults: readonly FaultName[];
+  /** How many strikes in all; the faults take turns. */
+  times: number;
+  /** From one strike to the next, ms. */
+  everyMs: number;
+  holdMs: number;
+}
+
+const JITTER = 0.3;
+const TARGETS = 1_000;
+/** Between two rounds of a repeated plan. */
+const REST_MS = 12_000;
+
+/** The faults in turn, at a steady pace with some jitter: a strike shall not meet the same phase of the timers again. */
+export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: number): PlannedFault[] {
+  const random = seeded(seed);
+  return Array.from({ length: times }, (_, index) => ({
+    atMs: Math.round((index + JITTER * random()) * everyMs),
+    fault: faults[index % faults.length]!,
+    target: Math.floor(random() * TARGETS),
+    holdMs,
+  }));
+}
+
+type Plan = (seed: number) => PlannedFault[];
+
+export const steady =
+  (faults: readonly FaultName[], rhythm: Omit<Rhythm, "faults">): Plan =>
+  (seed) =>
+    steadyPlan({ ...rhythm, faults }, seed);
+
+/** One strike of each. */
+export const once = (faults: readonly FaultName[], everyMs: number, holdMs: number): Plan =>
+  steady(faults, { times: faults.length, everyMs, holdMs });
+
+/** The same plan several times, one after the other, each time from another seed. */
+export function repeatedPlan(plan: Plan, times: number, seed: number): PlannedFault[] {
+  const all: PlannedFault[] = [];
+  let offset = 0;
+  for (let round = 0; round < times; round++) {
+    const part = plan(seed + round).map((planned) => ({ ...planned, atMs: planned.atMs + offset }));
+    all.push(...part);
+    const last = part.at(-1)!;
+    offset = last.atMs + last.holdMs + REST_MS;
+  }
+  return all;
+}
+
+export interface Mixture {
+  faults: readonly FaultName[];
+  durationMs: number;
+  everyMs: number;
+  /** Faults that strike at the same time. */
+  together: number;
+  /** Shortest and longest time until a fault is healed, ms. */
+  holdMs: readonly [number, number];
+}
+
+/** Faults by chance, in pairs or more: each choice depends on the seed and nothing else. */
+export function mixedPlan({ faults, durationMs, everyMs, together, holdMs }: Mixture, seed: number): PlannedFault[] {
+  const random = seeded(seed);
+  const plan: PlannedFault[] = [];
+  for (let at = 0; at < durationMs; at += everyMs) {
+    for (let i = 0; i < together; i++) {
+      const [shortest, longest] = holdMs;
+      plan.push({
+        atMs: Math.round(at + random() * JITTER * everyMs),
+        fault: faults[Math.floor(random() * faults.length)]!,
+        target: Math.floor(random() * TARGETS),
+        holdMs: Math.round(shortest + random() * (longest - shortest)),
+      });
+    }
+  }
+  return plan.sort((a, b) => a.atMs - b.atMs);
+}

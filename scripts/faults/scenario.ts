@@ -1,0 +1,60 @@
+import type { RoleCounts } from "@carillon/local";
+import type { DiskKind } from "./inject/disk";
+import type { Bound } from "./measure";
+import type { PlannedFault } from "./plan";
+
+/** Rows of the fault matrix (docs/guarantees.md); each must have been struck in a whole run. */
+export const ROWS = {
+  "gateway killed": "kill -9 of a gateway with clients",
+  "worker killed": "kill -9 of a worker, in the middle of a batch and at each step",
+  "archiver killed": "kill -9 of an archiver, between commit and acknowledgement too",
+  "NATS killed": "kill -9 and restart of NATS, under load",
+  "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
+  "stores paused": "pause of 30 s: NATS, Redis, MySQL",
+  "links cut": "a link is cut, both ways and one way: worker-NATS, gateway-NATS, worker-Redis",
+  "link cut for long": "worker-Redis is cut for longer than the replay window",
+  "acknowledgements lost": "what NATS answers does not arrive, or late, and is asked for again",
+  "Redis wiped": "FLUSHALL under traffic",
+  "Redis killed": "kill -9 of Redis, and the last second missing",
+  "MySQL down": "MySQL is down for long, and its backlog is drained",
+  "nodes come and go": "join, leave, drain, rolling restart of every role",
+  "all clients cut": "all clients lose their connections at once",
+  "slow reader, hot conversation": "one client does not read, one conversation is busy",
+  "stores restored": "NATS or MySQL is empty or older than the cluster, as after a restore",
+  "clock shifted": "the wall clock of a process is an hour ahead, then an hour back",
+  "stream full": "a log is at its max_bytes",
+  "disk full": "the disk of NATS is really full",
+  "power lost": "what NATS had not fsynced is gone",
+  poison: "a request that kills every worker which reads it",
+  "pairs and mixtures": "faults that overlap, by a seeded schedule",
+} as const;
+
+export type Row = keyof typeof ROWS;
+
+export interface LoadShape {
+  sdkPairs: number;
+  rawPairs: number;
+  /** Messages per second. */
+  rate: number;
+}
+
+/** A fault, or several, under load, with the bounds that have to hold. */
+export interface Scenario {
+  name: string;
+  row: Row;
+  /** A pure function of the seed. */
+  plan(seed: number): PlannedFault[];
+  bounds: Bound[];
+  /** Links lead through proxies. */
+  links?: boolean;
+  load?: Partial<LoadShape>;
+  counts?: Partial<RoleCounts>;
+  /** Further settings of our processes. */
+  env?: Record<string, string>;
+  /** A disk of its own for NATS. */
+  disk?: DiskKind;
+  /** How long the load is written before the first fault, ms. */
+  warmUpMs?: number;
+  /** How long the load goes on after the last fault is healed, ms. */
+  afterMs?: number;
+}

@@ -1,0 +1,10 @@
+/** Every scenario of the fault machine: a row of the matrix, its faults, its bounds. */
+import type { Scenario } from "../scenario";
+import { cluster } from "./cluster";
+import { links } from "./links";
+import { mixtures } from "./mixtures";
+import { pressure } from "./pressure";
+import { processes } from "./processes";
+import { stores } from "./stores";
+
+export const scenarios: readonly Scenario[] = [...processes, ...stores, ...links, ...cluster, ...pressure, ...mixtures];

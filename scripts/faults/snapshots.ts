@@ -1,0 +1,96 @@
+/** What the stores hold when all is quiet, read past the processes of the cluster and past all proxies. */
+import { silentLogger } from "@carillon/base/node";
+import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
+import { decodeEvent, type Event } from "@carillon/protocol";
+import { Inboxes, RedisStore } from "@carillon/store";
+import type { InboxSnapshot, LoggedRecord, MessageFacts, QueueSnapshot } from "@carillon/testkit";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
+
+export interface StoreSnapshots {
+  log: LoggedRecord[];
+  archive: MessageFacts[];
+  inboxes: InboxSnapshot[];
+  queues: QueueSnapshot[];
+}
+
+export interface SnapshotSources {
+  bus: Bus;
+  redis: { url: string };
+  mysql: { url: string };
+  partitions: number;
+  userIds: string[];
+}
+
+export async function readStores(sources: SnapshotSources): Promise<StoreSnapshots> {
+  const partitions = Array.from({ length: sources.partitions }, (_, partition) => partition);
+  const { bus } = sources;
+  return {
+    log: (await Promise.all(partitions.map((partition) => readRecords(bus, partition)))).flat(),
+    archive: await readArchive(sources.mysql.url),
+    inboxes: await readInboxes(sources),
+    queues: await Promise.all(partitions.map((partition) => readQueue(bus, partition))),
+  };
+}
+
+async function readRecords(bus: Bus, partition: number): Promise<LoggedRecord[]> {
+  const { firstSeq, lastSeq } = await readLogState(bus, partition);
+  const records: LoggedRecord[] = [];
+  await readLog(bus, partition, firstSeq, lastSeq, ({ seq, storedAt, header, body }) => {
+    const events = body.kind === "events" ? body.events.map(({ event }) => factsOf(decodeEvent(event))) : [];
+    // NATS runs on this machine: its time is ours.
+    const at = storedAt - performance.timeOrigin;
+    records.push({ partition, seq, at, ...header, kind: body.kind, events });
+  });
+  return records;
+}
+
+function factsOf({ conversationId, seq, messageId, senderId, clientMsgId, content = "" }: Event): MessageFacts {
+  return { conversationId, seq, messageId, senderId, clientMsgId, content };
+}
+
+async function readArchive(url: string): Promise<MessageFacts[]> {
+  const connection = await createConnection({ uri: url });
+  try {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `SELECT conversation AS conversationId, seq, CAST(message_id AS CHAR) AS messageId, sender AS senderId,
+         client_msg_id AS clientMsgId, COALESCE(content, '') AS content FROM messages ORDER BY conversation, seq`,
+    );
+    return rows.map((row) => ({ ...(row as MessageFacts), seq: Number(row["seq"]) }));
+  } finally {
+    await connection.end();
+  }
+}
+
+async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSnapshot[]> {
+  const store = await RedisStore.connect({ url: redis.url }, silentLogger());
+  const inboxes = new Inboxes(store);
+  try {
+    const found: InboxSnapshot[] = [];
+    for (const userId of userIds) {
+      const { epoch, seq, events } = await inboxes.read(userId, 0, 10_000);
+      const decoded = events.map(([inboxSeq, bytes]) => {
+        const { conversationId, seq: number } = decodeEvent(bytes);
+        return { inboxSeq, conversationId, seq: number };
+      });
+      found.push({ userId, epoch, head: seq, events: decoded });
+    }
+    return found;
+  } finally {
+    await store.close();
+  }
+}
+
+async function readQueue(bus: Bus, partition: number): Promise<QueueSnapshot> {
+  const stream = queueStream(partition);
+  const { state } = await bus.jsm.streams.info(stream);
+  const consumers = await bus.jsm.consumers.list(stream).next();
+  return {
+    partition,
+    messages: state.messages,
+    consumers: consumers.map(({ name, num_pending, num_ack_pending }) => ({
+      name,
+      pending: num_pending,
+      ackPending: num_ack_pending,
+    })),
+  };
+}
