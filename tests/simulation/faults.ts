@@ -11,6 +11,7 @@ type Fault = (world: World) => void;
 const FAULTS: readonly Fault[] = [
   (world) => armFailPoint(`${world.random.pick(PLACES)}:kill`, true),
   (world) => armFailPoint(`${world.random.pick(PLACES)}:kill`, true),
+  (world) => armFailPoint(`${world.random.pick(PLACES)}:pause`, true),
   (world) => world.crash(world.random.pick(world.living)),
   (world) => {
     world.coverage.count("workers paused");

@@ -70,9 +70,9 @@ function takeRandomness(random: Random): () => void {
   };
 }
 
-/** A fail point kills its process; here it says so, and the worker's next effect does not happen. */
+/** A fail point kills or pauses its process; here it says so, and the worker's next effect does not happen, or later. */
 function takeStrike(world: World): () => void {
-  return replaceStrike((place) => {
-    world.struckAt = place;
+  return replaceStrike((place, action) => {
+    world.struck = { place, action };
   });
 }

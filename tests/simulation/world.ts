@@ -1,4 +1,5 @@
 /** One run of the simulation: three workers, a queue, a log, stores, an archiver, people, and what goes wrong. */
+import type { FailAction } from "@carillon/base/node";
 import { endOfRecord, recordSeqOf } from "@carillon/bus";
 import { purgePartition } from "../../apps/archiver/dist/purge/purge";
 import { Clients, USERS } from "./clients";
@@ -34,8 +35,8 @@ export class World {
   readonly network: Network;
   readonly observer: LogObserver;
   readonly clients: Clients;
-  /** Place at which a fail point struck; the next effect of a worker never happens. */
-  struckAt: string | undefined;
+  /** The fail point that struck: the next effect of a worker never happens, or much later. */
+  struck: { place: string; action: FailAction } | undefined;
   private readonly slots: Slot[] = [];
   private preferred = 0;
   private boots = 0;
@@ -177,11 +178,16 @@ export class World {
   }
 
   private strike(connection: Connection): boolean {
-    const place = this.struckAt;
-    if (place === undefined) return false;
+    if (this.struck === undefined) return false;
+    const { place, action } = this.struck;
     const worker = this.living.find((one) => one.connection === connection);
     if (worker === undefined) return false;
-    this.struckAt = undefined;
+    this.struck = undefined;
+    if (action === "pause") {
+      this.coverage.count("workers paused");
+      this.hold(worker, "pausedUntil", this.random.between(2_500, 6_000));
+      return false;
+    }
     this.coverage.count(`crash at ${place}`);
     this.crash(worker);
     return true;

@@ -138,6 +138,15 @@ describe("log writer", () => {
     expect((await readLogState(bus, partition)).lastSeq).toBe(2);
   });
 
+  test("a writer that was paused until the next one's records were purged learns that it has lost", async () => {
+    const old = writer(1, 0);
+    await old.append(release, progress);
+    const next = writer(2, 1);
+    for (let i = 0; i < 3; i++) await next.append(release, progress);
+    await purgeLog(bus, partition, 4);
+    await expect(old.append(release, progress)).rejects.toBeInstanceOf(PartitionLost);
+  });
+
   test("events end before the last 5 %, what changes the owner does not", async () => {
     const { room, bytes } = await readLogState(bus, partition);
     expect(room + bytes).toBe(0.95 * settings().streamMegabytes * 1024 * 1024);

@@ -4,8 +4,8 @@
  *
  * An append without an answer decides nothing, and neither does error 10071 (wrong last sequence): the writer's
  * own first try may have been stored. So the record at the expected place is read: the writer's own (same epoch,
- * boot and append number) means appended; another's means that the partition is lost; none means that the same
- * bytes are sent again. A different record is never built for the same place.
+ * boot and append number) means appended; another's, or one that was purged already, means that the partition is lost;
+ * none means that the same bytes are sent again. A different record is never built for the same place.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
@@ -14,6 +14,7 @@ import type { Bus } from "../connection";
 import { encodeLogBody, type LogBody, type LogHeader } from "../envelopes/log-records";
 import { logStream, logSubject } from "../streams/definitions";
 import { readHeader, writeHeader } from "./log-header";
+import { readLogState } from "./log-reader";
 
 const ANSWER_MS = 2_000;
 const STREAM_FULL = 10077;
@@ -123,8 +124,14 @@ export class LogWriter {
 
   private async readVerdict(header: LogHeader): Promise<"own" | "other" | "none"> {
     const { bus, partition } = this.options;
-    const found = await bus.jsm.streams.getMessage(logStream(partition), { seq: this.last + 1 });
-    if (found === null) return "none";
+    const read = () => bus.jsm.streams.getMessage(logStream(partition), { seq: this.last + 1 });
+    let found = await read();
+    if (found === null) {
+      if ((await readLogState(bus, partition)).lastSeq === this.last) return "none";
+      // It was stored in this very moment, or it was purged: a writer that was paused for long is not the owner.
+      found = await read();
+      if (found === null) return "other";
+    }
     const other = readHeader(found.header);
     const own = other.epoch === header.epoch && other.boot === header.boot && other.append === header.append;
     return own ? "own" : "other";
