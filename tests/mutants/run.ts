@@ -8,7 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 
 const root = path.join(__dirname, "..", "..");
-const SEEDS = 600;
+const SEEDS = 3_000;
 /** Those that npm test plants: quick to find, and one for each kind of promise. */
 const FEW = ["reuse-number", "ack-before-append", "cover-too-much", "forget-ids", "same-id-is-same-message"];
 

@@ -121,17 +121,24 @@ export class PartitionJourney {
     await this.process(requests, facts, batches.at(-1)!.queued.seq, batches);
   }
 
-  /** One request at a time, named in the log before it is touched: if the worker dies now, the next owner knows why. */
+  /**
+   * One request at a time, named in the log before it is touched: if the worker dies now, the next owner knows why.
+   * Refusals are told when the whole batch is done: until then the next owner may decide about it again, and otherwise.
+   */
   private async processCarefully(batch: PulledBatch<RoundFacts>): Promise<void> {
     const { queued, requests } = batch;
     const { state } = this.options;
     const facts = await batch.facts;
+    let untold: Verdict[] = [];
     for (const [index, request] of requests.entries()) {
       const isLast = index === requests.length - 1;
       const [covered, done] = isLast ? [queued.seq, [batch]] : [state.covered, []];
       const isNamed = this.isDead(request) || (await this.nameInLog(queued.seq, index));
-      if (isNamed) await this.process([request], facts, covered, done);
-      else await this.answerWithoutRecord(done, covered, [{ origin: originOf(request), ...LOG_IS_FULL }]);
+      if (isNamed) untold = await this.process([request], facts, covered, done, untold);
+      else {
+        const busy = { origin: originOf(request), ...LOG_IS_FULL };
+        untold = await this.answerWithoutRecord(done, covered, [...untold, busy]);
+      }
     }
   }
 
@@ -146,29 +153,32 @@ export class PartitionJourney {
     }
   }
 
-  /** @param batches those that are done when these requests are */
+  /**
+   * @param batches those that are done when these requests are
+   * @param untold verdicts of before that are to be told with the batch
+   * @returns verdicts that cannot be told yet
+   */
   private async process(
     requests: OriginatedRequest[],
     facts: RoundFacts,
     covered: number,
     batches: PulledBatch<RoundFacts>[],
-  ): Promise<void> {
+    untold: Verdict[] = [],
+  ): Promise<Verdict[]> {
     const round = this.decide(requests, facts);
-    if (round.events.length === 0) {
-      await this.answerWithoutRecord(batches, covered, round.verdicts);
-      return;
-    }
+    if (round.events.length === 0) return this.answerWithoutRecord(batches, covered, [...untold, ...round.verdicts]);
     let recordSeq: number;
     try {
       recordSeq = await this.append({ kind: "events", events: round.events }, covered, round.accepted);
     } catch (error) {
       if (!(error instanceof LogFull)) throw error;
-      await this.answerWithoutRecord(batches, covered, round.verdicts.map(takeBack));
-      return;
+      return this.answerWithoutRecord(batches, covered, [...untold, ...round.verdicts.map(takeBack)]);
     }
     for (const { queued } of batches) void queued.confirm();
-    this.acknowledge(round.verdicts);
+    const isDone = batches.length > 0;
+    this.acknowledge(isDone ? [...untold, ...round.verdicts] : round.verdicts);
     this.options.fanOut.add(recordSeq, round.events);
+    return isDone ? [] : untold;
   }
 
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
@@ -212,15 +222,20 @@ export class PartitionJourney {
   /**
    * Nothing new goes into the log. A worker that lost the partition without knowing it must not say no; only the
    * owner can have its queue messages confirmed, since a new owner deletes the consumer first.
+   * @returns verdicts that cannot be told yet, because their batch is not done
    */
-  private async answerWithoutRecord(batches: PulledBatch<RoundFacts>[], covered: number, verdicts: Verdict[]) {
+  private async answerWithoutRecord(
+    batches: PulledBatch<RoundFacts>[],
+    covered: number,
+    verdicts: Verdict[],
+  ): Promise<Verdict[]> {
+    if (batches.length === 0) return verdicts;
     const confirmed = await Promise.all(batches.map(({ queued }) => queued.confirm()));
-    if (!confirmed.every(Boolean)) {
-      this.consumer.restart();
-      return;
-    }
-    this.options.state.covered = covered;
-    this.acknowledge(verdicts);
+    if (confirmed.every(Boolean)) {
+      this.options.state.covered = covered;
+      this.acknowledge(verdicts);
+    } else this.consumer.restart();
+    return [];
   }
 }
 
