@@ -54,6 +54,11 @@ export class Clients {
     else this.write(kind > 0.93 ? 300_000 : 0);
   }
 
+  /** The text of a message that was written lately and has no answer. */
+  get openText(): string | undefined {
+    return this.messages.findLast(({ state }) => state === "open")?.content;
+  }
+
   /** Asks again for what has no answer. */
   repeat(): void {
     const { now } = this.network.time;
@@ -121,7 +126,7 @@ export class Clients {
     const others = USERS.filter((user) => user !== senderId);
     const conversationId = privateConversationId(senderId, random.pick(others));
     const clientMsgId = uuidv7(CLOCK + Math.floor(time.now) - ageMs);
-    const content = `text ${this.messages.length}`;
+    const content = `text ${this.messages.length}.`;
     const message: Message = { senderId, conversationId, clientMsgId, content, state: "open", firstRequest: 0 };
     this.messages.push(message);
     message.firstRequest = this.request(message);

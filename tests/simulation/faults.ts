@@ -52,11 +52,21 @@ const FAULTS: readonly Fault[] = [
       log.full = false;
     });
   },
+  (world) => {
+    // One in many: three workers have to die of it before it is put aside.
+    if (world.random.chance(0.05)) world.poison ??= world.clients.openText;
+    armPoison(world);
+  },
   (world) => world.prefer(world.random.below(3)),
   (world) => {
     for (const consumer of world.network.consumers.values()) consumer.lose(world.random.between(0, 400));
   },
 ];
+
+/** Whoever decides about the poisonous text dies of it. */
+export function armPoison({ poison }: World): void {
+  if (poison !== undefined) armFailPoint(`decide.before:kill:${poison}`, false);
+}
 
 /** Spreads `count` faults over the next `ms`. */
 export function scheduleFaults(world: World, count: number, ms: number): void {

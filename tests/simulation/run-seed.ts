@@ -1,7 +1,7 @@
 /** One seed: two bursts of life with a long sleep between them, then everything is healed and must come to rest. */
 import { allowFailPoints, disarmFailPoints, replaceStrike } from "@carillon/base/node";
 import { Coverage } from "./coverage";
-import { heal, scheduleFaults } from "./faults";
+import { armPoison, heal, scheduleFaults } from "./faults";
 import { Random } from "./random";
 import { World } from "./world";
 
@@ -34,6 +34,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     }
     disarmFailPoints();
     heal(world);
+    armPoison(world);
     const isQuiet = await world.time.runUntil(() => world.unrest === "", world.time.now + QUIET_MS);
     if (!isQuiet) world.clients.violations.push(`I7: it did not come to rest: ${world.unrest}`);
     world.check();

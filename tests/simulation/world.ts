@@ -37,6 +37,8 @@ export class World {
   readonly clients: Clients;
   /** The fail point that struck: the next effect of a worker never happens, or much later. */
   struck: { place: string; action: FailAction } | undefined;
+  /** A text that kills every worker that decides about it. */
+  poison: string | undefined;
   private readonly slots: Slot[] = [];
   private preferred = 0;
   private boots = 0;
