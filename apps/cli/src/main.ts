@@ -1,6 +1,7 @@
 /** The `carillon` command: one file per command in commands/. Exit codes: output/failures.ts. */
 import { Command, CommanderError } from "commander";
 import { chatCommand } from "./commands/chat";
+import { deadLettersCommand } from "./commands/dead-letters";
 import { initCommand } from "./commands/init";
 import { locateCommand } from "./commands/locate";
 import { nodesCommand } from "./commands/nodes";
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
     locateCommand(),
     sessionsCommand(),
     partitionsCommand(),
+    deadLettersCommand(),
     configCommand(),
     chatCommand(),
   ];
