@@ -9,9 +9,9 @@ import {
 } from "@carillon/bus";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
+import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { WrongUse } from "../output/failures";
 import { print, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand, parseCount } from "./command";
 
 const ABOUT_REPLAY = `
 A request that killed its workers is refused by INTERNAL while its partition remembers it: the log names it, and the
