@@ -33,12 +33,11 @@ afterAll(async () => {
 });
 
 const START = 1_790_000_000_000;
-const snowflake = { ms: 0, counter: 0 };
 
-/** Two messages a day apart in each of these conversations. */
-function twoIn(conversationId: string): Event[] {
+/** Two messages, one and two days after the start. */
+function twoIn(conversationId: string, partition: number): Event[] {
   return [1, 2].map((seq) => ({
-    ...{ conversationId, seq, messageId: nextSnowflake(snowflake, 1, START + seq * 86_400_000) },
+    ...{ conversationId, seq, messageId: nextSnowflake({ ms: 0, counter: 0 }, partition, START + seq * 86_400_000) },
     ...{ kind: "message", senderId: "alice", clientMsgId: `0196f000-0000-7000-8000-00000000000${seq}` },
     ...{ contentType: "text", content: `text ${seq}`, sentAt: START + seq },
   }));
