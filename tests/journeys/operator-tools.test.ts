@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { partitionOf, uuidv7 } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, encodeRequestBatch, putAside } from "@carillon/bus";
+import { type Bus, connectBus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
+import { openCoordination } from "@carillon/coordination";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { Redis } from "ioredis";
@@ -84,11 +85,28 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
   expect(evicting.of("redis eviction")).toMatchObject({ result: "wrong", text: "allkeys-lru" });
   const { workers } = cluster.info();
   for (const { pid } of workers) process.kill(pid, "SIGSTOP");
+  const report = { owner: "worker-1", boot: "b", epoch: 0, trouble: "it ends at record 9, the archive is at 12" };
+  const { connection, logger } = bus;
+  const coordination = await openCoordination({ connection, logger });
+  await coordination.partitions.put("logic", 1, report);
+  await coordination.close();
   const hanging = await doctor().finally(() => {
     for (const { pid } of workers) process.kill(pid, "SIGCONT");
   });
   expect(hanging.code).toBe(1);
   expect(hanging.of("partitions served")).toMatchObject({ result: "wrong", text: "nobody answers for 0, 1" });
+  const said = "partition 1, says worker-1: it ends at record 9, the archive is at 12";
+  expect(hanging.of("partitions usable")).toMatchObject({ result: "wrong", text: said });
+});
+
+test("doctor: two that say they own a partition", async () => {
+  await until("the workers are back", async () => (await doctor()).ok);
+  const state = { nodeId: "former", epoch: 0, covered: 0, lastSeq: 0, fanout: -1 };
+  const stop = serve(bus, subjects.owner(1), () => state);
+  const { code, of } = await doctor();
+  stop();
+  expect(code).toBe(1);
+  expect(of("one owner each")).toMatchObject({ result: "wrong", text: expect.stringContaining("former (epoch 0)") });
 });
 
 test("dead letters: listed, shown, replayed into the conversation, dropped; doctor mentions them", async () => {

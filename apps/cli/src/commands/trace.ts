@@ -39,15 +39,15 @@ function describe(document: TraceDocument): string {
       : `logged     partition ${partition}, record ${logged.record}.${logged.index}, epoch ${logged.epoch}, ` +
         `by ${logged.owner ?? "a worker that is gone"}, ${new Date(logged.storedAt).toISOString()}`,
     `inboxes    ${fannedOut[`${document.fannedOut}`]}`,
-    ...document.members.flatMap(describeMember),
+    ...document.members.flatMap((member) => describeMember(member, senderId)),
     `archived   ${archived.row ? "its row is there" : "no row"}${passed === "" ? "" : `; ${passed}`}`,
     "",
   ].join("\n");
 }
 
-function describeMember({ userId, inboxSeq, devices, delivered, read }: TracedMember): string[] {
+function describeMember({ userId, inboxSeq, devices, delivered, read }: TracedMember, senderId: string): string[] {
   const place = inboxSeq === null ? "not in the inbox (not yet, trimmed, or Redis began anew)" : `inbox ${inboxSeq}`;
-  const marks = read ? "read" : delivered ? "delivered" : "not delivered";
+  const marks = userId === senderId ? "wrote it" : read ? "read" : delivered ? "delivered" : "not delivered";
   return [`${userId}: ${place}, ${marks}`, ...devices.map(describeDevice)].map((line) => `           ${line}`);
 }
 

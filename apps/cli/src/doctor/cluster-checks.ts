@@ -3,7 +3,7 @@ import { askAll, countDeadLetters, type OwnerQuestion, type OwnerState, readLayo
 import { listNodes, type NodeRow } from "../cluster/nodes";
 import type { Cluster } from "../cluster/open-cluster";
 import { listPartitions, type PartitionRow } from "../cluster/partitions";
-import { type Check, checksOf, judge, ok } from "./check";
+import { type Check, checksOf, judge, notChecked, ok } from "./check";
 
 const ROLES = ["gateway", "logic", "archiver", "api"];
 
@@ -121,6 +121,9 @@ function checkAgreement({ coordination }: Cluster): Check {
   const nodes = coordination.view.nodes();
   const versions = [...new Set(nodes.map(({ version }) => version || "unnamed"))];
   const settings = new Set(nodes.map(({ fingerprint }) => fingerprint)).size;
+  if (versions.join() === "unnamed" && settings === 1) {
+    return notChecked("versions", "the nodes do not say which version and settings they have");
+  }
   if (settings > 1) {
     const text = `${settings} different settings`;
     return { name: "versions", result: "wrong", text, advice: "give all nodes the same carillon.json" };
