@@ -10,6 +10,9 @@ import { type Person, type RawClient, startTestCluster, type TestCluster, until 
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 
+// Each look is a process of its own.
+jest.setTimeout(240_000);
+
 let cluster: TestCluster;
 let bus: Bus;
 beforeAll(async () => {
