@@ -1,7 +1,7 @@
 /** A request that kills every worker that touches it: the partition goes on without it, and people can look at it. */
 import { uuidv7 } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, decodeRequestBatch } from "@carillon/bus";
+import { type Bus, connectBus, decodeRequestBatch, readRefusedRequests } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
@@ -39,12 +39,12 @@ test("after the third death it is put aside with the reason, its sender is told,
   const [sender, bystander] = [await cluster.online(alice, "tcp"), await cluster.online(carol, "ws")];
   const before = new Set(cluster.info().workers.map(({ pid }) => pid));
   const poison = message(bob, POISON);
-  const refused = sender.send(Command.SEND, poison);
+  const killing = sender.send(Command.SEND, poison);
   const behind = sender.send(Command.SEND, message(bob, "behind it"));
   const elsewhere = bystander.send(Command.SEND, message(bob, "of somebody else"));
   const answerTo = (client: typeof sender, requestId: number) =>
     until("the answer", () => client.frames.find((frame) => frame.requestId === requestId));
-  expect(await answerTo(sender, refused)).toMatchObject({ command: Command.ERROR, payload: { name: "INTERNAL" } });
+  expect(await answerTo(sender, killing)).toMatchObject({ command: Command.ERROR, payload: { name: "INTERNAL" } });
   expect(await answerTo(sender, behind)).toMatchObject({ command: Command.SENT, payload: { seq: 1 } });
   expect(await answerTo(bystander, elsewhere)).toMatchObject({ command: Command.SENT, payload: { seq: 1 } });
 
@@ -52,6 +52,9 @@ test("after the third death it is put aside with the reason, its sender is told,
   expect(letter!.header.get("Carillon-Reason")).toBe("its worker died 3 times at this request");
   expect(decodeRequestBatch(letter!.data)).toMatchObject([{ senderId: alice.userId, content: POISON }]);
   expect((await bus.jsm.streams.info("DEAD")).state.messages).toBe(1);
+  // By this `carillon dead-letters replay` knows that it would be refused again.
+  const refused = await readRefusedRequests(bus, 0);
+  expect(refused).toMatchObject([{ senderId: alice.userId, clientMsgId: poison.clientMsgId }]);
 
   // The client that repeats it gets the same answer, and no worker dies of it any more.
   const pids = cluster.info().workers.map(({ pid }) => pid);

@@ -1,7 +1,7 @@
 /** Where the cluster is, and its settings. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { describeSettings, loadSettings, type Settings } from "@carillon/base/node";
+import { DEVELOPMENT_SECRET, describeSettings, loadSettings, type Settings } from "@carillon/base/node";
 import { NotReached } from "./output/failures";
 
 /** What the commands need of the settings. */
@@ -35,6 +35,11 @@ export function loadConfig(data?: string): CliConfig {
 export function loadClusterConfig(data?: string): CliConfig {
   const { nats, redis, mysql } = loadSettings(clusterEnvironment(data));
   return { nats, redis, mysql };
+}
+
+/** Whether tokens are signed with the key that everyone knows. @throws NotReached, SettingsError */
+export function usesDevelopmentSecret(data?: string): boolean {
+  return loadSettings(clusterEnvironment(data)).auth.secret === DEVELOPMENT_SECRET;
 }
 
 /** Address of the HTTP API, as the running cluster told it. @throws NotReached */

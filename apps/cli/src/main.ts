@@ -1,6 +1,9 @@
 /** The `carillon` command: one file per command in commands/. Exit codes: output/failures.ts. */
 import { Command, CommanderError } from "commander";
+import { auditCommand } from "./commands/audit";
 import { chatCommand } from "./commands/chat";
+import { deadLettersCommand } from "./commands/dead-letters";
+import { doctorCommand } from "./commands/doctor";
 import { initCommand } from "./commands/init";
 import { locateCommand } from "./commands/locate";
 import { nodesCommand } from "./commands/nodes";
@@ -8,6 +11,7 @@ import { partitionsCommand } from "./commands/partitions";
 import { ringCommand } from "./commands/ring";
 import { sessionsCommand } from "./commands/sessions";
 import { configCommand } from "./commands/settings";
+import { traceCommand } from "./commands/trace";
 import { EXIT, exitCodeOf } from "./output/failures";
 
 const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the cluster was not reached.";
@@ -23,6 +27,10 @@ async function main(): Promise<void> {
     locateCommand(),
     sessionsCommand(),
     partitionsCommand(),
+    deadLettersCommand(),
+    doctorCommand(),
+    auditCommand(),
+    traceCommand(),
     configCommand(),
     chatCommand(),
   ];

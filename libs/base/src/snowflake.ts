@@ -39,3 +39,8 @@ export function parseSnowflake(id: string): SnowflakeState & { partition: number
     counter: low % COUNTERS,
   };
 }
+
+/** The lowest id that any partition gives at that time, ms since the Unix epoch; ids before 2024 do not exist. */
+export function snowflakeAt(ms: number): string {
+  return (BigInt(Math.max(0, ms - EPOCH_MS)) * (PARTITIONS * 4096n)).toString();
+}

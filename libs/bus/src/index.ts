@@ -16,3 +16,4 @@ export * from "./rpc/control";
 export * from "./rpc/rpc";
 export * from "./streams/definitions";
 export * from "./streams/layout";
+export * from "./streams/server-report";

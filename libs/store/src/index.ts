@@ -1,10 +1,12 @@
 export * from "./mysql/account-queries";
 export * from "./mysql/archive-writer";
+export * from "./mysql/audit-queries";
 export * from "./mysql/conversation-queries";
 export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
+export * from "./redis/inbox-inspection";
 export * from "./redis/inboxes";
 export { keys } from "./redis/keys";
 export * from "./redis/marks";

@@ -3,7 +3,7 @@ import { settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
-import { MysqlStore, RedisStore } from "@carillon/store";
+import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
 import { type CliConfig, loadClusterConfig } from "../config";
 import { NotReached } from "../output/failures";
 
@@ -52,12 +52,19 @@ export class Cluster {
   }
 }
 
-/** Opens the cluster for one piece of work. */
+/** Opens the cluster for one piece of work. @throws NotReached when NATS, or a store that the work needs, is away */
 export async function withCluster<T>(data: string | undefined, work: (cluster: Cluster) => Promise<T>): Promise<T> {
   const cluster = await Cluster.open(data);
   try {
     return await work(cluster);
+  } catch (error) {
+    throw isAway(error) ? new NotReached(`a store does not answer: ${(error as Error).message || "MySQL"}`) : error;
   } finally {
     await cluster.close();
   }
+}
+
+/** What Redis and its client say has no code, only this text. */
+function isAway(error: unknown): boolean {
+  return isStoreUnavailable(error) || /^(Command timed out|Connection is closed)/.test((error as Error).message);
 }

@@ -7,10 +7,10 @@ import { randomId } from "@carillon/base";
 import { CarillonClient, CarillonError, type ConversationRow, type Event, HttpApi } from "@carillon/client";
 import { Command, Option } from "commander";
 import pc from "picocolors";
+import { parseCount } from "../command";
 import { apiAddress } from "../config";
 import { NotReached } from "../output/failures";
 import { readPassword } from "../output/password";
-import { parseCount } from "./command";
 import { checkUserId } from "./sessions";
 
 /** Unread messages that are shown of one conversation. */

@@ -1,8 +1,8 @@
 /** `carillon locate USER`: where the ring wants a user, where his devices are, and why that differs if it does. */
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
+import { type CommonOptions, clusterCommand } from "../command";
 import { print } from "../output/print";
-import { type CommonOptions, clusterCommand } from "./command";
 import { checkUserId, describeSessions, readSessions, type SessionRow } from "./sessions";
 
 interface LocateDocument {

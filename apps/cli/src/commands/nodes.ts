@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { listNodes, type NodeRow, orderNode } from "../cluster/nodes";
 import { Cluster, withCluster } from "../cluster/open-cluster";
+import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { ageOf, describeLoad, print, stateColour, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand, parseCount } from "./command";
 
 const WATCH_MS = 1_000;
 const HOME = "\u001b[H";

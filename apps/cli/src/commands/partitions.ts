@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import { withCluster } from "../cluster/open-cluster";
 import { listPartitions, type PartitionRow } from "../cluster/partitions";
+import { type CommonOptions, clusterCommand } from "../command";
 import { print, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand } from "./command";
 
 const HEAD = ["partition", "owner", "epoch", "queue", "log records", "log KiB", "archiver", "archive lag"];
 

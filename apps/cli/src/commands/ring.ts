@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import { listNodes } from "../cluster/nodes";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
+import { type CommonOptions, clusterCommand } from "../command";
 import { print, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand } from "./command";
 
 interface RingDocument {
   /** Equal for equal rings. */

@@ -3,9 +3,9 @@ import { isUserId } from "@carillon/protocol";
 import { type DeviceSession, Sessions } from "@carillon/store";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
+import { type CommonOptions, clusterCommand } from "../command";
 import { NotReached, WrongUse } from "../output/failures";
 import { ageOf, print, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand } from "./command";
 
 /** A registered device; `live` is false when the gateway that it names is gone or was restarted. */
 export interface SessionRow extends DeviceSession {

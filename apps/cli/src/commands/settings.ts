@@ -1,8 +1,8 @@
 /** `carillon config`: the settings that count for the cluster, secrets masked. */
 import type { Command } from "commander";
+import { type CommonOptions, clusterCommand } from "../command";
 import { type EffectiveSetting, effectiveSettings } from "../config";
 import { print, tableOf } from "../output/print";
-import { type CommonOptions, clusterCommand } from "./command";
 
 export function configCommand(): Command {
   return clusterCommand("config", "the settings in effect, secrets masked").action(

@@ -8,6 +8,9 @@ import { type Settings, settingsSchema } from "./settings-schema";
 /** Variables of ours that are no settings: where things are, and the fault points of tests. */
 const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);
 
+/** What signs tokens where nobody named a key; known to everyone. */
+export const DEVELOPMENT_SECRET = "carillon-development-secret-not-for-production";
+
 /** The settings cannot be used; the message names key and file and is meant for the operator. */
 export class SettingsError extends Error {
   constructor(message: string) {
@@ -43,7 +46,7 @@ export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     if (settings.mode === "production") {
       throw new SettingsError(`auth.secret is missing: production mode needs one (${file ?? "CARILLON_AUTH_SECRET"})`);
     }
-    settings.auth.secret = "carillon-development-secret-not-for-production";
+    settings.auth.secret = DEVELOPMENT_SECRET;
   }
   armByVariable(environment);
   return deepFreeze(settings);

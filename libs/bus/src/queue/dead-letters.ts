@@ -1,9 +1,11 @@
 /** Requests that cannot be processed are put aside with the reason: they must neither be lost nor block the rest. */
+import type { StoredMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import type { DeadRequest } from "../envelopes/log-records";
-import { decodeRequestBatch, encodeRequestBatch } from "../envelopes/requests";
-import { deadSubject, queueStream } from "../streams/definitions";
+import { decodeRequestBatch, encodeRequestBatch, type OriginatedRequest } from "../envelopes/requests";
+import { readLog, readLogState } from "../log/log-reader";
+import { DEAD_STREAM, deadSubject, queueStream, queueSubject } from "../streams/definitions";
 
 const REASON = "Carillon-Reason";
 
@@ -41,4 +43,78 @@ export async function putAsideRequest(
   const data = encodeRequestBatch({ gateway, boot, requests: [request] });
   await putAside(bus, { partition, data, reason, id: `${seq}-${index}` });
   return { seq, index, senderId, clientMsgId };
+}
+
+/** A dead letter as it lies in the stream. */
+export interface StoredLetter {
+  /** Sequence in the stream: the name that people use. */
+  id: number;
+  partition: number;
+  /** When it was put aside, ms since the Unix epoch by the clock of NATS. */
+  storedAt: number;
+  reason: string;
+  /** A batch in the form of the queue, or what was taken for one. */
+  data: Uint8Array;
+  /** Undefined when the bytes are no batch of this format. */
+  requests: OriginatedRequest[] | undefined;
+}
+
+/** All letters, the oldest first, one at a time. */
+export async function* listDeadLetters(bus: Bus): AsyncGenerator<StoredLetter> {
+  const { state } = await bus.jsm.streams.info(DEAD_STREAM);
+  // A stream that never held anything says 0 for both.
+  for (let id = Math.max(1, state.first_seq); id <= state.last_seq; id++) {
+    const letter = await readDeadLetter(bus, id);
+    if (letter !== undefined) yield letter;
+  }
+}
+
+/** @returns undefined when there is no such letter, or no more */
+export async function readDeadLetter(bus: Bus, id: number): Promise<StoredLetter | undefined> {
+  const message = await bus.jsm.streams.getMessage(DEAD_STREAM, { seq: id });
+  return message === null ? undefined : toLetter(message);
+}
+
+/**
+ * Puts a letter back into the queue of its partition and deletes it. The new message id is made of the letter's, so a
+ * replay that is repeated because its answer was lost puts nothing in twice.
+ * @throws Error of NATS: the letter is still there
+ */
+export async function replayDeadLetter(bus: Bus, { id, partition, data }: StoredLetter): Promise<void> {
+  await bus.js.publish(queueSubject(partition), data, { msgID: `replay-${id}` });
+  await dropDeadLetter(bus, id);
+}
+
+/** @returns false when there was no such letter */
+export async function dropDeadLetter(bus: Bus, id: number): Promise<boolean> {
+  if ((await readDeadLetter(bus, id)) === undefined) return false;
+  return bus.jsm.streams.deleteMessage(DEAD_STREAM, id);
+}
+
+/**
+ * The requests that the log of a partition names as killers of their workers: its owner refuses them by INTERNAL.
+ * @returns undefined when the log holds no epoch record any more: then only the owner knows
+ */
+export async function readRefusedRequests(bus: Bus, partition: number): Promise<DeadRequest[] | undefined> {
+  const { firstSeq, lastSeq } = await readLogState(bus, partition);
+  let refused: DeadRequest[] | undefined;
+  await readLog(bus, partition, firstSeq, lastSeq, ({ body }) => {
+    if (body.kind === "epoch") refused = body.dead;
+  });
+  return refused;
+}
+
+function toLetter({ seq, subject, time, header, data }: StoredMsg): StoredLetter {
+  const partition = Number(subject.slice(deadSubject(0).length - 1));
+  const reason = header.get(REASON) || "no reason was given";
+  return { id: seq, partition, storedAt: time.getTime(), reason, data, requests: requestsIn(data) };
+}
+
+function requestsIn(data: Uint8Array): OriginatedRequest[] | undefined {
+  try {
+    return decodeRequestBatch(data);
+  } catch {
+    // That it cannot be read may be why it is here.
+    return undefined;
+  }
 }

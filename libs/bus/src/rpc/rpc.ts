@@ -36,6 +36,22 @@ function unreachable(subject: string, error: Error): string {
   return `cannot ask ${subject}: ${error.message}`;
 }
 
+/** Asks all who serve `subject` and collects what comes within `waitMs`; refusals and other formats are left out. */
+export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitMs: number): Promise<A[]> {
+  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + waitMs, question]);
+  const answers: A[] = [];
+  for await (const message of await bus.connection.requestMany(subject, bytes, {
+    strategy: "timer",
+    maxWait: waitMs,
+  })) {
+    // Without anybody there, NATS itself answers with an empty message.
+    if (message.data.length === 0) break;
+    const [, code, body] = unpackEnvelope(message.data) as [number, number, unknown];
+    if (code === 0) answers.push(body as A);
+  }
+  return answers;
+}
+
 /** Tells whoever serves `subject`, without an answer; may be lost. */
 export function tell<Q>(bus: Bus, subject: string, message: Q): void {
   if (bus.connection.isClosed()) return;

@@ -3,9 +3,11 @@ import type { Logger, Settings } from "@carillon/base/node";
 import type { DataSource } from "typeorm";
 import { AccountQueries } from "./account-queries";
 import { ArchiveWriter } from "./archive-writer";
+import { AuditQueries } from "./audit-queries";
 import { ConversationQueries } from "./conversation-queries";
 import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
+import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
 
 export class MysqlStore {
@@ -13,6 +15,8 @@ export class MysqlStore {
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
   readonly accounts: AccountQueries;
+  readonly server: ServerQueries;
+  readonly audit: AuditQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -24,6 +28,8 @@ export class MysqlStore {
     this.facts = new FactQueries(this.sql);
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
+    this.audit = new AuditQueries(this.sql);
+    this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }
 

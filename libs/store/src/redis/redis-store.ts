@@ -71,6 +71,14 @@ export class RedisStore {
     return this.redis.hgetall(key);
   }
 
+  /** Members of a sorted set with their scores, ascending. */
+  async scored(key: string): Promise<[score: number, member: Buffer][]> {
+    const flat = await this.redis.zrangeBuffer(key, "0", "-1", "WITHSCORES");
+    const pairs: [number, Buffer][] = [];
+    for (let i = 0; i < flat.length; i += 2) pairs.push([Number(flat[i + 1]!.toString()), flat[i]!]);
+    return pairs;
+  }
+
   /** Several hash look-ups in one round trip. */
   async hashFieldsOfMany(wanted: { key: string; fields: string[] }[]): Promise<(string | null)[][]> {
     const pipeline = this.redis.pipeline();
@@ -109,6 +117,12 @@ export class RedisStore {
         .filter((line) => line.includes(":"))
         .map((line) => line.split(/:(.*)/s).slice(0, 2) as [string, string]),
     );
+  }
+
+  /** The clock of the server, ms since the Unix epoch. */
+  async time(): Promise<number> {
+    const [seconds, micros] = (await this.redis.time()).map(Number) as [number, number];
+    return seconds * 1_000 + Math.floor(micros / 1_000);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,115 @@
+/** The log of a partition: its numbers, what the archive must have of it, and how far inboxes are filled. */
+import { endOfRecord, type LogRecord, positionOf, readLog, readLogState, recordSeqOf } from "@carillon/bus";
+import { decodeEvent, type Event, peekEvent } from "@carillon/protocol";
+import { Inboxes, type MysqlStore } from "@carillon/store";
+import type { Cluster } from "../cluster/open-cluster";
+import { type ComparedMessage, judgeArchived, judgeJoint, LogNumbers } from "./compare";
+import type { Findings } from "./findings";
+
+/** Messages that are compared by one statement. */
+const PAGE = 200;
+const PROGRESS_EVERY = 20_000;
+
+/** Per conversation, the last number that is in inboxes. */
+export type Filled = ReadonlyMap<string, number>;
+
+export interface AuditedLog {
+  filled: Filled;
+  /** Per conversation, the last number that the log has. */
+  last: ReadonlyMap<string, number>;
+}
+
+/** @param only the conversation that matters; undefined: all */
+export async function auditLog(
+  cluster: Cluster,
+  findings: Findings,
+  partition: number,
+  only: string | undefined,
+): Promise<AuditedLog> {
+  const mysql = await cluster.mysql();
+  const archive = (await mysql.facts.archivePositions()).get(partition)?.position ?? -1;
+  const fanout = (await new Inboxes(await cluster.redis()).fanoutPosition(partition)) ?? -1;
+  // Read last: nothing that was read before may be ahead of it.
+  const state = await readLogState(cluster.bus, partition);
+  judgePositions(findings, partition, state, { archive, fanout });
+  const audit = new LogAudit(mysql, findings, { archive, fanout, only });
+  await readLog(cluster.bus, partition, state.firstSeq, state.lastSeq, (record) => audit.take(record));
+  await audit.end();
+  return audit;
+}
+
+function judgePositions(
+  findings: Findings,
+  partition: number,
+  { firstSeq, lastSeq }: { firstSeq: number; lastSeq: number },
+  { archive, fanout }: { archive: number; fanout: number },
+): void {
+  const where = `LOG_${partition}`;
+  const say = (what: string) => findings.add([{ invariant: "position", where, what }]);
+  if (fanout > endOfRecord(lastSeq)) say(`it ends at ${lastSeq}, inboxes are filled up to ${recordSeqOf(fanout)}`);
+  if (archive > endOfRecord(lastSeq)) say(`it ends at ${lastSeq}, the archive is at ${recordSeqOf(archive)}`);
+  const archived = archive < 0 ? 0 : recordSeqOf(archive);
+  if (firstSeq > archived + 1) say(`it begins at ${firstSeq}, the archive is at ${archived}`);
+}
+
+class LogAudit implements AuditedLog {
+  readonly filled = new Map<string, number>();
+  private readonly numbers = new LogNumbers();
+  private readonly joints = new Map<string, number>();
+  private page: Event[] = [];
+
+  constructor(
+    private readonly mysql: MysqlStore,
+    private readonly findings: Findings,
+    private readonly options: { archive: number; fanout: number; only: string | undefined },
+  ) {}
+
+  get last(): ReadonlyMap<string, number> {
+    return this.numbers.last;
+  }
+
+  async take({ seq, body }: LogRecord): Promise<void> {
+    const { checked, progress } = this.findings;
+    if (++checked.records % PROGRESS_EVERY === 0) progress(`${checked.records} records`);
+    if (body.kind !== "events") return;
+    for (const [index, { event }] of body.events.entries()) await this.takeEvent(positionOf(seq, index), event);
+  }
+
+  async end(): Promise<void> {
+    await this.compare();
+    const joints = [...this.joints];
+    for (let at = 0; at < joints.length; at += PAGE) {
+      const part = joints.slice(at, at + PAGE);
+      const lasts = await this.mysql.facts.lastSeqs(part.map(([conversationId]) => conversationId));
+      for (const [conversationId, first] of part) {
+        this.findings.add(judgeJoint(conversationId, first, lasts.get(conversationId) ?? 0));
+      }
+    }
+  }
+
+  private async takeEvent(position: number, bytes: Uint8Array): Promise<void> {
+    const { archive, fanout, only } = this.options;
+    const { conversationId, seq } = peekEvent(bytes);
+    if (only !== undefined && conversationId !== only) return;
+    this.findings.add(this.numbers.next(conversationId, seq));
+    if (position <= fanout) this.filled.set(conversationId, seq);
+    if (position > archive) {
+      this.findings.checked.unarchived++;
+      if (!this.joints.has(conversationId)) this.joints.set(conversationId, seq);
+      return;
+    }
+    this.page.push(decodeEvent(bytes));
+    if (this.page.length === PAGE) await this.compare();
+  }
+
+  private async compare(): Promise<void> {
+    const events = this.page;
+    this.page = [];
+    const rows = await this.mysql.audit.at(events);
+    const found = new Map(rows.map((row) => [`${row.conversationId}#${row.seq}`, row]));
+    for (const event of events) {
+      const logged: ComparedMessage = { ...event, content: event.content ?? null };
+      this.findings.add(judgeArchived(logged, found.get(`${event.conversationId}#${event.seq}`)));
+    }
+  }
+}

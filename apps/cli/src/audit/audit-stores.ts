@@ -1,0 +1,112 @@
+/** The archive by itself, inboxes against what was put into them, and queues against their consumers. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { queueStream, RECEIPTS_STREAM, readQueueReport } from "@carillon/bus";
+import { parseConversationId, peekEvent } from "@carillon/protocol";
+import { type ConversationNumbers, inspectInbox, Marks, type MemberMarks, type MysqlStore } from "@carillon/store";
+import type { Cluster } from "../cluster/open-cluster";
+import type { Filled } from "./audit-log";
+import { findHoles, judgeConversationInInbox, judgeCounts, judgeInbox, judgeQueue } from "./compare";
+import type { Findings } from "./findings";
+
+/** Conversations that one statement counts: it has 10 s, and some have many messages. */
+const PAGE = 50;
+const SEQS_PAGE = 5_000;
+const MOST_HOLES = 20;
+
+/** A queue in motion is looked at again, so often and after so many ms, before it is called wrong. */
+const QUEUE_LOOKS = 8;
+const QUEUE_PAUSE_MS = 500;
+
+/** Every conversation of the archive, in pages. */
+export async function auditArchive(cluster: Cluster, findings: Findings): Promise<void> {
+  const mysql = await cluster.mysql();
+  for (let after = ""; ; ) {
+    const page = await mysql.audit.numbers(after, PAGE);
+    for (const numbers of page) await judgeNumbers(mysql, findings, numbers);
+    if (page.length < PAGE) return;
+    after = page.at(-1)!.conversationId;
+    const { conversations, rows } = findings.checked;
+    findings.progress(`${conversations} conversations, ${rows} rows`);
+  }
+}
+
+/** Marks of the members, as Redis and MySQL have them. */
+export async function readMarks(cluster: Cluster, conversationId: string): Promise<MemberMarks[]> {
+  const marks = await (await cluster.mysql()).audit.marks(conversationId);
+  const userIds = usersOf(conversationId);
+  const [inRedis = []] = await new Marks(await cluster.redis()).of([{ conversationId, userIds }]);
+  for (const [place, mark] of inRedis.entries()) if (mark) marks.push({ userId: userIds[place]!, ...mark });
+  return marks;
+}
+
+/** One conversation of the archive. @returns its last number; 0 when nothing is archived */
+export async function auditConversation(cluster: Cluster, findings: Findings, conversationId: string): Promise<number> {
+  const mysql = await cluster.mysql();
+  const numbers = await mysql.audit.numbersIn(conversationId);
+  if (numbers !== undefined) await judgeNumbers(mysql, findings, numbers);
+  return numbers?.last ?? 0;
+}
+
+async function judgeNumbers(mysql: MysqlStore, findings: Findings, numbers: ConversationNumbers): Promise<void> {
+  findings.checked.conversations++;
+  findings.checked.rows += numbers.count;
+  const faults = judgeCounts(numbers);
+  findings.add(faults);
+  const { conversationId: where, count, last } = numbers;
+  if (count === last) return;
+  const holes: string[] = [];
+  for (let after = 0; holes.length < MOST_HOLES; ) {
+    const seqs = await mysql.audit.seqs(where, after, SEQS_PAGE);
+    holes.push(...findHoles(seqs, after));
+    if (seqs.length < SEQS_PAGE) break;
+    after = seqs.at(-1)!;
+  }
+  const what = `numbers without a row: ${holes.slice(0, MOST_HOLES).join(", ")}`;
+  findings.add([{ invariant: "I4 numbers", where, what }]);
+}
+
+/** The inboxes of the members of these conversations. */
+export async function auditInboxes(cluster: Cluster, findings: Findings, filled: Filled): Promise<void> {
+  const redis = await cluster.redis();
+  const conversationsOf = new Map<string, string[]>();
+  for (const conversationId of filled.keys()) {
+    for (const userId of usersOf(conversationId)) {
+      const list = conversationsOf.get(userId);
+      if (list === undefined) conversationsOf.set(userId, [conversationId]);
+      else list.push(conversationId);
+    }
+  }
+  for (const [userId, conversationIds] of conversationsOf) {
+    const inbox = await inspectInbox(redis, userId);
+    // Another life of Redis: the inbox begins anew when somebody looks into it.
+    if (inbox === undefined || !inbox.isCurrent) continue;
+    findings.checked.inboxes++;
+    const entries = inbox.events.map(([inboxSeq, event]) => ({ inboxSeq, ...peekEvent(event) }));
+    findings.add(judgeInbox(userId, inbox.seq, entries));
+    for (const conversationId of conversationIds) {
+      findings.add(judgeConversationInInbox(userId, conversationId, filled.get(conversationId)!, entries));
+    }
+  }
+}
+
+/** The queues of the partitions, and that of the receipts. */
+export async function auditQueues(cluster: Cluster, findings: Findings, partitions: readonly number[]): Promise<void> {
+  const streams = [...partitions.map(queueStream), RECEIPTS_STREAM];
+  await Promise.all(streams.map((stream) => auditQueue(cluster, findings, stream)));
+}
+
+async function auditQueue({ bus }: Cluster, findings: Findings, stream: string): Promise<void> {
+  findings.checked.queues++;
+  for (let look = 1; ; look++) {
+    const { messages, consumers } = await readQueueReport(bus, stream);
+    const faults = judgeQueue(stream, messages, consumers);
+    if (faults.length === 0) return;
+    if (look === QUEUE_LOOKS) return findings.add(faults);
+    await sleep(QUEUE_PAUSE_MS);
+  }
+}
+
+function usersOf(conversationId: string): string[] {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "private" ? [...new Set(parts.userIds)] : [];
+}

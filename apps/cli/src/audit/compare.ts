@@ -1,0 +1,179 @@
+/** The comparisons of the audit: pure, what was read is passed in. Each gives the faults that it found. */
+
+/** The invariants of the design that an audit can see from outside. */
+type Invariant = "I2 once" | "I4 numbers" | "I6 inbox" | "I7 queue" | "position" | "marks";
+
+export interface Finding {
+  invariant: Invariant;
+  /** A conversation, an inbox, or a stream. */
+  where: string;
+  what: string;
+}
+
+/** A message as both the log and the archive have it. */
+export interface ComparedMessage {
+  conversationId: string;
+  seq: number;
+  messageId: string;
+  senderId: string;
+  clientMsgId: string;
+  contentType: string;
+  content: string | null;
+  sentAt: number;
+}
+
+/** Counts of the rows of a conversation, as one look at the archive gives them. */
+export interface RowCounts {
+  conversationId: string;
+  count: number;
+  first: number;
+  last: number;
+  messages: number;
+  ids: number;
+  lastSeq: number | null;
+}
+
+/** A number is there once (primary key), so 1..n is: n rows, from 1, up to n. */
+export function judgeCounts({
+  conversationId: where,
+  count,
+  first,
+  last,
+  messages,
+  ids,
+  lastSeq,
+}: RowCounts): Finding[] {
+  const findings: Finding[] = [];
+  if (first !== 1 || count !== last) {
+    findings.push({ invariant: "I4 numbers", where, what: `${count} rows with numbers from ${first} to ${last}` });
+  }
+  if (lastSeq !== last) {
+    const said = lastSeq === null ? "has no row of its own" : `says that ${lastSeq} is its last`;
+    findings.push({ invariant: "I4 numbers", where, what: `the conversation ${said}, the archive ends at ${last}` });
+  }
+  if (messages !== ids) {
+    const what = `${messages} messages have ${ids} different ids of their senders`;
+    findings.push({ invariant: "I2 once", where, what });
+  }
+  return findings;
+}
+
+/** The numbers that lie between those given and are missing, as `3` or `3-5`. @param seqs ascending */
+export function findHoles(seqs: readonly number[], after = 0): string[] {
+  const holes: string[] = [];
+  let last = after;
+  for (const seq of seqs) {
+    if (seq === last + 2) holes.push(`${last + 1}`);
+    else if (seq > last + 2) holes.push(`${last + 1}-${seq - 1}`);
+    last = Math.max(last, seq);
+  }
+  return holes;
+}
+
+/** A message that the archive is past must be there, and be the same. */
+export function judgeArchived(logged: ComparedMessage, archived: ComparedMessage | undefined): Finding[] {
+  const where = `${logged.conversationId}#${logged.seq}`;
+  if (archived === undefined) {
+    return [{ invariant: "I4 numbers", where, what: "is in the log, the archive is past it, and has no row of it" }];
+  }
+  const keys = ["messageId", "senderId", "clientMsgId", "contentType", "content", "sentAt"] as const;
+  const different = keys.filter((key) => logged[key] !== archived[key]);
+  if (different.length === 0) return [];
+  return [{ invariant: "I4 numbers", where, what: `log and archive differ in ${different.join(", ")}` }];
+}
+
+/** Numbers of each conversation as the log goes on: each follows the one before. */
+export class LogNumbers {
+  private readonly lasts = new Map<string, number>();
+
+  /** The last number of each conversation that the log has shown. */
+  get last(): ReadonlyMap<string, number> {
+    return this.lasts;
+  }
+
+  next(conversationId: string, seq: number): Finding[] {
+    const last = this.lasts.get(conversationId);
+    this.lasts.set(conversationId, Math.max(seq, last ?? 0));
+    if (last === undefined || seq === last + 1) return [];
+    return [{ invariant: "I4 numbers", where: conversationId, what: `in the log, ${seq} follows ${last}` }];
+  }
+}
+
+/** What is not archived yet goes on where the archive ends: `firstSeq` is the first such number of the log. */
+export function judgeJoint(conversationId: string, firstSeq: number, archivedLast: number): Finding[] {
+  if (archivedLast >= firstSeq - 1) return [];
+  const what = `the archive ends at ${archivedLast}, the log goes on with ${firstSeq}`;
+  return [{ invariant: "I4 numbers", where: conversationId, what }];
+}
+
+export interface InboxEntry {
+  inboxSeq: number;
+  conversationId: string;
+  seq: number;
+}
+
+/** An inbox has its newest events without a hole, up to its head. @param entries ascending */
+export function judgeInbox(userId: string, head: number, entries: readonly InboxEntry[]): Finding[] {
+  const where = `inbox of ${userId}`;
+  const numbers = entries.map(({ inboxSeq }) => inboxSeq);
+  const findings = findHoles(numbers, (numbers[0] ?? 1) - 1).map(
+    (hole): Finding => ({ invariant: "I6 inbox", where, what: `${hole} is missing` }),
+  );
+  const last = numbers.at(-1);
+  if (last !== undefined && last < head) {
+    findings.push({ invariant: "I6 inbox", where, what: `it ends at ${last}, its head is at ${head}` });
+  }
+  return findings;
+}
+
+/**
+ * A conversation inside an inbox: in order, without a hole, and up to `filledTo`, the last number that was put into
+ * inboxes. An inbox without any event of it is not judged: it may have begun later, or have been trimmed.
+ */
+export function judgeConversationInInbox(
+  userId: string,
+  conversationId: string,
+  filledTo: number,
+  entries: readonly InboxEntry[],
+): Finding[] {
+  const where = `inbox of ${userId}, ${conversationId}`;
+  const seqs = entries.filter((entry) => entry.conversationId === conversationId).map(({ seq }) => seq);
+  const [first] = seqs;
+  if (first === undefined) return [];
+  const finding = (what: string): Finding => ({ invariant: "I6 inbox", where, what });
+  const findings = findHoles(seqs, first - 1).map((hole) => finding(`message ${hole} is missing`));
+  for (const [place, seq] of seqs.entries()) {
+    const before = seqs[place - 1];
+    if (before !== undefined && seq <= before) findings.push(finding(`message ${seq} stands behind ${before}`));
+  }
+  const last = Math.max(...seqs);
+  if (last < filledTo) findings.push(finding(`it ends at message ${last}, inboxes are filled up to ${filledTo}`));
+  return findings;
+}
+
+/** A queue's messages are either still to be handed out or handed out and not acknowledged. */
+export function judgeQueue(
+  stream: string,
+  messages: number,
+  consumers: readonly { name: string; pending: number; ackPending: number }[],
+): Finding[] {
+  const accounted = consumers.reduce((sum, { pending, ackPending }) => sum + pending + ackPending, 0);
+  if (messages === accounted && (messages === 0 || consumers.length === 1)) return [];
+  const of = consumers.length === 0 ? "no consumer" : consumers.map(({ name }) => name).join(", ");
+  return [{ invariant: "I7 queue", where: stream, what: `${messages} messages, ${accounted} accounted for by ${of}` }];
+}
+
+/** No mark lies beyond the last number. */
+export function judgeMarks(
+  conversationId: string,
+  last: number,
+  marks: readonly { userId: string; read: number; delivered: number }[],
+): Finding[] {
+  return marks
+    .filter(({ read, delivered }) => Math.max(read, delivered) > last)
+    .map(({ userId, read, delivered }) => ({
+      invariant: "marks",
+      where: conversationId,
+      what: `${userId} has delivered ${delivered}, read ${read}; the last message is ${last}`,
+    }));
+}

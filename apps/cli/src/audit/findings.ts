@@ -1,0 +1,49 @@
+/** What an audit has found and looked at so far. */
+import type { Finding } from "./compare";
+
+/** Findings that are kept; one fault of a cluster can show in every conversation. */
+const MOST_FINDINGS = 1_000;
+
+/** What was looked at, in numbers. */
+export interface Checked {
+  partitions: number;
+  /** Conversations and rows of the archive. */
+  conversations: number;
+  rows: number;
+  /** Records of the logs, and those among their events that the archive does not have yet. */
+  records: number;
+  unarchived: number;
+  queues: number;
+  inboxes: number;
+}
+
+export interface AuditDocument {
+  ok: boolean;
+  findings: Finding[];
+  /** How many findings were left out because there are too many. */
+  more: number;
+  checked: Checked;
+}
+
+export class Findings {
+  readonly checked: Checked = {
+    ...{ partitions: 0, conversations: 0, rows: 0, records: 0, unarchived: 0, queues: 0, inboxes: 0 },
+  };
+  private readonly kept: Finding[] = [];
+  private more = 0;
+
+  /** @param progress told from time to time how far it is */
+  constructor(readonly progress: (text: string) => void) {}
+
+  add(findings: Finding[]): void {
+    for (const finding of findings) {
+      if (this.kept.length < MOST_FINDINGS) this.kept.push(finding);
+      else this.more++;
+    }
+  }
+
+  get document(): AuditDocument {
+    const { kept: findings, more, checked } = this;
+    return { ok: findings.length === 0, findings, more, checked };
+  }
+}

@@ -1,0 +1,104 @@
+/** Where a message has got to: log, inboxes, devices, marks, archive. */
+import { positionOf } from "@carillon/bus";
+import { parseConversationId, peekEvent } from "@carillon/protocol";
+import { Inboxes, inspectCursors, inspectInbox, Marks, type RedisStore } from "@carillon/store";
+import type { Cluster } from "../cluster/open-cluster";
+import { readSessions } from "../commands/sessions";
+import type { FoundMessage } from "./find-message";
+
+export interface TracedDevice {
+  deviceId: string;
+  /** Where it is connected; null: it is not. */
+  gateway: string | null;
+  live: boolean;
+  /** Number of its inbox up to which it has acknowledged; null: never, or in another epoch. */
+  cursor: number | null;
+  /** Whether that covers this message; null when the message is not in the inbox. */
+  acknowledged: boolean | null;
+}
+
+export interface TracedMember {
+  userId: string;
+  epoch: string | null;
+  /** Number of the message in his inbox; null: not there (yet, or no more). */
+  inboxSeq: number | null;
+  devices: TracedDevice[];
+  delivered: boolean;
+  read: boolean;
+}
+
+export interface TraceDocument {
+  conversationId: string;
+  seq: number;
+  messageId: string;
+  senderId: string;
+  clientMsgId: string;
+  /** Server time, ms since the Unix epoch. */
+  acceptedAt: number;
+  partition: number;
+  /** null: purged from the log. `owner`: the worker that wrote it, while it is there. */
+  logged: { record: number; index: number; storedAt: number; epoch: number; owner: string | null } | null;
+  /** Whether inboxes are filled beyond it; null when it is not in the log or Redis does not know. */
+  fannedOut: boolean | null;
+  members: TracedMember[];
+  archived: { row: boolean; passed: boolean | null };
+}
+
+/** @throws Error when Redis or MySQL does not answer */
+export async function followMessage(cluster: Cluster, found: FoundMessage): Promise<TraceDocument> {
+  const { event, partition, logged } = found;
+  const { conversationId, seq, messageId, senderId, clientMsgId, sentAt } = event;
+  const redis = await cluster.redis();
+  const position = logged && positionOf(logged.record.seq, logged.index);
+  const fanout = await new Inboxes(redis).fanoutPosition(partition);
+  const archive = (await (await cluster.mysql()).facts.archivePositions()).get(partition)?.position ?? -1;
+  const parts = parseConversationId(conversationId);
+  const userIds = parts?.kind === "private" ? [...new Set(parts.userIds)] : [];
+  return {
+    ...{ conversationId, seq, messageId, senderId, clientMsgId, partition },
+    acceptedAt: sentAt,
+    logged: logged === undefined ? null : describePlace(cluster, logged),
+    fannedOut: position === undefined || fanout === undefined ? null : fanout >= position,
+    members: await Promise.all(userIds.map((userId) => followTo(cluster, redis, userId, { conversationId, seq }))),
+    archived: { row: found.archived !== undefined, passed: position === undefined ? null : archive >= position },
+  };
+}
+
+function describePlace({ coordination }: Cluster, { record, index }: NonNullable<FoundMessage["logged"]>) {
+  const { seq, storedAt, header } = record;
+  const owner = coordination.view.nodes("logic").find(({ boot }) => boot === header.boot)?.nodeId ?? null;
+  return { record: seq, index, storedAt, epoch: header.epoch, owner };
+}
+
+async function followTo(
+  cluster: Cluster,
+  redis: RedisStore,
+  userId: string,
+  place: { conversationId: string; seq: number },
+): Promise<TracedMember> {
+  const { conversationId, seq } = place;
+  const [inbox, cursors, sessions, stored, [[mark] = []]] = await Promise.all([
+    inspectInbox(redis, userId),
+    inspectCursors(redis, userId),
+    readSessions(cluster, userId),
+    cluster.mysql().then(({ audit }) => audit.marks(conversationId)),
+    new Marks(redis).of([{ conversationId, userIds: [userId] }]),
+  ]);
+  const entry = inbox?.events.find(([, bytes]) => {
+    const head = peekEvent(bytes);
+    return head.conversationId === conversationId && head.seq === seq;
+  });
+  const inboxSeq = entry?.[0] ?? null;
+  const deviceIds = new Set([...cursors.keys(), ...sessions.map(({ deviceId }) => deviceId)]);
+  const devices = [...deviceIds].sort().map((deviceId) => {
+    const session = sessions.find((one) => one.deviceId === deviceId);
+    const at = cursors.get(deviceId);
+    const cursor = at !== undefined && at.epoch === inbox?.epoch ? at.seq : null;
+    const acknowledged = inboxSeq === null ? null : cursor !== null && cursor >= inboxSeq;
+    return { deviceId, gateway: session?.gateway ?? null, live: session?.live ?? false, cursor, acknowledged };
+  });
+  const kept = stored.find((one) => one.userId === userId);
+  const read = Math.max(mark?.read ?? 0, kept?.read ?? 0);
+  const delivered = Math.max(mark?.delivered ?? 0, kept?.delivered ?? 0, read);
+  return { userId, epoch: inbox?.epoch ?? null, inboxSeq, devices, delivered: delivered >= seq, read: read >= seq };
+}
