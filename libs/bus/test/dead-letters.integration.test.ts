@@ -76,7 +76,15 @@ test("a letter that is replayed lies in the queue of its partition, once, and is
 
 test("which requests a partition refuses is read from its newest epoch record", async () => {
   expect(await readRefusedRequests(bus, 0)).toBeUndefined();
-  const writer = new LogWriter({ bus, partition: 0, epoch: 1, boot: "b", life: "1", lastSeq: 0 });
+  const writer = new LogWriter({
+    bus,
+    partition: 0,
+    epoch: 1,
+    boot: "b",
+    life: "1",
+    lastSeq: 0,
+    room: Number.POSITIVE_INFINITY,
+  });
   const dead = [{ seq: 5, index: 0, senderId: "alice", clientMsgId: request.clientMsgId }];
   const progress = { covered: 0, fanout: 0 };
   await writer.append({ kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, progress);
