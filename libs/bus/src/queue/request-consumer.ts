@@ -56,6 +56,8 @@ export class RequestConsumer {
   private messages: ConsumerMessages | undefined;
   /** Sequence of the batch handed out last. */
   private taken = 0;
+  /** Nothing may be handed out before a fresh consumer is there: something before it is missing. */
+  private isVoid = false;
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
@@ -68,8 +70,10 @@ export class RequestConsumer {
     void this.followConnection();
   }
 
-  /** Gives up what was handed out and not covered, and takes it again from a fresh consumer. */
+  /** Gives up, at once, what was handed out and not covered, and takes it again from a fresh consumer. */
   restart(): void {
+    this.isVoid = true;
+    this.options.onRestart();
     this.messages?.stop();
   }
 
@@ -113,6 +117,7 @@ export class RequestConsumer {
     const { bus, epoch } = this.options;
     if (this.attempt > 0) await this.deleteOthers();
     await this.checkLife();
+    this.isVoid = false;
     const definition = ownerConsumerDefinition(epoch, ++this.attempt);
     await bus.jsm.consumers.add(this.stream, definition);
     this.taken = this.options.covered();
@@ -144,6 +149,7 @@ export class RequestConsumer {
 
   /** @returns false when the order is broken and a fresh consumer is needed */
   private async take(message: JsMsg): Promise<boolean> {
+    if (this.isVoid) return false;
     const seq = message.seq;
     if (seq <= this.options.covered()) {
       message.ack();
