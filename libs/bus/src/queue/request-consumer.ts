@@ -72,8 +72,7 @@ export class RequestConsumer {
 
   /** Gives up, at once, what was handed out and not covered, and takes it again from a fresh consumer. */
   restart(): void {
-    this.isVoid = true;
-    this.options.onRestart();
+    this.giveUp();
     this.messages?.stop();
   }
 
@@ -108,9 +107,15 @@ export class RequestConsumer {
         if (error instanceof PartitionLost) return this.options.onLost();
         bus.logger.warn({ partition, err: error }, "the queue's consumer failed, a new one follows");
       }
+      this.giveUp();
       await sleep(backoff.next(), this.stopping.signal);
-      this.options.onRestart();
     }
+  }
+
+  private giveUp(): void {
+    if (this.isVoid) return;
+    this.isVoid = true;
+    this.options.onRestart();
   }
 
   private async open(): Promise<Consumer> {
