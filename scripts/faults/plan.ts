@@ -1,6 +1,7 @@
 /** The schedule of a run: which fault strikes when, whom, and for how long. A pure function of the seed. */
+
+import { seeded } from "@carillon/testkit";
 import type { FaultName } from "./inject/catalogue";
-import { seeded } from "./seeded";
 
 export interface PlannedFault {
   /** Time after the first moment of the schedule, ms. */

@@ -1,10 +1,9 @@
 /** The carillon command against a real cluster: every command, the shape of its JSON, its exit codes. */
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { randomId } from "@carillon/base";
 import { Command } from "@carillon/protocol";
-import { RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { type Ran, RawClient, runProgram, startTestCluster, type TestCluster } from "@carillon/testkit";
 
 let cluster: TestCluster;
 let passwordFile: string;
@@ -17,28 +16,11 @@ afterAll(() => cluster?.stop(), 60_000);
 
 const root = path.join(__dirname, "..", "..");
 
-interface Ran {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** Runs the built command. @param input lines for its standard input */
 function carillon(args: string[], input = "", env: Record<string, string> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [path.join(root, "scripts", "carillon.mjs"), ...args], {
-    cwd: cluster.running.directory,
-    env: { PATH: process.env["PATH"], ...env } as NodeJS.ProcessEnv,
-  });
-  const ran: Ran = { code: -1, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    ran.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    ran.stderr += chunk;
-  });
-  child.stdin.on("error", () => {});
-  child.stdin.end(input);
-  return new Promise((resolve) => child.on("close", (code) => resolve({ ...ran, code: code ?? -1 })));
+  const program = path.join(root, "scripts", "carillon.mjs");
+  const cwd = cluster.running.directory;
+  return runProgram([program, ...args], { cwd, env: { PATH: process.env["PATH"], ...env }, input });
 }
 
 const here = () => ["--data", cluster.running.directory];

@@ -1,12 +1,10 @@
 /** What operators look with: a cluster that is well is called well, and what is broken for real is found. */
-import { spawn } from "node:child_process";
 import path from "node:path";
 import { partitionOf, uuidv7 } from "@carillon/base";
-import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
+import { type Bus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { Command } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { type Person, type RawClient, runProgram, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 
@@ -17,11 +15,9 @@ let cluster: TestCluster;
 let bus: Bus;
 beforeAll(async () => {
   cluster = await startTestCluster();
-  const settings = { servers: [cluster.info().nats[0]!.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "test", logger: silentLogger() });
+  bus = await cluster.bus();
 }, 300_000);
 afterAll(async () => {
-  await bus?.close();
   await cluster?.stop();
 }, 60_000);
 
@@ -29,15 +25,7 @@ const program = path.join(__dirname, "..", "..", "scripts", "carillon.mjs");
 
 /** Runs the built command; `document` is its JSON, when it printed one. */
 async function carillon(...args: string[]) {
-  const child = spawn(process.execPath, [program, ...args, "--json", "--data", cluster.running.directory]);
-  const ran = { code: -1, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    ran.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    ran.stderr += chunk;
-  });
-  ran.code = await new Promise((resolve) => child.on("close", (code) => resolve(code ?? -1)));
+  const ran = await runProgram([program, ...args, "--json", "--data", cluster.running.directory]);
   return { ...ran, document: ran.stdout === "" ? undefined : JSON.parse(ran.stdout) };
 }
 

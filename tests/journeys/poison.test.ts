@@ -1,7 +1,6 @@
 /** A request that kills every worker that touches it: the partition goes on without it, and people can look at it. */
 import { uuidv7 } from "@carillon/base";
-import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, decodeRequestBatch, readRefusedRequests } from "@carillon/bus";
+import { type Bus, decodeRequestBatch, readRefusedRequests } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
@@ -15,13 +14,9 @@ beforeAll(async () => {
     partitions: 1,
     env: { CARILLON_FAILPOINT: `decide.before:kill:${POISON}` },
   });
-  const settings = { servers: [cluster.info().nats[0]!.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "test", logger: silentLogger() });
+  bus = await cluster.bus();
 }, 300_000);
-afterAll(async () => {
-  await bus?.close();
-  await cluster?.stop();
-}, 60_000);
+afterAll(() => cluster?.stop(), 60_000);
 
 const message = (to: Person, content: string) => ({
   clientMsgId: uuidv7(Date.now()),

@@ -1,37 +1,33 @@
 /** A process that does not fit its cluster says why and what to do, and does not start. */
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { startTestCluster, type TestCluster } from "@carillon/testkit";
-import { jetstream } from "@nats-io/jetstream";
+import type { Bus } from "@carillon/bus";
+import { runProgram, startTestCluster, type TestCluster } from "@carillon/testkit";
 import { Kvm } from "@nats-io/kv";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { createPool, type Pool } from "mysql2/promise";
 
 const ROLES = ["gateway", "logic", "archiver", "api"] as const;
 const root = path.join(__dirname, "..", "..");
 
 let cluster: TestCluster;
-let nats: NatsConnection;
+let bus: Bus;
 let pool: Pool;
 beforeAll(async () => {
   cluster = await startTestCluster({ counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
-  const { hostname, port, username: user, password: pass } = new URL(cluster.info().nats[0]!.url);
-  nats = await connect({ servers: `${hostname}:${port}`, user, pass });
+  bus = await cluster.bus();
   pool = createPool({ uri: cluster.info().mysql.url });
 }, 300_000);
 afterAll(async () => {
-  await nats?.close();
   await pool?.end();
   await cluster?.stop();
 }, 60_000);
 
 /** Starts one more process of a role in the cluster; resolves when it has ended, with what it wrote. */
-function start(
+async function start(
   role: (typeof ROLES)[number],
   env: Record<string, string> = {},
 ): Promise<{ code: number; text: string }> {
-  const child = spawn(process.execPath, [path.join(root, "apps", role, "dist", "main.js")], {
+  const { code, stdout, stderr } = await runProgram([path.join(root, "apps", role, "dist", "main.js")], {
     env: {
       PATH: process.env["PATH"],
       CARILLON_CONFIG: path.join(cluster.running.directory, "carillon.json"),
@@ -40,21 +36,15 @@ function start(
       CARILLON_GATEWAY_WS_PORT: "0",
       CARILLON_API_PORT: "0",
       ...env,
-    } as NodeJS.ProcessEnv,
+    },
   });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk) => {
-      text += chunk;
-    });
-  }
-  return new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? -1, text })));
+  return { code, text: stdout + stderr };
 }
 
 describe("a cluster of another format", () => {
   let restore: () => Promise<unknown>;
   beforeAll(async () => {
-    const bucket = await new Kvm(jetstream(nats)).open("cluster");
+    const bucket = await new Kvm(bus.js).open("cluster");
     const layout = (await bucket.get("layout"))!.json<{ format: number }>();
     await bucket.put("layout", JSON.stringify({ ...layout, format: layout.format + 7 }));
     restore = () => bucket.put("layout", JSON.stringify(layout));

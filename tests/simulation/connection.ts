@@ -61,9 +61,16 @@ export class Connection {
     const connection = {
       isClosed: () => this.isDead,
       subscribe: () => ({ unsubscribe: quiet }),
-      status: async function* () {},
     };
-    this.bus = { js: this.js(), jsm: this.jsm(), connection, clock, logger, close: async () => {} } as unknown as Bus;
+    this.bus = {
+      js: this.js(),
+      jsm: this.jsm(),
+      connection,
+      clock,
+      logger,
+      onReconnect: () => quiet,
+      close: async () => {},
+    } as unknown as Bus;
   }
 
   /** A call of this process: `execute` runs on the server, once or never. */

@@ -1,18 +1,12 @@
-/** A small seeded generator (mulberry32): the same seed gives the same run. */
+/** What a run is made of by chance: the same seed gives the same run. */
+import { seeded } from "@carillon/testkit";
+
 export class Random {
-  private state: number;
+  /** From 0 (inclusive) to 1 (exclusive). */
+  readonly next: () => number;
 
   constructor(seed: number) {
-    this.state = seed >>> 0;
-  }
-
-  /** From 0 (inclusive) to 1 (exclusive). */
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+    this.next = seeded(seed);
   }
 
   /** An integer from 0 to `below` (exclusive). */

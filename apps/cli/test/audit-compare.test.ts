@@ -1,5 +1,5 @@
+import type { ArchivedMessage } from "@carillon/store";
 import {
-  type ComparedMessage,
   findHoles,
   judgeArchived,
   judgeConversationInInbox,
@@ -40,7 +40,7 @@ describe("the archive alone", () => {
 });
 
 describe("the log against the archive", () => {
-  const message: ComparedMessage = {
+  const message: ArchivedMessage = {
     ...{ conversationId, seq: 3, messageId: "77", senderId: "alice", clientMsgId: "c" },
     ...{ contentType: "text", content: "hello", sentAt: 5 },
   };

@@ -19,6 +19,8 @@ export interface Bus {
   readonly jsm: JetStreamManager;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told when the connection is back after it was lost. @returns ends the telling */
+  onReconnect(callback: () => void): () => void;
   /** Flushes what was published and closes. */
   close(): Promise<void>;
 }
@@ -64,12 +66,17 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     stopClock();
     if (!closing) options.onLost?.(error ?? undefined);
   });
-  void logStatus(connection, logger);
+  const reconnectCallbacks = new Set<() => void>();
+  void followStatus(connection, logger, reconnectCallbacks);
+  const onReconnect = (callback: () => void) => {
+    reconnectCallbacks.add(callback);
+    return () => void reconnectCallbacks.delete(callback);
+  };
   const close = async () => {
     closing = true;
     await connection.drain().catch(() => connection.close());
   };
-  return { connection, js: jetstream(connection, { timeout: 5_000 }), jsm, clock, logger, close };
+  return { connection, js: jetstream(connection, { timeout: 5_000 }), jsm, clock, logger, onReconnect, close };
 }
 
 /** The client library does not read credentials out of an address, and they must not get into messages. */
@@ -121,10 +128,16 @@ function followClock(connection: NatsConnection, clock: ClusterClock): () => voi
   return () => clearInterval(timer);
 }
 
-async function logStatus(connection: NatsConnection, logger: Logger): Promise<void> {
+async function followStatus(
+  connection: NatsConnection,
+  logger: Logger,
+  reconnectCallbacks: ReadonlySet<() => void>,
+): Promise<void> {
   for await (const status of connection.status()) {
     if (status.type === "disconnect") logger.warn("connection to NATS lost");
-    else if (status.type === "reconnect") logger.info("connection to NATS is back");
-    else if (status.type === "error") logger.warn({ err: status.error }, "NATS reports an error");
+    else if (status.type === "reconnect") {
+      logger.info("connection to NATS is back");
+      for (const callback of reconnectCallbacks) callback();
+    } else if (status.type === "error") logger.warn({ err: status.error }, "NATS reports an error");
   }
 }

@@ -1,5 +1,6 @@
 import { assignPartitions } from "@carillon/coordination";
-import { randomNodes, seeded, shuffled } from "./seeded";
+import { seeded } from "@carillon/testkit";
+import { randomNodes, shuffled } from "./random-nodes";
 
 test("in 200 random views every partition has a node, none has more than its bound, the order does not matter", () => {
   for (let seed = 1; seed <= 200; seed++) {

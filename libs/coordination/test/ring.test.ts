@@ -1,6 +1,7 @@
 import { hash32 } from "@carillon/base";
 import { buildRing, RING_SLOTS, type Ring } from "@carillon/coordination";
-import { randomNodes, type SeededNode, seeded, shuffled } from "./seeded";
+import { seeded } from "@carillon/testkit";
+import { randomNodes, type SeededNode, shuffled } from "./random-nodes";
 
 const USERS = Array.from({ length: 12 }, (_, i) => `user-${i}`);
 

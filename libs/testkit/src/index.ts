@@ -5,5 +5,7 @@ export * from "./cluster/test-cluster";
 export * from "./history/evidence";
 export * from "./history/history";
 export * from "./proxy/tcp-proxy";
+export * from "./run-program";
+export * from "./seeded";
 export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";
 export * from "./until";

@@ -1,9 +1,10 @@
 /** The log of a partition: its numbers, what the archive must have of it, and how far inboxes are filled. */
 import { endOfRecord, type LogRecord, positionOf, readLog, readLogState, recordSeqOf } from "@carillon/bus";
 import { decodeEvent, type Event, peekEvent } from "@carillon/protocol";
+import type { ArchivedMessage } from "@carillon/store";
 import { Inboxes, type MysqlStore } from "@carillon/store";
 import type { Cluster } from "../cluster/open-cluster";
-import { type ComparedMessage, judgeArchived, judgeJoint, LogNumbers } from "./compare";
+import { judgeArchived, judgeJoint, LogNumbers } from "./compare";
 import type { Findings } from "./findings";
 
 /** Messages that are compared by one statement. */
@@ -108,7 +109,7 @@ class LogAudit implements AuditedLog {
     const rows = await this.mysql.audit.at(events);
     const found = new Map(rows.map((row) => [`${row.conversationId}#${row.seq}`, row]));
     for (const event of events) {
-      const logged: ComparedMessage = { ...event, content: event.content ?? null };
+      const logged: ArchivedMessage = { ...event, content: event.content ?? null };
       this.findings.add(judgeArchived(logged, found.get(`${event.conversationId}#${event.seq}`)));
     }
   }

@@ -1,4 +1,5 @@
 /** The comparisons of the audit: pure, what was read is passed in. Each gives the faults that it found. */
+import type { ArchivedMessage, ConversationNumbers } from "@carillon/store";
 
 /** The invariants of the design that an audit can see from outside. */
 type Invariant = "I2 once" | "I4 numbers" | "I6 inbox" | "I7 queue" | "position" | "marks";
@@ -10,29 +11,6 @@ export interface Finding {
   what: string;
 }
 
-/** A message as both the log and the archive have it. */
-export interface ComparedMessage {
-  conversationId: string;
-  seq: number;
-  messageId: string;
-  senderId: string;
-  clientMsgId: string;
-  contentType: string;
-  content: string | null;
-  sentAt: number;
-}
-
-/** Counts of the rows of a conversation, as one look at the archive gives them. */
-export interface RowCounts {
-  conversationId: string;
-  count: number;
-  first: number;
-  last: number;
-  messages: number;
-  ids: number;
-  lastSeq: number | null;
-}
-
 /** A number is there once (primary key), so 1..n is: n rows, from 1, up to n. */
 export function judgeCounts({
   conversationId: where,
@@ -42,7 +20,7 @@ export function judgeCounts({
   messages,
   ids,
   lastSeq,
-}: RowCounts): Finding[] {
+}: ConversationNumbers): Finding[] {
   const findings: Finding[] = [];
   if (first !== 1 || count !== last) {
     findings.push({ invariant: "I4 numbers", where, what: `${count} rows with numbers from ${first} to ${last}` });
@@ -71,7 +49,7 @@ export function findHoles(seqs: readonly number[], after = 0): string[] {
 }
 
 /** A message that the archive is past must be there, and be the same. */
-export function judgeArchived(logged: ComparedMessage, archived: ComparedMessage | undefined): Finding[] {
+export function judgeArchived(logged: ArchivedMessage, archived: ArchivedMessage | undefined): Finding[] {
   const where = `${logged.conversationId}#${logged.seq}`;
   if (archived === undefined) {
     return [{ invariant: "I4 numbers", where, what: "is in the log, the archive is past it, and has no row of it" }];

@@ -18,8 +18,6 @@ export class DeliveryCursor {
   /** Events that were sent at least once and are not acknowledged, in inbox order. */
   private unacknowledged: SentEvent[] = [];
   private ackedSeq: number;
-  /** Highest number that was ever sent in this epoch; after a rewind `sentSeq` is below it. */
-  private highestSent: number;
   /** `live`: gets what comes in. `behind`: is read to from the inbox. */
   mode: "live" | "behind" = "behind";
   /** Whether a read of the inbox is under way. */
@@ -31,7 +29,6 @@ export class DeliveryCursor {
     public sentSeq: number,
   ) {
     this.ackedSeq = sentSeq;
-    this.highestSent = sentSeq;
   }
 
   get unacknowledgedCount(): number {
@@ -47,6 +44,11 @@ export class DeliveryCursor {
     return this.ackedSeq;
   }
 
+  /** Highest number that was ever sent in this epoch; after a rewind `sentSeq` is below it. */
+  private get highestSent(): number {
+    return this.unacknowledged.at(-1)?.inboxSeq ?? this.ackedSeq;
+  }
+
   /** Room for more events. */
   get room(): number {
     return MOST_UNACKNOWLEDGED - this.unacknowledgedCount;
@@ -55,7 +57,6 @@ export class DeliveryCursor {
   sent(inboxSeq: number, head: EventHead): void {
     this.sentSeq = inboxSeq;
     if (inboxSeq <= this.highestSent) return;
-    this.highestSent = inboxSeq;
     this.unacknowledged.push({ inboxSeq, head });
   }
 
@@ -83,7 +84,6 @@ export class DeliveryCursor {
     this.epoch = epoch;
     this.sentSeq = sentSeq;
     this.ackedSeq = sentSeq;
-    this.highestSent = sentSeq;
     this.unacknowledged = [];
     this.mode = "behind";
   }

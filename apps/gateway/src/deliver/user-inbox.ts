@@ -183,12 +183,11 @@ export class UserInbox implements Flushable {
       if (!session.isOpen || !this.sessions.has(session)) return;
       // What was asked for is no longer what comes next: the device acknowledged, or its cursor was moved.
       const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;
-      if (!isStale && page.epoch !== epoch) {
-        this.beginEpoch(page.epoch);
-        return;
+      if (!isStale) {
+        if (page.epoch !== epoch) return this.beginEpoch(page.epoch);
+        if (!this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
+        if (page.seq >= this.next) this.awaitHole();
       }
-      if (!isStale && !this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
-      if (!isStale && page.seq >= this.next) this.awaitHole();
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     } finally {

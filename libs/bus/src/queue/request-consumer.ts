@@ -60,6 +60,7 @@ export class RequestConsumer {
   private isVoid = false;
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
+  private stopFollowing: () => void = () => {};
 
   constructor(private readonly options: RequestConsumerOptions) {}
 
@@ -67,7 +68,7 @@ export class RequestConsumer {
   async start(): Promise<void> {
     await this.deleteOthers();
     this.running = this.run();
-    void this.followConnection();
+    this.stopFollowing = this.options.bus.onReconnect(() => this.restart());
   }
 
   /** Gives up, at once, what was handed out and not covered, and takes it again from a fresh consumer. */
@@ -79,15 +80,9 @@ export class RequestConsumer {
   /** Hands out nothing more. The consumer stays for the next owner to delete: it may be the cause of a take-over. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.stopFollowing();
     this.messages?.stop();
     await this.running;
-  }
-
-  private async followConnection(): Promise<void> {
-    for await (const { type } of this.options.bus.connection.status()) {
-      if (this.stopping.signal.aborted) return;
-      if (type === "reconnect") this.restart();
-    }
   }
 
   private get stream(): string {

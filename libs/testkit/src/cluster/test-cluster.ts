@@ -3,6 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { randomId } from "@carillon/base";
+import { silentLogger } from "@carillon/base/node";
+import { type Bus, connectBus } from "@carillon/bus";
 import {
   type ClusterInfo,
   type ClusterOptions,
@@ -39,6 +41,8 @@ export interface TestCluster {
   online(person: Person, transport: RawTransport, extra?: Record<string, unknown>): Promise<RawClient>;
   /** Addresses of the gateways for a user, the right one first. */
   route(person: Person): Promise<{ gatewayId: string; ws: string; tcp: string }[]>;
+  /** A connection to the cluster's NATS, closed by `stop`. */
+  bus(): Promise<Bus>;
   stop(): Promise<void>;
 }
 
@@ -55,11 +59,19 @@ export async function startTestCluster(options: Partial<ClusterOptions> = {}): P
     guardServers: true,
     ...options,
   } as ClusterOptions);
+  const buses: Bus[] = [];
+  const bus = async () => {
+    const settings = { servers: [running.info().nats[0]!.url], replicas: 1 as const, streamMegabytes: 16 };
+    const opened = await connectBus({ settings, name: "test", logger: silentLogger() });
+    buses.push(opened);
+    return opened;
+  };
   const stop = async () => {
+    await Promise.all(buses.splice(0).map((opened) => opened.close()));
     await running.stop();
     await rm(directory, { recursive: true, force: true });
   };
-  return { ...people(running), running, info: () => running.info(), stop };
+  return { ...people(running), running, info: () => running.info(), bus, stop };
 }
 
 function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
