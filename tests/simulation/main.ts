@@ -85,7 +85,7 @@ async function work({ from, end, step, stop }: Order): Promise<Report> {
 
 function workElsewhere(order: Order): Promise<Report> {
   // Most of what a seed makes dies young.
-  const execArgv = [...process.execArgv, "--max-semi-space-size=64"];
+  const execArgv = ["--import", require.resolve("tsx"), "--max-semi-space-size=64"];
   const child = fork(__filename, [], { execArgv, env: { ...process.env, SIMULATION_ORDER: "1" } });
   child.send(order);
   return new Promise((resolve, reject) => {
