@@ -10,7 +10,7 @@ export class Coverage {
       "operations",
       "failures injected",
       "take-overs",
-      "hand-overs",
+      "logs folded early",
       "stale appends refused",
       "ambiguous appends: own record found",
       "ambiguous appends: no record",

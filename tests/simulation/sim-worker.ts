@@ -13,6 +13,7 @@ export interface WorkerWorld {
   mysql: SimMysql;
   /** Whether the partition is assigned to this worker, as it sees it. */
   isMine(worker: SimWorker): boolean;
+  willBeMine(worker: SimWorker): boolean;
   /** Whether the worker of that boot is seen as alive. */
   isAlive(boot: string): boolean;
   /** An answer leaves for a gateway. */
@@ -35,13 +36,14 @@ export class SimWorker {
       partitions: 1,
       boot,
       isMine: () => world.isMine(this),
+      willBeMine: () => world.willBeMine(this),
       isAlive: (former) => world.isAlive(former),
       formerOwner: async () => {
         const record = await readLastRecord(bus, 0);
         return record && { boot: record.header.boot, released: record.body.kind === "release" };
       },
       foldEarly: () => {
-        world.network.coverage.count("hand-overs");
+        world.network.coverage.count("logs folded early");
         return PartitionOwner.foldEarly(context, 0);
       },
       take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),

@@ -14,6 +14,7 @@ import { VirtualTime } from "./virtual-time";
 
 const WORKERS = 3;
 const SUSPECT_MS = 2_000;
+const MISSED_MS = 750;
 const RESTART_MS = 700;
 /** An answer follows its record at once, but for a pause of the link. */
 const ANSWERED_MS = 8_000;
@@ -157,26 +158,34 @@ export class World {
       redis: this.redis,
       mysql: this.mysql,
       isMine: (worker) => this.isMine(worker),
+      willBeMine: (worker) => this.willBeMine(worker),
       isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
       answer: (_worker, frames) => this.clients.receive(frames),
     });
   }
 
-  private isSeen({ silentSince }: Slot): boolean {
-    return silentSince === undefined || this.time.now - silentSince < SUSPECT_MS;
+  private isSeen({ silentSince }: Slot, silenceMs = SUSPECT_MS): boolean {
+    return silentSince === undefined || this.time.now - silentSince < silenceMs;
+  }
+
+  /** By a worker that is silent itself nothing can be foreseen. */
+  private willBeMine(worker: SimWorker): boolean {
+    const own = this.slots.find((slot) => slot.worker === worker);
+    return own !== undefined && own.silentSince === undefined && this.chosen(MISSED_MS) === own;
+  }
+
+  /** The first slot, from the preferred one on, that was heard of lately. */
+  private chosen(silenceMs: number): Slot | undefined {
+    const walk = this.slots.map((_slot, i) => this.slots[(this.preferred + i) % WORKERS]!);
+    return walk.find((slot) => this.isSeen(slot, silenceMs));
   }
 
   private isMine(worker: SimWorker): boolean {
     const own = this.slots.find((slot) => slot.worker === worker);
     if (own === undefined) return false;
     if (own.silentSince !== undefined) return own.believes;
-    for (let i = 0; i < WORKERS; i++) {
-      const slot = this.slots[(this.preferred + i) % WORKERS]!;
-      if (!this.isSeen(slot)) continue;
-      own.believes = slot === own;
-      return own.believes;
-    }
-    return false;
+    own.believes = this.chosen(SUSPECT_MS) === own;
+    return own.believes;
   }
 
   private strike(connection: Connection): boolean {

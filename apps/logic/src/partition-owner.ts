@@ -28,6 +28,8 @@ import { type PartitionState, pruneState } from "./partition-state";
 
 const HOUSEKEEPING_MS = 5_000;
 const LAST_FAN_OUT_MS = 1_000;
+/** Conversations whose people a new owner asks for in advance. */
+const MOST_WARM = 10_000;
 
 /** What all partitions of a worker share. */
 export interface OwnerContext {
@@ -61,9 +63,11 @@ export class PartitionOwner implements OwnedPartition {
     private readonly journey: PartitionJourney,
   ) {}
 
-  /** Folds the log for a take-over that comes soon. */
-  static foldEarly(context: OwnerContext, partition: number): Promise<PartitionState> {
-    return foldEarly(takeOverOptions(context, partition));
+  /** Folds the log for a take-over that comes soon, and gets to know who writes. */
+  static async foldEarly(context: OwnerContext, partition: number): Promise<PartitionState> {
+    const state = await foldEarly(takeOverOptions(context, partition));
+    warmFacts(context, state);
+    return state;
   }
 
   /**
@@ -79,6 +83,7 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = context;
     const taken = await takeOver(takeOverOptions(context, partition), early);
     const { state, writer } = taken;
+    if (early === undefined) warmFacts(context, state);
     const fanOut = newFanOut(context, partition, taken.fanout, state.lastSeq);
     const journey = new PartitionJourney({
       ...context,
@@ -163,6 +168,12 @@ export class PartitionOwner implements OwnedPartition {
       this.context.bus.logger.debug({ err }, "the state of a partition is not shown");
     });
   }
+}
+
+function warmFacts({ facts, bus }: OwnerContext, { sequences, partition }: PartitionState): void {
+  facts.warm(sequences.newest(MOST_WARM)).catch((err: Error) => {
+    bus.logger.debug({ err, partition }, "nobody is known yet, each round asks");
+  });
 }
 
 function takeOverOptions(context: OwnerContext, partition: number): TakeOverOptions {

@@ -100,6 +100,7 @@ export class Worker {
       partitions,
       boot,
       isMine: (partition) => coordination.assignment(ROLE, partitions).get(partition) === config.nodeId,
+      willBeMine: (partition) => coordination.assignmentToCome(ROLE, partitions).get(partition) === config.nodeId,
       isAlive: (former) =>
         coordination.view
           .nodes(ROLE)

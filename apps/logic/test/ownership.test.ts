@@ -8,6 +8,7 @@ import { newPartitionState } from "../src/partition-state";
 function worker(changes: Partial<OwnershipOptions> = {}) {
   const state = {
     mine: new Set([0, 1]),
+    toCome: new Set<number>(),
     alive: new Set<string>(),
     former: undefined as FormerOwner | undefined,
     did: [] as string[],
@@ -18,6 +19,7 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
     partitions: 3,
     boot: "me",
     isMine: (partition) => state.mine.has(partition),
+    willBeMine: (partition) => state.toCome.has(partition),
     isAlive: (boot) => state.alive.has(boot),
     formerOwner: async () => state.former,
     foldEarly: async (partition) => {
@@ -68,6 +70,25 @@ test("waits for a living owner until he released, or is suspected", async () => 
   expect(state.did).not.toContain("take 1");
   state.alive.clear();
   await until("taken from the suspected one", () => state.did.includes("take 1"));
+  await ownership.stop();
+});
+
+test("folds the log when the owner's heartbeat was missed, and forgets it when he comes back", async () => {
+  const { state, ownership } = worker();
+  state.mine = new Set();
+  state.toCome = new Set([1]);
+  ownership.start();
+  ownership.check();
+  expect(state.did).toEqual(["fold 1"]);
+  state.toCome.clear();
+  ownership.check();
+  state.toCome.add(1);
+  ownership.check();
+  expect(state.did).toEqual(["fold 1", "fold 1"]);
+  state.mine.add(1);
+  ownership.check();
+  await until("taken", () => state.did.includes("take 1"));
+  expect(state.did).toEqual(["fold 1", "fold 1", "on top of what was folded", "take 1"]);
   await ownership.stop();
 });
 

@@ -22,6 +22,9 @@ export interface CoordinationOptions extends Partial<Timings> {
   heartbeatRoles?: readonly string[];
 }
 
+/** Assignments that are remembered; few nodes come and go at a time. */
+const MOST_ASSIGNMENTS = 16;
+
 interface Buckets {
   nodes: Bucket;
   partitions: Bucket;
@@ -51,7 +54,8 @@ export class Coordination {
   private readonly members = new Set<Member>();
   private readonly leases = new Set<Lease>();
   private readonly rings = new Map<string, { version: number; ring: Ring }>();
-  private readonly assignments = new Map<string, { version: string; assignment: Map<number, string> }>();
+  /** By what they are made of. */
+  private readonly assignments = new Map<string, Map<number, string>>();
 
   /** @internal */
   constructor(
@@ -98,15 +102,24 @@ export class Coordination {
    * Nodes see changes at different moments, so it says who should try, not who may write.
    */
   assignment(role: string, count: number): Map<number, string> {
-    const version = `${this.view.version} ${this.heartbeats.version}`;
-    const key = `${role} ${count}`;
-    let cached = this.assignments.get(key);
-    if (cached?.version !== version) {
-      const nodes = this.view.up(role).filter(({ nodeId }) => !this.heartbeats.suspected(role, nodeId));
-      cached = { version, assignment: assignPartitions(count, nodes) };
-      this.assignments.set(key, cached);
+    return this.assign(role, count, (nodeId) => this.heartbeats.suspected(role, nodeId));
+  }
+
+  /** What the assignment will be if those whose heartbeat was missed do not come back: who should prepare for what. */
+  assignmentToCome(role: string, count: number): Map<number, string> {
+    return this.assign(role, count, (nodeId) => this.heartbeats.missed(role, nodeId));
+  }
+
+  private assign(role: string, count: number, isOut: (nodeId: string) => boolean): Map<number, string> {
+    const nodes = this.view.up(role).filter(({ nodeId }) => !isOut(nodeId));
+    const basis = `${role} ${count} ${nodes.map(({ nodeId, weight }) => `${nodeId}*${weight}`).join(" ")}`;
+    let assignment = this.assignments.get(basis);
+    if (assignment === undefined) {
+      assignment = assignPartitions(count, nodes);
+      if (this.assignments.size >= MOST_ASSIGNMENTS) this.assignments.clear();
+      this.assignments.set(basis, assignment);
     }
-    return cached.assignment;
+    return assignment;
   }
 
   /** Told after a change of the view or of suspicion. @returns ends the telling */

@@ -22,10 +22,19 @@ import { Patience } from "./patience";
 const FRESH_MS = 30_000;
 /** Users, and directed pairs of users, that are remembered. */
 const MOST_KNOWN = 200_000;
+/** Conversations whose people are loaded by one statement. */
+const WARM_AT_ONCE = 500;
 
 interface Known<T> {
   value: T;
   loadedAt: number;
+}
+
+/** Users, and directed pairs of them, of whom nothing is known, or only what was so too long ago. */
+interface MissingPeople {
+  users: Set<string>;
+  pairs: Set<string>;
+  staleBefore: number;
 }
 
 export class FactCache {
@@ -49,16 +58,8 @@ export class FactCache {
     const facts = new RoundFacts(this.users, this.relations);
     const wanted = this.collect(state, requests);
     await Promise.all([
-      this.ask(wanted.users, async (ids) => {
-        const found = await this.source.users(ids);
-        const loadedAt = this.monotonic();
-        for (const id of ids) this.users.set(id, { value: found.get(id), loadedAt });
-      }),
-      this.ask(wanted.pairs, async (keys) => {
-        const found = await this.source.relations(keys.map((key) => key.split(" ") as [string, string]));
-        const loadedAt = this.monotonic();
-        for (const key of keys) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
-      }),
+      this.ask(wanted.users, (ids) => this.loadUsers(ids)),
+      this.ask(wanted.pairs, (keys) => this.loadRelations(keys)),
       this.ask(wanted.cold, async (ids) => {
         const found = await this.source.lastSeqs(ids);
         for (const id of ids) facts.lastSeqs.set(id, found.get(id) ?? 0);
@@ -70,6 +71,20 @@ export class FactCache {
       }),
     ]);
     return facts;
+  }
+
+  /**
+   * Loads the people of conversations that will be written to soon, without the haste of a round: a new owner would
+   * have to ask for all of them at once, with senders waiting.
+   */
+  async warm(conversationIds: string[]): Promise<void> {
+    for (let from = 0; from < conversationIds.length; from += WARM_AT_ONCE) {
+      const people = this.nobody();
+      for (const id of conversationIds.slice(from, from + WARM_AT_ONCE)) this.addMissing(people, id);
+      const { users, pairs } = people;
+      if (users.size > 0) await this.loadUsers([...users]);
+      if (pairs.size > 0) await this.loadRelations([...pairs]);
+    }
   }
 
   /** Forgets what is cached about a pair of users: their relation changed. */
@@ -84,21 +99,43 @@ export class FactCache {
   }
 
   private collect(state: PartitionState, requests: SendRequest[]) {
-    const [users, pairs, cold] = [new Set<string>(), new Set<string>(), new Set<string>()];
+    const people = this.nobody();
+    const cold = new Set<string>();
     const late: SendRequest[] = [];
-    const staleBefore = this.monotonic() - FRESH_MS;
-    const missing = (known: Known<unknown> | undefined) => known === undefined || known.loadedAt < staleBefore;
     for (const request of requests) {
       const { conversationId } = request;
-      const parts = parseConversationId(conversationId);
-      if (parts?.kind !== "private") continue;
-      const [a, b] = parts.userIds;
-      for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
-      if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
+      if (!this.addMissing(people, conversationId)) continue;
       if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
       if (state.dedupe.needsArchive(request)) late.push(request);
     }
-    return { users: [...users], pairs: [...pairs], cold: [...cold], late };
+    return { users: [...people.users], pairs: [...people.pairs], cold: [...cold], late };
+  }
+
+  private nobody(): MissingPeople {
+    return { users: new Set(), pairs: new Set(), staleBefore: this.monotonic() - FRESH_MS };
+  }
+
+  /** @returns false for a conversation that can have no facts */
+  private addMissing({ users, pairs, staleBefore }: MissingPeople, conversationId: string): boolean {
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind !== "private") return false;
+    const missing = (known: Known<unknown> | undefined) => known === undefined || known.loadedAt < staleBefore;
+    const [a, b] = parts.userIds;
+    for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
+    if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
+    return true;
+  }
+
+  private async loadUsers(ids: string[]): Promise<void> {
+    const found = await this.source.users(ids);
+    const loadedAt = this.monotonic();
+    for (const id of ids) this.users.set(id, { value: found.get(id), loadedAt });
+  }
+
+  private async loadRelations(keys: string[]): Promise<void> {
+    const found = await this.source.relations(keys.map((key) => key.split(" ") as [string, string]));
+    const loadedAt = this.monotonic();
+    for (const key of keys) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
   }
 
   private async ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> {

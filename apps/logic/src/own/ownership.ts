@@ -5,7 +5,8 @@
  * two workers may both believe it is theirs for a while, and the log decides. So the order is
  * - assigned and not owned: wait until the owner before has released it, is suspected or gone, and fold the log while
  *   he still works; then take over;
- * - owned and not assigned: finish the round, append a release record, let go.
+ * - owned and not assigned: finish the round, append a release record, let go;
+ * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
  * A hand-over that is not done in 5 s is taken.
  */
 import { settlesWithin, sleep } from "@carillon/base";
@@ -31,6 +32,8 @@ export interface OwnershipOptions {
   boot: string;
   /** Whether the partition is assigned to this worker by the view of now. */
   isMine(partition: number): boolean;
+  /** Whether it will be, unless a worker comes back whose heartbeat was missed. */
+  willBeMine(partition: number): boolean;
   /** Whether the worker of that boot is in the view and not suspected. */
   isAlive(boot: string): boolean;
   formerOwner(partition: number): Promise<FormerOwner | undefined>;
@@ -51,6 +54,8 @@ export interface OwnedPartition {
 
 export class Ownership {
   private readonly owned = new Map<number, OwnedPartition>();
+  /** Logs folded for take-overs that have not begun. */
+  private readonly early = new Map<number, Promise<PartitionState | undefined>>();
   /** Partitions that are being taken, released or given up. */
   private readonly busy = new Map<number, Promise<void>>();
   private readonly stopping = new AbortController();
@@ -74,8 +79,10 @@ export class Ownership {
     for (let partition = 0; partition < this.options.partitions; partition++) {
       if (this.busy.has(partition)) continue;
       const mine = this.options.isMine(partition);
-      if (mine && !this.owned.has(partition)) this.work(partition, () => this.acquire(partition));
-      if (!mine && this.owned.has(partition)) this.work(partition, () => this.release(partition));
+      const owned = this.owned.has(partition);
+      if (mine && !owned) this.work(partition, () => this.acquire(partition));
+      if (!mine && owned) this.work(partition, () => this.release(partition));
+      if (!mine && !owned) this.prepare(partition);
     }
   }
 
@@ -86,6 +93,20 @@ export class Ownership {
     await Promise.all(this.partitions.map((partition) => this.release(partition)));
     // A take-over that is under way sees the stop and releases what it took.
     await settlesWithin(Promise.allSettled(this.busy.values()), LAST_TAKE_OVER_MS);
+  }
+
+  private prepare(partition: number): void {
+    if (this.options.willBeMine(partition)) void this.foldEarly(partition);
+    else this.early.delete(partition);
+  }
+
+  private foldEarly(partition: number): Promise<PartitionState | undefined> {
+    let early = this.early.get(partition);
+    if (early === undefined) {
+      early = this.options.foldEarly(partition).catch(() => undefined);
+      this.early.set(partition, early);
+    }
+    return early;
   }
 
   private work(partition: number, job: () => Promise<void>): void {
@@ -108,7 +129,9 @@ export class Ownership {
 
   private async acquire(partition: number): Promise<void> {
     const { logger, isMine, take } = this.options;
-    const early = await this.awaitFormerOwner(partition);
+    await this.awaitFormerOwner(partition);
+    const early = await this.early.get(partition);
+    this.early.delete(partition);
     if (this.stopping.signal.aborted || !isMine(partition)) return;
     const startedAt = performance.now();
     let isLost = false;
@@ -125,18 +148,15 @@ export class Ownership {
     if (this.stopping.signal.aborted) await this.release(partition);
   }
 
-  /** @returns the log folded meanwhile, if there was a living owner to wait for */
-  private async awaitFormerOwner(partition: number): Promise<PartitionState | undefined> {
-    const { formerOwner, isAlive, isMine, boot, foldEarly } = this.options;
+  private async awaitFormerOwner(partition: number): Promise<void> {
+    const { formerOwner, isAlive, isMine, boot } = this.options;
     const deadline = performance.now() + HAND_OVER_MS;
-    let early: Promise<PartitionState | undefined> | undefined;
     while (performance.now() < deadline && isMine(partition) && !this.stopping.signal.aborted) {
       const former = await formerOwner(partition);
-      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) break;
-      early ??= foldEarly(partition).catch(() => undefined);
+      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) return;
+      void this.foldEarly(partition);
       await sleep(HAND_OVER_POLL_MS, this.stopping.signal);
     }
-    return early;
   }
 
   private async release(partition: number): Promise<void> {

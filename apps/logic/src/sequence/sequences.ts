@@ -18,6 +18,11 @@ export class Sequences {
     return this.entries.size;
   }
 
+  /** The conversations written to last, at most so many. */
+  newest(most: number): string[] {
+    return [...this.entries.keys()].slice(-most);
+  }
+
   /** The last number of a conversation, or undefined when only the archive can tell. */
   last(conversationId: string): number | undefined {
     return this.entries.get(conversationId)?.seq;

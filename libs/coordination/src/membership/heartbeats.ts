@@ -1,16 +1,19 @@
 /**
  * Suspicion: a first, cheap and revocable hint that a node is dead, seconds before its record expires.
  *
- * Every member publishes a beat on `im.hb.<role>`. Members of a judged role listen to their own role: with each tick in
- * which a node of the view was not heard, its silence grows by the time of the tick, and one beat ends it. The tick
- * counts only if our own beat came back through NATS and the tick was not late; otherwise we are the one who is cut off
- * or stalled, and would suspect all the others. Nothing that must be safe may rest on suspicion: it moves work early,
+ * Every member publishes a beat on `im.hb.<role>`. Members of a judged role listen to their own role and look at it
+ * several times between two beats: with each look the silence of every node of the view grows by the time since the
+ * last one, and a beat ends it. A look counts only if our own beats come back through NATS and it was not late;
+ * otherwise we are the one who is cut off or stalled, and would suspect all the others. Nothing that must be safe may rest on suspicion: it moves work early,
  * the work's own fence decides.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Listeners } from "../listeners";
 import type { NodeRecord } from "./node-record";
 import { Pulse } from "./pulse";
+
+/** A beat that is half a beat late is taken for missed. */
+const MISSED_BEATS = 1.5;
 
 export interface HeartbeatOptions {
   connection: NatsConnection;
@@ -62,9 +65,19 @@ export class Heartbeats {
 
   /** Whether the node of the view was not heard for `suspectMs`; always false for roles that are not judged here. */
   suspected(role: string, nodeId: string): boolean {
+    return this.silenceOf(role, nodeId) >= this.options.suspectMs;
+  }
+
+  /** Whether a beat of the node was due and did not come: a hint to prepare, nothing more. */
+  missed(role: string, nodeId: string): boolean {
+    return this.silenceOf(role, nodeId) >= MISSED_BEATS * this.options.heartbeatMs;
+  }
+
+  private silenceOf(role: string, nodeId: string): number {
     const node = this.options.nodes(role).find((candidate) => candidate.nodeId === nodeId);
-    if (node === undefined) return false;
-    return [...this.pulses.values()].some((pulse) => pulse.role === role && pulse.isSilent(node.boot));
+    if (node === undefined) return 0;
+    const pulses = [...this.pulses.values()].filter((pulse) => pulse.role === role);
+    return Math.max(0, ...pulses.map((pulse) => pulse.silenceOf(node.boot)));
   }
 
   /** Told when a node begins or ceases to be suspected. @returns ends the telling */

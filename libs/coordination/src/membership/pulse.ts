@@ -18,6 +18,9 @@ export interface PulseOptions {
   onChange(): void;
 }
 
+/** How often others are looked at between two beats: a death is seen when it is due, not up to a beat later. */
+const LOOKS_PER_BEAT = 5;
+
 export function beatSubject(role: string): string {
   return `im.hb.${role}`;
 }
@@ -35,11 +38,10 @@ export function bootOfBeat(message: Msg): string | undefined {
 export class Pulse {
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription | undefined;
-  /** Silence in ms by boot: a restarted node is not its former self. */
+  /** Silence in ms by boot, our own too: a restarted node is not its former self. */
   private readonly silences = new Map<string, number>();
-  /** Boots heard since the last tick. */
-  private readonly heard = new Set<string>();
-  private lastTick = performance.now();
+  private looks = 0;
+  private lastLook = performance.now();
 
   constructor(
     readonly role: string,
@@ -55,12 +57,17 @@ export class Pulse {
         },
       });
     }
-    this.timer = setInterval(() => this.tick(), heartbeatMs);
+    this.timer = setInterval(() => this.tick(), heartbeatMs / LOOKS_PER_BEAT);
     this.beat();
   }
 
+  /** How long nothing was heard of that boot, ms, as far as it could have been heard. */
+  silenceOf(boot: string): number {
+    return this.silences.get(boot) ?? 0;
+  }
+
   isSilent(boot: string): boolean {
-    return (this.silences.get(boot) ?? 0) >= this.options.suspectMs;
+    return this.silenceOf(boot) >= this.options.suspectMs;
   }
 
   stop(): void {
@@ -70,33 +77,35 @@ export class Pulse {
 
   private hear(boot: string | undefined): void {
     if (typeof boot !== "string") return;
-    this.heard.add(boot);
     const wasSilent = this.isSilent(boot);
     this.silences.delete(boot);
-    if (wasSilent) this.options.onChange();
+    if (wasSilent && boot !== this.boot) this.options.onChange();
   }
 
   private tick(): void {
     const now = performance.now();
-    const elapsed = now - this.lastTick;
-    const isLate = elapsed >= 2 * this.options.heartbeatMs;
-    const cameBack = this.heard.has(this.boot);
-    this.lastTick = now;
-    if (this.options.judges) this.judge(cameBack && !isLate ? elapsed : 0);
-    this.heard.clear();
-    this.beat();
+    const elapsed = now - this.lastLook;
+    this.lastLook = now;
+    if (this.options.judges) this.judge(elapsed);
+    if (++this.looks % LOOKS_PER_BEAT === 0) this.beat();
   }
 
   private judge(elapsed: number): void {
-    const others = this.options.nodes().filter(({ boot }) => boot !== this.boot);
+    const { heartbeatMs, nodes } = this.options;
+    const ownSilence = this.silenceOf(this.boot) + elapsed;
+    this.silences.set(this.boot, ownSilence);
+    const isStalled = elapsed >= heartbeatMs;
+    const isCutOff = ownSilence > heartbeatMs * 1.5;
+    const others = nodes().filter(({ boot }) => boot !== this.boot);
     let isChanged = false;
-    for (const { boot } of others) {
-      if (this.heard.has(boot)) continue;
-      const wasSilent = this.isSilent(boot);
-      this.silences.set(boot, (this.silences.get(boot) ?? 0) + elapsed);
-      isChanged ||= !wasSilent && this.isSilent(boot);
+    if (!isStalled && !isCutOff) {
+      for (const { boot } of others) {
+        const wasSilent = this.isSilent(boot);
+        this.silences.set(boot, this.silenceOf(boot) + elapsed);
+        isChanged ||= !wasSilent && this.isSilent(boot);
+      }
     }
-    const present = new Set(others.map(({ boot }) => boot));
+    const present = new Set([this.boot, ...others.map(({ boot }) => boot)]);
     for (const boot of this.silences.keys()) if (!present.has(boot)) this.silences.delete(boot);
     if (isChanged) this.options.onChange();
   }
