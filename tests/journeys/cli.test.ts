@@ -123,16 +123,17 @@ test("drain sends the clients of a gateway elsewhere, undrain takes it back", as
   expect(guests.length).toBeGreaterThan(0);
   const clients = await Promise.all(guests.map((guest) => cluster.online(guest, "ws")));
   expect(await json("nodes", "drain", "gateway-2")).toMatchObject({ nodeId: "gateway-2" });
-  const stateOf = async () =>
-    (await json("nodes")).nodes.find((node: { nodeId: string }) => node.nodeId === "gateway-2");
-  expect(await stateOf()).toMatchObject({ state: "draining" });
-  expect((await json("ring")).gateways.map(({ nodeId }: { nodeId: string }) => nodeId)).toEqual(["gateway-1"]);
   for (const client of clients) {
     const { payload } = await client.nextOf(Command.GOAWAY);
     expect(payload).toMatchObject({ reason: "drain", reconnectTo: { gatewayId: "gateway-1" } });
   }
+  // First of all: after its grace time the gateway closes who stayed.
   const { differences } = await json("locate", guests[0]!.userId);
   expect(differences).toMatchObject([{ why: "gateway-2 is draining; the device is being sent to gateway-1" }]);
+  const stateOf = async () =>
+    (await json("nodes")).nodes.find((node: { nodeId: string }) => node.nodeId === "gateway-2");
+  expect(await stateOf()).toMatchObject({ state: "draining" });
+  expect((await json("ring")).gateways.map(({ nodeId }: { nodeId: string }) => nodeId)).toEqual(["gateway-1"]);
   for (const client of clients) client.close();
   expect(await carillon(["nodes", "undrain", "gateway-2", ...here()])).toMatchObject({ code: 0 });
   expect(await stateOf()).toMatchObject({ state: "up" });
