@@ -5,10 +5,11 @@ import {
   exitWithError,
   type Logger,
   loadOrExit,
+  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { connectBus, DownlinkReceiver, readLayout } from "@carillon/bus";
+import { connectBus, DownlinkReceiver, fingerprintOf, readLayout } from "@carillon/bus";
 import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
@@ -27,7 +28,9 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const { partitions } = await readLayout(bus);
+  const layout = await readLayout(bus);
+  const { partitions } = layout;
+  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
   let member: Member | undefined;
@@ -57,7 +60,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
   const ws = await listenWebSocket({ ...listening, port: settings.wsPort, http: gateway.metrics.serve(hasLease) });
   const addresses = { ws: ws.address, tcp: tcp.address };
-  member = await coordination.join({ nodeId, boot, role: ROLE, addresses, weight: settings.weight });
+  member = await coordination.join({ ...self, addresses, weight: settings.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   followCluster(coordination, member, gateway);
   const drainMs = settings.drainSeconds * 1_000;
