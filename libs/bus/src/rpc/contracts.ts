@@ -128,7 +128,7 @@ export type ControlQuestion =
   | { ask: "drain" }
   | { ask: "undrain" }
   | { ask: "kick"; userId: string; deviceId?: string }
-  /** Arms a fail point for one strike; tests only. */
+  /** Arms a fail point for one strike, or with `off` disarms them all; tests only. */
   | { ask: "failpoint"; at: string };
 
 export interface ControlAnswer {
