@@ -1,8 +1,5 @@
-import { silentLogger } from "@carillon/base/node";
 import {
   type Bus,
-  connectBus,
-  createLayout,
   decodeRequestBatch,
   dropDeadLetter,
   encodeRequestBatch,
@@ -13,16 +10,14 @@ import {
   replayDeadLetter,
   type StoredLetter,
 } from "@carillon/bus";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "test", logger: silentLogger() });
-  await createLayout(bus, settings, 2);
+  ({ bus } = await openTestBus(servers.nats, 2));
 }, 120_000);
 
 afterAll(async () => {
