@@ -48,8 +48,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     },
   });
   downlink.start();
-  stages.watch.start();
-  stages.resend.start();
+  stages.wheel.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
   const listening = {
     host: settings.host,
@@ -83,7 +82,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await stages.submitter.stop(LAST_ANSWERS_MS);
     stages.received.flush();
-    for (const part of [control, downlink, repair, stages.watch, stages.resend, stages.renewal]) part.stop();
+    for (const part of [control, downlink, repair, stages.wheel, stages.renewal]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);

@@ -3,12 +3,13 @@
  * has to be renewed. One entry of the timer wheel serves all three: when it is due, what is really due is looked at,
  * so that a frame costs no timer operation.
  */
-import { TimerWheel } from "@carillon/base";
+import type { TimerWheel } from "@carillon/base";
 import type { VerifiedToken } from "@carillon/base/node";
 import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 
 export interface SessionWatchOptions {
+  wheel: TimerWheel;
   loginMs: number;
   silenceMs: number;
   /** A connection outlives its token by this time. */
@@ -19,30 +20,20 @@ export interface SessionWatchOptions {
 }
 
 export class SessionWatch {
-  private readonly wheel = new TimerWheel();
-
   constructor(private readonly options: SessionWatchOptions) {}
-
-  start(): void {
-    this.wheel.start();
-  }
-
-  stop(): void {
-    this.wheel.stop();
-  }
 
   /** A connection was accepted. */
   begin(session: Session): void {
-    this.wheel.set(session.deadline, this.options.loginMs);
+    this.options.wheel.set(session.deadline, this.options.loginMs);
   }
 
   /** The session is open. */
   opened(session: Session): void {
-    this.wheel.set(session.deadline, this.nextCheck(session));
+    this.options.wheel.set(session.deadline, this.nextCheck(session));
   }
 
   end(session: Session): void {
-    this.wheel.cancel(session.deadline);
+    this.options.wheel.cancel(session.deadline);
   }
 
   /** A deadline of the session is due, or was moved meanwhile. */
@@ -60,7 +51,7 @@ export class SessionWatch {
       session.refuse(0, "TOKEN_EXPIRED");
       return session.kick(CloseCode.TOKEN_EXPIRED);
     }
-    this.wheel.set(session.deadline, this.nextCheck(session));
+    this.options.wheel.set(session.deadline, this.nextCheck(session));
   }
 
   /** TOKEN: a fresh access token of the same user and device. */
