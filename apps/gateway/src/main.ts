@@ -15,9 +15,10 @@ import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
-import { LinkRepair } from "./deliver/link-repair";
+import { newLinkRepair } from "./deliver/link-repair";
 import { Control } from "./drain/control";
 import { Gateway } from "./gateway";
+import { newRecheck } from "./session/recheck";
 import { ringView } from "./session/ring-view";
 
 const ROLE = "gateway";
@@ -37,14 +38,17 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const hasLease = () => member?.hasLease ?? false;
   const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), hasLease });
   const { journey, stages, farewell } = gateway;
-  const repair = new LinkRepair(bus, stages.users);
+  const repair = newLinkRepair(bus, stages.users);
+  const recheck = newRecheck(bus, stages.users);
+  bus.onReconnect(() => recheck.request());
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
     onMessage: (message) => journey.deliver(message),
     onBreak: (sender, why) => {
-      logger.info({ sender, why }, "a link broke, inboxes are compared");
+      logger.info({ sender, why }, "a link broke, inboxes and sessions are compared");
       repair.request();
+      recheck.request();
     },
   });
   downlink.start();
@@ -82,7 +86,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await stages.submitter.stop(LAST_ANSWERS_MS);
     stages.received.flush();
-    for (const part of [control, downlink, repair, stages.wheel, stages.renewal]) part.stop();
+    for (const part of [control, downlink, repair, recheck, stages.wheel, stages.renewal]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);

@@ -7,6 +7,7 @@ import type { TimerWheel } from "@carillon/base";
 import type { VerifiedToken } from "@carillon/base/node";
 import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
+import { identityOf } from "./session-state";
 
 export interface SessionWatchOptions {
   wheel: TimerWheel;
@@ -64,6 +65,8 @@ export class SessionWatch {
       token !== "invalid" && token.userId === userId && token.deviceId === deviceId && token.platform === platform;
     if (!fits) return session.refuse(requestId, "NOT_AUTHENTICATED", "the token is not of this user and device");
     session.state.tokenExpiresAt = token.expiresAt;
+    // It may belong to a later log-in: the session stands and falls with that one from now on.
+    session.state.identity = identityOf(token);
     session.reply(Command.OK, requestId, {});
   }
 
