@@ -27,10 +27,10 @@ import { consumeSteadily } from "../streams/steady-consume";
  * one of its servers is dead chooses it, one time in three, to lead the new consumer: that takes an election, another
  * consumer less.
  */
-const CREATION_MS = [1_000, 1_000, 2_000, 4_000, 8_000];
+const CREATION_MS = [500, 500, 1_000, 1_000, 2_000, 4_000, 8_000];
 
 /** Most time that a deletion is waited for, ms. */
-const DELETION_MS = 500;
+const DELETION_MS = 300;
 
 /** Batches pulled ahead of the one in work. */
 export const PREFETCH = 64;
