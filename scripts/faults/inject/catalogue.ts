@@ -3,6 +3,7 @@ import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
 import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
 import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
+import { killNatsFollower, killNatsLeader, killNatsServers, rollNatsServers } from "./nats-cluster";
 import {
   failPoint,
   joinRole,
@@ -61,6 +62,11 @@ export const faults = {
   "kill nats": killStore("nats"),
   "kill redis": killStore("redis"),
   "kill mysql": killStore("mysql"),
+  "kill nats leader": killNatsLeader,
+  "kill nats follower": killNatsFollower,
+  "kill two nats servers": killNatsServers(2),
+  "kill all nats servers": killNatsServers(3),
+  "roll nats servers": rollNatsServers,
   "pause nats": pauseStore("nats"),
   "pause redis": pauseStore("redis"),
   "pause mysql": pauseStore("mysql"),

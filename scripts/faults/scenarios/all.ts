@@ -3,8 +3,17 @@ import type { Scenario } from "../scenario";
 import { cluster } from "./cluster";
 import { links } from "./links";
 import { mixtures } from "./mixtures";
+import { natsCluster } from "./nats-cluster";
 import { pressure } from "./pressure";
 import { processes } from "./processes";
 import { stores } from "./stores";
 
-export const scenarios: readonly Scenario[] = [...processes, ...stores, ...links, ...cluster, ...pressure, ...mixtures];
+export const scenarios: readonly Scenario[] = [
+  ...processes,
+  ...stores,
+  ...natsCluster,
+  ...links,
+  ...cluster,
+  ...pressure,
+  ...mixtures,
+];
