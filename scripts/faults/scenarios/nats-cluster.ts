@@ -8,9 +8,10 @@ const NATS_SERVERS = 3;
 const STALL_MS = 6_000;
 /**
  * Who followed a leader that died waits 4 to 9 s for it, by chance, before it stands for election: that is fixed in the
- * server (2.15.1). A partition waits for the slowest of three elections: of its queue, its log and its consumer.
+ * server (2.15.1). A partition waits for the slowest of three elections, of its queue, its log and its consumer; then for
+ * a question that was just asked in vain, and for a new consumer.
  */
-const ELECTION_MS = 9_000 + 3_000;
+const ELECTION_MS = 9_000 + 4_000;
 /** A server that died is away for longer than an election takes. */
 const AWAY_MS = 14_000;
 /** What was on its way when the majority died: stored already, and not yet told. */
