@@ -25,6 +25,7 @@ export const ROWS = {
   "slow reader, hot conversation": "one client does not read, one conversation is busy",
   "stores restored": "NATS or MySQL is empty or older than the cluster, as after a restore",
   "clock shifted": "the wall clock of a process is an hour ahead, then an hour back",
+  "client clock wrong": "the wall clock of a client is an hour ahead, or an hour back",
   "stream full": "a log is at its max_bytes",
   "disk full": "the disk of NATS is really full",
   "power lost": "what NATS had not fsynced is gone",

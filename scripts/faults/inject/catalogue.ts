@@ -1,4 +1,5 @@
 /** All faults by name. The names are what schedules and reports say. */
+import { clientWithWrongClock } from "./client-clock";
 import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
 import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
@@ -90,6 +91,8 @@ export const faults = {
   "shift worker clock": shiftClock("worker"),
   "shift gateway clock": shiftClock("gateway"),
   "shift archiver clock": shiftClock("archiver"),
+  "client an hour ahead": clientWithWrongClock(1),
+  "client an hour back": clientWithWrongClock(2),
   "slow reader": slowReader,
   "hot conversation": hotConversation(HOT_RATE),
   "large contents": largeContents(LARGE_BYTES),
