@@ -1,6 +1,7 @@
 import { partitionOf } from "@carillon/base";
 import type { Evidence } from "@carillon/testkit";
 import {
+  acknowledgedMeanwhile,
   closings,
   disconnects,
   lastReturn,
@@ -90,4 +91,13 @@ test("a client that never comes back counts until the end", () => {
   const never = facts();
   never.evidence.devices[0]!.changes.pop();
   expect(resumption(0).seen(never)).toEqual([1_990]);
+});
+
+test("what is acknowledged between strike and healing is counted, but for what was under way", () => {
+  const all = facts();
+  const strikes = [{ ...all.strikes[0]!, struckAt: 1_000, healedAt: 1_100 }];
+  const [atOnce, later] = [acknowledgedMeanwhile(0), acknowledgedMeanwhile(0, 60)];
+  // Each 10 ms in each of two partitions, neither the first moment nor the last one counted.
+  expect(atOnce.seen({ ...all, strikes })).toEqual([2 * 9]);
+  expect(later.seen({ ...all, strikes })).toEqual([2 * 3]);
 });

@@ -73,6 +73,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
       counts,
       small: true,
       guardServers: true,
+      natsServers: scenario.natsServers ?? 1,
       nodeEnv: (nodeId, stores) => links.environment(nodeId, stores),
       env: {
         NODE_ENV: "test",
@@ -123,7 +124,7 @@ class ScenarioRun {
     const { cluster } = parts;
     const settings = readClusterSettings(cluster.directory);
     const bus = await connectBus({
-      settings: { replicas: 1, streamMegabytes: 1024, ...settings.nats, servers: [cluster.servers.nats!.server] },
+      settings: { replicas: 1, streamMegabytes: 1024, ...settings.nats },
       name: "faults",
       logger: silentLogger(),
     });

@@ -9,6 +9,9 @@ export const ROWS = {
   "worker killed": "kill -9 of a worker, in the middle of a batch and at each step",
   "archiver killed": "kill -9 of an archiver, between commit and acknowledgement too",
   "NATS killed": "kill -9 and restart of NATS, under load",
+  "NATS server killed": "kill -9 of one of three NATS servers: of a leader, of a follower",
+  "NATS without majority": "kill -9 of two of three NATS servers, and of all",
+  "NATS servers restarted": "three NATS servers are restarted one after the other",
   "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
   "stores paused": "pause of 30 s: NATS, Redis, MySQL",
   "links cut": "a link is cut, both ways and one way: worker-NATS, gateway-NATS, worker-Redis",
@@ -22,6 +25,7 @@ export const ROWS = {
   "slow reader, hot conversation": "one client does not read, one conversation is busy",
   "stores restored": "NATS or MySQL is empty or older than the cluster, as after a restore",
   "clock shifted": "the wall clock of a process is an hour ahead, then an hour back",
+  "client clock wrong": "the wall clock of a client is an hour ahead, or an hour back",
   "stream full": "a log is at its max_bytes",
   "disk full": "the disk of NATS is really full",
   "power lost": "what NATS had not fsynced is gone",
@@ -54,6 +58,8 @@ export interface Scenario {
   env?: Record<string, string>;
   /** A disk of its own for NATS. */
   disk?: DiskKind;
+  /** NATS is a cluster of so many servers. */
+  natsServers?: 3;
   /** How long the load is written before the first fault, ms. */
   warmUpMs?: number;
   /** How long the load goes on after the last fault is healed, ms. */

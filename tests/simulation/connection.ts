@@ -60,11 +60,14 @@ export class Connection {
     const clock = { now: () => EPOCH_MS + Math.floor(time.now), monotonic: () => time.now };
     const connection = {
       isClosed: () => this.isDead,
+      // The names of the queue's consumers: nothing else is asked so.
+      request: () => this.call(() => ({ json: () => ({ consumers: [...this.network.consumers.keys()] }) })),
       subscribe: () => ({ unsubscribe: quiet }),
     };
     this.bus = {
       js: this.js(),
       jsm: this.jsm(),
+      patientJsm: this.jsm(),
       connection,
       clock,
       logger,
@@ -135,11 +138,11 @@ export class Connection {
         });
       },
       consumers: {
-        get: async (stream: string, which: string | { opt_start_seq: number }) => ({
-          consume: async ({ max_messages }: { max_messages: number }) =>
-            typeof which === "string"
-              ? this.consumeQueue(which, max_messages)
-              : this.consumeLog(this.stream(stream), which.opt_start_seq),
+        get: async (stream: string, { opt_start_seq }: { opt_start_seq: number }) => ({
+          consume: async () => this.consumeLog(this.stream(stream), opt_start_seq),
+        }),
+        getConsumerFromInfo: ({ name }: { name: string }) => ({
+          consume: async ({ max_messages }: { max_messages: number }) => this.consumeQueue(name, max_messages),
         }),
       },
     };
@@ -168,13 +171,13 @@ export class Connection {
         add: (_stream: string, { name }: { name: string }) =>
           this.call(() => {
             consumers.set(name, new QueueConsumer(name, this.stream("IN_0"), () => time.now));
+            return { name };
           }),
         delete: (_stream: string, name: string) =>
           this.call(() => {
             consumers.get(name)?.delete();
             consumers.delete(name);
           }),
-        list: () => this.list(),
       },
     };
   }
@@ -184,10 +187,6 @@ export class Connection {
     const isOwn = found?.header?.get("Carillon-Log").split(" ")[1] === this.name;
     const verdict = found === undefined ? "no record" : isOwn ? "own record found" : "another's record";
     this.network.coverage.count(`ambiguous appends: ${verdict}`);
-  }
-
-  private async *list() {
-    for (const name of await this.call(() => [...this.network.consumers.keys()])) yield { name };
   }
 
   private consumeQueue(name: string, most: number): Messages {
@@ -321,6 +320,13 @@ class Messages implements AsyncIterable<unknown> {
     this.isStopped = true;
     this.wake();
   }
+
+  getReceived(): number {
+    return 0;
+  }
+
+  /** Over at once: nobody watches whether the server is silent, since a simulated one never is. */
+  async *status() {}
 
   async *[Symbol.asyncIterator]() {
     for (;;) {

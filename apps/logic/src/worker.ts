@@ -73,7 +73,7 @@ export class Worker {
     void this.readRun();
     this.downlink.start();
     this.sessions.start();
-    await this.receipts.start();
+    this.receipts.start();
     this.ownership.start();
   }
 

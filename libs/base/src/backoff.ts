@@ -63,6 +63,27 @@ export async function settlesWithin(promise: Promise<unknown>, ms: number): Prom
   return result;
 }
 
+/**
+ * Does it again until it works, for `ms` at most.
+ * @throws its last error; at once when that is final
+ */
+export async function retryFor<T>(
+  ms: number,
+  work: () => Promise<T>,
+  isFinal: (error: unknown) => boolean = () => false,
+): Promise<T> {
+  const backoff = new Backoff({ first: 50, most: 1_000 });
+  const deadline = performance.now() + ms;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (isFinal(error) || performance.now() > deadline) throw error;
+    }
+    await sleep(backoff.next());
+  }
+}
+
 export class DeadlineExceeded extends Error {
   constructor(what: string, ms: number) {
     super(`${what}: no answer in ${ms} ms`);

@@ -6,6 +6,7 @@ import {
   nextSnowflake,
   parseSnowflake,
   partitionOf,
+  retryFor,
   TimerWheel,
   uuidv7,
 } from "@carillon/base";
@@ -135,5 +136,24 @@ describe("timer wheel", () => {
     now = 60_000;
     wheel.advance();
     expect(fired).toBe(20);
+  });
+});
+
+describe("retryFor", () => {
+  const failing = (times: number) => {
+    let tries = 0;
+    return async () => {
+      if (++tries <= times) throw new Error(`failure ${tries}`);
+      return tries;
+    };
+  };
+
+  test("goes on until it works", async () => {
+    expect(await retryFor(60_000, failing(2))).toBe(3);
+  });
+
+  test("throws the last error when its time is over, and a final one at once", async () => {
+    await expect(retryFor(0, failing(5))).rejects.toThrow("failure");
+    await expect(retryFor(60_000, failing(5), () => true)).rejects.toThrow("failure 1");
   });
 });

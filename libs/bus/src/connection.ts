@@ -3,7 +3,7 @@
  * notice a dead server after minutes. Ours reconnects for ever and pings every 3 s; a process whose connection
  * closes all the same cannot do its work and ends.
  */
-import { type Clock, ClusterClock } from "@carillon/base";
+import { type Clock, ClusterClock, retryFor } from "@carillon/base";
 import type { Logger, Settings } from "@carillon/base/node";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -13,10 +13,20 @@ export const LEAST_SERVER_VERSION = "2.14.3";
 
 const CLOCK_EVERY_MS = 30_000;
 
+/** Who leads a stream answers at once, who is being elected not at all: so it is asked again soon. */
+const ANSWER_MS = 2_000;
+
+const CREATION_MS = 10_000;
+
+/** A cluster of servers that has lost its leader has another after 4 to 9 s: who starts meanwhile waits. */
+export const ELECTION_MS = 15_000;
+
 export interface Bus {
   readonly connection: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** The same with a longer deadline, for what takes its time on a cluster: new streams and consumers. */
+  readonly patientJsm: JetStreamManager;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told when the connection is back after it was lost. @returns ends the telling */
@@ -57,8 +67,9 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     throw new Error(`cannot reach NATS at ${servers.join(", ")}: ${error.message}`);
   });
   checkVersion(connection.info?.version ?? "unknown");
-  if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor);
-  const jsm = await jetstreamManager(connection, { timeout: 5_000 });
+  if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor, servers.length > 1, logger);
+  const jsm = await retryFor(ELECTION_MS, () => jetstreamManager(connection, { timeout: ANSWER_MS }));
+  const patientJsm = await jetstreamManager(connection, { timeout: CREATION_MS, checkAPI: false });
   const clock = new ClusterClock();
   const stopClock = followClock(connection, clock);
   let closing = false;
@@ -76,7 +87,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     closing = true;
     await connection.drain().catch(() => connection.close());
   };
-  return { connection, js: jetstream(connection, { timeout: 5_000 }), jsm, clock, logger, onReconnect, close };
+  const js = jetstream(connection, { timeout: ANSWER_MS });
+  return { connection, js, jsm, patientJsm, clock, logger, onReconnect, close };
 }
 
 /** The client library does not read credentials out of an address, and they must not get into messages. */
@@ -102,10 +114,13 @@ function checkVersion(version: string): void {
   }
 }
 
-async function checkSyncAlways(monitor: string): Promise<void> {
+/** @param isCluster one of several servers may be down: no reason for a process not to start */
+async function checkSyncAlways(monitor: string, isCluster: boolean, logger: Logger): Promise<void> {
   const answer = await fetch(`${monitor}/jsz`).catch((error: Error) => {
-    throw new Error(`cannot read the NATS monitor at ${monitor}: ${error.message}`);
+    if (!isCluster) throw new Error(`cannot read the NATS monitor at ${monitor}: ${error.message}`);
+    logger.warn({ monitor, err: error }, "whether NATS fsyncs before it acknowledges is not known");
   });
+  if (answer === undefined) return;
   const { config } = (await answer.json()) as { config?: { sync_always?: boolean } };
   if (config?.sync_always !== true) {
     throw new Error("NATS does not fsync before it acknowledges: set `jetstream { sync_interval: always }`");

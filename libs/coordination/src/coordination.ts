@@ -1,3 +1,4 @@
+import { retryFor } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Bucket } from "./kv/bucket";
 import { Lease, type LeaseOptions } from "./lease/lease";
@@ -25,6 +26,9 @@ export interface CoordinationOptions extends Partial<Timings> {
 /** Assignments that are remembered; few nodes come and go at a time. */
 const MOST_ASSIGNMENTS = 16;
 
+/** A cluster of NATS servers that has lost its leader has another after 4 to 9 s. */
+const ELECTION_MS = 15_000;
+
 interface Buckets {
   nodes: Bucket;
   partitions: Bucket;
@@ -39,8 +43,10 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
   const timings = timingsFrom(options);
   const { connection, replicas = 1 } = options;
   const { requestMs, ttlMs } = timings;
-  const open = (name: string, ttl?: number) =>
-    Bucket.open(connection, { name, replicas, requestMs, ...(ttl !== undefined && { ttlMs: ttl }) });
+  const open = (name: string, ttl?: number) => {
+    const bucket = { name, replicas, requestMs, ...(ttl !== undefined && { ttlMs: ttl }) };
+    return retryFor(ELECTION_MS, () => Bucket.open(connection, bucket));
+  };
   const [nodes, partitions, leases] = await Promise.all([open("nodes", ttlMs), open("partitions"), open("leases")]);
   return new Coordination(options, timings, { nodes, partitions, leases });
 }

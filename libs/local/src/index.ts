@@ -2,18 +2,19 @@ export { findCheckout } from "./checkout";
 export { parseStartArguments, parseStopArguments, START_USAGE, STOP_USAGE } from "./command/arguments";
 export { startDetached } from "./command/detach";
 export { superviseUntilStopped } from "./command/foreground";
-export { findFreePortBlock } from "./processes/free-port";
+export { findFreePortBlock, findFreePorts } from "./processes/free-port";
 export { ProcessGuard } from "./processes/guard";
 export type { ExitReason } from "./processes/managed-process";
 export { ProvisionError, provisionServer, type ServerBinaries, type ServerName } from "./provision/provision";
 export { type MariadbOptions, type MariadbServer, startMariadb } from "./servers/mariadb";
-export { type NatsOptions, type NatsServer, startNats } from "./servers/nats";
+export { type NatsClusterPlace, type NatsOptions, type NatsServer, startNats } from "./servers/nats";
 export type { LocalServer, ServerOptions } from "./servers/options";
 export { type RedisOptions, startRedis } from "./servers/redis";
 export { type ClusterInfo, describeCluster, findSupervisor, readClusterInfo } from "./supervisor/cluster-file";
 export {
   type ClusterOptions,
   DEFAULT_COUNTS,
+  natsServersOf,
   OptionsError,
   type Role,
   type RoleCounts,

@@ -88,6 +88,14 @@ describe("the port plan", () => {
     }
   });
 
+  test("has room for three servers of NATS, and then for fewer apis", () => {
+    const most = { gateway: 15, worker: 64, archiver: 64, api: 7 };
+    const ports = portsInPlan(planPorts(30_000, most, 3), {});
+    expect(new Set(ports).size).toBe(portsInPlan(planPorts(30_000, most), {}).length + 7);
+    expect(Math.max(...ports)).toBeLessThan(30_050);
+    expect(() => planPorts(30_000, { ...most, api: 8 }, 3)).toThrow(OptionsError);
+  });
+
   test("leaves out external stores", () => {
     const external = { nats: ["nats://x:1"], redis: "redis://x:1", mysql: "mysql://x:1/d" };
     expect(portsInPlan(planPorts(30_000, { gateway: 1, worker: 0, archiver: 0, api: 0 }), external)).toEqual([

@@ -1,8 +1,10 @@
 /** All faults by name. The names are what schedules and reports say. */
+import { clientWithWrongClock } from "./client-clock";
 import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
 import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
 import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
+import { killNatsFollower, killNatsLeader, killNatsServers, rollNatsServers } from "./nats-cluster";
 import {
   failPoint,
   joinRole,
@@ -62,6 +64,11 @@ export const faults = {
   "kill nats": killStore("nats"),
   "kill redis": killStore("redis"),
   "kill mysql": killStore("mysql"),
+  "kill nats leader": killNatsLeader,
+  "kill nats follower": killNatsFollower,
+  "kill two nats servers": killNatsServers(2),
+  "kill all nats servers": killNatsServers(3),
+  "roll nats servers": rollNatsServers,
   "pause nats": pauseStore("nats"),
   "pause redis": pauseStore("redis"),
   "pause mysql": pauseStore("mysql"),
@@ -85,6 +92,8 @@ export const faults = {
   "shift worker clock": shiftClock("worker"),
   "shift gateway clock": shiftClock("gateway"),
   "shift archiver clock": shiftClock("archiver"),
+  "client an hour ahead": clientWithWrongClock(1),
+  "client an hour back": clientWithWrongClock(2),
   "slow reader": slowReader,
   "hot conversation": hotConversation(HOT_RATE),
   "large contents": largeContents(LARGE_BYTES),

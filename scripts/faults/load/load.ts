@@ -2,7 +2,7 @@
 import { sleep } from "@carillon/base";
 import { History, type SentMessage } from "@carillon/testkit";
 import type { Account, LoadDevice } from "./load-device";
-import { registerPairs } from "./people";
+import { registerPairs, secondDeviceOf } from "./people";
 import { RawDevice } from "./raw-device";
 import { SdkDevice } from "./sdk-device";
 
@@ -30,6 +30,7 @@ export class Load {
   private next = 0;
   private written = 0;
   private startedAt = 0;
+  private accounts: Account[] = [];
   private strangers: Account[] = [];
   /** Least size of what is written. */
   contentBytes = 0;
@@ -41,6 +42,7 @@ export class Load {
     const { directory, api, partitions, sdkPairs, rawPairs } = this.options;
     const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1, partitions);
     this.strangers = accounts.splice(-2);
+    this.accounts = accounts;
     accounts.forEach((account, index) => {
       const recorder = this.history.device(`${account.userId}/${account.deviceId}`, account.userId);
       const device =
@@ -63,6 +65,15 @@ export class Load {
   /** Somebody who is registered and does nothing by himself. */
   get stranger(): Account {
     return this.strangers[0]!;
+  }
+
+  get api(): string {
+    return this.options.api;
+  }
+
+  /** One of those who write, on another device. */
+  secondDevice(target: number): Account {
+    return secondDeviceOf(this.options.directory, this.accounts[target % this.accounts.length]!);
   }
 
   /** Where an account should connect. */

@@ -8,6 +8,7 @@ import { MysqlStore } from "@carillon/store";
 import type { Account } from "./load-device";
 
 const DEVICE = "device-1";
+const SECOND_DEVICE = "device-2";
 const TOKEN_SECONDS = 7_200;
 
 /** The settings file that a local cluster has written for its processes. */
@@ -20,6 +21,13 @@ export interface ClusterSettings {
 
 export function readClusterSettings(directory: string): ClusterSettings {
   return JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8"));
+}
+
+/** The same user on another device. */
+export function secondDeviceOf(directory: string, { userId, peerId, conversationId }: Account): Account {
+  const sign = createTokenSigner(readClusterSettings(directory).auth.secret, TOKEN_SECONDS);
+  const token = sign({ userId, deviceId: SECOND_DEVICE, platform: "other", tokenVersion: 1 });
+  return { userId, deviceId: SECOND_DEVICE, peerId, conversationId, token };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Scenario } from "../scenario";
 import { cluster } from "./cluster";
 import { links } from "./links";
 import { mixtures } from "./mixtures";
+import { natsCluster } from "./nats-cluster";
 import { pressure } from "./pressure";
 import { privacy } from "./privacy";
 import { processes } from "./processes";
@@ -11,6 +12,7 @@ import { stores } from "./stores";
 export const scenarios: readonly Scenario[] = [
   ...processes,
   ...stores,
+  ...natsCluster,
   ...links,
   ...cluster,
   ...pressure,

@@ -20,6 +20,12 @@ export const pressure: readonly Scenario[] = [
     env: { NODE_OPTIONS: `--require ${path.join(__dirname, "..", "inject", "clock-preload.cjs")}` },
   },
   {
+    name: "client-clock",
+    row: "client clock wrong",
+    plan: once(["client an hour ahead", "client an hour back"], 15_000, 0),
+    bounds: [stallOfSends(1_000), disconnects(0)],
+  },
+  {
     name: "stream-full",
     row: "stream full",
     plan: once(["large contents"], 30_000, 25_000),

@@ -60,7 +60,7 @@ export class LogUnfit extends Error {
 /** Folds the log as it is now, for a take-over that comes soon. @throws LogUnfit */
 export async function foldEarly(options: TakeOverOptions): Promise<PartitionState> {
   const { bus, partition } = options;
-  const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
+  const { log, archived } = await readBoth(options);
   return foldTail(bus, partition, log, archived);
 }
 
@@ -70,7 +70,7 @@ export async function foldEarly(options: TakeOverOptions): Promise<PartitionStat
  */
 export async function takeOver(options: TakeOverOptions, early?: PartitionState): Promise<TakenPartition> {
   const { bus, partition, nodeId, boot } = options;
-  const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
+  const { log, archived } = await readBoth(options);
   checkFit(partition, log, archived);
   const isUsable = early !== undefined && early.lastSeq >= log.firstSeq - 1 && early.lastSeq <= log.lastSeq;
   const state = isUsable ? early : await foldTail(bus, partition, log, archived);
@@ -90,6 +90,14 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const header = { epoch, boot, append: 1, ...progress, life: log.life };
   foldRecord(state, { seq, storedAt: bus.clock.now(), header, body });
   return { state, writer, fanout };
+}
+
+/** The log is never older than the archive's position: a record may be appended and archived while both are read. */
+async function readBoth(options: TakeOverOptions): Promise<{ log: LogState; archived: number | undefined }> {
+  const { bus, partition } = options;
+  const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
+  const isOvertaken = archived !== undefined && recordSeqOf(archived) > log.lastSeq;
+  return { log: isOvertaken ? await readLogState(bus, partition) : log, archived };
 }
 
 /** @returns undefined when MySQL does not answer in time */

@@ -47,7 +47,7 @@ export class ReceiptService {
     this.reads = new ReceiptConsumer(options.bus, (receipts) => this.read(receipts));
   }
 
-  async start(): Promise<void> {
+  start(): void {
     const { bus, logger } = this.options;
     const saveSoon = () => this.save().catch((err: Error) => logger.warn({ err }, "marks are saved later"));
     const save = setInterval(() => void saveSoon(), SAVE_EVERY_MS);
@@ -55,7 +55,7 @@ export class ReceiptService {
       serve<Received[], null>(bus, subjects.received, (received) => this.received(received), "workers"),
       () => clearInterval(save),
     ];
-    await this.reads.start();
+    this.reads.start();
   }
 
   async stop(): Promise<void> {

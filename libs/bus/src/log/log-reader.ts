@@ -1,9 +1,10 @@
 /** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
-import { hash32 } from "@carillon/base";
-import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
-import type { Bus } from "../connection";
+import { hash32, retryFor, sleep } from "@carillon/base";
+import { type Consumer, type ConsumerMessages, DeliverPolicy, JetStreamApiError, type JsMsg } from "@nats-io/jetstream";
+import { type Bus, ELECTION_MS } from "../connection";
 import { decodeLogBody, type LogRecord } from "../envelopes/log-records";
 import { logStream, logSubject, queueStream } from "../streams/definitions";
+import { ConsumerSilent, consumeSteadily } from "../streams/steady-consume";
 import { readHeader } from "./log-header";
 
 export interface LogState {
@@ -19,6 +20,9 @@ export interface LogState {
 }
 
 const FOR_EVENTS = 0.95;
+const REOPEN_MS = 50;
+/** Status of an answer that means: not now, there is no leader. */
+const UNAVAILABLE = 503;
 
 /** State of the log, and the identity of the queue that belongs to it. */
 export async function readLogState(bus: Bus, partition: number): Promise<LogState> {
@@ -58,9 +62,12 @@ export async function findRecordSince(bus: Bus, partition: number, time: number,
   return low;
 }
 
+/** Records read ahead of the one in work. */
+const PREFETCH = 256;
+
 /**
- * Follows the log from record `from` on, in order and without a hole, through reconnects, until stopped.
- * The consumer waits for each callback before it hands out the next record.
+ * Follows the log from record `from` on, in order and without a hole, through reconnects and the death of servers, until
+ * stopped. The consumer waits for each callback before it hands out the next record.
  */
 export class LogFollower {
   private messages: ConsumerMessages | undefined;
@@ -71,24 +78,57 @@ export class LogFollower {
     private readonly partition: number,
   ) {}
 
-  /** Runs until stop(), or until the callback returns false. */
+  /** Runs until stop(), or until the callback returns false. @throws Error when the log cannot be opened */
   async run(from: number, onRecord: (record: LogRecord) => Promise<boolean> | boolean): Promise<void> {
-    const consumer = await this.bus.js.consumers.get(logStream(this.partition), {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: Math.max(1, from),
-    });
-    this.messages = await consumer.consume({ max_messages: 256, abort_on_missing_resource: true });
-    if (this.stopped) this.messages.stop();
-    for await (const message of this.messages) {
-      if (this.stopped || !(await onRecord(toRecord(message)))) break;
+    let next = Math.max(1, from);
+    const take = async (message: JsMsg) => {
+      const isWanted = await onRecord(toRecord(message));
+      next = message.seq + 1;
+      return isWanted;
+    };
+    while (!this.stopped) {
+      try {
+        return await this.read(next, take);
+      } catch (error) {
+        if (!(error instanceof ConsumerSilent)) throw error;
+        await sleep(REOPEN_MS);
+      }
     }
-    this.messages.stop();
+  }
+
+  /** Reads with one consumer, as long as it lives. */
+  private async read(from: number, onMessage: (message: JsMsg) => Promise<boolean>): Promise<void> {
+    const consumer = await retryFor(ELECTION_MS, () => this.open(from), isRefusal);
+    if (consumer === undefined) return;
+    const messages = await consumeSteadily(this.bus, consumer, PREFETCH);
+    this.messages = messages;
+    try {
+      if (this.stopped) return;
+      for await (const message of messages) {
+        if (this.stopped || !(await onMessage(message))) return;
+      }
+    } finally {
+      messages.stop();
+    }
+  }
+
+  /** A cluster may put the consumer, which has one copy only, on a server that is dead: then there is no answer. */
+  private open(from: number): Promise<Consumer | undefined> {
+    if (this.stopped) return Promise.resolve(undefined);
+    return this.bus.js.consumers.get(logStream(this.partition), {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: from,
+    });
   }
 
   stop(): void {
     this.stopped = true;
     this.messages?.stop();
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.status !== UNAVAILABLE;
 }
 
 /** Reads the records from `from` up to `to` (both inclusive). */

@@ -9,7 +9,7 @@
  */
 import { Backoff, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
-import { headers } from "@nats-io/transport-node";
+import { headers, RequestError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { encodeLogBody, type LogBody, type LogHeader } from "../envelopes/log-records";
 import { logStream, logSubject } from "../streams/definitions";
@@ -112,6 +112,8 @@ export class LogWriter {
       });
       return true;
     } catch (error) {
+      // The log has no leader, who alone could tell what became of an earlier try.
+      if (isTakenByNobody(error)) return false;
       const full = error instanceof JetStreamApiError && error.code === STREAM_FULL;
       const stored = await this.readVerdict(header).catch(() => "unknown" as const);
       if (stored === "own") return true;
@@ -136,4 +138,9 @@ export class LogWriter {
     const own = other.epoch === header.epoch && other.boot === header.boot && other.append === header.append;
     return own ? "own" : "other";
   }
+}
+
+function isTakenByNobody(error: unknown): boolean {
+  const { cause } = error as Error;
+  return cause instanceof RequestError && cause.isNoResponders();
 }

@@ -1,11 +1,12 @@
 /** The durable queue of read receipts: gateways put them in, workers take them out in any order. */
 
-import { partitionOf } from "@carillon/base";
+import { Backoff, partitionOf, sleep } from "@carillon/base";
 import type { ConsumerMessages } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { ReadReceipt } from "../rpc/contracts";
 import { RECEIPTS_CONSUMER, RECEIPTS_STREAM, receiptsSubject } from "../streams/definitions";
+import { consumeSteadily } from "../streams/steady-consume";
 
 const SHARDS = 8;
 
@@ -23,9 +24,13 @@ function decodeReceipts(bytes: Uint8Array): ReadReceipt[] {
   return rows.map(([userId, deviceId, conversationId, seq]) => ({ userId, deviceId, conversationId, seq }));
 }
 
+/** Receipts pulled ahead of those in work. */
+const PREFETCH = 16;
+
 /** Takes receipts out of the queue; a batch whose handler fails comes again. */
 export class ReceiptConsumer {
   private messages: ConsumerMessages | undefined;
+  private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
   constructor(
@@ -33,18 +38,35 @@ export class ReceiptConsumer {
     private readonly onReceipts: (receipts: ReadReceipt[]) => Promise<void>,
   ) {}
 
-  async start(): Promise<void> {
-    const consumer = await this.bus.js.consumers.get(RECEIPTS_STREAM, RECEIPTS_CONSUMER);
-    this.messages = await consumer.consume({ max_messages: 16 });
-    this.running = this.run(this.messages);
+  /** Begins, and begins again whenever the consumer is not there or says nothing: receipts may wait, people not. */
+  start(): void {
+    this.running = this.run();
   }
 
   async stop(): Promise<void> {
+    this.stopping.abort();
     this.messages?.stop();
     await this.running;
   }
 
-  private async run(messages: ConsumerMessages): Promise<void> {
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    const backoff = new Backoff({ first: 100, most: 5_000 });
+    while (!signal.aborted) {
+      try {
+        const consumer = await this.bus.js.consumers.get(RECEIPTS_STREAM, RECEIPTS_CONSUMER);
+        this.messages = await consumeSteadily(this.bus, consumer, PREFETCH);
+        if (signal.aborted) this.messages.stop();
+        backoff.reset();
+        await this.take(this.messages);
+      } catch (err) {
+        if (!signal.aborted) this.bus.logger.warn({ err }, "the consumer of receipts failed, it is opened again");
+      }
+      await sleep(backoff.next(), signal);
+    }
+  }
+
+  private async take(messages: ConsumerMessages): Promise<void> {
     for await (const message of messages) {
       try {
         await this.onReceipts(decodeReceipts(message.data));

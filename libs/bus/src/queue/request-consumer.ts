@@ -13,18 +13,27 @@
  * The same is done after every reconnect: what the server sent into the lost connection would otherwise come again only
  * after the ack_wait, and as long the partition would stand still.
  */
-import { Backoff, sleep } from "@carillon/base";
+import { Backoff, settlesWithin, sleep, withDeadline } from "@carillon/base";
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { readLogState } from "../log/log-reader";
 import { PartitionLost } from "../log/log-writer";
+import { consumerNames } from "../streams/consumer-names";
 import { epochOfConsumer, ownerConsumerDefinition, queueStream } from "../streams/definitions";
+import { consumeSteadily } from "../streams/steady-consume";
+
+/**
+ * How long the creation of a consumer is waited for, each time that it fails, ms. A cluster that does not know yet that
+ * one of its servers is dead chooses it, one time in three, to lead the new consumer: that takes an election, another
+ * consumer less.
+ */
+const CREATION_MS = [500, 500, 1_000, 1_000, 2_000, 4_000, 8_000];
+
+/** Most time that a deletion is waited for, ms. */
+const DELETION_MS = 300;
 
 /** Batches pulled ahead of the one in work. */
 export const PREFETCH = 64;
-
-/** A server that says nothing for two of these is asked whether the consumer is still there, ms. */
-const HEARTBEAT_MS = 2_000;
 
 export interface QueuedBatch {
   /** Sequence in the queue's stream. */
@@ -53,6 +62,8 @@ export interface RequestConsumerOptions {
 
 export class RequestConsumer {
   private attempt = 0;
+  /** Consumers asked for in vain, one after the other. */
+  private fruitless = 0;
   private messages: ConsumerMessages | undefined;
   /** Sequence of the batch handed out last. */
   private taken = 0;
@@ -119,9 +130,17 @@ export class RequestConsumer {
     await this.checkLife();
     this.isVoid = false;
     const definition = ownerConsumerDefinition(epoch, ++this.attempt);
-    await bus.jsm.consumers.add(this.stream, definition);
+    const adding = bus.patientJsm.consumers.add(this.stream, definition);
+    const info = await withDeadline(adding, this.patience(), "a new consumer");
+    this.fruitless = 0;
     this.taken = this.options.covered();
-    return bus.js.consumers.get(this.stream, definition.name);
+    // Not asked for again: in a cluster it may not have a leader yet, who alone would answer.
+    return bus.js.consumers.getConsumerFromInfo(info);
+  }
+
+  /** Grows, since on a slow cluster none would ever be ready otherwise. */
+  private patience(): number {
+    return CREATION_MS[Math.min(this.fruitless++, CREATION_MS.length - 1)]!;
   }
 
   /** The numbers of a queue that was made again mean other batches: `covered` would skip them. */
@@ -131,11 +150,7 @@ export class RequestConsumer {
   }
 
   private async consume(consumer: Consumer): Promise<void> {
-    const messages = await consumer.consume({
-      max_messages: PREFETCH,
-      idle_heartbeat: HEARTBEAT_MS,
-      abort_on_missing_resource: true,
-    });
+    const messages = await consumeSteadily(this.options.bus, consumer, PREFETCH);
     this.messages = messages;
     if (this.stopping.signal.aborted) messages.stop();
     for await (const message of messages) {
@@ -173,6 +188,8 @@ export class RequestConsumer {
     const { jsm } = this.options.bus;
     const { state } = await jsm.streams.info(this.stream);
     if (state.first_seq >= next) return true;
+    // Who does not know the batch that was handed out does not know those before it either.
+    if (state.last_seq < next) return false;
     for (let seq = Math.max(first, state.first_seq); seq < next; seq++) {
       if ((await jsm.streams.getMessage(this.stream, { seq })) !== null) return false;
     }
@@ -181,11 +198,11 @@ export class RequestConsumer {
 
   private async deleteOthers(): Promise<void> {
     const { bus, partition, epoch } = this.options;
-    for await (const info of bus.jsm.consumers.list(this.stream)) {
-      if ((epochOfConsumer(info.name) ?? 0) > epoch) throw new PartitionLost(partition);
-      await bus.jsm.consumers.delete(this.stream, info.name).catch(() => {
-        // Somebody was faster: what counts is that it is gone.
-      });
+    for (const name of await consumerNames(bus, this.stream)) {
+      if ((epochOfConsumer(name) ?? 0) > epoch) throw new PartitionLost(partition);
+      // Perhaps somebody was faster; and in a cluster a consumer whose leader died goes without an answer. The server
+      // has no second consumer beside it, so nothing more has to be known.
+      await settlesWithin(bus.jsm.consumers.delete(this.stream, name), DELETION_MS);
     }
   }
 }

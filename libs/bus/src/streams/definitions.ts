@@ -55,6 +55,8 @@ export function streamDefinitions(partitions: number, settings: Settings["nats"]
     num_replicas: settings.replicas,
     max_bytes: settings.streamMegabytes * MIB,
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    // What is read decides: only the leader may answer, not a copy that lags.
+    allow_direct: false,
   };
   const definitions: Partial<StreamConfig>[] = [
     { ...common, name: RECEIPTS_STREAM, subjects: ["im.receipts.*"], retention: RetentionPolicy.Workqueue },
@@ -63,13 +65,7 @@ export function streamDefinitions(partitions: number, settings: Settings["nats"]
   for (let p = 0; p < partitions; p++) {
     definitions.push(
       { ...common, name: queueStream(p), subjects: [queueSubject(p)], retention: RetentionPolicy.Workqueue },
-      {
-        ...common,
-        name: logStream(p),
-        subjects: [logSubject(p)],
-        retention: RetentionPolicy.Limits,
-        allow_direct: false,
-      },
+      { ...common, name: logStream(p), subjects: [logSubject(p)], retention: RetentionPolicy.Limits },
     );
   }
   return definitions;

@@ -3,10 +3,11 @@
  * own idea differs refuses to start, since two ideas of the number of partitions would number messages twice.
  */
 
-import { hash32 } from "@carillon/base";
+import { hash32, retryFor } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
+import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
-import type { Bus } from "../connection";
+import { type Bus, ELECTION_MS } from "../connection";
 import { RECEIPTS_STREAM, receiptsConsumerDefinition, streamDefinitions } from "./definitions";
 
 const BUCKET = "cluster";
@@ -40,22 +41,24 @@ export async function createLayout(bus: Bus, settings: Settings["nats"], partiti
   }
   for (const definition of streamDefinitions(layout.partitions, settings)) {
     const name = definition.name!;
-    await bus.jsm.streams.add(definition as typeof definition & { name: string }).catch(async (error: Error) => {
-      await bus.jsm.streams.update(name, definition).catch(() => {
+    await bus.patientJsm.streams.add(definition as typeof definition & { name: string }).catch(async (error: Error) => {
+      await bus.patientJsm.streams.update(name, definition).catch(() => {
         throw new Error(`stream ${name} cannot be created: ${error.message}`);
       });
     });
   }
-  await bus.jsm.consumers.add(RECEIPTS_STREAM, receiptsConsumerDefinition);
+  await bus.patientJsm.consumers.add(RECEIPTS_STREAM, receiptsConsumerDefinition);
   return layout;
 }
 
 /** @throws Error that says what to do when the cluster was never initialised or speaks another format */
 export async function readLayout(bus: Bus): Promise<ClusterLayout> {
-  const entry = await new Kvm(bus.js)
-    .open(BUCKET)
-    .then((bucket) => bucket.get(KEY))
-    .catch(() => null);
+  // From the leader: a copy may not have it yet. No answer is not "there is none".
+  const read = () => bus.jsm.streams.getMessage(`KV_${BUCKET}`, { last_by_subj: `$KV.${BUCKET}.${KEY}` });
+  const entry = await retryFor(ELECTION_MS, read, isMissing).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+    return null;
+  });
   if (entry === null) throw new Error("this cluster is not initialised: run `carillon init`");
   const layout = entry.json<ClusterLayout>();
   if (layout.format !== FORMAT) {
@@ -67,4 +70,8 @@ export async function readLayout(bus: Bus): Promise<ClusterLayout> {
 /** A short name of a layout: nodes tell it when they join, so that one of another cluster, or of another life of it, shows. */
 export function fingerprintOf({ format, partitions, createdAt }: ClusterLayout): string {
   return hash32(`${format} ${partitions} ${createdAt}`).toString(16).padStart(8, "0");
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 }

@@ -62,6 +62,7 @@ export interface BucketWatch {
 
 export class Bucket {
   private readonly stream: string;
+  private ensuring: Promise<void> | undefined;
 
   private constructor(
     private readonly options: BucketOptions,
@@ -78,9 +79,16 @@ export class Bucket {
     return new Bucket(options, connection, jsm, await openKv(connection, options));
   }
 
-  /** Makes the bucket again if it is gone. */
-  async ensure(): Promise<void> {
-    this.kv = await openKv(this.connection, this.options);
+  /** Makes the bucket again if it is gone; asked for several times at once, it looks once. */
+  ensure(): Promise<void> {
+    this.ensuring ??= openKv(this.connection, this.options)
+      .then((kv) => {
+        this.kv = kv;
+      })
+      .finally(() => {
+        this.ensuring = undefined;
+      });
+    return this.ensuring;
   }
 
   /** @returns the revision. @throws RevisionConflict when the key has a value */

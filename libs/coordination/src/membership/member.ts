@@ -183,9 +183,10 @@ export class Member {
   private async write(): Promise<boolean> {
     let mayCreate = false;
     while (!this.isEnded) {
-      const result = await this.tryWrite().catch(async (error: unknown) => {
-        // Perhaps there is no bucket any more. If so its keys are gone with it, and the next try finds that.
-        await this.context.bucket.ensure();
+      const result = await this.tryWrite().catch((error: unknown) => {
+        // Perhaps there is no bucket any more. If so its keys are gone with it, and one of the next tries finds that. It
+        // is not waited for: while NATS elects a leader it has no answer either, and the lease runs out.
+        void this.context.bucket.ensure().catch(() => {});
         throw error;
       });
       if (result === "written") return true;

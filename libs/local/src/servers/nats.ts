@@ -9,6 +9,18 @@ import { renderInfra } from "./template";
 export interface NatsOptions extends ServerOptions {
   /** HTTP monitoring port; default: a free one. */
   monitorPort?: number;
+  /** Name in messages; default: nats. */
+  name?: string;
+  /** Makes it one of several servers that hold the same streams; default: it is alone. */
+  cluster?: NatsClusterPlace;
+}
+
+/** The place of one server among those of its cluster. */
+export interface NatsClusterPlace {
+  /** Port for the routes of the other servers. */
+  routePort: number;
+  /** Route ports of all servers of the cluster. */
+  allRoutePorts: number[];
 }
 
 export interface NatsServer extends LocalServer {
@@ -21,7 +33,10 @@ export interface NatsServer extends LocalServer {
 
 const USER = "carillon";
 
-/** Starts a private nats-server with JetStream (`sync_interval: always`) and waits until it is healthy. */
+/**
+ * Starts a private nats-server with JetStream (`sync_interval: always`) and waits until it is healthy. One of a cluster
+ * is healthy when most of the cluster runs and its own streams are level with theirs, so they are started together.
+ */
 export async function startNats(options: NatsOptions): Promise<NatsServer> {
   const { directory } = options;
   const binaries = options.binaries ?? (await provisionServer("nats"));
@@ -35,11 +50,12 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     const storeDirectory = path.join(directory, "data");
     mkdirSync(storeDirectory, { recursive: true });
     const values = { serverName: `carillon-${port}`, port, monitorPort, user: USER, password, storeDirectory };
-    writeFileSync(config, renderInfra("nats.conf", values), { mode: 0o600 });
+    const text = renderInfra("nats.conf", values) + (options.cluster === undefined ? "" : routesOf(options.cluster));
+    writeFileSync(config, text, { mode: 0o600 });
     return {
       address: { url: `nats://${USER}:${password}@127.0.0.1:${port}`, port, password },
       plan: {
-        name: "nats",
+        name: options.name ?? "nats",
         command: binaries.server,
         args: ["-c", config],
         env: binaries.env,
@@ -52,4 +68,9 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     };
   });
   return Object.assign(server, { user: USER, server: `nats://127.0.0.1:${server.port}`, monitor });
+}
+
+function routesOf({ routePort, allRoutePorts }: NatsClusterPlace): string {
+  const routes = allRoutePorts.map((port) => `"nats-route://127.0.0.1:${port}"`).join(", ");
+  return renderInfra("nats-cluster.conf", { routePort, routes });
 }

@@ -38,6 +38,8 @@ export const clusterFiles = {
 /** What `--fresh` removes beside the logs. Unpacked servers stay: they belong to the checkout, not to a cluster. */
 export const DATA_ENTRIES = [
   "nats",
+  "nats-2",
+  "nats-3",
   "redis",
   "mysql",
   "run",

@@ -24,8 +24,15 @@ export interface ExternalStores {
 /** The stores of a cluster; those that run elsewhere are undefined here. */
 export interface Stores {
   nats?: NatsServer;
+  /** The others, where NATS is a cluster: `nats-2`, `nats-3`. */
+  natsPeers?: NatsServer[];
   redis?: LocalServer;
   mysql?: MariadbServer;
+}
+
+/** All servers of NATS. */
+export function natsServersOf({ nats, natsPeers = [] }: Stores): NatsServer[] {
+  return nats === undefined ? [] : [nats, ...natsPeers];
 }
 
 /** What a cluster on this machine is made of. */
@@ -40,6 +47,8 @@ export interface ClusterOptions {
   /** Removes all data first. */
   fresh?: boolean;
   external?: ExternalStores;
+  /** Three: NATS is a cluster which holds three copies of everything. On one machine that is of use to tests only; default 1. */
+  natsServers?: 1 | 3;
   /** Program of each role and of the CLI (`init`), where others than the built apps are wanted (tests). */
   entryPoints?: Partial<Record<Role | "cli", string>>;
   /** Further environment of our processes. */
@@ -64,26 +73,36 @@ export function defaultDirectory(): string {
   return path.join(findCheckout(), ".carillon");
 }
 
+/** TCP ports of one server of NATS; the last one is for the routes of a cluster. */
+export interface NatsPorts {
+  client: number;
+  monitor: number;
+  route: number;
+}
+
 /** TCP ports of one node or store. */
 export interface PortPlan {
   /** One per api process. */
   api: number[];
   gateway: { ws: number; tcp: number }[];
-  nats: number;
-  natsMonitor: number;
+  nats: NatsPorts[];
   redis: number;
   mysql: number;
 }
+
+/** Offsets of the ports of each server of NATS, and of the first route. */
+const NATS_PORTS = [40, 44, 46];
+const FIRST_ROUTE = 7;
 
 const MOST: RoleCounts = { gateway: 15, worker: 64, archiver: 64, api: 10 };
 
 /**
  * Lays the processes out on N..N+49: apis from N, gateways in pairs from N + 10 (WebSocket even, TCP odd), stores
- * from N + 40.
+ * from N + 40. Routes of a NATS cluster take the last of the apis' ports.
  *
  * @throws OptionsError when counts or the base port do not fit.
  */
-export function planPorts(basePort: number, counts: RoleCounts): PortPlan {
+export function planPorts(basePort: number, counts: RoleCounts, natsServers = 1): PortPlan {
   if (!Number.isInteger(basePort) || basePort < 1024 || basePort > 65_486) {
     throw new OptionsError(`the base port must be between 1024 and 65486, and is ${basePort}`);
   }
@@ -93,11 +112,17 @@ export function planPorts(basePort: number, counts: RoleCounts): PortPlan {
       throw new OptionsError(`the 50 ports of a cluster have room for 0 to ${MOST[role]} ${role}s, not ${count}`);
     }
   }
+  if (natsServers > 1 && counts.api > FIRST_ROUTE) {
+    throw new OptionsError(`beside a NATS cluster there is room for ${FIRST_ROUTE} apis, not ${counts.api}`);
+  }
   return {
     api: Array.from({ length: counts.api }, (_, i) => basePort + i),
     gateway: Array.from({ length: counts.gateway }, (_, i) => gatewayPorts(basePort, i)),
-    nats: basePort + 40,
-    natsMonitor: basePort + 41,
+    nats: NATS_PORTS.slice(0, natsServers).map((offset, i) => ({
+      client: basePort + offset,
+      monitor: basePort + offset + 1,
+      route: basePort + FIRST_ROUTE + i,
+    })),
     redis: basePort + 42,
     mysql: basePort + 43,
   };
@@ -113,7 +138,8 @@ export function portsInPlan(plan: PortPlan, external: ExternalStores): number[] 
   return [
     ...plan.api,
     ...plan.gateway.flatMap(({ ws, tcp }) => [ws, tcp]),
-    ...(external.nats === undefined ? [plan.nats, plan.natsMonitor] : []),
+    ...(external.nats === undefined ? plan.nats.flatMap(({ client, monitor }) => [client, monitor]) : []),
+    ...(external.nats === undefined && plan.nats.length > 1 ? plan.nats.map(({ route }) => route) : []),
     ...(external.redis === undefined ? [plan.redis] : []),
     ...(external.mysql === undefined ? [plan.mysql] : []),
   ];

@@ -37,6 +37,9 @@ function findLeftovers(directory: string): ProcessRecord[] {
 
 const STORES = ["mysql", "redis", "nats"];
 
+/** Which store a recorded process belongs to: `nats-2` is one of NATS. */
+const storeOf = (name: string) => STORES.find((store) => name === store || name.startsWith(`${store}-`));
+
 /** Ends what an earlier supervisor left: our processes first, then MariaDB, Redis and NATS, each gently at first. */
 export async function endLeftovers(directory: string, say: (line: string) => void): Promise<number> {
   const leftovers = findLeftovers(directory);
@@ -44,9 +47,9 @@ export async function endLeftovers(directory: string, say: (line: string) => voi
     say(`${record.name} (pid ${record.pid}) is left from an earlier start: stopping it`);
     await endProcess(record, graceMs);
   };
-  await Promise.all(leftovers.filter(({ name }) => !STORES.includes(name)).map((record) => end(record, 10_000)));
+  await Promise.all(leftovers.filter(({ name }) => storeOf(name) === undefined).map((record) => end(record, 10_000)));
   for (const store of STORES) {
-    await Promise.all(leftovers.filter(({ name }) => name === store).map((record) => end(record, 30_000)));
+    await Promise.all(leftovers.filter(({ name }) => storeOf(name) === store).map((record) => end(record, 30_000)));
   }
   forgetProcesses(directory);
   return leftovers.length;

@@ -59,7 +59,7 @@ export class PortsTakenError extends Error {
 export async function startCluster(options: ClusterOptions, signal?: AbortSignal): Promise<RunningCluster> {
   const { directory } = options;
   const say = options.onProgress ?? (() => {});
-  const ports = planPorts(options.basePort, options.counts);
+  const ports = planPorts(options.basePort, options.counts, options.natsServers);
   mkdirSync(directory, { recursive: true });
   const lock = clusterFiles.supervisor(directory);
   const holder = tryLock(lock);

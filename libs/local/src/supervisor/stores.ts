@@ -4,10 +4,10 @@ import type { ProcessIdentity } from "../processes/identity";
 import { rotateLargeLog } from "../processes/log-file";
 import { provisionServer, type ServerName } from "../provision/provision";
 import { startMariadb } from "../servers/mariadb";
-import { startNats } from "../servers/nats";
+import { type NatsOptions, startNats } from "../servers/nats";
 import type { ServerOptions } from "../servers/options";
 import { startRedis } from "../servers/redis";
-import type { ClusterOptions, PortPlan, Stores } from "./cluster-options";
+import { type ClusterOptions, type NatsPorts, natsServersOf, type PortPlan, type Stores } from "./cluster-options";
 import type { Secrets } from "./secrets";
 
 export interface StoreContext {
@@ -25,35 +25,55 @@ export async function startStores(context: StoreContext): Promise<Stores> {
   const { options, ports, secrets, say } = context;
   const external = options.external ?? {};
   const small = options.small === true;
-  const prepared = async (name: keyof Stores, provision: ServerName): Promise<ServerOptions & { port: number }> => {
+  const prepared = async (store: "nats" | "redis" | "mysql", provision: ServerName) => {
     const binaries = await provisionServer(provision, { onProgress: say });
     say(`starting ${path.basename(binaries.server)} ${binaries.version}`);
-    const logFile = path.join(options.directory, "logs", `${name}.log`);
-    rotateLargeLog(logFile);
-    return {
-      directory: path.join(options.directory, name),
-      port: ports[name],
-      password: secrets[name],
-      binaries,
-      guard: context.guard,
-      onSpawn: (identity) => context.onSpawn(name, identity),
-      logFile,
+    return (name: string, port: number): ServerOptions & { name: string } => {
+      const logFile = path.join(options.directory, "logs", `${name}.log`);
+      rotateLargeLog(logFile);
+      return {
+        name,
+        directory: path.join(options.directory, name),
+        port,
+        password: secrets[store],
+        binaries,
+        guard: context.guard,
+        onSpawn: (identity) => context.onSpawn(name, identity),
+        logFile,
+      };
     };
   };
   const nats = external.nats === undefined ? await prepared("nats", "nats") : undefined;
   const redis = external.redis === undefined ? await prepared("redis", "redis") : undefined;
   const mysql = external.mysql === undefined ? await prepared("mysql", "mariadb") : undefined;
   const results = await Promise.allSettled([
-    nats && startNats({ ...nats, monitorPort: ports.natsMonitor }),
-    redis && startRedis({ ...redis, maxMemory: small ? "256mb" : "2gb" }),
-    mysql && startMariadb({ ...mysql, bufferPool: small ? "64M" : "256M", logFileSize: small ? "16M" : "64M" }),
+    redis && startRedis({ ...redis("redis", ports.redis), maxMemory: small ? "256mb" : "2gb" }),
+    mysql &&
+      startMariadb({
+        ...mysql("mysql", ports.mysql),
+        bufferPool: small ? "64M" : "256M",
+        logFileSize: small ? "16M" : "64M",
+      }),
+    ...(nats === undefined
+      ? []
+      : ports.nats.map((place, i) =>
+          startNats({
+            ...nats(i === 0 ? "nats" : `nats-${i + 1}`, place.client),
+            monitorPort: place.monitor,
+            ...clusterOf(ports.nats, place),
+          }),
+        )),
   ]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) {
     throw failed.reason;
   }
-  const [first, second, third] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
-  return { nats: first, redis: second, mysql: third } as Stores;
+  const [first, second, third, ...peers] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  return { redis: first, mysql: second, nats: third, ...(peers.length > 0 && { natsPeers: peers }) } as Stores;
+}
+
+function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "cluster"> {
+  return all.length === 1 ? {} : { cluster: { routePort: route, allRoutePorts: all.map((each) => each.route) } };
 }
 
 /** Content of `carillon.json`, the settings file of all our processes. */
@@ -63,11 +83,11 @@ export function renderAppSettings(stores: Stores, options: ClusterOptions, secre
     stores.nats === undefined
       ? externalNats(external.nats!)
       : {
-          servers: [stores.nats.server],
+          servers: natsServersOf(stores).map(({ server }) => server),
           user: stores.nats.user,
           password: stores.nats.password,
           monitor: stores.nats.monitor,
-          replicas: 1,
+          replicas: natsServersOf(stores).length,
         };
   return {
     mode: "development",

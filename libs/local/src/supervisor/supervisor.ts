@@ -8,7 +8,14 @@ import { identifyProcess } from "../processes/identity";
 import { LogFile } from "../processes/log-file";
 import { AppProcess } from "./app-process";
 import { type ClusterInfo, clusterFiles } from "./cluster-file";
-import { type ClusterOptions, gatewayPorts, type PortPlan, type Role, type Stores } from "./cluster-options";
+import {
+  type ClusterOptions,
+  gatewayPorts,
+  natsServersOf,
+  type PortPlan,
+  type Role,
+  type Stores,
+} from "./cluster-options";
 import { FullDiskWatch } from "./full-disk-watch";
 import { Keeper } from "./keeper";
 import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
@@ -44,7 +51,7 @@ export class Supervisor {
   private readonly keepers = new Map<string, Keeper>();
   private readonly apps = new Map<string, AppProcess>();
   private stores: Stores = {};
-  private diskWatch: FullDiskWatch | undefined;
+  private readonly diskWatches: FullDiskWatch[] = [];
   private starting: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
 
@@ -80,6 +87,7 @@ export class Supervisor {
   info(): ClusterInfo {
     const external = this.options.external ?? {};
     const { nats, redis, mysql } = this.stores;
+    const allNats = natsServersOf(this.stores);
     const nodes = (role: Role) => [...this.apps.values()].filter((each) => each.app.role === role && each.pid);
     const entry = (each: AppProcess) => ({ nodeId: each.name, pid: each.pid! });
     const api = `http://127.0.0.1:${this.ports.api[0] ?? this.options.basePort}`;
@@ -98,7 +106,10 @@ export class Supervisor {
       workers: nodes("worker").map(entry),
       archivers: nodes("archiver").map(entry),
       apis,
-      nats: nats === undefined ? (external.nats ?? []).map((url) => ({ url })) : [{ url: nats.url, pid: nats.pid }],
+      nats:
+        nats === undefined
+          ? (external.nats ?? []).map((url) => ({ url }))
+          : allNats.map(({ url, pid }) => ({ url, pid })),
       redis: redis === undefined ? { url: external.redis ?? "" } : { url: redis.url, pid: redis.pid },
       mysql: mysql === undefined ? { url: external.mysql ?? "" } : { url: mysql.url, pid: mysql.pid },
     };
@@ -140,13 +151,14 @@ export class Supervisor {
       onSpawn: (name, identity) => recordProcess(options.directory, name, identity),
     });
     this.throwIfStopping();
-    for (const [name, server] of Object.entries(this.stores)) {
+    const { redis, mysql } = this.stores;
+    for (const server of [...natsServersOf(this.stores), redis, mysql]) {
       if (server !== undefined) {
-        const keeper = this.addKeeper(name, server);
+        const keeper = this.addKeeper(server.name, server);
         keeper.adopt();
       }
     }
-    this.watchDisk();
+    this.watchDisks();
     writeJsonAtomically(clusterFiles.config(options.directory), renderAppSettings(this.stores, options, this.secrets));
     await this.initialise();
     this.throwIfStopping();
@@ -173,13 +185,13 @@ export class Supervisor {
   private async bringDown(): Promise<void> {
     const { directory } = this.options;
     this.say("stopping");
-    this.diskWatch?.stop();
+    for (const watch of this.diskWatches) watch.stop();
     const stopAll = (names: string[]) => Promise.all(names.map((name) => this.keepers.get(name)?.stop()));
     for (const role of ["gateway", "worker", "archiver", "api"] as const) {
       await stopAll([...this.apps.values()].filter((each) => each.app.role === role).map((each) => each.name));
     }
-    for (const store of ["mysql", "redis", "nats"]) {
-      await stopAll([store]);
+    for (const servers of [["mysql"], ["redis"], natsServersOf(this.stores).map(({ name }) => name)]) {
+      await stopAll(servers);
     }
     // A start that was cut off may be between spawning a server and handing it over.
     await endLeftovers(directory, () => {});
@@ -193,17 +205,17 @@ export class Supervisor {
   }
 
   /** NATS refuses for ever after its disk was full, all records intact: a restart heals it once there is room. */
-  private watchDisk(): void {
-    const keeper = this.keepers.get("nats");
-    if (keeper !== undefined) {
-      const { directory } = this.options;
-      this.diskWatch = new FullDiskWatch(path.join(directory, "logs", "nats.log"), path.join(directory, "nats"), {
-        onFull: () => this.say("nats: the disk is full; it will be restarted when there is space again"),
+  private watchDisks(): void {
+    for (const { name, directory } of natsServersOf(this.stores)) {
+      const logFile = path.join(this.options.directory, "logs", `${name}.log`);
+      const watch = new FullDiskWatch(logFile, directory, {
+        onFull: () => this.say(`${name}: the disk is full; it will be restarted when there is space again`),
         onSpace: async () => {
-          this.say("nats: there is space again, restarting it");
-          await keeper.restart();
+          this.say(`${name}: there is space again, restarting it`);
+          await this.keeper(name).restart();
         },
       });
+      this.diskWatches.push(watch);
     }
   }
 

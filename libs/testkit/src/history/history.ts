@@ -8,10 +8,19 @@ export class History {
 
   /** What one device will tell; `name` is unique. */
   device(name: string, userId: string): DeviceRecorder {
-    const history: DeviceHistory = { name, userId, shown: [], deliveries: [], resyncs: [], changes: [] };
+    const history = newHistory(name, userId);
     this.devices.push(history);
     return new DeviceRecorder(history, this.messages);
   }
+
+  /** A device that only sends: what it should have been shown is not judged. */
+  sender(name: string, userId: string): DeviceRecorder {
+    return new DeviceRecorder(newHistory(name, userId), this.messages);
+  }
+}
+
+function newHistory(name: string, userId: string): DeviceHistory {
+  return { name, userId, shown: [], deliveries: [], resyncs: [], changes: [] };
 }
 
 /** Writes down what one device does and sees, each with the time of now. */

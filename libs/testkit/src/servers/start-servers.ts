@@ -2,8 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import {
+  findFreePorts,
   type LocalServer,
   type MariadbServer,
+  type NatsOptions,
   type NatsServer,
   ProcessGuard,
   startMariadb,
@@ -14,6 +16,8 @@ import {
 /** Which servers a test needs. */
 export interface ServerChoice {
   nats?: boolean;
+  /** Two more servers of NATS, which make a cluster with the first one. */
+  natsPeers?: boolean;
   redis?: boolean;
   mysql?: boolean;
 }
@@ -23,6 +27,7 @@ type Chosen<C extends ServerChoice, K extends keyof C, S> = C extends Record<K, 
 /** The servers asked for, and the end of them all. */
 export interface TestServers<C extends ServerChoice = ServerChoice> {
   nats: Chosen<C, "nats", NatsServer>;
+  natsPeers: Chosen<C, "natsPeers", NatsServer[]>;
   redis: Chosen<C, "redis", LocalServer>;
   mysql: Chosen<C, "mysql", MariadbServer>;
   /** Holds their data; removed by `stop`. */
@@ -56,16 +61,26 @@ export async function startServers<const C extends ServerChoice>(choice: C): Pro
     await guard.release();
     await rm(directory, { recursive: true, force: true });
   };
+  const places = choice.natsPeers === true ? await natsPlaces() : [{}];
+  const natsServer = (index: number) => () =>
+    startNats({ directory: path.join(directory, `nats-${index + 1}`), guard, ...places[index] });
   const results = await Promise.allSettled([
-    keep(choice.nats, () => startNats({ directory: path.join(directory, "nats"), guard })),
+    keep(choice.nats, natsServer(0)),
     keep(choice.redis, () => startRedis({ directory: path.join(directory, "redis"), guard })),
     keep(choice.mysql, () => startMariadb({ directory: path.join(directory, "mysql"), guard })),
+    ...places.slice(1).map((_, index) => keep(true, natsServer(index + 1))),
   ]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) {
     await stop();
     throw failed.reason;
   }
-  const [nats, redis, mysql] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
-  return { nats, redis, mysql, directory, stop } as TestServers<C>;
+  const [nats, redis, mysql, ...peers] = results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  return { nats, redis, mysql, natsPeers: peers, directory, stop } as TestServers<C>;
+}
+
+/** What makes three servers one cluster. */
+async function natsPlaces(): Promise<Pick<NatsOptions, "cluster">[]> {
+  const allRoutePorts = await findFreePorts(3);
+  return allRoutePorts.map((routePort) => ({ cluster: { routePort, allRoutePorts } }));
 }

@@ -1,0 +1,137 @@
+/** Three NATS servers that hold the same streams: what goes on when one of them dies. */
+import { silentLogger } from "@carillon/base/node";
+import {
+  type Bus,
+  connectBus,
+  createLayout,
+  LogFollower,
+  LogWriter,
+  logStream,
+  type QueuedBatch,
+  queueStream,
+  queueSubject,
+  RequestConsumer,
+  readLayout,
+  readLogState,
+} from "@carillon/bus";
+import type { NatsServer } from "@carillon/local";
+import { startServers, type TestServers, until } from "@carillon/testkit";
+
+let servers: TestServers<{ nats: true; natsPeers: true }>;
+let all: NatsServer[];
+
+const settingsOf = (some: NatsServer[]) => ({
+  servers: some.map(({ url }) => url),
+  replicas: 3 as const,
+  streamMegabytes: 16,
+});
+
+/** A connection to the servers that are named, and to no others: the death of another one does not touch it. */
+async function busOf(...some: NatsServer[]): Promise<Bus> {
+  const bus = await connectBus({ settings: settingsOf(some), name: "test", logger: silentLogger() });
+  // What the server tells of the others must not lead us there.
+  expect(bus.connection.getServer()).toBe(some[0]!.server.replace("nats://", ""));
+  return bus;
+}
+
+beforeAll(async () => {
+  servers = await startServers({ nats: true, natsPeers: true });
+  all = [servers.nats, ...servers.natsPeers];
+  const bus = await busOf(all[0]!);
+  await createLayout(bus, settingsOf(all), 2);
+  await bus.close();
+}, 120_000);
+
+afterAll(async () => {
+  await servers.stop();
+});
+
+const release = { kind: "release" as const, worker: "w1" };
+const progress = { covered: 0, fanout: 0 };
+const isCalled = (server: NatsServer, name: string | undefined) => name === `carillon-${server.port}`;
+
+test("a reader of the log goes on when the server that holds its consumer dies", async () => {
+  const watcher = await busOf(all[0]!);
+  const partition = 0;
+  const log = new LogWriter({
+    bus: watcher,
+    partition,
+    epoch: 1,
+    boot: "b",
+    life: "1",
+    room: Number.POSITIVE_INFINITY,
+    lastSeq: 0,
+  });
+  await log.append(release, progress);
+  const seen: number[] = [];
+  let follower = new LogFollower(watcher, partition);
+  let following = Promise.resolve();
+  const holder = await until("its consumer is on another server than ours", async () => {
+    follower.stop();
+    await following;
+    seen.length = 0;
+    follower = new LogFollower(watcher, partition);
+    following = follower.run(1, ({ seq }) => seen.push(seq) > 0);
+    await until("the first record is read", () => seen.length === 1);
+    // Those of the readers before are still there, and waited on by nobody.
+    const consumers = await watcher.jsm.consumers.list(logStream(partition)).next();
+    const name = consumers.find(({ num_waiting: waiting }) => waiting > 0)?.cluster?.leader;
+    return all.slice(1).find((server) => isCalled(server, name));
+  });
+  await holder.kill();
+  await log.append(release, progress);
+  await until("the second record is read", () => seen.length === 2);
+  await holder.start();
+  follower.stop();
+  await following;
+  expect(seen).toEqual([1, 2]);
+  await watcher.close();
+}, 120_000);
+
+test("an owner takes requests in order when the server that leads its consumer dies", async () => {
+  const partition = 1;
+  const bus = await busOf(all[0]!);
+  const { life } = await readLogState(bus, partition);
+  const taken: number[] = [];
+  const [covered, batches] = [{ seq: 0 }, new Map<number, QueuedBatch>()];
+  const consumer = new RequestConsumer({
+    bus,
+    partition,
+    epoch: 1,
+    life,
+    covered: () => covered.seq,
+    onBatch: (batch) => {
+      taken.push(batch.seq);
+      batches.set(batch.seq, batch);
+    },
+    onRestart: () => batches.clear(),
+    onLost: () => {},
+  });
+  await consumer.start();
+  const put = () => until("a batch is stored", () => bus.js.publish(queueSubject(partition), "x").catch(() => false));
+  await put();
+  const leader = await until("its consumer is led by another server than ours", async () => {
+    await until("the first batch is taken", () => batches.has(1));
+    const [info] = await bus.jsm.consumers.list(queueStream(partition)).next();
+    const found = all.slice(1).find((server) => isCalled(server, info?.cluster?.leader));
+    if (found === undefined) consumer.restart();
+    return found;
+  });
+  await leader.kill();
+  await put();
+  await until("both are taken, the first one again", () => batches.has(1) && batches.has(2), 60_000);
+  expect(taken.slice(-2)).toEqual([1, 2]);
+  covered.seq = 2;
+  await leader.start();
+  await consumer.stop();
+  await bus.close();
+}, 120_000);
+
+test("who starts while there is no majority waits for it", async () => {
+  await Promise.all([all[1]!.kill(), all[2]!.kill()]);
+  const starting = busOf(all[0]!).then(async (bus) => ({ bus, layout: await readLayout(bus) }));
+  await Promise.all([all[1]!.start(), all[2]!.start()]);
+  const { bus, layout } = await starting;
+  expect(layout.partitions).toBe(2);
+  await bus.close();
+}, 120_000);
