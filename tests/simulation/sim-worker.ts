@@ -77,6 +77,7 @@ export class SimWorker {
       boot: this.boot,
       policy: { strangers: "allow" },
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
+      groupSource: { load: async () => new Map() },
       inboxes: {
         deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
           onRedis(() => redis.deliver(deliveries)),

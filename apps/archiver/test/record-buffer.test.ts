@@ -5,6 +5,7 @@ const event = {} as Event;
 const record = (seq: number, rows: number, bytes = rows): ReadRecord => ({
   seq,
   events: new Array<Event>(rows).fill(event),
+  changes: [],
   bytes,
 });
 

@@ -127,6 +127,7 @@ export class Worker {
       boot,
       policy: config.policy,
       facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
+      groupSource: mysql.groupFacts,
       inboxes: this.inboxes,
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
       archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,

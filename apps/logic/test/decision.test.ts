@@ -14,6 +14,9 @@ const strangers: PrivateFacts = { sender: normal, peer: normal, outgoing: "none"
 
 const facts = (changes: Partial<Facts> = {}): Facts => ({
   privateFacts: () => strangers,
+  group: () => undefined,
+  user: () => normal,
+  isFannedOut: () => true,
   archivedLastSeq: () => 0,
   archivedMessage: () => undefined,
   ...changes,

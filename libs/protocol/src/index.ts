@@ -24,3 +24,4 @@ export * from "./generated/limits";
 export * from "./generated/payloads";
 export * from "./ids";
 export { type MessageFault, parseRequest, parseServerMessage } from "./messages";
+export { encodeSystemContent, membershipOf, parseSystemContent, type SystemContent } from "./system-content";

@@ -70,7 +70,6 @@ export class Submitter {
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
     if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     const target = parseTarget(payload.to, userId)!;
-    if (target.kind === "group") return session.refuse(requestId, "UNAVAILABLE", "groups are not served yet");
     const { conversationId } = target;
     const { clientMsgId, contentType, content } = payload;
     const request = {

@@ -9,12 +9,14 @@
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
-import { parseConversationId } from "@carillon/protocol";
+import { groupConversationId, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf } from "../body-digest";
 import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
+import type { GroupCache } from "../groups/group-cache";
+import type { GroupState } from "../groups/group-state";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
 import { Patience } from "./patience";
@@ -54,10 +56,14 @@ export class FactCache {
   }
 
   /** Asks for what these requests need and is not known. The result answers from what came in time. */
-  async prepare(state: PartitionState, requests: SendRequest[]): Promise<RoundFacts> {
-    const facts = new RoundFacts(this.users, this.relations);
-    const wanted = this.collect(state, requests);
+  async prepare(state: PartitionState, groups: GroupCache, requests: SendRequest[]): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations, groups);
+    const wanted = this.collect(state, groups, requests);
     await Promise.all([
+      this.ask(wanted.groups, async (ids) => {
+        const found = await groups.load(ids);
+        for (const id of ids) if (!found.has(id)) facts.noGroups.add(id);
+      }),
       this.ask(wanted.users, (ids) => this.loadUsers(ids)),
       this.ask(wanted.pairs, (keys) => this.loadRelations(keys)),
       this.ask(wanted.cold, async (ids) => {
@@ -70,6 +76,16 @@ export class FactCache {
         for (const message of found) facts.messages.set(messageKey(message), accepted(message));
       }),
     ]);
+    return facts;
+  }
+
+  /** Asks for the groups, newly, and the last numbers of their conversations. */
+  async prepareGroups(state: PartitionState, groups: GroupCache, groupIds: string[]): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations, groups);
+    const cold = groupIds.map(groupConversationId).filter((id) => state.sequences.last(id) === undefined);
+    const [found, lastSeqs] = await Promise.all([groups.load(groupIds), this.source.lastSeqs(cold)]);
+    for (const id of groupIds) if (!found.has(id)) facts.noGroups.add(id);
+    for (const id of cold) facts.lastSeqs.set(id, lastSeqs.get(id) ?? 0);
     return facts;
   }
 
@@ -98,32 +114,44 @@ export class FactCache {
     this.users.delete(userId);
   }
 
-  private collect(state: PartitionState, requests: SendRequest[]) {
+  private collect(state: PartitionState, groups: GroupCache, requests: SendRequest[]) {
     const people = this.nobody();
-    const cold = new Set<string>();
+    const [cold, stale] = [new Set<string>(), new Set<string>()];
     const late: SendRequest[] = [];
     for (const request of requests) {
-      const { conversationId } = request;
-      if (!this.addMissing(people, conversationId)) continue;
+      const { conversationId, senderId } = request;
+      if (!this.addMissing(people, conversationId)) {
+        const groupId = groupIdOf(conversationId);
+        if (groupId === undefined) continue;
+        if (!groups.isFresh(groupId)) stale.add(groupId);
+        this.addMissingUser(people, senderId);
+      }
       if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
       if (state.dedupe.needsArchive(request)) late.push(request);
     }
-    return { users: [...people.users], pairs: [...people.pairs], cold: [...cold], late };
+    return { users: [...people.users], pairs: [...people.pairs], groups: [...stale], cold: [...cold], late };
   }
 
   private nobody(): MissingPeople {
     return { users: new Set(), pairs: new Set(), staleBefore: this.monotonic() - FRESH_MS };
   }
 
-  /** @returns false for a conversation that can have no facts */
-  private addMissing({ users, pairs, staleBefore }: MissingPeople, conversationId: string): boolean {
+  /** @returns false for a conversation that is not private */
+  private addMissing(people: MissingPeople, conversationId: string): boolean {
     const parts = parseConversationId(conversationId);
     if (parts?.kind !== "private") return false;
-    const missing = (known: Known<unknown> | undefined) => known === undefined || known.loadedAt < staleBefore;
     const [a, b] = parts.userIds;
-    for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
-    if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
+    this.addMissingUser(people, a);
+    if (a === b) return true;
+    this.addMissingUser(people, b);
+    for (const key of [`${a} ${b}`, `${b} ${a}`]) {
+      if (isMissing(this.relations.get(key), people.staleBefore)) people.pairs.add(key);
+    }
     return true;
+  }
+
+  private addMissingUser({ users, staleBefore }: MissingPeople, userId: string): void {
+    if (isMissing(this.users.get(userId), staleBefore)) users.add(userId);
   }
 
   private async loadUsers(ids: string[]): Promise<void> {
@@ -146,14 +174,26 @@ export class FactCache {
   }
 }
 
+function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {
+  return known === undefined || known.loadedAt < staleBefore;
+}
+
+function groupIdOf(conversationId: string): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}
+
 /** What is known for one round. */
 export class RoundFacts implements Facts {
   readonly lastSeqs = new Map<string, number>();
   readonly messages = new Map<string, AcceptedMessage | null>();
+  /** Groups that were asked for and do not exist. */
+  readonly noGroups = new Set<string>();
 
   constructor(
     private readonly users: LRUCache<string, Known<UserFacts | undefined>>,
     private readonly relations: LRUCache<string, Known<Relation>>,
+    private readonly groups: GroupCache,
   ) {}
 
   /** What several batches of one round asked for. */
@@ -162,6 +202,7 @@ export class RoundFacts implements Facts {
     for (const part of rest) {
       for (const [id, seq] of part.lastSeqs) merged.lastSeqs.set(id, seq);
       for (const [key, message] of part.messages) merged.messages.set(key, message);
+      for (const groupId of part.noGroups) merged.noGroups.add(groupId);
     }
     return merged;
   }
@@ -176,6 +217,19 @@ export class RoundFacts implements Facts {
     const incoming = this.relations.get(`${peerId} ${senderId}`);
     if (outgoing === undefined || incoming === undefined) return undefined;
     return { sender: sender.value, peer: peer.value, outgoing: outgoing.value, incoming: incoming.value };
+  }
+
+  group(groupId: string): GroupState | null | undefined {
+    return this.groups.get(groupId) ?? (this.noGroups.has(groupId) ? null : undefined);
+  }
+
+  user(userId: string): UserFacts | null | undefined {
+    const known = this.users.get(userId);
+    return known === undefined ? undefined : (known.value ?? null);
+  }
+
+  isFannedOut(): boolean {
+    return this.groups.isFannedOut();
   }
 
   archivedLastSeq(conversationId: string): number | undefined {

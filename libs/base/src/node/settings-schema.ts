@@ -89,6 +89,9 @@ export const settingsSchema = section("", {
       description: "Which devices of a user may be connected at once.",
     }),
   }),
+  groups: section("Groups of users.", {
+    maxMembers: count("Members that a group may have.", 500),
+  }),
   limits: section("What one client may do.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),
