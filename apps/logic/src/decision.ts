@@ -5,8 +5,23 @@
  */
 import { nextSnowflake } from "@carillon/base";
 import type { LoggedEvent, Origin, OriginatedRequest, SendRequest } from "@carillon/bus";
-import { CarillonError, type ErrorName, encodeEvent, parseConversationId, type SentPayload } from "@carillon/protocol";
-import { type Policy, type PrivateFacts, refuseGroup, refusePrivate, type UserFacts } from "./authorize/authorize";
+import {
+  CarillonError,
+  type ErrorName,
+  encodeEvent,
+  type GroupRole,
+  parseConversationId,
+  type SentPayload,
+} from "@carillon/protocol";
+import {
+  type Policy,
+  type PrivateFacts,
+  type RecallTarget,
+  refuseGroup,
+  refusePrivate,
+  refuseRecall,
+  type UserFacts,
+} from "./authorize/authorize";
 import { digestOf } from "./body-digest";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { recognise } from "./dedupe/recognise";
@@ -18,6 +33,8 @@ export interface Facts {
   privateFacts(senderId: string, peerId: string): PrivateFacts | undefined;
   /** Null: there is no such group. */
   group(groupId: string): GroupState | null | undefined;
+  /** The message that a RECALL is about; null: there is none, undefined also while it is not archived. */
+  recallTarget(request: SendRequest): RecallTarget | null | undefined;
   /** Whether inboxes have everything that is in the log. */
   isFannedOut(): boolean;
   /** Null: there is no such user. */
@@ -102,8 +119,9 @@ class RoundInProgress {
   }
 
   private decide(request: OriginatedRequest): Verdict["outcome"] {
-    const { senderId, conversationId, clientMsgId } = request;
-    const digest = digestOf(request.contentType, request.content);
+    const { senderId, conversationId, clientMsgId, targetSeq } = request;
+    const digest =
+      targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOf("recall", String(targetSeq));
     const table = this.state.dedupe;
     const known =
       this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
@@ -123,14 +141,18 @@ class RoundInProgress {
   }
 
   private accept(request: OriginatedRequest, digest: string): Verdict["outcome"] {
-    const { senderId, conversationId, clientMsgId, contentType, content } = request;
-    const refused = this.refuse(senderId, conversationId);
+    const { senderId, conversationId, clientMsgId, contentType, content, targetSeq } = request;
+    const refused = targetSeq === undefined ? this.refuse(senderId, conversationId) : this.refuseRecall(request);
     if (refused !== undefined) return refused;
     const accepted = this.number({ senderId, conversationId, clientMsgId, digest });
     if (accepted === undefined) return busy();
     const { seq, messageId, sentAt } = accepted;
     const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
-    const event = encodeEvent({ ...head, kind: "message", contentType: contentType as "text", content });
+    const event = encodeEvent(
+      targetSeq === undefined
+        ? { ...head, kind: "message", contentType: contentType as "text", content }
+        : { ...head, kind: "recall", contentType: "system", targetSeq },
+    );
     this.events.push({ senderId, clientMsgId, digest, origin: originOf(request), event });
     return { sent: sentPayload(request, accepted, false) };
   }
@@ -194,6 +216,25 @@ class RoundInProgress {
     const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
     if (error !== undefined) return refusal(error);
     return this.tellChanges(group!) ? undefined : busy();
+  }
+
+  private refuseRecall(request: OriginatedRequest): Verdict["outcome"] | undefined {
+    const { senderId, conversationId, targetSeq } = request;
+    const parts = parseConversationId(conversationId);
+    const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
+    if (sender === undefined || target === undefined) return busy();
+    if (sender?.status !== "normal") return refusal("USER_DISABLED");
+    let role: GroupRole | undefined;
+    if (parts?.kind === "group") {
+      const group = this.facts.group(parts.groupId);
+      if (group === undefined) return busy();
+      role = group?.member(senderId)?.role;
+      if (role === undefined) return refusal("NOT_A_MEMBER");
+      if (targetSeq! < (group!.spanOf(senderId)?.from ?? Number.POSITIVE_INFINITY)) return refusal("NO_SUCH_MESSAGE");
+      if (!this.tellChanges(group!)) return busy();
+    }
+    const error = refuseRecall(senderId, target ?? undefined, role, this.policy, this.now);
+    return error === undefined ? undefined : refusal(error);
   }
 }
 

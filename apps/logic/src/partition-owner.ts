@@ -239,6 +239,7 @@ function newFanOut(
       partition,
       logger: bus.logger,
       deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
+      erase: (userIds, message) => inboxes.erase(userIds, message),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
       announce: (announcements) => context.announce(announcements),

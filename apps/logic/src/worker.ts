@@ -125,7 +125,7 @@ export class Worker {
       bus,
       nodeId: config.nodeId,
       boot,
-      policy: config.policy,
+      policy: { strangers: config.policy.strangers, recallMs: config.recall.windowSeconds * 1_000 },
       facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
       groupSource: mysql.groupFacts,
       inboxes: this.inboxes,

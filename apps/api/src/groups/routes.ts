@@ -35,25 +35,17 @@ export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext
   const { authenticator } = context;
   const caller = async (request: { headers: { authorization?: string } }) =>
     (await authenticator.authenticate(request.headers.authorization)).userId;
-  groupItself(server, context, caller);
+  reading(server, context, caller);
+  changing(server, context, caller);
   members(server, context, caller);
   requests(server, context, caller);
 }
 
 type Caller = (request: { headers: { authorization?: string } }) => Promise<string>;
 
-function groupItself(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
-  const { groups, now } = context;
+function reading(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
-
-  routes.post(
-    "/v1/groups",
-    { schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } } },
-    async (request, reply) => {
-      const group = await createGroup(context, await caller(request), request.body);
-      return reply.code(201).send(present(group));
-    },
-  );
 
   routes.get(
     "/v1/groups",
@@ -86,6 +78,20 @@ function groupItself(server: FastifyInstance, context: GroupRoutesContext, calle
         throw new CarillonError("NOT_FOUND", "no such group");
       }
       return present(group);
+    },
+  );
+}
+
+function changing(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  const { groups, now } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.post(
+    "/v1/groups",
+    { schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } } },
+    async (request, reply) => {
+      const group = await createGroup(context, await caller(request), request.body);
+      return reply.code(201).send(present(group));
     },
   );
 

@@ -6,8 +6,9 @@ import { type TProperties, Type } from "typebox";
 export const strict = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false });
 
-export const userId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
-export const groupId = userId;
+const shortId = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
+export const userId = shortId();
+export const groupId = shortId();
 const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
 const platform = Type.Enum([...platformValues]);
 export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });

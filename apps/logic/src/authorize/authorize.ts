@@ -22,6 +22,8 @@ export interface PrivateFacts {
 
 export interface Policy {
   strangers: "allow" | "friends-only";
+  /** How long after it was sent a message may be taken back by its sender. */
+  recallMs: number;
 }
 
 /**
@@ -66,6 +68,32 @@ export function refuseGroup(
   if (group.dissolved) return "GROUP_DISSOLVED";
   if (member.mutedUntil > now || (group.muted && member.role === "member")) return "GROUP_MUTED";
   return undefined;
+}
+
+/** A message that somebody wants to take back. */
+export interface RecallTarget {
+  senderId: string;
+  kind: "message" | "recall" | "system";
+  sentAt: number;
+  recalled: boolean;
+}
+
+/**
+ * Whether a message may be taken back: by its sender within the window, by the admins of its group at any time.
+ * @param role in the group; undefined in a private conversation
+ */
+export function refuseRecall(
+  senderId: string,
+  target: RecallTarget | undefined,
+  role: GroupRole | undefined,
+  policy: Pick<Policy, "recallMs">,
+  now: number,
+): ErrorName | undefined {
+  if (target === undefined) return "NO_SUCH_MESSAGE";
+  if (target.kind !== "message" || target.recalled) return "RECALL_NOT_ALLOWED";
+  if (role === "owner" || role === "admin") return undefined;
+  if (target.senderId !== senderId) return "RECALL_NOT_ALLOWED";
+  return target.sentAt + policy.recallMs < now ? "RECALL_TOO_LATE" : undefined;
 }
 
 function refuseSender(sender: UserFacts | undefined, now: number): ErrorName | undefined {

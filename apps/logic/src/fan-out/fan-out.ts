@@ -10,7 +10,7 @@
 import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
 import { type Announcement, endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
-import { parseConversationId, peekEvent } from "@carillon/protocol";
+import { decodeEvent, parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
 
 /** Entries of inboxes that one script call makes; bounds the time in which Redis serves nobody else. */
@@ -24,6 +24,8 @@ export interface FanOutOptions {
   logger: Logger;
   /** Fills inboxes (store). */
   deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
+  /** Takes the content out of a recalled message in these users' inboxes (store). */
+  erase(userIds: string[], message: { conversationId: string; seq: number }): Promise<void>;
   savePosition(partition: number, position: number): Promise<void>;
   /** Hands pushes to a gateway (downlink). */
   push(gateway: string, pushes: Push[]): void;
@@ -173,10 +175,18 @@ export class FanOut {
     const { partition, deliver, push, announce } = this.options;
     failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
+    for (const { event, recipients } of deliveries) {
+      if (peekEvent(event).kind === "recall") await this.eraseTarget(event, recipients);
+    }
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
     failPoint("fan-out.after");
+  }
+
+  private async eraseTarget(recall: Uint8Array, recipients: string[]): Promise<void> {
+    const { conversationId, targetSeq } = decodeEvent(recall);
+    if (targetSeq !== undefined) await this.options.erase(recipients, { conversationId, seq: targetSeq });
   }
 
   private moveTo(position: number): void {

@@ -11,7 +11,7 @@ import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
 import { groupConversationId, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
-import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
+import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf } from "../body-digest";
 import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
@@ -70,6 +70,16 @@ export class FactCache {
         const found = await this.source.lastSeqs(ids);
         for (const id of ids) facts.lastSeqs.set(id, found.get(id) ?? 0);
       }),
+      this.ask(wanted.targets, async (requests) => {
+        const places = requests.map(({ conversationId, targetSeq }) => ({ conversationId, seq: targetSeq! }));
+        const found = await this.source.recallTargets(places);
+        for (const { conversationId, seq } of places) {
+          const target = found.get(`${conversationId}#${seq}`);
+          // Without a row it is one that nobody wrote, or one that is not archived yet.
+          const last = state.sequences.last(conversationId) ?? 0;
+          if (target !== undefined || seq > last) facts.targets.set(`${conversationId}#${seq}`, target ?? null);
+        }
+      }),
       this.ask(wanted.late, async (late) => {
         const found = await this.source.messagesById(late);
         for (const request of late) facts.messages.set(messageKey(request), null);
@@ -117,7 +127,7 @@ export class FactCache {
   private collect(state: PartitionState, groups: GroupCache, requests: SendRequest[]) {
     const people = this.nobody();
     const [cold, stale] = [new Set<string>(), new Set<string>()];
-    const late: SendRequest[] = [];
+    const [late, targets]: [SendRequest[], SendRequest[]] = [[], []];
     for (const request of requests) {
       const { conversationId, senderId } = request;
       if (!this.addMissing(people, conversationId)) {
@@ -127,9 +137,10 @@ export class FactCache {
         this.addMissingUser(people, senderId);
       }
       if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
+      if (request.targetSeq !== undefined) targets.push(request);
       if (state.dedupe.needsArchive(request)) late.push(request);
     }
-    return { users: [...people.users], pairs: [...people.pairs], groups: [...stale], cold: [...cold], late };
+    return { users: [...people.users], pairs: [...people.pairs], groups: [...stale], cold: [...cold], late, targets };
   }
 
   private nobody(): MissingPeople {
@@ -189,6 +200,8 @@ export class RoundFacts implements Facts {
   readonly messages = new Map<string, AcceptedMessage | null>();
   /** Groups that were asked for and do not exist. */
   readonly noGroups = new Set<string>();
+  /** By `${conversationId}#${seq}`. */
+  readonly targets = new Map<string, RecallTarget | null>();
 
   constructor(
     private readonly users: LRUCache<string, Known<UserFacts | undefined>>,
@@ -202,6 +215,7 @@ export class RoundFacts implements Facts {
     for (const part of rest) {
       for (const [id, seq] of part.lastSeqs) merged.lastSeqs.set(id, seq);
       for (const [key, message] of part.messages) merged.messages.set(key, message);
+      for (const [place, target] of part.targets) merged.targets.set(place, target);
       for (const groupId of part.noGroups) merged.noGroups.add(groupId);
     }
     return merged;
@@ -228,6 +242,10 @@ export class RoundFacts implements Facts {
     return known === undefined ? undefined : (known.value ?? null);
   }
 
+  recallTarget({ conversationId, targetSeq }: SendRequest): RecallTarget | null | undefined {
+    return this.targets.get(`${conversationId}#${targetSeq}`);
+  }
+
   isFannedOut(): boolean {
     return this.groups.isFannedOut();
   }
@@ -246,6 +264,12 @@ function messageKey({ senderId, conversationId, clientMsgId }: MessageKey): stri
 }
 
 function accepted(message: ArchivedMessage): AcceptedMessage {
-  const { contentType, content, seq, messageId, sentAt } = message;
-  return { digest: digestOf(contentType, content), seq, messageId, sentAt };
+  const { seq, messageId, sentAt } = message;
+  return { digest: archivedDigest(message), seq, messageId, sentAt };
+}
+
+/** Of a message that was recalled nobody knows any more what it was: any repeat of its id is taken for one of it. */
+function archivedDigest({ kind, contentType, content, targetSeq, recalled }: ArchivedMessage): string | undefined {
+  if (recalled) return undefined;
+  return kind === "recall" ? digestOf("recall", String(targetSeq)) : digestOf(contentType, content);
 }

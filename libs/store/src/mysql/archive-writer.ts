@@ -196,7 +196,7 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 async function applyRecalls(statements: Statements, events: Event[]): Promise<void> {
   for (const { kind, conversationId, targetSeq } of events) {
     if (kind !== "recall" || targetSeq === undefined) continue;
-    await statements.run("UPDATE messages SET recalled = 1 WHERE conversation = ? AND seq = ?", [
+    await statements.run("UPDATE messages SET recalled = 1, content = NULL WHERE conversation = ? AND seq = ?", [
       conversationId,
       targetSeq,
     ]);
