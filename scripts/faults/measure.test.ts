@@ -1,6 +1,7 @@
 import { partitionOf } from "@carillon/base";
 import type { Evidence } from "@carillon/testkit";
 import {
+  closings,
   disconnects,
   lastReturn,
   longestSilence,
@@ -73,6 +74,16 @@ test("clients that were cut off are counted from the strike until they are back;
   expect(lastReturn(0).seen(facts())).toEqual([400]);
   expect(disconnects(0).seen(facts())).toEqual([1]);
   expect(takeOvers(0).seen(facts())).toEqual([1]);
+});
+
+test("a closing counts from the answer on, one before it as at once, none as for ever", () => {
+  const revoked = [
+    { answeredAt: 100, closedAt: 90 },
+    { answeredAt: 100, closedAt: 350 },
+    { answeredAt: 100, closedAt: undefined },
+  ];
+  const all = facts();
+  expect(closings(0).seen({ ...all, evidence: { ...all.evidence, revoked } as Evidence })).toEqual([0, 250, Infinity]);
 });
 
 test("a client that never comes back counts until the end", () => {

@@ -132,6 +132,13 @@ export function catchUp(most: number): Bound {
   return { what: "until the archive has caught up", unit: "ms", most, seen };
 }
 
+/** Time from the api's word that a device's tokens are void until its connection was closed. */
+export function closings(most: number): Bound {
+  const seen = ({ evidence }: RunFacts) =>
+    evidence.revoked.map(({ answeredAt, closedAt = Number.POSITIVE_INFINITY }) => Math.max(0, closedAt - answeredAt));
+  return { what: "until a revoked device is closed", unit: "ms", most, seen };
+}
+
 /** Partitions that changed hands while the load was written. */
 export function takeOvers(most: number): Bound {
   const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [

@@ -1,4 +1,4 @@
-import { mixedPlan, repeatedPlan, steadyPlan } from "./plan";
+import { mergedPlan, mixedPlan, repeatedPlan, steady, steadyPlan } from "./plan";
 import { scenarios } from "./scenarios/all";
 import { MIXABLE, mixedRun } from "./scenarios/mixtures";
 
@@ -31,6 +31,13 @@ test("a repeated plan goes on after its last fault is healed, with another seed"
   expect(first).toEqual(plan(1)[0]);
   expect(third!.target).toBe(plan(2)[0]!.target);
   expect(third!.atMs).toBeGreaterThan(plan(1)[1]!.atMs + 500);
+});
+
+test("plans at the same time are one schedule, in order", () => {
+  const rhythm = { times: 3, everyMs: 1_000, holdMs: 0 };
+  const plan = mergedPlan(steady(["log out"], rhythm), steady(["kill api"], rhythm))(5);
+  expect(plan.map(({ fault }) => fault).sort()).toEqual([...Array(3).fill("kill api"), ...Array(3).fill("log out")]);
+  expect(plan.map(({ atMs }) => atMs)).toEqual(plan.map(({ atMs }) => atMs).sort((a, b) => a - b));
 });
 
 test("a long mixture strikes with every fault, each held for as long as was asked", () => {

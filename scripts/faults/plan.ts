@@ -49,6 +49,12 @@ export const steady =
 export const once = (faults: readonly FaultName[], everyMs: number, holdMs: number): Plan =>
   steady(faults, { times: faults.length, everyMs, holdMs });
 
+/** Several plans at the same time. */
+export const mergedPlan =
+  (...plans: Plan[]): Plan =>
+  (seed) =>
+    plans.flatMap((plan, index) => plan(seed + index)).sort((a, b) => a.atMs - b.atMs);
+
 /** The same plan several times, one after the other, each time from another seed. */
 export function repeatedPlan(plan: Plan, times: number, seed: number): PlannedFault[] {
   const all: PlannedFault[] = [];

@@ -203,8 +203,8 @@ class ScenarioRun {
     const sources = { bus, redis: redis!, mysql: mysql!, partitions: this.partitions, userIds: this.load.userIds };
     const deadline = performance.now() + STORES_MS;
     while (true) {
-      const { messages, devices } = this.load.history;
-      const evidence = { messages, devices, ...(await readStores(sources)), peaks: memory.peaks };
+      const { messages, devices, revoked } = this.load.history;
+      const evidence = { messages, devices, revoked, ...(await readStores(sources)), peaks: memory.peaks };
       const violations = checkEvidence(evidence);
       if (violations.length === 0 || performance.now() > deadline) {
         return { evidence, violations: [...this.failures, ...violations] };

@@ -26,6 +26,7 @@ export const ROWS = {
   "disk full": "the disk of NATS is really full",
   "power lost": "what NATS had not fsynced is gone",
   poison: "a request that kills every worker which reads it",
+  "devices revoked": "devices are logged out and lost under load, while gateways are cut off and an api dies",
   "pairs and mixtures": "faults that overlap, by a seeded schedule",
 } as const;
 

@@ -25,6 +25,7 @@ test.each([
   short("archiver killed", ["archiver dies at write.after"], 1_000, 0),
   short("Redis wiped", ["wipe redis", "wipe redis"], 1_500, 0),
   short("NATS killed", ["kill nats"], 1_000, 0),
+  short("devices revoked", ["log out", "lose device"], 1_000, 0),
   short("nodes paused", ["pause worker"], 1_000, 4_000),
 ])(
   "$name",

@@ -1,12 +1,14 @@
 /** What operators look with: a cluster that is well is called well, and what is broken for real is found. */
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { partitionOf, uuidv7 } from "@carillon/base";
 import { type Bus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { Command } from "@carillon/protocol";
-import { type Person, type RawClient, runProgram, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
+import { runCarillon } from "./fixtures/run-carillon";
 
 // Each look is a process of its own.
 jest.setTimeout(240_000);
@@ -21,13 +23,7 @@ afterAll(async () => {
   await cluster?.stop();
 }, 60_000);
 
-const program = path.join(__dirname, "..", "..", "scripts", "carillon.mjs");
-
-/** Runs the built command; `document` is its JSON, when it printed one. */
-async function carillon(...args: string[]) {
-  const ran = await runProgram([program, ...args, "--json", "--data", cluster.running.directory]);
-  return { ...ran, document: ran.stdout === "" ? undefined : JSON.parse(ran.stdout) };
-}
+const carillon = (...args: string[]) => runCarillon(cluster, ...args);
 
 interface Check {
   name: string;
@@ -59,6 +55,8 @@ test("doctor: nothing is wrong with a new cluster", async () => {
     "mysql isolation",
     "schema",
     "partitions served",
+    "versions",
+    "one layout",
     "ring",
   ];
   for (const name of [...right, "one owner each", "dead letters", "roles", "clock of redis", "clock of mysql"]) {
@@ -88,6 +86,26 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
   expect(hanging.of("partitions served")).toMatchObject({ result: "wrong", text: "nobody answers for 0, 1" });
   const said = "partition 1, says worker-1: it ends at record 9, the archive is at 12";
   expect(hanging.of("partitions usable")).toMatchObject({ result: "wrong", text: said });
+});
+
+test("nodes tell their version; doctor: another version is a warning, another layout is wrong", async () => {
+  const { nodes } = (await carillon("nodes")).document as { nodes: { nodeId: string; version: string }[] };
+  const { version } = JSON.parse(readFileSync(path.join(__dirname, "..", "..", "package.json"), "utf8"));
+  expect(nodes.map((node) => node.version)).toEqual(nodes.map(() => version));
+  const before = await doctor();
+  expect(before.of("versions")).toMatchObject({ result: "ok", text: version });
+  expect(before.of("one layout")).toMatchObject({ result: "ok" });
+
+  const { connection, logger } = bus;
+  const coordination = await openCoordination({ connection, logger });
+  const strange = { nodeId: "api-old", boot: "b", role: "api", version: "0.0.1", fingerprint: "another" };
+  const member = await coordination.join(strange);
+  const { code, of } = await doctor();
+  await member.leave();
+  await coordination.close();
+  expect(code).toBe(1);
+  expect(of("versions")).toMatchObject({ result: "warning", text: expect.stringContaining("0.0.1 (api-old)") });
+  expect(of("one layout")).toMatchObject({ result: "wrong", text: expect.stringContaining("api-old has another") });
 });
 
 test("doctor: two that say they own a partition", async () => {

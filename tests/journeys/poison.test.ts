@@ -1,13 +1,24 @@
 /** A request that kills every worker that touches it: the partition goes on without it, and people can look at it. */
 import { uuidv7 } from "@carillon/base";
-import { type Bus, decodeRequestBatch, readRefusedRequests } from "@carillon/bus";
+import {
+  ask,
+  type Bus,
+  type ControlQuestion,
+  decodeRequestBatch,
+  readDeadLetter,
+  replayDeadLetter,
+  subjects,
+} from "@carillon/bus";
 import { Command } from "@carillon/protocol";
-import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { runCarillon } from "./fixtures/run-carillon";
 
 const POISON = "this text kills workers";
 
 let cluster: TestCluster;
 let bus: Bus;
+/** What the first test leaves to the second: a message that was put aside as letter 1, and who sent it. */
+let story: { alice: Person; bob: Person; poison: ReturnType<typeof message>; sender: RawClient };
 beforeAll(async () => {
   cluster = await startTestCluster({
     counts: { gateway: 1, worker: 2, archiver: 1, api: 1 },
@@ -17,6 +28,8 @@ beforeAll(async () => {
   bus = await cluster.bus();
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
+
+const carillon = (...args: string[]) => runCarillon(cluster, ...args);
 
 const message = (to: Person, content: string) => ({
   clientMsgId: uuidv7(Date.now()),
@@ -47,9 +60,6 @@ test("after the third death it is put aside with the reason, its sender is told,
   expect(letter!.header.get("Carillon-Reason")).toBe("its worker died 3 times at this request");
   expect(decodeRequestBatch(letter!.data)).toMatchObject([{ senderId: alice.userId, content: POISON }]);
   expect((await bus.jsm.streams.info("DEAD")).state.messages).toBe(1);
-  // By this `carillon dead-letters replay` knows that it would be refused again.
-  const refused = await readRefusedRequests(bus, 0);
-  expect(refused).toMatchObject([{ senderId: alice.userId, clientMsgId: poison.clientMsgId }]);
 
   // The client that repeats it gets the same answer, and no worker dies of it any more.
   const pids = cluster.info().workers.map(({ pid }) => pid);
@@ -57,4 +67,45 @@ test("after the third death it is put aside with the reason, its sender is told,
   expect((await sender.request(Command.SEND, poison)).payload.name).toBe("INTERNAL");
   expect((await sender.request(Command.SEND, message(bob, "on we go"))).payload).toMatchObject({ seq: 2 });
   expect(cluster.info().workers.map(({ pid }) => pid)).toEqual(pids);
+  story = { alice, bob, poison, sender };
 }, 180_000);
+
+test("replayed before the fault is mended it is put aside again; afterwards it is accepted once, under its own id", async () => {
+  const { alice, bob, poison, sender } = story;
+  const receiver = await cluster.online(bob, "ws");
+  const replay = (id: number) => carillon("dead-letters", "replay", `${id}`);
+  const letters = async () => (await carillon("dead-letters", "list")).document.letters as { id: number }[];
+  expect(await replay(1)).toMatchObject({ code: 0 });
+  await until("it is put aside again", async () => (await letters()).some(({ id }) => id === 2));
+  // The owner is still careful: one death is enough.
+  expect(await letters()).toMatchObject([{ id: 2, reason: expect.stringContaining("while it tried this request") }]);
+  expect((await sender.request(Command.SEND, poison)).payload.name).toBe("INTERNAL");
+
+  const disarm: ControlQuestion = { ask: "failpoint", at: "off" };
+  for (const { nodeId } of cluster.info().workers) {
+    const disarmed = () => ask(bus, subjects.control("logic", nodeId), disarm).catch(() => undefined);
+    await until(`${nodeId} is back and disarmed`, disarmed);
+  }
+  const { workers } = cluster.info();
+  const letter = (await readDeadLetter(bus, 2))!;
+  expect(await replay(2)).toMatchObject({ code: 0 });
+  expect(await replay(2)).toMatchObject({ code: 2 });
+  // Somebody whose answer was lost does it once more.
+  await replayDeadLetter(bus, letter);
+  const received = () => receiver.events.filter(({ event }) => event["clientMsgId"] === poison.clientMsgId);
+  await receiver.until("the message", () => received().length > 0);
+  const { event } = received()[0]!;
+  expect(event).toMatchObject({ senderId: alice.userId, content: POISON, clientMsgId: poison.clientMsgId });
+
+  // Its sender, who repeats it by himself, gets the number of the replay.
+  const { conversationId, seq, messageId } = event;
+  const again = await sender.request(Command.SEND, poison);
+  const first = { clientMsgId: poison.clientMsgId, conversationId, seq, messageId, duplicate: true };
+  expect(again).toMatchObject({ command: Command.SENT, payload: first });
+  const last = await sender.request(Command.SEND, message(bob, "the last one"));
+  expect(last.payload).toMatchObject({ seq: (seq as number) + 1 });
+  await receiver.until("the last one", () => receiver.events.some(({ event }) => event["seq"] === last.payload.seq));
+  expect(received()).toHaveLength(1);
+  expect(await letters()).toEqual([]);
+  expect(cluster.info().workers).toEqual(workers);
+}, 240_000);

@@ -26,6 +26,8 @@ import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
+/** Most time for the gateways to confirm that they closed connections. */
+const CONFIRM_MS = 2_000;
 
 /** What lists and histories are made from. */
 type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span"> & Pick<MysqlStore, "conversations">;
@@ -150,8 +152,18 @@ export class Api {
     return ask<OwnerQuestion, A>(bus, subjects.owner(partitionOf(conversationId, partitions)), question);
   }
 
-  private closeConnections(userId: string, deviceId: string): void {
-    const closing = { userId, deviceId, closeCode: CloseCode.TOKEN_REVOKED };
-    for (const gateway of this.gateways) this.downlink.send(gateway, { kind: "closings", closings: [closing] });
+  /**
+   * Has every gateway close the connections of a device, and waits for their word.
+   * @returns the gateways that did not say so in time; they compare their sessions as soon as they are back
+   */
+  private async closeConnections(userId: string, deviceId: string): Promise<string[]> {
+    const closings = [{ userId, deviceId, closeCode: CloseCode.TOKEN_REVOKED }];
+    const confirmed = await Promise.all(
+      this.gateways.map(async (gateway) => {
+        const isDone = await this.downlink.sendConfirmed(gateway, { kind: "closings", closings }, CONFIRM_MS);
+        return isDone ? [] : [gateway];
+      }),
+    );
+    return confirmed.flat();
   }
 }

@@ -5,10 +5,19 @@ import {
   exitWithError,
   type Logger,
   loadOrExit,
+  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { type ControlAnswer, type ControlQuestion, connectBus, readLayout, serve, subjects } from "@carillon/bus";
+import {
+  type ControlAnswer,
+  type ControlQuestion,
+  connectBus,
+  fingerprintOf,
+  readLayout,
+  serve,
+  subjects,
+} from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
@@ -23,7 +32,9 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const { partitions } = await readLayout(bus);
+  const layout = await readLayout(bus);
+  const { partitions } = layout;
+  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),
@@ -37,7 +48,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   coordination.onChange(onView);
   onView();
   const http = await api.start();
-  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: { http } });
+  const member = await coordination.join({ ...self, addresses: { http } });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
     if (ask === "drain") await member.setState("draining");

@@ -5,10 +5,11 @@ import {
   exitWithError,
   type Logger,
   loadOrExit,
+  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { connectBus, readLayout, serveControl } from "@carillon/bus";
+import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore } from "@carillon/store";
 import { Archiver } from "./archiver";
@@ -23,7 +24,9 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const { partitions } = await readLayout(bus);
+  const layout = await readLayout(bus);
+  const { partitions } = layout;
+  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const mysql = await MysqlStore.connect(config.mysql, logger);
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
@@ -37,7 +40,7 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
       new PartitionJourney({ bus, partition, archive: mysql.archive, logger, replayWindowMs }),
     report: (partition, report) => coordination.partitions.put(ROLE, partition, { ...report, owner: nodeId, boot }),
   });
-  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: {}, weight: config.archiver.weight });
+  const member = await coordination.join({ ...self, addresses: {}, weight: config.archiver.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   coordination.onChange(() => archiver.check());
   archiver.start();

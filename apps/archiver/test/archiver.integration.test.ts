@@ -1,9 +1,9 @@
 import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, createLayout, endOfRecord, LogWriter, purgeLog, readLogState } from "@carillon/bus";
+import { type Bus, endOfRecord, LogWriter, purgeLog, readLogState } from "@carillon/bus";
 import { type Event, encodeEvent } from "@carillon/protocol";
 import { MysqlStore, migrate } from "@carillon/store";
-import { startServers, type TestServers, until } from "@carillon/testkit";
+import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 import { Archiver } from "../src/archiver";
 import { PartitionJourney } from "../src/journey";
 import { purgePartition } from "../src/purge/purge";
@@ -17,9 +17,7 @@ const running: { stop(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   servers = await startServers({ nats: true, mysql: true });
-  const nats = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings: nats, name: "test", logger: silentLogger() });
-  await createLayout(bus, nats, PARTITIONS);
+  ({ bus } = await openTestBus(servers.nats, PARTITIONS));
   const mysql = { url: servers.mysql.url, poolSize: 4 };
   await migrate(mysql, silentLogger());
   store = await MysqlStore.connect(mysql, silentLogger());

@@ -1,3 +1,4 @@
+import { checkFingerprints, checkVersions } from "../src/doctor/agreement";
 import { checksOf, isAtLeast, judge, ok } from "../src/doctor/check";
 
 test.each([
@@ -22,4 +23,25 @@ test("a source that fails is what is wrong", async () => {
   expect(await checksOf("redis", "wait", async () => [ok("redis", "there")])).toEqual([ok("redis", "there")]);
   const failing = checksOf("redis", "wait", () => Promise.reject(new Error("no answer in time")));
   expect(await failing).toEqual([{ name: "redis", result: "wrong", text: "no answer in time", advice: "wait" }]);
+});
+
+const node = (nodeId: string, version: string, fingerprint = "f1") => ({ nodeId, version, fingerprint });
+
+test("nodes of one version are ok; several are a warning that names who has which", () => {
+  expect(checkVersions([node("a", "1.2.0"), node("b", "1.2.0")])).toEqual(ok("versions", "1.2.0"));
+  const upgrading = [node("a", "1.2.0"), node("b", "1.3.0"), node("c", "1.2.0"), node("d", "")];
+  expect(checkVersions(upgrading)).toMatchObject({
+    name: "versions",
+    result: "warning",
+    text: "1.2.0 (a, c); 1.3.0 (b); unnamed (d)",
+  });
+});
+
+test("a node with another layout than the cluster's is wrong; one that does not tell is not judged", () => {
+  expect(checkFingerprints([node("a", "1"), node("b", "1", "")], "f1")).toEqual(ok("one layout", "f1"));
+  expect(checkFingerprints([node("a", "1"), node("b", "1", "f2")], "f1")).toMatchObject({
+    name: "one layout",
+    result: "wrong",
+    text: "b has f2; the cluster has f1",
+  });
 });

@@ -1,4 +1,5 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
+import { TimerWheel } from "@carillon/base";
 import { createTokenVerifier } from "@carillon/base/node";
 import { type Bus, type SessionClose, subjects, tell } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
@@ -76,6 +77,7 @@ export class Gateway {
     const { nodeId, limits, gateway } = config;
     const monotonic = () => bus.clock.monotonic();
     const verify = createTokenVerifier(config.secret);
+    const wheel = new TimerWheel();
     const users = new UserRegistry({
       newInbox: (userId) =>
         new UserInbox({
@@ -91,6 +93,7 @@ export class Gateway {
       newBudget: () => new TokenBucket(limits.messagesPerSecond, limits.messagesBurst, monotonic()),
     });
     const watch = new SessionWatch({
+      wheel,
       loginMs: gateway.loginSeconds * 1_000,
       silenceMs: gateway.silenceSeconds * 1_000,
       tokenGraceMs: gateway.tokenGraceSeconds * 1_000,
@@ -101,6 +104,7 @@ export class Gateway {
     });
     const session = (number: number) => users.sessions.get(number);
     const resend = new Resend({
+      wheel,
       serve: (waiting) => this.journey.serve(waiting),
       giveUp: (waiting) => waiting.kick(CloseCode.SLOW_READER),
       onResent: () => this.metrics.resent.inc(),
@@ -111,6 +115,7 @@ export class Gateway {
       perSecond: gateway.renewalPerSecond,
     });
     return {
+      wheel,
       watch,
       users,
       resend,

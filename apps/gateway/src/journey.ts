@@ -2,6 +2,7 @@
  * The way of a message through the gateway: in from a client to the queue of its partition, and down from workers to
  * the devices. docs/journey.md tells it in words; the numbers of the steps are the same.
  */
+import type { TimerWheel } from "@carillon/base";
 import { failPoint } from "@carillon/base/node";
 import type { DownlinkMessage } from "@carillon/bus";
 import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
@@ -19,6 +20,8 @@ import type { UserRegistry } from "./session/user-registry";
 import type { Submitter } from "./submit/submit";
 
 export interface GatewayStages {
+  /** Turns for the deadlines of watch and resend. */
+  wheel: TimerWheel;
   opener: SessionOpener;
   watch: SessionWatch;
   users: UserRegistry;

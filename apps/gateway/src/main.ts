@@ -5,18 +5,20 @@ import {
   exitWithError,
   type Logger,
   loadOrExit,
+  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { connectBus, DownlinkReceiver, readLayout } from "@carillon/bus";
+import { connectBus, DownlinkReceiver, fingerprintOf, readLayout } from "@carillon/bus";
 import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
-import { LinkRepair } from "./deliver/link-repair";
+import { newLinkRepair } from "./deliver/link-repair";
 import { Control } from "./drain/control";
 import { Gateway } from "./gateway";
+import { newRecheck } from "./session/recheck";
 import { ringView } from "./session/ring-view";
 
 const ROLE = "gateway";
@@ -27,26 +29,30 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const { partitions } = await readLayout(bus);
+  const layout = await readLayout(bus);
+  const { partitions } = layout;
+  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
   let member: Member | undefined;
   const hasLease = () => member?.hasLease ?? false;
   const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), hasLease });
   const { journey, stages, farewell } = gateway;
-  const repair = new LinkRepair(bus, stages.users);
+  const repair = newLinkRepair(bus, stages.users);
+  const recheck = newRecheck(bus, stages.users);
+  bus.onReconnect(() => recheck.request());
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
     onMessage: (message) => journey.deliver(message),
     onBreak: (sender, why) => {
-      logger.info({ sender, why }, "a link broke, inboxes are compared");
+      logger.info({ sender, why }, "a link broke, inboxes and sessions are compared");
       repair.request();
+      recheck.request();
     },
   });
   downlink.start();
-  stages.watch.start();
-  stages.resend.start();
+  stages.wheel.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
   const listening = {
     host: settings.host,
@@ -57,7 +63,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
   const ws = await listenWebSocket({ ...listening, port: settings.wsPort, http: gateway.metrics.serve(hasLease) });
   const addresses = { ws: ws.address, tcp: tcp.address };
-  member = await coordination.join({ nodeId, boot, role: ROLE, addresses, weight: settings.weight });
+  member = await coordination.join({ ...self, addresses, weight: settings.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   followCluster(coordination, member, gateway);
   const drainMs = settings.drainSeconds * 1_000;
@@ -80,7 +86,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await stages.submitter.stop(LAST_ANSWERS_MS);
     stages.received.flush();
-    for (const part of [control, downlink, repair, stages.watch, stages.resend, stages.renewal]) part.stop();
+    for (const part of [control, downlink, repair, recheck, stages.wheel, stages.renewal]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);

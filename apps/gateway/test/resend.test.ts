@@ -33,14 +33,12 @@ describe("sending again", () => {
     const done: string[] = [];
     let now = 0;
     const wheel = new TimerWheel(100, 512, () => now);
-    const resend = new Resend(
-      {
-        serve: () => void done.push(`served at ${now}`),
-        giveUp: () => void done.push(`given up at ${now}`),
-        onResent: () => {},
-      },
+    const resend = new Resend({
       wheel,
-    );
+      serve: () => void done.push(`served at ${now}`),
+      giveUp: () => void done.push(`given up at ${now}`),
+      onResent: () => {},
+    });
     const session = { delivery: new DeliveryCursor("e1", 0) } as Session;
     const send = (seq: number) => {
       session.delivery!.sent(seq, { ...head, seq });

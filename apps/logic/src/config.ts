@@ -1,6 +1,7 @@
 import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
-export interface LogicConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "policy" | "recall" | "logic" | "log"> {
+export interface LogicConfig
+  extends Pick<Settings, "nats" | "redis" | "mysql" | "policy" | "recall" | "logic" | "log"> {
   nodeId: string;
 }
 

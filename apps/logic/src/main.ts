@@ -5,10 +5,11 @@ import {
   exitWithError,
   type Logger,
   loadOrExit,
+  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { connectBus, readLayout, serveControl } from "@carillon/bus";
+import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { type LogicConfig, loadConfig } from "./config";
@@ -22,7 +23,9 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const { partitions } = await readLayout(bus);
+  const layout = await readLayout(bus);
+  const { partitions } = layout;
+  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),
@@ -31,7 +34,7 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   ]);
   await coordination.view.ready();
   const worker = new Worker({ config, bus, boot, partitions, coordination, redis, mysql });
-  const member = await coordination.join({ nodeId, boot, role: ROLE, addresses: {}, weight: config.logic.weight });
+  const member = await coordination.join({ ...self, addresses: {}, weight: config.logic.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   await worker.start();
   const stopControl = serveControl(bus, ROLE, nodeId, {

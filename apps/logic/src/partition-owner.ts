@@ -27,6 +27,7 @@ import type { FactCache } from "./lookups/fact-cache";
 import type { OwnedPartition } from "./own/ownership";
 import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { type PartitionState, pruneState } from "./partition-state";
+import { whyPutAside } from "./poison";
 
 const HOUSEKEEPING_MS = 5_000;
 const LAST_FAN_OUT_MS = 1_000;
@@ -220,8 +221,7 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
     boot,
     archivePosition: () => context.archivePosition(partition),
     fanoutPosition: () => inboxes.fanoutPosition(partition),
-    putAside: (seq, index, attempts) =>
-      putAsideRequest(bus, partition, { seq, index }, `its worker died ${attempts} times at this request`),
+    putAside: (seq, index, attempts) => putAsideRequest(bus, partition, { seq, index }, whyPutAside(attempts)),
   };
 }
 

@@ -8,6 +8,8 @@
  *   whenever it comes again.
  *
  * A request that is dead is told from others by sender and clientMsgId, because clients repeat what was not answered.
+ * An operator who replays its letter says that the fault is mended: the request is tried again at its new place in the
+ * queue. If it is accepted it is dead no more, and if it kills again it is put aside again, because it died at that place.
  */
 import type { DeadRequest, LogBody, OriginatedRequest } from "@carillon/bus";
 
@@ -34,6 +36,9 @@ export function newPoison(): Poison {
 export function foldPoison(poison: Poison, body: LogBody, progressed: boolean): void {
   if (progressed) poison.attempt = 0;
   poison.trying = body.kind === "trying" ? { seq: body.seq, index: body.index } : undefined;
+  if (body.kind === "events" && poison.dead.length > 0) {
+    poison.dead = poison.dead.filter((dead) => !body.events.some((event) => isSame(dead, event)));
+  }
   if (body.kind !== "epoch") return;
   poison.attempt = body.attempt;
   poison.dead = body.dead;
@@ -44,7 +49,24 @@ export function withDead({ dead }: Poison, another: DeadRequest): DeadRequest[] 
   return [another, ...dead].slice(0, MOST_DEAD);
 }
 
-/** Whether the request killed its workers before. */
-export function isDead({ dead }: Poison, { senderId, clientMsgId }: OriginatedRequest): boolean {
-  return dead.some((one) => one.senderId === senderId && one.clientMsgId === clientMsgId);
+/**
+ * What people read at the letter. While an owner is careful a single death is enough.
+ * @param attempts owners in a row that began at the place of the request
+ */
+export function whyPutAside(attempts: number): string {
+  return attempts >= CAREFUL_FROM
+    ? `its worker died ${attempts} times at this request`
+    : "its worker died while it tried this request alone, soon after another one had killed its workers";
+}
+
+/** Whether the request killed its workers before; one that was replayed: at the place where it is now. */
+export function isDead({ dead }: Poison, request: OriginatedRequest): boolean {
+  const { replayedAt } = request;
+  return dead.some((one) => isSame(one, request) && (replayedAt === undefined || one.seq === replayedAt));
+}
+
+type Named = Pick<OriginatedRequest, "senderId" | "clientMsgId">;
+
+function isSame(a: Named, b: Named): boolean {
+  return a.senderId === b.senderId && a.clientMsgId === b.clientMsgId;
 }

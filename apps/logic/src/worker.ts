@@ -54,7 +54,7 @@ export class Worker {
       inboxes: this.inboxes,
       sessions,
       onePerPlatform: config.policy.devices === "one-per-platform",
-      credentials: (userId) => mysql.facts.credentials(userId),
+      credentials: (userIds) => mysql.facts.credentials(userIds),
       hasConversation: (userId) => mysql.facts.hasConversation(userId),
       announce: (announcements) => this.downlink.announce(announcements),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),

@@ -1,9 +1,6 @@
 import { randomId } from "@carillon/base";
-import { silentLogger } from "@carillon/base/node";
 import {
   type Bus,
-  connectBus,
-  createLayout,
   decodeRequestBatch,
   encodeRequestBatch,
   endOfRecord,
@@ -16,7 +13,7 @@ import {
   readLogState,
 } from "@carillon/bus";
 import { encodeEvent } from "@carillon/protocol";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 import { foldEarly, LogUnfit, type TakeOverOptions, takeOver } from "../src/own/take-over";
 import type { PartitionState } from "../src/partition-state";
 
@@ -26,9 +23,7 @@ let partition = -1;
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "test", logger: silentLogger() });
-  await createLayout(bus, settings, 12);
+  ({ bus } = await openTestBus(servers.nats, 12));
 }, 120_000);
 
 afterAll(async () => {

@@ -4,5 +4,6 @@ export * from "./get-or-set";
 export * from "./group-commit";
 export * from "./hash";
 export * from "./ids";
+export * from "./paced-job";
 export * from "./snowflake";
 export * from "./timer-wheel";

@@ -27,18 +27,16 @@ import {
   sizeOfRequest,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
-import { startServers, type TestServers, until } from "@carillon/testkit";
+import { openTestBus, startServers, type TestBus, type TestServers, until } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
+let settings: TestBus["settings"];
 let partition = -1;
-
-const settings = () => ({ servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 });
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  bus = await connectBus({ settings: settings(), name: "test", logger: silentLogger() });
-  await createLayout(bus, settings(), 16);
+  ({ bus, settings } = await openTestBus(servers.nats, 16));
 }, 120_000);
 
 afterAll(async () => {
@@ -69,12 +67,12 @@ const writer = (epoch: number, lastSeq: number, boot = randomId(6)) =>
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
     expect(await readLayout(bus)).toMatchObject({ format: 1, partitions: 16 });
-    await createLayout(bus, settings(), 16);
-    await expect(createLayout(bus, settings(), 4)).rejects.toThrow("16 partitions");
+    await createLayout(bus, settings, 16);
+    await expect(createLayout(bus, settings, 4)).rejects.toThrow("16 partitions");
   });
 
   test("a server that cannot be reached is named", async () => {
-    const nowhere = { ...settings(), servers: ["nats://127.0.0.1:1"] };
+    const nowhere = { ...settings, servers: ["nats://127.0.0.1:1"] };
     await expect(connectBus({ settings: nowhere, name: "x", logger: silentLogger() })).rejects.toThrow("127.0.0.1:1");
   });
 });
@@ -149,7 +147,7 @@ describe("log writer", () => {
 
   test("events end before the last 5 %, what changes the owner does not", async () => {
     const { room, bytes } = await readLogState(bus, partition);
-    expect(room + bytes).toBe(0.95 * settings().streamMegabytes * 1024 * 1024);
+    expect(room + bytes).toBe(0.95 * settings.streamMegabytes * 1024 * 1024);
     const log = writer(1, 0);
     log.setRoom(1_000);
     const one = {

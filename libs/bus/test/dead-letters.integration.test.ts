@@ -1,29 +1,23 @@
-import { silentLogger } from "@carillon/base/node";
 import {
   type Bus,
-  connectBus,
-  createLayout,
+  decodeRequestBatch,
   dropDeadLetter,
   encodeRequestBatch,
-  LogWriter,
   listDeadLetters,
   putAside,
   readDeadLetter,
   readQueueLength,
-  readRefusedRequests,
   replayDeadLetter,
   type StoredLetter,
 } from "@carillon/bus";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "test", logger: silentLogger() });
-  await createLayout(bus, settings, 2);
+  ({ bus } = await openTestBus(servers.nats, 2));
 }, 120_000);
 
 afterAll(async () => {
@@ -70,26 +64,13 @@ test("a letter that is replayed lies in the queue of its partition, once, and is
   // Who got no answer tries again.
   await replayDeadLetter(bus, letter);
   expect(await readQueueLength(bus, 1)).toBe(1);
-  expect((await bus.jsm.streams.getMessage("IN_1", { seq: 1 }))!.data).toEqual(batch);
+  const { data, seq } = (await bus.jsm.streams.getMessage("IN_1", { seq: 1 }))!;
+  expect(decodeRequestBatch(data, seq)).toEqual([{ ...request, gateway: "g1", boot: "b1", replayedAt: 1 }]);
   expect((await letters()).map(({ id }) => id)).toEqual([3]);
 });
 
-test("which requests a partition refuses is read from its newest epoch record", async () => {
-  expect(await readRefusedRequests(bus, 0)).toBeUndefined();
-  const writer = new LogWriter({
-    bus,
-    partition: 0,
-    epoch: 1,
-    boot: "b",
-    life: "1",
-    lastSeq: 0,
-    room: Number.POSITIVE_INFINITY,
-  });
-  const dead = [{ seq: 5, index: 0, senderId: "alice", clientMsgId: request.clientMsgId }];
-  const progress = { covered: 0, fanout: 0 };
-  await writer.append({ kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, progress);
-  await writer.append({ kind: "trying", seq: 6, index: 0 }, progress);
-  expect(await readRefusedRequests(bus, 0)).toEqual(dead);
-  await writer.append({ kind: "epoch", worker: "w", boot: "b", attempt: 1, dead: [] }, progress);
-  expect(await readRefusedRequests(bus, 0)).toEqual([]);
+test("what cannot be read is replayed as it is", async () => {
+  await putAside(bus, { partition: 0, data: new Uint8Array([0xc1]), reason: "no batch", id: "8" });
+  await replayDeadLetter(bus, (await readDeadLetter(bus, 4))!);
+  expect((await bus.jsm.streams.getMessage("IN_0", { seq: 1 }))!.data).toEqual(new Uint8Array([0xc1]));
 });

@@ -8,4 +8,5 @@ export * from "./proxy/tcp-proxy";
 export * from "./run-program";
 export * from "./seeded";
 export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";
+export * from "./servers/test-bus";
 export * from "./until";

@@ -249,6 +249,21 @@ const bad: [string, string, (evidence: Evidence) => void][] = [
     },
   ],
   [
+    "I9",
+    "a revoked device was never closed",
+    ({ revoked }) => {
+      revoked[0]!.closedAt = undefined;
+    },
+  ],
+  ["I9", "an event came to a revoked device after it was closed", ({ revoked }) => revoked[0]!.events.push(5)],
+  [
+    "I9",
+    "a revoked token opened a session",
+    ({ revoked }) => {
+      revoked[0]!.reconnect = "CONNECTED";
+    },
+  ],
+  [
     "I10",
     "a message was never taken",
     ({ messages }) => {

@@ -13,6 +13,7 @@ import {
   rollRole,
   shiftClock,
 } from "./processes";
+import { revoke } from "./revocations";
 import { ageRedis, killStore, pauseStore, stopMysql, wipeRedis } from "./stores";
 import { emptyMysql, emptyNats, olderMysql, olderNats } from "./strange-stores";
 
@@ -88,6 +89,8 @@ export const faults = {
   "hot conversation": hotConversation(HOT_RATE),
   "large contents": largeContents(LARGE_BYTES),
   poison,
+  "log out": revoke("itself"),
+  "lose device": revoke("another"),
   "fill disk": fillDisk,
   "lose power": losePower,
   "empty nats": emptyNats,

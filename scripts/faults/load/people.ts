@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { partitionOf, randomId } from "@carillon/base";
-import { createTokenSigner, silentLogger } from "@carillon/base/node";
+import { createTokenSigner, loginIdOf, silentLogger } from "@carillon/base/node";
 import { privateConversationId } from "@carillon/protocol";
 import { MysqlStore } from "@carillon/store";
 import type { Account } from "./load-device";
@@ -41,6 +41,36 @@ export async function registerPairs(directory: string, pairs: number, partitions
   }
   await store.close();
   return accounts;
+}
+
+/** A device with a log-in of its own. */
+export interface Device {
+  userId: string;
+  deviceId: string;
+  token: string;
+}
+
+/** A new user who is logged in on several devices, as after a log-in by password. */
+export async function registerDevices<const Names extends readonly string[]>(
+  directory: string,
+  deviceIds: Names,
+): Promise<{ [Each in keyof Names]: Device }> {
+  const settings = readClusterSettings(directory);
+  const sign = createTokenSigner(settings.auth.secret, TOKEN_SECONDS);
+  const store = await MysqlStore.connect({ poolSize: 1, ...settings.mysql }, silentLogger());
+  const userId = `r-${randomId(8)}`;
+  const now = Date.now();
+  await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now });
+  const devices: Device[] = [];
+  for (const deviceId of deviceIds) {
+    const family = randomId(24);
+    const refresh = { family, hash: randomId(64), expiresAt: now + TOKEN_SECONDS * 1_000 };
+    await store.accounts.signIn(userId, { deviceId, platform: "other" }, refresh, now);
+    const claims = { userId, deviceId, platform: "other", tokenVersion: 1, login: loginIdOf(family) };
+    devices.push({ userId, deviceId, token: sign(claims) });
+  }
+  await store.close();
+  return devices as { [Each in keyof Names]: Device };
 }
 
 /** Two new names whose conversation lies in a partition. */

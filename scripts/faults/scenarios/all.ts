@@ -4,7 +4,16 @@ import { cluster } from "./cluster";
 import { links } from "./links";
 import { mixtures } from "./mixtures";
 import { pressure } from "./pressure";
+import { privacy } from "./privacy";
 import { processes } from "./processes";
 import { stores } from "./stores";
 
-export const scenarios: readonly Scenario[] = [...processes, ...stores, ...links, ...cluster, ...pressure, ...mixtures];
+export const scenarios: readonly Scenario[] = [
+  ...processes,
+  ...stores,
+  ...links,
+  ...cluster,
+  ...pressure,
+  ...privacy,
+  ...mixtures,
+];

@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
 import { logIn, logOut, refresh, type SessionContext } from "../use-cases/sessions";
-import { devices, logInBody, refreshBody, tokens } from "./shapes";
+import { devices, logInBody, nothing, refreshBody, tokens, unconfirmed } from "./shapes";
 
 export interface SessionRoutesContext extends SessionContext {
   authenticator: Authenticator;
@@ -47,7 +47,16 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
 
   routes.delete<{ Params: { deviceId: string } }>(
     "/v1/sessions/:deviceId",
-    { schema: { summary: "Log a device out; `current` is the one that asks", tags: ["sessions"] } },
+    {
+      schema: {
+        summary: "Log a device out; `current` is the one that asks",
+        description:
+          "204: its tokens are void and its connections are closed. 202: its tokens are void; the gateways named have not " +
+          "confirmed within 2 s that its connections are closed, and do it as soon as they can be reached.",
+        tags: ["sessions"],
+        response: { 202: unconfirmed, 204: nothing },
+      },
+    },
     async (request, reply) => {
       const caller = await authenticator.authenticate(request.headers.authorization);
       const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
@@ -55,8 +64,8 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
       if (!found.some(({ deviceId }) => deviceId === wanted)) {
         throw new CarillonError("NOT_FOUND", "no such device is logged in");
       }
-      await logOut(context, caller.userId, wanted);
-      return reply.code(204).send();
+      const gateways = await logOut(context, caller.userId, wanted);
+      return gateways.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: gateways });
     },
   );
 }

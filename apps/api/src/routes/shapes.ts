@@ -129,6 +129,12 @@ export const conversations = Type.Object({
   cursor: Type.Optional(Type.String()),
 });
 
+export const nothing = Type.Null();
+
+export const unconfirmed = Type.Object({
+  unconfirmed: Type.Array(Type.String(), { description: "Gateways that were not reached" }),
+});
+
 export const health = Type.Object({ status: Type.String() });
 export const readiness = Type.Object({
   status: Type.String(),

@@ -15,8 +15,8 @@ export interface SessionContext {
   accessTokenSeconds: number;
   refreshTokenMs: number;
   signAccess(claims: AccessClaims): string;
-  /** Closes the connections of a device whose tokens are void. */
-  closeConnections(userId: string, deviceId: string): void;
+  /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
+  closeConnections(userId: string, deviceId: string): Promise<string[]>;
   now(): number;
 }
 
@@ -78,7 +78,7 @@ export async function refresh(context: SessionContext, token: string): Promise<T
     case "expired":
       throw new CarillonError("TOKEN_EXPIRED");
     case "reused":
-      context.closeConnections(userId, deviceId);
+      await context.closeConnections(userId, deviceId);
       throw new CarillonError("TOKEN_REVOKED", "this refresh token was used before: log in again");
     case "rotated":
       if (rotation.account.status === "disabled") throw new CarillonError("USER_DISABLED");
@@ -86,10 +86,13 @@ export async function refresh(context: SessionContext, token: string): Promise<T
   }
 }
 
-/** Revokes the tokens of a device and closes its connections. */
-export async function logOut(context: SessionContext, userId: string, deviceId: string): Promise<void> {
+/**
+ * Revokes the tokens of a device and closes its connections.
+ * @returns gateways that have not confirmed that its connections are closed; they will close them
+ */
+export async function logOut(context: SessionContext, userId: string, deviceId: string): Promise<string[]> {
   await context.accounts.revokeDevice(userId, deviceId, context.now());
-  context.closeConnections(userId, deviceId);
+  return context.closeConnections(userId, deviceId);
 }
 
 function tokens(

@@ -130,7 +130,8 @@ export function judgeConversationInInbox(
     if (before !== undefined && seq <= before) findings.push(finding(`message ${seq} stands behind ${before}`));
   }
   const last = Math.max(...seqs);
-  if (!isGroup && last < filledTo) findings.push(finding(`it ends at message ${last}, inboxes are filled up to ${filledTo}`));
+  if (!isGroup && last < filledTo)
+    findings.push(finding(`it ends at message ${last}, inboxes are filled up to ${filledTo}`));
   return findings;
 }
 

@@ -6,7 +6,8 @@ import type { Cluster } from "./open-cluster";
 
 const ANSWER_MS = 1_500;
 
-export interface NodeRow extends Pick<NodeRecord, "nodeId" | "role" | "boot" | "weight" | "addresses" | "startedAt"> {
+export interface NodeRow
+  extends Pick<NodeRecord, "nodeId" | "role" | "boot" | "weight" | "addresses" | "startedAt" | "version"> {
   /** `silent`: registered, but does not answer. */
   state: NodeRecord["state"] | "silent";
   /** Client connections; null for other roles than gateway, and when it is silent. */
@@ -35,11 +36,11 @@ export async function orderNode(cluster: Cluster, nodeId: string, order: "drain"
 }
 
 async function rowOf({ bus }: Cluster, record: NodeRecord): Promise<NodeRow> {
-  const { nodeId, role, boot, weight, addresses, startedAt, state } = record;
+  const { nodeId, role, boot, weight, addresses, startedAt, version, state } = record;
   const subject = subjects.control(role, nodeId);
   const answer = await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, ANSWER_MS).catch(() => null);
   return {
-    ...{ nodeId, role, boot, weight, addresses, startedAt },
+    ...{ nodeId, role, boot, weight, addresses, startedAt, version },
     state: answer === null ? "silent" : state,
     connections: answer?.load["connections"] ?? null,
     load: answer?.load ?? {},

@@ -1,12 +1,5 @@
 /** `carillon dead-letters`: requests that could not be processed and were put aside; `show`, `replay`, `drop`. */
-import {
-  dropDeadLetter,
-  listDeadLetters,
-  readDeadLetter,
-  readRefusedRequests,
-  replayDeadLetter,
-  type StoredLetter,
-} from "@carillon/bus";
+import { dropDeadLetter, listDeadLetters, readDeadLetter, replayDeadLetter, type StoredLetter } from "@carillon/bus";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
@@ -14,10 +7,8 @@ import { WrongUse } from "../output/failures";
 import { print, tableOf } from "../output/print";
 
 const ABOUT_REPLAY = `
-A request that killed its workers is refused by INTERNAL while its partition remembers it: the log names it, and the
-owner keeps what the log named when it took the partition over. Replaying it then answers the sender by INTERNAL once
-more, and the letter is gone; so it needs --force. Mend the fault first, drain the owner (carillon nodes drain), and
-look again: a new owner that begins more than a minute later has forgotten it.`;
+Mend the fault first: a request that kills its worker again, up to three times, is put aside again. A message that its
+sender has sent again meanwhile is recognised, and stored once.`;
 
 interface LetterRow {
   id: number;
@@ -63,13 +54,11 @@ function showCommand(): Command {
 
 function replayCommand(): Command {
   return letterCommand("replay", "put a letter back into the queue of its partition, and delete it")
-    .option("--force", "although the owner may refuse it again")
     .addHelpText("after", ABOUT_REPLAY)
     .action(async (id: number, _: CommonOptions, command: Command) => {
-      const { data, json, force } = command.optsWithGlobals<CommonOptions & { force?: boolean }>();
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
       const partition = await withCluster(data, async (cluster) => {
         const letter = await find(cluster, id);
-        if (force !== true) await checkNotRefused(cluster, letter);
         await replayDeadLetter(cluster.bus, letter);
         return letter.partition;
       });
@@ -98,22 +87,6 @@ async function find({ bus }: Cluster, id: number): Promise<StoredLetter> {
   const letter = await readDeadLetter(bus, id);
   if (letter === undefined) throw noSuchLetter(id);
   return letter;
-}
-
-/** @throws Error when the owner refuses a request of the letter, or when nobody can say */
-async function checkNotRefused({ bus }: Cluster, { id, partition, requests = [] }: StoredLetter): Promise<void> {
-  if (requests.length === 0) return;
-  const refused = await readRefusedRequests(bus, partition);
-  const advice = `see carillon dead-letters replay --help, or use --force`;
-  if (refused === undefined) {
-    throw new Error(
-      `whether partition ${partition} refuses letter ${id} cannot be seen in its log any more; ${advice}`,
-    );
-  }
-  const isRefused = requests.some((request) =>
-    refused.some((dead) => dead.senderId === request.senderId && dead.clientMsgId === request.clientMsgId),
-  );
-  if (isRefused) throw new Error(`partition ${partition} still refuses letter ${id}, it killed its workers; ${advice}`);
 }
 
 function noSuchLetter(id: number): WrongUse {

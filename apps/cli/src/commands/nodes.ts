@@ -13,7 +13,7 @@ const CLEAR_BELOW = "\u001b[J";
 const CLEAR = "\u001b[2J";
 
 export function nodesCommand(): Command {
-  const command = clusterCommand("nodes", "list the nodes: role, state, addresses, connections, load").action(
+  const command = clusterCommand("nodes", "list the nodes: role, state, version, addresses, connections, load").action(
     async ({ data, json }: CommonOptions) => {
       const nodes = await withCluster(data, listNodes);
       print({ nodes }, json, (document) => describeNodes(document.nodes));
@@ -65,10 +65,12 @@ async function watch(cluster: Cluster, json: boolean, times: number): Promise<vo
 }
 
 function describeNodes(nodes: NodeRow[]): string {
-  const rows = nodes.map(({ role, nodeId, state, addresses, startedAt, connections, load }) => {
+  const rows = nodes.map((row) => {
+    const { role, nodeId, state, version, addresses, startedAt, connections, load } = row;
     const { connections: _, ...rest } = load;
     const where = Object.values(addresses).join(" ") || "-";
-    return [role, nodeId, stateColour(state), where, ageOf(Date.now() - startedAt), connections, describeLoad(rest)];
+    const age = ageOf(Date.now() - startedAt);
+    return [role, nodeId, stateColour(state), version || "-", where, age, connections, describeLoad(rest)];
   });
-  return tableOf(["role", "node", "state", "addresses", "age", "connections", "load"], rows);
+  return tableOf(["role", "node", "state", "version", "addresses", "age", "connections", "load"], rows);
 }

@@ -1,9 +1,18 @@
 /** Whether the processes agree, every partition is served, and nothing piles up. */
-import { askAll, countDeadLetters, type OwnerQuestion, type OwnerState, readLayout, subjects } from "@carillon/bus";
+import {
+  askAll,
+  countDeadLetters,
+  fingerprintOf,
+  type OwnerQuestion,
+  type OwnerState,
+  readLayout,
+  subjects,
+} from "@carillon/bus";
 import { listNodes, type NodeRow } from "../cluster/nodes";
 import type { Cluster } from "../cluster/open-cluster";
 import { listPartitions, type PartitionRow } from "../cluster/partitions";
-import { type Check, checksOf, judge, notChecked, ok } from "./check";
+import { checkFingerprints, checkVersions } from "./agreement";
+import { type Check, checksOf, judge, ok } from "./check";
 
 const ROLES = ["gateway", "logic", "archiver", "api"];
 
@@ -73,7 +82,8 @@ export function checkNodes(cluster: Cluster): Promise<Check[]> {
         result: "warning",
         advice: "its record ends after 10 s if it is dead; if it stays, the process hangs",
       }),
-      checkAgreement(cluster),
+      checkVersions(cluster.coordination.view.nodes()),
+      checkFingerprints(cluster.coordination.view.nodes(), fingerprintOf(await readLayout(cluster.bus))),
       checkRing(cluster, nodes),
     ];
   });
@@ -114,23 +124,6 @@ function checkQueues(rows: PartitionRow[]): Check {
   return judge("queues", most <= MUCH, `${most} batches at most`, {
     result: "warning",
     advice: "workers do not keep up, or cannot append: see their logs",
-  });
-}
-
-function checkAgreement({ coordination }: Cluster): Check {
-  const nodes = coordination.view.nodes();
-  const versions = [...new Set(nodes.map(({ version }) => version || "unnamed"))];
-  const settings = new Set(nodes.map(({ fingerprint }) => fingerprint)).size;
-  if (versions.join() === "unnamed" && settings === 1) {
-    return notChecked("versions", "the nodes do not say which version and settings they have");
-  }
-  if (settings > 1) {
-    const text = `${settings} different settings`;
-    return { name: "versions", result: "wrong", text, advice: "give all nodes the same carillon.json" };
-  }
-  return judge("versions", versions.length <= 1, versions.join(", "), {
-    result: "warning",
-    advice: "finish the upgrade",
   });
 }
 

@@ -50,8 +50,9 @@ export class Deliverer {
     }
   }
 
+  /** Also of sessions that are being opened: what allowed it may have been read before it was taken back. */
   private close({ userId, deviceId, connection, closeCode }: Closing): void {
-    for (const session of this.openSessions(userId)) {
+    for (const session of [...(this.users.user(userId)?.sessions ?? [])]) {
       const meant =
         (deviceId === undefined || session.identity!.deviceId === deviceId) &&
         (connection === undefined || (connection.boot === this.boot && session.number === connection.number));

@@ -3,12 +3,13 @@
  * lost what it was given. After 5 s without any progress everything unacknowledged is sent again from the inbox,
  * after 10 s more once again; after another 20 s the connection is given up, and the inbox keeps everything.
  */
-import { TimerWheel, type WheelEntry } from "@carillon/base";
+import type { TimerWheel, WheelEntry } from "@carillon/base";
 import type { Session } from "../session/session";
 
 const WAITS_MS = [5_000, 10_000, 20_000];
 
 export interface ResendOptions {
+  wheel: TimerWheel;
   /** Serves the session from its inbox, where its cursor stands. */
   serve(session: Session): void;
   /** The device does not answer: its connection is closed. */
@@ -24,25 +25,14 @@ interface Waiting extends WheelEntry {
 export class Resend {
   private readonly waiting = new Map<Session, Waiting>();
 
-  constructor(
-    private readonly options: ResendOptions,
-    private readonly wheel = new TimerWheel(),
-  ) {}
-
-  start(): void {
-    this.wheel.start();
-  }
-
-  stop(): void {
-    this.wheel.stop();
-  }
+  constructor(private readonly options: ResendOptions) {}
 
   /** Something was sent: from now on it is waited for. */
   sent(session: Session): void {
     if (this.waiting.has(session)) return;
     const entry: Waiting = { due: -1, sendings: 1, expire: () => this.expire(session, entry) };
     this.waiting.set(session, entry);
-    this.wheel.set(entry, WAITS_MS[0]!);
+    this.options.wheel.set(entry, WAITS_MS[0]!);
   }
 
   /** The device acknowledged something: patience begins anew, if there is still something to wait for. */
@@ -54,7 +44,7 @@ export class Resend {
   end(session: Session): void {
     const entry = this.waiting.get(session);
     if (entry === undefined) return;
-    this.wheel.cancel(entry);
+    this.options.wheel.cancel(entry);
     this.waiting.delete(session);
   }
 
@@ -72,7 +62,7 @@ export class Resend {
       return;
     }
     entry.sendings++;
-    this.wheel.set(entry, wait);
+    this.options.wheel.set(entry, wait);
     onResent();
     cursor.rewind();
     serve(session);

@@ -13,7 +13,7 @@ import type { IncomingFrame } from "../accept/client-connection";
 import type { DeliveryCursor } from "../deliver/delivery-cursor";
 import type { Placement } from "./placement";
 import type { Session } from "./session";
-import type { Identity } from "./session-state";
+import { type Identity, identityOf } from "./session-state";
 import type { UserRegistry } from "./user-registry";
 
 /** A fallback connection is not sent back before this time, ms. */
@@ -87,7 +87,7 @@ export class SessionOpener {
     } catch (error) {
       const { name } = error as CarillonError;
       if (name === "BUSY" || name === "INTERNAL") throw error;
-      session.kick(closeCodeOf(error as CarillonError));
+      session.kick(closeCodeOf(name));
     }
   }
 
@@ -121,7 +121,7 @@ export class SessionOpener {
     const { identity } = session;
     session.replyError(requestId, error);
     if (identity !== undefined) this.options.users.leave(identity.userId, session);
-    if (error.name !== "BUSY") return session.kick(closeCodeOf(error));
+    if (error.name !== "BUSY") return session.kick(closeCodeOf(error.name));
     session.state = { phase: "new" };
     this.options.onPutOff(session);
   }
@@ -141,12 +141,9 @@ export class SessionOpener {
   }
 }
 
-function identityOf({ userId, deviceId, platform, tokenVersion, login }: VerifiedToken): Identity {
-  return { userId, deviceId, platform, tokenVersion, ...(login === undefined ? {} : { login }) };
-}
-
-function closeCodeOf(error: CarillonError): number {
-  switch (error.name) {
+/** The close code of a session that was refused by an error of the table. */
+export function closeCodeOf(refusal: string): number {
+  switch (refusal) {
     case "USER_DISABLED":
       return CloseCode.USER_DISABLED;
     case "TOKEN_REVOKED":

@@ -2,6 +2,8 @@
  * A session is in one of these states, and each holds only its own data. The table below says what a command does
  * in each of them; nothing else decides.
  */
+
+import type { VerifiedToken } from "@carillon/base/node";
 import { Command } from "@carillon/protocol";
 import type { IncomingFrame } from "../accept/client-connection";
 
@@ -12,6 +14,11 @@ export interface Identity {
   tokenVersion: number;
   /** The log-in that the token belongs to. */
   login?: string;
+}
+
+/** Who a token says that its bearer is. */
+export function identityOf({ userId, deviceId, platform, tokenVersion, login }: VerifiedToken): Identity {
+  return { userId, deviceId, platform, tokenVersion, ...(login === undefined ? {} : { login }) };
 }
 
 export type SessionState =

@@ -3,12 +3,14 @@
  * has to be renewed. One entry of the timer wheel serves all three: when it is due, what is really due is looked at,
  * so that a frame costs no timer operation.
  */
-import { TimerWheel } from "@carillon/base";
+import type { TimerWheel } from "@carillon/base";
 import type { VerifiedToken } from "@carillon/base/node";
 import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
+import { identityOf } from "./session-state";
 
 export interface SessionWatchOptions {
+  wheel: TimerWheel;
   loginMs: number;
   silenceMs: number;
   /** A connection outlives its token by this time. */
@@ -19,30 +21,20 @@ export interface SessionWatchOptions {
 }
 
 export class SessionWatch {
-  private readonly wheel = new TimerWheel();
-
   constructor(private readonly options: SessionWatchOptions) {}
-
-  start(): void {
-    this.wheel.start();
-  }
-
-  stop(): void {
-    this.wheel.stop();
-  }
 
   /** A connection was accepted. */
   begin(session: Session): void {
-    this.wheel.set(session.deadline, this.options.loginMs);
+    this.options.wheel.set(session.deadline, this.options.loginMs);
   }
 
   /** The session is open. */
   opened(session: Session): void {
-    this.wheel.set(session.deadline, this.nextCheck(session));
+    this.options.wheel.set(session.deadline, this.nextCheck(session));
   }
 
   end(session: Session): void {
-    this.wheel.cancel(session.deadline);
+    this.options.wheel.cancel(session.deadline);
   }
 
   /** A deadline of the session is due, or was moved meanwhile. */
@@ -60,7 +52,7 @@ export class SessionWatch {
       session.refuse(0, "TOKEN_EXPIRED");
       return session.kick(CloseCode.TOKEN_EXPIRED);
     }
-    this.wheel.set(session.deadline, this.nextCheck(session));
+    this.options.wheel.set(session.deadline, this.nextCheck(session));
   }
 
   /** TOKEN: a fresh access token of the same user and device. */
@@ -73,6 +65,8 @@ export class SessionWatch {
       token !== "invalid" && token.userId === userId && token.deviceId === deviceId && token.platform === platform;
     if (!fits) return session.refuse(requestId, "NOT_AUTHENTICATED", "the token is not of this user and device");
     session.state.tokenExpiresAt = token.expiresAt;
+    // It may belong to a later log-in: the session stands and falls with that one from now on.
+    session.state.identity = identityOf(token);
     session.reply(Command.OK, requestId, {});
   }
 

@@ -18,7 +18,7 @@ export class RoundBuffer<F> {
 
   /** @throws Error when the batch cannot be read */
   add(queued: QueuedBatch, prepare: (requests: OriginatedRequest[]) => Promise<F>): void {
-    const requests = decodeRequestBatch(queued.data);
+    const requests = decodeRequestBatch(queued.data, queued.seq);
     this.waiting.push({ queued, requests, facts: prepare(requests) });
     this.wake?.();
   }

@@ -7,13 +7,15 @@ import {
   type HeadsRead,
   type InboxPage,
   type InboxRead,
+  type SessionCheck,
   type SessionClose,
   type SessionOpen,
   type SessionOpened,
+  type SessionVerdicts,
   serve,
   subjects,
 } from "@carillon/bus";
-import { CarillonError, CloseCode, fitsSizes, limits } from "@carillon/protocol";
+import { CarillonError, CloseCode, type ErrorName, fitsSizes, limits } from "@carillon/protocol";
 import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
 
 const QUEUE = "workers";
@@ -31,7 +33,8 @@ export interface SessionServiceOptions {
   inboxes: Inboxes;
   sessions: Sessions;
   onePerPlatform: boolean;
-  credentials(userId: string): Promise<Credentials | undefined>;
+  /** A user who does not exist is missing. */
+  credentials(userIds: string[]): Promise<ReadonlyMap<string, Credentials>>;
   hasConversation(userId: string): Promise<boolean>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
@@ -48,6 +51,7 @@ export class SessionService {
     const { bus } = this.options;
     this.stops = [
       serve<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, (question) => this.open(question), QUEUE),
+      serve<SessionCheck, SessionVerdicts>(bus, subjects.sessionCheck, (question) => this.check(question), QUEUE),
       serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), QUEUE),
       serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), QUEUE),
       serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), QUEUE),
@@ -61,7 +65,8 @@ export class SessionService {
   private async open(question: SessionOpen): Promise<SessionOpened> {
     const { userId, inbox, deviceId, platform, gateway, boot, connection, since } = question;
     const session = { deviceId, platform, gateway, boot, connection, since };
-    await this.checkToken(question);
+    const [refused] = await this.check({ sessions: [question] });
+    if (refused != null) throw new CarillonError(refused);
     const opened = await redisAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
@@ -73,17 +78,12 @@ export class SessionService {
     return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq };
   }
 
-  private async checkToken({ userId, deviceId, tokenVersion, login }: SessionOpen): Promise<void> {
-    const credentials = await this.options.credentials(userId).catch(() => {
+  private async check({ sessions }: SessionCheck): Promise<SessionVerdicts> {
+    const userIds = [...new Set(sessions.map(({ userId }) => userId))];
+    const credentials = await this.options.credentials(userIds).catch(() => {
       throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
     });
-    if (credentials === undefined || credentials.status === "deleted") throw new CarillonError("NOT_AUTHENTICATED");
-    if (credentials.status === "disabled") throw new CarillonError("USER_DISABLED");
-    // A device without a row never logged in by password: its token was made for it by an operator.
-    const device = credentials.devices.get(deviceId);
-    const isOlderLogin = device !== undefined && login !== undefined && login !== device.login;
-    if (credentials.tokenVersion !== tokenVersion || device?.revoked === true || isOlderLogin)
-      throw new CarillonError("TOKEN_REVOKED");
+    return sessions.map((session) => refusalOf(session, credentials.get(session.userId)));
   }
 
   private async hasConversation(userId: string): Promise<boolean> {
@@ -107,6 +107,20 @@ export class SessionService {
     const { heads } = await redisAnswer(this.options.inboxes.heads(userIds));
     return userIds.map((userId, i) => [userId, heads[i]!.epoch, heads[i]!.seq]);
   }
+}
+
+/** Why a session of these tokens may not be, by what is stored of its user. */
+export function refusalOf(
+  { deviceId, tokenVersion, login }: SessionCheck["sessions"][number],
+  credentials: Credentials | undefined,
+): ErrorName | null {
+  if (credentials === undefined || credentials.status === "deleted") return "NOT_AUTHENTICATED";
+  if (credentials.status === "disabled") return "USER_DISABLED";
+  // A device without a row never logged in by password: its token was made for it by an operator.
+  const device = credentials.devices.get(deviceId);
+  const isOlderLogin = device !== undefined && login !== undefined && login !== device.login;
+  const isRevoked = credentials.tokenVersion !== tokenVersion || device?.revoked === true || isOlderLogin;
+  return isRevoked ? "TOKEN_REVOKED" : null;
 }
 
 /**

@@ -5,3 +5,4 @@ export * from "./logger";
 export * from "./metrics";
 export * from "./settings";
 export { type Settings, settingsSchema } from "./settings-schema";
+export * from "./version";

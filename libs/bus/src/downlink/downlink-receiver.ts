@@ -1,4 +1,8 @@
-/** The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. */
+/**
+ * The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. A message whose
+ * sender waits for it is confirmed when it was acted upon.
+ */
+import type { Msg } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
 import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions";
@@ -32,7 +36,7 @@ export class DownlinkReceiver {
     for (const subject of [gatewaySubject(gateway), ALL_GATEWAYS_SUBJECT]) {
       const subscription = bus.connection.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) this.receive(message.data);
+          if (error === null) this.receive(message);
         },
       });
       this.stopSubscriptions.push(() => subscription.unsubscribe());
@@ -45,10 +49,12 @@ export class DownlinkReceiver {
     for (const stop of this.stopSubscriptions.splice(0)) stop();
   }
 
-  private receive(bytes: Uint8Array): void {
-    const { place, message } = decodeDownlink(bytes);
+  private receive(received: Msg): void {
+    const { place, message } = decodeDownlink(received.data);
     this.checkLink(place);
     this.options.onMessage(message);
+    // Goes nowhere when nobody waits for it.
+    received.respond();
   }
 
   private checkLink({ sender, linkId, number }: LinkPlace): void {

@@ -3,7 +3,7 @@
  * missed. Core NATS may lose a message; nothing is repeated here. A gateway that sees a link begin, jump or fall
  * silent asks for the heads of its users' inboxes and pushes what is missing: one repair for every kind of loss.
  */
-import { randomId } from "@carillon/base";
+import { randomId, sleep } from "@carillon/base";
 import type { Bus } from "../connection";
 import {
   type Announcement,
@@ -19,6 +19,10 @@ import { gatewaySubject } from "../streams/definitions";
 const MOST_BYTES = 900 * 1024;
 
 const TICK_MS = 2_000;
+
+/** A message that has to be confirmed is sent again after this time, and so soon if nobody is there to take it, ms. */
+const CONFIRM_MS = 500;
+const ABSENT_MS = 100;
 
 interface Link {
   id: string;
@@ -39,10 +43,10 @@ export class DownlinkSender {
     private readonly run: () => string,
   ) {}
 
+  /** Every gateway hears at once that its link begins: what a former life of this process left undone is looked for. */
   start(): void {
-    this.timer = setInterval(() => {
-      for (const gateway of this.links.keys()) this.send(gateway, { kind: "tick", run: this.run() });
-    }, TICK_MS);
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.tick();
   }
 
   stop(): void {
@@ -98,10 +102,41 @@ export class DownlinkSender {
   }
 
   send(gateway: string, message: DownlinkMessage): void {
+    const bytes = this.encode(gateway, message);
+    if (bytes !== undefined) this.bus.connection.publish(gatewaySubject(gateway), bytes);
+  }
+
+  /**
+   * Sends a message until the gateway says that it acted upon it; so the message must do no harm when it comes twice.
+   * @returns false when the gateway did not say so within `ms`, or is not in the view any more
+   */
+  async sendConfirmed(gateway: string, message: DownlinkMessage, ms: number): Promise<boolean> {
+    const deadline = performance.now() + ms;
+    while (true) {
+      const left = deadline - performance.now();
+      const bytes = left <= 0 ? undefined : this.encode(gateway, message);
+      if (bytes === undefined) return false;
+      const asking = this.bus.connection.request(gatewaySubject(gateway), bytes, {
+        timeout: Math.min(left, CONFIRM_MS),
+      });
+      const isConfirmed = await asking.then(
+        () => true,
+        () => false,
+      );
+      if (isConfirmed) return true;
+      await sleep(ABSENT_MS);
+    }
+  }
+
+  private tick(): void {
+    for (const gateway of this.links.keys()) this.send(gateway, { kind: "tick", run: this.run() });
+  }
+
+  /** @returns undefined when there is no such gateway, or no connection */
+  private encode(gateway: string, message: DownlinkMessage): Uint8Array | undefined {
     const link = this.links.get(gateway);
-    if (link === undefined || this.bus.connection.isClosed()) return;
-    const place = { sender: this.sender, linkId: link.id, number: ++link.number };
-    this.bus.connection.publish(gatewaySubject(gateway), encodeDownlink(place, message));
+    if (link === undefined || this.bus.connection.isClosed()) return undefined;
+    return encodeDownlink({ sender: this.sender, linkId: link.id, number: ++link.number }, message);
   }
 }
 

@@ -28,19 +28,25 @@ export interface SendRequest {
 export interface OriginatedRequest extends SendRequest {
   gateway: string;
   boot: string;
+  /** An operator has put it back into the queue, at this sequence: what it did at another place is pardoned. */
+  replayedAt?: number;
 }
 
 export interface RequestBatch {
   gateway: string;
   boot: string;
   requests: SendRequest[];
+  /** A dead letter that is tried again. */
+  isReplayed?: boolean;
 }
 
 const KIND_SEND = 1;
 const KIND_RECALL = 2;
 
 export function encodeRequestBatch(batch: RequestBatch): Uint8Array {
-  return pack([ENVELOPE_VERSION, batch.gateway, batch.boot, batch.requests.map(toRow)]);
+  const { gateway, boot, requests, isReplayed = false } = batch;
+  const fields = [ENVELOPE_VERSION, gateway, boot, requests.map(toRow)];
+  return pack(isReplayed ? [...fields, isReplayed] : fields);
 }
 
 function toRow(request: SendRequest): unknown[] {
@@ -49,9 +55,11 @@ function toRow(request: SendRequest): unknown[] {
   return targetSeq === undefined ? [KIND_SEND, ...from, contentType, content] : [KIND_RECALL, ...from, targetSeq];
 }
 
-export function decodeRequestBatch(bytes: Uint8Array): OriginatedRequest[] {
-  const [, gateway, boot, rows] = unpackEnvelope(bytes) as [number, string, string, unknown[][]];
-  return rows.map((row) => fromRow(row, gateway, boot));
+/** @param seq place of the batch in its queue */
+export function decodeRequestBatch(bytes: Uint8Array, seq = 0): OriginatedRequest[] {
+  const [, gateway, boot, rows, isReplayed] = unpackEnvelope(bytes) as [number, string, string, unknown[][], boolean?];
+  const requests = rows.map((row) => fromRow(row, gateway, boot));
+  return isReplayed === true ? requests.map((request) => ({ ...request, replayedAt: seq })) : requests;
 }
 
 function fromRow(row: unknown[], gateway: string, boot: string): OriginatedRequest {

@@ -4,7 +4,6 @@ import { headers } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import type { DeadRequest } from "../envelopes/log-records";
 import { decodeRequestBatch, encodeRequestBatch, type OriginatedRequest } from "../envelopes/requests";
-import { readLog, readLogState } from "../log/log-reader";
 import { DEAD_STREAM, deadSubject, queueStream, queueSubject } from "../streams/definitions";
 
 const REASON = "Carillon-Reason";
@@ -76,32 +75,25 @@ export async function readDeadLetter(bus: Bus, id: number): Promise<StoredLetter
 }
 
 /**
- * Puts a letter back into the queue of its partition and deletes it. The new message id is made of the letter's, so a
- * replay that is repeated because its answer was lost puts nothing in twice.
+ * Puts a letter back into the queue of its partition and deletes it. Its requests are marked: the owner, who refuses
+ * repeats of what was put aside, tries these again. The new message id is made of the letter's, so a replay that is
+ * repeated because its answer was lost puts nothing in twice.
  * @throws Error of NATS: the letter is still there
  */
-export async function replayDeadLetter(bus: Bus, { id, partition, data }: StoredLetter): Promise<void> {
-  await bus.js.publish(queueSubject(partition), data, { msgID: `replay-${id}` });
+export async function replayDeadLetter(bus: Bus, { id, partition, data, requests }: StoredLetter): Promise<void> {
+  const batch = requests?.[0] === undefined ? data : encodeReplay(requests[0], requests);
+  await bus.js.publish(queueSubject(partition), batch, { msgID: `replay-${id}` });
   await dropDeadLetter(bus, id);
+}
+
+function encodeReplay({ gateway, boot }: OriginatedRequest, requests: OriginatedRequest[]): Uint8Array {
+  return encodeRequestBatch({ gateway, boot, requests, isReplayed: true });
 }
 
 /** @returns false when there was no such letter */
 export async function dropDeadLetter(bus: Bus, id: number): Promise<boolean> {
   if ((await readDeadLetter(bus, id)) === undefined) return false;
   return bus.jsm.streams.deleteMessage(DEAD_STREAM, id);
-}
-
-/**
- * The requests that the log of a partition names as killers of their workers: its owner refuses them by INTERNAL.
- * @returns undefined when the log holds no epoch record any more: then only the owner knows
- */
-export async function readRefusedRequests(bus: Bus, partition: number): Promise<DeadRequest[] | undefined> {
-  const { firstSeq, lastSeq } = await readLogState(bus, partition);
-  let refused: DeadRequest[] | undefined;
-  await readLog(bus, partition, firstSeq, lastSeq, ({ body }) => {
-    if (body.kind === "epoch") refused = body.dead;
-  });
-  return refused;
 }
 
 function toLetter({ seq, subject, time, header, data }: StoredMsg): StoredLetter {

@@ -1,4 +1,5 @@
 /** Questions between the processes: subject by subject, what is asked and what is answered. */
+import type { ErrorName } from "@carillon/protocol";
 import { controlSubject, ownerSubject, rpcSubject } from "../streams/definitions";
 
 /** `im.rpc.session.open`, served by workers: registers a device's connection. */
@@ -25,6 +26,13 @@ export interface SessionOpened {
   /** With `replay`: the last number that the device has. */
   from: number;
 }
+
+/** `im.rpc.session.check`, served by workers: whether sessions that are open may stay, by the tokens that opened them. */
+export interface SessionCheck {
+  sessions: Pick<SessionOpen, "userId" | "deviceId" | "tokenVersion" | "login">[];
+}
+/** Why a session may not stay, or null; in the order of the question. */
+export type SessionVerdicts = (ErrorName | null)[];
 
 /** `im.rpc.session.close`, told to workers: removes the entry if it is still this connection's. */
 export interface SessionClose {
@@ -126,6 +134,7 @@ export interface ReadReceipt {
 
 export const subjects = {
   sessionOpen: rpcSubject("session.open"),
+  sessionCheck: rpcSubject("session.check"),
   sessionClose: rpcSubject("session.close"),
   received: rpcSubject("received"),
   inbox: rpcSubject("inbox"),
@@ -142,7 +151,7 @@ export type ControlQuestion =
   | { ask: "drain" }
   | { ask: "undrain" }
   | { ask: "kick"; userId: string; deviceId?: string }
-  /** Arms a fail point for one strike; tests only. */
+  /** Arms a fail point for one strike, or with `off` disarms them all; tests only. */
   | { ask: "failpoint"; at: string };
 
 export interface ControlAnswer {

@@ -1,5 +1,5 @@
 /** The orders of operators that every node understands. */
-import { armFailPoint } from "@carillon/base/node";
+import { armFailPoint, disarmFailPoints } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { Bus } from "../connection";
 import { type ControlAnswer, type ControlQuestion, subjects } from "./contracts";
@@ -34,7 +34,8 @@ export function serveControl(bus: Bus, role: string, nodeId: string, node: Contr
         return { ...node.state(), load: { kicked } };
       }
       case "failpoint":
-        armFailPoint(question.at, true);
+        if (question.at === "off") disarmFailPoints();
+        else armFailPoint(question.at, true);
         break;
       default:
         throw new CarillonError("BAD_PAYLOAD", "unknown order");

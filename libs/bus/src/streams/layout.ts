@@ -3,6 +3,7 @@
  * own idea differs refuses to start, since two ideas of the number of partitions would number messages twice.
  */
 
+import { hash32 } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { Kvm } from "@nats-io/kv";
 import type { Bus } from "../connection";
@@ -61,4 +62,9 @@ export async function readLayout(bus: Bus): Promise<ClusterLayout> {
     throw new Error(`this cluster speaks format ${layout.format}, this build format ${FORMAT}: use a matching build`);
   }
   return layout;
+}
+
+/** A short name of a layout: nodes tell it when they join, so that one of another cluster, or of another life of it, shows. */
+export function fingerprintOf({ format, partitions, createdAt }: ClusterLayout): string {
+  return hash32(`${format} ${partitions} ${createdAt}`).toString(16).padStart(8, "0");
 }

@@ -2,6 +2,7 @@
  * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
  * whole batch. Pairs are written out as (a AND b) OR (c AND d): MariaDB finds no index for row lists.
  */
+import { getOrSet } from "@carillon/base";
 import { loginIdOf } from "@carillon/base/node";
 import type { Sql } from "./sql";
 
@@ -149,20 +150,24 @@ export class FactQueries {
     return rows.length > 0;
   }
 
-  /** What decides whether a token of this user is still good; undefined: no such user. */
-  async credentials(userId: string): Promise<UserCredentials | undefined> {
+  /** What decides whether tokens of these users are still good; a user who does not exist is missing. */
+  async credentials(userIds: string[]): Promise<Map<string, UserCredentials>> {
+    const found = new Map<string, UserCredentials>();
+    if (userIds.length === 0) return found;
     const rows = await this.sql.rows<UserStateRow & { token_version: number } & DeviceStateRow>(
       `SELECT u.id, u.status, u.muted_until, u.deleted_at, u.token_version, d.device_id, d.revoked_at, d.refresh_family
-       FROM users u LEFT JOIN devices d ON d.user_id = u.id WHERE u.id = ?`,
-      [userId],
+       FROM users u LEFT JOIN devices d ON d.user_id = u.id WHERE u.id IN (?)`,
+      [userIds],
     );
-    const [first] = rows;
-    if (first === undefined) return undefined;
-    return {
-      status: statusOf(first),
-      tokenVersion: first.token_version,
-      devices: new Map(rows.flatMap((row) => (row.device_id === null ? [] : [[row.device_id, toDevice(row)]]))),
-    };
+    for (const row of rows) {
+      const user = getOrSet(found, row.id, () => ({
+        status: statusOf(row),
+        tokenVersion: row.token_version,
+        devices: new Map<string, DeviceCredentials>(),
+      }));
+      if (row.device_id !== null) user.devices.set(row.device_id, toDevice(row));
+    }
+    return found;
   }
 }
 

@@ -69,6 +69,19 @@ export interface DeviceHistory {
   changes: { at: number; online: boolean; gatewayId?: string }[];
 }
 
+/** A device whose tokens were revoked while it was online and events came to it. */
+export interface RevokedDevice {
+  name: string;
+  /** When the api said that the tokens are void. */
+  answeredAt: number;
+  /** When its connection was closed; undefined: never. */
+  closedAt: number | undefined;
+  /** When events came to it. */
+  events: number[];
+  /** What CONNECT with the old token was answered by afterwards: CONNECTED, or the name of an error. */
+  reconnect: string;
+}
+
 /** One record of a partition's log. */
 export interface LoggedRecord {
   partition: number;
@@ -110,6 +123,7 @@ export interface Peak {
 export interface Evidence {
   messages: SentMessage[];
   devices: DeviceHistory[];
+  revoked: RevokedDevice[];
   log: LoggedRecord[];
   archive: MessageFacts[];
   inboxes: InboxSnapshot[];

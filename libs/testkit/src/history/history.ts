@@ -1,9 +1,10 @@
 /** The recorder of a run: clients tell it what they do and see, while it happens. */
-import type { Answer, DeviceHistory, SentMessage, ShownEvent } from "./evidence";
+import type { Answer, DeviceHistory, RevokedDevice, SentMessage, ShownEvent } from "./evidence";
 
 export class History {
   readonly messages: SentMessage[] = [];
   readonly devices: DeviceHistory[] = [];
+  readonly revoked: RevokedDevice[] = [];
 
   /** What one device will tell; `name` is unique. */
   device(name: string, userId: string): DeviceRecorder {
