@@ -65,6 +65,7 @@ export class SimWorker {
       users: (ids: string[]) => onMysql(() => mysql.users(ids)),
       relations: () => onMysql(() => new Map()),
       lastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
+      recallTargets: () => onMysql(() => new Map()),
       messagesById: (keys: Parameters<SimMysql["messagesById"]>[0]) =>
         onMysql(() => {
           network.coverage.count("archive look-ups");
@@ -75,8 +76,9 @@ export class SimWorker {
       bus,
       nodeId: this.boot,
       boot: this.boot,
-      policy: { strangers: "allow" },
+      policy: { strangers: "allow", recallMs: 120_000 },
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
+      groupSource: { load: async () => new Map() },
       inboxes: {
         deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
           onRedis(() => redis.deliver(deliveries)),

@@ -1,14 +1,24 @@
 /** An api's parts, built and wired; main.ts gives it the connections to the world. */
 import { partitionOf } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
-import { ask, type Bus, DownlinkSender, type LastSeq, type OwnerQuestion, subjects } from "@carillon/bus";
-import { CloseCode } from "@carillon/protocol";
+import {
+  ask,
+  type Bus,
+  DownlinkSender,
+  type GroupSpan,
+  type LastSeq,
+  type OwnerQuestion,
+  subjects,
+} from "@carillon/bus";
+import type { Lease } from "@carillon/coordination";
+import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
 import { Inboxes, Marks, type MysqlStore, type RedisStore } from "@carillon/store";
 import type { FastifyInstance } from "fastify";
 import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
+import { Relay } from "./groups/relay";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import type { GatewayRing } from "./routes/gateways";
@@ -20,7 +30,7 @@ const MINUTE_MS = 60_000;
 const CONFIRM_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "lastSeq"> & Pick<MysqlStore, "conversations">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span"> & Pick<MysqlStore, "conversations">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -29,11 +39,14 @@ export interface ApiOptions {
   redis: RedisStore;
   mysql: MysqlStore;
   ring: GatewayRing;
+  /** By which one of all apis relays what is owed. */
+  relayLease: Pick<Lease, "acquire">;
 }
 
 export class Api {
   private readonly downlink: DownlinkSender;
   private readonly queries: QueryService;
+  private readonly relay: Relay;
   private readonly context: ApiContext;
   private gateways: string[] = [];
   private server: FastifyInstance | undefined;
@@ -45,6 +58,8 @@ export class Api {
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...reading, inboxes: new Inboxes(redis) });
+    const { groups, tellOwner, now } = this.context;
+    this.relay = new Relay({ lease: options.relayLease, groups, tellOwner, now, logger: bus.logger });
   }
 
   /** Takes over which gateways there are. */
@@ -60,12 +75,14 @@ export class Api {
     this.server = await buildServer(this.context, { logger: bus.logger, trustProxy });
     this.downlink.start();
     this.queries.start();
+    this.relay.start();
     return this.server.listen({ host, port });
   }
 
   /** Finishes the requests under way. */
   async stop(): Promise<void> {
     this.queries.stop();
+    await this.relay.stop();
     await this.server?.close();
     this.downlink.stop();
   }
@@ -80,6 +97,10 @@ export class Api {
       nodeId,
       ring,
       accounts,
+      groups: mysql.groups,
+      facts: mysql.facts,
+      groupLimits: { members: config.groups.maxMembers },
+      tellOwner: (groupId) => this.tellOwner(groupId),
       accessTokenSeconds,
       refreshTokenMs,
       authenticator: new Authenticator(secret, accounts),
@@ -107,11 +128,28 @@ export class Api {
         logEnds: () => readLogEnds(bus, partitions),
         archivePositions: () => mysql.facts.archivePositions(),
       }),
-      lastSeq: async (conversationId: string) => {
-        const subject = subjects.owner(partitionOf(conversationId, partitions));
-        return (await ask<OwnerQuestion, LastSeq>(bus, subject, { ask: "last-seq", conversationId })).lastSeq;
-      },
+      span: (userId, conversationId) => this.span(userId, conversationId),
     };
+  }
+
+  /** What a user may read of a conversation, by its owner. */
+  private async span(userId: string, conversationId: string): Promise<GroupSpan> {
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "group") {
+      return this.askOwner(conversationId, { ask: "group-span", groupId: parts.groupId, userId });
+    }
+    if (parts?.userIds.includes(userId) !== true) throw new CarillonError("NO_SUCH_CONVERSATION");
+    const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
+    return { from: 1, to: lastSeq, lastSeq };
+  }
+
+  private async tellOwner(groupId: string): Promise<void> {
+    await this.askOwner(groupConversationId(groupId), { ask: "group-changed", groupId });
+  }
+
+  private askOwner<A>(conversationId: string, question: OwnerQuestion): Promise<A> {
+    const { bus, partitions } = this.options;
+    return ask<OwnerQuestion, A>(bus, subjects.owner(partitionOf(conversationId, partitions)), question);
   }
 
   /**

@@ -42,7 +42,8 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
     openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas }),
   ]);
   await coordination.view.ready();
-  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination) });
+  const relayLease = coordination.lease("group-relay", `${nodeId}.${boot}`);
+  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination), relayLease });
   const onView = () => api.setGateways(coordination.view.nodes("gateway"));
   coordination.onChange(onView);
   onView();

@@ -23,7 +23,7 @@ function event(seq: number, content = `text ${seq}`): Event {
 /** A conversation of `lastSeq` events of which `archived` are in the archive. */
 function context(lastSeq: number, archived = lastSeq, content?: string): HistoryContext {
   return {
-    lastSeq: async () => lastSeq,
+    span: async () => ({ from: 1, to: lastSeq, lastSeq }),
     waitMs: 0,
     conversations: {
       history: async (_, { from, to }) => {
@@ -57,16 +57,20 @@ describe("history", () => {
     expect(await page(range)).toEqual([seqs, more]);
   });
 
-  test("of others, of groups, and of nothing is none", async () => {
+  test.each<[string, Partial<HistoryRange>, string, boolean]>([
+    ["all", {}, "4 5 6 7", false],
+    ["from before he came", { from: 2, to: 5 }, "4 5", false],
+    ["backwards from after he left", { from: 10, limit: 2, backwards: true }, "6 7", true],
+    ["backwards to before he came", { from: 5, backwards: true }, "4 5", false],
+  ])("of one who belonged to a group from 4 to 7: %s", async (_, range, seqs, more) => {
+    const of = { ...context(10), span: async () => ({ from: 4, to: 7, lastSeq: 10 }) };
+    expect(await page(range, of)).toEqual([seqs, more]);
+  });
+
+  test("of nothing is none", async () => {
     const range = { from: 1, limit: 1, backwards: false };
-    for (const [user, conversation, of] of [
-      ["mallory", CONVERSATION, context(10)],
-      ["alice", "g:group", context(10)],
-      ["alice", "nonsense", context(10)],
-      ["alice", CONVERSATION, context(0)],
-    ] as const) {
-      await expect(readHistory(of, user, conversation, range)).rejects.toMatchObject({ name: "NO_SUCH_CONVERSATION" });
-    }
+    const refused = readHistory(context(0), "alice", CONVERSATION, range);
+    await expect(refused).rejects.toMatchObject({ name: "NO_SUCH_CONVERSATION" });
   });
 
   test("an archive that stays behind is BUSY, never a hole", async () => {

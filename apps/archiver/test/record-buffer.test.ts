@@ -5,6 +5,7 @@ const event = {} as Event;
 const record = (seq: number, rows: number, bytes = rows): ReadRecord => ({
   seq,
   events: new Array<Event>(rows).fill(event),
+  changes: [],
   bytes,
 });
 
@@ -14,7 +15,7 @@ describe("the buffer between log and MySQL", () => {
     await buffer.add(record(1, 2));
     await buffer.add(record(2, 0));
     await buffer.add(record(3, 3));
-    expect(await buffer.take()).toEqual({ lastSeq: 3, events: new Array(5).fill(event) });
+    expect(await buffer.take()).toEqual({ lastSeq: 3, events: new Array(5).fill(event), changes: [] });
   });
 
   test("cuts a batch at the bounds of rows and bytes", async () => {

@@ -110,6 +110,9 @@ export class GatewayJourney {
       case Command.READ:
         return submitter.read(session, requestId, message.payload);
       case Command.RECALL:
+        failPoint("submit.before");
+        submitter.recall(session, requestId, message.payload);
+        return failPoint("submit.after");
       case Command.FOCUS:
       case Command.WATCH_PRESENCE:
         return session.refuse(requestId, "UNAVAILABLE", "this command is not served yet");

@@ -5,16 +5,40 @@
  */
 import { nextSnowflake } from "@carillon/base";
 import type { LoggedEvent, Origin, OriginatedRequest, SendRequest } from "@carillon/bus";
-import { CarillonError, type ErrorName, encodeEvent, parseConversationId, type SentPayload } from "@carillon/protocol";
-import { type Policy, type PrivateFacts, refusePrivate } from "./authorize/authorize";
+import {
+  CarillonError,
+  type ErrorName,
+  encodeEvent,
+  type GroupRole,
+  parseConversationId,
+  type SentPayload,
+} from "@carillon/protocol";
+import {
+  type Policy,
+  type PrivateFacts,
+  type RecallTarget,
+  refuseGroup,
+  refusePrivate,
+  refuseRecall,
+  type UserFacts,
+} from "./authorize/authorize";
 import { digestOf } from "./body-digest";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { recognise } from "./dedupe/recognise";
+import type { GroupState } from "./groups/group-state";
 import type { FoldedEvent, PartitionState } from "./partition-state";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
 export interface Facts {
   privateFacts(senderId: string, peerId: string): PrivateFacts | undefined;
+  /** Null: there is no such group. */
+  group(groupId: string): GroupState | null | undefined;
+  /** The message that a RECALL is about; null: there is none, undefined also while it is not archived. */
+  recallTarget(request: SendRequest): RecallTarget | null | undefined;
+  /** Whether inboxes have everything that is in the log. */
+  isFannedOut(): boolean;
+  /** Null: there is no such user. */
+  user(userId: string): UserFacts | null | undefined;
   /** Highest number in the archive, 0 for a conversation without messages. */
   archivedLastSeq(conversationId: string): number | undefined;
   /** The archived message of that id; null when there is none. */
@@ -37,6 +61,9 @@ export interface Round {
   verdicts: Verdict[];
 }
 
+/** Where an event comes from that no connection asked for. */
+const NOBODY: Origin = { gateway: "", boot: "", connection: 0, requestId: 0 };
+
 /** When MySQL did not answer: how long a client should wait, ms. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -52,12 +79,27 @@ export function decideRound(
   return { events: round.events, accepted: round.accepted, verdicts };
 }
 
+/** The events that changes of groups owe to their conversations. @returns undefined while MySQL does not answer */
+export function decideChanges(
+  state: PartitionState,
+  groups: GroupState[],
+  facts: Facts,
+  policy: Policy,
+  now: number,
+): Round | undefined {
+  const round = new RoundInProgress(state, facts, policy, now);
+  if (!groups.every((group) => round.tellChanges(group))) return undefined;
+  return { events: round.events, accepted: round.accepted, verdicts: [] };
+}
+
 class RoundInProgress {
   readonly events: LoggedEvent[] = [];
   readonly accepted: FoldedEvent[] = [];
   /** What this round adds to the state, before it is in the log. */
   private readonly numbers = new Map<string, number>();
   private readonly ids = new DedupeTable(0);
+  /** Highest version of a group whose change this round tells. */
+  private readonly versions = new Map<string, number>();
   private readonly snowflake;
 
   constructor(
@@ -77,8 +119,9 @@ class RoundInProgress {
   }
 
   private decide(request: OriginatedRequest): Verdict["outcome"] {
-    const { senderId, conversationId, clientMsgId } = request;
-    const digest = digestOf(request.contentType, request.content);
+    const { senderId, conversationId, clientMsgId, targetSeq } = request;
+    const digest =
+      targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOf("recall", String(targetSeq));
     const table = this.state.dedupe;
     const known =
       this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
@@ -98,42 +141,99 @@ class RoundInProgress {
   }
 
   private accept(request: OriginatedRequest, digest: string): Verdict["outcome"] {
-    const { senderId, conversationId, clientMsgId, contentType, content } = request;
-    const refused = this.refuse(senderId, conversationId);
+    const { senderId, conversationId, clientMsgId, contentType, content, targetSeq } = request;
+    const refused = targetSeq === undefined ? this.refuse(senderId, conversationId) : this.refuseRecall(request);
     if (refused !== undefined) return refused;
-    const last =
-      this.numbers.get(conversationId) ??
-      this.state.sequences.last(conversationId) ??
-      this.facts.archivedLastSeq(conversationId);
-    if (last === undefined) return busy();
-    const seq = last + 1;
-    const messageId = nextSnowflake(this.snowflake, this.state.partition, this.now);
-    const event = encodeEvent({
-      conversationId,
-      seq,
-      senderId,
-      kind: "message",
-      messageId,
-      clientMsgId,
-      contentType: contentType as "text",
-      sentAt: this.now,
-      content,
-    });
-    this.numbers.set(conversationId, seq);
-    const accepted = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt: this.now };
-    this.ids.add(accepted, 0, 0);
-    this.accepted.push(accepted);
+    const accepted = this.number({ senderId, conversationId, clientMsgId, digest });
+    if (accepted === undefined) return busy();
+    const { seq, messageId, sentAt } = accepted;
+    const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
+    const event = encodeEvent(
+      targetSeq === undefined
+        ? { ...head, kind: "message", contentType: contentType as "text", content }
+        : { ...head, kind: "recall", contentType: "system", targetSeq },
+    );
     this.events.push({ senderId, clientMsgId, digest, origin: originOf(request), event });
     return { sent: sentPayload(request, accepted, false) };
   }
 
+  /**
+   * The events of what has changed in a group come before anything that was asked after the change was loaded.
+   * @returns false when the conversation's last number is not known, or when somebody comes back and inboxes do not
+   *   have yet what he was a member for before: of two stays only the last is remembered
+   */
+  tellChanges(group: GroupState): boolean {
+    const { conversationId } = group;
+    for (const { version, actorId: senderId, clientMsgId, content, isReturn } of group.pending) {
+      if (version <= (this.versions.get(conversationId) ?? 0)) continue;
+      if (isReturn && !this.facts.isFannedOut()) return false;
+      const digest = digestOf("system", content);
+      const accepted = this.number({ senderId, conversationId, clientMsgId, digest }, version);
+      if (accepted === undefined) return false;
+      const { seq, messageId, sentAt } = accepted;
+      const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
+      const event = encodeEvent({ ...head, kind: "system", contentType: "system", content });
+      this.events.push({ senderId, clientMsgId, digest, origin: NOBODY, event, version });
+      this.versions.set(conversationId, version);
+    }
+    return true;
+  }
+
+  /** The next number of a conversation, and what the state remembers of the event that gets it. */
+  private number(
+    event: Pick<FoldedEvent, "senderId" | "conversationId" | "clientMsgId" | "digest">,
+    version?: number,
+  ): FoldedEvent | undefined {
+    const { conversationId } = event;
+    const last =
+      this.numbers.get(conversationId) ??
+      this.state.sequences.last(conversationId) ??
+      this.facts.archivedLastSeq(conversationId);
+    if (last === undefined) return undefined;
+    const seq = last + 1;
+    const messageId = nextSnowflake(this.snowflake, this.state.partition, this.now);
+    this.numbers.set(conversationId, seq);
+    const accepted = { ...event, seq, messageId, sentAt: this.now, ...(version === undefined ? {} : { version }) };
+    this.ids.add(accepted, 0, 0);
+    this.accepted.push(accepted);
+    return accepted;
+  }
+
   private refuse(senderId: string, conversationId: string): Verdict["outcome"] | undefined {
     const parts = parseConversationId(conversationId);
-    if (parts?.kind !== "private") return refusal("UNAVAILABLE");
+    if (parts === undefined) return refusal("UNAVAILABLE");
+    if (parts.kind === "group") return this.refuseInGroup(senderId, parts.groupId);
     const peerId = parts.userIds[0] === senderId ? parts.userIds[1] : parts.userIds[0];
     const facts = this.facts.privateFacts(senderId, peerId);
     if (facts === undefined) return busy();
     const error = refusePrivate(facts, peerId === senderId, this.policy, this.now);
+    return error === undefined ? undefined : refusal(error);
+  }
+
+  private refuseInGroup(senderId: string, groupId: string): Verdict["outcome"] | undefined {
+    const [sender, group] = [this.facts.user(senderId), this.facts.group(groupId)];
+    if (sender === undefined || group === undefined) return busy();
+    const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
+    if (error !== undefined) return refusal(error);
+    return this.tellChanges(group!) ? undefined : busy();
+  }
+
+  private refuseRecall(request: OriginatedRequest): Verdict["outcome"] | undefined {
+    const { senderId, conversationId, targetSeq } = request;
+    const parts = parseConversationId(conversationId);
+    const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
+    if (sender === undefined || target === undefined) return busy();
+    if (sender?.status !== "normal") return refusal("USER_DISABLED");
+    let role: GroupRole | undefined;
+    if (parts?.kind === "group") {
+      const group = this.facts.group(parts.groupId);
+      if (group === undefined) return busy();
+      role = group?.member(senderId)?.role;
+      if (role === undefined) return refusal("NOT_A_MEMBER");
+      if (targetSeq! < (group!.spanOf(senderId)?.from ?? Number.POSITIVE_INFINITY)) return refusal("NO_SUCH_MESSAGE");
+      if (!this.tellChanges(group!)) return busy();
+    }
+    const error = refuseRecall(senderId, target ?? undefined, role, this.policy, this.now);
     return error === undefined ? undefined : refusal(error);
   }
 }

@@ -2,6 +2,7 @@
  * The way of a request through the worker, from the queue of a partition to inboxes and gateways, step by step.
  * docs/journey.md tells it in words; the numbers of the steps are the same.
  */
+import { getOrSet } from "@carillon/base";
 import { failPoint } from "@carillon/base/node";
 import {
   type Bus,
@@ -16,20 +17,26 @@ import {
   RequestConsumer,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
+import { isStoreUnavailable } from "@carillon/store";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
-import { decideRound, originOf, type Round, type Verdict } from "./decision";
+import { decideChanges, decideRound, originOf, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
+import type { GroupCache } from "./groups/group-cache";
 import { type FactCache, RoundFacts } from "./lookups/fact-cache";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
 import { CAREFUL_FROM, isDead } from "./poison";
+
+/** How long the return of a member waits for inboxes that are behind. */
+const CATCH_UP_MS = 1_000;
 
 export interface JourneyOptions {
   bus: Bus;
   boot: string;
   policy: Policy;
   facts: FactCache;
+  groups: GroupCache;
   state: PartitionState;
   writer: LogWriter;
   fanOut: FanOut;
@@ -42,6 +49,8 @@ export interface JourneyOptions {
 
 export class PartitionJourney {
   private readonly buffer = new RoundBuffer<RoundFacts>();
+  /** Groups that have changed, with those who wait until the conversation knows it. */
+  private readonly changed = new Map<string, Settle[]>();
   private readonly consumer: RequestConsumer;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
@@ -78,14 +87,27 @@ export class PartitionJourney {
     this.buffer.release();
     await this.consumer.stop();
     await this.running;
+    for (const waiting of this.changed.values()) for (const { reject } of waiting) reject(busy());
+  }
+
+  /**
+   * A group has changed in MySQL: its conversation is told before anything else is taken from the queue.
+   * @throws CarillonError BUSY when that has to wait; it happens all the same with the next message, or when asked again
+   */
+  tellChanges(groupId: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.stopped) return reject(busy());
+      getOrSet(this.changed, groupId, () => []).push({ resolve, reject });
+      this.buffer.release();
+    });
   }
 
   /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
   private pull(batch: QueuedBatch): void {
-    const { bus, state, facts, putAside } = this.options;
+    const { bus, state, facts, groups, putAside } = this.options;
     failPoint("consume.before");
     try {
-      this.buffer.add(batch, (requests) => facts.prepare(state, requests));
+      this.buffer.add(batch, (requests) => facts.prepare(state, groups, requests));
     } catch (err) {
       bus.logger.error({ partition: state.partition, seq: batch.seq, err }, "a batch cannot be read, it is put aside");
       const reason = (err as Error).message;
@@ -98,11 +120,13 @@ export class PartitionJourney {
 
   private async run(): Promise<void> {
     while (!this.stopped) {
-      await this.buffer.ready();
+      if (this.changed.size === 0) await this.buffer.ready();
       const careful = this.options.state.covered < this.carefulUntil;
       const batches = this.buffer.takeRound(careful ? 1 : undefined);
-      if (batches.length === 0 || this.stopped) continue;
+      if (this.stopped) return;
       try {
+        if (this.changed.size > 0) await this.appendChanges();
+        if (batches.length === 0) continue;
         if (careful) await this.processCarefully(batches[0]!);
         else await this.processRound(batches);
       } catch (error) {
@@ -113,6 +137,31 @@ export class PartitionJourney {
         this.options.onLost();
       }
     }
+  }
+
+  private async appendChanges(): Promise<void> {
+    const waiting = [...this.changed.values()].flat();
+    const groupIds = [...this.changed.keys()];
+    this.changed.clear();
+    try {
+      await this.appendChangesOf(groupIds);
+      for (const { resolve } of waiting) resolve();
+    } catch (error) {
+      for (const { reject } of waiting) reject(busy(error));
+      if (!(error instanceof LogFull || isStoreUnavailable(error) || error instanceof CarillonError)) throw error;
+    }
+  }
+
+  private async appendChangesOf(groupIds: string[]): Promise<void> {
+    const { state, facts, groups, fanOut, policy, bus } = this.options;
+    const known = await facts.prepareGroups(state, groups, groupIds);
+    const wanted = groupIds.flatMap((groupId) => groups.get(groupId) ?? []);
+    if (wanted.some(({ pending }) => pending.some(({ isReturn }) => isReturn))) await fanOut.drain(CATCH_UP_MS);
+    const round = decideChanges(state, wanted, known, policy, bus.clock.now());
+    if (round === undefined) throw busy();
+    if (round.events.length === 0) return;
+    const seq = await this.append({ kind: "events", events: round.events }, state.covered, round.accepted);
+    fanOut.add(seq, round.events);
   }
 
   private async processRound(batches: PulledBatch<RoundFacts>[]): Promise<void> {
@@ -237,6 +286,15 @@ export class PartitionJourney {
     } else this.consumer.restart();
     return [];
   }
+}
+
+interface Settle {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+function busy(cause?: unknown): CarillonError {
+  return new CarillonError("BUSY", undefined, { retryAfterMs: 1_000, cause });
 }
 
 const LOG_IS_FULL = {

@@ -2,6 +2,7 @@
 import {
   type Announcement,
   type Bus,
+  type GroupSpan,
   type LastSeq,
   type LogWriter,
   type OwnerQuestion,
@@ -15,11 +16,12 @@ import {
   readLogState,
   serve,
 } from "@carillon/bus";
-import { CarillonError } from "@carillon/protocol";
+import { CarillonError, groupConversationId } from "@carillon/protocol";
 import type { Inboxes } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { FanOut } from "./fan-out/fan-out";
+import { GroupCache, type GroupSource } from "./groups/group-cache";
 import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
 import type { OwnedPartition } from "./own/ownership";
@@ -39,6 +41,7 @@ export interface OwnerContext {
   boot: string;
   policy: Policy;
   facts: FactCache;
+  groupSource: GroupSource;
   inboxes: Inboxes;
   /** Log position of the archive, -1 when it has nothing of the partition. */
   archivePosition(partition: number): Promise<number>;
@@ -61,6 +64,7 @@ export class PartitionOwner implements OwnedPartition {
     private readonly state: PartitionState,
     private readonly writer: LogWriter,
     private readonly fanOut: FanOut,
+    private readonly groups: GroupCache,
     private readonly journey: PartitionJourney,
   ) {}
 
@@ -85,16 +89,20 @@ export class PartitionOwner implements OwnedPartition {
     const taken = await takeOver(takeOverOptions(context, partition), early);
     const { state, writer } = taken;
     if (early === undefined) warmFacts(context, state);
-    const fanOut = newFanOut(context, partition, taken.fanout, state.lastSeq);
+    const monotonic = () => bus.clock.monotonic();
+    const isFannedOut = () => fanOut.isCaughtUp;
+    const groups = new GroupCache(context.groupSource, state.groupChanges, monotonic, isFannedOut);
+    const fanOut = newFanOut(context, groups, partition, taken.fanout, state.lastSeq);
     const journey = new PartitionJourney({
       ...context,
       state,
       writer,
       fanOut,
+      groups,
       putAside: (letter) => putAside(bus, letter),
       onLost,
     });
-    const owner = new PartitionOwner(context, state, writer, fanOut, journey);
+    const owner = new PartitionOwner(context, state, writer, fanOut, groups, journey);
     await owner.start();
     return owner;
   }
@@ -124,7 +132,9 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = this.context;
     const { partition } = this.state;
     this.stops.push(
-      serve<OwnerQuestion, LastSeq | OwnerState>(bus, ownerSubject(partition), (question) => this.answer(question)),
+      serve<OwnerQuestion, LastSeq | OwnerState | GroupSpan | null>(bus, ownerSubject(partition), (question) =>
+        this.answer(question),
+      ),
     );
     const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
     this.stops.push(() => clearInterval(timer));
@@ -137,16 +147,35 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState> {
-    if (question.ask === "state") return this.describe();
-    const { conversationId } = question;
+  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | GroupSpan | null> {
+    switch (question.ask) {
+      case "state":
+        return this.describe();
+      case "last-seq":
+        return { lastSeq: await this.lastSeq(question.conversationId) };
+      case "group-span":
+        return this.groupSpan(question.groupId, question.userId);
+      case "group-changed":
+        await this.journey.tellChanges(question.groupId);
+        return null;
+    }
+  }
+
+  private async lastSeq(conversationId: string): Promise<number> {
     const known = this.state.sequences.last(conversationId);
-    if (known !== undefined) return { lastSeq: known };
-    const archived = await this.context.archivedLastSeq(conversationId).catch(() => {
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
-    });
+    if (known !== undefined) return known;
+    const archived = await orBusy(this.context.archivedLastSeq(conversationId));
     // The first message may have been accepted while MySQL was asked.
-    return { lastSeq: this.state.sequences.last(conversationId) ?? archived };
+    return this.state.sequences.last(conversationId) ?? archived;
+  }
+
+  /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
+  private async groupSpan(groupId: string, userId: string): Promise<GroupSpan> {
+    if (!this.groups.isFresh(groupId)) await orBusy(this.groups.load([groupId]));
+    const span = this.groups.get(groupId)?.spanOf(userId);
+    if (span === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
+    const lastSeq = await this.lastSeq(groupConversationId(groupId));
+    return { from: span.from, to: Math.min(span.to, lastSeq), lastSeq };
   }
 
   private describe(): OwnerState {
@@ -171,6 +200,12 @@ export class PartitionOwner implements OwnedPartition {
   }
 }
 
+async function orBusy<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((cause: unknown) => {
+    throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000, cause });
+  });
+}
+
 function warmFacts({ facts, bus }: OwnerContext, { sequences, partition }: PartitionState): void {
   facts.warm(sequences.newest(MOST_WARM)).catch((err: Error) => {
     bus.logger.debug({ err, partition }, "nobody is known yet, each round asks");
@@ -191,17 +226,28 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
 }
 
 /** @param takenAt last record of the take-over: nobody knows whether the senders of those before it have their SENT */
-function newFanOut(context: OwnerContext, partition: number, position: number, takenAt: number): FanOut {
+function newFanOut(
+  context: OwnerContext,
+  groups: GroupCache,
+  partition: number,
+  position: number,
+  takenAt: number,
+): FanOut {
   const { bus, inboxes } = context;
   return new FanOut(
     {
       partition,
       logger: bus.logger,
       deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
+      erase: (userIds, message) => inboxes.erase(userIds, message),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
       announce: (announcements) => context.announce(announcements),
       onUncertain: () => context.renewLinks(),
+      membersAt: async (groupId, seq) => {
+        const group = groups.get(groupId) ?? (await groups.load([groupId])).get(groupId);
+        return group?.recipients(seq) ?? [];
+      },
       readEvents: async (fromRecord, onRecord) => {
         const { firstSeq, lastSeq } = await readLogState(bus, partition);
         await readLog(bus, partition, Math.max(firstSeq, fromRecord), lastSeq, async ({ seq, body }) => {

@@ -6,6 +6,7 @@ import { parseSnowflake, type SnowflakeState } from "@carillon/base";
 import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
+import { GroupChanges } from "./groups/group-changes";
 import { foldPoison, newPoison, type Poison } from "./poison";
 import { Sequences } from "./sequence/sequences";
 
@@ -23,6 +24,7 @@ export interface PartitionState {
   archived: number;
   readonly sequences: Sequences;
   readonly dedupe: DedupeTable;
+  readonly groupChanges: GroupChanges;
   readonly snowflake: SnowflakeState;
   /** Which life of queue and log the records belong to; undefined before the first. */
   life: string | undefined;
@@ -41,6 +43,7 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
     archived: -1,
     sequences: new Sequences(),
     dedupe: new DedupeTable(floor),
+    groupChanges: new GroupChanges(),
     snowflake: { ms: 0, counter: 0 },
     life: undefined,
     poison: newPoison(),
@@ -52,6 +55,8 @@ export interface FoldedEvent extends AcceptedMessage {
   senderId: string;
   conversationId: string;
   clientMsgId: string;
+  /** Of an event that tells of a change of its group. */
+  version?: number;
 }
 
 /** Takes one record of the log into the state. Records come in order, each once. */
@@ -72,6 +77,8 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   for (const event of events) {
     state.sequences.set(event.conversationId, event.seq, position, storedAt);
     state.dedupe.add(event, position, storedAt);
+    const { conversationId, version } = event;
+    if (version !== undefined) state.groupChanges.add(conversationId, version, event.seq, position, storedAt);
   }
   const last = events.at(-1);
   if (last === undefined) return;
@@ -81,13 +88,15 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   state.snowflake.counter = counter;
 }
 
-function readLogged({ senderId, clientMsgId, digest, event }: LoggedEvent): FoldedEvent {
+function readLogged({ senderId, clientMsgId, digest, event, version }: LoggedEvent): FoldedEvent {
   const { conversationId, seq, messageId, sentAt } = decodeEvent(event);
-  return { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt };
+  const folded = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt };
+  return version === undefined ? folded : { ...folded, version };
 }
 
 /** Forgets what the archive knows and no retry within the cache's time can ask for. */
 export function pruneState(state: PartitionState, olderThan: number): void {
   state.dedupe.prune(olderThan, state.archived);
   state.sequences.prune(olderThan, state.archived);
+  state.groupChanges.prune(olderThan, state.archived);
 }

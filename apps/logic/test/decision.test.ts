@@ -2,18 +2,23 @@ import { uuidv7 } from "@carillon/base";
 import type { LogRecord, OriginatedRequest } from "@carillon/bus";
 import { decodeEvent, privateConversationId } from "@carillon/protocol";
 import fc from "fast-check";
-import type { PrivateFacts } from "../src/authorize/authorize";
+import type { Policy, PrivateFacts } from "../src/authorize/authorize";
 import { digestOf } from "../src/body-digest";
 import { decideRound, type Facts, type Round } from "../src/decision";
 import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
 
 const NOW = Date.UTC(2026, 10, 21);
-const policy = { strangers: "allow" as const };
+const policy = { strangers: "allow" as const, recallMs: 120_000 };
+const friendsOnly: Policy = { ...policy, strangers: "friends-only" };
 const normal = { status: "normal" as const, mutedUntil: 0 };
 const strangers: PrivateFacts = { sender: normal, peer: normal, outgoing: "none", incoming: "none" };
 
 const facts = (changes: Partial<Facts> = {}): Facts => ({
   privateFacts: () => strangers,
+  group: () => undefined,
+  user: () => normal,
+  isFannedOut: () => true,
+  recallTarget: () => undefined,
   archivedLastSeq: () => 0,
   archivedMessage: () => undefined,
   ...changes,
@@ -182,7 +187,7 @@ describe("repeated requests", () => {
 });
 
 describe("rules", () => {
-  const refusedBy = (changes: Partial<PrivateFacts>, own = policy as { strangers: "allow" | "friends-only" }) =>
+  const refusedBy = (changes: Partial<PrivateFacts>, own: Policy = policy) =>
     outcomes(
       decideRound(
         newPartitionState(0, 0),
@@ -208,8 +213,8 @@ describe("rules", () => {
   });
 
   test("friends only, if so wished", () => {
-    expect(refusedBy({}, { strangers: "friends-only" })).toBe("NOT_FRIENDS");
-    expect(refusedBy({ incoming: "friend", outgoing: "friend" }, { strangers: "friends-only" })).toBe(1);
+    expect(refusedBy({}, friendsOnly)).toBe("NOT_FRIENDS");
+    expect(refusedBy({ incoming: "friend", outgoing: "friend" }, friendsOnly)).toBe(1);
   });
 
   test("without facts BUSY; to oneself needs no peer", () => {

@@ -4,7 +4,7 @@ export { prescan } from "./codec/prescan";
 export { utf8Length } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
 export { CarillonError, errorByCode, errorByName } from "./errors";
-export { decodeEvent, type EventHead, encodeEvent, peekEvent } from "./events/event-bytes";
+export { decodeEvent, type EventHead, encodeEvent, eventPrefix, peekEvent } from "./events/event-bytes";
 export {
   encodeDeliver,
   encodeDeliverFrame,
@@ -24,3 +24,4 @@ export * from "./generated/limits";
 export * from "./generated/payloads";
 export * from "./ids";
 export { type MessageFault, parseRequest, parseServerMessage } from "./messages";
+export { encodeSystemContent, membershipOf, parseSystemContent, type SystemContent } from "./system-content";

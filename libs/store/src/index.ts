@@ -1,9 +1,13 @@
 export * from "./mysql/account-queries";
+export type { ArchivedChange } from "./mysql/archive-groups";
 export * from "./mysql/archive-writer";
 export * from "./mysql/audit-queries";
 export * from "./mysql/conversation-queries";
 export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
+export * from "./mysql/groups/group-facts";
+export * from "./mysql/groups/group-queries";
+export type { Group, GroupMember, MemberSpan } from "./mysql/groups/group-rows";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
 export * from "./redis/inbox-inspection";

@@ -4,7 +4,7 @@
  * that are not archived yet are waited for.
  */
 import { sleep } from "@carillon/base";
-import { CarillonError, type Event, parseConversationId } from "@carillon/protocol";
+import { CarillonError, type Event } from "@carillon/protocol";
 import type { ConversationQueries } from "@carillon/store";
 
 const WAIT_MS = 2_000;
@@ -30,8 +30,11 @@ export interface HistoryPage {
 
 export interface HistoryContext {
   conversations: Pick<ConversationQueries, "history">;
-  /** Last number of a conversation, from its owner; 0: no messages. */
-  lastSeq(conversationId: string): Promise<number>;
+  /**
+   * From where to where the user may read the conversation, from its owner; to 0: no messages.
+   * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
+   */
+  span(userId: string, conversationId: string): Promise<{ from: number; to: number; lastSeq: number }>;
   waitMs?: number;
 }
 
@@ -45,12 +48,12 @@ export async function readHistory(
   conversationId: string,
   range: HistoryRange,
 ): Promise<HistoryPage> {
-  if (!isMember(userId, conversationId)) throw new CarillonError("NO_SUCH_CONVERSATION");
-  const lastSeq = await context.lastSeq(conversationId);
+  const span = await context.span(userId, conversationId);
+  const { lastSeq } = span;
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
   const [low, high] = range.backwards
-    ? [Math.max(1, range.to ?? 1), Math.min(range.from, lastSeq)]
-    : [Math.max(1, range.from), Math.min(range.to ?? lastSeq, lastSeq)];
+    ? [Math.max(span.from, range.to ?? 1), Math.min(range.from, span.to)]
+    : [Math.max(span.from, range.from), Math.min(range.to ?? span.to, span.to)];
   const [first, last] = range.backwards
     ? [Math.max(low, high - range.limit + 1), high]
     : [low, Math.min(high, low + range.limit - 1)];
@@ -75,10 +78,4 @@ async function readRows(
     }
     await sleep(POLL_MS);
   }
-}
-
-/** A private conversation belongs to the two users that its id names. */
-function isMember(userId: string, conversationId: string): boolean {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "private" && parts.userIds.includes(userId);
 }

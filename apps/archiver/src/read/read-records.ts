@@ -1,8 +1,8 @@
 /** Reads a partition's log into the buffer, from where the archive stands. */
 import { failPoint } from "@carillon/base/node";
-import { type Bus, type LogBody, LogFollower, type LogRecord, readLogState } from "@carillon/bus";
+import { type Bus, LogFollower, type LogRecord, readLogState } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
-import type { RecordBuffer } from "./record-buffer";
+import type { ReadRecord, RecordBuffer } from "./record-buffer";
 
 /** Log and archive do not belong together: one of them was replaced or restored. An operator has to decide. */
 class LogUnfit extends Error {
@@ -55,11 +55,9 @@ export class RecordReader {
   }
 }
 
-function toRead({ seq, body }: LogRecord): { seq: number; events: ReturnType<typeof decodeEvent>[]; bytes: number } {
+function toRead({ seq, body }: LogRecord): ReadRecord {
   const logged = body.kind === "events" ? body.events : [];
-  return { seq, events: logged.map(({ event }) => decodeEvent(event)), bytes: bytesOf(body) };
-}
-
-function bytesOf(body: LogBody): number {
-  return body.kind === "events" ? body.events.reduce((sum, { event }) => sum + event.length, 0) : 0;
+  const events = logged.map(({ event }) => decodeEvent(event));
+  const changes = logged.flatMap(({ version }, i) => (version === undefined ? [] : [{ event: events[i]!, version }]));
+  return { seq, events, changes, bytes: logged.reduce((sum, { event }) => sum + event.length, 0) };
 }

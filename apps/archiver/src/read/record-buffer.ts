@@ -5,11 +5,14 @@
  * the log keeps the rest.
  */
 import type { Event } from "@carillon/protocol";
+import type { ArchivedChange } from "@carillon/store";
 
 export interface ReadRecord {
   /** Sequence in the log. */
   seq: number;
   events: Event[];
+  /** Those of the events that tell of a change of their group. */
+  changes: ArchivedChange[];
   /** Size of the events as they were in the log. */
   bytes: number;
 }
@@ -18,6 +21,7 @@ export interface ReadRecord {
 export interface RecordBatch {
   lastSeq: number;
   events: Event[];
+  changes: ArchivedChange[];
 }
 
 export interface BatchBounds {
@@ -72,7 +76,11 @@ export class RecordBuffer {
       this.bytes -= bytes;
     }
     this.tell();
-    return { lastSeq: taken.at(-1)!.seq, events: taken.flatMap(({ events }) => events) };
+    return {
+      lastSeq: taken.at(-1)!.seq,
+      events: taken.flatMap(({ events }) => events),
+      changes: taken.flatMap(({ changes }) => changes),
+    };
   }
 
   close(): void {

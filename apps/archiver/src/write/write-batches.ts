@@ -26,7 +26,8 @@ export async function writeBatches(
   for (let batch = await buffer.take(); batch !== undefined; batch = await buffer.take()) {
     const to = endOfRecord(batch.lastSeq);
     failPoint("write.before");
-    await archive.write({ partition, epoch: state.epoch, from: state.position, to, events: batch.events });
+    const { events, changes } = batch;
+    await archive.write({ partition, epoch: state.epoch, from: state.position, to, events, changes });
     failPoint("write.after");
     state.position = to;
     state.written += batch.events.length;

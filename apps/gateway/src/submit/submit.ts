@@ -25,6 +25,7 @@ import {
   parseConversationId,
   parseTarget,
   type ReadPayload,
+  type RecallPayload,
   type SendPayload,
   type SyncPayload,
 } from "@carillon/protocol";
@@ -63,26 +64,31 @@ export class Submitter {
     return this.queues.reduce((sum, queue) => sum + queue.waiting, 0);
   }
 
-  send(session: Session, requestId: number, payload: SendPayload): void {
+  send(session: Session, requestId: number, { to, clientMsgId, contentType, content }: SendPayload): void {
+    const { conversationId } = parseTarget(to, session.identity!.userId)!;
+    this.submit(session, requestId, { clientMsgId, conversationId, contentType, content });
+  }
+
+  recall(session: Session, requestId: number, { clientMsgId, conversationId, targetSeq }: RecallPayload): void {
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "private" && !parts.userIds.includes(session.identity!.userId)) {
+      return session.refuse(requestId, "NO_SUCH_CONVERSATION");
+    }
+    this.submit(session, requestId, { clientMsgId, conversationId, contentType: "system", content: "", targetSeq });
+  }
+
+  private submit(
+    session: Session,
+    requestId: number,
+    message: Omit<SendRequest, "connection" | "requestId" | "senderId">,
+  ): void {
     const { bus, partitions, users, mayAccept } = this.options;
     const { userId } = session.identity!;
     const wait = users.user(userId)!.messages.take(bus.clock.monotonic());
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
     if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
-    const target = parseTarget(payload.to, userId)!;
-    if (target.kind === "group") return session.refuse(requestId, "UNAVAILABLE", "groups are not served yet");
-    const { conversationId } = target;
-    const { clientMsgId, contentType, content } = payload;
-    const request = {
-      connection: session.number,
-      requestId,
-      senderId: userId,
-      clientMsgId,
-      conversationId,
-      contentType,
-      content,
-    };
-    const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
+    const request = { ...message, connection: session.number, requestId, senderId: userId };
+    const taken = this.queues[partitionOf(message.conversationId, partitions)]!.submit(request);
     if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
   }
 

@@ -28,8 +28,10 @@ export function answersByGateway(verdicts: Pick<Verdict, "origin" | "outcome">[]
 
 /** The answers to events that a former owner appended: it may have died before it told their senders. */
 export function answersAgain(events: LoggedEvent[]): GatewayAnswers[] {
+  // Changes of groups are not asked for by a connection.
+  const asked = events.filter(({ version }) => version === undefined);
   return answersByGateway(
-    events.map(({ origin, event }) => {
+    asked.map(({ origin, event }) => {
       const { clientMsgId, conversationId, seq, messageId, sentAt } = decodeEvent(event);
       return { origin, outcome: { sent: { clientMsgId, conversationId, seq, messageId, sentAt } } };
     }),

@@ -1,5 +1,5 @@
-/** May this user write to that one? Pure: the facts are passed in. */
-import type { ErrorName } from "@carillon/protocol";
+/** May this user write there? Pure: the facts are passed in. */
+import type { ErrorName, GroupRole } from "@carillon/protocol";
 
 /** What the rules need to know about a user. */
 export interface UserFacts {
@@ -22,6 +22,8 @@ export interface PrivateFacts {
 
 export interface Policy {
   strangers: "allow" | "friends-only";
+  /** How long after it was sent a message may be taken back by its sender. */
+  recallMs: number;
 }
 
 /**
@@ -37,12 +39,64 @@ export function refusePrivate(
   now: number,
 ): ErrorName | undefined {
   const { sender, peer, outgoing, incoming } = facts;
-  if (sender === undefined || sender.status !== "normal") return "USER_DISABLED";
-  if (sender.mutedUntil > now) return "USER_MUTED";
+  const silenced = refuseSender(sender, now);
+  if (silenced !== undefined) return silenced;
   if (toOneself) return undefined;
   if (peer === undefined || peer.status === "deleted") return "NO_SUCH_USER";
   if (outgoing === "blocked") return "BLOCKED";
   if (incoming === "blocked") return "NOT_FRIENDS";
   if (policy.strangers === "friends-only" && incoming !== "friend") return "NOT_FRIENDS";
   return undefined;
+}
+
+/** What the rules need to know of a group. */
+export interface GroupRules {
+  muted: boolean;
+  dissolved: boolean;
+}
+
+/** Who does not belong to a group learns nothing about it, not even whether there is one. */
+export function refuseGroup(
+  sender: UserFacts | undefined,
+  group: GroupRules | undefined,
+  member: { role: GroupRole; mutedUntil: number } | undefined,
+  now: number,
+): ErrorName | undefined {
+  const silenced = refuseSender(sender, now);
+  if (silenced !== undefined) return silenced;
+  if (group === undefined || member === undefined) return "NOT_A_MEMBER";
+  if (group.dissolved) return "GROUP_DISSOLVED";
+  if (member.mutedUntil > now || (group.muted && member.role === "member")) return "GROUP_MUTED";
+  return undefined;
+}
+
+/** A message that somebody wants to take back. */
+export interface RecallTarget {
+  senderId: string;
+  kind: "message" | "recall" | "system";
+  sentAt: number;
+  recalled: boolean;
+}
+
+/**
+ * Whether a message may be taken back: by its sender within the window, by the admins of its group at any time.
+ * @param role in the group; undefined in a private conversation
+ */
+export function refuseRecall(
+  senderId: string,
+  target: RecallTarget | undefined,
+  role: GroupRole | undefined,
+  policy: Pick<Policy, "recallMs">,
+  now: number,
+): ErrorName | undefined {
+  if (target === undefined) return "NO_SUCH_MESSAGE";
+  if (target.kind !== "message" || target.recalled) return "RECALL_NOT_ALLOWED";
+  if (role === "owner" || role === "admin") return undefined;
+  if (target.senderId !== senderId) return "RECALL_NOT_ALLOWED";
+  return target.sentAt + policy.recallMs < now ? "RECALL_TOO_LATE" : undefined;
+}
+
+function refuseSender(sender: UserFacts | undefined, now: number): ErrorName | undefined {
+  if (sender === undefined || sender.status !== "normal") return "USER_DISABLED";
+  return sender.mutedUntil > now ? "USER_MUTED" : undefined;
 }

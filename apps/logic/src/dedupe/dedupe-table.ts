@@ -10,8 +10,8 @@ import { uuidv7Time } from "@carillon/protocol";
 const FLOOR_MARGIN_MS = 10_000;
 
 export interface AcceptedMessage {
-  /** Digest of kind and body. */
-  digest: string;
+  /** Digest of kind and body; undefined when the archive no longer has the body. */
+  digest: string | undefined;
   seq: number;
   messageId: string;
   sentAt: number;

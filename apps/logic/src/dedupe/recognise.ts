@@ -26,7 +26,10 @@ export function recognise(
   now: number,
 ): Recognition {
   const first = accepted ?? archived ?? undefined;
-  if (first !== undefined) return first.digest === digest ? { kind: "duplicate", first } : { kind: "conflict" };
+  if (first !== undefined) {
+    const isSame = first.digest === undefined || first.digest === digest;
+    return isSame ? { kind: "duplicate", first } : { kind: "conflict" };
+  }
   if (uuidv7Time(request.clientMsgId) > now + limits.maxClockAheadMs) return { kind: "ahead" };
   if (archived === undefined && table.needsArchive(request)) return { kind: "unknown" };
   return { kind: "new" };

@@ -10,11 +10,11 @@
 import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
 import { type Announcement, endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
-import { parseConversationId, peekEvent } from "@carillon/protocol";
+import { decodeEvent, parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
 
-/** Events of one script call; bounds the time in which Redis serves nobody else. */
-const ROUND_EVENTS = 512;
+/** Entries of inboxes that one script call makes; bounds the time in which Redis serves nobody else. */
+const ROUND_DELIVERIES = 1_024;
 
 /** Events that may wait in memory; beyond, the log is read again. */
 const MOST_WAITING = 8_192;
@@ -24,6 +24,8 @@ export interface FanOutOptions {
   logger: Logger;
   /** Fills inboxes (store). */
   deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
+  /** Takes the content out of a recalled message in these users' inboxes (store). */
+  erase(userIds: string[], message: { conversationId: string; seq: number }): Promise<void>;
   savePosition(partition: number, position: number): Promise<void>;
   /** Hands pushes to a gateway (downlink). */
   push(gateway: string, pushes: Push[]): void;
@@ -31,8 +33,15 @@ export interface FanOutOptions {
   announce(announcements: Announcement[]): void;
   /** A round failed halfway: inboxes may hold events that no gateway was told of. */
   onUncertain(): void;
+  /** Members of a group when its event of that number was said. @throws while nobody knows them */
+  membersAt(groupId: string, seq: number): Promise<string[]>;
   /** Reads the log from a record on, up to what it held at the call. */
   readEvents(fromRecord: number, onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>): Promise<void>;
+}
+
+interface Item {
+  event: LoggedEvent;
+  position: number;
 }
 
 interface Waiting {
@@ -63,6 +72,11 @@ export class FanOut {
   catchUp(): void {
     this.behind = true;
     this.wake();
+  }
+
+  /** Whether inboxes have everything that was taken. */
+  get isCaughtUp(): boolean {
+    return this.loop === undefined;
   }
 
   /** Takes the events of an appended record. */
@@ -119,10 +133,11 @@ export class FanOut {
     const records = this.waiting;
     this.waiting = [];
     this.waitingEvents = 0;
-    const items = records.flatMap(({ recordSeq, events }) =>
-      events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })),
+    await this.deliver(
+      records.flatMap(({ recordSeq, events }) =>
+        events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })),
+      ),
     );
-    for (let at = 0; at < items.length; at += ROUND_EVENTS) await this.round(items.slice(at, at + ROUND_EVENTS));
     this.moveTo(endOfRecord(records.at(-1)!.recordSeq));
   }
 
@@ -131,26 +146,47 @@ export class FanOut {
     this.behind = false;
     await this.options.readEvents(recordSeqOf(this.filled), async (recordSeq, events) => {
       if (this.stopping.signal.aborted) return;
-      const items = events.map((event, index) => ({ event, position: positionOf(recordSeq, index) }));
-      for (let at = 0; at < items.length; at += ROUND_EVENTS) await this.round(items.slice(at, at + ROUND_EVENTS));
+      await this.deliver(events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })));
       this.moveTo(endOfRecord(recordSeq));
     });
   }
 
-  private async round(items: { event: LoggedEvent; position: number }[]): Promise<void> {
-    if (items.length === 0) return;
+  private async deliver(items: Item[]): Promise<void> {
+    let [round, size]: [InboxDelivery[], number] = [[], 0];
+    for (const { event, position } of items) {
+      const recipients = recipientsOf(event.event) ?? (await this.membersFor(event.event));
+      if (size + recipients.length > ROUND_DELIVERIES && round.length > 0) {
+        await this.round(round);
+        [round, size] = [[], 0];
+      }
+      round.push({ position, event: event.event, recipients });
+      size += recipients.length;
+    }
+    if (round.length > 0) await this.round(round);
+  }
+
+  private async membersFor(event: Uint8Array): Promise<string[]> {
+    const { conversationId, seq } = peekEvent(event);
+    const parts = parseConversationId(conversationId);
+    return parts?.kind === "group" ? this.options.membersAt(parts.groupId, seq) : [];
+  }
+
+  private async round(deliveries: InboxDelivery[]): Promise<void> {
     const { partition, deliver, push, announce } = this.options;
-    const deliveries = items.map(({ event, position }) => ({
-      position,
-      event: event.event,
-      recipients: recipientsOf(event.event),
-    }));
     failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
+    for (const { event, recipients } of deliveries) {
+      if (peekEvent(event).kind === "recall") await this.eraseTarget(event, recipients);
+    }
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
     failPoint("fan-out.after");
+  }
+
+  private async eraseTarget(recall: Uint8Array, recipients: string[]): Promise<void> {
+    const { conversationId, targetSeq } = decodeEvent(recall);
+    if (targetSeq !== undefined) await this.options.erase(recipients, { conversationId, seq: targetSeq });
   }
 
   private moveTo(position: number): void {
@@ -162,10 +198,10 @@ export class FanOut {
   }
 }
 
-/** The users whose inboxes get the event. */
-function recipientsOf(event: Uint8Array): string[] {
+/** The two users of a private conversation; undefined for a group, whose members have to be looked up. */
+function recipientsOf(event: Uint8Array): string[] | undefined {
   const parts = parseConversationId(peekEvent(event).conversationId);
-  if (parts?.kind !== "private") return [];
+  if (parts?.kind !== "private") return undefined;
   const [a, b] = parts.userIds;
   return a === b ? [a] : [a, b];
 }

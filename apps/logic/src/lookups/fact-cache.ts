@@ -9,12 +9,14 @@
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
-import { parseConversationId } from "@carillon/protocol";
+import { groupConversationId, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
-import type { PrivateFacts, Relation, UserFacts } from "../authorize/authorize";
+import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf } from "../body-digest";
 import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
+import type { GroupCache } from "../groups/group-cache";
+import type { GroupState } from "../groups/group-state";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
 import { Patience } from "./patience";
@@ -54,15 +56,29 @@ export class FactCache {
   }
 
   /** Asks for what these requests need and is not known. The result answers from what came in time. */
-  async prepare(state: PartitionState, requests: SendRequest[]): Promise<RoundFacts> {
-    const facts = new RoundFacts(this.users, this.relations);
-    const wanted = this.collect(state, requests);
+  async prepare(state: PartitionState, groups: GroupCache, requests: SendRequest[]): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations, groups);
+    const wanted = this.collect(state, groups, requests);
     await Promise.all([
+      this.ask(wanted.groups, async (ids) => {
+        const found = await groups.load(ids);
+        for (const id of ids) if (!found.has(id)) facts.noGroups.add(id);
+      }),
       this.ask(wanted.users, (ids) => this.loadUsers(ids)),
       this.ask(wanted.pairs, (keys) => this.loadRelations(keys)),
       this.ask(wanted.cold, async (ids) => {
         const found = await this.source.lastSeqs(ids);
         for (const id of ids) facts.lastSeqs.set(id, found.get(id) ?? 0);
+      }),
+      this.ask(wanted.targets, async (requests) => {
+        const places = requests.map(({ conversationId, targetSeq }) => ({ conversationId, seq: targetSeq! }));
+        const found = await this.source.recallTargets(places);
+        for (const { conversationId, seq } of places) {
+          const target = found.get(`${conversationId}#${seq}`);
+          // Without a row it is one that nobody wrote, or one that is not archived yet.
+          const last = state.sequences.last(conversationId) ?? 0;
+          if (target !== undefined || seq > last) facts.targets.set(`${conversationId}#${seq}`, target ?? null);
+        }
       }),
       this.ask(wanted.late, async (late) => {
         const found = await this.source.messagesById(late);
@@ -70,6 +86,16 @@ export class FactCache {
         for (const message of found) facts.messages.set(messageKey(message), accepted(message));
       }),
     ]);
+    return facts;
+  }
+
+  /** Asks for the groups, newly, and the last numbers of their conversations. */
+  async prepareGroups(state: PartitionState, groups: GroupCache, groupIds: string[]): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations, groups);
+    const cold = groupIds.map(groupConversationId).filter((id) => state.sequences.last(id) === undefined);
+    const [found, lastSeqs] = await Promise.all([groups.load(groupIds), this.source.lastSeqs(cold)]);
+    for (const id of groupIds) if (!found.has(id)) facts.noGroups.add(id);
+    for (const id of cold) facts.lastSeqs.set(id, lastSeqs.get(id) ?? 0);
     return facts;
   }
 
@@ -98,32 +124,45 @@ export class FactCache {
     this.users.delete(userId);
   }
 
-  private collect(state: PartitionState, requests: SendRequest[]) {
+  private collect(state: PartitionState, groups: GroupCache, requests: SendRequest[]) {
     const people = this.nobody();
-    const cold = new Set<string>();
-    const late: SendRequest[] = [];
+    const [cold, stale] = [new Set<string>(), new Set<string>()];
+    const [late, targets]: [SendRequest[], SendRequest[]] = [[], []];
     for (const request of requests) {
-      const { conversationId } = request;
-      if (!this.addMissing(people, conversationId)) continue;
+      const { conversationId, senderId } = request;
+      if (!this.addMissing(people, conversationId)) {
+        const groupId = groupIdOf(conversationId);
+        if (groupId === undefined) continue;
+        if (!groups.isFresh(groupId)) stale.add(groupId);
+        this.addMissingUser(people, senderId);
+      }
       if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
+      if (request.targetSeq !== undefined) targets.push(request);
       if (state.dedupe.needsArchive(request)) late.push(request);
     }
-    return { users: [...people.users], pairs: [...people.pairs], cold: [...cold], late };
+    return { users: [...people.users], pairs: [...people.pairs], groups: [...stale], cold: [...cold], late, targets };
   }
 
   private nobody(): MissingPeople {
     return { users: new Set(), pairs: new Set(), staleBefore: this.monotonic() - FRESH_MS };
   }
 
-  /** @returns false for a conversation that can have no facts */
-  private addMissing({ users, pairs, staleBefore }: MissingPeople, conversationId: string): boolean {
+  /** @returns false for a conversation that is not private */
+  private addMissing(people: MissingPeople, conversationId: string): boolean {
     const parts = parseConversationId(conversationId);
     if (parts?.kind !== "private") return false;
-    const missing = (known: Known<unknown> | undefined) => known === undefined || known.loadedAt < staleBefore;
     const [a, b] = parts.userIds;
-    for (const id of [a, b]) if (missing(this.users.get(id))) users.add(id);
-    if (a !== b) for (const key of [`${a} ${b}`, `${b} ${a}`]) if (missing(this.relations.get(key))) pairs.add(key);
+    this.addMissingUser(people, a);
+    if (a === b) return true;
+    this.addMissingUser(people, b);
+    for (const key of [`${a} ${b}`, `${b} ${a}`]) {
+      if (isMissing(this.relations.get(key), people.staleBefore)) people.pairs.add(key);
+    }
     return true;
+  }
+
+  private addMissingUser({ users, staleBefore }: MissingPeople, userId: string): void {
+    if (isMissing(this.users.get(userId), staleBefore)) users.add(userId);
   }
 
   private async loadUsers(ids: string[]): Promise<void> {
@@ -146,14 +185,28 @@ export class FactCache {
   }
 }
 
+function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {
+  return known === undefined || known.loadedAt < staleBefore;
+}
+
+function groupIdOf(conversationId: string): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}
+
 /** What is known for one round. */
 export class RoundFacts implements Facts {
   readonly lastSeqs = new Map<string, number>();
   readonly messages = new Map<string, AcceptedMessage | null>();
+  /** Groups that were asked for and do not exist. */
+  readonly noGroups = new Set<string>();
+  /** By `${conversationId}#${seq}`. */
+  readonly targets = new Map<string, RecallTarget | null>();
 
   constructor(
     private readonly users: LRUCache<string, Known<UserFacts | undefined>>,
     private readonly relations: LRUCache<string, Known<Relation>>,
+    private readonly groups: GroupCache,
   ) {}
 
   /** What several batches of one round asked for. */
@@ -162,6 +215,8 @@ export class RoundFacts implements Facts {
     for (const part of rest) {
       for (const [id, seq] of part.lastSeqs) merged.lastSeqs.set(id, seq);
       for (const [key, message] of part.messages) merged.messages.set(key, message);
+      for (const [place, target] of part.targets) merged.targets.set(place, target);
+      for (const groupId of part.noGroups) merged.noGroups.add(groupId);
     }
     return merged;
   }
@@ -178,6 +233,23 @@ export class RoundFacts implements Facts {
     return { sender: sender.value, peer: peer.value, outgoing: outgoing.value, incoming: incoming.value };
   }
 
+  group(groupId: string): GroupState | null | undefined {
+    return this.groups.get(groupId) ?? (this.noGroups.has(groupId) ? null : undefined);
+  }
+
+  user(userId: string): UserFacts | null | undefined {
+    const known = this.users.get(userId);
+    return known === undefined ? undefined : (known.value ?? null);
+  }
+
+  recallTarget({ conversationId, targetSeq }: SendRequest): RecallTarget | null | undefined {
+    return this.targets.get(`${conversationId}#${targetSeq}`);
+  }
+
+  isFannedOut(): boolean {
+    return this.groups.isFannedOut();
+  }
+
   archivedLastSeq(conversationId: string): number | undefined {
     return this.lastSeqs.get(conversationId);
   }
@@ -192,6 +264,12 @@ function messageKey({ senderId, conversationId, clientMsgId }: MessageKey): stri
 }
 
 function accepted(message: ArchivedMessage): AcceptedMessage {
-  const { contentType, content, seq, messageId, sentAt } = message;
-  return { digest: digestOf(contentType, content), seq, messageId, sentAt };
+  const { seq, messageId, sentAt } = message;
+  return { digest: archivedDigest(message), seq, messageId, sentAt };
+}
+
+/** Of a message that was recalled nobody knows any more what it was: any repeat of its id is taken for one of it. */
+function archivedDigest({ kind, contentType, content, targetSeq, recalled }: ArchivedMessage): string | undefined {
+  if (recalled) return undefined;
+  return kind === "recall" ? digestOf("recall", String(targetSeq)) : digestOf(contentType, content);
 }

@@ -1,4 +1,4 @@
-import type { Relation, UserFacts } from "../authorize/authorize";
+import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 
 /** What the worker asks MySQL (the primary) for: one statement per kind and call. */
 export interface FactSource {
@@ -8,6 +8,8 @@ export interface FactSource {
   /** Highest number of each conversation; one without messages is missing or 0. */
   lastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   messagesById(ids: MessageKey[]): Promise<ArchivedMessage[]>;
+  /** Key: `${conversationId}#${seq}`; what is not archived is missing. */
+  recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget>>;
 }
 
 export interface MessageKey {
@@ -18,7 +20,11 @@ export interface MessageKey {
 
 export interface ArchivedMessage extends MessageKey {
   contentType: string;
+  /** Empty when it was recalled. */
   content: string;
+  recalled: boolean;
+  kind: "message" | "recall" | "system";
+  targetSeq: number | undefined;
   seq: number;
   messageId: string;
   sentAt: number;

@@ -89,6 +89,12 @@ export const settingsSchema = section("", {
       description: "Which devices of a user may be connected at once.",
     }),
   }),
+  groups: section("Groups of users.", {
+    maxMembers: count("Members that a group may have.", 500),
+  }),
+  recall: section("Taking messages back.", {
+    windowSeconds: count("How long after it was sent a message may be taken back by its sender.", 120),
+  }),
   limits: section("What one client may do.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),

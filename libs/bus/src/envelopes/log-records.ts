@@ -28,6 +28,8 @@ export interface LoggedEvent {
   origin: Origin;
   /** The event in its wire form (encodeEvent of libs/protocol). */
   event: Uint8Array;
+  /** Of an event that tells of a change of its group: the version that the change made. */
+  version?: number;
 }
 
 /** A request that killed its workers and was put aside. */
@@ -84,16 +86,17 @@ export function encodeLogBody(body: LogBody): Uint8Array {
   if (body.kind === "release") return pack([...head, body.worker]);
   // Requests of one batch share their gateway: its name stands once per record.
   const gateways: string[] = [];
-  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event }) => {
+  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event, version }) => {
     const name = `${origin.gateway} ${origin.boot}`;
     let index = gateways.indexOf(name);
     if (index < 0) index = gateways.push(name) - 1;
-    return [senderId, clientMsgId, digest, index, origin.connection, origin.requestId, event];
+    const row = [senderId, clientMsgId, digest, index, origin.connection, origin.requestId, event];
+    return version === undefined ? row : [...row, version];
   });
   return pack([...head, gateways, rows]);
 }
 
-type EventRow = [string, string, string, number, number, number, Uint8Array];
+type EventRow = [string, string, string, number, number, number, Uint8Array, number?];
 
 export function decodeLogBody(bytes: Uint8Array): LogBody {
   const [, kind, ...rest] = unpackEnvelope(bytes) as [number, number, ...unknown[]];
@@ -116,8 +119,9 @@ export function decodeLogBody(bytes: Uint8Array): LogBody {
 
 function decodeEvents(gateways: string[], rows: EventRow[]): LoggedEvent[] {
   const names = gateways.map((name) => name.split(" ") as [string, string]);
-  return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event]) => {
+  return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event, version]) => {
     const [gateway, boot] = names[index]!;
-    return { senderId, clientMsgId, digest, origin: { gateway, boot, connection, requestId }, event };
+    const logged = { senderId, clientMsgId, digest, origin: { gateway, boot, connection, requestId }, event };
+    return version === undefined ? logged : { ...logged, version };
   });
 }

@@ -10,7 +10,7 @@ export interface Origin {
   requestId: number;
 }
 
-/** A SEND that the gateway checked for shape: the sender is who he says, all values are inside their limits. */
+/** A SEND or RECALL that the gateway checked for shape: the sender is who he says, all values are inside their limits. */
 export interface SendRequest {
   connection: number;
   requestId: number;
@@ -18,7 +18,10 @@ export interface SendRequest {
   clientMsgId: string;
   conversationId: string;
   contentType: string;
+  /** Empty in a RECALL. */
   content: string;
+  /** Number of the message that a RECALL takes back; absent in a SEND. */
+  targetSeq?: number;
 }
 
 /** A request with the gateway that it came from. */
@@ -38,6 +41,7 @@ export interface RequestBatch {
 }
 
 const KIND_SEND = 1;
+const KIND_RECALL = 2;
 
 export function encodeRequestBatch(batch: RequestBatch): Uint8Array {
   const { gateway, boot, requests, isReplayed = false } = batch;
@@ -46,16 +50,9 @@ export function encodeRequestBatch(batch: RequestBatch): Uint8Array {
 }
 
 function toRow(request: SendRequest): unknown[] {
-  return [
-    KIND_SEND,
-    request.connection,
-    request.requestId,
-    request.senderId,
-    request.clientMsgId,
-    request.conversationId,
-    request.contentType,
-    request.content,
-  ];
+  const { connection, requestId, senderId, clientMsgId, conversationId, contentType, content, targetSeq } = request;
+  const from = [connection, requestId, senderId, clientMsgId, conversationId];
+  return targetSeq === undefined ? [KIND_SEND, ...from, contentType, content] : [KIND_RECALL, ...from, targetSeq];
 }
 
 /** @param seq place of the batch in its queue */
@@ -66,8 +63,7 @@ export function decodeRequestBatch(bytes: Uint8Array, seq = 0): OriginatedReques
 }
 
 function fromRow(row: unknown[], gateway: string, boot: string): OriginatedRequest {
-  if (row[0] !== KIND_SEND) throw new Error(`unknown kind of request: ${row[0]}`);
-  return {
+  const from = {
     gateway,
     boot,
     connection: row[1] as number,
@@ -75,9 +71,15 @@ function fromRow(row: unknown[], gateway: string, boot: string): OriginatedReque
     senderId: row[3] as string,
     clientMsgId: row[4] as string,
     conversationId: row[5] as string,
-    contentType: row[6] as string,
-    content: row[7] as string,
   };
+  switch (row[0]) {
+    case KIND_SEND:
+      return { ...from, contentType: row[6] as string, content: row[7] as string };
+    case KIND_RECALL:
+      return { ...from, contentType: "system", content: "", targetSeq: row[6] as number };
+    default:
+      throw new Error(`unknown kind of request: ${row[0]}`);
+  }
 }
 
 /** Bytes that a request adds to its batch, roughly. */

@@ -96,7 +96,21 @@ export interface Sync {
 }
 
 /** `im.rpc.owner.<p>`, served by the owner of the partition. */
-export type OwnerQuestion = { ask: "last-seq"; conversationId: string } | { ask: "state" };
+export type OwnerQuestion =
+  | { ask: "last-seq"; conversationId: string }
+  | { ask: "state" }
+  /** From where to where a user may read a group's conversation. */
+  | { ask: "group-span"; groupId: string; userId: string }
+  /** A group has changed in MySQL; answered when its conversation knows it. */
+  | { ask: "group-changed"; groupId: string };
+
+/** Both ends inclusive; `to` is the last number there is, or the last before he left. */
+export interface GroupSpan {
+  from: number;
+  to: number;
+  /** Last number of the conversation. */
+  lastSeq: number;
+}
 
 export interface LastSeq {
   lastSeq: number;

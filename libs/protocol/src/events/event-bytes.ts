@@ -54,6 +54,16 @@ export function encodeEvent(event: Event): Uint8Array {
 }
 
 /**
+ * With what the bytes of that event go on after their first one: tells an event from all others without decoding it.
+ */
+export function eventPrefix(conversationId: string, seq: number): Uint8Array {
+  writer.begin();
+  writeText(conversationIdKey, conversationId);
+  writeNumber(seqKey, seq);
+  return writer.finish();
+}
+
+/**
  * Reads the first four fields of bytes that `encodeEvent` made, without looking at the rest.
  * @throws Error for bytes that begin otherwise
  */

@@ -10,6 +10,7 @@
  * After a lost connection nobody knows whether the last commit happened: read the position again before going on.
  */
 import { type Event, parseConversationId } from "@carillon/protocol";
+import { type ArchivedChange, applyGroupChanges } from "./archive-groups";
 import type { ArchiveProgress } from "./fact-queries";
 import { DATABASE_NOW, type Sql, type Statements } from "./sql";
 
@@ -27,6 +28,8 @@ export interface ArchiveBatch {
   to: number;
   /** What lies between, in log order. */
   events: Event[];
+  /** Those of the events that tell of a change of their group; default: none. */
+  changes?: ArchivedChange[];
 }
 
 /** Another archiver has claimed the partition, or the position is not what was thought. */
@@ -62,7 +65,7 @@ export class ArchiveWriter {
    * @throws ArchiveFenced; an error of MySQL, after which the batch may or may not be written
    */
   async write(batch: ArchiveBatch): Promise<void> {
-    const { partition, epoch, from, to, events } = batch;
+    const { partition, epoch, from, to, events, changes = [] } = batch;
     await this.sql.transaction(async (statements) => {
       const moved = await statements.run(
         "UPDATE archive_positions SET position = ? WHERE partition_number = ? AND position = ? AND epoch = ?",
@@ -73,6 +76,7 @@ export class ArchiveWriter {
       await upsertConversations(statements, events);
       await insertMembers(statements, events);
       await applyRecalls(statements, events);
+      await applyGroupChanges(statements, changes);
     });
   }
 }
@@ -192,7 +196,7 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 async function applyRecalls(statements: Statements, events: Event[]): Promise<void> {
   for (const { kind, conversationId, targetSeq } of events) {
     if (kind !== "recall" || targetSeq === undefined) continue;
-    await statements.run("UPDATE messages SET recalled = 1 WHERE conversation = ? AND seq = ?", [
+    await statements.run("UPDATE messages SET recalled = 1, content = NULL WHERE conversation = ? AND seq = ?", [
       conversationId,
       targetSeq,
     ]);

@@ -8,7 +8,13 @@ import {
   MessageEntity,
   OutboxEntity,
 } from "./entities/archive";
-import { GroupMemberEntity, RelationEntity, UserGroupEntity, UserVersionsEntity } from "./entities/relations";
+import {
+  GroupMemberEntity,
+  GroupRequestEntity,
+  RelationEntity,
+  UserGroupEntity,
+  UserVersionsEntity,
+} from "./entities/relations";
 import { migrations } from "./migrations/migrations";
 
 const entities = [
@@ -18,6 +24,7 @@ const entities = [
   RelationEntity,
   UserGroupEntity,
   GroupMemberEntity,
+  GroupRequestEntity,
   UserVersionsEntity,
   ConversationEntity,
   ConversationMemberEntity,

@@ -32,12 +32,21 @@ export interface FoundMessage {
   clientMsgId: string;
   kind: "message" | "recall" | "system";
   contentType: string;
-  /** Empty for a recall. */
+  /** Empty for a recall, and for what was recalled. */
   content: string;
+  recalled: boolean;
   seq: number;
   messageId: string;
   targetSeq: number | undefined;
   sentAt: number;
+}
+
+/** What decides whether a message may be recalled. */
+export interface RecallTarget {
+  senderId: string;
+  kind: FoundMessage["kind"];
+  sentAt: number;
+  recalled: boolean;
 }
 
 export interface ArchiveProgress {
@@ -92,8 +101,8 @@ export class FactQueries {
   ): Promise<FoundMessage[]> {
     if (ids.length === 0) return [];
     const rows = await this.sql.rows<FoundRow>(
-      `SELECT conversation, sender, client_msg_id, kind, content_type, content, seq, message_id, target_seq, sent_at
-       FROM messages WHERE ${anyOf("conversation = ? AND client_msg_id = ? AND sender = ?", ids.length)}`,
+      `SELECT conversation, sender, client_msg_id, kind, content_type, content, recalled, seq, message_id, target_seq,
+         sent_at FROM messages WHERE ${anyOf("conversation = ? AND client_msg_id = ? AND sender = ?", ids.length)}`,
       ids.flatMap(({ conversationId, clientMsgId, senderId }) => [conversationId, clientMsgId, senderId]),
     );
     return rows.map((row) => ({
@@ -103,11 +112,28 @@ export class FactQueries {
       kind: row.kind,
       contentType: row.content_type,
       content: row.content ?? "",
+      recalled: row.recalled === 1,
       seq: row.seq,
       messageId: String(row.message_id),
       targetSeq: row.target_seq ?? undefined,
       sentAt: row.sent_at,
     }));
+  }
+
+  /** Key: `${conversationId}#${seq}`; what is not archived is missing. */
+  async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget>> {
+    if (places.length === 0) return new Map();
+    const rows = await this.sql.rows<RecallTargetRow>(
+      `SELECT conversation, seq, sender, kind, sent_at, recalled
+       FROM messages WHERE ${anyOf("conversation = ? AND seq = ?", places.length)}`,
+      places.flatMap(({ conversationId, seq }) => [conversationId, seq]),
+    );
+    return new Map(
+      rows.map(({ conversation, seq, sender, kind, sent_at, recalled }) => [
+        `${conversation}#${seq}`,
+        { senderId: sender, kind, sentAt: sent_at, recalled: recalled === 1 },
+      ]),
+    );
   }
 
   /** How far each partition is archived; one that no archiver has claimed yet is missing. */
@@ -165,6 +191,15 @@ interface UserStateRow {
   deleted_at: number | null;
 }
 
+interface RecallTargetRow {
+  conversation: string;
+  seq: number;
+  sender: string;
+  kind: FoundMessage["kind"];
+  sent_at: number;
+  recalled: number;
+}
+
 interface FoundRow {
   conversation: string;
   sender: string;
@@ -172,6 +207,7 @@ interface FoundRow {
   kind: FoundMessage["kind"];
   content_type: string;
   content: string | null;
+  recalled: number;
   seq: number;
   message_id: number | string;
   target_seq: number | null;

@@ -7,6 +7,8 @@ import { AuditQueries } from "./audit-queries";
 import { ConversationQueries } from "./conversation-queries";
 import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
+import { GroupFacts } from "./groups/group-facts";
+import { GroupQueries } from "./groups/group-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
 
@@ -15,6 +17,8 @@ export class MysqlStore {
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
   readonly accounts: AccountQueries;
+  readonly groups: GroupQueries;
+  readonly groupFacts: GroupFacts;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
   private readonly sql: Sql;
@@ -29,6 +33,8 @@ export class MysqlStore {
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
+    this.groups = new GroupQueries(this.sql);
+    this.groupFacts = new GroupFacts(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }

@@ -4,6 +4,7 @@
  * changes nothing.
  */
 import { randomId } from "@carillon/base";
+import { eventPrefix } from "@carillon/protocol";
 import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 import { parseSession, type SessionEntry } from "./session-entry";
@@ -12,6 +13,8 @@ import { parseSession, type SessionEntry } from "./session-entry";
 export const INBOX_KEEPS = 1_000;
 
 const EPOCH_LENGTH = 12;
+/** Each is read as a whole, and Redis serves nobody else meanwhile. */
+const ERASE_AT_ONCE = 32;
 
 export interface InboxDelivery {
   /** Log position; ascending inside a call. */
@@ -83,6 +86,15 @@ export class Inboxes {
       });
     }
     return { run: run.toString(), inboxes };
+  }
+
+  /** Takes the content out of an event that was put into the inboxes of these users. */
+  async erase(userIds: string[], event: { conversationId: string; seq: number }): Promise<void> {
+    const prefix = asBuffer(eventPrefix(event.conversationId, event.seq));
+    for (let at = 0; at < userIds.length; at += ERASE_AT_ONCE) {
+      const inboxes = userIds.slice(at, at + ERASE_AT_ONCE).map(keys.inbox);
+      await this.redis.script("erase", inboxes, [prefix]);
+    }
   }
 
   /** Events above `after`, in order, and the head. A first number other than after + 1 means that some are gone. */

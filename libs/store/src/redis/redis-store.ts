@@ -15,6 +15,7 @@ const SCRIPTS = {
   "session-open": true,
   "session-close": false,
   received: false,
+  erase: false,
   "read-inbox": true,
   heads: true,
   marks: false,

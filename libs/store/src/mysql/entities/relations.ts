@@ -71,11 +71,16 @@ export interface GroupMemberRow {
   userId: string;
   role: GroupRole;
   mutedUntil: number;
-  /** First number that this member may see. */
+  /** First number that this member may see; 0 until the event of his joining is archived. */
   joinedSeq: number;
-  /** Last number that this former member may see. */
+  /** Last number that this former member may see; null also until the event of his leaving is archived. */
   leftSeq: number | null;
+  /** Version of the group that his last change made. */
   version: number;
+  /** Version of the change by which he joined. */
+  joinedVersion: number;
+  /** Version of the change by which he left; null: a member. */
+  leftVersion: number | null;
 }
 
 export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
@@ -89,6 +94,25 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     joinedSeq: counter("joined_seq"),
     leftSeq: counter("left_seq", { nullable: true }),
     version: counter("version"),
+    joinedVersion: counter("joined_version", { default: 0 }),
+    leftVersion: counter("left_version", { nullable: true }),
+  },
+});
+
+export interface GroupRequestRow {
+  groupId: string;
+  userId: string;
+  askedAt: number;
+}
+
+/** Who asked to be let in. */
+export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
+  name: "GroupRequest",
+  tableName: "group_requests",
+  columns: {
+    groupId: id("group_id", { primary: true }),
+    userId: id("user_id", { primary: true }),
+    askedAt: time("asked_at"),
   },
 });
 

@@ -187,4 +187,20 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (id)
     ) ${TEXT_OPTIONS}`,
   ],
+  [
+    "AddMemberVersions",
+    `ALTER TABLE group_members
+      ADD COLUMN joined_version BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      ADD COLUMN left_version BIGINT UNSIGNED NULL,
+      ADD KEY group_members_version (group_id, version)`,
+  ],
+  [
+    "CreateGroupRequests",
+    `CREATE TABLE group_requests (
+      group_id ${ID} NOT NULL,
+      user_id ${ID} NOT NULL,
+      asked_at BIGINT NOT NULL,
+      PRIMARY KEY (group_id, user_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];

@@ -1,0 +1,121 @@
+/**
+ * Groups, as people change them: the rule is decided and the change is written in one transaction; then the owner of
+ * the conversation is told, and only when history has the event is the change answered. When the owner does not
+ * answer, the change is made all the same: the relay tells him later, and who asks again finds it done.
+ */
+import { randomId, uuidv7 } from "@carillon/base";
+import { CarillonError, isGroupId } from "@carillon/protocol";
+import type { FactQueries, Group, GroupMember, GroupQueries } from "@carillon/store";
+import { acceptRequest, addMember, type Rule } from "./rules";
+
+const GROUP_ID_LENGTH = 12;
+
+export interface GroupContext {
+  groups: GroupQueries;
+  facts: Pick<FactQueries, "users">;
+  groupLimits: { members: number };
+  /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
+  tellOwner(groupId: string): Promise<void>;
+  now(): number;
+}
+
+export interface GroupWishes {
+  groupId?: string;
+  name: string;
+  joinPolicy: Group["joinPolicy"];
+  members?: string[];
+}
+
+/** @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), BUSY */
+export async function createGroup(context: GroupContext, ownerId: string, wishes: GroupWishes): Promise<Group> {
+  const { groups, groupLimits, now } = context;
+  const groupId = wishes.groupId ?? randomId(GROUP_ID_LENGTH);
+  if (!isGroupId(groupId)) throw new CarillonError("BAD_PAYLOAD", "groupId: this id is reserved");
+  const memberIds = [...new Set(wishes.members ?? [])].filter((userId) => userId !== ownerId);
+  if (memberIds.length + 1 > groupLimits.members) {
+    throw new CarillonError("FORBIDDEN", `a group has at most ${groupLimits.members} members`);
+  }
+  await mustExist(context, memberIds);
+  const { name, joinPolicy } = wishes;
+  const created = await groups.create({ groupId, name, joinPolicy, ownerId, memberIds }, uuidv7(now()), now());
+  const group = await groups.find(groupId);
+  // Who asks again after a lost answer gets the group that he made.
+  const isMine = group?.ownerId === ownerId && group.name === name && group.version === 1;
+  if (!created && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
+  await context.tellOwner(groupId);
+  return group!;
+}
+
+/** @returns `asked` when an admin has to let him in first */
+export async function joinGroup(
+  context: GroupContext,
+  actorId: string,
+  groupId: string,
+  userId: string,
+): Promise<"joined" | "asked"> {
+  const { groups, groupLimits, now } = context;
+  await mustExist(context, [userId]);
+  if (actorId === userId) {
+    const group = await groups.find(groupId);
+    if (group === undefined) throw new CarillonError("NOT_FOUND", "no such group");
+    const isMember = (await groups.member(groupId, userId))?.isPresent === true;
+    if (group.joinPolicy === "approval" && !isMember && !group.dissolved) {
+      await groups.ask(groupId, userId, now());
+      return "asked";
+    }
+  }
+  await changeGroup(context, actorId, groupId, [userId], addMember(actorId, userId, groupLimits.members));
+  return "joined";
+}
+
+/** Lets somebody in who asked, or not. */
+export async function answerRequest(
+  context: GroupContext,
+  actorId: string,
+  groupId: string,
+  userId: string,
+  isAccepted: boolean,
+): Promise<void> {
+  const { groups, groupLimits } = context;
+  await mustBeAdmin(context, actorId, groupId);
+  const isMember = (await groups.member(groupId, userId))?.isPresent === true;
+  if (!isMember && !(await groups.requests(groupId)).some((request) => request.userId === userId)) {
+    throw new CarillonError("NOT_FOUND", "nobody of that id asked");
+  }
+  if (isAccepted) {
+    await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
+  } else await groups.forgetRequest(groupId, userId);
+}
+
+/** Makes a change by a rule, and waits until history has it. @throws CarillonError of the rule, NOT_FOUND, BUSY */
+export async function changeGroup(
+  context: GroupContext,
+  actorId: string,
+  groupId: string,
+  involved: string[],
+  rule: Rule,
+): Promise<void> {
+  const now = context.now();
+  const version = await context.groups.change(groupId, { actorId, clientMsgId: uuidv7(now), involved, now }, rule);
+  if (version === undefined) throw new CarillonError("NOT_A_MEMBER");
+  // Also when nothing was to be changed: the one before may have died before it told the owner.
+  await context.tellOwner(groupId);
+}
+
+/** @throws CarillonError NOT_A_MEMBER, also for a group that does not exist */
+export async function mustBeMember(context: GroupContext, userId: string, groupId: string): Promise<GroupMember> {
+  const member = await context.groups.member(groupId, userId);
+  if (member?.isPresent !== true) throw new CarillonError("NOT_A_MEMBER");
+  return member;
+}
+
+export async function mustBeAdmin(context: GroupContext, userId: string, groupId: string): Promise<void> {
+  const { role } = await mustBeMember(context, userId, groupId);
+  if (role === "member") throw new CarillonError("FORBIDDEN", "only the group's admins may do this");
+}
+
+async function mustExist({ facts }: GroupContext, userIds: string[]): Promise<void> {
+  const found = await facts.users(userIds);
+  const missing = userIds.find((id) => found.get(id) === undefined || found.get(id)!.status === "deleted");
+  if (missing !== undefined) throw new CarillonError("NO_SUCH_USER", `there is no user ${missing}`);
+}

@@ -1,0 +1,259 @@
+/** Groups over HTTP. */
+
+import { CarillonError } from "@carillon/protocol";
+import type { Group, GroupMember } from "@carillon/store";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import { readCursor, writeCursor } from "../queries/cursor";
+import {
+  answerRequest,
+  changeGroup,
+  createGroup,
+  type GroupContext,
+  joinGroup,
+  mustBeAdmin,
+  mustBeMember,
+} from "./groups";
+import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
+import * as shapes from "./shapes";
+
+const DEFAULT_LIMIT = 50;
+
+export interface GroupRoutesContext extends GroupContext {
+  authenticator: Authenticator;
+}
+
+interface GroupParams {
+  groupId: string;
+}
+interface MemberParams extends GroupParams {
+  userId: string;
+}
+
+export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext): void {
+  const { authenticator } = context;
+  const caller = async (request: { headers: { authorization?: string } }) =>
+    (await authenticator.authenticate(request.headers.authorization)).userId;
+  reading(server, context, caller);
+  changing(server, context, caller);
+  members(server, context, caller);
+  requests(server, context, caller);
+}
+
+type Caller = (request: { headers: { authorization?: string } }) => Promise<string>;
+
+function reading(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  const { groups } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get(
+    "/v1/groups",
+    {
+      schema: {
+        summary: "Groups one belongs to",
+        tags: ["groups"],
+        querystring: shapes.listQuery,
+        response: { 200: shapes.groups },
+      },
+    },
+    async (request) => {
+      const userId = await caller(request);
+      const { limit = DEFAULT_LIMIT, cursor } = request.query;
+      const found = await groups.groupsOf(userId, limit + 1, readPlace("groups", cursor));
+      return page(found, limit, "groups", present, ({ groupId }) => groupId);
+    },
+  );
+
+  routes.get<{ Params: GroupParams }>(
+    "/v1/groups/:groupId",
+    { schema: { summary: "A group", tags: ["groups"], response: { 200: shapes.group } } },
+    async (request) => {
+      const { groupId } = request.params;
+      const userId = await caller(request);
+      const group = await groups.find(groupId);
+      const isMember = (await groups.member(groupId, userId))?.isPresent === true;
+      // Who may only come by invitation learns nothing before.
+      if (group === undefined || (!isMember && (group.joinPolicy === "invite" || group.dissolved))) {
+        throw new CarillonError("NOT_FOUND", "no such group");
+      }
+      return present(group);
+    },
+  );
+}
+
+function changing(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  const { groups, now } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.post(
+    "/v1/groups",
+    { schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } } },
+    async (request, reply) => {
+      const group = await createGroup(context, await caller(request), request.body);
+      return reply.code(201).send(present(group));
+    },
+  );
+
+  routes.patch<{ Params: GroupParams }>(
+    "/v1/groups/:groupId",
+    {
+      schema: {
+        summary: "Change name, notice, join policy; or mute all",
+        tags: ["groups"],
+        body: shapes.changeBody,
+        response: { 200: shapes.group },
+      },
+    },
+    async (request) => {
+      const { groupId } = request.params;
+      const actor = await caller(request);
+      const { muted, ...profile } = request.body as { muted?: boolean; name?: string };
+      if (Object.keys(profile).length > 0)
+        await changeGroup(context, actor, groupId, [], changeProfile(actor, profile));
+      if (muted !== undefined) await changeGroup(context, actor, groupId, [], muteAll(actor, muted));
+      await mustBeMember(context, actor, groupId);
+      return present((await groups.find(groupId))!);
+    },
+  );
+
+  routes.delete<{ Params: GroupParams }>(
+    "/v1/groups/:groupId",
+    { schema: { summary: "Dissolve a group; its history stays", tags: ["groups"] } },
+    async (request, reply) => {
+      const actor = await caller(request);
+      await changeGroup(context, actor, request.params.groupId, [], dissolve(actor, now()));
+      return reply.code(204).send();
+    },
+  );
+
+  routes.post<{ Params: GroupParams }>(
+    "/v1/groups/:groupId/transfer",
+    {
+      schema: {
+        summary: "Give a group to another member",
+        tags: ["groups"],
+        body: shapes.memberBody,
+        response: { 200: shapes.group },
+      },
+    },
+    async (request) => {
+      const { groupId } = request.params;
+      const actor = await caller(request);
+      const { userId } = request.body as { userId: string };
+      await changeGroup(context, actor, groupId, [userId], transfer(actor, userId));
+      return present((await groups.find(groupId))!);
+    },
+  );
+}
+
+function members(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  const { groups } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get<{ Params: GroupParams }>(
+    "/v1/groups/:groupId/members",
+    {
+      schema: {
+        summary: "Members by id",
+        tags: ["groups"],
+        querystring: shapes.listQuery,
+        response: { 200: shapes.members },
+      },
+    },
+    async (request) => {
+      const { groupId } = request.params;
+      await mustBeMember(context, await caller(request), groupId);
+      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
+      const found = await groups.members(groupId, limit + 1, readPlace("members", cursor));
+      return page(found, limit, "members", presentMember, ({ userId }) => userId);
+    },
+  );
+
+  routes.post<{ Params: GroupParams }>(
+    "/v1/groups/:groupId/members",
+    {
+      schema: {
+        summary: "Join, or bring somebody in",
+        description: "202: an admin has to agree first.",
+        tags: ["groups"],
+        body: shapes.memberBody,
+        response: { 201: shapes.joined, 202: shapes.joined },
+      },
+    },
+    async (request, reply) => {
+      const { userId } = request.body as { userId: string };
+      const state = await joinGroup(context, await caller(request), request.params.groupId, userId);
+      return reply.code(state === "asked" ? 202 : 201).send({ userId, state });
+    },
+  );
+
+  routes.patch<{ Params: MemberParams }>(
+    "/v1/groups/:groupId/members/:userId",
+    { schema: { summary: "Give a role, or mute", tags: ["groups"], body: shapes.changeMemberBody } },
+    async (request, reply) => {
+      const { groupId, userId } = request.params;
+      const actor = await caller(request);
+      const { role, mutedUntil } = request.body as { role?: "admin" | "member"; mutedUntil?: number };
+      const both = [role !== undefined && { role }, mutedUntil !== undefined && { mutedUntil }];
+      for (const change of both) {
+        if (change) await changeGroup(context, actor, groupId, [userId], changeMember(actor, userId, change));
+      }
+      return reply.code(204).send();
+    },
+  );
+
+  routes.delete<{ Params: MemberParams }>(
+    "/v1/groups/:groupId/members/:userId",
+    { schema: { summary: "Remove a member; `me` leaves", tags: ["groups"] } },
+    async (request, reply) => {
+      const { groupId } = request.params;
+      const actor = await caller(request);
+      const userId = request.params.userId === "me" ? actor : request.params.userId;
+      await changeGroup(context, actor, groupId, [userId], removeMember(actor, userId));
+      return reply.code(204).send();
+    },
+  );
+}
+
+function requests(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+  server.get<{ Params: GroupParams }>(
+    "/v1/groups/:groupId/requests",
+    { schema: { summary: "Who asks to be let in", tags: ["groups"], response: { 200: shapes.requests } } },
+    async (request) => {
+      const { groupId } = request.params;
+      await mustBeAdmin(context, await caller(request), groupId);
+      return { items: await context.groups.requests(groupId) };
+    },
+  );
+  for (const answer of ["accept", "reject"] as const) {
+    server.post<{ Params: MemberParams }>(
+      `/v1/groups/:groupId/requests/:userId/${answer}`,
+      { schema: { summary: answer === "accept" ? "Let somebody in" : "Turn somebody down", tags: ["groups"] } },
+      async (request, reply) => {
+        const { groupId, userId } = request.params;
+        await answerRequest(context, await caller(request), groupId, userId, answer === "accept");
+        return reply.code(204).send();
+      },
+    );
+  }
+}
+
+function present({ groupId, name, notice, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved }: Group) {
+  const group = { groupId, name, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved };
+  return notice === undefined ? group : { ...group, notice };
+}
+
+function presentMember({ userId, role, mutedUntil }: GroupMember) {
+  return { userId, role, mutedUntil };
+}
+
+function page<T, P>(found: T[], limit: number, kind: string, show: (item: T) => P, idOf: (item: T) => string) {
+  const items = found.slice(0, limit);
+  const cursor = found.length > limit ? { cursor: writeCursor(kind, [idOf(items.at(-1)!)]) } : {};
+  return { items: items.map(show), ...cursor };
+}
+
+function readPlace(kind: string, cursor: string | undefined): string {
+  return cursor === undefined ? "" : (readCursor(kind, ["string"], cursor)[0] as string);
+}

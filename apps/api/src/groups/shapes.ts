@@ -1,0 +1,64 @@
+/** Bodies of requests and answers about groups, as JSON Schema. */
+import { groupRoleValues, joinPolicyValues } from "@carillon/protocol";
+import { Type } from "typebox";
+import { groupId, listQuery, strict, time, userId } from "../routes/shapes";
+
+export { listQuery };
+
+const name = Type.String({ minLength: 1, maxLength: 64 });
+const notice = Type.String({ maxLength: 1024 });
+const joinPolicy = Type.Enum([...joinPolicyValues]);
+const MOST_AT_ONCE = 500;
+
+export const createBody = strict({
+  groupId: Type.Optional(groupId),
+  name,
+  joinPolicy,
+  members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Besides the one who asks" })),
+});
+
+export const changeBody = strict({
+  name: Type.Optional(name),
+  notice: Type.Optional(notice),
+  joinPolicy: Type.Optional(joinPolicy),
+  muted: Type.Optional(Type.Boolean({ description: "Only owner and admins may write" })),
+});
+
+export const memberBody = strict({ userId });
+
+export const changeMemberBody = strict({
+  role: Type.Optional(Type.Enum(["admin", "member"])),
+  mutedUntil: Type.Optional(Type.Integer({ minimum: 0, description: "ms since 1970-01-01 UTC; 0: may write" })),
+});
+
+export const group = Type.Object({
+  groupId: Type.String(),
+  name: Type.String(),
+  notice: Type.Optional(Type.String()),
+  ownerId: Type.String(),
+  joinPolicy,
+  muted: Type.Boolean(),
+  memberCount: Type.Integer(),
+  createdAt: time,
+  dissolved: Type.Boolean(),
+});
+
+const cursor = Type.Optional(Type.String());
+export const groups = Type.Object({ items: Type.Array(group), cursor });
+
+export const members = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      userId: Type.String(),
+      role: Type.Enum([...groupRoleValues]),
+      mutedUntil: time,
+    }),
+  ),
+  cursor,
+});
+
+export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["joined", "asked"]) });
+
+export const requests = Type.Object({
+  items: Type.Array(Type.Object({ userId: Type.String(), askedAt: time })),
+});

@@ -1,0 +1,75 @@
+/** A group as the owner of its conversation knows it. */
+import type { Group, GroupChange, LoadedGroup, MemberSpan } from "@carillon/store";
+import type { GroupChanges } from "./group-changes";
+
+export class GroupState {
+  private readonly members = new Map<string, MemberSpan>();
+  private owed: GroupChange[] = [];
+  private current: Group;
+
+  /** @param loadedAt monotonic ms */
+  constructor(
+    loaded: LoadedGroup,
+    readonly conversationId: string,
+    public loadedAt: number,
+    private readonly numbered: GroupChanges,
+  ) {
+    this.current = loaded.group;
+    this.refresh(loaded, loadedAt);
+  }
+
+  get group(): Group {
+    return this.current;
+  }
+
+  /** Members and former members that are remembered. */
+  get size(): number {
+    return this.members.size;
+  }
+
+  /** Takes over what has changed since. */
+  refresh({ group, members, changes }: LoadedGroup, loadedAt: number): void {
+    this.current = group;
+    for (const member of members) this.members.set(member.userId, member);
+    this.owed = changes;
+    this.loadedAt = loadedAt;
+  }
+
+  /** Undefined for one who is no member now. */
+  member(userId: string): MemberSpan | undefined {
+    const member = this.members.get(userId);
+    return member?.isPresent === true ? member : undefined;
+  }
+
+  /** Changes whose events are not in the log yet, in order. */
+  get pending(): GroupChange[] {
+    const version = this.numbered.version(this.conversationId);
+    return this.owed.filter((change) => change.version > version);
+  }
+
+  /** From which number to which this user belongs to the group; undefined for one who never did. */
+  spanOf(userId: string): { from: number; to: number } | undefined {
+    const member = this.members.get(userId);
+    if (member === undefined) return undefined;
+    const { joinedSeq, joinedVersion, leftSeq, leftVersion } = member;
+    const from = joinedSeq > 0 ? joinedSeq : this.numberOf(joinedVersion);
+    // One whose joining is not in the log yet belongs to nothing that is.
+    if (from === undefined) return undefined;
+    if (leftVersion === undefined) return { from, to: Number.POSITIVE_INFINITY };
+    return { from, to: leftSeq ?? this.numberOf(leftVersion) ?? Number.POSITIVE_INFINITY };
+  }
+
+  /** Who gets the event of that number. */
+  recipients(seq: number): string[] {
+    const result: string[] = [];
+    for (const userId of this.members.keys()) {
+      const span = this.spanOf(userId);
+      if (span !== undefined && span.from <= seq && seq <= span.to) result.push(userId);
+    }
+    return result;
+  }
+
+  private numberOf(version: number): number | undefined {
+    return this.numbered.seqOf(this.conversationId, version);
+  }
+}

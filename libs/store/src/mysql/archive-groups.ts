@@ -1,0 +1,68 @@
+/**
+ * What the archive does besides storing when a change of a group reaches it: members learn from which number to which
+ * they belong, lists of conversations gain and lose the group, and the outbox owes the event no longer.
+ */
+import { type Event, membershipOf, parseSystemContent } from "@carillon/protocol";
+import { DATABASE_NOW, type Statements } from "./sql";
+
+/** A system event that tells of a change of its group. */
+export interface ArchivedChange {
+  event: Event;
+  /** Version of the group that the change made. */
+  version: number;
+}
+
+/** @param changes in log order */
+export async function applyGroupChanges(statements: Statements, changes: ArchivedChange[]): Promise<void> {
+  for (const { event, version } of changes) {
+    const { conversationId, seq, senderId, content } = event;
+    const groupId = conversationId.slice(2);
+    const { joined, left } = membershipOf(senderId, parseSystemContent(content));
+    if (joined.length > 0) await join(statements, groupId, conversationId, { seq, version, joined });
+    if (left.length > 0) await leave(statements, groupId, conversationId, { seq, version, left });
+    await statements.run("DELETE FROM outbox WHERE conversation = ? AND version = ?", [conversationId, version]);
+  }
+}
+
+interface Joining {
+  seq: number;
+  version: number;
+  joined: string[];
+}
+
+async function join(
+  statements: Statements,
+  groupId: string,
+  conversationId: string,
+  { seq, version, joined }: Joining,
+): Promise<void> {
+  // Who left and came back since has another version: the event of his return says from where on he belongs.
+  await statements.run(
+    "UPDATE group_members SET joined_seq = ? WHERE group_id = ? AND user_id IN (?) AND joined_version = ?",
+    [seq, groupId, joined, version],
+  );
+  await statements.run(
+    `INSERT INTO conversation_members (user_id, conversation, cleared_seq, changed_at)
+     SELECT user_id, ?, ?, ${DATABASE_NOW} FROM group_members
+     WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL
+     ON DUPLICATE KEY UPDATE cleared_seq = GREATEST(cleared_seq, VALUES(cleared_seq)), changed_at = VALUES(changed_at)`,
+    [conversationId, seq - 1, groupId, joined],
+  );
+}
+
+async function leave(
+  statements: Statements,
+  groupId: string,
+  conversationId: string,
+  { seq, version, left }: { seq: number; version: number; left: string[] },
+): Promise<void> {
+  await statements.run(
+    "UPDATE group_members SET left_seq = ? WHERE group_id = ? AND user_id IN (?) AND left_version = ?",
+    [seq, groupId, left, version],
+  );
+  await statements.run(
+    `DELETE FROM conversation_members WHERE conversation = ? AND user_id IN
+       (SELECT user_id FROM group_members WHERE group_id = ? AND user_id IN (?) AND left_version = ?)`,
+    [conversationId, groupId, left, version],
+  );
+}

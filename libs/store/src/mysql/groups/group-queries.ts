@@ -1,0 +1,231 @@
+/**
+ * Groups: reading them, and changing them. A change is one transaction under the lock of the group's row, which
+ * raises the version and writes what the conversation owes to its history into the outbox. So changes have an order,
+ * and a crash leaves either all of one or nothing; the owner of the conversation numbers the event afterwards.
+ */
+import { encodeSystemContent, type GroupRole, groupConversationId, type SystemContent } from "@carillon/protocol";
+import { isDuplicate } from "../errors";
+import type { Sql, Statements } from "../sql";
+import type { OwedBody } from "./group-facts";
+import {
+  GROUP_COLUMNS,
+  type Group,
+  type GroupMember,
+  type GroupRow,
+  MEMBER_COLUMNS,
+  type MemberRow,
+  toGroup,
+  toMemberSpan,
+} from "./group-rows";
+
+/** What a change does, decided under the lock. */
+export interface GroupEdit {
+  /** The event that tells of it. */
+  content: SystemContent;
+  set?: Partial<Pick<Group, "name" | "notice" | "joinPolicy" | "muted" | "ownerId">> & { dissolvedAt?: number };
+  join?: { userId: string; role: GroupRole }[];
+  leave?: string[];
+  members?: { userId: string; role?: GroupRole; mutedUntil?: number }[];
+}
+
+/** The group and those members of it that the change is about, as they are under the lock. */
+export interface LockedGroup {
+  group: Group;
+  member(userId: string): GroupMember | undefined;
+}
+
+export interface NewGroup {
+  groupId: string;
+  name: string;
+  joinPolicy: Group["joinPolicy"];
+  ownerId: string;
+  memberIds: string[];
+}
+
+export class GroupQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /** @returns false when the id is taken */
+  async create(group: NewGroup, clientMsgId: string, now: number): Promise<boolean> {
+    const { groupId, name, joinPolicy, ownerId, memberIds } = group;
+    const joining = [
+      { userId: ownerId, role: "owner" as const },
+      ...memberIds.map((userId) => ({ userId, role: "member" as const })),
+    ];
+    try {
+      await this.sql.transaction(async (statements) => {
+        await statements.run(
+          "INSERT INTO user_groups (id, name, owner_id, join_policy, version, created_at) VALUES (?, ?, ?, ?, 0, ?)",
+          [groupId, name, ownerId, joinPolicy, now],
+        );
+        const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
+        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, new Set(), now);
+      });
+      return true;
+    } catch (error) {
+      if (isDuplicate(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Changes a group under its lock.
+   * @param involved members that `decide` asks for
+   * @param decide what is to be done, by the state under the lock; throws to refuse, undefined to leave all as it is
+   * @returns the group's version, or undefined for a group that does not exist
+   */
+  async change(
+    groupId: string,
+    change: { actorId: string; clientMsgId: string; involved: string[]; now: number },
+    decide: (locked: LockedGroup) => GroupEdit | undefined,
+  ): Promise<number | undefined> {
+    const { actorId, clientMsgId, involved, now } = change;
+    return this.sql.transaction(async (statements) => {
+      const [row] = await statements.rows<GroupRow>(
+        `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id = ? FOR UPDATE`,
+        [groupId],
+      );
+      if (row === undefined) return undefined;
+      const group = toGroup(row);
+      const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
+      const edit = decide({ group, member: (userId) => known.get(userId) });
+      if (edit === undefined) return group.version;
+      const former = new Set([...known.values()].filter(({ isPresent }) => !isPresent).map(({ userId }) => userId));
+      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, former, now);
+      return group.version + 1;
+    });
+  }
+
+  async find(groupId: string): Promise<Group | undefined> {
+    const rows = await this.sql.rows<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id = ?`, [groupId]);
+    return rows[0] && toGroup(rows[0]);
+  }
+
+  async member(groupId: string, userId: string): Promise<GroupMember | undefined> {
+    return (await membersOf(this.sql, groupId, [userId])).get(userId);
+  }
+
+  /** Present members by id, behind `after`. */
+  async members(groupId: string, limit: number, after = ""): Promise<GroupMember[]> {
+    const rows = await this.sql.rows<MemberRow>(
+      `SELECT ${MEMBER_COLUMNS} FROM group_members
+       WHERE group_id = ? AND user_id > ? AND left_version IS NULL ORDER BY user_id LIMIT ?`,
+      [groupId, after, limit],
+    );
+    return rows.map(toMemberSpan);
+  }
+
+  /** Groups that the user belongs to, by id, behind `after`. */
+  async groupsOf(userId: string, limit: number, after = ""): Promise<Group[]> {
+    const rows = await this.sql.rows<GroupRow>(
+      `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id IN (
+         SELECT group_id FROM group_members WHERE user_id = ? AND left_version IS NULL AND group_id > ?
+       ) AND dissolved_at IS NULL ORDER BY id LIMIT ?`,
+      [userId, after, limit],
+    );
+    return rows.map(toGroup);
+  }
+
+  /** Remembers that somebody asks to be let in. */
+  async ask(groupId: string, userId: string, now: number): Promise<void> {
+    await this.sql.run(
+      "INSERT INTO group_requests (group_id, user_id, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE group_id = group_id",
+      [groupId, userId, now],
+    );
+  }
+
+  /** @returns false when there was no such request */
+  async forgetRequest(groupId: string, userId: string): Promise<boolean> {
+    const sql = "DELETE FROM group_requests WHERE group_id = ? AND user_id = ?";
+    return (await this.sql.run(sql, [groupId, userId])) > 0;
+  }
+
+  async requests(groupId: string): Promise<{ userId: string; askedAt: number }[]> {
+    const rows = await this.sql.rows<{ user_id: string; asked_at: number }>(
+      "SELECT user_id, asked_at FROM group_requests WHERE group_id = ? ORDER BY asked_at, user_id LIMIT 1000",
+      [groupId],
+    );
+    return rows.map(({ user_id, asked_at }) => ({ userId: user_id, askedAt: asked_at }));
+  }
+
+  /** Conversations that are owed an event since before `olderThan` (ms): whoever committed it may have died. */
+  async owed(olderThan: number, limit: number): Promise<string[]> {
+    const rows = await this.sql.rows<{ conversation: string }>(
+      "SELECT DISTINCT conversation FROM outbox WHERE created_at < ? LIMIT ?",
+      [olderThan, limit],
+    );
+    return rows.map(({ conversation }) => conversation);
+  }
+}
+
+async function membersOf(
+  statements: Statements,
+  groupId: string,
+  userIds: string[],
+): Promise<Map<string, GroupMember>> {
+  const rows = await statements.rows<MemberRow>(
+    `SELECT ${MEMBER_COLUMNS} FROM group_members WHERE group_id = ? AND user_id IN (?)`,
+    [groupId, userIds],
+  );
+  return new Map(rows.map((row) => [row.user_id, toMemberSpan(row)]));
+}
+
+const SETTABLE = {
+  name: "name",
+  notice: "notice",
+  joinPolicy: "join_policy",
+  muted: "muted",
+  ownerId: "owner_id",
+  dissolvedAt: "dissolved_at",
+} as const;
+
+async function apply(
+  statements: Statements,
+  groupId: string,
+  version: number,
+  actorId: string,
+  clientMsgId: string,
+  edit: GroupEdit,
+  former: Set<string>,
+  now: number,
+): Promise<void> {
+  const { content, set = {}, join = [], leave = [], members = [] } = edit;
+  const columns = Object.entries(set).map(([key, value]) => [SETTABLE[key as keyof typeof SETTABLE], value] as const);
+  await statements.run(
+    `UPDATE user_groups SET version = ?, member_count = member_count + ?${columns.map(([name]) => `, ${name} = ?`).join("")}
+     WHERE id = ?`,
+    [version, join.length - leave.length, ...columns.map(([, value]) => value), groupId],
+  );
+  if (join.length > 0) {
+    await statements.run(
+      `INSERT INTO group_members (group_id, user_id, role, joined_seq, joined_version, version)
+       VALUES ${join.map(() => "(?, ?, ?, 0, ?, ?)").join(", ")}
+       ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, joined_seq = 0,
+         joined_version = VALUES(joined_version), left_seq = NULL, left_version = NULL, version = VALUES(version)`,
+      join.flatMap(({ userId, role }) => [groupId, userId, role, version, version]),
+    );
+    await statements.run("DELETE FROM group_requests WHERE group_id = ? AND user_id IN (?)", [
+      groupId,
+      join.map(({ userId }) => userId),
+    ]);
+  }
+  if (leave.length > 0) {
+    await statements.run(
+      "UPDATE group_members SET left_version = ?, version = ?, role = 'member' WHERE group_id = ? AND user_id IN (?)",
+      [version, version, groupId, leave],
+    );
+  }
+  for (const { userId, role, mutedUntil } of members) {
+    await statements.run(
+      `UPDATE group_members SET role = COALESCE(?, role), muted_until = COALESCE(?, muted_until), version = ?
+       WHERE group_id = ? AND user_id = ?`,
+      [role ?? null, mutedUntil ?? null, version, groupId, userId],
+    );
+  }
+  const isReturn = join.some(({ userId }) => former.has(userId));
+  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content), isReturn };
+  await statements.run(
+    "INSERT INTO outbox (conversation, version, change_kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
+    [groupConversationId(groupId), version, content.type, JSON.stringify(body), now],
+  );
+}
