@@ -37,6 +37,7 @@ import { type ClientStorage, MemoryStorage } from "./storage/storage";
 const REQUEST_MS = 10_000;
 const RESYNC_RETRY_MS = 2_000;
 const STORING_MS = 2_000;
+const RECALL_TRIES = 5;
 const SDK = "carillon-js/0.1.0";
 
 /** Content of a message: text, or another type with an opaque string of the app. */
@@ -66,6 +67,8 @@ export class BaseClient<TransportName extends string> {
   private running: Promise<void> | undefined;
   /** What `close` leaves to be written. */
   private stored: Promise<void> = Promise.resolve();
+  /** Whose client this is; undefined before the first session. */
+  private userId: string | undefined;
   /** Why this client cannot go on, whatever the server says. */
   private failure: Error | undefined;
 
@@ -95,7 +98,8 @@ export class BaseClient<TransportName extends string> {
     });
     this.inbox = new Inbox({
       storage,
-      show: (event) => this.events.emit(event.kind === "recall" ? "recall" : "message", event),
+      show: (event) => this.events.emit(event.kind, event),
+      userId: () => this.userId,
       received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
       reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
       pull: async (range) => (await this.inUse().request(Command.PULL, range, REQUEST_MS)).payload as PulledPayload,
@@ -167,10 +171,24 @@ export class BaseClient<TransportName extends string> {
     return this.outbox.add({ clientMsgId, to, contentType, content: rest.content });
   }
 
-  /** Takes a message of this user back. */
+  /**
+   * Takes a message back: one's own within the server's window, as an admin of a group any one.
+   * @returns when everybody will hear of it
+   * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY when it cannot be done now
+   */
   async recall(conversationId: string, targetSeq: number): Promise<SentPayload> {
     const clientMsgId = uuidv7(this.clock.now());
-    return (await this.request(Command.RECALL, { clientMsgId, conversationId, targetSeq })).payload as SentPayload;
+    const payload = { clientMsgId, conversationId, targetSeq };
+    for (let tries = 1; ; tries++) {
+      try {
+        return (await this.request(Command.RECALL, payload)).payload as SentPayload;
+      } catch (error) {
+        // A message can be taken back as soon as it is archived, moments after it was sent.
+        const isBusy = error instanceof CarillonError && error.name === "BUSY";
+        if (!isBusy || tries === RECALL_TRIES) throw error;
+        await sleep(error.retryAfterMs ?? 0, this.closing.signal);
+      }
+    }
   }
 
   /** The user has read everything up to `seq`. */
@@ -250,6 +268,7 @@ export class BaseClient<TransportName extends string> {
       this.failure = error;
       this.shutDown();
     });
+    this.userId = connected.userId;
     this.clock.adjust(connected.serverTime);
     this.inbox.open(connected);
     this.outbox.online();

@@ -39,8 +39,10 @@ export interface ClientEvents {
    * Only what was told as a `gap` comes late.
    */
   message: Event;
-  /** A message was taken back: `targetSeq` says which. */
+  /** A message was taken back: `targetSeq` says which. Its content must be forgotten. */
   recall: Event;
+  /** A group has changed: its content, read by `parseSystemContent`, says how; the sender did it. */
+  system: Event;
   /** A message of this device has its number. */
   sent: SentPayload;
   failed: FailedMessage;

@@ -7,8 +7,10 @@ export {
   type Platform,
   type PulledPayload,
   type PullPayload,
+  parseSystemContent,
   type SendPayload,
   type SentPayload,
+  type SystemContent,
   type UserPresence,
 } from "@carillon/protocol";
 export type { Content } from "./client";

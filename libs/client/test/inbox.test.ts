@@ -31,6 +31,7 @@ function inboxOf(storage = new MemoryStorage()) {
       shown.push(seq);
       return hooks.handle;
     },
+    userId: () => "me",
     received: (position) => void received.push(position),
     reconnect: () => void hooks.reconnects++,
     listConversations: () => {

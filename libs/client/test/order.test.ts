@@ -47,6 +47,18 @@ test("the first event that comes is the beginning; what is older is history", as
   expect([device.numbers("c"), server.pulls]).toEqual([[5, 6], []]);
 });
 
+test("who comes back to a group does not ask for what was said while he was away", async () => {
+  const { server, device } = await online();
+  server.write("c", 9);
+  const back = { ...event(8), kind: "system", senderId: "me", content: '{"type":"joined","userIds":["me"]}' };
+  offer(device, 1, 3, 4);
+  device.inbox.deliver({ epoch: "1", events: [[3, back as Event]] });
+  await settle(60_000);
+  expect([device.numbers("c"), server.pulls, device.gaps]).toEqual([[3, 4, 8], [], []]);
+  offer(device, 4, 9);
+  expect(device.numbers("c")).toEqual([3, 4, 8, 9]);
+});
+
 test("three tries, then the gap is told and the later ones are shown; the next connection tries again", async () => {
   const { server, device } = await online();
   server.write("c", 9);

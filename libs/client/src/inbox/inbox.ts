@@ -20,7 +20,7 @@ import { Progress, type ProgressOptions } from "./progress";
 
 export interface InboxOptions
   extends Omit<ProgressOptions, "takeChanges" | "putBack">,
-    Pick<TimelinesOptions, "onGap" | "pull" | "random"> {
+    Pick<TimelinesOptions, "onGap" | "pull" | "random" | "userId"> {
   /** Hands an event to the app; the promise is what acknowledging has to wait for. */
   show(event: Event): Promise<unknown> | undefined;
   /** Gives the connection up, as its stream has a hole. */

@@ -9,6 +9,7 @@
  * - Nobody has decided yet where the conversation begins on this device (`upTo` is undefined): everything is early.
  * - `isFloating`: the beginning was read from a list, and events at or below it may still be on their way. The first
  *   one that comes moves the beginning down to itself; after that the beginning is fixed.
+ * - `comeBack`: somebody who left a group and belongs to it again never gets the numbers between.
  * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
  */
 import type { Event } from "@carillon/protocol";
@@ -103,6 +104,24 @@ export class Timeline {
       this.room.left--;
     }
     return [];
+  }
+
+  /**
+   * The user came back to a group with the event of this number: what was said while he was away is not his. What he
+   * has of before is shown as it is.
+   * @returns the events whose turn it is now
+   */
+  comeBack(seq: number): Event[] {
+    if (this.upTo === undefined || seq <= this.upTo + 1) return [];
+    const events: Event[] = [];
+    for (const early of [...this.early.keys()].filter((one) => one < seq).sort((a, b) => a - b)) {
+      events.push(this.early.get(early) as Event);
+      this.early.delete(early);
+      this.room.left++;
+    }
+    this.upTo = seq - 1;
+    this.isFloating = false;
+    return [...events, ...this.release()];
   }
 
   /** What has to be asked for next; undefined when there is nothing to ask for. */

@@ -8,7 +8,14 @@
  *   So while such a resync is under way, events of unknown conversations wait for the list.
  * - A first list makes known what was there before; it is history up to the list's last number.
  */
-import type { ConversationRow, Event, PulledPayload, PullPayload } from "@carillon/protocol";
+import {
+  type ConversationRow,
+  type Event,
+  membershipOf,
+  type PulledPayload,
+  type PullPayload,
+  parseSystemContent,
+} from "@carillon/protocol";
 import type { Gap } from "../events";
 import { type ClientStorage, readJson } from "../storage/storage";
 import { GapFiller } from "./gap-filler";
@@ -21,6 +28,8 @@ export interface TimelinesOptions {
   show(event: Event): void;
   /** The app is told that a part cannot be had now, before the events behind it are shown. */
   onGap(gap: Gap): void;
+  /** Whose device this is; undefined before the first session. */
+  userId(): string | undefined;
   /** Something is to be stored, and no DELIVER has brought it. */
   onChange(): void;
   /** A page of a conversation over the connection in use. */
@@ -87,7 +96,8 @@ export class Timelines {
   offer(event: Event): void {
     const { conversationId, seq } = event;
     const timeline = this.timelineOf(conversationId);
-    const shown = timeline.offer(event);
+    const shown = this.isReturn(event) ? timeline.comeBack(seq) : [];
+    shown.push(...timeline.offer(event));
     if (!timeline.isDecided && !(this.isResyncing && this.isComplete)) shown.push(...timeline.begin(seq - 1));
     this.showAll(conversationId, shown);
     if (timeline.missing !== undefined) this.filler.want(conversationId);
@@ -173,6 +183,13 @@ export class Timelines {
       if (timeline.missing !== undefined) found.push(conversationId);
     }
     return found;
+  }
+
+  /** Whether this user belongs to the group from this event on. */
+  private isReturn({ kind, senderId, content }: Event): boolean {
+    const userId = this.options.userId();
+    if (kind !== "system" || userId === undefined) return false;
+    return membershipOf(senderId, parseSystemContent(content)).joined.includes(userId);
   }
 
   private showAll(conversationId: string, events: readonly Event[]): void {
