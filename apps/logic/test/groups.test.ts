@@ -1,0 +1,216 @@
+/** Groups in the worker: who belongs from which number to which, and what changes owe to their conversation. */
+import { uuidv7 } from "@carillon/base";
+import type { OriginatedRequest } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
+import type { GroupChange, LoadedGroup, MemberSpan } from "@carillon/store";
+import { decideChanges, decideRound, type Facts, type Round } from "../src/decision";
+import { GroupCache } from "../src/groups/group-cache";
+import { GroupState } from "../src/groups/group-state";
+import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
+
+const NOW = Date.UTC(2026, 10, 21);
+const policy = { strangers: "allow" as const, recallMs: 120_000 };
+const normal = { status: "normal" as const, mutedUntil: 0 };
+
+function member(userId: string, changes: Partial<MemberSpan> = {}): MemberSpan {
+  const fresh = { role: "member" as const, mutedUntil: 0, isPresent: true };
+  return { userId, ...fresh, joinedSeq: 1, joinedVersion: 1, leftSeq: undefined, leftVersion: undefined, ...changes };
+}
+
+function change(version: number, changes: Partial<GroupChange> = {}): GroupChange {
+  const content = `{"type":"change ${version}"}`;
+  return { groupId: "choir", version, actorId: "anna", clientMsgId: uuidv7(NOW), content, isReturn: false, ...changes };
+}
+
+function loaded(members: MemberSpan[], version: number, changes: GroupChange[] = []): LoadedGroup {
+  const about = { name: "choir", notice: undefined, ownerId: "anna", joinPolicy: "open" as const, muted: false };
+  const group = { groupId: "choir", ...about, memberCount: members.length, version, createdAt: NOW, dissolved: false };
+  return { group, members, changes };
+}
+
+const groupOf = (state: PartitionState, from: LoadedGroup) => new GroupState(from, "g:choir", 0, state.groupChanges);
+
+function facts(group: GroupState | null | undefined, changes: Partial<Facts> = {}): Facts {
+  return {
+    privateFacts: () => undefined,
+    group: () => group,
+    user: () => normal,
+    isFannedOut: () => true,
+    recallTarget: () => undefined,
+    archivedLastSeq: () => 0,
+    archivedMessage: () => undefined,
+    ...changes,
+  };
+}
+
+function request(senderId: string, changes: Partial<OriginatedRequest> = {}): OriginatedRequest {
+  return {
+    ...{ gateway: "g1", boot: "b1", connection: 1, requestId: 1, senderId, clientMsgId: uuidv7(NOW) },
+    ...{ conversationId: "g:choir", contentType: "text", content: "hello" },
+    ...changes,
+  };
+}
+
+/** Appends the round to an imaginary log, as the journey does. */
+function append(state: PartitionState, round: Round, storedAt = NOW): void {
+  const header = { epoch: 1, boot: "b", append: 1, covered: 0, fanout: 0, life: "life" };
+  foldRecord(state, { seq: state.lastSeq + 1, storedAt, header, body: { kind: "events", events: round.events } });
+}
+
+const outcomes = (round: Round) =>
+  round.verdicts.map(({ outcome }) => ("sent" in outcome ? outcome.sent.seq : outcome.error.name));
+const kinds = (round: Round) =>
+  round.events.map(({ event, version }) => {
+    const { kind, seq } = decodeEvent(event);
+    return version === undefined ? `${seq} ${kind}` : `${seq} ${kind} of version ${version}`;
+  });
+
+describe("changes of a group", () => {
+  test("come before the message that is asked for after them, in order, and once", () => {
+    const state = newPartitionState(0, 0);
+    const group = groupOf(state, loaded([member("anna"), member("bert", { joinedSeq: 0, joinedVersion: 2 })], 2));
+    group.refresh(loaded([], 2, [change(1), change(2)]), 0);
+    const round = decideRound(state, [request("bert"), request("anna")], facts(group), policy, NOW);
+    expect(kinds(round)).toEqual(["1 system of version 1", "2 system of version 2", "3 message", "4 message"]);
+    expect(outcomes(round)).toEqual([3, 4]);
+    append(state, round);
+    expect(kinds(decideRound(state, [request("anna")], facts(group), policy, NOW))).toEqual(["5 message"]);
+    expect(decideChanges(state, [group], facts(group), policy, NOW)?.events).toEqual([]);
+  });
+
+  test("are told without anybody writing", () => {
+    const state = newPartitionState(0, 0);
+    const group = groupOf(state, loaded([member("anna")], 1, [change(1)]));
+    const round = decideChanges(state, [group], facts(group), policy, NOW)!;
+    expect(kinds(round)).toEqual(["1 system of version 1"]);
+    append(state, round);
+    expect(group.pending).toEqual([]);
+  });
+
+  test("wait while the last number is not known, or somebody comes back before inboxes have what was said", () => {
+    const state = newPartitionState(0, 0);
+    const group = groupOf(state, loaded([member("anna")], 1, [change(1)]));
+    const cold = facts(group, { archivedLastSeq: () => undefined });
+    expect(decideChanges(state, [group], cold, policy, NOW)).toBeUndefined();
+    expect(outcomes(decideRound(state, [request("anna")], cold, policy, NOW))).toEqual(["BUSY"]);
+    group.refresh(loaded([], 1, [change(1, { isReturn: true })]), 0);
+    const behind = facts(group, { isFannedOut: () => false });
+    expect(decideChanges(state, [group], behind, policy, NOW)).toBeUndefined();
+    expect(decideChanges(state, [group], facts(group), policy, NOW)?.events).toHaveLength(1);
+  });
+});
+
+describe("who may write", () => {
+  const refusedBy = (
+    group: Partial<LoadedGroup["group"]>,
+    own: Partial<MemberSpan> = {},
+    user: object | null = normal,
+  ) => {
+    const state = newPartitionState(0, 0);
+    const from = loaded([member("anna", own)], 1);
+    const known = groupOf(state, { ...from, group: { ...from.group, ...group } });
+    return outcomes(decideRound(state, [request("anna")], facts(known, { user: () => user as never }), policy, NOW))[0];
+  };
+
+  test.each([
+    ["a member", 1, {}, {}],
+    ["one who left", "NOT_A_MEMBER", {}, { isPresent: false, leftVersion: 1 }],
+    ["nobody in a dissolved group", "GROUP_DISSOLVED", { dissolved: true }, {}],
+    ["no member of a muted group", "GROUP_MUTED", { muted: true }, {}],
+    ["its admin", 1, { muted: true }, { role: "admin" as const }],
+    ["no muted member", "GROUP_MUTED", {}, { mutedUntil: NOW + 1 }],
+    ["one who was muted", 1, {}, { mutedUntil: NOW }],
+  ])("%s: %s", (_, expected, group, own) => {
+    expect(refusedBy(group, own)).toBe(expected);
+  });
+
+  test("a disabled user nowhere, and nobody where no group is", () => {
+    expect(refusedBy({}, {}, { status: "disabled", mutedUntil: 0 })).toBe("USER_DISABLED");
+    expect(refusedBy({}, {}, { status: "normal", mutedUntil: NOW + 1 })).toBe("USER_MUTED");
+    const state = newPartitionState(0, 0);
+    const refused = (group: null | undefined) =>
+      outcomes(decideRound(state, [request("anna")], facts(group), policy, NOW))[0];
+    expect(refused(null)).toBe("NOT_A_MEMBER");
+    expect(refused(undefined)).toBe("BUSY");
+  });
+});
+
+describe("who belongs", () => {
+  test("is known by the log before it is archived, and by MySQL afterwards", () => {
+    const state = newPartitionState(0, 0);
+    const group = groupOf(state, loaded([member("anna"), member("bert", { joinedSeq: 0, joinedVersion: 7 })], 7));
+    expect([group.spanOf("bert"), group.spanOf("carl")]).toEqual([undefined, undefined]);
+    state.groupChanges.add("g:choir", 7, 12, 1, NOW);
+    expect(group.spanOf("bert")).toEqual({ from: 12, to: Number.POSITIVE_INFINITY });
+    const left = member("bert", { joinedSeq: 12, joinedVersion: 7, isPresent: false, leftVersion: 9 });
+    group.refresh(loaded([left], 9), 0);
+    state.groupChanges.add("g:choir", 9, 20, 2, NOW);
+    expect(group.spanOf("bert")).toEqual({ from: 12, to: 20 });
+    expect([11, 12, 20, 21].map((seq) => group.recipients(seq).join("+"))).toEqual([
+      "anna",
+      "anna+bert",
+      "anna+bert",
+      "anna",
+    ]);
+    pruneState(state, NOW + 1);
+    // What is pruned is archived: MySQL has the number.
+    expect(state.groupChanges.version("g:choir")).toBe(9);
+    state.archived = 3;
+    pruneState(state, NOW + 1);
+    expect(state.groupChanges.version("g:choir")).toBe(0);
+  });
+});
+
+describe("the cache of groups", () => {
+  /** MySQL, which answers when it is told to. */
+  function source() {
+    const asked: { version: number; answer: (news: LoadedGroup | undefined) => void }[] = [];
+    const load = ([wanted]: { groupId: string; version: number }[]) =>
+      new Promise<Map<string, LoadedGroup>>((resolve) => {
+        const answer = (news: LoadedGroup | undefined) => resolve(new Map(news === undefined ? [] : [["choir", news]]));
+        asked.push({ version: wanted!.version, answer });
+      });
+    let now = 0;
+    const cache = new GroupCache(
+      { load },
+      newPartitionState(0, 0).groupChanges,
+      () => now,
+      () => true,
+    );
+    return { asked, cache, later: (ms: number) => (now += ms) };
+  }
+
+  test("asks only for what has changed, and looks again after 30 s", async () => {
+    const { asked, cache, later } = source();
+    const first = cache.load(["choir"]);
+    asked[0]!.answer(loaded([member("anna"), member("bert")], 3));
+    await first;
+    expect([cache.isFresh("choir"), asked[0]!.version]).toEqual([true, 0]);
+    later(30_001);
+    expect(cache.isFresh("choir")).toBe(false);
+    const second = cache.load(["choir"]);
+    asked[1]!.answer(loaded([member("bert", { isPresent: false, leftVersion: 4 })], 4));
+    await second;
+    expect([asked[1]!.version, cache.get("choir")!.member("anna")?.userId]).toEqual([3, "anna"]);
+    expect(cache.get("choir")!.member("bert")).toBeUndefined();
+  });
+
+  test("an older answer that comes later changes nothing", async () => {
+    const { asked, cache } = source();
+    const loads = [cache.load(["choir"]), cache.load(["choir"])];
+    asked[1]!.answer(loaded([member("anna"), member("bert", { isPresent: false, leftVersion: 5 })], 5));
+    await loads[1];
+    asked[0]!.answer(loaded([member("anna"), member("bert")], 4));
+    await loads[0];
+    expect(cache.get("choir")!.member("bert")).toBeUndefined();
+    expect(cache.get("choir")!.group.version).toBe(5);
+  });
+
+  test("a group that does not exist is not there", async () => {
+    const { asked, cache } = source();
+    const load = cache.load(["choir"]);
+    asked[0]!.answer(undefined);
+    expect((await load).size).toBe(0);
+    expect(cache.get("choir")).toBeUndefined();
+  });
+});
