@@ -25,7 +25,7 @@ import { readStores } from "./snapshots";
 import { isWhole } from "./whole";
 
 const COUNTS: RoleCounts = { gateway: 2, worker: 3, archiver: 2, api: 1 };
-const LOAD: LoadShape = { sdkPairs: 9, rawPairs: 6, rate: 300 };
+const LOAD: LoadShape = { sdkPairs: 9, rawPairs: 6, groups: 0, rate: 300 };
 const WARM_UP_MS = 3_000;
 const AFTER_MS = 4_000;
 const WHOLE_MS = 60_000;

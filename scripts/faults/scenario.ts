@@ -29,6 +29,7 @@ export const ROWS = {
   "stream full": "a log is at its max_bytes",
   "disk full": "the disk of NATS is really full",
   "power lost": "what NATS had not fsynced is gone",
+  "groups change": "members come and go while all write, and processes die",
   poison: "a request that kills every worker which reads it",
   "devices revoked": "devices are logged out and lost under load, while gateways are cut off and an api dies",
   "pairs and mixtures": "faults that overlap, by a seeded schedule",
@@ -39,6 +40,7 @@ export type Row = keyof typeof ROWS;
 export interface LoadShape {
   sdkPairs: number;
   rawPairs: number;
+  groups: number;
   /** Messages per second. */
   rate: number;
 }

@@ -3,12 +3,20 @@ import { silentLogger } from "@carillon/base/node";
 import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
 import { decodeEvent, type Event } from "@carillon/protocol";
 import { Inboxes, RedisStore } from "@carillon/store";
-import type { InboxSnapshot, LoggedRecord, MessageFacts, QueueSnapshot } from "@carillon/testkit";
+import {
+  type InboxSnapshot,
+  type LoggedRecord,
+  type MessageFacts,
+  type QueueSnapshot,
+  type Stay,
+  staysOf,
+} from "@carillon/testkit";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 
 export interface StoreSnapshots {
   log: LoggedRecord[];
   archive: MessageFacts[];
+  stays: Stay[];
   inboxes: InboxSnapshot[];
   queues: QueueSnapshot[];
 }
@@ -24,9 +32,11 @@ export interface SnapshotSources {
 export async function readStores(sources: SnapshotSources): Promise<StoreSnapshots> {
   const partitions = Array.from({ length: sources.partitions }, (_, partition) => partition);
   const { bus } = sources;
+  const archive = await readArchive(sources.mysql.url);
   return {
     log: (await Promise.all(partitions.map((partition) => readRecords(bus, partition)))).flat(),
-    archive: await readArchive(sources.mysql.url),
+    archive,
+    stays: staysOf(archive),
     inboxes: await readInboxes(sources),
     queues: await Promise.all(partitions.map((partition) => readQueue(bus, partition))),
   };
@@ -48,14 +58,14 @@ function factsOf({ conversationId, seq, messageId, senderId, clientMsgId, conten
   return { conversationId, seq, messageId, senderId, clientMsgId, content };
 }
 
-async function readArchive(url: string): Promise<MessageFacts[]> {
+async function readArchive(url: string): Promise<(MessageFacts & Pick<Event, "kind">)[]> {
   const connection = await createConnection({ uri: url });
   try {
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT conversation AS conversationId, seq, CAST(message_id AS CHAR) AS messageId, sender AS senderId,
-         client_msg_id AS clientMsgId, COALESCE(content, '') AS content FROM messages ORDER BY conversation, seq`,
+         client_msg_id AS clientMsgId, kind, COALESCE(content, '') AS content FROM messages ORDER BY conversation, seq`,
     );
-    return rows.map((row) => ({ ...(row as MessageFacts), seq: Number(row["seq"]) }));
+    return rows.map((row) => ({ ...(row as MessageFacts & Pick<Event, "kind">), seq: Number(row["seq"]) }));
   } finally {
     await connection.end();
   }

@@ -3,6 +3,7 @@ import { checkSchema, MysqlStore, migrate, SchemaMismatch } from "@carillon/stor
 import { startServers, type TestServers } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
 import { newDataSource } from "../src/mysql/data-source";
+import { migrationNames } from "../src/mysql/migrations/migrations";
 import { Sql } from "../src/mysql/sql";
 
 let servers: TestServers<{ mysql: true }>;
@@ -32,7 +33,7 @@ describe("the schema", () => {
   test("is made once, also when several begin at the same time", async () => {
     const results = await Promise.all(Array.from({ length: 5 }, () => migrate(settings(), silentLogger())));
     const ran = results.map((result) => result.ran.length).sort((a, b) => a - b);
-    expect(ran).toEqual([0, 0, 0, 0, 12]);
+    expect(ran).toEqual([0, 0, 0, 0, migrationNames.length]);
     await checkSchema(settings());
     expect((await migrate(settings(), silentLogger())).ran).toEqual([]);
   }, 60_000);

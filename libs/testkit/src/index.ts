@@ -4,6 +4,7 @@ export * from "./clients/raw-client";
 export * from "./cluster/test-cluster";
 export * from "./history/evidence";
 export * from "./history/history";
+export { staysOf } from "./history/membership";
 export * from "./proxy/tcp-proxy";
 export * from "./run-program";
 export * from "./seeded";

@@ -1,5 +1,5 @@
 /** Each line is a way to break a promise, and the invariant that has to find it. */
-import { checkEvidence, type Evidence } from "../src";
+import { checkEvidence, type Evidence, staysOf } from "../src";
 import { goodEvidence, message } from "./good-evidence";
 
 const bob = ({ devices }: Evidence) => devices.find(({ userId }) => userId === "bob")!;
@@ -276,4 +276,76 @@ test.each(bad)("%s: %s", (invariant, _what, breakIt) => {
   const evidence = goodEvidence();
   breakIt(evidence);
   expect(checkEvidence(evidence).map((each) => each.invariant)).toContain(invariant);
+});
+
+describe("a group", () => {
+  const GROUP = "g:choir";
+  /** Carol joins at 2, leaves at 4, and comes back at 6; Dora is there from the beginning. */
+  const group = (): Evidence => {
+    const evidence = goodEvidence();
+    const rows = [1, 2, 3, 4, 5, 6, 7].map((seq) => ({
+      ...message(seq),
+      ...{ conversationId: GROUP, messageId: `g-${seq}`, clientMsgId: `g-${seq}`, senderId: "dora" },
+    }));
+    const of = (userId: string, seqs: number[]) => ({
+      ...{ name: `${userId}/phone`, userId, deliveries: [], resyncs: [], changes: [] },
+      shown: seqs.map((seq) => ({ ...rows[seq - 1]!, at: seq, by: "deliver" as const })),
+    });
+    evidence.archive = [...evidence.archive, ...rows];
+    evidence.stays = [
+      { conversationId: GROUP, userId: "dora", from: 1, to: Number.POSITIVE_INFINITY },
+      { conversationId: GROUP, userId: "carol", from: 2, to: 4 },
+      { conversationId: GROUP, userId: "carol", from: 6, to: Number.POSITIVE_INFINITY },
+    ];
+    evidence.devices.push(of("dora", [1, 2, 3, 4, 5, 6, 7]), of("carol", [2, 3, 4, 6, 7]));
+    const events = [2, 3, 4, 6, 7].map((seq, i) => ({ inboxSeq: i + 1, conversationId: GROUP, seq }));
+    evidence.inboxes.push({ userId: "carol", epoch: "e1", head: 5, events });
+    return evidence;
+  };
+  const carol = ({ devices }: Evidence) => devices.find(({ userId }) => userId === "carol")!;
+
+  test("whose member comes and goes has no violation", () => {
+    expect(checkEvidence(group())).toEqual([]);
+  });
+
+  test("the stays are what its system events tell", () => {
+    const event = (seq: number, content: object, senderId = "dora") => ({
+      ...{ conversationId: GROUP, seq, kind: "system" as const, senderId, content: JSON.stringify(content) },
+    });
+    expect(
+      staysOf([
+        event(1, { type: "created", userIds: ["ann"] }),
+        event(2, { type: "joined", userIds: ["carol"] }),
+        event(4, { type: "removed", userIds: ["carol"] }),
+        event(5, { type: "left" }, "ann"),
+        event(6, { type: "joined", userIds: ["carol"] }),
+      ]),
+    ).toEqual([
+      { conversationId: GROUP, userId: "dora", from: 1, to: Number.POSITIVE_INFINITY },
+      { conversationId: GROUP, userId: "ann", from: 1, to: 5 },
+      { conversationId: GROUP, userId: "carol", from: 2, to: 4 },
+      { conversationId: GROUP, userId: "carol", from: 6, to: Number.POSITIVE_INFINITY },
+    ]);
+  });
+
+  test.each<[string, string, (evidence: Evidence) => void]>([
+    [
+      "I9",
+      "what was said while he was away reaches him",
+      (all) => all.inboxes.at(-1)!.events.splice(3, 0, { inboxSeq: 4, conversationId: GROUP, seq: 5 }),
+    ],
+    ["I9", "and is shown", (all) => carol(all).shown.splice(3, 0, { ...carol(all).shown[0]!, seq: 5 })],
+    ["I1", "what was said since his return does not", (all) => carol(all).shown.pop()],
+    [
+      "I6",
+      "nor is it in his inbox",
+      (all) => Object.assign(all.inboxes.at(-1)!, { head: 4, events: all.inboxes.at(-1)!.events.slice(0, 4) }),
+    ],
+    ["I6", "his inbox has a hole inside a stay", (all) => all.inboxes.at(-1)!.events.splice(1, 1)],
+    ["I3", "he is told with a hole inside a stay", (all) => carol(all).shown.splice(1, 1)],
+  ])("%s: %s", (invariant, _, harm) => {
+    const evidence = group();
+    harm(evidence);
+    expect(checkEvidence(evidence).map((violation) => violation.invariant)).toContain(invariant);
+  });
 });

@@ -58,6 +58,7 @@ export function goodEvidence(): Evidence {
       { ...record, seq: 4, epoch: 2, boot: "b", append: 2, covered: 6, kind: "events", events: events.slice(3) },
     ],
     archive: events,
+    stays: [],
     inboxes: membersOf(CONVERSATION).map((userId) => ({
       userId,
       epoch: "e1",

@@ -19,6 +19,8 @@ export interface Account {
   userId: string;
   deviceId: string;
   peerId: string;
+  /** Whom it writes to, as SEND names it. */
+  to: string;
   conversationId: string;
   token: string;
 }

@@ -1,6 +1,7 @@
 /** The clients of a run, and the pace at which they write. */
 import { sleep } from "@carillon/base";
 import { History, type SentMessage } from "@carillon/testkit";
+import { type GroupChat, makeGroup } from "./group-chat";
 import type { Account, LoadDevice } from "./load-device";
 import { registerPairs, secondDeviceOf } from "./people";
 import { RawDevice } from "./raw-device";
@@ -9,6 +10,8 @@ import { SdkDevice } from "./sdk-device";
 /** Messages of one device that may be without an answer: what a person does who sees that nothing gets through. */
 const MOST_UNANSWERED = 64;
 const TICK_MS = 20;
+/** Five members and the visitor. */
+const GROUP_PAIRS = 3;
 const RAW_TRANSPORTS = ["tcp", "ws", "json"] as const;
 
 export interface LoadOptions {
@@ -19,6 +22,8 @@ export interface LoadOptions {
   /** Pairs of SDK clients, and of raw clients, that write to each other. */
   sdkPairs: number;
   rawPairs: number;
+  /** Groups of raw clients, each with a user who comes and goes. */
+  groups: number;
   /** Messages per second of all clients together. */
   rate: number;
 }
@@ -26,12 +31,15 @@ export interface LoadOptions {
 export class Load {
   readonly history = new History();
   private readonly devices: LoadDevice[] = [];
+  /** They come and go, and say nothing; what they have to be shown the checker knows. */
+  private readonly visitors: RawDevice[] = [];
   private timer: NodeJS.Timeout | undefined;
   private next = 0;
   private written = 0;
   private startedAt = 0;
   private accounts: Account[] = [];
   private strangers: Account[] = [];
+  private groupChats: GroupChat[] = [];
   /** Least size of what is written. */
   contentBytes = 0;
 
@@ -39,8 +47,9 @@ export class Load {
 
   /** Registers and connects everybody; nothing is sent yet. */
   async connect(): Promise<void> {
-    const { directory, api, partitions, sdkPairs, rawPairs } = this.options;
-    const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1, partitions);
+    const { directory, api, partitions, sdkPairs, rawPairs, groups } = this.options;
+    const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1 + groups * GROUP_PAIRS, partitions);
+    for (let i = 0; i < groups; i++) this.groupChats.push(await makeGroup(api, accounts.splice(-2 * GROUP_PAIRS)));
     this.strangers = accounts.splice(-2);
     this.accounts = accounts;
     accounts.forEach((account, index) => {
@@ -51,7 +60,20 @@ export class Load {
           : new RawDevice(api, account, recorder, RAW_TRANSPORTS[index % 3]!);
       this.devices.push(device);
     });
-    await Promise.all(this.devices.map((device) => device.connect()));
+    for (const { members, visitor } of this.groupChats) {
+      for (const [index, account] of [...members, visitor].entries()) {
+        const recorder = this.history.device(`${account.userId}/${account.deviceId}`, account.userId);
+        const device = new RawDevice(api, account, recorder, RAW_TRANSPORTS[index % 3]!);
+        if (account === visitor) this.visitors.push(device);
+        else this.devices.push(device);
+      }
+    }
+    await Promise.all([...this.devices, ...this.visitors].map((device) => device.connect()));
+  }
+
+  /** One of the groups. */
+  groupChat(target: number): GroupChat | undefined {
+    return this.groupChats[target % Math.max(1, this.groupChats.length)];
   }
 
   get size(): number {
@@ -59,7 +81,7 @@ export class Load {
   }
 
   get userIds(): string[] {
-    return this.devices.map(({ history }) => history.userId);
+    return [...this.devices, ...this.visitors].map(({ history }) => history.userId);
   }
 
   /** Somebody who is registered and does nothing by himself. */
@@ -73,7 +95,11 @@ export class Load {
 
   /** One of those who write, on another device. */
   secondDevice(target: number): Account {
-    return secondDeviceOf(this.options.directory, this.accounts[target % this.accounts.length]!);
+    return this.secondDeviceOf(this.accounts[target % this.accounts.length]!);
+  }
+
+  secondDeviceOf(account: Account): Account {
+    return secondDeviceOf(this.options.directory, account);
   }
 
   /** Where an account should connect. */
@@ -122,7 +148,7 @@ export class Load {
     }
     const due = new Map<string, number>();
     for (const [conversationId, seq] of last) {
-      for (const userId of conversationId.split(":").slice(1)) due.set(userId, (due.get(userId) ?? 0) + seq);
+      for (const userId of this.membersOf(conversationId)) due.set(userId, (due.get(userId) ?? 0) + seq);
     }
     return this.devices.every(({ history }) => history.shown.length >= (due.get(history.userId) ?? 0));
   }
@@ -139,7 +165,13 @@ export class Load {
 
   async close(): Promise<void> {
     this.stop();
-    await Promise.all(this.devices.map((device) => device.close()));
+    await Promise.all([...this.devices, ...this.visitors].map((device) => device.close()));
+  }
+
+  /** Those who belong to all of it. */
+  private membersOf(conversationId: string): string[] {
+    const group = this.groupChats.find((one) => one.conversationId === conversationId);
+    return group?.members.map(({ userId }) => userId) ?? conversationId.split(":").slice(1);
   }
 
   private content(): string {

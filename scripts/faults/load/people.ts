@@ -24,10 +24,11 @@ export function readClusterSettings(directory: string): ClusterSettings {
 }
 
 /** The same user on another device. */
-export function secondDeviceOf(directory: string, { userId, peerId, conversationId }: Account): Account {
+export function secondDeviceOf(directory: string, account: Account): Account {
+  const { userId } = account;
   const sign = createTokenSigner(readClusterSettings(directory).auth.secret, TOKEN_SECONDS);
   const token = sign({ userId, deviceId: SECOND_DEVICE, platform: "other", tokenVersion: 1 });
-  return { userId, deviceId: SECOND_DEVICE, peerId, conversationId, token };
+  return { ...account, deviceId: SECOND_DEVICE, token };
 }
 
 /**
@@ -44,7 +45,8 @@ export async function registerPairs(directory: string, pairs: number, partitions
     for (const [index, userId] of names.entries()) {
       await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
       const token = sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
-      accounts.push({ userId, deviceId: DEVICE, peerId: names[1 - index]!, conversationId, token });
+      const peerId = names[1 - index]!;
+      accounts.push({ userId, deviceId: DEVICE, peerId, to: `u:${peerId}`, conversationId, token });
     }
   }
   await store.close();

@@ -208,7 +208,7 @@ export class RawDevice implements LoadDevice {
     if (client === undefined || client.isClosed) return;
     const { clientMsgId, content } = outgoing.message;
     outgoing.triedAt = performance.now();
-    const payload = { clientMsgId, to: `u:${this.account.peerId}`, contentType: "text", content };
+    const payload = { clientMsgId, to: this.account.to, contentType: "text", content };
     this.requests.set(client.send(Command.SEND, payload), outgoing.message);
   }
 
@@ -239,14 +239,18 @@ export class RawDevice implements LoadDevice {
   /** Reads the conversation from the first missing number to its end; the next connection does it if this one ends. */
   private async fetchMissing(client: RawClient): Promise<void> {
     const { conversationId } = this.account;
+    let fromSeq = this.shown.firstMissing(conversationId, Number.MAX_SAFE_INTEGER)!;
     while (this.mustCompare && !this.closed && !client.isClosed) {
-      const fromSeq = this.shown.firstMissing(conversationId, Number.MAX_SAFE_INTEGER)!;
       const frame = await new Promise<RawFrame | undefined>((resolve) => {
         setTimeout(() => resolve(undefined), ANSWER_MS).unref();
         this.ask(client, Command.PULL, { conversationId, fromSeq, limit: 64 }, resolve);
       });
       if (frame?.command === Command.PULLED) {
-        for (const event of frame.payload.events as Event[]) this.shown.take(event, "pull");
+        // A group begins for its member where he came to it: nothing fills the numbers below.
+        for (const event of frame.payload.events as Event[]) {
+          this.shown.take(event, "pull");
+          fromSeq = event.seq + 1;
+        }
         if (!frame.payload.more) this.mustCompare = false;
       } else if (frame?.payload.name === "NO_SUCH_CONVERSATION") this.mustCompare = false;
       else await sleep(RETRY_MS);

@@ -66,7 +66,7 @@ export class SdkDevice implements LoadDevice {
     const { clientMsgId, content } = message;
     while (!this.closed) {
       try {
-        const sent = await this.client.send(`u:${this.account.peerId}`, { clientMsgId, content });
+        const sent = await this.client.send(this.account.to, { clientMsgId, content });
         return this.recorder.answered(message, sent);
       } catch (error) {
         // The SDK has given up; its user presses "send again".

@@ -1,6 +1,7 @@
 /** Every scenario of the fault machine: a row of the matrix, its faults, its bounds. */
 import type { Scenario } from "../scenario";
 import { cluster } from "./cluster";
+import { groups } from "./groups";
 import { links } from "./links";
 import { mixtures } from "./mixtures";
 import { natsCluster } from "./nats-cluster";
@@ -17,5 +18,6 @@ export const scenarios: readonly Scenario[] = [
   ...cluster,
   ...pressure,
   ...privacy,
+  ...groups,
   ...mixtures,
 ];

@@ -5,20 +5,26 @@
  * The end of a run must have sent a message into every conversation after the last fault, so that every conversation
  * has an event in the newest epoch.
  */
-import { type DeviceHistory, type Evidence, type InboxSnapshot, membersOf } from "../history/evidence";
+import type { DeviceHistory, Evidence, InboxSnapshot } from "../history/evidence";
+import { Membership } from "../history/membership";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 const MOST_EVENTS = 1_000;
 
-export function checkInboxes({ inboxes, devices, archive }: Evidence): Violation[] {
+export function checkInboxes({ inboxes, devices, archive, stays }: Evidence): Violation[] {
+  const membership = new Membership(stays);
   const last = new Map<string, number>();
   for (const { conversationId, seq } of archive) {
     last.set(conversationId, Math.max(seq, last.get(conversationId) ?? 0));
   }
-  return [...inboxes.flatMap((inbox) => checkInbox(inbox, last)), ...devices.flatMap(checkWire)];
+  return [...inboxes.flatMap((inbox) => checkInbox(inbox, last, membership)), ...devices.flatMap(checkWire)];
 }
 
-function checkInbox({ userId, head, events }: InboxSnapshot, last: Map<string, number>): Violation[] {
+function checkInbox(
+  { userId, head, events }: InboxSnapshot,
+  last: Map<string, number>,
+  membership: Membership,
+): Violation[] {
   const found: Violation[] = [];
   const of = `the inbox of ${userId}`;
   if (events.length > MOST_EVENTS) found.push(violation("I6", `${of} holds ${events.length} events`));
@@ -38,13 +44,14 @@ function checkInbox({ userId, head, events }: InboxSnapshot, last: Map<string, n
   for (const list of byConversation.values()) {
     list.forEach((event, index) => {
       const before = list[index - 1]?.seq;
-      if (before !== undefined && event.seq !== before + 1) {
+      if (before !== undefined && event.seq !== membership.next(userId, event.conversationId, before)) {
         found.push(violation("I6", `${of} has ${place(event)} after #${before}`));
       }
     });
   }
-  for (const [conversationId, seq] of last) {
-    if (!membersOf(conversationId).includes(userId)) continue;
+  for (const [conversationId, lastSeq] of last) {
+    const seq = membership.last(userId, conversationId, lastSeq);
+    if (seq === 0) continue;
     const held = byConversation.get(conversationId)?.at(-1)?.seq;
     // A quiet conversation may have been pushed out by the newest 1,000.
     if (held === undefined && events.length >= MOST_EVENTS) continue;

@@ -1,5 +1,6 @@
 /** I1: whatever was acknowledged is in MySQL, and every device of every member got it. */
-import { type Evidence, type MessageFacts, membersOf } from "../history/evidence";
+import type { Evidence, MessageFacts } from "../history/evidence";
+import { Membership } from "../history/membership";
 import { place, type Violation, violation } from "./violation";
 
 export function checkLoss(evidence: Evidence): Violation[] {
@@ -24,7 +25,8 @@ function notArchived({ messages, archive, log }: Evidence): Violation[] {
 }
 
 /** What nobody was answered for counts as well: it exists as soon as a store has it. */
-function notShown({ devices, archive, log, messages }: Evidence): Violation[] {
+function notShown({ devices, archive, log, messages, stays }: Evidence): Violation[] {
+  const membership = new Membership(stays);
   const existing = new Map<string, Pick<MessageFacts, "conversationId" | "seq">>();
   for (const { conversationId, seq } of [...archive, ...log.flatMap(({ events }) => events)]) {
     existing.set(place({ conversationId, seq }), { conversationId, seq });
@@ -35,8 +37,8 @@ function notShown({ devices, archive, log, messages }: Evidence): Violation[] {
   const found: Violation[] = [];
   for (const { name, userId, shown } of devices) {
     const seen = new Set(shown.map(place));
-    for (const [where, { conversationId }] of existing) {
-      if (membersOf(conversationId).includes(userId) && !seen.has(where)) {
+    for (const [where, event] of existing) {
+      if (membership.has(userId, event) && !seen.has(where)) {
         found.push(violation("I1", `${where} never came to ${name}`));
       }
     }

@@ -5,10 +5,13 @@
  * rest itself. Of pipelined messages those that had to be repeated may be overtaken.
  */
 import type { Evidence, MessageFacts, ShownEvent } from "../history/evidence";
+import { Membership } from "../history/membership";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 export function checkOrder(evidence: Evidence): Violation[] {
-  return [...disagreements(evidence), ...evidence.devices.flatMap(toldOutOfOrder), ...overtaken(evidence)];
+  const membership = new Membership(evidence.stays);
+  const told = evidence.devices.flatMap((device) => toldOutOfOrder(device, membership));
+  return [...disagreements(evidence), ...told, ...overtaken(evidence)];
 }
 
 function disagreements({ log, archive, devices }: Evidence): Violation[] {
@@ -29,13 +32,17 @@ function disagreements({ log, archive, devices }: Evidence): Violation[] {
   return found;
 }
 
-function toldOutOfOrder({ name, shown, resyncs }: Evidence["devices"][number]): Violation[] {
+function toldOutOfOrder(
+  { name, userId, shown, resyncs }: Evidence["devices"][number],
+  membership: Membership,
+): Violation[] {
   const found: Violation[] = [];
   const pulls = new Map(shown.filter(({ by }) => by === "pull").map((event) => [place(event), event.at]));
   const firstResync = resyncs[0] ?? Number.POSITIVE_INFINITY;
   // The app may be ahead of what it is told: it fetched all of that before, because it was told to compare.
   const fetched = (from: number, { conversationId, seq: to, at }: ShownEvent) => {
     for (let seq = from; seq < to; seq++) {
+      if (!membership.has(userId, { conversationId, seq })) continue;
       const pulledAt = pulls.get(place({ conversationId, seq }));
       if (pulledAt === undefined || pulledAt > at || pulledAt < firstResync) return false;
     }
@@ -47,7 +54,11 @@ function toldOutOfOrder({ name, shown, resyncs }: Evidence["devices"][number]): 
     for (const event of events) {
       const { at, seq } = last ?? { at: 0, seq: 0 };
       if (seq > event.seq) found.push(violation("I3", `${place(event)} came to ${name} after #${seq}`));
-      else if (event.seq > seq + 1 && !resyncs.some((resync) => resync >= at) && !fetched(seq + 1, event)) {
+      else if (
+        event.seq > membership.next(userId, event.conversationId, seq) &&
+        !resyncs.some((resync) => resync >= at) &&
+        !fetched(seq + 1, event)
+      ) {
         found.push(violation("I3", `${name} got ${place(event)} after #${seq}, and was not told to compare`));
       }
       last = event;

@@ -1,16 +1,18 @@
 /** I9: nothing reaches who is not a member, or a device whose tokens are void once it was closed; and it is closed. */
-import { type Evidence, membersOf, type RevokedDevice } from "../history/evidence";
+import type { Evidence, RevokedDevice } from "../history/evidence";
+import { Membership } from "../history/membership";
 import { place, type Violation, violation } from "./violation";
 
 export function checkPrivacy(evidence: Evidence): Violation[] {
   return [...strangers(evidence), ...evidence.revoked.flatMap(checkRevoked)];
 }
 
-function strangers({ devices, inboxes }: Evidence): Violation[] {
+function strangers({ devices, inboxes, stays }: Evidence): Violation[] {
+  const membership = new Membership(stays);
   const found: Violation[] = [];
   const check = (userId: string, what: string, events: { conversationId: string; seq: number }[]) => {
     for (const event of events) {
-      if (!membersOf(event.conversationId).includes(userId)) {
+      if (!membership.has(userId, event)) {
         found.push(violation("I9", `${place(event)} reached ${what}`));
       }
     }

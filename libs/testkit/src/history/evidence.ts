@@ -120,12 +120,22 @@ export interface Peak {
   bound: number;
 }
 
+/** From which number to which (both inclusive) a user belonged to a group. */
+export interface Stay {
+  conversationId: string;
+  userId: string;
+  from: number;
+  to: number;
+}
+
 export interface Evidence {
   messages: SentMessage[];
   devices: DeviceHistory[];
   revoked: RevokedDevice[];
   log: LoggedRecord[];
   archive: MessageFacts[];
+  /** Of all groups; who belongs to a private conversation its id says. */
+  stays: Stay[];
   inboxes: InboxSnapshot[];
   queues: QueueSnapshot[];
   peaks: Peak[];

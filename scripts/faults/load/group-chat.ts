@@ -1,0 +1,58 @@
+/** A group of the load: members who write all the time, and a visitor who comes and goes. */
+import { groupConversationId } from "@carillon/protocol";
+import { until } from "@carillon/testkit";
+import type { Account } from "./load-device";
+
+const CALL_MS = 10_000;
+const PATIENCE_MS = 60_000;
+
+export interface GroupChat {
+  conversationId: string;
+  /** The first one is the owner. */
+  members: Account[];
+  /** Belongs to it only while somebody has let him in. */
+  visitor: Account;
+  /** Lets the visitor in, or shows him out; resolves when the api has said that it is so. */
+  change(how: "let in" | "show out"): Promise<void>;
+}
+
+/** Makes a group of all but the last of these accounts, who write into it from now on; the last one is the visitor. */
+export async function makeGroup(api: string, accounts: Account[]): Promise<GroupChat> {
+  const [owner, ...others] = accounts.slice(0, -1) as [Account, ...Account[]];
+  const body = { name: "load", joinPolicy: "invite", members: others.map(({ userId }) => userId) };
+  const made = await call(api, owner, "POST", "/v1/groups", body);
+  if (made.status !== 201) throw new Error(`no group could be made: ${made.status} ${JSON.stringify(made.body)}`);
+  const { groupId } = made.body as { groupId: string };
+  const conversationId = groupConversationId(groupId);
+  const place = (account: Account): Account => ({ ...account, conversationId, to: conversationId });
+  const visitor = place(accounts.at(-1)!);
+  return {
+    conversationId,
+    members: [owner, ...others].map(place),
+    visitor,
+    change: async (how) => {
+      const path = `/v1/groups/${groupId}/members`;
+      const ask = () =>
+        how === "let in"
+          ? call(api, owner, "POST", path, { userId: visitor.userId })
+          : call(api, owner, "DELETE", `${path}/${visitor.userId}`);
+      // An api that died, or an owner who did not answer: to ask again changes nothing twice.
+      await until(`the visitor is ${how}`, async () => (await ask()).status < 300, PATIENCE_MS);
+    },
+  };
+}
+
+async function call(api: string, { token }: Account, method: string, path: string, body?: object) {
+  try {
+    const answer = await fetch(`${api}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(CALL_MS),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text === "" ? {} : (JSON.parse(text) as object) };
+  } catch (error) {
+    return { status: 599, body: { message: (error as Error).message } };
+  }
+}

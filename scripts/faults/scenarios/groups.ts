@@ -1,0 +1,18 @@
+/** Groups whose members come and go, while everybody writes and processes die. */
+import { stallOfSends } from "../measure";
+import { mergedPlan, steady } from "../plan";
+import type { Scenario } from "../scenario";
+
+export const groups: readonly Scenario[] = [
+  {
+    name: "groups",
+    row: "groups change",
+    plan: mergedPlan(
+      steady(["visitor comes and goes"], { times: 30, everyMs: 1_500, holdMs: 1_000 }),
+      steady(["kill worker", "kill api", "kill gateway", "kill archiver"], { times: 4, everyMs: 11_000, holdMs: 0 }),
+    ),
+    load: { sdkPairs: 2, rawPairs: 2, groups: 3, rate: 200 },
+    bounds: [stallOfSends(5_000)],
+    afterMs: 8_000,
+  },
+];
