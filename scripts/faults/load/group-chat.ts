@@ -2,13 +2,13 @@
 import { groupConversationId } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
 import type { Account } from "./load-device";
+import type { Device } from "./people";
 
 const CALL_MS = 10_000;
 const PATIENCE_MS = 60_000;
 
 export interface GroupChat {
   conversationId: string;
-  /** The first one is the owner. */
   members: Account[];
   /** Belongs to it only while somebody has let him in. */
   visitor: Account;
@@ -16,10 +16,13 @@ export interface GroupChat {
   change(how: "let in" | "show out"): Promise<void>;
 }
 
-/** Makes a group of all but the last of these accounts, who write into it from now on; the last one is the visitor. */
-export async function makeGroup(api: string, accounts: Account[]): Promise<GroupChat> {
-  const [owner, ...others] = accounts.slice(0, -1) as [Account, ...Account[]];
-  const body = { name: "load", joinPolicy: "invite", members: others.map(({ userId }) => userId) };
+/**
+ * Makes a group of all but the last of these accounts, who write into it from now on; the last one is the visitor. Its
+ * owner says nothing.
+ */
+export async function makeGroup(api: string, owner: Device, accounts: Account[]): Promise<GroupChat> {
+  const members = accounts.slice(0, -1);
+  const body = { name: "load", joinPolicy: "invite", members: members.map(({ userId }) => userId) };
   const made = await call(api, owner, "POST", "/v1/groups", body);
   if (made.status !== 201) throw new Error(`no group could be made: ${made.status} ${JSON.stringify(made.body)}`);
   const { groupId } = made.body as { groupId: string };
@@ -28,7 +31,7 @@ export async function makeGroup(api: string, accounts: Account[]): Promise<Group
   const visitor = place(accounts.at(-1)!);
   return {
     conversationId,
-    members: [owner, ...others].map(place),
+    members: members.map(place),
     visitor,
     change: async (how) => {
       const path = `/v1/groups/${groupId}/members`;
@@ -42,7 +45,7 @@ export async function makeGroup(api: string, accounts: Account[]): Promise<Group
   };
 }
 
-async function call(api: string, { token }: Account, method: string, path: string, body?: object) {
+async function call(api: string, { token }: Device, method: string, path: string, body?: object) {
   try {
     const answer = await fetch(`${api}${path}`, {
       method,

@@ -3,7 +3,7 @@ import { sleep } from "@carillon/base";
 import { History, type SentMessage } from "@carillon/testkit";
 import { type GroupChat, makeGroup } from "./group-chat";
 import type { Account, LoadDevice } from "./load-device";
-import { registerPairs, secondDeviceOf } from "./people";
+import { registerDevices, registerPairs, secondDeviceOf } from "./people";
 import { RawDevice } from "./raw-device";
 import { SdkDevice } from "./sdk-device";
 
@@ -49,7 +49,10 @@ export class Load {
   async connect(): Promise<void> {
     const { directory, api, partitions, sdkPairs, rawPairs, groups } = this.options;
     const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1 + groups * GROUP_PAIRS, partitions);
-    for (let i = 0; i < groups; i++) this.groupChats.push(await makeGroup(api, accounts.splice(-2 * GROUP_PAIRS)));
+    for (let i = 0; i < groups; i++) {
+      const [owner] = await registerDevices(directory, ["owner"]);
+      this.groupChats.push(await makeGroup(api, owner, accounts.splice(-2 * GROUP_PAIRS)));
+    }
     this.strangers = accounts.splice(-2);
     this.accounts = accounts;
     accounts.forEach((account, index) => {
