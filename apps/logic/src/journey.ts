@@ -251,13 +251,15 @@ export class PartitionJourney {
 
   /** Step 8, append: when it returns the record is in the log, and the state knows it. */
   private async append(body: LogBody, covered: number, accepted: FoldedEvent[] = []): Promise<number> {
-    const { state, writer, fanOut, bus, boot } = this.options;
+    const { state, writer, fanOut, groups, bus, boot } = this.options;
     const progress = { covered, fanout: fanOut.position };
     failPoint("append.before");
     const seq = await writer.append(body, progress);
     failPoint("append.after");
     const header = { epoch: state.epoch, boot, append: 0, ...progress, life: writer.life };
     foldAppended(state, { seq, storedAt: bus.clock.now(), header, body }, accepted);
+    for (const { conversationId, version } of accepted)
+      if (version !== undefined) groups.settle(conversationId.slice(2));
     return seq;
   }
 

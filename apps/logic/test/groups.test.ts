@@ -141,10 +141,13 @@ describe("who belongs", () => {
     const group = groupOf(state, loaded([member("anna"), member("bert", { joinedSeq: 0, joinedVersion: 7 })], 7));
     expect([group.spanOf("bert"), group.spanOf("carl")]).toEqual([undefined, undefined]);
     state.groupChanges.add("g:choir", 7, 12, 1, NOW);
+    group.settle();
     expect(group.spanOf("bert")).toEqual({ from: 12, to: Number.POSITIVE_INFINITY });
     const left = member("bert", { joinedSeq: 12, joinedVersion: 7, isPresent: false, leftVersion: 9 });
     group.refresh(loaded([left], 9), 0);
+    expect(group.spanOf("bert")).toEqual({ from: 12, to: Number.POSITIVE_INFINITY });
     state.groupChanges.add("g:choir", 9, 20, 2, NOW);
+    group.settle();
     expect(group.spanOf("bert")).toEqual({ from: 12, to: 20 });
     expect([11, 12, 20, 21].map((seq) => group.recipients(seq).join("+"))).toEqual([
       "anna",
@@ -158,6 +161,8 @@ describe("who belongs", () => {
     state.archived = 3;
     pruneState(state, NOW + 1);
     expect(state.groupChanges.version("g:choir")).toBe(0);
+    // What was loaded before is not loaded again, and keeps what the log has forgotten.
+    expect(group.spanOf("bert")).toEqual({ from: 12, to: 20 });
   });
 });
 

@@ -33,8 +33,9 @@ async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupC
   const verdict = await until(
     "a verdict on what the visitor writes",
     async () => {
-      const client = await RawClient.open("tcp", await load.gatewayOf(account));
+      let client: RawClient | undefined;
       try {
+        client = await RawClient.open("tcp", await load.gatewayOf(account));
         await client.connect({ token: account.token, deviceId: account.deviceId });
         const payload = { clientMsgId: uuidv7(Date.now()), to: account.to, contentType: "text", content: "me, too" };
         const { command, payload: answer } = await client.request(Command.SEND, payload);
@@ -43,7 +44,7 @@ async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupC
       } catch {
         return undefined;
       } finally {
-        client.close();
+        client?.close();
       }
     },
     PATIENCE_MS,

@@ -12,17 +12,18 @@ export interface GroupChat {
   members: Account[];
   /** Belongs to it only while somebody has let him in. */
   visitor: Account;
+  fill(): Promise<void>;
   /** Lets the visitor in, or shows him out; resolves when the api has said that it is so. */
   change(how: "let in" | "show out"): Promise<void>;
 }
 
 /**
- * Makes a group of all but the last of these accounts, who write into it from now on; the last one is the visitor. Its
- * owner says nothing.
+ * Makes a group for these accounts, of which the last one is the visitor; its owner says nothing. They write into it from
+ * now on, and are let in by `fill`, when they are connected: what a device was not there for, it is not told.
  */
 export async function makeGroup(api: string, owner: Device, accounts: Account[]): Promise<GroupChat> {
   const members = accounts.slice(0, -1);
-  const body = { name: "load", joinPolicy: "invite", members: members.map(({ userId }) => userId) };
+  const body = { name: "load", joinPolicy: "invite" };
   const made = await call(api, owner, "POST", "/v1/groups", body);
   if (made.status !== 201) throw new Error(`no group could be made: ${made.status} ${JSON.stringify(made.body)}`);
   const { groupId } = made.body as { groupId: string };
@@ -33,6 +34,12 @@ export async function makeGroup(api: string, owner: Device, accounts: Account[])
     conversationId,
     members: members.map(place),
     visitor,
+    fill: async () => {
+      for (const { userId } of members) {
+        const answer = await call(api, owner, "POST", `/v1/groups/${groupId}/members`, { userId });
+        if (answer.status !== 201) throw new Error(`a group could not be filled: ${JSON.stringify(answer.body)}`);
+      }
+    },
     change: async (how) => {
       const path = `/v1/groups/${groupId}/members`;
       const ask = () =>

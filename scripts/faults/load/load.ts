@@ -72,6 +72,7 @@ export class Load {
       }
     }
     await Promise.all([...this.devices, ...this.visitors].map((device) => device.connect()));
+    for (const group of this.groupChats) await group.fill();
   }
 
   /** One of the groups. */
@@ -150,10 +151,21 @@ export class Load {
       for (const { seq } of answers) last.set(conversationId, Math.max(seq, last.get(conversationId) ?? 0));
     }
     const due = new Map<string, number>();
+    const newest = (userId: string, conversationId: string) =>
+      this.devices
+        .find(({ history }) => history.userId === userId)
+        ?.history.shown.findLast((event) => event.conversationId === conversationId)?.seq ?? 0;
     for (const [conversationId, seq] of last) {
-      for (const userId of this.membersOf(conversationId)) due.set(userId, (due.get(userId) ?? 0) + seq);
+      const group = this.groupChats.find((one) => one.conversationId === conversationId);
+      // Members of a group have come at different numbers: the last one is what they have in common.
+      if (group?.members.some(({ userId }) => newest(userId, conversationId) < seq)) return false;
+      if (group !== undefined) continue;
+      for (const userId of conversationId.split(":").slice(1)) due.set(userId, (due.get(userId) ?? 0) + seq);
     }
-    return this.devices.every(({ history }) => history.shown.length >= (due.get(history.userId) ?? 0));
+    const isPrivate = ({ conversationId }: { conversationId: string }) => conversationId.startsWith("p:");
+    return this.devices.every(
+      ({ history }) => history.shown.filter(isPrivate).length >= (due.get(history.userId) ?? 0),
+    );
   }
 
   /** @returns whether everything was answered and shown within `ms` */
@@ -169,12 +181,6 @@ export class Load {
   async close(): Promise<void> {
     this.stop();
     await Promise.all([...this.devices, ...this.visitors].map((device) => device.close()));
-  }
-
-  /** Those who belong to all of it. */
-  private membersOf(conversationId: string): string[] {
-    const group = this.groupChats.find((one) => one.conversationId === conversationId);
-    return group?.members.map(({ userId }) => userId) ?? conversationId.split(":").slice(1);
   }
 
   private content(): string {

@@ -36,6 +36,11 @@ export class GroupCache {
     return this.groups.get(groupId);
   }
 
+  /** A change of this group is in the log now. */
+  settle(groupId: string): void {
+    this.groups.get(groupId)?.settle();
+  }
+
   isFresh(groupId: string): boolean {
     const group = this.groups.get(groupId);
     return group !== undefined && group.loadedAt > this.monotonic() - FRESH_MS;

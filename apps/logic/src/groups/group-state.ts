@@ -33,6 +33,18 @@ export class GroupState {
     for (const member of members) this.members.set(member.userId, member);
     this.owed = changes;
     this.loadedAt = loadedAt;
+    this.settle();
+  }
+
+  /**
+   * Takes over the numbers of changes that are in the log now: the log forgets them when MySQL has them, and what was
+   * loaded before is not read again.
+   */
+  settle(): void {
+    for (const member of this.members.values()) {
+      if (member.joinedSeq === 0) member.joinedSeq = this.numberOf(member.joinedVersion) ?? 0;
+      if (member.leftVersion !== undefined) member.leftSeq ??= this.numberOf(member.leftVersion);
+    }
   }
 
   /** Undefined for one who is no member now. */
@@ -51,12 +63,9 @@ export class GroupState {
   spanOf(userId: string): { from: number; to: number } | undefined {
     const member = this.members.get(userId);
     if (member === undefined) return undefined;
-    const { joinedSeq, joinedVersion, leftSeq, leftVersion } = member;
-    const from = joinedSeq > 0 ? joinedSeq : this.numberOf(joinedVersion);
     // One whose joining is not in the log yet belongs to nothing that is.
-    if (from === undefined) return undefined;
-    if (leftVersion === undefined) return { from, to: Number.POSITIVE_INFINITY };
-    return { from, to: leftSeq ?? this.numberOf(leftVersion) ?? Number.POSITIVE_INFINITY };
+    if (member.joinedSeq === 0) return undefined;
+    return { from: member.joinedSeq, to: member.leftSeq ?? Number.POSITIVE_INFINITY };
   }
 
   /** Who gets the event of that number. */
