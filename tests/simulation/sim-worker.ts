@@ -14,6 +14,8 @@ export interface WorkerWorld {
   /** Whether the partition is assigned to this worker, as it sees it. */
   isMine(worker: SimWorker): boolean;
   willBeMine(worker: SimWorker): boolean;
+  /** A worker is ready and asks whoever owns the partition; what it asks may get lost. */
+  askRelease(worker: SimWorker): Promise<void>;
   /** Whether the worker of that boot is seen as alive. */
   isAlive(boot: string): boolean;
   /** An answer leaves for a gateway. */
@@ -38,6 +40,8 @@ export class SimWorker {
       isMine: () => world.isMine(this),
       willBeMine: () => world.willBeMine(this),
       isAlive: (former) => world.isAlive(former),
+      hasHeir: () => !world.isMine(this),
+      askRelease: () => world.askRelease(this),
       formerOwner: async () => {
         const record = await readLastRecord(bus, 0);
         return record && { boot: record.header.boot, released: record.body.kind === "release" };
@@ -76,7 +80,7 @@ export class SimWorker {
       bus,
       nodeId: this.boot,
       boot: this.boot,
-      policy: { strangers: "allow", recallMs: 120_000 },
+      policy: { strangers: "allow", recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY },
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
       groupSource: { load: async () => new Map() },
       inboxes: {
@@ -98,6 +102,7 @@ export class SimWorker {
       },
       announce: () => {},
       renewLinks: () => {},
+      handOver: (partition) => this.ownership.handOver(partition),
       publishState: async () => {},
     };
   }

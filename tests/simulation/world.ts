@@ -159,6 +159,7 @@ export class World {
       mysql: this.mysql,
       isMine: (worker) => this.isMine(worker),
       willBeMine: (worker) => this.willBeMine(worker),
+      askRelease: (worker) => this.askRelease(worker),
       isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
       answer: (_worker, frames) => this.clients.receive(frames),
     });
@@ -166,6 +167,17 @@ export class World {
 
   private isSeen({ silentSince }: Slot, silenceMs = SUSPECT_MS): boolean {
     return silentSince === undefined || this.time.now - silentSince < silenceMs;
+  }
+
+  private async askRelease(asker: SimWorker): Promise<void> {
+    if (this.random.chance(0.1)) return;
+    this.time.after(this.random.between(0.2, 2), () => {
+      for (const worker of this.living) {
+        const { pausedUntil, cutUntil } = worker.connection;
+        const isDeaf = Math.max(pausedUntil, cutUntil) > this.time.now;
+        if (worker !== asker && !isDeaf) worker.ownership.handOver(0);
+      }
+    });
   }
 
   /** By a worker that is silent itself nothing can be foreseen. */

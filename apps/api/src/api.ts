@@ -21,11 +21,13 @@ import type { ApiConfig } from "./config";
 import { Relay } from "./groups/relay";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
+import { Retention } from "./retention/retention";
 import type { GatewayRing } from "./routes/gateways";
 import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 /** Most time for the gateways to confirm that they closed connections. */
 const CONFIRM_MS = 2_000;
 
@@ -39,14 +41,15 @@ export interface ApiOptions {
   redis: RedisStore;
   mysql: MysqlStore;
   ring: GatewayRing;
-  /** By which one of all apis relays what is owed. */
-  relayLease: Pick<Lease, "acquire">;
+  /** A lease of that name, by which one of all apis does a job. */
+  lease(name: string): Pick<Lease, "acquire">;
 }
 
 export class Api {
   private readonly downlink: DownlinkSender;
   private readonly queries: QueryService;
   private readonly relay: Relay;
+  private readonly retention: Retention | undefined;
   private readonly context: ApiContext;
   private gateways: string[] = [];
   private server: FastifyInstance | undefined;
@@ -59,7 +62,11 @@ export class Api {
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...reading, inboxes: new Inboxes(redis) });
     const { groups, tellOwner, now } = this.context;
-    this.relay = new Relay({ lease: options.relayLease, groups, tellOwner, now, logger: bus.logger });
+    const { logger } = bus;
+    this.relay = new Relay({ lease: options.lease("group-relay"), groups, tellOwner, now, logger });
+    const keepMs = config.retention.days * DAY_MS;
+    const keeping = { lease: options.lease("retention"), queries: options.mysql.retention, keepMs, now, logger };
+    this.retention = keepMs > 0 ? new Retention(keeping) : undefined;
   }
 
   /** Takes over which gateways there are. */
@@ -76,13 +83,14 @@ export class Api {
     this.downlink.start();
     this.queries.start();
     this.relay.start();
+    this.retention?.start();
     return this.server.listen({ host, port });
   }
 
   /** Finishes the requests under way. */
   async stop(): Promise<void> {
     this.queries.stop();
-    await this.relay.stop();
+    await Promise.all([this.relay.stop(), this.retention?.stop()]);
     await this.server?.close();
     this.downlink.stop();
   }

@@ -1,6 +1,7 @@
 import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
-export interface ApiConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "api" | "groups" | "limits" | "log"> {
+export interface ApiConfig
+  extends Pick<Settings, "nats" | "redis" | "mysql" | "api" | "groups" | "retention" | "limits" | "log"> {
   nodeId: string;
   /** Key that signs access tokens. */
   secret: string;
@@ -11,7 +12,7 @@ export interface ApiConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, groups, limits, log, auth } = settings;
+  const { nats, redis, mysql, api, groups, retention, limits, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
@@ -22,6 +23,7 @@ export function loadConfig(): ApiConfig {
     mysql,
     api,
     groups,
+    retention,
     limits,
     log,
   };

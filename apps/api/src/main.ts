@@ -42,8 +42,8 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
     openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas }),
   ]);
   await coordination.view.ready();
-  const relayLease = coordination.lease("group-relay", `${nodeId}.${boot}`);
-  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination), relayLease });
+  const lease = (name: string) => coordination.lease(name, `${nodeId}.${boot}`);
+  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination), lease });
   const onView = () => api.setGateways(coordination.view.nodes("gateway"));
   coordination.onChange(onView);
   onView();

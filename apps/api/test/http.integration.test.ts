@@ -31,6 +31,7 @@ function config(): ApiConfig {
     mysql: { url: servers.mysql.url, poolSize: 4 },
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
     groups: { maxMembers: 4 },
+    retention: { days: 0 },
     limits: {
       framesPerSecond: 1,
       framesBurst: 1,
@@ -58,7 +59,15 @@ beforeAll(async () => {
     walk: (_: string, count: number) => gateways.slice(0, count).map(({ gatewayId }) => gatewayId),
     address: (id: string) => gateways.find(({ gatewayId }) => gatewayId === id),
   };
-  api = new Api({ config: settings, bus, partitions, redis, mysql, ring, relayLease: { acquire: async () => false } });
+  api = new Api({
+    config: settings,
+    bus,
+    partitions,
+    redis,
+    mysql,
+    ring,
+    lease: () => ({ acquire: async () => false }),
+  });
   api.setGateways([{ nodeId: "gateway-1", boot: "b1" }]);
   base = await api.start();
 }, 120_000);

@@ -26,6 +26,7 @@ function context(lastSeq: number, archived = lastSeq, content?: string): History
     span: async () => ({ from: 1, to: lastSeq, lastSeq }),
     waitMs: 0,
     conversations: {
+      purgedSeq: async () => 0,
       history: async (_, { from, to }) => {
         const seqs = Array.from({ length: Math.max(0, Math.min(to, archived) - from + 1) }, (_, i) => from + i);
         return seqs.map((seq) => event(seq, content));
@@ -65,6 +66,14 @@ describe("history", () => {
   ])("of one who belonged to a group from 4 to 7: %s", async (_, range, seqs, more) => {
     const of = { ...context(10), span: async () => ({ from: 4, to: 7, lastSeq: 10 }) };
     expect(await page(range, of)).toEqual([seqs, more]);
+  });
+
+  test("what retention has deleted is not waited for", async () => {
+    const of = context(10);
+    const purged = { ...of, conversations: { ...of.conversations, purgedSeq: async () => 6 } };
+    expect(await page({}, purged)).toEqual(["7 8 9 10", false]);
+    expect(await page({ from: 8, limit: 5, backwards: true }, purged)).toEqual(["7 8", false]);
+    expect(await page({ from: 6, limit: 5, backwards: true }, purged)).toEqual(["", false]);
   });
 
   test("of nothing is none", async () => {

@@ -15,9 +15,13 @@ const conversationId = "p:alice:bob";
 const whats = (findings: { what: string }[]) => findings.map(({ what }) => what);
 
 describe("the archive alone", () => {
-  const right = { conversationId, count: 5, first: 1, last: 5, messages: 4, ids: 4, lastSeq: 5 };
+  const right = { conversationId, count: 5, first: 1, last: 5, messages: 4, ids: 4, lastSeq: 5, purgedSeq: 0 };
 
   test("1..n is right", () => expect(judgeCounts(right)).toEqual([]));
+
+  test("and so is what retention has left", () => {
+    expect(judgeCounts({ ...right, first: 3, count: 3, purgedSeq: 2 })).toEqual([]);
+  });
 
   test.each([
     ["a hole", { count: 4 }],

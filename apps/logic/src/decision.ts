@@ -125,7 +125,15 @@ class RoundInProgress {
     const table = this.state.dedupe;
     const known =
       this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
-    const recognition = recognise(request, digest, known, this.facts.archivedMessage(request), table, this.now);
+    const recognition = recognise(
+      request,
+      digest,
+      known,
+      this.facts.archivedMessage(request),
+      table,
+      this.now,
+      this.policy.keepMs,
+    );
     switch (recognition.kind) {
       case "duplicate":
         return { sent: sentPayload(request, recognition.first, true) };
@@ -133,6 +141,8 @@ class RoundInProgress {
         return refusal("CONFLICT", "this clientMsgId was used for another message");
       case "ahead":
         return refusal("BAD_PAYLOAD", "clientMsgId: is dated ahead of the server's clock");
+      case "too-old":
+        return refusal("BAD_PAYLOAD", "clientMsgId: is dated before what this server keeps");
       case "unknown":
         return busy();
       case "new":

@@ -52,6 +52,8 @@ export interface OwnerContext {
   announce(announcements: Announcement[]): void;
   /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
   renewLinks(): void;
+  /** The heir of a partition asks for it. */
+  handOver(partition: number): void;
   /** Shows people who owns what. */
   publishState(partition: number, state: OwnerState): Promise<void>;
 }
@@ -153,6 +155,9 @@ export class PartitionOwner implements OwnedPartition {
         return this.describe();
       case "last-seq":
         return { lastSeq: await this.lastSeq(question.conversationId) };
+      case "hand-over":
+        this.context.handOver(this.state.partition);
+        return null;
       case "group-span":
         return this.groupSpan(question.groupId, question.userId);
       case "group-changed":

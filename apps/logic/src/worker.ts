@@ -1,5 +1,13 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import { type Bus, type Closing, DownlinkSender, readLastRecord } from "@carillon/bus";
+import {
+  ask,
+  type Bus,
+  type Closing,
+  DownlinkSender,
+  type OwnerQuestion,
+  ownerSubject,
+  readLastRecord,
+} from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type DeviceSession, Inboxes, Marks, type MysqlStore, type RedisStore, Sessions } from "@carillon/store";
 import type { LogicConfig } from "./config";
@@ -11,6 +19,7 @@ import { SessionService } from "./sessions/session-service";
 
 const ROLE = "logic";
 const RUN_EVERY_MS = 2_000;
+const DAY_MS = 86_400_000;
 
 export interface WorkerOptions {
   config: LogicConfig;
@@ -105,6 +114,12 @@ export class Worker {
         coordination.view
           .nodes(ROLE)
           .some((node) => node.boot === former && !coordination.heartbeats.suspected(ROLE, node.nodeId)),
+      hasHeir: (partition) => {
+        const heir = coordination.assignment(ROLE, partitions).get(partition);
+        return heir !== undefined && heir !== config.nodeId;
+      },
+      askRelease: (partition) =>
+        ask<OwnerQuestion, null>(bus, ownerSubject(partition), { ask: "hand-over" }).then(() => {}),
       formerOwner: async (partition) => {
         const record = await readLastRecord(bus, partition);
         return record && { boot: record.header.boot, released: record.body.kind === "release" };
@@ -125,7 +140,11 @@ export class Worker {
       bus,
       nodeId: config.nodeId,
       boot,
-      policy: { strangers: config.policy.strangers, recallMs: config.recall.windowSeconds * 1_000 },
+      policy: {
+        strangers: config.policy.strangers,
+        recallMs: config.recall.windowSeconds * 1_000,
+        keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,
+      },
       facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
       groupSource: mysql.groupFacts,
       inboxes: this.inboxes,
@@ -135,6 +154,7 @@ export class Worker {
       push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
       announce: (announcements) => this.downlink.announce(announcements),
       renewLinks: () => this.downlink.renewLinks(),
+      handOver: (partition) => this.ownership.handOver(partition),
       publishState: (partition, state) =>
         coordination.partitions.put(ROLE, partition, { ...state, owner: config.nodeId, boot }),
     };

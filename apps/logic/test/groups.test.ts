@@ -9,7 +9,7 @@ import { GroupState } from "../src/groups/group-state";
 import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
 
 const NOW = Date.UTC(2026, 10, 21);
-const policy = { strangers: "allow" as const, recallMs: 120_000 };
+const policy = { strangers: "allow" as const, recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY };
 const normal = { status: "normal" as const, mutedUntil: 0 };
 
 function member(userId: string, changes: Partial<MemberSpan> = {}): MemberSpan {

@@ -9,6 +9,7 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
   const state = {
     mine: new Set([0, 1]),
     toCome: new Set<number>(),
+    heirs: new Set<number>(),
     alive: new Set<string>(),
     former: undefined as FormerOwner | undefined,
     did: [] as string[],
@@ -19,6 +20,8 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
     partitions: 3,
     boot: "me",
     isMine: (partition) => state.mine.has(partition),
+    hasHeir: (partition) => state.heirs.has(partition),
+    askRelease: async (partition) => void state.did.push(`ask ${partition}`),
     willBeMine: (partition) => state.toCome.has(partition),
     isAlive: (boot) => state.alive.has(boot),
     formerOwner: async () => state.former,
@@ -47,6 +50,10 @@ test("takes what is assigned, releases what no longer is, and everything at the 
   await until("two taken", () => ownership.partitions.length === 2);
   state.mine = new Set([1, 2]);
   ownership.check();
+  await until("one more taken", () => ownership.partitions.join() === "0,1,2");
+  // It stays until its heir is ready, and what is still assigned stays whoever asks.
+  ownership.handOver(0);
+  ownership.handOver(1);
   await until("one moved", () => ownership.partitions.join() === "1,2");
   await ownership.stop();
   expect(state.did.sort()).toEqual(["release 0", "release 1", "release 2", "take 0", "take 1", "take 2"]);
@@ -58,11 +65,11 @@ test("waits for a living owner until he released, or is suspected", async () => 
   state.former = { boot: "other", released: false };
   state.alive.add("other");
   ownership.start();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(state.did).toEqual(["fold 0"]);
+  await until("asked twice", () => state.did.length === 3);
+  expect(state.did).toEqual(["fold 0", "ask 0", "ask 0"]);
   state.former = { boot: "other", released: true };
   await until("taken after the release", () => state.did.includes("take 0"));
-  expect(state.did).toEqual(["fold 0", "on top of what was folded", "take 0"]);
+  expect(state.did.slice(-2)).toEqual(["on top of what was folded", "take 0"]);
   state.former = { boot: "other", released: false };
   state.mine.add(1);
   ownership.check();
@@ -71,6 +78,22 @@ test("waits for a living owner until he released, or is suspected", async () => 
   state.alive.clear();
   await until("taken from the suspected one", () => state.did.includes("take 1"));
   await ownership.stop();
+});
+
+test("what nobody asks for is released after a while, and a worker that stops waits for its heirs", async () => {
+  const { state, ownership } = worker();
+  ownership.start();
+  await until("two taken", () => ownership.partitions.length === 2);
+  state.mine = new Set([1]);
+  state.heirs = new Set([1]);
+  await until("released unasked", () => state.did.includes("release 0"));
+  const stopping = ownership.stop();
+  state.mine = new Set();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(state.did).not.toContain("release 1");
+  ownership.handOver(1);
+  await stopping;
+  expect(state.did.filter((what) => what === "release 1")).toHaveLength(1);
 });
 
 test("folds the log when the owner's heartbeat was missed, and forgets it when he comes back", async () => {

@@ -1,7 +1,8 @@
 export * from "./mysql/account-queries";
-export type { ArchivedChange } from "./mysql/archive-groups";
-export * from "./mysql/archive-writer";
-export * from "./mysql/audit-queries";
+export type { ArchivedChange } from "./mysql/archive/archive-groups";
+export * from "./mysql/archive/archive-writer";
+export * from "./mysql/archive/audit-queries";
+export * from "./mysql/archive/retention-queries";
 export * from "./mysql/conversation-queries";
 export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";

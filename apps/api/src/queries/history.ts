@@ -29,7 +29,7 @@ export interface HistoryPage {
 }
 
 export interface HistoryContext {
-  conversations: Pick<ConversationQueries, "history">;
+  conversations: Pick<ConversationQueries, "history" | "purgedSeq">;
   /**
    * From where to where the user may read the conversation, from its owner; to 0: no messages.
    * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
@@ -48,7 +48,11 @@ export async function readHistory(
   conversationId: string,
   range: HistoryRange,
 ): Promise<HistoryPage> {
-  const span = await context.span(userId, conversationId);
+  const [reach, purged] = await Promise.all([
+    context.span(userId, conversationId),
+    context.conversations.purgedSeq(conversationId),
+  ]);
+  const span = { ...reach, from: Math.max(reach.from, purged + 1) };
   const { lastSeq } = span;
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
   const [low, high] = range.backwards

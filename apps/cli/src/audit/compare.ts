@@ -11,7 +11,7 @@ export interface Finding {
   what: string;
 }
 
-/** A number is there once (primary key), so 1..n is: n rows, from 1, up to n. */
+/** A number is there once (primary key), so 1..n is: n rows, from 1, up to n; retention takes a beginning away. */
 export function judgeCounts({
   conversationId: where,
   count,
@@ -20,9 +20,10 @@ export function judgeCounts({
   messages,
   ids,
   lastSeq,
+  purgedSeq,
 }: ConversationNumbers): Finding[] {
   const findings: Finding[] = [];
-  if (first !== 1 || count !== last) {
+  if (first !== purgedSeq + 1 || count !== last - purgedSeq) {
     findings.push({ invariant: "I4 numbers", where, what: `${count} rows with numbers from ${first} to ${last}` });
   }
   if (lastSeq !== last) {

@@ -3,6 +3,9 @@ import type { SendRequest } from "@carillon/bus";
 import { limits, uuidv7Time } from "@carillon/protocol";
 import type { AcceptedMessage, DedupeTable } from "./dedupe-table";
 
+/** Clients date their ids, and old messages are deleted by the time at which they were accepted. */
+const AGE_MARGIN_MS = 60_000;
+
 export type Recognition =
   | { kind: "new" }
   | { kind: "duplicate"; first: AcceptedMessage }
@@ -10,6 +13,8 @@ export type Recognition =
   | { kind: "conflict" }
   /** The id is dated ahead of the server's clock. */
   | { kind: "ahead" }
+  /** The id is dated before what is kept: it may be a repeat of what was deleted. */
+  | { kind: "too-old" }
   /** Only the archive can tell, and it has not answered. */
   | { kind: "unknown" };
 
@@ -24,6 +29,7 @@ export function recognise(
   archived: AcceptedMessage | null | undefined,
   table: DedupeTable,
   now: number,
+  keepMs: number,
 ): Recognition {
   const first = accepted ?? archived ?? undefined;
   if (first !== undefined) {
@@ -31,6 +37,7 @@ export function recognise(
     return isSame ? { kind: "duplicate", first } : { kind: "conflict" };
   }
   if (uuidv7Time(request.clientMsgId) > now + limits.maxClockAheadMs) return { kind: "ahead" };
+  if (uuidv7Time(request.clientMsgId) < now - keepMs + AGE_MARGIN_MS) return { kind: "too-old" };
   if (archived === undefined && table.needsArchive(request)) return { kind: "unknown" };
   return { kind: "new" };
 }

@@ -8,8 +8,8 @@ export interface FactSource {
   /** Highest number of each conversation; one without messages is missing or 0. */
   lastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   messagesById(ids: MessageKey[]): Promise<ArchivedMessage[]>;
-  /** Key: `${conversationId}#${seq}`; what is not archived is missing. */
-  recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget>>;
+  /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
+  recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>>;
 }
 
 export interface MessageKey {

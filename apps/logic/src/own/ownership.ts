@@ -3,9 +3,10 @@
  *
  * The assignment (ring with bounded load over the workers in view) says who should own a partition. It is a wish:
  * two workers may both believe it is theirs for a while, and the log decides. So the order is
- * - assigned and not owned: wait until the owner before has released it, is suspected or gone, and fold the log while
- *   he still works; then take over;
- * - owned and not assigned: finish the round, append a release record, let go;
+ * - assigned and not owned: fold the log while the owner before still works, then ask him to release it, unless he is
+ *   suspected or gone; then take over;
+ * - owned and not assigned: go on until the heir asks, who may just have started and have much to do first; then finish
+ *   the round, append a release record, let go. Without being asked, after 3 s;
  * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
  * A hand-over that is not done in 5 s is taken.
  */
@@ -17,6 +18,12 @@ import type { PartitionState } from "../partition-state";
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
 const HAND_OVER_POLL_MS = 25;
+/** How often a living owner is asked: he may see the assignment later than his heir. */
+const ASK_MS = 200;
+/** How long an owner to whom a partition is no longer assigned goes on without being asked for it. */
+const UNASKED_MS = 3_000;
+/** How long a worker that stops waits for its heirs. */
+const LAST_HAND_OVER_MS = 2_000;
 const LOST_WAIT_MS = 1_000;
 const LAST_TAKE_OVER_MS = 3_000;
 
@@ -36,6 +43,10 @@ export interface OwnershipOptions {
   willBeMine(partition: number): boolean;
   /** Whether the worker of that boot is in the view and not suspected. */
   isAlive(boot: string): boolean;
+  /** Whether anybody else will take it. */
+  hasHeir(partition: number): boolean;
+  /** Asks the present owner to release it; no answer is no harm. */
+  askRelease(partition: number): Promise<void>;
   formerOwner(partition: number): Promise<FormerOwner | undefined>;
   /** Folds the log for a take-over that comes soon. */
   foldEarly(partition: number): Promise<PartitionState>;
@@ -54,6 +65,8 @@ export interface OwnedPartition {
 
 export class Ownership {
   private readonly owned = new Map<number, OwnedPartition>();
+  /** Since when partitions are owned that are assigned to others. */
+  private readonly unwanted = new Map<number, number>();
   /** Logs folded for take-overs that have not begun. */
   private readonly early = new Map<number, Promise<PartitionState | undefined>>();
   /** Partitions that are being taken, released or given up. */
@@ -81,18 +94,34 @@ export class Ownership {
       const mine = this.options.isMine(partition);
       const owned = this.owned.has(partition);
       if (mine && !owned) this.work(partition, () => this.acquire(partition));
-      if (!mine && owned) this.work(partition, () => this.release(partition));
+      if (!mine && owned) this.keepForHeir(partition);
+      else this.unwanted.delete(partition);
       if (!mine && !owned) this.prepare(partition);
     }
   }
 
-  /** Releases everything. */
+  /** The heir of a partition is ready to take it. */
+  handOver(partition: number): void {
+    if (this.busy.has(partition) || !this.owned.has(partition) || this.options.isMine(partition)) return;
+    this.unwanted.delete(partition);
+    this.work(partition, () => this.release(partition));
+  }
+
+  /** Releases everything: to heirs when they ask, the rest at once. */
   async stop(): Promise<void> {
+    const deadline = performance.now() + LAST_HAND_OVER_MS;
+    while (this.partitions.some(this.options.hasHeir) && performance.now() < deadline) await sleep(HAND_OVER_POLL_MS);
     this.stopping.abort();
     clearInterval(this.timer);
     await Promise.all(this.partitions.map((partition) => this.release(partition)));
     // A take-over that is under way sees the stop and releases what it took.
     await settlesWithin(Promise.allSettled(this.busy.values()), LAST_TAKE_OVER_MS);
+  }
+
+  private keepForHeir(partition: number): void {
+    const since = this.unwanted.get(partition);
+    if (since === undefined) this.unwanted.set(partition, performance.now());
+    else if (performance.now() - since >= UNASKED_MS) this.handOver(partition);
   }
 
   private prepare(partition: number): void {
@@ -149,12 +178,17 @@ export class Ownership {
   }
 
   private async awaitFormerOwner(partition: number): Promise<void> {
-    const { formerOwner, isAlive, isMine, boot } = this.options;
+    const { formerOwner, isAlive, isMine, boot, askRelease } = this.options;
     const deadline = performance.now() + HAND_OVER_MS;
+    let askedAt = Number.NEGATIVE_INFINITY;
     while (performance.now() < deadline && isMine(partition) && !this.stopping.signal.aborted) {
       const former = await formerOwner(partition);
       if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) return;
-      void this.foldEarly(partition);
+      await this.foldEarly(partition);
+      if (performance.now() - askedAt >= ASK_MS) {
+        askedAt = performance.now();
+        void askRelease(partition).catch(() => {});
+      }
       await sleep(HAND_OVER_POLL_MS, this.stopping.signal);
     }
   }

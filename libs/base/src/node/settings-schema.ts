@@ -95,6 +95,13 @@ export const settingsSchema = section("", {
   recall: section("Taking messages back.", {
     windowSeconds: count("How long after it was sent a message may be taken back by its sender.", 120),
   }),
+  retention: section("How long messages are kept.", {
+    days: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: "Messages older than this are deleted, all but the newest of a conversation; 0: they are kept.",
+    }),
+  }),
   limits: section("What one client may do.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),

@@ -99,6 +99,8 @@ export interface Sync {
 export type OwnerQuestion =
   | { ask: "last-seq"; conversationId: string }
   | { ask: "state" }
+  /** The heir of the partition is ready to take it. */
+  | { ask: "hand-over" }
   /** From where to where a user may read a group's conversation. */
   | { ask: "group-span"; groupId: string; userId: string }
   /** A group has changed in MySQL; answered when its conversation knows it. */

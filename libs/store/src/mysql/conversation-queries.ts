@@ -142,6 +142,12 @@ export class ConversationQueries {
     });
   }
 
+  /** Number up to which retention has deleted a conversation; 0: it is whole. */
+  async purgedSeq(conversationId: string): Promise<number> {
+    const sql = "SELECT purged_seq FROM conversations WHERE id = ?";
+    return (await this.sql.rows<{ purged_seq: number }>(sql, [conversationId]))[0]?.purged_seq ?? 0;
+  }
+
   /** The database's clock, ms since 1970. */
   async databaseTime(): Promise<number> {
     return (await this.sql.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;

@@ -120,20 +120,32 @@ export class FactQueries {
     }));
   }
 
-  /** Key: `${conversationId}#${seq}`; what is not archived is missing. */
-  async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget>> {
+  /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
+  async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>> {
     if (places.length === 0) return new Map();
     const rows = await this.sql.rows<RecallTargetRow>(
       `SELECT conversation, seq, sender, kind, sent_at, recalled
        FROM messages WHERE ${anyOf("conversation = ? AND seq = ?", places.length)}`,
       places.flatMap(({ conversationId, seq }) => [conversationId, seq]),
     );
-    return new Map(
+    const found = new Map<string, RecallTarget | null>(
       rows.map(({ conversation, seq, sender, kind, sent_at, recalled }) => [
         `${conversation}#${seq}`,
         { senderId: sender, kind, sentAt: sent_at, recalled: recalled === 1 },
       ]),
     );
+    const missing = places.filter(({ conversationId, seq }) => !found.has(`${conversationId}#${seq}`));
+    if (missing.length === 0) return found;
+    const purged = await this.sql.rows<{ id: string; purged_seq: number }>(
+      "SELECT id, purged_seq FROM conversations WHERE id IN (?)",
+      [missing.map(({ conversationId }) => conversationId)],
+    );
+    for (const { conversationId, seq } of missing) {
+      if (purged.some(({ id, purged_seq }) => id === conversationId && seq <= purged_seq)) {
+        found.set(`${conversationId}#${seq}`, null);
+      }
+    }
+    return found;
   }
 
   /** How far each partition is archived; one that no archiver has claimed yet is missing. */

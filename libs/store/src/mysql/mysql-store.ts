@@ -2,8 +2,9 @@
 import type { Logger, Settings } from "@carillon/base/node";
 import type { DataSource } from "typeorm";
 import { AccountQueries } from "./account-queries";
-import { ArchiveWriter } from "./archive-writer";
-import { AuditQueries } from "./audit-queries";
+import { ArchiveWriter } from "./archive/archive-writer";
+import { AuditQueries } from "./archive/audit-queries";
+import { RetentionQueries } from "./archive/retention-queries";
 import { ConversationQueries } from "./conversation-queries";
 import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
@@ -19,6 +20,7 @@ export class MysqlStore {
   readonly accounts: AccountQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
+  readonly retention: RetentionQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
   private readonly sql: Sql;
@@ -35,6 +37,7 @@ export class MysqlStore {
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
+    this.retention = new RetentionQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }

@@ -15,6 +15,8 @@ export interface ConversationEntityRow {
   previewText: string | null;
   /** By the database's clock. */
   changedAt: number;
+  /** Number up to which retention has deleted it. */
+  purgedSeq: number;
 }
 
 export const ConversationEntity = new EntitySchema<ConversationEntityRow>({
@@ -30,6 +32,7 @@ export const ConversationEntity = new EntitySchema<ConversationEntityRow>({
     previewContentType: word("preview_content_type", { nullable: true }),
     previewText: text("preview_text", 100, { nullable: true }),
     changedAt: time("changed_at"),
+    purgedSeq: counter("purged_seq", { default: 0 }),
   },
 });
 

@@ -203,4 +203,5 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (group_id, user_id)
     ) ${TEXT_OPTIONS}`,
   ],
+  ["AddPurgedSeq", "ALTER TABLE conversations ADD COLUMN purged_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
 ];

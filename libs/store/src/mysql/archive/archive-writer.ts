@@ -10,9 +10,9 @@
  * After a lost connection nobody knows whether the last commit happened: read the position again before going on.
  */
 import { type Event, parseConversationId } from "@carillon/protocol";
+import type { ArchiveProgress } from "../fact-queries";
+import { DATABASE_NOW, type Sql, type Statements } from "../sql";
 import { type ArchivedChange, applyGroupChanges } from "./archive-groups";
-import type { ArchiveProgress } from "./fact-queries";
-import { DATABASE_NOW, type Sql, type Statements } from "./sql";
 
 const MOST_ROWS = 1_000;
 /** Of content, in UTF-16 units: with escapes and three bytes a character it stays below 4 MiB of text. */

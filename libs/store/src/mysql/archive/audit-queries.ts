@@ -1,6 +1,6 @@
 /** The archive as operators look at it: a single message, and whether numbers and contents are what they must be. */
 import { snowflakeAt } from "@carillon/base";
-import type { Sql } from "./sql";
+import type { Sql } from "../sql";
 
 /** A row of the archive. */
 export interface ArchivedMessage {
@@ -27,6 +27,8 @@ export interface ConversationNumbers {
   ids: number;
   /** What the conversation's own row says; null: there is no such row. */
   lastSeq: number | null;
+  /** Number up to which retention has deleted it. */
+  purgedSeq: number;
 }
 
 /** Marks of one user in a conversation. */
@@ -97,7 +99,8 @@ export class AuditQueries {
       `SELECT m.conversation AS conversationId, COUNT(*) AS count, MIN(m.seq) AS first, MAX(m.seq) AS last,
          COUNT(IF(m.kind = 'message', 1, NULL)) AS messages,
          COUNT(DISTINCT IF(m.kind = 'message', CONCAT(m.sender, ' ', m.client_msg_id), NULL)) AS ids,
-         (SELECT c.last_seq FROM conversations c WHERE c.id = m.conversation) AS lastSeq
+         (SELECT c.last_seq FROM conversations c WHERE c.id = m.conversation) AS lastSeq,
+         COALESCE((SELECT c.purged_seq FROM conversations c WHERE c.id = m.conversation), 0) AS purgedSeq
        FROM messages m WHERE ${condition} GROUP BY m.conversation ORDER BY m.conversation LIMIT ?`,
       [value, limit],
     );

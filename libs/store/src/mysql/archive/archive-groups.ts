@@ -3,7 +3,7 @@
  * they belong, lists of conversations gain and lose the group, and the outbox owes the event no longer.
  */
 import { type Event, membershipOf, parseSystemContent } from "@carillon/protocol";
-import { DATABASE_NOW, type Statements } from "./sql";
+import { DATABASE_NOW, type Statements } from "../sql";
 
 /** A system event that tells of a change of its group. */
 export interface ArchivedChange {

@@ -1,0 +1,50 @@
+/**
+ * Deleting what is older than an operator wants to keep. The newest event of a conversation always stays: the highest
+ * number is what the next one is counted from. Readers are told first that the rest is gone, then it is deleted, so that
+ * nobody waits for rows that will never come.
+ */
+import { snowflakeAt } from "@carillon/base";
+import type { Sql } from "../sql";
+
+/** Rows of one statement: deleting holds locks on them. */
+const ROWS_AT_ONCE = 1_000;
+
+export interface ExpiredPart {
+  conversationId: string;
+  /** Everything up to this number may go. */
+  upTo: number;
+}
+
+export class RetentionQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /** Conversations with events sent before `olderThan` (ms since 1970) that may go; at most `limit`. */
+  async expired(olderThan: number, limit: number): Promise<ExpiredPart[]> {
+    // Ids rise with time, and so do numbers: what is old in a conversation is its beginning.
+    return this.sql.rows<ExpiredPart>(
+      `SELECT m.conversation AS conversationId, MAX(m.seq) AS upTo
+       FROM messages m JOIN conversations c ON c.id = m.conversation
+       WHERE m.message_id < CAST(? AS UNSIGNED) AND m.seq < c.last_seq
+       GROUP BY m.conversation LIMIT ?`,
+      [snowflakeAt(olderThan), limit],
+    );
+  }
+
+  /** @returns how many rows were deleted */
+  async purge({ conversationId, upTo }: ExpiredPart): Promise<number> {
+    await this.sql.run("UPDATE conversations SET purged_seq = GREATEST(purged_seq, ?) WHERE id = ?", [
+      upTo,
+      conversationId,
+    ]);
+    let deleted = 0;
+    while (true) {
+      const now = await this.sql.run("DELETE FROM messages WHERE conversation = ? AND seq <= ? LIMIT ?", [
+        conversationId,
+        upTo,
+        ROWS_AT_ONCE,
+      ]);
+      deleted += now;
+      if (now < ROWS_AT_ONCE) return deleted;
+    }
+  }
+}
