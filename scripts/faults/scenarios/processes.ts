@@ -31,8 +31,8 @@ export const processes: readonly Scenario[] = [
   {
     name: "kill-worker",
     row: "worker killed",
-    plan: steady(["kill worker"], { times: 6, everyMs: 15_000, holdMs: 0 }),
-    load: { rate: 600 },
+    plan: steady(["kill worker"], { times: 6, everyMs: 10_000, holdMs: 0 }),
+    load: { rate: 1_000 },
     bounds: [stallOfSends(3_000)],
   },
   {
