@@ -1,7 +1,16 @@
 /** An api's parts, built and wired; main.ts gives it the connections to the world. */
 import { partitionOf } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
-import { ask, type Bus, DownlinkSender, type LastSeq, type OwnerQuestion, subjects } from "@carillon/bus";
+import {
+  ask,
+  type Bus,
+  ChangeTeller,
+  DownlinkSender,
+  type LastSeq,
+  type OwnerQuestion,
+  type PresentNode,
+  subjects,
+} from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
 import { Inboxes, Marks, type MysqlStore, type RedisStore } from "@carillon/store";
 import type { FastifyInstance } from "fastify";
@@ -16,8 +25,6 @@ import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
-/** Most time for the gateways to confirm that they closed connections. */
-const CONFIRM_MS = 2_000;
 
 /** What lists and histories are made from. */
 type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "lastSeq"> & Pick<MysqlStore, "conversations">;
@@ -33,24 +40,24 @@ export interface ApiOptions {
 
 export class Api {
   private readonly downlink: DownlinkSender;
+  private readonly changes: ChangeTeller;
   private readonly queries: QueryService;
   private readonly context: ApiContext;
-  private gateways: string[] = [];
   private server: FastifyInstance | undefined;
 
   constructor(private readonly options: ApiOptions) {
     const { bus, config, redis } = options;
     // The life of Redis is told by the workers' ticks; those of an api only keep its links alive.
     this.downlink = new DownlinkSender(bus, config.nodeId, () => "");
+    this.changes = new ChangeTeller(bus, this.downlink);
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
-    this.queries = new QueryService(bus, { ...reading, inboxes: new Inboxes(redis) });
+    this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
   }
 
-  /** Takes over which gateways there are. */
-  setGateways(gateways: { nodeId: string; boot: string }[]): void {
-    this.downlink.setGateways(gateways);
-    this.gateways = gateways.map(({ nodeId }) => nodeId);
+  /** Takes over which nodes there are. */
+  setNodes(gateways: PresentNode[], workers: PresentNode[]): void {
+    this.changes.setNodes(gateways, workers);
   }
 
   /** @returns the address of the HTTP server, `http://host:port` */
@@ -88,7 +95,12 @@ export class Api {
       failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),
       failuresOfAddress: new WindowLimit(limits.failedLoginsPerAddress, LOGIN_WINDOW_MS, monotonic),
       signAccess: createTokenSigner(secret, accessTokenSeconds),
-      closeConnections: (userId, deviceId) => this.closeConnections(userId, deviceId),
+      changes: this.changes,
+      relations: mysql.relations,
+      people: mysql.users,
+      relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
+      closeConnections: (userId, deviceId) =>
+        this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),
       now: () => bus.clock.now(),
       checks: {
         nats: () => bus.connection.flush(),
@@ -112,20 +124,5 @@ export class Api {
         return (await ask<OwnerQuestion, LastSeq>(bus, subject, { ask: "last-seq", conversationId })).lastSeq;
       },
     };
-  }
-
-  /**
-   * Has every gateway close the connections of a device, and waits for their word.
-   * @returns the gateways that did not say so in time; they compare their sessions as soon as they are back
-   */
-  private async closeConnections(userId: string, deviceId: string): Promise<string[]> {
-    const closings = [{ userId, deviceId, closeCode: CloseCode.TOKEN_REVOKED }];
-    const confirmed = await Promise.all(
-      this.gateways.map(async (gateway) => {
-        const isDone = await this.downlink.sendConfirmed(gateway, { kind: "closings", closings }, CONFIRM_MS);
-        return isDone ? [] : [gateway];
-      }),
-    );
-    return confirmed.flat();
   }
 }

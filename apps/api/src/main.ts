@@ -43,7 +43,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   ]);
   await coordination.view.ready();
   const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination) });
-  const onView = () => api.setGateways(coordination.view.nodes("gateway"));
+  const onView = () => api.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
   coordination.onChange(onView);
   onView();
   const http = await api.start();

@@ -6,6 +6,7 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
+import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
 import { type AccountRoutesContext, accountRoutes } from "./routes/accounts";
 import { compileCheck } from "./routes/checks";
 import { type ConversationRoutesContext, conversationRoutes } from "./routes/conversations";
@@ -27,6 +28,7 @@ const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'un
 export type ApiContext = AccountRoutesContext &
   SessionRoutesContext &
   ConversationRoutesContext &
+  RelationRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -70,6 +72,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     sessionRoutes(routes, context);
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);
+    relationRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;

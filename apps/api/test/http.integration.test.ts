@@ -30,6 +30,7 @@ function config(): ApiConfig {
     redis: { url: servers.redis.url },
     mysql: { url: servers.mysql.url, poolSize: 4 },
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
+    relations: { maxFriends: 3, maxBlocks: 3 },
     limits: {
       framesPerSecond: 1,
       framesBurst: 1,
@@ -58,7 +59,7 @@ beforeAll(async () => {
     address: (id: string) => gateways.find(({ gatewayId }) => gatewayId === id),
   };
   api = new Api({ config: settings, bus, partitions, redis, mysql, ring });
-  api.setGateways([{ nodeId: "gateway-1", boot: "b1" }]);
+  api.setNodes([{ nodeId: "gateway-1", boot: "b1" }], []);
   base = await api.start();
 }, 120_000);
 

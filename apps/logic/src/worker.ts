@@ -1,5 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import { type Bus, type Closing, DownlinkSender, readLastRecord } from "@carillon/bus";
+import { type Bus, type Closing, DownlinkSender, type People, readLastRecord } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type DeviceSession, Inboxes, Marks, type MysqlStore, type RedisStore, Sessions } from "@carillon/store";
 import type { LogicConfig } from "./config";
@@ -28,6 +28,7 @@ export class Worker {
   private readonly sessions: SessionService;
   private readonly receipts: ReceiptService;
   private readonly inboxes: Inboxes;
+  private readonly facts: FactCache;
   /** Life of Redis, as far as known. */
   private run = "";
   private runTimer: NodeJS.Timeout | undefined;
@@ -37,6 +38,7 @@ export class Worker {
     const { bus, config, redis, mysql, partitions } = options;
     const sessions = new Sessions(redis);
     this.inboxes = new Inboxes(redis);
+    this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
     this.downlink = new DownlinkSender(bus, config.nodeId, () => this.run);
     this.ownership = this.buildOwnership();
     this.receipts = new ReceiptService({
@@ -67,7 +69,14 @@ export class Worker {
       this.downlink.setGateways(coordination.view.nodes("gateway"));
       this.ownership.check();
     };
-    this.stopWatching = coordination.onChange(onView);
+    const stops = [
+      coordination.onChange(onView),
+      // Orders to forget may have been lost meanwhile.
+      this.options.bus.onReconnect(() => this.facts.forgetEverybody()),
+    ];
+    this.stopWatching = () => {
+      for (const stop of stops) stop();
+    };
     onView();
     this.runTimer = setInterval(() => void this.readRun(), RUN_EVERY_MS);
     void this.readRun();
@@ -75,6 +84,12 @@ export class Worker {
     this.sessions.start();
     await this.receipts.start();
     this.ownership.start();
+  }
+
+  /** Forgets what is remembered of these people: it changed. */
+  forget({ users, pairs }: People): void {
+    for (const userId of users) this.facts.forgetUser(userId);
+    for (const [a, b] of pairs) this.facts.forgetRelation(a, b);
   }
 
   /** Hands over the partitions, then stops answering. */
@@ -126,7 +141,7 @@ export class Worker {
       nodeId: config.nodeId,
       boot,
       policy: config.policy,
-      facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
+      facts: this.facts,
       inboxes: this.inboxes,
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
       archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,

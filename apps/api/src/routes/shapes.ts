@@ -3,12 +3,13 @@ import { contentTypeValues, conversationKindValues, eventKindValues, platformVal
 import { type TProperties, Type } from "typebox";
 
 /** An object of a request: unknown keys are refused. */
-const strict = <T extends TProperties>(properties: T) => Type.Object(properties, { additionalProperties: false });
+export const strict = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
 
-const userId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
+export const userId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
 const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
 const platform = Type.Enum([...platformValues]);
-const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
+export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
 const seq = Type.Integer({ minimum: 0 });
 
 export const errorBody = Type.Object(

@@ -89,6 +89,10 @@ export const settingsSchema = section("", {
       description: "Which devices of a user may be connected at once.",
     }),
   }),
+  relations: section("Friends and blocks.", {
+    maxFriends: count("Most friends of one user, with the requests of his that are under way.", 5_000),
+    maxBlocks: count("Most users that one user blocks.", 1_000),
+  }),
   limits: section("What one client may do.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),

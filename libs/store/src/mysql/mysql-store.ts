@@ -7,6 +7,8 @@ import { AuditQueries } from "./audit-queries";
 import { ConversationQueries } from "./conversation-queries";
 import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
+import { RelationQueries } from "./people/relation-queries";
+import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
 
@@ -17,6 +19,8 @@ export class MysqlStore {
   readonly accounts: AccountQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
+  readonly relations: RelationQueries;
+  readonly users: UserQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -29,6 +33,8 @@ export class MysqlStore {
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
+    this.relations = new RelationQueries(this.sql);
+    this.users = new UserQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }
