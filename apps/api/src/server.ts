@@ -15,6 +15,7 @@ import { type GatewayRoutesContext, gatewayRoutes } from "./routes/gateways";
 import { type HealthContext, healthRoutes } from "./routes/health";
 import { type SessionRoutesContext, sessionRoutes } from "./routes/sessions";
 import { errorBody } from "./routes/shapes";
+import { type UserRoutesContext, userRoutes } from "./users/routes";
 
 /** The largest request is a registration: some hundred bytes. */
 const MOST_BODY_BYTES = 64 * 1024;
@@ -29,6 +30,7 @@ export type ApiContext = AccountRoutesContext &
   SessionRoutesContext &
   ConversationRoutesContext &
   RelationRoutesContext &
+  UserRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -73,6 +75,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);
     relationRoutes(routes, context);
+    userRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;
