@@ -18,6 +18,7 @@ import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
+import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import type { GatewayRing } from "./routes/gateways";
@@ -25,6 +26,8 @@ import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
+/** Most time for NATS to say that it has what was put into the queues. */
+const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
 type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "lastSeq"> & Pick<MysqlStore, "conversations">;
@@ -32,6 +35,7 @@ type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "lastSeq"> & Pick<M
 export interface ApiOptions {
   config: ApiConfig;
   bus: Bus;
+  boot: string;
   partitions: number;
   redis: RedisStore;
   mysql: MysqlStore;
@@ -41,15 +45,17 @@ export interface ApiOptions {
 export class Api {
   private readonly downlink: DownlinkSender;
   private readonly changes: ChangeTeller;
+  private readonly messages: MessageSender;
   private readonly queries: QueryService;
   private readonly context: ApiContext;
   private server: FastifyInstance | undefined;
 
   constructor(private readonly options: ApiOptions) {
-    const { bus, config, redis } = options;
+    const { bus, boot, config, partitions, redis } = options;
     // The life of Redis is told by the workers' ticks; those of an api only keep its links alive.
     this.downlink = new DownlinkSender(bus, config.nodeId, () => "");
     this.changes = new ChangeTeller(bus, this.downlink);
+    this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
@@ -66,6 +72,7 @@ export class Api {
     const { host, port, trustProxy } = config.api;
     this.server = await buildServer(this.context, { logger: bus.logger, trustProxy });
     this.downlink.start();
+    this.messages.start();
     this.queries.start();
     return this.server.listen({ host, port });
   }
@@ -74,6 +81,7 @@ export class Api {
   async stop(): Promise<void> {
     this.queries.stop();
     await this.server?.close();
+    await this.messages.stop(STOP_MS);
     this.downlink.stop();
   }
 
@@ -89,13 +97,17 @@ export class Api {
       accounts,
       accessTokenSeconds,
       refreshTokenMs,
-      authenticator: new Authenticator(secret, accounts),
+      authenticator: new Authenticator(secret, accounts, mysql.keys, () => bus.clock.now()),
       passwords: new Passwords(),
       registrations: new WindowLimit(limits.registrationsPerMinute, MINUTE_MS, monotonic),
       failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),
       failuresOfAddress: new WindowLimit(limits.failedLoginsPerAddress, LOGIN_WINDOW_MS, monotonic),
       signAccess: createTokenSigner(secret, accessTokenSeconds),
       changes: this.changes,
+      messages: this.messages,
+      isRegistrationOpen: config.registration === "open",
+      mostDevices: config.policy.maxDevices,
+      logger: bus.logger,
       relations: mysql.relations,
       people: mysql.users,
       relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },

@@ -1,6 +1,10 @@
 import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
-export interface ApiConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "api" | "relations" | "limits" | "log"> {
+export interface ApiConfig
+  extends Pick<
+    Settings,
+    "nats" | "redis" | "mysql" | "api" | "registration" | "policy" | "relations" | "limits" | "log"
+  > {
   nodeId: string;
   /** Key that signs access tokens. */
   secret: string;
@@ -11,7 +15,7 @@ export interface ApiConfig extends Pick<Settings, "nats" | "redis" | "mysql" | "
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, relations, limits, log, auth } = settings;
+  const { nats, redis, mysql, api, registration, policy, relations, limits, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
@@ -21,6 +25,8 @@ export function loadConfig(): ApiConfig {
     redis,
     mysql,
     api,
+    registration,
+    policy,
     relations,
     limits,
     log,

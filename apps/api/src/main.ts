@@ -42,7 +42,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
     openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas }),
   ]);
   await coordination.view.ready();
-  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination) });
+  const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination) });
   const onView = () => api.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
   coordination.onChange(onView);
   onView();

@@ -6,6 +6,8 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
+import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
+import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
 import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
 import { type AccountRoutesContext, accountRoutes } from "./routes/accounts";
 import { compileCheck } from "./routes/checks";
@@ -31,6 +33,8 @@ export type ApiContext = AccountRoutesContext &
   ConversationRoutesContext &
   RelationRoutesContext &
   UserRoutesContext &
+  AdminRoutesContext &
+  MessageRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -76,6 +80,8 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     conversationRoutes(routes, context);
     relationRoutes(routes, context);
     userRoutes(routes, context);
+    adminRoutes(routes, context);
+    messageRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;
@@ -92,7 +98,7 @@ function openApi() {
     info: {
       title: "Carillon",
       version: "1",
-      description: "Users, sessions, conversations. Messages themselves travel over the client protocol.",
+      description: "Users, sessions, relations, conversations. Messages of people travel over the client protocol.",
     },
     components: { securitySchemes: { bearer: { type: "http" as const, scheme: "bearer" } } },
     security: [{ bearer: [] }],

@@ -30,6 +30,8 @@ function config(): ApiConfig {
     redis: { url: servers.redis.url },
     mysql: { url: servers.mysql.url, poolSize: 4 },
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
+    registration: "open",
+    policy: { strangers: "allow", devices: "all", maxDevices: 3 },
     relations: { maxFriends: 3, maxBlocks: 3 },
     limits: {
       framesPerSecond: 1,
@@ -58,7 +60,7 @@ beforeAll(async () => {
     walk: (_: string, count: number) => gateways.slice(0, count).map(({ gatewayId }) => gatewayId),
     address: (id: string) => gateways.find(({ gatewayId }) => gatewayId === id),
   };
-  api = new Api({ config: settings, bus, partitions, redis, mysql, ring });
+  api = new Api({ config: settings, bus, boot: "b1", partitions, redis, mysql, ring });
   api.setNodes([{ nodeId: "gateway-1", boot: "b1" }], []);
   base = await api.start();
 }, 120_000);

@@ -1,5 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import { type Bus, type Closing, DownlinkSender, type People, readLastRecord } from "@carillon/bus";
+import { apiLink, type Bus, type Closing, DownlinkSender, type People, readLastRecord } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type DeviceSession, Inboxes, Marks, type MysqlStore, type RedisStore, Sessions } from "@carillon/store";
 import type { LogicConfig } from "./config";
@@ -66,7 +66,9 @@ export class Worker {
   async start(): Promise<void> {
     const { coordination } = this.options;
     const onView = () => {
-      this.downlink.setGateways(coordination.view.nodes("gateway"));
+      // An api sends messages of other systems, and is answered like a gateway.
+      const apis = coordination.view.nodes("api").map(({ nodeId, boot }) => ({ nodeId: apiLink(nodeId), boot }));
+      this.downlink.setGateways([...coordination.view.nodes("gateway"), ...apis]);
       this.ownership.check();
     };
     const stops = [

@@ -6,6 +6,7 @@ export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
+export * from "./mysql/people/key-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";
 export * from "./redis/inbox-inspection";

@@ -7,8 +7,8 @@ export const strict = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false });
 
 export const userId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
-const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
-const platform = Type.Enum([...platformValues]);
+export const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
+export const platform = Type.Enum([...platformValues]);
 export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
 const seq = Type.Integer({ minimum: 0 });
 

@@ -1,6 +1,6 @@
 /** Log-in, fresh tokens, log-out. */
 import { type AccessClaims, loginIdOf } from "@carillon/base/node";
-import { CarillonError } from "@carillon/protocol";
+import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
 import { newRefreshToken, parseRefreshToken } from "../auth/refresh-token";
@@ -14,6 +14,8 @@ export interface SessionContext {
   failuresOfAddress: WindowLimit;
   accessTokenSeconds: number;
   refreshTokenMs: number;
+  /** Most devices of a user that are logged in. */
+  mostDevices: number;
   signAccess(claims: AccessClaims): string;
   /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
   closeConnections(userId: string, deviceId: string): Promise<string[]>;
@@ -42,7 +44,7 @@ export interface Tokens {
  * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
  */
 export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
-  const { accounts, failuresOfUser, failuresOfAddress, refreshTokenMs } = context;
+  const { accounts, failuresOfUser, failuresOfAddress } = context;
   const { userId, password, deviceId, platform } = credentials;
   failuresOfUser.check(userId);
   failuresOfAddress.check(address);
@@ -52,11 +54,36 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
     failuresOfAddress.count(address);
     throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   }
-  if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  return signIn(context, found.account, { deviceId, platform });
+}
+
+/**
+ * Logs a device in for whom nobody showed a password: another system answers for him.
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), NO_SUCH_USER, USER_DISABLED
+ */
+export async function logInFor(context: SessionContext, login: Omit<Credentials, "password">): Promise<Tokens> {
+  const { userId, deviceId, platform } = login;
+  if (!isDeviceId(deviceId)) throw new CarillonError("BAD_PAYLOAD", "deviceId: this id is reserved");
+  const account = await context.accounts.find(userId);
+  if (account === undefined) throw new CarillonError("NO_SUCH_USER");
+  return signIn(context, account, { deviceId, platform });
+}
+
+async function signIn(
+  context: SessionContext,
+  account: Account,
+  device: { deviceId: string; platform: string },
+): Promise<Tokens> {
+  const { accounts, closeConnections, refreshTokenMs, mostDevices } = context;
+  const { userId } = account;
+  if (account.status === "disabled") throw new CarillonError("USER_DISABLED");
   const now = context.now();
-  const refresh = newRefreshToken(userId, deviceId);
-  await accounts.signIn(userId, { deviceId, platform }, { ...refresh, expiresAt: now + refreshTokenMs }, now);
-  return tokens(context, found.account, { deviceId, platform }, refresh);
+  const refresh = newRefreshToken(userId, device.deviceId);
+  const expiresAt = now + refreshTokenMs;
+  const loggedOut = await accounts.signIn(userId, device, { ...refresh, expiresAt }, now, mostDevices);
+  // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
+  for (const idle of loggedOut) void closeConnections(userId, idle);
+  return tokens(context, account, device, refresh);
 }
 
 /**

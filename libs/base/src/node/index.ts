@@ -1,4 +1,5 @@
 export * from "./access-token";
+export * from "./api-key";
 export * from "./fail-point";
 export * from "./lifecycle";
 export * from "./logger";

@@ -34,6 +34,10 @@ export const settingsSchema = section("", {
       description: "Name of this node, unique in its role. Default: the role and the host's name.",
     }),
   ),
+  registration: Type.Enum(["open", "closed"], {
+    default: "open",
+    description: "Whether anybody may make an account for himself; else operators and API keys make them.",
+  }),
   log: section("Logging.", {
     level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal"], {
       default: "info",
@@ -88,6 +92,10 @@ export const settingsSchema = section("", {
       default: "all",
       description: "Which devices of a user may be connected at once.",
     }),
+    maxDevices: count(
+      "Devices of a user that may be logged in; for one more, the one that was idle longest is logged out.",
+      10,
+    ),
   }),
   relations: section("Friends and blocks.", {
     maxFriends: count("Most friends of one user, with the requests of his that are under way.", 5_000),

@@ -8,7 +8,7 @@
  */
 import { withDeadline } from "@carillon/base";
 import { loginIdOf } from "@carillon/base/node";
-import type { DataSource, EntityManager } from "typeorm";
+import { type DataSource, type EntityManager, In, IsNull, Not } from "typeorm";
 import { DeviceEntity, type DeviceRow, UserEntity, type UserRow } from "./entities/accounts";
 import { isDuplicate } from "./errors";
 
@@ -95,14 +95,20 @@ export class AccountQueries {
     return user && { account: toAccount(user), passwordHash: user.passwordHash ?? undefined };
   }
 
-  /** Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked. */
+  /**
+   * Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked.
+   * @param most devices of a user; those that were idle longest are logged out for it
+   * @returns the devices that were
+   */
   async signIn(
     userId: string,
     device: { deviceId: string; platform: string },
     refresh: RefreshToken,
     now: number,
-  ): Promise<void> {
-    await this.inTransaction(async (manager) => {
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<string[]> {
+    return this.inTransaction(async (manager) => {
+      // The user's row is locked by this, so that two log-ins count one after the other.
       await manager.update(UserEntity, { id: userId }, { lastLoginAt: now });
       const fields = {
         platform: device.platform,
@@ -114,6 +120,7 @@ export class AccountQueries {
       const there = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
       if (there === null) await manager.insert(DeviceEntity, { ...key, ...fields, createdAt: now });
       else await manager.update(DeviceEntity, key, fields);
+      return logOutIdle(manager, key, most, now);
     });
   }
 
@@ -157,15 +164,16 @@ export class AccountQueries {
       .map(({ deviceId, platform, createdAt, lastSeenAt }) => ({ deviceId, platform, createdAt, lastSeenAt }));
   }
 
-  /** Undefined when the user, or this device of his, does not exist. */
+  /** Undefined when the user does not exist. A device that never logged in is not revoked, and has no log-in. */
   async session(userId: string, deviceId: string): Promise<SessionState | undefined> {
     const [user, device] = await this.ask(({ manager }) =>
       Promise.all([findUser(manager, userId), manager.findOneBy(DeviceEntity, { userId, deviceId })]),
     );
-    if (user === undefined || device === null) return undefined;
+    if (user === undefined) return undefined;
     const { status, role, tokenVersion } = user;
-    const login = device.refreshFamily === null ? undefined : loginIdOf(device.refreshFamily);
-    return { status, role, tokenVersion, revoked: device.revokedAt !== null, login };
+    const family = device?.refreshFamily ?? null;
+    const login = family === null ? undefined : loginIdOf(family);
+    return { status, role, tokenVersion, revoked: device !== null && device.revokedAt !== null, login };
   }
 
   private ask<T>(work: (source: DataSource) => Promise<T>): Promise<T> {
@@ -180,6 +188,22 @@ export class AccountQueries {
 async function findUser(manager: EntityManager, userId: string): Promise<UserRow | undefined> {
   const user = await manager.findOneBy(UserEntity, { id: userId });
   return user === null || user.deletedAt !== null ? undefined : user;
+}
+
+/** Logs out what is too much, but not the device that logs in. */
+async function logOutIdle(
+  manager: EntityManager,
+  { userId, deviceId }: { userId: string; deviceId: string },
+  most: number,
+  now: number,
+): Promise<string[]> {
+  const others = await manager.find(DeviceEntity, {
+    where: { userId, deviceId: Not(deviceId), revokedAt: IsNull() },
+    order: { lastSeenAt: "ASC", deviceId: "ASC" },
+  });
+  const idle = others.slice(0, Math.max(0, others.length + 1 - most)).map((device) => device.deviceId);
+  if (idle.length > 0) await manager.update(DeviceEntity, { userId, deviceId: In(idle) }, revokedFields(now));
+  return idle;
 }
 
 function toAccount({ id, displayName, status, role, tokenVersion, createdAt, lastLoginAt }: UserRow): Account {

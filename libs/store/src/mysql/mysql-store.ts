@@ -7,6 +7,7 @@ import { AuditQueries } from "./audit-queries";
 import { ConversationQueries } from "./conversation-queries";
 import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
+import { KeyQueries } from "./people/key-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
@@ -21,6 +22,7 @@ export class MysqlStore {
   readonly audit: AuditQueries;
   readonly relations: RelationQueries;
   readonly users: UserQueries;
+  readonly keys: KeyQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -35,6 +37,7 @@ export class MysqlStore {
     this.audit = new AuditQueries(this.sql);
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);
+    this.keys = new KeyQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }
