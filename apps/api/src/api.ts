@@ -97,7 +97,7 @@ export class Api {
       accounts,
       accessTokenSeconds,
       refreshTokenMs,
-      authenticator: new Authenticator(secret, accounts, mysql.keys, () => bus.clock.now()),
+      authenticator: new Authenticator(config, accounts, mysql.keys, () => bus.clock.now()),
       passwords: new Passwords(),
       registrations: new WindowLimit(limits.registrationsPerMinute, MINUTE_MS, monotonic),
       failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),

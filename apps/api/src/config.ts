@@ -1,4 +1,4 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
 
 export interface ApiConfig
   extends Pick<
@@ -8,6 +8,8 @@ export interface ApiConfig
   nodeId: string;
   /** Key that signs access tokens. */
   secret: string;
+  /** Who else signs access tokens. */
+  issuers: Issuer[];
   accessTokenSeconds: number;
   refreshTokenMs: number;
 }
@@ -19,6 +21,7 @@ export function loadConfig(): ApiConfig {
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
+    issuers: readIssuers(auth.issuers),
     accessTokenSeconds: auth.accessTokenSeconds,
     refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
     nats,

@@ -24,6 +24,7 @@ function config(): ApiConfig {
   return {
     nodeId: "api-test",
     secret: SECRET,
+    issuers: [],
     accessTokenSeconds: 900,
     refreshTokenMs: 60_000,
     nats: { servers: [nats.server], user: nats.user, password: nats.password, replicas: 1, streamMegabytes: 8 },

@@ -3,6 +3,7 @@ import {
   type AccessClaims,
   type ApiKeyScope,
   createTokenVerifier,
+  type Issuer,
   isSameSecret,
   OPERATOR_ROLE,
   parseApiKey,
@@ -22,12 +23,12 @@ export class Authenticator {
   private readonly verify: (token: string) => AccessClaims | "expired" | "invalid";
 
   constructor(
-    secret: string,
+    { secret, issuers }: { secret: string; issuers: readonly Issuer[] },
     private readonly accounts: Pick<AccountQueries, "session">,
     private readonly keys: Pick<KeyQueries, "find" | "used">,
     private readonly now: () => number,
   ) {
-    this.verify = createTokenVerifier(secret);
+    this.verify = createTokenVerifier(secret, issuers);
   }
 
   /**
@@ -54,8 +55,8 @@ export class Authenticator {
     if (session === undefined) throw new CarillonError("NOT_AUTHENTICATED");
     if (session.status === "disabled") throw new CarillonError("USER_DISABLED");
     const isOlderLogin = login !== undefined && login !== session.login;
-    if (session.revoked || isOlderLogin || session.tokenVersion !== tokenVersion)
-      throw new CarillonError("TOKEN_REVOKED");
+    const isOlderVersion = tokenVersion !== undefined && tokenVersion !== session.tokenVersion;
+    if (session.revoked || isOlderLogin || isOlderVersion) throw new CarillonError("TOKEN_REVOKED");
     return { userId, deviceId, role: session.role };
   }
 

@@ -1,5 +1,5 @@
 /** Log-in, fresh tokens, log-out. */
-import { type AccessClaims, loginIdOf } from "@carillon/base/node";
+import { loginIdOf, type OwnClaims } from "@carillon/base/node";
 import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
@@ -16,7 +16,7 @@ export interface SessionContext {
   refreshTokenMs: number;
   /** Most devices of a user that are logged in. */
   mostDevices: number;
-  signAccess(claims: AccessClaims): string;
+  signAccess(claims: OwnClaims): string;
   /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
   closeConnections(userId: string, deviceId: string): Promise<string[]>;
   now(): number;

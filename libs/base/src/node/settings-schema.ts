@@ -82,6 +82,18 @@ export const settingsSchema = section("", {
     ),
     accessTokenSeconds: count("Life of an access token, s.", 900, 5),
     refreshTokenDays: count("Life of a refresh token, days.", 30),
+    issuers: Type.Array(
+      Type.Object(
+        { issuer: Type.String({ minLength: 1 }), publicKeyFile: Type.String({ minLength: 1 }) },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        description:
+          "Who else signs access tokens: a list of `{issuer, publicKeyFile}`, the `iss` claim and a file with the key in PEM " +
+          "(in a variable: as JSON).",
+      },
+    ),
   }),
   policy: section("Who may do what.", {
     strangers: Type.Enum(["allow", "friends-only"], {

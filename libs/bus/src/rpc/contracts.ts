@@ -7,7 +7,8 @@ export interface SessionOpen {
   userId: string;
   deviceId: string;
   platform: string;
-  tokenVersion: number;
+  /** Absent: the token is of another issuer. */
+  tokenVersion?: number;
   /** The log-in that the token belongs to; absent: any. */
   login?: string;
   gateway: string;
