@@ -2,6 +2,7 @@
 import { uuidv7 } from "@carillon/base";
 import { CloseCode, Command } from "@carillon/protocol";
 import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { runCarillon } from "./fixtures/run-carillon";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -79,4 +80,95 @@ test("who deletes his account is gone for all; his messages stay, under another 
   expect(history.body.messages).toMatchObject([{ senderId: alice.userId, content: "hello" }]);
   const again = { userId: alice.userId, displayName: "x", password: PASSWORD };
   expect((await cluster.http("POST", "/v1/users", { body: again })).body.name).toBe("CONFLICT");
+});
+
+const carillon = (...args: string[]) => runCarillon(cluster, ...args);
+
+test("the first operator is made by the command; he sees all users, and others do not", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
+  const made = await carillon("users", "make-operator", alice.userId);
+  expect(made).toMatchObject({ code: 0, document: { user: { userId: alice.userId, role: "operator" } } });
+  const all = await call(alice, "GET", "/v1/admin/users?limit=200");
+  expect(all.body.items.map(({ userId }: Person) => userId)).toEqual(
+    expect.arrayContaining([alice.userId, bob.userId]),
+  );
+  const { body } = await call(alice, "GET", `/v1/admin/users/${bob.userId}`);
+  expect(body).toMatchObject({ userId: bob.userId, status: "normal", mutedUntil: 0, role: "user" });
+  expect((await call(alice, "GET", "/v1/admin/users/nobody")).body.name).toBe("NO_SUCH_USER");
+  const listed = await carillon("users", "list", "--role", "operator");
+  expect(listed.document.users.map(({ userId }: Person) => userId)).toContain(alice.userId);
+  expect((await carillon("users", "make-operator", alice.userId, "--undo")).document.user.role).toBe("user");
+  expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
+}, 120_000);
+
+test("a disabled user is cut off and let in no more, until he is enabled", async () => {
+  const alice = await cluster.person("alice");
+  const client = await cluster.online(alice, "ws");
+  const disabled = await carillon("users", "disable", alice.userId);
+  expect(disabled).toMatchObject({ code: 0, document: { user: { status: "disabled" }, unconfirmed: [] } });
+  expect(await client.closed()).toBe(CloseCode.USER_DISABLED);
+  await expect(cluster.online(alice, "tcp")).rejects.toThrow("USER_DISABLED");
+  expect((await logIn(alice.userId, "device-1")).body.name).toBe("USER_DISABLED");
+  expect((await call(alice, "GET", "/v1/users/me")).body.name).toBe("USER_DISABLED");
+  expect((await carillon("users", "enable", alice.userId)).document.user.status).toBe("normal");
+  (await cluster.online(alice, "tcp")).close();
+  const { code, stderr } = await carillon("users", "disable", "nobody-of-this-name");
+  expect([code, stderr]).toEqual([2, expect.stringContaining("there is no user nobody-of-this-name")]);
+}, 120_000);
+
+test("who is muted writes no more from the next message on, and again when it is over", async () => {
+  const [operator, alice, bob] = [
+    await cluster.person("operator"),
+    await cluster.person("alice"),
+    await cluster.person("bob"),
+  ];
+  await carillon("users", "make-operator", operator.userId);
+  const client = await cluster.online(alice, "tcp");
+  expect(await outcome(client, bob)).toBe("SENT");
+  const mute = (until: number) => call(operator, "POST", `/v1/admin/users/${alice.userId}/mute`, { until });
+  expect((await mute(Date.now() + 3_600_000)).status).toBe(204);
+  expect(await outcome(client, bob)).toBe("USER_MUTED");
+  expect((await mute(0)).status).toBe(204);
+  expect(await outcome(client, bob)).toBe("SENT");
+  const muted = await carillon("users", "mute", alice.userId, "12h");
+  expect(muted.document.user.mutedUntil).toBeGreaterThan(Date.now());
+  expect(await outcome(client, bob)).toBe("USER_MUTED");
+  expect((await carillon("users", "mute", alice.userId, "off")).document.user.mutedUntil).toBe(0);
+  expect(await outcome(client, bob)).toBe("SENT");
+  expect((await carillon("users", "mute", alice.userId, "soon")).code).toBe(2);
+}, 120_000);
+
+test("who is kicked has to log in again, on all devices or on one", async () => {
+  const operator = await cluster.person("operator");
+  await carillon("users", "make-operator", operator.userId);
+  const phone = await cluster.person("alice");
+  const laptop = await cluster.device(phone, "laptop");
+  const [first, second] = [await cluster.online(phone, "ws"), await cluster.online(laptop, "ws")];
+  const kicked = await carillon("users", "kick", phone.userId, "--device", "laptop");
+  expect(kicked).toMatchObject({ code: 0, document: { unconfirmed: [] } });
+  expect(await second.closed()).toBe(CloseCode.KICKED);
+  expect((await first.request(Command.PING)).command).toBe(Command.PONG);
+  const shown = await carillon("users", "show", phone.userId);
+  expect(shown.document.devices.map(({ deviceId }: Person) => deviceId)).toEqual(["device-1"]);
+  expect((await call(operator, "POST", `/v1/admin/users/${phone.userId}/kick`)).status).toBe(204);
+  expect(await first.closed()).toBe(CloseCode.KICKED);
+  await expect(cluster.online(phone, "tcp")).rejects.toThrow("TOKEN_REVOKED");
+  const refresh = { body: { refreshToken: phone.refreshToken } };
+  expect((await cluster.http("POST", "/v1/sessions/refresh", refresh)).body.name).toBe("NOT_AUTHENTICATED");
+  (await cluster.online(await cluster.device(phone, "device-1"), "tcp")).close();
+  expect((await call(phone, "POST", `/v1/admin/users/${phone.userId}/kick`)).status).toBe(401);
+}, 120_000);
+
+test("with the eleventh device, the one that was idle longest is logged out", async () => {
+  const alice = await cluster.person("alice");
+  const oldest = await cluster.online(alice, "ws");
+  const others: Person[] = [];
+  for (let i = 2; i <= 10; i++) others.push(await cluster.device(alice, `device-${i}`));
+  expect((await oldest.request(Command.PING)).command).toBe(Command.PONG);
+  const eleventh = await cluster.device(alice, "device-11");
+  expect(await oldest.closed()).toBe(CloseCode.TOKEN_REVOKED);
+  const { items } = (await call(eleventh, "GET", "/v1/sessions")).body;
+  const ids = items.map(({ deviceId }: Person) => deviceId);
+  expect(ids.sort()).toEqual([...others, eleventh].map(({ deviceId }) => deviceId).sort());
 });

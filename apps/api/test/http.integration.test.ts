@@ -32,7 +32,7 @@ function config(): ApiConfig {
     mysql: { url: servers.mysql.url, poolSize: 4 },
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
     registration: "open",
-    policy: { strangers: "allow", devices: "all", maxDevices: 3 },
+    policy: { strangers: "allow", devices: "all", maxDevices: 10 },
     relations: { maxFriends: 3, maxBlocks: 3 },
     limits: {
       framesPerSecond: 1,

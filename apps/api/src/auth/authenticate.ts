@@ -52,10 +52,11 @@ export class Authenticator {
   async authenticate(authorization: string | undefined): Promise<Caller & { role: string }> {
     const { userId, deviceId, tokenVersion, login } = this.readToken(authorization);
     const session = await this.accounts.session(userId, deviceId);
-    if (session === undefined) throw new CarillonError("NOT_AUTHENTICATED");
+    const isOurs = tokenVersion !== undefined;
+    if (session === undefined || (isOurs && !session.hasLoggedIn)) throw new CarillonError("NOT_AUTHENTICATED");
     if (session.status === "disabled") throw new CarillonError("USER_DISABLED");
     const isOlderLogin = login !== undefined && login !== session.login;
-    const isOlderVersion = tokenVersion !== undefined && tokenVersion !== session.tokenVersion;
+    const isOlderVersion = isOurs && tokenVersion !== session.tokenVersion;
     if (session.revoked || isOlderLogin || isOlderVersion) throw new CarillonError("TOKEN_REVOKED");
     return { userId, deviceId, role: session.role };
   }

@@ -37,10 +37,16 @@ export async function changeRelation(
   if (userId === peerId) throw new CarillonError("BAD_PAYLOAD", "userId: one has no relation to oneself");
   const known = isUserId(peerId) ? (await people.names([peerId])).get(peerId) : undefined;
   if (known === undefined || (known.isDeleted && !endings.has(rule))) throw new CarillonError("NO_SUCH_USER");
-  const { own, versions, mattersToWorkers } = await relations.change(userId, peerId, now(), rule);
-  // Also when nothing was to be changed: the one before may have died before it told the workers.
+  const forget = () => changes.forget({ pairs: [[userId, peerId]] });
+  const { own, versions, mattersToWorkers } = await relations
+    .change(userId, peerId, now(), rule)
+    .catch(async (error: unknown) => {
+      if (error instanceof CarillonError && error.name === "NOT_FOUND") await forget();
+      throw error;
+    });
+  // Also when nothing was to be changed, or not any more: the api that changed it may have died before it told workers.
   const isSure = versions.length > 0 && !mattersToWorkers;
-  const unconfirmed = isSure ? [] : await changes.forget({ pairs: [[userId, peerId]] });
+  const unconfirmed = isSure ? [] : await forget();
   for (const { userId: changed, version } of versions) {
     changes.notify(changed, encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
   }

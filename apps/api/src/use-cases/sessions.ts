@@ -82,7 +82,7 @@ async function signIn(
   const expiresAt = now + refreshTokenMs;
   const loggedOut = await accounts.signIn(userId, device, { ...refresh, expiresAt }, now, mostDevices);
   // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
-  for (const idle of loggedOut) void closeConnections(userId, idle);
+  for (const idle of loggedOut) closeConnections(userId, idle).catch(() => {});
   return tokens(context, account, device, refresh);
 }
 

@@ -4,18 +4,12 @@ import { ChangeTeller, DownlinkSender } from "@carillon/bus";
 import type { Cluster } from "./open-cluster";
 
 /**
- * The gateways see a link begin, and fall silent when the command is done: both times they compare their sessions with
- * what MySQL says. So what is committed is carried out even if the command dies before its order.
+ * No tick goes ahead of the order: for a gateway the order itself begins the link, so that connections are closed for
+ * the reason that the order names, and not because a look at the tokens came first. That look follows, and once more
+ * when the link falls silent. A command that died before its order is to be given again.
  */
-export async function withOrders<T>(cluster: Cluster, work: (changes: ChangeTeller) => Promise<T>): Promise<T> {
-  const { bus, coordination } = cluster;
-  const downlink = new DownlinkSender(bus, `cli-${randomId(8)}`, () => "");
-  const changes = new ChangeTeller(bus, downlink);
+export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
+  const changes = new ChangeTeller(bus, new DownlinkSender(bus, `cli-${randomId(8)}`, () => ""));
   changes.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
-  downlink.start();
-  try {
-    return await work(changes);
-  } finally {
-    downlink.stop();
-  }
+  return changes;
 }

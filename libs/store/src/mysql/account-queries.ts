@@ -53,6 +53,8 @@ export interface SessionState {
   role: string;
   tokenVersion: number;
   revoked: boolean;
+  /** Whether the device ever logged in here; one that comes with a token of another issuer need not have. */
+  hasLoggedIn: boolean;
   /** The device's log-in, as access tokens name it; undefined before the first. */
   login: string | undefined;
 }
@@ -164,16 +166,17 @@ export class AccountQueries {
       .map(({ deviceId, platform, createdAt, lastSeenAt }) => ({ deviceId, platform, createdAt, lastSeenAt }));
   }
 
-  /** Undefined when the user does not exist. A device that never logged in is not revoked, and has no log-in. */
+  /** Undefined when the user does not exist. */
   async session(userId: string, deviceId: string): Promise<SessionState | undefined> {
     const [user, device] = await this.ask(({ manager }) =>
       Promise.all([findUser(manager, userId), manager.findOneBy(DeviceEntity, { userId, deviceId })]),
     );
     if (user === undefined) return undefined;
     const { status, role, tokenVersion } = user;
-    const family = device?.refreshFamily ?? null;
-    const login = family === null ? undefined : loginIdOf(family);
-    return { status, role, tokenVersion, revoked: device !== null && device.revokedAt !== null, login };
+    const state = { status, role, tokenVersion };
+    if (device === null) return { ...state, revoked: false, hasLoggedIn: false, login: undefined };
+    const login = device.refreshFamily === null ? undefined : loginIdOf(device.refreshFamily);
+    return { ...state, revoked: device.revokedAt !== null, hasLoggedIn: true, login };
   }
 
   private ask<T>(work: (source: DataSource) => Promise<T>): Promise<T> {

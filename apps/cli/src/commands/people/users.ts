@@ -5,7 +5,7 @@ import { CloseCode } from "@carillon/protocol";
 import type { Device, UserRecord } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Cluster, withCluster } from "../../cluster/open-cluster";
-import { withOrders } from "../../cluster/orders";
+import { openOrders } from "../../cluster/orders";
 import { type CommonOptions, clusterCommand, parseCount } from "../../command";
 import { WrongUse } from "../../output/failures";
 import { print, tableOf } from "../../output/print";
@@ -131,7 +131,7 @@ async function carryOut(command: Command, userId: string, order: Order): Promise
   const { data, json } = command.optsWithGlobals<CommonOptions>();
   checkUserId(userId);
   const ordered = await withCluster(data, async (cluster): Promise<Ordered> => {
-    const [isThere, unconfirmed] = await withOrders(cluster, (changes) => order(cluster, changes, userId));
+    const [isThere, unconfirmed] = await order(cluster, openOrders(cluster), userId);
     const user = isThere ? await (await cluster.mysql()).users.record(userId) : undefined;
     if (user === undefined) throw noSuchUser(userId);
     return { user, unconfirmed };
