@@ -27,7 +27,8 @@ async function newUser(displayName = "Jemand"): Promise<string> {
 
 async function logIn(userId: string, deviceId: string, now = NOW, most?: number): Promise<string[]> {
   const refresh = { family: `family-${deviceId}`, hash: `hash-${deviceId}`, expiresAt: NOW + 1_000_000 };
-  return store.accounts.signIn(userId, { deviceId, platform: "web" }, refresh, now, most);
+  const rules = most === undefined ? {} : { most };
+  return (await store.accounts.signIn(userId, { deviceId, platform: "web" }, refresh, now, rules))!.loggedOut;
 }
 
 const devicesOf = async (userId: string) => (await store.accounts.devices(userId)).map(({ deviceId }) => deviceId);
@@ -131,6 +132,24 @@ describe("users", () => {
     await store.users.logOutEverywhere(userId, NOW);
     expect(await devicesOf(userId)).toEqual([]);
     expect((await store.accounts.find(userId))?.tokenVersion).toBe(2);
+  });
+
+  test("are let in by the password that they have at that moment, and not after they were deleted", async () => {
+    const userId = await newUser();
+    await store.users.setPassword(userId, "$argon2id$new", "phone", NOW);
+    const signIn = (passwordHash: string) =>
+      store.accounts.signIn(
+        userId,
+        { deviceId: "phone", platform: "web" },
+        { family: "f", hash: "h", expiresAt: NOW + 1_000 },
+        NOW,
+        { passwordHash },
+      );
+    expect(await signIn("$argon2id$old")).toBeUndefined();
+    expect(await devicesOf(userId)).toEqual([]);
+    expect((await signIn("$argon2id$new"))?.account.userId).toBe(userId);
+    await store.users.delete(userId, NOW);
+    expect(await signIn("$argon2id$new")).toBeUndefined();
   });
 
   test("have so many devices at most: the idlest goes, never the one that comes", async () => {

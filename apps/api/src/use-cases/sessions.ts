@@ -45,7 +45,7 @@ export interface Tokens {
  */
 export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
   const { accounts, failuresOfUser, failuresOfAddress } = context;
-  const { userId, password, deviceId, platform } = credentials;
+  const { userId, password } = credentials;
   failuresOfUser.check(userId);
   failuresOfAddress.check(address);
   const found = await accounts.findWithPassword(userId);
@@ -54,7 +54,8 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
     failuresOfAddress.count(address);
     throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   }
-  return signIn(context, found.account, { deviceId, platform });
+  if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  return signIn(context, credentials, found.passwordHash);
 }
 
 /**
@@ -62,28 +63,30 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
  * @throws CarillonError BAD_PAYLOAD (a reserved id), NO_SUCH_USER, USER_DISABLED
  */
 export async function logInFor(context: SessionContext, login: Omit<Credentials, "password">): Promise<Tokens> {
-  const { userId, deviceId, platform } = login;
+  const { userId, deviceId } = login;
   if (!isDeviceId(deviceId)) throw new CarillonError("BAD_PAYLOAD", "deviceId: this id is reserved");
   const account = await context.accounts.find(userId);
   if (account === undefined) throw new CarillonError("NO_SUCH_USER");
-  return signIn(context, account, { deviceId, platform });
+  if (account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  return signIn(context, login);
 }
 
+/** @throws CarillonError NOT_AUTHENTICATED when he was deleted, or his password was changed, at this very moment */
 async function signIn(
   context: SessionContext,
-  account: Account,
-  device: { deviceId: string; platform: string },
+  { userId, deviceId, platform }: Omit<Credentials, "password">,
+  passwordHash?: string,
 ): Promise<Tokens> {
-  const { accounts, closeConnections, refreshTokenMs, mostDevices } = context;
-  const { userId } = account;
-  if (account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  const { accounts, closeConnections, refreshTokenMs, mostDevices: most } = context;
   const now = context.now();
-  const refresh = newRefreshToken(userId, device.deviceId);
-  const expiresAt = now + refreshTokenMs;
-  const loggedOut = await accounts.signIn(userId, device, { ...refresh, expiresAt }, now, mostDevices);
+  const device = { deviceId, platform };
+  const refresh = newRefreshToken(userId, deviceId);
+  const rules = passwordHash === undefined ? { most } : { most, passwordHash };
+  const signedIn = await accounts.signIn(userId, device, { ...refresh, expiresAt: now + refreshTokenMs }, now, rules);
+  if (signedIn === undefined) throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
-  for (const idle of loggedOut) closeConnections(userId, idle).catch(() => {});
-  return tokens(context, account, device, refresh);
+  for (const idle of signedIn.loggedOut) closeConnections(userId, idle).catch(() => {});
+  return tokens(context, signedIn.account, device, refresh);
 }
 
 /**

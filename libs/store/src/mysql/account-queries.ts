@@ -38,6 +38,12 @@ export interface Device {
   lastSeenAt: number;
 }
 
+/** A log-in as it was registered: the account as it is now, and the devices that had to go for it. */
+export interface SignedIn {
+  account: Account;
+  loggedOut: string[];
+}
+
 /** What became of a refresh token that somebody showed. */
 export type Rotation =
   | { kind: "rotated"; platform: string; account: Account }
@@ -99,18 +105,22 @@ export class AccountQueries {
 
   /**
    * Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked.
-   * @param most devices of a user; those that were idle longest are logged out for it
-   * @returns the devices that were
+   * @param rules.passwordHash the one by which he was let in: it must be his still, under the lock of his row
+   * @param rules.most devices of a user; those that were idle longest are logged out for it
+   * @returns undefined when he was deleted, or has another password, since he was let in
    */
   async signIn(
     userId: string,
     device: { deviceId: string; platform: string },
     refresh: RefreshToken,
     now: number,
-    most = Number.POSITIVE_INFINITY,
-  ): Promise<string[]> {
+    { most = Number.POSITIVE_INFINITY, passwordHash }: { most?: number; passwordHash?: string } = {},
+  ): Promise<SignedIn | undefined> {
     return this.inTransaction(async (manager) => {
-      // The user's row is locked by this, so that two log-ins count one after the other.
+      const lock = { mode: "pessimistic_write" } as const;
+      const user = await manager.findOne(UserEntity, { where: { id: userId }, lock });
+      if (user === null || user.deletedAt !== null) return undefined;
+      if (passwordHash !== undefined && passwordHash !== user.passwordHash) return undefined;
       await manager.update(UserEntity, { id: userId }, { lastLoginAt: now });
       const fields = {
         platform: device.platform,
@@ -119,10 +129,10 @@ export class AccountQueries {
         revokedAt: null,
       };
       const key = { userId, deviceId: device.deviceId };
-      const there = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
+      const there = await manager.findOne(DeviceEntity, { where: key, lock });
       if (there === null) await manager.insert(DeviceEntity, { ...key, ...fields, createdAt: now });
       else await manager.update(DeviceEntity, key, fields);
-      return logOutIdle(manager, key, most, now);
+      return { account: toAccount(user), loggedOut: await logOutIdle(manager, key, most, now) };
     });
   }
 
