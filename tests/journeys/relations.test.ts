@@ -1,14 +1,25 @@
 /** Friends, requests and blocks: all devices hear of a change, and it counts for the next message, on every worker. */
 import { uuidv7 } from "@carillon/base";
+import { findFreePortBlock } from "@carillon/local";
 import { Command } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { type Person, type RawClient, startTestCluster, TcpProxy, type TestCluster, until } from "@carillon/testkit";
 
 let cluster: TestCluster;
+/** The only way of the workers to NATS. */
+let link: TcpProxy;
 beforeAll(async () => {
-  cluster = await startTestCluster({ env: { CARILLON_POLICY_STRANGERS: "friends-only" } });
+  const basePort = await findFreePortBlock(50);
+  link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + 40 });
+  const leadOverLink = { CARILLON_NATS_SERVERS: `nats://127.0.0.1:${link.port}` };
+  cluster = await startTestCluster({
+    basePort,
+    env: { CARILLON_POLICY_STRANGERS: "friends-only" },
+    nodeEnv: (nodeId) => (nodeId.startsWith("worker-") ? leadOverLink : {}),
+  });
 }, 300_000);
 afterAll(async () => {
   await cluster?.stop();
+  await link?.close();
 }, 60_000);
 
 const call = ({ token }: Person, method: string, path: string, body?: object) =>
@@ -39,6 +50,17 @@ async function outcome(client: RawClient, to: Person): Promise<string> {
   const payload = { clientMsgId: uuidv7(Date.now()), to: `u:${to.userId}`, contentType: "text", content: "hello" };
   const answer = await client.request(Command.SEND, payload);
   return answer.command === Command.SENT ? "SENT" : answer.payload.name;
+}
+
+const firstOutcome = (client: RawClient, to: Person) =>
+  until("an answer other than BUSY", async () => {
+    const name = await outcome(client, to);
+    return name === "BUSY" ? undefined : name;
+  });
+
+function expectNamed({ status, body }: { status: number; body: { unconfirmed: string[] } }): void {
+  const workers = cluster.info().workers.map(({ nodeId }) => nodeId);
+  expect([status, [...body.unconfirmed].sort()]).toEqual([202, workers.sort()]);
 }
 
 const changed = (client: RawClient, version: number) =>
@@ -152,13 +174,16 @@ test("a worker that hangs is named; when it goes on it judges by what is so now"
   const answer = await block(bob, alice).finally(() => {
     for (const { pid } of workers) process.kill(pid, "SIGCONT");
   });
-  expect(answer.status).toBe(202);
-  expect(answer.body.unconfirmed.sort()).toEqual(workers.map(({ nodeId }) => nodeId).sort());
-  const first = await until("an answer other than BUSY", async () => {
-    const name = await outcome(fromAlice, bob);
-    return name === "BUSY" ? undefined : name;
-  });
-  expect(first).toBe("NOT_FRIENDS");
+  expectNamed(answer);
+  expect(await firstOutcome(fromAlice, bob)).toBe("NOT_FRIENDS");
+});
+
+test("a worker that was cut off from NATS, and missed the order, forgets everybody when it is back", async () => {
+  const { alice, bob, fromAlice } = await friends();
+  expect(await outcome(fromAlice, bob)).toBe("SENT");
+  link.cut();
+  expectNamed(await block(bob, alice).finally(() => link.heal()));
+  expect(await firstOutcome(fromAlice, bob)).toBe("NOT_FRIENDS");
 });
 
 test("what cannot be is refused", async () => {
