@@ -147,7 +147,7 @@ test("SYNC tells what changed above a version, also what ended; a remark is for 
   ]);
 });
 
-test("SYNC tells many relations page by page, and conversations behind them", async () => {
+test("SYNC tells many relations page by page, and each conversation once beside them", async () => {
   const { alice, bob, fromAlice } = await friends();
   expect(await outcome(fromAlice, bob)).toBe("SENT");
   const others = await Promise.all(Array.from({ length: 4 }, () => cluster.person("other")));

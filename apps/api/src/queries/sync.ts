@@ -7,7 +7,6 @@
  */
 import {
   CarillonError,
-  type ConversationRow,
   encodePayload,
   fitsSizes,
   type InboxPosition,
@@ -50,9 +49,8 @@ export async function sync(context: SyncContext, userId: string, payload: SyncPa
   const start = cursor === undefined ? await begin(context, userId, payload) : continueFrom(cursor);
   const { inbox, syncedAt } = start;
   const changes = await readRelations(context, userId, start.relationsSent, start.relationsVersion, most);
-  // Relations first: a conversation is shown under the name that one gave to a friend.
-  const page = changes.more ? NO_CONVERSATIONS : await pageOf(context, userId, start, most, changes.rows);
-  const next = { ...start, relationsSent: changes.sent, after: page.place ?? start.after };
+  const page = await pageOf(context, userId, start, most, changes.rows);
+  const next = { ...start, relationsSent: changes.sent, after: page.place ?? LAST };
   const more = changes.more || page.place !== undefined;
   return {
     inbox,
@@ -71,7 +69,9 @@ export async function sync(context: SyncContext, userId: string, payload: SyncPa
   };
 }
 
-const NO_CONVERSATIONS = { rows: [] as ConversationRow[], place: undefined };
+/** Before the newest conversation: the page had no room for any. Behind the oldest: only relations are left. */
+const FIRST: ConversationPlace = { lastAt: Number.MAX_SAFE_INTEGER, conversationId: "" };
+const LAST: ConversationPlace = { lastAt: -1, conversationId: "" };
 
 /** @param before rows that the page has already: together they must fit into a frame */
 async function pageOf(
@@ -81,6 +81,7 @@ async function pageOf(
   most: number,
   before: object[],
 ) {
+  if (after?.lastAt === LAST.lastAt) return { rows: [], place: undefined };
   const options = { since, ...(after === undefined ? {} : { after }) };
   const page = await listConversations(context, userId, most, options);
   const sizes = [...before, ...page.rows].map((row) => encodePayload({ ...row }).length);
@@ -88,9 +89,6 @@ async function pageOf(
   const rows = page.rows.slice(0, fitting);
   return { rows, place: fitting < page.rows.length ? placeOf(rows.at(-1) ?? after ?? FIRST) : page.after };
 }
-
-/** Before the newest conversation: the page had no room for any. */
-const FIRST: ConversationPlace = { lastAt: Number.MAX_SAFE_INTEGER, conversationId: "" };
 
 async function begin(
   context: SyncContext,
