@@ -1,4 +1,4 @@
-/** Who may write to whom: the rules live in the worker; here they are set in MySQL, where the API will set them. */
+/** Who may write to whom: the rules live in the worker; here their facts are set in MySQL by hand. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster } from "@carillon/testkit";

@@ -4,10 +4,12 @@ import { createTokenSigner } from "@carillon/base/node";
 import {
   ask,
   type Bus,
+  ChangeTeller,
   DownlinkSender,
   type GroupSpan,
   type LastSeq,
   type OwnerQuestion,
+  type PresentNode,
   subjects,
 } from "@carillon/bus";
 import type { Lease } from "@carillon/coordination";
@@ -19,6 +21,7 @@ import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
 import { Relay } from "./groups/relay";
+import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import { Retention } from "./retention/retention";
@@ -28,8 +31,8 @@ import { type ApiContext, buildServer } from "./server";
 const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** Most time for the gateways to confirm that they closed connections. */
-const CONFIRM_MS = 2_000;
+/** Most time for NATS to say that it has what was put into the queues. */
+const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
 type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span"> & Pick<MysqlStore, "conversations">;
@@ -37,6 +40,7 @@ type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span"> & Pick<Mysq
 export interface ApiOptions {
   config: ApiConfig;
   bus: Bus;
+  boot: string;
   partitions: number;
   redis: RedisStore;
   mysql: MysqlStore;
@@ -47,20 +51,23 @@ export interface ApiOptions {
 
 export class Api {
   private readonly downlink: DownlinkSender;
+  private readonly changes: ChangeTeller;
+  private readonly messages: MessageSender;
   private readonly queries: QueryService;
   private readonly relay: Relay;
   private readonly retention: Retention | undefined;
   private readonly context: ApiContext;
-  private gateways: string[] = [];
   private server: FastifyInstance | undefined;
 
   constructor(private readonly options: ApiOptions) {
-    const { bus, config, redis } = options;
+    const { bus, boot, config, partitions, redis } = options;
     // The life of Redis is told by the workers' ticks; those of an api only keep its links alive.
     this.downlink = new DownlinkSender(bus, config.nodeId, () => "");
+    this.changes = new ChangeTeller(bus, this.downlink);
+    this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
-    this.queries = new QueryService(bus, { ...reading, inboxes: new Inboxes(redis) });
+    this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
     const { groups, tellOwner, now } = this.context;
     const { logger } = bus;
     this.relay = new Relay({ lease: options.lease("group-relay"), groups, tellOwner, now, logger });
@@ -69,10 +76,9 @@ export class Api {
     this.retention = keepMs > 0 ? new Retention(keeping) : undefined;
   }
 
-  /** Takes over which gateways there are. */
-  setGateways(gateways: { nodeId: string; boot: string }[]): void {
-    this.downlink.setGateways(gateways);
-    this.gateways = gateways.map(({ nodeId }) => nodeId);
+  /** Takes over which nodes there are. */
+  setNodes(gateways: PresentNode[], workers: PresentNode[]): void {
+    this.changes.setNodes(gateways, workers);
   }
 
   /** @returns the address of the HTTP server, `http://host:port` */
@@ -81,6 +87,7 @@ export class Api {
     const { host, port, trustProxy } = config.api;
     this.server = await buildServer(this.context, { logger: bus.logger, trustProxy });
     this.downlink.start();
+    this.messages.start();
     this.queries.start();
     this.relay.start();
     this.retention?.start();
@@ -92,6 +99,7 @@ export class Api {
     this.queries.stop();
     await Promise.all([this.relay.stop(), this.retention?.stop()]);
     await this.server?.close();
+    await this.messages.stop(STOP_MS);
     this.downlink.stop();
   }
 
@@ -111,13 +119,22 @@ export class Api {
       tellOwner: (groupId) => this.tellOwner(groupId),
       accessTokenSeconds,
       refreshTokenMs,
-      authenticator: new Authenticator(secret, accounts),
+      authenticator: new Authenticator(config, accounts, mysql.keys, () => bus.clock.now()),
       passwords: new Passwords(),
       registrations: new WindowLimit(limits.registrationsPerMinute, MINUTE_MS, monotonic),
       failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),
       failuresOfAddress: new WindowLimit(limits.failedLoginsPerAddress, LOGIN_WINDOW_MS, monotonic),
       signAccess: createTokenSigner(secret, accessTokenSeconds),
-      closeConnections: (userId, deviceId) => this.closeConnections(userId, deviceId),
+      changes: this.changes,
+      messages: this.messages,
+      isRegistrationOpen: config.registration === "open",
+      mostDevices: config.policy.maxDevices,
+      logger: bus.logger,
+      relations: mysql.relations,
+      people: mysql.users,
+      relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
+      closeConnections: (userId, deviceId) =>
+        this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),
       now: () => bus.clock.now(),
       checks: {
         nats: () => bus.connection.flush(),
@@ -158,20 +175,5 @@ export class Api {
   private askOwner<A>(conversationId: string, question: OwnerQuestion): Promise<A> {
     const { bus, partitions } = this.options;
     return ask<OwnerQuestion, A>(bus, subjects.owner(partitionOf(conversationId, partitions)), question);
-  }
-
-  /**
-   * Has every gateway close the connections of a device, and waits for their word.
-   * @returns the gateways that did not say so in time; they compare their sessions as soon as they are back
-   */
-  private async closeConnections(userId: string, deviceId: string): Promise<string[]> {
-    const closings = [{ userId, deviceId, closeCode: CloseCode.TOKEN_REVOKED }];
-    const confirmed = await Promise.all(
-      this.gateways.map(async (gateway) => {
-        const isDone = await this.downlink.sendConfirmed(gateway, { kind: "closings", closings }, CONFIRM_MS);
-        return isDone ? [] : [gateway];
-      }),
-    );
-    return confirmed.flat();
   }
 }

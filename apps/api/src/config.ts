@@ -1,10 +1,25 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
 
 export interface ApiConfig
-  extends Pick<Settings, "nats" | "redis" | "mysql" | "api" | "groups" | "retention" | "limits" | "log"> {
+  extends Pick<
+    Settings,
+    | "nats"
+    | "redis"
+    | "mysql"
+    | "api"
+    | "registration"
+    | "policy"
+    | "relations"
+    | "groups"
+    | "retention"
+    | "limits"
+    | "log"
+  > {
   nodeId: string;
   /** Key that signs access tokens. */
   secret: string;
+  /** Who else signs access tokens. */
+  issuers: Issuer[];
   accessTokenSeconds: number;
   refreshTokenMs: number;
 }
@@ -12,16 +27,20 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, groups, retention, limits, log, auth } = settings;
+  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
+    issuers: readIssuers(auth.issuers),
     accessTokenSeconds: auth.accessTokenSeconds,
     refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
     nats,
     redis,
     mysql,
     api,
+    registration,
+    policy,
+    relations,
     groups,
     retention,
     limits,

@@ -43,8 +43,8 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   ]);
   await coordination.view.ready();
   const lease = (name: string) => coordination.lease(name, `${nodeId}.${boot}`);
-  const api = new Api({ config, bus, partitions, redis, mysql, ring: ringOf(coordination), lease });
-  const onView = () => api.setGateways(coordination.view.nodes("gateway"));
+  const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination), lease });
+  const onView = () => api.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
   coordination.onChange(onView);
   onView();
   const http = await api.start();

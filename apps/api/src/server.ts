@@ -6,7 +6,10 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
+import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import { type GroupRoutesContext, groupRoutes } from "./groups/routes";
+import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
+import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
 import { type AccountRoutesContext, accountRoutes } from "./routes/accounts";
 import { compileCheck } from "./routes/checks";
 import { type ConversationRoutesContext, conversationRoutes } from "./routes/conversations";
@@ -15,6 +18,7 @@ import { type GatewayRoutesContext, gatewayRoutes } from "./routes/gateways";
 import { type HealthContext, healthRoutes } from "./routes/health";
 import { type SessionRoutesContext, sessionRoutes } from "./routes/sessions";
 import { errorBody } from "./routes/shapes";
+import { type UserRoutesContext, userRoutes } from "./users/routes";
 
 /** The largest request is a registration: some hundred bytes. */
 const MOST_BODY_BYTES = 64 * 1024;
@@ -29,6 +33,10 @@ export type ApiContext = AccountRoutesContext &
   SessionRoutesContext &
   ConversationRoutesContext &
   GroupRoutesContext &
+  RelationRoutesContext &
+  UserRoutesContext &
+  AdminRoutesContext &
+  MessageRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -73,6 +81,10 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);
     groupRoutes(routes, context);
+    relationRoutes(routes, context);
+    userRoutes(routes, context);
+    adminRoutes(routes, context);
+    messageRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;
@@ -89,7 +101,7 @@ function openApi() {
     info: {
       title: "Carillon",
       version: "1",
-      description: "Users, sessions, conversations. Messages themselves travel over the client protocol.",
+      description: "Users, sessions, relations, conversations. Messages of people travel over the client protocol.",
     },
     components: { securitySchemes: { bearer: { type: "http" as const, scheme: "bearer" } } },
     security: [{ bearer: [] }],

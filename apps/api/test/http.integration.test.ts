@@ -24,6 +24,7 @@ function config(): ApiConfig {
   return {
     nodeId: "api-test",
     secret: SECRET,
+    issuers: [],
     accessTokenSeconds: 900,
     refreshTokenMs: 60_000,
     nats: { servers: [nats.server], user: nats.user, password: nats.password, replicas: 1, streamMegabytes: 8 },
@@ -32,6 +33,9 @@ function config(): ApiConfig {
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
     groups: { maxMembers: 4 },
     retention: { days: 0 },
+    registration: "open",
+    policy: { strangers: "allow", devices: "all", maxDevices: 10 },
+    relations: { maxFriends: 3, maxBlocks: 3 },
     limits: {
       framesPerSecond: 1,
       framesBurst: 1,
@@ -59,16 +63,9 @@ beforeAll(async () => {
     walk: (_: string, count: number) => gateways.slice(0, count).map(({ gatewayId }) => gatewayId),
     address: (id: string) => gateways.find(({ gatewayId }) => gatewayId === id),
   };
-  api = new Api({
-    config: settings,
-    bus,
-    partitions,
-    redis,
-    mysql,
-    ring,
-    lease: () => ({ acquire: async () => false }),
-  });
-  api.setGateways([{ nodeId: "gateway-1", boot: "b1" }]);
+  const lease = () => ({ acquire: async () => false });
+  api = new Api({ config: settings, bus, boot: "b1", partitions, redis, mysql, ring, lease });
+  api.setNodes([{ nodeId: "gateway-1", boot: "b1" }], []);
   base = await api.start();
 }, 120_000);
 

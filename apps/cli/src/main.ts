@@ -8,6 +8,8 @@ import { initCommand } from "./commands/init";
 import { locateCommand } from "./commands/locate";
 import { nodesCommand } from "./commands/nodes";
 import { partitionsCommand } from "./commands/partitions";
+import { keysCommand } from "./commands/people/keys";
+import { usersCommand } from "./commands/people/users";
 import { ringCommand } from "./commands/ring";
 import { sessionsCommand } from "./commands/sessions";
 import { configCommand } from "./commands/settings";
@@ -26,6 +28,8 @@ async function main(): Promise<void> {
     ringCommand(),
     locateCommand(),
     sessionsCommand(),
+    usersCommand(),
+    keysCommand(),
     partitionsCommand(),
     deadLettersCommand(),
     doctorCommand(),

@@ -1,9 +1,11 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "log"> {
   nodeId: string;
   secret: string;
+  /** Who else signs access tokens. */
+  issuers: Issuer[];
   /** Host that clients are told. */
   advertiseHost: string;
   /** What CONNECTED tells a client. */
@@ -17,6 +19,7 @@ export function loadConfig(): GatewayConfig {
   return {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,
+    issuers: readIssuers(auth.issuers),
     advertiseHost: gateway.advertiseHost ?? gateway.host,
     connectionLimits: {
       frameBytes: limits.maxPayloadBytes,

@@ -76,7 +76,7 @@ export class Gateway {
     const { config, bus, boot, partitions, hasLease } = this.options;
     const { nodeId, limits, gateway } = config;
     const monotonic = () => bus.clock.monotonic();
-    const verify = createTokenVerifier(config.secret);
+    const verify = createTokenVerifier(config.secret, config.issuers);
     const wheel = new TimerWheel();
     const users = new UserRegistry({
       newInbox: (userId) =>

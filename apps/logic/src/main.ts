@@ -41,6 +41,7 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
     state: () => ({ nodeId, state: member.record.state, load: { partitions: worker.ownership.partitions.length } }),
     drain: () => member.setState("draining"),
     undrain: () => member.setState("up"),
+    forget: (people) => worker.forget(people),
   });
 
   const stop = async () => {

@@ -1,11 +1,13 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
 import {
+  apiLink,
   ask,
   type Bus,
   type Closing,
   DownlinkSender,
   type OwnerQuestion,
   ownerSubject,
+  type People,
   readLastRecord,
 } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
@@ -37,6 +39,7 @@ export class Worker {
   private readonly sessions: SessionService;
   private readonly receipts: ReceiptService;
   private readonly inboxes: Inboxes;
+  private readonly facts: FactCache;
   /** Life of Redis, as far as known. */
   private run = "";
   private runTimer: NodeJS.Timeout | undefined;
@@ -46,6 +49,7 @@ export class Worker {
     const { bus, config, redis, mysql, partitions } = options;
     const sessions = new Sessions(redis);
     this.inboxes = new Inboxes(redis);
+    this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
     this.downlink = new DownlinkSender(bus, config.nodeId, () => this.run);
     this.ownership = this.buildOwnership();
     this.receipts = new ReceiptService({
@@ -73,10 +77,19 @@ export class Worker {
   async start(): Promise<void> {
     const { coordination } = this.options;
     const onView = () => {
-      this.downlink.setGateways(coordination.view.nodes("gateway"));
+      // An api sends messages of other systems, and is answered like a gateway.
+      const apis = coordination.view.nodes("api").map(({ nodeId, boot }) => ({ nodeId: apiLink(nodeId), boot }));
+      this.downlink.setGateways([...coordination.view.nodes("gateway"), ...apis]);
       this.ownership.check();
     };
-    this.stopWatching = coordination.onChange(onView);
+    const stops = [
+      coordination.onChange(onView),
+      // Orders to forget may have been lost meanwhile.
+      this.options.bus.onReconnect(() => this.facts.forgetEverybody()),
+    ];
+    this.stopWatching = () => {
+      for (const stop of stops) stop();
+    };
     onView();
     this.runTimer = setInterval(() => void this.readRun(), RUN_EVERY_MS);
     void this.readRun();
@@ -84,6 +97,12 @@ export class Worker {
     this.sessions.start();
     this.receipts.start();
     this.ownership.start();
+  }
+
+  /** Forgets what is remembered of these people: it changed. */
+  forget({ users, pairs }: People): void {
+    for (const userId of users) this.facts.forgetUser(userId);
+    for (const [a, b] of pairs) this.facts.forgetRelation(a, b);
   }
 
   /** Hands over the partitions, then stops answering. */
@@ -145,7 +164,7 @@ export class Worker {
         recallMs: config.recall.windowSeconds * 1_000,
         keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,
       },
-      facts: new FactCache(facts, bus.logger, () => bus.clock.monotonic()),
+      facts: this.facts,
       groupSource: mysql.groupFacts,
       inboxes: this.inboxes,
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,

@@ -24,6 +24,14 @@ describe("settings", () => {
     expect(settings.nats.servers).toEqual(["nats://a:1", "nats://b:2"]);
   });
 
+  test("a list of objects in a variable is JSON", () => {
+    const issuers = [{ issuer: "https://id.example", publicKeyFile: "/keys/id.pem" }];
+    expect(load({}, { CARILLON_AUTH_ISSUERS: JSON.stringify(issuers) })().auth.issuers).toEqual(issuers);
+    expect(load({}, { CARILLON_AUTH_ISSUERS: "id.pem" })).toThrow(
+      "wrong value of auth.issuers in CARILLON_AUTH_ISSUERS",
+    );
+  });
+
   test.each([
     ["an unknown key", { gateway: { tcpport: 1 } }, {}, `unknown setting gateway.tcpport in ${file}`],
     ["an unknown section", { gatway: {} }, {}, `unknown setting gatway in ${file}`],

@@ -1,4 +1,5 @@
 export * from "./connection";
+export * from "./downlink/change-teller";
 export * from "./downlink/downlink-receiver";
 export * from "./downlink/downlink-sender";
 export * from "./envelopes/downlink-messages";

@@ -123,7 +123,8 @@ describe("devices", () => {
     });
     expect((await store.accounts.session(userId, "phone"))?.revoked).toBe(true);
     expect((await store.accounts.session(userId, "laptop"))?.revoked).toBe(false);
-    expect(await store.accounts.session(userId, "unknown")).toBeUndefined();
+    expect(await store.accounts.session(userId, "unknown")).toMatchObject({ revoked: false, hasLoggedIn: false });
+    expect(await store.accounts.session("nobody", "phone")).toBeUndefined();
     expect((await store.facts.credentials(["nobody"])).size).toBe(0);
   });
 

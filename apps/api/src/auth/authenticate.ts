@@ -1,10 +1,21 @@
 /** Who is asking: the access token of a request, and whether its session is still good. */
-import { type AccessClaims, createTokenVerifier } from "@carillon/base/node";
+import {
+  type AccessClaims,
+  type ApiKeyScope,
+  createTokenVerifier,
+  type Issuer,
+  isSameSecret,
+  OPERATOR_ROLE,
+  parseApiKey,
+} from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import type { AccountQueries } from "@carillon/store";
+import type { AccountQueries, KeyQueries } from "@carillon/store";
 
 /** A person on a device, as the token says. */
 export type Caller = Pick<AccessClaims, "userId" | "deviceId">;
+
+/** The last use of a key is for people: it is written so often at most, ms. */
+const USED_EVERY_MS = 60_000;
 
 const BEARER = /^Bearer +([^\s]+)$/i;
 
@@ -12,10 +23,12 @@ export class Authenticator {
   private readonly verify: (token: string) => AccessClaims | "expired" | "invalid";
 
   constructor(
-    secret: string,
+    { secret, issuers }: { secret: string; issuers: readonly Issuer[] },
     private readonly accounts: Pick<AccountQueries, "session">,
+    private readonly keys: Pick<KeyQueries, "find" | "used">,
+    private readonly now: () => number,
   ) {
-    this.verify = createTokenVerifier(secret);
+    this.verify = createTokenVerifier(secret, issuers);
   }
 
   /**
@@ -24,7 +37,7 @@ export class Authenticator {
    * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED
    */
   readToken(authorization: string | undefined): AccessClaims {
-    const token = BEARER.exec(authorization ?? "")?.[1];
+    const token = bearerOf(authorization);
     if (token === undefined) throw new CarillonError("NOT_AUTHENTICATED", "an access token is needed");
     const claims = this.verify(token);
     if (claims === "expired") throw new CarillonError("TOKEN_EXPIRED");
@@ -36,14 +49,48 @@ export class Authenticator {
    * Checks the token and its session.
    * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED; errors of MySQL
    */
-  async authenticate(authorization: string | undefined): Promise<Caller> {
+  async authenticate(authorization: string | undefined): Promise<Caller & { role: string }> {
     const { userId, deviceId, tokenVersion, login } = this.readToken(authorization);
     const session = await this.accounts.session(userId, deviceId);
-    if (session === undefined) throw new CarillonError("NOT_AUTHENTICATED");
+    const isOurs = tokenVersion !== undefined;
+    if (session === undefined || (isOurs && !session.hasLoggedIn)) throw new CarillonError("NOT_AUTHENTICATED");
     if (session.status === "disabled") throw new CarillonError("USER_DISABLED");
     const isOlderLogin = login !== undefined && login !== session.login;
-    if (session.revoked || isOlderLogin || session.tokenVersion !== tokenVersion)
-      throw new CarillonError("TOKEN_REVOKED");
-    return { userId, deviceId };
+    const isOlderVersion = isOurs && tokenVersion !== session.tokenVersion;
+    if (session.revoked || isOlderLogin || isOlderVersion) throw new CarillonError("TOKEN_REVOKED");
+    return { userId, deviceId, role: session.role };
+  }
+
+  /**
+   * Lets in an operator, or a key with this scope.
+   * @returns who it is, for the log
+   * @throws CarillonError FORBIDDEN; as `authenticate`
+   */
+  async authorize(authorization: string | undefined, scope: ApiKeyScope): Promise<string> {
+    if (isKey(authorization)) return this.authorizeKey(authorization, scope);
+    const { userId, role } = await this.authenticate(authorization);
+    if (role !== OPERATOR_ROLE) throw new CarillonError("FORBIDDEN", "operators only");
+    return `user ${userId}`;
+  }
+
+  /** Lets in a key with this scope, and nobody else. @throws as `authorize` */
+  async authorizeKey(authorization: string | undefined, scope: ApiKeyScope): Promise<string> {
+    const shown = parseApiKey(bearerOf(authorization) ?? "");
+    if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED", "an API key is needed");
+    const key = await this.keys.find(shown.id);
+    if (key === undefined || !isSameSecret(key.secretHash, shown.secretHash)) {
+      throw new CarillonError("NOT_AUTHENTICATED", "there is no such API key");
+    }
+    if (key.revokedAt !== undefined) throw new CarillonError("TOKEN_REVOKED", "this API key was revoked");
+    if (!key.scopes.includes(scope)) throw new CarillonError("FORBIDDEN", `this API key has not the scope ${scope}`);
+    const now = this.now();
+    if ((key.lastUsedAt ?? 0) < now - USED_EVERY_MS) await this.keys.used(key.id, now);
+    return `key ${key.id}`;
   }
 }
+
+function bearerOf(authorization: string | undefined): string | undefined {
+  return BEARER.exec(authorization ?? "")?.[1];
+}
+
+const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith("ck_") === true;

@@ -1,7 +1,7 @@
 /** Users: registration and profiles. */
 
-import { CarillonError } from "@carillon/protocol";
-import type { AccountQueries } from "@carillon/store";
+import { CarillonError, isUserId } from "@carillon/protocol";
+import type { AccountQueries, UserQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
@@ -10,11 +10,12 @@ import { ownProfile, profile, registerBody, registered } from "./shapes";
 
 export interface AccountRoutesContext extends RegisterContext {
   accounts: Pick<AccountQueries, "create" | "find">;
+  people: Pick<UserQueries, "names">;
   authenticator: Authenticator;
 }
 
 export function accountRoutes(server: FastifyInstance, context: AccountRoutesContext): void {
-  const { accounts, authenticator } = context;
+  const { accounts, people, authenticator } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -26,16 +27,15 @@ export function accountRoutes(server: FastifyInstance, context: AccountRoutesCon
     },
   );
 
-  const find = async (userId: string) => {
-    const account = await accounts.find(userId);
-    if (account === undefined) throw new CarillonError("NO_SUCH_USER");
-    return account;
-  };
-
   routes.get(
     "/v1/users/me",
     { schema: { summary: "Own profile", tags: ["users"], response: { 200: ownProfile } } },
-    async (request) => find((await authenticator.authenticate(request.headers.authorization)).userId),
+    async (request) => {
+      const { userId } = await authenticator.authenticate(request.headers.authorization);
+      const account = await accounts.find(userId);
+      if (account === undefined) throw new CarillonError("NO_SUCH_USER");
+      return account;
+    },
   );
 
   routes.get<{ Params: { userId: string } }>(
@@ -43,7 +43,11 @@ export function accountRoutes(server: FastifyInstance, context: AccountRoutesCon
     { schema: { summary: "Profile of a user", tags: ["users"], response: { 200: profile } } },
     async (request) => {
       await authenticator.authenticate(request.headers.authorization);
-      return find(request.params.userId);
+      const { userId } = request.params;
+      // Of one who deleted his account the messages are still there, so he is shown.
+      const known = isUserId(userId) ? (await people.names([userId])).get(userId) : undefined;
+      if (known === undefined) throw new CarillonError("NO_SUCH_USER");
+      return { userId, displayName: known.displayName };
     },
   );
 }

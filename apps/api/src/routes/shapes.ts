@@ -9,8 +9,8 @@ export const strict = <T extends TProperties>(properties: T) =>
 const shortId = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
 export const userId = shortId();
 export const groupId = shortId();
-const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
-const platform = Type.Enum([...platformValues]);
+export const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
+export const platform = Type.Enum([...platformValues]);
 export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
 const seq = Type.Integer({ minimum: 0 });
 
@@ -24,11 +24,10 @@ export const errorBody = Type.Object(
   { description: "Any failure, with the HTTP status of the error table" },
 );
 
-export const registerBody = strict({
-  userId,
-  displayName: Type.String({ minLength: 1, maxLength: 64 }),
-  password: Type.String({ minLength: 8, maxLength: 128 }),
-});
+export const displayName = Type.String({ minLength: 1, maxLength: 64 });
+export const password = Type.String({ minLength: 8, maxLength: 128 });
+
+export const registerBody = strict({ userId, displayName, password });
 export const registered = Type.Object({ userId: Type.String() });
 
 /** Who logs in may show anything short: a wrong form is a wrong password. */
@@ -132,7 +131,7 @@ export const conversations = Type.Object({
 export const nothing = Type.Null();
 
 export const unconfirmed = Type.Object({
-  unconfirmed: Type.Array(Type.String(), { description: "Gateways that were not reached" }),
+  unconfirmed: Type.Array(Type.String(), { description: "Nodes that were not reached" }),
 });
 
 export const health = Type.Object({ status: Type.String() });

@@ -6,6 +6,8 @@ import type { WindowLimit } from "../auth/window-limit";
 export interface RegisterContext {
   accounts: Pick<AccountQueries, "create">;
   passwords: Passwords;
+  /** Whether anybody may make an account for himself. */
+  isRegistrationOpen: boolean;
   /** Registrations per address. */
   registrations: WindowLimit;
   now(): number;
@@ -14,7 +16,7 @@ export interface RegisterContext {
 /**
  * Makes a user.
  * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken, also by an id that differs in case only),
- *   RATE_LIMITED, BUSY
+ *   FORBIDDEN (closed), RATE_LIMITED, BUSY
  */
 export async function register(
   context: RegisterContext,
@@ -22,6 +24,7 @@ export async function register(
   address: string,
 ): Promise<void> {
   const { userId, displayName, password } = user;
+  if (!context.isRegistrationOpen) throw new CarillonError("FORBIDDEN", "registration is closed here");
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
   context.registrations.check(address);
   context.registrations.count(address);

@@ -1,6 +1,6 @@
 /** Log-in, fresh tokens, log-out. */
-import { type AccessClaims, loginIdOf } from "@carillon/base/node";
-import { CarillonError } from "@carillon/protocol";
+import { loginIdOf, type OwnClaims } from "@carillon/base/node";
+import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
 import { newRefreshToken, parseRefreshToken } from "../auth/refresh-token";
@@ -14,7 +14,9 @@ export interface SessionContext {
   failuresOfAddress: WindowLimit;
   accessTokenSeconds: number;
   refreshTokenMs: number;
-  signAccess(claims: AccessClaims): string;
+  /** Most devices of a user that are logged in. */
+  mostDevices: number;
+  signAccess(claims: OwnClaims): string;
   /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
   closeConnections(userId: string, deviceId: string): Promise<string[]>;
   now(): number;
@@ -42,8 +44,8 @@ export interface Tokens {
  * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
  */
 export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
-  const { accounts, failuresOfUser, failuresOfAddress, refreshTokenMs } = context;
-  const { userId, password, deviceId, platform } = credentials;
+  const { accounts, failuresOfUser, failuresOfAddress } = context;
+  const { userId, password } = credentials;
   failuresOfUser.check(userId);
   failuresOfAddress.check(address);
   const found = await accounts.findWithPassword(userId);
@@ -53,10 +55,38 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
     throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   }
   if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  return signIn(context, credentials, found.passwordHash);
+}
+
+/**
+ * Logs a device in for whom nobody showed a password: another system answers for him.
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), NO_SUCH_USER, USER_DISABLED
+ */
+export async function logInFor(context: SessionContext, login: Omit<Credentials, "password">): Promise<Tokens> {
+  const { userId, deviceId } = login;
+  if (!isDeviceId(deviceId)) throw new CarillonError("BAD_PAYLOAD", "deviceId: this id is reserved");
+  const account = await context.accounts.find(userId);
+  if (account === undefined) throw new CarillonError("NO_SUCH_USER");
+  if (account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  return signIn(context, login);
+}
+
+/** @throws CarillonError NOT_AUTHENTICATED when he was deleted, or his password was changed, at this very moment */
+async function signIn(
+  context: SessionContext,
+  { userId, deviceId, platform }: Omit<Credentials, "password">,
+  passwordHash?: string,
+): Promise<Tokens> {
+  const { accounts, closeConnections, refreshTokenMs, mostDevices: most } = context;
   const now = context.now();
+  const device = { deviceId, platform };
   const refresh = newRefreshToken(userId, deviceId);
-  await accounts.signIn(userId, { deviceId, platform }, { ...refresh, expiresAt: now + refreshTokenMs }, now);
-  return tokens(context, found.account, { deviceId, platform }, refresh);
+  const rules = passwordHash === undefined ? { most } : { most, passwordHash };
+  const signedIn = await accounts.signIn(userId, device, { ...refresh, expiresAt: now + refreshTokenMs }, now, rules);
+  if (signedIn === undefined) throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
+  // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
+  for (const idle of signedIn.loggedOut) closeConnections(userId, idle).catch(() => {});
+  return tokens(context, signedIn.account, device, refresh);
 }
 
 /**

@@ -11,14 +11,16 @@ export interface Identity {
   userId: string;
   deviceId: string;
   platform: string;
-  tokenVersion: number;
+  /** Absent: a token of another issuer. */
+  tokenVersion?: number;
   /** The log-in that the token belongs to. */
   login?: string;
 }
 
 /** Who a token says that its bearer is. */
 export function identityOf({ userId, deviceId, platform, tokenVersion, login }: VerifiedToken): Identity {
-  return { userId, deviceId, platform, tokenVersion, ...(login === undefined ? {} : { login }) };
+  const version = tokenVersion === undefined ? {} : { tokenVersion };
+  return { userId, deviceId, platform, ...version, ...(login === undefined ? {} : { login }) };
 }
 
 export type SessionState =

@@ -19,6 +19,7 @@ import type { GroupCache } from "../groups/group-cache";
 import type { GroupState } from "../groups/group-state";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
+import { LoadsUnderWay } from "./loads-under-way";
 import { Patience } from "./patience";
 
 const FRESH_MS = 30_000;
@@ -42,6 +43,8 @@ interface MissingPeople {
 export class FactCache {
   private readonly users: LRUCache<string, Known<UserFacts | undefined>>;
   private readonly relations: LRUCache<string, Known<Relation>>;
+  private readonly userLoads = new LoadsUnderWay();
+  private readonly relationLoads = new LoadsUnderWay();
   private readonly patience: Patience;
 
   constructor(
@@ -115,13 +118,23 @@ export class FactCache {
 
   /** Forgets what is cached about a pair of users: their relation changed. */
   forgetRelation(a: string, b: string): void {
-    this.relations.delete(`${a} ${b}`);
-    this.relations.delete(`${b} ${a}`);
+    for (const key of [`${a} ${b}`, `${b} ${a}`]) {
+      this.relationLoads.forget(key);
+      this.relations.delete(key);
+    }
   }
 
   /** Forgets what is cached about a user: he was disabled, muted, or is normal again. */
   forgetUser(userId: string): void {
+    this.userLoads.forget(userId);
     this.users.delete(userId);
+  }
+
+  /** Forgets everybody: orders to forget may have been lost. */
+  forgetEverybody(): void {
+    for (const loads of [this.userLoads, this.relationLoads]) loads.forget();
+    this.users.clear();
+    this.relations.clear();
   }
 
   private collect(state: PartitionState, groups: GroupCache, requests: SendRequest[]) {
@@ -166,15 +179,20 @@ export class FactCache {
   }
 
   private async loadUsers(ids: string[]): Promise<void> {
-    const found = await this.source.users(ids);
+    const { found, isVoid } = await this.userLoads.run(() => this.source.users(ids));
     const loadedAt = this.monotonic();
-    for (const id of ids) this.users.set(id, { value: found.get(id), loadedAt });
+    for (const id of ids) if (!isVoid(id)) this.users.set(id, { value: found.get(id), loadedAt });
+    const again = ids.filter(isVoid);
+    if (again.length > 0) await this.loadUsers(again);
   }
 
   private async loadRelations(keys: string[]): Promise<void> {
-    const found = await this.source.relations(keys.map((key) => key.split(" ") as [string, string]));
+    const pairs = keys.map((key) => key.split(" ") as [string, string]);
+    const { found, isVoid } = await this.relationLoads.run(() => this.source.relations(pairs));
     const loadedAt = this.monotonic();
-    for (const key of keys) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
+    for (const key of keys) if (!isVoid(key)) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
+    const again = keys.filter(isVoid);
+    if (again.length > 0) await this.loadRelations(again);
   }
 
   private async ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> {

@@ -119,7 +119,8 @@ export function refusalOf(
   // A device without a row never logged in by password: its token was made for it by an operator.
   const device = credentials.devices.get(deviceId);
   const isOlderLogin = device !== undefined && login !== undefined && login !== device.login;
-  const isRevoked = credentials.tokenVersion !== tokenVersion || device?.revoked === true || isOlderLogin;
+  const isOlderVersion = tokenVersion !== undefined && tokenVersion !== credentials.tokenVersion;
+  const isRevoked = isOlderVersion || device?.revoked === true || isOlderLogin;
   return isRevoked ? "TOKEN_REVOKED" : null;
 }
 

@@ -3,17 +3,21 @@
  * made (user disabled, device revoked) is checked where the session is opened, by the token version.
  */
 import { createHash } from "node:crypto";
-import { createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
+import { createDecoder, createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
+import { createIssuerVerifier, type Issuer } from "./issuers";
 
 export interface AccessClaims {
   userId: string;
   deviceId: string;
   platform: string;
-  /** Raised when all tokens of the user become void. */
-  tokenVersion: number;
+  /** Raised when all tokens of the user become void. Absent: made by another issuer, who knows nothing of it. */
+  tokenVersion?: number;
   /** The log-in of the device that it belongs to: a later log-in voids it. Absent: whatever log-in the device has. */
   login?: string;
 }
+
+/** Claims of a token that we make ourselves. */
+export type OwnClaims = AccessClaims & { tokenVersion: number };
 
 export interface VerifiedToken extends AccessClaims {
   /** ms since the Unix epoch. */
@@ -30,27 +34,45 @@ interface Payload {
 }
 
 /** @returns a function that makes a token valid for `seconds` */
-export function createTokenSigner(secret: string, seconds: number): (claims: AccessClaims) => string {
+export function createTokenSigner(secret: string, seconds: number): (claims: OwnClaims) => string {
   const sign = createSigner({ key: secret, algorithm: "HS256", expiresIn: seconds * 1_000 });
   return ({ userId, deviceId, platform, tokenVersion, login }) =>
     sign({ sub: userId, did: deviceId, pl: platform, tv: tokenVersion, ...(login === undefined ? {} : { lg: login }) });
 }
 
-/** @returns a function that gives the claims, or why the token is no good */
-export function createTokenVerifier(secret: string): (token: string) => VerifiedToken | "expired" | "invalid" {
+/**
+ * @param issuers those whose tokens are good as well
+ * @returns a function that gives the claims, or why the token is no good
+ */
+export function createTokenVerifier(
+  secret: string,
+  issuers: readonly Issuer[] = [],
+): (token: string) => VerifiedToken | "expired" | "invalid" {
+  const own = createOwnVerifier(secret);
+  const others = new Map(issuers.map((issuer) => [issuer.issuer, createIssuerVerifier(issuer)]));
+  const decode = createDecoder();
+  return (token) => {
+    try {
+      // Only says whose key to try; the key then says whether it is so.
+      const issuer = others.size === 0 ? undefined : (decode(token) as { iss?: string }).iss;
+      return (others.get(issuer ?? "") ?? own)(token);
+    } catch (error) {
+      return (error as TokenError).code === TOKEN_ERROR_CODES.expired ? "expired" : "invalid";
+    }
+  };
+}
+
+/** It throws fast-jwt's TokenError. */
+function createOwnVerifier(secret: string): (token: string) => VerifiedToken {
   const verify = createVerifier({
     key: secret,
     algorithms: ["HS256"],
     requiredClaims: ["sub", "did", "pl", "tv", "exp"],
   });
   return (token) => {
-    try {
-      const { sub, did, pl, tv, lg, exp } = verify(token) as Payload;
-      const claims = { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
-      return lg === undefined ? claims : { ...claims, login: lg };
-    } catch (error) {
-      return (error as TokenError).code === TOKEN_ERROR_CODES.expired ? "expired" : "invalid";
-    }
+    const { sub, did, pl, tv, lg, exp } = verify(token) as Payload;
+    const claims = { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
+    return lg === undefined ? claims : { ...claims, login: lg };
   };
 }
 

@@ -1,5 +1,7 @@
 export * from "./access-token";
+export * from "./api-key";
 export * from "./fail-point";
+export { type Issuer, readIssuers } from "./issuers";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";

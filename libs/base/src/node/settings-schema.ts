@@ -34,6 +34,10 @@ export const settingsSchema = section("", {
       description: "Name of this node, unique in its role. Default: the role and the host's name.",
     }),
   ),
+  registration: Type.Enum(["open", "closed"], {
+    default: "open",
+    description: "Whether anybody may make an account for himself; else operators and API keys make them.",
+  }),
   log: section("Logging.", {
     level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal"], {
       default: "info",
@@ -78,6 +82,18 @@ export const settingsSchema = section("", {
     ),
     accessTokenSeconds: count("Life of an access token, s.", 900, 5),
     refreshTokenDays: count("Life of a refresh token, days.", 30),
+    issuers: Type.Array(
+      Type.Object(
+        { issuer: Type.String({ minLength: 1 }), publicKeyFile: Type.String({ minLength: 1 }) },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        description:
+          "Who else signs access tokens: a list of `{issuer, publicKeyFile}`, the `iss` claim and a file with the key in PEM " +
+          "(in a variable: as JSON).",
+      },
+    ),
   }),
   policy: section("Who may do what.", {
     strangers: Type.Enum(["allow", "friends-only"], {
@@ -88,6 +104,14 @@ export const settingsSchema = section("", {
       default: "all",
       description: "Which devices of a user may be connected at once.",
     }),
+    maxDevices: count(
+      "Devices of a user that may be logged in; for one more, the one that was idle longest is logged out.",
+      10,
+    ),
+  }),
+  relations: section("Friends and blocks.", {
+    maxFriends: count("Most friends of one user, with the requests of his that are under way.", 5_000),
+    maxBlocks: count("Most users that one user blocks.", 1_000),
   }),
   groups: section("Groups of users.", {
     maxMembers: count("Members that a group may have.", 500),

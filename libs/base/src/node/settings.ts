@@ -134,10 +134,20 @@ function applyVariables(raw: Record<string, unknown>, environment: NodeJS.Proces
 
 /** Text of a variable as the schema's type; what does not fit stays text and is refused by the check. */
 function parseText(text: string, schema: Schema): unknown {
-  if (schema["type"] === "array") return text.split(",").map((item) => item.trim());
+  if (schema["type"] === "array") return parseList(text, schema["items"] as Schema);
   if (schema["type"] === "boolean" && /^(true|false)$/.test(text)) return text === "true";
   const numeric = schema["type"] === "integer" || (schema["enum"] as unknown[] | undefined)?.every(Number.isFinite);
   return numeric && /^-?\d+$/.test(text) ? Number(text) : text;
+}
+
+/** Texts separated by commas; a list of objects as JSON. */
+function parseList(text: string, items: Schema): unknown {
+  if (items["type"] !== "object") return text.split(",").map((item) => item.trim());
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 interface Fault {

@@ -7,7 +7,8 @@ export interface SessionOpen {
   userId: string;
   deviceId: string;
   platform: string;
-  tokenVersion: number;
+  /** Absent: the token is of another issuer. */
+  tokenVersion?: number;
   /** The log-in that the token belongs to; absent: any. */
   login?: string;
   gateway: string;
@@ -147,12 +148,19 @@ export const subjects = {
   control: controlSubject,
 } as const;
 
+/** Users, and pairs of users, of whom something changed that workers remember. */
+export interface People {
+  users: string[];
+  pairs: [string, string][];
+}
+
 /** `im.ctl.<role>.<node>`, served by the node itself: orders of operators. */
 export type ControlQuestion =
   | { ask: "state" }
   | { ask: "drain" }
   | { ask: "undrain" }
   | { ask: "kick"; userId: string; deviceId?: string }
+  | ({ ask: "forget" } & People)
   /** Arms a fail point for one strike, or with `off` disarms them all; tests only. */
   | { ask: "failpoint"; at: string };
 

@@ -2,7 +2,7 @@
 import { armFailPoint, disarmFailPoints } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { Bus } from "../connection";
-import { type ControlAnswer, type ControlQuestion, subjects } from "./contracts";
+import { type ControlAnswer, type ControlQuestion, type People, subjects } from "./contracts";
 import { serve } from "./rpc";
 
 export interface Controlled {
@@ -13,6 +13,8 @@ export interface Controlled {
   undrain(): Promise<void>;
   /** Closes connections of a user. @returns how many; absent where there are none */
   kick?(userId: string, deviceId: string | undefined): number;
+  /** Forgets what it remembers of these people; absent where nothing is remembered. */
+  forget?(people: People): void;
 }
 
 /** Serves `im.ctl.<role>.<node>`. @returns ends it */
@@ -33,6 +35,9 @@ export function serveControl(bus: Bus, role: string, nodeId: string, node: Contr
         const kicked = node.kick(question.userId, question.deviceId);
         return { ...node.state(), load: { kicked } };
       }
+      case "forget":
+        node.forget?.(question);
+        break;
       case "failpoint":
         if (question.at === "off") disarmFailPoints();
         else armFailPoint(question.at, true);

@@ -3,6 +3,7 @@
  * [version, code, message, retryAfterMs] back. A question that is read after its deadline is dropped unanswered:
  * nobody waits for it any more, and doing its work would only delay those who do.
  */
+import { sleep } from "@carillon/base";
 import { CarillonError, errorByCode } from "@carillon/protocol";
 import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
@@ -10,6 +11,10 @@ import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 
 /** Default time for an answer, ms. */
 const DEADLINE_MS = 3_000;
+
+/** An order without an answer is given again after this time, and so soon if nobody is there to take it, ms. */
+const ORDER_AGAIN_MS = 500;
+const ABSENT_MS = 100;
 
 /**
  * Asks whoever serves `subject`.
@@ -56,6 +61,25 @@ export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitM
 export function tell<Q>(bus: Bus, subject: string, message: Q): void {
   if (bus.connection.isClosed()) return;
   bus.connection.publish(subject, pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, message]));
+}
+
+/**
+ * Gives an order, again and again, until it was carried out. One that is read late is carried out all the same, so it
+ * must do no harm when it comes twice.
+ * @returns false when nobody said within `ms` that he has carried it out
+ */
+export async function order<Q>(bus: Bus, subject: string, question: Q, ms: number): Promise<boolean> {
+  const bytes = pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, question]);
+  const deadline = performance.now() + ms;
+  while (!bus.connection.isClosed()) {
+    const left = deadline - performance.now();
+    if (left <= 0) return false;
+    const asking = bus.connection.request(subject, bytes, { timeout: Math.min(left, ORDER_AGAIN_MS) });
+    const answer = await asking.catch(() => undefined);
+    if (answer !== undefined && unpackEnvelope(answer.data)[1] === 0) return true;
+    await sleep(ABSENT_MS);
+  }
+  return false;
 }
 
 export type Handler<Q, A> = (question: Q) => Promise<A> | A;

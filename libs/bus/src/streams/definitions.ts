@@ -31,6 +31,8 @@ export const receiptsSubject = (shard: number) => `im.receipts.${shard}`;
 export const DEAD_STREAM = "DEAD";
 export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
+/** Under this name an api is answered as a gateway is; the dot keeps it apart from all node ids. */
+export const apiLink = (nodeId: string) => `api.${nodeId}`;
 export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
 export const rpcSubject = (name: string) => `im.rpc.${name}`;
 export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;

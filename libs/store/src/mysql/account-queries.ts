@@ -8,7 +8,7 @@
  */
 import { withDeadline } from "@carillon/base";
 import { loginIdOf } from "@carillon/base/node";
-import type { DataSource, EntityManager } from "typeorm";
+import { type DataSource, type EntityManager, In, IsNull, Not } from "typeorm";
 import { DeviceEntity, type DeviceRow, UserEntity, type UserRow } from "./entities/accounts";
 import { isDuplicate } from "./errors";
 
@@ -38,6 +38,12 @@ export interface Device {
   lastSeenAt: number;
 }
 
+/** A log-in as it was registered: the account as it is now, and the devices that had to go for it. */
+export interface SignedIn {
+  account: Account;
+  loggedOut: string[];
+}
+
 /** What became of a refresh token that somebody showed. */
 export type Rotation =
   | { kind: "rotated"; platform: string; account: Account }
@@ -53,6 +59,8 @@ export interface SessionState {
   role: string;
   tokenVersion: number;
   revoked: boolean;
+  /** Whether the device ever logged in here; one that comes with a token of another issuer need not have. */
+  hasLoggedIn: boolean;
   /** The device's log-in, as access tokens name it; undefined before the first. */
   login: string | undefined;
 }
@@ -95,14 +103,24 @@ export class AccountQueries {
     return user && { account: toAccount(user), passwordHash: user.passwordHash ?? undefined };
   }
 
-  /** Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked. */
+  /**
+   * Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked.
+   * @param rules.passwordHash the one by which he was let in: it must be his still, under the lock of his row
+   * @param rules.most devices of a user; those that were idle longest are logged out for it
+   * @returns undefined when he was deleted, or has another password, since he was let in
+   */
   async signIn(
     userId: string,
     device: { deviceId: string; platform: string },
     refresh: RefreshToken,
     now: number,
-  ): Promise<void> {
-    await this.inTransaction(async (manager) => {
+    { most = Number.POSITIVE_INFINITY, passwordHash }: { most?: number; passwordHash?: string } = {},
+  ): Promise<SignedIn | undefined> {
+    return this.inTransaction(async (manager) => {
+      const lock = { mode: "pessimistic_write" } as const;
+      const user = await manager.findOne(UserEntity, { where: { id: userId }, lock });
+      if (user === null || user.deletedAt !== null) return undefined;
+      if (passwordHash !== undefined && passwordHash !== user.passwordHash) return undefined;
       await manager.update(UserEntity, { id: userId }, { lastLoginAt: now });
       const fields = {
         platform: device.platform,
@@ -111,9 +129,10 @@ export class AccountQueries {
         revokedAt: null,
       };
       const key = { userId, deviceId: device.deviceId };
-      const there = await manager.findOne(DeviceEntity, { where: key, lock: { mode: "pessimistic_write" } });
+      const there = await manager.findOne(DeviceEntity, { where: key, lock });
       if (there === null) await manager.insert(DeviceEntity, { ...key, ...fields, createdAt: now });
       else await manager.update(DeviceEntity, key, fields);
+      return { account: toAccount(user), loggedOut: await logOutIdle(manager, key, most, now) };
     });
   }
 
@@ -157,15 +176,17 @@ export class AccountQueries {
       .map(({ deviceId, platform, createdAt, lastSeenAt }) => ({ deviceId, platform, createdAt, lastSeenAt }));
   }
 
-  /** Undefined when the user, or this device of his, does not exist. */
+  /** Undefined when the user does not exist. */
   async session(userId: string, deviceId: string): Promise<SessionState | undefined> {
     const [user, device] = await this.ask(({ manager }) =>
       Promise.all([findUser(manager, userId), manager.findOneBy(DeviceEntity, { userId, deviceId })]),
     );
-    if (user === undefined || device === null) return undefined;
+    if (user === undefined) return undefined;
     const { status, role, tokenVersion } = user;
+    const state = { status, role, tokenVersion };
+    if (device === null) return { ...state, revoked: false, hasLoggedIn: false, login: undefined };
     const login = device.refreshFamily === null ? undefined : loginIdOf(device.refreshFamily);
-    return { status, role, tokenVersion, revoked: device.revokedAt !== null, login };
+    return { ...state, revoked: device.revokedAt !== null, hasLoggedIn: true, login };
   }
 
   private ask<T>(work: (source: DataSource) => Promise<T>): Promise<T> {
@@ -180,6 +201,22 @@ export class AccountQueries {
 async function findUser(manager: EntityManager, userId: string): Promise<UserRow | undefined> {
   const user = await manager.findOneBy(UserEntity, { id: userId });
   return user === null || user.deletedAt !== null ? undefined : user;
+}
+
+/** Logs out what is too much, but not the device that logs in. */
+async function logOutIdle(
+  manager: EntityManager,
+  { userId, deviceId }: { userId: string; deviceId: string },
+  most: number,
+  now: number,
+): Promise<string[]> {
+  const others = await manager.find(DeviceEntity, {
+    where: { userId, deviceId: Not(deviceId), revokedAt: IsNull() },
+    order: { lastSeenAt: "ASC", deviceId: "ASC" },
+  });
+  const idle = others.slice(0, Math.max(0, others.length + 1 - most)).map((device) => device.deviceId);
+  if (idle.length > 0) await manager.update(DeviceEntity, { userId, deviceId: In(idle) }, revokedFields(now));
+  return idle;
 }
 
 function toAccount({ id, displayName, status, role, tokenVersion, createdAt, lastLoginAt }: UserRow): Account {

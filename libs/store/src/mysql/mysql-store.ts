@@ -10,6 +10,9 @@ import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
+import { KeyQueries } from "./people/key-queries";
+import { RelationQueries } from "./people/relation-queries";
+import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
 
@@ -23,6 +26,9 @@ export class MysqlStore {
   readonly retention: RetentionQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
+  readonly relations: RelationQueries;
+  readonly users: UserQueries;
+  readonly keys: KeyQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -38,6 +44,9 @@ export class MysqlStore {
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
     this.retention = new RetentionQueries(this.sql);
+    this.relations = new RelationQueries(this.sql);
+    this.users = new UserQueries(this.sql);
+    this.keys = new KeyQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }

@@ -7,6 +7,8 @@ export interface UserRow {
   /** The id in lower case: two ids that differ only in case cannot both exist. */
   foldedId: string;
   displayName: string;
+  /** The name in lower case, for the search; made by the database. */
+  foldedName?: string;
   /** argon2id in its text form; null: this user cannot log in with a password. */
   passwordHash: string | null;
   status: "normal" | "disabled";
@@ -26,6 +28,7 @@ export const UserEntity = new EntitySchema<UserRow>({
     id: id("id", { primary: true }),
     foldedId: id("folded_id", { unique: true }),
     displayName: text("display_name", 64),
+    foldedName: text("folded_name", 128, { nullable: true, select: false, insert: false, update: false }),
     passwordHash: id("password_hash", { length: 255, nullable: true }),
     status: oneOf("status", ["normal", "disabled"], { default: "normal" }),
     mutedUntil: time("muted_until", { default: 0 }),

@@ -204,4 +204,11 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     ) ${TEXT_OPTIONS}`,
   ],
   ["AddPurgedSeq", "ALTER TABLE conversations ADD COLUMN purged_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
+  [
+    // What people search for: names, whatever the case. A letter in lower case may be two.
+    "AddFoldedNames",
+    `ALTER TABLE users
+      ADD COLUMN folded_name VARCHAR(128) AS (LOWER(display_name)) STORED,
+      ADD KEY users_folded_name (folded_name)`,
+  ],
 ];

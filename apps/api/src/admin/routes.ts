@@ -1,0 +1,154 @@
+/** Users as operators and other systems manage them: `/v1/admin`. */
+import type { ApiKeyScope, Logger } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import { readCursor, writeCursor } from "../queries/cursor";
+import { nothing, registered, tokens, unconfirmed } from "../routes/shapes";
+import { logInFor, type SessionContext } from "../use-cases/sessions";
+import { disable, enable, kick, type ManageUsersContext, makeUser, mute } from "./manage-users";
+import * as shapes from "./shapes";
+
+const DEFAULT_LIMIT = 50;
+const TAGS = ["admin"];
+
+const CONFIRMED =
+  "204: every worker and gateway has confirmed it. 202: the nodes named have not within 2 s; gateways do it as soon as " +
+  "they can be reached, workers in 30 s at the latest.";
+
+export interface AdminRoutesContext
+  extends Omit<ManageUsersContext, "accounts">,
+    Omit<SessionContext, "passwords" | "now"> {
+  authenticator: Authenticator;
+  logger: Pick<Logger, "info">;
+}
+
+interface OfUser {
+  Params: { userId: string };
+}
+
+export function adminRoutes(server: FastifyInstance, context: AdminRoutesContext): void {
+  looking(server, context);
+  making(server, context);
+  ordering(server, context);
+}
+
+function looking(server: FastifyInstance, context: AdminRoutesContext): void {
+  const { people } = context;
+  const letIn = doorkeeper(context);
+
+  server.withTypeProvider<TypeBoxTypeProvider>().get(
+    "/v1/admin/users",
+    {
+      schema: {
+        summary: "All users by id",
+        tags: TAGS,
+        querystring: shapes.recordsQuery,
+        response: { 200: shapes.records },
+      },
+    },
+    async (request) => {
+      await letIn(request, "users");
+      const { limit = DEFAULT_LIMIT, cursor } = request.query;
+      const after = cursor === undefined ? "" : (readCursor("records", ["string"], cursor)[0] as string);
+      const found = await people.list(limit + 1, after);
+      const items = found.slice(0, limit);
+      return { items, ...(found.length > limit ? { cursor: writeCursor("records", [items.at(-1)!.userId]) } : {}) };
+    },
+  );
+
+  server.get<OfUser>(
+    "/v1/admin/users/:userId",
+    { schema: { summary: "A user", tags: TAGS, response: { 200: shapes.record } } },
+    async (request) => {
+      await letIn(request, "users");
+      const record = await people.record(request.params.userId);
+      if (record === undefined) throw new CarillonError("NO_SUCH_USER");
+      return record;
+    },
+  );
+}
+
+function making(server: FastifyInstance, context: AdminRoutesContext): void {
+  const letIn = doorkeeper(context);
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.post(
+    "/v1/admin/users",
+    {
+      schema: {
+        summary: "Make a user; without a password he comes by tokens only",
+        tags: TAGS,
+        body: shapes.makeUserBody,
+        response: { 201: registered },
+      },
+    },
+    async (request, reply) => {
+      await letIn(request, "users");
+      await makeUser(context, request.body);
+      return reply.code(201).send({ userId: request.body.userId });
+    },
+  );
+
+  routes.post(
+    "/v1/admin/tokens",
+    {
+      schema: {
+        summary: "Log a device of a user in without his password",
+        tags: TAGS,
+        body: shapes.tokensBody,
+        response: { 200: tokens },
+      },
+    },
+    async (request) => {
+      await letIn(request, "tokens");
+      return logInFor(context, request.body);
+    },
+  );
+}
+
+function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
+  const letIn = doorkeeper(context);
+  const order = <B = undefined>(
+    name: string,
+    summary: string,
+    body: object | undefined,
+    carryOut: (userId: string, body: B) => Promise<string[]>,
+  ) =>
+    server.route<OfUser>({
+      method: "POST",
+      url: `/v1/admin/users/:userId/${name}`,
+      schema: {
+        summary,
+        description: CONFIRMED,
+        tags: TAGS,
+        ...(body === undefined ? {} : { body }),
+        response: { 202: unconfirmed, 204: nothing },
+      },
+      // What is optional as a whole may be left out.
+      preValidation: async (request) => {
+        if (body !== undefined) request.body ??= {};
+      },
+      handler: async (request, reply) => {
+        const { userId } = request.params;
+        const by = await letIn(request, "users");
+        const late = await carryOut(userId, request.body as B);
+        context.logger.info({ order: name, userId, by, late }, "an operator's order about a user");
+        return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
+      },
+    });
+  order("disable", "Let a user in no more", undefined, (userId) => disable(context, userId));
+  order("enable", "Let a disabled user in again", undefined, (userId) => enable(context, userId));
+  order<{ until: number }>("mute", "Let a user write no more until a time", shapes.muteBody, (userId, { until }) =>
+    mute(context, userId, until),
+  );
+  order<{ deviceId?: string }>("kick", "Log out a device, or all of them", shapes.kickBody, (userId, { deviceId }) =>
+    kick(context, userId, deviceId),
+  );
+}
+
+/** Lets in operators, and keys with the scope. @returns who it is */
+function doorkeeper({ authenticator }: AdminRoutesContext) {
+  return (request: FastifyRequest, scope: ApiKeyScope) => authenticator.authorize(request.headers.authorization, scope);
+}

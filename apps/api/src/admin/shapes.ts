@@ -1,0 +1,34 @@
+/** Bodies of the requests and answers of operators and other systems. */
+import { Type } from "typebox";
+import { deviceId, displayName, password, platform, strict, time, userId } from "../routes/shapes";
+
+export const makeUserBody = strict({
+  userId,
+  displayName,
+  password: Type.Optional(password),
+});
+
+export const muteBody = strict({
+  until: Type.Integer({ minimum: 0, maximum: 2 ** 52, description: "ms since 1970-01-01 UTC; 0: not muted" }),
+});
+
+export const kickBody = strict({ deviceId: Type.Optional(deviceId) });
+
+export const tokensBody = strict({ userId, deviceId, platform });
+
+export const record = Type.Object({
+  userId: Type.String(),
+  displayName: Type.String(),
+  status: Type.Enum(["normal", "disabled", "deleted"]),
+  mutedUntil: time,
+  role: Type.String(),
+  createdAt: time,
+  lastLoginAt: Type.Optional(time),
+});
+
+export const recordsQuery = strict({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
+  cursor: Type.Optional(Type.String()),
+});
+
+export const records = Type.Object({ items: Type.Array(record), cursor: Type.Optional(Type.String()) });

@@ -1,0 +1,45 @@
+/** Messages that another system sends in the name of a user. */
+import { CarillonError, Command, parseRequest, parseTarget } from "@carillon/protocol";
+import type { UserQueries } from "@carillon/store";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import type { MessageSender } from "./message-sender";
+import { messageBody, sent } from "./shapes";
+
+export interface MessageRoutesContext {
+  authenticator: Authenticator;
+  people: Pick<UserQueries, "names">;
+  messages: Pick<MessageSender, "send">;
+}
+
+export function messageRoutes(
+  server: FastifyInstance,
+  { authenticator, people, messages }: MessageRoutesContext,
+): void {
+  server.withTypeProvider<TypeBoxTypeProvider>().post(
+    "/v1/messages",
+    {
+      schema: {
+        summary: "Send a message in the name of a user (API key with the scope `messages`)",
+        description:
+          "Judged, numbered and delivered as if the user had sent it. BUSY: nobody knows whether it is stored; repeat it " +
+          "with the same clientMsgId, at any time, and it is stored once.",
+        tags: ["messages"],
+        body: messageBody,
+        response: { 200: sent },
+      },
+    },
+    async (request) => {
+      await authenticator.authorizeKey(request.headers.authorization, "messages");
+      const { senderId, ...payload } = request.body;
+      const checked = parseRequest(Command.SEND, payload);
+      if ("error" in checked) throw new CarillonError(checked.error, checked.message);
+      const sender = (await people.names([senderId])).get(senderId);
+      if (sender === undefined || sender.isDeleted) throw new CarillonError("NO_SUCH_USER", "senderId: no such user");
+      const { clientMsgId, contentType, content, to } = payload;
+      const { conversationId } = parseTarget(to, senderId)!;
+      return messages.send({ senderId, clientMsgId, conversationId, contentType, content });
+    },
+  );
+}

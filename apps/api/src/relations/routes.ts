@@ -1,0 +1,125 @@
+/** Friends, requests and blocks over HTTP. */
+import type { RelationState } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Authenticator } from "../auth/authenticate";
+import { readCursor, writeCursor } from "../queries/cursor";
+import { nothing, unconfirmed } from "../routes/shapes";
+import { type ChangedRelation, changeRelation, type NamedRelation, type RelationContext, withNames } from "./relations";
+import { accept, request as ask, block, type Rule, reject, remove, setRemark, unblock } from "./rules";
+import * as shapes from "./shapes";
+
+const DEFAULT_LIMIT = 50;
+
+const CONFIRMED =
+  "202: it is changed; the workers named have not confirmed within 2 s, and judge messages by it in 30 s at the latest.";
+
+export interface RelationRoutesContext extends RelationContext {
+  authenticator: Authenticator;
+}
+
+interface Peer {
+  Params: { userId: string };
+}
+
+export function relationRoutes(server: FastifyInstance, context: RelationRoutesContext): void {
+  const { relationLimits } = context;
+  lists(server, context);
+  requests(server, context);
+  const change = changer(context);
+  const answered = { 202: unconfirmed, 204: nothing };
+  const ofPeer = (method: "PUT" | "DELETE" | "POST", url: string, summary: string, rule: Rule) =>
+    server.route<Peer>({
+      method,
+      url,
+      schema: { summary, description: CONFIRMED, tags: ["relations"], response: answered },
+      handler: async (request, reply) => done(reply, await change(request, request.params.userId, rule)),
+    });
+  ofPeer("POST", "/v1/friend-requests/:userId/accept", "Accept a request", accept(relationLimits));
+  ofPeer("POST", "/v1/friend-requests/:userId/reject", "Turn a request down", reject);
+  ofPeer("DELETE", "/v1/friends/:userId", "End a friendship, or take back a request", remove);
+  ofPeer("PUT", "/v1/blocks/:userId", "Block a user; he is not told", block(relationLimits));
+  ofPeer("DELETE", "/v1/blocks/:userId", "Lift a block", unblock);
+
+  server.patch<Peer & { Body: { remark: string } }>(
+    "/v1/friends/:userId",
+    {
+      schema: {
+        summary: "Give a friend a name of one's own",
+        tags: ["relations"],
+        body: shapes.remarkBody,
+        response: { 200: shapes.relation },
+      },
+    },
+    async (request) => {
+      const { remark } = request.body;
+      const rule = setRemark(remark === "" ? undefined : remark);
+      return present((await change(request, request.params.userId, rule)).relation);
+    },
+  );
+}
+
+function requests(server: FastifyInstance, context: RelationRoutesContext): void {
+  const change = changer(context);
+  server.withTypeProvider<TypeBoxTypeProvider>().post(
+    "/v1/friend-requests",
+    {
+      schema: {
+        summary: "Ask for friendship; who was asked by the other one accepts with it",
+        description: CONFIRMED,
+        tags: ["relations"],
+        body: shapes.requestBody,
+        response: { 201: shapes.relation, 202: shapes.lateRelation },
+      },
+    },
+    async (request, reply) => {
+      const rule = ask(context.relationLimits);
+      const { relation, unconfirmed: late } = await change(request, request.body.userId, rule);
+      if (late.length > 0) return reply.code(202).send({ ...present(relation), unconfirmed: late });
+      return reply.code(201).send(present(relation));
+    },
+  );
+}
+
+function lists(server: FastifyInstance, context: RelationRoutesContext): void {
+  const { authenticator, relations } = context;
+  const list = (url: string, summary: string, states: RelationState[]) =>
+    server.withTypeProvider<TypeBoxTypeProvider>().get(
+      url,
+      {
+        schema: {
+          summary,
+          tags: ["relations"],
+          querystring: shapes.listQuery,
+          response: { 200: shapes.relations },
+        },
+      },
+      async (request) => {
+        const { userId } = await authenticator.authenticate(request.headers.authorization);
+        const { limit = DEFAULT_LIMIT, cursor } = request.query;
+        const after = cursor === undefined ? "" : (readCursor(url, ["string"], cursor)[0] as string);
+        const found = await relations.list(userId, states, limit + 1, after);
+        const items = await withNames(context, found.slice(0, limit));
+        const more = found.length > limit ? { cursor: writeCursor(url, [items.at(-1)!.userId]) } : {};
+        return { items: items.map(present), ...more };
+      },
+    );
+  list("/v1/friend-requests", "Requests: `asked` by others, `requested` by oneself", ["asked", "requested"]);
+  list("/v1/friends", "Friends by id", ["friend"]);
+  list("/v1/blocks", "Users that one has blocked", ["blocked"]);
+}
+
+function changer(context: RelationRoutesContext) {
+  return async (request: FastifyRequest, peerId: string, rule: Rule): Promise<ChangedRelation> => {
+    const { userId } = await context.authenticator.authenticate(request.headers.authorization);
+    return changeRelation(context, userId, peerId, rule);
+  };
+}
+
+function done(reply: FastifyReply, { unconfirmed: late }: ChangedRelation): FastifyReply {
+  return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
+}
+
+function present({ remark, ...relation }: NamedRelation) {
+  return remark === undefined ? relation : { ...relation, remark };
+}

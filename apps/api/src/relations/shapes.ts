@@ -1,0 +1,33 @@
+/** Bodies of the requests and answers about relations. */
+import { relationStateValues } from "@carillon/protocol";
+import { Type } from "typebox";
+import { listQuery, strict, time, userId } from "../routes/shapes";
+
+export const requestBody = strict({ userId });
+
+export const remarkBody = strict({
+  remark: Type.String({ maxLength: 64, description: "Shown to oneself only; empty: none" }),
+});
+
+export { listQuery };
+
+const properties = {
+  userId: Type.String(),
+  displayName: Type.String(),
+  state: Type.Enum([...relationStateValues]),
+  remark: Type.Optional(Type.String()),
+  version: Type.Integer(),
+  changedAt: time,
+};
+
+export const relation = Type.Object(properties);
+
+export const lateRelation = Type.Object({
+  ...properties,
+  unconfirmed: Type.Array(Type.String(), { description: "Workers that were not reached: they know it in 30 s" }),
+});
+
+export const relations = Type.Object({
+  items: Type.Array(relation),
+  cursor: Type.Optional(Type.String()),
+});

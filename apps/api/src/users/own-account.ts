@@ -1,0 +1,60 @@
+/** What a user changes about himself: his name, his password, whether he is here at all. */
+import type { ChangeTeller } from "@carillon/bus";
+import { CarillonError, CloseCode, Command, encodeFrame } from "@carillon/protocol";
+import type { AccountQueries, UserQueries } from "@carillon/store";
+import type { Caller } from "../auth/authenticate";
+import type { Passwords } from "../auth/passwords";
+import type { WindowLimit } from "../auth/window-limit";
+
+export interface OwnAccountContext {
+  accounts: Pick<AccountQueries, "find" | "findWithPassword">;
+  people: Pick<UserQueries, "names" | "search" | "rename" | "setPassword" | "delete">;
+  changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
+  passwords: Passwords;
+  failuresOfUser: WindowLimit;
+  now(): number;
+}
+
+/** @throws CarillonError NO_SUCH_USER when he was deleted meanwhile */
+export async function rename({ people, changes, now }: OwnAccountContext, { userId }: Caller, displayName: string) {
+  if (!(await people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
+  // A profile has no numbers of its own: the time tells a later change from an earlier one.
+  changes.notify(userId, encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() }));
+}
+
+/**
+ * Changes the password; all other devices have to log in again.
+ * @returns gateways that have not confirmed that the connections of the others are closed
+ * @throws CarillonError FORBIDDEN (the old one is wrong), RATE_LIMITED (too often), BUSY
+ */
+export async function changePassword(
+  context: OwnAccountContext,
+  { userId, deviceId }: Caller,
+  { oldPassword, newPassword }: { oldPassword: string; newPassword: string },
+): Promise<string[]> {
+  const { accounts, people, changes, passwords, failuresOfUser, now } = context;
+  failuresOfUser.check(userId);
+  const found = await accounts.findWithPassword(userId);
+  if (!(await passwords.matches(found?.passwordHash, oldPassword))) {
+    failuresOfUser.count(userId);
+    throw new CarillonError("FORBIDDEN", "the old password is wrong");
+  }
+  const others = await people.setPassword(userId, await passwords.hash(newPassword), deviceId, now());
+  const closings = others.map((other) =>
+    changes.close(userId, { deviceId: other, closeCode: CloseCode.TOKEN_REVOKED }),
+  );
+  return [...new Set((await Promise.all(closings)).flat())];
+}
+
+/**
+ * Deletes the account: nobody can log in to it or write to it any more. His messages stay, and show no name.
+ * @returns nodes that have not confirmed
+ */
+export async function deleteAccount(
+  { people, changes, now }: OwnAccountContext,
+  { userId }: Caller,
+): Promise<string[]> {
+  await people.delete(userId, now());
+  const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
+  return (await Promise.all(told)).flat();
+}

@@ -1,0 +1,75 @@
+/** `carillon keys`: what other systems show to the api; `create`, `list`, `revoke`. */
+import { apiKeyScopes, newApiKey } from "@carillon/base/node";
+import type { KeyRecord } from "@carillon/store";
+import { type Command, InvalidArgumentError } from "commander";
+import { withCluster } from "../../cluster/open-cluster";
+import { type CommonOptions, clusterCommand } from "../../command";
+import { WrongUse } from "../../output/failures";
+import { print, tableOf } from "../../output/print";
+
+const MOST_NAME = 64;
+
+export function keysCommand(): Command {
+  const command = clusterCommand("keys", "API keys of other systems");
+  command.addCommand(createCommand());
+  command.addCommand(listCommand());
+  command.addCommand(revokeCommand());
+  return command;
+}
+
+function createCommand(): Command {
+  return clusterCommand("create", "make a key; it is shown once")
+    .argument("<name>", "what it is for", parseName)
+    .requiredOption("--scopes <scopes>", `what it may do, separated by commas: ${apiKeyScopes.join(", ")}`, parseScopes)
+    .action(async (name: string, _: CommonOptions, command: Command) => {
+      const { data, json, scopes } = command.optsWithGlobals<CommonOptions & { scopes: string[] }>();
+      const { id, key, secretHash } = newApiKey();
+      await withCluster(data, async (cluster) => {
+        const { keys } = await cluster.mysql();
+        await keys.create({ id, name, secretHash, scopes, now: cluster.bus.clock.now() });
+      });
+      const aboutIt = `key ${id} (${scopes.join(", ")}); it cannot be shown again`;
+      print({ id, name, scopes, key }, json, () => `${aboutIt}:\n${key}\n`);
+    });
+}
+
+function listCommand(): Command {
+  return clusterCommand("list", "all keys, the oldest first").action(async (_: CommonOptions, command: Command) => {
+    const { data, json } = command.optsWithGlobals<CommonOptions>();
+    const keys = await withCluster(data, async (cluster) => (await cluster.mysql()).keys.list());
+    print({ keys }, json, () => (keys.length === 0 ? "there are no keys\n" : describeKeys(keys)));
+  });
+}
+
+function revokeCommand(): Command {
+  return clusterCommand("revoke", "make a key void, for ever")
+    .argument("<id>", "id of the key, as the list shows it")
+    .action(async (id: string, _: CommonOptions, command: Command) => {
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
+      const isThere = await withCluster(data, async (cluster) =>
+        (await cluster.mysql()).keys.revoke(id, cluster.bus.clock.now()),
+      );
+      if (!isThere) throw new WrongUse(`there is no key ${id}; carillon keys list shows them`);
+      print({ id, revoked: true }, json, () => `key ${id} is void\n`);
+    });
+}
+
+function parseScopes(text: string): string[] {
+  const scopes = [...new Set(text.split(",").map((scope) => scope.trim()))];
+  const unknown = scopes.find((scope) => !(apiKeyScopes as readonly string[]).includes(scope));
+  if (unknown === undefined) return scopes;
+  throw new InvalidArgumentError(`no scope is called ${unknown}; there are ${apiKeyScopes.join(", ")}`);
+}
+
+function parseName(text: string): string {
+  if (text.length > 0 && text.length <= MOST_NAME) return text;
+  throw new InvalidArgumentError(`must have 1 to ${MOST_NAME} characters`);
+}
+
+function describeKeys(keys: KeyRecord[]): string {
+  const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  const rows = keys.map(({ id, name, scopes, createdAt, lastUsedAt, revokedAt }) => {
+    return [id, name, scopes.join(" "), time(createdAt), time(lastUsedAt), time(revokedAt)];
+  });
+  return tableOf(["id", "name", "scopes", "created", "last used", "revoked"], rows);
+}

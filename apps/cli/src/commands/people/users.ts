@@ -1,0 +1,179 @@
+/** `carillon users`: who there is, and what an operator does about one. Needs no operator: it speaks to the stores. */
+import { OPERATOR_ROLE } from "@carillon/base/node";
+import type { ChangeTeller } from "@carillon/bus";
+import { CloseCode } from "@carillon/protocol";
+import type { Device, UserRecord } from "@carillon/store";
+import { type Command, InvalidArgumentError } from "commander";
+import { type Cluster, withCluster } from "../../cluster/open-cluster";
+import { openOrders } from "../../cluster/orders";
+import { type CommonOptions, clusterCommand, parseCount } from "../../command";
+import { WrongUse } from "../../output/failures";
+import { print, tableOf } from "../../output/print";
+import { checkUserId } from "../sessions";
+
+const DEFAULT_LIMIT = 100;
+const MINUTE_MS = 60_000;
+const UNITS: Record<string, number> = { m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 * 60 * MINUTE_MS };
+
+/** What an order has changed, and who has not confirmed it. */
+interface Ordered {
+  user: UserRecord;
+  unconfirmed: string[];
+}
+
+/** @returns whether there is such a user, and the nodes that have not confirmed */
+type Order = (cluster: Cluster, changes: ChangeTeller, userId: string) => Promise<[isThere: boolean, late: string[]]>;
+
+export function usersCommand(): Command {
+  const command = clusterCommand("users", "who there is; disable, mute, kick, make operators");
+  command.addCommand(listCommand());
+  command.addCommand(showCommand());
+  command.addCommand(
+    orderCommand("disable", "let a user in no more, and close his connections", setStatus("disabled")),
+  );
+  command.addCommand(orderCommand("enable", "let a disabled user in again", setStatus("normal")));
+  command.addCommand(muteCommand());
+  command.addCommand(kickCommand());
+  command.addCommand(operatorCommand());
+  return command;
+}
+
+function listCommand(): Command {
+  return clusterCommand("list", "users by id")
+    .option("--role <role>", `only of this role: user or ${OPERATOR_ROLE}`)
+    .option("--after <user>", "behind this id")
+    .option("--limit <n>", `at most so many (default ${DEFAULT_LIMIT})`, parseCount)
+    .action(async (_: CommonOptions, command: Command) => {
+      const { data, json, role, after, limit } = command.optsWithGlobals<
+        CommonOptions & { role?: string; after?: string; limit?: number }
+      >();
+      const users = await withCluster(data, async (cluster) =>
+        (await cluster.mysql()).users.list(limit ?? DEFAULT_LIMIT, after, role),
+      );
+      print({ users }, json, () => (users.length === 0 ? "there are no users\n" : describeUsers(users)));
+    });
+}
+
+function showCommand(): Command {
+  return userCommand("show", "a user and his devices").action(
+    async (userId: string, _: CommonOptions, command: Command) => {
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
+      const found = await withCluster(data, async (cluster) => {
+        const { users, accounts } = await cluster.mysql();
+        const user = await users.record(userId);
+        return user && { user, devices: await accounts.devices(userId) };
+      });
+      if (found === undefined) throw noSuchUser(userId);
+      print(found, json, ({ user, devices }) => describeUsers([user]) + describeDevices(devices));
+    },
+  );
+}
+
+function muteCommand(): Command {
+  return userCommand("mute", "let a user write no more for a time; what he gets stays as it is")
+    .argument("<time>", "30m, 12h, 7d; or off", parseDuration)
+    .action(async (userId: string, ms: number, _: CommonOptions, command: Command) => {
+      await carryOut(command, userId, async (cluster, changes) => {
+        const until = ms === 0 ? 0 : cluster.bus.clock.now() + ms;
+        const isThere = await (await cluster.mysql()).users.mute(userId, until);
+        return [isThere, await changes.forget({ users: [userId] })];
+      });
+    });
+}
+
+function kickCommand(): Command {
+  return userCommand("kick", "log out all devices of a user, or one; he may log in again")
+    .option("--device <id>", "only this device")
+    .action(async (userId: string, _: CommonOptions, command: Command) => {
+      const { device } = command.optsWithGlobals<{ device?: string }>();
+      await carryOut(command, userId, async (cluster, changes) => {
+        const { users, accounts } = await cluster.mysql();
+        const now = cluster.bus.clock.now();
+        const closeCode = CloseCode.KICKED;
+        if (device === undefined) {
+          return [await users.logOutEverywhere(userId, now), await changes.close(userId, { closeCode })];
+        }
+        await accounts.revokeDevice(userId, device, now);
+        return [true, await changes.close(userId, { deviceId: device, closeCode })];
+      });
+    });
+}
+
+function operatorCommand(): Command {
+  return userCommand("make-operator", "let a user do what is under /v1/admin")
+    .option("--undo", "make an ordinary user of him again")
+    .action(async (userId: string, _: CommonOptions, command: Command) => {
+      const { undo } = command.optsWithGlobals<{ undo?: boolean }>();
+      const role = undo === true ? "user" : OPERATOR_ROLE;
+      await carryOut(command, userId, async (cluster) => [
+        await (await cluster.mysql()).users.setRole(userId, role),
+        [],
+      ]);
+    });
+}
+
+function orderCommand(name: string, description: string, order: Order): Command {
+  return userCommand(name, description).action(async (userId: string, _: CommonOptions, command: Command) =>
+    carryOut(command, userId, order),
+  );
+}
+
+function setStatus(status: "normal" | "disabled"): Order {
+  return async (cluster, changes, userId) => {
+    const isThere = await (await cluster.mysql()).users.setStatus(userId, status);
+    const told = [changes.forget({ users: [userId] })];
+    if (status === "disabled") told.push(changes.close(userId, { closeCode: CloseCode.USER_DISABLED }));
+    return [isThere, (await Promise.all(told)).flat()];
+  };
+}
+
+async function carryOut(command: Command, userId: string, order: Order): Promise<void> {
+  const { data, json } = command.optsWithGlobals<CommonOptions>();
+  checkUserId(userId);
+  const ordered = await withCluster(data, async (cluster): Promise<Ordered> => {
+    const [isThere, unconfirmed] = await order(cluster, openOrders(cluster), userId);
+    const user = isThere ? await (await cluster.mysql()).users.record(userId) : undefined;
+    if (user === undefined) throw noSuchUser(userId);
+    return { user, unconfirmed };
+  });
+  print(ordered, json, ({ user, unconfirmed }) => describeUsers([user]) + describeLate(unconfirmed));
+}
+
+function userCommand(name: string, description: string): Command {
+  return clusterCommand(name, description).argument("<user>", "user id");
+}
+
+function parseDuration(text: string): number {
+  if (text === "off") return 0;
+  const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(text) ?? [];
+  if (number === undefined || unit === undefined) throw new InvalidArgumentError("must be like 30m, 12h, 7d; or off");
+  return Number(number) * UNITS[unit]!;
+}
+
+function noSuchUser(userId: string): WrongUse {
+  return new WrongUse(`there is no user ${userId}; carillon users list shows them`);
+}
+
+function describeUsers(users: UserRecord[]): string {
+  const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  const rows = users.map(({ userId, displayName, status, mutedUntil, role, createdAt, lastLoginAt }) => {
+    const muted = mutedUntil > Date.now() ? time(mutedUntil) : null;
+    return [userId, displayName, status, role, muted, time(createdAt), time(lastLoginAt)];
+  });
+  return tableOf(["user", "name", "status", "role", "muted until", "created", "last log-in"], rows);
+}
+
+function describeDevices(devices: Device[]): string {
+  if (devices.length === 0) return "no device is logged in\n";
+  const rows = devices.map(({ deviceId, platform, lastSeenAt }) => [
+    deviceId,
+    platform,
+    new Date(lastSeenAt).toISOString(),
+  ]);
+  return tableOf(["device", "platform", "last seen"], rows);
+}
+
+function describeLate(nodes: string[]): string {
+  if (nodes.length === 0) return "";
+  return `not confirmed within 2 s by ${nodes.join(", ")}: they find out by themselves\n`;
+}

@@ -1,0 +1,57 @@
+/**
+ * Access tokens of other issuers: JWTs that the operator's own log-in signs with a private key that we never see. Their
+ * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp`. The user has to exist; whether he may come is
+ * checked where his session is opened, as for our own tokens.
+ */
+import { createPublicKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createVerifier } from "fast-jwt";
+import { SettingsError } from "./settings";
+import type { Settings } from "./settings-schema";
+
+/** An issuer with his key in PEM. */
+export interface Issuer {
+  issuer: string;
+  publicKey: string;
+}
+
+/** What such a token says. */
+interface IssuedClaims {
+  userId: string;
+  deviceId: string;
+  platform: string;
+  /** ms since the Unix epoch. */
+  expiresAt: number;
+}
+
+const USER_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const DEVICE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/** Reads the key of each issuer. @throws SettingsError naming the file that cannot be read or holds no public key */
+export function readIssuers(issuers: Settings["auth"]["issuers"]): Issuer[] {
+  return issuers.map(({ issuer, publicKeyFile }) => {
+    try {
+      const key = createPublicKey(readFileSync(publicKeyFile));
+      return { issuer, publicKey: key.export({ type: "spki", format: "pem" }).toString() };
+    } catch (error) {
+      throw new SettingsError(`auth.issuers: no public key in ${publicKeyFile}: ${(error as Error).message}`);
+    }
+  });
+}
+
+/** @returns a function that gives the claims of a token of this issuer; it throws fast-jwt's TokenError */
+export function createIssuerVerifier({ issuer, publicKey }: Issuer): (token: string) => IssuedClaims | "invalid" {
+  // The algorithms follow from the kind of the key: a token signed with the public key as a secret is refused.
+  const verify = createVerifier({
+    key: publicKey,
+    allowedIss: issuer,
+    requiredClaims: ["iss", "sub", "deviceId", "platform", "exp"],
+  });
+  return (token) => {
+    const { sub, deviceId, platform, exp } = verify(token) as Record<string, unknown>;
+    if (typeof sub !== "string" || !USER_ID.test(sub)) return "invalid";
+    if (typeof deviceId !== "string" || !DEVICE_ID.test(deviceId)) return "invalid";
+    if (typeof platform !== "string" || typeof exp !== "number") return "invalid";
+    return { userId: sub, deviceId, platform, expiresAt: exp * 1_000 };
+  };
+}

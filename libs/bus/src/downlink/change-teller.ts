@@ -1,0 +1,74 @@
+/**
+ * Tells the cluster what changed about people: gateways close connections, workers forget what they remember, devices
+ * hear that there is something to fetch. The first two are confirmed by every node of the view; who has not confirmed
+ * is named, and finds out by himself (docs/decisions/0013 and 0014).
+ */
+import type { Bus } from "../connection";
+import type { ControlQuestion, People } from "../rpc/contracts";
+import { order } from "../rpc/rpc";
+import { controlSubject } from "../streams/definitions";
+import type { DownlinkSender } from "./downlink-sender";
+
+/** Most time for a node to confirm. */
+const CONFIRM_MS = 2_000;
+
+/** A node as the view has it. */
+export interface PresentNode {
+  nodeId: string;
+  boot: string;
+}
+
+/** Which connections of a user are to be closed: of one device, or without one of all. */
+export interface WhichDevices {
+  deviceId?: string;
+  closeCode: number;
+}
+
+export class ChangeTeller {
+  private gateways: string[] = [];
+  private workers: string[] = [];
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly downlink: DownlinkSender,
+  ) {}
+
+  /** Takes over which nodes there are. */
+  setNodes(gateways: PresentNode[], workers: PresentNode[]): void {
+    this.downlink.setGateways(gateways);
+    this.gateways = gateways.map(({ nodeId }) => nodeId);
+    this.workers = workers.map(({ nodeId }) => nodeId);
+  }
+
+  /**
+   * Has every gateway close connections of a user.
+   * @returns the gateways that did not confirm it; they compare their sessions as soon as they are back
+   */
+  async close(userId: string, which: WhichDevices): Promise<string[]> {
+    const closings = [{ userId, ...which }];
+    return unconfirmed(this.gateways, (gateway) =>
+      this.downlink.sendConfirmed(gateway, { kind: "closings", closings }, CONFIRM_MS),
+    );
+  }
+
+  /**
+   * Has every worker forget what it remembers of these people: the next message is judged by what MySQL says now.
+   * @returns the workers that did not confirm it; they ask MySQL again after 30 s at the latest
+   */
+  async forget({ users = [], pairs = [] }: Partial<People>): Promise<string[]> {
+    const question: ControlQuestion = { ask: "forget", users, pairs };
+    return unconfirmed(this.workers, (worker) =>
+      order(this.bus, controlSubject("logic", worker), question, CONFIRM_MS),
+    );
+  }
+
+  /** Sends a frame to all devices of a user that are connected. May be lost: it only says what SYNC tells as well. */
+  notify(userId: string, frame: Uint8Array): void {
+    for (const gateway of this.gateways) this.downlink.notices(gateway, [{ userId, frame }]);
+  }
+}
+
+async function unconfirmed(nodes: string[], tell: (nodeId: string) => Promise<boolean>): Promise<string[]> {
+  const results = await Promise.all(nodes.map(async (nodeId) => ((await tell(nodeId)) ? [] : [nodeId])));
+  return results.flat();
+}

@@ -1,0 +1,197 @@
+/**
+ * Relations between users: each of two sees the other by a row of his own. A change of both rows is one transaction
+ * under the locks of both users' counters, taken in the order of their ids; so two changes of one pair follow each
+ * other, and a version that a device has seen is never given to a later change.
+ */
+import type { RelationState } from "@carillon/protocol";
+import type { Sql, Statements } from "../sql";
+
+/** How `userId` is seen by the owner of the list. */
+export interface Relation {
+  userId: string;
+  state: RelationState;
+  remark: string | undefined;
+  version: number;
+  changedAt: number;
+}
+
+/** A pair under lock, as a rule may see it. */
+export interface LockedPair {
+  /** How the one who acts sees the other; `none` without a row. */
+  own: RelationState;
+  /** How the other one sees him. */
+  peer: RelationState;
+  /** What each of them has of friends and requests of his own; and blocks of the one who acts. */
+  ownFriends: number;
+  peerFriends: number;
+  ownBlocks: number;
+}
+
+/** What a rule wants; what is absent stays. A remark of undefined is taken away, and it ends with the relation. */
+export interface PairEdit {
+  own?: RelationState;
+  peer?: RelationState;
+  remark?: { text: string | undefined };
+}
+
+/** What became of the pair. */
+export interface ChangedPair {
+  own: Relation;
+  /** Those whose rows were changed, with their new versions: their devices are to be told. */
+  versions: { userId: string; version: number }[];
+  /** Whether it may be otherwise now who may write to whom. */
+  mattersToWorkers: boolean;
+}
+
+export class RelationQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /**
+   * Changes how two users see each other.
+   * @param rule decides under the locks; what it throws leaves everything as it was
+   * @param now ms
+   */
+  async change(
+    ownerId: string,
+    peerId: string,
+    now: number,
+    rule: (pair: LockedPair) => PairEdit,
+  ): Promise<ChangedPair> {
+    return this.sql.transaction(async (statements) => {
+      const versions = await lockVersions(statements, ownerId, peerId);
+      const rows = await readPair(statements, ownerId, peerId);
+      const [ownRow, peerRow] = [rows.get(ownerId), rows.get(peerId)];
+      const before = { own: ownRow?.state ?? "none", peer: peerRow?.state ?? "none" };
+      const edit = rule({ ...before, ...(await counts(statements, ownerId, peerId)) });
+      const remark = edit.remark === undefined ? ownRow?.remark : edit.remark.text;
+      const own = withRemark(edit.own ?? before.own, remark);
+      const peer = withRemark(edit.peer ?? before.peer, peerRow?.remark);
+      const changed: ChangedPair["versions"] = [];
+      const write = async (owner: string, other: string, row: typeof own, old: PairRow | undefined) => {
+        if (row.state === (old?.state ?? "none") && row.remark === (old?.remark ?? null)) return;
+        const version = versions.get(owner)! + 1;
+        await writeRelation(statements, owner, other, row, version, now);
+        changed.push({ userId: owner, version });
+      };
+      await write(ownerId, peerId, own, ownRow);
+      await write(peerId, ownerId, peer, peerRow);
+      const [mine] = changed.filter(({ userId }) => userId === ownerId);
+      return {
+        own: {
+          userId: peerId,
+          state: own.state,
+          remark: own.remark ?? undefined,
+          version: mine?.version ?? ownRow?.version ?? 0,
+          changedAt: mine === undefined ? (ownRow?.changed_at ?? 0) : now,
+        },
+        versions: changed,
+        mattersToWorkers: decides(before.own) !== decides(own.state) || decides(before.peer) !== decides(peer.state),
+      };
+    });
+  }
+
+  /** Relations of some states by the id of the other one, behind `after`. */
+  async list(ownerId: string, states: readonly RelationState[], limit: number, after = ""): Promise<Relation[]> {
+    const rows = await this.sql.rows<RelationRow>(
+      `SELECT peer_id, state, remark, version, changed_at FROM relations
+       WHERE owner_id = ? AND state IN (?) AND peer_id > ? ORDER BY peer_id LIMIT ?`,
+      [ownerId, states, after, limit],
+    );
+    return rows.map(toRelation);
+  }
+
+  /** What changed above a version, in the order of the changes; without one, what there is. */
+  async changedSince(ownerId: string, version: number, limit: number): Promise<Relation[]> {
+    const rows = await this.sql.rows<RelationRow>(
+      `SELECT peer_id, state, remark, version, changed_at FROM relations
+       WHERE owner_id = ? AND version > ? ${version === 0 ? "AND state <> 'none'" : ""} ORDER BY version LIMIT ?`,
+      [ownerId, version, limit],
+    );
+    return rows.map(toRelation);
+  }
+
+  /** The version of a user's relations, and how many there are. */
+  async standing(ownerId: string): Promise<{ version: number; count: number }> {
+    const [row] = await this.sql.rows<{ version: number | null; total: number }>(
+      `SELECT (SELECT relations_version FROM user_versions WHERE user_id = ?) AS version,
+         (SELECT COUNT(*) FROM relations WHERE owner_id = ? AND state <> 'none') AS total`,
+      [ownerId, ownerId],
+    );
+    return { version: row!.version ?? 0, count: row!.total };
+  }
+}
+
+interface PairRow {
+  state: RelationState;
+  remark: string | null;
+  version: number;
+  changed_at: number;
+}
+
+type RelationRow = PairRow & { peer_id: string };
+
+function toRelation({ peer_id, state, remark, version, changed_at }: RelationRow): Relation {
+  return { userId: peer_id, state, remark: remark ?? undefined, version, changedAt: changed_at };
+}
+
+const withRemark = (state: RelationState, remark: string | null | undefined) => ({
+  state,
+  remark: state === "none" ? null : (remark ?? null),
+});
+
+/** What workers make of a state. */
+const decides = (state: RelationState) => (state === "friend" || state === "blocked" ? state : "none");
+
+async function lockVersions(statements: Statements, a: string, b: string): Promise<Map<string, number>> {
+  const ids = [a, b].sort();
+  await statements.run(
+    "INSERT INTO user_versions (user_id) VALUES (?), (?) ON DUPLICATE KEY UPDATE relations_version = relations_version",
+    ids,
+  );
+  const rows = await statements.rows<{ user_id: string; relations_version: number }>(
+    "SELECT user_id, relations_version FROM user_versions WHERE user_id IN (?) ORDER BY user_id FOR UPDATE",
+    [ids],
+  );
+  return new Map(rows.map(({ user_id, relations_version }) => [user_id, relations_version]));
+}
+
+/** Both directions, by owner. */
+async function readPair(statements: Statements, a: string, b: string): Promise<Map<string, PairRow>> {
+  const rows = await statements.rows<PairRow & { owner_id: string }>(
+    `SELECT owner_id, state, remark, version, changed_at FROM relations
+     WHERE (owner_id = ? AND peer_id = ?) OR (owner_id = ? AND peer_id = ?)`,
+    [a, b, b, a],
+  );
+  return new Map(rows.map((row) => [row.owner_id, row]));
+}
+
+async function counts(statements: Statements, ownerId: string, peerId: string) {
+  const rows = await statements.rows<{ owner_id: string; friends: number; blocks: number }>(
+    `SELECT owner_id, SUM(state IN ('friend', 'requested')) AS friends, SUM(state = 'blocked') AS blocks
+     FROM relations WHERE owner_id IN (?) GROUP BY owner_id`,
+    [[ownerId, peerId]],
+  );
+  const of = (userId: string) => rows.find(({ owner_id }) => owner_id === userId);
+  return {
+    ownFriends: Number(of(ownerId)?.friends ?? 0),
+    peerFriends: Number(of(peerId)?.friends ?? 0),
+    ownBlocks: Number(of(ownerId)?.blocks ?? 0),
+  };
+}
+
+async function writeRelation(
+  statements: Statements,
+  ownerId: string,
+  peerId: string,
+  { state, remark }: { state: RelationState; remark: string | null },
+  version: number,
+  now: number,
+): Promise<void> {
+  await statements.run(
+    `INSERT INTO relations (owner_id, peer_id, state, remark, version, changed_at) VALUES (?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE state = VALUES(state), remark = VALUES(remark), version = VALUES(version),
+       changed_at = VALUES(changed_at)`,
+    [ownerId, peerId, state, remark, version, now],
+  );
+  await statements.run("UPDATE user_versions SET relations_version = ? WHERE user_id = ?", [version, ownerId]);
+}

@@ -1,0 +1,191 @@
+/** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
+import { isDuplicate } from "../errors";
+import type { Sql, Statements } from "../sql";
+
+/** What is shown in place of the name of one who deleted his account. */
+export const DELETED_NAME = "deleted user";
+
+export interface NamedUser {
+  userId: string;
+  displayName: string;
+}
+
+/** A user as operators see him. */
+export interface UserRecord extends NamedUser {
+  status: "normal" | "disabled" | "deleted";
+  /** ms since 1970; 0: not muted. */
+  mutedUntil: number;
+  role: string;
+  createdAt: number;
+  lastLoginAt: number | undefined;
+}
+
+export class UserQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /** Names of those who exist or have existed. */
+  async names(userIds: string[]): Promise<Map<string, { displayName: string; isDeleted: boolean }>> {
+    if (userIds.length === 0) return new Map();
+    const rows = await this.sql.rows<{ id: string; display_name: string; deleted_at: number | null }>(
+      "SELECT id, display_name, deleted_at FROM users WHERE id IN (?)",
+      [userIds],
+    );
+    return new Map(rows.map((row) => [row.id, { displayName: row.display_name, isDeleted: row.deleted_at !== null }]));
+  }
+
+  /** Users whose id or name begins so, whatever the case; by id, behind `after`. */
+  async search(text: string, limit: number, after = ""): Promise<NamedUser[]> {
+    const prefix = `${text.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+    const one = (column: string) =>
+      `(SELECT id, display_name FROM users WHERE ${column} LIKE ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?)`;
+    // ASCII only may be compared with an id.
+    const isAscii = /^[\x20-\x7e]*$/.test(text);
+    const rows = await this.sql.rows<{ id: string; display_name: string }>(
+      `SELECT id, display_name FROM (${isAscii ? `${one("folded_id")} UNION ` : ""}${one("folded_name")}) AS found
+       ORDER BY id LIMIT ?`,
+      [...(isAscii ? [prefix, after, limit] : []), prefix, after, limit, limit],
+    );
+    return rows.map(({ id, display_name }) => ({ userId: id, displayName: display_name }));
+  }
+
+  /** All users by id, behind `after`; those that were deleted too. */
+  async list(limit: number, after = "", role?: string): Promise<UserRecord[]> {
+    const rows = await this.sql.rows<UserRow>(
+      `SELECT ${COLUMNS} FROM users WHERE id > ? ${role === undefined ? "" : "AND role = ?"} ORDER BY id LIMIT ?`,
+      [after, ...(role === undefined ? [] : [role]), limit],
+    );
+    return rows.map(toRecord);
+  }
+
+  /** Also one who was deleted; undefined when there never was such a one. */
+  async record(userId: string): Promise<UserRecord | undefined> {
+    const [row] = await this.sql.rows<UserRow>(`SELECT ${COLUMNS} FROM users WHERE id = ?`, [userId]);
+    return row && toRecord(row);
+  }
+
+  /** The columns that these change are those of a user who is there; @returns false when there is none */
+  rename(userId: string, displayName: string): Promise<boolean> {
+    return this.update(userId, "display_name = ?", [displayName]);
+  }
+
+  mute(userId: string, until: number): Promise<boolean> {
+    return this.update(userId, "muted_until = ?", [until]);
+  }
+
+  setRole(userId: string, role: string): Promise<boolean> {
+    return this.update(userId, "role = ?", [role]);
+  }
+
+  setStatus(userId: string, status: "normal" | "disabled"): Promise<boolean> {
+    return this.update(userId, "status = ?", [status]);
+  }
+
+  /** A new password; every device but one has to log in again. @returns the devices that were logged in and are not */
+  async setPassword(userId: string, passwordHash: string, keepDeviceId: string, now: number): Promise<string[]> {
+    return this.sql.transaction(async (statements) => {
+      await statements.run("UPDATE users SET password_hash = ? WHERE id = ? AND deleted_at IS NULL", [
+        passwordHash,
+        userId,
+      ]);
+      const others = await statements.rows<{ device_id: string }>(
+        "SELECT device_id FROM devices WHERE user_id = ? AND device_id <> ? AND revoked_at IS NULL FOR UPDATE",
+        [userId, keepDeviceId],
+      );
+      const deviceIds = others.map(({ device_id }) => device_id);
+      if (deviceIds.length > 0) await revoke(statements, userId, deviceIds, now);
+      return deviceIds;
+    });
+  }
+
+  /** Voids all tokens of a user. @returns false when there is none */
+  async logOutEverywhere(userId: string, now: number): Promise<boolean> {
+    return this.sql.transaction(async (statements) => {
+      const found = await statements.run(
+        "UPDATE users SET token_version = token_version + 1 WHERE id = ? AND deleted_at IS NULL",
+        [userId],
+      );
+      await revokeAll(statements, userId, now);
+      return found > 0;
+    });
+  }
+
+  /** Takes name, password and tokens away; the id stays taken, since his messages name it. */
+  async delete(userId: string, now: number): Promise<boolean> {
+    return this.sql.transaction(async (statements) => {
+      const found = await statements.run(
+        `UPDATE users SET deleted_at = ?, display_name = ?, password_hash = NULL, role = 'user',
+           token_version = token_version + 1 WHERE id = ? AND deleted_at IS NULL`,
+        [now, DELETED_NAME, userId],
+      );
+      await revokeAll(statements, userId, now);
+      return found > 0;
+    });
+  }
+
+  /** Makes a user who has no password, or one. @returns false when the id is taken, also by one that differs in case only */
+  async create(user: NamedUser & { passwordHash?: string | undefined; now: number }): Promise<boolean> {
+    const { userId, displayName, passwordHash = null, now } = user;
+    return this.sql
+      .run("INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)", [
+        userId,
+        userId.toLowerCase(),
+        displayName,
+        passwordHash,
+        now,
+      ])
+      .then(
+        () => true,
+        (error: unknown) => {
+          if (isDuplicate(error)) return false;
+          throw error;
+        },
+      );
+  }
+
+  private async update(userId: string, change: string, values: unknown[]): Promise<boolean> {
+    const found = await this.sql.run(`UPDATE users SET ${change} WHERE id = ? AND deleted_at IS NULL`, [
+      ...values,
+      userId,
+    ]);
+    return found > 0;
+  }
+}
+
+interface UserRow {
+  id: string;
+  display_name: string;
+  status: "normal" | "disabled";
+  muted_until: number;
+  role: string;
+  created_at: number;
+  last_login_at: number | null;
+  deleted_at: number | null;
+}
+
+const COLUMNS = "id, display_name, status, muted_until, role, created_at, last_login_at, deleted_at";
+
+function toRecord(row: UserRow): UserRecord {
+  return {
+    userId: row.id,
+    displayName: row.display_name,
+    status: row.deleted_at === null ? row.status : "deleted",
+    mutedUntil: row.muted_until,
+    role: row.role,
+    createdAt: row.created_at,
+    lastLoginAt: row.last_login_at ?? undefined,
+  };
+}
+
+const REVOKED = "refresh_family = NULL, refresh_hash = NULL, refresh_expires_at = NULL, revoked_at = ?";
+
+async function revoke(statements: Statements, userId: string, deviceIds: string[], now: number): Promise<void> {
+  await statements.run(`UPDATE devices SET ${REVOKED} WHERE user_id = ? AND device_id IN (?)`, [
+    now,
+    userId,
+    deviceIds,
+  ]);
+}
+
+async function revokeAll(statements: Statements, userId: string, now: number): Promise<void> {
+  await statements.run(`UPDATE devices SET ${REVOKED} WHERE user_id = ? AND revoked_at IS NULL`, [now, userId]);
+}

@@ -1,0 +1,179 @@
+import { silentLogger } from "@carillon/base/node";
+import { type LockedPair, MysqlStore, migrate, type PairEdit } from "@carillon/store";
+import { startServers, type TestServers } from "@carillon/testkit";
+
+let servers: TestServers<{ mysql: true }>;
+let store: MysqlStore;
+let users = 0;
+const NOW = 1_790_000_000_000;
+
+beforeAll(async () => {
+  servers = await startServers({ mysql: true });
+  const settings = { url: servers.mysql.url, poolSize: 8 };
+  await migrate(settings, silentLogger());
+  store = await MysqlStore.connect(settings, silentLogger());
+}, 120_000);
+
+afterAll(async () => {
+  await store.close();
+  await servers.stop();
+});
+
+async function newUser(displayName = "Jemand"): Promise<string> {
+  const userId = `User${++users}`;
+  expect(await store.users.create({ userId, displayName, now: NOW })).toBe(true);
+  return userId;
+}
+
+async function logIn(userId: string, deviceId: string, now = NOW, most?: number): Promise<string[]> {
+  const refresh = { family: `family-${deviceId}`, hash: `hash-${deviceId}`, expiresAt: NOW + 1_000_000 };
+  const rules = most === undefined ? {} : { most };
+  return (await store.accounts.signIn(userId, { deviceId, platform: "web" }, refresh, now, rules))!.loggedOut;
+}
+
+const devicesOf = async (userId: string) => (await store.accounts.devices(userId)).map(({ deviceId }) => deviceId);
+
+describe("relations", () => {
+  /** Who asks back accepts. */
+  const ask = ({ own, peer }: LockedPair): PairEdit => {
+    if (own === "asked") return { own: "friend", peer: "friend" };
+    return own === "none" && peer === "none" ? { own: "requested", peer: "asked" } : {};
+  };
+
+  test("two who ask each other at the same moment are friends", async () => {
+    for (let round = 0; round < 20; round++) {
+      const [alice, bob] = [await newUser(), await newUser()];
+      await Promise.all([store.relations.change(alice, bob, NOW, ask), store.relations.change(bob, alice, NOW, ask)]);
+      const of = async (userId: string) =>
+        (await store.relations.list(userId, ["friend"], 10)).map((row) => row.userId);
+      expect([await of(alice), await of(bob)]).toEqual([[bob], [alice]]);
+    }
+  });
+
+  test("of many changes of one user each gets a version of its own", async () => {
+    const alice = await newUser();
+    const others = await Promise.all(Array.from({ length: 30 }, () => newUser()));
+    await Promise.all(others.map((other) => store.relations.change(alice, other, NOW, ask)));
+    const changes = await store.relations.changedSince(alice, 0, 100);
+    expect(changes.map(({ version }) => version)).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+    expect(await store.relations.standing(alice)).toEqual({ version: 30, count: 30 });
+    expect(await store.relations.changedSince(alice, 28, 1)).toMatchObject([{ version: 29 }]);
+  });
+
+  test("what a rule refuses leaves no trace; what changes nothing has no version", async () => {
+    const [alice, bob] = [await newUser(), await newUser()];
+    const refuse = () => {
+      throw new Error("refused");
+    };
+    await expect(store.relations.change(alice, bob, NOW, refuse)).rejects.toThrow("refused");
+    const nothing = await store.relations.change(alice, bob, NOW, () => ({}));
+    expect(nothing).toMatchObject({ own: { state: "none", version: 0 }, versions: [], mattersToWorkers: false });
+    expect(await store.relations.standing(alice)).toEqual({ version: 0, count: 0 });
+  });
+
+  test("a remark ends with the relation, and one that ended is told to those who knew it only", async () => {
+    const [alice, bob] = [await newUser(), await newUser()];
+    await store.relations.change(alice, bob, NOW, () => ({ own: "friend", peer: "friend", remark: { text: "x" } }));
+    const ended = await store.relations.change(bob, alice, NOW, () => ({ own: "none", peer: "none" }));
+    expect(ended.mattersToWorkers).toBe(true);
+    expect(await store.relations.changedSince(alice, 1, 10)).toMatchObject([{ state: "none", remark: undefined }]);
+    expect(await store.relations.changedSince(alice, 0, 10)).toEqual([]);
+    expect(await store.facts.relations([[alice, bob]])).toEqual(new Map([[`${alice} ${bob}`, "none"]]));
+  });
+});
+
+describe("users", () => {
+  test("are found by the beginning of name or id, whatever the case; signs have no meaning", async () => {
+    const [umlaut, sign] = [await newUser("Ödön"), await newUser("100% sure")];
+    const found = async (text: string) => (await store.users.search(text, 10)).map(({ userId }) => userId);
+    expect(await found("öD")).toEqual([umlaut]);
+    expect(await found("100%")).toEqual([sign]);
+    expect(await found("%")).toEqual([]);
+    expect(await found(sign.toLowerCase())).toContain(sign);
+    await store.users.delete(sign, NOW);
+    expect(await found("100%")).toEqual([]);
+  });
+
+  test("who is deleted keeps his id, and nothing else", async () => {
+    const userId = await newUser();
+    await logIn(userId, "phone");
+    expect(await store.users.delete(userId, NOW)).toBe(true);
+    expect(await store.users.delete(userId, NOW)).toBe(false);
+    expect(await store.users.names([userId])).toEqual(
+      new Map([[userId, { displayName: "deleted user", isDeleted: true }]]),
+    );
+    expect(await devicesOf(userId)).toEqual([]);
+    expect(await store.users.create({ userId: userId.toUpperCase(), displayName: "x", now: NOW })).toBe(false);
+    for (const change of [
+      store.users.rename(userId, "x"),
+      store.users.mute(userId, NOW),
+      store.users.setStatus(userId, "disabled"),
+      store.users.setRole(userId, "operator"),
+      store.users.logOutEverywhere(userId, NOW),
+    ]) {
+      expect(await change).toBe(false);
+    }
+    expect((await store.facts.users([userId])).get(userId)?.status).toBe("deleted");
+  });
+
+  test("a change that is so already is none that failed", async () => {
+    const userId = await newUser();
+    for (let i = 0; i < 2; i++) expect(await store.users.setStatus(userId, "disabled")).toBe(true);
+    expect(await store.users.record(userId)).toMatchObject({ userId, status: "disabled", mutedUntil: 0, role: "user" });
+    expect(await store.users.record("nobody")).toBeUndefined();
+  });
+
+  test("a new password logs the other devices out; logging out everywhere voids all tokens", async () => {
+    const userId = await newUser();
+    for (const deviceId of ["phone", "laptop", "tablet"]) await logIn(userId, deviceId);
+    expect((await store.users.setPassword(userId, "$argon2id$y", "phone", NOW)).sort()).toEqual(["laptop", "tablet"]);
+    expect(await devicesOf(userId)).toEqual(["phone"]);
+    expect((await store.accounts.findWithPassword(userId))?.passwordHash).toBe("$argon2id$y");
+    await store.users.logOutEverywhere(userId, NOW);
+    expect(await devicesOf(userId)).toEqual([]);
+    expect((await store.accounts.find(userId))?.tokenVersion).toBe(2);
+  });
+
+  test("are let in by the password that they have at that moment, and not after they were deleted", async () => {
+    const userId = await newUser();
+    await store.users.setPassword(userId, "$argon2id$new", "phone", NOW);
+    const signIn = (passwordHash: string) =>
+      store.accounts.signIn(
+        userId,
+        { deviceId: "phone", platform: "web" },
+        { family: "f", hash: "h", expiresAt: NOW + 1_000 },
+        NOW,
+        { passwordHash },
+      );
+    expect(await signIn("$argon2id$old")).toBeUndefined();
+    expect(await devicesOf(userId)).toEqual([]);
+    expect((await signIn("$argon2id$new"))?.account.userId).toBe(userId);
+    await store.users.delete(userId, NOW);
+    expect(await signIn("$argon2id$new")).toBeUndefined();
+  });
+
+  test("have so many devices at most: the idlest goes, never the one that comes", async () => {
+    const userId = await newUser();
+    expect(await logIn(userId, "a", NOW + 3, 2)).toEqual([]);
+    expect(await logIn(userId, "b", NOW + 2, 2)).toEqual([]);
+    expect(await logIn(userId, "a", NOW + 3, 2)).toEqual([]);
+    expect(await logIn(userId, "c", NOW + 1, 2)).toEqual(["b"]);
+    expect((await devicesOf(userId)).sort()).toEqual(["a", "c"]);
+    const many = ["d", "e", "f", "g"];
+    await Promise.all(many.map((deviceId, i) => logIn(userId, deviceId, NOW + 10 + i, 2)));
+    expect(await devicesOf(userId)).toHaveLength(2);
+  });
+});
+
+test("a key is found until it is revoked, and after, as revoked", async () => {
+  const key = { id: "k1", name: "shop", secretHash: "a".repeat(64), scopes: ["users", "messages"], now: NOW };
+  await store.keys.create(key);
+  const found = { id: "k1", name: "shop", scopes: key.scopes, createdAt: NOW };
+  expect(await store.keys.find("k1")).toMatchObject({ ...found, secretHash: key.secretHash, revokedAt: undefined });
+  await store.keys.used("k1", NOW + 1);
+  expect(await store.keys.revoke("k1", NOW + 2)).toBe(true);
+  expect(await store.keys.revoke("k1", NOW + 3)).toBe(true);
+  expect(await store.keys.list()).toEqual([{ ...found, lastUsedAt: NOW + 1, revokedAt: NOW + 2 }]);
+  expect(await store.keys.find("k2")).toBeUndefined();
+  expect(await store.keys.revoke("k2", NOW)).toBe(false);
+});

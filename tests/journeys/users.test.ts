@@ -1,0 +1,174 @@
+/** What users change about themselves, and operators about users: it counts at once, at every gateway and worker. */
+import { uuidv7 } from "@carillon/base";
+import { CloseCode, Command } from "@carillon/protocol";
+import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { runCarillon } from "./fixtures/run-carillon";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startTestCluster();
+}, 300_000);
+afterAll(async () => {
+  await cluster?.stop();
+}, 60_000);
+
+const call = ({ token }: Person, method: string, path: string, body?: object) =>
+  cluster.http(method, path, body === undefined ? { token } : { token, body });
+const logIn = (userId: string, deviceId: string, password = PASSWORD) =>
+  cluster.http("POST", "/v1/sessions", { body: { userId, password, deviceId, platform: "other" } });
+
+async function outcome(client: RawClient, to: Person): Promise<string> {
+  const payload = { clientMsgId: uuidv7(Date.now()), to: `u:${to.userId}`, contentType: "text", content: "hello" };
+  const answer = await client.request(Command.SEND, payload);
+  return answer.command === Command.SENT ? "SENT" : answer.payload.name;
+}
+
+test("a new name is seen by others, and the other devices hear of it", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const tablet = await cluster.online(await cluster.device(alice, "tablet"), "ws");
+  const renamed = await call(alice, "PATCH", "/v1/users/me", { displayName: "Alice Ångström" });
+  expect(renamed).toMatchObject({ status: 200, body: { userId: alice.userId, displayName: "Alice Ångström" } });
+  const { payload } = await tablet.until("CHANGED", () => tablet.frames.find((it) => it.command === Command.CHANGED));
+  expect(payload).toEqual({ what: "profile", version: expect.any(Number) });
+  expect((await call(bob, "GET", `/v1/users/${alice.userId}`)).body.displayName).toBe("Alice Ångström");
+});
+
+test("users are found by the beginning of id or name, whatever the case, page by page", async () => {
+  const [first, second] = [await cluster.person("zoe"), await cluster.person("zoe")];
+  await call(second, "PATCH", "/v1/users/me", { displayName: "Öse 100%" });
+  const ids = async (query: string) =>
+    (await call(first, "GET", `/v1/users?${query}`)).body.items.map(({ userId }: Person) => userId);
+  expect(await ids("search=ZOE-")).toEqual([first.userId, second.userId].sort());
+  expect(await ids(`search=${encodeURIComponent("öse 100%")}`)).toEqual([second.userId]);
+  expect(await ids("search=%25")).toEqual([]);
+  const page = (await call(first, "GET", "/v1/users?search=zoe-&limit=1")).body;
+  const next = (await call(first, "GET", `/v1/users?search=zoe-&limit=1&cursor=${page.cursor}`)).body;
+  expect([...page.items, ...next.items].map(({ userId }) => userId)).toEqual([first.userId, second.userId].sort());
+  expect(next.cursor).toBeUndefined();
+  expect((await call(first, "GET", "/v1/users")).body.name).toBe("BAD_PAYLOAD");
+});
+
+test("a new password ends the sessions of the other devices, and the old one is void", async () => {
+  const phone = await cluster.person("alice");
+  const laptop = await cluster.device(phone, "laptop");
+  const [kept, lost] = [await cluster.online(phone, "tcp"), await cluster.online(laptop, "ws")];
+  const change = (oldPassword: string, newPassword: string) =>
+    call(phone, "PUT", "/v1/users/me/password", { oldPassword, newPassword });
+  expect((await change("not this one", "another password")).body.name).toBe("FORBIDDEN");
+  expect((await change(PASSWORD, "short")).body.name).toBe("BAD_PAYLOAD");
+  expect((await change(PASSWORD, "another password")).status).toBe(204);
+  expect(await lost.closed()).toBe(CloseCode.TOKEN_REVOKED);
+  expect((await kept.request(Command.PING)).command).toBe(Command.PONG);
+  const refresh = { body: { refreshToken: laptop.refreshToken } };
+  expect((await cluster.http("POST", "/v1/sessions/refresh", refresh)).body.name).toBe("NOT_AUTHENTICATED");
+  expect((await logIn(phone.userId, "laptop")).body.name).toBe("NOT_AUTHENTICATED");
+  expect((await logIn(phone.userId, "laptop", "another password")).status).toBe(200);
+});
+
+test("who deletes his account is gone for all; his messages stay, under another name", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [fromAlice, fromBob] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "ws")];
+  expect(await outcome(fromAlice, bob)).toBe("SENT");
+  expect((await call(alice, "DELETE", "/v1/users/me")).status).toBe(204);
+  expect(await fromAlice.closed()).toBe(-1);
+  expect(await outcome(fromBob, alice)).toBe("NO_SUCH_USER");
+  expect((await logIn(alice.userId, "device-1")).body.name).toBe("NOT_AUTHENTICATED");
+  expect((await call(alice, "GET", "/v1/users/me")).status).toBe(401);
+  expect((await call(bob, "GET", `/v1/users/${alice.userId}`)).body.displayName).toBe("deleted user");
+  const [{ conversationId }] = (await call(bob, "GET", "/v1/conversations")).body.items;
+  const history = await call(bob, "GET", `/v1/conversations/${conversationId}/messages`);
+  expect(history.body.messages).toMatchObject([{ senderId: alice.userId, content: "hello" }]);
+  const again = { userId: alice.userId, displayName: "x", password: PASSWORD };
+  expect((await cluster.http("POST", "/v1/users", { body: again })).body.name).toBe("CONFLICT");
+});
+
+const carillon = (...args: string[]) => runCarillon(cluster, ...args);
+
+test("the first operator is made by the command; he sees all users, and others do not", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
+  const made = await carillon("users", "make-operator", alice.userId);
+  expect(made).toMatchObject({ code: 0, document: { user: { userId: alice.userId, role: "operator" } } });
+  const all = await call(alice, "GET", "/v1/admin/users?limit=200");
+  expect(all.body.items.map(({ userId }: Person) => userId)).toEqual(
+    expect.arrayContaining([alice.userId, bob.userId]),
+  );
+  const { body } = await call(alice, "GET", `/v1/admin/users/${bob.userId}`);
+  expect(body).toMatchObject({ userId: bob.userId, status: "normal", mutedUntil: 0, role: "user" });
+  expect((await call(alice, "GET", "/v1/admin/users/nobody")).body.name).toBe("NO_SUCH_USER");
+  const listed = await carillon("users", "list", "--role", "operator");
+  expect(listed.document.users.map(({ userId }: Person) => userId)).toContain(alice.userId);
+  expect((await carillon("users", "make-operator", alice.userId, "--undo")).document.user.role).toBe("user");
+  expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
+}, 120_000);
+
+test("a disabled user is cut off and let in no more, until he is enabled", async () => {
+  const alice = await cluster.person("alice");
+  const client = await cluster.online(alice, "ws");
+  const disabled = await carillon("users", "disable", alice.userId);
+  expect(disabled).toMatchObject({ code: 0, document: { user: { status: "disabled" }, unconfirmed: [] } });
+  expect(await client.closed()).toBe(CloseCode.USER_DISABLED);
+  await expect(cluster.online(alice, "tcp")).rejects.toThrow("USER_DISABLED");
+  expect((await logIn(alice.userId, "device-1")).body.name).toBe("USER_DISABLED");
+  expect((await call(alice, "GET", "/v1/users/me")).body.name).toBe("USER_DISABLED");
+  expect((await carillon("users", "enable", alice.userId)).document.user.status).toBe("normal");
+  (await cluster.online(alice, "tcp")).close();
+  const { code, stderr } = await carillon("users", "disable", "nobody-of-this-name");
+  expect([code, stderr]).toEqual([2, expect.stringContaining("there is no user nobody-of-this-name")]);
+}, 120_000);
+
+test("who is muted writes no more from the next message on, and again when it is over", async () => {
+  const [operator, alice, bob] = [
+    await cluster.person("operator"),
+    await cluster.person("alice"),
+    await cluster.person("bob"),
+  ];
+  await carillon("users", "make-operator", operator.userId);
+  const client = await cluster.online(alice, "tcp");
+  expect(await outcome(client, bob)).toBe("SENT");
+  const mute = (until: number) => call(operator, "POST", `/v1/admin/users/${alice.userId}/mute`, { until });
+  expect((await mute(Date.now() + 3_600_000)).status).toBe(204);
+  expect(await outcome(client, bob)).toBe("USER_MUTED");
+  expect((await mute(0)).status).toBe(204);
+  expect(await outcome(client, bob)).toBe("SENT");
+  const muted = await carillon("users", "mute", alice.userId, "12h");
+  expect(muted.document.user.mutedUntil).toBeGreaterThan(Date.now());
+  expect(await outcome(client, bob)).toBe("USER_MUTED");
+  expect((await carillon("users", "mute", alice.userId, "off")).document.user.mutedUntil).toBe(0);
+  expect(await outcome(client, bob)).toBe("SENT");
+  expect((await carillon("users", "mute", alice.userId, "soon")).code).toBe(2);
+}, 120_000);
+
+test("who is kicked has to log in again, on all devices or on one", async () => {
+  const operator = await cluster.person("operator");
+  await carillon("users", "make-operator", operator.userId);
+  const phone = await cluster.person("alice");
+  const laptop = await cluster.device(phone, "laptop");
+  const [first, second] = [await cluster.online(phone, "ws"), await cluster.online(laptop, "ws")];
+  const kicked = await carillon("users", "kick", phone.userId, "--device", "laptop");
+  expect(kicked).toMatchObject({ code: 0, document: { unconfirmed: [] } });
+  expect(await second.closed()).toBe(CloseCode.KICKED);
+  expect((await first.request(Command.PING)).command).toBe(Command.PONG);
+  const shown = await carillon("users", "show", phone.userId);
+  expect(shown.document.devices.map(({ deviceId }: Person) => deviceId)).toEqual(["device-1"]);
+  expect((await call(operator, "POST", `/v1/admin/users/${phone.userId}/kick`)).status).toBe(204);
+  expect(await first.closed()).toBe(CloseCode.KICKED);
+  await expect(cluster.online(phone, "tcp")).rejects.toThrow("TOKEN_REVOKED");
+  const refresh = { body: { refreshToken: phone.refreshToken } };
+  expect((await cluster.http("POST", "/v1/sessions/refresh", refresh)).body.name).toBe("NOT_AUTHENTICATED");
+  (await cluster.online(await cluster.device(phone, "device-1"), "tcp")).close();
+  expect((await call(phone, "POST", `/v1/admin/users/${phone.userId}/kick`)).status).toBe(401);
+}, 120_000);
+
+test("with the eleventh device, the one that was idle longest is logged out", async () => {
+  const alice = await cluster.person("alice");
+  const oldest = await cluster.online(alice, "ws");
+  const others: Person[] = [];
+  for (let i = 2; i <= 10; i++) others.push(await cluster.device(alice, `device-${i}`));
+  expect((await oldest.request(Command.PING)).command).toBe(Command.PONG);
+  const eleventh = await cluster.device(alice, "device-11");
+  expect(await oldest.closed()).toBe(CloseCode.TOKEN_REVOKED);
+  const { items } = (await call(eleventh, "GET", "/v1/sessions")).body;
+  const ids = items.map(({ deviceId }: Person) => deviceId);
+  expect(ids.sort()).toEqual([...others, eleventh].map(({ deviceId }) => deviceId).sort());
+});
