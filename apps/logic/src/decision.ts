@@ -35,8 +35,6 @@ export interface Facts {
   group(groupId: string): GroupState | null | undefined;
   /** The message that a RECALL is about; null: there is none, undefined also while it is not archived. */
   recallTarget(request: SendRequest): RecallTarget | null | undefined;
-  /** Whether inboxes have everything that is in the log. */
-  isFannedOut(): boolean;
   /** Null: there is no such user. */
   user(userId: string): UserFacts | null | undefined;
   /** Highest number in the archive, 0 for a conversation without messages. */
@@ -169,14 +167,12 @@ class RoundInProgress {
 
   /**
    * The events of what has changed in a group come before anything that was asked after the change was loaded.
-   * @returns false when the conversation's last number is not known, or when somebody comes back and inboxes do not
-   *   have yet what he was a member for before: of two stays only the last is remembered
+   * @returns false when the conversation's last number is not known
    */
   tellChanges(group: GroupState): boolean {
     const { conversationId } = group;
-    for (const { version, actorId: senderId, clientMsgId, content, isReturn } of group.pending) {
+    for (const { version, actorId: senderId, clientMsgId, content } of group.pending) {
       if (version <= (this.versions.get(conversationId) ?? 0)) continue;
-      if (isReturn && !this.facts.isFannedOut()) return false;
       const digest = digestOf("system", content);
       const accepted = this.number({ senderId, conversationId, clientMsgId, digest }, version);
       if (accepted === undefined) return false;

@@ -28,9 +28,6 @@ import { type FactCache, RoundFacts } from "./lookups/fact-cache";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
 import { CAREFUL_FROM, isDead } from "./poison";
 
-/** How long the return of a member waits for inboxes that are behind. */
-const CATCH_UP_MS = 1_000;
-
 export interface JourneyOptions {
   bus: Bus;
   boot: string;
@@ -156,7 +153,6 @@ export class PartitionJourney {
     const { state, facts, groups, fanOut, policy, bus } = this.options;
     const known = await facts.prepareGroups(state, groups, groupIds);
     const wanted = groupIds.flatMap((groupId) => groups.get(groupId) ?? []);
-    if (wanted.some(({ pending }) => pending.some(({ isReturn }) => isReturn))) await fanOut.drain(CATCH_UP_MS);
     const round = decideChanges(state, wanted, known, policy, bus.clock.now());
     if (round === undefined) throw busy();
     if (round.events.length === 0) return;

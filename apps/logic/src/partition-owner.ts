@@ -92,8 +92,7 @@ export class PartitionOwner implements OwnedPartition {
     const { state, writer } = taken;
     if (early === undefined) warmFacts(context, state);
     const monotonic = () => bus.clock.monotonic();
-    const isFannedOut = () => fanOut.isCaughtUp;
-    const groups = new GroupCache(context.groupSource, state.groupChanges, monotonic, isFannedOut);
+    const groups = new GroupCache(context.groupSource, state.groupChanges, monotonic);
     const fanOut = newFanOut(context, groups, partition, taken.fanout, state.lastSeq);
     const journey = new PartitionJourney({
       ...context,

@@ -17,7 +17,6 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
   privateFacts: () => strangers,
   group: () => undefined,
   user: () => normal,
-  isFannedOut: () => true,
   recallTarget: () => undefined,
   archivedLastSeq: () => 0,
   archivedMessage: () => undefined,

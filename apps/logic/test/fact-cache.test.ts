@@ -66,12 +66,7 @@ function newCache() {
   const cache = new FactCache(source, silentLogger(), () => 1_000);
   const state = newPartitionState(0, 0);
   const noGroups = { load: async () => new Map() };
-  const groups = new GroupCache(
-    noGroups,
-    state.groupChanges,
-    () => 1_000,
-    () => true,
-  );
+  const groups = new GroupCache(noGroups, state.groupChanges, () => 1_000);
   const look = async () => (await cache.prepare(state, groups, [request])).privateFacts("alice", "bob");
   return { source, cache, look };
 }

@@ -2,7 +2,7 @@
 import { uuidv7 } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
-import type { GroupChange, LoadedGroup, MemberSpan } from "@carillon/store";
+import type { GroupChange, GroupStay, LoadedGroup, MemberStays } from "@carillon/store";
 import { decideChanges, decideRound, type Facts, type Round } from "../src/decision";
 import { GroupCache } from "../src/groups/group-cache";
 import { GroupState } from "../src/groups/group-state";
@@ -12,17 +12,21 @@ const NOW = Date.UTC(2026, 10, 21);
 const policy = { strangers: "allow" as const, recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY };
 const normal = { status: "normal" as const, mutedUntil: 0 };
 
-function member(userId: string, changes: Partial<MemberSpan> = {}): MemberSpan {
-  const fresh = { role: "member" as const, mutedUntil: 0, isPresent: true };
-  return { userId, ...fresh, joinedSeq: 1, joinedVersion: 1, leftSeq: undefined, leftVersion: undefined, ...changes };
+/** By default a member since the first number. */
+function member(userId: string, changes: Partial<MemberStays> = {}): MemberStays {
+  return { userId, role: "member", mutedUntil: 0, isPresent: true, stays: [stay({ joinedSeq: 1 })], ...changes };
+}
+
+function stay(changes: Partial<GroupStay> = {}): GroupStay {
+  return { joinedVersion: 1, joinedSeq: 0, leftVersion: undefined, leftSeq: undefined, ...changes };
 }
 
 function change(version: number, changes: Partial<GroupChange> = {}): GroupChange {
   const content = `{"type":"change ${version}"}`;
-  return { groupId: "choir", version, actorId: "anna", clientMsgId: uuidv7(NOW), content, isReturn: false, ...changes };
+  return { groupId: "choir", version, actorId: "anna", clientMsgId: uuidv7(NOW), content, ...changes };
 }
 
-function loaded(members: MemberSpan[], version: number, changes: GroupChange[] = []): LoadedGroup {
+function loaded(members: MemberStays[], version: number, changes: GroupChange[] = []): LoadedGroup {
   const about = { name: "choir", notice: undefined, ownerId: "anna", joinPolicy: "open" as const, muted: false };
   const group = { groupId: "choir", ...about, memberCount: members.length, version, createdAt: NOW, dissolved: false };
   return { group, members, changes };
@@ -35,7 +39,6 @@ function facts(group: GroupState | null | undefined, changes: Partial<Facts> = {
     privateFacts: () => undefined,
     group: () => group,
     user: () => normal,
-    isFannedOut: () => true,
     recallTarget: () => undefined,
     archivedLastSeq: () => 0,
     archivedMessage: () => undefined,
@@ -68,7 +71,7 @@ const kinds = (round: Round) =>
 describe("changes of a group", () => {
   test("come before the message that is asked for after them, in order, and once", () => {
     const state = newPartitionState(0, 0);
-    const group = groupOf(state, loaded([member("anna"), member("bert", { joinedSeq: 0, joinedVersion: 2 })], 2));
+    const group = groupOf(state, loaded([member("anna"), member("bert", { stays: [stay({ joinedVersion: 2 })] })], 2));
     group.refresh(loaded([], 2, [change(1), change(2)]), 0);
     const round = decideRound(state, [request("bert"), request("anna")], facts(group), policy, NOW);
     expect(kinds(round)).toEqual(["1 system of version 1", "2 system of version 2", "3 message", "4 message"]);
@@ -87,23 +90,19 @@ describe("changes of a group", () => {
     expect(group.pending).toEqual([]);
   });
 
-  test("wait while the last number is not known, or somebody comes back before inboxes have what was said", () => {
+  test("wait while the last number is not known", () => {
     const state = newPartitionState(0, 0);
     const group = groupOf(state, loaded([member("anna")], 1, [change(1)]));
     const cold = facts(group, { archivedLastSeq: () => undefined });
     expect(decideChanges(state, [group], cold, policy, NOW)).toBeUndefined();
     expect(outcomes(decideRound(state, [request("anna")], cold, policy, NOW))).toEqual(["BUSY"]);
-    group.refresh(loaded([], 1, [change(1, { isReturn: true })]), 0);
-    const behind = facts(group, { isFannedOut: () => false });
-    expect(decideChanges(state, [group], behind, policy, NOW)).toBeUndefined();
-    expect(decideChanges(state, [group], facts(group), policy, NOW)?.events).toHaveLength(1);
   });
 });
 
 describe("who may write", () => {
   const refusedBy = (
     group: Partial<LoadedGroup["group"]>,
-    own: Partial<MemberSpan> = {},
+    own: Partial<MemberStays> = {},
     user: object | null = normal,
   ) => {
     const state = newPartitionState(0, 0);
@@ -114,7 +113,7 @@ describe("who may write", () => {
 
   test.each([
     ["a member", 1, {}, {}],
-    ["one who left", "NOT_A_MEMBER", {}, { isPresent: false, leftVersion: 1 }],
+    ["one who left", "NOT_A_MEMBER", {}, { isPresent: false }],
     ["nobody in a dissolved group", "GROUP_DISSOLVED", { dissolved: true }, {}],
     ["no member of a muted group", "GROUP_MUTED", { muted: true }, {}],
     ["its admin", 1, { muted: true }, { role: "admin" as const }],
@@ -138,12 +137,15 @@ describe("who may write", () => {
 describe("who belongs", () => {
   test("is known by the log before it is archived, and by MySQL afterwards", () => {
     const state = newPartitionState(0, 0);
-    const group = groupOf(state, loaded([member("anna"), member("bert", { joinedSeq: 0, joinedVersion: 7 })], 7));
+    const group = groupOf(state, loaded([member("anna"), member("bert", { stays: [stay({ joinedVersion: 7 })] })], 7));
     expect([group.spanOf("bert"), group.spanOf("carl")]).toEqual([undefined, undefined]);
     state.groupChanges.add("g:choir", 7, 12, 1, NOW);
     group.settle();
     expect(group.spanOf("bert")).toEqual({ from: 12, to: Number.POSITIVE_INFINITY });
-    const left = member("bert", { joinedSeq: 12, joinedVersion: 7, isPresent: false, leftVersion: 9 });
+    const left = member("bert", {
+      isPresent: false,
+      stays: [stay({ joinedVersion: 7, joinedSeq: 12, leftVersion: 9 })],
+    });
     group.refresh(loaded([left], 9), 0);
     expect(group.spanOf("bert")).toEqual({ from: 12, to: Number.POSITIVE_INFINITY });
     state.groupChanges.add("g:choir", 9, 20, 2, NOW);
@@ -163,6 +165,14 @@ describe("who belongs", () => {
     expect(state.groupChanges.version("g:choir")).toBe(0);
     // What was loaded before is not loaded again, and keeps what the log has forgotten.
     expect(group.spanOf("bert")).toEqual({ from: 12, to: 20 });
+    // He comes back; what was said during his first stay is still his, whenever it is fanned out.
+    const first = stay({ joinedVersion: 7, joinedSeq: 12, leftVersion: 9, leftSeq: 20 });
+    group.refresh(loaded([member("bert", { stays: [first, stay({ joinedVersion: 10 })] })], 10), 0);
+    expect([12, 20, 21].map((seq) => group.recipients(seq).includes("bert"))).toEqual([true, true, false]);
+    state.groupChanges.add("g:choir", 10, 25, 3, NOW);
+    group.settle();
+    expect([12, 20, 24, 25].map((seq) => group.recipients(seq).includes("bert"))).toEqual([true, true, false, true]);
+    expect(group.spanOf("bert")).toEqual({ from: 25, to: Number.POSITIVE_INFINITY });
   });
 });
 
@@ -176,12 +186,7 @@ describe("the cache of groups", () => {
         asked.push({ version: wanted!.version, answer });
       });
     let now = 0;
-    const cache = new GroupCache(
-      { load },
-      newPartitionState(0, 0).groupChanges,
-      () => now,
-      () => true,
-    );
+    const cache = new GroupCache({ load }, newPartitionState(0, 0).groupChanges, () => now);
     return { asked, cache, later: (ms: number) => (now += ms) };
   }
 
@@ -194,7 +199,7 @@ describe("the cache of groups", () => {
     later(30_001);
     expect(cache.isFresh("choir")).toBe(false);
     const second = cache.load(["choir"]);
-    asked[1]!.answer(loaded([member("bert", { isPresent: false, leftVersion: 4 })], 4));
+    asked[1]!.answer(loaded([member("bert", { isPresent: false })], 4));
     await second;
     expect([asked[1]!.version, cache.get("choir")!.member("anna")?.userId]).toEqual([3, "anna"]);
     expect(cache.get("choir")!.member("bert")).toBeUndefined();
@@ -203,7 +208,7 @@ describe("the cache of groups", () => {
   test("an older answer that comes later changes nothing", async () => {
     const { asked, cache } = source();
     const loads = [cache.load(["choir"]), cache.load(["choir"])];
-    asked[1]!.answer(loaded([member("anna"), member("bert", { isPresent: false, leftVersion: 5 })], 5));
+    asked[1]!.answer(loaded([member("anna"), member("bert", { isPresent: false })], 5));
     await loads[1];
     asked[0]!.answer(loaded([member("anna"), member("bert")], 4));
     await loads[0];

@@ -8,7 +8,7 @@ export { isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
 export * from "./mysql/groups/group-facts";
 export * from "./mysql/groups/group-queries";
-export type { Group, GroupMember, MemberSpan } from "./mysql/groups/group-rows";
+export type { Group, GroupMember, GroupStay, MemberStays } from "./mysql/groups/group-rows";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/key-queries";

@@ -74,11 +74,6 @@ export class FanOut {
     this.wake();
   }
 
-  /** Whether inboxes have everything that was taken. */
-  get isCaughtUp(): boolean {
-    return this.loop === undefined;
-  }
-
   /** Takes the events of an appended record. */
   add(recordSeq: number, events: LoggedEvent[]): void {
     if (!this.behind) {

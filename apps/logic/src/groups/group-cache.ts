@@ -27,8 +27,6 @@ export class GroupCache {
     private readonly source: GroupSource,
     private readonly numbered: GroupChanges,
     private readonly monotonic: () => number,
-    /** Whether inboxes have everything that is in the log. */
-    readonly isFannedOut: () => boolean,
   ) {}
 
   /** What is known of a group; may be older than 30 s. */

@@ -1,9 +1,9 @@
 /** A group as the owner of its conversation knows it. */
-import type { Group, GroupChange, LoadedGroup, MemberSpan } from "@carillon/store";
+import type { Group, GroupChange, LoadedGroup, MemberStays } from "@carillon/store";
 import type { GroupChanges } from "./group-changes";
 
 export class GroupState {
-  private readonly members = new Map<string, MemberSpan>();
+  private readonly members = new Map<string, MemberStays>();
   private owed: GroupChange[] = [];
   private current: Group;
 
@@ -41,14 +41,16 @@ export class GroupState {
    * loaded before is not read again.
    */
   settle(): void {
-    for (const member of this.members.values()) {
-      if (member.joinedSeq === 0) member.joinedSeq = this.numberOf(member.joinedVersion) ?? 0;
-      if (member.leftVersion !== undefined) member.leftSeq ??= this.numberOf(member.leftVersion);
+    for (const { stays } of this.members.values()) {
+      for (const stay of stays) {
+        if (stay.joinedSeq === 0) stay.joinedSeq = this.numberOf(stay.joinedVersion) ?? 0;
+        if (stay.leftVersion !== undefined) stay.leftSeq ??= this.numberOf(stay.leftVersion);
+      }
     }
   }
 
   /** Undefined for one who is no member now. */
-  member(userId: string): MemberSpan | undefined {
+  member(userId: string): MemberStays | undefined {
     const member = this.members.get(userId);
     return member?.isPresent === true ? member : undefined;
   }
@@ -59,21 +61,21 @@ export class GroupState {
     return this.owed.filter((change) => change.version > version);
   }
 
-  /** From which number to which this user belongs to the group; undefined for one who never did. */
+  /** From which number to which this user belongs to the group, lately; undefined for one who never did. */
   spanOf(userId: string): { from: number; to: number } | undefined {
-    const member = this.members.get(userId);
-    if (member === undefined) return undefined;
-    // One whose joining is not in the log yet belongs to nothing that is.
-    if (member.joinedSeq === 0) return undefined;
-    return { from: member.joinedSeq, to: member.leftSeq ?? Number.POSITIVE_INFINITY };
+    // A stay whose beginning is not in the log yet is not one.
+    const stay = this.members.get(userId)?.stays.findLast(({ joinedSeq }) => joinedSeq > 0);
+    return stay && { from: stay.joinedSeq, to: stay.leftSeq ?? Number.POSITIVE_INFINITY };
   }
 
   /** Who gets the event of that number. */
   recipients(seq: number): string[] {
     const result: string[] = [];
-    for (const userId of this.members.keys()) {
-      const span = this.spanOf(userId);
-      if (span !== undefined && span.from <= seq && seq <= span.to) result.push(userId);
+    for (const { userId, stays } of this.members.values()) {
+      const isThere = stays.some(
+        ({ joinedSeq, leftSeq }) => joinedSeq > 0 && joinedSeq <= seq && (leftSeq === undefined || seq <= leftSeq),
+      );
+      if (isThere) result.push(userId);
     }
     return result;
   }

@@ -264,10 +264,6 @@ export class RoundFacts implements Facts {
     return this.targets.get(`${conversationId}#${targetSeq}`);
   }
 
-  isFannedOut(): boolean {
-    return this.groups.isFannedOut();
-  }
-
   archivedLastSeq(conversationId: string): number | undefined {
     return this.lastSeqs.get(conversationId);
   }

@@ -11,6 +11,7 @@ import {
 import {
   GroupMemberEntity,
   GroupRequestEntity,
+  GroupStayEntity,
   RelationEntity,
   UserGroupEntity,
   UserVersionsEntity,
@@ -25,6 +26,7 @@ const entities = [
   UserGroupEntity,
   GroupMemberEntity,
   GroupRequestEntity,
+  GroupStayEntity,
   UserVersionsEntity,
   ConversationEntity,
   ConversationMemberEntity,

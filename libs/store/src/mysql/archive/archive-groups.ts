@@ -36,15 +36,14 @@ async function join(
   conversationId: string,
   { seq, version, joined }: Joining,
 ): Promise<void> {
-  // Who left and came back since has another version: the event of his return says from where on he belongs.
   await statements.run(
-    "UPDATE group_members SET joined_seq = ? WHERE group_id = ? AND user_id IN (?) AND joined_version = ?",
+    "UPDATE group_stays SET joined_seq = ? WHERE group_id = ? AND user_id IN (?) AND joined_version = ?",
     [seq, groupId, joined, version],
   );
   await statements.run(
     `INSERT INTO conversation_members (user_id, conversation, cleared_seq, changed_at)
      SELECT user_id, ?, ?, ${DATABASE_NOW} FROM group_members
-     WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL
+     WHERE group_id = ? AND user_id IN (?) AND present = 1
      ON DUPLICATE KEY UPDATE cleared_seq = GREATEST(cleared_seq, VALUES(cleared_seq)), changed_at = VALUES(changed_at)`,
     [conversationId, seq - 1, groupId, joined],
   );
@@ -57,12 +56,12 @@ async function leave(
   { seq, version, left }: { seq: number; version: number; left: string[] },
 ): Promise<void> {
   await statements.run(
-    "UPDATE group_members SET left_seq = ? WHERE group_id = ? AND user_id IN (?) AND left_version = ?",
+    "UPDATE group_stays SET left_seq = ? WHERE group_id = ? AND user_id IN (?) AND left_version = ?",
     [seq, groupId, left, version],
   );
   await statements.run(
     `DELETE FROM conversation_members WHERE conversation = ? AND user_id IN
-       (SELECT user_id FROM group_members WHERE group_id = ? AND user_id IN (?) AND left_version = ?)`,
-    [conversationId, groupId, left, version],
+       (SELECT user_id FROM group_members WHERE group_id = ? AND user_id IN (?) AND present = 0)`,
+    [conversationId, groupId, left],
   );
 }

@@ -71,16 +71,10 @@ export interface GroupMemberRow {
   userId: string;
   role: GroupRole;
   mutedUntil: number;
-  /** First number that this member may see; 0 until the event of his joining is archived. */
-  joinedSeq: number;
-  /** Last number that this former member may see; null also until the event of his leaving is archived. */
-  leftSeq: number | null;
+  /** False for one who has left. */
+  present: boolean;
   /** Version of the group that his last change made. */
   version: number;
-  /** Version of the change by which he joined. */
-  joinedVersion: number;
-  /** Version of the change by which he left; null: a member. */
-  leftVersion: number | null;
 }
 
 export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
@@ -91,11 +85,35 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     userId: id("user_id", { primary: true }),
     role: oneOf("role", groupRoleValues, { default: "member" }),
     mutedUntil: time("muted_until", { default: 0 }),
-    joinedSeq: counter("joined_seq"),
-    leftSeq: counter("left_seq", { nullable: true }),
+    present: { ...flag("present"), default: true },
     version: counter("version"),
-    joinedVersion: counter("joined_version", { default: 0 }),
+  },
+});
+
+export interface GroupStayRow {
+  groupId: string;
+  userId: string;
+  /** Version of the change by which he joined. */
+  joinedVersion: number;
+  /** First number that he may see; 0 until the event of his joining is archived. */
+  joinedSeq: number;
+  /** Version of the change by which he left; null: he has not. */
+  leftVersion: number | null;
+  /** Last number that he may see; null also until the event of his leaving is archived. */
+  leftSeq: number | null;
+}
+
+/** One stay of a user in a group; who comes back has several. */
+export const GroupStayEntity = new EntitySchema<GroupStayRow>({
+  name: "GroupStay",
+  tableName: "group_stays",
+  columns: {
+    groupId: id("group_id", { primary: true }),
+    userId: id("user_id", { primary: true }),
+    joinedVersion: counter("joined_version", { primary: true }),
+    joinedSeq: counter("joined_seq", { default: 0 }),
     leftVersion: counter("left_version", { nullable: true }),
+    leftSeq: counter("left_seq", { nullable: true }),
   },
 });
 

@@ -3,17 +3,22 @@
  * shared lock of the row, so that no change falls between them. What was loaded before is not read again: members
  * carry the version of their last change.
  */
+
+import { getOrSet } from "@carillon/base";
 import { groupConversationId } from "@carillon/protocol";
-import type { Sql } from "../sql";
+import type { Sql, Statements } from "../sql";
 import {
   GROUP_COLUMNS,
   type Group,
   type GroupRow,
+  type GroupStay,
   MEMBER_COLUMNS,
   type MemberRow,
-  type MemberSpan,
+  type MemberStays,
+  type StayRow,
   toGroup,
-  toMemberSpan,
+  toMember,
+  toStay,
 } from "./group-rows";
 
 /** What a change of a group owes to its conversation: a system event. */
@@ -25,14 +30,12 @@ export interface GroupChange {
   clientMsgId: string;
   /** Content of the event. */
   content: string;
-  /** Somebody comes back: his first stay must be fanned out before his second begins. */
-  isReturn: boolean;
 }
 
 export interface LoadedGroup {
   group: Group;
   /** All members, or those changed above the version that the asker has; former ones too. */
-  members: MemberSpan[];
+  members: MemberStays[];
   /** In order of version; some may be numbered already and not archived. */
   changes: GroupChange[];
 }
@@ -56,12 +59,8 @@ export class GroupFacts {
       const loaded = new Map(
         rows.map((row): [string, LoadedGroup] => [row.id, { group: toGroup(row), members: [], changes: [] }]),
       );
-      const members = await statements.rows<MemberRow>(
-        `SELECT ${MEMBER_COLUMNS} FROM group_members
-         WHERE ${sorted.map(() => "(group_id = ? AND version > ?)").join(" OR ")}`,
-        sorted.flatMap(({ groupId, version }) => [groupId, version]),
-      );
-      for (const row of members) loaded.get(row.group_id)?.members.push(toMemberSpan(row));
+      for (const { groupId, member } of await membersSince(statements, sorted))
+        loaded.get(groupId)?.members.push(member);
       const owed = await statements.rows<{ conversation: string; version: number; body: string }>(
         "SELECT conversation, version, body FROM outbox WHERE conversation IN (?) ORDER BY conversation, version",
         [ids.map(groupConversationId)],
@@ -76,4 +75,28 @@ export class GroupFacts {
 }
 
 /** The body of an outbox row. */
-export type OwedBody = Pick<GroupChange, "actorId" | "clientMsgId" | "content" | "isReturn">;
+export type OwedBody = Pick<GroupChange, "actorId" | "clientMsgId" | "content">;
+
+/** Members changed above the versions that are known, with all their stays. */
+async function membersSince(
+  statements: Statements,
+  wanted: { groupId: string; version: number }[],
+): Promise<{ groupId: string; member: MemberStays }[]> {
+  const condition = wanted.map(() => "(m.group_id = ? AND m.version > ?)").join(" OR ");
+  const values = wanted.flatMap(({ groupId, version }) => [groupId, version]);
+  const columns = MEMBER_COLUMNS.split(", ").map((column) => `m.${column}`);
+  const rows = await statements.rows<MemberRow>(`SELECT ${columns} FROM group_members m WHERE ${condition}`, values);
+  const stays = await statements.rows<StayRow>(
+    `SELECT s.group_id, s.user_id, s.joined_version, s.joined_seq, s.left_version, s.left_seq
+     FROM group_members m JOIN group_stays s ON s.group_id = m.group_id AND s.user_id = m.user_id
+     WHERE ${condition} ORDER BY s.joined_version`,
+    values,
+  );
+  const byMember = new Map<string, GroupStay[]>();
+  for (const row of stays)
+    getOrSet(byMember, `${row.group_id} ${row.user_id}`, (): GroupStay[] => []).push(toStay(row));
+  return rows.map((row) => ({
+    groupId: row.group_id,
+    member: { ...toMember(row), stays: byMember.get(`${row.group_id} ${row.user_id}`) ?? [] },
+  }));
+}

@@ -15,7 +15,7 @@ import {
   MEMBER_COLUMNS,
   type MemberRow,
   toGroup,
-  toMemberSpan,
+  toMember,
 } from "./group-rows";
 
 /** What a change does, decided under the lock. */
@@ -59,7 +59,7 @@ export class GroupQueries {
           [groupId, name, ownerId, joinPolicy, now],
         );
         const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
-        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, new Set(), now);
+        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, now);
       });
       return true;
     } catch (error) {
@@ -90,8 +90,7 @@ export class GroupQueries {
       const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
       const edit = decide({ group, member: (userId) => known.get(userId) });
       if (edit === undefined) return group.version;
-      const former = new Set([...known.values()].filter(({ isPresent }) => !isPresent).map(({ userId }) => userId));
-      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, former, now);
+      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, now);
       return group.version + 1;
     });
   }
@@ -109,17 +108,17 @@ export class GroupQueries {
   async members(groupId: string, limit: number, after = ""): Promise<GroupMember[]> {
     const rows = await this.sql.rows<MemberRow>(
       `SELECT ${MEMBER_COLUMNS} FROM group_members
-       WHERE group_id = ? AND user_id > ? AND left_version IS NULL ORDER BY user_id LIMIT ?`,
+       WHERE group_id = ? AND user_id > ? AND present = 1 ORDER BY user_id LIMIT ?`,
       [groupId, after, limit],
     );
-    return rows.map(toMemberSpan);
+    return rows.map(toMember);
   }
 
   /** Groups that the user belongs to, by id, behind `after`. */
   async groupsOf(userId: string, limit: number, after = ""): Promise<Group[]> {
     const rows = await this.sql.rows<GroupRow>(
       `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id IN (
-         SELECT group_id FROM group_members WHERE user_id = ? AND left_version IS NULL AND group_id > ?
+         SELECT group_id FROM group_members WHERE user_id = ? AND present = 1 AND group_id > ?
        ) AND dissolved_at IS NULL ORDER BY id LIMIT ?`,
       [userId, after, limit],
     );
@@ -167,7 +166,7 @@ async function membersOf(
     `SELECT ${MEMBER_COLUMNS} FROM group_members WHERE group_id = ? AND user_id IN (?)`,
     [groupId, userIds],
   );
-  return new Map(rows.map((row) => [row.user_id, toMemberSpan(row)]));
+  return new Map(rows.map((row) => [row.user_id, toMember(row)]));
 }
 
 const SETTABLE = {
@@ -186,7 +185,6 @@ async function apply(
   actorId: string,
   clientMsgId: string,
   edit: GroupEdit,
-  former: Set<string>,
   now: number,
 ): Promise<void> {
   const { content, set = {}, join = [], leave = [], members = [] } = edit;
@@ -198,11 +196,14 @@ async function apply(
   );
   if (join.length > 0) {
     await statements.run(
-      `INSERT INTO group_members (group_id, user_id, role, joined_seq, joined_version, version)
-       VALUES ${join.map(() => "(?, ?, ?, 0, ?, ?)").join(", ")}
-       ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, joined_seq = 0,
-         joined_version = VALUES(joined_version), left_seq = NULL, left_version = NULL, version = VALUES(version)`,
-      join.flatMap(({ userId, role }) => [groupId, userId, role, version, version]),
+      `INSERT INTO group_members (group_id, user_id, role, version)
+       VALUES ${join.map(() => "(?, ?, ?, ?)").join(", ")}
+       ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, present = 1, version = VALUES(version)`,
+      join.flatMap(({ userId, role }) => [groupId, userId, role, version]),
+    );
+    await statements.run(
+      `INSERT INTO group_stays (group_id, user_id, joined_version) VALUES ${join.map(() => "(?, ?, ?)").join(", ")}`,
+      join.flatMap(({ userId }) => [groupId, userId, version]),
     );
     await statements.run("DELETE FROM group_requests WHERE group_id = ? AND user_id IN (?)", [
       groupId,
@@ -211,8 +212,12 @@ async function apply(
   }
   if (leave.length > 0) {
     await statements.run(
-      "UPDATE group_members SET left_version = ?, version = ?, role = 'member' WHERE group_id = ? AND user_id IN (?)",
-      [version, version, groupId, leave],
+      "UPDATE group_members SET present = 0, version = ?, role = 'member' WHERE group_id = ? AND user_id IN (?)",
+      [version, groupId, leave],
+    );
+    await statements.run(
+      "UPDATE group_stays SET left_version = ? WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL",
+      [version, groupId, leave],
     );
   }
   for (const { userId, role, mutedUntil } of members) {
@@ -222,8 +227,7 @@ async function apply(
       [role ?? null, mutedUntil ?? null, version, groupId, userId],
     );
   }
-  const isReturn = join.some(({ userId }) => former.has(userId));
-  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content), isReturn };
+  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content) };
   await statements.run(
     "INSERT INTO outbox (conversation, version, change_kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
     [groupConversationId(groupId), version, content.type, JSON.stringify(body), now],

@@ -25,14 +25,20 @@ export interface GroupMember {
   isPresent: boolean;
 }
 
-/** A member as the owner of the conversation needs him: since and until when he belongs to the group. */
-export interface MemberSpan extends GroupMember {
+/** From which number to which somebody belongs to a group. */
+export interface GroupStay {
+  joinedVersion: number;
   /** First number that he may see; 0: the event of his joining is not archived, the log knows its number. */
   joinedSeq: number;
-  joinedVersion: number;
+  /** Undefined: he has not left. */
+  leftVersion: number | undefined;
   /** Last number that he may see; undefined also while the event of his leaving is not archived. */
   leftSeq: number | undefined;
-  leftVersion: number | undefined;
+}
+
+/** A member, or a former one, with all his stays, the oldest first: as the owner of the conversation needs him. */
+export interface MemberStays extends GroupMember {
+  stays: GroupStay[];
 }
 
 export interface GroupRow {
@@ -71,24 +77,29 @@ export interface MemberRow {
   user_id: string;
   role: GroupRole;
   muted_until: number;
-  joined_seq: number;
-  joined_version: number;
-  left_seq: number | null;
-  left_version: number | null;
+  present: number;
 }
 
-export const MEMBER_COLUMNS =
-  "group_id, user_id, role, muted_until, joined_seq, joined_version, left_seq, left_version";
+export const MEMBER_COLUMNS = "group_id, user_id, role, muted_until, present";
 
-export function toMemberSpan(row: MemberRow): MemberSpan {
+export function toMember({ user_id, role, muted_until, present }: MemberRow): GroupMember {
+  return { userId: user_id, role, mutedUntil: muted_until, isPresent: present === 1 };
+}
+
+export interface StayRow {
+  group_id: string;
+  user_id: string;
+  joined_version: number;
+  joined_seq: number;
+  left_version: number | null;
+  left_seq: number | null;
+}
+
+export function toStay(row: StayRow): GroupStay {
   return {
-    userId: row.user_id,
-    role: row.role,
-    mutedUntil: row.muted_until,
-    isPresent: row.left_version === null,
-    joinedSeq: row.joined_seq,
     joinedVersion: row.joined_version,
-    leftSeq: row.left_seq ?? undefined,
+    joinedSeq: row.joined_seq,
     leftVersion: row.left_version ?? undefined,
+    leftSeq: row.left_seq ?? undefined,
   };
 }

@@ -188,11 +188,25 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     ) ${TEXT_OPTIONS}`,
   ],
   [
-    "AddMemberVersions",
+    // Since when somebody belongs is a matter of his stays: who comes back has several.
+    "MoveStaysOutOfMembers",
     `ALTER TABLE group_members
-      ADD COLUMN joined_version BIGINT UNSIGNED NOT NULL DEFAULT 0,
-      ADD COLUMN left_version BIGINT UNSIGNED NULL,
+      DROP COLUMN joined_seq,
+      DROP COLUMN left_seq,
+      ADD COLUMN present TINYINT(1) NOT NULL DEFAULT 1,
       ADD KEY group_members_version (group_id, version)`,
+  ],
+  [
+    "CreateGroupStays",
+    `CREATE TABLE group_stays (
+      group_id ${ID} NOT NULL,
+      user_id ${ID} NOT NULL,
+      joined_version BIGINT UNSIGNED NOT NULL,
+      joined_seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+      left_version BIGINT UNSIGNED NULL,
+      left_seq BIGINT UNSIGNED NULL,
+      PRIMARY KEY (group_id, user_id, joined_version)
+    ) ${TEXT_OPTIONS}`,
   ],
   [
     "CreateGroupRequests",
