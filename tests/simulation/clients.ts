@@ -3,6 +3,7 @@ import { uuidv7 } from "@carillon/base";
 import { decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
 import type { Network } from "./connection";
+import { GROUP_CONVERSATION, type SimGroups } from "./groups";
 import { idOf, type LogObserver } from "./observer";
 
 const USERS = ["ann", "bea", "cem", "dov", "eva"];
@@ -41,6 +42,7 @@ export class Clients {
   constructor(
     private readonly network: Network,
     private readonly observer: LogObserver,
+    private readonly groups: Pick<SimGroups, "mayRefuse">,
   ) {}
 
   /** One thing that somebody does. */
@@ -124,7 +126,8 @@ export class Clients {
     const { random, time } = this.network;
     const senderId = random.pick(USERS);
     const others = USERS.filter((user) => user !== senderId);
-    const conversationId = privateConversationId(senderId, random.pick(others));
+    const peer = random.pick(others);
+    const conversationId = random.chance(0.25) ? GROUP_CONVERSATION : privateConversationId(senderId, peer);
     const clientMsgId = uuidv7(CLOCK + Math.floor(time.now) - ageMs);
     const content = `text ${this.messages.length}.`;
     const message: Message = { senderId, conversationId, clientMsgId, content, state: "open", firstRequest: 0 };
@@ -162,12 +165,18 @@ export class Clients {
     if (name === "BUSY") this.network.coverage.count("BUSY");
     else if (name === "CONFLICT") this.network.coverage.count("conflicts");
     else if (name === "USER_MUTED") this.network.coverage.count("refused by a rule");
+    else if (name === "NOT_A_MEMBER" && this.mayBeStranger(requestId)) this.network.coverage.count("strangers refused");
     else if (name === "INTERNAL" && this.isPutAside(message)) this.network.coverage.count("put aside");
     else this.violations.push(`request ${requestId} was refused by ${name}`);
     if (name !== "BUSY") this.requests.get(requestId)!.refused = true;
     if (name === "CONFLICT" && (stored === undefined || stored.event.content === content)) {
       this.violations.push(`I2: CONFLICT for request ${requestId}, which repeats what is stored`);
     }
+  }
+
+  private mayBeStranger(requestId: number): boolean {
+    const { message, sentAt } = this.requests.get(requestId)!;
+    return message.conversationId === GROUP_CONVERSATION && this.groups.mayRefuse(message.senderId, sentAt);
   }
 
   /** After three crashes in a row at one place of the queue, whatever is tried at the next one is taken for the cause. */

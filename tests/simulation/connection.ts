@@ -3,6 +3,7 @@
  * request or its answer, or arrive long after the caller gave it up. A process that crashed, is paused, or is cut off
  * is just a connection that behaves so.
  */
+import { getOrSet } from "@carillon/base";
 import type { Bus } from "@carillon/bus";
 import { type MsgHdrs, TimeoutError } from "@nats-io/transport-node";
 import type { Coverage } from "./coverage";
@@ -25,6 +26,12 @@ export interface Fates {
 
 export const CALM: Fates = { requestLost: 0, answerLost: 0, late: 0, refusedWithoutCause: 0 };
 
+/** A subject that a process serves. */
+export interface Served {
+  connection: Connection;
+  callback(error: null, message: { data: Uint8Array; respond(answer: Uint8Array): void }): void;
+}
+
 /** What all connections share. */
 export interface Network {
   time: VirtualTime;
@@ -32,6 +39,8 @@ export interface Network {
   coverage: Coverage;
   streams: Map<string, Stream>;
   consumers: Map<string, QueueConsumer>;
+  /** Who answers questions, by subject. */
+  serving: Map<string, Set<Served>>;
   /** Called before every effect of a process: a fail point may have struck. @returns whether the process is dead */
   strike(connection: Connection): boolean;
 }
@@ -60,9 +69,12 @@ export class Connection {
     const clock = { now: () => EPOCH_MS + Math.floor(time.now), monotonic: () => time.now };
     const connection = {
       isClosed: () => this.isDead,
-      // The names of the queue's consumers: nothing else is asked so.
-      request: () => this.call(() => ({ json: () => ({ consumers: [...this.network.consumers.keys()] }) })),
-      subscribe: () => ({ unsubscribe: quiet }),
+      // Of the server only the names of the queue's consumers are asked so.
+      request: (subject: string, data: Uint8Array, { timeout = 5_000 } = {}) =>
+        subject.startsWith("im.rpc.")
+          ? this.ask(subject, data, timeout)
+          : this.call(() => ({ json: () => ({ consumers: [...this.network.consumers.keys()] }) })),
+      subscribe: (subject: string, { callback }: { callback: Served["callback"] }) => this.serve(subject, callback),
     };
     this.bus = {
       js: this.js(),
@@ -74,6 +86,31 @@ export class Connection {
       onReconnect: () => quiet,
       close: async () => {},
     } as unknown as Bus;
+  }
+
+  /** A question to whichever processes serve it; the first answer counts. */
+  private ask(subject: string, data: Uint8Array, timeoutMs: number): Promise<{ data: Uint8Array }> {
+    const { time, random, serving } = this.network;
+    return new Promise((resolve, reject) => {
+      time.after(timeoutMs, () => reject(new TimeoutError()));
+      time.after(random.between(0.2, 2), () => {
+        for (const { connection, callback } of serving.get(subject) ?? []) {
+          const { isDead, pausedUntil, cutUntil } = connection;
+          if (isDead || Math.max(pausedUntil, cutUntil) > time.now) continue;
+          const respond = (answer: Uint8Array) => {
+            if (!connection.isDead) time.after(random.between(0.1, 1), () => resolve({ data: answer }));
+          };
+          callback(null, { data, respond });
+        }
+      });
+    });
+  }
+
+  private serve(subject: string, callback: Served["callback"]): { unsubscribe(): void } {
+    const served = { connection: this, callback };
+    const all = getOrSet(this.network.serving, subject, () => new Set<Served>());
+    all.add(served);
+    return { unsubscribe: () => void all.delete(served) };
   }
 
   /** A call of this process: `execute` runs on the server, once or never. */

@@ -8,6 +8,8 @@ export interface SeenEvent {
   event: Event;
   position: number;
   requestId: number;
+  /** Of an event that tells of a change of its group. */
+  version: number | undefined;
   /** ms since the run began. */
   at: number;
 }
@@ -18,6 +20,9 @@ export class LogObserver {
   /** By "sender conversation clientMsgId". */
   readonly byId = new Map<string, SeenEvent>();
   readonly byRequest = new Map<number, SeenEvent>();
+  /** Changes of the group whose events are stored. */
+  readonly versions = new Set<number>();
+  private lastVersion = 0;
   private readonly lastSeq = new Map<string, number>();
   private readonly messageIds = new Set<string>();
   private lastRecord = 0;
@@ -58,12 +63,12 @@ export class LogObserver {
       this.covered = covered;
     }
     if (body.kind !== "events") return;
-    body.events.forEach(({ event, origin }, index) => {
-      this.take(decodeEvent(event), positionOf(seq, index), origin.requestId);
+    body.events.forEach(({ event, origin, version }, index) => {
+      this.take(decodeEvent(event), positionOf(seq, index), origin.requestId, version);
     });
   }
 
-  private take(event: Event, position: number, requestId: number): void {
+  private take(event: Event, position: number, requestId: number, version: number | undefined): void {
     const { conversationId, seq, messageId } = event;
     const last = this.lastSeq.get(conversationId) ?? 0;
     if (seq !== last + 1) this.violations.push(`I4: ${conversationId} goes from ${last} to ${seq}`);
@@ -72,9 +77,14 @@ export class LogObserver {
     if (this.byId.has(id)) this.violations.push(`I2: ${id} is stored twice`);
     if (this.messageIds.has(messageId)) this.violations.push(`messageId ${messageId} is given twice`);
     this.messageIds.add(messageId);
-    const seen = { event, position, requestId, at: this.now() };
+    const seen = { event, position, requestId, version, at: this.now() };
     this.byId.set(id, seen);
-    this.byRequest.set(requestId, seen);
+    if (version === undefined) this.byRequest.set(requestId, seen);
+    else {
+      if (version !== this.lastVersion + 1) this.violations.push(`I4: version ${version} after ${this.lastVersion}`);
+      this.lastVersion = version;
+      this.versions.add(version);
+    }
     this.events.push(seen);
   }
 }

@@ -33,6 +33,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
       if (burst === 0) world.time.skip(SLEEP_MS);
     }
     disarmFailPoints();
+    world.isEnding = true;
     heal(world);
     armPoison(world);
     const isQuiet = await world.time.runUntil(() => world.unrest === "", world.time.now + QUIET_MS);

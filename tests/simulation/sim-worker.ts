@@ -4,6 +4,7 @@ import { FactCache } from "../../apps/logic/dist/lookups/fact-cache";
 import { Ownership } from "../../apps/logic/dist/own/ownership";
 import { type OwnerContext, PartitionOwner } from "../../apps/logic/dist/partition-owner";
 import { Connection, type Network } from "./connection";
+import type { SimGroups } from "./groups";
 import type { SimMysql, SimRedis } from "./stores";
 
 /** What a worker does to the world. */
@@ -11,6 +12,7 @@ export interface WorkerWorld {
   network: Network;
   redis: SimRedis;
   mysql: SimMysql;
+  readonly groups: Pick<SimGroups, "load">;
   /** Whether the partition is assigned to this worker, as it sees it. */
   isMine(worker: SimWorker): boolean;
   willBeMine(worker: SimWorker): boolean;
@@ -82,7 +84,7 @@ export class SimWorker {
       boot: this.boot,
       policy: { strangers: "allow", recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY },
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
-      groupSource: { load: async () => new Map() },
+      groupSource: { load: (wanted) => onMysql(() => this.world.groups.load(wanted)) },
       inboxes: {
         deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
           onRedis(() => redis.deliver(deliveries)),

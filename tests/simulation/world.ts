@@ -5,6 +5,7 @@ import { purgePartition } from "../../apps/archiver/dist/purge/purge";
 import { Clients, USERS } from "./clients";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
+import { GROUP_CONVERSATION, SimGroups } from "./groups";
 import { LogObserver } from "./observer";
 import type { Random } from "./random";
 import { SimWorker } from "./sim-worker";
@@ -35,6 +36,7 @@ export class World {
   readonly mysql = new SimMysql();
   readonly network: Network;
   readonly observer: LogObserver;
+  readonly groups: SimGroups;
   readonly clients: Clients;
   /** The fail point that struck: the next effect of a worker never happens, or much later. */
   struck: { place: string; action: FailAction } | undefined;
@@ -43,6 +45,8 @@ export class World {
   private readonly slots: Slot[] = [];
   private preferred = 0;
   private boots = 0;
+  /** Nothing new happens any more. */
+  isEnding = false;
   private readonly archiver: Connection;
 
   constructor(
@@ -52,9 +56,11 @@ export class World {
     const now = () => START + Math.floor(this.time.now);
     const streams = new Map(["IN_0", "LOG_0", "DEAD"].map((name) => [name, new Stream(name, now)]));
     const strike = (connection: Connection) => this.strike(connection);
-    this.network = { time: this.time, random, coverage, streams, consumers: new Map(), strike };
+    const serving: Network["serving"] = new Map();
+    this.network = { time: this.time, random, coverage, streams, consumers: new Map(), serving, strike };
     this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
-    this.clients = new Clients(this.network, this.observer);
+    this.groups = new SimGroups(this.network, this.observer, new Connection("api", this.network), USERS);
+    this.clients = new Clients(this.network, this.observer, this.groups);
     this.observer.onCovered = (boot, from, to) => {
       // A batch that left the queue before was answered by a former owner, who may have died over it.
       const waiting = [...streams.get("IN_0")!.messages.keys()].filter((seq) => seq > from && seq <= to);
@@ -79,6 +85,14 @@ export class World {
       () => this.changeRules(),
     );
     this.every(
+      () => this.random.between(100, 700),
+      () => this.changeGroup(),
+    );
+    this.every(
+      () => 2_000,
+      () => this.groups.relay(),
+    );
+    this.every(
       () => 1_000,
       () => this.clients.repeat(),
     );
@@ -96,6 +110,11 @@ export class World {
   private changeRules(): void {
     const isMuted = this.random.chance(0.3);
     this.mysql.mutedUntil.set(this.random.pick(USERS), isMuted ? Number.MAX_SAFE_INTEGER : 0);
+  }
+
+  /** Members come and go while people write, as long as they do. */
+  private changeGroup(): void {
+    if (!this.isEnding && !this.mysql.isAway) this.groups.change();
   }
 
   get living(): SimWorker[] {
@@ -130,7 +149,7 @@ export class World {
 
   /** All that is wrong so far. */
   get violations(): string[] {
-    return [...this.observer.violations, ...this.clients.violations];
+    return [...this.observer.violations, ...this.clients.violations, ...this.groups.violations];
   }
 
   /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
@@ -145,11 +164,12 @@ export class World {
 
   check(): void {
     this.clients.check();
+    this.groups.check();
     const archived = this.mysql.messages.map(({ messageId }) => messageId).join();
     if (archived !== this.observer.events.map(({ event }) => event.messageId).join()) {
       this.clients.violations.push("I1: the archive is not what was in the log");
     }
-    this.clients.violations.push(...this.missingInInboxes(), ...this.disorderInInboxes());
+    this.clients.violations.push(...this.missingInInboxes(), ...this.disorderInInboxes(), ...this.strangersInInboxes());
   }
 
   private boot(): SimWorker {
@@ -157,6 +177,7 @@ export class World {
       network: this.network,
       redis: this.redis,
       mysql: this.mysql,
+      groups: this.groups,
       isMine: (worker) => this.isMine(worker),
       willBeMine: (worker) => this.willBeMine(worker),
       askRelease: (worker) => this.askRelease(worker),
@@ -231,8 +252,12 @@ export class World {
     if (firstSeq > Math.max(0, recordSeqOf(mysql.position)) + 1) {
       this.observer.violations.push(`I1: the log begins at ${firstSeq}, which the archive has not reached`);
     }
-    const events = observer.events.slice(mysql.messages.length).map(({ event }) => event);
-    mysql.archive(events, endOfRecord(lastSeq));
+    const seen = observer.events.slice(mysql.messages.length);
+    mysql.archive(
+      seen.map(({ event }) => event),
+      endOfRecord(lastSeq),
+    );
+    this.groups.archive(seen);
   }
 
   private async purge(): Promise<void> {
@@ -246,11 +271,25 @@ export class World {
     const present = new Map(
       USERS.map((user) => [user, new Set(this.redis.inboxes.get(user)?.events.map(({ position }) => position))]),
     );
-    return due.flatMap(({ event, position }) => {
-      const members = event.conversationId.split(":").slice(1);
+    return due.flatMap((seen) => {
+      const { event, position } = seen;
+      const isGroup = event.conversationId === GROUP_CONVERSATION;
+      const members = isGroup ? this.groups.recipients(seen) : event.conversationId.split(":").slice(1);
       const missing = members.filter((user) => !present.get(user)!.has(position));
       return missing.map((user) => `I6: ${event.conversationId} ${event.seq} is not in the inbox of ${user}`);
     });
+  }
+
+  /** I9: nobody has an event of the group that was said while he was away. */
+  private strangersInInboxes(): string[] {
+    const byPosition = new Map(this.observer.events.map((seen) => [seen.position, seen]));
+    return [...this.redis.inboxes].flatMap(([user, { events }]) =>
+      events.flatMap(({ event, position }) => {
+        const isTheirs = event.conversationId !== GROUP_CONVERSATION;
+        if (isTheirs || this.groups.recipients(byPosition.get(position)!).includes(user)) return [];
+        return [`I9: ${GROUP_CONVERSATION} ${event.seq} is in the inbox of ${user}`];
+      }),
+    );
   }
 
   private disorderInInboxes(): string[] {
@@ -259,6 +298,8 @@ export class World {
       return events.flatMap(({ event: { conversationId, seq } }) => {
         const before = last.get(conversationId) ?? 0;
         last.set(conversationId, seq);
+        // What members of a group have to have is known; that they have nothing else is looked at beside.
+        if (conversationId === GROUP_CONVERSATION && seq > before) return [];
         if (seq === before + 1 || (before === 0 && this.redis.life > 0)) return [];
         return [`I6: in the inbox of ${user}, ${conversationId} goes from ${before} to ${seq}`];
       });

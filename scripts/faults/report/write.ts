@@ -1,5 +1,5 @@
 /** Puts the report of a run where people find it: `.carillon/faults/<time>/`. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { ScenarioResult } from "../run-scenario";
 import { renderPage } from "./page";
@@ -16,11 +16,29 @@ export function writeReport() {
     },
     /** Keeps what a failed scenario saw, so that it can be judged again. */
     add({ scenario, evidence, ok }: ScenarioResult): void {
-      if (!ok) writeFileSync(path.join(folder, `${scenario}.evidence.json`), JSON.stringify(evidence));
+      if (!ok) writeEvidence(path.join(folder, `${scenario}.evidence.json`), evidence);
     },
     finish(data: ReportData): void {
       writeFileSync(path.join(folder, "report.json"), `${JSON.stringify(data, null, 2)}\n`);
       writeFileSync(path.join(folder, "report.html"), renderPage(data));
     },
   };
+}
+
+/** One JSON document, written item by item: that of a long run is longer than a string can be. */
+function writeEvidence(file: string, evidence: object): void {
+  const fd = openSync(file, "w");
+  let before = "{";
+  for (const [key, items] of Object.entries(evidence as Record<string, unknown[]>)) {
+    writeSync(fd, `${before}${JSON.stringify(key)}:[`);
+    let separator = "";
+    for (const item of items) {
+      writeSync(fd, `${separator}${JSON.stringify(item)}`);
+      separator = ",\n";
+    }
+    writeSync(fd, "]");
+    before = ",";
+  }
+  writeSync(fd, "}\n");
+  closeSync(fd);
 }

@@ -1,0 +1,165 @@
+/** A group whose members come and go: its rows in MySQL, the api that changes them, and who belongs by the log's word. */
+import { getOrSet, uuidv7 } from "@carillon/base";
+import { ask, type OwnerQuestion, ownerSubject } from "@carillon/bus";
+import { encodeSystemContent, membershipOf, parseSystemContent } from "@carillon/protocol";
+import type { GroupChange, LoadedGroup, MemberStays } from "@carillon/store";
+import type { Connection, Network } from "./connection";
+import type { LogObserver, SeenEvent } from "./observer";
+
+export const GROUP = "choir";
+export const GROUP_CONVERSATION = `g:${GROUP}`;
+const CLOCK = Date.UTC(2026, 0, 1);
+
+type Row = MemberStays & { version: number };
+
+export class SimGroups {
+  readonly violations: string[] = [];
+  private version = 1;
+  private readonly members = new Map<string, Row>();
+  private owed: GroupChange[] = [];
+  /** By the log, up to the events that were passed. */
+  private readonly present = new Set<string>();
+  private readonly recipientsAt = new Map<number, string[]>();
+  private passed = 0;
+  /** Since when the api has said that somebody belongs, or does not. */
+  private readonly answered = new Map<string, { isMember: boolean; at: number }>();
+
+  constructor(
+    private readonly network: Network,
+    private readonly observer: LogObserver,
+    private readonly api: Connection,
+    private readonly users: string[],
+  ) {
+    const stays = [{ joinedVersion: 1, joinedSeq: 0, leftVersion: undefined, leftSeq: undefined }];
+    const [owner] = users as [string];
+    this.members.set(owner, { userId: owner, role: "owner", mutedUntil: 0, isPresent: true, stays, version: 1 });
+    this.owe(owner, encodeSystemContent({ type: "created", userIds: [] }));
+  }
+
+  /** What the owner of the conversation loads: the rows as they are now, not those that they will become. */
+  load(wanted: { groupId: string; version: number }[]): Map<string, LoadedGroup> {
+    const [one] = wanted.filter(({ groupId }) => groupId === GROUP);
+    if (one === undefined) return new Map();
+    const about = {
+      name: GROUP,
+      notice: undefined,
+      ownerId: this.users[0]!,
+      joinPolicy: "open",
+      muted: false,
+    } as const;
+    const count = [...this.members.values()].filter(({ isPresent }) => isPresent).length;
+    const group = {
+      groupId: GROUP,
+      ...about,
+      memberCount: count,
+      version: this.version,
+      createdAt: 0,
+      dissolved: false,
+    };
+    const members = [...this.members.values()].filter(({ version }) => version > one.version);
+    return new Map([[GROUP, structuredClone({ group, members, changes: this.owed })]]);
+  }
+
+  /** Somebody comes or goes; the api commits it, then tells the owner until he has answered. */
+  change(): void {
+    const userId = this.network.random.pick(this.users.slice(1));
+    const row = getOrSet(this.members, userId, (): Row => {
+      return { userId, role: "member", mutedUntil: 0, isPresent: false, stays: [], version: 0 };
+    });
+    this.version++;
+    row.version = this.version;
+    row.isPresent = !row.isPresent;
+    const { version } = this;
+    if (row.isPresent) {
+      if (row.stays.length > 0) this.network.coverage.count("members came back");
+      row.stays.push({ joinedVersion: version, joinedSeq: 0, leftVersion: undefined, leftSeq: undefined });
+    } else row.stays.at(-1)!.leftVersion = version;
+    this.answered.delete(userId);
+    this.owe(this.users[0]!, encodeSystemContent({ type: row.isPresent ? "joined" : "removed", userIds: [userId] }));
+    this.network.coverage.count("members came or went");
+    void this.tell(userId, version);
+  }
+
+  /** What is owed and was not told: the relay of an api. */
+  relay(): void {
+    if (this.owed.length > 0) void this.askOwner().catch(() => {});
+  }
+
+  /** The archiver has these events: stays get their numbers, and the outbox owes them no longer. */
+  archive(events: SeenEvent[]): void {
+    for (const { event, version } of events) {
+      if (version === undefined) continue;
+      for (const { stays } of this.members.values()) {
+        for (const stay of stays) {
+          if (stay.joinedVersion === version) stay.joinedSeq = event.seq;
+          if (stay.leftVersion === version) stay.leftSeq = event.seq;
+        }
+      }
+      this.owed = this.owed.filter((change) => change.version !== version);
+    }
+  }
+
+  /** Who has to have an event of the group: those who joined before it and did not leave before it, by the log. */
+  recipients({ position }: SeenEvent): string[] {
+    for (; this.passed < this.observer.events.length; this.passed++) {
+      const { event, position: at, version } = this.observer.events[this.passed]!;
+      if (event.conversationId !== GROUP_CONVERSATION) continue;
+      const { joined, left } =
+        version === undefined
+          ? { joined: [], left: [] }
+          : membershipOf(event.senderId, parseSystemContent(event.content));
+      for (const userId of joined) this.present.add(userId);
+      this.recipientsAt.set(at, [...this.present]);
+      // The event by which somebody leaves is the last that he gets.
+      for (const userId of left) this.present.delete(userId);
+    }
+    return this.recipientsAt.get(position)!;
+  }
+
+  /** Whether it may be told now that this user does not belong, who asked at that time. */
+  mayRefuse(userId: string, askedAt: number): boolean {
+    const known = this.answered.get(userId);
+    return !(known?.isMember === true && known.at < askedAt);
+  }
+
+  /** I9: everybody who wrote into the group belonged to it, and nobody wrote after he was answered to be out. */
+  check(): void {
+    const present = new Set<string>();
+    for (const { event, version } of this.observer.events) {
+      if (event.conversationId !== GROUP_CONVERSATION) continue;
+      if (version === undefined) {
+        if (!present.has(event.senderId))
+          this.violations.push(`I9: ${event.senderId} wrote #${event.seq} as a stranger`);
+        continue;
+      }
+      const { joined, left } = membershipOf(event.senderId, parseSystemContent(event.content));
+      for (const userId of joined) present.add(userId);
+      for (const userId of left) present.delete(userId);
+    }
+  }
+
+  private owe(actorId: string, content: string): void {
+    const clientMsgId = uuidv7(CLOCK + Math.floor(this.network.time.now));
+    this.owed.push({ groupId: GROUP, version: this.version, actorId, clientMsgId, content });
+  }
+
+  private async tell(userId: string, version: number): Promise<void> {
+    for (let tries = 0; tries < 20; tries++) {
+      try {
+        await this.askOwner();
+      } catch {
+        continue;
+      }
+      if (!this.observer.versions.has(version)) {
+        this.violations.push(`I9: version ${version} was answered and is not in the log`);
+      }
+      const row = this.members.get(userId)!;
+      if (row.version === version) this.answered.set(userId, { isMember: row.isPresent, at: this.network.time.now });
+      return;
+    }
+  }
+
+  private async askOwner(): Promise<void> {
+    await ask<OwnerQuestion, null>(this.api.bus, ownerSubject(0), { ask: "group-changed", groupId: GROUP });
+  }
+}
