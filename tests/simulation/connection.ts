@@ -207,6 +207,9 @@ export class Connection {
       consumers: {
         add: (_stream: string, { name }: { name: string }) =>
           this.call(() => {
+            // A work queue has one consumer: whoever comes late cannot take it beside another.
+            const isAlone = [...consumers.keys()].every((other) => other === name);
+            if (!isAlone) throw apiError(10_099, "multiple non-filtered consumers not allowed on workqueue stream");
             consumers.set(name, new QueueConsumer(name, this.stream("IN_0"), () => time.now));
             return { name };
           }),

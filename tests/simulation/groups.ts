@@ -6,7 +6,7 @@ import type { GroupChange, LoadedGroup, MemberStays } from "@carillon/store";
 import type { Connection, Network } from "./connection";
 import type { LogObserver, SeenEvent } from "./observer";
 
-export const GROUP = "choir";
+const GROUP = "choir";
 export const GROUP_CONVERSATION = `g:${GROUP}`;
 const CLOCK = Date.UTC(2026, 0, 1);
 

@@ -17,7 +17,6 @@ import {
   RequestConsumer,
 } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
-import { isStoreUnavailable } from "@carillon/store";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
@@ -145,13 +144,15 @@ export class PartitionJourney {
       for (const { resolve } of waiting) resolve();
     } catch (error) {
       for (const { reject } of waiting) reject(busy(error));
-      if (!(error instanceof LogFull || isStoreUnavailable(error) || error instanceof CarillonError)) throw error;
+      if (!(error instanceof LogFull || error instanceof CarillonError)) throw error;
     }
   }
 
   private async appendChangesOf(groupIds: string[]): Promise<void> {
     const { state, facts, groups, fanOut, policy, bus } = this.options;
-    const known = await facts.prepareGroups(state, groups, groupIds);
+    const known = await facts.prepareGroups(state, groups, groupIds).catch((cause: unknown) => {
+      throw busy(cause);
+    });
     const wanted = groupIds.flatMap((groupId) => groups.get(groupId) ?? []);
     const round = decideChanges(state, wanted, known, policy, bus.clock.now());
     if (round === undefined) throw busy();

@@ -93,7 +93,7 @@ export class PartitionOwner implements OwnedPartition {
     if (early === undefined) warmFacts(context, state);
     const monotonic = () => bus.clock.monotonic();
     const groups = new GroupCache(context.groupSource, state.groupChanges, monotonic);
-    const fanOut = newFanOut(context, groups, partition, taken.fanout, state.lastSeq);
+    const fanOut = newFanOut(context, groups, state, taken.fanout);
     const journey = new PartitionJourney({
       ...context,
       state,
@@ -229,14 +229,12 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
   };
 }
 
-/** @param takenAt last record of the take-over: nobody knows whether the senders of those before it have their SENT */
-function newFanOut(
-  context: OwnerContext,
-  groups: GroupCache,
-  partition: number,
-  position: number,
-  takenAt: number,
-): FanOut {
+/**
+ * Of the records before that of the take-over nobody knows whether their senders have their SENT: they are told again.
+ * @param state as it is when the partition was taken over
+ */
+function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionState, position: number): FanOut {
+  const { partition, lastSeq: takenAt } = state;
   const { bus, inboxes } = context;
   return new FanOut(
     {
@@ -253,8 +251,9 @@ function newFanOut(
         return group?.recipients(seq) ?? [];
       },
       readEvents: async (fromRecord, onRecord) => {
-        const { firstSeq, lastSeq } = await readLogState(bus, partition);
-        await readLog(bus, partition, Math.max(firstSeq, fromRecord), lastSeq, async ({ seq, body }) => {
+        const { firstSeq } = await readLogState(bus, partition);
+        // Not beyond what this owner knows: what another one has appended since is for members of whom it has not heard.
+        await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
           if (body.kind !== "events") return;
           if (seq < takenAt) for (const again of answersAgain(body.events)) context.answer(again);
           await onRecord(seq, body.events);

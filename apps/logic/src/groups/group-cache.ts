@@ -10,6 +10,8 @@ import type { GroupChanges } from "./group-changes";
 import { GroupState } from "./group-state";
 
 const FRESH_MS = 30_000;
+/** Far below the time for which the state keeps what is archived. */
+const MOST_AGE_MS = 20_000;
 /** Members of all groups together. */
 const MOST_MEMBERS = 200_000;
 
@@ -47,7 +49,10 @@ export class GroupCache {
   /** Reads what has changed in these groups. @returns those that exist */
   async load(groupIds: string[]): Promise<Map<string, GroupState>> {
     const wanted = groupIds.map((groupId) => ({ groupId, version: this.groups.get(groupId)?.group.version ?? 0 }));
+    const askedAt = this.monotonic();
     const loaded = await this.source.load(wanted);
+    // What was not archived when MySQL answered may be so now, and the log may have forgotten its numbers.
+    if (this.monotonic() - askedAt > MOST_AGE_MS) throw new Error("what MySQL said of a group is too old");
     const result = new Map<string, GroupState>();
     for (const { groupId, version } of wanted) {
       const news = loaded.get(groupId);

@@ -5,6 +5,8 @@ import type { GroupChanges } from "./group-changes";
 export class GroupState {
   private readonly members = new Map<string, MemberStays>();
   private owed: GroupChange[] = [];
+  /** Highest version whose event is in the log, as far as it was ever known here. */
+  private told = 0;
   private current: Group;
 
   /** @param loadedAt monotonic ms */
@@ -41,6 +43,7 @@ export class GroupState {
    * loaded before is not read again.
    */
   settle(): void {
+    this.told = Math.max(this.told, this.numbered.version(this.conversationId));
     for (const { stays } of this.members.values()) {
       for (const stay of stays) {
         if (stay.joinedSeq === 0) stay.joinedSeq = this.numberOf(stay.joinedVersion) ?? 0;
@@ -57,8 +60,8 @@ export class GroupState {
 
   /** Changes whose events are not in the log yet, in order. */
   get pending(): GroupChange[] {
-    const version = this.numbered.version(this.conversationId);
-    return this.owed.filter((change) => change.version > version);
+    const told = Math.max(this.told, this.numbered.version(this.conversationId));
+    return this.owed.filter((change) => change.version > told);
   }
 
   /** From which number to which this user belongs to the group, lately; undefined for one who never did. */
