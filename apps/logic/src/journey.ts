@@ -118,7 +118,7 @@ export class PartitionJourney {
     while (!this.stopped) {
       if (this.changed.size === 0) await this.buffer.ready();
       const careful = this.options.state.covered < this.carefulUntil;
-      const batches = this.buffer.takeRound(careful ? 1 : undefined);
+      const batches = this.takeUncovered(careful ? 1 : undefined);
       if (this.stopped) return;
       try {
         if (this.changed.size > 0) await this.appendChanges();
@@ -133,6 +133,17 @@ export class PartitionJourney {
         this.options.onLost();
       }
     }
+  }
+
+  /**
+   * The next round. A consumer that was made anew during an append hands out what that append is about once more: it is
+   * covered now, and was answered.
+   */
+  private takeUncovered(most: number | undefined): PulledBatch<RoundFacts>[] {
+    const { covered } = this.options.state;
+    const batches = this.buffer.takeRound(most);
+    for (const { queued } of batches) if (queued.seq <= covered) void queued.confirm();
+    return batches.filter(({ queued }) => queued.seq > covered);
   }
 
   private async appendChanges(): Promise<void> {
