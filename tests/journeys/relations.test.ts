@@ -43,6 +43,8 @@ async function friends() {
   const both = await pair();
   await ask(both.alice, both.bob);
   expect((await accept(both.bob, both.alice)).status).toBe(204);
+  // What tells them so may come behind the answer.
+  for (const client of [both.fromAlice, both.fromBob]) await changed(client, 2);
   return both;
 }
 

@@ -69,7 +69,7 @@ describe("the archive", () => {
   });
 
   test("counts numbers in pages, in the order of the conversations", async () => {
-    const right = { count: 2, first: 1, last: 2, messages: 2, ids: 2, lastSeq: 2 };
+    const right = { count: 2, first: 1, last: 2, messages: 2, ids: 2, lastSeq: 2, purgedSeq: 0 };
     const page = await mysql.audit.numbers("", 2);
     expect(page).toEqual(conversations.slice(0, 2).map((conversationId) => ({ conversationId, ...right })));
     expect(await mysql.audit.numbers("p:alice:carol", 2)).toMatchObject([{ conversationId: "p:alice:dora" }]);
