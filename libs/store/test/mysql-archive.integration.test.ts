@@ -1,3 +1,4 @@
+import { snowflakeAt } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import type { Event } from "@carillon/protocol";
 import { ArchiveFenced, MysqlStore, migrate } from "@carillon/store";
@@ -258,4 +259,39 @@ describe("marks", () => {
     await archive(marks.map(({ conversationId, userId }) => event(conversationId, 1, userId)));
     expect((await store.conversations.list("marks7", 10))[0]?.readSeq).toBe(1);
   });
+});
+
+describe("retention", () => {
+  test("takes old beginnings away, a thousand rows at a time, and never the newest event", async () => {
+    const [long, old] = [pair(), pair()];
+    const DAY = 86_400_000;
+    const START = Date.UTC(2026, 0, 1);
+    const at = (conversationId: string, seq: number, sender: string, ms: number) =>
+      event(conversationId, seq, sender, { messageId: snowflakeAt(ms), sentAt: ms });
+    // A minute between two of them; the last 100 are young.
+    const times = Array.from({ length: 2_400 }, (_, i) => START + i * 60_000);
+    await archive([
+      ...times.map((ms, i) => at(long.conversationId, i + 1, long.a, ms)),
+      at(old.conversationId, 1, old.a, START - DAY),
+    ]);
+    const olderThan = times[2_300]!;
+    const parts = await store.retention.expired(olderThan, 10);
+    expect(parts).toEqual([{ conversationId: long.conversationId, upTo: 2_300 }]);
+    expect(await store.retention.purge(parts[0]!)).toBe(2_300);
+    expect(await store.retention.expired(olderThan, 10)).toEqual([]);
+    expect(await store.conversations.purgedSeq(long.conversationId)).toBe(2_300);
+    expect(await store.facts.lastSeqs([long.conversationId, old.conversationId])).toEqual(
+      new Map([
+        [long.conversationId, 2_400],
+        [old.conversationId, 1],
+      ]),
+    );
+    const gone = { conversationId: long.conversationId, seq: 7 };
+    expect((await store.facts.recallTargets([gone])).get(`${gone.conversationId}#7`)).toBeNull();
+    expect(await store.audit.numbersIn(long.conversationId)).toMatchObject({
+      first: 2_301,
+      last: 2_400,
+      purgedSeq: 2_300,
+    });
+  }, 60_000);
 });

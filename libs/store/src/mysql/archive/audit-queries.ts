@@ -95,15 +95,15 @@ export class AuditQueries {
   }
 
   private async numbersOf(condition: string, value: string, limit: number): Promise<ConversationNumbers[]> {
-    const rows = await this.sql.rows<ConversationNumbers>(
+    const rows = await this.sql.rows<Omit<ConversationNumbers, "purgedSeq"> & { purgedSeq: number | null }>(
       `SELECT m.conversation AS conversationId, COUNT(*) AS count, MIN(m.seq) AS first, MAX(m.seq) AS last,
          COUNT(IF(m.kind = 'message', 1, NULL)) AS messages,
          COUNT(DISTINCT IF(m.kind = 'message', CONCAT(m.sender, ' ', m.client_msg_id), NULL)) AS ids,
          (SELECT c.last_seq FROM conversations c WHERE c.id = m.conversation) AS lastSeq,
-         COALESCE((SELECT c.purged_seq FROM conversations c WHERE c.id = m.conversation), 0) AS purgedSeq
+         (SELECT c.purged_seq FROM conversations c WHERE c.id = m.conversation) AS purgedSeq
        FROM messages m WHERE ${condition} GROUP BY m.conversation ORDER BY m.conversation LIMIT ?`,
       [value, limit],
     );
-    return rows;
+    return rows.map((row) => ({ ...row, purgedSeq: row.purgedSeq ?? 0 }));
   }
 }
