@@ -12,7 +12,8 @@ import {
 
 let cluster: TestCluster;
 beforeAll(async () => {
-  cluster = await startTestCluster();
+  // Two people with twenty-five devices each are fifty senders.
+  cluster = await startTestCluster({ env: { CARILLON_POLICY_MAX_DEVICES: "50" } });
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
 
