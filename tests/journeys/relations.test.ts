@@ -1,26 +1,13 @@
 /** Friends, requests and blocks: all devices hear of a change, and it counts for the next message, on every worker. */
 import { uuidv7 } from "@carillon/base";
-import { findFreePortBlock } from "@carillon/local";
 import { Command } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, TcpProxy, type TestCluster, until } from "@carillon/testkit";
+import { type LinkedCluster, type Person, type RawClient, startLinkedCluster, until } from "@carillon/testkit";
 
-let cluster: TestCluster;
-/** The only way of the workers to NATS. */
-let link: TcpProxy;
+let cluster: LinkedCluster;
 beforeAll(async () => {
-  const basePort = await findFreePortBlock(50);
-  link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + 40 });
-  const leadOverLink = { CARILLON_NATS_SERVERS: `nats://127.0.0.1:${link.port}` };
-  cluster = await startTestCluster({
-    basePort,
-    env: { CARILLON_POLICY_STRANGERS: "friends-only" },
-    nodeEnv: (nodeId) => (nodeId.startsWith("worker-") ? leadOverLink : {}),
-  });
+  cluster = await startLinkedCluster("worker-", { env: { CARILLON_POLICY_STRANGERS: "friends-only" } });
 }, 300_000);
-afterAll(async () => {
-  await cluster?.stop();
-  await link?.close();
-}, 60_000);
+afterAll(() => cluster?.stop(), 60_000);
 
 const call = ({ token }: Person, method: string, path: string, body?: object) =>
   cluster.http(method, path, body === undefined ? { token } : { token, body });
@@ -183,8 +170,8 @@ test("a worker that hangs is named; when it goes on it judges by what is so now"
 test("a worker that was cut off from NATS, and missed the order, forgets everybody when it is back", async () => {
   const { alice, bob, fromAlice } = await friends();
   expect(await outcome(fromAlice, bob)).toBe("SENT");
-  link.cut();
-  expectNamed(await block(bob, alice).finally(() => link.heal()));
+  cluster.link.cut();
+  expectNamed(await block(bob, alice).finally(() => cluster.link.heal()));
   expect(await firstOutcome(fromAlice, bob)).toBe("NOT_FRIENDS");
 });
 

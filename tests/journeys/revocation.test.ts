@@ -1,26 +1,13 @@
 /** A device that is logged out is closed everywhere, also by a gateway that the order did not reach. */
-import { findFreePortBlock } from "@carillon/local";
 import { CloseCode, Command } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, TcpProxy, type TestCluster, until } from "@carillon/testkit";
+import { type LinkedCluster, type Person, type RawClient, startLinkedCluster, until } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
 
-let cluster: TestCluster;
-/** The only way of the gateways to NATS. */
-let link: TcpProxy;
+let cluster: LinkedCluster;
 beforeAll(async () => {
-  const basePort = await findFreePortBlock(50);
-  link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + 40 });
-  const leadOverLink = { CARILLON_NATS_SERVERS: `nats://127.0.0.1:${link.port}` };
-  cluster = await startTestCluster({
-    basePort,
-    counts: { gateway: 1, worker: 1, archiver: 1, api: 1 },
-    nodeEnv: (nodeId) => (nodeId.startsWith("gateway-") ? leadOverLink : {}),
-  });
+  cluster = await startLinkedCluster("gateway-", { counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
 }, 300_000);
-afterAll(async () => {
-  await cluster?.stop();
-  await link?.close();
-}, 60_000);
+afterAll(() => cluster?.stop(), 60_000);
 
 async function twoDevices(): Promise<{ phone: Person; laptop: Person; lost: RawClient; kept: RawClient }> {
   const phone = await cluster.person("alice");
@@ -60,8 +47,8 @@ test("a gateway that was cut off from NATS looks after its sessions by itself; o
   const again = await cluster.device(laptop, laptop.deviceId);
   expect((await kept.request(Command.TOKEN, { token: again.token })).command).toBe(Command.OK);
   const { nodeId } = cluster.info().gateways[0]!;
-  link.cut();
-  const answer = await remove(phone, again).finally(() => link.heal());
+  cluster.link.cut();
+  const answer = await remove(phone, again).finally(() => cluster.link.heal());
   expect(answer).toEqual({ status: 202, body: { unconfirmed: [nodeId] } });
   expect(await lost.closed()).toBe(CloseCode.TOKEN_REVOKED);
   await expectAlone(kept, phone);

@@ -22,7 +22,8 @@ import {
   refuseRecall,
   type UserFacts,
 } from "./authorize/authorize";
-import { digestOf } from "./body-digest";
+import { digestOf, digestOfRecall } from "./body-digest";
+import { busy } from "./busy";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { recognise } from "./dedupe/recognise";
 import type { GroupState } from "./groups/group-state";
@@ -61,9 +62,6 @@ export interface Round {
 
 /** Where an event comes from that no connection asked for. */
 const NOBODY: Origin = { gateway: "", boot: "", connection: 0, requestId: 0 };
-
-/** When MySQL did not answer: how long a client should wait, ms. */
-const RETRY_AFTER_MS = 1_000;
 
 export function decideRound(
   state: PartitionState,
@@ -118,8 +116,7 @@ class RoundInProgress {
 
   private decide(request: OriginatedRequest): Verdict["outcome"] {
     const { senderId, conversationId, clientMsgId, targetSeq } = request;
-    const digest =
-      targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOf("recall", String(targetSeq));
+    const digest = targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOfRecall(targetSeq);
     const table = this.state.dedupe;
     const known =
       this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
@@ -142,7 +139,7 @@ class RoundInProgress {
       case "too-old":
         return refusal("BAD_PAYLOAD", "clientMsgId: is dated before what this server keeps");
       case "unknown":
-        return busy();
+        return { error: busy() };
       case "new":
         return this.accept(request, digest);
     }
@@ -153,7 +150,7 @@ class RoundInProgress {
     const refused = targetSeq === undefined ? this.refuse(senderId, conversationId) : this.refuseRecall(request);
     if (refused !== undefined) return refused;
     const accepted = this.number({ senderId, conversationId, clientMsgId, digest });
-    if (accepted === undefined) return busy();
+    if (accepted === undefined) return { error: busy() };
     const { seq, messageId, sentAt } = accepted;
     const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
     const event = encodeEvent(
@@ -211,33 +208,33 @@ class RoundInProgress {
     if (parts.kind === "group") return this.refuseInGroup(senderId, parts.groupId);
     const peerId = parts.userIds[0] === senderId ? parts.userIds[1] : parts.userIds[0];
     const facts = this.facts.privateFacts(senderId, peerId);
-    if (facts === undefined) return busy();
+    if (facts === undefined) return { error: busy() };
     const error = refusePrivate(facts, peerId === senderId, this.policy, this.now);
     return error === undefined ? undefined : refusal(error);
   }
 
   private refuseInGroup(senderId: string, groupId: string): Verdict["outcome"] | undefined {
     const [sender, group] = [this.facts.user(senderId), this.facts.group(groupId)];
-    if (sender === undefined || group === undefined) return busy();
+    if (sender === undefined || group === undefined) return { error: busy() };
     const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
     if (error !== undefined) return refusal(error);
-    return this.tellChanges(group!) ? undefined : busy();
+    return this.tellChanges(group!) ? undefined : { error: busy() };
   }
 
   private refuseRecall(request: OriginatedRequest): Verdict["outcome"] | undefined {
     const { senderId, conversationId, targetSeq } = request;
     const parts = parseConversationId(conversationId);
     const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
-    if (sender === undefined || target === undefined) return busy();
+    if (sender === undefined || target === undefined) return { error: busy() };
     if (sender?.status !== "normal") return refusal("USER_DISABLED");
     let role: GroupRole | undefined;
     if (parts?.kind === "group") {
       const group = this.facts.group(parts.groupId);
-      if (group === undefined) return busy();
+      if (group === undefined) return { error: busy() };
       role = group?.member(senderId)?.role;
       if (role === undefined) return refusal("NOT_A_MEMBER");
       if (targetSeq! < (group!.spanOf(senderId)?.from ?? Number.POSITIVE_INFINITY)) return refusal("NO_SUCH_MESSAGE");
-      if (!this.tellChanges(group!)) return busy();
+      if (!this.tellChanges(group!)) return { error: busy() };
     }
     const error = refuseRecall(senderId, target ?? undefined, role, this.policy, this.now);
     return error === undefined ? undefined : refusal(error);
@@ -253,10 +250,6 @@ function sentPayload(request: SendRequest, message: AcceptedMessage, duplicate: 
 
 function refusal(name: ErrorName, message?: string): { error: CarillonError } {
   return { error: new CarillonError(name, message) };
-}
-
-function busy(): { error: CarillonError } {
-  return { error: new CarillonError("BUSY", undefined, { retryAfterMs: RETRY_AFTER_MS }) };
 }
 
 /** Where the answer to a request goes. */

@@ -19,6 +19,7 @@ import {
 import { CarillonError } from "@carillon/protocol";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
+import { busy, orBusy } from "./busy";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
 import { decideChanges, decideRound, originOf, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
@@ -161,9 +162,7 @@ export class PartitionJourney {
 
   private async appendChangesOf(groupIds: string[]): Promise<void> {
     const { state, facts, groups, fanOut, policy, bus } = this.options;
-    const known = await facts.prepareGroups(state, groups, groupIds).catch((cause: unknown) => {
-      throw busy(cause);
-    });
+    const known = await orBusy(facts.prepareGroups(state, groups, groupIds));
     const wanted = groupIds.flatMap((groupId) => groups.get(groupId) ?? []);
     const round = decideChanges(state, wanted, known, policy, bus.clock.now());
     if (round === undefined) throw busy();
@@ -193,8 +192,8 @@ export class PartitionJourney {
       const isNamed = this.isDead(request) || (await this.nameInLog(queued.seq, index));
       if (isNamed) untold = await this.process([request], facts, covered, done, untold);
       else {
-        const busy = { origin: originOf(request), ...LOG_IS_FULL };
-        untold = await this.answerWithoutRecord(done, covered, [...untold, busy]);
+        const full = { origin: originOf(request), ...LOG_IS_FULL };
+        untold = await this.answerWithoutRecord(done, covered, [...untold, full]);
       }
     }
   }
@@ -301,10 +300,6 @@ export class PartitionJourney {
 interface Settle {
   resolve(): void;
   reject(error: Error): void;
-}
-
-function busy(cause?: unknown): CarillonError {
-  return new CarillonError("BUSY", undefined, { retryAfterMs: 1_000, cause });
 }
 
 const LOG_IS_FULL = {

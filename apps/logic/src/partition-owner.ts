@@ -20,6 +20,7 @@ import { CarillonError, groupConversationId } from "@carillon/protocol";
 import type { Inboxes } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
+import { orBusy } from "./busy";
 import { FanOut } from "./fan-out/fan-out";
 import { GroupCache, type GroupSource } from "./groups/group-cache";
 import { PartitionJourney } from "./journey";
@@ -202,12 +203,6 @@ export class PartitionOwner implements OwnedPartition {
       this.context.bus.logger.debug({ err }, "the state of a partition is not shown");
     });
   }
-}
-
-async function orBusy<T>(answer: Promise<T>): Promise<T> {
-  return answer.catch((cause: unknown) => {
-    throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000, cause });
-  });
 }
 
 function warmFacts({ facts, bus }: OwnerContext, { sequences, partition }: PartitionState): void {

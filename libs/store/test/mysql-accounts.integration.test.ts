@@ -1,27 +1,22 @@
-import { loginIdOf, silentLogger } from "@carillon/base/node";
-import { AccountQueries, isStoreUnavailable, MysqlStore, migrate } from "@carillon/store";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { loginIdOf } from "@carillon/base/node";
+import { AccountQueries, isStoreUnavailable, type MysqlStore } from "@carillon/store";
 import { createConnection } from "mysql2/promise";
+import { type OpenStore, openStore } from "./open-store";
 
-let servers: TestServers<{ mysql: true }>;
+let opened: OpenStore;
 let store: MysqlStore;
 let users = 0;
 const NOW = 1_790_000_000_000;
 
 beforeAll(async () => {
-  servers = await startServers({ mysql: true });
-  const settings = { url: servers.mysql.url, poolSize: 4 };
-  await migrate(settings, silentLogger());
-  store = await MysqlStore.connect(settings, silentLogger());
+  opened = await openStore();
+  store = opened.store;
 }, 120_000);
 
-afterAll(async () => {
-  await store.close();
-  await servers.stop();
-});
+afterAll(() => opened.close());
 
 async function statement(sql: string, values: unknown[] = []): Promise<void> {
-  const connection = await createConnection(servers.mysql.url);
+  const connection = await createConnection(opened.servers.mysql.url);
   await connection.query(sql, values);
   await connection.end();
 }

@@ -1,25 +1,19 @@
 import { snowflakeAt } from "@carillon/base";
-import { silentLogger } from "@carillon/base/node";
 import type { Event } from "@carillon/protocol";
-import { ArchiveFenced, MysqlStore, migrate } from "@carillon/store";
-import { startServers, type TestServers } from "@carillon/testkit";
+import { ArchiveFenced, type MysqlStore } from "@carillon/store";
+import { type OpenStore, openStore } from "./open-store";
 
-let servers: TestServers<{ mysql: true }>;
+let opened: OpenStore;
 let store: MysqlStore;
 let partition = 0;
 let user = 0;
 
 beforeAll(async () => {
-  servers = await startServers({ mysql: true });
-  const settings = { url: servers.mysql.url, poolSize: 4 };
-  await migrate(settings, silentLogger());
-  store = await MysqlStore.connect(settings, silentLogger());
+  opened = await openStore();
+  store = opened.store;
 }, 120_000);
 
-afterAll(async () => {
-  await store.close();
-  await servers.stop();
-});
+afterAll(() => opened.close());
 
 function pair(): { conversationId: string; a: string; b: string } {
   const [a, b] = [`a${++user}`, `b${user}`];

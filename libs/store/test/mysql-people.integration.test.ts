@@ -1,23 +1,17 @@
-import { silentLogger } from "@carillon/base/node";
-import { type LockedPair, MysqlStore, migrate, type PairEdit } from "@carillon/store";
-import { startServers, type TestServers } from "@carillon/testkit";
+import type { LockedPair, MysqlStore, PairEdit } from "@carillon/store";
+import { type OpenStore, openStore } from "./open-store";
 
-let servers: TestServers<{ mysql: true }>;
+let opened: OpenStore;
 let store: MysqlStore;
 let users = 0;
 const NOW = 1_790_000_000_000;
 
 beforeAll(async () => {
-  servers = await startServers({ mysql: true });
-  const settings = { url: servers.mysql.url, poolSize: 8 };
-  await migrate(settings, silentLogger());
-  store = await MysqlStore.connect(settings, silentLogger());
+  opened = await openStore(8);
+  store = opened.store;
 }, 120_000);
 
-afterAll(async () => {
-  await store.close();
-  await servers.stop();
-});
+afterAll(() => opened.close());
 
 async function newUser(displayName = "Jemand"): Promise<string> {
   const userId = `User${++users}`;

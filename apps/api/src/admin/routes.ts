@@ -4,7 +4,8 @@ import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { readCursor, writeCursor } from "../queries/cursor";
+import { pageById, readIdCursor } from "../queries/cursor";
+import { confirmed } from "../routes/confirmed";
 import { nothing, registered, tokens, unconfirmed } from "../routes/shapes";
 import { logInFor, type SessionContext } from "../use-cases/sessions";
 import { disable, enable, kick, type ManageUsersContext, makeUser, mute } from "./manage-users";
@@ -51,10 +52,8 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
     async (request) => {
       await letIn(request, "users");
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
-      const after = cursor === undefined ? "" : (readCursor("records", ["string"], cursor)[0] as string);
-      const found = await people.list(limit + 1, after);
-      const items = found.slice(0, limit);
-      return { items, ...(found.length > limit ? { cursor: writeCursor("records", [items.at(-1)!.userId]) } : {}) };
+      const found = await people.list(limit + 1, readIdCursor("records", cursor));
+      return pageById("records", found, limit, ({ userId }) => userId);
     },
   );
 
@@ -135,7 +134,7 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
         const by = await letIn(request, "users");
         const late = await carryOut(userId, request.body as B);
         context.logger.info({ order: name, userId, by, late }, "an operator's order about a user");
-        return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
+        return confirmed(reply, late);
       },
     });
   order("disable", "Let a user in no more", undefined, (userId) => disable(context, userId));

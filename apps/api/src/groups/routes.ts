@@ -5,7 +5,7 @@ import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { readCursor, writeCursor } from "../queries/cursor";
+import { pageById, readIdCursor } from "../queries/cursor";
 import {
   answerRequest,
   changeGroup,
@@ -60,8 +60,9 @@ function reading(server: FastifyInstance, context: GroupRoutesContext, caller: C
     async (request) => {
       const userId = await caller(request);
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
-      const found = await groups.groupsOf(userId, limit + 1, readPlace("groups", cursor));
-      return page(found, limit, "groups", present, ({ groupId }) => groupId);
+      const found = await groups.groupsOf(userId, limit + 1, readIdCursor("groups", cursor));
+      const page = pageById("groups", found, limit, ({ groupId }) => groupId);
+      return { ...page, items: page.items.map(present) };
     },
   );
 
@@ -165,8 +166,9 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
       const { groupId } = request.params;
       await mustBeMember(context, await caller(request), groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
-      const found = await groups.members(groupId, limit + 1, readPlace("members", cursor));
-      return page(found, limit, "members", presentMember, ({ userId }) => userId);
+      const found = await groups.members(groupId, limit + 1, readIdCursor("members", cursor));
+      const page = pageById("members", found, limit, ({ userId }) => userId);
+      return { ...page, items: page.items.map(presentMember) };
     },
   );
 
@@ -246,14 +248,4 @@ function present({ groupId, name, notice, ownerId, joinPolicy, muted, memberCoun
 
 function presentMember({ userId, role, mutedUntil }: GroupMember) {
   return { userId, role, mutedUntil };
-}
-
-function page<T, P>(found: T[], limit: number, kind: string, show: (item: T) => P, idOf: (item: T) => string) {
-  const items = found.slice(0, limit);
-  const cursor = found.length > limit ? { cursor: writeCursor(kind, [idOf(items.at(-1)!)]) } : {};
-  return { items: items.map(show), ...cursor };
-}
-
-function readPlace(kind: string, cursor: string | undefined): string {
-  return cursor === undefined ? "" : (readCursor(kind, ["string"], cursor)[0] as string);
 }

@@ -26,3 +26,22 @@ export function readCursor(kind: string, form: readonly ("string" | "number")[],
   }
   throw new CarillonError("BAD_PAYLOAD", "cursor: not one that this list has given");
 }
+
+/** The id behind which a list by ids goes on; "" is before all of them. */
+export function readIdCursor(kind: string, cursor: string | undefined): string {
+  return cursor === undefined ? "" : (readCursor(kind, ["string"], cursor)[0] as string);
+}
+
+/**
+ * A page of a list by ids.
+ * @param found one more than `limit` when the list goes on
+ */
+export function pageById<T>(
+  kind: string,
+  found: readonly T[],
+  limit: number,
+  idOf: (item: T) => string,
+): { items: T[]; cursor?: string } {
+  const items = found.slice(0, limit);
+  return { items, ...(found.length > limit ? { cursor: writeCursor(kind, [idOf(items.at(-1)!)]) } : {}) };
+}

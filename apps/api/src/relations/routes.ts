@@ -1,9 +1,10 @@
 /** Friends, requests and blocks over HTTP. */
 import type { RelationState } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { readCursor, writeCursor } from "../queries/cursor";
+import { pageById, readIdCursor } from "../queries/cursor";
+import { confirmed } from "../routes/confirmed";
 import { nothing, unconfirmed } from "../routes/shapes";
 import { type ChangedRelation, changeRelation, type NamedRelation, type RelationContext, withNames } from "./relations";
 import { accept, request as ask, block, type Rule, reject, remove, setRemark, unblock } from "./rules";
@@ -33,7 +34,8 @@ export function relationRoutes(server: FastifyInstance, context: RelationRoutesC
       method,
       url,
       schema: { summary, description: CONFIRMED, tags: ["relations"], response: answered },
-      handler: async (request, reply) => done(reply, await change(request, request.params.userId, rule)),
+      handler: async (request, reply) =>
+        confirmed(reply, (await change(request, request.params.userId, rule)).unconfirmed),
     });
   ofPeer("POST", "/v1/friend-requests/:userId/accept", "Accept a request", accept(relationLimits));
   ofPeer("POST", "/v1/friend-requests/:userId/reject", "Turn a request down", reject);
@@ -97,11 +99,9 @@ function lists(server: FastifyInstance, context: RelationRoutesContext): void {
       async (request) => {
         const { userId } = await authenticator.authenticate(request.headers.authorization);
         const { limit = DEFAULT_LIMIT, cursor } = request.query;
-        const after = cursor === undefined ? "" : (readCursor(url, ["string"], cursor)[0] as string);
-        const found = await relations.list(userId, states, limit + 1, after);
-        const items = await withNames(context, found.slice(0, limit));
-        const more = found.length > limit ? { cursor: writeCursor(url, [items.at(-1)!.userId]) } : {};
-        return { items: items.map(present), ...more };
+        const found = await relations.list(userId, states, limit + 1, readIdCursor(url, cursor));
+        const page = pageById(url, found, limit, (relation) => relation.userId);
+        return { ...page, items: (await withNames(context, page.items)).map(present) };
       },
     );
   list("/v1/friend-requests", "Requests: `asked` by others, `requested` by oneself", ["asked", "requested"]);
@@ -114,10 +114,6 @@ function changer(context: RelationRoutesContext) {
     const { userId } = await context.authenticator.authenticate(request.headers.authorization);
     return changeRelation(context, userId, peerId, rule);
   };
-}
-
-function done(reply: FastifyReply, { unconfirmed: late }: ChangedRelation): FastifyReply {
-  return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
 }
 
 function present({ remark, ...relation }: NamedRelation) {

@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
 import { logIn, logOut, refresh, type SessionContext } from "../use-cases/sessions";
+import { confirmed } from "./confirmed";
 import { devices, logInBody, nothing, refreshBody, tokens, unconfirmed } from "./shapes";
 
 export interface SessionRoutesContext extends SessionContext {
@@ -64,8 +65,7 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
       if (!found.some(({ deviceId }) => deviceId === wanted)) {
         throw new CarillonError("NOT_FOUND", "no such device is logged in");
       }
-      const gateways = await logOut(context, caller.userId, wanted);
-      return gateways.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: gateways });
+      return confirmed(reply, await logOut(context, caller.userId, wanted));
     },
   );
 }

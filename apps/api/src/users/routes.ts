@@ -1,9 +1,10 @@
 /** One's own account, and the search for others. */
 import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { readCursor, writeCursor } from "../queries/cursor";
+import { pageById, readIdCursor } from "../queries/cursor";
+import { confirmed } from "../routes/confirmed";
 import { nothing, ownProfile, unconfirmed } from "../routes/shapes";
 import { changePassword, deleteAccount, type OwnAccountContext, rename } from "./own-account";
 import * as shapes from "./shapes";
@@ -52,7 +53,7 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
     },
     async (request, reply) => {
       const caller = await authenticator.authenticate(request.headers.authorization);
-      return done(reply, await changePassword(context, caller, request.body));
+      return confirmed(reply, await changePassword(context, caller, request.body));
     },
   );
 
@@ -68,7 +69,7 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
     },
     async (request, reply) => {
       const caller = await authenticator.authenticate(request.headers.authorization);
-      return done(reply, await deleteAccount(context, caller));
+      return confirmed(reply, await deleteAccount(context, caller));
     },
   );
 }
@@ -87,15 +88,8 @@ function search(server: FastifyInstance, { authenticator, people }: UserRoutesCo
     async (request) => {
       await authenticator.authenticate(request.headers.authorization);
       const { search: text, limit = DEFAULT_LIMIT, cursor } = request.query;
-      const after = cursor === undefined ? "" : (readCursor("users", ["string"], cursor)[0] as string);
-      const found = await people.search(text, limit + 1, after);
-      const items = found.slice(0, limit);
-      return { items, ...(found.length > limit ? { cursor: writeCursor("users", [items.at(-1)!.userId]) } : {}) };
+      const found = await people.search(text, limit + 1, readIdCursor("users", cursor));
+      return pageById("users", found, limit, ({ userId }) => userId);
     },
   );
-}
-
-/** 204, or 202 with the nodes that have not confirmed. */
-function done(reply: FastifyReply, late: string[]): FastifyReply {
-  return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
 }

@@ -147,32 +147,29 @@ export class FanOut {
   }
 
   private async deliver(items: Item[]): Promise<void> {
-    let [round, size]: [InboxDelivery[], number] = [[], 0];
+    let [round, recalls, size]: [InboxDelivery[], InboxDelivery[], number] = [[], [], 0];
     for (const { event, position } of items) {
-      const recipients = recipientsOf(event.event) ?? (await this.membersFor(event.event));
+      const { conversationId, seq, kind } = peekEvent(event.event);
+      const parts = parseConversationId(conversationId);
+      const recipients = parts?.kind === "group" ? await this.options.membersAt(parts.groupId, seq) : usersOf(parts);
       if (size + recipients.length > ROUND_DELIVERIES && round.length > 0) {
-        await this.round(round);
-        [round, size] = [[], 0];
+        await this.round(round, recalls);
+        [round, recalls, size] = [[], [], 0];
       }
-      round.push({ position, event: event.event, recipients });
+      const delivery = { position, event: event.event, recipients };
+      round.push(delivery);
+      if (kind === "recall") recalls.push(delivery);
       size += recipients.length;
     }
-    if (round.length > 0) await this.round(round);
+    if (round.length > 0) await this.round(round, recalls);
   }
 
-  private async membersFor(event: Uint8Array): Promise<string[]> {
-    const { conversationId, seq } = peekEvent(event);
-    const parts = parseConversationId(conversationId);
-    return parts?.kind === "group" ? this.options.membersAt(parts.groupId, seq) : [];
-  }
-
-  private async round(deliveries: InboxDelivery[]): Promise<void> {
+  /** @param recalls those of the deliveries that take a message back */
+  private async round(deliveries: InboxDelivery[], recalls: InboxDelivery[]): Promise<void> {
     const { partition, deliver, push, announce } = this.options;
     failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
-    for (const { event, recipients } of deliveries) {
-      if (peekEvent(event).kind === "recall") await this.eraseTarget(event, recipients);
-    }
+    for (const { event, recipients } of recalls) await this.eraseTarget(event, recipients);
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
@@ -193,10 +190,9 @@ export class FanOut {
   }
 }
 
-/** The two users of a private conversation; undefined for a group, whose members have to be looked up. */
-function recipientsOf(event: Uint8Array): string[] | undefined {
-  const parts = parseConversationId(peekEvent(event).conversationId);
-  if (parts?.kind !== "private") return undefined;
+/** The two users of a private conversation. */
+function usersOf(parts: { userIds: readonly [string, string] } | undefined): string[] {
+  if (parts === undefined) return [];
   const [a, b] = parts.userIds;
   return a === b ? [a] : [a, b];
 }

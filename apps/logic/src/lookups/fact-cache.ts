@@ -12,7 +12,7 @@ import type { SendRequest } from "@carillon/bus";
 import { groupConversationId, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
-import { digestOf } from "../body-digest";
+import { digestOf, digestOfRecall } from "../body-digest";
 import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/dedupe-table";
 import type { GroupCache } from "../groups/group-cache";
@@ -285,5 +285,5 @@ function accepted(message: ArchivedMessage): AcceptedMessage {
 /** Of a message that was recalled nobody knows any more what it was: any repeat of its id is taken for one of it. */
 function archivedDigest({ kind, contentType, content, targetSeq, recalled }: ArchivedMessage): string | undefined {
   if (recalled) return undefined;
-  return kind === "recall" ? digestOf("recall", String(targetSeq)) : digestOf(contentType, content);
+  return kind === "recall" ? digestOfRecall(targetSeq!) : digestOf(contentType, content);
 }

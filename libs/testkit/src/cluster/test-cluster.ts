@@ -13,6 +13,7 @@ import {
   startCluster,
 } from "@carillon/local";
 import { RawClient, type RawTransport } from "../clients/raw-client";
+import { TcpProxy } from "../proxy/tcp-proxy";
 
 /** Someone who is registered and logged in. */
 export interface Person {
@@ -46,6 +47,9 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+/** Of a local cluster, above its base port. */
+const NATS_PORT = 40;
+
 export const PASSWORD = "correct horse battery";
 
 /** Starts a cluster; `afterAll(() => cluster.stop())` ends it. Servers die with this process, even by kill -9. */
@@ -72,6 +76,25 @@ export async function startTestCluster(options: Partial<ClusterOptions> = {}): P
     await rm(directory, { recursive: true, force: true });
   };
   return { ...people(running), running, info: () => running.info(), bus, stop };
+}
+
+/** A cluster in which all nodes of a role reach NATS through one proxy only. */
+export interface LinkedCluster extends TestCluster {
+  readonly link: TcpProxy;
+}
+
+/** As `startTestCluster`. @param nodes how the names of the nodes behind the proxy begin: `worker-` */
+export async function startLinkedCluster(nodes: string, options: Partial<ClusterOptions> = {}): Promise<LinkedCluster> {
+  const basePort = await findFreePortBlock(50);
+  const link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + NATS_PORT });
+  const leadOverLink = { CARILLON_NATS_SERVERS: `nats://127.0.0.1:${link.port}` };
+  const nodeEnv = (nodeId: string) => (nodeId.startsWith(nodes) ? leadOverLink : {});
+  const cluster = await startTestCluster({ basePort, nodeEnv, ...options });
+  const stop = async () => {
+    await cluster.stop();
+    await link.close();
+  };
+  return { ...cluster, link, stop };
 }
 
 function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {

@@ -1,0 +1,15 @@
+import { CarillonError } from "@carillon/protocol";
+
+const RETRY_AFTER_MS = 1_000;
+
+/** What cannot be decided now: the sender should come back. @param cause for the log */
+export function busy(cause?: unknown): CarillonError {
+  return new CarillonError("BUSY", undefined, { retryAfterMs: RETRY_AFTER_MS, cause });
+}
+
+/** @throws CarillonError BUSY when MySQL does not answer */
+export function orBusy<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((cause: unknown) => {
+    throw busy(cause);
+  });
+}
