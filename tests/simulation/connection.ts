@@ -14,6 +14,8 @@ import type { VirtualTime } from "./virtual-time";
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** Redelivery is looked for this often; new messages go out at once. */
 const PUMP_MS = 500;
+/** Core NATS forgets what nobody could take. */
+const WORD_LOST = 0.03;
 
 export interface Fates {
   /** Probabilities, per call. */
@@ -55,6 +57,7 @@ export class Connection {
   cutUntil = 0;
   fates: Fates = CALM;
   private lastExecution = 0;
+  private lastHeard = 0;
   /** An append had no good answer: the next record that is read is the verdict on it. */
   private isInDoubt = false;
   readonly bus: Bus;
@@ -74,6 +77,8 @@ export class Connection {
         subject.startsWith("im.rpc.")
           ? this.ask(subject, data, timeout)
           : this.call(() => ({ json: () => ({ consumers: [...this.network.consumers.keys()] }) })),
+      publish: (subject: string, data: Uint8Array) => this.publish(subject, data),
+      flush: async () => {},
       subscribe: (subject: string, { callback }: { callback: Served["callback"] }) => this.serve(subject, callback),
     };
     this.bus = {
@@ -104,6 +109,27 @@ export class Connection {
         }
       });
     });
+  }
+
+  /** What is published comes in order, or not at all. */
+  private publish(subject: string, data: Uint8Array): void {
+    const { serving, coverage } = this.network;
+    this.tell(
+      () => {
+        for (const { callback } of serving.get(subject) ?? []) callback(null, { data, respond: () => {} });
+      },
+      () => coverage.count("casts lost"),
+    );
+  }
+
+  /** Something is said that nobody answers. It may be lost, and does not overtake what was said before. */
+  tell(hear: () => void, onLost: () => void): void {
+    const { time, random } = this.network;
+    if (this.isDead || this.network.strike(this)) return;
+    const isCut = Math.max(this.cutUntil, this.pausedUntil) > time.now;
+    if (isCut || random.chance(WORD_LOST)) return onLost();
+    this.lastHeard = Math.max(this.lastHeard, time.now + random.between(0.1, 1));
+    time.at(this.lastHeard, hear);
   }
 
   private serve(subject: string, callback: Served["callback"]): { unsubscribe(): void } {

@@ -2,12 +2,14 @@
 import { getOrSet, uuidv7 } from "@carillon/base";
 import { ask, type OwnerQuestion, ownerSubject } from "@carillon/bus";
 import { encodeSystemContent, membershipOf, parseSystemContent } from "@carillon/protocol";
-import type { GroupChange, LoadedGroup, MemberStays } from "@carillon/store";
+import type { GroupChange, GroupFanOut, LoadedGroup, MemberStays } from "@carillon/store";
 import type { Connection, Network } from "./connection";
 import type { LogObserver, SeenEvent } from "./observer";
 
 const GROUP = "choir";
 export const GROUP_CONVERSATION = `g:${GROUP}`;
+/** Members up to which the group is small. */
+const WRITE_FAN_OUT = 2;
 const CLOCK = Date.UTC(2026, 0, 1);
 
 type Row = MemberStays & { version: number };
@@ -47,14 +49,14 @@ export class SimGroups {
       joinPolicy: "open",
       muted: false,
     } as const;
-    const count = [...this.members.values()].filter(({ isPresent }) => isPresent).length;
     const group = {
       groupId: GROUP,
       ...about,
-      memberCount: count,
+      memberCount: this.count,
       version: this.version,
       createdAt: 0,
       dissolved: false,
+      fanOut: this.fanOut,
     };
     const members = [...this.members.values()].filter(({ version }) => version > one.version);
     return new Map([[GROUP, structuredClone({ group, members, changes: this.owed })]]);
@@ -66,6 +68,7 @@ export class SimGroups {
     const row = getOrSet(this.members, userId, (): Row => {
       return { userId, role: "member", mutedUntil: 0, isPresent: false, stays: [], version: 0 };
     });
+    const before = this.fanOut;
     this.version++;
     row.version = this.version;
     row.isPresent = !row.isPresent;
@@ -75,9 +78,27 @@ export class SimGroups {
       row.stays.push({ joinedVersion: version, joinedSeq: 0, leftVersion: undefined, leftSeq: undefined });
     } else row.stays.at(-1)!.leftVersion = version;
     this.answered.delete(userId);
-    this.owe(this.users[0]!, encodeSystemContent({ type: row.isPresent ? "joined" : "removed", userIds: [userId] }));
+    const content = encodeSystemContent({ type: row.isPresent ? "joined" : "removed", userIds: [userId] });
+    this.owe(this.users[0]!, content, this.fanOut === before ? before : `${this.fanOut}-from-here`);
+    if (this.fanOut !== before) {
+      this.network.coverage.count(this.fanOut === "read" ? "groups became large" : "groups became small");
+    }
     this.network.coverage.count("members came or went");
     void this.tell(userId, version);
+  }
+
+  private get count(): number {
+    return [...this.members.values()].filter(({ isPresent }) => isPresent).length;
+  }
+
+  private get fanOut(): "write" | "read" {
+    return this.count > WRITE_FAN_OUT ? "read" : "write";
+  }
+
+  /** As MySQL knows it. */
+  largeGroupsOf(userIds: string[]): [userId: string, groupIds: string[]][] {
+    const present = userIds.filter((userId) => this.fanOut === "read" && this.members.get(userId)?.isPresent === true);
+    return present.map((userId) => [userId, [GROUP]]);
   }
 
   /** What is owed and was not told: the relay of an api. */
@@ -116,6 +137,20 @@ export class SimGroups {
     return this.recipientsAt.get(position)!;
   }
 
+  /** Who has to have an event in his inbox: of a large group, those who come or go by it. */
+  inboxesOf(seen: SeenEvent): string[] {
+    const recipients = this.recipients(seen);
+    if (!seen.fanOut.startsWith("read")) return recipients;
+    const { joined, left } = membershipOf(seen.event.senderId, parseSystemContent(seen.event.content));
+    return [...joined, ...left];
+  }
+
+  /** Who belongs to it in the end, by the log. */
+  get finalMembers(): string[] {
+    for (const seen of this.observer.events.slice(this.passed)) this.recipients(seen);
+    return [...this.present];
+  }
+
   /** Whether it may be told now that this user does not belong, who asked at that time. */
   mayRefuse(userId: string, askedAt: number): boolean {
     const known = this.answered.get(userId);
@@ -138,9 +173,9 @@ export class SimGroups {
     }
   }
 
-  private owe(actorId: string, content: string): void {
+  private owe(actorId: string, content: string, fanOut: GroupFanOut = "write"): void {
     const clientMsgId = uuidv7(CLOCK + Math.floor(this.network.time.now));
-    this.owed.push({ groupId: GROUP, version: this.version, actorId, clientMsgId, content });
+    this.owed.push({ groupId: GROUP, version: this.version, actorId, clientMsgId, content, fanOut });
   }
 
   private async tell(userId: string, version: number): Promise<void> {

@@ -1,5 +1,5 @@
 /** Watches what is stored in the log, record by record, and finds at once what must never be there. */
-import { decodeLogBody, positionOf, readHeader } from "@carillon/bus";
+import { decodeLogBody, type FanOutMode, positionOf, readHeader } from "@carillon/bus";
 import { decodeEvent, type Event } from "@carillon/protocol";
 import type { Coverage } from "./coverage";
 import type { Stored, Stream } from "./streams";
@@ -10,6 +10,7 @@ export interface SeenEvent {
   requestId: number;
   /** Of an event that tells of a change of its group. */
   version: number | undefined;
+  fanOut: FanOutMode;
   /** ms since the run began. */
   at: number;
 }
@@ -63,12 +64,14 @@ export class LogObserver {
       this.covered = covered;
     }
     if (body.kind !== "events") return;
-    body.events.forEach(({ event, origin, version }, index) => {
-      this.take(decodeEvent(event), positionOf(seq, index), origin.requestId, version);
+    body.events.forEach(({ event, origin, version, fanOut = "write" }, index) => {
+      const position = positionOf(seq, index);
+      this.take({ event: decodeEvent(event), position, requestId: origin.requestId, version, fanOut, at: this.now() });
     });
   }
 
-  private take(event: Event, position: number, requestId: number, version: number | undefined): void {
+  private take(seen: SeenEvent): void {
+    const { event, requestId, version } = seen;
     const { conversationId, seq, messageId } = event;
     const last = this.lastSeq.get(conversationId) ?? 0;
     if (seq !== last + 1) this.violations.push(`I4: ${conversationId} goes from ${last} to ${seq}`);
@@ -77,7 +80,6 @@ export class LogObserver {
     if (this.byId.has(id)) this.violations.push(`I2: ${id} is stored twice`);
     if (this.messageIds.has(messageId)) this.violations.push(`messageId ${messageId} is given twice`);
     this.messageIds.add(messageId);
-    const seen = { event, position, requestId, version, at: this.now() };
     this.byId.set(id, seen);
     if (version === undefined) this.byRequest.set(requestId, seen);
     else {

@@ -1,5 +1,6 @@
 /** A worker of the simulation: the real ownership, take-over, journey and fan-out over simulated stores. */
-import { readLastRecord } from "@carillon/bus";
+import { type GroupNews, readLastRecord } from "@carillon/bus";
+import { GroupCasts } from "../../apps/logic/dist/fan-out/large-groups";
 import { FactCache } from "../../apps/logic/dist/lookups/fact-cache";
 import { Ownership } from "../../apps/logic/dist/own/ownership";
 import { type OwnerContext, PartitionOwner } from "../../apps/logic/dist/partition-owner";
@@ -20,6 +21,10 @@ export interface WorkerWorld {
   askRelease(worker: SimWorker): Promise<void>;
   /** Whether the worker of that boot is seen as alive. */
   isAlive(boot: string): boolean;
+  hearNews(news: GroupNews[]): void;
+  hearTick(groups: [groupId: string, lastSeq: number][]): void;
+  /** News or a tick did not come: the next one shows it. */
+  missed(): void;
   /** An answer leaves for a gateway. */
   answer(worker: SimWorker, frames: { connection: number; frame: Uint8Array }[]): void;
 }
@@ -27,12 +32,14 @@ export interface WorkerWorld {
 export class SimWorker {
   readonly connection: Connection;
   readonly ownership: Ownership;
+  private readonly casts: GroupCasts;
 
   constructor(
     readonly boot: string,
     private readonly world: WorkerWorld,
   ) {
     this.connection = new Connection(boot, world.network);
+    this.casts = new GroupCasts(this.connection.bus);
     const context = this.context();
     const { bus } = this.connection;
     this.ownership = new Ownership({
@@ -56,6 +63,15 @@ export class SimWorker {
       report: () => {},
     });
     this.ownership.start();
+  }
+
+  /** Said every 2 s. */
+  tick(): void {
+    const groups = this.casts.recent();
+    this.connection.tell(
+      () => this.world.hearTick(groups),
+      () => this.world.missed(),
+    );
   }
 
   get isDead(): boolean {
@@ -103,6 +119,13 @@ export class SimWorker {
         if (!this.isDead) network.strike(this.connection);
       },
       announce: () => {},
+      recent: { add: () => onRedis(() => {}) } as never,
+      cast: (groupId, said) => this.casts.cast(groupId, said),
+      tellNews: (news) =>
+        this.connection.tell(
+          () => this.world.hearNews(news),
+          () => this.world.missed(),
+        ),
       renewLinks: () => {},
       handOver: (partition) => this.ownership.handOver(partition),
       publishState: async () => {},

@@ -5,6 +5,7 @@ import { purgePartition } from "../../apps/archiver/dist/purge/purge";
 import { Clients, USERS } from "./clients";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
+import { SimGateway } from "./gateway";
 import { GROUP_CONVERSATION, SimGroups } from "./groups";
 import { LogObserver } from "./observer";
 import type { Random } from "./random";
@@ -38,6 +39,7 @@ export class World {
   readonly observer: LogObserver;
   readonly groups: SimGroups;
   readonly clients: Clients;
+  readonly gateway: SimGateway;
   /** The fail point that struck: the next effect of a worker never happens, or much later. */
   struck: { place: string; action: FailAction } | undefined;
   /** A text that kills every worker that decides about it. */
@@ -61,6 +63,7 @@ export class World {
     this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
     this.groups = new SimGroups(this.network, this.observer, new Connection("api", this.network), USERS);
     this.clients = new Clients(this.network, this.observer, this.groups);
+    this.gateway = new SimGateway(this.network, this.groups, this.mysql, USERS);
     this.observer.onCovered = (boot, from, to) => {
       // A batch that left the queue before was answered by a former owner, who may have died over it.
       const waiting = [...streams.get("IN_0")!.messages.keys()].filter((seq) => seq > from && seq <= to);
@@ -97,6 +100,14 @@ export class World {
       () => this.clients.repeat(),
     );
     this.every(
+      () => 2_000,
+      () => this.tick(),
+    );
+    this.every(
+      () => this.random.between(50, 400),
+      () => this.gateway.act(this.isEnding),
+    );
+    this.every(
       () => this.random.between(150, 500),
       () => this.archive(),
     );
@@ -110,6 +121,10 @@ export class World {
   private changeRules(): void {
     const isMuted = this.random.chance(0.3);
     this.mysql.mutedUntil.set(this.random.pick(USERS), isMuted ? Number.MAX_SAFE_INTEGER : 0);
+  }
+
+  private tick(): void {
+    for (const worker of this.living) worker.tick();
   }
 
   /** Members come and go while people write, as long as they do. */
@@ -149,7 +164,12 @@ export class World {
 
   /** All that is wrong so far. */
   get violations(): string[] {
-    return [...this.observer.violations, ...this.clients.violations, ...this.groups.violations];
+    return [
+      ...this.observer.violations,
+      ...this.clients.violations,
+      ...this.groups.violations,
+      ...this.gateway.violations,
+    ];
   }
 
   /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
@@ -159,12 +179,13 @@ export class World {
     if (this.clients.openMessages > 0) return `${this.clients.openMessages} messages are unanswered`;
     if (queue.messages.size > 0) return `${queue.messages.size} batches are in the queue`;
     if (this.mysql.position < endOfRecord(log.lastSeq)) return "the archive is behind";
-    return this.missingInInboxes()[0] ?? "";
+    return this.missingInInboxes()[0] ?? this.unaware()[0] ?? "";
   }
 
   check(): void {
     this.clients.check();
     this.groups.check();
+    this.gateway.check(this.observer.events);
     const archived = this.mysql.messages.map(({ messageId }) => messageId).join();
     if (archived !== this.observer.events.map(({ event }) => event.messageId).join()) {
       this.clients.violations.push("I1: the archive is not what was in the log");
@@ -182,6 +203,9 @@ export class World {
       willBeMine: (worker) => this.willBeMine(worker),
       askRelease: (worker) => this.askRelease(worker),
       isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
+      hearNews: (news) => this.gateway.groups.hear(news),
+      hearTick: (groups) => this.gateway.groups.tick(groups),
+      missed: () => this.gateway.groups.doubt(),
       answer: (_worker, frames) => this.clients.receive(frames),
     });
   }
@@ -274,9 +298,23 @@ export class World {
     return due.flatMap((seen) => {
       const { event, position } = seen;
       const isGroup = event.conversationId === GROUP_CONVERSATION;
-      const members = isGroup ? this.groups.recipients(seen) : event.conversationId.split(":").slice(1);
+      const members = isGroup ? this.groups.inboxesOf(seen) : event.conversationId.split(":").slice(1);
       const missing = members.filter((user) => !present.get(user)!.has(position));
       return missing.map((user) => `I6: ${event.conversationId} ${event.seq} is not in the inbox of ${user}`);
+    });
+  }
+
+  /** I1: who belongs to the group knows how far it is, by his inbox or by what his gateway has told him. */
+  private unaware(): string[] {
+    const newest = this.observer.events.findLast(({ event }) => event.conversationId === GROUP_CONVERSATION);
+    // What was put into inboxes before they were wiped is heard of by a resync, which is not simulated.
+    if (newest === undefined || (newest.fanOut.startsWith("write") && newest.at <= this.redis.wipedAt)) return [];
+    const last = newest.event.seq;
+    return this.groups.finalMembers.flatMap((user) => {
+      const inbox = this.redis.inboxes.get(user)?.events ?? [];
+      const inInbox = inbox.findLast(({ event }) => event.conversationId === GROUP_CONVERSATION)?.event.seq ?? 0;
+      const known = Math.max(inInbox, this.gateway.known(user));
+      return known >= last ? [] : [`I1: ${user} was told of ${known}, the group is at ${last}`];
     });
   }
 
@@ -286,7 +324,7 @@ export class World {
     return [...this.redis.inboxes].flatMap(([user, { events }]) =>
       events.flatMap(({ event, position }) => {
         const isTheirs = event.conversationId !== GROUP_CONVERSATION;
-        if (isTheirs || this.groups.recipients(byPosition.get(position)!).includes(user)) return [];
+        if (isTheirs || this.groups.inboxesOf(byPosition.get(position)!).includes(user)) return [];
         return [`I9: ${GROUP_CONVERSATION} ${event.seq} is in the inbox of ${user}`];
       }),
     );

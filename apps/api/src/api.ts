@@ -14,7 +14,7 @@ import {
 } from "@carillon/bus";
 import type { Lease } from "@carillon/coordination";
 import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
-import { Inboxes, Marks, type MysqlStore, type RedisStore } from "@carillon/store";
+import { Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore } from "@carillon/store";
 import type { FastifyInstance } from "fastify";
 import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
@@ -35,7 +35,7 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span"> & Pick<MysqlStore, "conversations">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span" | "recent"> & Pick<MysqlStore, "conversations">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -61,8 +61,7 @@ export class Api {
 
   constructor(private readonly options: ApiOptions) {
     const { bus, boot, config, partitions, redis } = options;
-    // The life of Redis is told by the workers' ticks; those of an api only keep its links alive.
-    this.downlink = new DownlinkSender(bus, config.nodeId, () => "");
+    this.downlink = new DownlinkSender(bus, config.nodeId);
     this.changes = new ChangeTeller(bus, this.downlink);
     this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
     const reading = this.readingContext();
@@ -115,7 +114,7 @@ export class Api {
       accounts,
       groups: mysql.groups,
       facts: mysql.facts,
-      groupLimits: { members: config.groups.maxMembers },
+      groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       tellOwner: (groupId) => this.tellOwner(groupId),
       accessTokenSeconds,
       refreshTokenMs,
@@ -149,6 +148,7 @@ export class Api {
     return {
       conversations: mysql.conversations,
       marks: new Marks(redis),
+      recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({
         logEnds: () => readLogEnds(bus, partitions),
         archivePositions: () => mysql.facts.archivePositions(),

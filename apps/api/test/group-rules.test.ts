@@ -14,6 +14,7 @@ const base: Group = {
   version: 1,
   createdAt: 0,
   dissolved: false,
+  fanOut: "write",
 };
 
 const member = (userId: string, role: GroupMember["role"], isPresent = true): GroupMember => ({

@@ -11,6 +11,7 @@ import { ReceivedBatch } from "./deliver/received-batch";
 import { Resend } from "./deliver/resend";
 import { UserInbox } from "./deliver/user-inbox";
 import { Farewell } from "./drain/farewell";
+import { LargeGroups } from "./groups/large-groups";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
 import { TokenBucket } from "./receive/rate-limit";
@@ -114,29 +115,47 @@ export class Gateway {
       renew: (renewed) => this.stages.opener.renew(renewed),
       perSecond: gateway.renewalPerSecond,
     });
+    const groups = new LargeGroups(bus, partitions, users);
     return {
       wheel,
       watch,
       users,
+      groups,
       resend,
       renewal,
-      deliverer: new Deliverer(users, boot, { onRun: (run) => renewal.seeRun(run) }),
+      deliverer: new Deliverer(users, boot, {
+        onRun: (run) => renewal.seeRun(run),
+        onGroupNews: (news) => groups.hear(news),
+        onGroupTick: (lately) => groups.tick(lately),
+      }),
       received: new ReceivedBatch(bus),
       submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
-      opener: new SessionOpener({
-        bus,
-        nodeId,
-        boot,
-        heartbeatSeconds: gateway.heartbeatSeconds,
-        limits: config.connectionLimits,
-        placement,
-        users,
-        verify,
-        newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
-        process: (opened, frame) => this.journey.process(opened, frame),
-        onPutOff: (session) => watch.begin(session),
-        onOpened: (opened) => watch.opened(opened),
-      }),
+      opener: this.buildOpener(placement, { watch, users, groups, verify }),
     };
+  }
+
+  private buildOpener(
+    placement: Placement,
+    parts: Pick<GatewayStages, "watch" | "users" | "groups"> & { verify: ReturnType<typeof createTokenVerifier> },
+  ): SessionOpener {
+    const { config, bus, boot } = this.options;
+    const { watch, users, groups, verify } = parts;
+    return new SessionOpener({
+      bus,
+      nodeId: config.nodeId,
+      boot,
+      heartbeatSeconds: config.gateway.heartbeatSeconds,
+      limits: config.connectionLimits,
+      placement,
+      users,
+      verify,
+      newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
+      process: (opened, frame) => this.journey.process(opened, frame),
+      onPutOff: (session) => watch.begin(session),
+      onOpened: (opened) => {
+        watch.opened(opened);
+        groups.came(opened.identity!.userId);
+      },
+    });
   }
 }

@@ -10,6 +10,7 @@ import type { ClientConnection, IncomingFrame } from "./accept/client-connection
 import type { Deliverer } from "./deliver/deliverer";
 import type { ReceivedBatch } from "./deliver/received-batch";
 import type { Resend } from "./deliver/resend";
+import type { LargeGroups } from "./groups/large-groups";
 import { Receiver } from "./receive/receiver";
 import type { SessionOpener } from "./session/open-session";
 import type { Renewal } from "./session/renewal";
@@ -27,6 +28,7 @@ export interface GatewayStages {
   users: UserRegistry;
   submitter: Submitter;
   deliverer: Deliverer;
+  groups: LargeGroups;
   received: ReceivedBatch;
   resend: Resend;
   renewal: Renewal;
@@ -87,7 +89,7 @@ export class GatewayJourney {
 
   /** Step 3, submit; and everything else that a client may ask for. */
   private handle(session: Session, requestId: number, message: ClientMessage): void {
-    const { opener, watch, submitter } = this.stages();
+    const { opener, watch, submitter, groups } = this.stages();
     switch (message.command) {
       case Command.CONNECT:
         return void opener.open(session, requestId, message.payload);
@@ -114,6 +116,8 @@ export class GatewayJourney {
         submitter.recall(session, requestId, message.payload);
         return failPoint("submit.after");
       case Command.FOCUS:
+        groups.focus(session, message.payload.conversationId ?? undefined);
+        return session.reply(Command.OK, requestId, {});
       case Command.WATCH_PRESENCE:
         return session.refuse(requestId, "UNAVAILABLE", "this command is not served yet");
       case Command.TYPING:
@@ -146,7 +150,7 @@ export class GatewayJourney {
   }
 
   private close(session: Session): void {
-    const { users, watch, resend } = this.stages();
+    const { users, watch, resend, groups } = this.stages();
     const { identity } = session;
     session.state = { phase: "closed" };
     users.sessions.delete(session.number);
@@ -154,6 +158,7 @@ export class GatewayJourney {
     resend.end(session);
     if (identity === undefined) return;
     users.leave(identity.userId, session);
+    groups.left(session, identity.userId);
     // One that was still opening may be registered already, too.
     this.options.forget(session, identity);
   }

@@ -9,7 +9,7 @@ import {
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import { connectBus, DownlinkReceiver, fingerprintOf, readLayout } from "@carillon/bus";
+import { type Bus, connectBus, DownlinkReceiver, fingerprintOf, readLayout } from "@carillon/bus";
 import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
@@ -38,20 +38,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const hasLease = () => member?.hasLease ?? false;
   const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), hasLease });
   const { journey, stages, farewell } = gateway;
-  const repair = newLinkRepair(bus, stages.users);
-  const recheck = newRecheck(bus, stages.users);
-  bus.onReconnect(() => recheck.request());
-  const downlink = new DownlinkReceiver({
-    bus,
-    gateway: nodeId,
-    onMessage: (message) => journey.deliver(message),
-    onBreak: (sender, why) => {
-      logger.info({ sender, why }, "a link broke, inboxes and sessions are compared");
-      repair.request();
-      recheck.request();
-    },
-  });
-  downlink.start();
+  const receiving = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
   const listening = {
@@ -86,13 +73,36 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await stages.submitter.stop(LAST_ANSWERS_MS);
     stages.received.flush();
-    for (const part of [control, downlink, repair, recheck, stages.wheel, stages.renewal]) part.stop();
+    for (const part of [control, ...receiving, stages.groups, stages.wheel, stages.renewal]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
     await bus.close();
   };
   return { addresses, stop };
+}
+
+/** Takes what workers and apis send, and looks for what may have been lost. @returns what has to be stopped */
+function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway): { stop(): void }[] {
+  const repair = newLinkRepair(bus, stages.users);
+  const recheck = newRecheck(bus, stages.users);
+  const compare = () => {
+    recheck.request();
+    stages.groups.doubt();
+  };
+  bus.onReconnect(compare);
+  const downlink = new DownlinkReceiver({
+    bus,
+    gateway: nodeId,
+    onMessage: (message) => journey.deliver(message),
+    onBreak: (sender, why) => {
+      bus.logger.info({ sender, why }, "a link broke, inboxes, sessions and groups are compared");
+      repair.request();
+      compare();
+    },
+  });
+  downlink.start();
+  return [downlink, repair, recheck];
 }
 
 /** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */

@@ -14,7 +14,8 @@ function setUp(...devices: [deviceId: string, phase: Phase][]) {
   }));
   const user = { sessions: new Set(sessions as unknown as Session[]) };
   const users = { user: (userId: string) => (userId === "alice" ? user : undefined) } as unknown as UserRegistry;
-  return { kicked, deliverer: new Deliverer(users, "b1", { onRun: () => {} }) };
+  const others = { onRun: () => {}, onGroupNews: () => {}, onGroupTick: () => {} };
+  return { kicked, deliverer: new Deliverer(users, "b1", others) };
 }
 
 test("an order to close meets a device's open sessions and those that are being opened, and no other", () => {

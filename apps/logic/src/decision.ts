@@ -158,7 +158,14 @@ class RoundInProgress {
         ? { ...head, kind: "message", contentType: contentType as "text", content }
         : { ...head, kind: "recall", contentType: "system", targetSeq },
     );
-    this.events.push({ senderId, clientMsgId, digest, origin: originOf(request), event });
+    this.events.push({
+      senderId,
+      clientMsgId,
+      digest,
+      origin: originOf(request),
+      event,
+      ...this.fanOutOf(conversationId),
+    });
     return { sent: sentPayload(request, accepted, false) };
   }
 
@@ -168,7 +175,7 @@ class RoundInProgress {
    */
   tellChanges(group: GroupState): boolean {
     const { conversationId } = group;
-    for (const { version, actorId: senderId, clientMsgId, content } of group.pending) {
+    for (const { version, actorId: senderId, clientMsgId, content, fanOut = "write" } of group.pending) {
       if (version <= (this.versions.get(conversationId) ?? 0)) continue;
       const digest = digestOf("system", content);
       const accepted = this.number({ senderId, conversationId, clientMsgId, digest }, version);
@@ -176,10 +183,17 @@ class RoundInProgress {
       const { seq, messageId, sentAt } = accepted;
       const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
       const event = encodeEvent({ ...head, kind: "system", contentType: "system", content });
-      this.events.push({ senderId, clientMsgId, digest, origin: NOBODY, event, version });
+      this.events.push({ senderId, clientMsgId, digest, origin: NOBODY, event, version, fanOut });
       this.versions.set(conversationId, version);
     }
     return true;
+  }
+
+  /** Every change of the group is told before: it is as large as it was loaded. */
+  private fanOutOf(conversationId: string): Pick<LoggedEvent, "fanOut"> {
+    const parts = parseConversationId(conversationId);
+    const fanOut = parts?.kind === "group" ? this.facts.group(parts.groupId)?.group.fanOut : undefined;
+    return fanOut === undefined ? {} : { fanOut };
   }
 
   /** The next number of a conversation, and what the state remembers of the event that gets it. */

@@ -2,6 +2,8 @@
 import {
   type Announcement,
   type Bus,
+  type GroupNews,
+  type GroupRoster,
   type GroupSpan,
   type LastSeq,
   type LogWriter,
@@ -17,12 +19,14 @@ import {
   serve,
 } from "@carillon/bus";
 import { CarillonError, groupConversationId } from "@carillon/protocol";
-import type { Inboxes } from "@carillon/store";
+import type { Inboxes, RecentEvents } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { orBusy } from "./busy";
 import { FanOut } from "./fan-out/fan-out";
+import type { SaidEvent } from "./fan-out/large-groups";
 import { GroupCache, type GroupSource } from "./groups/group-cache";
+import type { GroupState } from "./groups/group-state";
 import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
 import type { OwnedPartition } from "./own/ownership";
@@ -44,6 +48,7 @@ export interface OwnerContext {
   facts: FactCache;
   groupSource: GroupSource;
   inboxes: Inboxes;
+  recent: RecentEvents;
   /** Log position of the archive, -1 when it has nothing of the partition. */
   archivePosition(partition: number): Promise<number>;
   /** Highest number of a conversation in the archive. */
@@ -51,6 +56,8 @@ export interface OwnerContext {
   answer(answers: GatewayAnswers): void;
   push(gateway: string, pushes: Push[]): void;
   announce(announcements: Announcement[]): void;
+  cast(groupId: string, said: SaidEvent[]): void;
+  tellNews(news: GroupNews[]): void;
   /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
   renewLinks(): void;
   /** The heir of a partition asks for it. */
@@ -134,8 +141,10 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = this.context;
     const { partition } = this.state;
     this.stops.push(
-      serve<OwnerQuestion, LastSeq | OwnerState | GroupSpan | null>(bus, ownerSubject(partition), (question) =>
-        this.answer(question),
+      serve<OwnerQuestion, LastSeq | OwnerState | GroupSpan | GroupRoster | null>(
+        bus,
+        ownerSubject(partition),
+        (question) => this.answer(question),
       ),
     );
     const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
@@ -149,7 +158,7 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | GroupSpan | null> {
+  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | GroupSpan | GroupRoster | null> {
     switch (question.ask) {
       case "state":
         return this.describe();
@@ -163,6 +172,8 @@ export class PartitionOwner implements OwnedPartition {
       case "group-changed":
         await this.journey.tellChanges(question.groupId);
         return null;
+      case "group-roster":
+        return this.groupRoster(question.groupId, question.userIds);
     }
   }
 
@@ -176,11 +187,26 @@ export class PartitionOwner implements OwnedPartition {
 
   /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
   private async groupSpan(groupId: string, userId: string): Promise<GroupSpan> {
-    if (!this.groups.isFresh(groupId)) await orBusy(this.groups.load([groupId]));
-    const span = this.groups.get(groupId)?.spanOf(userId);
+    const span = (await this.freshGroup(groupId))?.spanOf(userId);
     if (span === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
     const lastSeq = await this.lastSeq(groupConversationId(groupId));
     return { from: span.from, to: Math.min(span.to, lastSeq), lastSeq };
+  }
+
+  private async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {
+    const group = await this.freshGroup(groupId);
+    const lastSeq = await this.lastSeq(groupConversationId(groupId));
+    // Who came by an event after that number is none of its members: the group is known as it is now.
+    const members = userIds.flatMap((userId): GroupRoster["members"] => {
+      const span = group?.spanOf(userId);
+      return span === undefined || span.from > lastSeq || span.to <= lastSeq ? [] : [[userId, span.from]];
+    });
+    return { isLarge: group?.group.fanOut === "read", lastSeq, members };
+  }
+
+  private async freshGroup(groupId: string): Promise<GroupState | undefined> {
+    if (!this.groups.isFresh(groupId)) await orBusy(this.groups.load([groupId]));
+    return this.groups.get(groupId);
   }
 
   private describe(): OwnerState {
@@ -230,7 +256,7 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
  */
 function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionState, position: number): FanOut {
   const { partition, lastSeq: takenAt } = state;
-  const { bus, inboxes } = context;
+  const { bus, inboxes, recent } = context;
   return new FanOut(
     {
       partition,
@@ -240,6 +266,9 @@ function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionSt
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
       announce: (announcements) => context.announce(announcements),
+      keepRecent: (groupId, said) => recent.add(groupConversationId(groupId), said),
+      cast: (groupId, said) => context.cast(groupId, said),
+      tellNews: (news) => context.tellNews(news),
       onUncertain: () => context.renewLinks(),
       membersAt: async (groupId, seq) => {
         const group = groups.get(groupId) ?? (await groups.load([groupId])).get(groupId);

@@ -11,8 +11,17 @@ import {
   readLastRecord,
 } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
-import { type DeviceSession, Inboxes, Marks, type MysqlStore, type RedisStore, Sessions } from "@carillon/store";
+import {
+  type DeviceSession,
+  Inboxes,
+  Marks,
+  type MysqlStore,
+  RecentEvents,
+  type RedisStore,
+  Sessions,
+} from "@carillon/store";
 import type { LogicConfig } from "./config";
+import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
 import { Ownership } from "./own/ownership";
 import { type OwnerContext, PartitionOwner } from "./partition-owner";
@@ -40,6 +49,7 @@ export class Worker {
   private readonly receipts: ReceiptService;
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
+  private readonly casts: GroupCasts;
   /** Life of Redis, as far as known. */
   private run = "";
   private runTimer: NodeJS.Timeout | undefined;
@@ -50,7 +60,9 @@ export class Worker {
     const sessions = new Sessions(redis);
     this.inboxes = new Inboxes(redis);
     this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
-    this.downlink = new DownlinkSender(bus, config.nodeId, () => this.run);
+    this.casts = new GroupCasts(bus);
+    const newTick = () => ({ run: this.run, groups: this.casts.recent() });
+    this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
     this.ownership = this.buildOwnership();
     this.receipts = new ReceiptService({
       bus,
@@ -69,6 +81,7 @@ export class Worker {
       onePerPlatform: config.policy.devices === "one-per-platform",
       credentials: (userIds) => mysql.facts.credentials(userIds),
       hasConversation: (userId) => mysql.facts.hasConversation(userId),
+      largeGroupsOf: (userIds) => mysql.groupFacts.largeGroupsOf(userIds),
       announce: (announcements) => this.downlink.announce(announcements),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
     });
@@ -153,7 +166,7 @@ export class Worker {
   }
 
   private buildContext(): OwnerContext {
-    const { bus, config, boot, coordination, mysql } = this.options;
+    const { bus, config, boot, coordination, mysql, redis } = this.options;
     const { facts } = mysql;
     return {
       bus,
@@ -167,11 +180,14 @@ export class Worker {
       facts: this.facts,
       groupSource: mysql.groupFacts,
       inboxes: this.inboxes,
+      recent: new RecentEvents(redis),
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
       archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,
       answer: ({ gateway, boot: answersFor, answers }) => this.downlink.answers(gateway, answersFor, answers),
       push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
       announce: (announcements) => this.downlink.announce(announcements),
+      cast: (groupId, said) => this.casts.cast(groupId, said),
+      tellNews: (news) => this.downlink.groups(news),
       renewLinks: () => this.downlink.renewLinks(),
       handOver: (partition) => this.ownership.handOver(partition),
       publishState: (partition, state) =>

@@ -28,8 +28,9 @@ function change(version: number, changes: Partial<GroupChange> = {}): GroupChang
 
 function loaded(members: MemberStays[], version: number, changes: GroupChange[] = []): LoadedGroup {
   const about = { name: "choir", notice: undefined, ownerId: "anna", joinPolicy: "open" as const, muted: false };
-  const group = { groupId: "choir", ...about, memberCount: members.length, version, createdAt: NOW, dissolved: false };
-  return { group, members, changes };
+  const group = { groupId: "choir", ...about, memberCount: members.length, version };
+  const rest = { createdAt: NOW, dissolved: false, fanOut: "write" as const };
+  return { group: { ...group, ...rest }, members, changes };
 }
 
 const groupOf = (state: PartitionState, from: LoadedGroup) => new GroupState(from, "g:choir", 0, state.groupChanges);

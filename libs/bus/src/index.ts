@@ -2,6 +2,7 @@ export * from "./connection";
 export * from "./downlink/change-teller";
 export * from "./downlink/downlink-receiver";
 export * from "./downlink/downlink-sender";
+export * from "./downlink/group-cast";
 export * from "./envelopes/downlink-messages";
 export * from "./envelopes/log-records";
 export * from "./envelopes/requests";

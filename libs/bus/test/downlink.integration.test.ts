@@ -29,7 +29,7 @@ function receiverOf(gateway: string) {
 }
 
 test("an order is repeated until the gateway has acted on it, and given up when the time is over", async () => {
-  const sender = new DownlinkSender(bus, "api-1", () => "");
+  const sender = new DownlinkSender(bus, "api-1");
   sender.setGateways([{ nodeId: "g1", boot: "b1" }]);
   expect(await sender.sendConfirmed("g1", order, 300)).toBe(false);
   expect(await sender.sendConfirmed("unknown", order, 60_000)).toBe(false);
@@ -44,7 +44,7 @@ test("an order is repeated until the gateway has acted on it, and given up when 
 test("a link begins with the first breath of its sender, and tells by its numbers that an order was lost", async () => {
   const { receiver, seen } = receiverOf("g2");
   receiver.start();
-  const sender = new DownlinkSender(bus, "api-2", () => "");
+  const sender = new DownlinkSender(bus, "api-2");
   sender.setGateways([{ nodeId: "g2", boot: "b1" }]);
   sender.start();
   await until("its beginning", () => seen.breaks.length === 1);

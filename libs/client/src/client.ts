@@ -69,6 +69,8 @@ export class BaseClient<TransportName extends string> {
   private stored: Promise<void> = Promise.resolve();
   /** Whose client this is; undefined before the first session. */
   private userId: string | undefined;
+  /** The conversation on the screen: every new session is told. */
+  private focused: string | null = null;
   /** Why this client cannot go on, whatever the server says. */
   private failure: Error | undefined;
 
@@ -201,8 +203,11 @@ export class BaseClient<TransportName extends string> {
     this.keeper.current?.send(Command.TYPING, { conversationId });
   }
 
-  /** The conversation on the screen, or null. What this device missed in it is fetched before all else. */
+  /**
+   * The conversation on the screen, or null. In a large group its messages come without a detour then. What this device missed in it is fetched before all else.
+   */
   async focus(conversationId: string | null): Promise<void> {
+    this.focused = conversationId;
     if (conversationId !== null) this.inbox.first(conversationId);
     await this.request(Command.FOCUS, { conversationId });
   }
@@ -272,6 +277,12 @@ export class BaseClient<TransportName extends string> {
     this.clock.adjust(connected.serverTime);
     this.inbox.open(connected);
     this.outbox.online();
+    const { focused, keeper } = this;
+    if (focused !== null) {
+      keeper.current?.request(Command.FOCUS, { conversationId: focused }, REQUEST_MS).catch(() => {
+        // The next session is told again.
+      });
+    }
   }
 
   private dispatch(message: ServerMessage): void {
@@ -288,7 +299,10 @@ export class BaseClient<TransportName extends string> {
       case Command.PRESENCE:
         return void events.emit("presence", message.payload.users);
       case Command.NOTIFY:
+        this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
         return void events.emit("notify", message.payload);
+      case Command.PULLED:
+        return this.inbox.take(message.payload);
       case Command.CHANGED:
         return void events.emit("changed", message.payload);
     }

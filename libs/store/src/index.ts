@@ -18,6 +18,7 @@ export * from "./redis/inbox-inspection";
 export * from "./redis/inboxes";
 export { keys } from "./redis/keys";
 export * from "./redis/marks";
+export { RecentEvents } from "./redis/recent";
 export { RedisStore } from "./redis/redis-store";
 export type { SessionEntry } from "./redis/session-entry";
 export * from "./redis/sessions";

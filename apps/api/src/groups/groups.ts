@@ -13,7 +13,8 @@ const GROUP_ID_LENGTH = 12;
 export interface GroupContext {
   groups: GroupQueries;
   facts: Pick<FactQueries, "users">;
-  groupLimits: { members: number };
+  /** Members that a group may have, and up to how many it is small. */
+  groupLimits: { members: number; writeFanOut: number };
   /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
   tellOwner(groupId: string): Promise<void>;
   now(): number;
@@ -37,7 +38,8 @@ export async function createGroup(context: GroupContext, ownerId: string, wishes
   }
   await mustExist(context, memberIds);
   const { name, joinPolicy } = wishes;
-  const created = await groups.create({ groupId, name, joinPolicy, ownerId, memberIds }, uuidv7(now()), now());
+  const wanted = { groupId, name, joinPolicy, ownerId, memberIds };
+  const created = await groups.create(wanted, uuidv7(now()), now(), groupLimits.writeFanOut);
   const group = await groups.find(groupId);
   // Who asks again after a lost answer gets the group that he made.
   const isMine = group?.ownerId === ownerId && group.name === name && group.version === 1;
@@ -96,7 +98,9 @@ export async function changeGroup(
   rule: Rule,
 ): Promise<void> {
   const now = context.now();
-  const version = await context.groups.change(groupId, { actorId, clientMsgId: uuidv7(now), involved, now }, rule);
+  const { writeFanOut } = context.groupLimits;
+  const change = { actorId, clientMsgId: uuidv7(now), involved, now, writeFanOut };
+  const version = await context.groups.change(groupId, change, rule);
   if (version === undefined) throw new CarillonError("NOT_A_MEMBER");
   // Also when nothing was to be changed: the one before may have died before it told the owner.
   await context.tellOwner(groupId);

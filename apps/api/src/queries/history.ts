@@ -4,8 +4,8 @@
  * that are not archived yet are waited for.
  */
 import { sleep } from "@carillon/base";
-import { CarillonError, type Event } from "@carillon/protocol";
-import type { ConversationQueries } from "@carillon/store";
+import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
+import type { ConversationQueries, RecentEvents } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
@@ -30,12 +30,21 @@ export interface HistoryPage {
 
 export interface HistoryContext {
   conversations: Pick<ConversationQueries, "history" | "purgedSeq">;
+  /** Newest events of large groups, as far as they are at hand. */
+  recent?: Pick<RecentEvents, "read">;
   /**
    * From where to where the user may read the conversation, from its owner; to 0: no messages.
    * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
    */
-  span(userId: string, conversationId: string): Promise<{ from: number; to: number; lastSeq: number }>;
+  span(userId: string, conversationId: string): Promise<Span>;
   waitMs?: number;
+}
+
+/** Both ends inclusive. */
+interface Span {
+  from: number;
+  to: number;
+  lastSeq: number;
 }
 
 /**
@@ -48,22 +57,39 @@ export async function readHistory(
   conversationId: string,
   range: HistoryRange,
 ): Promise<HistoryPage> {
-  const [reach, purged] = await Promise.all([
-    context.span(userId, conversationId),
-    context.conversations.purgedSeq(conversationId),
-  ]);
-  const span = { ...reach, from: Math.max(reach.from, purged + 1) };
+  const span = await context.span(userId, conversationId);
   const { lastSeq } = span;
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
+  const page = pageOf(span, range);
+  const recent = await readRecent(context, conversationId, page);
+  if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
+  const purged = await context.conversations.purgedSeq(conversationId);
+  const kept = pageOf({ ...span, from: Math.max(span.from, purged + 1) }, range);
+  if (kept.first > kept.last) return { events: [], lastSeq, more: false };
+  const events = await readRows(context, conversationId, kept.first, kept.last);
+  return { events, lastSeq, more: kept.more };
+}
+
+/** The numbers of a page, and whether the range goes on behind them. */
+function pageOf(span: Span, range: HistoryRange): { first: number; last: number; more: boolean } {
   const [low, high] = range.backwards
     ? [Math.max(span.from, range.to ?? 1), Math.min(range.from, span.to)]
     : [Math.max(span.from, range.from), Math.min(range.to ?? span.to, span.to)];
   const [first, last] = range.backwards
     ? [Math.max(low, high - range.limit + 1), high]
     : [low, Math.min(high, low + range.limit - 1)];
-  if (first > last) return { events: [], lastSeq, more: false };
-  const events = await readRows(context, conversationId, first, last);
-  return { events, lastSeq, more: first > low || last < high };
+  return { first, last, more: first > low || last < high };
+}
+
+/** @returns undefined unless all of them are at hand */
+async function readRecent(
+  { recent }: HistoryContext,
+  conversationId: string,
+  { first, last }: { first: number; last: number },
+): Promise<Event[] | undefined> {
+  if (recent === undefined || first > last || parseConversationId(conversationId)?.kind !== "group") return undefined;
+  const found = await recent.read(conversationId, first, last).catch(() => []);
+  return found.length === last - first + 1 ? found.map(({ event }) => decodeEvent(event)) : undefined;
 }
 
 async function readRows(

@@ -9,7 +9,7 @@ import type { Cluster } from "./open-cluster";
  * when the link falls silent. A command that died before its order is to be given again.
  */
 export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
-  const changes = new ChangeTeller(bus, new DownlinkSender(bus, `cli-${randomId(8)}`, () => ""));
+  const changes = new ChangeTeller(bus, new DownlinkSender(bus, `cli-${randomId(8)}`));
   changes.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
   return changes;
 }

@@ -1,5 +1,5 @@
 /** What comes down from workers: answers to the connections that asked, pushes to inboxes, notices to devices. */
-import type { Closing, DownlinkMessage, Notice, Push } from "@carillon/bus";
+import type { Closing, DownlinkMessage, GroupNews, Notice, Push } from "@carillon/bus";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
@@ -7,9 +7,12 @@ export class Deliverer {
   constructor(
     private readonly users: UserRegistry,
     private readonly boot: string,
-    private readonly redis: {
+    private readonly others: {
       /** Told the life of Redis, every 2 s by every worker. */
       onRun(run: string): void;
+      onGroupNews(news: GroupNews[]): void;
+      /** Told the last numbers of large groups in which something was said lately. */
+      onGroupTick(groups: [groupId: string, lastSeq: number][]): void;
     },
   ) {}
 
@@ -36,7 +39,10 @@ export class Deliverer {
         for (const { userId, epoch } of message.announcements) this.users.user(userId)?.inbox.expectIfOpen(epoch, 0);
         return;
       case "tick":
-        return this.redis.onRun(message.run);
+        this.others.onRun(message.run);
+        return this.others.onGroupTick(message.groups);
+      case "groups":
+        return this.others.onGroupNews(message.news);
     }
   }
 

@@ -23,6 +23,8 @@ export class Session {
   /** Next check of silence, log-in deadline or token: one entry of the wheel serves all. */
   readonly deadline: WheelEntry;
   goawaySent = false;
+  /** The conversation that the device looks at. */
+  focus: string | undefined;
 
   constructor(
     /** Unique inside this boot of the gateway. */

@@ -9,9 +9,18 @@
  */
 import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
-import { type Announcement, endOfRecord, type LoggedEvent, type Push, positionOf, recordSeqOf } from "@carillon/bus";
+import {
+  type Announcement,
+  endOfRecord,
+  type GroupNews,
+  type LoggedEvent,
+  type Push,
+  positionOf,
+  recordSeqOf,
+} from "@carillon/bus";
 import { decodeEvent, parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
+import { type GroupStep, LargeGroupSteps, type SaidEvent } from "./large-groups";
 
 /** Entries of inboxes that one script call makes; bounds the time in which Redis serves nobody else. */
 const ROUND_DELIVERIES = 1_024;
@@ -35,6 +44,12 @@ export interface FanOutOptions {
   onUncertain(): void;
   /** Members of a group when its event of that number was said. @throws while nobody knows them */
   membersAt(groupId: string, seq: number): Promise<string[]>;
+  /** Keeps events of a large group for those who fetch them (store). */
+  keepRecent(groupId: string, said: SaidEvent[]): Promise<void>;
+  /** Tells the gateways of a large group's members what was said in it. */
+  cast(groupId: string, said: SaidEvent[]): void;
+  /** Tells all gateways who belongs to large groups now. */
+  tellNews(news: GroupNews[]): void;
   /** Reads the log from a record on, up to what it held at the call. */
   readEvents(fromRecord: number, onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>): Promise<void>;
 }
@@ -147,38 +162,48 @@ export class FanOut {
   }
 
   private async deliver(items: Item[]): Promise<void> {
-    let [round, recalls, size]: [InboxDelivery[], InboxDelivery[], number] = [[], [], 0];
+    let round = new Round();
     for (const { event, position } of items) {
       const { conversationId, seq, kind } = peekEvent(event.event);
       const parts = parseConversationId(conversationId);
-      const recipients = parts?.kind === "group" ? await this.options.membersAt(parts.groupId, seq) : usersOf(parts);
-      if (size + recipients.length > ROUND_DELIVERIES && round.length > 0) {
-        await this.round(round, recalls);
-        [round, recalls, size] = [[], [], 0];
+      if (round.isFull) {
+        await this.finish(round);
+        round = new Round();
       }
-      const delivery = { position, event: event.event, recipients };
-      round.push(delivery);
-      if (kind === "recall") recalls.push(delivery);
-      size += recipients.length;
+      if (parts?.kind !== "group") round.add(position, event.event, usersOf(parts), kind);
+      else {
+        const { groupId } = parts;
+        const members = () => this.options.membersAt(groupId, seq);
+        const recipients = await round.groups.add(groupId, seq, event, members);
+        round.add(position, event.event, recipients, kind, kind === "recall" ? await members() : recipients);
+      }
     }
-    if (round.length > 0) await this.round(round, recalls);
+    await this.finish(round);
   }
 
-  /** @param recalls those of the deliveries that take a message back */
-  private async round(deliveries: InboxDelivery[], recalls: InboxDelivery[]): Promise<void> {
-    const { partition, deliver, push, announce } = this.options;
+  private async finish({ deliveries, recalls, groups }: Round): Promise<void> {
+    const { partition, deliver, push, announce, keepRecent } = this.options;
     failPoint("fan-out.before");
     const { inboxes } = await deliver(partition, deliveries);
-    for (const { event, recipients } of recalls) await this.eraseTarget(event, recipients);
+    for (const step of groups.list) if ("said" in step) await keepRecent(step.groupId, step.said);
+    for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
+    this.tellGroups(groups.list);
     failPoint("fan-out.after");
   }
 
-  private async eraseTarget(recall: Uint8Array, recipients: string[]): Promise<void> {
+  private tellGroups(steps: readonly GroupStep[]): void {
+    for (const step of steps) {
+      if ("said" in step) this.options.cast(step.groupId, step.said);
+      else this.options.tellNews([step.news]);
+    }
+  }
+
+  private async eraseTarget(recall: Uint8Array, holders: string[]): Promise<void> {
     const { conversationId, targetSeq } = decodeEvent(recall);
-    if (targetSeq !== undefined) await this.options.erase(recipients, { conversationId, seq: targetSeq });
+    if (targetSeq !== undefined) await this.options.erase(holders, { conversationId, seq: targetSeq });
   }
 
   private moveTo(position: number): void {
@@ -187,6 +212,25 @@ export class FanOut {
     this.options.savePosition(this.options.partition, position).catch(() => {
       // Redis forgot it or is away: a redo from an older position changes nothing.
     });
+  }
+}
+
+/** What is delivered together. */
+class Round {
+  readonly deliveries: InboxDelivery[] = [];
+  /** Those that take a message back, with everybody whose inbox may have it. */
+  readonly recalls: { event: Uint8Array; holders: string[] }[] = [];
+  readonly groups = new LargeGroupSteps();
+  private size = 0;
+
+  get isFull(): boolean {
+    return this.size >= ROUND_DELIVERIES;
+  }
+
+  add(position: number, event: Uint8Array, recipients: string[], kind: string, holders = recipients): void {
+    this.deliveries.push({ position, event, recipients });
+    if (kind === "recall") this.recalls.push({ event, holders });
+    this.size += recipients.length + 1;
   }
 }
 

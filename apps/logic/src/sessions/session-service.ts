@@ -7,6 +7,8 @@ import {
   type HeadsRead,
   type InboxPage,
   type InboxRead,
+  type LargeGroupsOf,
+  type LargeGroupsRead,
   type SessionCheck,
   type SessionClose,
   type SessionOpen,
@@ -36,6 +38,7 @@ export interface SessionServiceOptions {
   /** A user who does not exist is missing. */
   credentials(userIds: string[]): Promise<ReadonlyMap<string, Credentials>>;
   hasConversation(userId: string): Promise<boolean>;
+  largeGroupsOf(userIds: string[]): Promise<ReadonlyMap<string, string[]>>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
   /** Closes connections that another one replaced. */
@@ -55,6 +58,7 @@ export class SessionService {
       serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), QUEUE),
       serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), QUEUE),
       serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), QUEUE),
+      serve<LargeGroupsRead, LargeGroupsOf>(bus, subjects.groups, (question) => this.largeGroups(question), QUEUE),
     ];
   }
 
@@ -67,7 +71,7 @@ export class SessionService {
     const session = { deviceId, platform, gateway, boot, connection, since };
     const [refused] = await this.check({ sessions: [question] });
     if (refused != null) throw new CarillonError(refused);
-    const opened = await redisAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
+    const opened = await storeAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
@@ -80,32 +84,32 @@ export class SessionService {
 
   private async check({ sessions }: SessionCheck): Promise<SessionVerdicts> {
     const userIds = [...new Set(sessions.map(({ userId }) => userId))];
-    const credentials = await this.options.credentials(userIds).catch(() => {
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
-    });
+    const credentials = await storeAnswer(this.options.credentials(userIds));
     return sessions.map((session) => refusalOf(session, credentials.get(session.userId)));
   }
 
   private async hasConversation(userId: string): Promise<boolean> {
-    return this.options.hasConversation(userId).catch(() => {
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
-    });
+    return storeAnswer(this.options.hasConversation(userId));
   }
 
   private async close({ userId, ...session }: SessionClose): Promise<null> {
-    await redisAnswer(this.options.sessions.close(userId, session));
+    await storeAnswer(this.options.sessions.close(userId, session));
     return null;
   }
 
   private async readInbox({ userId, after }: InboxRead): Promise<InboxPage> {
-    const page = await redisAnswer(this.options.inboxes.read(userId, after, limits.maxBatchEvents));
+    const page = await storeAnswer(this.options.inboxes.read(userId, after, limits.maxBatchEvents));
     const fitting = fitsSizes(page.events.map(([, event]) => event.length));
     return { epoch: page.epoch, seq: page.seq, events: page.events.slice(0, fitting) };
   }
 
   private async heads({ userIds }: HeadsRead): Promise<Heads> {
-    const { heads } = await redisAnswer(this.options.inboxes.heads(userIds));
+    const { heads } = await storeAnswer(this.options.inboxes.heads(userIds));
     return userIds.map((userId, i) => [userId, heads[i]!.epoch, heads[i]!.seq]);
+  }
+
+  private async largeGroups({ userIds }: LargeGroupsRead): Promise<LargeGroupsOf> {
+    return [...(await storeAnswer(this.options.largeGroupsOf(userIds)))];
   }
 }
 
@@ -141,8 +145,8 @@ export function resumeFrom(
   return { resume: cursor.seq === head.seq ? "none" : "replay", from: cursor.seq };
 }
 
-/** Redis away is no fault of the asker: he should come back later. */
-async function redisAnswer<T>(answer: Promise<T>): Promise<T> {
+/** Redis or MySQL away is no fault of the asker: he should come back later. */
+async function storeAnswer<T>(answer: Promise<T>): Promise<T> {
   return answer.catch(() => {
     throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
   });

@@ -114,7 +114,17 @@ export const settingsSchema = section("", {
     maxBlocks: count("Most users that one user blocks.", 1_000),
   }),
   groups: section("Groups of users.", {
-    maxMembers: count("Members that a group may have.", 500),
+    maxMembers: Type.Integer({
+      minimum: 2,
+      // A gateway asks for the members among its users in one message.
+      maximum: 20_000,
+      default: 10_000,
+      description: "Members that a group may have.",
+    }),
+    writeFanoutMax: count(
+      "Up to so many members a group's messages are put into everybody's inbox; in a larger one they are fetched.",
+      500,
+    ),
   }),
   recall: section("Taking messages back.", {
     windowSeconds: count("How long after it was sent a message may be taken back by its sender.", 120),

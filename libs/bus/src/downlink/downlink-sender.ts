@@ -10,8 +10,10 @@ import {
   type Answer,
   type DownlinkMessage,
   encodeDownlink,
+  type GroupNews,
   type Notice,
   type Push,
+  type Tick,
 } from "../envelopes/downlink-messages";
 import { gatewaySubject } from "../streams/definitions";
 
@@ -35,12 +37,12 @@ export class DownlinkSender {
 
   /**
    * @param sender node id of this worker
-   * @param run tells the life of Redis that the ticks carry
+   * @param newTick what the ticks say; those of others than workers only keep the links alive
    */
   constructor(
     private readonly bus: Bus,
     private readonly sender: string,
-    private readonly run: () => string,
+    private readonly newTick: () => Tick = () => ({ run: "", groups: [] }),
   ) {}
 
   /** Every gateway hears at once that its link begins: what a former life of this process left undone is looked for. */
@@ -67,10 +69,11 @@ export class DownlinkSender {
 
   /** Begins all links anew: pushes may be lost, so every gateway has to look what its users' inboxes hold. */
   renewLinks(): void {
+    const tick = this.newTick();
     for (const [gateway, link] of this.links) {
       const boot = link.id.slice(0, link.id.indexOf("."));
       this.links.set(gateway, { id: `${boot}.${randomId(8)}`, number: 0 });
-      this.send(gateway, { kind: "tick", run: this.run() });
+      this.send(gateway, { kind: "tick", ...tick });
     }
   }
 
@@ -97,6 +100,15 @@ export class DownlinkSender {
     for (const gateway of this.links.keys()) {
       for (const part of cut(announcements, () => 64)) {
         this.send(gateway, { kind: "announcements", announcements: part });
+      }
+    }
+  }
+
+  /** Tells every gateway what became of large groups. */
+  groups(news: GroupNews[]): void {
+    for (const gateway of this.links.keys()) {
+      for (const part of cut(news, ({ members = [] }) => members.length * 34 + 48)) {
+        this.send(gateway, { kind: "groups", news: part });
       }
     }
   }
@@ -129,7 +141,8 @@ export class DownlinkSender {
   }
 
   private tick(): void {
-    for (const gateway of this.links.keys()) this.send(gateway, { kind: "tick", run: this.run() });
+    const tick = this.newTick();
+    for (const gateway of this.links.keys()) this.send(gateway, { kind: "tick", ...tick });
   }
 
   /** @returns undefined when there is no such gateway, or no connection */

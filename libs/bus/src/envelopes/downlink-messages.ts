@@ -43,6 +43,23 @@ export interface Announcement {
   epoch: string;
 }
 
+/** Something that only the gateways of a large group's members need to know, and all are told. */
+export interface GroupNews {
+  groupId: string;
+  /** Number of the event by which it came so. */
+  seq: number;
+  /** They belong to this large group from now on. Absent: the group is small, its events come through the inboxes. */
+  members?: string[];
+}
+
+/** Said every 2 s by every worker. */
+export interface Tick {
+  /** Life of Redis. */
+  run: string;
+  /** Large groups in which something was said lately, with their last numbers. */
+  groups: [groupId: string, lastSeq: number][];
+}
+
 export type DownlinkMessage =
   | { kind: "answers"; boot: string; answers: Answer[] }
   | { kind: "pushes"; pushes: Push[] }
@@ -50,8 +67,9 @@ export type DownlinkMessage =
   | { kind: "closings"; closings: Closing[] }
   /** To every gateway: the inboxes of these users were made now, so whoever has their devices registers them again. */
   | { kind: "announcements"; announcements: Announcement[] }
-  /** Sent every 2 s by every worker, so that silence means loss. `run` is the life of Redis. */
-  | { kind: "tick"; run: string };
+  | { kind: "groups"; news: GroupNews[] }
+  /** Comes every 2 s from every worker, so that silence means loss. */
+  | ({ kind: "tick" } & Tick);
 
 /** Place of a message in the link from one sender to one gateway. */
 export interface LinkPlace {
@@ -62,7 +80,7 @@ export interface LinkPlace {
   number: number;
 }
 
-const KINDS = ["answers", "pushes", "notices", "closings", "tick", "announcements"] as const;
+const KINDS = ["answers", "pushes", "notices", "closings", "tick", "announcements", "groups"] as const;
 
 export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint8Array {
   const head = [ENVELOPE_VERSION, KINDS.indexOf(message.kind) + 1, place.sender, place.linkId, place.number];
@@ -85,9 +103,11 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
         ]),
       ]);
     case "tick":
-      return pack([...head, message.run]);
+      return pack([...head, message.run, message.groups]);
     case "announcements":
       return pack([...head, message.announcements.map(({ userId, epoch }) => [userId, epoch])]);
+    case "groups":
+      return pack([...head, message.news.map(({ groupId, seq, members }) => [groupId, seq, members ?? null])]);
   }
 }
 
@@ -136,11 +156,20 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
         ),
       };
     case "tick":
-      return { kind: "tick", run: rest[0] as string };
+      return { kind: "tick", run: rest[0] as string, groups: (rest[1] ?? []) as [string, number][] };
     case "announcements":
       return {
         kind: "announcements",
         announcements: (rest[0] as [string, string][]).map(([userId, epoch]) => ({ userId, epoch })),
+      };
+    case "groups":
+      return {
+        kind: "groups",
+        news: (rest[0] as [string, number, string[] | null][]).map(([groupId, seq, members]) => ({
+          groupId,
+          seq,
+          ...(members === null ? {} : { members }),
+        })),
       };
     default:
       throw new Error(`unknown kind of downlink message: ${kind}`);

@@ -19,6 +19,12 @@ export interface LogHeader {
   life: string;
 }
 
+/**
+ * How an event of a group reaches its members: `write` into their inboxes; `read` they are told that there is more, and
+ * fetch it. An event by which the group crosses the limit says so, and goes the new way already.
+ */
+export type FanOutMode = "write" | "read" | "write-from-here" | "read-from-here";
+
 /** One accepted message: the event as clients will see it, and what a later owner needs to go on. */
 export interface LoggedEvent {
   senderId: string;
@@ -30,6 +36,8 @@ export interface LoggedEvent {
   event: Uint8Array;
   /** Of an event that tells of a change of its group: the version that the change made. */
   version?: number;
+  /** Of an event of a group; absent: `write`. */
+  fanOut?: FanOutMode;
 }
 
 /** A request that killed its workers and was put aside. */
@@ -57,6 +65,8 @@ export interface LogRecord {
   header: LogHeader;
   body: LogBody;
 }
+
+const MODES: readonly FanOutMode[] = ["write", "read", "write-from-here", "read-from-here"];
 
 const KINDS = ["events", "epoch", "trying", "release"] as const;
 
@@ -86,17 +96,18 @@ export function encodeLogBody(body: LogBody): Uint8Array {
   if (body.kind === "release") return pack([...head, body.worker]);
   // Requests of one batch share their gateway: its name stands once per record.
   const gateways: string[] = [];
-  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event, version }) => {
+  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event, version, fanOut }) => {
     const name = `${origin.gateway} ${origin.boot}`;
     let index = gateways.indexOf(name);
     if (index < 0) index = gateways.push(name) - 1;
     const row = [senderId, clientMsgId, digest, index, origin.connection, origin.requestId, event];
+    if (fanOut !== undefined && fanOut !== "write") return [...row, version ?? null, MODES.indexOf(fanOut)];
     return version === undefined ? row : [...row, version];
   });
   return pack([...head, gateways, rows]);
 }
 
-type EventRow = [string, string, string, number, number, number, Uint8Array, number?];
+type EventRow = [string, string, string, number, number, number, Uint8Array, (number | null)?, number?];
 
 export function decodeLogBody(bytes: Uint8Array): LogBody {
   const [, kind, ...rest] = unpackEnvelope(bytes) as [number, number, ...unknown[]];
@@ -119,9 +130,13 @@ export function decodeLogBody(bytes: Uint8Array): LogBody {
 
 function decodeEvents(gateways: string[], rows: EventRow[]): LoggedEvent[] {
   const names = gateways.map((name) => name.split(" ") as [string, string]);
-  return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event, version]) => {
+  return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event, version, mode]) => {
     const [gateway, boot] = names[index]!;
     const logged = { senderId, clientMsgId, digest, origin: { gateway, boot, connection, requestId }, event };
-    return version === undefined ? logged : { ...logged, version };
+    return {
+      ...logged,
+      ...(version == null ? {} : { version }),
+      ...(mode === undefined ? {} : { fanOut: MODES[mode]! }),
+    };
   });
 }

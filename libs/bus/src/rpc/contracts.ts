@@ -75,6 +75,12 @@ export interface HeadsRead {
 }
 export type Heads = [userId: string, epoch: string, seq: number][];
 
+/** `im.rpc.groups`, served by workers: which large groups these users belong to, as far as MySQL knows it. */
+export interface LargeGroupsRead {
+  userIds: string[];
+}
+export type LargeGroupsOf = [userId: string, groupIds: string[]][];
+
 /** `im.rpc.pull`, served by the api. */
 export interface Pull {
   userId: string;
@@ -105,7 +111,18 @@ export type OwnerQuestion =
   /** From where to where a user may read a group's conversation. */
   | { ask: "group-span"; groupId: string; userId: string }
   /** A group has changed in MySQL; answered when its conversation knows it. */
-  | { ask: "group-changed"; groupId: string };
+  | { ask: "group-changed"; groupId: string }
+  /** Who of these users belongs to a group. */
+  | { ask: "group-roster"; groupId: string; userIds: string[] };
+
+export interface GroupRoster {
+  /** Whether its members have to fetch what is said. */
+  isLarge: boolean;
+  /** Last number of the conversation: the members are those of after this event. */
+  lastSeq: number;
+  /** Those of the users asked about who belong to it, with their first numbers. */
+  members: [userId: string, from: number][];
+}
 
 /** Both ends inclusive; `to` is the last number there is, or the last before he left. */
 export interface GroupSpan {
@@ -142,6 +159,7 @@ export const subjects = {
   received: rpcSubject("received"),
   inbox: rpcSubject("inbox"),
   heads: rpcSubject("heads"),
+  groups: rpcSubject("groups"),
   pull: rpcSubject("pull"),
   sync: rpcSubject("sync"),
   owner: ownerSubject,

@@ -33,6 +33,8 @@ export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
 /** Under this name an api is answered as a gateway is; the dot keeps it apart from all node ids. */
 export const apiLink = (nodeId: string) => `api.${nodeId}`;
+/** Events of a large group, for the gateways that have members of it. */
+export const groupSubject = (groupId: string) => `im.group.${groupId}`;
 export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
 export const rpcSubject = (name: string) => `im.rpc.${name}`;
 export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;

@@ -14,7 +14,14 @@
  *   conversations is read once, silently, as soon as the replay is over. A later resync can then tell what is new.
  * - Events can come twice (after a reconnect, in both epochs): the timelines know what was shown.
  */
-import type { ConnectedPayload, ConversationRow, DeliverPayload, Event, InboxPosition } from "@carillon/protocol";
+import type {
+  ConnectedPayload,
+  ConversationRow,
+  DeliverPayload,
+  Event,
+  InboxPosition,
+  PulledPayload,
+} from "@carillon/protocol";
 import { Timelines, type TimelinesOptions } from "../order/timelines";
 import { Progress, type ProgressOptions } from "./progress";
 
@@ -97,6 +104,16 @@ export class Inbox {
       this.progress.note(this.resyncing ? undefined : { epoch, seq: inboxSeq });
     }
     this.learnWhenCaughtUp();
+  }
+
+  /** A conversation of a large group goes up to this number. */
+  expect(conversationId: string, lastSeq: number): void {
+    this.timelines.expect(conversationId, lastSeq);
+  }
+
+  /** Events of a large group, for a device that looks at it. */
+  take(page: PulledPayload): void {
+    this.timelines.take(page);
   }
 
   /** The app looks at this conversation: what is missing in it comes first. */

@@ -96,11 +96,36 @@ export class Timelines {
   offer(event: Event): void {
     const { conversationId, seq } = event;
     const timeline = this.timelineOf(conversationId);
-    const shown = this.isReturn(event) ? timeline.comeBack(seq) : [];
-    shown.push(...timeline.offer(event));
+    const shown = this.put(timeline, event);
     if (!timeline.isDecided && !(this.isResyncing && this.isComplete)) shown.push(...timeline.begin(seq - 1));
     this.showAll(conversationId, shown);
     if (timeline.missing !== undefined) this.filler.want(conversationId);
+  }
+
+  /**
+   * The conversation has events up to this number, which the inbox does not bring: what is missing is fetched. It never
+   * begins by this: the event by which it begins for the user is in his inbox.
+   */
+  expect(conversationId: string, lastSeq: number): void {
+    const timeline = this.timelineOf(conversationId);
+    timeline.expect(lastSeq);
+    if (timeline.missing === undefined) return;
+    this.changed.add(PREFIX + conversationId);
+    this.options.onChange();
+    this.filler.want(conversationId);
+  }
+
+  /** Events that came although nobody asked for them, and are not in the inbox. */
+  take({ conversationId, events, lastSeq }: PulledPayload): void {
+    const timeline = this.timelineOf(conversationId);
+    if (timeline.isDecided) {
+      this.showAll(
+        conversationId,
+        events.flatMap((event) => this.put(timeline, event)),
+      );
+      this.options.onChange();
+    }
+    this.expect(conversationId, lastSeq);
   }
 
   /** The list of all conversations, the newest first: what is missing is fetched in this order. */
@@ -160,7 +185,7 @@ export class Timelines {
     let isFilled = false;
     for (const event of events) {
       if (event.conversationId !== conversationId || event.seq < from || event.seq > to) continue;
-      const shown = timeline.offer(event);
+      const shown = this.put(timeline, event);
       isFilled ||= shown.length > 0;
       this.showAll(conversationId, shown);
     }
@@ -183,6 +208,12 @@ export class Timelines {
       if (timeline.missing !== undefined) found.push(conversationId);
     }
     return found;
+  }
+
+  /** @returns the events whose turn it is now */
+  private put(timeline: Timeline, event: Event): Event[] {
+    const shown = this.isReturn(event) ? timeline.comeBack(event.seq) : [];
+    return [...shown, ...timeline.offer(event)];
   }
 
   /** Whether this user belongs to the group from this event on. */

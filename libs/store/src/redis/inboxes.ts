@@ -5,6 +5,7 @@
  */
 import { randomId } from "@carillon/base";
 import { eventPrefix } from "@carillon/protocol";
+import { asBuffer } from "./buffers";
 import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 import { parseSession, type SessionEntry } from "./session-entry";
@@ -88,13 +89,14 @@ export class Inboxes {
     return { run: run.toString(), inboxes };
   }
 
-  /** Takes the content out of an event that was put into the inboxes of these users. */
+  /** Takes the content out of an event that was put into the inboxes of these users, or is among the recent ones. */
   async erase(userIds: string[], event: { conversationId: string; seq: number }): Promise<void> {
     const prefix = asBuffer(eventPrefix(event.conversationId, event.seq));
     for (let at = 0; at < userIds.length; at += ERASE_AT_ONCE) {
       const inboxes = userIds.slice(at, at + ERASE_AT_ONCE).map(keys.inbox);
       await this.redis.script("erase", inboxes, [prefix]);
     }
+    await this.redis.script("erase", [keys.recent(event.conversationId)], [prefix]);
   }
 
   /** Events above `after`, in order, and the head. A first number other than after + 1 means that some are gone. */
@@ -132,8 +134,3 @@ export class Inboxes {
 }
 
 type DeliverRow = [Buffer, number, number, number, ...Buffer[]];
-
-/** The same bytes as a Buffer, not a copy: what ioredis takes for binary. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

@@ -5,6 +5,7 @@ export const keys = {
   sessions: (userId: string) => `{u:${userId}}:sessions`,
   cursors: (userId: string) => `{u:${userId}}:cursors`,
   auth: (userId: string) => `{u:${userId}}:auth`,
+  recent: (conversationId: string) => `{c:${conversationId}}:recent`,
   marks: (conversationId: string) => `{c:${conversationId}}:marks`,
   fanout: (partition: number) => `{p:${partition}}:fanout`,
 } as const;

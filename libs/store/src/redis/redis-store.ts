@@ -18,6 +18,7 @@ const SCRIPTS = {
   erase: false,
   "read-inbox": true,
   heads: true,
+  recent: false,
   marks: false,
 } as const;
 
@@ -72,9 +73,12 @@ export class RedisStore {
     return this.redis.hgetall(key);
   }
 
-  /** Members of a sorted set with their scores, ascending. */
-  async scored(key: string): Promise<[score: number, member: Buffer][]> {
-    const flat = await this.redis.zrangeBuffer(key, "0", "-1", "WITHSCORES");
+  /** Members of a sorted set with their scores, ascending; all, or those with scores in a range, both ends inclusive. */
+  async scored(
+    key: string,
+    [from, to] = ["-inf", "+inf"] as [string | number, string | number],
+  ): Promise<[score: number, member: Buffer][]> {
+    const flat = await this.redis.zrangebyscoreBuffer(key, from, to, "WITHSCORES");
     const pairs: [number, Buffer][] = [];
     for (let i = 0; i < flat.length; i += 2) pairs.push([Number(flat[i + 1]!.toString()), flat[i]!]);
     return pairs;

@@ -21,6 +21,9 @@ import {
   toStay,
 } from "./group-rows";
 
+/** As in user_groups; `-from-here` when the change made the group cross the limit. */
+export type GroupFanOut = "write" | "read" | "write-from-here" | "read-from-here";
+
 /** What a change of a group owes to its conversation: a system event. */
 export interface GroupChange {
   groupId: string;
@@ -30,6 +33,8 @@ export interface GroupChange {
   clientMsgId: string;
   /** Content of the event. */
   content: string;
+  /** How the event and those behind it reach the members; absent: `write`. */
+  fanOut?: GroupFanOut;
 }
 
 export interface LoadedGroup {
@@ -72,10 +77,22 @@ export class GroupFacts {
       return loaded;
     });
   }
+
+  /** The large groups that these users belong to. */
+  async largeGroupsOf(userIds: string[]): Promise<Map<string, string[]>> {
+    const rows = await this.sql.rows<{ user_id: string; group_id: string }>(
+      `SELECT m.user_id, m.group_id FROM group_members m JOIN user_groups g ON g.id = m.group_id
+       WHERE m.user_id IN (?) AND m.present = 1 AND g.fan_out = 'read'`,
+      [userIds],
+    );
+    const groups = new Map<string, string[]>();
+    for (const { user_id, group_id } of rows) getOrSet(groups, user_id, (): string[] => []).push(group_id);
+    return groups;
+  }
 }
 
 /** The body of an outbox row. */
-export type OwedBody = Pick<GroupChange, "actorId" | "clientMsgId" | "content">;
+export type OwedBody = Pick<GroupChange, "actorId" | "clientMsgId" | "content" | "fanOut">;
 
 /** Members changed above the versions that are known, with all their stays. */
 async function membersSince(

@@ -6,7 +6,7 @@
 import { encodeSystemContent, type GroupRole, groupConversationId, type SystemContent } from "@carillon/protocol";
 import { isDuplicate } from "../errors";
 import type { Sql, Statements } from "../sql";
-import type { OwedBody } from "./group-facts";
+import type { GroupFanOut, OwedBody } from "./group-facts";
 import {
   GROUP_COLUMNS,
   type Group,
@@ -45,8 +45,11 @@ export interface NewGroup {
 export class GroupQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** @returns false when the id is taken */
-  async create(group: NewGroup, clientMsgId: string, now: number): Promise<boolean> {
+  /**
+   * @param writeFanOut members up to which a group is small
+   * @returns false when the id is taken
+   */
+  async create(group: NewGroup, clientMsgId: string, now: number, writeFanOut: number): Promise<boolean> {
     const { groupId, name, joinPolicy, ownerId, memberIds } = group;
     const joining = [
       { userId: ownerId, role: "owner" as const },
@@ -59,7 +62,8 @@ export class GroupQueries {
           [groupId, name, ownerId, joinPolicy, now],
         );
         const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
-        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, now);
+        const fanOut = fanOutAfter("write", joining.length, edit, writeFanOut);
+        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, now, fanOut);
       });
       return true;
     } catch (error) {
@@ -76,10 +80,10 @@ export class GroupQueries {
    */
   async change(
     groupId: string,
-    change: { actorId: string; clientMsgId: string; involved: string[]; now: number },
+    change: { actorId: string; clientMsgId: string; involved: string[]; now: number; writeFanOut: number },
     decide: (locked: LockedGroup) => GroupEdit | undefined,
   ): Promise<number | undefined> {
-    const { actorId, clientMsgId, involved, now } = change;
+    const { actorId, clientMsgId, involved, now, writeFanOut } = change;
     return this.sql.transaction(async (statements) => {
       const [row] = await statements.rows<GroupRow>(
         `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id = ? FOR UPDATE`,
@@ -90,7 +94,9 @@ export class GroupQueries {
       const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
       const edit = decide({ group, member: (userId) => known.get(userId) });
       if (edit === undefined) return group.version;
-      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, now);
+      const members = group.memberCount + (edit.join ?? []).length - (edit.leave ?? []).length;
+      const fanOut = fanOutAfter(group.fanOut, members, edit, writeFanOut);
+      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, now, fanOut);
       return group.version + 1;
     });
   }
@@ -178,6 +184,15 @@ const SETTABLE = {
   dissolvedAt: "dissolved_at",
 } as const;
 
+/**
+ * How the event of a change reaches the members. That a group is no more must reach all of them, also those who are
+ * away: they are not told of it when they come, since they belong to nothing then.
+ */
+function fanOutAfter(before: Group["fanOut"], members: number, edit: GroupEdit, writeFanOut: number): GroupFanOut {
+  const after = members > writeFanOut && edit.set?.dissolvedAt === undefined ? "read" : "write";
+  return after === before ? after : `${after}-from-here`;
+}
+
 async function apply(
   statements: Statements,
   groupId: string,
@@ -186,13 +201,20 @@ async function apply(
   clientMsgId: string,
   edit: GroupEdit,
   now: number,
+  fanOut: GroupFanOut,
 ): Promise<void> {
   const { content, set = {}, join = [], leave = [], members = [] } = edit;
   const columns = Object.entries(set).map(([key, value]) => [SETTABLE[key as keyof typeof SETTABLE], value] as const);
   await statements.run(
-    `UPDATE user_groups SET version = ?, member_count = member_count + ?${columns.map(([name]) => `, ${name} = ?`).join("")}
+    `UPDATE user_groups SET version = ?, member_count = member_count + ?, fan_out = ?${columns.map(([name]) => `, ${name} = ?`).join("")}
      WHERE id = ?`,
-    [version, join.length - leave.length, ...columns.map(([, value]) => value), groupId],
+    [
+      version,
+      join.length - leave.length,
+      fanOut.startsWith("read") ? "read" : "write",
+      ...columns.map(([, value]) => value),
+      groupId,
+    ],
   );
   if (join.length > 0) {
     await statements.run(
@@ -227,7 +249,7 @@ async function apply(
       [role ?? null, mutedUntil ?? null, version, groupId, userId],
     );
   }
-  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content) };
+  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content), fanOut };
   await statements.run(
     "INSERT INTO outbox (conversation, version, change_kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
     [groupConversationId(groupId), version, content.type, JSON.stringify(body), now],

@@ -14,6 +14,8 @@ export interface Group {
   version: number;
   createdAt: number;
   dissolved: boolean;
+  /** `write`: into the members' inboxes; `read`: members fetch. */
+  fanOut: "write" | "read";
 }
 
 export interface GroupMember {
@@ -52,10 +54,11 @@ export interface GroupRow {
   version: number;
   created_at: number;
   dissolved_at: number | null;
+  fan_out: "write" | "read";
 }
 
 export const GROUP_COLUMNS =
-  "id, name, notice, owner_id, join_policy, muted, member_count, version, created_at, dissolved_at";
+  "id, name, notice, owner_id, join_policy, muted, member_count, version, created_at, dissolved_at, fan_out";
 
 export function toGroup(row: GroupRow): Group {
   return {
@@ -69,6 +72,7 @@ export function toGroup(row: GroupRow): Group {
     version: row.version,
     createdAt: row.created_at,
     dissolved: row.dissolved_at !== null,
+    fanOut: row.fan_out,
   };
 }
 

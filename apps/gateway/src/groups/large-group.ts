@@ -1,0 +1,301 @@
+/**
+ * One large group, as far as its members are here: who they are, and up to which number they were told.
+ *
+ * The idea: events come from the owner of the conversation in order, by multicast. One that follows the last is passed
+ * on: to devices that look at the conversation the event itself, to all others, at most every 100 ms, that there is
+ * more. Events also say who comes and goes, so the members follow from them. One that does not follow the last means
+ * that something was lost: from then on nothing is passed on until the owner has told again who belongs to the group,
+ * and then everybody is told where the conversation stands.
+ *
+ * Edge cases:
+ * - A roster is one of a moment. If somebody came or went after it, by events that were heard already, it is asked again.
+ * - Events up to the roster's number that come later are passed over: it has counted them.
+ * - A device that cannot take what was passed on is told that there is more, like those that do not look.
+ */
+import { sleep } from "@carillon/base";
+import type { GroupRoster } from "@carillon/bus";
+import {
+  Command,
+  decodeEvent,
+  encodeFrame,
+  encodePulledFrame,
+  fitsSizes,
+  groupConversationId,
+  membershipOf,
+  parseSystemContent,
+  peekEvent,
+} from "@carillon/protocol";
+import type { Session } from "../session/session";
+
+const NOTIFY_EVERY_MS = 100;
+const RETRY_MS = 500;
+/** Members that are told in one turn of the event loop. */
+const TOLD_AT_ONCE = 500;
+/** Bytes waiting at a socket above which its device is only told that there is more. */
+const SLOW_BYTES = 256 * 1024;
+
+export interface LargeGroupOptions {
+  groupId: string;
+  /** Sessions of a user that are here, open or not. */
+  sessions(userId: string): Iterable<Session>;
+  /** Listens to what is said; resolves when nothing more is missed. */
+  listen(groupId: string, onEvents: (events: Uint8Array[]) => void): Promise<() => void>;
+  /** Asks the owner of the conversation. @throws CarillonError BUSY */
+  roster(groupId: string, userIds: string[]): Promise<GroupRoster>;
+  monotonic(): number;
+  /** Nobody here belongs to the group, or it is small. */
+  onEnd(): void;
+}
+
+export class LargeGroup {
+  readonly conversationId: string;
+  /** Members who are here, with their first numbers. */
+  private readonly members = new Map<string, number>();
+  /** Users who may belong to the group: the owner is asked. */
+  private readonly wanted = new Set<string>();
+  /** Devices that look at the conversation. */
+  private readonly focused = new Set<Session>();
+  /** Those of them that were not given everything. */
+  private behind = new Set<Session>();
+  /** Everything up to this number was passed on, or told of. */
+  private last = 0;
+  /** Highest number that was heard of. */
+  private seen = 0;
+  /** Number of the last event by which somebody came or went. */
+  private lastChange = 0;
+  /** Something was lost, or nothing is known yet. */
+  private isUncertain = true;
+  private loading = false;
+  private isEnded = false;
+  private stopListening: (() => void) | undefined;
+  private notifyTimer: NodeJS.Timeout | undefined;
+  /** Number that all who do not look were told last, and when. */
+  private told = 0;
+  private notifiedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly options: LargeGroupOptions) {
+    this.conversationId = groupConversationId(options.groupId);
+  }
+
+  /** These users are here, and may belong to the group. */
+  want(userIds: Iterable<string>): void {
+    for (const userId of userIds) this.wanted.add(userId);
+    void this.load();
+  }
+
+  /** Something may have been lost. */
+  doubt(): void {
+    this.isUncertain = true;
+    void this.load();
+  }
+
+  /** The owner has said this number. */
+  tick(lastSeq: number): void {
+    if (lastSeq <= this.last) return;
+    this.seen = Math.max(this.seen, lastSeq);
+    this.doubt();
+  }
+
+  /** The group is small from this number on. */
+  becameSmall(seq: number): void {
+    if (!this.isUncertain && this.last > seq) return;
+    void this.notify();
+    this.end();
+  }
+
+  /** The user's last session is gone. */
+  leave(userId: string): void {
+    this.wanted.delete(userId);
+    this.remove(userId);
+    this.endIfEmpty();
+  }
+
+  /** A device looks at the conversation, or no longer does. What it was not told meanwhile, it is told now. */
+  focus(session: Session, isFocused: boolean): void {
+    this.focused.delete(session);
+    const { userId } = session.identity!;
+    if (isFocused && this.members.has(userId)) this.focused.add(session);
+    if (this.belongs(userId, this.last) && !this.isUncertain) this.tell([session], this.last);
+  }
+
+  end(): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    clearTimeout(this.notifyTimer);
+    this.stopListening?.();
+    this.options.onEnd();
+  }
+
+  /** Events in the order of the conversation. */
+  receive(events: Uint8Array[]): void {
+    let passed: Uint8Array[] = [];
+    for (const event of events) {
+      const { seq, kind } = peekEvent(event);
+      if (seq <= this.last) continue;
+      this.seen = Math.max(this.seen, seq);
+      if (this.isUncertain) continue;
+      if (seq !== this.last + 1) {
+        this.doubt();
+        continue;
+      }
+      this.last = seq;
+      passed.push(event);
+      if (kind !== "system") continue;
+      // Who goes by this event gets it; who comes by it has it in his inbox.
+      this.pass(passed);
+      passed = [];
+      this.follow(event);
+    }
+    this.pass(passed);
+    this.endIfEmpty();
+  }
+
+  private follow(event: Uint8Array): void {
+    const { seq, senderId, content } = decodeEvent(event);
+    const { joined, left } = membershipOf(senderId, parseSystemContent(content));
+    if (joined.length + left.length > 0) this.lastChange = seq;
+    for (const userId of left) this.remove(userId);
+    for (const userId of joined) this.add(userId, seq);
+  }
+
+  private add(userId: string, from: number): void {
+    const sessions = [...this.options.sessions(userId)];
+    if (sessions.length === 0) return;
+    this.members.set(userId, from);
+    for (const session of sessions) if (session.focus === this.conversationId) this.focused.add(session);
+  }
+
+  private remove(userId: string): void {
+    this.members.delete(userId);
+    for (const set of [this.focused, this.behind]) {
+      for (const session of set) if (session.identity?.userId === userId) set.delete(session);
+    }
+  }
+
+  /** A roster is of a later moment than what was passed on: who is in it may have come after that. */
+  private belongs(userId: string, seq: number): boolean {
+    const from = this.members.get(userId);
+    return from !== undefined && from <= seq;
+  }
+
+  private pass(events: Uint8Array[]): void {
+    if (events.length === 0) return;
+    const first = peekEvent(events[0]!).seq;
+    for (let at = 0; at < events.length && this.focused.size > 0; ) {
+      const part = events.slice(at, at + Math.max(1, fitsSizes(events.slice(at).map(({ length }) => length))));
+      at += part.length;
+      const { conversationId } = this;
+      const page = { conversationId, events: part, lastSeq: first + at - 1, more: at < events.length };
+      const frame = encodePulledFrame(0, page);
+      for (const session of this.focused) this.show(session, first, frame);
+    }
+    this.notifySoon();
+  }
+
+  private show(session: Session, first: number, frame: Uint8Array): void {
+    if (!session.isOpen) return void this.focused.delete(session);
+    const mayTake =
+      this.belongs(session.identity!.userId, first) &&
+      session.connection.queuedBytes <= SLOW_BYTES &&
+      !this.behind.has(session);
+    if (mayTake) session.connection.send(frame);
+    else this.behind.add(session);
+  }
+
+  private notifySoon(): void {
+    if (this.isEnded || this.notifyTimer !== undefined) return;
+    const wait = Math.max(0, this.notifiedAt + NOTIFY_EVERY_MS - this.options.monotonic());
+    this.notifyTimer = setTimeout(() => {
+      void this.notify().finally(() => {
+        this.notifyTimer = undefined;
+        if (this.behind.size > 0 || this.told < this.last) this.notifySoon();
+      });
+    }, wait);
+  }
+
+  /** Tells all who do not look, or could not be given all, how far the conversation is. */
+  private async notify(): Promise<void> {
+    const { behind, last } = this;
+    if (last === 0) return;
+    this.behind = new Set();
+    this.told = last;
+    this.notifiedAt = this.options.monotonic();
+    const userIds = [...this.members.keys()];
+    for (let at = 0; at < userIds.length; at += TOLD_AT_ONCE) {
+      if (at > 0) await new Promise((resolve) => setImmediate(resolve));
+      const sessions = userIds
+        .slice(at, at + TOLD_AT_ONCE)
+        .flatMap((userId) => (this.belongs(userId, last) ? [...this.options.sessions(userId)] : []));
+      this.tell(
+        sessions.filter((session) => !this.focused.has(session) || behind.has(session)),
+        last,
+      );
+    }
+  }
+
+  private tell(sessions: Iterable<Session>, lastSeq: number): void {
+    const frame = encodeFrame(Command.NOTIFY, 0, { conversationId: this.conversationId, lastSeq });
+    for (const session of sessions) if (session.isOpen) session.connection.send(frame);
+  }
+
+  /** Asks the owner until all is known. */
+  private async load(): Promise<void> {
+    if (this.loading) return;
+    this.loading = true;
+    while (!this.isEnded && (this.isUncertain || this.wanted.size > 0)) {
+      const isWhole = this.isUncertain;
+      const asked = [...new Set([...(isWhole ? this.members.keys() : []), ...this.wanted])];
+      this.wanted.clear();
+      if (asked.length === 0) this.end();
+      else if (!(await this.ask(asked, isWhole))) this.want(asked);
+    }
+    this.loading = false;
+  }
+
+  /** @returns false when these have to be asked about again */
+  private async ask(asked: string[], isWhole: boolean): Promise<boolean> {
+    const { groupId, listen, roster } = this.options;
+    try {
+      this.stopListening ??= await listen(groupId, (events) => this.receive(events));
+      const answer = await roster(groupId, asked);
+      if (this.isEnded) this.stopListening();
+      return this.take(answer, asked, isWhole);
+    } catch {
+      await sleep(RETRY_MS);
+      return false;
+    }
+  }
+
+  private take({ isLarge, lastSeq, members }: GroupRoster, asked: string[], isWhole: boolean): boolean {
+    if (this.isEnded) return true;
+    if (!isLarge) {
+      // Who came meanwhile has heard of it later than the owner's answer was given.
+      if (this.wanted.size === 0) this.end();
+      return true;
+    }
+    const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;
+    if (isOld) return false;
+    const from = new Map(members);
+    for (const userId of asked) {
+      const first = from.get(userId);
+      if (first === undefined) this.remove(userId);
+      else this.add(userId, first);
+    }
+    if (isWhole) {
+      this.last = lastSeq;
+      this.lastChange = lastSeq;
+      this.isUncertain = false;
+      void this.notify();
+    } else this.tell(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
+    this.endIfEmpty();
+    return true;
+  }
+
+  private *sessionsOf(userIds: Iterable<string>): Generator<Session> {
+    for (const userId of userIds) yield* this.options.sessions(userId);
+  }
+
+  private endIfEmpty(): void {
+    if (this.members.size === 0 && this.wanted.size === 0 && !this.loading) this.end();
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What is said in a large group, from the owner of its conversation to the gateways that have members of it: one
+ * message for all of them, and NATS knows where they are. It may be lost; numbers and ticks show that.
+ */
+import type { Bus } from "../connection";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
+import { groupSubject } from "../streams/definitions";
+
+/** Below NATS's max_payload of 1 MiB, with room for the envelope. */
+const MOST_BYTES = 900 * 1024;
+
+/** @param events in the order of the conversation, without a hole */
+export function castToGroup(bus: Bus, groupId: string, events: Uint8Array[]): void {
+  if (bus.connection.isClosed()) return;
+  let part: Uint8Array[] = [];
+  let bytes = 0;
+  const send = () => {
+    if (part.length > 0) bus.connection.publish(groupSubject(groupId), pack([ENVELOPE_VERSION, part]));
+    [part, bytes] = [[], 0];
+  };
+  for (const event of events) {
+    if (bytes + event.length > MOST_BYTES) send();
+    part.push(event);
+    bytes += event.length + 8;
+  }
+  send();
+}
+
+/**
+ * Listens to what is said in a large group.
+ * @returns once the server knows of it: nothing that is said from then on is missed, unless a connection breaks
+ */
+export async function listenToGroup(
+  bus: Bus,
+  groupId: string,
+  onEvents: (events: Uint8Array[]) => void,
+): Promise<() => void> {
+  const subscription = bus.connection.subscribe(groupSubject(groupId), {
+    callback: (error, message) => {
+      if (error === null) onEvents(unpackEnvelope(message.data)[1] as Uint8Array[]);
+    },
+  });
+  await bus.connection.flush();
+  return () => subscription.unsubscribe();
+}

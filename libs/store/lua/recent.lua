@@ -1,0 +1,19 @@
+-- recent: keeps the newest events of a large group, for those who fetch them.
+-- KEYS  sorted set of the group: score seq, member event
+-- ARGV  [1] newest events kept  [2] seconds until they expire when nothing is said  then per event: seq, event bytes
+-- An event at or below the highest number there is passed over: after a redo, what was erased stays erased.
+-- Returns how many were added. Cost: O(events * log(kept)).
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+local highest, added = tonumber(last[2] or 0), 0
+for i = 3, #ARGV, 2 do
+  local seq = tonumber(ARGV[i])
+  if seq > highest then
+    redis.call('ZADD', KEYS[1], seq, ARGV[i + 1])
+    highest, added = seq, added + 1
+  end
+end
+if added > 0 then
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+end
+return added
