@@ -98,7 +98,7 @@ export class SimWorker {
       bus,
       nodeId: this.boot,
       boot: this.boot,
-      policy: { strangers: "allow", recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY },
+      policy: { strangers: "allow", recallMs: 120_000, showsBefore: false, keepMs: Number.POSITIVE_INFINITY },
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
       groupSource: { load: (wanted) => onMysql(() => this.world.groups.load(wanted)) },
       inboxes: {

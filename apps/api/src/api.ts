@@ -6,10 +6,10 @@ import {
   type Bus,
   ChangeTeller,
   DownlinkSender,
-  type GroupSpan,
   type LastSeq,
   type OwnerQuestion,
   type PresentNode,
+  type ReadableSpans,
   subjects,
 } from "@carillon/bus";
 import type { Lease } from "@carillon/coordination";
@@ -35,7 +35,7 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "span" | "recent"> & Pick<MysqlStore, "conversations">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> & Pick<MysqlStore, "conversations">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -153,19 +153,19 @@ export class Api {
         logEnds: () => readLogEnds(bus, partitions),
         archivePositions: () => mysql.facts.archivePositions(),
       }),
-      span: (userId, conversationId) => this.span(userId, conversationId),
+      spans: (userId, conversationId) => this.spans(userId, conversationId),
     };
   }
 
   /** What a user may read of a conversation, by its owner. */
-  private async span(userId: string, conversationId: string): Promise<GroupSpan> {
+  private async spans(userId: string, conversationId: string): Promise<ReadableSpans> {
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "group") {
-      return this.askOwner(conversationId, { ask: "group-span", groupId: parts.groupId, userId });
+      return this.askOwner(conversationId, { ask: "group-spans", groupId: parts.groupId, userId });
     }
     if (parts?.userIds.includes(userId) !== true) throw new CarillonError("NO_SUCH_CONVERSATION");
     const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
-    return { from: 1, to: lastSeq, lastSeq };
+    return { spans: [[1, lastSeq]], lastSeq };
   }
 
   private async tellOwner(groupId: string): Promise<void> {

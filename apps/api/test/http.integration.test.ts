@@ -31,7 +31,7 @@ function config(): ApiConfig {
     redis: { url: servers.redis.url },
     mysql: { url: servers.mysql.url, poolSize: 4 },
     api: { host: "127.0.0.1", port: 0, trustProxy: true },
-    groups: { maxMembers: 4, writeFanoutMax: 500 },
+    groups: { maxMembers: 4, writeFanoutMax: 500, historyBeforeJoining: false },
     retention: { days: 0 },
     registration: "open",
     policy: { strangers: "allow", devices: "all", maxDevices: 10 },

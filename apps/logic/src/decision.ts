@@ -247,7 +247,8 @@ class RoundInProgress {
       if (group === undefined) return { error: busy() };
       role = group?.member(senderId)?.role;
       if (role === undefined) return refusal("NOT_A_MEMBER");
-      if (targetSeq! < (group!.spanOf(senderId)?.from ?? Number.POSITIVE_INFINITY)) return refusal("NO_SUCH_MESSAGE");
+      const isShown = this.policy.showsBefore || group!.isShownTo(senderId, targetSeq!);
+      if (!isShown) return refusal("NO_SUCH_MESSAGE");
       if (!this.tellChanges(group!)) return { error: busy() };
     }
     const error = refuseRecall(senderId, target ?? undefined, role, this.policy, this.now);

@@ -4,7 +4,6 @@ import {
   type Bus,
   type GroupNews,
   type GroupRoster,
-  type GroupSpan,
   type LastSeq,
   type LogWriter,
   type OwnerQuestion,
@@ -14,6 +13,7 @@ import {
   type Push,
   putAside,
   putAsideRequest,
+  type ReadableSpans,
   readLog,
   readLogState,
   serve,
@@ -141,7 +141,7 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = this.context;
     const { partition } = this.state;
     this.stops.push(
-      serve<OwnerQuestion, LastSeq | OwnerState | GroupSpan | GroupRoster | null>(
+      serve<OwnerQuestion, LastSeq | OwnerState | ReadableSpans | GroupRoster | null>(
         bus,
         ownerSubject(partition),
         (question) => this.answer(question),
@@ -158,7 +158,7 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | GroupSpan | GroupRoster | null> {
+  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | ReadableSpans | GroupRoster | null> {
     switch (question.ask) {
       case "state":
         return this.describe();
@@ -167,8 +167,8 @@ export class PartitionOwner implements OwnedPartition {
       case "hand-over":
         this.context.handOver(this.state.partition);
         return null;
-      case "group-span":
-        return this.groupSpan(question.groupId, question.userId);
+      case "group-spans":
+        return this.groupSpans(question.groupId, question.userId);
       case "group-changed":
         await this.journey.tellChanges(question.groupId);
         return null;
@@ -186,11 +186,14 @@ export class PartitionOwner implements OwnedPartition {
   }
 
   /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
-  private async groupSpan(groupId: string, userId: string): Promise<GroupSpan> {
-    const span = (await this.freshGroup(groupId))?.spanOf(userId);
-    if (span === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
+  private async groupSpans(groupId: string, userId: string): Promise<ReadableSpans> {
+    const group = await this.freshGroup(groupId);
+    const known = group?.spansOf(userId) ?? [];
+    if (known.length === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
     const lastSeq = await this.lastSeq(groupConversationId(groupId));
-    return { from: span.from, to: Math.min(span.to, lastSeq), lastSeq };
+    const seesBefore = this.context.policy.showsBefore && group?.member(userId) !== undefined;
+    const spans = seesBefore ? [{ from: 1, to: lastSeq }] : known;
+    return { spans: spans.map(({ from, to }) => [from, Math.min(to, lastSeq)]), lastSeq };
   }
 
   private async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {
@@ -198,7 +201,7 @@ export class PartitionOwner implements OwnedPartition {
     const lastSeq = await this.lastSeq(groupConversationId(groupId));
     // Who came by an event after that number is none of its members: the group is known as it is now.
     const members = userIds.flatMap((userId): GroupRoster["members"] => {
-      const span = group?.spanOf(userId);
+      const span = group?.spansOf(userId).at(-1);
       return span === undefined || span.from > lastSeq || span.to <= lastSeq ? [] : [[userId, span.from]];
     });
     return { isLarge: group?.group.fanOut === "read", lastSeq, members };

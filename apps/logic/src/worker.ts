@@ -174,6 +174,7 @@ export class Worker {
       boot,
       policy: {
         strangers: config.policy.strangers,
+        showsBefore: config.groups.historyBeforeJoining,
         recallMs: config.recall.windowSeconds * 1_000,
         keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,
       },

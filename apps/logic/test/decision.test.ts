@@ -8,7 +8,12 @@ import { decideRound, type Facts, type Round } from "../src/decision";
 import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
 
 const NOW = Date.UTC(2026, 10, 21);
-const policy = { strangers: "allow" as const, recallMs: 120_000, keepMs: Number.POSITIVE_INFINITY };
+const policy = {
+  strangers: "allow" as const,
+  recallMs: 120_000,
+  showsBefore: false,
+  keepMs: Number.POSITIVE_INFINITY,
+};
 const friendsOnly: Policy = { ...policy, strangers: "friends-only" };
 const normal = { status: "normal" as const, mutedUntil: 0 };
 const strangers: PrivateFacts = { sender: normal, peer: normal, outgoing: "none", incoming: "none" };

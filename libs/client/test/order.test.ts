@@ -47,16 +47,50 @@ test("the first event that comes is the beginning; what is older is history", as
   expect([device.numbers("c"), server.pulls]).toEqual([[5, 6], []]);
 });
 
+const change = (seq: number, type: string) =>
+  ({ ...event(seq), kind: "system", senderId: "me", content: JSON.stringify({ type, userIds: ["me"] }) }) as Event;
+
 test("who comes back to a group does not ask for what was said while he was away", async () => {
   const { server, device } = await online();
   server.write("c", 9);
-  const back = { ...event(8), kind: "system", senderId: "me", content: '{"type":"joined","userIds":["me"]}' };
-  offer(device, 1, 3, 4);
-  device.inbox.deliver({ epoch: "1", events: [[3, back as Event]] });
+  offer(device, 1, 3);
+  device.inbox.deliver({
+    epoch: "1",
+    events: [
+      [2, change(4, "removed")],
+      [3, change(8, "joined")],
+    ],
+  });
   await settle(60_000);
   expect([device.numbers("c"), server.pulls, device.gaps]).toEqual([[3, 4, 8], [], []]);
   offer(device, 4, 9);
   expect(device.numbers("c")).toEqual([3, 4, 8, 9]);
+});
+
+test("what he missed before he left is fetched, also by a device that was restarted meanwhile", async () => {
+  const { server, device, storage } = await online();
+  server.write("c", 14);
+  offer(device, 1, 3);
+  device.inbox.deliver({ epoch: "1", events: [[2, change(6, "removed")]] });
+  await settle(1_000);
+  expect(device.numbers("c")).toEqual([3, 4, 5, 6]);
+  await device.inbox.stop();
+  const again = new Device(server, storage);
+  await again.start();
+  again.inbox.deliver({
+    epoch: "1",
+    events: [
+      [3, change(9, "joined")],
+      [4, change(12, "removed")],
+      [5, change(14, "joined")],
+    ],
+  });
+  await settle(60_000);
+  expect(again.numbers("c")).toEqual([9, 10, 11, 12, 14]);
+  expect(server.pulls).toMatchObject([
+    { fromSeq: 4, toSeq: 5 },
+    { fromSeq: 10, toSeq: 11 },
+  ]);
 });
 
 test("three tries, then the gap is told and the later ones are shown; the next connection tries again", async () => {

@@ -4,6 +4,7 @@
  * that are not archived yet are waited for.
  */
 import { sleep } from "@carillon/base";
+import type { ReadableSpans } from "@carillon/bus";
 import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
 import type { ConversationQueries, RecentEvents } from "@carillon/store";
 
@@ -33,19 +34,14 @@ export interface HistoryContext {
   /** Newest events of large groups, as far as they are at hand. */
   recent?: Pick<RecentEvents, "read">;
   /**
-   * From where to where the user may read the conversation, from its owner; to 0: no messages.
+   * What the user may read of the conversation, from its owner.
    * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
    */
-  span(userId: string, conversationId: string): Promise<Span>;
+  spans(userId: string, conversationId: string): Promise<ReadableSpans>;
   waitMs?: number;
 }
 
-/** Both ends inclusive. */
-interface Span {
-  from: number;
-  to: number;
-  lastSeq: number;
-}
+type Span = [from: number, to: number];
 
 /**
  * A page of the conversation as this user may see it. What lies above the last number is empty, not an error.
@@ -57,39 +53,49 @@ export async function readHistory(
   conversationId: string,
   range: HistoryRange,
 ): Promise<HistoryPage> {
-  const span = await context.span(userId, conversationId);
-  const { lastSeq } = span;
+  const { spans, lastSeq } = await context.spans(userId, conversationId);
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
-  const page = pageOf(span, range);
-  const recent = await readRecent(context, conversationId, page);
+  const page = pageOf(spans, range);
+  const recent = await readRecent(context, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
   const purged = await context.conversations.purgedSeq(conversationId);
-  const kept = pageOf({ ...span, from: Math.max(span.from, purged + 1) }, range);
-  if (kept.first > kept.last) return { events: [], lastSeq, more: false };
-  const events = await readRows(context, conversationId, kept.first, kept.last);
-  return { events, lastSeq, more: kept.more };
+  const { parts, more } = pageOf(spans, range, purged + 1);
+  const events: Event[] = [];
+  for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
+  return { events, lastSeq, more };
 }
 
-/** The numbers of a page, and whether the range goes on behind them. */
-function pageOf(span: Span, range: HistoryRange): { first: number; last: number; more: boolean } {
+/** The numbers of a page, ascending, and whether the range goes on behind them. */
+function pageOf(spans: Span[], range: HistoryRange, lowest = 1): { parts: Span[]; more: boolean } {
   const [low, high] = range.backwards
-    ? [Math.max(span.from, range.to ?? 1), Math.min(range.from, span.to)]
-    : [Math.max(span.from, range.from), Math.min(range.to ?? span.to, span.to)];
-  const [first, last] = range.backwards
-    ? [Math.max(low, high - range.limit + 1), high]
-    : [low, Math.min(high, low + range.limit - 1)];
-  return { first, last, more: first > low || last < high };
+    ? [range.to ?? 1, range.from]
+    : [range.from, range.to ?? Number.POSITIVE_INFINITY];
+  const readable = spans
+    .map(([from, to]): Span => [Math.max(from, low, lowest), Math.min(to, high)])
+    .filter(([from, to]) => from <= to);
+  const parts: Span[] = [];
+  let left = range.limit;
+  let more = false;
+  for (const [from, to] of range.backwards ? readable.reverse() : readable) {
+    const count = Math.min(left, to - from + 1);
+    more ||= count < to - from + 1;
+    left -= count;
+    if (count > 0) parts.push(range.backwards ? [to - count + 1, to] : [from, from + count - 1]);
+  }
+  return { parts: range.backwards ? parts.reverse() : parts, more };
 }
 
 /** @returns undefined unless all of them are at hand */
 async function readRecent(
   { recent }: HistoryContext,
   conversationId: string,
-  { first, last }: { first: number; last: number },
+  parts: Span[],
 ): Promise<Event[] | undefined> {
-  if (recent === undefined || first > last || parseConversationId(conversationId)?.kind !== "group") return undefined;
-  const found = await recent.read(conversationId, first, last).catch(() => []);
-  return found.length === last - first + 1 ? found.map(({ event }) => decodeEvent(event)) : undefined;
+  const [part] = parts;
+  if (recent === undefined || part === undefined || parts.length > 1) return undefined;
+  if (parseConversationId(conversationId)?.kind !== "group") return undefined;
+  const found = await recent.read(conversationId, ...part).catch(() => []);
+  return found.length === part[1] - part[0] + 1 ? found.map(({ event }) => decodeEvent(event)) : undefined;
 }
 
 async function readRows(

@@ -24,6 +24,8 @@ export interface Policy {
   strangers: "allow" | "friends-only";
   /** How long after it was sent a message may be taken back by its sender. */
   recallMs: number;
+  /** Whether members of a group see what was said before they came. */
+  showsBefore: boolean;
   /** How long messages are kept: an older id may be of one that nobody can recognise any more. */
   keepMs: number;
 }

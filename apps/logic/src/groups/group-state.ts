@@ -64,22 +64,24 @@ export class GroupState {
     return this.owed.filter((change) => change.version > told);
   }
 
-  /** From which number to which this user belongs to the group, lately; undefined for one who never did. */
-  spanOf(userId: string): { from: number; to: number } | undefined {
+  /** From which numbers to which this user belongs to the group, stay by stay; empty for one who never did. */
+  spansOf(userId: string): { from: number; to: number }[] {
+    const stays = this.members.get(userId)?.stays ?? [];
     // A stay whose beginning is not in the log yet is not one.
-    const stay = this.members.get(userId)?.stays.findLast(({ joinedSeq }) => joinedSeq > 0);
-    return stay && { from: stay.joinedSeq, to: stay.leftSeq ?? Number.POSITIVE_INFINITY };
+    return stays
+      .filter(({ joinedSeq }) => joinedSeq > 0)
+      .map(({ joinedSeq, leftSeq = Number.POSITIVE_INFINITY }) => ({ from: joinedSeq, to: leftSeq }));
+  }
+
+  /** Whether the event of that number is this user's to see. */
+  isShownTo(userId: string, seq: number): boolean {
+    return this.spansOf(userId).some(({ from, to }) => from <= seq && seq <= to);
   }
 
   /** Who gets the event of that number. */
   recipients(seq: number): string[] {
     const result: string[] = [];
-    for (const { userId, stays } of this.members.values()) {
-      const isThere = stays.some(
-        ({ joinedSeq, leftSeq }) => joinedSeq > 0 && joinedSeq <= seq && (leftSeq === undefined || seq <= leftSeq),
-      );
-      if (isThere) result.push(userId);
-    }
+    for (const userId of this.members.keys()) if (this.isShownTo(userId, seq)) result.push(userId);
     return result;
   }
 

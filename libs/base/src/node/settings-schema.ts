@@ -125,6 +125,10 @@ export const settingsSchema = section("", {
       "Up to so many members a group's messages are put into everybody's inbox; in a larger one they are fetched.",
       500,
     ),
+    historyBeforeJoining: Type.Boolean({
+      default: false,
+      description: "Whether members may also read what was said before they joined.",
+    }),
   }),
   recall: section("Taking messages back.", {
     windowSeconds: count("How long after it was sent a message may be taken back by its sender.", 120),

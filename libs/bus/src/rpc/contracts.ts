@@ -108,8 +108,8 @@ export type OwnerQuestion =
   | { ask: "state" }
   /** The heir of the partition is ready to take it. */
   | { ask: "hand-over" }
-  /** From where to where a user may read a group's conversation. */
-  | { ask: "group-span"; groupId: string; userId: string }
+  /** What a user may read of a group's conversation. */
+  | { ask: "group-spans"; groupId: string; userId: string }
   /** A group has changed in MySQL; answered when its conversation knows it. */
   | { ask: "group-changed"; groupId: string }
   /** Who of these users belongs to a group. */
@@ -124,10 +124,9 @@ export interface GroupRoster {
   members: [userId: string, from: number][];
 }
 
-/** Both ends inclusive; `to` is the last number there is, or the last before he left. */
-export interface GroupSpan {
-  from: number;
-  to: number;
+/** What a user may read of a conversation: one span for each of his stays, ascending; both ends inclusive. */
+export interface ReadableSpans {
+  spans: [from: number, to: number][];
   /** Last number of the conversation. */
   lastSeq: number;
 }

@@ -9,7 +9,8 @@
  * - Nobody has decided yet where the conversation begins on this device (`upTo` is undefined): everything is early.
  * - `isFloating`: the beginning was read from a list, and events at or below it may still be on their way. The first
  *   one that comes moves the beginning down to itself; after that the beginning is fixed.
- * - `comeBack`: somebody who left a group and belongs to it again never gets the numbers between.
+ * - Somebody who leaves a group and comes back never gets the numbers between: they are passed over. What he misses of
+ *   his former stay is still his.
  * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
  */
 import type { Event } from "@carillon/protocol";
@@ -21,6 +22,10 @@ export interface StoredTimeline {
   known: number;
   holes?: SeqRange[];
   isFloating?: boolean;
+  /** Numbers by which the user left the group. */
+  left?: number[];
+  /** Parts that are not his, ahead. */
+  away?: SeqRange[];
 }
 
 /** Room for early events, shared by all conversations. */
@@ -34,6 +39,11 @@ export class Timeline {
   private known = 0;
   private readonly early = new Map<number, Event>();
   private readonly holes: Holes;
+  /** Numbers by which the user left the group, and by which he came to it. */
+  private readonly left = new Set<number>();
+  private readonly came = new Set<number>();
+  /** Parts that are not his, ahead; ascending. */
+  private away: SeqRange[] = [];
 
   private constructor(
     private readonly room: EarlyRoom,
@@ -49,8 +59,11 @@ export class Timeline {
     return new Timeline(room, undefined, false);
   }
 
-  static restore(room: EarlyRoom, { upTo, known, holes, isFloating = false }: StoredTimeline): Timeline {
+  static restore(room: EarlyRoom, stored: StoredTimeline): Timeline {
+    const { upTo, known, holes, isFloating = false, left = [], away = [] } = stored;
     const timeline = new Timeline(room, upTo, isFloating, holes);
+    for (const seq of left) timeline.left.add(seq);
+    timeline.away = away.map(([from, to]) => [from, to]);
     timeline.expect(known);
     return timeline;
   }
@@ -64,10 +77,17 @@ export class Timeline {
   }
 
   get stored(): StoredTimeline | undefined {
-    const { upTo, known, isFloating } = this;
+    const { upTo, known, isFloating, left, away } = this;
     if (upTo === undefined) return undefined;
     const holes = this.holes.list;
-    return { upTo, known, ...(holes.length > 0 ? { holes } : {}), ...(isFloating ? { isFloating } : {}) };
+    return {
+      upTo,
+      known,
+      ...(holes.length > 0 ? { holes } : {}),
+      ...(isFloating ? { isFloating } : {}),
+      ...(left.size > 0 ? { left: [...left] } : {}),
+      ...(away.length > 0 ? { away } : {}),
+    };
   }
 
   /** Decides where the conversation begins here: behind `upTo`. @returns the events whose turn it is now */
@@ -106,28 +126,27 @@ export class Timeline {
     return [];
   }
 
+  /** The user left the group with the event of this number, which is the last of his stay. */
+  leave(seq: number): void {
+    this.left.add(seq);
+    this.findAway();
+  }
+
   /**
-   * The user came back to a group with the event of this number: what was said while he was away is not his. What he
-   * has of before is shown as it is.
+   * The user came to the group with the event of this number: what was said since he left is not his.
    * @returns the events whose turn it is now
    */
   comeBack(seq: number): Event[] {
-    if (this.upTo === undefined || seq <= this.upTo + 1) return [];
-    const events: Event[] = [];
-    for (const early of [...this.early.keys()].filter((one) => one < seq).sort((a, b) => a - b)) {
-      events.push(this.early.get(early) as Event);
-      this.early.delete(early);
-      this.room.left++;
-    }
-    this.upTo = seq - 1;
-    this.isFloating = false;
-    return [...events, ...this.release()];
+    this.came.add(seq);
+    this.findAway();
+    return this.release();
   }
 
   /** What has to be asked for next; undefined when there is nothing to ask for. */
   get missing(): SeqRange | undefined {
     if (this.upTo !== undefined && this.known > this.upTo) {
-      const to = Math.min(this.known, ...[...this.early.keys()].map((seq) => seq - 1));
+      const ends = [...this.early.keys(), ...this.away.map(([from]) => from)].map((seq) => seq - 1);
+      const to = Math.min(this.known, ...ends);
       return [this.upTo + 1, to];
     }
     return this.retriesHoles ? this.holes.first : undefined;
@@ -149,9 +168,35 @@ export class Timeline {
     return { hole: missing, events: this.release() };
   }
 
+  /** Between a departure and the next return nothing is the user's. */
+  private findAway(): void {
+    if (this.upTo === undefined) return;
+    for (const back of this.came) {
+      const gone = Math.max(...[...this.left].filter((seq) => seq < back));
+      const isNext = Number.isFinite(gone) && ![...this.came].some((seq) => gone < seq && seq < back);
+      if (!isNext) continue;
+      const from = Math.max(gone, this.upTo) + 1;
+      const isKnown = this.away.some(([, to]) => to === back - 1);
+      if (from < back && !isKnown) this.away.push([from, back - 1]);
+    }
+    this.away.sort(([a], [b]) => a - b);
+  }
+
+  /** Goes past what is not the user's. */
+  private passAway(): void {
+    while (this.upTo !== undefined && this.away[0] !== undefined && this.away[0][0] <= this.upTo + 1) {
+      this.upTo = Math.max(this.upTo, (this.away.shift() as SeqRange)[1]);
+      this.isFloating = false;
+      const newest = Math.max(...this.left);
+      for (const seq of this.left) if (seq < newest && seq <= this.upTo) this.left.delete(seq);
+      for (const seq of this.came) if (seq <= this.upTo) this.came.delete(seq);
+    }
+  }
+
   /** Takes the early events out that join what was shown. Those below it are in nobody's way any more. */
   private release(): Event[] {
     const events: Event[] = [];
+    this.passAway();
     if (this.upTo === undefined) return events;
     for (const seq of [...this.early.keys()].sort((a, b) => a - b)) {
       if (seq > this.upTo + 1) break;
@@ -162,6 +207,7 @@ export class Timeline {
       this.upTo = seq;
       this.isFloating = false;
       events.push(event);
+      this.passAway();
     }
     return events;
   }

@@ -212,15 +212,19 @@ export class Timelines {
 
   /** @returns the events whose turn it is now */
   private put(timeline: Timeline, event: Event): Event[] {
-    const shown = this.isReturn(event) ? timeline.comeBack(event.seq) : [];
+    const change = this.changeOf(event);
+    if (change === "left") timeline.leave(event.seq);
+    const shown = change === "came" ? timeline.comeBack(event.seq) : [];
     return [...shown, ...timeline.offer(event)];
   }
 
-  /** Whether this user belongs to the group from this event on. */
-  private isReturn({ kind, senderId, content }: Event): boolean {
+  /** Whether this user belongs to the group from this event on, or up to it. */
+  private changeOf({ kind, senderId, content }: Event): "came" | "left" | undefined {
     const userId = this.options.userId();
-    if (kind !== "system" || userId === undefined) return false;
-    return membershipOf(senderId, parseSystemContent(content)).joined.includes(userId);
+    if (kind !== "system" || userId === undefined) return undefined;
+    const { joined, left } = membershipOf(senderId, parseSystemContent(content));
+    if (joined.includes(userId)) return "came";
+    return left.includes(userId) ? "left" : undefined;
   }
 
   private showAll(conversationId: string, events: readonly Event[]): void {
