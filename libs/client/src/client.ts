@@ -35,6 +35,7 @@ import { claimStorage } from "./storage/identity";
 import { type ClientStorage, MemoryStorage } from "./storage/storage";
 
 const REQUEST_MS = 10_000;
+const AGAIN_MS = 50;
 const RESYNC_RETRY_MS = 2_000;
 const STORING_MS = 2_000;
 const RECALL_TRIES = 5;
@@ -331,14 +332,25 @@ export class BaseClient<TransportName extends string> {
     }
   }
 
-  /** A request over the connection in use; waits some seconds for one. */
+  /**
+   * A request over the connection in use; waits some seconds for one. When that ends before the answer, the request goes
+   * over the next one: it must do no harm when it comes twice.
+   */
   private async request(command: number, payload: object): Promise<ServerMessage> {
     const waiting = AbortSignal.timeout(REQUEST_MS);
-    while (this.keeper.current === undefined) {
-      if (waiting.aborted) throw new CarillonError("UNAVAILABLE", "not connected");
-      await this.untilOnline(waiting);
+    while (true) {
+      while (this.keeper.current === undefined) {
+        if (waiting.aborted) throw new CarillonError("UNAVAILABLE", "not connected");
+        await this.untilOnline(waiting);
+      }
+      try {
+        return await this.keeper.current.request(command, payload, REQUEST_MS);
+      } catch (error) {
+        if (!(error instanceof ConnectionLost) || waiting.aborted) throw error;
+        await sleep(AGAIN_MS, this.closing.signal);
+        if (this.closing.signal.aborted) throw closedError();
+      }
     }
-    return this.keeper.current.request(command, payload, REQUEST_MS);
   }
 
   private inUse(): GatewayConnection {

@@ -163,7 +163,7 @@ function atLeast(locked: LockedGroup, userId: string, role: GroupRole): GroupMem
 }
 
 function outranks(actor: GroupMember, other: GroupMember): void {
-  if (RANK[actor.role] <= RANK[other.role] && actor.userId !== other.userId) {
+  if (RANK[actor.role] <= RANK[other.role]) {
     throw new CarillonError("FORBIDDEN", "this member has the same rank, or a higher one");
   }
 }

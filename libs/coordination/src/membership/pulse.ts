@@ -40,8 +40,10 @@ export function bootOfBeat(message: Msg): string | undefined {
 export class Pulse {
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription | undefined;
-  /** Silence in ms by boot, our own too: a restarted node is not its former self. */
+  /** Silence of the others in ms, by boot: a restarted node is not its former self. */
   private readonly silences = new Map<string, number>();
+  /** How long our own beats have not come back, ms: that says something about NATS, and nothing about us. */
+  private ownSilence = 0;
   private lastLook = performance.now();
   private lastBeat = 0;
 
@@ -63,7 +65,7 @@ export class Pulse {
     this.beat();
   }
 
-  /** How long nothing was heard of that boot, ms, as far as it could have been heard. */
+  /** How long nothing was heard of that boot, ms, as far as it could have been heard; 0 for our own. */
   silenceOf(boot: string): number {
     return this.silences.get(boot) ?? 0;
   }
@@ -79,9 +81,13 @@ export class Pulse {
 
   private hear(boot: string | undefined): void {
     if (typeof boot !== "string") return;
+    if (boot === this.boot) {
+      this.ownSilence = 0;
+      return;
+    }
     const wasSilent = this.isSilent(boot);
     this.silences.delete(boot);
-    if (wasSilent && boot !== this.boot) this.options.onChange();
+    if (wasSilent) this.options.onChange();
   }
 
   private tick(): void {
@@ -95,10 +101,9 @@ export class Pulse {
 
   private judge(elapsed: number): void {
     const { heartbeatMs, nodes } = this.options;
-    const ownSilence = this.silenceOf(this.boot) + elapsed;
-    this.silences.set(this.boot, ownSilence);
+    this.ownSilence += elapsed;
     const isStalled = elapsed >= heartbeatMs * 2;
-    const isCutOff = ownSilence > heartbeatMs * 2;
+    const isCutOff = this.ownSilence > heartbeatMs * 2;
     const others = nodes().filter(({ boot }) => boot !== this.boot);
     let isChanged = false;
     if (!isStalled && !isCutOff) {
@@ -108,7 +113,7 @@ export class Pulse {
         isChanged ||= !wasSilent && this.isSilent(boot);
       }
     }
-    const present = new Set([this.boot, ...others.map(({ boot }) => boot)]);
+    const present = new Set(others.map(({ boot }) => boot));
     for (const boot of this.silences.keys()) if (!present.has(boot)) this.silences.delete(boot);
     if (isChanged) this.options.onChange();
   }

@@ -1,0 +1,59 @@
+/** A conversation in the model: its events, and who may see which. */
+
+export interface ModelEvent {
+  kind: "message" | "system" | "recall";
+  who: number;
+  /** Text of a message, kind of a change, or the number of the message that is taken back. */
+  what: string;
+  isRecalled: boolean;
+}
+
+export class Conversation {
+  readonly events: ModelEvent[] = [];
+  /** By person: his stays, from a number to a number. */
+  private readonly stays = new Map<number, { from: number; to: number }[]>();
+
+  add(kind: ModelEvent["kind"], who: number, what: string): string {
+    this.events.push({ kind, who, what, isRecalled: false });
+    return `SENT ${this.lastSeq}`;
+  }
+
+  get lastSeq(): number {
+    return this.events.length;
+  }
+
+  /** Belongs to it from the newest event on. */
+  enter(who: number): void {
+    const stays = this.stays.get(who) ?? [];
+    this.stays.set(who, [...stays, { from: Math.max(1, this.lastSeq), to: Number.POSITIVE_INFINITY }]);
+  }
+
+  /** Belongs to it up to the newest event. */
+  leave(who: number): void {
+    this.stays.get(who)!.at(-1)!.to = this.lastSeq;
+  }
+
+  maySee(who: number, seq: number): boolean {
+    return (this.stays.get(who) ?? []).some(({ from, to }) => from <= seq && seq <= to);
+  }
+
+  /** @returns the name of the error, or SENT */
+  recall(who: number, seq: number, isAdmin: boolean): string {
+    const target = this.events[seq - 1];
+    if (target === undefined) return "NO_SUCH_MESSAGE";
+    if (target.kind !== "message" || target.isRecalled) return "RECALL_NOT_ALLOWED";
+    if (!isAdmin && target.who !== who) return "RECALL_NOT_ALLOWED";
+    target.isRecalled = true;
+    return this.add("recall", who, `${seq}`);
+  }
+
+  /** What a device of this person has shown in the end, line by line. */
+  viewOf(who: number): string[] {
+    return this.events.flatMap((event, index) => (this.maySee(who, index + 1) ? [lineOf(index + 1, event)] : []));
+  }
+}
+
+/** An event as it is compared. */
+export function lineOf(seq: number, { kind, who, what, isRecalled }: ModelEvent): string {
+  return `${seq} ${kind} of ${who}: ${isRecalled ? "(taken back)" : what}`;
+}

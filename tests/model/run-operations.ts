@@ -1,0 +1,121 @@
+/** One run: the operations are done at a cluster and in the model, and what both say must be the same. */
+import type { TestCluster } from "@carillon/testkit";
+import { Model } from "./model";
+import { DEVICES, type Operation, PEOPLE } from "./operations";
+import { People } from "./people";
+
+/** What was sent has to be everywhere within this time, ms. */
+const PATIENCE_MS = 20_000;
+const LOOK_AGAIN_MS = 20;
+
+export interface Place {
+  cluster: TestCluster;
+  /** API key that may make users and tokens. */
+  key: string;
+}
+
+/** @returns the first thing that is not as the model says, or undefined */
+export async function runOperations({ cluster, key }: Place, operations: Operation[]): Promise<string | undefined> {
+  const model = new Model();
+  const people = await People.come(cluster, key);
+  try {
+    for (const [index, operation] of operations.entries()) {
+      people.lastSeqOf = (conversationId) => lastSeq(model, people, conversationId);
+      const told = await people.perform(operation);
+      const expected = model.apply(operation);
+      if (told !== expected) return `step ${index}, ${JSON.stringify(operation)}: told ${told}, not ${expected}`;
+    }
+    await people.comeBack();
+    return (await compareViews(model, people)) ?? (await compareLists(model, people));
+  } finally {
+    await people.go();
+  }
+}
+
+function lastSeq(model: Model, people: People, conversationId: string): number {
+  for (const [group, { conversation }] of model.groups) {
+    if (people.groupChatId(group) === conversationId) return conversation.lastSeq;
+  }
+  for (const [who, whom] of pairs()) {
+    if (people.chatId(who, whom) === conversationId) return model.chat(who, whom).lastSeq;
+  }
+  throw new Error(`no such conversation: ${conversationId}`);
+}
+
+/** What everybody has to see: by person, conversation and its lines. */
+function expectedViews(model: Model, people: People): { who: number; conversationId: string; lines: string[] }[] {
+  const chats = pairs().flatMap(([who, whom]) =>
+    [who, whom].map((one) => {
+      const lines = model.chat(who, whom).viewOf(one);
+      return { who: one, conversationId: people.chatId(who, whom), lines };
+    }),
+  );
+  const groups = [...model.groups].flatMap(([group, { conversation }]) =>
+    everybody().map((who) => ({ who, conversationId: people.groupChatId(group), lines: conversation.viewOf(who) })),
+  );
+  return [...chats, ...groups];
+}
+
+async function compareViews(model: Model, people: People): Promise<string | undefined> {
+  const views = expectedViews(model, people);
+  const deadline = performance.now() + PATIENCE_MS;
+  for (const { who, conversationId, lines } of views) {
+    for (let device = 0; device < DEVICES; device++) {
+      const seen = () => people.viewOf(who, device, conversationId).join("\n");
+      while (seen() !== lines.join("\n") && performance.now() < deadline) await pause();
+      if (seen() !== lines.join("\n")) return difference(`device ${device} of ${who}`, conversationId, seen(), lines);
+    }
+    const history = await people.historyOf(who, conversationId);
+    const expected = lines.length > 0 ? lines : ["NO_SUCH_CONVERSATION"];
+    if (history.join("\n") !== expected.join("\n")) {
+      return difference(`history for ${who}`, conversationId, history.join("\n"), expected);
+    }
+  }
+  const known = new Set(
+    views.filter(({ lines }) => lines.length > 0).map((view) => `${view.who} ${view.conversationId}`),
+  );
+  for (const who of everybody()) {
+    const stranger = people.conversationsOf(who).find((conversationId) => !known.has(`${who} ${conversationId}`));
+    if (stranger !== undefined) return `${who} was shown something of ${stranger}, which is none of his`;
+  }
+  return undefined;
+}
+
+async function compareLists(model: Model, people: People): Promise<string | undefined> {
+  for (const who of everybody()) {
+    for (const [list, standing] of [
+      ["friends", "friend"],
+      ["blocks", "blocked"],
+    ] as const) {
+      const told = (await people.listed(who, list)).join();
+      const expected = everybody().filter((whom) => model.friends.get(who, whom) === standing);
+      if (told !== expected.join()) return `${list} of ${who}: ${told}, not ${expected.join()}`;
+    }
+  }
+  for (const [number, { members }] of model.groups) {
+    const [anybody] = members.keys();
+    const told = (await people.membersOf(anybody!, number)).join();
+    const expected = [...members]
+      .map(([who, { role }]) => `${who} ${role}`)
+      .sort()
+      .join();
+    if (told !== expected) return `members of group ${number}: ${told}, not ${expected}`;
+  }
+  return undefined;
+}
+
+function difference(where: string, conversationId: string, seen: string, expected: string[]): string {
+  return `${where}, ${conversationId}:\n${seen}\n  but should be\n${expected.join("\n")}`;
+}
+
+const everybody = () => Array.from({ length: PEOPLE }, (_, who) => who);
+
+function pairs(): [number, number][] {
+  return everybody().flatMap((who) =>
+    everybody()
+      .filter((whom) => whom > who)
+      .map((whom): [number, number] => [who, whom]),
+  );
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
