@@ -30,6 +30,7 @@ export const ROWS = {
   "disk full": "the disk of NATS is really full",
   "power lost": "what NATS had not fsynced is gone",
   "groups change": "members come and go while all write, and processes die",
+  "large groups change": "groups cross the limit of fan-out on write both ways, messages are taken back, processes die",
   poison: "a request that kills every worker which reads it",
   "devices revoked": "devices are logged out and lost under load, while gateways are cut off and an api dies",
   "pairs and mixtures": "faults that overlap, by a seeded schedule",

@@ -7,6 +7,7 @@ import {
   type InboxSnapshot,
   type LoggedRecord,
   type MessageFacts,
+  type Place,
   type QueueSnapshot,
   type Stay,
   staysOf,
@@ -17,6 +18,8 @@ export interface StoreSnapshots {
   log: LoggedRecord[];
   archive: MessageFacts[];
   stays: Stay[];
+  fetched: Place[];
+  recalled: Place[];
   inboxes: InboxSnapshot[];
   queues: QueueSnapshot[];
 }
@@ -33,23 +36,30 @@ export async function readStores(sources: SnapshotSources): Promise<StoreSnapsho
   const partitions = Array.from({ length: sources.partitions }, (_, partition) => partition);
   const { bus } = sources;
   const archive = await readArchive(sources.mysql.url);
+  const records = (await Promise.all(partitions.map((partition) => readRecords(bus, partition)))).flat();
   return {
-    log: (await Promise.all(partitions.map((partition) => readRecords(bus, partition)))).flat(),
+    log: records.map(({ record }) => record),
     archive,
     stays: staysOf(archive),
+    fetched: records.flatMap(({ fetched }) => fetched),
+    recalled: archive.flatMap(({ conversationId, targetSeq }) =>
+      targetSeq === undefined ? [] : [{ conversationId, seq: targetSeq }],
+    ),
     inboxes: await readInboxes(sources),
     queues: await Promise.all(partitions.map((partition) => readQueue(bus, partition))),
   };
 }
 
-async function readRecords(bus: Bus, partition: number): Promise<LoggedRecord[]> {
+async function readRecords(bus: Bus, partition: number): Promise<{ record: LoggedRecord; fetched: Place[] }[]> {
   const { firstSeq, lastSeq } = await readLogState(bus, partition);
-  const records: LoggedRecord[] = [];
+  const records: { record: LoggedRecord; fetched: Place[] }[] = [];
   await readLog(bus, partition, firstSeq, lastSeq, ({ seq, storedAt, header, body }) => {
-    const events = body.kind === "events" ? body.events.map(({ event }) => factsOf(decodeEvent(event))) : [];
+    const logged = body.kind === "events" ? body.events : [];
+    const events = logged.map(({ event }) => factsOf(decodeEvent(event)));
+    const fetched = events.filter((_, index) => logged[index]!.fanOut?.startsWith("read") === true);
     // NATS runs on this machine: its time is ours.
     const at = storedAt - performance.timeOrigin;
-    records.push({ partition, seq, at, ...header, kind: body.kind, events });
+    records.push({ record: { partition, seq, at, ...header, kind: body.kind, events }, fetched });
   });
   return records;
 }
@@ -58,14 +68,20 @@ function factsOf({ conversationId, seq, messageId, senderId, clientMsgId, conten
   return { conversationId, seq, messageId, senderId, clientMsgId, content };
 }
 
-async function readArchive(url: string): Promise<(MessageFacts & Pick<Event, "kind">)[]> {
+type ArchivedFacts = MessageFacts & Pick<Event, "kind" | "targetSeq">;
+
+async function readArchive(url: string): Promise<ArchivedFacts[]> {
   const connection = await createConnection({ uri: url });
   try {
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT conversation AS conversationId, seq, CAST(message_id AS CHAR) AS messageId, sender AS senderId,
-         client_msg_id AS clientMsgId, kind, COALESCE(content, '') AS content FROM messages ORDER BY conversation, seq`,
+         client_msg_id AS clientMsgId, kind, target_seq AS target, COALESCE(content, '') AS content FROM messages ORDER BY conversation, seq`,
     );
-    return rows.map((row) => ({ ...(row as MessageFacts & Pick<Event, "kind">), seq: Number(row["seq"]) }));
+    return rows.map(({ target, ...row }) => ({
+      ...(row as ArchivedFacts),
+      seq: Number(row["seq"]),
+      ...(target === null ? {} : { targetSeq: Number(target) }),
+    }));
   } finally {
     await connection.end();
   }
@@ -79,8 +95,8 @@ async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSn
     for (const userId of userIds) {
       const { epoch, seq, events } = await inboxes.read(userId, 0, 10_000);
       const decoded = events.map(([inboxSeq, bytes]) => {
-        const { conversationId, seq: number } = decodeEvent(bytes);
-        return { inboxSeq, conversationId, seq: number };
+        const { conversationId, seq: number, content } = decodeEvent(bytes);
+        return { inboxSeq, conversationId, seq: number, hasContent: content !== undefined };
       });
       found.push({ userId, epoch, head: seq, events: decoded });
     }

@@ -298,7 +298,9 @@ describe("a group", () => {
       { conversationId: GROUP, userId: "carol", from: 6, to: Number.POSITIVE_INFINITY },
     ];
     evidence.devices.push(of("dora", [1, 2, 3, 4, 5, 6, 7]), of("carol", [2, 3, 4, 6, 7]));
-    const events = [2, 3, 4, 6, 7].map((seq, i) => ({ inboxSeq: i + 1, conversationId: GROUP, seq }));
+    const events = [2, 3, 4, 6, 7].map((seq, i) => ({
+      ...{ inboxSeq: i + 1, conversationId: GROUP, seq, hasContent: true },
+    }));
     evidence.inboxes.push({ userId: "carol", epoch: "e1", head: 5, events });
     return evidence;
   };
@@ -306,6 +308,41 @@ describe("a group", () => {
 
   test("whose member comes and goes has no violation", () => {
     expect(checkEvidence(group())).toEqual([]);
+  });
+
+  /** The numbers 3 to 7 were said when the group was large: in an inbox are only carol's own coming and going. */
+  const large = (): Evidence => {
+    const evidence = group();
+    evidence.fetched = [3, 4, 5, 6, 7].map((seq) => ({ conversationId: GROUP, seq }));
+    const events = [2, 4, 6].map((seq, i) => ({
+      ...{ inboxSeq: i + 1, conversationId: GROUP, seq, hasContent: true },
+    }));
+    Object.assign(evidence.inboxes.at(-1)!, { head: 3, events });
+    return evidence;
+  };
+
+  test("that is large is in inboxes only where its members come and go", () => {
+    expect(checkEvidence(large())).toEqual([]);
+    const hole = large();
+    Object.assign(hole.inboxes.at(-1)!, { head: 2, events: hole.inboxes.at(-1)!.events.slice(0, 2) });
+    expect(checkEvidence(hole)).toMatchObject([{ invariant: "I6" }]);
+    const unshown = large();
+    carol(unshown).shown = carol(unshown).shown.filter(({ seq }) => seq !== 7);
+    expect(checkEvidence(unshown)).toMatchObject([{ invariant: "I1" }]);
+  });
+
+  test("a message that was taken back has no content anywhere, but where it was shown before", () => {
+    const evidence = group();
+    const target = { conversationId: GROUP, seq: 3 };
+    evidence.recalled = [target];
+    const wrong = checkEvidence(evidence).map(({ invariant, what }) => `${invariant} ${what}`);
+    expect(wrong).toEqual([
+      expect.stringContaining("MySQL has its content"),
+      expect.stringContaining("the inbox of carol"),
+    ]);
+    evidence.archive.find(({ conversationId, seq }) => conversationId === GROUP && seq === 3)!.content = "";
+    evidence.inboxes.at(-1)!.events.find(({ seq }) => seq === 3)!.hasContent = false;
+    expect(checkEvidence(evidence)).toEqual([]);
   });
 
   test("the stays are what its system events tell", () => {
@@ -332,7 +369,8 @@ describe("a group", () => {
     [
       "I9",
       "what was said while he was away reaches him",
-      (all) => all.inboxes.at(-1)!.events.splice(3, 0, { inboxSeq: 4, conversationId: GROUP, seq: 5 }),
+      (all) =>
+        all.inboxes.at(-1)!.events.splice(3, 0, { inboxSeq: 4, conversationId: GROUP, seq: 5, hasContent: true }),
     ],
     ["I9", "and is shown", (all) => carol(all).shown.splice(3, 0, { ...carol(all).shown[0]!, seq: 5 })],
     ["I1", "what was said since his return does not", (all) => carol(all).shown.pop()],

@@ -2,7 +2,7 @@
 import { clientWithWrongClock } from "./client-clock";
 import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";
-import { visitor } from "./group-faults";
+import { recall, visitor } from "./group-faults";
 import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
 import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
 import { killNatsFollower, killNatsLeader, killNatsServers, rollNatsServers } from "./nats-cluster";
@@ -100,6 +100,7 @@ export const faults = {
   "large contents": largeContents(LARGE_BYTES),
   poison,
   "visitor comes and goes": visitor,
+  "take a message back": recall,
   "log out": revoke("itself"),
   "lose device": revoke("another"),
   "fill disk": fillDisk,

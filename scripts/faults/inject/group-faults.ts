@@ -4,6 +4,7 @@ import { Command } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { GroupChat } from "../load/group-chat";
 import type { Load } from "../load/load";
+import type { Account } from "../load/load-device";
 import type { Fault } from "./fault";
 
 const PATIENCE_MS = 60_000;
@@ -24,23 +25,48 @@ export const visitor: Fault = {
   },
 };
 
+/** A member takes back what he said last in his group. */
+export const recall: Fault = {
+  async strike({ load }, target) {
+    const group = load.groupChat(target);
+    const sender = group?.members[target % group.members.length];
+    const message = load.history.messages.findLast(
+      ({ senderId, conversationId, answers }) =>
+        senderId === sender?.userId && conversationId === group?.conversationId && answers.length > 0,
+    );
+    if (sender === undefined || message === undefined) return undefined;
+    const { conversationId, answers } = message;
+    const payload = { clientMsgId: uuidv7(Date.now()), conversationId, targetSeq: answers[0]!.seq };
+    const verdict = await verdictOn(load, sender, Command.RECALL, payload);
+    if (verdict !== "SENT") throw new Error(`a message could not be taken back: ${verdict}`);
+    return { on: `${conversationId} #${payload.targetSeq}`, heal: async () => {} };
+  },
+};
+
 /** Groups whose visitor is there now. */
 const busy = new Set<GroupChat>();
 
 /** His removal was answered: whoever owns the conversation now, whatever it has cached, refuses him. */
 async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupChat): Promise<void> {
-  const account = load.secondDeviceOf(him);
-  const verdict = await until(
-    "a verdict on what the visitor writes",
+  const payload = { clientMsgId: uuidv7(Date.now()), to: him.to, contentType: "text", content: "me, too" };
+  const verdict = await verdictOn(load, him, Command.SEND, payload);
+  if (verdict !== "NOT_A_MEMBER") throw new Error(`I9: ${verdict} for one who was shown out of ${conversationId}`);
+}
+
+/** What somebody is answered in the end, over connections of another device of his. @returns SENT or the error's name */
+async function verdictOn(load: Load, who: Account, command: number, payload: object): Promise<string> {
+  const account = load.secondDeviceOf(who);
+  return until(
+    "a verdict",
     async () => {
       let client: RawClient | undefined;
       try {
         client = await RawClient.open("tcp", await load.gatewayOf(account));
         await client.connect({ token: account.token, deviceId: account.deviceId });
-        const payload = { clientMsgId: uuidv7(Date.now()), to: account.to, contentType: "text", content: "me, too" };
-        const { command, payload: answer } = await client.request(Command.SEND, payload);
-        if (command === Command.SENT) return "SENT";
-        return ["BUSY", "UNAVAILABLE", "INTERNAL"].includes(answer.name) ? undefined : (answer.name as string);
+        const answer = await client.request(command, payload);
+        if (answer.command === Command.SENT) return "SENT";
+        const { name } = answer.payload;
+        return ["BUSY", "UNAVAILABLE", "INTERNAL"].includes(name) ? undefined : (name as string);
       } catch {
         return undefined;
       } finally {
@@ -49,5 +75,4 @@ async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupC
     },
     PATIENCE_MS,
   );
-  if (verdict !== "NOT_A_MEMBER") throw new Error(`I9: ${verdict} for one who was shown out of ${conversationId}`);
 }

@@ -66,9 +66,9 @@ export class Load {
     for (const { members, visitor } of this.groupChats) {
       for (const [index, account] of [...members, visitor].entries()) {
         const recorder = this.history.device(`${account.userId}/${account.deviceId}`, account.userId);
-        const device = new RawDevice(api, account, recorder, RAW_TRANSPORTS[index % 3]!);
-        if (account === visitor) this.visitors.push(device);
-        else this.devices.push(device);
+        const raw = () => new RawDevice(api, account, recorder, RAW_TRANSPORTS[index % 3]!);
+        if (account === visitor) this.visitors.push(raw());
+        else this.devices.push(index === 0 ? new SdkDevice(api, account, recorder, "ws") : raw());
       }
     }
     await Promise.all([...this.devices, ...this.visitors].map((device) => device.connect()));

@@ -20,6 +20,8 @@ const DOUBLE_EVERY = 20;
 const REPEAT_EVERY = 50;
 const REPEAT_MS = 2_000;
 
+const isGroup = (conversationId: string) => conversationId.startsWith("g:");
+
 interface Address {
   ws: string;
   tcp: string;
@@ -41,6 +43,9 @@ export class RawDevice implements LoadDevice {
   private readonly pending = new Map<string, Outgoing>();
   private readonly requests = new Map<number, SentMessage | ((frame: RawFrame) => void)>();
   private mustCompare = false;
+  /** Of a large group: everything up to this number was shown, and up to that it was told that there is more. */
+  private reached = 0;
+  private toldOf = 0;
   private acknowledgeTimer: NodeJS.Timeout | undefined;
   private readonly resendTimer: NodeJS.Timeout;
   private closed = false;
@@ -165,6 +170,8 @@ export class RawDevice implements LoadDevice {
     // Our own cursor holds for a replay; without one, this is where the device begins.
     if (resume !== "replay" || this.cursor === undefined) this.cursor = inbox;
     if (this.mustCompare) void this.fetchMissing(client);
+    // Half of them look at their conversation: what they are shown of a large group comes without being asked for.
+    if (this.transport === "ws") client.send(Command.FOCUS, { conversationId: this.account.conversationId });
     for (const outgoing of this.pending.values()) {
       outgoing.message.repeated ||= outgoing.triedAt > 0;
       this.transmit(outgoing);
@@ -174,6 +181,8 @@ export class RawDevice implements LoadDevice {
   private take(client: RawClient, frame: RawFrame): void {
     if (frame.command === Command.DELIVER) return this.deliver(client, frame.payload);
     if (frame.command === Command.KICKED) return client.close();
+    if (frame.command === Command.NOTIFY) return this.hearOfMore(client, frame.payload);
+    if (frame.command === Command.PULLED && frame.requestId === 0) return this.showPage(client, frame.payload);
     const request = this.requests.get(frame.requestId);
     this.requests.delete(frame.requestId);
     if (typeof request === "function") request(frame);
@@ -221,7 +230,9 @@ export class RawDevice implements LoadDevice {
     for (const [inboxSeq, event] of events) {
       this.recorder.delivered(this.connection, epoch, inboxSeq, event.conversationId, event.seq);
       this.cursor.seq = Math.max(this.cursor.seq, inboxSeq);
-      if (!this.shown.has(event.conversationId, event.seq)) this.shown.take(event, "deliver");
+      if (!this.shown.has(event.conversationId, event.seq)) this.showNext(event, "deliver");
+      // A group has become small again: what was said before has to be fetched still.
+      if (isGroup(event.conversationId)) this.hearOfMore(client, { ...event, lastSeq: event.seq });
     }
     this.acknowledgeTimer ??= setTimeout(() => {
       this.acknowledgeTimer = undefined;
@@ -229,6 +240,33 @@ export class RawDevice implements LoadDevice {
       if (current?.isClosed !== false || mustCompare || cursor === undefined) return;
       current.send(Command.RECEIVED, { epoch: cursor.epoch, inboxSeq: cursor.seq }, 0);
     }, ACKNOWLEDGE_MS);
+  }
+
+  /** A large group goes up to this number. */
+  private hearOfMore(client: RawClient, { conversationId, lastSeq }: RawFrame["payload"]): void {
+    if (conversationId !== this.account.conversationId) return;
+    this.toldOf = Math.max(this.toldOf, lastSeq);
+    this.fetchIfMore(client);
+  }
+
+  private showPage(client: RawClient, { events, lastSeq, conversationId }: RawFrame["payload"]): void {
+    for (const event of events as Event[]) if (event.seq === this.reached + 1) this.showNext(event, "pull");
+    this.hearOfMore(client, { conversationId, lastSeq });
+  }
+
+  private fetchIfMore(client: RawClient): void {
+    if (this.toldOf <= this.reached || this.mustCompare) return;
+    this.mustCompare = true;
+    void this.fetchMissing(client);
+  }
+
+  /** What is shown in order moves the place from which a large group is fetched. */
+  private showNext(event: Event, by: "deliver" | "pull"): void {
+    const { conversationId, seq } = event;
+    this.shown.take(event, by);
+    if (conversationId !== this.account.conversationId || (by === "deliver" && seq !== this.reached + 1)) return;
+    this.reached = Math.max(this.reached, seq);
+    while (this.shown.has(conversationId, this.reached + 1)) this.reached++;
   }
 
   private compare(): void {
@@ -239,7 +277,8 @@ export class RawDevice implements LoadDevice {
   /** Reads the conversation from the first missing number to its end; the next connection does it if this one ends. */
   private async fetchMissing(client: RawClient): Promise<void> {
     const { conversationId } = this.account;
-    let fromSeq = this.shown.firstMissing(conversationId, Number.MAX_SAFE_INTEGER)!;
+    const isLarge = isGroup(conversationId) && this.reached > 0;
+    let fromSeq = isLarge ? this.reached + 1 : this.shown.firstMissing(conversationId, Number.MAX_SAFE_INTEGER)!;
     while (this.mustCompare && !this.closed && !client.isClosed) {
       const frame = await new Promise<RawFrame | undefined>((resolve) => {
         setTimeout(() => resolve(undefined), ANSWER_MS).unref();
@@ -248,10 +287,11 @@ export class RawDevice implements LoadDevice {
       if (frame?.command === Command.PULLED) {
         // A group begins for its member where he came to it: nothing fills the numbers below.
         for (const event of frame.payload.events as Event[]) {
-          this.shown.take(event, "pull");
+          this.showNext(event, "pull");
           fromSeq = event.seq + 1;
         }
-        if (!frame.payload.more) this.mustCompare = false;
+        const isAll = fromSeq > this.toldOf || frame.payload.events.length === 0;
+        if (!frame.payload.more && isAll) this.mustCompare = false;
       } else if (frame?.payload.name === "NO_SUCH_CONVERSATION") this.mustCompare = false;
       else await sleep(RETRY_MS);
     }

@@ -24,7 +24,9 @@ export class SdkDevice implements LoadDevice {
     const { deviceId, token } = account;
     this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
     this.shown = new ShownEvents(recorder);
-    this.client.on("message", (event) => this.shown.take(event, "deliver"));
+    for (const kind of ["message", "system", "recall"] as const) {
+      this.client.on(kind, (event) => this.shown.take(event, "deliver"));
+    }
     this.client.on("resync", (rows) => this.resync(rows));
     this.client.on("state", (state) => {
       if (state.name === "online") recorder.online(state.gatewayId);

@@ -1,4 +1,4 @@
-/** Groups whose members come and go, while everybody writes and processes die. */
+/** Groups whose members come and go, while everybody writes and processes die; large ones, too. */
 import { stallOfSends } from "../measure";
 import { mergedPlan, steady } from "../plan";
 import type { Scenario } from "../scenario";
@@ -12,6 +12,20 @@ export const groups: readonly Scenario[] = [
       steady(["kill worker", "kill api", "kill gateway", "kill archiver"], { times: 4, everyMs: 11_000, holdMs: 0 }),
     ),
     load: { sdkPairs: 2, rawPairs: 2, groups: 3, rate: 200 },
+    bounds: [stallOfSends(5_000)],
+    afterMs: 8_000,
+  },
+  {
+    // Six without the visitor: with him they are too many for inboxes.
+    name: "large-groups",
+    row: "large groups change",
+    plan: mergedPlan(
+      steady(["visitor comes and goes"], { times: 30, everyMs: 1_500, holdMs: 1_000 }),
+      steady(["take a message back"], { times: 20, everyMs: 2_200, holdMs: 0 }),
+      steady(["kill worker", "kill api", "kill gateway", "kill archiver"], { times: 4, everyMs: 11_000, holdMs: 0 }),
+    ),
+    load: { sdkPairs: 2, rawPairs: 2, groups: 3, rate: 200 },
+    env: { CARILLON_GROUPS_WRITE_FANOUT_MAX: "6" },
     bounds: [stallOfSends(5_000)],
     afterMs: 8_000,
   },

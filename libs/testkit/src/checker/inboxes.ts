@@ -11,8 +11,9 @@ import { groupBy, place, type Violation, violation } from "./violation";
 
 const MOST_EVENTS = 1_000;
 
-export function checkInboxes({ inboxes, devices, archive, stays }: Evidence): Violation[] {
-  const membership = new Membership(stays);
+export function checkInboxes(evidence: Evidence): Violation[] {
+  const { inboxes, devices, archive } = evidence;
+  const membership = new Membership(evidence);
   const last = new Map<string, number>();
   for (const { conversationId, seq } of archive) {
     last.set(conversationId, Math.max(seq, last.get(conversationId) ?? 0));

@@ -25,8 +25,9 @@ function notArchived({ messages, archive, log }: Evidence): Violation[] {
 }
 
 /** What nobody was answered for counts as well: it exists as soon as a store has it. */
-function notShown({ devices, archive, log, messages, stays }: Evidence): Violation[] {
-  const membership = new Membership(stays);
+function notShown(evidence: Evidence): Violation[] {
+  const { devices, archive, log, messages } = evidence;
+  const membership = new Membership(evidence);
   const existing = new Map<string, Pick<MessageFacts, "conversationId" | "seq">>();
   for (const { conversationId, seq } of [...archive, ...log.flatMap(({ events }) => events)]) {
     existing.set(place({ conversationId, seq }), { conversationId, seq });

@@ -9,12 +9,13 @@ import { Membership } from "../history/membership";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 export function checkOrder(evidence: Evidence): Violation[] {
-  const membership = new Membership(evidence.stays);
+  const membership = new Membership(evidence);
   const told = evidence.devices.flatMap((device) => toldOutOfOrder(device, membership));
   return [...disagreements(evidence), ...told, ...overtaken(evidence)];
 }
 
-function disagreements({ log, archive, devices }: Evidence): Violation[] {
+function disagreements({ log, archive, devices, recalled }: Evidence): Violation[] {
+  const takenBack = new Set(recalled.map(place));
   const known = new Map<string, MessageFacts & { by: string }>();
   const found: Violation[] = [];
   const compare = (by: string, facts: MessageFacts) => {
@@ -22,7 +23,7 @@ function disagreements({ log, archive, devices }: Evidence): Violation[] {
     if (first === undefined) known.set(place(facts), { ...facts, by });
     else if (first.messageId !== facts.messageId || first.clientMsgId !== facts.clientMsgId) {
       found.push(violation("I3", `${place(facts)} is another message for ${by} than for ${first.by}`));
-    } else if (first.content !== facts.content || first.senderId !== facts.senderId) {
+    } else if (!isSame(first, facts, takenBack.has(place(facts)))) {
       found.push(violation("I3", `${place(facts)} has another content or sender for ${by} than for ${first.by}`));
     }
   };
@@ -30,6 +31,12 @@ function disagreements({ log, archive, devices }: Evidence): Violation[] {
   for (const event of archive) compare("MySQL", event);
   for (const { name, shown } of devices) for (const event of shown) compare(name, event);
   return found;
+}
+
+/** Of a message that was taken back some have the content, and some only its place. */
+function isSame(one: MessageFacts, other: MessageFacts, isRecalled: boolean): boolean {
+  const isEmpty = isRecalled && (one.content === "" || other.content === "");
+  return one.senderId === other.senderId && (isEmpty || one.content === other.content);
 }
 
 function toldOutOfOrder(

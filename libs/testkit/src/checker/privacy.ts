@@ -1,14 +1,18 @@
-/** I9: nothing reaches who is not a member, or a device whose tokens are void once it was closed; and it is closed. */
+/**
+ * I9: nothing reaches who is not a member, or a device whose tokens are void once it was closed; and it is closed. What
+ * was taken back is gone.
+ */
 import type { Evidence, RevokedDevice } from "../history/evidence";
 import { Membership } from "../history/membership";
 import { place, type Violation, violation } from "./violation";
 
 export function checkPrivacy(evidence: Evidence): Violation[] {
-  return [...strangers(evidence), ...evidence.revoked.flatMap(checkRevoked)];
+  return [...strangers(evidence), ...takenBack(evidence), ...evidence.revoked.flatMap(checkRevoked)];
 }
 
-function strangers({ devices, inboxes, stays }: Evidence): Violation[] {
-  const membership = new Membership(stays);
+function strangers(evidence: Evidence): Violation[] {
+  const { devices, inboxes } = evidence;
+  const membership = new Membership(evidence);
   const found: Violation[] = [];
   const check = (userId: string, what: string, events: { conversationId: string; seq: number }[]) => {
     for (const event of events) {
@@ -20,6 +24,21 @@ function strangers({ devices, inboxes, stays }: Evidence): Violation[] {
   for (const { name, userId, shown, deliveries } of devices) check(userId, name, [...shown, ...deliveries]);
   for (const { userId, events } of inboxes) check(userId, `the inbox of ${userId}`, events);
   return found;
+}
+
+/** What was taken back is nowhere any more where somebody could read it. */
+function takenBack({ recalled, archive, inboxes }: Evidence): Violation[] {
+  const places = new Set(recalled.map(place));
+  const archived = archive.filter((event) => places.has(place(event)) && event.content !== "");
+  const held = inboxes.flatMap(({ userId, events }) =>
+    events.filter((event) => places.has(place(event)) && event.hasContent).map((event) => ({ event, userId })),
+  );
+  return [
+    ...archived.map((event) => violation("I9", `${place(event)} was taken back, and MySQL has its content`)),
+    ...held.map(({ event, userId }) =>
+      violation("I9", `${place(event)} was taken back, and the inbox of ${userId} has its content`),
+    ),
+  ];
 }
 
 const REFUSALS = ["TOKEN_REVOKED", "NOT_AUTHENTICATED"];

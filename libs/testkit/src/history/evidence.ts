@@ -103,7 +103,7 @@ export interface InboxSnapshot {
   epoch: string;
   /** Number of the newest event. */
   head: number;
-  events: { inboxSeq: number; conversationId: string; seq: number }[];
+  events: { inboxSeq: number; conversationId: string; seq: number; hasContent: boolean }[];
 }
 
 /** The queue of a partition, as JetStream tells it. */
@@ -128,6 +128,11 @@ export interface Stay {
   to: number;
 }
 
+export interface Place {
+  conversationId: string;
+  seq: number;
+}
+
 export interface Evidence {
   messages: SentMessage[];
   devices: DeviceHistory[];
@@ -136,6 +141,10 @@ export interface Evidence {
   archive: MessageFacts[];
   /** Of all groups; who belongs to a private conversation its id says. */
   stays: Stay[];
+  /** Events that members fetch, because their group was large: in inboxes are those by which one comes or goes. */
+  fetched: Place[];
+  /** Messages that were taken back. */
+  recalled: Place[];
   inboxes: InboxSnapshot[];
   queues: QueueSnapshot[];
   peaks: Peak[];

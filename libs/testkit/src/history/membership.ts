@@ -2,40 +2,47 @@
 
 import { getOrSet } from "@carillon/base";
 import { type Event, membershipOf, parseSystemContent } from "@carillon/protocol";
-import { membersOf, type Stay } from "./evidence";
-
-interface Place {
-  conversationId: string;
-  seq: number;
-}
+import { type Evidence, membersOf, type Place, type Stay } from "./evidence";
 
 export class Membership {
   private readonly stays = new Map<string, Stay[]>();
+  private readonly fetched: Set<string>;
 
-  constructor(stays: readonly Stay[]) {
+  constructor({ stays, fetched }: Pick<Evidence, "stays" | "fetched">) {
     for (const stay of stays) {
       getOrSet(this.stays, `${stay.conversationId} ${stay.userId}`, (): Stay[] => []).push(stay);
     }
     for (const list of this.stays.values()) list.sort((a, b) => a.from - b.from);
+    this.fetched = new Set(fetched.map(keyOf));
   }
 
+  /** Whether the event is for this user. */
   has(userId: string, { conversationId, seq }: Place): boolean {
     if (!isGroup(conversationId)) return membersOf(conversationId).includes(userId);
     return this.of(userId, conversationId).some(({ from, to }) => from <= seq && seq <= to);
   }
 
-  /** The number that this user gets after `seq`, if there are more. */
+  /** Whether the event, which is for this user, is in his inbox. */
+  isInInbox(userId: string, place: Place): boolean {
+    if (!this.fetched.has(keyOf(place))) return true;
+    return this.of(userId, place.conversationId).some(({ from, to }) => place.seq === from || place.seq === to);
+  }
+
+  /** The number that this user's inbox gets after `seq`, if there are more. */
   next(userId: string, conversationId: string, seq: number): number {
     if (!isGroup(conversationId)) return seq + 1;
     const stay = this.of(userId, conversationId).find(({ to }) => to > seq);
-    return Math.max(seq + 1, stay?.from ?? 0);
+    const next = Math.max(seq + 1, stay?.from ?? 0);
+    return this.isInInbox(userId, { conversationId, seq: next }) ? next : this.next(userId, conversationId, next);
   }
 
-  /** The last number up to `seq` that this user gets; 0: none. */
+  /** The last number up to `seq` that this user's inbox gets; 0: none. */
   last(userId: string, conversationId: string, seq: number): number {
     if (!isGroup(conversationId)) return membersOf(conversationId).includes(userId) ? seq : 0;
     const stays = this.of(userId, conversationId).filter(({ from }) => from <= seq);
-    return Math.min(seq, stays.at(-1)?.to ?? 0);
+    const last = Math.min(seq, stays.at(-1)?.to ?? 0);
+    if (last === 0 || this.isInInbox(userId, { conversationId, seq: last })) return last;
+    return this.last(userId, conversationId, last - 1);
   }
 
   private of(userId: string, conversationId: string): Stay[] {
@@ -57,6 +64,8 @@ export function staysOf(events: readonly Pick<Event, "conversationId" | "seq" | 
   }
   return stays;
 }
+
+const keyOf = ({ conversationId, seq }: Place) => `${conversationId} ${seq}`;
 
 function isGroup(conversationId: string): boolean {
   return conversationId.startsWith("g:");
