@@ -79,12 +79,15 @@ test("clients that were cut off are counted from the strike until they are back;
 
 test("a closing counts from the answer on, one before it as at once, none as for ever", () => {
   const revoked = [
-    { answeredAt: 100, closedAt: 90 },
-    { answeredAt: 100, closedAt: 350 },
-    { answeredAt: 100, closedAt: undefined },
+    { answeredAt: 100, isConfirmed: true, closedAt: 90 },
+    { answeredAt: 100, isConfirmed: true, closedAt: 350 },
+    { answeredAt: 100, isConfirmed: false, closedAt: 700 },
+    { answeredAt: 100, isConfirmed: true, closedAt: undefined },
   ];
   const all = facts();
-  expect(closings(0).seen({ ...all, evidence: { ...all.evidence, revoked } as Evidence })).toEqual([0, 250, Infinity]);
+  const told = { ...all, evidence: { ...all.evidence, revoked } as Evidence };
+  expect(closings(0, true).seen(told)).toEqual([0, 250, Infinity]);
+  expect(closings(0, false).seen(told)).toEqual([600]);
 });
 
 test("a client that never comes back counts until the end", () => {

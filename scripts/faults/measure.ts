@@ -136,11 +136,17 @@ export function catchUp(most: number): Bound {
   return { what: "until the archive has caught up", unit: "ms", most, seen };
 }
 
-/** Time from the api's word that a device's tokens are void until its connection was closed. */
-export function closings(most: number): Bound {
+/**
+ * Time from the api's word that a device's tokens are void until its connection was closed.
+ * @param confirmed whether the api had said that it is closed, or that a gateway could not be reached (or died over it)
+ */
+export function closings(most: number, confirmed: boolean): Bound {
   const seen = ({ evidence }: RunFacts) =>
-    evidence.revoked.map(({ answeredAt, closedAt = Number.POSITIVE_INFINITY }) => Math.max(0, closedAt - answeredAt));
-  return { what: "until a revoked device is closed", unit: "ms", most, seen };
+    evidence.revoked
+      .filter(({ isConfirmed }) => isConfirmed === confirmed)
+      .map(({ answeredAt, closedAt = Number.POSITIVE_INFINITY }) => Math.max(0, closedAt - answeredAt));
+  const what = confirmed ? "until a revoked device is closed" : "until one is closed whose gateway was not reached";
+  return { what, unit: "ms", most, seen };
 }
 
 /** Partitions that changed hands while the load was written. */

@@ -50,7 +50,12 @@ export function goodEvidence(): Evidence {
       refusals: [],
     })),
     devices: membersOf(CONVERSATION).map((userId) => device(userId, events)),
-    revoked: [{ name: "bob/lost", answeredAt: 4, closedAt: 4.5, events: [1, 2, 4.4], reconnect: "TOKEN_REVOKED" }],
+    revoked: [
+      {
+        ...{ name: "bob/lost", answeredAt: 4, isConfirmed: true, closedAt: 4.5 },
+        ...{ events: [1, 2, 4.4], reconnect: "TOKEN_REVOKED" },
+      },
+    ],
     log: [
       { ...record, seq: 1, epoch: 1, boot: "a", append: 1, covered: 0, kind: "epoch" },
       { ...record, seq: 2, epoch: 1, boot: "a", append: 2, covered: 3, kind: "events", events: events.slice(0, 3) },

@@ -39,7 +39,7 @@ async function revokeOne(stage: Stage, target: number, by: "itself" | "another")
   const writing = setInterval(() => writeToOneself(writer, kept), WRITE_EVERY_MS);
   // A link that is cut meanwhile meets a session that is open.
   await sleep(ONLINE_MS_PER_TARGET * target);
-  await revokeDevice(stage, lost, by === "itself" ? lost : kept);
+  device.isConfirmed = await revokeDevice(stage, lost, by === "itself" ? lost : kept);
   device.answeredAt = performance.now();
   const heal = async () => {
     await until(`${device.name} is closed`, () => device.closedAt !== undefined).catch(() => {
@@ -65,6 +65,7 @@ function follow(client: RawClient, name: string): RevokedDevice {
   const device: RevokedDevice = {
     name,
     answeredAt: Number.POSITIVE_INFINITY,
+    isConfirmed: false,
     closedAt: undefined,
     events: [],
     reconnect: "not tried",
@@ -84,12 +85,16 @@ function follow(client: RawClient, name: string): RevokedDevice {
   return device;
 }
 
-/** Whoever got no answer asks again; then the tokens may be void already, and the api says so. */
-async function revokeDevice(stage: Stage, lost: Device, by: Device): Promise<void> {
+/**
+ * Whoever got no answer asks again; then the tokens may be void already, and the api says so.
+ * @returns whether all gateways have confirmed that it is closed
+ */
+async function revokeDevice(stage: Stage, lost: Device, by: Device): Promise<boolean> {
   const where = by === lost ? "/v1/sessions/current" : `/v1/sessions/${lost.deviceId}`;
   const { status, body } = await call(stage, "DELETE", where, by.token);
   const isVoid = status === 204 || status === 202 || VOID_ALREADY.includes(body?.name);
   if (!isVoid) throw new Error(`${where} was answered by ${status} ${JSON.stringify(body)}`);
+  return status === 204;
 }
 
 /** Calls the api until it answers: it may be dead at the moment. */

@@ -16,6 +16,6 @@ export const privacy: readonly Scenario[] = [
       steady(["kill api"], { times: 3, everyMs: 11_000, holdMs: 0 }),
     ),
     load: { rate: 200 },
-    bounds: [closings(2_000)],
+    bounds: [closings(2_000, true), closings(10_000, false)],
   },
 ];

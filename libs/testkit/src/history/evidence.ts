@@ -74,6 +74,8 @@ export interface RevokedDevice {
   name: string;
   /** When the api said that the tokens are void. */
   answeredAt: number;
+  /** It said also that every gateway had confirmed it. */
+  isConfirmed: boolean;
   /** When its connection was closed; undefined: never. */
   closedAt: number | undefined;
   /** When events came to it. */
