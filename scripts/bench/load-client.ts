@@ -6,9 +6,17 @@ import { Command, decodePayload, encodeFrame, FrameDecoder } from "@carillon/pro
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
 
+export interface LoadedEvent {
+  seq: number;
+  senderId: string;
+  content: string;
+}
+
 export interface LoadEvents {
-  /** A message of the peer came. */
-  onReceived(content: string): void;
+  /** An event came: by DELIVER, or because the client looks at a large group. */
+  onEvent(event: LoadedEvent): void;
+  /** A large group has events up to this number. */
+  onNotify?(lastSeq: number): void;
   onSent(): void;
   /** The server asked to come back later; the client does. */
   onBusy(): void;
@@ -16,8 +24,10 @@ export interface LoadEvents {
 }
 
 export class LoadClient {
-  /** Highest seq seen in the conversation with the peer: each must follow the last. */
+  /** Highest seq seen in the conversation: each must follow the last. */
   private lastSeq = 0;
+  /** Of a large group: what it was told of may be left out. */
+  private toldOf = 0;
   private inbox = { epoch: "", seq: 0 };
   private unacknowledged = 0;
   private ackTimer: ReturnType<typeof setTimeout> | undefined;
@@ -28,15 +38,14 @@ export class LoadClient {
 
   private constructor(
     private readonly socket: Socket,
-    readonly userId: string,
-    private readonly peerId: string,
+    /** Whom it writes to, as SEND names it. */
+    private readonly to: string,
     private readonly events: LoadEvents,
   ) {}
 
   static async open(options: {
     tcp: string;
-    userId: string;
-    peerId: string;
+    to: string;
     token: string;
     deviceId: string;
     events: LoadEvents;
@@ -47,16 +56,21 @@ export class LoadClient {
       socket.once("connect", resolve);
       socket.once("error", reject);
     });
-    const client = new LoadClient(socket, options.userId, options.peerId, options.events);
+    const client = new LoadClient(socket, options.to, options.events);
     await client.logIn(options.token, options.deviceId);
     return client;
   }
 
-  /** Sends one message to the peer with whatever else is sent in this turn. */
+  /** Looks at a conversation. */
+  focus(conversationId: string): void {
+    this.write(encodeFrame(Command.FOCUS, ++this.lastRequestId, { conversationId }));
+  }
+
+  /** Sends one message with whatever else is sent in this turn. */
   send(content: string): void {
     const payload = {
       clientMsgId: uuidv7(Date.now()),
-      to: `u:${this.peerId}`,
+      to: this.to,
       contentType: "text",
       content,
     };
@@ -93,6 +107,14 @@ export class LoadClient {
       this.unanswered.delete(requestId);
       return this.events.onSent();
     }
+    if (command === Command.NOTIFY) {
+      this.toldOf = (decodePayload(payload) as { lastSeq: number }).lastSeq;
+      return this.events.onNotify?.(this.toldOf);
+    }
+    if (command === Command.PULLED) {
+      const { events } = decodePayload(payload) as unknown as { events: LoadedEvent[] };
+      return this.take(events);
+    }
     if (command === Command.ERROR)
       this.retry(requestId, decodePayload(payload) as { name: string; retryAfterMs?: number });
     if (command === Command.KICKED || command === Command.GOAWAY)
@@ -109,18 +131,25 @@ export class LoadClient {
   private deliver(payload: Uint8Array): void {
     const { epoch, events } = decodePayload(payload) as {
       epoch: string;
-      events: [number, { seq: number; senderId: string; content: string }][];
+      events: [number, LoadedEvent][];
     };
-    for (const [inboxSeq, event] of events) {
+    for (const [inboxSeq] of events) {
       if (epoch !== this.inbox.epoch || inboxSeq !== this.inbox.seq + 1) this.events.onError(`hole before ${inboxSeq}`);
       this.inbox = { epoch, seq: inboxSeq };
-      if (event.seq !== this.lastSeq + 1) this.events.onError(`seq ${event.seq} after ${this.lastSeq}`);
-      this.lastSeq = event.seq;
-      if (event.senderId === this.peerId) this.events.onReceived(event.content);
     }
+    this.take(events.map(([, event]) => event));
     this.unacknowledged += events.length;
     if (this.unacknowledged >= ACK_EVENTS) this.acknowledge();
     else this.ackTimer ??= setTimeout(() => this.acknowledge(), ACK_MS);
+  }
+
+  private take(events: LoadedEvent[]): void {
+    for (const event of events) {
+      const isNext = event.seq > this.lastSeq && event.seq <= Math.max(this.lastSeq, this.toldOf) + 1;
+      if (!isNext) this.events.onError(`seq ${event.seq} after ${this.lastSeq}`);
+      this.lastSeq = event.seq;
+      this.events.onEvent(event);
+    }
   }
 
   private acknowledge(): void {

@@ -1,0 +1,127 @@
+/**
+ * The cluster that a scenario measures, and the way of the generator into it. The generator is not counted as server: it
+ * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createTokenSigner, silentLogger } from "@carillon/base/node";
+import { buildRing, type Ring } from "@carillon/coordination";
+import { findFreePortBlock, type RunningCluster, startCluster } from "@carillon/local";
+import { MysqlStore } from "@carillon/store";
+import { createPool, type Pool } from "mysql2/promise";
+import { LoadClient, type LoadEvents } from "./load-client";
+
+const DEVICE = "bench";
+const CONNECT_AT_ONCE = 50;
+const ROWS_AT_ONCE = 1_000;
+
+export interface ClusterShape {
+  gateways: number;
+  workers: number;
+  partitions: number;
+}
+
+export const say = (line: string) => process.stderr.write(`${line}\n`);
+
+interface Settings {
+  auth: { secret: string };
+  mysql: { url: string };
+  nats: { servers: string[]; user?: string; password?: string; streamMegabytes: number };
+}
+
+export class BenchCluster {
+  readonly mysql: Pool;
+  private readonly ring: Ring;
+  private readonly sign: ReturnType<typeof createTokenSigner>;
+
+  private constructor(
+    readonly running: RunningCluster,
+    readonly settings: Settings,
+  ) {
+    this.mysql = createPool({ uri: settings.mysql.url });
+    this.ring = buildRing(running.info().gateways.map(({ nodeId }) => ({ nodeId, weight: 1 })));
+    this.sign = createTokenSigner(settings.auth.secret, 3_600);
+  }
+
+  /** Starts a cluster, has it measured, and removes it. */
+  static async with<T>(
+    { gateways, workers, partitions }: ClusterShape,
+    measure: (cluster: BenchCluster) => Promise<T>,
+  ) {
+    const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
+    say("starting a cluster; rate limits are raised, users are written to the database, tokens signed with its secret");
+    const running = await startCluster({
+      directory,
+      basePort: await findFreePortBlock(50),
+      counts: { gateway: gateways, worker: workers, archiver: 1, api: 1 },
+      partitions,
+      guardServers: true,
+      env: {
+        CARILLON_LIMITS_FRAMES_PER_SECOND: "1000000",
+        CARILLON_LIMITS_FRAMES_BURST: "1000000",
+        CARILLON_LIMITS_MESSAGES_PER_SECOND: "1000000",
+        CARILLON_LIMITS_MESSAGES_BURST: "1000000",
+        CARILLON_LOG_LEVEL: "warn",
+      },
+    });
+    const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
+    const cluster = new BenchCluster(running, settings);
+    try {
+      return await measure(cluster);
+    } finally {
+      await cluster.mysql.end();
+      await running.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  async register(userIds: string[]): Promise<void> {
+    const store = await MysqlStore.connect({ url: this.settings.mysql.url, poolSize: 4 }, silentLogger());
+    await inParts(userIds, CONNECT_AT_ONCE, async (userId) => {
+      await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
+    });
+    await store.close();
+  }
+
+  /** A group of these members, as if they had joined long ago; the first one is its owner. */
+  async makeGroup(groupId: string, members: string[], fanOut: "write" | "read"): Promise<void> {
+    await this.mysql.query(
+      "INSERT INTO user_groups (id, name, owner_id, join_policy, member_count, fan_out, version, created_at) VALUES (?)",
+      [[groupId, groupId, members[0], "invite", members.length, fanOut, 1, Date.now()]],
+    );
+    for (let at = 0; at < members.length; at += ROWS_AT_ONCE) {
+      const part = members.slice(at, at + ROWS_AT_ONCE);
+      await this.mysql.query("INSERT INTO group_members (group_id, user_id, role, version) VALUES ?", [
+        part.map((userId) => [groupId, userId, userId === members[0] ? "owner" : "member", 1]),
+      ]);
+      await this.mysql.query("INSERT INTO group_stays (group_id, user_id, joined_version, joined_seq) VALUES ?", [
+        part.map((userId) => [groupId, userId, 1, 1]),
+      ]);
+    }
+  }
+
+  /** Connects users over TCP, each at his gateway. */
+  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents) {
+    say(`connecting ${userIds.length} clients over TCP`);
+    const { gateways } = this.running.info();
+    const clients: LoadClient[] = [];
+    const numbered = userIds.map((userId, index) => ({ userId, index }));
+    await inParts(numbered, CONNECT_AT_ONCE, async ({ userId, index }) => {
+      const { tcp } = gateways.find(({ nodeId }) => nodeId === this.ring.lookup(userId))!;
+      const token = this.sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
+      clients[index] = await LoadClient.open({ tcp, to: to(index), token, deviceId: DEVICE, events: events(index) });
+    });
+    return clients;
+  }
+
+  /** Messages in the archive. */
+  async archived(): Promise<number> {
+    const [rows] = await this.mysql.query("SELECT COUNT(*) AS n FROM messages");
+    return Number((rows as { n: number }[])[0]!.n);
+  }
+}
+
+async function inParts<T>(items: T[], size: number, work: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += size) await Promise.all(items.slice(at, at + size).map(work));
+}
