@@ -2,6 +2,7 @@
  * The cluster that a scenario measures, and the way of the generator into it. The generator is not counted as server: it
  * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
  */
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -84,11 +85,26 @@ export class BenchCluster {
     await store.close();
   }
 
-  /** A group of these members, as if they had joined long ago; the first one is its owner. */
+  /** A group of these members, which its first event tells of, archived already; the first one is its owner. */
   async makeGroup(groupId: string, members: string[], fanOut: "write" | "read"): Promise<void> {
     await this.mysql.query(
       "INSERT INTO user_groups (id, name, owner_id, join_policy, member_count, fan_out, version, created_at) VALUES (?)",
       [[groupId, groupId, members[0], "invite", members.length, fanOut, 1, Date.now()]],
+    );
+    const event = [
+      `g:${groupId}`,
+      1,
+      1,
+      "system",
+      members[0],
+      randomUUID(),
+      "system",
+      '{"type":"created","userIds":[]}',
+      1,
+    ];
+    await this.mysql.query(
+      "INSERT INTO messages (conversation, seq, message_id, kind, sender, client_msg_id, content_type, content, sent_at) VALUES (?)",
+      [event],
     );
     for (let at = 0; at < members.length; at += ROWS_AT_ONCE) {
       const part = members.slice(at, at + ROWS_AT_ONCE);
@@ -101,8 +117,11 @@ export class BenchCluster {
     }
   }
 
-  /** Connects users over TCP, each at his gateway. */
-  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents) {
+  /**
+   * Connects users over TCP, each at his gateway.
+   * @param lastSeq of the conversation in which they write
+   */
+  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents, lastSeq = 0) {
     say(`connecting ${userIds.length} clients over TCP`);
     const { gateways } = this.running.info();
     const clients: LoadClient[] = [];
@@ -110,7 +129,14 @@ export class BenchCluster {
     await inParts(numbered, CONNECT_AT_ONCE, async ({ userId, index }) => {
       const { tcp } = gateways.find(({ nodeId }) => nodeId === this.ring.lookup(userId))!;
       const token = this.sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
-      clients[index] = await LoadClient.open({ tcp, to: to(index), token, deviceId: DEVICE, events: events(index) });
+      clients[index] = await LoadClient.open({
+        tcp,
+        to: to(index),
+        token,
+        deviceId: DEVICE,
+        events: events(index),
+        lastSeq,
+      });
     });
     return clients;
   }

@@ -14,6 +14,8 @@ const CONTENT_BYTES = 100;
 const WARM_UP_SECONDS = 4;
 const QUIET_MS = 60_000;
 const WRITERS = 4;
+/** The event that made the group. */
+const FIRST = 1;
 /** A message that was sent so much later than it should have been says more of the generator than of the servers. */
 const LATE_MS = 1;
 
@@ -81,7 +83,7 @@ class GroupRun {
     const names = Array.from({ length: members }, (_, i) => `bench-${i}`);
     await this.cluster.register(names);
     await this.cluster.makeGroup(GROUP, names, isLarge ? "read" : "write");
-    this.reached = names.map(() => 0);
+    this.reached = names.map(() => FIRST);
     this.clients = await this.cluster.connect(
       names,
       () => `g:${GROUP}`,
@@ -94,6 +96,7 @@ class GroupRun {
         onBusy: () => this.errors.push(`${names[i]}: BUSY`),
         onError: (what) => this.errors.push(`${names[i]}: ${what}`),
       }),
+      FIRST,
     );
     if (isLarge) for (const client of this.clients.slice(0, focused)) client.focus(`g:${GROUP}`);
   }
@@ -134,7 +137,7 @@ class GroupRun {
   }
 
   private record(into: Histogram, seq: number): void {
-    const due = this.dueAt[seq - 1];
+    const due = this.dueAt[seq - FIRST - 1];
     if (due !== undefined) into.recordValue(Math.max(1, Math.round((performance.now() - due) * 1_000)));
   }
 
@@ -149,11 +152,12 @@ class GroupRun {
 
   private async awaitQuiet(): Promise<boolean> {
     const deadline = Date.now() + QUIET_MS;
-    const isQuiet = () => this.acknowledged === this.sent && this.reached.every((seq) => seq === this.sent);
-    while (Date.now() < deadline && !(isQuiet() && (await this.cluster.archived()) === this.sent)) {
+    const isQuiet = () => this.acknowledged === this.sent && this.reached.every((seq) => seq === this.sent + FIRST);
+    const isArchived = async () => (await this.cluster.archived()) === this.sent + FIRST;
+    while (Date.now() < deadline && !(isQuiet() && (await isArchived()))) {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    return isQuiet() && this.errors.length === 0 && (await this.cluster.archived()) === this.sent;
+    return isQuiet() && this.errors.length === 0 && (await isArchived());
   }
 
   private report(usage: Map<string, Usage>, sent: number, isVerified: boolean): boolean {

@@ -25,7 +25,7 @@ export interface LoadEvents {
 
 export class LoadClient {
   /** Highest seq seen in the conversation: each must follow the last. */
-  private lastSeq = 0;
+  private lastSeq: number;
   /** Of a large group: what it was told of may be left out. */
   private toldOf = 0;
   private inbox = { epoch: "", seq: 0 };
@@ -41,7 +41,10 @@ export class LoadClient {
     /** Whom it writes to, as SEND names it. */
     private readonly to: string,
     private readonly events: LoadEvents,
-  ) {}
+    lastSeq: number,
+  ) {
+    this.lastSeq = lastSeq;
+  }
 
   static async open(options: {
     tcp: string;
@@ -49,6 +52,8 @@ export class LoadClient {
     token: string;
     deviceId: string;
     events: LoadEvents;
+    /** Of the conversation, before anything is written. */
+    lastSeq: number;
   }): Promise<LoadClient> {
     const [host, port] = options.tcp.split(":") as [string, string];
     const socket = connect({ host, port: Number(port), noDelay: true });
@@ -56,7 +61,7 @@ export class LoadClient {
       socket.once("connect", resolve);
       socket.once("error", reject);
     });
-    const client = new LoadClient(socket, options.to, options.events);
+    const client = new LoadClient(socket, options.to, options.events, options.lastSeq);
     await client.logIn(options.token, options.deviceId);
     return client;
   }

@@ -1,14 +1,18 @@
 /** What users change about themselves, and operators about users: it counts at once, at every gateway and worker. */
 import { uuidv7 } from "@carillon/base";
 import { CloseCode, Command } from "@carillon/protocol";
-import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { createPool, type Pool } from "mysql2/promise";
 import { runCarillon } from "./fixtures/run-carillon";
 
 let cluster: TestCluster;
+let pool: Pool;
 beforeAll(async () => {
   cluster = await startTestCluster();
+  pool = createPool({ uri: cluster.info().mysql.url });
 }, 300_000);
 afterAll(async () => {
+  await pool?.end();
   await cluster?.stop();
 }, 60_000);
 
@@ -80,6 +84,30 @@ test("who deletes his account is gone for all; his messages stay, under another 
   expect(history.body.messages).toMatchObject([{ senderId: alice.userId, content: "hello" }]);
   const again = { userId: alice.userId, displayName: "x", password: PASSWORD };
   expect((await cluster.http("POST", "/v1/users", { body: again })).body.name).toBe("CONFLICT");
+});
+
+test("with his account he leaves his groups; one that he owned goes to an admin, and one without others ends", async () => {
+  const people = await Promise.all(["alice", "bob", "carl"].map((name) => cluster.person(name)));
+  const [alice, bob, carl] = people as [Person, Person, Person];
+  const make = async (owner: Person, members: Person[]) => {
+    const body = { name: "g", joinPolicy: "invite", members: members.map(({ userId }) => userId) };
+    return (await call(owner, "POST", "/v1/groups", body)).body.groupId as string;
+  };
+  const owned = await make(alice, [bob, carl]);
+  await call(alice, "PATCH", `/v1/groups/${owned}/members/${carl.userId}`, { role: "admin" });
+  const [joined, alone] = [await make(bob, [alice]), await make(alice, [])];
+  expect((await call(alice, "DELETE", "/v1/users/me")).status).toBe(204);
+  const group = async (groupId: string) => (await call(bob, "GET", `/v1/groups/${groupId}`)).body;
+  await until("carl owns the group", async () => (await group(owned)).ownerId === carl.userId);
+  await until("alice has left it", async () => (await group(owned)).memberCount === 2);
+  await until("alice has left the other one", async () => (await group(joined)).memberCount === 1);
+  const isDone = async () => {
+    const [left] = await pool.query("SELECT 1 FROM departures WHERE user_id = ?", [alice.userId]);
+    return (left as unknown[]).length === 0;
+  };
+  await until("nothing is left to do", isDone);
+  const [rows] = await pool.query("SELECT dissolved_at AS at FROM user_groups WHERE id = ?", [alone]);
+  expect(Number((rows as { at: number }[])[0]!.at)).toBeGreaterThan(0);
 });
 
 const carillon = (...args: string[]) => runCarillon(cluster, ...args);

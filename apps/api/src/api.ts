@@ -20,6 +20,7 @@ import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
+import { leaveAllGroups } from "./groups/departure";
 import { Relay } from "./groups/relay";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
@@ -67,9 +68,9 @@ export class Api {
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
-    const { groups, tellOwner, now } = this.context;
+    const { now } = this.context;
     const { logger } = bus;
-    this.relay = new Relay({ lease: options.lease("group-relay"), groups, tellOwner, now, logger });
+    this.relay = new Relay({ lease: options.lease("group-relay"), context: this.context, logger });
     const keepMs = config.retention.days * DAY_MS;
     const keeping = { lease: options.lease("retention"), queries: options.mysql.retention, keepMs, now, logger };
     this.retention = keepMs > 0 ? new Retention(keeping) : undefined;
@@ -134,6 +135,9 @@ export class Api {
       relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
       closeConnections: (userId, deviceId) =>
         this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),
+      leaveGroups: (userId) => {
+        leaveAllGroups(this.context, userId).catch((err: Error) => bus.logger.info({ err }, "groups are left later"));
+      },
       now: () => bus.clock.now(),
       checks: {
         nats: () => bus.connection.flush(),

@@ -1,5 +1,6 @@
 import { silentLogger } from "@carillon/base/node";
-import { type InboxDelivery, Inboxes, Marks, RedisStore, Sessions } from "@carillon/store";
+import { decodeEvent, encodeEvent } from "@carillon/protocol";
+import { type InboxDelivery, Inboxes, Marks, RecentEvents, RedisStore, Sessions } from "@carillon/store";
 import { startServers, type TestServers } from "@carillon/testkit";
 
 let servers: TestServers;
@@ -167,5 +168,42 @@ describe("marks", () => {
     expect((await move(6, 0))[0]).toMatchObject({ read: 6, delivered: 6, readMoved: true, deliveredMoved: true });
     expect((await move(2, 5))[0]).toMatchObject({ read: 6, delivered: 6, readMoved: false, deliveredMoved: false });
     expect(await marks.of([{ conversationId, userIds: ["a", "b"] }])).toEqual([[{ read: 6, delivered: 6 }, undefined]]);
+  });
+});
+
+describe("the newest events of a large group", () => {
+  const conversationId = "g:crowd";
+  const said = (seq: number) => ({
+    seq,
+    event: encodeEvent({
+      ...{ conversationId, seq, senderId: "ann", messageId: `${seq}`, clientMsgId: `id-${seq}`, sentAt: seq },
+      ...{ kind: "message", contentType: "text", content: `said ${seq}` },
+    }),
+  });
+  const contents = async (recent: RecentEvents, from: number, to: number) =>
+    (await recent.read(conversationId, from, to)).map(({ seq, event }) => [seq, decodeEvent(event).content]);
+
+  test("are kept by number, a bounded number of them; what was erased stays so when it is told again", async () => {
+    const recent = new RecentEvents(store);
+    await recent.add(conversationId, [said(4), said(5), said(6)]);
+    expect(await contents(recent, 5, 9)).toEqual([
+      [5, "said 5"],
+      [6, "said 6"],
+    ]);
+    await inboxes.erase([], { conversationId, seq: 5 });
+    await recent.add(conversationId, [said(5), said(6), said(7)]);
+    expect(await contents(recent, 1, 9)).toEqual([
+      [4, "said 4"],
+      [5, undefined],
+      [6, "said 6"],
+      [7, "said 7"],
+    ]);
+    await recent.add(
+      conversationId,
+      Array.from({ length: 600 }, (_, i) => said(8 + i)),
+    );
+    const kept = await contents(recent, 1, 10_000);
+    expect([kept.length, kept[0]![0], kept.at(-1)![0]]).toEqual([500, 108, 607]);
+    expect(await contents(new RecentEvents(store), 1, 3)).toEqual([]);
   });
 });

@@ -12,6 +12,8 @@ export interface OwnAccountContext {
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
   passwords: Passwords;
   failuresOfUser: WindowLimit;
+  /** Begins to take a user out of his groups; what fails is done later. */
+  leaveGroups(userId: string): void;
   now(): number;
 }
 
@@ -47,14 +49,16 @@ export async function changePassword(
 }
 
 /**
- * Deletes the account: nobody can log in to it or write to it any more. His messages stay, and show no name.
+ * Deletes the account: nobody can log in to it or write to it any more. His messages stay, and show no name. He leaves
+ * his groups, at once or a moment later.
  * @returns nodes that have not confirmed
  */
 export async function deleteAccount(
-  { people, changes, now }: OwnAccountContext,
+  { people, changes, now, leaveGroups }: OwnAccountContext,
   { userId }: Caller,
 ): Promise<string[]> {
   await people.delete(userId, now());
+  leaveGroups(userId);
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
   return (await Promise.all(told)).flat();
 }

@@ -9,6 +9,7 @@ import {
   OutboxEntity,
 } from "./entities/archive";
 import {
+  DepartureEntity,
   GroupMemberEntity,
   GroupRequestEntity,
   GroupStayEntity,
@@ -25,6 +26,7 @@ const entities = [
   RelationEntity,
   UserGroupEntity,
   GroupMemberEntity,
+  DepartureEntity,
   GroupRequestEntity,
   GroupStayEntity,
   UserVersionsEntity,

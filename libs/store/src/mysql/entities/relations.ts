@@ -134,6 +134,17 @@ export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
   },
 });
 
+export interface DepartureRow {
+  userId: string;
+}
+
+/** Users whose account is deleted, and who still belong to groups. */
+export const DepartureEntity = new EntitySchema<DepartureRow>({
+  name: "Departure",
+  tableName: "departures",
+  columns: { userId: id("user_id", { primary: true }) },
+});
+
 export interface UserVersionsRow {
   userId: string;
   relationsVersion: number;

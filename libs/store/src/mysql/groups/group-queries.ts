@@ -131,6 +131,27 @@ export class GroupQueries {
     return rows.map(toGroup);
   }
 
+  /** Who would own the group if its owner left: an admin rather than a member; undefined: nobody else is there. */
+  async successor(groupId: string, ownerId: string): Promise<string | undefined> {
+    const [row] = await this.sql.rows<{ user_id: string }>(
+      `SELECT user_id FROM group_members WHERE group_id = ? AND user_id <> ? AND present = 1
+       ORDER BY role = 'admin' DESC, user_id LIMIT 1`,
+      [groupId, ownerId],
+    );
+    return row?.user_id;
+  }
+
+  /** Users whose account is deleted, and who may still belong to groups. */
+  async departures(limit: number): Promise<string[]> {
+    const rows = await this.sql.rows<{ user_id: string }>("SELECT user_id FROM departures LIMIT ?", [limit]);
+    return rows.map(({ user_id }) => user_id);
+  }
+
+  /** This user belongs to no group any more. */
+  async departed(userId: string): Promise<void> {
+    await this.sql.run("DELETE FROM departures WHERE user_id = ?", [userId]);
+  }
+
   /** Remembers that somebody asks to be let in. */
   async ask(groupId: string, userId: string, now: number): Promise<void> {
     await this.sql.run(

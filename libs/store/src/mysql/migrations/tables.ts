@@ -225,4 +225,11 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       ADD COLUMN folded_name VARCHAR(128) AS (LOWER(display_name)) STORED,
       ADD KEY users_folded_name (folded_name)`,
   ],
+  [
+    "CreateDepartures",
+    `CREATE TABLE departures (
+      user_id ${ID} NOT NULL,
+      PRIMARY KEY (user_id)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];

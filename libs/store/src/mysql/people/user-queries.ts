@@ -118,6 +118,10 @@ export class UserQueries {
         [now, DELETED_NAME, userId],
       );
       await revokeAll(statements, userId, now);
+      // His groups learn of it one by one; who is not done yet is known here.
+      await statements.run("INSERT INTO departures (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id", [
+        userId,
+      ]);
       return found > 0;
     });
   }
