@@ -1,6 +1,12 @@
 import path from "node:path";
-import { runProgram, startTestCluster } from "@carillon/testkit";
+import { runProgram, startTestCluster, type TestCluster } from "@carillon/testkit";
 import type { Place } from "./run-operations";
+
+/** Names and pids of all our processes: who is started again has another one. */
+function processes(cluster: TestCluster): string[] {
+  const { gateways, workers, archivers, apis } = cluster.info();
+  return [...gateways, ...workers, ...archivers, ...apis].map(({ nodeId, pid }) => `${nodeId} (pid ${pid})`);
+}
 
 /** A cluster where only friends may write to each other, and three are too many for inboxes. */
 export async function openPlace(): Promise<Place> {
@@ -25,5 +31,10 @@ export async function openPlace(): Promise<Place> {
     directory,
   ]);
   if (made.code !== 0) throw new Error(`no API key: ${made.stderr}`);
-  return { cluster, key: JSON.parse(made.stdout).key };
+  const pids = processes(cluster);
+  return {
+    cluster,
+    key: JSON.parse(made.stdout).key,
+    whatDied: () => pids.find((one, i) => one !== processes(cluster)[i]),
+  };
 }

@@ -12,10 +12,13 @@ export interface Place {
   cluster: TestCluster;
   /** API key that may make users and tokens. */
   key: string;
+  /** A process that has died; everything goes on without it, so nobody else would see that. */
+  whatDied(): string | undefined;
 }
 
 /** @returns the first thing that is not as the model says, or undefined */
-export async function runOperations({ cluster, key }: Place, operations: Operation[]): Promise<string | undefined> {
+export async function runOperations(place: Place, operations: Operation[]): Promise<string | undefined> {
+  const { cluster, key } = place;
   const model = new Model();
   const people = await People.come(cluster, key);
   try {
@@ -26,7 +29,9 @@ export async function runOperations({ cluster, key }: Place, operations: Operati
       if (told !== expected) return `step ${index}, ${JSON.stringify(operation)}: told ${told}, not ${expected}`;
     }
     await people.comeBack();
-    return (await compareViews(model, people)) ?? (await compareLists(model, people));
+    const different = (await compareViews(model, people)) ?? (await compareLists(model, people));
+    const died = place.whatDied();
+    return different ?? (died && `${died} has died`);
   } finally {
     await people.go();
   }

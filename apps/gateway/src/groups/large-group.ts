@@ -113,7 +113,10 @@ export class LargeGroup {
   /** A device looks at the conversation, or no longer does. What it was not told meanwhile, it is told now. */
   focus(session: Session, isFocused: boolean): void {
     this.focused.delete(session);
-    const { userId } = session.identity!;
+    this.behind.delete(session);
+    const userId = session.identity?.userId;
+    // Its connection is gone.
+    if (userId === undefined) return;
     if (isFocused && this.members.has(userId)) this.focused.add(session);
     if (this.belongs(userId, this.last) && !this.isUncertain) this.tell([session], this.last);
   }
