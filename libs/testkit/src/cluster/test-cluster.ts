@@ -1,5 +1,5 @@
 /** A whole cluster of real processes on free ports, and people who use it. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { randomId } from "@carillon/base";
@@ -50,10 +50,22 @@ export interface TestCluster {
 /** Of a local cluster, above its base port. */
 const NATS_PORT = 40;
 
+/** How the logger begins a line of level "fatal". */
+const FATAL = '{"level":60,';
+
 export const PASSWORD = "correct horse battery";
 
-/** Starts a cluster; `afterAll(() => cluster.stop())` ends it. Servers die with this process, even by kill -9. */
-export async function startTestCluster(options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
+/** Options of a test's cluster. */
+export interface TestClusterOptions extends Partial<ClusterOptions> {
+  /** The test brings its processes to their end: they may say why. */
+  mayFail?: boolean;
+}
+
+/**
+ * Starts a cluster; `afterAll(() => cluster.stop())` ends it, and fails when one of its processes had ended by an error of
+ * its own: it is started again, and the test goes on without noticing. Servers die with this process, even by kill -9.
+ */
+export async function startTestCluster({ mayFail, ...options }: TestClusterOptions = {}): Promise<TestCluster> {
   const directory = await mkdtemp(path.join(tmpdir(), "carillon-cluster-"));
   const running = await startCluster({
     directory,
@@ -73,9 +85,17 @@ export async function startTestCluster(options: Partial<ClusterOptions> = {}): P
   const stop = async () => {
     await Promise.all(buses.splice(0).map((opened) => opened.close()));
     await running.stop();
+    const failures = mayFail === true ? [] : await findFailures(path.join(directory, "logs", "carillon.log"));
     await rm(directory, { recursive: true, force: true });
+    if (failures.length > 0) throw new Error(`processes of the cluster failed:\n${failures.join("\n")}`);
   };
   return { ...people(running), running, info: () => running.info(), bus, stop };
+}
+
+/** Lines of a log that say why a process has ended. */
+async function findFailures(file: string): Promise<string[]> {
+  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
+  return lines.filter((line) => line.startsWith(FATAL));
 }
 
 /** A cluster in which all nodes of a role reach NATS through one proxy only. */
@@ -84,7 +104,7 @@ export interface LinkedCluster extends TestCluster {
 }
 
 /** As `startTestCluster`. @param nodes how the names of the nodes behind the proxy begin: `worker-` */
-export async function startLinkedCluster(nodes: string, options: Partial<ClusterOptions> = {}): Promise<LinkedCluster> {
+export async function startLinkedCluster(nodes: string, options: TestClusterOptions = {}): Promise<LinkedCluster> {
   const basePort = await findFreePortBlock(50);
   const link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + NATS_PORT });
   const leadOverLink = { CARILLON_NATS_SERVERS: `nats://127.0.0.1:${link.port}` };
