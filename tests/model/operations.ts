@@ -3,7 +3,6 @@ import { Random } from "../simulation/random";
 
 export const PEOPLE = 6;
 export const DEVICES = 2;
-export const GROUPS = 2;
 
 export type JoinPolicy = "open" | "approval" | "invite";
 
