@@ -22,6 +22,8 @@ export class SimGroups {
   /** By the log, up to the events that were passed. */
   private readonly present = new Set<string>();
   private readonly recipientsAt = new Map<number, string[]>();
+  /** Who comes or goes by an event. */
+  private readonly namedAt = new Map<number, string[]>();
   private passed = 0;
   /** Since when the api has said that somebody belongs, or does not. */
   private readonly answered = new Map<string, { isMember: boolean; at: number }>();
@@ -58,8 +60,9 @@ export class SimGroups {
       dissolved: false,
       fanOut: this.fanOut,
     };
-    const members = [...this.members.values()].filter(({ version }) => version > one.version);
-    return new Map([[GROUP, structuredClone({ group, members, changes: this.owed })]]);
+    const changed = [...this.members.values()].filter(({ version }) => version > one.version);
+    const members = changed.map((row) => ({ ...row, stays: row.stays.map((stay) => ({ ...stay })) }));
+    return new Map([[GROUP, { group, members, changes: [...this.owed] }]]);
   }
 
   /** Somebody comes or goes; the api commits it, then tells the owner until he has answered. */
@@ -131,6 +134,7 @@ export class SimGroups {
           : membershipOf(event.senderId, parseSystemContent(event.content));
       for (const userId of joined) this.present.add(userId);
       this.recipientsAt.set(at, [...this.present]);
+      this.namedAt.set(at, [...joined, ...left]);
       // The event by which somebody leaves is the last that he gets.
       for (const userId of left) this.present.delete(userId);
     }
@@ -141,8 +145,7 @@ export class SimGroups {
   inboxesOf(seen: SeenEvent): string[] {
     const recipients = this.recipients(seen);
     if (!seen.fanOut.startsWith("read")) return recipients;
-    const { joined, left } = membershipOf(seen.event.senderId, parseSystemContent(seen.event.content));
-    return [...joined, ...left];
+    return this.namedAt.get(seen.position)!;
   }
 
   /** Who belongs to it in the end, by the log. */

@@ -8,7 +8,6 @@ interface Scheduled {
   run: (() => void) | undefined;
 }
 
-const realImmediate = globalThis.setImmediate;
 const realTimers = {
   setTimeout: globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
@@ -131,7 +130,7 @@ function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** All promises that can settle have settled. */
+/** All promises that can settle have settled: what is to come in the next tick comes when no promise is left. */
 function settle(): Promise<void> {
-  return new Promise((resolve) => realImmediate(resolve));
+  return new Promise((resolve) => process.nextTick(resolve));
 }

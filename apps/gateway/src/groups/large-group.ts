@@ -43,6 +43,8 @@ export interface LargeGroupOptions {
   /** Asks the owner of the conversation. @throws CarillonError BUSY */
   roster(groupId: string, userIds: string[]): Promise<GroupRoster>;
   monotonic(): number;
+  /** The owner could not be asked; he is asked again. */
+  onUnanswered(error: Error): void;
   /** Nobody here belongs to the group, or it is small. */
   onEnd(): void;
 }
@@ -96,11 +98,9 @@ export class LargeGroup {
     this.doubt();
   }
 
-  /** The group is small from this number on. */
+  /** The group is said to be small from this number on; it may be old news, of an owner who is none any more. */
   becameSmall(seq: number): void {
-    if (!this.isUncertain && this.last > seq) return;
-    void this.notify();
-    this.end();
+    if (this.isUncertain || this.last <= seq) this.doubt();
   }
 
   /** The user's last session is gone. */
@@ -257,15 +257,22 @@ export class LargeGroup {
 
   /** @returns false when these have to be asked about again */
   private async ask(asked: string[], isWhole: boolean): Promise<boolean> {
-    const { groupId, listen, roster } = this.options;
+    const answer = await this.question(asked);
+    if (this.isEnded) this.stopListening?.();
+    if (answer !== undefined) return this.take(answer, asked, isWhole);
+    await sleep(RETRY_MS);
+    return false;
+  }
+
+  /** @returns undefined when nobody has answered */
+  private async question(asked: string[]): Promise<GroupRoster | undefined> {
+    const { groupId, listen, roster, onUnanswered } = this.options;
     try {
       this.stopListening ??= await listen(groupId, (events) => this.receive(events));
-      const answer = await roster(groupId, asked);
-      if (this.isEnded) this.stopListening();
-      return this.take(answer, asked, isWhole);
-    } catch {
-      await sleep(RETRY_MS);
-      return false;
+      return await roster(groupId, asked);
+    } catch (error) {
+      onUnanswered(error as Error);
+      return undefined;
     }
   }
 
@@ -273,7 +280,9 @@ export class LargeGroup {
     if (this.isEnded) return true;
     if (!isLarge) {
       // Who came meanwhile has heard of it later than the owner's answer was given.
-      if (this.wanted.size === 0) this.end();
+      if (this.wanted.size > 0) return true;
+      void this.notify();
+      this.end();
       return true;
     }
     const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;

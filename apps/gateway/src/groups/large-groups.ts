@@ -118,6 +118,7 @@ export class LargeGroups {
       roster: (id, userIds) =>
         ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId: id, userIds }),
       monotonic: () => bus.clock.monotonic(),
+      onUnanswered: (err) => bus.logger.debug({ groupId, err }, "the owner of a group is asked again"),
       onEnd: () => {
         if (this.groups.get(groupId) === group) this.groups.delete(groupId);
       },

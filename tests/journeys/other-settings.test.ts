@@ -1,0 +1,42 @@
+/** A cluster that is set otherwise: small groups, whose history is open to those who come later. */
+import { uuidv7 } from "@carillon/base";
+import { Command } from "@carillon/protocol";
+import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    counts: { gateway: 1, worker: 1, archiver: 1, api: 1 },
+    env: { CARILLON_GROUPS_MAX_MEMBERS: "3", CARILLON_GROUPS_HISTORY_BEFORE_JOINING: "true" },
+  });
+}, 300_000);
+afterAll(() => cluster?.stop(), 60_000);
+
+const call = ({ token }: Person, method: string, path: string, body?: object) =>
+  cluster.http(method, `/v1/groups${path}`, { token, ...(body === undefined ? {} : { body }) });
+
+async function say(client: RawClient, groupId: string, content: string): Promise<void> {
+  const payload = { clientMsgId: uuidv7(Date.now()), to: `g:${groupId}`, contentType: "text", content };
+  expect((await client.request(Command.SEND, payload)).command).toBe(Command.SENT);
+}
+
+test("who comes later reads what was said before, as long as he belongs to the group; one too many is refused", async () => {
+  const people = await Promise.all(["anna", "bert", "carl", "dora"].map((name) => cluster.person(name)));
+  const [anna, bert, carl, dora] = people as [Person, Person, Person, Person];
+  const client = await cluster.online(anna, "tcp");
+  const wanted = { name: "open book", joinPolicy: "invite", members: [bert.userId] };
+  const { groupId } = (await call(anna, "POST", "", wanted)).body;
+  await say(client, groupId, "long ago");
+  expect((await call(anna, "POST", `/${groupId}/members`, { userId: carl.userId })).status).toBe(201);
+  const readBy = async (who: Person): Promise<string> => {
+    const { status, body } = await cluster.http("GET", `/v1/conversations/g:${groupId}/messages`, { token: who.token });
+    return status === 200 ? body.messages.map(({ seq }: { seq: number }) => seq).join(" ") : body.name;
+  };
+  expect([await readBy(carl), await readBy(dora)]).toEqual(["1 2 3", "NO_SUCH_CONVERSATION"]);
+  const full = await call(anna, "POST", `/${groupId}/members`, { userId: dora.userId });
+  expect([full.status, full.body.name]).toEqual([403, "FORBIDDEN"]);
+  expect((await call(anna, "DELETE", `/${groupId}/members/${carl.userId}`)).status).toBe(204);
+  // Without the group he keeps what was his own time.
+  await until("carl reads his stay only", async () => (await readBy(carl)) === "3 4");
+  client.close();
+});
