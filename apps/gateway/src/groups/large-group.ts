@@ -297,6 +297,8 @@ export class LargeGroup {
       this.last = lastSeq;
       this.lastChange = lastSeq;
       this.isUncertain = false;
+      // Those who look were given nothing meanwhile.
+      this.behind = new Set(this.focused);
       void this.notify();
     } else this.tell(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
     this.endIfEmpty();
