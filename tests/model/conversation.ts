@@ -6,6 +6,8 @@ export interface ModelEvent {
   /** Text of a message, kind of a change, or the number of the message that is taken back. */
   what: string;
   isRecalled: boolean;
+  /** Number of the event that took it back. */
+  recalledBy?: number;
 }
 
 export class Conversation {
@@ -44,10 +46,25 @@ export class Conversation {
     if (target.kind !== "message" || target.isRecalled) return "RECALL_NOT_ALLOWED";
     if (!isAdmin && target.who !== who) return "RECALL_NOT_ALLOWED";
     target.isRecalled = true;
+    target.recalledBy = this.lastSeq + 1;
     return this.add("recall", who, `${seq}`);
   }
 
-  /** What a device of this person has shown in the end, line by line. */
+  /** Whether a device of this person may have shown that in the end. */
+  isViewOf(who: number, seen: string[]): boolean {
+    const lines = this.viewOf(who);
+    return seen.length === lines.length && seen.every((line, i) => line === lines[i] || this.isKept(who, line));
+  }
+
+  /** Whoever did not belong to it any more when a message was taken back may have what he was shown before. */
+  private isKept(who: number, line: string): boolean {
+    const seq = Number.parseInt(line, 10);
+    const event = this.events[seq - 1];
+    if (event?.recalledBy === undefined || this.maySee(who, event.recalledBy)) return false;
+    return line === lineOf(seq, { ...event, isRecalled: false });
+  }
+
+  /** What this person is told of it in the end, line by line. */
   viewOf(who: number): string[] {
     return this.events.flatMap((event, index) => (this.maySee(who, index + 1) ? [lineOf(index + 1, event)] : []));
   }

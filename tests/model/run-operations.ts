@@ -1,5 +1,6 @@
 /** One run: the operations are done at a cluster and in the model, and what both say must be the same. */
 import type { TestCluster } from "@carillon/testkit";
+import type { Conversation } from "./conversation";
 import { Model } from "./model";
 import { DEVICES, type Operation, PEOPLE } from "./operations";
 import { People } from "./people";
@@ -47,16 +48,18 @@ function lastSeq(model: Model, people: People, conversationId: string): number {
   throw new Error(`no such conversation: ${conversationId}`);
 }
 
-/** What everybody has to see: by person, conversation and its lines. */
-function expectedViews(model: Model, people: People): { who: number; conversationId: string; lines: string[] }[] {
+/** What everybody has to see: by person and conversation. */
+function expectedViews(
+  model: Model,
+  people: People,
+): { who: number; conversationId: string; conversation: Conversation }[] {
   const chats = pairs().flatMap(([who, whom]) =>
     [who, whom].map((one) => {
-      const lines = model.chat(who, whom).viewOf(one);
-      return { who: one, conversationId: people.chatId(who, whom), lines };
+      return { who: one, conversationId: people.chatId(who, whom), conversation: model.chat(who, whom) };
     }),
   );
   const groups = [...model.groups].flatMap(([group, { conversation }]) =>
-    everybody().map((who) => ({ who, conversationId: people.groupChatId(group), lines: conversation.viewOf(who) })),
+    everybody().map((who) => ({ who, conversationId: people.groupChatId(group), conversation })),
   );
   return [...chats, ...groups];
 }
@@ -64,11 +67,14 @@ function expectedViews(model: Model, people: People): { who: number; conversatio
 async function compareViews(model: Model, people: People): Promise<string | undefined> {
   const views = expectedViews(model, people);
   const deadline = performance.now() + PATIENCE_MS;
-  for (const { who, conversationId, lines } of views) {
+  for (const { who, conversationId, conversation } of views) {
+    const lines = conversation.viewOf(who);
     for (let device = 0; device < DEVICES; device++) {
-      const seen = () => people.viewOf(who, device, conversationId).join("\n");
-      while (seen() !== lines.join("\n") && performance.now() < deadline) await pause();
-      if (seen() !== lines.join("\n")) return difference(`device ${device} of ${who}`, conversationId, seen(), lines);
+      const seen = () => people.viewOf(who, device, conversationId);
+      while (!conversation.isViewOf(who, seen()) && performance.now() < deadline) await pause();
+      if (!conversation.isViewOf(who, seen())) {
+        return difference(`device ${device} of ${who}`, conversationId, seen().join("\n"), lines);
+      }
     }
     const history = await people.historyOf(who, conversationId);
     const expected = lines.length > 0 ? lines : ["NO_SUCH_CONVERSATION"];
@@ -77,7 +83,9 @@ async function compareViews(model: Model, people: People): Promise<string | unde
     }
   }
   const known = new Set(
-    views.filter(({ lines }) => lines.length > 0).map((view) => `${view.who} ${view.conversationId}`),
+    views
+      .filter(({ who, conversation }) => conversation.viewOf(who).length > 0)
+      .map((view) => `${view.who} ${view.conversationId}`),
   );
   for (const who of everybody()) {
     const stranger = people.conversationsOf(who).find((conversationId) => !known.has(`${who} ${conversationId}`));

@@ -14,8 +14,6 @@ import type { VirtualTime } from "./virtual-time";
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** Redelivery is looked for this often; new messages go out at once. */
 const PUMP_MS = 500;
-/** Core NATS forgets what nobody could take. */
-const WORD_LOST = 0.03;
 
 export interface Fates {
   /** Probabilities, per call. */
@@ -41,6 +39,8 @@ export interface Network {
   coverage: Coverage;
   streams: Map<string, Stream>;
   consumers: Map<string, QueueConsumer>;
+  /** Probability that what nobody answers is lost. */
+  wordsLost: number;
   /** Who answers questions, by subject. */
   serving: Map<string, Set<Served>>;
   /** Called before every effect of a process: a fail point may have struck. @returns whether the process is dead */
@@ -124,10 +124,10 @@ export class Connection {
 
   /** Something is said that nobody answers. It may be lost, and does not overtake what was said before. */
   tell(hear: () => void, onLost: () => void): void {
-    const { time, random } = this.network;
+    const { time, random, wordsLost } = this.network;
     if (this.isDead || this.network.strike(this)) return;
     const isCut = Math.max(this.cutUntil, this.pausedUntil) > time.now;
-    if (isCut || random.chance(WORD_LOST)) return onLost();
+    if (isCut || random.chance(wordsLost)) return onLost();
     this.lastHeard = Math.max(this.lastHeard, time.now + random.between(0.1, 1));
     time.at(this.lastHeard, hear);
   }

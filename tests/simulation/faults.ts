@@ -83,6 +83,7 @@ export function heal(world: World): void {
   world.redis.isAway = false;
   world.mysql.isAway = false;
   world.network.streams.get("LOG_0")!.full = false;
+  world.network.wordsLost = 0;
   for (const { connection } of world.living) {
     connection.fates = CALM;
     connection.cutUntil = 0;

@@ -60,7 +60,9 @@ export class SimGateway {
     const userId = random.pick(this.users);
     const device = this.devices.get(userId);
     if (device === undefined) return this.connect(userId);
-    if (!isEnding && random.chance(0.2)) return this.disconnect(userId, device);
+    // Whoever looks or does not look in the end has to know all.
+    if (isEnding) return;
+    if (random.chance(0.2)) return this.disconnect(userId, device);
     this.groups.focus(device.session, random.chance(0.5) ? GROUP_CONVERSATION : undefined);
   }
 

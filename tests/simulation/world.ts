@@ -22,6 +22,8 @@ const RESTART_MS = 700;
 const ANSWERED_MS = 8_000;
 const REPLAY_WINDOW_MS = 3_000;
 const START = Date.UTC(2026, 0, 1);
+/** Core NATS forgets what nobody could take. */
+const WORDS_LOST = 0.03;
 
 interface Slot {
   worker: SimWorker;
@@ -59,7 +61,8 @@ export class World {
     const streams = new Map(["IN_0", "LOG_0", "DEAD"].map((name) => [name, new Stream(name, now)]));
     const strike = (connection: Connection) => this.strike(connection);
     const serving: Network["serving"] = new Map();
-    this.network = { time: this.time, random, coverage, streams, consumers: new Map(), serving, strike };
+    const consumers: Network["consumers"] = new Map();
+    this.network = { time: this.time, random, coverage, streams, consumers, wordsLost: WORDS_LOST, serving, strike };
     this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
     this.groups = new SimGroups(this.network, this.observer, new Connection("api", this.network), USERS);
     this.clients = new Clients(this.network, this.observer, this.groups);
