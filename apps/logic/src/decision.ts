@@ -149,7 +149,7 @@ class RoundInProgress {
     const { senderId, conversationId, clientMsgId, contentType, content, targetSeq } = request;
     const refused = targetSeq === undefined ? this.refuse(senderId, conversationId) : this.refuseRecall(request);
     if (refused !== undefined) return refused;
-    const accepted = this.number({ senderId, conversationId, clientMsgId, digest });
+    const accepted = this.number({ senderId, conversationId, clientMsgId, digest, ...(targetSeq && { targetSeq }) });
     if (accepted === undefined) return { error: busy() };
     const { seq, messageId, sentAt } = accepted;
     const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
@@ -198,7 +198,7 @@ class RoundInProgress {
 
   /** The next number of a conversation, and what the state remembers of the event that gets it. */
   private number(
-    event: Pick<FoldedEvent, "senderId" | "conversationId" | "clientMsgId" | "digest">,
+    event: Pick<FoldedEvent, "senderId" | "conversationId" | "clientMsgId" | "digest" | "targetSeq">,
     version?: number,
   ): FoldedEvent | undefined {
     const { conversationId } = event;
@@ -235,12 +235,19 @@ class RoundInProgress {
     return this.tellChanges(group!) ? undefined : { error: busy() };
   }
 
+  /** In this round, or before the archive heard of it. */
+  private wasRecalled(conversationId: string, seq: number): boolean {
+    const isIt = (event: FoldedEvent) => event.targetSeq === seq && event.conversationId === conversationId;
+    return this.state.recalled.has(conversationId, seq) || this.accepted.some(isIt);
+  }
+
   private refuseRecall(request: OriginatedRequest): Verdict["outcome"] | undefined {
     const { senderId, conversationId, targetSeq } = request;
     const parts = parseConversationId(conversationId);
     const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
     if (sender === undefined || target === undefined) return { error: busy() };
     if (sender?.status !== "normal") return refusal("USER_DISABLED");
+    const isRecalled = this.wasRecalled(conversationId, targetSeq!);
     let role: GroupRole | undefined;
     if (parts?.kind === "group") {
       const group = this.facts.group(parts.groupId);
@@ -251,7 +258,8 @@ class RoundInProgress {
       if (!isShown) return refusal("NO_SUCH_MESSAGE");
       if (!this.tellChanges(group!)) return { error: busy() };
     }
-    const error = refuseRecall(senderId, target ?? undefined, role, this.policy, this.now);
+    const asItIs = target === null ? undefined : { ...target, recalled: target.recalled || isRecalled };
+    const error = refuseRecall(senderId, asItIs, role, this.policy, this.now);
     return error === undefined ? undefined : refusal(error);
   }
 }

@@ -5,6 +5,7 @@
 import { parseSnowflake, type SnowflakeState } from "@carillon/base";
 import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
+import { RecalledMessages } from "./authorize/recalled-messages";
 import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
 import { GroupChanges } from "./groups/group-changes";
 import { foldPoison, newPoison, type Poison } from "./poison";
@@ -25,6 +26,7 @@ export interface PartitionState {
   readonly sequences: Sequences;
   readonly dedupe: DedupeTable;
   readonly groupChanges: GroupChanges;
+  readonly recalled: RecalledMessages;
   readonly snowflake: SnowflakeState;
   /** Which life of queue and log the records belong to; undefined before the first. */
   life: string | undefined;
@@ -44,6 +46,7 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
     sequences: new Sequences(),
     dedupe: new DedupeTable(floor),
     groupChanges: new GroupChanges(),
+    recalled: new RecalledMessages(),
     snowflake: { ms: 0, counter: 0 },
     life: undefined,
     poison: newPoison(),
@@ -57,6 +60,8 @@ export interface FoldedEvent extends AcceptedMessage {
   clientMsgId: string;
   /** Of an event that tells of a change of its group. */
   version?: number;
+  /** Of an event that takes a message back: its number. */
+  targetSeq?: number;
 }
 
 /** Takes one record of the log into the state. Records come in order, each once. */
@@ -77,7 +82,8 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   for (const event of events) {
     state.sequences.set(event.conversationId, event.seq, position, storedAt);
     state.dedupe.add(event, position, storedAt);
-    const { conversationId, version } = event;
+    const { conversationId, version, targetSeq } = event;
+    if (targetSeq !== undefined) state.recalled.add(conversationId, targetSeq, position, storedAt);
     if (version !== undefined) state.groupChanges.add(conversationId, version, event.seq, position, storedAt);
   }
   const last = events.at(-1);
@@ -89,9 +95,13 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
 }
 
 function readLogged({ senderId, clientMsgId, digest, event, version }: LoggedEvent): FoldedEvent {
-  const { conversationId, seq, messageId, sentAt } = decodeEvent(event);
+  const { conversationId, seq, messageId, sentAt, targetSeq } = decodeEvent(event);
   const folded = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt };
-  return version === undefined ? folded : { ...folded, version };
+  return {
+    ...folded,
+    ...(version === undefined ? {} : { version }),
+    ...(targetSeq === undefined ? {} : { targetSeq }),
+  };
 }
 
 /** Forgets what the archive knows and no retry within the cache's time can ask for. */
@@ -99,4 +109,5 @@ export function pruneState(state: PartitionState, olderThan: number): void {
   state.dedupe.prune(olderThan, state.archived);
   state.sequences.prune(olderThan, state.archived);
   state.groupChanges.prune(olderThan, state.archived);
+  state.recalled.prune(olderThan, state.archived);
 }

@@ -61,6 +61,29 @@ function append(state: PartitionState, round: Round, storedAt = NOW): LogRecord 
   return record;
 }
 
+test("a message is taken back once, also before the archive knows that it was", () => {
+  const state = newPartitionState(0, 0);
+  append(state, decideRound(state, [request()], facts(), policy, NOW));
+  // What MySQL says is a moment behind.
+  const target = { senderId: "alice", kind: "message" as const, sentAt: NOW, recalled: false };
+  const archive = facts({ recallTarget: () => target });
+  const recall = () => request({ contentType: "system", content: "", targetSeq: 1 });
+  const round = decideRound(state, [recall(), recall()], archive, policy, NOW);
+  expect(outcomes(round)).toEqual([2, "RECALL_NOT_ALLOWED"]);
+  append(state, round);
+  expect(outcomes(decideRound(state, [recall()], archive, policy, NOW))).toEqual(["RECALL_NOT_ALLOWED"]);
+  pruneState(state, NOW + 1);
+  expect(outcomes(decideRound(state, [recall()], archive, policy, NOW))).toEqual(["RECALL_NOT_ALLOWED"]);
+  state.archived = 2 ** 40;
+  pruneState(state, NOW + 1);
+  const archived = facts({
+    recallTarget: () => ({ ...target, recalled: true }),
+    archivedLastSeq: () => 2,
+    archivedMessage: () => null,
+  });
+  expect(outcomes(decideRound(state, [recall()], archived, policy, NOW))).toEqual(["RECALL_NOT_ALLOWED"]);
+});
+
 test("what is said about a message of the same round holds only if the round is appended", () => {
   const state = newPartitionState(0, 0);
   append(state, decideRound(state, [request({ clientMsgId: OLD_ID })], facts(), policy, NOW));
