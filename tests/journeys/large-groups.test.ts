@@ -243,6 +243,8 @@ test("a message that is taken back is gone from what is fetched, whether it was 
     "5 -",
     "6 -",
   ]);
+  // What was said since the group is large is at hand, without the archive.
+  expect(await pulled(carl, groupId, 4)).toEqual(["4 -", "5 -", "6 -"]);
   // Its inbox, too, has only the place of it.
   const again = await cluster.device(bert.person, "device-2");
   const client = await cluster.online(again, "tcp", {
