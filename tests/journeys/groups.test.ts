@@ -23,6 +23,8 @@ interface Member {
 }
 
 const patience = 20_000;
+/** Commands by which somebody is told of a conversation besides its events. */
+const TELLING = new Set<number>([Command.NOTIFY, Command.TYPING]);
 
 async function member(name: string, transport: RawTransport = "tcp"): Promise<Member> {
   const person = await cluster.person(name);
@@ -230,6 +232,12 @@ test("a stranger tries everything, and learns nothing", async () => {
     expect((await mallory.client.request(Command.READ, { conversationId: target, seq: 1 })).payload).toMatchObject({
       name: "NO_SUCH_CONVERSATION",
     });
+    const recall = { clientMsgId: uuidv7(Date.now()), conversationId: target, targetSeq: 2 };
+    // Whether such a message exists is none of his business; in a group that is none the question comes to nothing.
+    const verdict = (await mallory.client.request(Command.RECALL, recall)).payload.name;
+    expect(["NOT_A_MEMBER", "NO_SUCH_MESSAGE", "BUSY"]).toContain(verdict);
+    mallory.client.send(Command.TYPING, { conversationId: target });
+    expect((await mallory.client.request(Command.FOCUS, { conversationId: target })).command).toBe(Command.OK);
     const history = await cluster.http("GET", `/v1/conversations/${target}/messages`, { token: mallory.person.token });
     expect(history).toMatchObject({ status: 404, body: { name: "NO_SUCH_CONVERSATION" } });
     expect(await call(mallory, "GET", `/${id}`)).toMatchObject({ status: 404 });
@@ -244,6 +252,11 @@ test("a stranger tries everything, and learns nothing", async () => {
       expect(await call(mallory, method, path, body)).toMatchObject({ status: 403, body: { name: "NOT_A_MEMBER" } });
     }
   }
+  expect(await say(anna, groupId, "another secret")).toBe("SENT 3");
+  await sees(anna, groupId, ["1 created", "2 secret", "3 another secret"]);
   expect(mallory.client.events).toEqual([]);
+  // Nobody hears of his typing, and he is told of nothing.
+  const told = (who: Member) => who.client.frames.filter(({ command }) => TELLING.has(command));
+  expect([told(anna), told(mallory)]).toEqual([[], []]);
   close(anna, mallory);
 });
