@@ -7,7 +7,7 @@ import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
 import type { LoadClient } from "./load-client";
 import { cpuRows, cpuShare, describeTimes, keepResult, percentiles, residents, round } from "./result";
-import { readUsage, serverProcesses, type Usage, usageBetween } from "./server-cpu";
+import { countUsage, serverProcesses, type Usage } from "./server-cpu";
 
 const GROUP = "bench";
 const CONTENT_BYTES = 100;
@@ -64,15 +64,14 @@ class GroupRun {
     const processes = serverProcesses(this.cluster.running.info());
     const stop = this.write();
     await this.wait(WARM_UP_SECONDS, "warming up");
-    const before = readUsage(processes);
+    const used = countUsage(processes);
     const sentBefore = this.sent;
     this.measuring = true;
     await this.wait(seconds, "measuring");
     this.measuring = false;
     const sent = this.sent - sentBefore;
-    const after = readUsage(processes);
+    const usage = used();
     stop();
-    const usage = new Map([...after].map(([kind, end]) => [kind, usageBetween(before.get(kind)!, end)]));
     const ok = await this.awaitQuiet();
     for (const client of this.clients) client.close();
     return this.report(usage, sent, ok);

@@ -9,7 +9,7 @@ import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
 import type { LoadClient } from "./load-client";
 import { cpuRows, cpuShare, describeTimes, keepResult, percentiles, residents, round } from "./result";
-import { readUsage, serverProcesses, type Usage, usageBetween } from "./server-cpu";
+import { countUsage, serverProcesses, type Usage } from "./server-cpu";
 
 const CONTENT_BYTES = 100;
 const WARM_UP_SECONDS = 4;
@@ -52,14 +52,13 @@ class PrivateRun {
     const processes = serverProcesses(this.cluster.running.info());
     await this.startLoops();
     await this.wait(WARM_UP_SECONDS, "warming up");
-    const before = readUsage(processes);
+    const used = countUsage(processes);
     const startedAt = performance.now();
     this.measuring = true;
     await this.wait(seconds, "measuring");
     this.measuring = false;
     const elapsed = (performance.now() - startedAt) / 1_000;
-    const after = readUsage(processes);
-    const usage = new Map([...after].map(([kind, end]) => [kind, usageBetween(before.get(kind)!, end)]));
+    const usage = used();
     this.sending = false;
     const archived = await this.awaitQuiet();
     const batches = await this.readBatches();

@@ -31,7 +31,7 @@ export function serverProcesses(info: ClusterInfo): Map<string, number[]> {
 }
 
 /** Sums of each kind's processes. */
-export function readUsage(processes: Map<string, number[]>): Map<string, Usage> {
+function readUsage(processes: Map<string, number[]>): Map<string, Usage> {
   return new Map([...processes].map(([kind, pids]) => [kind, pids.map(usageOf).reduce(add, NOTHING)]));
 }
 
@@ -46,8 +46,14 @@ function add(a: Usage, b: Usage): Usage {
   };
 }
 
+/** Begins to count what the processes use. @returns tells what they have used since, by kind */
+export function countUsage(processes: Map<string, number[]>): () => Map<string, Usage> {
+  const before = readUsage(processes);
+  return () => new Map([...readUsage(processes)].map(([kind, end]) => [kind, usageBetween(before.get(kind)!, end)]));
+}
+
 /** What was used between two readings; memory as it is at the end. */
-export function usageBetween(before: Usage, after: Usage): Usage {
+function usageBetween(before: Usage, after: Usage): Usage {
   return {
     cpu: after.cpu - before.cpu,
     resident: after.resident,

@@ -1,5 +1,5 @@
-import path from "node:path";
-import { runProgram, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { startTestCluster, type TestCluster } from "@carillon/testkit";
+import { runCarillon } from "../journeys/fixtures/run-carillon";
 import type { Place } from "./run-operations";
 
 /** Names and pids of all our processes: who is started again has another one. */
@@ -17,24 +17,12 @@ export async function openPlace(): Promise<Place> {
       CARILLON_RECALL_WINDOW_SECONDS: "3600",
     },
   });
-  const program = path.join(__dirname, "..", "..", "scripts", "carillon.mjs");
-  const directory = cluster.running.directory;
-  const made = await runProgram([
-    program,
-    "keys",
-    "create",
-    "model",
-    "--scopes",
-    "users,tokens",
-    "--json",
-    "--data",
-    directory,
-  ]);
+  const made = await runCarillon(cluster, "keys", "create", "model", "--scopes", "users,tokens");
   if (made.code !== 0) throw new Error(`no API key: ${made.stderr}`);
   const pids = processes(cluster);
   return {
     cluster,
-    key: JSON.parse(made.stdout).key,
+    key: made.document.key,
     whatDied: () => pids.find((one, i) => one !== processes(cluster)[i]),
   };
 }

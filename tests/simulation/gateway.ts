@@ -86,8 +86,9 @@ export class SimGateway {
 
   private connect(userId: string): void {
     const told = getOrSet(this.everTold, userId, (): Device["told"] => []);
-    const connection = { queuedBytes: 0, send: (frame: Uint8Array) => this.receive(device, frame) };
-    const session = { isOpen: true, identity: { userId }, focus: undefined, connection } as unknown as Session;
+    const connection = { send: (frame: Uint8Array) => this.receive(device, frame) };
+    const about = { isOpen: true, isSlow: false, identity: { userId }, focus: undefined };
+    const session = { ...about, connection } as unknown as Session;
     const device: Device = { session, known: 0, told };
     this.devices.set(userId, device);
     this.groups.came(userId);

@@ -7,7 +7,7 @@ export function busy(cause?: unknown): CarillonError {
   return new CarillonError("BUSY", undefined, { retryAfterMs: RETRY_AFTER_MS, cause });
 }
 
-/** @throws CarillonError BUSY when MySQL does not answer */
+/** A store that is away is no fault of the asker. @throws CarillonError BUSY when it does not answer */
 export function orBusy<T>(answer: Promise<T>): Promise<T> {
   return answer.catch((cause: unknown) => {
     throw busy(cause);

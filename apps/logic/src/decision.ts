@@ -60,6 +60,8 @@ export interface Round {
   verdicts: Verdict[];
 }
 
+type ConversationParts = ReturnType<typeof parseConversationId>;
+
 /** Where an event comes from that no connection asked for. */
 const NOBODY: Origin = { gateway: "", boot: "", connection: 0, requestId: 0 };
 
@@ -147,7 +149,8 @@ class RoundInProgress {
 
   private accept(request: OriginatedRequest, digest: string): Verdict["outcome"] {
     const { senderId, conversationId, clientMsgId, contentType, content, targetSeq } = request;
-    const refused = targetSeq === undefined ? this.refuse(senderId, conversationId) : this.refuseRecall(request);
+    const parts = parseConversationId(conversationId);
+    const refused = targetSeq === undefined ? this.refuse(senderId, parts) : this.refuseRecall(request, parts);
     if (refused !== undefined) return refused;
     const accepted = this.number({ senderId, conversationId, clientMsgId, digest, ...(targetSeq && { targetSeq }) });
     if (accepted === undefined) return { error: busy() };
@@ -164,7 +167,7 @@ class RoundInProgress {
       digest,
       origin: originOf(request),
       event,
-      ...this.fanOutOf(conversationId),
+      ...this.fanOutOf(parts),
     });
     return { sent: sentPayload(request, accepted, false) };
   }
@@ -190,8 +193,7 @@ class RoundInProgress {
   }
 
   /** Every change of the group is told before: it is as large as it was loaded. */
-  private fanOutOf(conversationId: string): Pick<LoggedEvent, "fanOut"> {
-    const parts = parseConversationId(conversationId);
+  private fanOutOf(parts: ConversationParts): Pick<LoggedEvent, "fanOut"> {
     const fanOut = parts?.kind === "group" ? this.facts.group(parts.groupId)?.group.fanOut : undefined;
     return fanOut === undefined ? {} : { fanOut };
   }
@@ -216,8 +218,7 @@ class RoundInProgress {
     return accepted;
   }
 
-  private refuse(senderId: string, conversationId: string): Verdict["outcome"] | undefined {
-    const parts = parseConversationId(conversationId);
+  private refuse(senderId: string, parts: ConversationParts): Verdict["outcome"] | undefined {
     if (parts === undefined) return refusal("UNAVAILABLE");
     if (parts.kind === "group") return this.refuseInGroup(senderId, parts.groupId);
     const peerId = parts.userIds[0] === senderId ? parts.userIds[1] : parts.userIds[0];
@@ -241,9 +242,8 @@ class RoundInProgress {
     return this.state.recalled.has(conversationId, seq) || this.accepted.some(isIt);
   }
 
-  private refuseRecall(request: OriginatedRequest): Verdict["outcome"] | undefined {
+  private refuseRecall(request: OriginatedRequest, parts: ConversationParts): Verdict["outcome"] | undefined {
     const { senderId, conversationId, targetSeq } = request;
-    const parts = parseConversationId(conversationId);
     const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
     if (sender === undefined || target === undefined) return { error: busy() };
     if (sender?.status !== "normal") return refusal("USER_DISABLED");

@@ -26,9 +26,6 @@ const MOST_EARLY = 256;
 const HOLE_PATIENCE_MS = 20;
 const RETRY_MS = 500;
 
-/** Bytes waiting at a socket above which its device leaves the live stream. */
-const SLOW_BYTES = 256 * 1024;
-
 export interface InboxPage {
   epoch: string;
   seq: number;
@@ -119,7 +116,7 @@ export class UserInbox implements Flushable {
   serve(session: Session): void {
     const cursor = session.delivery!;
     if (cursor.mode === "live" || cursor.reading || !session.isOpen) return;
-    if (session.connection.queuedBytes > SLOW_BYTES || cursor.room <= 0) return;
+    if (session.isSlow || cursor.room <= 0) return;
     const ahead = cursor.epoch === this.epoch ? cursor.sentSeq - this.flushedSeq : Number.NaN;
     if (ahead === 0) cursor.mode = "live";
     // The store was ahead of the pushes when the session opened; it joins the stream when that has come so far.
@@ -164,7 +161,7 @@ export class UserInbox implements Flushable {
   private deliverLive(session: Session, before: number, part: PendingEvent[], frame: Uint8Array): void {
     const cursor = session.delivery;
     if (cursor === undefined || cursor.mode !== "live" || !session.isOpen) return;
-    if (cursor.sentSeq !== before || cursor.room < part.length || session.connection.queuedBytes > SLOW_BYTES) {
+    if (cursor.sentSeq !== before || cursor.room < part.length || session.isSlow) {
       cursor.mode = "behind";
       return;
     }

@@ -19,8 +19,7 @@ import {
   decodeEvent,
   encodeFrame,
   encodePulledFrame,
-  fitsSizes,
-  groupConversationId,
+  fitsEvents,
   membershipOf,
   parseSystemContent,
   peekEvent,
@@ -31,17 +30,15 @@ const NOTIFY_EVERY_MS = 100;
 const RETRY_MS = 500;
 /** Members that are told in one turn of the event loop. */
 const TOLD_AT_ONCE = 500;
-/** Bytes waiting at a socket above which its device is only told that there is more. */
-const SLOW_BYTES = 256 * 1024;
 
 export interface LargeGroupOptions {
-  groupId: string;
+  conversationId: string;
   /** Sessions of a user that are here, open or not. */
   sessions(userId: string): Iterable<Session>;
   /** Listens to what is said; resolves when nothing more is missed. */
-  listen(groupId: string, onEvents: (events: Uint8Array[]) => void): Promise<() => void>;
+  listen(onEvents: (events: Uint8Array[]) => void): Promise<() => void>;
   /** Asks the owner of the conversation. @throws CarillonError BUSY */
-  roster(groupId: string, userIds: string[]): Promise<GroupRoster>;
+  roster(userIds: string[]): Promise<GroupRoster>;
   monotonic(): number;
   /** The owner could not be asked; he is asked again. */
   onUnanswered(error: Error): void;
@@ -50,7 +47,6 @@ export interface LargeGroupOptions {
 }
 
 export class LargeGroup {
-  readonly conversationId: string;
   /** Members who are here, with their first numbers. */
   private readonly members = new Map<string, number>();
   /** Users who may belong to the group: the owner is asked. */
@@ -75,8 +71,10 @@ export class LargeGroup {
   private told = 0;
   private notifiedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly options: LargeGroupOptions) {
-    this.conversationId = groupConversationId(options.groupId);
+  constructor(private readonly options: LargeGroupOptions) {}
+
+  private get conversationId(): string {
+    return this.options.conversationId;
   }
 
   /** These users are here, and may belong to the group. */
@@ -185,7 +183,7 @@ export class LargeGroup {
     if (events.length === 0) return;
     const first = peekEvent(events[0]!).seq;
     for (let at = 0; at < events.length && this.focused.size > 0; ) {
-      const part = events.slice(at, at + Math.max(1, fitsSizes(events.slice(at).map(({ length }) => length))));
+      const part = events.slice(at, at + fitsEvents(events.slice(at)));
       at += part.length;
       const { conversationId } = this;
       const page = { conversationId, events: part, lastSeq: first + at - 1, more: at < events.length };
@@ -197,10 +195,7 @@ export class LargeGroup {
 
   private show(session: Session, first: number, frame: Uint8Array): void {
     if (!session.isOpen) return void this.focused.delete(session);
-    const mayTake =
-      this.belongs(session.identity!.userId, first) &&
-      session.connection.queuedBytes <= SLOW_BYTES &&
-      !this.behind.has(session);
+    const mayTake = this.belongs(session.identity!.userId, first) && !session.isSlow && !this.behind.has(session);
     if (mayTake) session.connection.send(frame);
     else this.behind.add(session);
   }
@@ -266,10 +261,10 @@ export class LargeGroup {
 
   /** @returns undefined when nobody has answered */
   private async question(asked: string[]): Promise<GroupRoster | undefined> {
-    const { groupId, listen, roster, onUnanswered } = this.options;
+    const { listen, roster, onUnanswered } = this.options;
     try {
-      this.stopListening ??= await listen(groupId, (events) => this.receive(events));
-      return await roster(groupId, asked);
+      this.stopListening ??= await listen((events) => this.receive(events));
+      return await roster(asked);
     } catch (error) {
       onUnanswered(error as Error);
       return undefined;

@@ -110,13 +110,13 @@ export class LargeGroups {
 
   private open(groupId: string): LargeGroup {
     const { bus, partitions, users } = this;
-    const owner = subjects.owner(partitionOf(groupConversationId(groupId), partitions));
+    const conversationId = groupConversationId(groupId);
+    const owner = subjects.owner(partitionOf(conversationId, partitions));
     const group: LargeGroup = new LargeGroup({
-      groupId,
+      conversationId,
       sessions: (userId) => users.user(userId)?.sessions ?? [],
-      listen: (id, onEvents) => listenToGroup(bus, id, onEvents),
-      roster: (id, userIds) =>
-        ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId: id, userIds }),
+      listen: (onEvents) => listenToGroup(bus, groupId, onEvents),
+      roster: (userIds) => ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId, userIds }),
       monotonic: () => bus.clock.monotonic(),
       onUnanswered: (err) => bus.logger.debug({ groupId, err }, "the owner of a group is asked again"),
       onEnd: () => {

@@ -48,6 +48,11 @@ export class Session {
     return this.state.phase === "open";
   }
 
+  /** It does not read fast enough: what is not told to it now it has to fetch, or gets from the inbox. */
+  get isSlow(): boolean {
+    return this.connection.queuedBytes > SLOW_BYTES;
+  }
+
   reply(command: number, requestId: number, payload: object): void {
     this.connection.send(encodeFrame(command, requestId, payload));
   }
@@ -80,6 +85,9 @@ export class Session {
     return this.state.phase !== "open" && this.connection.receivedBytes > MOST_UNAUTHENTICATED_BYTES;
   }
 }
+
+/** Bytes waiting at a socket above which its device leaves the live stream. */
+const SLOW_BYTES = 256 * 1024;
 
 /** Bytes of a client that is not logged in: one CONNECT and a few early frames. */
 const MOST_UNAUTHENTICATED_BYTES = Math.floor(limits.maxPayloadBytes / 4);

@@ -184,7 +184,8 @@ export class FanOut {
   private async finish({ deliveries, recalls, groups }: Round): Promise<void> {
     const { partition, deliver, push, announce, keepRecent } = this.options;
     failPoint("fan-out.before");
-    const { inboxes } = await deliver(partition, deliveries);
+    // Of a large group most events are in nobody's inbox.
+    const { inboxes } = deliveries.length > 0 ? await deliver(partition, deliveries) : { inboxes: [] };
     for (const step of groups.list) if ("said" in step) await keepRecent(step.groupId, step.said);
     for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
@@ -228,7 +229,7 @@ class Round {
   }
 
   add(position: number, event: Uint8Array, recipients: string[], kind: string, holders = recipients): void {
-    this.deliveries.push({ position, event, recipients });
+    if (recipients.length > 0) this.deliveries.push({ position, event, recipients });
     if (kind === "recall") this.recalls.push({ event, holders });
     this.size += recipients.length + 1;
   }

@@ -75,7 +75,10 @@ export class GroupState {
 
   /** Whether the event of that number is this user's to see. */
   isShownTo(userId: string, seq: number): boolean {
-    return this.spansOf(userId).some(({ from, to }) => from <= seq && seq <= to);
+    const stays = this.members.get(userId)?.stays ?? [];
+    return stays.some(
+      ({ joinedSeq, leftSeq }) => joinedSeq > 0 && joinedSeq <= seq && (leftSeq === undefined || seq <= leftSeq),
+    );
   }
 
   /** Who gets the event of that number. */

@@ -19,6 +19,7 @@ import {
 } from "@carillon/bus";
 import { CarillonError, CloseCode, type ErrorName, fitsSizes, limits } from "@carillon/protocol";
 import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
+import { orBusy } from "../busy";
 
 const QUEUE = "workers";
 
@@ -71,7 +72,7 @@ export class SessionService {
     const session = { deviceId, platform, gateway, boot, connection, since };
     const [refused] = await this.check({ sessions: [question] });
     if (refused != null) throw new CarillonError(refused);
-    const opened = await storeAnswer(this.options.sessions.open(userId, session, this.options.onePerPlatform));
+    const opened = await orBusy(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
@@ -84,32 +85,32 @@ export class SessionService {
 
   private async check({ sessions }: SessionCheck): Promise<SessionVerdicts> {
     const userIds = [...new Set(sessions.map(({ userId }) => userId))];
-    const credentials = await storeAnswer(this.options.credentials(userIds));
+    const credentials = await orBusy(this.options.credentials(userIds));
     return sessions.map((session) => refusalOf(session, credentials.get(session.userId)));
   }
 
   private async hasConversation(userId: string): Promise<boolean> {
-    return storeAnswer(this.options.hasConversation(userId));
+    return orBusy(this.options.hasConversation(userId));
   }
 
   private async close({ userId, ...session }: SessionClose): Promise<null> {
-    await storeAnswer(this.options.sessions.close(userId, session));
+    await orBusy(this.options.sessions.close(userId, session));
     return null;
   }
 
   private async readInbox({ userId, after }: InboxRead): Promise<InboxPage> {
-    const page = await storeAnswer(this.options.inboxes.read(userId, after, limits.maxBatchEvents));
+    const page = await orBusy(this.options.inboxes.read(userId, after, limits.maxBatchEvents));
     const fitting = fitsSizes(page.events.map(([, event]) => event.length));
     return { epoch: page.epoch, seq: page.seq, events: page.events.slice(0, fitting) };
   }
 
   private async heads({ userIds }: HeadsRead): Promise<Heads> {
-    const { heads } = await storeAnswer(this.options.inboxes.heads(userIds));
+    const { heads } = await orBusy(this.options.inboxes.heads(userIds));
     return userIds.map((userId, i) => [userId, heads[i]!.epoch, heads[i]!.seq]);
   }
 
   private async largeGroups({ userIds }: LargeGroupsRead): Promise<LargeGroupsOf> {
-    return [...(await storeAnswer(this.options.largeGroupsOf(userIds)))];
+    return [...(await orBusy(this.options.largeGroupsOf(userIds)))];
   }
 }
 
@@ -143,11 +144,4 @@ export function resumeFrom(
     return { resume: "resync", from: head.seq };
   }
   return { resume: cursor.seq === head.seq ? "none" : "replay", from: cursor.seq };
-}
-
-/** Redis or MySQL away is no fault of the asker: he should come back later. */
-async function storeAnswer<T>(answer: Promise<T>): Promise<T> {
-  return answer.catch(() => {
-    throw new CarillonError("BUSY", undefined, { retryAfterMs: 1_000 });
-  });
 }

@@ -16,9 +16,7 @@ import {
   type Tick,
 } from "../envelopes/downlink-messages";
 import { gatewaySubject } from "../streams/definitions";
-
-/** Below NATS's max_payload of 1 MiB, with room for the envelope. */
-const MOST_BYTES = 900 * 1024;
+import { cut } from "./cut";
 
 const TICK_MS = 2_000;
 
@@ -151,20 +149,4 @@ export class DownlinkSender {
     if (link === undefined || this.bus.connection.isClosed()) return undefined;
     return encodeDownlink({ sender: this.sender, linkId: link.id, number: ++link.number }, message);
   }
-}
-
-function* cut<T>(items: T[], sizeOf: (item: T) => number): Generator<T[]> {
-  let part: T[] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const size = sizeOf(item);
-    if (bytes + size > MOST_BYTES && part.length > 0) {
-      yield part;
-      part = [];
-      bytes = 0;
-    }
-    part.push(item);
-    bytes += size;
-  }
-  if (part.length > 0) yield part;
 }

@@ -5,25 +5,14 @@
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { groupSubject } from "../streams/definitions";
-
-/** Below NATS's max_payload of 1 MiB, with room for the envelope. */
-const MOST_BYTES = 900 * 1024;
+import { cut } from "./cut";
 
 /** @param events in the order of the conversation, without a hole */
 export function castToGroup(bus: Bus, groupId: string, events: Uint8Array[]): void {
   if (bus.connection.isClosed()) return;
-  let part: Uint8Array[] = [];
-  let bytes = 0;
-  const send = () => {
-    if (part.length > 0) bus.connection.publish(groupSubject(groupId), pack([ENVELOPE_VERSION, part]));
-    [part, bytes] = [[], 0];
-  };
-  for (const event of events) {
-    if (bytes + event.length > MOST_BYTES) send();
-    part.push(event);
-    bytes += event.length + 8;
+  for (const part of cut(events, ({ length }) => length + 8)) {
+    bus.connection.publish(groupSubject(groupId), pack([ENVELOPE_VERSION, part]));
   }
-  send();
 }
 
 /**
