@@ -1,7 +1,7 @@
 /** Who may write to whom: the rules live in the worker; here their facts are set in MySQL by hand. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
-import { type Person, startTestCluster, type TestCluster } from "@carillon/testkit";
+import { type Person, type RawTransport, startTestCluster, type TestCluster } from "@carillon/testkit";
 import { createPool, type Pool } from "mysql2/promise";
 
 let cluster: TestCluster;
@@ -20,8 +20,10 @@ afterAll(async () => {
   await Promise.all([cluster?.stop(), friendsOnly?.stop()]);
 }, 60_000);
 
+let transport: RawTransport;
+
 async function outcome(of: TestCluster, from: Person, to: Person): Promise<string> {
-  const client = await of.online(from, "tcp");
+  const client = await of.online(from, transport);
   const payload = { clientMsgId: uuidv7(Date.now()), to: `u:${to.userId}`, contentType: "text", content: "hello" };
   const answer = await client.request(Command.SEND, payload);
   client.close();
@@ -35,38 +37,44 @@ const relate = (owner: Person, peer: Person, state: string, from = pool) =>
     [owner.userId, peer.userId, state],
   );
 
-test("strangers may write to each other by default", async () => {
-  const [alice, bob] = await pair();
-  expect(await outcome(cluster, alice, bob)).toBe("SENT");
-});
+describe.each(["tcp", "ws"] as const)("over %s", (way) => {
+  beforeAll(() => {
+    transport = way;
+  });
 
-test("a muted user writes to nobody, and receives", async () => {
-  const [alice, bob] = await pair();
-  await pool.query("UPDATE users SET muted_until = ? WHERE id = ?", [Date.now() + 3_600_000, alice.userId]);
-  expect(await outcome(cluster, alice, bob)).toBe("USER_MUTED");
-  expect(await outcome(cluster, bob, alice)).toBe("SENT");
-});
+  test("strangers may write to each other by default", async () => {
+    const [alice, bob] = await pair();
+    expect(await outcome(cluster, alice, bob)).toBe("SENT");
+  });
 
-test("a disabled user cannot connect", async () => {
-  const [alice] = await pair();
-  await pool.query("UPDATE users SET status = 'disabled' WHERE id = ?", [alice.userId]);
-  await expect(cluster.online(alice, "tcp")).rejects.toThrow("USER_DISABLED");
-});
+  test("a muted user writes to nobody, and receives", async () => {
+    const [alice, bob] = await pair();
+    await pool.query("UPDATE users SET muted_until = ? WHERE id = ?", [Date.now() + 3_600_000, alice.userId]);
+    expect(await outcome(cluster, alice, bob)).toBe("USER_MUTED");
+    expect(await outcome(cluster, bob, alice)).toBe("SENT");
+  });
 
-test("who was blocked is not told so; the blocker is", async () => {
-  const [alice, bob] = await pair();
-  await relate(bob, alice, "blocked");
-  expect(await outcome(cluster, alice, bob)).toBe("NOT_FRIENDS");
-  expect(await outcome(cluster, bob, alice)).toBe("BLOCKED");
-});
+  test("a disabled user cannot connect", async () => {
+    const [alice] = await pair();
+    await pool.query("UPDATE users SET status = 'disabled' WHERE id = ?", [alice.userId]);
+    await expect(cluster.online(alice, transport)).rejects.toThrow("USER_DISABLED");
+  });
 
-test("friends only, if so wished", async () => {
-  const [alice, bob] = [await friendsOnly.person("alice"), await friendsOnly.person("bob")];
-  const carol = await friendsOnly.person("carol");
-  const friends = createPool({ uri: friendsOnly.info().mysql.url });
-  await relate(alice, bob, "friend", friends);
-  await relate(bob, alice, "friend", friends);
-  await friends.end();
-  expect(await outcome(friendsOnly, alice, bob)).toBe("SENT");
-  expect(await outcome(friendsOnly, carol, bob)).toBe("NOT_FRIENDS");
+  test("who was blocked is not told so; the blocker is", async () => {
+    const [alice, bob] = await pair();
+    await relate(bob, alice, "blocked");
+    expect(await outcome(cluster, alice, bob)).toBe("NOT_FRIENDS");
+    expect(await outcome(cluster, bob, alice)).toBe("BLOCKED");
+  });
+
+  test("friends only, if so wished", async () => {
+    const [alice, bob] = [await friendsOnly.person("alice"), await friendsOnly.person("bob")];
+    const carol = await friendsOnly.person("carol");
+    const friends = createPool({ uri: friendsOnly.info().mysql.url });
+    await relate(alice, bob, "friend", friends);
+    await relate(bob, alice, "friend", friends);
+    await friends.end();
+    expect(await outcome(friendsOnly, alice, bob)).toBe("SENT");
+    expect(await outcome(friendsOnly, carol, bob)).toBe("NOT_FRIENDS");
+  });
 });

@@ -12,6 +12,8 @@ const LONG_MS = 3_600_000;
 
 interface Device {
   deviceId: string;
+  /** Half of the people come by each. */
+  transport: "tcp" | "ws";
   token: string;
   storage: MemoryStorage;
   client: CarillonClient | undefined;
@@ -40,7 +42,7 @@ export class People {
     const run = randomId(8);
     await Promise.all(
       Array.from({ length: PEOPLE }, async (_, i) => {
-        people.people[i] = await people.make(`p${i}-${run}`);
+        people.people[i] = await people.make(`p${i}-${run}`, i % 2 === 0 ? "tcp" : "ws");
       }),
     );
     const devices = people.people.flatMap((person) => person.devices);
@@ -220,7 +222,7 @@ export class People {
     return this.cluster.http(method, path, { token, ...(body === undefined ? {} : { body }) });
   }
 
-  private async make(userId: string): Promise<Person> {
+  private async make(userId: string, transport: Device["transport"]): Promise<Person> {
     const asKey = { token: this.key };
     await this.cluster.http("POST", "/v1/admin/users", { ...asKey, body: { userId, displayName: userId } });
     const devices = await Promise.all(
@@ -229,7 +231,14 @@ export class People {
         const { status, body } = await this.cluster.http("POST", "/v1/admin/tokens", { ...asKey, body: wanted });
         if (status !== 200) throw new Error(`no token: ${JSON.stringify(body)}`);
         const { deviceId } = wanted;
-        return { deviceId, token: body.accessToken, storage: new MemoryStorage(), client: undefined, shown: new Map() };
+        return {
+          deviceId,
+          transport,
+          token: body.accessToken,
+          storage: new MemoryStorage(),
+          client: undefined,
+          shown: new Map(),
+        };
       }),
     );
     return { userId, devices };
@@ -237,8 +246,9 @@ export class People {
 
   private async connect(device: Device): Promise<string> {
     if (device.client !== undefined) return "ok";
-    const { deviceId, token, storage } = device;
-    const client = new CarillonClient({ api: this.cluster.info().api, deviceId, platform: "desktop", token, storage });
+    const { deviceId, transport, token, storage } = device;
+    const { api } = this.cluster.info();
+    const client = new CarillonClient({ api, deviceId, platform: "desktop", transport, token, storage });
     device.client = client;
     for (const kind of ["message", "system", "recall"] as const) client.on(kind, (event) => this.show(device, event));
     await client.connect();
