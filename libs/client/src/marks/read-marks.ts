@@ -76,6 +76,8 @@ export class ReadMarks {
       this.options.onMark(conversationId, seq);
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
+    // Most apps do not wait for it, and must not fall over when it is not told before they end.
+    done.catch(() => {});
     void this.tell(conversationId, mark);
     return done;
   }

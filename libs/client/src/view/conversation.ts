@@ -175,7 +175,7 @@ export class Conversation {
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
     if (isOwn || recalled.includes(targetSeq)) return;
     // It was counted, unless it had been taken back while the row was written; the next row tells.
-    this.change({ recalled: [...recalled, targetSeq], isDoubtful: true });
+    this.change({ recalled: [...recalled, targetSeq] });
   }
 
   private count(): { unread: number; isExact: boolean } {
