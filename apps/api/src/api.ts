@@ -20,13 +20,13 @@ import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
+import type { GatewayRing } from "./gateways/routes";
 import { leaveAllGroups } from "./groups/departure";
 import { Relay } from "./groups/relay";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import { Retention } from "./retention/retention";
-import type { GatewayRing } from "./routes/gateways";
 import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;

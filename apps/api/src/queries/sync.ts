@@ -15,9 +15,9 @@ import {
   type SyncPayload,
 } from "@carillon/protocol";
 import type { ConversationPlace, ConversationQueries, Inboxes } from "@carillon/store";
+import { readCursor, writeCursor } from "../http/cursor";
 import type { ArchiveBarrier } from "./archive-barrier";
 import { type ListContext, listConversations, placeOf } from "./conversation-list";
-import { readCursor, writeCursor } from "./cursor";
 import { type RelationChangesContext, readRelations } from "./relation-changes";
 
 /** A row whose transaction was open at that moment counts as changed since. */
