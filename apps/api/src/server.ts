@@ -15,6 +15,7 @@ import { answerClientError, answerFailures, sendError, toCarillonError } from ".
 import { type HealthContext, healthRoutes } from "./http/health";
 import { errorBody } from "./http/shapes";
 import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
+import { type PresenceRoutesContext, presenceRoutes } from "./presence/routes";
 import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
 import { type SessionRoutesContext, sessionRoutes } from "./sessions/routes";
 import { type UserRoutesContext, userRoutes } from "./users/routes";
@@ -32,6 +33,7 @@ export type ApiContext = SessionRoutesContext &
   ConversationRoutesContext &
   GroupRoutesContext &
   RelationRoutesContext &
+  PresenceRoutesContext &
   UserRoutesContext &
   AdminRoutesContext &
   MessageRoutesContext &
@@ -79,6 +81,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     conversationRoutes(routes, context);
     groupRoutes(routes, context);
     relationRoutes(routes, context);
+    presenceRoutes(routes, context);
     userRoutes(routes, context);
     adminRoutes(routes, context);
     messageRoutes(routes, context);

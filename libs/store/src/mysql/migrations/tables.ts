@@ -232,4 +232,5 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (user_id)
     ) ${TEXT_OPTIONS}`,
   ],
+  ["AddLastSeen", "ALTER TABLE users ADD COLUMN last_seen_at BIGINT NOT NULL DEFAULT 0"],
 ];
