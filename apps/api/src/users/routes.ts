@@ -18,23 +18,21 @@ export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountCont
 }
 
 export function userRoutes(server: FastifyInstance, context: UserRoutesContext): void {
-  server
-    .withTypeProvider<TypeBoxTypeProvider>()
-    .post(
-      "/v1/users",
-      {
-        schema: {
-          summary: "Register",
-          tags: ["users"],
-          body: shapes.registerBody,
-          response: { 201: shapes.registered },
-        },
+  server.withTypeProvider<TypeBoxTypeProvider>().post(
+    "/v1/users",
+    {
+      schema: {
+        summary: "Register",
+        tags: ["users"],
+        body: shapes.registerBody,
+        response: { 201: shapes.registered },
       },
-      async (request, reply) => {
-        await register(context, request.body, request.ip);
-        return reply.code(201).send({ userId: request.body.userId });
-      },
-    );
+    },
+    async (request, reply) => {
+      await register(context, request.body, request.ip);
+      return reply.code(201).send({ userId: request.body.userId });
+    },
+  );
   ownAccount(server, context);
   others(server, context);
 }
