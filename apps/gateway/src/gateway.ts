@@ -7,13 +7,15 @@ import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
 import { DeliveryCursor } from "./deliver/delivery-cursor";
 import { readInbox } from "./deliver/read-inbox";
-import { ReceivedBatch } from "./deliver/received-batch";
 import { Resend } from "./deliver/resend";
 import { UserInbox } from "./deliver/user-inbox";
 import { Farewell } from "./drain/farewell";
 import { LargeGroups } from "./groups/large-groups";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
+import { LostNotices } from "./receipts/lost-notices";
+import { ReadReceipts } from "./receipts/read-receipts";
+import { ReceivedBatch } from "./receipts/received-batch";
 import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
 import { SessionOpener } from "./session/open-session";
@@ -116,6 +118,7 @@ export class Gateway {
       perSecond: gateway.renewalPerSecond,
     });
     const groups = new LargeGroups(bus, partitions, users);
+    const received = new ReceivedBatch(bus);
     return {
       wheel,
       watch,
@@ -128,18 +131,22 @@ export class Gateway {
         onGroupNews: (news) => groups.hear(news),
         onGroupTick: (lately) => groups.tick(lately),
       }),
-      received: new ReceivedBatch(bus),
+      received,
+      reads: new ReadReceipts({ bus, partitions, session }),
+      lostNotices: new LostNotices(() => users.sessions.values(), gateway.renewalPerSecond),
       submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
-      opener: this.buildOpener(placement, { watch, users, groups, verify }),
+      opener: this.buildOpener(placement, { watch, users, groups, received, verify }),
     };
   }
 
   private buildOpener(
     placement: Placement,
-    parts: Pick<GatewayStages, "watch" | "users" | "groups"> & { verify: ReturnType<typeof createTokenVerifier> },
+    parts: Pick<GatewayStages, "watch" | "users" | "groups" | "received"> & {
+      verify: ReturnType<typeof createTokenVerifier>;
+    },
   ): SessionOpener {
     const { config, bus, boot } = this.options;
-    const { watch, users, groups, verify } = parts;
+    const { watch, users, groups, received, verify } = parts;
     return new SessionOpener({
       bus,
       nodeId: config.nodeId,
@@ -152,6 +159,7 @@ export class Gateway {
       newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
       process: (opened, frame) => this.journey.process(opened, frame),
       onPutOff: (session) => watch.begin(session),
+      onDelivered: (userId, marks) => received.deliver(userId, marks),
       onOpened: (opened) => {
         watch.opened(opened);
         groups.came(opened.identity!.userId);

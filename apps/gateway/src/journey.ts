@@ -8,9 +8,11 @@ import type { DownlinkMessage } from "@carillon/bus";
 import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
 import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
 import type { Deliverer } from "./deliver/deliverer";
-import type { ReceivedBatch } from "./deliver/received-batch";
 import type { Resend } from "./deliver/resend";
 import type { LargeGroups } from "./groups/large-groups";
+import type { LostNotices } from "./receipts/lost-notices";
+import type { ReadReceipts } from "./receipts/read-receipts";
+import type { ReceivedBatch } from "./receipts/received-batch";
 import { Receiver } from "./receive/receiver";
 import type { SessionOpener } from "./session/open-session";
 import type { Renewal } from "./session/renewal";
@@ -30,6 +32,8 @@ export interface GatewayStages {
   deliverer: Deliverer;
   groups: LargeGroups;
   received: ReceivedBatch;
+  reads: ReadReceipts;
+  lostNotices: LostNotices;
   resend: Resend;
   renewal: Renewal;
 }
@@ -89,7 +93,7 @@ export class GatewayJourney {
 
   /** Step 3, submit; and everything else that a client may ask for. */
   private handle(session: Session, requestId: number, message: ClientMessage): void {
-    const { opener, watch, submitter, groups } = this.stages();
+    const { opener, watch, submitter, reads, groups } = this.stages();
     switch (message.command) {
       case Command.CONNECT:
         return void opener.open(session, requestId, message.payload);
@@ -110,7 +114,7 @@ export class GatewayJourney {
       case Command.SYNC:
         return void submitter.sync(session, requestId, message.payload);
       case Command.READ:
-        return submitter.read(session, requestId, message.payload);
+        return reads.read(session, requestId, message.payload);
       case Command.RECALL:
         failPoint("submit.before");
         submitter.recall(session, requestId, message.payload);

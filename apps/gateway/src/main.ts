@@ -71,9 +71,10 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     ws.stopAccepting();
     await control.drain("shutdown");
     await control.emptied(drainMs);
-    await stages.submitter.stop(LAST_ANSWERS_MS);
+    await Promise.all([stages.submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    for (const part of [control, ...receiving, stages.groups, stages.wheel, stages.renewal]) part.stop();
+    const { groups, wheel, renewal, received, lostNotices } = stages;
+    for (const part of [control, ...receiving, groups, wheel, renewal, received, lostNotices]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
@@ -90,7 +91,10 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
     recheck.request();
     stages.groups.doubt();
   };
-  bus.onReconnect(compare);
+  bus.onReconnect(() => {
+    compare();
+    stages.lostNotices.request();
+  });
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
@@ -99,6 +103,8 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
       bus.logger.info({ sender, why }, "a link broke, inboxes, sessions and groups are compared");
       repair.request();
       compare();
+      // What a link that begins had to say before it began, it said again, or nobody had been told.
+      if (why !== "begins") stages.lostNotices.request();
     },
   });
   downlink.start();

@@ -66,7 +66,6 @@ export class Worker {
     this.ownership = this.buildOwnership();
     this.receipts = new ReceiptService({
       bus,
-      logger: bus.logger,
       partitions,
       sessions,
       marks: new Marks(redis),
@@ -183,7 +182,7 @@ export class Worker {
       inboxes: this.inboxes,
       recent: new RecentEvents(redis),
       archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
-      archivedLastSeq: async (conversationId) => (await facts.lastSeqs([conversationId])).get(conversationId) ?? 0,
+      archivedLastSeqs: (conversationIds) => facts.lastSeqs(conversationIds),
       answer: ({ gateway, boot: answersFor, answers }) => this.downlink.answers(gateway, answersFor, answers),
       push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
       announce: (announcements) => this.downlink.announce(announcements),

@@ -26,6 +26,8 @@ export interface SessionOpened {
   resume: "none" | "replay" | "resync";
   /** With `replay`: the last number that the device has. */
   from: number;
+  /** What the device has by its own word, and of which no receipt has come: up to which number, by conversation. */
+  delivered: [conversationId: string, seq: number][];
 }
 
 /** `im.rpc.session.check`, served by workers: whether sessions that are open may stay, by the tokens that opened them. */
@@ -44,14 +46,14 @@ export interface SessionClose {
   connection: number;
 }
 
-/** `im.rpc.received`, told to workers, many at once. */
+/** `im.rpc.received`, served by workers: what devices have; answered when MySQL has the marks. */
 export interface Received {
-  userId: string;
-  deviceId: string;
-  epoch: string;
-  inboxSeq: number;
-  /** What became delivered: [conversationId, seq] of the highest event of others, per private conversation. */
-  delivered: [string, number][];
+  /** How far the devices have come in their inboxes. */
+  cursors: [userId: string, deviceId: string, epoch: string, inboxSeq: number][];
+  /** What became delivered: the highest event of others, in private conversations. */
+  delivered: [conversationId: string, userId: string, seq: number][];
+  /** It was told before, perhaps in vain: the senders are to hear of it in any case. */
+  isRepeated: boolean;
 }
 
 /** `im.rpc.inbox`, served by workers: events of an inbox above `after`, in order, at most 64 and 60 KiB. */
@@ -105,6 +107,10 @@ export interface Sync {
 /** `im.rpc.owner.<p>`, served by the owner of the partition. */
 export type OwnerQuestion =
   | { ask: "last-seq"; conversationId: string }
+  /** Up to which number each of these users may have read; 0: none of it is his. */
+  | { ask: "readable"; wanted: [conversationId: string, userId: string][] }
+  /** Who is to know that this user is typing there. */
+  | { ask: "listeners"; conversationId: string; userId: string }
   | { ask: "state" }
   /** The heir of the partition is ready to take it. */
   | { ask: "hand-over" }
@@ -134,6 +140,12 @@ export interface ReadableSpans {
 export interface LastSeq {
   lastSeq: number;
 }
+
+/** In the order of the question. */
+export type Readable = number[];
+
+/** The users; nobody where he may not write, or where so many belong that nobody cares. */
+export type Listeners = string[];
 
 export interface OwnerState {
   nodeId: string;

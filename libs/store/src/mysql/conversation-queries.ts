@@ -1,6 +1,6 @@
 /** Conversations as their members see them: lists, history, marks. */
-import { type ConversationRow, type Event, parseConversationId } from "@carillon/protocol";
-import { DATABASE_NOW, databaseTime, type Sql } from "./sql";
+import { type ConversationRow, type Event, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { DATABASE_NOW, databaseTime, type Sql, type Statements } from "./sql";
 
 /** Counting stops here: a conversation with more unread messages shows this number. */
 const MOST_UNREAD = 10_000;
@@ -118,23 +118,26 @@ export class ConversationQueries {
   }
 
   /**
-   * Moves marks forward, never back; read implies delivered. Marks of users in private conversations of others are
-   * left out: a row here is what puts a conversation into a user's list.
+   * Moves marks forward, never back; read implies delivered. Marks of users in conversations of others are left out: a
+   * row here is what puts a conversation into a user's list.
    */
   async moveMarks(marks: StoredMark[]): Promise<void> {
     // In the order of keys, so that two batches do not lock rows crosswise.
     const sorted = marks.filter(isOwnMark).sort(compareKeys);
     if (sorted.length === 0) return;
     await this.sql.transaction(async (statements) => {
+      const members = await lockMembers(statements, sorted);
+      const own = sorted.filter((mark) => groupIdOf(mark) === undefined || members.has(keyOf(mark)));
+      if (own.length === 0) return;
       await statements.run(
         `INSERT INTO conversation_members (user_id, conversation, read_seq, delivered_seq, changed_at)
-         VALUES ${sorted.map(() => `(?, ?, ?, ?, ${DATABASE_NOW})`).join(", ")}
+         VALUES ${own.map(() => `(?, ?, ?, ?, ${DATABASE_NOW})`).join(", ")}
          ON DUPLICATE KEY UPDATE
            changed_at = IF(VALUES(read_seq) > read_seq OR VALUES(delivered_seq) > delivered_seq,
              VALUES(changed_at), changed_at),
            read_seq = GREATEST(read_seq, VALUES(read_seq)),
            delivered_seq = GREATEST(delivered_seq, VALUES(delivered_seq))`,
-        sorted.flatMap(({ userId, conversationId, read, delivered }) => [
+        own.flatMap(({ userId, conversationId, read, delivered }) => [
           userId,
           conversationId,
           read,
@@ -169,9 +172,30 @@ function isOwnMark({ userId, conversationId }: StoredMark): boolean {
   return parts?.kind === "private" ? parts.userIds.includes(userId) : parts !== undefined;
 }
 
+/** Those marks that are of present members of their groups, by key; nobody of them leaves before the transaction ends. */
+async function lockMembers(statements: Statements, marks: StoredMark[]): Promise<Set<string>> {
+  const inGroups = marks.filter((mark) => groupIdOf(mark) !== undefined);
+  if (inGroups.length === 0) return new Set();
+  const rows = await statements.rows<{ group_id: string; user_id: string }>(
+    `SELECT group_id, user_id FROM group_members
+     WHERE present = 1 AND (${inGroups.map(() => "(group_id = ? AND user_id = ?)").join(" OR ")}) LOCK IN SHARE MODE`,
+    inGroups.flatMap((mark) => [groupIdOf(mark)!, mark.userId]),
+  );
+  return new Set(
+    rows.map(({ group_id, user_id }) => keyOf({ conversationId: groupConversationId(group_id), userId: user_id })),
+  );
+}
+
+function groupIdOf({ conversationId }: StoredMark): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}
+
+const keyOf = ({ userId, conversationId }: Pick<StoredMark, "userId" | "conversationId">) =>
+  `${userId} ${conversationId}`;
+
 function compareKeys(a: StoredMark, b: StoredMark): number {
-  const [left, right] = [`${a.userId} ${a.conversationId}`, `${b.userId} ${b.conversationId}`];
-  return left < right ? -1 : left > right ? 1 : 0;
+  return keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0;
 }
 
 interface HistoryRow {
