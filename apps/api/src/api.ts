@@ -38,7 +38,8 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> & Pick<MysqlStore, "conversations">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> &
+  Pick<MysqlStore, "conversations" | "memberships">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -154,6 +155,7 @@ export class Api {
     const { bus, mysql, redis, partitions } = this.options;
     return {
       conversations: mysql.conversations,
+      memberships: mysql.memberships,
       marks: new Marks(redis),
       recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({

@@ -1,6 +1,6 @@
 /** The list of a user's conversations: rows of MySQL, corrected by marks that Redis knows and MySQL has not yet. */
 import { type ConversationRow, parseConversationId } from "@carillon/protocol";
-import type { ConversationPlace, ConversationQueries, ListedConversation, Marks } from "@carillon/store";
+import type { ConversationPlace, ConversationQueries, ListedConversation, ListOptions, Marks } from "@carillon/store";
 
 export interface ListContext {
   conversations: Pick<ConversationQueries, "list" | "unread">;
@@ -13,12 +13,12 @@ export interface ConversationPage {
   after: ConversationPlace | undefined;
 }
 
-/** @param options.since ms by the database's clock: only what changed since */
+/** @param options as those of the query */
 export async function listConversations(
   context: ListContext,
   userId: string,
   limit: number,
-  options: { since?: number; after?: ConversationPlace } = {},
+  options: ListOptions = {},
 ): Promise<ConversationPage> {
   const found = await context.conversations.list(userId, limit + 1, options);
   const page = found.slice(0, limit);

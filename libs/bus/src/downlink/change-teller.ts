@@ -66,9 +66,10 @@ export class ChangeTeller {
     return [...workers, ...gateways];
   }
 
-  /** Sends a frame to all devices of a user that are connected. May be lost: it only says what SYNC tells as well. */
-  notify(userId: string, frame: Uint8Array): void {
-    for (const gateway of this.gateways) this.downlink.notices(gateway, [{ userId, frame }]);
+  /** Sends a frame to all devices of users that are connected. May be lost: it only says what SYNC tells as well. */
+  notify(userIds: readonly string[], frame: Uint8Array): void {
+    const notices = userIds.map((userId) => ({ userId, frame }));
+    for (const gateway of this.gateways) this.downlink.notices(gateway, notices);
   }
 }
 

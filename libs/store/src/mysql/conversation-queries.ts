@@ -1,6 +1,6 @@
 /** Conversations as their members see them: lists, history, marks. */
 import { type ConversationRow, type Event, groupConversationId, parseConversationId } from "@carillon/protocol";
-import { DATABASE_NOW, type Sql, type Statements } from "./sql";
+import { DATABASE_NOW, databaseTime, type Sql, type Statements } from "./sql";
 
 /** Counting stops here: a conversation with more unread messages shows this number. */
 const MOST_UNREAD = 10_000;
@@ -17,6 +17,12 @@ export interface StoredMark {
 export interface ConversationPlace {
   lastAt: number;
   conversationId: string;
+}
+
+export interface ListOptions {
+  since?: number;
+  writtenSince?: number;
+  after?: ConversationPlace;
 }
 
 /** A row of the list without its unread count, which depends on marks that others may know better. */
@@ -53,25 +59,23 @@ export class ConversationQueries {
 
   /**
    * The user's conversations, newest first.
-   * @param since only those changed or written to since, ms by the database's clock
-   * @param after behind this place
+   * @param options.since only those changed or written to since, ms by the database's clock
+   * @param options.writtenSince only those written to since
+   * @param options.after behind this place
    */
-  async list(
-    userId: string,
-    limit: number,
-    options: { since?: number; after?: ConversationPlace } = {},
-  ): Promise<ListedConversation[]> {
-    const { since = 0, after } = options;
+  async list(userId: string, limit: number, options: ListOptions = {}): Promise<ListedConversation[]> {
+    const { since = 0, writtenSince = 0, after } = options;
     const behind = after === undefined ? "" : "AND (c.last_at < ? OR (c.last_at = ? AND c.id > ?))";
     const rows = await this.sql.rows<ListRow>(
       `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
          c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
          p.delivered_seq AS peer_delivered
-       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} ${behind}
+       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} AND c.changed_at >= ? ${behind}
        ORDER BY c.last_at DESC, c.id ASC LIMIT ?`,
       [
         userId,
         ...sinceValues(since),
+        writtenSince,
         ...(after === undefined ? [] : [after.lastAt, after.lastAt, after.conversationId]),
         limit,
       ],
@@ -80,12 +84,10 @@ export class ConversationQueries {
   }
 
   /** How many conversations the user has, of those that `list` would give. */
-  async count(userId: string, since = 0): Promise<number> {
-    const [row] = await this.sql.rows<{ total: number }>(
-      `SELECT COUNT(*) AS total ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)}`,
-      [userId, ...sinceValues(since)],
-    );
-    return row!.total;
+  async count(userId: string): Promise<number> {
+    const sql = `SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+      WHERE m.user_id = ?`;
+    return (await this.sql.rows<{ total: number }>(sql, [userId]))[0]!.total;
   }
 
   /** One conversation of the user as `list` gives it; undefined when he has no such one. */
@@ -153,7 +155,7 @@ export class ConversationQueries {
 
   /** The database's clock, ms since 1970. */
   async databaseTime(): Promise<number> {
-    return (await this.sql.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;
+    return databaseTime(this.sql);
   }
 }
 
