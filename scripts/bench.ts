@@ -1,7 +1,9 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
 import { parseArgs } from "node:util";
+import type { ClusterShape } from "./bench/bench-cluster";
 import { runGroup } from "./bench/group";
 import { runPrivate } from "./bench/private";
+import { runSync } from "./bench/sync";
 
 const USAGE = `npm run bench -- SCENARIO [options]
 
@@ -9,11 +11,13 @@ Scenarios
   private             private messages, closed loop, over TCP, each one verified
   group               a group whose members are all online, fanned out on write, open loop
   large-group         a group that is too large for inboxes: some look at it, all others are told
+  sync                devices that were away log in until they have everything, one after the other
 
 Options
-  --clients N         connected users (default: private 500, in pairs; group 500; large-group 10000)
+  --clients N         connected users (default: private 500, in pairs; group 500; large-group 10000; sync 40)
   --in-flight N       private: messages of one client under way at once (default 4)
   --focused N         large-group: members who look at it (default 500)
+  --missed N          sync: messages that each device has missed (default 1000, which is all that an inbox keeps)
   --rate N            groups: messages per second (default 20)
   --seconds N         measured time (default 15)
   --gateways N        (default 2)
@@ -23,7 +27,7 @@ Options
   --help
 `;
 
-const CLIENTS = { private: 500, group: 500, "large-group": 10_000 };
+const CLIENTS = { private: 500, group: 500, "large-group": 10_000, sync: 40 };
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -32,6 +36,7 @@ async function main(): Promise<number> {
       clients: { type: "string" },
       "in-flight": { type: "string", default: "4" },
       focused: { type: "string", default: "500" },
+      missed: { type: "string", default: "1000" },
       rate: { type: "string", default: "20" },
       seconds: { type: "string", default: "15" },
       gateways: { type: "string", default: "2" },
@@ -55,18 +60,27 @@ async function main(): Promise<number> {
     json: values.json,
   };
   const clients = values.clients === undefined ? CLIENTS[name] : numberOf(values.clients, "clients");
-  const isLarge = name === "large-group";
-  const verified =
-    name === "private"
-      ? await runPrivate({ ...shape, clients, inFlight: numberOf(values["in-flight"], "in-flight") })
-      : await runGroup({
-          ...shape,
-          isLarge,
-          members: clients,
-          focused: isLarge ? numberOf(values.focused, "focused") : 0,
-          rate: numberOf(values.rate, "rate"),
-        });
+  const verified = await run(name, { ...shape, clients }, (option) => numberOf(values[option], option));
   return verified ? 0 : 1;
+}
+
+type Counts = "in-flight" | "focused" | "rate" | "missed";
+type Shape = ClusterShape & { clients: number; seconds: number; json: boolean };
+
+/** @returns whether all that was measured is as promised */
+async function run(name: keyof typeof CLIENTS, shape: Shape, count: (option: Counts) => number): Promise<boolean> {
+  switch (name) {
+    case "private":
+      return runPrivate({ ...shape, inFlight: count("in-flight") });
+    case "sync":
+      return runSync({ ...shape, missed: count("missed") });
+    case "group":
+    case "large-group": {
+      const isLarge = name === "large-group";
+      const focused = isLarge ? count("focused") : 0;
+      return runGroup({ ...shape, isLarge, members: shape.clients, focused, rate: count("rate") });
+    }
+  }
 }
 
 function isScenario(name: string | undefined): name is keyof typeof CLIENTS {

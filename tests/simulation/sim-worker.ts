@@ -111,7 +111,7 @@ export class SimWorker {
           }),
       } as never,
       archivePosition: () => onMysql(() => mysql.position),
-      archivedLastSeq: (id: string) => onMysql(() => mysql.lastSeqs([id]).get(id) ?? 0),
+      archivedLastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
       answer: ({ answers }) => {
         if (!this.isDead && !network.strike(this.connection)) this.world.answer(this, answers);
       },

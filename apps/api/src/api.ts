@@ -8,6 +8,8 @@ import {
   DownlinkSender,
   type LastSeq,
   type OwnerQuestion,
+  type PresenceFound,
+  type PresenceRead,
   type PresentNode,
   type ReadableSpans,
   subjects,
@@ -20,13 +22,13 @@ import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
 import type { ApiConfig } from "./config";
+import type { GatewayRing } from "./gateways/routes";
 import { leaveAllGroups } from "./groups/departure";
 import { Relay } from "./groups/relay";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import { Retention } from "./retention/retention";
-import type { GatewayRing } from "./routes/gateways";
 import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
@@ -36,7 +38,8 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> & Pick<MysqlStore, "conversations">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> &
+  Pick<MysqlStore, "conversations" | "memberships">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -116,6 +119,7 @@ export class Api {
       groups: mysql.groups,
       facts: mysql.facts,
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
+      findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
       tellOwner: (groupId) => this.tellOwner(groupId),
       accessTokenSeconds,
       refreshTokenMs,
@@ -151,6 +155,7 @@ export class Api {
     const { bus, mysql, redis, partitions } = this.options;
     return {
       conversations: mysql.conversations,
+      memberships: mysql.memberships,
       marks: new Marks(redis),
       recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({

@@ -22,7 +22,7 @@ import { type Coordination, openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
 import { type ApiConfig, loadConfig } from "./config";
-import type { GatewayRing } from "./routes/gateways";
+import type { GatewayRing } from "./gateways/routes";
 
 const ROLE = "api";
 const STOP_MS = 9_000;

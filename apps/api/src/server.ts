@@ -7,17 +7,17 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
+import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
+import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
 import { type GroupRoutesContext, groupRoutes } from "./groups/routes";
+import { compileCheck } from "./http/checks";
+import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
+import { type HealthContext, healthRoutes } from "./http/health";
+import { errorBody } from "./http/shapes";
 import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
+import { type PresenceRoutesContext, presenceRoutes } from "./presence/routes";
 import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
-import { type AccountRoutesContext, accountRoutes } from "./routes/accounts";
-import { compileCheck } from "./routes/checks";
-import { type ConversationRoutesContext, conversationRoutes } from "./routes/conversations";
-import { answerClientError, answerFailures, sendError, toCarillonError } from "./routes/failures";
-import { type GatewayRoutesContext, gatewayRoutes } from "./routes/gateways";
-import { type HealthContext, healthRoutes } from "./routes/health";
-import { type SessionRoutesContext, sessionRoutes } from "./routes/sessions";
-import { errorBody } from "./routes/shapes";
+import { type SessionRoutesContext, sessionRoutes } from "./sessions/routes";
 import { type UserRoutesContext, userRoutes } from "./users/routes";
 
 /** The largest request is a registration: some hundred bytes. */
@@ -29,11 +29,11 @@ const IDLE_MS = 65_000;
 /** The page of the documentation loads nothing from elsewhere. */
 const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
-export type ApiContext = AccountRoutesContext &
-  SessionRoutesContext &
+export type ApiContext = SessionRoutesContext &
   ConversationRoutesContext &
   GroupRoutesContext &
   RelationRoutesContext &
+  PresenceRoutesContext &
   UserRoutesContext &
   AdminRoutesContext &
   MessageRoutesContext &
@@ -76,12 +76,12 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     routes.addHook("onRoute", (route) => {
       if (route.url.startsWith("/v1/")) route.schema = withErrors(route.schema);
     });
-    accountRoutes(routes, context);
     sessionRoutes(routes, context);
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);
     groupRoutes(routes, context);
     relationRoutes(routes, context);
+    presenceRoutes(routes, context);
     userRoutes(routes, context);
     adminRoutes(routes, context);
     messageRoutes(routes, context);

@@ -1,6 +1,6 @@
 import { type CarillonError, type Event, encodeEvent } from "@carillon/protocol";
+import { readCursor, writeCursor } from "../src/http/cursor";
 import { ArchiveBarrier } from "../src/queries/archive-barrier";
-import { readCursor, writeCursor } from "../src/queries/cursor";
 import { type HistoryContext, type HistoryRange, readHistory } from "../src/queries/history";
 import { pull } from "../src/queries/query-service";
 

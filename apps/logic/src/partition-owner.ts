@@ -5,6 +5,7 @@ import {
   type GroupNews,
   type GroupRoster,
   type LastSeq,
+  type Listeners,
   type LogWriter,
   type OwnerQuestion,
   type OwnerState,
@@ -13,24 +14,24 @@ import {
   type Push,
   putAside,
   putAsideRequest,
+  type Readable,
   type ReadableSpans,
   readLog,
   readLogState,
   serve,
 } from "@carillon/bus";
-import { CarillonError, groupConversationId } from "@carillon/protocol";
+import { groupConversationId } from "@carillon/protocol";
 import type { Inboxes, RecentEvents } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
-import { orBusy } from "./busy";
 import { FanOut } from "./fan-out/fan-out";
 import type { SaidEvent } from "./fan-out/large-groups";
 import { GroupCache, type GroupSource } from "./groups/group-cache";
-import type { GroupState } from "./groups/group-state";
 import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
 import type { OwnedPartition } from "./own/ownership";
 import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
+import { OwnerAnswers } from "./owner-answers";
 import { type PartitionState, pruneState } from "./partition-state";
 import { whyPutAside } from "./poison";
 
@@ -51,8 +52,8 @@ export interface OwnerContext {
   recent: RecentEvents;
   /** Log position of the archive, -1 when it has nothing of the partition. */
   archivePosition(partition: number): Promise<number>;
-  /** Highest number of a conversation in the archive. */
-  archivedLastSeq(conversationId: string): Promise<number>;
+  /** Highest numbers of conversations in the archive; 0 for one without messages. */
+  archivedLastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   answer(answers: GatewayAnswers): void;
   push(gateway: string, pushes: Push[]): void;
   announce(announcements: Announcement[]): void;
@@ -66,6 +67,8 @@ export interface OwnerContext {
   publishState(partition: number, state: OwnerState): Promise<void>;
 }
 
+type OwnerAnswer = LastSeq | Readable | Listeners | OwnerState | ReadableSpans | GroupRoster | null;
+
 export class PartitionOwner implements OwnedPartition {
   private readonly stops: (() => void)[] = [];
 
@@ -74,7 +77,7 @@ export class PartitionOwner implements OwnedPartition {
     private readonly state: PartitionState,
     private readonly writer: LogWriter,
     private readonly fanOut: FanOut,
-    private readonly groups: GroupCache,
+    private readonly answers: OwnerAnswers,
     private readonly journey: PartitionJourney,
   ) {}
 
@@ -111,7 +114,8 @@ export class PartitionOwner implements OwnedPartition {
       putAside: (letter) => putAside(bus, letter),
       onLost,
     });
-    const owner = new PartitionOwner(context, state, writer, fanOut, groups, journey);
+    const answers = new OwnerAnswers({ ...context, state, groups, now: () => bus.clock.now() });
+    const owner = new PartitionOwner(context, state, writer, fanOut, answers, journey);
     await owner.start();
     return owner;
   }
@@ -141,11 +145,7 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = this.context;
     const { partition } = this.state;
     this.stops.push(
-      serve<OwnerQuestion, LastSeq | OwnerState | ReadableSpans | GroupRoster | null>(
-        bus,
-        ownerSubject(partition),
-        (question) => this.answer(question),
-      ),
+      serve<OwnerQuestion, OwnerAnswer>(bus, ownerSubject(partition), (question) => this.answer(question)),
     );
     const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
     this.stops.push(() => clearInterval(timer));
@@ -158,58 +158,28 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  private async answer(question: OwnerQuestion): Promise<LastSeq | OwnerState | ReadableSpans | GroupRoster | null> {
+  private async answer(question: OwnerQuestion): Promise<OwnerAnswer> {
+    const { answers } = this;
     switch (question.ask) {
       case "state":
         return this.describe();
       case "last-seq":
-        return { lastSeq: await this.lastSeq(question.conversationId) };
+        return { lastSeq: await answers.lastSeq(question.conversationId) };
+      case "readable":
+        return answers.readable(question.wanted);
+      case "listeners":
+        return answers.listeners(question.conversationId, question.userId);
       case "hand-over":
         this.context.handOver(this.state.partition);
         return null;
       case "group-spans":
-        return this.groupSpans(question.groupId, question.userId);
+        return answers.groupSpans(question.groupId, question.userId);
       case "group-changed":
         await this.journey.tellChanges(question.groupId);
         return null;
       case "group-roster":
-        return this.groupRoster(question.groupId, question.userIds);
+        return answers.groupRoster(question.groupId, question.userIds);
     }
-  }
-
-  private async lastSeq(conversationId: string): Promise<number> {
-    const known = this.state.sequences.last(conversationId);
-    if (known !== undefined) return known;
-    const archived = await orBusy(this.context.archivedLastSeq(conversationId));
-    // The first message may have been accepted while MySQL was asked.
-    return this.state.sequences.last(conversationId) ?? archived;
-  }
-
-  /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
-  private async groupSpans(groupId: string, userId: string): Promise<ReadableSpans> {
-    const group = await this.freshGroup(groupId);
-    const known = group?.spansOf(userId) ?? [];
-    if (known.length === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
-    const lastSeq = await this.lastSeq(groupConversationId(groupId));
-    const seesBefore = this.context.policy.showsBefore && group?.member(userId) !== undefined;
-    const spans = seesBefore ? [{ from: 1, to: lastSeq }] : known;
-    return { spans: spans.map(({ from, to }) => [from, Math.min(to, lastSeq)]), lastSeq };
-  }
-
-  private async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {
-    const group = await this.freshGroup(groupId);
-    const lastSeq = await this.lastSeq(groupConversationId(groupId));
-    // Who came by an event after that number is none of its members: the group is known as it is now.
-    const members = userIds.flatMap((userId): GroupRoster["members"] => {
-      const span = group?.spansOf(userId).at(-1);
-      return span === undefined || span.from > lastSeq || span.to <= lastSeq ? [] : [[userId, span.from]];
-    });
-    return { isLarge: group?.group.fanOut === "read", lastSeq, members };
-  }
-
-  private async freshGroup(groupId: string): Promise<GroupState | undefined> {
-    if (!this.groups.isFresh(groupId)) await orBusy(this.groups.load([groupId]));
-    return this.groups.get(groupId);
   }
 
   private describe(): OwnerState {

@@ -86,6 +86,13 @@ export function parseConversationId(conversationId: string): ConversationParts |
     : undefined;
 }
 
+/** The other one of a private conversation; undefined in groups, in one's own, and in conversations of others. */
+export function peerOf(conversationId: string, userId: string): string | undefined {
+  const parts = parseConversationId(conversationId);
+  if (parts?.kind !== "private" || !parts.userIds.includes(userId)) return undefined;
+  return parts.userIds.find((id) => id !== userId);
+}
+
 export function isConversationId(value: unknown): value is string {
   return typeof value === "string" && parseConversationId(value) !== undefined;
 }

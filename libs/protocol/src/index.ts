@@ -24,4 +24,5 @@ export * from "./generated/limits";
 export * from "./generated/payloads";
 export * from "./ids";
 export { type MessageFault, parseRequest, parseServerMessage } from "./messages";
+export { deliveredBy } from "./receipts";
 export { encodeSystemContent, membershipOf, parseSystemContent, type SystemContent } from "./system-content";

@@ -4,14 +4,15 @@ import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { pageById, readIdCursor } from "../queries/cursor";
-import { confirmed } from "../routes/confirmed";
-import { nothing, registered, tokens, unconfirmed } from "../routes/shapes";
-import { logInFor, type SessionContext } from "../use-cases/sessions";
+import { confirmed } from "../http/confirmed";
+import { pageById, readIdCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
+import { logInFor, type SessionContext } from "../sessions/sessions";
+import { tokens } from "../sessions/shapes";
+import { registered } from "../users/shapes";
 import { disable, enable, kick, type ManageUsersContext, makeUser, mute } from "./manage-users";
 import * as shapes from "./shapes";
 
-const DEFAULT_LIMIT = 50;
 const TAGS = ["admin"];
 
 const CONFIRMED =
@@ -45,7 +46,7 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
       schema: {
         summary: "All users by id",
         tags: TAGS,
-        querystring: shapes.recordsQuery,
+        querystring: listQuery,
         response: { 200: shapes.records },
       },
     },

@@ -1,6 +1,7 @@
 /** Bodies of the requests and answers of operators and other systems. */
 import { Type } from "typebox";
-import { deviceId, displayName, password, platform, strict, time, userId } from "../routes/shapes";
+import { deviceId, listOf, platform, strict, time, userId } from "../http/shapes";
+import { displayName, password } from "../users/shapes";
 
 export const makeUserBody = strict({
   userId,
@@ -26,9 +27,4 @@ export const record = Type.Object({
   lastLoginAt: Type.Optional(time),
 });
 
-export const recordsQuery = strict({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
-  cursor: Type.Optional(Type.String()),
-});
-
-export const records = Type.Object({ items: Type.Array(record), cursor: Type.Optional(Type.String()) });
+export const records = listOf(record);

@@ -4,8 +4,9 @@
  * answer, the change is made all the same: the relay tells him later, and who asks again finds it done.
  */
 import { randomId, uuidv7 } from "@carillon/base";
-import { CarillonError, isGroupId } from "@carillon/protocol";
-import type { FactQueries, Group, GroupMember, GroupQueries } from "@carillon/store";
+import type { ChangeTeller } from "@carillon/bus";
+import { CarillonError, Command, encodeFrame, isGroupId } from "@carillon/protocol";
+import type { ChangedGroup, FactQueries, Group, GroupMember, GroupQueries } from "@carillon/store";
 import { acceptRequest, addMember, type Rule } from "./rules";
 
 const GROUP_ID_LENGTH = 12;
@@ -17,6 +18,7 @@ export interface GroupContext {
   groupLimits: { members: number; writeFanOut: number };
   /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
   tellOwner(groupId: string): Promise<void>;
+  changes: Pick<ChangeTeller, "notify">;
   now(): number;
 }
 
@@ -43,7 +45,8 @@ export async function createGroup(context: GroupContext, ownerId: string, wishes
   const group = await groups.find(groupId);
   // Who asks again after a lost answer gets the group that he made.
   const isMine = group?.ownerId === ownerId && group.name === name && group.version === 1;
-  if (!created && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
+  if (created === undefined && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
+  if (created !== undefined) tellDevices(context, created);
   await context.tellOwner(groupId);
   return group!;
 }
@@ -100,10 +103,17 @@ export async function changeGroup(
   const now = context.now();
   const { writeFanOut } = context.groupLimits;
   const change = { actorId, clientMsgId: uuidv7(now), involved, now, writeFanOut };
-  const version = await context.groups.change(groupId, change, rule);
-  if (version === undefined) throw new CarillonError("NOT_A_MEMBER");
+  const changed = await context.groups.change(groupId, change, rule);
+  if (changed === undefined) throw new CarillonError("NOT_A_MEMBER");
+  tellDevices(context, changed);
   // Also when nothing was to be changed: the one before may have died before it told the owner.
   await context.tellOwner(groupId);
+}
+
+/** Those whose belonging, role or mute was changed learn it at once also of a group that they do not look at. */
+function tellDevices({ changes }: GroupContext, { about, changedAt }: ChangedGroup): void {
+  if (about.length === 0) return;
+  changes.notify(about, encodeFrame(Command.CHANGED, 0, { what: "groups", version: changedAt }));
 }
 
 /** @throws CarillonError NOT_A_MEMBER, also for a group that does not exist */

@@ -5,7 +5,8 @@ import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { pageById, readIdCursor } from "../queries/cursor";
+import { pageById, readIdCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, listQuery } from "../http/shapes";
 import {
   answerRequest,
   changeGroup,
@@ -17,8 +18,6 @@ import {
 } from "./groups";
 import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
 import * as shapes from "./shapes";
-
-const DEFAULT_LIMIT = 50;
 
 export interface GroupRoutesContext extends GroupContext {
   authenticator: Authenticator;
@@ -53,7 +52,7 @@ function reading(server: FastifyInstance, context: GroupRoutesContext, caller: C
       schema: {
         summary: "Groups one belongs to",
         tags: ["groups"],
-        querystring: shapes.listQuery,
+        querystring: listQuery,
         response: { 200: shapes.groups },
       },
     },
@@ -158,7 +157,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
       schema: {
         summary: "Members by id",
         tags: ["groups"],
-        querystring: shapes.listQuery,
+        querystring: listQuery,
         response: { 200: shapes.members },
       },
     },

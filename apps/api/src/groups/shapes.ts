@@ -1,9 +1,7 @@
 /** Bodies of requests and answers about groups, as JSON Schema. */
 import { groupRoleValues, joinPolicyValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { groupId, listQuery, strict, time, userId } from "../routes/shapes";
-
-export { listQuery };
+import { groupId, listOf, strict, time, userId } from "../http/shapes";
 
 const name = Type.String({ minLength: 1, maxLength: 64 });
 const notice = Type.String({ maxLength: 1024 });
@@ -43,19 +41,15 @@ export const group = Type.Object({
   dissolved: Type.Boolean(),
 });
 
-const cursor = Type.Optional(Type.String());
-export const groups = Type.Object({ items: Type.Array(group), cursor });
+export const groups = listOf(group);
 
-export const members = Type.Object({
-  items: Type.Array(
-    Type.Object({
-      userId: Type.String(),
-      role: Type.Enum([...groupRoleValues]),
-      mutedUntil: time,
-    }),
-  ),
-  cursor,
-});
+export const members = listOf(
+  Type.Object({
+    userId: Type.String(),
+    role: Type.Enum([...groupRoleValues]),
+    mutedUntil: time,
+  }),
+);
 
 export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["joined", "asked"]) });
 

@@ -1,7 +1,7 @@
 /** Bodies of the requests and answers about messages of other systems. */
 import { contentTypeValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { strict, time, userId } from "../routes/shapes";
+import { strict, time, userId } from "../http/shapes";
 
 /** The rest of the rules are those of SEND, and are checked as there. */
 export const messageBody = strict({

@@ -3,129 +3,100 @@
  * waited for: an event that was put into the inbox before is in the rows, and any later one comes by DELIVER. So
  * nothing that was acknowledged falls between the two.
  *
+ * The three lists share a page. The first begins with conversations: a new device shows the newest of them after one
+ * round trip, however many friends and groups there are. On later pages people and groups come first, since their names
+ * are wanted for what is shown, and the older conversations follow.
+ *
  * Later pages repeat inbox and time of the first, which the cursor carries: they describe one and the same sync.
  */
-import {
-  CarillonError,
-  encodePayload,
-  fitsSizes,
-  type InboxPosition,
-  limits,
-  type SyncedPayload,
-  type SyncPayload,
-} from "@carillon/protocol";
-import type { ConversationPlace, ConversationQueries, Inboxes } from "@carillon/store";
+import { CarillonError, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
+import type { ConversationQueries, Inboxes, MembershipQueries, RelationQueries } from "@carillon/store";
 import type { ArchiveBarrier } from "./archive-barrier";
-import { type ListContext, listConversations, placeOf } from "./conversation-list";
-import { readCursor, writeCursor } from "./cursor";
-import { type RelationChangesContext, readRelations } from "./relation-changes";
+import { ALL_GROUPS, ALL_LISTED, fromCursor, NEWEST, type SyncStart, toCursor } from "./sync-cursor";
+import { conversationsPart, groupsPart, PageRoom, relationsPart, type SyncListsContext } from "./sync-lists";
 
 /** A row whose transaction was open at that moment counts as changed since. */
 const CLOCK_MARGIN_MS = 10_000;
 const BUSY_RETRY_MS = 1_000;
-const CURSOR_FORM = ["number", "string", "number", "number", "string", "number", "number", "number"] as const;
 
-export interface SyncContext extends ListContext, RelationChangesContext {
+export interface SyncContext extends SyncListsContext {
   conversations: Pick<ConversationQueries, "list" | "unread" | "count" | "databaseTime">;
+  relations: Pick<RelationQueries, "changedSince" | "standing">;
+  memberships: Pick<MembershipQueries, "changedSince" | "count">;
   inboxes: Pick<Inboxes, "heads">;
   barrier: Pick<ArchiveBarrier, "passed">;
-}
-
-/** What all pages of a sync share. */
-interface SyncStart {
-  inbox: InboxPosition;
-  syncedAt: number;
-  since: number;
-  after: ConversationPlace | undefined;
-  /** Relations up to this version were sent, and the version that all pages tell. */
-  relationsSent: number;
-  relationsVersion: number;
 }
 
 /** @throws CarillonError BAD_PAYLOAD (cursor), BUSY (Redis away, archive behind) */
 export async function sync(context: SyncContext, userId: string, payload: SyncPayload): Promise<SyncedPayload> {
   const { cursor, limit = limits.defaultPageEntries } = payload;
-  const most = Math.min(limit, limits.maxPageEntries);
-  const start = cursor === undefined ? await begin(context, userId, payload) : continueFrom(cursor);
-  const { inbox, syncedAt } = start;
-  const changes = await readRelations(context, userId, start.relationsSent, start.relationsVersion, most);
-  const page = await pageOf(context, userId, start, most, changes.rows);
-  const next = { ...start, relationsSent: changes.sent, after: page.place ?? LAST };
-  const more = changes.more || page.place !== undefined;
+  const start = cursor === undefined ? await begin(context, userId, payload) : fromCursor(cursor);
+  const { lists, next } = await readPage(context, userId, start, new PageRoom(limit));
+  const more =
+    next.place.lastAt !== ALL_LISTED.lastAt ||
+    next.relationsSent < next.relationsVersion ||
+    next.groupsAfter !== ALL_GROUPS;
+  const syncedAt = start.begunAt - CLOCK_MARGIN_MS;
   return {
-    inbox,
-    versions: { relations: start.relationsVersion, groups: 0 },
+    inbox: start.inbox,
+    versions: { relations: start.relationsVersion, groups: syncedAt },
     syncedAt,
-    relations: changes.rows,
-    groups: [],
-    conversations: page.rows,
-    counts: {
-      relations: changes.count,
-      groups: 0,
-      conversations: await context.conversations.count(userId),
-    },
+    ...lists,
+    counts: await countsOf(context, userId),
     more,
     ...(more ? { cursor: toCursor(next) } : {}),
   };
 }
 
-/** Before the newest conversation: the page had no room for any. Behind the oldest: only relations are left. */
-const FIRST: ConversationPlace = { lastAt: Number.MAX_SAFE_INTEGER, conversationId: "" };
-const LAST: ConversationPlace = { lastAt: -1, conversationId: "" };
+type Lists = Pick<SyncedPayload, "conversations" | "relations" | "groups">;
 
-/** @param before rows that the page has already: together they must fit into a frame */
-async function pageOf(
+async function readPage(
   context: SyncContext,
   userId: string,
-  { since, after }: SyncStart,
-  most: number,
-  before: object[],
-) {
-  if (after?.lastAt === LAST.lastAt) return { rows: [], place: undefined };
-  const options = { since, ...(after === undefined ? {} : { after }) };
-  const page = await listConversations(context, userId, most, options);
-  const sizes = [...before, ...page.rows].map((row) => encodePayload({ ...row }).length);
-  const fitting = fitsSizes(sizes) - before.length;
-  const rows = page.rows.slice(0, fitting);
-  return { rows, place: fitting < page.rows.length ? placeOf(rows.at(-1) ?? after ?? FIRST) : page.after };
+  start: SyncStart,
+  room: PageRoom,
+): Promise<{ lists: Lists; next: SyncStart }> {
+  const first = start.isFirst ? await conversationsPart(context, userId, start, room) : undefined;
+  const relations = await relationsPart(context, userId, start, room);
+  const groups = await groupsPart(context, userId, start, room);
+  const conversations = first ?? (await conversationsPart(context, userId, start, room));
+  return {
+    lists: { relations: relations.rows, groups: groups.rows, conversations: conversations.rows },
+    next: { ...start, ...relations.next, ...groups.next, ...conversations.next },
+  };
 }
 
-async function begin(
-  context: SyncContext,
-  userId: string,
-  { conversationsSince: since = 0, relationsVersion: known = 0 }: SyncPayload,
-): Promise<SyncStart> {
+/** How much there is of each, in a full sync: a device that has another number after this one asks for everything. */
+async function countsOf(context: SyncContext, userId: string): Promise<SyncedPayload["counts"]> {
+  const [{ count }, groups, conversations] = await Promise.all([
+    context.relations.standing(userId),
+    context.memberships.count(userId),
+    context.conversations.count(userId),
+  ]);
+  return { relations: count, groups, conversations };
+}
+
+async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<SyncStart> {
+  const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
   const { heads } = await context.inboxes.heads([userId]).catch(() => {
     throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
   });
   const { version } = await context.relations.standing(userId);
-  const syncedAt = (await context.conversations.databaseTime()) - CLOCK_MARGIN_MS;
+  const begunAt = await context.conversations.databaseTime();
   if (!(await context.barrier.passed())) {
     throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
   }
-  // A version that was never given is one of a database that was restored: all is told anew.
-  const relationsSent = known > version ? 0 : known;
-  return { inbox: heads[0]!, syncedAt, since, after: undefined, relationsSent, relationsVersion: version };
-}
-
-function toCursor({ inbox, syncedAt, since, after = FIRST, relationsSent, relationsVersion }: SyncStart): string {
-  const { lastAt, conversationId } = after;
-  const { epoch, seq } = inbox;
-  return writeCursor("sync", [lastAt, conversationId, since, syncedAt, epoch, seq, relationsSent, relationsVersion]);
-}
-
-function continueFrom(cursor: string): SyncStart {
-  const fields = readCursor("sync", CURSOR_FORM, cursor);
-  const [lastAt, conversationId, since, syncedAt, epoch, seq, relationsSent, relationsVersion] = fields as [
-    number,
-    string,
-    number,
-    number,
-    string,
-    number,
-    number,
-    number,
-  ];
-  const after = { lastAt, conversationId };
-  return { inbox: { epoch, seq }, syncedAt, since, after, relationsSent, relationsVersion };
+  // What was never given yet is of a database that was restored: all is told anew.
+  const unlessLater = (value: number, latest: number) => (value > latest ? 0 : value);
+  return {
+    inbox: heads[0]!,
+    begunAt,
+    isFirst: true,
+    since: unlessLater(conversationsSince, begunAt),
+    place: NEWEST,
+    relationsSent: unlessLater(relationsVersion, version),
+    relationsVersion: version,
+    groupsSince: unlessLater(groupsVersion, begunAt),
+    groupsAfter: "",
+  };
 }

@@ -48,7 +48,7 @@ export async function changeRelation(
   const isSure = versions.length > 0 && !mattersToWorkers;
   const unconfirmed = isSure ? [] : await forget();
   for (const { userId: changed, version } of versions) {
-    changes.notify(changed, encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
+    changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
   }
   return { relation: { ...own, displayName: known.displayName }, unconfirmed };
 }

@@ -3,14 +3,12 @@ import type { RelationState } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { pageById, readIdCursor } from "../queries/cursor";
-import { confirmed } from "../routes/confirmed";
-import { nothing, unconfirmed } from "../routes/shapes";
+import { confirmed } from "../http/confirmed";
+import { pageById, readIdCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
 import { type ChangedRelation, changeRelation, type NamedRelation, type RelationContext, withNames } from "./relations";
 import { accept, request as ask, block, type Rule, reject, remove, setRemark, unblock } from "./rules";
 import * as shapes from "./shapes";
-
-const DEFAULT_LIMIT = 50;
 
 const CONFIRMED =
   "202: it is changed; the workers named have not confirmed within 2 s, and judge messages by it in 30 s at the latest.";
@@ -92,7 +90,7 @@ function lists(server: FastifyInstance, context: RelationRoutesContext): void {
         schema: {
           summary,
           tags: ["relations"],
-          querystring: shapes.listQuery,
+          querystring: listQuery,
           response: { 200: shapes.relations },
         },
       },

@@ -1,15 +1,13 @@
 /** Bodies of the requests and answers about relations. */
 import { relationStateValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { listQuery, strict, time, userId } from "../routes/shapes";
+import { listOf, strict, time, userId } from "../http/shapes";
 
 export const requestBody = strict({ userId });
 
 export const remarkBody = strict({
   remark: Type.String({ maxLength: 64, description: "Shown to oneself only; empty: none" }),
 });
-
-export { listQuery };
 
 const properties = {
   userId: Type.String(),
@@ -27,7 +25,4 @@ export const lateRelation = Type.Object({
   unconfirmed: Type.Array(Type.String(), { description: "Workers that were not reached: they know it in 30 s" }),
 });
 
-export const relations = Type.Object({
-  items: Type.Array(relation),
-  cursor: Type.Optional(Type.String()),
-});
+export const relations = listOf(relation);

@@ -1,7 +1,7 @@
 /** What a user changes about himself: his name, his password, whether he is here at all. */
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, CloseCode, Command, encodeFrame } from "@carillon/protocol";
-import type { AccountQueries, UserQueries } from "@carillon/store";
+import type { AccountQueries, RelationQueries, UserQueries } from "@carillon/store";
 import type { Caller } from "../auth/authenticate";
 import type { Passwords } from "../auth/passwords";
 import type { WindowLimit } from "../auth/window-limit";
@@ -9,6 +9,7 @@ import type { WindowLimit } from "../auth/window-limit";
 export interface OwnAccountContext {
   accounts: Pick<AccountQueries, "find" | "findWithPassword">;
   people: Pick<UserQueries, "names" | "search" | "rename" | "setPassword" | "delete">;
+  relations: Pick<RelationQueries, "touchFriends">;
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
   passwords: Passwords;
   failuresOfUser: WindowLimit;
@@ -17,11 +18,28 @@ export interface OwnAccountContext {
   now(): number;
 }
 
-/** @throws CarillonError NO_SUCH_USER when he was deleted meanwhile */
-export async function rename({ people, changes, now }: OwnAccountContext, { userId }: Caller, displayName: string) {
-  if (!(await people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
+/** Friends of one transaction: their counters are locked by it. */
+const FRIENDS_AT_ONCE = 500;
+
+/**
+ * Changes the name. Friends see the new one by their next SYNC; done again after a crash, it tells those who were not
+ * told yet.
+ * @throws CarillonError NO_SUCH_USER when he was deleted meanwhile
+ */
+export async function rename(context: OwnAccountContext, { userId }: Caller, displayName: string): Promise<void> {
+  if (!(await context.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
+  await tellProfile(context, userId);
+}
+
+async function tellProfile({ relations, changes, now }: OwnAccountContext, userId: string): Promise<void> {
   // A profile has no numbers of its own: the time tells a later change from an earlier one.
-  changes.notify(userId, encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() }));
+  const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() });
+  changes.notify([userId], frame);
+  for (let after: string | undefined = ""; after !== undefined; ) {
+    const step: { owners: string[]; next?: string } = await relations.touchFriends(userId, FRIENDS_AT_ONCE, after);
+    changes.notify(step.owners, frame);
+    after = step.next;
+  }
 }
 
 /**
@@ -53,12 +71,11 @@ export async function changePassword(
  * his groups, at once or a moment later.
  * @returns nodes that have not confirmed
  */
-export async function deleteAccount(
-  { people, changes, now, leaveGroups }: OwnAccountContext,
-  { userId }: Caller,
-): Promise<string[]> {
+export async function deleteAccount(context: OwnAccountContext, { userId }: Caller): Promise<string[]> {
+  const { people, changes, now, leaveGroups } = context;
   await people.delete(userId, now());
   leaveGroups(userId);
+  await tellProfile(context, userId);
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
   return (await Promise.all(told)).flat();
 }

@@ -1,25 +1,56 @@
-/** One's own account, and the search for others. */
-import { CarillonError } from "@carillon/protocol";
+/** Registration, one's own account, and the profiles of others. */
+import { CarillonError, isUserId } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { pageById, readIdCursor } from "../queries/cursor";
-import { confirmed } from "../routes/confirmed";
-import { nothing, ownProfile, unconfirmed } from "../routes/shapes";
+import { confirmed } from "../http/confirmed";
+import { pageById, readIdCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, nothing, unconfirmed } from "../http/shapes";
 import { changePassword, deleteAccount, type OwnAccountContext, rename } from "./own-account";
+import { type RegisterContext, register } from "./register";
 import * as shapes from "./shapes";
 
-const DEFAULT_LIMIT = 50;
 const answered = { 202: unconfirmed, 204: nothing };
 
-export interface UserRoutesContext extends OwnAccountContext {
+export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "accounts"> {
+  accounts: RegisterContext["accounts"] & OwnAccountContext["accounts"];
   authenticator: Authenticator;
 }
 
 export function userRoutes(server: FastifyInstance, context: UserRoutesContext): void {
-  search(server, context);
+  server.withTypeProvider<TypeBoxTypeProvider>().post(
+    "/v1/users",
+    {
+      schema: {
+        summary: "Register",
+        tags: ["users"],
+        body: shapes.registerBody,
+        response: { 201: shapes.registered },
+      },
+    },
+    async (request, reply) => {
+      await register(context, request.body, request.ip);
+      return reply.code(201).send({ userId: request.body.userId });
+    },
+  );
+  ownAccount(server, context);
+  others(server, context);
+}
+
+function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
   const { authenticator, accounts } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get(
+    "/v1/users/me",
+    { schema: { summary: "Own profile", tags: ["users"], response: { 200: shapes.ownProfile } } },
+    async (request) => {
+      const { userId } = await authenticator.authenticate(request.headers.authorization);
+      const account = await accounts.find(userId);
+      if (account === undefined) throw new CarillonError("NO_SUCH_USER");
+      return account;
+    },
+  );
 
   routes.patch(
     "/v1/users/me",
@@ -28,7 +59,7 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
         summary: "Change the own profile",
         tags: ["users"],
         body: shapes.renameBody,
-        response: { 200: ownProfile },
+        response: { 200: shapes.ownProfile },
       },
     },
     async (request) => {
@@ -74,8 +105,10 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
   );
 }
 
-function search(server: FastifyInstance, { authenticator, people }: UserRoutesContext): void {
-  server.withTypeProvider<TypeBoxTypeProvider>().get(
+function others(server: FastifyInstance, { authenticator, people }: UserRoutesContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get(
     "/v1/users",
     {
       schema: {
@@ -90,6 +123,19 @@ function search(server: FastifyInstance, { authenticator, people }: UserRoutesCo
       const { search: text, limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await people.search(text, limit + 1, readIdCursor("users", cursor));
       return pageById("users", found, limit, ({ userId }) => userId);
+    },
+  );
+
+  routes.get<{ Params: { userId: string } }>(
+    "/v1/users/:userId",
+    { schema: { summary: "Profile of a user", tags: ["users"], response: { 200: shapes.profile } } },
+    async (request) => {
+      await authenticator.authenticate(request.headers.authorization);
+      const { userId } = request.params;
+      // Of one who deleted his account the messages are still there, so he is shown.
+      const known = isUserId(userId) ? (await people.names([userId])).get(userId) : undefined;
+      if (known === undefined) throw new CarillonError("NO_SUCH_USER");
+      return { userId, displayName: known.displayName };
     },
   );
 }

@@ -1,6 +1,15 @@
 /** Bodies of the requests and answers about users. */
 import { Type } from "typebox";
-import { displayName, password, profile, strict } from "../routes/shapes";
+import { cursor, limit, listOf, strict, time, userId } from "../http/shapes";
+
+export const displayName = Type.String({ minLength: 1, maxLength: 64 });
+export const password = Type.String({ minLength: 8, maxLength: 128 });
+
+export const registerBody = strict({ userId, displayName, password });
+export const registered = Type.Object({ userId: Type.String() });
+
+export const ownProfile = Type.Object({ userId: Type.String(), displayName: Type.String(), createdAt: time });
+export const profile = Type.Object({ userId: Type.String(), displayName: Type.String() });
 
 export const renameBody = strict({ displayName });
 
@@ -9,12 +18,10 @@ export const passwordBody = strict({
   newPassword: password,
 });
 
-const limit = Type.Integer({ minimum: 1, maximum: 200, default: 50 });
-
 export const searchQuery = strict({
   search: Type.String({ minLength: 1, maxLength: 64, description: "Beginning of an id or a name, whatever the case" }),
-  limit: Type.Optional(limit),
-  cursor: Type.Optional(Type.String()),
+  limit,
+  cursor,
 });
 
-export const found = Type.Object({ items: Type.Array(profile), cursor: Type.Optional(Type.String()) });
+export const found = listOf(profile);

@@ -34,6 +34,8 @@ export interface OpenSessionOptions {
   process(session: Session, frame: IncomingFrame): void;
   /** CONNECT was answered by BUSY: the client has its time to log in anew. */
   onPutOff(session: Session): void;
+  /** The device has more than was reported of it: its private conversations are delivered up to these numbers. */
+  onDelivered(userId: string, marks: SessionOpened["delivered"]): void;
   /** A session opened: its deadlines begin. */
   onOpened(session: Session): void;
 }
@@ -68,6 +70,7 @@ export class SessionOpener {
     this.confirm(session, requestId, opened);
     user.inbox.expect(opened.inbox.epoch, opened.inbox.seq);
     user.inbox.join(session);
+    this.options.onDelivered(userId, opened.delivered);
     this.options.onOpened(session);
     for (const frame of opening.held) this.options.process(session, frame);
   }
@@ -82,7 +85,8 @@ export class SessionOpener {
     if (!session.isOpen || identity === undefined || delivery === undefined) return;
     const question = this.question(session, identity, { epoch: delivery.epoch, seq: delivery.acked });
     try {
-      const { inbox } = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      const { inbox, delivered } = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      this.options.onDelivered(identity.userId, delivered);
       users.user(identity.userId)?.inbox.expectIfOpen(inbox.epoch, inbox.seq);
     } catch (error) {
       const { name } = error as CarillonError;

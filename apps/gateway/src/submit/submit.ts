@@ -4,13 +4,10 @@ import {
   ask,
   BatchPublisher,
   type Bus,
-  encodeReceipts,
   encodeRequestBatch,
   type Pull,
   type Pulled,
   queueSubject,
-  type ReadReceipt,
-  receiptsSubjectOf,
   type SendRequest,
   type Sync,
   sizeOfRequest,
@@ -24,7 +21,6 @@ import {
   type PullPayload,
   parseConversationId,
   parseTarget,
-  type ReadPayload,
   type RecallPayload,
   type SendPayload,
   type SyncPayload,
@@ -46,14 +42,8 @@ export interface SubmitterOptions {
   mayAccept(): boolean;
 }
 
-interface PendingReceipt extends ReadReceipt {
-  connection: number;
-  requestId: number;
-}
-
 export class Submitter {
   private readonly queues: BatchPublisher<SendRequest>[];
-  private readonly receipts = new Map<string, BatchPublisher<PendingReceipt>>();
 
   constructor(private readonly options: SubmitterOptions) {
     this.queues = Array.from({ length: options.partitions }, (_, partition) => this.openQueue(partition));
@@ -92,17 +82,6 @@ export class Submitter {
     if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
   }
 
-  /** READ is answered when the receipt is stored. */
-  read(session: Session, requestId: number, { conversationId, seq }: ReadPayload): void {
-    const { userId, deviceId } = session.identity!;
-    const parts = parseConversationId(conversationId);
-    const isMember = parts?.kind === "private" && parts.userIds.includes(userId);
-    if (!isMember) return session.refuse(requestId, "NO_SUCH_CONVERSATION");
-    const receipt = { userId, deviceId, conversationId, seq, connection: session.number, requestId };
-    const taken = this.receiptQueue(receiptsSubjectOf(conversationId)).submit(receipt);
-    if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
-  }
-
   async pull(session: Session, requestId: number, payload: PullPayload): Promise<void> {
     const { userId } = session.identity!;
     const { limit = limits.defaultPageEntries, backwards = false, ...range } = payload;
@@ -124,8 +103,7 @@ export class Submitter {
 
   /** Waits for verdicts on what was submitted, at most `ms`. */
   async stop(ms: number): Promise<void> {
-    const publishers = [...this.queues, ...this.receipts.values()];
-    await Promise.all(publishers.map((publisher) => publisher.stop(ms)));
+    await Promise.all(this.queues.map((queue) => queue.stop(ms)));
   }
 
   private async answer(session: Session, requestId: number, work: () => Promise<void>): Promise<void> {
@@ -145,24 +123,6 @@ export class Submitter {
       sizeOf: sizeOfRequest,
       onRefused: (requests) => this.refuseAll(requests),
     });
-  }
-
-  private receiptQueue(subject: string): BatchPublisher<PendingReceipt> {
-    const present = this.receipts.get(subject);
-    if (present !== undefined) return present;
-    const queue = new BatchPublisher<PendingReceipt>({
-      bus: this.options.bus,
-      subject,
-      encode: encodeReceipts,
-      sizeOf: () => 200,
-      onStored: (receipts) => {
-        for (const receipt of receipts)
-          this.options.session(receipt.connection)?.reply(Command.OK, receipt.requestId, {});
-      },
-      onRefused: (receipts) => this.refuseAll(receipts),
-    });
-    this.receipts.set(subject, queue);
-    return queue;
   }
 
   private refuseAll(items: { connection: number; requestId: number }[]): void {

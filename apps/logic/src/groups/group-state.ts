@@ -58,6 +58,11 @@ export class GroupState {
     return member?.isPresent === true ? member : undefined;
   }
 
+  /** Who belongs to the group now. */
+  get present(): string[] {
+    return [...this.members.values()].filter(({ isPresent }) => isPresent).map(({ userId }) => userId);
+  }
+
   /** Changes whose events are not in the log yet, in order. */
   get pending(): GroupChange[] {
     const told = Math.max(this.told, this.numbered.version(this.conversationId));

@@ -92,6 +92,40 @@ export class FactCache {
     return facts;
   }
 
+  /** Asks for whatever says whether a user may write there. The result answers from what came in time. */
+  async prepareWriter(groups: GroupCache, conversationId: string, userId: string): Promise<RoundFacts> {
+    const facts = new RoundFacts(this.users, this.relations, groups);
+    const people = this.nobody();
+    const groupId = groupIdOf(conversationId);
+    if (groupId === undefined) this.addMissing(people, conversationId);
+    else this.addMissingUser(people, userId);
+    await Promise.all([
+      this.ask(groupId === undefined || groups.isFresh(groupId) ? [] : [groupId], async (ids) => {
+        await groups.load(ids);
+      }),
+      this.ask([...people.users], (ids) => this.loadUsers(ids)),
+      this.ask([...people.pairs], (keys) => this.loadRelations(keys)),
+    ]);
+    return facts;
+  }
+
+  /**
+   * Which of these users may be seen by each watcher: his friends, or by `orStrangers` all who do not block him.
+   * @throws when MySQL does not answer about one of whom nothing is known
+   */
+  async visible(wanted: [watcherId: string, userIds: string[]][], orStrangers: boolean): Promise<string[][]> {
+    const { staleBefore } = this.nobody();
+    const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId) => `${userId} ${watcherId}`));
+    const missing = pairs.filter((pair) => isMissing(this.relations.get(pair), staleBefore));
+    if (missing.length > 0) await this.loadRelations([...new Set(missing)]);
+    return wanted.map(([watcherId, userIds]) =>
+      userIds.filter((userId) => {
+        const relation = this.relations.get(`${userId} ${watcherId}`)?.value;
+        return userId === watcherId || relation === "friend" || (orStrangers && relation === "none");
+      }),
+    );
+  }
+
   /** Asks for the groups, newly, and the last numbers of their conversations. */
   async prepareGroups(state: PartitionState, groups: GroupCache, groupIds: string[]): Promise<RoundFacts> {
     const facts = new RoundFacts(this.users, this.relations, groups);

@@ -1,34 +1,30 @@
 /**
  * Receipts: what devices have received, and what users have read.
  *
- * RECEIVED comes over core NATS and may be lost: the device repeats its cursor at the next CONNECT. It moves the
- * device's cursor and the delivered marks, and the peer's devices are told. The gateway gathers for 200 ms before, so
- * that a lively conversation costs one update for many messages. READ comes through a durable queue and is
- * acknowledged when it is in MySQL.
+ * RECEIVED moves the cursors of devices and the delivered marks, and the peer's devices are told; it is answered when
+ * MySQL has the marks. READ comes through a durable queue and is acknowledged when it is in MySQL. Either comes again
+ * when it was not answered; then those concerned are told in any case, since nobody knows whether they were before.
  */
 import { getOrSet, partitionOf } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
 import {
   ask,
   type Bus,
-  type LastSeq,
   type Notice,
   type OwnerQuestion,
+  type Readable,
   type ReadReceipt,
   ReceiptConsumer,
   type Received,
   serve,
   subjects,
 } from "@carillon/bus";
-import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
+import { Command, encodeFrame, peerOf } from "@carillon/protocol";
 import type { Marks, MarkUpdate, MovedMark, Sessions } from "@carillon/store";
-
-const SAVE_EVERY_MS = 5_000;
-const SAVE_ROWS = 1_000;
+import { orBusy } from "../busy";
+import { MarkSaver } from "./mark-saver";
 
 export interface ReceiptServiceOptions {
   bus: Bus;
-  logger: Logger;
   partitions: number;
   sessions: Sessions;
   marks: Marks;
@@ -39,51 +35,45 @@ export interface ReceiptServiceOptions {
 
 export class ReceiptService {
   private readonly reads: ReceiptConsumer;
-  /** Delivered marks by "conversation user" that MySQL is to have. */
-  private toSave = new Map<string, MarkUpdate>();
-  private stops: (() => void)[] = [];
+  private readonly saver: MarkSaver;
+  private stopServing: () => void = () => {};
 
   constructor(private readonly options: ReceiptServiceOptions) {
-    this.reads = new ReceiptConsumer(options.bus, (receipts) => this.read(receipts));
+    this.saver = new MarkSaver((updates) => options.saveMarks(updates));
+    this.reads = new ReceiptConsumer(options.bus, (receipts, isRepeated) => this.read(receipts, isRepeated));
   }
 
   start(): void {
-    const { bus, logger } = this.options;
-    const saveSoon = () => this.save().catch((err: Error) => logger.warn({ err }, "marks are saved later"));
-    const save = setInterval(() => void saveSoon(), SAVE_EVERY_MS);
-    this.stops = [
-      serve<Received[], null>(bus, subjects.received, (received) => this.received(received), "workers"),
-      () => clearInterval(save),
-    ];
+    const { bus } = this.options;
+    this.stopServing = serve<Received, null>(bus, subjects.received, (received) => this.received(received), "workers");
     this.reads.start();
   }
 
   async stop(): Promise<void> {
-    for (const stop of this.stops.splice(0)) stop();
+    this.stopServing();
     await this.reads.stop();
-    await this.save().catch(() => {});
+    await this.saver.flush();
   }
 
-  private async received(batch: Received[]): Promise<null> {
+  private async received({ cursors, delivered, isRepeated }: Received): Promise<null> {
     const { bus, sessions, marks } = this.options;
-    const cursors = batch.map(({ userId, deviceId, epoch, inboxSeq }) => ({ userId, deviceId, epoch, seq: inboxSeq }));
-    const updates = batch.flatMap(({ userId, delivered }) =>
-      delivered.map(([conversationId, seq]) => ({ conversationId, userId, read: 0, delivered: seq })),
-    );
-    const [, moved] = await Promise.all([sessions.received(cursors, bus.clock.now()), marks.move(updates)]);
-    const forward = moved.filter(({ deliveredMoved }) => deliveredMoved);
-    for (const mark of forward) this.keepForSave(mark);
-    await this.sendNotices(forward.flatMap(deliveredNotices));
+    const moves = cursors.map(([userId, deviceId, epoch, seq]) => ({ userId, deviceId, epoch, seq }));
+    const updates = delivered.map(([conversationId, userId, seq]) => ({
+      conversationId,
+      userId,
+      read: 0,
+      delivered: seq,
+    }));
+    const [, moved] = await orBusy(Promise.all([sessions.received(moves, bus.clock.now()), marks.move(updates)]));
+    const news = moved.filter(({ deliveredMoved }) => deliveredMoved || isRepeated);
+    await this.sendNotices(news.flatMap(deliveredNotices));
+    await orBusy(this.saver.save(moved));
     return null;
-  }
-
-  private keepForSave({ conversationId, userId, read, delivered }: MarkUpdate): void {
-    this.toSave.set(`${conversationId} ${userId}`, { conversationId, userId, read, delivered });
   }
 
   private async sendNotices(notices: Notice[]): Promise<void> {
     if (notices.length === 0) return;
-    const gateways = await this.options.sessions.gatewaysOf(notices.map(({ userId }) => userId));
+    const gateways = await orBusy(this.options.sessions.gatewaysOf(notices.map(({ userId }) => userId)));
     const byGateway = new Map<string, Notice[]>();
     notices.forEach((notice, i) => {
       for (const gateway of gateways[i]!) getOrSet(byGateway, gateway, (): Notice[] => []).push(notice);
@@ -91,50 +81,40 @@ export class ReceiptService {
     for (const [gateway, list] of byGateway) this.options.notify(gateway, list);
   }
 
-  private async save(): Promise<void> {
-    const updates = [...this.toSave.values()];
-    this.toSave = new Map();
-    for (let at = 0; at < updates.length; at += SAVE_ROWS) {
-      const rows = updates.slice(at, at + SAVE_ROWS);
-      await this.options.saveMarks(rows).catch((error: Error) => {
-        for (const update of updates.slice(at)) {
-          if (!this.toSave.has(`${update.conversationId} ${update.userId}`)) this.keepForSave(update);
-        }
-        throw error;
-      });
-    }
-  }
-
-  private async read(receipts: ReadReceipt[]): Promise<void> {
+  private async read(receipts: ReadReceipt[], isRepeated: boolean): Promise<void> {
     const { marks, saveMarks } = this.options;
-    const own = receipts.filter(({ conversationId, userId }) => isMember(conversationId, userId));
-    const clamped = await Promise.all(own.map((receipt) => this.clamp(receipt)));
-    const updates = clamped.map(({ conversationId, userId, seq }) => ({
-      conversationId,
-      userId,
-      read: seq,
-      delivered: 0,
-    }));
+    const readable = await this.readable(receipts);
+    // Nobody has read what does not exist, or is not his.
+    const own = receipts.flatMap((receipt, i) =>
+      readable[i] === 0 ? [] : [{ ...receipt, seq: Math.min(receipt.seq, readable[i]!) }],
+    );
+    const updates = own.map(({ conversationId, userId, seq }) => ({ conversationId, userId, read: seq, delivered: 0 }));
     await saveMarks(updates);
     const moved = await marks.move(updates);
-    const notices = moved.flatMap((mark, i) => (mark.readMoved ? readNotices(own[i]!, mark.read) : []));
+    const notices = moved.flatMap((mark, i) => (mark.readMoved || isRepeated ? readNotices(own[i]!, mark.read) : []));
     await this.sendNotices(notices);
   }
 
-  /** Nobody has read what does not exist: the conversation's last number is the most. */
-  private async clamp(receipt: ReadReceipt): Promise<ReadReceipt> {
+  /** Up to which number each of them may have read, by the owners of the conversations. */
+  private async readable(receipts: ReadReceipt[]): Promise<Readable> {
     const { bus, partitions } = this.options;
-    const { conversationId } = receipt;
-    const subject = subjects.owner(partitionOf(conversationId, partitions));
-    const { lastSeq } = await ask<OwnerQuestion, LastSeq>(bus, subject, { ask: "last-seq", conversationId });
-    return { ...receipt, seq: Math.min(receipt.seq, lastSeq) };
+    const byPartition = new Map<number, number[]>();
+    receipts.forEach(({ conversationId }, i) => {
+      getOrSet(byPartition, partitionOf(conversationId, partitions), (): number[] => []).push(i);
+    });
+    const result: Readable = [];
+    await Promise.all(
+      [...byPartition].map(async ([partition, places]) => {
+        const wanted = places.map((i): [string, string] => [receipts[i]!.conversationId, receipts[i]!.userId]);
+        const question: OwnerQuestion = { ask: "readable", wanted };
+        const answer = await ask<OwnerQuestion, Readable>(bus, subjects.owner(partition), question);
+        places.forEach((place, i) => {
+          result[place] = answer[i]!;
+        });
+      }),
+    );
+    return result;
   }
-}
-
-/** Whether a receipt is about a conversation of its user; the others say nothing. */
-function isMember(conversationId: string, userId: string): boolean {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "private" && parts.userIds.includes(userId);
 }
 
 /** DELIVERED_UPDATE goes to the peer. */
@@ -152,11 +132,4 @@ function readNotices({ conversationId, userId, deviceId }: ReadReceipt, seq: num
   const own = { userId, exceptDeviceId: deviceId, frame };
   const peerId = peerOf(conversationId, userId);
   return peerId === undefined ? [own] : [own, { userId: peerId, frame }];
-}
-
-/** The other one of a private conversation; undefined in groups and in the conversation with oneself. */
-function peerOf(conversationId: string, userId: string): string | undefined {
-  const parts = parseConversationId(conversationId);
-  if (parts?.kind !== "private" || parts.userIds[0] === parts.userIds[1]) return undefined;
-  return parts.userIds[0] === userId ? parts.userIds[1] : parts.userIds[0];
 }

@@ -17,7 +17,15 @@ import {
   serve,
   subjects,
 } from "@carillon/bus";
-import { CarillonError, CloseCode, type ErrorName, fitsSizes, limits } from "@carillon/protocol";
+import {
+  CarillonError,
+  CloseCode,
+  deliveredBy,
+  type ErrorName,
+  fitsSizes,
+  limits,
+  peekEvent,
+} from "@carillon/protocol";
 import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
 import { orBusy } from "../busy";
 
@@ -42,6 +50,8 @@ export interface SessionServiceOptions {
   largeGroupsOf(userIds: string[]): Promise<ReadonlyMap<string, string[]>>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
+  /** The user comes or goes. */
+  saw(userId: string): void;
   /** Closes connections that another one replaced. */
   close(userId: string, replaced: DeviceSession, closeCode: number): void;
 }
@@ -74,13 +84,29 @@ export class SessionService {
     if (refused != null) throw new CarillonError(refused);
     const opened = await orBusy(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
+    this.options.saw(userId);
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
+    const delivered = await this.unreported(userId, opened, inbox);
     const resume = resumeFrom(opened, inbox ?? opened.cursor);
-    if (resume !== undefined) return { inbox: opened.head, ...resume };
+    if (resume !== undefined) return { inbox: opened.head, ...resume, delivered };
     // A device that the server knows nothing of: new, or forgotten. It needs a SYNC if there is anything to have.
     const something = opened.head.seq > 0 || (await this.hasConversation(userId));
-    return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq };
+    return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq, delivered };
+  }
+
+  /** What the device has beyond the cursor that is stored of it: receipts of that were lost. */
+  private async unreported(
+    userId: string,
+    { head, firstSeq, cursor }: OpenedSession,
+    inbox: SessionOpen["inbox"],
+  ): Promise<SessionOpened["delivered"]> {
+    if (inbox?.epoch !== head.epoch || inbox.seq > head.seq) return [];
+    const from = cursor?.epoch === head.epoch ? cursor.seq : firstSeq - 1;
+    if (inbox.seq <= from) return [];
+    const { epoch, events } = await orBusy(this.options.inboxes.read(userId, from, inbox.seq - from));
+    const had = events.filter(([inboxSeq]) => inboxSeq <= inbox.seq).map(([, event]) => peekEvent(event));
+    return epoch === head.epoch ? [...deliveredBy(userId, had)] : [];
   }
 
   private async check({ sessions }: SessionCheck): Promise<SessionVerdicts> {
@@ -94,6 +120,7 @@ export class SessionService {
   }
 
   private async close({ userId, ...session }: SessionClose): Promise<null> {
+    this.options.saw(userId);
     await orBusy(this.options.sessions.close(userId, session));
     return null;
   }

@@ -35,7 +35,7 @@ export class ReceiptConsumer {
 
   constructor(
     private readonly bus: Bus,
-    private readonly onReceipts: (receipts: ReadReceipt[]) => Promise<void>,
+    private readonly onReceipts: (receipts: ReadReceipt[], isRepeated: boolean) => Promise<void>,
   ) {}
 
   /** Begins, and begins again whenever the consumer is not there or says nothing: receipts may wait, people not. */
@@ -69,7 +69,7 @@ export class ReceiptConsumer {
   private async take(messages: ConsumerMessages): Promise<void> {
     for await (const message of messages) {
       try {
-        await this.onReceipts(decodeReceipts(message.data));
+        await this.onReceipts(decodeReceipts(message.data), message.redelivered);
         message.ack();
       } catch (err) {
         this.bus.logger.warn({ err }, "receipts could not be stored, they come again");

@@ -26,6 +26,8 @@ export interface SessionOpened {
   resume: "none" | "replay" | "resync";
   /** With `replay`: the last number that the device has. */
   from: number;
+  /** What the device has by its own word, and of which no receipt has come: up to which number, by conversation. */
+  delivered: [conversationId: string, seq: number][];
 }
 
 /** `im.rpc.session.check`, served by workers: whether sessions that are open may stay, by the tokens that opened them. */
@@ -44,14 +46,14 @@ export interface SessionClose {
   connection: number;
 }
 
-/** `im.rpc.received`, told to workers, many at once. */
+/** `im.rpc.received`, served by workers: what devices have; answered when MySQL has the marks. */
 export interface Received {
-  userId: string;
-  deviceId: string;
-  epoch: string;
-  inboxSeq: number;
-  /** What became delivered: [conversationId, seq] of the highest event of others, per private conversation. */
-  delivered: [string, number][];
+  /** How far the devices have come in their inboxes. */
+  cursors: [userId: string, deviceId: string, epoch: string, inboxSeq: number][];
+  /** What became delivered: the highest event of others, in private conversations. */
+  delivered: [conversationId: string, userId: string, seq: number][];
+  /** It was told before, perhaps in vain: the senders are to hear of it in any case. */
+  isRepeated: boolean;
 }
 
 /** `im.rpc.inbox`, served by workers: events of an inbox above `after`, in order, at most 64 and 60 KiB. */
@@ -81,6 +83,41 @@ export interface LargeGroupsRead {
 }
 export type LargeGroupsOf = [userId: string, groupIds: string[]][];
 
+/** `im.rpc.presence`, served by workers: who is online, for those who may know. */
+export interface PresenceRead {
+  wanted: [watcherId: string, userIds: string[]][];
+}
+
+export interface PresenceFound {
+  /** Whom each watcher may see, in the order of the question. */
+  visible: string[][];
+  /** Everybody whom somebody of them may see. */
+  users: UserAtGateways[];
+}
+
+/** Where a user is: devices of these platforms at these gateways. */
+export interface UserAtGateways {
+  userId: string;
+  at: AtGateway[];
+  /** When a connection of his was opened or closed last, ms; 0: not known. */
+  lastSeenAt: number;
+}
+
+export interface AtGateway {
+  gateway: string;
+  boot: string;
+  platforms: string[];
+}
+
+/** `im.rpc.typing.<gateway>`, told to the gateways where the others may be: a hint, lost when nobody is there. */
+export interface TypingHint {
+  conversationId: string;
+  /** Who is typing. */
+  userId: string;
+  /** Who is to know. */
+  to: string[];
+}
+
 /** `im.rpc.pull`, served by the api. */
 export interface Pull {
   userId: string;
@@ -105,6 +142,10 @@ export interface Sync {
 /** `im.rpc.owner.<p>`, served by the owner of the partition. */
 export type OwnerQuestion =
   | { ask: "last-seq"; conversationId: string }
+  /** Up to which number each of these users may have read; 0: none of it is his. */
+  | { ask: "readable"; wanted: [conversationId: string, userId: string][] }
+  /** Who is to know that this user is typing there. */
+  | { ask: "listeners"; conversationId: string; userId: string }
   | { ask: "state" }
   /** The heir of the partition is ready to take it. */
   | { ask: "hand-over" }
@@ -135,6 +176,12 @@ export interface LastSeq {
   lastSeq: number;
 }
 
+/** In the order of the question. */
+export type Readable = number[];
+
+/** The users; nobody where he may not write, or where so many belong that nobody cares. */
+export type Listeners = string[];
+
 export interface OwnerState {
   nodeId: string;
   epoch: number;
@@ -159,6 +206,8 @@ export const subjects = {
   inbox: rpcSubject("inbox"),
   heads: rpcSubject("heads"),
   groups: rpcSubject("groups"),
+  presence: rpcSubject("presence"),
+  typing: (gateway: string) => rpcSubject(`typing.${gateway}`),
   pull: rpcSubject("pull"),
   sync: rpcSubject("sync"),
   owner: ownerSubject,

@@ -132,6 +132,7 @@ export interface GroupRow {
   ownerId: string;
   joinPolicy: JoinPolicy;
   memberCount: number;
+  muted?: boolean;
   role?: GroupRole;
   /** A time (since 1970-01-01 UTC) or a duration, in ms. */
   mutedUntil?: number;

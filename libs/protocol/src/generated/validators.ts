@@ -199,6 +199,10 @@ export function checkGroupRow(fields: Fields): string | undefined {
   const memberCount = fields["memberCount"];
   if (memberCount === undefined) return "memberCount: missing";
   if (!(isIntegerBetween(memberCount, 0, Number.MAX_SAFE_INTEGER))) return "memberCount: must be an integer of at least 0";
+  const muted = fields["muted"];
+  if (muted !== undefined) {
+    if (!(typeof muted === "boolean")) return "muted: must be true or false";
+  }
   const role = fields["role"];
   if (role !== undefined) {
     if (!(role === "owner" || role === "admin" || role === "member")) return "role: must be one of owner admin member";

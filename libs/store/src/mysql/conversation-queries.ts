@@ -1,6 +1,6 @@
 /** Conversations as their members see them: lists, history, marks. */
-import { type ConversationRow, type Event, parseConversationId } from "@carillon/protocol";
-import { DATABASE_NOW, type Sql } from "./sql";
+import { type ConversationRow, type Event, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { DATABASE_NOW, databaseTime, type Sql, type Statements } from "./sql";
 
 /** Counting stops here: a conversation with more unread messages shows this number. */
 const MOST_UNREAD = 10_000;
@@ -17,6 +17,12 @@ export interface StoredMark {
 export interface ConversationPlace {
   lastAt: number;
   conversationId: string;
+}
+
+export interface ListOptions {
+  since?: number;
+  writtenSince?: number;
+  after?: ConversationPlace;
 }
 
 /** A row of the list without its unread count, which depends on marks that others may know better. */
@@ -53,25 +59,23 @@ export class ConversationQueries {
 
   /**
    * The user's conversations, newest first.
-   * @param since only those changed or written to since, ms by the database's clock
-   * @param after behind this place
+   * @param options.since only those changed or written to since, ms by the database's clock
+   * @param options.writtenSince only those written to since
+   * @param options.after behind this place
    */
-  async list(
-    userId: string,
-    limit: number,
-    options: { since?: number; after?: ConversationPlace } = {},
-  ): Promise<ListedConversation[]> {
-    const { since = 0, after } = options;
+  async list(userId: string, limit: number, options: ListOptions = {}): Promise<ListedConversation[]> {
+    const { since = 0, writtenSince = 0, after } = options;
     const behind = after === undefined ? "" : "AND (c.last_at < ? OR (c.last_at = ? AND c.id > ?))";
     const rows = await this.sql.rows<ListRow>(
       `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
          c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
          p.delivered_seq AS peer_delivered
-       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} ${behind}
+       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} AND c.changed_at >= ? ${behind}
        ORDER BY c.last_at DESC, c.id ASC LIMIT ?`,
       [
         userId,
         ...sinceValues(since),
+        writtenSince,
         ...(after === undefined ? [] : [after.lastAt, after.lastAt, after.conversationId]),
         limit,
       ],
@@ -80,12 +84,10 @@ export class ConversationQueries {
   }
 
   /** How many conversations the user has, of those that `list` would give. */
-  async count(userId: string, since = 0): Promise<number> {
-    const [row] = await this.sql.rows<{ total: number }>(
-      `SELECT COUNT(*) AS total ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)}`,
-      [userId, ...sinceValues(since)],
-    );
-    return row!.total;
+  async count(userId: string): Promise<number> {
+    const sql = `SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+      WHERE m.user_id = ?`;
+    return (await this.sql.rows<{ total: number }>(sql, [userId]))[0]!.total;
   }
 
   /** One conversation of the user as `list` gives it; undefined when he has no such one. */
@@ -116,23 +118,26 @@ export class ConversationQueries {
   }
 
   /**
-   * Moves marks forward, never back; read implies delivered. Marks of users in private conversations of others are
-   * left out: a row here is what puts a conversation into a user's list.
+   * Moves marks forward, never back; read implies delivered. Marks of users in conversations of others are left out: a
+   * row here is what puts a conversation into a user's list.
    */
   async moveMarks(marks: StoredMark[]): Promise<void> {
     // In the order of keys, so that two batches do not lock rows crosswise.
     const sorted = marks.filter(isOwnMark).sort(compareKeys);
     if (sorted.length === 0) return;
     await this.sql.transaction(async (statements) => {
+      const members = await lockMembers(statements, sorted);
+      const own = sorted.filter((mark) => groupIdOf(mark) === undefined || members.has(keyOf(mark)));
+      if (own.length === 0) return;
       await statements.run(
         `INSERT INTO conversation_members (user_id, conversation, read_seq, delivered_seq, changed_at)
-         VALUES ${sorted.map(() => `(?, ?, ?, ?, ${DATABASE_NOW})`).join(", ")}
+         VALUES ${own.map(() => `(?, ?, ?, ?, ${DATABASE_NOW})`).join(", ")}
          ON DUPLICATE KEY UPDATE
            changed_at = IF(VALUES(read_seq) > read_seq OR VALUES(delivered_seq) > delivered_seq,
              VALUES(changed_at), changed_at),
            read_seq = GREATEST(read_seq, VALUES(read_seq)),
            delivered_seq = GREATEST(delivered_seq, VALUES(delivered_seq))`,
-        sorted.flatMap(({ userId, conversationId, read, delivered }) => [
+        own.flatMap(({ userId, conversationId, read, delivered }) => [
           userId,
           conversationId,
           read,
@@ -150,7 +155,7 @@ export class ConversationQueries {
 
   /** The database's clock, ms since 1970. */
   async databaseTime(): Promise<number> {
-    return (await this.sql.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;
+    return databaseTime(this.sql);
   }
 }
 
@@ -167,9 +172,30 @@ function isOwnMark({ userId, conversationId }: StoredMark): boolean {
   return parts?.kind === "private" ? parts.userIds.includes(userId) : parts !== undefined;
 }
 
+/** Those marks that are of present members of their groups, by key; nobody of them leaves before the transaction ends. */
+async function lockMembers(statements: Statements, marks: StoredMark[]): Promise<Set<string>> {
+  const inGroups = marks.filter((mark) => groupIdOf(mark) !== undefined);
+  if (inGroups.length === 0) return new Set();
+  const rows = await statements.rows<{ group_id: string; user_id: string }>(
+    `SELECT group_id, user_id FROM group_members
+     WHERE present = 1 AND (${inGroups.map(() => "(group_id = ? AND user_id = ?)").join(" OR ")}) LOCK IN SHARE MODE`,
+    inGroups.flatMap((mark) => [groupIdOf(mark)!, mark.userId]),
+  );
+  return new Set(
+    rows.map(({ group_id, user_id }) => keyOf({ conversationId: groupConversationId(group_id), userId: user_id })),
+  );
+}
+
+function groupIdOf({ conversationId }: StoredMark): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}
+
+const keyOf = ({ userId, conversationId }: Pick<StoredMark, "userId" | "conversationId">) =>
+  `${userId} ${conversationId}`;
+
 function compareKeys(a: StoredMark, b: StoredMark): number {
-  const [left, right] = [`${a.userId} ${a.conversationId}`, `${b.userId} ${b.conversationId}`];
-  return left < right ? -1 : left > right ? 1 : 0;
+  return keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0;
 }
 
 interface HistoryRow {

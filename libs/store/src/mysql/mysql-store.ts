@@ -10,6 +10,7 @@ import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
+import { MembershipQueries } from "./groups/membership-queries";
 import { KeyQueries } from "./people/key-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
@@ -23,6 +24,7 @@ export class MysqlStore {
   readonly accounts: AccountQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
+  readonly memberships: MembershipQueries;
   readonly retention: RetentionQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
@@ -43,6 +45,7 @@ export class MysqlStore {
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
+    this.memberships = new MembershipQueries(this.sql);
     this.retention = new RetentionQueries(this.sql);
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);

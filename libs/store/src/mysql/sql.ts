@@ -20,6 +20,11 @@ const SESSION = [
 /** The database's clock in ms since 1970, as an expression. */
 export const DATABASE_NOW = "CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)";
 
+/** What the database's clock says, ms since 1970. */
+export async function databaseTime(statements: Statements): Promise<number> {
+  return (await statements.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;
+}
+
 /** Values that are put in for the question marks; a list becomes (a, b, ...). */
 export type Values = readonly unknown[];
 

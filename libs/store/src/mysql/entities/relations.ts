@@ -46,6 +46,8 @@ export interface UserGroupRow {
   version: number;
   createdAt: number;
   dissolvedAt: number | null;
+  /** By the database's clock. */
+  changedAt: number;
 }
 
 export const UserGroupEntity = new EntitySchema<UserGroupRow>({
@@ -63,6 +65,7 @@ export const UserGroupEntity = new EntitySchema<UserGroupRow>({
     version: counter("version", { default: 0 }),
     createdAt: time("created_at"),
     dissolvedAt: time("dissolved_at", { nullable: true }),
+    changedAt: time("changed_at", { default: 0 }),
   },
 });
 
@@ -75,6 +78,8 @@ export interface GroupMemberRow {
   present: boolean;
   /** Version of the group that his last change made. */
   version: number;
+  /** When that was, by the database's clock. */
+  changedAt: number;
 }
 
 export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
@@ -87,6 +92,7 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     mutedUntil: time("muted_until", { default: 0 }),
     present: { ...flag("present"), default: true },
     version: counter("version"),
+    changedAt: time("changed_at", { default: 0 }),
   },
 });
 
@@ -148,7 +154,6 @@ export const DepartureEntity = new EntitySchema<DepartureRow>({
 export interface UserVersionsRow {
   userId: string;
   relationsVersion: number;
-  groupsVersion: number;
 }
 
 export const UserVersionsEntity = new EntitySchema<UserVersionsRow>({
@@ -157,6 +162,5 @@ export const UserVersionsEntity = new EntitySchema<UserVersionsRow>({
   columns: {
     userId: id("user_id", { primary: true }),
     relationsVersion: counter("relations_version", { default: 0 }),
-    groupsVersion: counter("groups_version", { default: 0 }),
   },
 });

@@ -3,10 +3,9 @@
  * raises the version and writes what the conversation owes to its history into the outbox. So changes have an order,
  * and a crash leaves either all of one or nothing; the owner of the conversation numbers the event afterwards.
  */
-import { encodeSystemContent, type GroupRole, groupConversationId, type SystemContent } from "@carillon/protocol";
 import { isDuplicate } from "../errors";
 import type { Sql, Statements } from "../sql";
-import type { GroupFanOut, OwedBody } from "./group-facts";
+import { fanOutAfter, type GroupEdit, usersOfEdit, writeEdit } from "./group-edits";
 import {
   GROUP_COLUMNS,
   type Group,
@@ -18,20 +17,19 @@ import {
   toMember,
 } from "./group-rows";
 
-/** What a change does, decided under the lock. */
-export interface GroupEdit {
-  /** The event that tells of it. */
-  content: SystemContent;
-  set?: Partial<Pick<Group, "name" | "notice" | "joinPolicy" | "muted" | "ownerId">> & { dissolvedAt?: number };
-  join?: { userId: string; role: GroupRole }[];
-  leave?: string[];
-  members?: { userId: string; role?: GroupRole; mutedUntil?: number }[];
-}
-
 /** The group and those members of it that the change is about, as they are under the lock. */
 export interface LockedGroup {
   group: Group;
   member(userId: string): GroupMember | undefined;
+}
+
+/** What became of a group. */
+export interface ChangedGroup {
+  version: number;
+  /** ms by the database's clock; 0: nothing was to be changed. */
+  changedAt: number;
+  /** Those whose belonging, role or mute was changed: their devices are to be told. */
+  about: string[];
 }
 
 export interface NewGroup {
@@ -47,27 +45,32 @@ export class GroupQueries {
 
   /**
    * @param writeFanOut members up to which a group is small
-   * @returns false when the id is taken
+   * @returns undefined when the id is taken
    */
-  async create(group: NewGroup, clientMsgId: string, now: number, writeFanOut: number): Promise<boolean> {
+  async create(
+    group: NewGroup,
+    clientMsgId: string,
+    now: number,
+    writeFanOut: number,
+  ): Promise<ChangedGroup | undefined> {
     const { groupId, name, joinPolicy, ownerId, memberIds } = group;
     const joining = [
       { userId: ownerId, role: "owner" as const },
       ...memberIds.map((userId) => ({ userId, role: "member" as const })),
     ];
     try {
-      await this.sql.transaction(async (statements) => {
+      return await this.sql.transaction(async (statements) => {
         await statements.run(
           "INSERT INTO user_groups (id, name, owner_id, join_policy, version, created_at) VALUES (?, ?, ?, ?, 0, ?)",
           [groupId, name, ownerId, joinPolicy, now],
         );
         const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
         const fanOut = fanOutAfter("write", joining.length, edit, writeFanOut);
-        await apply(statements, groupId, 1, ownerId, clientMsgId, edit, now, fanOut);
+        const written = { groupId, version: 1, actorId: ownerId, clientMsgId, edit, now, fanOut };
+        return { version: 1, changedAt: await writeEdit(statements, written), about: usersOfEdit(edit) };
       });
-      return true;
     } catch (error) {
-      if (isDuplicate(error)) return false;
+      if (isDuplicate(error)) return undefined;
       throw error;
     }
   }
@@ -76,13 +79,13 @@ export class GroupQueries {
    * Changes a group under its lock.
    * @param involved members that `decide` asks for
    * @param decide what is to be done, by the state under the lock; throws to refuse, undefined to leave all as it is
-   * @returns the group's version, or undefined for a group that does not exist
+   * @returns undefined for a group that does not exist
    */
   async change(
     groupId: string,
     change: { actorId: string; clientMsgId: string; involved: string[]; now: number; writeFanOut: number },
     decide: (locked: LockedGroup) => GroupEdit | undefined,
-  ): Promise<number | undefined> {
+  ): Promise<ChangedGroup | undefined> {
     const { actorId, clientMsgId, involved, now, writeFanOut } = change;
     return this.sql.transaction(async (statements) => {
       const [row] = await statements.rows<GroupRow>(
@@ -93,11 +96,12 @@ export class GroupQueries {
       const group = toGroup(row);
       const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
       const edit = decide({ group, member: (userId) => known.get(userId) });
-      if (edit === undefined) return group.version;
+      if (edit === undefined) return { version: group.version, changedAt: 0, about: [] };
       const members = group.memberCount + (edit.join ?? []).length - (edit.leave ?? []).length;
       const fanOut = fanOutAfter(group.fanOut, members, edit, writeFanOut);
-      await apply(statements, groupId, group.version + 1, actorId, clientMsgId, edit, now, fanOut);
-      return group.version + 1;
+      const version = group.version + 1;
+      const written = { groupId, version, actorId, clientMsgId, edit, now, fanOut };
+      return { version, changedAt: await writeEdit(statements, written), about: usersOfEdit(edit) };
     });
   }
 
@@ -194,85 +198,4 @@ async function membersOf(
     [groupId, userIds],
   );
   return new Map(rows.map((row) => [row.user_id, toMember(row)]));
-}
-
-const SETTABLE = {
-  name: "name",
-  notice: "notice",
-  joinPolicy: "join_policy",
-  muted: "muted",
-  ownerId: "owner_id",
-  dissolvedAt: "dissolved_at",
-} as const;
-
-/**
- * How the event of a change reaches the members. That a group is no more must reach all of them, also those who are
- * away: they are not told of it when they come, since they belong to nothing then.
- */
-function fanOutAfter(before: Group["fanOut"], members: number, edit: GroupEdit, writeFanOut: number): GroupFanOut {
-  const after = members > writeFanOut && edit.set?.dissolvedAt === undefined ? "read" : "write";
-  return after === before ? after : `${after}-from-here`;
-}
-
-async function apply(
-  statements: Statements,
-  groupId: string,
-  version: number,
-  actorId: string,
-  clientMsgId: string,
-  edit: GroupEdit,
-  now: number,
-  fanOut: GroupFanOut,
-): Promise<void> {
-  const { content, set = {}, join = [], leave = [], members = [] } = edit;
-  const columns = Object.entries(set).map(([key, value]) => [SETTABLE[key as keyof typeof SETTABLE], value] as const);
-  await statements.run(
-    `UPDATE user_groups SET version = ?, member_count = member_count + ?, fan_out = ?${columns.map(([name]) => `, ${name} = ?`).join("")}
-     WHERE id = ?`,
-    [
-      version,
-      join.length - leave.length,
-      fanOut.startsWith("read") ? "read" : "write",
-      ...columns.map(([, value]) => value),
-      groupId,
-    ],
-  );
-  if (join.length > 0) {
-    await statements.run(
-      `INSERT INTO group_members (group_id, user_id, role, version)
-       VALUES ${join.map(() => "(?, ?, ?, ?)").join(", ")}
-       ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, present = 1, version = VALUES(version)`,
-      join.flatMap(({ userId, role }) => [groupId, userId, role, version]),
-    );
-    await statements.run(
-      `INSERT INTO group_stays (group_id, user_id, joined_version) VALUES ${join.map(() => "(?, ?, ?)").join(", ")}`,
-      join.flatMap(({ userId }) => [groupId, userId, version]),
-    );
-    await statements.run("DELETE FROM group_requests WHERE group_id = ? AND user_id IN (?)", [
-      groupId,
-      join.map(({ userId }) => userId),
-    ]);
-  }
-  if (leave.length > 0) {
-    await statements.run(
-      "UPDATE group_members SET present = 0, version = ?, role = 'member' WHERE group_id = ? AND user_id IN (?)",
-      [version, groupId, leave],
-    );
-    await statements.run(
-      "UPDATE group_stays SET left_version = ? WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL",
-      [version, groupId, leave],
-    );
-  }
-  for (const { userId, role, mutedUntil } of members) {
-    await statements.run(
-      `UPDATE group_members SET role = COALESCE(?, role), muted_until = COALESCE(?, muted_until), version = ?
-       WHERE group_id = ? AND user_id = ?`,
-      [role ?? null, mutedUntil ?? null, version, groupId, userId],
-    );
-  }
-  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content), fanOut };
-  await statements.run(
-    "INSERT INTO outbox (conversation, version, change_kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
-    [groupConversationId(groupId), version, content.type, JSON.stringify(body), now],
-  );
 }

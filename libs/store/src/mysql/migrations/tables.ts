@@ -232,4 +232,9 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (user_id)
     ) ${TEXT_OPTIONS}`,
   ],
+  // A device asks for groups by a time, docs/decisions/0018: a counter per user would cost a write per member.
+  ["AddGroupChangedAt", "ALTER TABLE user_groups ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
+  ["AddMemberChangedAt", "ALTER TABLE group_members ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
+  ["DropGroupsVersion", "ALTER TABLE user_versions DROP COLUMN groups_version"],
+  ["AddLastSeen", "ALTER TABLE users ADD COLUMN last_seen_at BIGINT NOT NULL DEFAULT 0"],
 ];

@@ -90,6 +90,34 @@ export class RelationQueries {
     });
   }
 
+  /**
+   * Raises the versions of the rows by which friends see a user, since what they see of him has changed.
+   * @param after behind this id; @param limit friends of one transaction
+   * @returns whose rows these are, and behind whom it goes on; undefined: there is nobody else
+   */
+  async touchFriends(userId: string, limit: number, after: string): Promise<{ owners: string[]; next?: string }> {
+    return this.sql.transaction(async (statements) => {
+      // Who was blocked by him sees him as before.
+      const peers = await statements.rows<{ peer_id: string }>(
+        `SELECT peer_id FROM relations WHERE owner_id = ? AND state IN ('friend', 'blocked') AND peer_id > ?
+         ORDER BY peer_id LIMIT ?`,
+        [userId, after, limit],
+      );
+      const peerIds = peers.map(({ peer_id }) => peer_id);
+      if (peerIds.length === 0) return { owners: [] };
+      await statements.rows("SELECT user_id FROM user_versions WHERE user_id IN (?) ORDER BY user_id FOR UPDATE", [
+        peerIds,
+      ]);
+      const rows = await statements.rows<{ owner_id: string }>(
+        "SELECT owner_id FROM relations WHERE peer_id = ? AND owner_id IN (?) AND state = 'friend'",
+        [userId, peerIds],
+      );
+      const owners = rows.map(({ owner_id }) => owner_id);
+      if (owners.length > 0) await raiseVersions(statements, owners, userId);
+      return peerIds.length < limit ? { owners } : { owners, next: peerIds.at(-1)! };
+    });
+  }
+
   /** Relations of some states by the id of the other one, behind `after`. */
   async list(ownerId: string, states: readonly RelationState[], limit: number, after = ""): Promise<Relation[]> {
     const rows = await this.sql.rows<RelationRow>(
@@ -141,6 +169,17 @@ const withRemark = (state: RelationState, remark: string | null | undefined) => 
 
 /** What workers make of a state. */
 const decides = (state: RelationState) => (state === "friend" || state === "blocked" ? state : "none");
+
+async function raiseVersions(statements: Statements, owners: string[], peerId: string): Promise<void> {
+  await statements.run("UPDATE user_versions SET relations_version = relations_version + 1 WHERE user_id IN (?)", [
+    owners,
+  ]);
+  await statements.run(
+    `UPDATE relations r JOIN user_versions v ON v.user_id = r.owner_id SET r.version = v.relations_version
+     WHERE r.peer_id = ? AND r.owner_id IN (?)`,
+    [peerId, owners],
+  );
+}
 
 async function lockVersions(statements: Statements, a: string, b: string): Promise<Map<string, number>> {
   const ids = [a, b].sort();

@@ -4,9 +4,10 @@ import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
-import { logIn, logOut, refresh, type SessionContext } from "../use-cases/sessions";
-import { confirmed } from "./confirmed";
-import { devices, logInBody, nothing, refreshBody, tokens, unconfirmed } from "./shapes";
+import { confirmed } from "../http/confirmed";
+import { nothing, unconfirmed } from "../http/shapes";
+import { logIn, logOut, refresh, type SessionContext } from "./sessions";
+import { devices, logInBody, refreshBody, tokens } from "./shapes";
 
 export interface SessionRoutesContext extends SessionContext {
   authenticator: Authenticator;

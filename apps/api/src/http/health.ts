@@ -2,7 +2,13 @@
 import { withDeadline } from "@carillon/base";
 import { createMetrics, Histogram } from "@carillon/base/node";
 import type { FastifyInstance } from "fastify";
-import { health, readiness } from "./shapes";
+import { Type } from "typebox";
+
+const health = Type.Object({ status: Type.String() });
+const readiness = Type.Object({
+  status: Type.String(),
+  checks: Type.Record(Type.String(), Type.Boolean()),
+});
 
 /** Whoever asks for readiness does not wait long. */
 const CHECK_MS = 2_000;

@@ -4,13 +4,12 @@ import type { ConversationPlace } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authenticator } from "../auth/authenticate";
+import { readCursor, writeCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, listQuery } from "../http/shapes";
 import type { ArchiveBarrier } from "../queries/archive-barrier";
 import { type ListContext, listConversations } from "../queries/conversation-list";
-import { readCursor, writeCursor } from "../queries/cursor";
 import { type HistoryContext, readHistory } from "../queries/history";
-import { conversations, history, historyQuery, listQuery } from "./shapes";
-
-const DEFAULT_LIMIT = 50;
+import { conversations, history, historyQuery } from "./shapes";
 
 export interface ConversationRoutesContext extends Omit<ListContext & HistoryContext, "conversations"> {
   authenticator: Authenticator;

@@ -1,0 +1,42 @@
+/** What the bodies of many subjects share, as JSON Schema: what is checked is what the documentation shows. */
+import { platformValues } from "@carillon/protocol";
+import { type TProperties, type TSchema, Type } from "typebox";
+
+/** An object of a request: unknown keys are refused. */
+export const strict = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
+
+const shortId = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
+export const userId = shortId();
+export const groupId = shortId();
+export const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
+export const platform = Type.Enum([...platformValues]);
+export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
+export const seq = Type.Integer({ minimum: 0 });
+
+export const errorBody = Type.Object(
+  {
+    code: Type.Integer(),
+    name: Type.String(),
+    message: Type.String(),
+    retryAfterMs: Type.Optional(Type.Integer()),
+  },
+  { description: "Any failure, with the HTTP status of the error table" },
+);
+
+/** Rows of a page when nobody says how many, and at most. */
+export const DEFAULT_LIMIT = 50;
+const MOST_OF_A_PAGE = 200;
+export const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_OF_A_PAGE, default: DEFAULT_LIMIT }));
+export const cursor = Type.Optional(Type.String());
+
+/** What every list is asked, and what it answers. */
+export const listQuery = strict({ limit, cursor });
+export const listOf = <T extends TSchema>(item: T, description?: string) =>
+  Type.Object({ items: Type.Array(item, description === undefined ? {} : { description }), cursor });
+
+export const nothing = Type.Null();
+
+export const unconfirmed = Type.Object({
+  unconfirmed: Type.Array(Type.String(), { description: "Nodes that were not reached" }),
+});

@@ -1,0 +1,115 @@
+/**
+ * The three lists of SYNC. Each puts into a page what fits, and says from where it goes on.
+ *
+ * Conversations are ordered by their last event, and while a device fetches page after page, one that was not listed yet
+ * may get an event and move to the front, where it would be passed over. So a list of more than one page ends with what
+ * was written to since the sync began.
+ */
+import { type ConversationRow, encodePayload, type GroupRow, limits, type RelationRow } from "@carillon/protocol";
+import type { ConversationQueries, MembershipQueries, RelationQueries, UserQueries } from "@carillon/store";
+import { type ListContext, listConversations, placeOf } from "./conversation-list";
+import { ALL_GROUPS, ALL_LISTED, NEWEST, type SyncStart } from "./sync-cursor";
+
+export interface SyncListsContext extends ListContext {
+  conversations: Pick<ConversationQueries, "list" | "unread">;
+  relations: Pick<RelationQueries, "changedSince">;
+  memberships: Pick<MembershipQueries, "changedSince">;
+  people: Pick<UserQueries, "names">;
+}
+
+/** The rows and bytes that a page has left. */
+export class PageRoom {
+  private readonly most: number;
+  private taken = 0;
+  private bytes = 0;
+
+  /** @param limit rows of a page */
+  constructor(limit: number) {
+    this.most = Math.min(limit, limits.maxPageEntries);
+  }
+
+  get rows(): number {
+    return this.most - this.taken;
+  }
+
+  /** @returns those at the beginning for which there is room; one always has it in an empty page */
+  take<T extends object>(rows: readonly T[]): T[] {
+    const fitting = rows.findIndex((row) => !this.takes(row));
+    return rows.slice(0, fitting === -1 ? rows.length : fitting);
+  }
+
+  private takes(row: object): boolean {
+    const size = encodePayload({ ...row }).length;
+    if (this.rows === 0 || (this.taken > 0 && this.bytes + size > limits.maxBatchBytes)) return false;
+    this.taken++;
+    this.bytes += size;
+    return true;
+  }
+}
+
+/** A part of a page, and where the sync stands behind it. */
+export interface ListPart<T> {
+  rows: T[];
+  next: Partial<SyncStart>;
+}
+
+export async function conversationsPart(
+  context: SyncListsContext,
+  userId: string,
+  start: SyncStart,
+  room: PageRoom,
+): Promise<ListPart<ConversationRow>> {
+  let { since, place } = start;
+  const rows: ConversationRow[] = [];
+  while (place.lastAt !== ALL_LISTED.lastAt && room.rows > 0) {
+    const which = since === start.begunAt ? { writtenSince: since } : { since };
+    const page = await listConversations(context, userId, room.rows, { ...which, after: place });
+    const fitting = room.take(page.rows);
+    rows.push(...fitting);
+    if (fitting.length < page.rows.length) {
+      if (fitting.length > 0) place = placeOf(fitting.at(-1)!);
+      break;
+    }
+    if (page.after !== undefined) place = page.after;
+    else if (start.isFirst || since === start.begunAt) place = ALL_LISTED;
+    else [since, place] = [start.begunAt, NEWEST];
+  }
+  return { rows, next: { since, place } };
+}
+
+/** What changed above the version that the device has, in the order of the changes. */
+export async function relationsPart(
+  { relations, people }: SyncListsContext,
+  userId: string,
+  { relationsSent, relationsVersion }: SyncStart,
+  room: PageRoom,
+): Promise<ListPart<RelationRow>> {
+  if (relationsSent >= relationsVersion) return { rows: [], next: {} };
+  const found = await relations.changedSince(userId, relationsSent, room.rows + 1);
+  const names = await people.names(found.map((row) => row.userId));
+  const rows = room.take(
+    found.map(({ userId: peerId, state, remark, version }) => ({
+      userId: peerId,
+      state,
+      displayName: names.get(peerId)?.displayName ?? "",
+      ...(remark === undefined ? {} : { remark }),
+      version,
+    })),
+  );
+  if (rows.length === found.length) return { rows, next: { relationsSent: relationsVersion } };
+  return { rows, next: { relationsSent: rows.at(-1)?.version ?? relationsSent } };
+}
+
+/** What changed since the time of the device, by id. */
+export async function groupsPart(
+  { memberships }: SyncListsContext,
+  userId: string,
+  { groupsSince, groupsAfter }: SyncStart,
+  room: PageRoom,
+): Promise<ListPart<GroupRow>> {
+  if (groupsAfter === ALL_GROUPS) return { rows: [], next: {} };
+  const found = await memberships.changedSince(userId, groupsSince, room.rows + 1, groupsAfter);
+  const rows = room.take(found);
+  if (rows.length === found.length) return { rows, next: { groupsAfter: ALL_GROUPS } };
+  return { rows, next: { groupsAfter: rows.at(-1)?.groupId ?? groupsAfter } };
+}

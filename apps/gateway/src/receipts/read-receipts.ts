@@ -1,0 +1,111 @@
+/**
+ * READ: into the durable queue of receipts, and answered when it is stored there. Whose a private conversation is its
+ * id says; who belongs to a group is asked of its owner, many questions at a time.
+ */
+import { GroupCommit, getOrSet, partitionOf } from "@carillon/base";
+import {
+  ask,
+  BatchPublisher,
+  type Bus,
+  encodeReceipts,
+  type OwnerQuestion,
+  type Readable,
+  type ReadReceipt,
+  receiptsSubjectOf,
+  subjects,
+} from "@carillon/bus";
+import { Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
+import type { Session } from "../session/session";
+
+const BUSY_RETRY_MS = 1_000;
+const MOST_PER_QUESTION = 512;
+const MOST_WAITING = 8_192;
+
+export interface ReadReceiptsOptions {
+  bus: Bus;
+  partitions: number;
+  session(number: number): Session | undefined;
+}
+
+interface PendingReceipt extends ReadReceipt {
+  connection: number;
+  requestId: number;
+}
+
+export class ReadReceipts {
+  private readonly queues = new Map<string, BatchPublisher<PendingReceipt>>();
+  /** Receipts of groups, by partition, whose owner is to be asked. */
+  private readonly questions = new Map<number, GroupCommit<PendingReceipt>>();
+
+  constructor(private readonly options: ReadReceiptsOptions) {}
+
+  read(session: Session, requestId: number, { conversationId, seq }: ReadPayload): void {
+    const { userId, deviceId } = session.identity!;
+    const receipt = { userId, deviceId, conversationId, seq, connection: session.number, requestId };
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "group") {
+      if (!this.questionsOf(conversationId).add(receipt)) this.refuse([receipt], "BUSY");
+    } else if (parts?.userIds.includes(userId)) this.submit(receipt);
+    else this.refuse([receipt], "NO_SUCH_CONVERSATION");
+  }
+
+  /** Waits for verdicts on what was submitted, at most `ms`. */
+  async stop(ms: number): Promise<void> {
+    await Promise.all([...this.queues.values()].map((queue) => queue.stop(ms)));
+  }
+
+  private submit(receipt: PendingReceipt): void {
+    const subject = receiptsSubjectOf(receipt.conversationId);
+    const queue = getOrSet(this.queues, subject, () => this.open(subject));
+    if (!queue.submit(receipt)) this.refuse([receipt], "BUSY");
+  }
+
+  private questionsOf(conversationId: string): GroupCommit<PendingReceipt> {
+    const partition = partitionOf(conversationId, this.options.partitions);
+    return getOrSet(
+      this.questions,
+      partition,
+      () =>
+        new GroupCommit({
+          commit: (receipts) => this.askOwner(partition, receipts),
+          maxItems: MOST_PER_QUESTION,
+          maxWaiting: MOST_WAITING,
+        }),
+    );
+  }
+
+  private async askOwner(partition: number, receipts: PendingReceipt[]): Promise<void> {
+    const wanted = receipts.map(({ conversationId, userId }): [string, string] => [conversationId, userId]);
+    const owner = subjects.owner(partition);
+    try {
+      const readable = await ask<OwnerQuestion, Readable>(this.options.bus, owner, { ask: "readable", wanted });
+      receipts.forEach((receipt, i) => {
+        if (readable[i]! > 0) this.submit(receipt);
+        else this.refuse([receipt], "NO_SUCH_CONVERSATION");
+      });
+    } catch {
+      this.refuse(receipts, "BUSY");
+    }
+  }
+
+  private open(subject: string): BatchPublisher<PendingReceipt> {
+    return new BatchPublisher<PendingReceipt>({
+      bus: this.options.bus,
+      subject,
+      encode: encodeReceipts,
+      sizeOf: () => 200,
+      onStored: (receipts) => {
+        for (const { connection, requestId } of receipts) {
+          this.options.session(connection)?.reply(Command.OK, requestId, {});
+        }
+      },
+      onRefused: (receipts) => this.refuse(receipts, "BUSY"),
+    });
+  }
+
+  private refuse(receipts: PendingReceipt[], name: "BUSY" | "NO_SUCH_CONVERSATION"): void {
+    for (const { connection, requestId } of receipts) {
+      this.options.session(connection)?.refuse(requestId, name, undefined, name === "BUSY" ? BUSY_RETRY_MS : undefined);
+    }
+  }
+}

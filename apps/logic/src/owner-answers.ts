@@ -1,0 +1,112 @@
+/**
+ * What the owner of a partition tells others of its conversations: nobody else knows where they stand, and who belongs
+ * to them, at this very moment.
+ */
+import type { GroupRoster, Listeners, Readable, ReadableSpans } from "@carillon/bus";
+import { CarillonError, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { type Policy, refuseGroup, refusePrivate } from "./authorize/authorize";
+import { orBusy } from "./busy";
+import type { GroupCache } from "./groups/group-cache";
+import type { GroupState } from "./groups/group-state";
+import type { FactCache } from "./lookups/fact-cache";
+import type { PartitionState } from "./partition-state";
+
+export interface OwnerAnswersOptions {
+  state: PartitionState;
+  groups: GroupCache;
+  facts: Pick<FactCache, "prepareWriter">;
+  policy: Policy;
+  now(): number;
+  /** Highest numbers of conversations in the archive; 0 for one without messages. */
+  archivedLastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
+}
+
+export class OwnerAnswers {
+  constructor(private readonly options: OwnerAnswersOptions) {}
+
+  async lastSeq(conversationId: string): Promise<number> {
+    return (await this.lastSeqs([conversationId])).get(conversationId)!;
+  }
+
+  /** What each of these users may have read: the last number of a conversation that he belongs to, otherwise 0. */
+  async readable(wanted: [conversationId: string, userId: string][]): Promise<Readable> {
+    const [lastSeqs, groups] = await Promise.all([
+      this.lastSeqs(wanted.map(([conversationId]) => conversationId)),
+      this.freshGroups(wanted.flatMap(([conversationId]) => groupIdOf(conversationId) ?? [])),
+    ]);
+    return wanted.map(([conversationId, userId]) => {
+      const parts = parseConversationId(conversationId);
+      const isHis =
+        parts?.kind === "private"
+          ? parts.userIds.includes(userId)
+          : parts !== undefined && groups.get(parts.groupId)?.member(userId) !== undefined;
+      return isHis ? lastSeqs.get(conversationId)! : 0;
+    });
+  }
+
+  /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
+  async groupSpans(groupId: string, userId: string): Promise<ReadableSpans> {
+    const group = (await this.freshGroups([groupId])).get(groupId);
+    const known = group?.spansOf(userId) ?? [];
+    if (known.length === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
+    const lastSeq = await this.lastSeq(groupConversationId(groupId));
+    const seesBefore = this.options.policy.showsBefore && group?.member(userId) !== undefined;
+    const spans = seesBefore ? [{ from: 1, to: lastSeq }] : known;
+    return { spans: spans.map(({ from, to }) => [from, Math.min(to, lastSeq)]), lastSeq };
+  }
+
+  async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {
+    const group = (await this.freshGroups([groupId])).get(groupId);
+    const lastSeq = await this.lastSeq(groupConversationId(groupId));
+    // Who came by an event after that number is none of its members: the group is known as it is now.
+    const members = userIds.flatMap((userId): GroupRoster["members"] => {
+      const span = group?.spansOf(userId).at(-1);
+      return span === undefined || span.from > lastSeq || span.to <= lastSeq ? [] : [[userId, span.from]];
+    });
+    return { isLarge: group?.group.fanOut === "read", lastSeq, members };
+  }
+
+  /** Whoever may be told that a user is typing is whoever he may write to; in a large group nobody is told. */
+  async listeners(conversationId: string, userId: string): Promise<Listeners> {
+    const { facts, groups, policy, now } = this.options;
+    const known = await facts.prepareWriter(groups, conversationId, userId);
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "group") {
+      const group = known.group(parts.groupId) ?? undefined;
+      const sender = known.user(userId) ?? undefined;
+      const refused = refuseGroup(sender, group?.group, group?.member(userId), now());
+      if (refused !== undefined || group?.group.fanOut === "read") return [];
+      return group!.present.filter((member) => member !== userId);
+    }
+    const peerId = parts?.userIds.find((id) => id !== userId);
+    if (peerId === undefined || !parts!.userIds.includes(userId)) return [];
+    const pair = known.privateFacts(userId, peerId);
+    return pair !== undefined && refusePrivate(pair, false, policy, now()) === undefined ? [peerId] : [];
+  }
+
+  private async lastSeqs(conversationIds: string[]): Promise<Map<string, number>> {
+    const { sequences } = this.options.state;
+    const cold = conversationIds.filter((id) => sequences.last(id) === undefined);
+    const archived =
+      cold.length === 0 ? new Map<string, number>() : await orBusy(this.options.archivedLastSeqs([...new Set(cold)]));
+    // The first message may have been accepted while MySQL was asked.
+    return new Map(conversationIds.map((id) => [id, sequences.last(id) ?? archived.get(id) ?? 0]));
+  }
+
+  private async freshGroups(groupIds: string[]): Promise<Map<string, GroupState>> {
+    const { groups } = this.options;
+    const stale = groupIds.filter((groupId) => !groups.isFresh(groupId));
+    if (stale.length > 0) await orBusy(groups.load([...new Set(stale)]));
+    const found = new Map<string, GroupState>();
+    for (const groupId of groupIds) {
+      const group = groups.get(groupId);
+      if (group !== undefined) found.set(groupId, group);
+    }
+    return found;
+  }
+}
+
+function groupIdOf(conversationId: string): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}

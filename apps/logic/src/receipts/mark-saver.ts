@@ -1,0 +1,62 @@
+/** Delivered marks on their way to MySQL: gathered for seconds, since of many of a conversation only the last counts. */
+import type { MarkUpdate } from "@carillon/store";
+
+const GATHER_MS = 5_000;
+const ROWS_AT_ONCE = 1_000;
+
+/** What is written by one turn. */
+interface Turn {
+  marks: Map<string, MarkUpdate>;
+  done: Promise<void>;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class MarkSaver {
+  private turn: Turn | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param write moves marks forward in MySQL */
+  constructor(private readonly write: (updates: MarkUpdate[]) => Promise<void>) {}
+
+  /** @returns when MySQL has them; rejects when it did not take them, and nothing is kept then */
+  async save(updates: MarkUpdate[]): Promise<void> {
+    if (updates.length === 0) return;
+    this.turn ??= newTurn();
+    const { marks, done } = this.turn;
+    for (const { conversationId, userId, read, delivered } of updates) {
+      const key = `${conversationId} ${userId}`;
+      const known = marks.get(key) ?? { read: 0, delivered: 0 };
+      marks.set(key, {
+        conversationId,
+        userId,
+        read: Math.max(read, known.read),
+        delivered: Math.max(delivered, known.delivered),
+      });
+    }
+    this.timer ??= setTimeout(() => void this.flush(), GATHER_MS);
+    await done;
+  }
+
+  /** Writes what waits, now. */
+  async flush(): Promise<void> {
+    const { turn } = this;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.turn = undefined;
+    if (turn === undefined) return;
+    const updates = [...turn.marks.values()];
+    try {
+      for (let at = 0; at < updates.length; at += ROWS_AT_ONCE) await this.write(updates.slice(at, at + ROWS_AT_ONCE));
+      turn.resolve();
+    } catch (error) {
+      turn.reject(error as Error);
+    }
+  }
+}
+
+function newTurn(): Turn {
+  const turn = { marks: new Map<string, MarkUpdate>() } as Turn;
+  turn.done = new Promise<void>((resolve, reject) => Object.assign(turn, { resolve, reject }));
+  return turn;
+}

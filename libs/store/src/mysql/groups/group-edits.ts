@@ -1,0 +1,145 @@
+/** What a change of a group writes: the group, its members with their stays, and what its conversation is owed. */
+import { encodeSystemContent, type GroupRole, groupConversationId, type SystemContent } from "@carillon/protocol";
+import { databaseTime, type Statements } from "../sql";
+import type { GroupFanOut, OwedBody } from "./group-facts";
+import type { Group } from "./group-rows";
+
+/** What a change does, decided under the lock. */
+export interface GroupEdit {
+  /** The event that tells of it. */
+  content: SystemContent;
+  set?: Partial<Pick<Group, "name" | "notice" | "joinPolicy" | "muted" | "ownerId">> & { dissolvedAt?: number };
+  join?: { userId: string; role: GroupRole }[];
+  leave?: string[];
+  members?: { userId: string; role?: GroupRole; mutedUntil?: number }[];
+}
+
+const SETTABLE = {
+  name: "name",
+  notice: "notice",
+  joinPolicy: "join_policy",
+  muted: "muted",
+  ownerId: "owner_id",
+  dissolvedAt: "dissolved_at",
+} as const;
+
+/**
+ * How the event of a change reaches the members. That a group is no more must reach all of them, also those who are
+ * away: they are not told of it when they come, since they belong to nothing then.
+ */
+export function fanOutAfter(
+  before: Group["fanOut"],
+  members: number,
+  edit: GroupEdit,
+  writeFanOut: number,
+): GroupFanOut {
+  const after = members > writeFanOut && edit.set?.dissolvedAt === undefined ? "read" : "write";
+  return after === before ? after : `${after}-from-here`;
+}
+
+/** A change of a group as its transaction writes it. */
+export interface WrittenEdit {
+  groupId: string;
+  /** That the group has afterwards. */
+  version: number;
+  actorId: string;
+  clientMsgId: string;
+  edit: GroupEdit;
+  fanOut: GroupFanOut;
+  now: number;
+}
+
+/** Writes a change under the lock of the group's row. @returns when that was, ms by the database's clock */
+export async function writeEdit(statements: Statements, written: WrittenEdit): Promise<number> {
+  const { groupId, version, actorId, clientMsgId, edit, now, fanOut } = written;
+  const { content, join = [], leave = [], members = [] } = edit;
+  const changedAt = await databaseTime(statements);
+  await writeGroup(statements, written, changedAt);
+  if (join.length > 0) await writeJoins(statements, groupId, { version, changedAt }, join);
+  if (leave.length > 0) await writeLeaves(statements, groupId, { version, changedAt }, leave);
+  for (const { userId, role, mutedUntil } of members) {
+    await statements.run(
+      `UPDATE group_members SET role = COALESCE(?, role), muted_until = COALESCE(?, muted_until), version = ?,
+         changed_at = ? WHERE group_id = ? AND user_id = ?`,
+      [role ?? null, mutedUntil ?? null, version, changedAt, groupId, userId],
+    );
+  }
+  const body: OwedBody = { actorId, clientMsgId, content: encodeSystemContent(content), fanOut };
+  await statements.run(
+    "INSERT INTO outbox (conversation, version, change_kind, body, created_at) VALUES (?, ?, ?, ?, ?)",
+    [groupConversationId(groupId), version, content.type, JSON.stringify(body), now],
+  );
+  return changedAt;
+}
+
+/** Those whose belonging, role or mute a change is about. */
+export function usersOfEdit({ join = [], leave = [], members = [] }: GroupEdit): string[] {
+  return [...[...join, ...members].map(({ userId }) => userId), ...leave];
+}
+
+async function writeGroup(
+  statements: Statements,
+  { groupId, version, edit, fanOut }: WrittenEdit,
+  changedAt: number,
+): Promise<void> {
+  const { set = {}, join = [], leave = [] } = edit;
+  const columns = Object.entries(set).map(([key, value]) => [SETTABLE[key as keyof typeof SETTABLE], value] as const);
+  await statements.run(
+    `UPDATE user_groups SET version = ?, member_count = member_count + ?, fan_out = ?, changed_at = ?
+       ${columns.map(([name]) => `, ${name} = ?`).join("")} WHERE id = ?`,
+    [
+      version,
+      join.length - leave.length,
+      fanOut.startsWith("read") ? "read" : "write",
+      changedAt,
+      ...columns.map(([, value]) => value),
+      groupId,
+    ],
+  );
+}
+
+/** The group's version that a change made, and when that was. */
+interface Mark {
+  version: number;
+  changedAt: number;
+}
+
+async function writeJoins(
+  statements: Statements,
+  groupId: string,
+  { version, changedAt }: Mark,
+  join: NonNullable<GroupEdit["join"]>,
+): Promise<void> {
+  await statements.run(
+    `INSERT INTO group_members (group_id, user_id, role, version, changed_at)
+     VALUES ${join.map(() => "(?, ?, ?, ?, ?)").join(", ")}
+     ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, present = 1, version = VALUES(version),
+       changed_at = VALUES(changed_at)`,
+    join.flatMap(({ userId, role }) => [groupId, userId, role, version, changedAt]),
+  );
+  await statements.run(
+    `INSERT INTO group_stays (group_id, user_id, joined_version) VALUES ${join.map(() => "(?, ?, ?)").join(", ")}`,
+    join.flatMap(({ userId }) => [groupId, userId, version]),
+  );
+  await statements.run("DELETE FROM group_requests WHERE group_id = ? AND user_id IN (?)", [
+    groupId,
+    join.map(({ userId }) => userId),
+  ]);
+}
+
+async function writeLeaves(
+  statements: Statements,
+  groupId: string,
+  { version, changedAt }: Mark,
+  leave: string[],
+): Promise<void> {
+  await statements.run(
+    `UPDATE group_members SET present = 0, version = ?, role = 'member', changed_at = ?
+     WHERE group_id = ? AND user_id IN (?)`,
+    [version, changedAt, groupId, leave],
+  );
+  await statements.run(
+    "UPDATE group_stays SET left_version = ? WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL",
+    [version, groupId, leave],
+  );
+}

@@ -1,0 +1,70 @@
+/**
+ * The groups of one user, as his devices ask for them: those that changed since a time of the database's clock. A group
+ * has changed when it, or his own row in it, was written (docs/decisions/0018).
+ */
+import type { GroupRole, GroupRow } from "@carillon/protocol";
+import type { Sql } from "../sql";
+
+export class MembershipQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /**
+   * By id, behind `after`. What has ended for him comes without a role: a group that he left tells nothing of itself,
+   * since he is not to hear of it any more.
+   * @param since ms by the database's clock; 0: all that he belongs to, and nothing that has ended
+   */
+  async changedSince(userId: string, since: number, limit: number, after = ""): Promise<GroupRow[]> {
+    const condition =
+      since === 0
+        ? "m.present = 1 AND g.dissolved_at IS NULL"
+        : "(m.changed_at >= ? OR (m.present = 1 AND g.changed_at >= ?))";
+    const rows = await this.sql.rows<MembershipRow>(
+      `SELECT g.id, g.name, g.notice, g.owner_id, g.join_policy, g.muted, g.member_count, g.dissolved_at,
+         m.role, m.muted_until, m.present, GREATEST(IF(m.present = 1, g.changed_at, 0), m.changed_at) AS version
+       FROM group_members m JOIN user_groups g ON g.id = m.group_id
+       WHERE m.user_id = ? AND m.group_id > ? AND ${condition} ORDER BY m.group_id LIMIT ?`,
+      [userId, after, ...(since === 0 ? [] : [since, since]), limit],
+    );
+    return rows.map(toGroupRow);
+  }
+
+  /** How many groups he belongs to: those that `changedSince` gives for 0. */
+  async count(userId: string): Promise<number> {
+    const sql = `SELECT COUNT(*) AS total FROM group_members m JOIN user_groups g ON g.id = m.group_id
+      WHERE m.user_id = ? AND m.present = 1 AND g.dissolved_at IS NULL`;
+    return (await this.sql.rows<{ total: number }>(sql, [userId]))[0]!.total;
+  }
+}
+
+interface MembershipRow {
+  id: string;
+  name: string;
+  notice: string | null;
+  owner_id: string;
+  join_policy: GroupRow["joinPolicy"];
+  muted: number;
+  member_count: number;
+  dissolved_at: number | null;
+  role: GroupRole;
+  muted_until: number;
+  present: number;
+  version: number;
+}
+
+function toGroupRow(row: MembershipRow): GroupRow {
+  const isPresent = row.present === 1;
+  const isOver = row.dissolved_at !== null;
+  return {
+    groupId: row.id,
+    name: isPresent ? row.name : "",
+    ...(isPresent && row.notice !== null ? { notice: row.notice } : {}),
+    ownerId: row.owner_id,
+    joinPolicy: row.join_policy,
+    ...(isPresent && row.muted === 1 ? { muted: true } : {}),
+    memberCount: isPresent ? row.member_count : 0,
+    ...(isPresent && !isOver ? { role: row.role } : {}),
+    ...(row.muted_until > 0 ? { mutedUntil: row.muted_until } : {}),
+    ...(isPresent && isOver ? { dissolved: true } : {}),
+    version: row.version,
+  };
+}
