@@ -108,7 +108,10 @@ export class Engine {
       onMark: (conversationId, seq) => this.shown?.read(conversationId, seq),
       onError: (error) => this.fail(error),
     });
-    this.watches = new PresenceWatches((payload) => this.questions.once(Command.WATCH_PRESENCE, payload));
+    this.watches = new PresenceWatches(
+      (payload) => this.questions.once(Command.WATCH_PRESENCE, payload),
+      (userId) => this.shown?.forgetPresence([userId]),
+    );
     this.typing = new TypingPace((conversationId) => {
       this.keeper.current?.send(Command.TYPING, { conversationId });
       return this.keeper.current !== undefined;

@@ -15,8 +15,8 @@ export interface ConversationSettings {
 
 /** Who has read a message. */
 export interface Readers {
-  /** By id; not in a large group. */
-  items?: { userId: string; readSeq?: number }[];
+  /** By id, without the sender; not in a large group. */
+  items?: { userId: string; readSeq: number }[];
   /** Continues behind this page. */
   cursor?: string;
   /** In a large group: how many. */

@@ -19,8 +19,14 @@ export class PresenceWatches {
   private session = new AbortController();
   private isWorking = false;
 
-  /** @param ask sends WATCH_PRESENCE over the connection in use */
-  constructor(private readonly ask: (payload: WatchPresencePayload) => Promise<unknown>) {
+  /**
+   * @param ask sends WATCH_PRESENCE over the connection in use
+   * @param onReleased nobody watches this user any more: what is known of him grows old
+   */
+  constructor(
+    private readonly ask: (payload: WatchPresencePayload) => Promise<unknown>,
+    private readonly onReleased: (userId: string) => void,
+  ) {
     this.session.abort();
   }
 
@@ -55,7 +61,7 @@ export class PresenceWatches {
   private release(userId: string): void {
     const count = (this.counts.get(userId) ?? 0) - 1;
     if (count > 0) this.counts.set(userId, count);
-    else this.counts.delete(userId);
+    else if (this.counts.delete(userId)) this.onReleased(userId);
   }
 
   private async work(): Promise<void> {

@@ -23,28 +23,33 @@ export interface Synced {
   versions: RelationVersions;
   /** ms by the server's database. */
   syncedAt: number;
-  /** How much there is in all, told or not. */
+  /** How much there is in all, told or not, when the last page was written. */
   counts: SyncCounts;
 }
 
 /**
  * @param request one page over the connection in use
- * @returns when the last page has come; versions, time and counts are those of the first
+ * @returns when the last page has come; versions and time are those of the first, of a row that came twice the later one
  */
 export async function readPages(
   request: (payload: SyncPayload) => Promise<SyncedPayload>,
   since: SyncSince = {},
 ): Promise<Synced> {
   const first = await request({ ...since, limit: limits.maxPageEntries });
-  const { versions, syncedAt, counts } = first;
+  const { versions, syncedAt } = first;
   const pages = [first];
   for (let page = first; page.more && page.cursor !== undefined; pages.push(page)) {
     page = await request({ cursor: page.cursor, limit: limits.maxPageEntries });
   }
+  const { counts } = pages.at(-1) as SyncedPayload;
   return {
-    conversations: pages.flatMap((page) => page.conversations),
-    relations: pages.flatMap((page) => page.relations),
-    groups: pages.flatMap((page) => page.groups),
+    conversations: latest(pages.flatMap((page) => page.conversations.map((row) => [row.conversationId, row]))),
+    relations: latest(pages.flatMap((page) => page.relations.map((row) => [row.userId, row]))),
+    groups: latest(pages.flatMap((page) => page.groups.map((row) => [row.groupId, row]))),
     ...{ versions, syncedAt, counts },
   };
+}
+
+function latest<T>(rows: [id: string, row: T][]): T[] {
+  return [...new Map(rows).values()];
 }

@@ -61,11 +61,14 @@ export class ConversationList {
     return this.entries.values();
   }
 
-  /** Those that the server has listed: its count of them is compared with this. */
-  get listed(): string[] {
-    return [...this.entries.values()].flatMap(({ conversation: { stored, conversationId } }) =>
-      stored.isListed ? [conversationId] : [],
-    );
+  /** Those in which something was said. */
+  get ids(): string[] {
+    return [...this.entries].flatMap(([id, { conversation }]) => (conversation.stored.lastSeq > 0 ? [id] : []));
+  }
+
+  /** How many the server has listed: it counts them, too. */
+  get listed(): number {
+    return [...this.entries.values()].filter(({ conversation }) => conversation.stored.isListed).length;
   }
 
   /** Pinned ones first, then the newest; the same object until something changes. */
@@ -117,15 +120,22 @@ export class ConversationList {
     for (const block of blocks.keys()) this.deletions.add(keyOf(conversationId, block));
   }
 
-  /** Lets go of messages beyond the bounds. @param isOpen what the app looks at keeps what it has loaded */
-  trim(isOpen: (conversationId: string) => boolean): void {
+  /**
+   * Lets go of messages beyond the bounds.
+   * @param isOpen what the app looks at keeps what it has loaded
+   * @returns the conversations of which some went
+   */
+  trim(isOpen: (conversationId: string) => boolean): string[] {
+    const trimmed: string[] = [];
     const full = [...this.entries.values()].filter(({ conversation }) => conversation.window.newest !== undefined);
     full.sort((a, b) => b.conversation.stored.lastAt - a.conversation.stored.lastAt);
     full.forEach(({ conversation, room }, place) => {
-      const { conversationId, window } = conversation;
+      const { conversationId } = conversation;
       const most = isOpen(conversationId) ? room : place < this.mostWindows ? this.mostMessages : 0;
-      if (window.trim(most)) this.touch(conversationId);
+      if (conversation.trim(most)) trimmed.push(conversationId);
     });
+    for (const conversationId of trimmed) this.touch(conversationId);
+    return trimmed;
   }
 
   /** What is to be written of all that has changed since the last call, by key; undefined: deleted. */
@@ -183,7 +193,7 @@ export class ConversationList {
     const { conversationId, kind, peerId, unread, preview, stored } = conversation;
     const { lastSeq, lastAt, pinned, muted, readSeq, clearedSeq, peerReadSeq, peerDeliveredSeq } = stored;
     const group = kind === "group" ? this.people.group(conversationId.slice(2)) : undefined;
-    const title = kind === "group" ? group?.name : peerId && this.people.person(peerId)?.name;
+    const title = kind === "group" ? group?.name || undefined : peerId && this.people.person(peerId)?.name;
     const hasPeer = kind === "private" && peerId !== this.userId();
     return {
       ...{ conversationId, kind, title: title ?? peerId ?? conversationId.slice(2) },

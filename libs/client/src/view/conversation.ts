@@ -47,8 +47,8 @@ export interface StoredConversation {
   previewSeq?: number | undefined;
   /** Messages of others above the base, not recalled. */
   later: number[];
-  /** Messages of others up to the base that were taken back since, as far as known. */
-  recalled: number[];
+  /** What was taken back above the base, of others as far as is known: number of the recall, and of its target. */
+  recalls: [seq: number, targetSeq: number][];
   /** Something happened that the server has to count anew. */
   isDoubtful: boolean;
 }
@@ -59,7 +59,7 @@ export class Conversation {
   readonly peerId: string | undefined;
   private state: StoredConversation = {
     ...{ isListed: false, lastSeq: 0, lastAt: 0, readSeq: 0, clearedSeq: 0, peerReadSeq: 0, peerDeliveredSeq: 0 },
-    ...{ pinned: false, muted: false, later: [], recalled: [], isDoubtful: false },
+    ...{ pinned: false, muted: false, later: [], recalls: [], isDoubtful: false },
   };
 
   constructor(
@@ -87,9 +87,10 @@ export class Conversation {
     return this.count().unread;
   }
 
-  /** Whether `unread` and the preview are certain. */
+  /** Whether the list shows what the server would tell. */
   get isExact(): boolean {
-    return this.count().isExact && !this.state.isDoubtful;
+    const { isListed, isDoubtful, lastSeq } = this.state;
+    return lastSeq === 0 || (isListed && !isDoubtful && this.count().isExact);
   }
 
   /** What the list shows of the newest message; undefined when there is none, or it is cleared. */
@@ -106,7 +107,8 @@ export class Conversation {
     const { base } = state;
     if (base === undefined || row.lastSeq > base.lastSeq || (row.lastSeq === base.lastSeq && mark >= base.mark)) {
       const later = state.later.filter((seq) => seq > row.lastSeq);
-      this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalled: [], isDoubtful: false });
+      const recalls = state.recalls.filter(([seq]) => seq > row.lastSeq);
+      this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls, isDoubtful: false });
     }
     if (isNewest)
       this.change({ lastSeq: row.lastSeq, lastAt: row.lastAt, preview: row.preview, previewSeq: undefined });
@@ -136,8 +138,32 @@ export class Conversation {
     this.change({ later: [...later, seq], isDoubtful: this.state.isDoubtful || later.length >= MOST_LATER });
   }
 
+  /** Lets go of all but the newest messages. What is counted from them is written down before. @returns whether any went */
+  trim(most: number): boolean {
+    const { base, recalls } = this.state;
+    const { mark, window, userId } = this;
+    if (
+      base !== undefined &&
+      mark > base.mark &&
+      mark < base.lastSeq &&
+      recalls.length === 0 &&
+      window.covers(mark + 1, base.lastSeq)
+    ) {
+      const unread = window.countOthers(mark + 1, base.lastSeq, userId);
+      this.change({ base: { lastSeq: base.lastSeq, unread, mark } });
+    }
+    return window.trim(most);
+  }
+
+  /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */
+  read(seq: number): void {
+    const { lastSeq } = this.state;
+    if (seq > lastSeq) this.change({ isDoubtful: true });
+    this.takeReceipt("read", { userId: this.userId ?? "", seq: Math.min(seq, lastSeq) });
+  }
+
   /** A mark has moved. */
-  takeReceipt(kind: "read" | "delivered", { userId, seq }: ReadUpdatePayload): void {
+  takeReceipt(kind: "read" | "delivered", { userId, seq }: Pick<ReadUpdatePayload, "userId" | "seq">): void {
     const { readSeq, peerReadSeq, peerDeliveredSeq } = this.state;
     if (userId === this.userId) {
       if (kind !== "read" || seq <= readSeq) return;
@@ -162,29 +188,26 @@ export class Conversation {
   }
 
   private takeRecall({ seq, senderId }: Event, targetSeq: number): void {
-    const { base, later, preview, previewSeq, recalled } = this.state;
+    const { base, later, preview, previewSeq, recalls } = this.state;
     if (previewSeq === targetSeq && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
     if (later.includes(targetSeq)) this.change({ later: later.filter((one) => one !== targetSeq) });
     // A base that has the recall has counted without its target.
     if (seq <= (base?.lastSeq ?? 0)) return;
     // Whether the preview of the row was of this message, only the next row can tell.
     if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ isDoubtful: true });
-    if (base === undefined || targetSeq > base.lastSeq || targetSeq <= base.mark) return;
     const target = this.window.get(targetSeq);
     const isOwn =
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
-    if (isOwn || recalled.includes(targetSeq)) return;
-    // It was counted, unless it had been taken back while the row was written; the next row tells.
-    this.change({ recalled: [...recalled, targetSeq] });
+    if (!isOwn && !recalls.some(([one]) => one === seq)) this.change({ recalls: [...recalls, [seq, targetSeq]] });
   }
 
   private count(): { unread: number; isExact: boolean } {
-    const { base, later, recalled } = this.state;
+    const { base, later, recalls } = this.state;
     const { mark, window, userId } = this;
     const laterOnes = later.filter((seq) => seq > mark).length;
     if (base === undefined) return { unread: laterOnes, isExact: false };
     if (mark >= base.lastSeq) return { unread: laterOnes, isExact: true };
-    const takenBack = recalled.filter((seq) => seq > mark).length;
+    const takenBack = recalls.filter(([, targetSeq]) => targetSeq > mark && targetSeq <= base.lastSeq).length;
     if (mark === base.mark && takenBack === 0) return { unread: base.unread + laterOnes, isExact: true };
     if (window.covers(mark + 1, base.lastSeq)) {
       return { unread: window.countOthers(mark + 1, base.lastSeq, userId) + laterOnes, isExact: true };

@@ -53,7 +53,11 @@ export class PeopleList {
     const told = new Set(rows.map(({ groupId }) => groupId));
     const left = isAll ? this.present.filter(({ groupId }) => !told.has(groupId)) : [];
     for (const { role: _, ...former } of left) this.groups.set(former.groupId, former);
-    for (const row of rows) this.groups.set(row.groupId, row);
+    for (const row of rows) {
+      // Who has left is not told the name any more.
+      const name = row.name || (this.groups.get(row.groupId)?.name ?? "");
+      this.groups.set(row.groupId, { ...row, name });
+    }
     const changed = [...told, ...left.map(({ groupId }) => groupId)];
     if (changed.length > 0) this.snapshot = undefined;
     return changed;

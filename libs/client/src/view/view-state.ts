@@ -9,8 +9,9 @@
  * - The process died before the last changes were written: the place from which the next sync goes on is written last,
  *   so that sync tells them; messages that are not at hand are fetched when the app looks.
  * - The server counts something else than what is here: one sync of everything per connection sets it right.
- * - What cannot be counted here is asked for, some seconds apart: the server knows a read mark at once, its list of
- *   what has changed a moment later.
+ * - What cannot be counted here is asked for, some seconds apart.
+ * - The server knows at once what was read on another device, its list of what has changed some seconds later. So a device
+ *   that may not have been told asks twice.
  */
 import type {
   ConversationRow,
@@ -54,6 +55,8 @@ export interface ViewContext {
 
 const ASK_AGAIN_MS = 2_000;
 const MOST_ASKED = 5;
+/** After that, marks that have moved are in the server's list of what has changed. */
+const SETTLED_MS = 10_000;
 const FAILED = "failed/";
 
 export class ViewState implements SyncKeeper {
@@ -80,12 +83,13 @@ export class ViewState implements SyncKeeper {
   private timesAsked = 0;
   private hasAskedForAll = false;
   private askAgain: ReturnType<typeof setTimeout> | undefined;
+  private settling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly context: ViewContext) {
     const { storage, bounds, claimed, onError, pull, userId } = context;
     this.unsent = new Unsent(userId);
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
-    this.loader = new MessageLoader(pull, ({ conversationId }, from, to) => this.takePage(conversationId, from, to));
+    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takePage(conversationId, events));
     this.store = new ViewStore(storage, () => this.takeChanges(), onError);
     this.listening = this.listen();
     // A storage of somebody else is not shown; `connect` says so.
@@ -100,16 +104,13 @@ export class ViewState implements SyncKeeper {
     this.hasAskedForAll = false;
     this.timesAsked = 0;
     this.loader.online();
-    this.whenRestored(() => this.context.synchroniser.changes());
+    this.whenRestored(() => this.askTwice());
   }
 
   /** The user has read up to a number; the server is told by somebody else. */
   read(conversationId: string, seq: number): void {
     this.whenRestored(() => {
-      const { conversation } = this.list.of(conversationId);
-      const userId = this.context.userId() ?? "";
-      // Nobody has read what is not there: it would count as read when it comes.
-      conversation.takeReceipt("read", { conversationId, userId, seq: Math.min(seq, conversation.stored.lastSeq) });
+      this.list.of(conversationId).conversation.read(seq);
       this.touch(conversationId);
     });
   }
@@ -129,7 +130,7 @@ export class ViewState implements SyncKeeper {
 
   take(synced: Synced, isAll: boolean): void {
     const { conversations, versions, syncedAt, counts } = synced;
-    const missing = new Set(isAll ? this.list.listed : []);
+    const missing = new Set(isAll ? this.list.ids : []);
     this.takePeople(synced, isAll);
     for (const row of conversations) {
       missing.delete(row.conversationId);
@@ -146,7 +147,7 @@ export class ViewState implements SyncKeeper {
     const { relations: relationsVersion, groups: groupsVersion } = versions;
     this.since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
     this.keep(SINCE, this.since);
-    const held = { ...this.people.counts, conversations: this.list.listed.length };
+    const held = { ...this.people.counts, conversations: this.list.listed };
     const isWhole = (["relations", "groups", "conversations"] as const).every((what) => held[what] === counts[what]);
     if (!isWhole && !isAll && !this.hasAskedForAll) {
       this.hasAskedForAll = true;
@@ -163,10 +164,16 @@ export class ViewState implements SyncKeeper {
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
+  /** Nothing is told of these users any more. */
+  forgetPresence(userIds: readonly string[]): void {
+    for (const userId of userIds) if (this.statuses.delete(userId)) this.changes.note(`presence/${userId}`);
+  }
+
   /** Nothing is taken any more. @returns when all is stored */
   stop(): Promise<void> {
     for (const stop of this.listening) stop();
     clearTimeout(this.askAgain);
+    clearTimeout(this.settling);
     this.typing.stop();
     this.changes.stop();
     return this.restored.then(() => this.store.stop());
@@ -185,9 +192,10 @@ export class ViewState implements SyncKeeper {
       on("receipt", (receipt) => this.whenRestored(() => this.takeReceipt(receipt))),
       on("typing", ({ conversationId, userId }) => this.typing.begin(conversationId, userId)),
       on("presence", (users) => this.takePresence(users)),
-      on("changed", () => this.context.synchroniser.changes()),
+      // With version 0 marks may be lost.
+      on("changed", ({ version }) => (version === 0 ? this.askTwice() : this.context.synchroniser.changes())),
       on("state", ({ name }) => {
-        if (name !== "online") this.forgetPresence();
+        if (name !== "online") this.forgetPresence([...this.statuses.keys()]);
       }),
     ];
   }
@@ -202,6 +210,9 @@ export class ViewState implements SyncKeeper {
     this.people.takeRelations(rows("relation/"), false);
     this.people.takeGroups(rows("group/"), false);
     this.list.restore(values);
+    for (const { conversation } of this.list.all) {
+      if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
+    }
     for (const message of rows<UnsentMessage>(FAILED)) this.unsent.put(message);
     for (const payload of this.context.unsent()) this.unsent.put({ payload });
     this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
@@ -223,8 +234,7 @@ export class ViewState implements SyncKeeper {
     const { conversationId, seq, kind, senderId, clientMsgId } = event;
     const { conversation, blocks } = this.list.of(conversationId);
     conversation.takeEvent(event);
-    blocks.touch(seq);
-    if (event.targetSeq !== undefined) blocks.touch(event.targetSeq);
+    blocks.touch(seq, event.targetSeq ?? seq);
     if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
     this.typing.end(conversationId, senderId);
     this.touch(conversationId);
@@ -251,9 +261,9 @@ export class ViewState implements SyncKeeper {
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
-  private takePage(conversationId: string, from: number, to: number): void {
+  private takePage(conversationId: string, events: readonly Event[]): void {
     const { blocks } = this.list.of(conversationId);
-    for (let seq = from; seq <= to; seq++) blocks.touch(seq);
+    for (const { seq, targetSeq = seq } of events) blocks.touch(seq, targetSeq);
     this.settle(conversationId);
     this.touch(conversationId);
   }
@@ -279,11 +289,6 @@ export class ViewState implements SyncKeeper {
       this.statuses.set(user.userId, user);
       this.changes.note(`presence/${user.userId}`);
     }
-  }
-
-  private forgetPresence(): void {
-    for (const userId of this.statuses.keys()) this.changes.note(`presence/${userId}`);
-    this.statuses.clear();
   }
 
   private takePeople({ relations, groups }: Synced, isAll: boolean): void {
@@ -312,9 +317,14 @@ export class ViewState implements SyncKeeper {
     if (!isStored) return;
     this.touchedSince.add(conversationId);
     this.store.note();
+    this.check(conversationId);
+  }
+
+  /** What the server has to tell is asked for. */
+  private check(conversationId: string): void {
     const isExact = this.list.get(conversationId)?.conversation.isExact ?? true;
     if (isExact) this.doubtful.delete(conversationId);
-    else if (!this.doubtful.has(conversationId)) {
+    else if (!this.doubtful.has(conversationId) || this.timesAsked >= MOST_ASKED) {
       this.doubtful.add(conversationId);
       this.timesAsked = 0;
       this.context.synchroniser.changes();
@@ -327,17 +337,26 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeChanges(): Map<string, unknown> {
-    this.list.trim((conversationId) => this.changes.isWatched(`messages/${conversationId}`));
+    const trimmed = this.list.trim((conversationId) => this.changes.isWatched(`messages/${conversationId}`));
+    for (const conversationId of trimmed) this.check(conversationId);
     const changes = new Map([...this.list.takeChanges(), ...this.unstored]);
     this.unstored.clear();
     return changes;
+  }
+
+  private askTwice(): void {
+    this.context.synchroniser.changes();
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.context.synchroniser.changes(), SETTLED_MS);
   }
 
   private askLater(): void {
     clearTimeout(this.askAgain);
     if (this.doubtful.size === 0 || this.timesAsked >= MOST_ASKED) return;
     this.timesAsked++;
-    this.askAgain = setTimeout(() => this.context.synchroniser.changes(), ASK_AGAIN_MS);
+    // What a sync of changes does not tell may not be there any more: then one of everything says so.
+    const isAll = this.timesAsked > MOST_ASKED / 2;
+    this.askAgain = setTimeout(() => this.context.synchroniser.changes(isAll), ASK_AGAIN_MS);
   }
 
   /** What the app looks at is fetched as soon as it is known to be there. */

@@ -21,9 +21,9 @@ export class MessageBlocks {
   /** @param stored numbers of the blocks that lie in the storage */
   constructor(private stored = new Set<number>()) {}
 
-  /** Something about this number is other than before. */
-  touch(seq: number): void {
-    this.changed.add(Math.floor(seq / BLOCK));
+  /** Something about these numbers is other than before. */
+  touch(...seqs: number[]): void {
+    for (const seq of seqs) this.changed.add(Math.floor(seq / BLOCK));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Fetches messages that the view does not have at hand: the newest of a conversation, and older ones page by page. */
 import { getOrSet } from "@carillon/base";
-import type { PulledPayload, PullPayload } from "@carillon/protocol";
+import type { Event, PulledPayload, PullPayload } from "@carillon/protocol";
 import type { Conversation } from "../conversation";
 
 /** Messages of a page. */
@@ -13,11 +13,11 @@ export class MessageLoader {
 
   /**
    * @param pull a page of a conversation
-   * @param onPage numbers of the conversation are at hand that were not
+   * @param onPage numbers of the conversation are at hand that were not, some without an event
    */
   constructor(
     private readonly pull: (range: PullPayload) => Promise<PulledPayload>,
-    private readonly onPage: (conversation: Conversation, from: number, to: number) => void,
+    private readonly onPage: (conversation: Conversation, events: readonly Event[]) => void,
   ) {}
 
   /** Another connection: what could not be had is asked for again. */
@@ -55,7 +55,7 @@ export class MessageLoader {
     const { events, more } = await this.pull(range);
     const from = more ? (events[0]?.seq ?? to + 1) : lowest;
     window.addPage(from, to, events);
-    if (from <= to) this.onPage(conversation, from, to);
+    if (from <= to) this.onPage(conversation, events);
   }
 
   /** Who asks for what is under way waits for the same. */

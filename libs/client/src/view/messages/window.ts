@@ -42,7 +42,6 @@ export class MessageWindow {
   add(event: Event): void {
     this.cover(event.seq, event.seq);
     this.keep(event);
-    if (event.kind === "recall" && event.targetSeq !== undefined) this.recall(event.targetSeq);
   }
 
   /** A page: all events of the user from one number to another, both inclusive. */
@@ -76,7 +75,8 @@ export class MessageWindow {
   }
 
   private keep(event: Event): void {
-    const { seq } = event;
+    const { seq, kind, targetSeq } = event;
+    if (kind === "recall" && targetSeq !== undefined) this.recall(targetSeq);
     // A recalled one has no content any more: it says more than what was kept before.
     if (this.events.has(seq) && event.content !== undefined) return;
     const { content, ...rest } = event;
