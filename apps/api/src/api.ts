@@ -36,8 +36,8 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> &
-  Pick<MysqlStore, "conversations" | "memberships">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent" | "showsBefore"> &
+  Pick<MysqlStore, "conversations" | "memberships" | "views">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -149,10 +149,12 @@ export class Api {
   }
 
   private readingContext(): ReadingContext {
-    const { bus, mysql, redis, partitions } = this.options;
+    const { bus, config, mysql, redis, partitions } = this.options;
     return {
       conversations: mysql.conversations,
       memberships: mysql.memberships,
+      views: mysql.views,
+      showsBefore: config.groups.historyBeforeJoining,
       marks: new Marks(redis),
       recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({

@@ -16,6 +16,7 @@ export { MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/key-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";
+export * from "./mysql/view-queries";
 export * from "./redis/inbox-inspection";
 export * from "./redis/inboxes";
 export { keys } from "./redis/keys";

@@ -16,11 +16,13 @@ import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
+import { ViewQueries } from "./view-queries";
 
 export class MysqlStore {
   readonly facts: FactQueries;
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
+  readonly views: ViewQueries;
   readonly accounts: AccountQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
@@ -42,6 +44,7 @@ export class MysqlStore {
     this.facts = new FactQueries(this.sql);
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
+    this.views = new ViewQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
