@@ -29,7 +29,9 @@ interface MemberParams extends GroupParams {
 export function groupRoutes(server: FastifyInstance, context: GroupContext): void {
   reading(server, context);
   changing(server, context);
+  ending(server, context);
   members(server, context);
+  changingMembers(server, context);
   requests(server, context);
 }
 
@@ -78,7 +80,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
 }
 
 function changing(server: FastifyInstance, context: GroupContext): void {
-  const { groups, now } = context;
+  const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -115,6 +117,11 @@ function changing(server: FastifyInstance, context: GroupContext): void {
       return present((await groups.find(groupId))!);
     },
   );
+}
+
+function ending(server: FastifyInstance, context: GroupContext): void {
+  const { groups, now } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.delete<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
@@ -193,6 +200,10 @@ function members(server: FastifyInstance, context: GroupContext): void {
       return reply.code(state === "asked" ? 202 : 201).send({ userId, state });
     },
   );
+}
+
+function changingMembers(server: FastifyInstance, context: GroupContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.patch<{ Params: MemberParams }>(
     "/v1/groups/:groupId/members/:userId",

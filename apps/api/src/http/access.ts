@@ -12,7 +12,7 @@ import { errorBody } from "./shapes";
  * `token`: a person whose token is good by itself, without a look into MySQL; `operator`: people of that role only;
  * `scope`: these, and API keys with the scope; `key`: API keys only.
  */
-export type Access = "anybody" | "token" | "user" | "operator" | { scope: ApiKeyScope } | { key: ApiKeyScope };
+type Access = "anybody" | "token" | "user" | "operator" | { scope: ApiKeyScope } | { key: ApiKeyScope };
 
 declare module "fastify" {
   interface FastifyContextConfig {

@@ -34,6 +34,7 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
     },
   );
   ownAccount(server, context);
+  passwordAndEnd(server, context);
   others(server, context);
 }
 
@@ -74,6 +75,10 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       return account;
     },
   );
+}
+
+function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.put(
     "/v1/users/me/password",
