@@ -8,6 +8,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import type { Authenticator } from "./auth/authenticate";
+import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
 import type { GroupContext } from "./groups/groups";
@@ -16,7 +17,9 @@ import { guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
 import { type HealthContext, healthRoutes } from "./http/health";
+import { type KeyRoutesContext, keyRoutes } from "./keys/routes";
 import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
+import { type OperationRoutesContext, operationRoutes } from "./operations/routes";
 import type { RelationContext } from "./relations/relations";
 import { relationRoutes } from "./relations/routes";
 import { sessionRoutes } from "./sessions/routes";
@@ -39,6 +42,9 @@ export type ApiContext = { authenticator: Authenticator } & SessionContext &
   UserRoutesContext &
   AdminRoutesContext &
   MessageRoutesContext &
+  KeyRoutesContext &
+  OperationRoutesContext &
+  BroadcastRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -84,6 +90,9 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     userRoutes(routes, context);
     adminRoutes(routes, context);
     messageRoutes(routes, context);
+    keyRoutes(routes, context);
+    operationRoutes(routes, context);
+    broadcastRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;

@@ -244,12 +244,19 @@ function requests(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId/requests",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
-      schema: { summary: "Who asks to be let in", tags: ["groups"], response: { 200: shapes.requests } },
+      schema: {
+        summary: "Who asks to be let in, by id",
+        tags: ["groups"],
+        querystring: listQuery,
+        response: { 200: shapes.requests },
+      },
     },
     async (request) => {
       const { groupId } = request.params;
       await mustBeAdmin(context, callerOf(request).userId, groupId);
-      return { items: await context.groups.requests(groupId) };
+      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
+      const found = await context.groups.requests(groupId, limit + 1, readIdCursor("requests", cursor));
+      return pageById("requests", found, limit, ({ userId }) => userId);
     },
   );
   for (const answer of ["accept", "reject"] as const) {

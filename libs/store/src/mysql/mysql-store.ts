@@ -11,6 +11,7 @@ import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
 import { MembershipQueries } from "./groups/membership-queries";
+import { BroadcastQueries } from "./people/broadcast-queries";
 import { KeyQueries } from "./people/key-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
@@ -33,6 +34,7 @@ export class MysqlStore {
   readonly relations: RelationQueries;
   readonly users: UserQueries;
   readonly keys: KeyQueries;
+  readonly broadcasts: BroadcastQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -53,6 +55,7 @@ export class MysqlStore {
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);
     this.keys = new KeyQueries(this.sql);
+    this.broadcasts = new BroadcastQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }
