@@ -7,14 +7,23 @@ const allowed = {
   "libs/coordination": ["libs/base"],
   "libs/bus": ["libs/protocol", "libs/base"],
   "libs/store": ["libs/protocol", "libs/base"],
+  "libs/operations": ["libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
   "libs/client": ["libs/protocol", "libs/base"],
   "libs/local": ["libs/base"],
   "libs/testkit": ["libs/*"],
   "apps/gateway": ["libs/protocol", "libs/bus", "libs/coordination", "libs/base"],
   "apps/logic": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
   "apps/archiver": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
-  "apps/api": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
-  "apps/cli": ["libs/client", "libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
+  "apps/api": ["libs/operations", "libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
+  "apps/cli": [
+    "libs/operations",
+    "libs/client",
+    "libs/coordination",
+    "libs/bus",
+    "libs/store",
+    "libs/protocol",
+    "libs/base",
+  ],
 };
 
 const pattern = (name) => `^${name.replace("*", "[^/]+")}/`;

@@ -10,7 +10,7 @@ const base = {
   moduleNameMapper: {
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
-    "^@carillon/(base|protocol|coordination|bus|store|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@carillon/(base|protocol|coordination|bus|store|operations|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
   },
   // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
   transformIgnorePatterns: [

@@ -249,6 +249,51 @@ test("audit: clean while messages flow; deleted, wrong and surplus rows, and a h
   expect(await carillon("audit", "what")).toMatchObject({ code: 2, stdout: "" });
 });
 
+test("trace and audit of a group: its members, for as long as they belonged to it", async () => {
+  const people = await Promise.all(["alice", "bob", "carl"].map((name) => cluster.person(name)));
+  const [alice, bob, carl] = people as [Person, Person, Person];
+  const [sender] = await Promise.all(people.map((person) => cluster.online(person, "tcp")));
+  const { token } = alice;
+  const body = { name: "choir", joinPolicy: "invite", members: [bob.userId, carl.userId] };
+  const { groupId } = (await cluster.http("POST", "/v1/groups", { token, body })).body;
+  const sing = (content: string) => {
+    const payload = { clientMsgId: uuidv7(Date.now()), to: `g:${groupId}`, contentType: "text", content };
+    return sender!.request(Command.SEND, payload);
+  };
+  for (const text of ["one", "two", "three"]) expect((await sing(text)).command).toBe(Command.SENT);
+  await cluster.http("DELETE", `/v1/groups/${groupId}/members/${carl.userId}`, { token });
+  expect((await sing("four")).payload.seq).toBe(6);
+  const membersOf = async (seq: number) => {
+    const { document } = await carillon("trace", `g:${groupId}#${seq}`);
+    return document.members as { userId: string; inboxSeq: number | null }[];
+  };
+  const ids = (...of: Person[]) => of.map(({ userId }) => userId).sort();
+  await until("both have the last one", async () => {
+    const members = await membersOf(6);
+    return members.length === 2 && members.every(({ inboxSeq }) => inboxSeq !== null);
+  });
+  expect((await membersOf(6)).map(({ userId }) => userId).sort()).toEqual(ids(alice, bob));
+  expect((await membersOf(3)).map(({ userId }) => userId).sort()).toEqual(ids(alice, bob, carl));
+
+  const conversationId = `g:${groupId}`;
+  expect(await carillon("audit", conversationId)).toMatchObject({
+    code: 0,
+    document: { findings: [], checked: { inboxes: 3 } },
+  });
+  const redis = new Redis(cluster.info().redis.url);
+  await redis.zremrangebyscore(`{u:${bob.userId}}:inbox`, 3, 3);
+  await redis.zremrangebyscore(`{u:${carl.userId}}:inbox`, 4, 4);
+  await redis.quit();
+  const { code, document } = await carillon("audit", conversationId);
+  expect(code).toBe(1);
+  const missing = ({ userId }: Person, seq: number) => ({
+    invariant: "I6 inbox",
+    where: `inbox of ${userId}, ${conversationId}`,
+    what: `message ${seq} is missing`,
+  });
+  expect(document.findings).toEqual(expect.arrayContaining([missing(bob, 3), missing(carl, 4)]));
+});
+
 test("audit: a queue with messages that no consumer will get; it heals when the workers are back", async () => {
   const { workers } = cluster.info();
   for (const { pid } of workers) process.kill(pid, "SIGSTOP");

@@ -14,21 +14,23 @@ import {
   type ReadableSpans,
   subjects,
 } from "@carillon/bus";
-import type { Lease } from "@carillon/coordination";
+import type { Coordination, Lease } from "@carillon/coordination";
 import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
 import { Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore } from "@carillon/store";
 import type { FastifyInstance } from "fastify";
 import { Authenticator } from "./auth/authenticate";
 import { Passwords } from "./auth/passwords";
 import { WindowLimit } from "./auth/window-limit";
+import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./broadcasts/broadcasts";
 import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
 import { leaveAllGroups } from "./groups/departure";
-import { Relay } from "./groups/relay";
+import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
+import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
-import { Retention } from "./retention/retention";
+import { deleteExpired, RETENTION_EVERY_MS, RETENTION_FIRST_MS } from "./retention/retention";
 import { type ApiContext, buildServer } from "./server";
 
 const LOGIN_WINDOW_MS = 15 * 60_000;
@@ -38,8 +40,8 @@ const DAY_MS = 86_400_000;
 const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
-type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent"> &
-  Pick<MysqlStore, "conversations" | "memberships">;
+type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent" | "showsBefore"> &
+  Pick<MysqlStore, "conversations" | "memberships" | "views">;
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -49,6 +51,7 @@ export interface ApiOptions {
   redis: RedisStore;
   mysql: MysqlStore;
   ring: GatewayRing;
+  coordination: Pick<Coordination, "view" | "partitions">;
   /** A lease of that name, by which one of all apis does a job. */
   lease(name: string): Pick<Lease, "acquire">;
 }
@@ -58,8 +61,8 @@ export class Api {
   private readonly changes: ChangeTeller;
   private readonly messages: MessageSender;
   private readonly queries: QueryService;
-  private readonly relay: Relay;
-  private readonly retention: Retention | undefined;
+  private readonly broadcasts: LeaseJob;
+  private readonly jobs: LeaseJob[];
   private readonly context: ApiContext;
   private server: FastifyInstance | undefined;
 
@@ -71,12 +74,13 @@ export class Api {
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
-    const { now } = this.context;
-    const { logger } = bus;
-    this.relay = new Relay({ lease: options.lease("group-relay"), context: this.context, logger });
-    const keepMs = config.retention.days * DAY_MS;
-    const keeping = { lease: options.lease("retention"), queries: options.mysql.retention, keepMs, now, logger };
-    this.retention = keepMs > 0 ? new Retention(keeping) : undefined;
+    this.broadcasts = new LeaseJob({
+      lease: options.lease("broadcasts"),
+      everyMs: BROADCAST_EVERY_MS,
+      work: (signal) => carryOnBroadcasts(this.context, signal),
+      onFailure: (err) => bus.logger.debug({ err }, "broadcasts go on later"),
+    });
+    this.jobs = [this.broadcasts, this.relayJob(), ...this.retentionJobs()];
   }
 
   /** Takes over which nodes there are. */
@@ -92,22 +96,47 @@ export class Api {
     this.downlink.start();
     this.messages.start();
     this.queries.start();
-    this.relay.start();
-    this.retention?.start();
+    for (const job of this.jobs) job.start();
     return this.server.listen({ host, port });
   }
 
   /** Finishes the requests under way. */
   async stop(): Promise<void> {
     this.queries.stop();
-    await Promise.all([this.relay.stop(), this.retention?.stop()]);
+    await Promise.all(this.jobs.map((job) => job.stop()));
     await this.server?.close();
     await this.messages.stop(STOP_MS);
     this.downlink.stop();
   }
 
+  private relayJob(): LeaseJob {
+    const { lease, bus } = this.options;
+    return new LeaseJob({
+      lease: lease("group-relay"),
+      everyMs: RELAY_EVERY_MS,
+      work: () => relayGroups(this.context),
+      onFailure: (err) => bus.logger.debug({ err }, "changes of groups are told later"),
+    });
+  }
+
+  /** None where messages are kept for ever. */
+  private retentionJobs(): LeaseJob[] {
+    const { lease, bus, config, mysql } = this.options;
+    const { logger } = bus;
+    const keepMs = config.retention.days * DAY_MS;
+    const context = { queries: mysql.retention, keepMs, now: () => bus.clock.now(), logger };
+    const job = new LeaseJob({
+      lease: lease("retention"),
+      firstMs: RETENTION_FIRST_MS,
+      everyMs: RETENTION_EVERY_MS,
+      work: (signal) => deleteExpired(context, signal),
+      onFailure: (err) => logger.warn({ err }, "old messages are deleted later"),
+    });
+    return keepMs > 0 ? [job] : [];
+  }
+
   private buildContext(reading: ReadingContext): ApiContext {
-    const { config, bus, redis, mysql, ring } = this.options;
+    const { config, bus, redis, mysql, ring, coordination } = this.options;
     const { limits, secret, accessTokenSeconds, refreshTokenMs, nodeId } = config;
     const { accounts } = mysql;
     const monotonic = () => bus.clock.monotonic();
@@ -117,6 +146,10 @@ export class Api {
       ring,
       accounts,
       groups: mysql.groups,
+      keys: mysql.keys,
+      broadcasts: mysql.broadcasts,
+      wakeBroadcasts: () => this.broadcasts.wake(),
+      parts: { bus, coordination, redis: async () => redis, mysql: async () => mysql },
       facts: mysql.facts,
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
@@ -152,10 +185,12 @@ export class Api {
   }
 
   private readingContext(): ReadingContext {
-    const { bus, mysql, redis, partitions } = this.options;
+    const { bus, config, mysql, redis, partitions } = this.options;
     return {
       conversations: mysql.conversations,
       memberships: mysql.memberships,
+      views: mysql.views,
+      showsBefore: config.groups.historyBeforeJoining,
       marks: new Marks(redis),
       recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({

@@ -43,7 +43,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   ]);
   await coordination.view.ready();
   const lease = (name: string) => coordination.lease(name, `${nodeId}.${boot}`);
-  const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination), lease });
+  const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination), coordination, lease });
   const onView = () => api.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
   coordination.onChange(onView);
   onView();

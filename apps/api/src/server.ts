@@ -7,17 +7,24 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
+import type { Authenticator } from "./auth/authenticate";
+import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
-import { type GroupRoutesContext, groupRoutes } from "./groups/routes";
+import type { GroupContext } from "./groups/groups";
+import { groupRoutes } from "./groups/routes";
+import { guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
 import { type HealthContext, healthRoutes } from "./http/health";
-import { errorBody } from "./http/shapes";
+import { type KeyRoutesContext, keyRoutes } from "./keys/routes";
 import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
-import { type PresenceRoutesContext, presenceRoutes } from "./presence/routes";
-import { type RelationRoutesContext, relationRoutes } from "./relations/routes";
-import { type SessionRoutesContext, sessionRoutes } from "./sessions/routes";
+import { type OperationRoutesContext, operationRoutes } from "./operations/routes";
+import { type PresenceContext, presenceRoutes } from "./presence/routes";
+import type { RelationContext } from "./relations/relations";
+import { relationRoutes } from "./relations/routes";
+import { sessionRoutes } from "./sessions/routes";
+import type { SessionContext } from "./sessions/sessions";
 import { type UserRoutesContext, userRoutes } from "./users/routes";
 
 /** The largest request is a registration: some hundred bytes. */
@@ -29,14 +36,17 @@ const IDLE_MS = 65_000;
 /** The page of the documentation loads nothing from elsewhere. */
 const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
-export type ApiContext = SessionRoutesContext &
+export type ApiContext = { authenticator: Authenticator } & SessionContext &
   ConversationRoutesContext &
-  GroupRoutesContext &
-  RelationRoutesContext &
-  PresenceRoutesContext &
+  GroupContext &
+  RelationContext &
+  PresenceContext &
   UserRoutesContext &
   AdminRoutesContext &
   MessageRoutesContext &
+  KeyRoutesContext &
+  OperationRoutesContext &
+  BroadcastRoutesContext &
   GatewayRoutesContext &
   HealthContext;
 
@@ -73,9 +83,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     uiConfig: { docExpansion: "list", validatorUrl: null },
   });
   await server.register(async (routes) => {
-    routes.addHook("onRoute", (route) => {
-      if (route.url.startsWith("/v1/")) route.schema = withErrors(route.schema);
-    });
+    guardRoutes(routes, context.authenticator);
     sessionRoutes(routes, context);
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);
@@ -85,14 +93,12 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     userRoutes(routes, context);
     adminRoutes(routes, context);
     messageRoutes(routes, context);
+    keyRoutes(routes, context);
+    operationRoutes(routes, context);
+    broadcastRoutes(routes, context);
     healthRoutes(routes, context);
   });
   return server;
-}
-
-/** The documentation shows how every route fails. */
-function withErrors(schema: { response?: unknown } = {}): object {
-  return { ...schema, response: { ...(schema.response as object | undefined), "4xx": errorBody, "5xx": errorBody } };
 }
 
 function openApi() {

@@ -25,8 +25,8 @@ function context(lastSeq: number, archived = lastSeq, content?: string): History
   return {
     spans: async () => ({ spans: [[1, lastSeq]], lastSeq }),
     waitMs: 0,
+    views: { floor: async () => ({ purgedSeq: 0, hiddenSeq: 0 }) },
     conversations: {
-      purgedSeq: async () => 0,
       history: async (_, { from, to }) => {
         const seqs = Array.from({ length: Math.max(0, Math.min(to, archived) - from + 1) }, (_, i) => from + i);
         return seqs.map((seq) => event(seq, content));
@@ -69,11 +69,29 @@ describe("history", () => {
   });
 
   test("what retention has deleted is not waited for", async () => {
-    const of = context(10);
-    const purged = { ...of, conversations: { ...of.conversations, purgedSeq: async () => 6 } };
+    const purged = { ...context(10), views: { floor: async () => ({ purgedSeq: 6, hiddenSeq: 0 }) } };
     expect(await page({}, purged)).toEqual(["7 8 9 10", false]);
     expect(await page({ from: 8, limit: 5, backwards: true }, purged)).toEqual(["7 8", false]);
     expect(await page({ from: 6, limit: 5, backwards: true }, purged)).toEqual(["", false]);
+  });
+
+  test("what the user has cleared is not shown to him, and there is nothing older", async () => {
+    const cleared = { ...context(10), views: { floor: async () => ({ purgedSeq: 2, hiddenSeq: 6 }) } };
+    expect(await page({}, cleared)).toEqual(["7 8 9 10", false]);
+    expect(await page({ from: 8, limit: 5, backwards: true }, cleared)).toEqual(["7 8", false]);
+  });
+
+  test("what is at hand is given while MySQL is away", async () => {
+    const atHand = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, event: encodeEvent(event(from + i)) }));
+    const away = {
+      ...context(10),
+      views: { floor: () => Promise.reject(new Error("MySQL is away")) },
+      recent: { read: async (_: string, from: number, to: number) => atHand(from, to) },
+    };
+    const range = { from: 9, limit: 50, backwards: false };
+    const { events } = await readHistory(away, "alice", "g:choir", range);
+    expect(events.map(({ seq }) => seq)).toEqual([9, 10]);
   });
 
   test("of nothing is none", async () => {

@@ -12,10 +12,10 @@ export function randomId(length = 16): string {
 /**
  * A UUID of version 7 (RFC 9562): 48 bits of Unix ms, then random bits.
  * @param now ms since the Unix epoch, by the server's clock
+ * @param rest 16 bytes of which all but the time, version and variant are taken; the same give the same id
  */
-export function uuidv7(now: number): string {
-  const bytes = new Uint8Array(16);
-  crypto.getRandomValues(bytes);
+export function uuidv7(now: number, rest: Uint8Array = crypto.getRandomValues(new Uint8Array(16))): string {
+  const bytes = rest.slice(0, 16);
   let ms = now;
   for (let i = 5; i >= 0; i--) {
     bytes[i] = ms % 256;

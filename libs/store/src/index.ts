@@ -13,9 +13,11 @@ export type { Group, GroupMember, GroupStay, MemberStays } from "./mysql/groups/
 export * from "./mysql/groups/membership-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { MysqlStore } from "./mysql/mysql-store";
+export * from "./mysql/people/broadcast-queries";
 export * from "./mysql/people/key-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";
+export * from "./mysql/view-queries";
 export * from "./redis/inbox-inspection";
 export * from "./redis/inboxes";
 export { keys } from "./redis/keys";

@@ -273,7 +273,7 @@ describe("retention", () => {
     expect(parts).toEqual([{ conversationId: long.conversationId, upTo: 2_300 }]);
     expect(await store.retention.purge(parts[0]!)).toBe(2_300);
     expect(await store.retention.expired(olderThan, 10)).toEqual([]);
-    expect(await store.conversations.purgedSeq(long.conversationId)).toBe(2_300);
+    expect(await store.views.floor("nobody", long.conversationId)).toEqual({ purgedSeq: 2_300, hiddenSeq: 0 });
     expect(await store.facts.lastSeqs([long.conversationId, old.conversationId])).toEqual(
       new Map([
         [long.conversationId, 2_400],

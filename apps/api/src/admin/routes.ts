@@ -1,9 +1,8 @@
 /** Users as operators and other systems manage them: `/v1/admin`. */
-import type { ApiKeyScope, Logger } from "@carillon/base/node";
+import type { Logger } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import type { FastifyInstance } from "fastify";
 import { confirmed } from "../http/confirmed";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
@@ -22,7 +21,6 @@ const CONFIRMED =
 export interface AdminRoutesContext
   extends Omit<ManageUsersContext, "accounts">,
     Omit<SessionContext, "passwords" | "now"> {
-  authenticator: Authenticator;
   logger: Pick<Logger, "info">;
 }
 
@@ -38,11 +36,11 @@ export function adminRoutes(server: FastifyInstance, context: AdminRoutesContext
 
 function looking(server: FastifyInstance, context: AdminRoutesContext): void {
   const { people } = context;
-  const letIn = doorkeeper(context);
 
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/admin/users",
     {
+      config: { access: { scope: "users" }, errors: [] },
       schema: {
         summary: "All users by id",
         tags: TAGS,
@@ -51,7 +49,6 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
       },
     },
     async (request) => {
-      await letIn(request, "users");
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await people.list(limit + 1, readIdCursor("records", cursor));
       return pageById("records", found, limit, ({ userId }) => userId);
@@ -60,9 +57,11 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
 
   server.get<OfUser>(
     "/v1/admin/users/:userId",
-    { schema: { summary: "A user", tags: TAGS, response: { 200: shapes.record } } },
+    {
+      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      schema: { summary: "A user", tags: TAGS, response: { 200: shapes.record } },
+    },
     async (request) => {
-      await letIn(request, "users");
       const record = await people.record(request.params.userId);
       if (record === undefined) throw new CarillonError("NO_SUCH_USER");
       return record;
@@ -71,12 +70,12 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
 }
 
 function making(server: FastifyInstance, context: AdminRoutesContext): void {
-  const letIn = doorkeeper(context);
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
     "/v1/admin/users",
     {
+      config: { access: { scope: "users" }, errors: ["CONFLICT"] },
       schema: {
         summary: "Make a user; without a password he comes by tokens only",
         tags: TAGS,
@@ -85,7 +84,6 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
       },
     },
     async (request, reply) => {
-      await letIn(request, "users");
       await makeUser(context, request.body);
       return reply.code(201).send({ userId: request.body.userId });
     },
@@ -94,6 +92,7 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
   routes.post(
     "/v1/admin/tokens",
     {
+      config: { access: { scope: "tokens" }, errors: ["NO_SUCH_USER", "USER_DISABLED"] },
       schema: {
         summary: "Log a device of a user in without his password",
         tags: TAGS,
@@ -102,14 +101,12 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
       },
     },
     async (request) => {
-      await letIn(request, "tokens");
       return logInFor(context, request.body);
     },
   );
 }
 
 function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
-  const letIn = doorkeeper(context);
   const order = <B = undefined>(
     name: string,
     summary: string,
@@ -119,6 +116,7 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
     server.route<OfUser>({
       method: "POST",
       url: `/v1/admin/users/:userId/${name}`,
+      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
       schema: {
         summary,
         description: CONFIRMED,
@@ -132,7 +130,7 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
       },
       handler: async (request, reply) => {
         const { userId } = request.params;
-        const by = await letIn(request, "users");
+        const { by } = request;
         const late = await carryOut(userId, request.body as B);
         context.logger.info({ order: name, userId, by, late }, "an operator's order about a user");
         return confirmed(reply, late);
@@ -146,9 +144,4 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
   order<{ deviceId?: string }>("kick", "Log out a device, or all of them", shapes.kickBody, (userId, { deviceId }) =>
     kick(context, userId, deviceId),
   );
-}
-
-/** Lets in operators, and keys with the scope. @returns who it is */
-function doorkeeper({ authenticator }: AdminRoutesContext) {
-  return (request: FastifyRequest, scope: ApiKeyScope) => authenticator.authorize(request.headers.authorization, scope);
 }

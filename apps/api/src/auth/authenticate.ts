@@ -67,7 +67,12 @@ export class Authenticator {
    * @throws CarillonError FORBIDDEN; as `authenticate`
    */
   async authorize(authorization: string | undefined, scope: ApiKeyScope): Promise<string> {
-    if (isKey(authorization)) return this.authorizeKey(authorization, scope);
+    return isKey(authorization) ? this.authorizeKey(authorization, scope) : this.authorizeOperator(authorization);
+  }
+
+  /** Lets in an operator, and nobody else. @throws as `authorize` */
+  async authorizeOperator(authorization: string | undefined): Promise<string> {
+    if (isKey(authorization)) throw new CarillonError("FORBIDDEN", "operators only");
     const { userId, role } = await this.authenticate(authorization);
     if (role !== OPERATOR_ROLE) throw new CarillonError("FORBIDDEN", "operators only");
     return `user ${userId}`;

@@ -3,36 +3,41 @@
 import type { ConversationPlace } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { readCursor, writeCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery } from "../http/shapes";
-import type { ArchiveBarrier } from "../queries/archive-barrier";
 import { type ListContext, listConversations } from "../queries/conversation-list";
-import { type HistoryContext, readHistory } from "../queries/history";
-import { conversations, history, historyQuery } from "./shapes";
+import { readHistory } from "../queries/history";
+import { listReaders, type ReadersContext } from "./readers";
+import { changeSettings, findConversation, type SettingsContext, type SettingsWishes } from "./settings";
+import * as shapes from "./shapes";
 
-export interface ConversationRoutesContext extends Omit<ListContext & HistoryContext, "conversations"> {
-  authenticator: Authenticator;
-  conversations: ListContext["conversations"] & HistoryContext["conversations"];
-  barrier: Pick<ArchiveBarrier, "passed">;
+const TAGS = ["conversations"];
+
+interface Params {
+  conversationId: string;
 }
 
+export type ConversationRoutesContext = ListContext & ReadersContext & SettingsContext;
+
 export function conversationRoutes(server: FastifyInstance, context: ConversationRoutesContext): void {
-  const { authenticator, barrier } = context;
+  const { barrier } = context;
+  one(server, context);
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
     "/v1/conversations",
     {
+      config: { access: "user", errors: [] },
       schema: {
         summary: "Conversations, newest first",
-        tags: ["conversations"],
+        tags: TAGS,
         querystring: listQuery,
-        response: { 200: conversations },
+        response: { 200: shapes.conversations },
       },
     },
     async (request) => {
-      const { userId } = await authenticator.authenticate(request.headers.authorization);
+      const { userId } = callerOf(request);
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const after = cursor === undefined ? undefined : readPlace(cursor);
       // An archive that is behind makes the list older; SYNC is the one that must not miss anything.
@@ -42,23 +47,75 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
     },
   );
 
-  routes.get<{ Params: { conversationId: string } }>(
+  routes.get<{ Params: Params }>(
     "/v1/conversations/:conversationId/messages",
     {
+      config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
         summary: "History, the newest or those before a number",
-        tags: ["conversations"],
-        querystring: historyQuery,
-        response: { 200: history },
+        tags: TAGS,
+        querystring: shapes.historyQuery,
+        response: { 200: shapes.history },
       },
     },
     async (request) => {
-      const { userId } = await authenticator.authenticate(request.headers.authorization);
+      const { userId } = callerOf(request);
       const { conversationId } = request.params;
       const { limit = DEFAULT_LIMIT, before } = request.query as { limit?: number; before?: number };
       const from = before === undefined ? Number.MAX_SAFE_INTEGER : before - 1;
       const page = await readHistory(context, userId, conversationId, { from, limit, backwards: true });
       return { conversationId, messages: page.events, lastSeq: page.lastSeq, more: page.more };
+    },
+  );
+}
+
+function one(server: FastifyInstance, context: ConversationRoutesContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get<{ Params: Params }>(
+    "/v1/conversations/:conversationId",
+    {
+      config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
+      schema: { summary: "A conversation", tags: TAGS, response: { 200: shapes.conversation } },
+    },
+    (request) => findConversation(context, callerOf(request).userId, request.params.conversationId),
+  );
+
+  routes.patch<{ Params: Params }>(
+    "/v1/conversations/:conversationId",
+    {
+      config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
+      schema: {
+        summary: "Pin, mute or clear a conversation",
+        description:
+          "For oneself, on all devices. What is cleared is not shown to this user any more, neither by history nor as " +
+          "unread or preview; others see it as before. It cannot be taken back.",
+        tags: TAGS,
+        body: shapes.settingsBody,
+        response: { 200: shapes.conversation },
+      },
+    },
+    (request) =>
+      changeSettings(context, callerOf(request).userId, request.params.conversationId, request.body as SettingsWishes),
+  );
+
+  routes.get<{ Params: Params & { seq: number } }>(
+    "/v1/conversations/:conversationId/messages/:seq/readers",
+    {
+      config: { access: "user", errors: ["NO_SUCH_CONVERSATION", "NO_SUCH_MESSAGE"] },
+      schema: {
+        summary: "Who has read a message",
+        description: "Without its sender. Of a large group only how many, at most 10,000.",
+        tags: TAGS,
+        params: shapes.placeParams,
+        querystring: listQuery,
+        response: { 200: shapes.readers },
+      },
+    },
+    (request) => {
+      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
+      const wanted = cursor === undefined ? { limit } : { limit, cursor };
+      return listReaders(context, callerOf(request).userId, request.params, wanted);
     },
   );
 }

@@ -1,7 +1,7 @@
 /** Bodies of the answers about conversations and their history. */
 import { contentTypeValues, conversationKindValues, eventKindValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { limit, listOf, seq, strict, time } from "../http/shapes";
+import { cursor, limit, listOf, seq, strict, time } from "../http/shapes";
 
 export const historyQuery = strict({
   limit,
@@ -28,26 +28,45 @@ export const history = Type.Object({
   more: Type.Boolean({ description: "Whether there are older ones" }),
 });
 
-export const conversations = listOf(
-  Type.Object({
-    conversationId: Type.String(),
-    kind: Type.Enum([...conversationKindValues]),
-    lastSeq: seq,
-    lastAt: time,
-    readSeq: seq,
-    peerReadSeq: Type.Optional(seq),
-    peerDeliveredSeq: Type.Optional(seq),
-    clearedSeq: seq,
-    unread: Type.Integer(),
-    pinned: Type.Boolean(),
-    muted: Type.Boolean(),
-    preview: Type.Optional(
-      Type.Object({
-        senderId: Type.String(),
-        contentType: Type.Enum([...contentTypeValues]),
-        text: Type.String(),
-      }),
-    ),
-  }),
-  "Newest lastAt first",
-);
+export const conversation = Type.Object({
+  conversationId: Type.String(),
+  kind: Type.Enum([...conversationKindValues]),
+  lastSeq: seq,
+  lastAt: time,
+  readSeq: seq,
+  peerReadSeq: Type.Optional(seq),
+  peerDeliveredSeq: Type.Optional(seq),
+  clearedSeq: seq,
+  unread: Type.Integer(),
+  pinned: Type.Boolean(),
+  muted: Type.Boolean(),
+  preview: Type.Optional(
+    Type.Object({
+      senderId: Type.String(),
+      contentType: Type.Enum([...contentTypeValues]),
+      text: Type.String(),
+    }),
+  ),
+});
+
+export const conversations = listOf(conversation, "Newest lastAt first");
+
+export const settingsBody = strict({
+  pinned: Type.Optional(Type.Boolean()),
+  muted: Type.Optional(Type.Boolean()),
+  clearedSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Nothing up to here is shown any more" })),
+  clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
+});
+
+export const placeParams = Type.Object({
+  conversationId: Type.String(),
+  seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+});
+
+export const readers = Type.Object({
+  items: Type.Optional(
+    Type.Array(Type.Object({ userId: Type.String(), readSeq: seq }), { description: "By id; without the sender" }),
+  ),
+  cursor,
+  count: Type.Optional(Type.Integer({ description: "Of a large group, instead of names" })),
+});

@@ -3,7 +3,7 @@
 import { CarillonError, type GatewayAddress } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { routeAnswer } from "./shapes";
 
 const CHOICES = 2;
@@ -17,24 +17,24 @@ export interface GatewayRing {
 }
 
 export interface GatewayRoutesContext {
-  authenticator: Authenticator;
   ring: GatewayRing;
 }
 
-export function gatewayRoutes(server: FastifyInstance, { authenticator, ring }: GatewayRoutesContext): void {
-  server
-    .withTypeProvider<TypeBoxTypeProvider>()
-    .get(
-      "/v1/route",
-      { schema: { summary: "Gateways for this user", tags: ["gateways"], response: { 200: routeAnswer } } },
-      async (request) => {
-        // The gateway checks the session again, so that clients find it also while MySQL is away.
-        const { userId } = authenticator.readToken(request.headers.authorization);
-        const gateways = ring.walk(userId, CHOICES).flatMap((nodeId) => ring.address(nodeId) ?? []);
-        if (gateways.length === 0) {
-          throw new CarillonError("BUSY", "no gateway is up", { retryAfterMs: BUSY_RETRY_MS });
-        }
-        return { gateways };
-      },
-    );
+export function gatewayRoutes(server: FastifyInstance, { ring }: GatewayRoutesContext): void {
+  server.withTypeProvider<TypeBoxTypeProvider>().get(
+    "/v1/route",
+    {
+      config: { access: "token", errors: [] },
+      schema: { summary: "Gateways for this user", tags: ["gateways"], response: { 200: routeAnswer } },
+    },
+    async (request) => {
+      // The gateway checks the session again, so that clients find it also while MySQL is away.
+      const { userId } = callerOf(request);
+      const gateways = ring.walk(userId, CHOICES).flatMap((nodeId) => ring.address(nodeId) ?? []);
+      if (gateways.length === 0) {
+        throw new CarillonError("BUSY", "no gateway is up", { retryAfterMs: BUSY_RETRY_MS });
+      }
+      return { gateways };
+    },
+  );
 }

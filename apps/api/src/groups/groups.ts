@@ -84,7 +84,7 @@ export async function answerRequest(
   const { groups, groupLimits } = context;
   await mustBeAdmin(context, actorId, groupId);
   const isMember = (await groups.member(groupId, userId))?.isPresent === true;
-  if (!isMember && !(await groups.requests(groupId)).some((request) => request.userId === userId)) {
+  if (!isMember && !(await groups.hasAsked(groupId, userId))) {
     throw new CarillonError("NOT_FOUND", "nobody of that id asked");
   }
   if (isAccepted) {

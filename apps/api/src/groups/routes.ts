@@ -4,7 +4,7 @@ import { CarillonError } from "@carillon/protocol";
 import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery } from "../http/shapes";
 import {
@@ -19,10 +19,6 @@ import {
 import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
 import * as shapes from "./shapes";
 
-export interface GroupRoutesContext extends GroupContext {
-  authenticator: Authenticator;
-}
-
 interface GroupParams {
   groupId: string;
 }
@@ -30,25 +26,23 @@ interface MemberParams extends GroupParams {
   userId: string;
 }
 
-export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext): void {
-  const { authenticator } = context;
-  const caller = async (request: { headers: { authorization?: string } }) =>
-    (await authenticator.authenticate(request.headers.authorization)).userId;
-  reading(server, context, caller);
-  changing(server, context, caller);
-  members(server, context, caller);
-  requests(server, context, caller);
+export function groupRoutes(server: FastifyInstance, context: GroupContext): void {
+  reading(server, context);
+  changing(server, context);
+  ending(server, context);
+  members(server, context);
+  changingMembers(server, context);
+  requests(server, context);
 }
 
-type Caller = (request: { headers: { authorization?: string } }) => Promise<string>;
-
-function reading(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+function reading(server: FastifyInstance, context: GroupContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
     "/v1/groups",
     {
+      config: { access: "user", errors: [] },
       schema: {
         summary: "Groups one belongs to",
         tags: ["groups"],
@@ -57,7 +51,7 @@ function reading(server: FastifyInstance, context: GroupRoutesContext, caller: C
       },
     },
     async (request) => {
-      const userId = await caller(request);
+      const userId = callerOf(request).userId;
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await groups.groupsOf(userId, limit + 1, readIdCursor("groups", cursor));
       const page = pageById("groups", found, limit, ({ groupId }) => groupId);
@@ -67,10 +61,13 @@ function reading(server: FastifyInstance, context: GroupRoutesContext, caller: C
 
   routes.get<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
-    { schema: { summary: "A group", tags: ["groups"], response: { 200: shapes.group } } },
+    {
+      config: { access: "user", errors: ["NOT_FOUND"] },
+      schema: { summary: "A group", tags: ["groups"], response: { 200: shapes.group } },
+    },
     async (request) => {
       const { groupId } = request.params;
-      const userId = await caller(request);
+      const userId = callerOf(request).userId;
       const group = await groups.find(groupId);
       const isMember = (await groups.member(groupId, userId))?.isPresent === true;
       // Who may only come by invitation learns nothing before.
@@ -82,15 +79,18 @@ function reading(server: FastifyInstance, context: GroupRoutesContext, caller: C
   );
 }
 
-function changing(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
-  const { groups, now } = context;
+function changing(server: FastifyInstance, context: GroupContext): void {
+  const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
     "/v1/groups",
-    { schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } } },
+    {
+      config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN"] },
+      schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } },
+    },
     async (request, reply) => {
-      const group = await createGroup(context, await caller(request), request.body);
+      const group = await createGroup(context, callerOf(request).userId, request.body);
       return reply.code(201).send(present(group));
     },
   );
@@ -98,6 +98,7 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
   routes.patch<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
     {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: {
         summary: "Change name, notice, join policy; or mute all",
         tags: ["groups"],
@@ -107,7 +108,7 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
     },
     async (request) => {
       const { groupId } = request.params;
-      const actor = await caller(request);
+      const actor = callerOf(request).userId;
       const { muted, ...profile } = request.body as { muted?: boolean; name?: string };
       if (Object.keys(profile).length > 0)
         await changeGroup(context, actor, groupId, [], changeProfile(actor, profile));
@@ -116,12 +117,20 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
       return present((await groups.find(groupId))!);
     },
   );
+}
+
+function ending(server: FastifyInstance, context: GroupContext): void {
+  const { groups, now } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.delete<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
-    { schema: { summary: "Dissolve a group; its history stays", tags: ["groups"] } },
+    {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
+      schema: { summary: "Dissolve a group; its history stays", tags: ["groups"] },
+    },
     async (request, reply) => {
-      const actor = await caller(request);
+      const actor = callerOf(request).userId;
       await changeGroup(context, actor, request.params.groupId, [], dissolve(actor, now()));
       return reply.code(204).send();
     },
@@ -130,6 +139,7 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
   routes.post<{ Params: GroupParams }>(
     "/v1/groups/:groupId/transfer",
     {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
       schema: {
         summary: "Give a group to another member",
         tags: ["groups"],
@@ -139,7 +149,7 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
     },
     async (request) => {
       const { groupId } = request.params;
-      const actor = await caller(request);
+      const actor = callerOf(request).userId;
       const { userId } = request.body as { userId: string };
       await changeGroup(context, actor, groupId, [userId], transfer(actor, userId));
       return present((await groups.find(groupId))!);
@@ -147,13 +157,14 @@ function changing(server: FastifyInstance, context: GroupRoutesContext, caller: 
   );
 }
 
-function members(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+function members(server: FastifyInstance, context: GroupContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get<{ Params: GroupParams }>(
     "/v1/groups/:groupId/members",
     {
+      config: { access: "user", errors: ["NOT_A_MEMBER"] },
       schema: {
         summary: "Members by id",
         tags: ["groups"],
@@ -163,7 +174,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
     },
     async (request) => {
       const { groupId } = request.params;
-      await mustBeMember(context, await caller(request), groupId);
+      await mustBeMember(context, callerOf(request).userId, groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const found = await groups.members(groupId, limit + 1, readIdCursor("members", cursor));
       const page = pageById("members", found, limit, ({ userId }) => userId);
@@ -174,6 +185,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
   routes.post<{ Params: GroupParams }>(
     "/v1/groups/:groupId/members",
     {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NO_SUCH_USER", "NOT_FOUND"] },
       schema: {
         summary: "Join, or bring somebody in",
         description: "202: an admin has to agree first.",
@@ -184,17 +196,24 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
     },
     async (request, reply) => {
       const { userId } = request.body as { userId: string };
-      const state = await joinGroup(context, await caller(request), request.params.groupId, userId);
+      const state = await joinGroup(context, callerOf(request).userId, request.params.groupId, userId);
       return reply.code(state === "asked" ? 202 : 201).send({ userId, state });
     },
   );
+}
+
+function changingMembers(server: FastifyInstance, context: GroupContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.patch<{ Params: MemberParams }>(
     "/v1/groups/:groupId/members/:userId",
-    { schema: { summary: "Give a role, or mute", tags: ["groups"], body: shapes.changeMemberBody } },
+    {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
+      schema: { summary: "Give a role, or mute", tags: ["groups"], body: shapes.changeMemberBody },
+    },
     async (request, reply) => {
       const { groupId, userId } = request.params;
-      const actor = await caller(request);
+      const actor = callerOf(request).userId;
       const { role, mutedUntil } = request.body as { role?: "admin" | "member"; mutedUntil?: number };
       const both = [role !== undefined && { role }, mutedUntil !== undefined && { mutedUntil }];
       for (const change of both) {
@@ -206,10 +225,13 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
 
   routes.delete<{ Params: MemberParams }>(
     "/v1/groups/:groupId/members/:userId",
-    { schema: { summary: "Remove a member; `me` leaves", tags: ["groups"] } },
+    {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
+      schema: { summary: "Remove a member; `me` leaves", tags: ["groups"] },
+    },
     async (request, reply) => {
       const { groupId } = request.params;
-      const actor = await caller(request);
+      const actor = callerOf(request).userId;
       const userId = request.params.userId === "me" ? actor : request.params.userId;
       await changeGroup(context, actor, groupId, [userId], removeMember(actor, userId));
       return reply.code(204).send();
@@ -217,23 +239,36 @@ function members(server: FastifyInstance, context: GroupRoutesContext, caller: C
   );
 }
 
-function requests(server: FastifyInstance, context: GroupRoutesContext, caller: Caller): void {
+function requests(server: FastifyInstance, context: GroupContext): void {
   server.get<{ Params: GroupParams }>(
     "/v1/groups/:groupId/requests",
-    { schema: { summary: "Who asks to be let in", tags: ["groups"], response: { 200: shapes.requests } } },
+    {
+      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
+      schema: {
+        summary: "Who asks to be let in, by id",
+        tags: ["groups"],
+        querystring: listQuery,
+        response: { 200: shapes.requests },
+      },
+    },
     async (request) => {
       const { groupId } = request.params;
-      await mustBeAdmin(context, await caller(request), groupId);
-      return { items: await context.groups.requests(groupId) };
+      await mustBeAdmin(context, callerOf(request).userId, groupId);
+      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
+      const found = await context.groups.requests(groupId, limit + 1, readIdCursor("requests", cursor));
+      return pageById("requests", found, limit, ({ userId }) => userId);
     },
   );
   for (const answer of ["accept", "reject"] as const) {
     server.post<{ Params: MemberParams }>(
       `/v1/groups/:groupId/requests/:userId/${answer}`,
-      { schema: { summary: answer === "accept" ? "Let somebody in" : "Turn somebody down", tags: ["groups"] } },
+      {
+        config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
+        schema: { summary: answer === "accept" ? "Let somebody in" : "Turn somebody down", tags: ["groups"] },
+      },
       async (request, reply) => {
         const { groupId, userId } = request.params;
-        await answerRequest(context, await caller(request), groupId, userId, answer === "accept");
+        await answerRequest(context, callerOf(request).userId, groupId, userId, answer === "accept");
         return reply.code(204).send();
       },
     );

@@ -53,6 +53,4 @@ export const members = listOf(
 
 export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["joined", "asked"]) });
 
-export const requests = Type.Object({
-  items: Type.Array(Type.Object({ userId: Type.String(), askedAt: time })),
-});
+export const requests = listOf(Type.Object({ userId: Type.String(), askedAt: time }));

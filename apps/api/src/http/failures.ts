@@ -1,6 +1,7 @@
 /** Every failure leaves as {code, name, message, retryAfterMs?} with the status of the error table. */
 import type { Socket } from "node:net";
 import type { Logger } from "@carillon/base/node";
+import { NotReached, WrongUse } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
 import { isStoreUnavailable } from "@carillon/store";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
@@ -31,7 +32,9 @@ export function answerFailures(server: FastifyInstance, logger: Logger): void {
 
 export function toCarillonError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error;
-  if (isStoreUnavailable(error)) return new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
+  if (error instanceof WrongUse) return new CarillonError("BAD_PAYLOAD", error.message);
+  if (isStoreUnavailable(error) || error instanceof NotReached)
+    return new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
   const { code, statusCode } = error as FastifyError;
   const framework = FRAMEWORK.get(code);
   if (framework !== undefined) return new CarillonError(...framework);

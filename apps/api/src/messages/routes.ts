@@ -3,23 +3,33 @@ import { CarillonError, Command, parseRequest, parseTarget } from "@carillon/pro
 import type { UserQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
 import type { MessageSender } from "./message-sender";
 import { messageBody, sent } from "./shapes";
 
 export interface MessageRoutesContext {
-  authenticator: Authenticator;
   people: Pick<UserQueries, "names">;
   messages: Pick<MessageSender, "send">;
 }
 
-export function messageRoutes(
-  server: FastifyInstance,
-  { authenticator, people, messages }: MessageRoutesContext,
-): void {
+export function messageRoutes(server: FastifyInstance, { people, messages }: MessageRoutesContext): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/messages",
     {
+      config: {
+        access: { key: "messages" },
+        errors: [
+          "NO_SUCH_USER",
+          "NOT_FRIENDS",
+          "BLOCKED",
+          "USER_DISABLED",
+          "USER_MUTED",
+          "NOT_A_MEMBER",
+          "GROUP_MUTED",
+          "GROUP_DISSOLVED",
+          "CONFLICT",
+          "RATE_LIMITED",
+        ],
+      },
       schema: {
         summary: "Send a message in the name of a user (API key with the scope `messages`)",
         description:
@@ -31,7 +41,6 @@ export function messageRoutes(
       },
     },
     async (request) => {
-      await authenticator.authorizeKey(request.headers.authorization, "messages");
       const { senderId, ...payload } = request.body;
       const checked = parseRequest(Command.SEND, payload);
       if ("error" in checked) throw new CarillonError(checked.error, checked.message);

@@ -3,20 +3,19 @@ import { type PresenceFound, type PresenceRead, platformsOf } from "@carillon/bu
 import type { Platform } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { presence, presenceQuery } from "./shapes";
 
-export interface PresenceRoutesContext {
-  authenticator: Authenticator;
+export interface PresenceContext {
   /** Asks a worker. @throws CarillonError BUSY */
   findPresence(question: PresenceRead): Promise<PresenceFound>;
 }
 
-export function presenceRoutes(server: FastifyInstance, context: PresenceRoutesContext): void {
-  const { authenticator, findPresence } = context;
+export function presenceRoutes(server: FastifyInstance, { findPresence }: PresenceContext): void {
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/presence",
     {
+      config: { access: "user", errors: [] },
       schema: {
         summary: "Who is online",
         description: "Who may not be seen, and who does not exist, looks like one who was never there.",
@@ -26,7 +25,7 @@ export function presenceRoutes(server: FastifyInstance, context: PresenceRoutesC
       },
     },
     async (request) => {
-      const { userId: watcherId } = await authenticator.authenticate(request.headers.authorization);
+      const { userId: watcherId } = callerOf(request);
       const userIds = request.query.ids.split(",");
       const { users } = await findPresence({ wanted: [[watcherId, userIds]] });
       const found = new Map(users.map((user) => [user.userId, user]));

@@ -22,7 +22,28 @@ export async function listConversations(
 ): Promise<ConversationPage> {
   const found = await context.conversations.list(userId, limit + 1, options);
   const page = found.slice(0, limit);
-  const marked = await applyMarks(context, userId, page);
+  return {
+    rows: await complete(context, userId, page),
+    after: found.length > limit ? placeOf(page.at(-1)!) : undefined,
+  };
+}
+
+/** One conversation as the list shows it. @returns undefined when he has no such one */
+export async function readConversation(
+  context: ListContext & { conversations: Pick<ConversationQueries, "find"> },
+  userId: string,
+  conversationId: string,
+): Promise<ConversationRow | undefined> {
+  const found = await context.conversations.find(userId, conversationId);
+  return found && (await complete(context, userId, [found]))[0];
+}
+
+async function complete(
+  context: ListContext,
+  userId: string,
+  listed: ListedConversation[],
+): Promise<ConversationRow[]> {
+  const marked = await applyMarks(context, userId, listed);
   const unread = await context.conversations.unread(
     marked.map(({ conversationId, readSeq, clearedSeq }) => ({
       conversationId,
@@ -30,8 +51,7 @@ export async function listConversations(
       above: Math.max(readSeq, clearedSeq),
     })),
   );
-  const rows = marked.map((row, i) => ({ ...row, unread: unread[i]! }));
-  return { rows, after: found.length > limit ? placeOf(page.at(-1)!) : undefined };
+  return marked.map((row, i) => ({ ...row, unread: unread[i]! }));
 }
 
 export function placeOf({ lastAt, conversationId }: ConversationPlace): ConversationPlace {

@@ -3,14 +3,17 @@
  * the archive, which is a moment behind. Numbers have no holes, so it is known how many rows there must be, and those
  * that are not archived yet are waited for.
  */
-import { sleep } from "@carillon/base";
+import { sleep, withDeadline } from "@carillon/base";
 import type { ReadableSpans } from "@carillon/bus";
 import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
-import type { ConversationQueries, RecentEvents } from "@carillon/store";
+import type { ConversationQueries, RecentEvents, ViewQueries } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
 const BUSY_RETRY_MS = 1_000;
+/** Most time for MySQL to say what the user has cleared, where the rest does not need it. */
+const FLOOR_MS = 500;
+const NO_FLOOR = { purgedSeq: 0, hiddenSeq: 0 };
 
 export interface HistoryRange {
   /** First number wanted, in reading direction. */
@@ -30,7 +33,8 @@ export interface HistoryPage {
 }
 
 export interface HistoryContext {
-  conversations: Pick<ConversationQueries, "history" | "purgedSeq">;
+  conversations: Pick<ConversationQueries, "history">;
+  views: Pick<ViewQueries, "floor">;
   /** Newest events of large groups, as far as they are at hand. */
   recent?: Pick<RecentEvents, "read">;
   /**
@@ -55,11 +59,14 @@ export async function readHistory(
 ): Promise<HistoryPage> {
   const { spans, lastSeq } = await context.spans(userId, conversationId);
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
-  const page = pageOf(spans, range);
+  const asked = context.views.floor(userId, conversationId);
+  // What is said in a large group is at hand also while MySQL is away: then he sees what he had cleared.
+  const known = await withDeadline(asked, FLOOR_MS, "MySQL").catch(() => NO_FLOOR);
+  const page = pageOf(spans, range, known.hiddenSeq + 1);
   const recent = await readRecent(context, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
-  const purged = await context.conversations.purgedSeq(conversationId);
-  const { parts, more } = pageOf(spans, range, purged + 1);
+  const { purgedSeq, hiddenSeq } = await asked;
+  const { parts, more } = pageOf(spans, range, Math.max(purgedSeq, hiddenSeq) + 1);
   const events: Event[] = [];
   for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
   return { events, lastSeq, more };

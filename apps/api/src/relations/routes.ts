@@ -2,7 +2,7 @@
 import type { RelationState } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
@@ -13,15 +13,11 @@ import * as shapes from "./shapes";
 const CONFIRMED =
   "202: it is changed; the workers named have not confirmed within 2 s, and judge messages by it in 30 s at the latest.";
 
-export interface RelationRoutesContext extends RelationContext {
-  authenticator: Authenticator;
-}
-
 interface Peer {
   Params: { userId: string };
 }
 
-export function relationRoutes(server: FastifyInstance, context: RelationRoutesContext): void {
+export function relationRoutes(server: FastifyInstance, context: RelationContext): void {
   const { relationLimits } = context;
   lists(server, context);
   requests(server, context);
@@ -31,6 +27,7 @@ export function relationRoutes(server: FastifyInstance, context: RelationRoutesC
     server.route<Peer>({
       method,
       url,
+      config: { access: "user", errors: ["NO_SUCH_USER", "NOT_FOUND", "FORBIDDEN"] },
       schema: { summary, description: CONFIRMED, tags: ["relations"], response: answered },
       handler: async (request, reply) =>
         confirmed(reply, (await change(request, request.params.userId, rule)).unconfirmed),
@@ -44,6 +41,7 @@ export function relationRoutes(server: FastifyInstance, context: RelationRoutesC
   server.patch<Peer & { Body: { remark: string } }>(
     "/v1/friends/:userId",
     {
+      config: { access: "user", errors: ["NO_SUCH_USER", "NOT_FOUND"] },
       schema: {
         summary: "Give a friend a name of one's own",
         tags: ["relations"],
@@ -59,11 +57,12 @@ export function relationRoutes(server: FastifyInstance, context: RelationRoutesC
   );
 }
 
-function requests(server: FastifyInstance, context: RelationRoutesContext): void {
+function requests(server: FastifyInstance, context: RelationContext): void {
   const change = changer(context);
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/friend-requests",
     {
+      config: { access: "user", errors: ["NO_SUCH_USER", "BLOCKED", "FORBIDDEN"] },
       schema: {
         summary: "Ask for friendship; who was asked by the other one accepts with it",
         description: CONFIRMED,
@@ -81,12 +80,13 @@ function requests(server: FastifyInstance, context: RelationRoutesContext): void
   );
 }
 
-function lists(server: FastifyInstance, context: RelationRoutesContext): void {
-  const { authenticator, relations } = context;
+function lists(server: FastifyInstance, context: RelationContext): void {
+  const { relations } = context;
   const list = (url: string, summary: string, states: RelationState[]) =>
     server.withTypeProvider<TypeBoxTypeProvider>().get(
       url,
       {
+        config: { access: "user", errors: [] },
         schema: {
           summary,
           tags: ["relations"],
@@ -95,7 +95,7 @@ function lists(server: FastifyInstance, context: RelationRoutesContext): void {
         },
       },
       async (request) => {
-        const { userId } = await authenticator.authenticate(request.headers.authorization);
+        const { userId } = callerOf(request);
         const { limit = DEFAULT_LIMIT, cursor } = request.query;
         const found = await relations.list(userId, states, limit + 1, readIdCursor(url, cursor));
         const page = pageById(url, found, limit, (relation) => relation.userId);
@@ -107,9 +107,9 @@ function lists(server: FastifyInstance, context: RelationRoutesContext): void {
   list("/v1/blocks", "Users that one has blocked", ["blocked"]);
 }
 
-function changer(context: RelationRoutesContext) {
+function changer(context: RelationContext) {
   return async (request: FastifyRequest, peerId: string, rule: Rule): Promise<ChangedRelation> => {
-    const { userId } = await context.authenticator.authenticate(request.headers.authorization);
+    const { userId } = callerOf(request);
     return changeRelation(context, userId, peerId, rule);
   };
 }

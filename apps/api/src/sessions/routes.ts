@@ -3,29 +3,29 @@
 import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
 import { nothing, unconfirmed } from "../http/shapes";
 import { logIn, logOut, refresh, type SessionContext } from "./sessions";
 import { devices, logInBody, refreshBody, tokens } from "./shapes";
 
-export interface SessionRoutesContext extends SessionContext {
-  authenticator: Authenticator;
-}
-
-export function sessionRoutes(server: FastifyInstance, context: SessionRoutesContext): void {
-  const { accounts, authenticator } = context;
+export function sessionRoutes(server: FastifyInstance, context: SessionContext): void {
+  const { accounts } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
     "/v1/sessions",
-    { schema: { summary: "Log in", tags: ["sessions"], body: logInBody, response: { 200: tokens } } },
+    {
+      config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "USER_DISABLED", "RATE_LIMITED"] },
+      schema: { summary: "Log in", tags: ["sessions"], body: logInBody, response: { 200: tokens } },
+    },
     (request) => logIn(context, request.body, request.ip),
   );
 
   routes.post(
     "/v1/sessions/refresh",
     {
+      config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED"] },
       schema: {
         summary: "Exchange a refresh token",
         description: "The token shown is void afterwards. Showing one twice revokes all tokens of its device.",
@@ -39,9 +39,12 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
 
   routes.get(
     "/v1/sessions",
-    { schema: { summary: "Devices that are logged in", tags: ["sessions"], response: { 200: devices } } },
+    {
+      config: { access: "user", errors: [] },
+      schema: { summary: "Devices that are logged in", tags: ["sessions"], response: { 200: devices } },
+    },
     async (request) => {
-      const { userId, deviceId } = await authenticator.authenticate(request.headers.authorization);
+      const { userId, deviceId } = callerOf(request);
       const found = await accounts.devices(userId);
       return { items: found.map((device) => ({ ...device, current: device.deviceId === deviceId })) };
     },
@@ -50,6 +53,7 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
   routes.delete<{ Params: { deviceId: string } }>(
     "/v1/sessions/:deviceId",
     {
+      config: { access: "user", errors: ["NOT_FOUND"] },
       schema: {
         summary: "Log a device out; `current` is the one that asks",
         description:
@@ -60,7 +64,7 @@ export function sessionRoutes(server: FastifyInstance, context: SessionRoutesCon
       },
     },
     async (request, reply) => {
-      const caller = await authenticator.authenticate(request.headers.authorization);
+      const caller = callerOf(request);
       const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
       const found = await accounts.devices(caller.userId);
       if (!found.some(({ deviceId }) => deviceId === wanted)) {

@@ -2,7 +2,7 @@
 import { CarillonError, isUserId } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authenticator } from "../auth/authenticate";
+import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, nothing, unconfirmed } from "../http/shapes";
@@ -14,13 +14,13 @@ const answered = { 202: unconfirmed, 204: nothing };
 
 export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "accounts"> {
   accounts: RegisterContext["accounts"] & OwnAccountContext["accounts"];
-  authenticator: Authenticator;
 }
 
 export function userRoutes(server: FastifyInstance, context: UserRoutesContext): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/users",
     {
+      config: { access: "anybody", errors: ["CONFLICT", "FORBIDDEN", "RATE_LIMITED"] },
       schema: {
         summary: "Register",
         tags: ["users"],
@@ -34,18 +34,22 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
     },
   );
   ownAccount(server, context);
+  passwordAndEnd(server, context);
   others(server, context);
 }
 
 function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
-  const { authenticator, accounts } = context;
+  const { accounts } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
     "/v1/users/me",
-    { schema: { summary: "Own profile", tags: ["users"], response: { 200: shapes.ownProfile } } },
+    {
+      config: { access: "user", errors: ["NO_SUCH_USER"] },
+      schema: { summary: "Own profile", tags: ["users"], response: { 200: shapes.ownProfile } },
+    },
     async (request) => {
-      const { userId } = await authenticator.authenticate(request.headers.authorization);
+      const { userId } = callerOf(request);
       const account = await accounts.find(userId);
       if (account === undefined) throw new CarillonError("NO_SUCH_USER");
       return account;
@@ -55,6 +59,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
   routes.patch(
     "/v1/users/me",
     {
+      config: { access: "user", errors: ["NO_SUCH_USER"] },
       schema: {
         summary: "Change the own profile",
         tags: ["users"],
@@ -63,17 +68,22 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       },
     },
     async (request) => {
-      const caller = await authenticator.authenticate(request.headers.authorization);
+      const caller = callerOf(request);
       await rename(context, caller, request.body.displayName);
       const account = await accounts.find(caller.userId);
       if (account === undefined) throw new CarillonError("NO_SUCH_USER");
       return account;
     },
   );
+}
+
+function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.put(
     "/v1/users/me/password",
     {
+      config: { access: "user", errors: ["FORBIDDEN", "RATE_LIMITED"] },
       schema: {
         summary: "Change the password",
         description: "All other devices have to log in again. 202: the gateways named will close their connections.",
@@ -83,7 +93,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       },
     },
     async (request, reply) => {
-      const caller = await authenticator.authenticate(request.headers.authorization);
+      const caller = callerOf(request);
       return confirmed(reply, await changePassword(context, caller, request.body));
     },
   );
@@ -91,6 +101,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
   routes.delete(
     "/v1/users/me",
     {
+      config: { access: "user", errors: [] },
       schema: {
         summary: "Delete the own account",
         description: "Messages stay, and show the name `deleted user`. The id is not given again.",
@@ -99,18 +110,19 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       },
     },
     async (request, reply) => {
-      const caller = await authenticator.authenticate(request.headers.authorization);
+      const caller = callerOf(request);
       return confirmed(reply, await deleteAccount(context, caller));
     },
   );
 }
 
-function others(server: FastifyInstance, { authenticator, people }: UserRoutesContext): void {
+function others(server: FastifyInstance, { people }: UserRoutesContext): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
     "/v1/users",
     {
+      config: { access: "user", errors: [] },
       schema: {
         summary: "Users whose id or name begins so",
         tags: ["users"],
@@ -119,7 +131,6 @@ function others(server: FastifyInstance, { authenticator, people }: UserRoutesCo
       },
     },
     async (request) => {
-      await authenticator.authenticate(request.headers.authorization);
       const { search: text, limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await people.search(text, limit + 1, readIdCursor("users", cursor));
       return pageById("users", found, limit, ({ userId }) => userId);
@@ -128,9 +139,11 @@ function others(server: FastifyInstance, { authenticator, people }: UserRoutesCo
 
   routes.get<{ Params: { userId: string } }>(
     "/v1/users/:userId",
-    { schema: { summary: "Profile of a user", tags: ["users"], response: { 200: shapes.profile } } },
+    {
+      config: { access: "user", errors: ["NO_SUCH_USER"] },
+      schema: { summary: "Profile of a user", tags: ["users"], response: { 200: shapes.profile } },
+    },
     async (request) => {
-      await authenticator.authenticate(request.headers.authorization);
       const { userId } = request.params;
       // Of one who deleted his account the messages are still there, so he is shown.
       const known = isUserId(userId) ? (await people.names([userId])).get(userId) : undefined;

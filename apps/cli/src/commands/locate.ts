@@ -1,9 +1,11 @@
 /** `carillon locate USER`: where the ring wants a user, where his devices are, and why that differs if it does. */
+
+import { readSessions, type SessionRow } from "@carillon/operations";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import { print } from "../output/print";
-import { checkUserId, describeSessions, readSessions, type SessionRow } from "./sessions";
+import { checkUserId, describeSessions } from "./sessions";
 
 interface LocateDocument {
   userId: string;

@@ -1,7 +1,7 @@
 /** `carillon nodes`: who is there; `watch`, `drain`, `undrain`. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { listNodes, type NodeRow, orderNode } from "@carillon/operations";
 import type { Command } from "commander";
-import { listNodes, type NodeRow, orderNode } from "../cluster/nodes";
 import { Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { ageOf, describeLoad, print, stateColour, tableOf } from "../output/print";

@@ -1,7 +1,8 @@
 /** `carillon partitions`: owner, queue, log and archive of each partition. */
+
+import { listPartitions, type PartitionRow } from "@carillon/operations";
 import type { Command } from "commander";
 import { withCluster } from "../cluster/open-cluster";
-import { listPartitions, type PartitionRow } from "../cluster/partitions";
 import { type CommonOptions, clusterCommand } from "../command";
 import { print, tableOf } from "../output/print";
 

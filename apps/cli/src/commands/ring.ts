@@ -1,6 +1,7 @@
 /** `carillon ring`: which share of the users each gateway serves; `--diff`: whether all gateways see the same ring. */
+
+import { listNodes } from "@carillon/operations";
 import type { Command } from "commander";
-import { listNodes } from "../cluster/nodes";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import { print, tableOf } from "../output/print";

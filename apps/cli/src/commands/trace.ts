@@ -1,10 +1,17 @@
 /** `carillon trace MESSAGE`: where a message has got to, step by step. */
+
+import {
+  findMessage,
+  followMessage,
+  parseMessageName,
+  type TraceDocument,
+  type TracedDevice,
+  type TracedMember,
+} from "@carillon/operations";
 import type { Command } from "commander";
 import { withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import { print } from "../output/print";
-import { findMessage, parseMessageName } from "../trace/find-message";
-import { followMessage, type TraceDocument, type TracedDevice, type TracedMember } from "../trace/follow-message";
 
 const ABOUT = `
 A clientMsgId is looked for in the archive among the messages of the week after it was made, and in the logs among what

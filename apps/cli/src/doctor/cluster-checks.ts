@@ -8,9 +8,8 @@ import {
   readLayout,
   subjects,
 } from "@carillon/bus";
-import { listNodes, type NodeRow } from "../cluster/nodes";
+import { listNodes, listPartitions, type NodeRow, type PartitionRow } from "@carillon/operations";
 import type { Cluster } from "../cluster/open-cluster";
-import { listPartitions, type PartitionRow } from "../cluster/partitions";
 import { checkFingerprints, checkVersions } from "./agreement";
 import { type Check, checksOf, judge, ok } from "./check";
 

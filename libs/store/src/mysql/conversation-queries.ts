@@ -147,12 +147,6 @@ export class ConversationQueries {
     });
   }
 
-  /** Number up to which retention has deleted a conversation; 0: it is whole. */
-  async purgedSeq(conversationId: string): Promise<number> {
-    const sql = "SELECT purged_seq FROM conversations WHERE id = ?";
-    return (await this.sql.rows<{ purged_seq: number }>(sql, [conversationId]))[0]?.purged_seq ?? 0;
-  }
-
   /** The database's clock, ms since 1970. */
   async databaseTime(): Promise<number> {
     return databaseTime(this.sql);
@@ -249,7 +243,7 @@ function toListed(userId: string, row: ListRow): ListedConversation {
       ? { peerReadSeq: row.peer_read ?? 0, peerDeliveredSeq: row.peer_delivered ?? 0 }
       : {};
   const preview =
-    row.preview_seq === 0
+    row.preview_seq <= row.cleared_seq
       ? {}
       : {
           preview: { senderId: row.preview_sender, contentType: row.preview_content_type, text: row.preview_text },

@@ -8,6 +8,7 @@ import {
   MessageEntity,
   OutboxEntity,
 } from "./entities/archive";
+import { BroadcastEntity } from "./entities/broadcasts";
 import {
   DepartureEntity,
   GroupMemberEntity,
@@ -35,6 +36,7 @@ const entities = [
   MessageEntity,
   ArchivePositionEntity,
   OutboxEntity,
+  BroadcastEntity,
 ];
 
 /** Connections of the administrative paths; hot paths have their own pool. */

@@ -11,16 +11,19 @@ import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
 import { MembershipQueries } from "./groups/membership-queries";
+import { BroadcastQueries } from "./people/broadcast-queries";
 import { KeyQueries } from "./people/key-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
+import { ViewQueries } from "./view-queries";
 
 export class MysqlStore {
   readonly facts: FactQueries;
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
+  readonly views: ViewQueries;
   readonly accounts: AccountQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
@@ -31,6 +34,7 @@ export class MysqlStore {
   readonly relations: RelationQueries;
   readonly users: UserQueries;
   readonly keys: KeyQueries;
+  readonly broadcasts: BroadcastQueries;
   private readonly sql: Sql;
   private source: Promise<DataSource> | undefined;
 
@@ -42,6 +46,7 @@ export class MysqlStore {
     this.facts = new FactQueries(this.sql);
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
+    this.views = new ViewQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
@@ -50,6 +55,7 @@ export class MysqlStore {
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);
     this.keys = new KeyQueries(this.sql);
+    this.broadcasts = new BroadcastQueries(this.sql);
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(() => this.dataSource());
   }

@@ -41,7 +41,10 @@ export interface ConversationMemberRow {
   conversation: string;
   readSeq: number;
   deliveredSeq: number;
+  /** What lies above is unread or previewed: he cleared the rest, or had not joined. */
   clearedSeq: number;
+  /** Up to here he has cleared it himself: history shows him what lies above. */
+  hiddenSeq: number;
   pinned: boolean;
   muted: boolean;
   version: number;
@@ -58,6 +61,7 @@ export const ConversationMemberEntity = new EntitySchema<ConversationMemberRow>(
     readSeq: counter("read_seq", { default: 0 }),
     deliveredSeq: counter("delivered_seq", { default: 0 }),
     clearedSeq: counter("cleared_seq", { default: 0 }),
+    hiddenSeq: counter("hidden_seq", { default: 0 }),
     pinned: flag("pinned"),
     muted: flag("muted"),
     version: counter("version", { default: 0 }),

@@ -170,10 +170,16 @@ export class GroupQueries {
     return (await this.sql.run(sql, [groupId, userId])) > 0;
   }
 
-  async requests(groupId: string): Promise<{ userId: string; askedAt: number }[]> {
+  async hasAsked(groupId: string, userId: string): Promise<boolean> {
+    const sql = "SELECT user_id FROM group_requests WHERE group_id = ? AND user_id = ?";
+    return (await this.sql.rows(sql, [groupId, userId])).length > 0;
+  }
+
+  /** Who asks to be let in, by id, behind `after`. */
+  async requests(groupId: string, limit: number, after = ""): Promise<{ userId: string; askedAt: number }[]> {
     const rows = await this.sql.rows<{ user_id: string; asked_at: number }>(
-      "SELECT user_id, asked_at FROM group_requests WHERE group_id = ? ORDER BY asked_at, user_id LIMIT 1000",
-      [groupId],
+      "SELECT user_id, asked_at FROM group_requests WHERE group_id = ? AND user_id > ? ORDER BY user_id LIMIT ?",
+      [groupId, after, limit],
     );
     return rows.map(({ user_id, asked_at }) => ({ userId: user_id, askedAt: asked_at }));
   }

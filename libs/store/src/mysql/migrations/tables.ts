@@ -237,4 +237,22 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["AddMemberChangedAt", "ALTER TABLE group_members ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
   ["DropGroupsVersion", "ALTER TABLE user_versions DROP COLUMN groups_version"],
   ["AddLastSeen", "ALTER TABLE users ADD COLUMN last_seen_at BIGINT NOT NULL DEFAULT 0"],
+  ["AddHiddenSeq", "ALTER TABLE conversation_members ADD COLUMN hidden_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
+  [
+    "CreateBroadcasts",
+    `CREATE TABLE broadcasts (
+      id ${ID} NOT NULL,
+      sender_id ${ID} NOT NULL,
+      content_type ${WORD} NOT NULL,
+      content TEXT NOT NULL,
+      user_ids MEDIUMTEXT CHARACTER SET ascii COLLATE ascii_bin NULL,
+      created_at BIGINT NOT NULL,
+      after_id ${ID} NOT NULL DEFAULT '',
+      sent INT UNSIGNED NOT NULL DEFAULT 0,
+      refused INT UNSIGNED NOT NULL DEFAULT 0,
+      done_at BIGINT NULL,
+      PRIMARY KEY (id),
+      KEY broadcasts_done_at (done_at)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];

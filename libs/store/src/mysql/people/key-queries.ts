@@ -37,6 +37,12 @@ export class KeyQueries {
     return rows.map(toRecord);
   }
 
+  /** Keys by id, behind `after`; those that were revoked too. */
+  async page(limit: number, after: string): Promise<KeyRecord[]> {
+    const sql = `SELECT ${COLUMNS} FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`;
+    return (await this.sql.rows<KeyRow>(sql, [after, limit])).map(toRecord);
+  }
+
   /** The key with its digest; undefined when there is none. */
   async find(id: string): Promise<(KeyRecord & { secretHash: string }) | undefined> {
     const [row] = await this.sql.rows<KeyRow & { secret_hash: string }>(

@@ -108,14 +108,23 @@ export function judgeInbox(userId: string, head: number, entries: readonly Inbox
   return findings;
 }
 
+/** What must be in an inbox of a conversation. */
+export interface ExpectedInInbox {
+  /** The last number that was put into inboxes. */
+  last: number;
+  /** Of a group: numbers that were put into this one. Where he was away, or the group was large, there are holes. */
+  expected: readonly number[];
+}
+
 /**
- * A conversation inside an inbox: in order, without a hole, and up to `filledTo`, the last number that was put into
- * inboxes. An inbox without any event of it is not judged: it may have begun later, or have been trimmed.
+ * A conversation inside an inbox: in order, without a hole, and up to the last number that was put into inboxes; of a
+ * group, with what is known to have been put there. What lies before the first event that it has is not judged, nor is an
+ * inbox without any: it may have begun later, or have been trimmed.
  */
 export function judgeConversationInInbox(
   userId: string,
   conversationId: string,
-  filledTo: number,
+  { last: filledTo, expected }: ExpectedInInbox,
   entries: readonly InboxEntry[],
 ): Finding[] {
   const where = `inbox of ${userId}, ${conversationId}`;
@@ -123,9 +132,12 @@ export function judgeConversationInInbox(
   const [first] = seqs;
   if (first === undefined) return [];
   const finding = (what: string): Finding => ({ invariant: "I6 inbox", where, what });
-  // Who left a group and came back has a hole where he was away, and one who left has nothing after.
   const isGroup = conversationId.startsWith("g:");
-  const findings = isGroup ? [] : findHoles(seqs, first - 1).map((hole) => finding(`message ${hole} is missing`));
+  const there = new Set(seqs);
+  const missing = isGroup
+    ? expected.filter((seq) => seq > first && !there.has(seq)).map(String)
+    : findHoles(seqs, first - 1);
+  const findings = missing.map((hole) => finding(`message ${hole} is missing`));
   for (const [place, seq] of seqs.entries()) {
     const before = seqs[place - 1];
     if (before !== undefined && seq <= before) findings.push(finding(`message ${seq} stands behind ${before}`));

@@ -10,7 +10,7 @@ import {
   subjects,
 } from "@carillon/bus";
 import type { PostedPartition } from "@carillon/coordination";
-import type { Cluster } from "./open-cluster";
+import type { ClusterParts } from "./cluster-parts";
 
 const ANSWER_MS = 1_500;
 
@@ -34,7 +34,7 @@ export interface PartitionRow {
 }
 
 /** @throws Error when the cluster was never initialised */
-export async function listPartitions(cluster: Cluster): Promise<PartitionRow[]> {
+export async function listPartitions(cluster: ClusterParts): Promise<PartitionRow[]> {
   const { partitions } = await readLayout(cluster.bus);
   const [posted, positions] = await Promise.all([cluster.coordination.partitions.all(), archivePositions(cluster)]);
   return Promise.all(
@@ -46,7 +46,7 @@ export async function listPartitions(cluster: Cluster): Promise<PartitionRow[]> 
 }
 
 async function rowOf(
-  { bus }: Cluster,
+  { bus }: ClusterParts,
   partition: number,
   logic: PostedPartition | undefined,
   archiver: PostedPartition | undefined,
@@ -72,7 +72,7 @@ async function rowOf(
   };
 }
 
-async function archivePositions(cluster: Cluster): Promise<Map<number, number> | undefined> {
+async function archivePositions(cluster: ClusterParts): Promise<Map<number, number> | undefined> {
   try {
     const found = await (await cluster.mysql()).facts.archivePositions();
     return new Map([...found].map(([partition, { position }]) => [partition, position]));

@@ -1,9 +1,11 @@
 /** The archive by itself, inboxes against what was put into them, and queues against their consumers. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { getOrSet } from "@carillon/base";
 import { queueStream, RECEIPTS_STREAM, readQueueReport } from "@carillon/bus";
-import { parseConversationId, peekEvent } from "@carillon/protocol";
+import { peekEvent } from "@carillon/protocol";
 import { type ConversationNumbers, inspectInbox, Marks, type MemberMarks, type MysqlStore } from "@carillon/store";
-import type { Cluster } from "../cluster/open-cluster";
+import type { ClusterParts } from "../cluster-parts";
+import { type InboxOwner, inboxOwners, isWithin } from "../inbox-owners";
 import type { Filled } from "./audit-log";
 import { findHoles, judgeConversationInInbox, judgeCounts, judgeInbox, judgeQueue } from "./compare";
 import type { Findings } from "./findings";
@@ -18,7 +20,7 @@ const QUEUE_LOOKS = 8;
 const QUEUE_PAUSE_MS = 500;
 
 /** Every conversation of the archive, in pages. */
-export async function auditArchive(cluster: Cluster, findings: Findings): Promise<void> {
+export async function auditArchive(cluster: ClusterParts, findings: Findings): Promise<void> {
   const mysql = await cluster.mysql();
   for (let after = ""; ; ) {
     const page = await mysql.audit.numbers(after, PAGE);
@@ -30,17 +32,21 @@ export async function auditArchive(cluster: Cluster, findings: Findings): Promis
   }
 }
 
-/** Marks of the members, as Redis and MySQL have them. */
-export async function readMarks(cluster: Cluster, conversationId: string): Promise<MemberMarks[]> {
+/** Marks of those who read it, as Redis and MySQL have them. */
+export async function readMarks(cluster: ClusterParts, conversationId: string): Promise<MemberMarks[]> {
   const marks = await (await cluster.mysql()).audit.marks(conversationId);
-  const userIds = usersOf(conversationId);
+  const userIds = (await inboxOwners(cluster, conversationId)).map(({ userId }) => userId);
   const [inRedis = []] = await new Marks(await cluster.redis()).of([{ conversationId, userIds }]);
   for (const [place, mark] of inRedis.entries()) if (mark) marks.push({ userId: userIds[place]!, ...mark });
   return marks;
 }
 
 /** One conversation of the archive. @returns its last number; 0 when nothing is archived */
-export async function auditConversation(cluster: Cluster, findings: Findings, conversationId: string): Promise<number> {
+export async function auditConversation(
+  cluster: ClusterParts,
+  findings: Findings,
+  conversationId: string,
+): Promise<number> {
   const mysql = await cluster.mysql();
   const numbers = await mysql.audit.numbersIn(conversationId);
   if (numbers !== undefined) await judgeNumbers(mysql, findings, numbers);
@@ -65,37 +71,51 @@ async function judgeNumbers(mysql: MysqlStore, findings: Findings, numbers: Conv
   findings.add([{ invariant: "I4 numbers", where, what }]);
 }
 
-/** The inboxes of the members of these conversations. */
-export async function auditInboxes(cluster: Cluster, findings: Findings, filled: Filled): Promise<void> {
+interface OwnedConversation {
+  conversationId: string;
+  spans: InboxOwner["spans"];
+}
+
+/** The inboxes of those who have these conversations there. @param most owners of one conversation that are looked at */
+export async function auditInboxes(
+  cluster: ClusterParts,
+  findings: Findings,
+  filled: Filled,
+  most = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const redis = await cluster.redis();
-  const conversationsOf = new Map<string, string[]>();
+  const conversationsOf = new Map<string, OwnedConversation[]>();
   for (const conversationId of filled.keys()) {
-    for (const userId of usersOf(conversationId)) {
-      const list = conversationsOf.get(userId);
-      if (list === undefined) conversationsOf.set(userId, [conversationId]);
-      else list.push(conversationId);
+    for (const { userId, spans } of (await inboxOwners(cluster, conversationId)).slice(0, most)) {
+      getOrSet(conversationsOf, userId, (): OwnedConversation[] => []).push({ conversationId, spans });
     }
   }
-  for (const [userId, conversationIds] of conversationsOf) {
+  for (const [userId, conversations] of conversationsOf) {
     const inbox = await inspectInbox(redis, userId);
     // Another life of Redis: the inbox begins anew when somebody looks into it.
     if (inbox === undefined || !inbox.isCurrent) continue;
     findings.checked.inboxes++;
     const entries = inbox.events.map(([inboxSeq, event]) => ({ inboxSeq, ...peekEvent(event) }));
     findings.add(judgeInbox(userId, inbox.seq, entries));
-    for (const conversationId of conversationIds) {
-      findings.add(judgeConversationInInbox(userId, conversationId, filled.get(conversationId)!, entries));
+    for (const { conversationId, spans } of conversations) {
+      const { last, written } = filled.get(conversationId)!;
+      const expected = written.filter((seq) => isWithin(seq, spans));
+      findings.add(judgeConversationInInbox(userId, conversationId, { last, expected }, entries));
     }
   }
 }
 
 /** The queues of the partitions, and that of the receipts. */
-export async function auditQueues(cluster: Cluster, findings: Findings, partitions: readonly number[]): Promise<void> {
+export async function auditQueues(
+  cluster: ClusterParts,
+  findings: Findings,
+  partitions: readonly number[],
+): Promise<void> {
   const streams = [...partitions.map(queueStream), RECEIPTS_STREAM];
   await Promise.all(streams.map((stream) => auditQueue(cluster, findings, stream)));
 }
 
-async function auditQueue({ bus }: Cluster, findings: Findings, stream: string): Promise<void> {
+async function auditQueue({ bus }: ClusterParts, findings: Findings, stream: string): Promise<void> {
   findings.checked.queues++;
   for (let look = 1; ; look++) {
     const { messages, consumers } = await readQueueReport(bus, stream);
@@ -104,9 +124,4 @@ async function auditQueue({ bus }: Cluster, findings: Findings, stream: string):
     if (look === QUEUE_LOOKS) return findings.add(faults);
     await sleep(QUEUE_PAUSE_MS);
   }
-}
-
-function usersOf(conversationId: string): string[] {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "private" ? [...new Set(parts.userIds)] : [];
 }

@@ -1,9 +1,18 @@
 /** The log of a partition: its numbers, what the archive must have of it, and how far inboxes are filled. */
-import { endOfRecord, type LogRecord, positionOf, readLog, readLogState, recordSeqOf } from "@carillon/bus";
+import { getOrSet } from "@carillon/base";
+import {
+  endOfRecord,
+  type LoggedEvent,
+  type LogRecord,
+  positionOf,
+  readLog,
+  readLogState,
+  recordSeqOf,
+} from "@carillon/bus";
 import { decodeEvent, type Event, peekEvent } from "@carillon/protocol";
 import type { ArchivedMessage } from "@carillon/store";
 import { Inboxes, type MysqlStore } from "@carillon/store";
-import type { Cluster } from "../cluster/open-cluster";
+import type { ClusterParts } from "../cluster-parts";
 import { judgeArchived, judgeJoint, LogNumbers } from "./compare";
 import type { Findings } from "./findings";
 
@@ -11,8 +20,15 @@ import type { Findings } from "./findings";
 const PAGE = 200;
 const PROGRESS_EVERY = 20_000;
 
-/** Per conversation, the last number that is in inboxes. */
-export type Filled = ReadonlyMap<string, number>;
+/** What inboxes must hold of a conversation. */
+interface FilledConversation {
+  /** The last number that is in them. */
+  last: number;
+  /** Of a group: the numbers that went to all who belonged to it then, as far as the log still knows. */
+  written: number[];
+}
+
+export type Filled = ReadonlyMap<string, FilledConversation>;
 
 export interface AuditedLog {
   filled: Filled;
@@ -22,7 +38,7 @@ export interface AuditedLog {
 
 /** @param only the conversation that matters; undefined: all */
 export async function auditLog(
-  cluster: Cluster,
+  cluster: ClusterParts,
   findings: Findings,
   partition: number,
   only: string | undefined,
@@ -54,7 +70,7 @@ function judgePositions(
 }
 
 class LogAudit implements AuditedLog {
-  readonly filled = new Map<string, number>();
+  readonly filled = new Map<string, FilledConversation>();
   private readonly numbers = new LogNumbers();
   private readonly joints = new Map<string, number>();
   private page: Event[] = [];
@@ -73,7 +89,7 @@ class LogAudit implements AuditedLog {
     const { checked, progress } = this.findings;
     if (++checked.records % PROGRESS_EVERY === 0) progress(`${checked.records} records`);
     if (body.kind !== "events") return;
-    for (const [index, { event }] of body.events.entries()) await this.takeEvent(positionOf(seq, index), event);
+    for (const [index, event] of body.events.entries()) await this.takeEvent(positionOf(seq, index), event);
   }
 
   async end(): Promise<void> {
@@ -88,12 +104,12 @@ class LogAudit implements AuditedLog {
     }
   }
 
-  private async takeEvent(position: number, bytes: Uint8Array): Promise<void> {
+  private async takeEvent(position: number, { event: bytes, fanOut }: LoggedEvent): Promise<void> {
     const { archive, fanout, only } = this.options;
     const { conversationId, seq } = peekEvent(bytes);
     if (only !== undefined && conversationId !== only) return;
     this.findings.add(this.numbers.next(conversationId, seq));
-    if (position <= fanout) this.filled.set(conversationId, seq);
+    if (position <= fanout) this.fill(conversationId, seq, fanOut);
     if (position > archive) {
       this.findings.checked.unarchived++;
       if (!this.joints.has(conversationId)) this.joints.set(conversationId, seq);
@@ -101,6 +117,13 @@ class LogAudit implements AuditedLog {
     }
     this.page.push(decodeEvent(bytes));
     if (this.page.length === PAGE) await this.compare();
+  }
+
+  private fill(conversationId: string, seq: number, fanOut: LoggedEvent["fanOut"]): void {
+    const filled = getOrSet(this.filled, conversationId, () => ({ last: 0, written: [] as number[] }));
+    filled.last = seq;
+    const toAll = fanOut === undefined || fanOut.startsWith("write");
+    if (toAll && conversationId.startsWith("g:")) filled.written.push(seq);
   }
 
   private async compare(): Promise<void> {

@@ -96,7 +96,7 @@ describe("an inbox", () => {
         judgeConversationInInbox(
           "bob",
           conversationId,
-          6,
+          { last: 6, expected: [] },
           entries(...seqs.map((s, i) => [i + 1, s] as [number, number])),
         ),
       );
@@ -105,6 +105,20 @@ describe("an inbox", () => {
     expect(judge(3, 5, 6)).toEqual(["message 4 is missing"]);
     expect(judge(5, 5, 6)).toEqual(["message 5 stands behind 5"]);
     expect(judge(4, 5)).toEqual(["it ends at message 5, inboxes are filled up to 6"]);
+  });
+
+  test("a group in it: only what was put there is expected", () => {
+    const judge = (expected: number[], ...seqs: number[]) => {
+      const rows = seqs.map((seq, i) => ({ inboxSeq: i + 1, conversationId: "g:choir", seq }));
+      return whats(judgeConversationInInbox("bob", "g:choir", { last: 9, expected }, rows));
+    };
+    expect(judge([4, 5, 6], 4, 5, 6)).toEqual([]);
+    expect(judge([4, 5, 9], 4, 5, 9)).toEqual([]);
+    expect(judge([2, 3, 4], 3, 4)).toEqual([]);
+    expect(judge([4, 5, 6], 4, 6)).toEqual(["message 5 is missing"]);
+    expect(judge([4, 5, 6], 4, 5)).toEqual(["message 6 is missing"]);
+    expect(judge([4, 5], 5, 4)).toEqual(["message 4 stands behind 5"]);
+    expect(judge([4, 5, 6])).toEqual([]);
   });
 });
 

@@ -1,8 +1,8 @@
 /** The nodes of a cluster: what they have registered, and what each says of itself when asked. */
 import { ask, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { NodeRecord } from "@carillon/coordination";
-import { NotReached, WrongUse } from "../output/failures";
-import type { Cluster } from "./open-cluster";
+import type { ClusterParts } from "./cluster-parts";
+import { NotReached, WrongUse } from "./failures";
 
 const ANSWER_MS = 1_500;
 
@@ -18,7 +18,7 @@ export interface NodeRow
 }
 
 /** All nodes, by role and name. */
-export async function listNodes(cluster: Cluster): Promise<NodeRow[]> {
+export async function listNodes(cluster: ClusterParts): Promise<NodeRow[]> {
   return Promise.all(cluster.coordination.view.nodes().map((record) => rowOf(cluster, record)));
 }
 
@@ -26,7 +26,11 @@ export async function listNodes(cluster: Cluster): Promise<NodeRow[]> {
  * Gives a node an order and returns what it said.
  * @throws WrongUse when no such node is registered; NotReached when it does not answer
  */
-export async function orderNode(cluster: Cluster, nodeId: string, order: "drain" | "undrain"): Promise<ControlAnswer> {
+export async function orderNode(
+  cluster: ClusterParts,
+  nodeId: string,
+  order: "drain" | "undrain",
+): Promise<ControlAnswer> {
   const record = cluster.coordination.view.nodes().find((node) => node.nodeId === nodeId);
   if (record === undefined) throw new WrongUse(`no node is called ${nodeId}; carillon nodes lists them`);
   const subject = subjects.control(record.role, nodeId);
@@ -35,7 +39,7 @@ export async function orderNode(cluster: Cluster, nodeId: string, order: "drain"
   });
 }
 
-async function rowOf({ bus }: Cluster, record: NodeRecord): Promise<NodeRow> {
+async function rowOf({ bus }: ClusterParts, record: NodeRecord): Promise<NodeRow> {
   const { nodeId, role, boot, weight, addresses, startedAt, version, state } = record;
   const subject = subjects.control(role, nodeId);
   const answer = await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, ANSWER_MS).catch(() => null);

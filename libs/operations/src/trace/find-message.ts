@@ -3,8 +3,8 @@ import { parseSnowflake, partitionOf } from "@carillon/base";
 import { findRecordSince, type LogRecord, readLayout, readLog, readLogState, recordSeqOf } from "@carillon/bus";
 import { decodeEvent, type Event, isConversationId, uuidv7Time } from "@carillon/protocol";
 import type { ArchivedMessage } from "@carillon/store";
-import type { Cluster } from "../cluster/open-cluster";
-import { WrongUse } from "../output/failures";
+import type { ClusterParts } from "../cluster-parts";
+import { WrongUse } from "../failures";
 
 /** How long after its id was made a message may have been accepted, and how far clocks of clients may be ahead, ms. */
 const LATE_MS = 7 * 24 * 3600 * 1_000;
@@ -37,7 +37,7 @@ export function parseMessageName(text: string): MessageName {
 }
 
 /** @returns undefined when neither the archive nor any log has it */
-export async function findMessage(cluster: Cluster, name: MessageName): Promise<FoundMessage | undefined> {
+export async function findMessage(cluster: ClusterParts, name: MessageName): Promise<FoundMessage | undefined> {
   const { partitions } = await readLayout(cluster.bus);
   const archived = await inArchive(cluster, name);
   const candidates = candidatePartitions(name, archived, partitions);
@@ -50,7 +50,7 @@ export async function findMessage(cluster: Cluster, name: MessageName): Promise<
     : { event: archived, partition: candidates[0]!, logged: undefined, archived };
 }
 
-async function inArchive(cluster: Cluster, name: MessageName): Promise<ArchivedMessage | undefined> {
+async function inArchive(cluster: ClusterParts, name: MessageName): Promise<ArchivedMessage | undefined> {
   const { audit } = await cluster.mysql();
   if (name.kind === "message") return audit.byMessageId(name.messageId);
   if (name.kind === "place") return (await audit.at([name]))[0];
@@ -72,7 +72,7 @@ function candidatePartitions(name: MessageName, archived: ArchivedMessage | unde
 }
 
 async function inLog(
-  cluster: Cluster,
+  cluster: ClusterParts,
   partition: number,
   name: MessageName,
   archived: ArchivedMessage | undefined,
@@ -101,6 +101,6 @@ function fits(event: Event, name: MessageName, archived: ArchivedMessage | undef
   return event.conversationId === name.conversationId && event.seq === name.seq;
 }
 
-async function archivePosition(cluster: Cluster, partition: number): Promise<number> {
+async function archivePosition(cluster: ClusterParts, partition: number): Promise<number> {
   return (await (await cluster.mysql()).facts.archivePositions()).get(partition)?.position ?? -1;
 }

@@ -1,9 +1,10 @@
 /** Where a message has got to: log, inboxes, devices, marks, archive. */
 import { positionOf } from "@carillon/bus";
-import { parseConversationId, peekEvent } from "@carillon/protocol";
-import { Inboxes, inspectCursors, inspectInbox, Marks, type RedisStore } from "@carillon/store";
-import type { Cluster } from "../cluster/open-cluster";
-import { readSessions } from "../commands/sessions";
+import { peekEvent } from "@carillon/protocol";
+import { Inboxes, inspectCursors, inspectInbox, Marks, type MemberMarks, type RedisStore } from "@carillon/store";
+import type { ClusterParts } from "../cluster-parts";
+import { inboxOwners, isWithin } from "../inbox-owners";
+import { readSessions } from "../sessions";
 import type { FoundMessage } from "./find-message";
 
 export interface TracedDevice {
@@ -40,48 +41,56 @@ export interface TraceDocument {
   logged: { record: number; index: number; storedAt: number; epoch: number; owner: string | null } | null;
   /** Whether inboxes are filled beyond it; null when it is not in the log or Redis does not know. */
   fannedOut: boolean | null;
+  /** Those who have it in their inboxes, or should; of a large group nobody has. */
   members: TracedMember[];
   archived: { row: boolean; passed: boolean | null };
 }
 
+/** Members that are looked at at the same time: each look reads an inbox. */
+const MEMBERS_AT_ONCE = 20;
+
 /** @throws Error when Redis or MySQL does not answer */
-export async function followMessage(cluster: Cluster, found: FoundMessage): Promise<TraceDocument> {
+export async function followMessage(cluster: ClusterParts, found: FoundMessage): Promise<TraceDocument> {
   const { event, partition, logged } = found;
   const { conversationId, seq, messageId, senderId, clientMsgId, sentAt } = event;
   const redis = await cluster.redis();
   const position = logged && positionOf(logged.record.seq, logged.index);
   const fanout = await new Inboxes(redis).fanoutPosition(partition);
   const archive = (await (await cluster.mysql()).facts.archivePositions()).get(partition)?.position ?? -1;
-  const parts = parseConversationId(conversationId);
-  const userIds = parts?.kind === "private" ? [...new Set(parts.userIds)] : [];
+  const owners = (await inboxOwners(cluster, conversationId)).filter(({ spans }) => isWithin(seq, spans));
+  const stored = await (await cluster.mysql()).audit.marks(conversationId);
+  const members: TracedMember[] = [];
+  for (let at = 0; at < owners.length; at += MEMBERS_AT_ONCE) {
+    const part = owners.slice(at, at + MEMBERS_AT_ONCE);
+    members.push(...(await Promise.all(part.map(({ userId }) => followTo(cluster, redis, userId, event, stored)))));
+  }
   return {
     ...{ conversationId, seq, messageId, senderId, clientMsgId, partition },
     acceptedAt: sentAt,
     logged: logged === undefined ? null : describePlace(cluster, logged),
     fannedOut: position === undefined || fanout === undefined ? null : fanout >= position,
-    members: await Promise.all(userIds.map((userId) => followTo(cluster, redis, userId, { conversationId, seq }))),
+    members,
     archived: { row: found.archived !== undefined, passed: position === undefined ? null : archive >= position },
   };
 }
 
-function describePlace({ coordination }: Cluster, { record, index }: NonNullable<FoundMessage["logged"]>) {
+function describePlace({ coordination }: ClusterParts, { record, index }: NonNullable<FoundMessage["logged"]>) {
   const { seq, storedAt, header } = record;
   const owner = coordination.view.nodes("logic").find(({ boot }) => boot === header.boot)?.nodeId ?? null;
   return { record: seq, index, storedAt, epoch: header.epoch, owner };
 }
 
 async function followTo(
-  cluster: Cluster,
+  cluster: ClusterParts,
   redis: RedisStore,
   userId: string,
-  place: { conversationId: string; seq: number },
+  { conversationId, seq }: { conversationId: string; seq: number },
+  stored: readonly MemberMarks[],
 ): Promise<TracedMember> {
-  const { conversationId, seq } = place;
-  const [inbox, cursors, sessions, stored, [[mark] = []]] = await Promise.all([
+  const [inbox, cursors, sessions, [[mark] = []]] = await Promise.all([
     inspectInbox(redis, userId),
     inspectCursors(redis, userId),
     readSessions(cluster, userId),
-    cluster.mysql().then(({ audit }) => audit.marks(conversationId)),
     new Marks(redis).of([{ conversationId, userIds: [userId] }]),
   ]);
   const entry = inbox?.events.find(([, bytes]) => {

@@ -1,0 +1,29 @@
+/** Bodies of the requests and answers about broadcasts. */
+import { contentTypeValues } from "@carillon/protocol";
+import { Type } from "typebox";
+import { shortId, strict, time, userId } from "../http/shapes";
+
+const MOST_RECIPIENTS = 1_500;
+
+export const broadcastBody = strict({
+  broadcastId: Type.Optional(shortId()),
+  senderId: userId,
+  contentType: Type.Enum([...contentTypeValues]),
+  content: Type.String({ description: "1-16,384 bytes of UTF-8" }),
+  userIds: Type.Optional(
+    Type.Array(userId, { minItems: 1, maxItems: MOST_RECIPIENTS, description: "Without it: everybody but the sender" }),
+  ),
+});
+
+export const begun = Type.Object({ broadcastId: Type.String() });
+
+export const progress = Type.Object({
+  broadcastId: Type.String(),
+  senderId: Type.String(),
+  createdAt: time,
+  sent: Type.Integer({ description: "Messages that were accepted" }),
+  refused: Type.Integer({ description: "Recipients to whom the sender may not write, or who do not exist" }),
+  total: Type.Optional(Type.Integer({ description: "Recipients that were named" })),
+  isDone: Type.Boolean(),
+  doneAt: Type.Optional(time),
+});

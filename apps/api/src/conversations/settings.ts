@@ -1,0 +1,65 @@
+/** What a user makes of a conversation for himself: pinned, muted, cleared. His other devices hear of it. */
+import type { ChangeTeller } from "@carillon/bus";
+import { CarillonError, Command, type ConversationRow, encodeFrame } from "@carillon/protocol";
+import type { ConversationQueries, ViewQueries } from "@carillon/store";
+import type { ArchiveBarrier } from "../queries/archive-barrier";
+import { type ListContext, readConversation } from "../queries/conversation-list";
+import type { HistoryContext } from "../queries/history";
+
+export interface SettingsContext {
+  conversations: ListContext["conversations"] & Pick<ConversationQueries, "find">;
+  views: Pick<ViewQueries, "change">;
+  marks: ListContext["marks"];
+  spans: HistoryContext["spans"];
+  barrier: Pick<ArchiveBarrier, "passed">;
+  changes: Pick<ChangeTeller, "notify">;
+}
+
+export interface SettingsWishes {
+  pinned?: boolean;
+  muted?: boolean;
+  /** Up to which number he does not want to see it any more. */
+  clearedSeq?: number;
+  /** All that there is now is cleared. */
+  clear?: boolean;
+}
+
+/** @throws CarillonError NO_SUCH_CONVERSATION (also one of others, or of a group that he has left), BUSY */
+export async function findConversation(
+  context: SettingsContext,
+  userId: string,
+  conversationId: string,
+): Promise<ConversationRow> {
+  // One that began a moment ago is in the log, and not in the archive yet.
+  await context.barrier.passed().catch(() => false);
+  return present(await readConversation(context, userId, conversationId));
+}
+
+function present(found: ConversationRow | undefined): ConversationRow {
+  if (found === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
+  return found;
+}
+
+/** @returns the conversation as it is then @throws as `findConversation` */
+export async function changeSettings(
+  context: SettingsContext,
+  userId: string,
+  conversationId: string,
+  wishes: SettingsWishes,
+): Promise<ConversationRow> {
+  const { pinned, muted, clear = false, clearedSeq = 0 } = wishes;
+  const wanted = clear ? Number.MAX_SAFE_INTEGER : clearedSeq;
+  // The archive is a moment behind: the owner knows the last number.
+  const lastSeq = wanted === 0 ? 0 : (await context.spans(userId, conversationId)).lastSeq;
+  const change = {
+    ...(pinned === undefined ? {} : { pinned }),
+    ...(muted === undefined ? {} : { muted }),
+    clearedSeq: Math.min(wanted, lastSeq),
+  };
+  await context.barrier.passed().catch(() => false);
+  const changedAt = await context.views.change(userId, conversationId, change);
+  if (changedAt === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
+  const news = { what: "conversation-settings" as const, version: changedAt };
+  context.changes.notify([userId], encodeFrame(Command.CHANGED, 0, news));
+  return present(await readConversation(context, userId, conversationId));
+}

@@ -1,0 +1,70 @@
+/** API keys of other systems: `/v1/admin/keys`. For operators only: a key that makes keys could give itself any scope. */
+import { type ApiKeyScope, type Logger, newApiKey } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+import type { KeyQueries } from "@carillon/store";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import { pageById, readIdCursor } from "../http/cursor";
+import { DEFAULT_LIMIT, listQuery, nothing } from "../http/shapes";
+import * as shapes from "./shapes";
+
+const TAGS = ["admin"];
+
+export interface KeyRoutesContext {
+  keys: Pick<KeyQueries, "create" | "page" | "revoke">;
+  logger: Pick<Logger, "info">;
+  now(): number;
+}
+
+export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRoutesContext): void {
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get(
+    "/v1/admin/keys",
+    {
+      config: { access: "operator", errors: [] },
+      schema: { summary: "API keys by id", tags: TAGS, querystring: listQuery, response: { 200: shapes.keys } },
+    },
+    async (request) => {
+      const { limit = DEFAULT_LIMIT, cursor } = request.query;
+      const found = await keys.page(limit + 1, readIdCursor("keys", cursor));
+      return pageById("keys", found, limit, ({ id }) => id);
+    },
+  );
+
+  routes.post(
+    "/v1/admin/keys",
+    {
+      config: { access: "operator", errors: [] },
+      schema: {
+        summary: "Make an API key",
+        description: "The key is shown in this answer only. Each request makes another one.",
+        tags: TAGS,
+        body: shapes.newKeyBody,
+        response: { 201: shapes.newKey },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.body;
+      const scopes = [...new Set(request.body.scopes as ApiKeyScope[])];
+      const { id, key, secretHash } = newApiKey();
+      await keys.create({ id, name, secretHash, scopes, now: now() });
+      logger.info({ id, scopes, by: request.by }, "an API key was made");
+      return reply.code(201).send({ id, name, scopes, key });
+    },
+  );
+
+  routes.delete<{ Params: { id: string } }>(
+    "/v1/admin/keys/:id",
+    {
+      config: { access: "operator", errors: ["NOT_FOUND"] },
+      schema: { summary: "Make an API key void, for ever", tags: TAGS, response: { 204: nothing } },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      if (!(await keys.revoke(id, now()))) throw new CarillonError("NOT_FOUND", "no such key");
+      logger.info({ id, by: request.by }, "an API key was revoked");
+      return reply.code(204).send();
+    },
+  );
+}

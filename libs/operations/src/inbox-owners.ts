@@ -1,0 +1,32 @@
+/** Whose inboxes hold a conversation: the two of a private one, the members of a small group for the span of their stays. */
+import { parseConversationId } from "@carillon/protocol";
+import type { ClusterParts } from "./cluster-parts";
+
+export interface InboxOwner {
+  userId: string;
+  /** The numbers that he was given, both ends inclusive; of a private conversation all. */
+  spans: [from: number, to: number][];
+}
+
+const ALL: [number, number][] = [[1, Number.POSITIVE_INFINITY]];
+
+/** @returns nobody for a large group: its members fetch what is said, and nothing of it lies in inboxes */
+export async function inboxOwners(cluster: ClusterParts, conversationId: string): Promise<InboxOwner[]> {
+  const parts = parseConversationId(conversationId);
+  if (parts?.kind === "private") return [...new Set(parts.userIds)].map((userId) => ({ userId, spans: ALL }));
+  const groupId = parts?.groupId;
+  const { groups, groupFacts } = await cluster.mysql();
+  const group = groupId === undefined ? undefined : await groups.find(groupId);
+  if (group === undefined || group.fanOut === "read") return [];
+  const loaded = (await groupFacts.load([{ groupId: group.groupId, version: 0 }])).get(group.groupId);
+  return (loaded?.members ?? []).map(({ userId, stays }) => ({
+    userId,
+    spans: stays
+      // The event by which it begins is not archived yet.
+      .filter(({ joinedSeq }) => joinedSeq > 0)
+      .map(({ joinedSeq, leftSeq = Number.POSITIVE_INFINITY }): [number, number] => [joinedSeq, leftSeq]),
+  }));
+}
+
+export const isWithin = (seq: number, spans: InboxOwner["spans"]) =>
+  spans.some(([from, to]) => from <= seq && seq <= to);

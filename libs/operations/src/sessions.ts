@@ -1,0 +1,19 @@
+import { type DeviceSession, Sessions } from "@carillon/store";
+import type { ClusterParts } from "./cluster-parts";
+import { NotReached } from "./failures";
+
+/** A registered device; `live` is false when the gateway that it names is gone or was restarted. */
+export interface SessionRow extends DeviceSession {
+  live: boolean;
+}
+
+/** The connected devices of a user, as the session registry has them. @throws NotReached when Redis does not answer */
+export async function readSessions(cluster: ClusterParts, userId: string): Promise<SessionRow[]> {
+  const { view } = cluster.coordination;
+  const found = await new Sessions(await cluster.redis()).of(userId).catch((error: Error) => {
+    throw new NotReached(`the session registry (Redis) does not answer: ${error.message}`);
+  });
+  return found
+    .map((session) => ({ ...session, live: view.get("gateway", session.gateway)?.boot === session.boot }))
+    .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
+}

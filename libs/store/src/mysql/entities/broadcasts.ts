@@ -1,0 +1,37 @@
+/** Messages of one sender to many, and how far they have come. */
+import { EntitySchema } from "typeorm";
+import { id, time, word } from "./columns";
+
+export interface BroadcastRow {
+  id: string;
+  senderId: string;
+  contentType: string;
+  content: string;
+  /** Ascending, with blanks between them; null: everybody. */
+  userIds: string | null;
+  createdAt: number;
+  /** The last one who was served; "": nobody yet. */
+  afterId: string;
+  sent: number;
+  refused: number;
+  doneAt: number | null;
+}
+
+const count = (name: string) => ({ name, type: "int", unsigned: true, default: 0 }) as const;
+
+export const BroadcastEntity = new EntitySchema<BroadcastRow>({
+  name: "Broadcast",
+  tableName: "broadcasts",
+  columns: {
+    id: id("id", { primary: true }),
+    senderId: id("sender_id"),
+    contentType: word("content_type"),
+    content: { name: "content", type: "text" },
+    userIds: { name: "user_ids", type: "mediumtext", nullable: true },
+    createdAt: time("created_at"),
+    afterId: id("after_id", { default: "" }),
+    sent: count("sent"),
+    refused: count("refused"),
+    doneAt: time("done_at", { nullable: true }),
+  },
+});

@@ -1,0 +1,124 @@
+/**
+ * Broadcasts: one message of a sender to many users, who are served in the order of their ids. The row says behind whom it
+ * goes on, and is moved only from where the mover thought it was: of two who work at it, one moves it.
+ */
+import type { ContentType } from "@carillon/protocol";
+import { isDuplicate } from "../errors";
+import type { Sql } from "../sql";
+
+export interface NewBroadcast {
+  broadcastId: string;
+  senderId: string;
+  contentType: ContentType;
+  content: string;
+  /** Undefined: everybody. */
+  userIds: string[] | undefined;
+  createdAt: number;
+}
+
+export interface Broadcast extends NewBroadcast {
+  /** The last one who was served; "": nobody yet. */
+  after: string;
+  /** Messages that were accepted, and those that were refused for good. */
+  sent: number;
+  refused: number;
+  doneAt: number | undefined;
+}
+
+/** What was done since the row was read. */
+export interface BroadcastStep {
+  /** Whom the row named as the last. */
+  from: string;
+  to: string;
+  sent: number;
+  refused: number;
+}
+
+export class BroadcastQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /** @returns false when the id is taken */
+  async create(broadcast: NewBroadcast): Promise<boolean> {
+    const { broadcastId, senderId, contentType, content, userIds, createdAt } = broadcast;
+    const sorted = userIds === undefined ? null : [...new Set(userIds)].sort().join(" ");
+    return this.sql
+      .run(
+        "INSERT INTO broadcasts (id, sender_id, content_type, content, user_ids, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        [broadcastId, senderId, contentType, content, sorted, createdAt],
+      )
+      .then(
+        () => true,
+        (error: unknown) => {
+          if (isDuplicate(error)) return false;
+          throw error;
+        },
+      );
+  }
+
+  async find(broadcastId: string): Promise<Broadcast | undefined> {
+    const rows = await this.sql.rows<BroadcastRow>(`SELECT ${COLUMNS} FROM broadcasts WHERE id = ?`, [broadcastId]);
+    return rows[0] && toBroadcast(rows[0]);
+  }
+
+  /** Those that are not done, the oldest first. */
+  async open(limit: number): Promise<Broadcast[]> {
+    const rows = await this.sql.rows<BroadcastRow>(
+      `SELECT ${COLUMNS} FROM broadcasts WHERE done_at IS NULL ORDER BY created_at, id LIMIT ?`,
+      [limit],
+    );
+    return rows.map(toBroadcast);
+  }
+
+  /** The next to be served, by id: those of the list, or everybody who is there. */
+  async recipients({ userIds, senderId }: Broadcast, after: string, limit: number): Promise<string[]> {
+    if (userIds !== undefined) return userIds.filter((userId) => userId > after).slice(0, limit);
+    const rows = await this.sql.rows<{ id: string }>(
+      "SELECT id FROM users WHERE id > ? AND id <> ? AND deleted_at IS NULL ORDER BY id LIMIT ?",
+      [after, senderId, limit],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** @returns false when another one has moved it */
+  async advance(broadcastId: string, { from, to, sent, refused }: BroadcastStep): Promise<boolean> {
+    const met = await this.sql.run(
+      "UPDATE broadcasts SET after_id = ?, sent = sent + ?, refused = refused + ? WHERE id = ? AND after_id = ?",
+      [to, sent, refused, broadcastId, from],
+    );
+    return met > 0;
+  }
+
+  async finish(broadcastId: string, now: number): Promise<void> {
+    await this.sql.run("UPDATE broadcasts SET done_at = COALESCE(done_at, ?) WHERE id = ?", [now, broadcastId]);
+  }
+}
+
+interface BroadcastRow {
+  id: string;
+  sender_id: string;
+  content_type: ContentType;
+  content: string;
+  user_ids: string | null;
+  created_at: number;
+  after_id: string;
+  sent: number;
+  refused: number;
+  done_at: number | null;
+}
+
+const COLUMNS = "id, sender_id, content_type, content, user_ids, created_at, after_id, sent, refused, done_at";
+
+function toBroadcast(row: BroadcastRow): Broadcast {
+  return {
+    broadcastId: row.id,
+    senderId: row.sender_id,
+    contentType: row.content_type,
+    content: row.content,
+    userIds: row.user_ids?.split(" ").filter((userId) => userId !== ""),
+    createdAt: row.created_at,
+    after: row.after_id,
+    sent: row.sent,
+    refused: row.refused,
+    doneAt: row.done_at ?? undefined,
+  };
+}

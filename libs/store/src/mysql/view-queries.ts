@@ -1,0 +1,94 @@
+/** What users make of a conversation for themselves: pinned, muted, cleared; and who of them has read how far. */
+import { databaseTime, type Sql } from "./sql";
+
+/** Counting stops here. */
+const MOST_COUNTED = 10_000;
+
+export interface ViewChange {
+  pinned?: boolean;
+  muted?: boolean;
+  /** Up to this number he does not want to see it any more. */
+  clearedSeq?: number;
+}
+
+/** Up to which numbers nothing is shown of a conversation. */
+export interface Floor {
+  /** To nobody: retention has deleted it. */
+  purgedSeq: number;
+  /** To this user: he has cleared it. */
+  hiddenSeq: number;
+}
+
+export interface Reader {
+  userId: string;
+  readSeq: number;
+}
+
+/** An event, and whom to leave out as its sender. */
+export interface ReadEvent {
+  conversationId: string;
+  seq: number;
+  senderId: string;
+  /** The group whose members must have belonged to it at this event; undefined: it does not matter. */
+  groupId: string | undefined;
+}
+
+export class ViewQueries {
+  constructor(private readonly sql: Sql) {}
+
+  /**
+   * Changes how a user sees a conversation; what was cleared stays so.
+   * @returns when, ms by the database's clock; undefined when he has no such conversation
+   */
+  async change(userId: string, conversationId: string, change: ViewChange): Promise<number | undefined> {
+    const { pinned, muted, clearedSeq = 0 } = change;
+    return this.sql.transaction(async (statements) => {
+      const changedAt = await databaseTime(statements);
+      const met = await statements.run(
+        `UPDATE conversation_members SET pinned = COALESCE(?, pinned), muted = COALESCE(?, muted),
+           cleared_seq = GREATEST(cleared_seq, ?), hidden_seq = GREATEST(hidden_seq, ?), changed_at = ?
+         WHERE user_id = ? AND conversation = ?`,
+        [pinned ?? null, muted ?? null, clearedSeq, clearedSeq, changedAt, userId, conversationId],
+      );
+      return met === 0 ? undefined : changedAt;
+    });
+  }
+
+  async floor(userId: string, conversationId: string): Promise<Floor> {
+    const [row] = await this.sql.rows<{ purgedSeq: number; hiddenSeq: number | null }>(
+      `SELECT c.purged_seq AS purgedSeq, m.hidden_seq AS hiddenSeq FROM conversations c
+       LEFT JOIN conversation_members m ON m.conversation = c.id AND m.user_id = ? WHERE c.id = ?`,
+      [userId, conversationId],
+    );
+    return { purgedSeq: row?.purgedSeq ?? 0, hiddenSeq: row?.hiddenSeq ?? 0 };
+  }
+
+  /** Who has read up to an event, by id, behind `after`. */
+  async readers(event: ReadEvent, limit: number, after = ""): Promise<Reader[]> {
+    const { condition, values } = readersOf(event);
+    return this.sql.rows<Reader>(
+      `SELECT m.user_id AS userId, m.read_seq AS readSeq ${condition} AND m.user_id > ? ORDER BY m.user_id LIMIT ?`,
+      [...values, after, limit],
+    );
+  }
+
+  /** How many have read up to an event; at most 10,000 are counted. */
+  async readerCount(event: ReadEvent): Promise<number> {
+    const { condition, values } = readersOf(event);
+    const [row] = await this.sql.rows<{ total: number }>(
+      `SELECT COUNT(*) AS total FROM (SELECT 1 ${condition} LIMIT ${MOST_COUNTED}) AS counted`,
+      values,
+    );
+    return row!.total;
+  }
+}
+
+function readersOf({ conversationId, seq, senderId, groupId }: ReadEvent): { condition: string; values: unknown[] } {
+  const belonged = `AND EXISTS (SELECT 1 FROM group_stays s WHERE s.group_id = ? AND s.user_id = m.user_id
+    AND s.joined_seq BETWEEN 1 AND ? AND (s.left_seq IS NULL OR s.left_seq >= ?))`;
+  return {
+    condition: `FROM conversation_members m WHERE m.conversation = ? AND m.read_seq >= ? AND m.user_id <> ?
+      ${groupId === undefined ? "" : belonged}`,
+    values: [conversationId, seq, senderId, ...(groupId === undefined ? [] : [groupId, seq, seq])],
+  };
+}
