@@ -183,3 +183,87 @@ test("friends and remarks appear on both devices; who is a friend no more is gon
   await later.connect();
   await until("no ghost", () => names(later).join() === "Bobby friend");
 });
+
+test("settings of one device appear on the other; what is cleared is gone from both", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const [phone, tablet] = [await online(bob), await online(bob, "tablet")];
+  const { conversationId } = await a.send(`u:${bob.userId}`, "one");
+  await a.send(`u:${bob.userId}`, "two");
+  for (const client of [phone, tablet]) await lists(client, conversationId, { unread: 2 });
+  await phone.conversationSettings(conversationId, { pinned: true, muted: true });
+  expect(listed(phone, conversationId)).toMatchObject({ pinned: true, muted: true });
+  await lists(tablet, conversationId, { pinned: true, muted: true });
+  await tablet.conversationSettings(conversationId, { clearedSeq: 1 });
+  for (const client of [phone, tablet]) {
+    await lists(client, conversationId, { unread: 1, clearedSeq: 1, pinned: true });
+    await shows(client, conversationId, ["two delivered"]);
+  }
+  expect(listed(a, conversationId)).toMatchObject({ pinned: false, muted: false, clearedSeq: 0 });
+});
+
+test("groups appear, change and go on all devices; after days there is no ghost of one that was left", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [a, phone] = [await online(alice), await online(bob)];
+  const storage = await inFolder("groups");
+  const laptop = await online(bob, "laptop", { storage });
+  const titles = ({ view }: CarillonClient) =>
+    view.conversations.map(({ title, unread }) => `${title} ${unread}`).sort();
+  const groups = ({ view }: CarillonClient) => view.people.groups.map(({ name, role }) => `${name} ${role}`);
+  const choir = await a.groups.create({ name: "choir", members: [bob.userId] });
+  const chess = await a.groups.create({ name: "chess", members: [bob.userId], joinPolicy: "open" });
+  const { seq } = await a.send(`g:${choir.groupId}`, "sing");
+  await a.groups.changeMember(choir.groupId, bob.userId, { role: "admin" });
+  for (const client of [phone, laptop]) {
+    await until("both groups", () => groups(client).join() === "chess member,choir admin");
+    await until("their conversations", () => titles(client).join() === "chess 0,choir 1");
+  }
+  await phone.markRead(`g:${choir.groupId}`, seq);
+  await lists(laptop, `g:${choir.groupId}`, { unread: 0 });
+  await until("who has read", async () => {
+    const { items = [] } = await a.readers(`g:${choir.groupId}`, seq);
+    return items.some(({ userId }) => userId === bob.userId);
+  });
+  await a.groups.change(choir.groupId, { name: "big choir" });
+  await until("the new name", () => titles(laptop).includes("big choir 0"));
+  await laptop.close();
+  await storage.close();
+  await phone.groups.leave(choir.groupId);
+  await a.groups.dissolve(chess.groupId);
+  const later = device(bob, "laptop", { storage: await inFolder("groups") });
+  await later.view.restored;
+  expect(groups(later)).toEqual(["big choir admin", "chess member"]);
+  await later.connect();
+  for (const client of [phone, later]) await until("no ghost among the groups", () => groups(client).length === 0);
+  const left = `g:${choir.groupId}`;
+  for (const client of [phone, later]) await until("no ghost in the list", () => listed(client, left) === undefined);
+});
+
+test("presence of friends and typing are shown, and end; presence is told again after a reconnect", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [a, b] = [await online(alice), await online(bob)];
+  await a.friends.request(bob.userId);
+  await b.friends.accept(alice.userId);
+  const { conversationId } = await a.send(`u:${bob.userId}`, "hello");
+  const [one, other] = [a.view.watch([bob.userId]), a.view.watch([bob.userId])];
+  const isOnline = () => a.view.presence(bob.userId)?.online;
+  await until("bob is there", () => isOnline() === true);
+  one();
+  await until("bob's list", () => listed(b, conversationId) !== undefined);
+  b.typing(conversationId);
+  await lists(a, conversationId, { typing: [bob.userId] });
+  await b.send(`u:${alice.userId}`, "written");
+  await lists(a, conversationId, { typing: [] });
+  // Her gateway goes: she finds another, which is told whom she watches.
+  const [gateway] = cluster.info().gateways.filter(({ nodeId }) => {
+    return a.state.name === "online" && a.state.gatewayId === nodeId;
+  });
+  process.kill(gateway!.pid, "SIGKILL");
+  await until("the connection is gone", () => a.state.name !== "online");
+  expect(isOnline()).toBeUndefined();
+  await until("bob is there again", () => isOnline() === true);
+  await b.close();
+  await until("bob is gone", () => isOnline() === false);
+  other();
+  expect(isOnline()).toBeUndefined();
+});

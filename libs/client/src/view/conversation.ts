@@ -129,10 +129,10 @@ export class Conversation {
     // Who sees the first event knows how it began.
     if (base === undefined && seq === 1) this.change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
     const isLate = seq <= lastSeq;
+    if (event.kind === "recall" && event.targetSeq !== undefined) this.takeRecall(event, event.targetSeq);
     this.window.add(event);
     if (!isLate) this.change({ lastSeq: seq, lastAt: sentAt });
     if (event.kind === "message") this.takeMessage(event);
-    if (event.kind === "recall" && event.targetSeq !== undefined) this.takeRecall(event, event.targetSeq);
     if (seq <= Math.max(base?.lastSeq ?? 0, this.mark) || !isCounted(event, this.userId)) return;
     if (isLate && later.includes(seq)) return;
     this.change({ later: [...later, seq], isDoubtful: this.state.isDoubtful || later.length >= MOST_LATER });
@@ -179,23 +179,22 @@ export class Conversation {
     this.state = { ...this.state, ...change };
   }
 
-  private takeMessage({ seq, senderId, contentType, content }: Event): void {
+  private takeMessage(event: Event): void {
     const { previewSeq, base } = this.state;
-    if (seq <= (previewSeq ?? base?.lastSeq ?? 0)) return;
-    const isText = contentType === "text" && content !== undefined;
-    const text = isText ? Array.from(content).slice(0, PREVIEW_CHARACTERS).join("") : "";
-    this.change({ preview: { senderId, contentType, text }, previewSeq: seq });
+    if (event.seq > (previewSeq ?? base?.lastSeq ?? 0))
+      this.change({ preview: previewOf(event), previewSeq: event.seq });
   }
 
   private takeRecall({ seq, senderId }: Event, targetSeq: number): void {
     const { base, later, preview, previewSeq, recalls } = this.state;
-    if (previewSeq === targetSeq && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
+    const target = this.window.get(targetSeq);
+    const isPreviewed = previewSeq === undefined ? isLike(preview, target) : previewSeq === targetSeq;
+    if (isPreviewed && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
     if (later.includes(targetSeq)) this.change({ later: later.filter((one) => one !== targetSeq) });
     // A base that has the recall has counted without its target.
     if (seq <= (base?.lastSeq ?? 0)) return;
-    // Whether the preview of the row was of this message, only the next row can tell.
+    // Whether the preview of the row was of this message, only the next row can tell for certain.
     if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ isDoubtful: true });
-    const target = this.window.get(targetSeq);
     const isOwn =
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
     if (!isOwn && !recalls.some(([one]) => one === seq)) this.change({ recalls: [...recalls, [seq, targetSeq]] });
@@ -215,4 +214,17 @@ export class Conversation {
     const most = Math.min(base.unread, base.lastSeq - mark);
     return { unread: Math.max(0, most - takenBack) + laterOnes, isExact: false };
   }
+}
+
+/** The beginning of a text; nothing of other types, whose content only their app understands. */
+function previewOf({ senderId, contentType, content }: Event): Preview {
+  const text = contentType === "text" && content !== undefined ? Array.from(content).slice(0, PREVIEW_CHARACTERS) : [];
+  return { senderId, contentType, text: text.join("") };
+}
+
+/** Whether a preview may be of this message: what was taken back is rather not shown. */
+function isLike(preview: Preview | undefined, event: Event | undefined): boolean {
+  if (preview === undefined || event?.kind !== "message") return false;
+  const { senderId, text } = previewOf(event);
+  return preview.senderId === senderId && preview.text === text;
 }
