@@ -78,7 +78,13 @@ describe("the archive", () => {
       ...Array.from({ length: 1_900 }, (_, i) => event(conversationId, i + 301, a)),
     ]);
     expect((await store.facts.lastSeqs([conversationId])).get(conversationId)).toBe(2_200);
-    expect(await store.conversations.unread([{ conversationId, userId: "other", above: 0 }])).toEqual([2_200]);
+    expect(await store.conversations.unread([{ conversationId, userId: "other", above: 0, upTo: 2_200 }])).toEqual([
+      2_200,
+    ]);
+    // What was archived after the list was read is not of this list.
+    expect(await store.conversations.unread([{ conversationId, userId: "other", above: 10, upTo: 2_000 }])).toEqual([
+      1_990,
+    ]);
   }, 60_000);
 
   test("moves the position together with the rows, or neither", async () => {
@@ -142,7 +148,7 @@ describe("the archive", () => {
       [undefined, undefined],
       [undefined, 2],
     ]);
-    expect(await store.conversations.unread([{ conversationId, userId: b, above: 0 }])).toEqual([1]);
+    expect(await store.conversations.unread([{ conversationId, userId: b, above: 0, upTo: 10 }])).toEqual([1]);
     expect((await store.conversations.find(b, conversationId))?.preview?.text).toBe("");
   });
 });

@@ -45,10 +45,11 @@ async function complete(
 ): Promise<ConversationRow[]> {
   const marked = await applyMarks(context, userId, listed);
   const unread = await context.conversations.unread(
-    marked.map(({ conversationId, readSeq, clearedSeq }) => ({
+    marked.map(({ conversationId, readSeq, clearedSeq, lastSeq }) => ({
       conversationId,
       userId,
       above: Math.max(readSeq, clearedSeq),
+      upTo: lastSeq,
     })),
   );
   return marked.map((row, i) => ({ ...row, unread: unread[i]! }));

@@ -10,8 +10,8 @@
  *   so that sync tells them; messages that are not at hand are fetched when the app looks.
  * - The server counts something else than what is here: one sync of everything per connection sets it right.
  * - What cannot be counted here is asked for, some seconds apart.
- * - The server knows at once what was read on another device, its list of what has changed some seconds later. So a device
- *   that may not have been told asks twice.
+ * - What was delivered to others is in the server's list of what has changed some seconds later. So a device that may not
+ *   have been told asks twice.
  */
 import type {
   ConversationRow,

@@ -31,8 +31,10 @@ export type ListedConversation = Omit<ConversationRow, "unread">;
 export interface UnreadQuestion {
   conversationId: string;
   userId: string;
-  /** What lies above counts. */
+  /** What lies above counts, */
   above: number;
+  /** up to this number, as far as the list says: whoever goes on counting from there must not find more in it. */
+  upTo: number;
 }
 
 export class ConversationQueries {
@@ -102,15 +104,21 @@ export class ConversationQueries {
     return row === undefined ? undefined : toListed(userId, row);
   }
 
-  /** Messages of others, not recalled, above a number, in the order of the questions; at most 10,000 each. */
+  /** Messages of others, not recalled, above a number and up to another, in the order of the questions; at most 10,000 each. */
   async unread(questions: UnreadQuestion[]): Promise<number[]> {
     if (questions.length === 0) return [];
     const one = `(SELECT ? AS place, COUNT(*) AS unread FROM (SELECT 1 FROM messages
-      WHERE conversation = ? AND seq > ? AND sender <> ? AND kind = 'message' AND recalled = 0
+      WHERE conversation = ? AND seq > ? AND seq <= ? AND sender <> ? AND kind = 'message' AND recalled = 0
       LIMIT ${MOST_UNREAD}) AS counted)`;
     const rows = await this.sql.rows<{ place: number; unread: number }>(
       questions.map(() => one).join(" UNION ALL "),
-      questions.flatMap(({ conversationId, userId, above }, place) => [place, conversationId, above, userId]),
+      questions.flatMap(({ conversationId, userId, above, upTo }, place) => [
+        place,
+        conversationId,
+        above,
+        upTo,
+        userId,
+      ]),
     );
     const counts = new Array<number>(questions.length).fill(0);
     for (const { place, unread } of rows) counts[place] = unread;
