@@ -168,7 +168,10 @@ export class Engine {
       storage,
       transmit: (payload, timeoutMs) => this.questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
       onAdded: (payload: SendPayload) => void events.emit("sending", payload),
-      onSent: (sent) => void events.emit("sent", sent),
+      onSent: (sent) => {
+        this.typing.sent(sent.conversationId);
+        void events.emit("sent", sent);
+      },
       onFailed: (message, error) => void events.emit("failed", { message, error }),
       onError: (error) => this.fail(error),
     });

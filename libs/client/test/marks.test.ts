@@ -1,0 +1,174 @@
+/** Read marks, typing and presence on their way to the server: merged, repeated, told again. */
+import { CarillonError, type ReadPayload, type WatchPresencePayload } from "@carillon/protocol";
+import { ConnectionLost } from "../src/connection/requests";
+import { ReadMarks } from "../src/marks/read-marks";
+import { TypingPace } from "../src/marks/typing-pace";
+import { PresenceWatches } from "../src/presence/presence-watches";
+import { MemoryStorage } from "../src/storage/storage";
+
+const CHAT = "p:alice:bob";
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
+
+const passes = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
+
+function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = new MemoryStorage()) {
+  const sent: number[] = [];
+  const moved: number[] = [];
+  const marks = new ReadMarks({
+    storage,
+    transmit: (payload) => {
+      sent.push(payload.seq);
+      return answer(payload);
+    },
+    onMark: (_, seq) => void moved.push(seq),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  return { marks, sent, moved, storage };
+}
+
+describe("read marks", () => {
+  test("one READ of a conversation at a time; the highest that came meanwhile goes next", async () => {
+    const answers: (() => void)[] = [];
+    const { marks, sent, moved } = marksOf(() => new Promise<void>((resolve) => answers.push(resolve)));
+    const all = [1, 3, 2, 7, 5].map((seq) => marks.move(CHAT, seq));
+    await passes();
+    expect([sent, moved]).toEqual([[1], [1, 3, 7]]);
+    answers.shift()!();
+    await passes();
+    expect(sent).toEqual([1, 7]);
+    answers.shift()!();
+    await Promise.all(all);
+    // What the server has is not told again.
+    await marks.move(CHAT, 6);
+    expect(sent).toEqual([1, 7]);
+  });
+
+  test("what could not be sent goes with the next session, also in the next process", async () => {
+    const lost = () => Promise.reject(new ConnectionLost());
+    const { marks, storage, sent } = marksOf(lost);
+    const told = marks.move(CHAT, 4).catch((error: Error) => error.name);
+    await passes(60_000);
+    expect(sent).toEqual([4]);
+    marks.online();
+    await passes();
+    expect(sent).toEqual([4, 4]);
+    marks.stop();
+    expect(await told).toBe("ConnectionLost");
+    const next = marksOf(() => Promise.resolve(), storage);
+    await next.marks.restore();
+    expect(next.marks.pending).toEqual([{ conversationId: CHAT, seq: 4 }]);
+    next.marks.online();
+    await passes();
+    expect([next.sent, next.marks.pending, await storage.keys()]).toEqual([[4], [], []]);
+  });
+
+  test("BUSY is tried again, a refusal is final and told to who waits", async () => {
+    const outcomes = [new CarillonError("BUSY", undefined, { retryAfterMs: 50 }), undefined];
+    const busy = marksOf(async () => {
+      const outcome = outcomes.shift();
+      if (outcome !== undefined) throw outcome;
+    });
+    const told = busy.marks.move(CHAT, 1);
+    await passes(50);
+    await told;
+    expect(busy.sent).toEqual([1, 1]);
+    const refused = marksOf(() => Promise.reject(new CarillonError("NO_SUCH_CONVERSATION")));
+    const outcome = refused.marks.move(CHAT, 1).catch((error: Error) => error.name);
+    await passes();
+    expect([await outcome, await refused.storage.keys()]).toEqual(["NO_SUCH_CONVERSATION", []]);
+  });
+});
+
+test("typing is said at once, then every 3 s at most, for each conversation; anew after the message", async () => {
+  const said: string[] = [];
+  let isOnline = true;
+  const pace = new TypingPace((conversationId) => {
+    if (isOnline) said.push(conversationId);
+    return isOnline;
+  });
+  for (const conversationId of ["a", "a", "b", "a"]) pace.typing(conversationId);
+  expect(said).toEqual(["a", "b"]);
+  await passes(2_999);
+  pace.typing("a");
+  expect(said).toHaveLength(2);
+  await passes(1);
+  pace.typing("a");
+  expect(said).toEqual(["a", "b", "a"]);
+  pace.sent("a");
+  pace.typing("a");
+  expect(said).toHaveLength(4);
+  // What could not be said is said as soon as it can be.
+  isOnline = false;
+  pace.typing("c");
+  isOnline = true;
+  pace.typing("c");
+  expect(said.at(-1)).toBe("c");
+});
+
+describe("presence", () => {
+  function watchesOf(answer: () => Promise<unknown> = () => Promise.resolve()) {
+    const asked: string[] = [];
+    const sizes: number[] = [];
+    const released: string[] = [];
+    const ask = ({ userIds, on }: WatchPresencePayload) => {
+      sizes.push(userIds.length);
+      asked.push(`${on ? "+" : "-"}${userIds.join()}`);
+      return answer();
+    };
+    return { watches: new PresenceWatches(ask, (userId) => void released.push(userId)), asked, sizes, released };
+  }
+
+  test("counted: who is watched twice is watched until both have ended", async () => {
+    const { watches, asked, released } = watchesOf();
+    watches.online(500);
+    const [one, other] = [watches.watch(["bob", "carl"]), watches.watch(["bob", "bob"])];
+    await passes();
+    expect(asked).toEqual(["+bob,carl"]);
+    one();
+    one();
+    await passes();
+    expect([asked.at(-1), released]).toEqual(["-carl", ["carl"]]);
+    other();
+    await passes();
+    expect([asked.at(-1), released]).toEqual(["-bob", ["carl", "bob"]]);
+  });
+
+  test("64 a frame, as many as the server takes; who comes later moves up; all again after a reconnect", async () => {
+    const { watches, asked, sizes } = watchesOf();
+    const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => `u${from + i}`);
+    const first = watches.watch(ids(0, 100));
+    watches.watch(ids(100, 100));
+    expect(asked).toEqual([]);
+    watches.online(150);
+    await passes();
+    expect(sizes).toEqual([64, 64, 22]);
+    first();
+    await passes();
+    // Room is made before others are asked for.
+    expect(asked.slice(3).map((text) => text[0])).toEqual(["-", "-", "+"]);
+    expect(sizes.slice(3)).toEqual([64, 36, 50]);
+    watches.online(150);
+    await passes();
+    expect(sizes.slice(6)).toEqual([64, 36]);
+  });
+
+  test("what failed is asked for again after a while; a refusal is not, until the next session", async () => {
+    const outcomes: (Error | undefined)[] = [new CarillonError("BUSY"), undefined, new CarillonError("FORBIDDEN")];
+    const { watches, asked } = watchesOf(async () => {
+      const outcome = outcomes.shift();
+      if (outcome !== undefined) throw outcome;
+    });
+    watches.online(500);
+    watches.watch(["bob"]);
+    await passes(60_000);
+    watches.watch(["carl"]);
+    await passes(600_000);
+    expect(asked).toEqual(["+bob", "+bob", "+carl"]);
+    watches.online(500);
+    await passes();
+    expect(asked.at(-1)).toBe("+bob,carl");
+  });
+});

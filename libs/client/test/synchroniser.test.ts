@@ -1,0 +1,113 @@
+/** SYNCs of inbox and view: one at a time, shared by all who asked before it began. */
+import { CarillonError, type ConversationRow, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
+import { ConnectionLost } from "../src/connection/requests";
+import type { Synced } from "../src/sync/read-pages";
+import { Synchroniser } from "../src/sync/synchroniser";
+
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
+
+const passes = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
+const row = (conversationId: string, lastSeq: number) => ({ conversationId, lastSeq }) as ConversationRow;
+const page = (conversations: ConversationRow[], cursor?: string, syncedAt = 100): SyncedPayload => ({
+  ...{ inbox: { epoch: "e", seq: 0 }, versions: { relations: syncedAt, groups: syncedAt }, syncedAt },
+  ...{ relations: [], groups: [], conversations },
+  counts: { relations: 0, groups: 0, conversations: conversations.length },
+  more: cursor !== undefined,
+  ...(cursor === undefined ? {} : { cursor }),
+});
+
+function synchroniserOf(answer: (payload: SyncPayload) => Promise<SyncedPayload>) {
+  const asked: SyncPayload[] = [];
+  const taken: { synced: Synced; isAll: boolean }[] = [];
+  const link = { isInUse: true };
+  const synchroniser = new Synchroniser(() => {
+    if (!link.isInUse) throw new ConnectionLost();
+    return {
+      request: (payload) => {
+        asked.push(payload);
+        return answer(payload);
+      },
+      isInUse: () => link.isInUse,
+    };
+  }, new AbortController().signal);
+  synchroniser.keeper = {
+    begin: () => ({ conversationsSince: 7 }),
+    take: (synced, isAll) => void taken.push({ synced, isAll }),
+  };
+  return { synchroniser, asked, taken, link };
+}
+
+test("inbox and view ask in the same turn: one SYNC of everything serves both", async () => {
+  const { synchroniser, asked, taken } = synchroniserOf(async () => page([row("p:a:b", 3)]));
+  synchroniser.changes();
+  const all = synchroniser.all();
+  synchroniser.changes();
+  await passes();
+  expect((await all).conversations).toEqual([row("p:a:b", 3)]);
+  expect(asked).toEqual([{ limit: 64 }]);
+  expect(taken.map(({ isAll }) => isAll)).toEqual([true]);
+  await passes(10_000);
+  expect(asked).toHaveLength(1);
+});
+
+test("all who ask while one is under way share the next, which asks for changes only", async () => {
+  const answers: (() => void)[] = [];
+  const { synchroniser, asked, taken } = synchroniserOf(
+    () => new Promise((resolve) => answers.push(() => resolve(page([])))),
+  );
+  synchroniser.changes();
+  await passes();
+  for (let i = 0; i < 50; i++) synchroniser.changes();
+  answers.shift()!();
+  await passes(10_000);
+  answers.shift()!();
+  await passes(10_000);
+  expect(asked).toEqual([
+    { conversationsSince: 7, limit: 64 },
+    { conversationsSince: 7, limit: 64 },
+  ]);
+  expect(taken.map(({ isAll }) => isAll)).toEqual([false, false]);
+});
+
+test("pages are put together: time and versions of the first, counts of the last, the later of a row that came twice", async () => {
+  const pages = [
+    page([row("p:a:b", 3), row("p:a:c", 1)], "second", 100),
+    page([row("p:a:d", 1), row("p:a:b", 4)], undefined, 200),
+  ];
+  const { synchroniser, asked } = synchroniserOf(async () => pages.shift()!);
+  const all = synchroniser.all();
+  await passes();
+  expect(await all).toMatchObject({
+    conversations: [row("p:a:b", 4), row("p:a:c", 1), row("p:a:d", 1)],
+    syncedAt: 100,
+    versions: { relations: 100 },
+    counts: { conversations: 2 },
+  });
+  expect(asked).toEqual([{ limit: 64 }, { limit: 64, cursor: "second" }]);
+});
+
+test("BUSY begins again with the first page; a lost connection is told to who waits, and the next one serves again", async () => {
+  const outcomes: (SyncedPayload | Error)[] = [page([], "second"), new CarillonError("BUSY"), page([row("p:a:b", 1)])];
+  const { synchroniser, taken, link } = synchroniserOf(async () => {
+    const outcome = outcomes.shift() ?? new ConnectionLost();
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  });
+  const all = synchroniser.all();
+  await passes(2_000);
+  expect((await all).conversations).toEqual([row("p:a:b", 1)]);
+  expect(taken).toHaveLength(1);
+  const lost = synchroniser.all().catch((error: Error) => error.name);
+  await passes(1_000);
+  expect(await lost).toBe("ConnectionLost");
+  link.isInUse = false;
+  const nobody = synchroniser.all().catch((error: Error) => error.name);
+  await passes(1_000);
+  expect(await nobody).toBe("ConnectionLost");
+  link.isInUse = true;
+  outcomes.push(page([row("p:a:b", 2)]));
+  const again = synchroniser.all();
+  await passes(1_000);
+  expect((await again).conversations).toEqual([row("p:a:b", 2)]);
+});

@@ -1,0 +1,188 @@
+/** What an app relies on when it binds to the view, and what the view leaves in the storage. */
+import type { Event, SendPayload } from "@carillon/protocol";
+import { type ClientEvents, EventSource } from "../src/events";
+import { MemoryStorage } from "../src/storage/storage";
+import { View } from "../src/view/view";
+import { ViewState } from "../src/view/view-state";
+import { ViewWorld } from "./fixtures/view-world";
+
+const CHAT = "p:bob:mia";
+
+beforeEach(() => void jest.useFakeTimers({ now: 1_800_000_000_000 }));
+afterEach(() => void jest.useRealTimers());
+
+const passes = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+
+/** A world with a conversation of some messages, delivered to a view that is online. */
+async function worldWith(messages: number): Promise<ViewWorld> {
+  const world = new ViewWorld();
+  world.start();
+  world.online();
+  for (let i = 1; i <= messages; i++) world.write(CHAT, "bob", "message", `${i}`);
+  await passes(1_000);
+  world.deliver(messages);
+  await passes(1_000);
+  return world;
+}
+
+test("snapshots stay the same objects until what they show changes, and then only those that do", async () => {
+  const world = await worldWith(2);
+  world.write("p:carl:mia", "carl", "message", "hello");
+  world.relate("bob", "friend", "Bob");
+  world.deliver(1);
+  await passes(1_000);
+  const { view } = world;
+  const [conversations, people, messages] = [view.conversations, view.people, view.messages(CHAT)];
+  await passes(30_000);
+  expect([view.conversations === conversations, view.people === people]).toEqual([true, true]);
+  expect(view.messages(CHAT)).toBe(messages);
+  world.write(CHAT, "bob", "message", "new");
+  world.deliver(1);
+  expect(view.conversations).not.toBe(conversations);
+  const of = (list: typeof conversations, id: string) => list.find((one) => one.conversationId === id);
+  expect(of(view.conversations, "p:carl:mia")).toBe(of(conversations, "p:carl:mia"));
+  expect(of(view.conversations, CHAT)).not.toBe(of(conversations, CHAT));
+  expect(view.messages(CHAT).items.slice(0, 2)).toEqual(messages.items);
+  expect(view.messages(CHAT).items.every((item, i) => i === 2 || item === messages.items[i])).toBe(true);
+});
+
+test("listeners are told once per turn, of their part only, and not after they have ended", async () => {
+  const world = await worldWith(1);
+  const told = { list: 0, chat: 0, other: 0, all: 0 };
+  const { view } = world;
+  view.subscribe("conversations", () => void told.list++);
+  const end = view.subscribe(`messages/${CHAT}`, () => void told.chat++);
+  view.subscribe("messages/p:carl:mia", () => void told.other++);
+  view.subscribe(() => void told.all++);
+  for (let i = 0; i < 20; i++) world.write(CHAT, "bob", "message", `${i}`);
+  world.deliver(20);
+  expect(told).toEqual({ list: 0, chat: 0, other: 0, all: 0 });
+  await passes(0);
+  expect(told).toEqual({ list: 1, chat: 1, other: 0, all: 1 });
+  end();
+  world.write(CHAT, "bob", "message", "after");
+  world.deliver(1);
+  await passes(0);
+  expect(told).toEqual({ list: 2, chat: 1, other: 0, all: 2 });
+});
+
+/** A view whose outbox the test plays. */
+function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) {
+  const events = new EventSource<ClientEvents>();
+  const sent: SendPayload[] = [];
+  const state = new ViewState({
+    ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => unsent, unread: () => [] },
+    synchroniser: { changes: () => {}, keeper: undefined },
+    userId: () => "mia",
+    on: (name, listener) => events.on(name, listener),
+    pull: () => new Promise(() => {}),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  const actions = { send: async (payload: SendPayload) => void sent.push(payload) as never, watch: () => () => {} };
+  const view = new View(state, actions);
+  const shown = () => view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);
+  return { events, view, state, shown, sent, storage };
+}
+
+const payload = (content: string): SendPayload => ({ clientMsgId: content, to: "u:bob", contentType: "text", content });
+const answer = (content: string, seq: number) => ({
+  ...{ clientMsgId: content, conversationId: CHAT, seq, messageId: content, sentAt: 1 },
+});
+const event = (content: string, seq: number, senderId = "mia"): Event => ({
+  ...{ conversationId: CHAT, seq, senderId, kind: "message", contentType: "text", sentAt: 1 },
+  ...{ content, clientMsgId: content, messageId: content },
+});
+
+test("own messages: sending, sent, among the others; SENT and the event in either order", async () => {
+  const { events, view, shown } = sendingView();
+  await view.restored;
+  for (const content of ["a", "b", "c"]) void events.emit("sending", payload(content));
+  expect(shown()).toEqual(["a sending", "b sending", "c sending"]);
+  void events.emit("sent", answer("a", 2));
+  void events.emit("message", event("of bob", 1, "bob"));
+  expect(shown()).toEqual(["of bob delivered", "a sent", "b sending", "c sending"]);
+  void events.emit("message", event("a", 2));
+  void events.emit("message", event("b", 3));
+  void events.emit("sent", answer("b", 3));
+  expect(shown()).toEqual(["of bob delivered", "a sent", "b sent", "c sending"]);
+  void events.emit("receipt", { kind: "read", conversationId: CHAT, userId: "bob", seq: 2 });
+  void events.emit("receipt", { kind: "delivered", conversationId: CHAT, userId: "bob", seq: 3 });
+  expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
+});
+
+test("a failed message stays, also for the next process, until it is sent again or thrown away", async () => {
+  const before = sendingView();
+  await before.view.restored;
+  for (const content of ["a", "b"]) {
+    void before.events.emit("sending", payload(content));
+    void before.events.emit("failed", { message: payload(content), error: new Error("no such user") });
+  }
+  void before.events.emit("sending", payload("c"));
+  expect(before.shown()).toEqual(["a failed", "b failed", "c sending"]);
+  expect(before.view.messages(CHAT).items[0]).toMatchObject({ failure: "no such user" });
+  await before.state.stop();
+  // The outbox keeps what it has not given up, and says so.
+  const { view, shown, sent, events } = sendingView(before.storage, [payload("c")]);
+  await view.restored;
+  expect(shown()).toEqual(["a failed", "b failed", "c sending"]);
+  await view.sendAgain("a");
+  expect(sent).toEqual([payload("a")]);
+  void events.emit("sending", payload("a"));
+  view.discard("b");
+  // What is on its way cannot be thrown away.
+  view.discard("c");
+  expect(shown()).toEqual(["c sending", "a sending"]);
+});
+
+test("the storage does not grow with the messages: old blocks are deleted, and the newest are there again", async () => {
+  const world = await worldWith(10);
+  const size = async () => {
+    const values = await Promise.all((await world.storage.keys()).map((key) => world.storage.get(key)));
+    return values.join("").length;
+  };
+  let largest = 0;
+  for (let i = 11; i <= 400; i++) {
+    world.write(CHAT, "bob", "message", `${i}`);
+    world.deliver(1);
+    if (i % 10 === 0) await passes(300);
+    // Room for what is unread, which is noted by number; messages take ten times as much.
+    if (i === 100) largest = (await size()) + 2_500;
+    if (i > 100) expect(await size()).toBeLessThan(largest);
+  }
+  await world.end(false);
+  const keys = (await world.storage.keys()).filter((key) => key.startsWith(`view/1/messages/${CHAT}`));
+  expect(keys.length).toBeGreaterThan(0);
+  expect(keys.length).toBeLessThan(3);
+  world.start();
+  await world.view.restored;
+  expect(world.view.messages(CHAT).items.map(({ content }) => content)).toEqual(
+    Array.from({ length: 8 }, (_, i) => `${393 + i}`),
+  );
+});
+
+test("a storage of a former version of the view is cleared of it, and nothing else in it is touched", async () => {
+  const storage = new MemoryStorage();
+  await storage.set("view/0/conversation/p:bob:mia", "{}");
+  await storage.set("view/since", "17");
+  await storage.set("inbox", '{"epoch":"e","seq":3}');
+  await storage.set(`conversation/${CHAT}`, '{"upTo":3,"known":3}');
+  const { view, state } = sendingView(storage);
+  await view.restored;
+  await state.stop();
+  expect(view.conversations).toEqual([]);
+  expect((await storage.keys()).sort()).toEqual([`conversation/${CHAT}`, "inbox"]);
+});
+
+test("a value of the view that cannot be read is as good as none", async () => {
+  const world = await worldWith(3);
+  await world.end(false);
+  for (const key of await world.storage.keys()) if (/conversation|since/.test(key)) await world.storage.set(key, "{");
+  world.start();
+  await world.view.restored;
+  expect(world.view.conversations).toEqual([]);
+  world.online();
+  await passes(1_000);
+  expect(world.view.conversations).toMatchObject([{ conversationId: CHAT, unread: 3 }]);
+});
