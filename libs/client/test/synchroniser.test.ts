@@ -19,6 +19,7 @@ const page = (conversations: ConversationRow[], cursor?: string, syncedAt = 100)
 
 function synchroniserOf(answer: (payload: SyncPayload) => Promise<SyncedPayload>) {
   const asked: SyncPayload[] = [];
+  const pages: number[] = [];
   const taken: { synced: Synced; isAll: boolean }[] = [];
   const link = { isInUse: true };
   const synchroniser = new Synchroniser(() => {
@@ -33,9 +34,10 @@ function synchroniserOf(answer: (payload: SyncPayload) => Promise<SyncedPayload>
   }, new AbortController().signal);
   synchroniser.keeper = {
     begin: () => ({ conversationsSince: 7 }),
+    takePage: ({ conversations }) => void pages.push(conversations.length),
     take: (synced, isAll) => void taken.push({ synced, isAll }),
   };
-  return { synchroniser, asked, taken, link };
+  return { synchroniser, asked, pages, taken, link };
 }
 
 test("inbox and view ask in the same turn: one SYNC of everything serves both", async () => {
@@ -75,7 +77,7 @@ test("pages are put together: time and versions of the first, counts of the last
     page([row("p:a:b", 3), row("p:a:c", 1)], "second", 100),
     page([row("p:a:d", 1), row("p:a:b", 4)], undefined, 200),
   ];
-  const { synchroniser, asked } = synchroniserOf(async () => pages.shift()!);
+  const { synchroniser, asked, pages: told } = synchroniserOf(async () => pages.shift()!);
   const all = synchroniser.all();
   await passes();
   expect(await all).toMatchObject({
@@ -85,6 +87,7 @@ test("pages are put together: time and versions of the first, counts of the last
     counts: { conversations: 2 },
   });
   expect(asked).toEqual([{ limit: 64 }, { limit: 64, cursor: "second" }]);
+  expect(told).toEqual([2, 2]);
 });
 
 test("BUSY begins again with the first page; a lost connection is told to who waits, and the next one serves again", async () => {

@@ -186,3 +186,27 @@ test("a value of the view that cannot be read is as good as none", async () => {
   await passes(1_000);
   expect(world.view.conversations).toMatchObject([{ conversationId: CHAT, unread: 3 }]);
 });
+
+test("a new device shows its newest conversations after the first page, and goes on from there only after the last", async () => {
+  const world = new ViewWorld();
+  for (let i = 0; i < 7; i++) {
+    world.write(`p:bob${i}:mia`, `bob${i}`, "message", "hello");
+    await passes(1);
+  }
+  world.start();
+  world.online();
+  const shown = () => world.view.conversations.map(({ title }) => title);
+  // A page takes 10 ms.
+  await passes(15);
+  expect(shown()).toEqual(["bob6", "bob5", "bob4"]);
+  world.lose();
+  await world.end(false);
+  expect(await world.storage.get("view/1/since")).toBeUndefined();
+  world.start();
+  await world.view.restored;
+  expect(shown()).toEqual(["bob6", "bob5", "bob4"]);
+  world.online();
+  await passes(1_000);
+  expect(shown()).toHaveLength(7);
+  expect(await world.storage.get("view/1/since")).toBeDefined();
+});

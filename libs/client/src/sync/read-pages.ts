@@ -29,17 +29,21 @@ export interface Synced {
 
 /**
  * @param request one page over the connection in use
+ * @param onPage each page as it comes
  * @returns when the last page has come; versions and time are those of the first, of a row that came twice the later one
  */
 export async function readPages(
   request: (payload: SyncPayload) => Promise<SyncedPayload>,
   since: SyncSince = {},
+  onPage: (page: SyncedPayload) => void = () => {},
 ): Promise<Synced> {
   const first = await request({ ...since, limit: limits.maxPageEntries });
+  onPage(first);
   const { versions, syncedAt } = first;
   const pages = [first];
   for (let page = first; page.more && page.cursor !== undefined; pages.push(page)) {
     page = await request({ cursor: page.cursor, limit: limits.maxPageEntries });
+    onPage(page);
   }
   const { counts } = pages.at(-1) as SyncedPayload;
   return {

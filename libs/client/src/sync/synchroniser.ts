@@ -26,7 +26,9 @@ export interface SyncConnection {
 export interface SyncKeeper {
   /** From where on it wants to be told. A SYNC begins now. */
   begin(): SyncSince;
-  /** @param isAll whether everything was asked for: what was not told is not there */
+  /** A page has come; there may be more, and they may be lost. */
+  takePage(page: SyncedPayload): void;
+  /** All pages have come. @param isAll whether everything was asked for: what was not told is not there */
   take(synced: Synced, isAll: boolean): void;
 }
 
@@ -101,7 +103,11 @@ export class Synchroniser {
       try {
         const known = this.keeper?.begin() ?? {};
         const since = wantsAll ? {} : known;
-        const synced = await readPages((payload) => connection.request(payload), since);
+        const synced = await readPages(
+          (payload) => connection.request(payload),
+          since,
+          (page) => this.keeper?.takePage(page),
+        );
         return { synced, isAll: Object.keys(since).length === 0 };
       } catch (error) {
         if (error instanceof ConnectionLost || !connection.isInUse()) throw error;

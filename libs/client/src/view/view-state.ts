@@ -8,7 +8,7 @@
  * Edge cases:
  * - The process died before the last changes were written: the place from which the next sync goes on is written last,
  *   so that sync tells them; messages that are not at hand are fetched when the app looks.
- * - The server counts something else than what is here: one sync of everything per connection sets it right.
+ * - The server counts something else than what is here: a sync of everything sets it right.
  * - What cannot be counted here is asked for, some seconds apart.
  * - What was delivered to others is in the server's list of what has changed some seconds later. So a device that may not
  *   have been told asks twice.
@@ -21,6 +21,7 @@ import type {
   ReadPayload,
   SendPayload,
   SentPayload,
+  SyncedPayload,
   UserPresence,
 } from "@carillon/protocol";
 import type { ClientEvents, FailedMessage, Receipt } from "../events";
@@ -58,6 +59,7 @@ const MOST_ASKED = 5;
 /** After that, marks that have moved are in the server's list of what has changed. */
 const SETTLED_MS = 10_000;
 const FAILED = "failed/";
+const NONE = "0,0,0";
 
 export class ViewState implements SyncKeeper {
   /** Resolves when what was stored is here. */
@@ -81,7 +83,8 @@ export class ViewState implements SyncKeeper {
   /** Conversations whose numbers the server has to tell. */
   private readonly doubtful = new Set<string>();
   private timesAsked = 0;
-  private hasAskedForAll = false;
+  /** How much more was here than the server counted, after the last sync of everything. */
+  private excess = NONE;
   private askAgain: ReturnType<typeof setTimeout> | undefined;
   private settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -89,7 +92,7 @@ export class ViewState implements SyncKeeper {
     const { storage, bounds, claimed, onError, pull, userId } = context;
     this.unsent = new Unsent(userId);
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
-    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takePage(conversationId, events));
+    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takeFetched(conversationId, events));
     this.store = new ViewStore(storage, () => this.takeChanges(), onError);
     this.listening = this.listen();
     // A storage of somebody else is not shown; `connect` says so.
@@ -101,7 +104,6 @@ export class ViewState implements SyncKeeper {
 
   /** A session is open. */
   online(): void {
-    this.hasAskedForAll = false;
     this.timesAsked = 0;
     this.loader.online();
     this.whenRestored(() => this.askTwice());
@@ -128,33 +130,41 @@ export class ViewState implements SyncKeeper {
     return this.since;
   }
 
-  take(synced: Synced, isAll: boolean): void {
-    const { conversations, versions, syncedAt, counts } = synced;
-    const missing = new Set(isAll ? this.list.ids : []);
-    this.takePeople(synced, isAll);
-    for (const row of conversations) {
-      missing.delete(row.conversationId);
+  /** What is told is shown at once: a new device has its newest conversations after one round trip. */
+  takePage(page: SyncedPayload): void {
+    this.takePeople(page, false);
+    for (const row of page.conversations) {
       this.list.of(row.conversationId).conversation.takeRow(row);
       this.touch(row.conversationId);
     }
-    for (const conversationId of missing) {
-      // One that was written to meanwhile may have passed the pages by.
-      if (this.touchedSince.has(conversationId)) continue;
-      this.list.drop(conversationId);
-      this.doubtful.delete(conversationId);
-      this.changes.note("conversations", `messages/${conversationId}`);
-    }
+  }
+
+  /** What is gone can be known, and the place to go on from be kept, only when the last page has come. */
+  take(synced: Synced, isAll: boolean): void {
+    const { versions, syncedAt, counts } = synced;
+    if (isAll) this.dropMissing(synced);
     const { relations: relationsVersion, groups: groupsVersion } = versions;
     this.since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
     this.keep(SINCE, this.since);
     const held = { ...this.people.counts, conversations: this.list.listed };
-    const isWhole = (["relations", "groups", "conversations"] as const).every((what) => held[what] === counts[what]);
-    if (!isWhole && !isAll && !this.hasAskedForAll) {
-      this.hasAskedForAll = true;
-      this.context.synchroniser.changes(true);
-    }
+    const excess = (["relations", "groups", "conversations"] as const).map((what) => held[what] - counts[what]).join();
+    // What a sync of everything leaves, another one would leave, too.
+    if (isAll) this.excess = excess;
+    else if (excess !== this.excess) this.context.synchroniser.changes(true);
     this.fetchWatched();
     this.askLater();
+  }
+
+  private dropMissing(synced: Synced): void {
+    this.takePeople(synced, true);
+    const told = new Set(synced.conversations.map(({ conversationId }) => conversationId));
+    for (const conversationId of this.list.ids) {
+      // One that was written to meanwhile may have passed the pages by.
+      if (told.has(conversationId) || this.touchedSince.has(conversationId)) continue;
+      this.list.drop(conversationId);
+      this.doubtful.delete(conversationId);
+      this.changes.note("conversations", `messages/${conversationId}`);
+    }
   }
 
   /** A failed message is thrown away. */
@@ -261,7 +271,7 @@ export class ViewState implements SyncKeeper {
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
-  private takePage(conversationId: string, events: readonly Event[]): void {
+  private takeFetched(conversationId: string, events: readonly Event[]): void {
     const { blocks } = this.list.of(conversationId);
     for (const { seq, targetSeq = seq } of events) blocks.touch(seq, targetSeq);
     this.settle(conversationId);
@@ -291,7 +301,7 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  private takePeople({ relations, groups }: Synced, isAll: boolean): void {
+  private takePeople({ relations, groups }: Pick<Synced, "relations" | "groups">, isAll: boolean): void {
     const { people } = this;
     const persons = new Set(people.takeRelations(relations, isAll));
     const changed = new Set(people.takeGroups(groups, isAll));
