@@ -4,9 +4,11 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openIndexedDbStorage } from "../src/browser/indexed-db";
+import { CarillonClient } from "../src/node";
 import { openFileStorage } from "../src/node/file-storage";
 import { claimStorage } from "../src/storage/identity";
 import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/storage";
+import { SINCE, ViewStore } from "../src/view/view-store";
 
 let folder: string;
 let opened: (() => unknown)[] = [];
@@ -75,6 +77,33 @@ describe.each(storages)("%s", (_, open, lasts) => {
     await claimStorage(storage, { deviceId: "phone" });
     await expect(claimStorage(storage, { deviceId: "tablet" })).rejects.toThrow("belongs to device phone");
     await expect(claimStorage(storage, { deviceId: "phone", userId: "bob" })).rejects.toThrow("belongs to user alice");
+  });
+
+  test("the view's values: bounded, the place to go on from last; of another form nothing is left", async () => {
+    const storage = await open();
+    await Promise.all([storage.set("view/0/old", "1"), storage.set("inbox", "2"), storage.set("view/1/a b", "{")]);
+    const changes = new Map<string, unknown>();
+    const takeChanges = () => {
+      const taken = new Map(changes);
+      changes.clear();
+      return taken;
+    };
+    const errors: string[] = [];
+    const store = new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message));
+    expect([...(await store.restore())]).toEqual([["a b", undefined]]);
+    expect((await storage.keys()).sort()).toEqual(["inbox", "view/1/a b"]);
+    // Blocks of messages come and go, as with every message of a long life.
+    for (let i = 0; i < 300; i++) {
+      changes.set(`messages/p:a:b/${i}`, [{ seq: i, content: "x".repeat(100) }]);
+      if (i >= 5) changes.set(`messages/p:a:b/${i - 5}`, undefined);
+      changes.set("conversation/p:a:b", { i });
+      changes.set(SINCE, { conversationsSince: i });
+      await new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message)).stop();
+    }
+    await store.stop();
+    const keys = (await storage.keys()).filter((key) => key.startsWith("view/1/messages/"));
+    expect(keys.sort()).toEqual([295, 296, 297, 298, 299].map((i) => `view/1/messages/p:a:b/${i}`));
+    expect([await readJson(storage, `view/1/${SINCE}`), errors]).toEqual([{ conversationsSince: 299 }, []]);
   });
 
   if (!lasts) return;
@@ -166,4 +195,82 @@ test("file: a full disk is told, and what was there before stays as it was", asy
   await storage.close();
   const again = await inFolder();
   expect([await again.get("a"), await again.get("b")]).toEqual(["1", "2"]);
+});
+
+test("what a storage refused of the view is written with the next change; the place to go on from is not ahead of it", async () => {
+  const storage = new MemoryStorage();
+  const changes = new Map<string, unknown>([
+    [SINCE, { conversationsSince: 1 }],
+    ["conversation/p:a:b", { lastSeq: 1 }],
+    ["messages/p:a:b/0", [1]],
+  ]);
+  const written: string[] = [];
+  const kept = storage.set.bind(storage);
+  let isFull = true;
+  jest.spyOn(storage, "set").mockImplementation(async (key, value) => {
+    if (isFull && key.startsWith("view/1/conversation")) throw new Error("no space left");
+    written.push(key);
+    await kept(key, value);
+  });
+  const errors: string[] = [];
+  const takeChanges = () => {
+    const taken = new Map(changes);
+    changes.clear();
+    return taken;
+  };
+  jest.useFakeTimers();
+  try {
+    const store = new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message));
+    store.note();
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect([written, errors]).toEqual([["view/1/messages/p:a:b/0"], ["no space left"]]);
+    isFull = false;
+    changes.set("group/choir", {});
+    await jest.advanceTimersByTimeAsync(2_000);
+    expect(written.slice(2).sort()).toEqual(["view/1/conversation/p:a:b", "view/1/group/choir", "view/1/since"]);
+    expect(written.at(-1)).toBe("view/1/since");
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+test("file: what the view deletes takes no room, and all of it is there again", async () => {
+  const storage = await inFolder();
+  const block = JSON.stringify("x".repeat(5_000));
+  let largest = 0;
+  for (let i = 0; i < 1_000; i++) {
+    await Promise.all([
+      storage.set(`view/1/messages/p:a:b/${i}`, block),
+      storage.delete(`view/1/messages/p:a:b/${i - 7}`),
+    ]);
+    largest = Math.max(largest, statSync(path.join(folder, "values.log")).size);
+  }
+  expect(largest).toBeLessThan(300_000);
+  await storage.close();
+  const again = await inFolder();
+  expect(await again.keys()).toHaveLength(7);
+});
+
+test("file: a folder of the version before the view is read, and a client goes on from it", async () => {
+  const former = await inFolder();
+  const values: Record<string, string> = {
+    device: '{"deviceId":"phone","userId":"bob"}',
+    tokens: '{"userId":"bob","refreshToken":"r"}',
+    inbox: '{"epoch":"e","seq":3}',
+    conversations: "true",
+    "conversation/p:alice:bob": '{"upTo":3,"known":3}',
+    "outbox/01932c07-0000-7000-8000-000000000000":
+      '{"payload":{"clientMsgId":"01932c07-0000-7000-8000-000000000000","to":"u:alice","contentType":"text","content":"waits"},"order":1}',
+  };
+  await Promise.all(Object.entries(values).map(([key, value]) => former.set(key, value)));
+  await former.close();
+  const storage = await inFolder();
+  const options = { api: "http://127.0.0.1:1", token: "t", deviceId: "phone", platform: "other" } as const;
+  const client = new CarillonClient({ ...options, storage });
+  await client.view.restored;
+  expect(client.userId).toBe("bob");
+  const { items } = client.view.messages("p:alice:bob");
+  expect(items.map(({ content, status }) => [content, status])).toEqual([["waits", "sending"]]);
+  await client.close();
+  for (const [key, value] of Object.entries(values)) expect(await storage.get(key)).toBe(value);
 });

@@ -18,11 +18,24 @@ export async function openIndexedDbStorage(name: string): Promise<IndexedDbStora
   const database = await openDB(name, 1, {
     upgrade: (opened) => void opened.createObjectStore(STORE),
   });
-  /** `strict`: a value that was taken has reached the disk, not only the browser. */
-  const write = async (change: (store: { put: PutValue; delete: DeleteValue }) => Promise<unknown>) => {
-    const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
-    await Promise.all([change(transaction.store), transaction.done]);
+  let waiting: Change[] = [];
+  /** `strict`: a value that was taken has reached the disk, not only the browser. So what is asked for in one turn goes together. */
+  const writeAll = async () => {
+    const changes = waiting;
+    waiting = [];
+    try {
+      const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
+      await Promise.all([...changes.map(({ make }) => make(transaction.store)), transaction.done]);
+      for (const { resolve } of changes) resolve();
+    } catch (error) {
+      // All or nothing: one that fails takes back the others.
+      for (const { reject } of changes) reject(error);
+    }
   };
+  const write = (make: Change["make"]) =>
+    new Promise<void>((resolve, reject) => {
+      if (waiting.push({ make, resolve, reject }) === 1) queueMicrotask(writeAll);
+    });
   return {
     get: (key) => database.get(STORE, key) as Promise<string | undefined>,
     set: (key, value) => write((store) => store.put(value, key)),
@@ -30,6 +43,13 @@ export async function openIndexedDbStorage(name: string): Promise<IndexedDbStora
     keys: async () => (await database.getAllKeys(STORE)) as string[],
     close: () => database.close(),
   };
+}
+
+/** What is to be changed, and who waits for it. */
+interface Change {
+  make(store: { put: PutValue; delete: DeleteValue }): Promise<unknown>;
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
 type PutValue = (value: string, key: string) => Promise<unknown>;
