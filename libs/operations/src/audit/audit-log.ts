@@ -21,7 +21,7 @@ const PAGE = 200;
 const PROGRESS_EVERY = 20_000;
 
 /** What inboxes must hold of a conversation. */
-export interface FilledConversation {
+interface FilledConversation {
   /** The last number that is in them. */
   last: number;
   /** Of a group: the numbers that went to all who belonged to it then, as far as the log still knows. */
