@@ -1,7 +1,10 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
 import { parseArgs } from "node:util";
+import type { ClusterShape } from "./bench/bench-cluster";
 import { runGroup } from "./bench/group";
 import { runPrivate } from "./bench/private";
+import { runReceipts } from "./bench/receipts";
+import { runSync } from "./bench/sync";
 
 const USAGE = `npm run bench -- SCENARIO [options]
 
@@ -9,12 +12,16 @@ Scenarios
   private             private messages, closed loop, over TCP, each one verified
   group               a group whose members are all online, fanned out on write, open loop
   large-group         a group that is too large for inboxes: some look at it, all others are told
+  receipts            private messages at a steady pace, by turns alone and beside a flood of READs
+  sync                devices that were away log in until they have everything, one after the other
 
 Options
-  --clients N         connected users (default: private 500, in pairs; group 500; large-group 10000)
+  --clients N         connected users (default: private 500, in pairs; group 500; large-group 10000; receipts 100; sync 40)
   --in-flight N       private: messages of one client under way at once (default 4)
   --focused N         large-group: members who look at it (default 500)
-  --rate N            groups: messages per second (default 20)
+  --missed N          sync: messages that each device has missed (default 1000, which is all that an inbox keeps)
+  --rate N            messages per second (default: groups 20, receipts 500)
+  --reads N           receipts: READs per second (default 1000)
   --seconds N         measured time (default 15)
   --gateways N        (default 2)
   --workers N         (default 2)
@@ -23,7 +30,9 @@ Options
   --help
 `;
 
-const CLIENTS = { private: 500, group: 500, "large-group": 10_000 };
+const CLIENTS = { private: 500, group: 500, "large-group": 10_000, receipts: 100, sync: 40 };
+/** Messages per second. */
+const RATES = { private: 0, group: 20, "large-group": 20, receipts: 500, sync: 0 };
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -32,7 +41,9 @@ async function main(): Promise<number> {
       clients: { type: "string" },
       "in-flight": { type: "string", default: "4" },
       focused: { type: "string", default: "500" },
-      rate: { type: "string", default: "20" },
+      missed: { type: "string", default: "1000" },
+      rate: { type: "string" },
+      reads: { type: "string", default: "1000" },
       seconds: { type: "string", default: "15" },
       gateways: { type: "string", default: "2" },
       workers: { type: "string", default: "2" },
@@ -55,18 +66,30 @@ async function main(): Promise<number> {
     json: values.json,
   };
   const clients = values.clients === undefined ? CLIENTS[name] : numberOf(values.clients, "clients");
-  const isLarge = name === "large-group";
-  const verified =
-    name === "private"
-      ? await runPrivate({ ...shape, clients, inFlight: numberOf(values["in-flight"], "in-flight") })
-      : await runGroup({
-          ...shape,
-          isLarge,
-          members: clients,
-          focused: isLarge ? numberOf(values.focused, "focused") : 0,
-          rate: numberOf(values.rate, "rate"),
-        });
+  const rate = values.rate === undefined ? RATES[name] : numberOf(values.rate, "rate");
+  const verified = await run(name, { ...shape, clients, rate }, (option) => numberOf(values[option], option));
   return verified ? 0 : 1;
+}
+
+type Counts = "in-flight" | "focused" | "reads" | "missed";
+type Shape = ClusterShape & { clients: number; rate: number; seconds: number; json: boolean };
+
+/** @returns whether all that was measured is as promised */
+async function run(name: keyof typeof CLIENTS, shape: Shape, count: (option: Counts) => number): Promise<boolean> {
+  switch (name) {
+    case "private":
+      return runPrivate({ ...shape, inFlight: count("in-flight") });
+    case "receipts":
+      return runReceipts({ ...shape, reads: count("reads") });
+    case "sync":
+      return runSync({ ...shape, missed: count("missed") });
+    case "group":
+    case "large-group": {
+      const isLarge = name === "large-group";
+      const focused = isLarge ? count("focused") : 0;
+      return runGroup({ ...shape, isLarge, members: shape.clients, focused });
+    }
+  }
 }
 
 function isScenario(name: string | undefined): name is keyof typeof CLIENTS {

@@ -84,6 +84,11 @@ export class LoadClient {
     this.write(encodeFrame(Command.SEND, requestId, payload));
   }
 
+  /** The user has read a conversation up to this number; the answer is not waited for. */
+  read(conversationId: string, seq: number): void {
+    this.write(encodeFrame(Command.READ, ++this.lastRequestId, { conversationId, seq }));
+  }
+
   close(): void {
     clearTimeout(this.ackTimer);
     this.socket.destroy();

@@ -201,10 +201,12 @@ class ScenarioRun {
   /** What is late in the stores is no violation yet: looked at until there is none, or the time is over. */
   private async judge(bus: Bus, memory: MemoryWatch): Promise<{ evidence: Evidence; violations: Violation[] }> {
     const { redis, mysql } = this.parts.cluster.servers;
-    const sources = { bus, redis: redis!, mysql: mysql!, partitions: this.partitions, userIds: this.load.userIds };
+    const { load, partitions } = this;
+    const { userIds, readers, api } = load;
+    const sources = { bus, redis: redis!, mysql: mysql!, partitions, userIds, readers, api };
     const deadline = performance.now() + STORES_MS;
     while (true) {
-      const { messages, devices, revoked } = this.load.history;
+      const { messages, devices, revoked } = load.history;
       const evidence = { messages, devices, revoked, ...(await readStores(sources)), peaks: memory.peaks };
       const violations = checkEvidence(evidence);
       if (violations.length === 0 || performance.now() > deadline) {

@@ -1,10 +1,12 @@
 /** What the stores hold when all is quiet, read past the processes of the cluster and past all proxies. */
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
-import { decodeEvent, type Event } from "@carillon/protocol";
+import { type ConversationRow, decodeEvent, type Event } from "@carillon/protocol";
 import { Inboxes, RedisStore } from "@carillon/store";
 import {
+  type ArchivedFacts,
   type InboxSnapshot,
+  type ListedRow,
   type LoggedRecord,
   type MessageFacts,
   type Place,
@@ -16,11 +18,12 @@ import { createConnection, type RowDataPacket } from "mysql2/promise";
 
 export interface StoreSnapshots {
   log: LoggedRecord[];
-  archive: MessageFacts[];
+  archive: ArchivedFacts[];
   stays: Stay[];
   fetched: Place[];
   recalled: Place[];
   inboxes: InboxSnapshot[];
+  rows: ListedRow[];
   queues: QueueSnapshot[];
 }
 
@@ -30,6 +33,9 @@ export interface SnapshotSources {
   mysql: { url: string };
   partitions: number;
   userIds: string[];
+  /** Whose lists of conversations are asked for, and where. */
+  readers: { userId: string; token: string }[];
+  api: string;
 }
 
 export async function readStores(sources: SnapshotSources): Promise<StoreSnapshots> {
@@ -46,6 +52,7 @@ export async function readStores(sources: SnapshotSources): Promise<StoreSnapsho
       targetSeq === undefined ? [] : [{ conversationId, seq: targetSeq }],
     ),
     inboxes: await readInboxes(sources),
+    rows: (await Promise.all(sources.readers.map((reader) => readList(sources.api, reader)))).flat(),
     queues: await Promise.all(partitions.map((partition) => readQueue(bus, partition))),
   };
 }
@@ -67,8 +74,6 @@ async function readRecords(bus: Bus, partition: number): Promise<{ record: Logge
 function factsOf({ conversationId, seq, messageId, senderId, clientMsgId, content = "" }: Event): MessageFacts {
   return { conversationId, seq, messageId, senderId, clientMsgId, content };
 }
-
-type ArchivedFacts = MessageFacts & Pick<Event, "kind" | "targetSeq">;
 
 async function readArchive(url: string): Promise<ArchivedFacts[]> {
   const connection = await createConnection({ uri: url });
@@ -104,6 +109,17 @@ async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSn
   } finally {
     await store.close();
   }
+}
+
+async function readList(api: string, { userId, token }: SnapshotSources["readers"][number]): Promise<ListedRow[]> {
+  const answer = await fetch(`${api}/v1/conversations?limit=200`, { headers: { authorization: `Bearer ${token}` } });
+  if (!answer.ok) throw new Error(`no list of conversations for ${userId}: ${answer.status}`);
+  const { items } = (await answer.json()) as { items: ConversationRow[] };
+  return items.map(({ conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }) => ({
+    ...{ userId, conversationId, lastSeq, readSeq, unread },
+    ...(peerReadSeq === undefined ? {} : { peerReadSeq }),
+    ...(peerDeliveredSeq === undefined ? {} : { peerDeliveredSeq }),
+  }));
 }
 
 async function readQueue(bus: Bus, partition: number): Promise<QueueSnapshot> {

@@ -10,10 +10,21 @@ export interface ModelEvent {
   recalledBy?: number;
 }
 
+/** What a member's list says of a conversation. */
+export interface Row {
+  lastSeq: number;
+  readSeq: number;
+  unread: number;
+  peerReadSeq?: number;
+  peerDeliveredSeq?: number;
+}
+
 export class Conversation {
   readonly events: ModelEvent[] = [];
   /** By person: his stays, from a number to a number. */
   private readonly stays = new Map<number, { from: number; to: number }[]>();
+  /** By person: up to which number he has read since he came last. */
+  private readonly read = new Map<number, number>();
 
   add(kind: ModelEvent["kind"], who: number, what: string): string {
     this.events.push({ kind, who, what, isRecalled: false });
@@ -24,9 +35,10 @@ export class Conversation {
     return this.events.length;
   }
 
-  /** Belongs to it from the newest event on. */
+  /** Belongs to it from the newest event on, and has read nothing of it. */
   enter(who: number): void {
     const stays = this.stays.get(who) ?? [];
+    this.read.set(who, 0);
     this.stays.set(who, [...stays, { from: Math.max(1, this.lastSeq), to: Number.POSITIVE_INFINITY }]);
   }
 
@@ -37,6 +49,32 @@ export class Conversation {
 
   maySee(who: number, seq: number): boolean {
     return (this.stays.get(who) ?? []).some(({ from, to }) => from <= seq && seq <= to);
+  }
+
+  isMember(who: number): boolean {
+    return this.stays.get(who)?.at(-1)?.to === Number.POSITIVE_INFINITY;
+  }
+
+  readUpTo(who: number, seq: number): string {
+    if (!this.isMember(who)) return "NO_SUCH_CONVERSATION";
+    this.read.set(who, Math.max(seq, this.read.get(who) ?? 0));
+    return "ok";
+  }
+
+  /** How it stands in a member's list when everything has come to all devices. @param peer of a private conversation */
+  rowOf(who: number, peer?: number): Row | undefined {
+    if (!this.isMember(who) || this.lastSeq === 0) return undefined;
+    const readSeq = this.read.get(who) ?? 0;
+    const { from } = this.stays.get(who)!.at(-1)!;
+    const unread = this.events.filter(
+      (event, i) =>
+        event.kind === "message" && event.who !== who && !event.isRecalled && i + 1 > Math.max(readSeq, from - 1),
+    ).length;
+    const row = { lastSeq: this.lastSeq, readSeq, unread };
+    if (peer === undefined) return row;
+    const peerReadSeq = this.read.get(peer) ?? 0;
+    const delivered = 1 + this.events.findLastIndex((event) => event.who !== peer);
+    return { ...row, peerReadSeq, peerDeliveredSeq: Math.max(peerReadSeq, delivered) };
   }
 
   /** @returns the name of the error, or SENT */

@@ -50,6 +50,8 @@ export class Group {
         return this.refuse(op.who) ?? this.conversation.add("message", op.who, op.text);
       case "recall-in":
         return this.recall(op.who, this.conversation.lastSeq - op.which);
+      case "read-in":
+        return this.conversation.readUpTo(op.who, this.conversation.lastSeq - op.which);
       default:
         throw new Error(`no operation of a group: ${op.do}`);
     }

@@ -42,6 +42,10 @@ export class Model {
         const chat = this.chat(op.who, op.whom);
         return op.which >= chat.lastSeq ? SKIPPED : chat.recall(op.who, chat.lastSeq - op.which, false);
       }
+      case "read": {
+        const chat = this.chat(op.who, op.whom);
+        return op.which >= chat.lastSeq ? SKIPPED : chat.readUpTo(op.who, chat.lastSeq - op.which);
+      }
       case "create":
         if (this.groups.has(op.group)) return SKIPPED;
         this.groups.set(op.group, new Group(op.who, op.others, op.joinPolicy));
@@ -50,6 +54,7 @@ export class Model {
       case "online":
       case "look":
         return "ok";
+      case "read-in":
       case "recall-in": {
         const group = this.groups.get(op.group);
         return group === undefined || op.which >= group.conversation.lastSeq ? SKIPPED : group.apply(op);

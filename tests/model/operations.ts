@@ -20,6 +20,9 @@ export type Operation =
   /** `which`: counted back from the newest event of the conversation. */
   | { do: "recall"; who: number; whom: number; which: number }
   | { do: "recall-in"; who: number; group: number; which: number }
+  /** Up to an event, counted back in the same way. */
+  | { do: "read"; who: number; whom: number; which: number }
+  | { do: "read-in"; who: number; group: number; which: number }
   | { do: "offline" | "online"; who: number; device: number }
   | { do: "look"; who: number; device: number; group: number | undefined };
 
@@ -48,6 +51,8 @@ const WEIGHTS: Record<Kind, number> = {
   say: 18,
   recall: 3,
   "recall-in": 4,
+  read: 6,
+  "read-in": 8,
   offline: 7,
   online: 7,
   look: 4,
@@ -110,6 +115,10 @@ function operation(random: Random, index: number): Operation {
     case "recall":
       return { do: kind, who, whom, which: random.below(4) };
     case "recall-in":
+      return { do: kind, who, group, which: random.below(6) };
+    case "read":
+      return { do: kind, who, whom, which: random.below(4) };
+    case "read-in":
       return { do: kind, who, group, which: random.below(6) };
     case "offline":
     case "online":

@@ -1,9 +1,15 @@
 /** Real people with real devices at a real cluster, who do what the operations say. */
 import { randomId } from "@carillon/base";
 import { CarillonClient, type Content, MemoryStorage } from "@carillon/client";
-import { CarillonError, type Event, parseSystemContent, privateConversationId } from "@carillon/protocol";
+import {
+  CarillonError,
+  type ConversationRow,
+  type Event,
+  parseSystemContent,
+  privateConversationId,
+} from "@carillon/protocol";
 import type { TestCluster } from "@carillon/testkit";
-import { lineOf, type ModelEvent } from "./conversation";
+import { lineOf, type ModelEvent, type Row } from "./conversation";
 import { SKIPPED } from "./model";
 import { DEVICES, type Operation, PEOPLE } from "./operations";
 
@@ -93,6 +99,22 @@ export class People {
     return (body.items as { userId: string }[]).map(({ userId }) => this.numberOf(userId)).sort();
   }
 
+  /** A person's list of conversations, by id. */
+  async rowsOf(who: number): Promise<Map<string, Row>> {
+    const { body } = await this.call(who, "GET", "/v1/conversations?limit=200");
+    const rows = (body.items as ConversationRow[]).map(
+      ({ conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }): [string, Row] => [
+        conversationId,
+        {
+          ...{ lastSeq, readSeq, unread },
+          ...(peerReadSeq === undefined ? {} : { peerReadSeq }),
+          ...(peerDeliveredSeq === undefined ? {} : { peerDeliveredSeq }),
+        },
+      ],
+    );
+    return new Map(rows);
+  }
+
   async membersOf(who: number, group: number): Promise<string[]> {
     const { body } = await this.call(who, "GET", `/v1/groups/${this.groupIds.get(group)}/members`);
     return (body.items as { userId: string; role: string }[])
@@ -123,6 +145,8 @@ export class People {
         return this.send(op.who, `u:${this.id(op.whom)}`, op.text);
       case "recall":
         return this.recall(op.who, this.chatId(op.who, op.whom), op.which);
+      case "read":
+        return this.read(op.who, this.chatId(op.who, op.whom), op.which);
       case "offline":
         return this.disconnect(this.people[op.who]!.devices[op.device]!);
       case "online":
@@ -168,6 +192,8 @@ export class People {
         return this.change(who, `DELETE ${path}`);
       case "say":
         return this.send(who, `g:${groupId}`, op.text);
+      case "read-in":
+        return this.read(who, `g:${groupId}`, op.which);
       case "recall-in":
         return this.recall(who, `g:${groupId}`, op.which);
       case "create":
@@ -197,6 +223,15 @@ export class People {
     const last = this.lastSeqOf(conversationId);
     if (which >= last) return SKIPPED;
     return this.withClient(who, async (client) => `SENT ${(await client.recall(conversationId, last - which)).seq}`);
+  }
+
+  private async read(who: number, conversationId: string, which: number): Promise<string> {
+    const last = this.lastSeqOf(conversationId);
+    if (which >= last) return SKIPPED;
+    return this.withClient(who, async (client) => {
+      await client.markRead(conversationId, last - which);
+      return "ok";
+    });
   }
 
   /** Whoever has no device connected does it with his first one, which comes for it. */

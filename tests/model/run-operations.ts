@@ -1,6 +1,6 @@
 /** One run: the operations are done at a cluster and in the model, and what both say must be the same. */
 import type { TestCluster } from "@carillon/testkit";
-import type { Conversation } from "./conversation";
+import type { Conversation, Row } from "./conversation";
 import { Model } from "./model";
 import { DEVICES, type Operation, PEOPLE } from "./operations";
 import { People } from "./people";
@@ -30,7 +30,8 @@ export async function runOperations(place: Place, operations: Operation[]): Prom
       if (told !== expected) return `step ${index}, ${JSON.stringify(operation)}: told ${told}, not ${expected}`;
     }
     await people.comeBack();
-    const different = (await compareViews(model, people)) ?? (await compareLists(model, people));
+    const different =
+      (await compareViews(model, people)) ?? (await compareRows(model, people)) ?? (await compareLists(model, people));
     const died = place.whatDied();
     return different ?? (died && `${died} has died`);
   } finally {
@@ -52,10 +53,11 @@ function lastSeq(model: Model, people: People, conversationId: string): number {
 function expectedViews(
   model: Model,
   people: People,
-): { who: number; conversationId: string; conversation: Conversation }[] {
+): { who: number; peer?: number; conversationId: string; conversation: Conversation }[] {
   const chats = pairs().flatMap(([who, whom]) =>
     [who, whom].map((one) => {
-      return { who: one, conversationId: people.chatId(who, whom), conversation: model.chat(who, whom) };
+      const place = { conversationId: people.chatId(who, whom), conversation: model.chat(who, whom) };
+      return { who: one, peer: one === who ? whom : who, ...place };
     }),
   );
   const groups = [...model.groups].flatMap(([group, { conversation }]) =>
@@ -92,6 +94,31 @@ async function compareViews(model: Model, people: People): Promise<string | unde
     if (stranger !== undefined) return `${who} was shown something of ${stranger}, which is none of his`;
   }
   return undefined;
+}
+
+/** Everybody's list of conversations: where they stand, what is unread, what the other one has. */
+async function compareRows(model: Model, people: People): Promise<string | undefined> {
+  const views = expectedViews(model, people);
+  const deadline = performance.now() + PATIENCE_MS;
+  for (const who of everybody()) {
+    const own = views.filter((view) => view.who === who);
+    const expected = own.flatMap(({ peer, conversationId, conversation }) => {
+      const row = conversation.rowOf(who, peer);
+      return row === undefined ? [] : [lineOfRow(conversationId, row)];
+    });
+    const wanted = expected.sort().join("\n");
+    while (true) {
+      const told = [...(await people.rowsOf(who))].map(([id, row]) => lineOfRow(id, row)).sort();
+      if (told.join("\n") === wanted) break;
+      if (performance.now() >= deadline) return difference(`list of ${who}`, "all", told.join("\n"), expected);
+      await pause();
+    }
+  }
+  return undefined;
+}
+
+function lineOfRow(conversationId: string, { lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }: Row): string {
+  return `${conversationId} last ${lastSeq} read ${readSeq} unread ${unread} peer ${peerReadSeq} ${peerDeliveredSeq}`;
 }
 
 async function compareLists(model: Model, people: People): Promise<string | undefined> {

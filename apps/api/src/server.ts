@@ -20,6 +20,7 @@ import { type HealthContext, healthRoutes } from "./http/health";
 import { type KeyRoutesContext, keyRoutes } from "./keys/routes";
 import { type MessageRoutesContext, messageRoutes } from "./messages/routes";
 import { type OperationRoutesContext, operationRoutes } from "./operations/routes";
+import { type PresenceContext, presenceRoutes } from "./presence/routes";
 import type { RelationContext } from "./relations/relations";
 import { relationRoutes } from "./relations/routes";
 import { sessionRoutes } from "./sessions/routes";
@@ -39,6 +40,7 @@ export type ApiContext = { authenticator: Authenticator } & SessionContext &
   ConversationRoutesContext &
   GroupContext &
   RelationContext &
+  PresenceContext &
   UserRoutesContext &
   AdminRoutesContext &
   MessageRoutesContext &
@@ -87,6 +89,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     conversationRoutes(routes, context);
     groupRoutes(routes, context);
     relationRoutes(routes, context);
+    presenceRoutes(routes, context);
     userRoutes(routes, context);
     adminRoutes(routes, context);
     messageRoutes(routes, context);

@@ -36,7 +36,7 @@ function config(): ApiConfig {
     groups: { maxMembers: 4, writeFanoutMax: 500, historyBeforeJoining: false },
     retention: { days: 0 },
     registration: "open",
-    policy: { strangers: "allow", devices: "all", maxDevices: 10 },
+    policy: { strangers: "allow", presence: "friends", devices: "all", maxDevices: 10 },
     relations: { maxFriends: 3, maxBlocks: 3 },
     limits: {
       framesPerSecond: 1,

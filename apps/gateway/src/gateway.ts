@@ -1,7 +1,17 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
 import { TimerWheel } from "@carillon/base";
 import { createTokenVerifier } from "@carillon/base/node";
-import { type Bus, type SessionClose, subjects, tell } from "@carillon/bus";
+import {
+  ask,
+  type Bus,
+  castPresence,
+  listenToPresence,
+  type PresenceFound,
+  type PresenceRead,
+  type SessionClose,
+  subjects,
+  tell,
+} from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
@@ -13,6 +23,8 @@ import { Farewell } from "./drain/farewell";
 import { LargeGroups } from "./groups/large-groups";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
+import { OwnUsers } from "./presence/own-users";
+import { Watches } from "./presence/watches";
 import { LostNotices } from "./receipts/lost-notices";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
@@ -24,6 +36,7 @@ import { Renewal } from "./session/renewal";
 import { SessionWatch } from "./session/session-watch";
 import { UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
+import { Typing } from "./typing/typing";
 
 export interface GatewayOptions {
   config: GatewayConfig;
@@ -31,6 +44,8 @@ export interface GatewayOptions {
   boot: string;
   partitions: number;
   ring: GatewayRing;
+  /** Whether a gateway of that boot is in the view. */
+  isThere(gateway: string, boot: string): boolean;
   /** Whether this node has its lease: without it, requests are refused with BUSY. */
   hasLease(): boolean;
 }
@@ -76,7 +91,7 @@ export class Gateway {
   }
 
   private buildStages(placement: Placement): GatewayStages {
-    const { config, bus, boot, partitions, hasLease } = this.options;
+    const { config, bus, boot, partitions, ring, hasLease } = this.options;
     const { nodeId, limits, gateway } = config;
     const monotonic = () => bus.clock.monotonic();
     const verify = createTokenVerifier(config.secret, config.issuers);
@@ -119,6 +134,7 @@ export class Gateway {
     });
     const groups = new LargeGroups(bus, partitions, users);
     const received = new ReceivedBatch(bus);
+    const ownUsers = this.buildOwnUsers(wheel, users);
     return {
       wheel,
       watch,
@@ -133,20 +149,45 @@ export class Gateway {
       }),
       received,
       reads: new ReadReceipts({ bus, partitions, session }),
+      typing: new Typing({ bus, nodeId, partitions, ring, users }),
+      watches: this.buildWatches(),
+      ownUsers,
       lostNotices: new LostNotices(() => users.sessions.values(), gateway.renewalPerSecond),
       submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
-      opener: this.buildOpener(placement, { watch, users, groups, received, verify }),
+      opener: this.buildOpener(placement, { watch, users, groups, received, ownUsers, verify }),
     };
+  }
+
+  private buildOwnUsers(wheel: TimerWheel, users: UserRegistry): OwnUsers {
+    const { config, bus, boot } = this.options;
+    const here = { gateway: config.nodeId, boot };
+    return new OwnUsers({
+      wheel,
+      userIds: () => users.userIds,
+      platforms: (userId) => users.platforms(userId),
+      tell: (userId, platforms) => castPresence(bus, userId, { ...here, platforms, since: bus.clock.now() }),
+    });
+  }
+
+  private buildWatches(): Watches {
+    const { bus, isThere } = this.options;
+    return new Watches({
+      listen: (userId, onNews) => listenToPresence(bus, userId, onNews),
+      settled: () => bus.connection.flush(),
+      find: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
+      isThere,
+      now: () => bus.clock.now(),
+    });
   }
 
   private buildOpener(
     placement: Placement,
-    parts: Pick<GatewayStages, "watch" | "users" | "groups" | "received"> & {
+    parts: Pick<GatewayStages, "watch" | "users" | "groups" | "received" | "ownUsers"> & {
       verify: ReturnType<typeof createTokenVerifier>;
     },
   ): SessionOpener {
     const { config, bus, boot } = this.options;
-    const { watch, users, groups, received, verify } = parts;
+    const { watch, users, groups, received, ownUsers, verify } = parts;
     return new SessionOpener({
       bus,
       nodeId: config.nodeId,
@@ -162,7 +203,9 @@ export class Gateway {
       onDelivered: (userId, marks) => received.deliver(userId, marks),
       onOpened: (opened) => {
         watch.opened(opened);
-        groups.came(opened.identity!.userId);
+        const { userId, platform } = opened.identity!;
+        groups.came(userId);
+        ownUsers.came(userId, platform);
       },
     });
   }

@@ -5,11 +5,13 @@
 import type { TimerWheel } from "@carillon/base";
 import { failPoint } from "@carillon/base/node";
 import type { DownlinkMessage } from "@carillon/bus";
-import { type ClientMessage, CloseCode, Command } from "@carillon/protocol";
+import { type ClientMessage, CloseCode, Command, limits } from "@carillon/protocol";
 import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
 import type { Deliverer } from "./deliver/deliverer";
 import type { Resend } from "./deliver/resend";
 import type { LargeGroups } from "./groups/large-groups";
+import type { OwnUsers } from "./presence/own-users";
+import type { Watches } from "./presence/watches";
 import type { LostNotices } from "./receipts/lost-notices";
 import type { ReadReceipts } from "./receipts/read-receipts";
 import type { ReceivedBatch } from "./receipts/received-batch";
@@ -21,6 +23,7 @@ import type { Identity } from "./session/session-state";
 import type { SessionWatch } from "./session/session-watch";
 import type { UserRegistry } from "./session/user-registry";
 import type { Submitter } from "./submit/submit";
+import type { Typing } from "./typing/typing";
 
 export interface GatewayStages {
   /** Turns for the deadlines of watch and resend. */
@@ -34,6 +37,9 @@ export interface GatewayStages {
   received: ReceivedBatch;
   reads: ReadReceipts;
   lostNotices: LostNotices;
+  watches: Watches;
+  ownUsers: OwnUsers;
+  typing: Typing;
   resend: Resend;
   renewal: Renewal;
 }
@@ -93,7 +99,7 @@ export class GatewayJourney {
 
   /** Step 3, submit; and everything else that a client may ask for. */
   private handle(session: Session, requestId: number, message: ClientMessage): void {
-    const { opener, watch, submitter, reads, groups } = this.stages();
+    const { opener, watch, submitter, reads, groups, watches, typing } = this.stages();
     switch (message.command) {
       case Command.CONNECT:
         return void opener.open(session, requestId, message.payload);
@@ -122,11 +128,13 @@ export class GatewayJourney {
       case Command.FOCUS:
         groups.focus(session, message.payload.conversationId ?? undefined);
         return session.reply(Command.OK, requestId, {});
-      case Command.WATCH_PRESENCE:
-        return session.refuse(requestId, "UNAVAILABLE", "this command is not served yet");
+      case Command.WATCH_PRESENCE: {
+        const { userIds, on } = message.payload;
+        if (watches.watch(session, userIds, on)) return session.reply(Command.OK, requestId, {});
+        return session.refuse(requestId, "FORBIDDEN", `a connection watches ${limits.maxWatchedUsers} users at most`);
+      }
       case Command.TYPING:
-        // A hint without an answer: nobody misses it.
-        return;
+        return void typing.hint(session, message.payload.conversationId);
     }
   }
 
@@ -154,8 +162,8 @@ export class GatewayJourney {
   }
 
   private close(session: Session): void {
-    const { users, watch, resend, groups } = this.stages();
-    const { identity } = session;
+    const { users, watch, resend, groups, watches, ownUsers } = this.stages();
+    const { identity, isOpen: wasOpen } = session;
     session.state = { phase: "closed" };
     users.sessions.delete(session.number);
     watch.end(session);
@@ -163,6 +171,8 @@ export class GatewayJourney {
     if (identity === undefined) return;
     users.leave(identity.userId, session);
     groups.left(session, identity.userId);
+    watches.left(session);
+    if (wasOpen) ownUsers.went(identity.userId, identity.platform);
     // One that was still opening may be registered already, too.
     this.options.forget(session, identity);
   }

@@ -36,10 +36,12 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   await coordination.view.ready();
   let member: Member | undefined;
   const hasLease = () => member?.hasLease ?? false;
-  const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), hasLease });
+  const isThere = (id: string, ofBoot: string) => coordination.view.get(ROLE, id)?.boot === ofBoot;
+  const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), isThere, hasLease });
   const { journey, stages, farewell } = gateway;
   const receiving = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
+  stages.typing.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
   const listening = {
     host: settings.host,
@@ -58,6 +60,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     bus,
     nodeId,
     users: stages.users,
+    forget: ({ pairs }) => stages.watches.forget(pairs),
     member,
     farewell,
     graceMs: drainMs,
@@ -73,8 +76,10 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await Promise.all([stages.submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { groups, wheel, renewal, received, lostNotices } = stages;
-    for (const part of [control, ...receiving, groups, wheel, renewal, received, lostNotices]) part.stop();
+    const { groups, wheel, renewal, received, lostNotices, watches, typing } = stages;
+    for (const part of [control, ...receiving, groups, wheel, renewal, received, lostNotices, watches, typing]) {
+      part.stop();
+    }
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
@@ -94,6 +99,8 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
   bus.onReconnect(() => {
     compare();
     stages.lostNotices.request();
+    stages.watches.doubt();
+    stages.ownUsers.tellAgain();
   });
   const downlink = new DownlinkReceiver({
     bus,
@@ -115,6 +122,7 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
 function followCluster(coordination: Coordination, member: Member, { farewell, stages }: Gateway): void {
   let ringPrint = coordination.ringOf(ROLE).fingerprint;
   coordination.onChange(() => {
+    stages.watches.compareGateways();
     const { fingerprint } = coordination.ringOf(ROLE);
     if (fingerprint !== ringPrint && member.record.state === "up") void farewell.send("rebalance", false);
     ringPrint = fingerprint;

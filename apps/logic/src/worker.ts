@@ -25,6 +25,8 @@ import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
 import { Ownership } from "./own/ownership";
 import { type OwnerContext, PartitionOwner } from "./partition-owner";
+import { LastSeen } from "./presence/last-seen";
+import { PresenceService } from "./presence/presence-service";
 import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
 
@@ -47,6 +49,8 @@ export class Worker {
   private readonly downlink: DownlinkSender;
   private readonly sessions: SessionService;
   private readonly receipts: ReceiptService;
+  private readonly presence: PresenceService;
+  private readonly lastSeen: LastSeen;
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
   private readonly casts: GroupCasts;
@@ -56,7 +60,7 @@ export class Worker {
   private stopWatching: () => void = () => {};
 
   constructor(private readonly options: WorkerOptions) {
-    const { bus, config, redis, mysql, partitions } = options;
+    const { bus, config, redis, mysql, partitions, coordination } = options;
     const sessions = new Sessions(redis);
     this.inboxes = new Inboxes(redis);
     this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
@@ -72,6 +76,17 @@ export class Worker {
       saveMarks: (updates) => mysql.conversations.moveMarks(updates),
       notify: (gateway, notices) => this.downlink.notices(gateway, notices),
     });
+    this.lastSeen = new LastSeen(
+      (seen) => mysql.users.saw(seen),
+      (err) => bus.logger.warn({ err }, "when users were seen is not kept"),
+    );
+    this.presence = new PresenceService({
+      bus,
+      visible: (wanted) => this.facts.visible(wanted, config.policy.presence === "everybody"),
+      sessionsOf: (userIds) => sessions.ofMany(userIds),
+      lastSeen: (userIds) => mysql.users.lastSeen(userIds),
+      isThere: (gateway, boot) => coordination.view.get("gateway", gateway)?.boot === boot,
+    });
     this.sessions = new SessionService({
       bus,
       logger: bus.logger,
@@ -82,6 +97,7 @@ export class Worker {
       hasConversation: (userId) => mysql.facts.hasConversation(userId),
       largeGroupsOf: (userIds) => mysql.groupFacts.largeGroupsOf(userIds),
       announce: (announcements) => this.downlink.announce(announcements),
+      saw: (userId) => this.lastSeen.saw(userId, bus.clock.now()),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
     });
   }
@@ -108,6 +124,7 @@ export class Worker {
     this.downlink.start();
     this.sessions.start();
     this.receipts.start();
+    this.presence.start();
     this.ownership.start();
   }
 
@@ -123,7 +140,8 @@ export class Worker {
     this.stopWatching();
     clearInterval(this.runTimer);
     this.sessions.stop();
-    await this.receipts.stop();
+    this.presence.stop();
+    await Promise.all([this.receipts.stop(), this.lastSeen.flush()]);
     this.downlink.stop();
   }
 

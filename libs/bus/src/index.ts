@@ -3,6 +3,7 @@ export * from "./downlink/change-teller";
 export * from "./downlink/downlink-receiver";
 export * from "./downlink/downlink-sender";
 export * from "./downlink/group-cast";
+export * from "./downlink/presence-cast";
 export * from "./envelopes/downlink-messages";
 export * from "./envelopes/log-records";
 export * from "./envelopes/requests";

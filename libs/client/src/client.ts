@@ -1,45 +1,29 @@
-/**
- * The client: wires tokens, connection, outbox and inbox. Each knows nothing of the others.
- *
- * A message goes send -> outbox (kept, one at a time per conversation) -> connection in use -> SENT. An event comes
- * connection -> inbox (once, in order) -> "message" -> RECEIVED.
- */
-import { settlesWithin, sleep, uuidv7 } from "@carillon/base";
+/** The face of the SDK: what an app can ask of its client. What works behind it is the engine. */
+import { sleep } from "@carillon/base";
 import {
   CarillonError,
   Command,
-  type ConnectPayload,
   type ContentType,
   type ConversationRow,
   type Event,
   type PulledPayload,
   type PullPayload,
   type SentPayload,
-  type ServerMessage,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
-import type { Found } from "./connection/find-gateway";
-import type { GatewayConnection } from "./connection/gateway-connection";
-import { Keeper } from "./connection/keeper";
-import { ConnectionLost } from "./connection/requests";
 import type { Transport } from "./connection/transport";
-import { type ClientEvents, EventSource, eventStream, type Listener } from "./events";
-import { type History, HttpApi } from "./http/http-api";
-import { Tokens } from "./http/tokens";
-import { Inbox } from "./inbox/inbox";
-import { readConversations } from "./inbox/read-conversations";
+import { Engine } from "./engine";
+import { type ClientEvents, eventStream, type Listener } from "./events";
+import type { ConversationSettings, Readers } from "./http/conversation-api";
+import type { History, PageRange } from "./http/http-api";
 import type { ClientOptions } from "./options";
-import { Outbox } from "./outbox/outbox";
-import { ServerClock } from "./server-clock";
-import { claimStorage } from "./storage/identity";
-import { type ClientStorage, MemoryStorage } from "./storage/storage";
+import { Account, Devices, Users } from "./people/account";
+import { Friends } from "./people/friends";
+import { Groups } from "./people/groups";
+import { readPages } from "./sync/read-pages";
+import { View } from "./view/view";
 
-const REQUEST_MS = 10_000;
-const AGAIN_MS = 50;
-const RESYNC_RETRY_MS = 2_000;
-const STORING_MS = 2_000;
 const RECALL_TRIES = 5;
-const SDK = "carillon-js/0.1.0";
 
 /** Content of a message: text, or another type with an opaque string of the app. */
 export type Content =
@@ -51,80 +35,53 @@ export type Content =
       clientMsgId?: string;
     };
 
+/** A client of one device of one user. */
 export class BaseClient<TransportName extends string> {
-  private readonly events = new EventSource<ClientEvents>();
-  private readonly api: HttpApi;
-  private readonly tokens: Tokens;
-  private readonly storage: ClientStorage;
-  private readonly clock = new ServerClock();
-  private readonly outbox: Outbox;
-  private readonly inbox: Inbox;
-  private readonly keeper: Keeper;
-  private readonly closing = new AbortController();
-  private readonly closed = new Promise<void>((resolve) => {
-    this.closing.signal.addEventListener("abort", () => resolve());
-  });
-  private currentState: ClientState = { name: "idle" };
-  private running: Promise<void> | undefined;
-  /** What `close` leaves to be written. */
-  private stored: Promise<void> = Promise.resolve();
-  /** Whose client this is; undefined before the first session. */
-  private userId: string | undefined;
-  /** The conversation on the screen: every new session is told. */
-  private focused: string | null = null;
-  /** Why this client cannot go on, whatever the server says. */
-  private failure: Error | undefined;
+  /** Friends, requests and blocks. */
+  readonly friends: Friends;
+  /** Groups and their members. */
+  readonly groups: Groups;
+  /** The user's own profile and password. */
+  readonly account: Account;
+  /** Where the user is logged in. */
+  readonly devices: Devices;
+  /** Profiles of others, and the search for them. */
+  readonly users: Users;
+  private readonly engine: Engine;
+  private face: View | undefined;
 
   /** @param transports by name; the first one is the default */
-  constructor(
-    private readonly options: ClientOptions<TransportName>,
-    transports: Record<TransportName, Transport>,
-  ) {
-    const { api, deviceId, platform, credentials, token, storage = new MemoryStorage() } = options;
-    this.storage = storage;
+  constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
     const { transport = Object.keys(transports)[0] as TransportName } = options;
-    this.api = new HttpApi(api);
-    this.tokens = new Tokens({
-      ...{ api: this.api, storage, deviceId, platform, credentials, token },
-      onRenewed: (fresh) =>
-        void this.keeper.current?.request(Command.TOKEN, { token: fresh }, REQUEST_MS).catch(() => {}),
-    });
-    this.outbox = new Outbox({
-      storage,
-      transmit: async (payload, timeoutMs) => {
-        const answer = await this.inUse().request(Command.SEND, payload, timeoutMs);
-        return answer.payload as SentPayload;
-      },
-      onSent: (sent) => void this.events.emit("sent", sent),
-      onFailed: (message, error) => void this.events.emit("failed", { message, error }),
-      onError: (error) => void this.events.emit("error", error),
-    });
-    this.inbox = new Inbox({
-      storage,
-      show: (event) => this.events.emit(event.kind, event),
-      userId: () => this.userId,
-      received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
-      reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
-      pull: async (range) => (await this.inUse().request(Command.PULL, range, REQUEST_MS)).payload as PulledPayload,
-      listConversations: () => this.listConversations(),
-      onResync: (rows) => this.events.emit("resync", rows),
-      onGap: (gap) => void this.events.emit("gap", gap),
-      onError: (error) => void this.events.emit("error", error),
-    });
-    this.keeper = new Keeper({
-      transport: typeof transport === "string" ? transports[transport] : transport,
-      route: () => this.authorized((access) => this.api.route(access)),
-      greeting: () => this.greeting(),
-      renewToken: () => this.tokens.renew(),
-      onOpen: (found) => this.opened(found),
-      onMessage: (message) => this.dispatch(message),
-      onState: (state) => this.changeState(state),
-    });
+    this.engine = new Engine(options, typeof transport === "string" ? transports[transport] : transport);
+    const { http } = this.engine;
+    this.friends = new Friends(http);
+    this.groups = new Groups(http, () => this.engine.userId);
+    this.account = new Account(http);
+    this.devices = new Devices(http);
+    this.users = new Users(http);
   }
 
   /** Where the client stands. */
   get state(): ClientState {
-    return this.currentState;
+    return this.engine.state;
+  }
+
+  /** Whose client it is; undefined before the first session, when the app gave a token. */
+  get userId(): string | undefined {
+    return this.engine.userId;
+  }
+
+  /**
+   * The local view: conversations, messages, people, presence, to be bound to. It is made when it is asked for first; a
+   * client that never asks keeps none. Asked for before `connect`, it shows what is stored at once.
+   */
+  get view(): View {
+    this.face ??= new View(this.engine.view, {
+      send: ({ to, ...content }) => this.send(to, content),
+      watch: (userIds) => this.watchPresence(userIds),
+    });
+    return this.face;
   }
 
   /**
@@ -132,31 +89,26 @@ export class BaseClient<TransportName extends string> {
    * @returns when the first session is open, however long that takes
    * @throws CarillonError when log-in or session are refused for good, or the client was closed
    */
-  async connect(): Promise<void> {
-    this.running ??= this.run();
-    await this.untilOnline();
+  connect(): Promise<void> {
+    return this.engine.connect();
   }
 
   /**
    * Ends the session. Messages without an answer stay in the storage; their promises reject.
    * @returns when what listeners are done with is in the storage: then it may be closed
    */
-  async close(): Promise<void> {
-    this.shutDown();
-    await this.running;
-    // A listener that closes the client is itself waited for by what is still to be stored.
-    await settlesWithin(this.stored, STORING_MS);
-    if (this.currentState.name !== "closed") this.changeState({ name: "closed" });
+  close(): Promise<void> {
+    return this.engine.close();
   }
 
   /** Listens to one kind of event. @returns a function that ends it */
   on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
-    return this.events.on(name, listener);
+    return this.engine.events.on(name, listener);
   }
 
   /** All messages from now on: `for await (const message of client.messages())`; ends when the client is closed. */
   messages(): AsyncGenerator<Event, void> {
-    return eventStream<Event>((listener) => this.on("message", listener), this.closing.signal);
+    return eventStream<Event>((listener) => this.on("message", listener), this.engine.closing.signal);
   }
 
   /**
@@ -167,11 +119,8 @@ export class BaseClient<TransportName extends string> {
    */
   async send(to: string, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;
-    // Ids are dated by the server's clock, so the first one waits for it.
-    if (!this.clock.isKnown) await Promise.race([this.clock.known(), this.closed]);
-    if (this.closing.signal.aborted) throw closedError();
-    const clientMsgId = rest.clientMsgId ?? uuidv7(this.clock.now());
-    return this.outbox.add({ clientMsgId, to, contentType, content: rest.content });
+    const fresh = await this.engine.newId();
+    return this.engine.outbox.add({ clientMsgId: rest.clientMsgId ?? fresh, to, contentType, content: rest.content });
   }
 
   /**
@@ -180,42 +129,51 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY when it cannot be done now
    */
   async recall(conversationId: string, targetSeq: number): Promise<SentPayload> {
-    const clientMsgId = uuidv7(this.clock.now());
-    const payload = { clientMsgId, conversationId, targetSeq };
+    const payload = { clientMsgId: await this.engine.newId(), conversationId, targetSeq };
     for (let tries = 1; ; tries++) {
       try {
-        return (await this.request(Command.RECALL, payload)).payload as SentPayload;
+        return await this.engine.questions.ask<SentPayload>(Command.RECALL, payload);
       } catch (error) {
         // A message can be taken back as soon as it is archived, moments after it was sent.
         const isBusy = error instanceof CarillonError && error.name === "BUSY";
         if (!isBusy || tries === RECALL_TRIES) throw error;
-        await sleep(error.retryAfterMs ?? 0, this.closing.signal);
+        await sleep(error.retryAfterMs ?? 0, this.engine.closing.signal);
       }
     }
   }
 
-  /** The user has read everything up to `seq`. */
-  async markRead(conversationId: string, seq: number): Promise<void> {
-    await this.request(Command.READ, { conversationId, seq });
+  /**
+   * The user has read everything up to `seq`: counts here at once, and is repeated until the server has it, also by the
+   * next process.
+   * @returns when the server has it, or a higher number
+   * @throws CarillonError when it refuses; ConnectionLost when the client is closed before
+   */
+  markRead(conversationId: string, seq: number): Promise<void> {
+    return this.engine.marks.move(conversationId, seq);
   }
 
-  /** The user is typing: a hint, which is lost when there is no session. */
+  /** The user is typing: may be called at every key, is said every 3 s, and is lost when there is no session. */
   typing(conversationId: string): void {
-    this.keeper.current?.send(Command.TYPING, { conversationId });
+    this.engine.typing.typing(conversationId);
   }
 
   /**
-   * The conversation on the screen, or null. In a large group its messages come without a detour then. What this device missed in it is fetched before all else.
+   * The conversation on the screen, or null. In a large group its messages come without a detour then. What this device
+   * missed in it is fetched before all else.
    */
   async focus(conversationId: string | null): Promise<void> {
-    this.focused = conversationId;
-    if (conversationId !== null) this.inbox.first(conversationId);
-    await this.request(Command.FOCUS, { conversationId });
+    this.engine.focused = conversationId;
+    if (conversationId !== null) this.engine.inbox.first(conversationId);
+    await this.engine.questions.ask(Command.FOCUS, { conversationId });
   }
 
-  /** Begins (or ends) to tell the presence of users, at most 64 a call. */
-  async watchPresence(userIds: string[], on = true): Promise<void> {
-    await this.request(Command.WATCH_PRESENCE, { userIds, on });
+  /**
+   * Begins to tell, by "presence", whether users are there; every new session is told again. Who is watched twice is
+   * watched until both have ended; of more than the server takes (500) the first are told.
+   * @returns a function that ends it
+   */
+  watchPresence(userIds: readonly string[]): () => void {
+    return this.engine.watches.watch(userIds);
   }
 
   /**
@@ -223,165 +181,36 @@ export class BaseClient<TransportName extends string> {
    * missed in the conversation, and shows by "message", is fetched before that of all others.
    */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
-    this.inbox.first(conversationId);
-    return this.authorized((access) => this.api.history(access, conversationId, range));
+    this.engine.inbox.first(conversationId);
+    return this.engine.conversations.history(conversationId, range);
   }
 
-  /** All conversations, the newest first. */
-  conversations(): Promise<ConversationRow[]> {
-    return readConversations((command, payload) => this.request(command, payload));
-  }
-
-  /** Events of a conversation by number, at most 64. */
-  async pull(range: PullPayload): Promise<PulledPayload> {
-    return (await this.request(Command.PULL, range)).payload as PulledPayload;
-  }
-
-  private async run(): Promise<void> {
-    this.changeState({ name: "connecting" });
-    const { deviceId, credentials } = this.options;
-    try {
-      await claimStorage(this.storage, { deviceId, ...(credentials && { userId: credentials.userId }) });
-      await Promise.all([this.inbox.restore(), this.outbox.restore()]);
-      await this.keeper.run();
-      if (this.failure !== undefined) throw this.failure;
-      this.changeState({ name: "closed" });
-    } catch (error) {
-      this.shutDown();
-      this.changeState({ name: "closed", error: error as Error });
-    }
-  }
-
-  private shutDown(): void {
-    if (this.closing.signal.aborted) return;
-    this.closing.abort();
-    this.keeper.stop();
-    this.outbox.stop();
-    this.stored = this.inbox.stop();
-    this.tokens.stop();
-  }
-
-  private async greeting(): Promise<ConnectPayload> {
-    const { deviceId, platform, sdk = SDK } = this.options;
-    const inbox = this.inbox.position;
-    const token = await this.tokens.access();
-    return { token, deviceId, platform, sdk, ...(inbox === undefined ? {} : { inbox }) };
-  }
-
-  private opened({ connected }: Found): void {
-    const { deviceId } = this.options;
-    claimStorage(this.storage, { deviceId, userId: connected.userId }).catch((error: Error) => {
-      this.failure = error;
-      this.shutDown();
-    });
-    this.userId = connected.userId;
-    this.clock.adjust(connected.serverTime);
-    this.inbox.open(connected);
-    this.outbox.online();
-    const { focused, keeper } = this;
-    if (focused !== null) {
-      keeper.current?.request(Command.FOCUS, { conversationId: focused }, REQUEST_MS).catch(() => {
-        // The next session is told again.
-      });
-    }
-  }
-
-  private dispatch(message: ServerMessage): void {
-    const { events } = this;
-    switch (message.command) {
-      case Command.DELIVER:
-        return this.inbox.deliver(message.payload);
-      case Command.DELIVERED_UPDATE:
-        return void events.emit("receipt", { kind: "delivered", ...message.payload });
-      case Command.READ_UPDATE:
-        return void events.emit("receipt", { kind: "read", ...message.payload });
-      case Command.TYPING:
-        return void events.emit("typing", message.payload);
-      case Command.PRESENCE:
-        return void events.emit("presence", message.payload.users);
-      case Command.NOTIFY:
-        this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
-        return void events.emit("notify", message.payload);
-      case Command.PULLED:
-        return this.inbox.take(message.payload);
-      case Command.CHANGED:
-        return void events.emit("changed", message.payload);
-    }
-  }
-
-  /** Tries until the connection that asked for it is gone. */
-  private async listConversations(): Promise<ConversationRow[]> {
-    const connection = this.inUse();
-    while (true) {
-      try {
-        return await readConversations((command, payload) => connection.request(command, payload, REQUEST_MS));
-      } catch (error) {
-        if (error instanceof ConnectionLost || this.keeper.current !== connection) throw error;
-        await sleep(RESYNC_RETRY_MS, this.closing.signal);
-      }
-    }
-  }
-
-  /** With a fresh token when the one we had is refused. */
-  private async authorized<T>(call: (token: string) => Promise<T>): Promise<T> {
-    try {
-      return await call(await this.tokens.access());
-    } catch (error) {
-      if (!(error instanceof CarillonError) || error.retry !== "after-auth") throw error;
-      return call(await this.tokens.renew());
-    }
+  /** All conversations, the newest first, as the server has them now. */
+  async conversations(): Promise<ConversationRow[]> {
+    return (await readPages((payload) => this.engine.questions.ask(Command.SYNC, payload))).conversations;
   }
 
   /**
-   * A request over the connection in use; waits some seconds for one. When that ends before the answer, the request goes
-   * over the next one: it must do no harm when it comes twice.
+   * Pins a conversation, silences it, or clears it up to a number: for all devices of the user, and for nobody else.
+   * @returns the conversation as it is now
+   * @throws CarillonError NO_SUCH_CONVERSATION
    */
-  private async request(command: number, payload: object): Promise<ServerMessage> {
-    const waiting = AbortSignal.timeout(REQUEST_MS);
-    while (true) {
-      while (this.keeper.current === undefined) {
-        if (waiting.aborted) throw new CarillonError("UNAVAILABLE", "not connected");
-        await this.untilOnline(waiting);
-      }
-      try {
-        return await this.keeper.current.request(command, payload, REQUEST_MS);
-      } catch (error) {
-        if (!(error instanceof ConnectionLost) || waiting.aborted) throw error;
-        await sleep(AGAIN_MS, this.closing.signal);
-        if (this.closing.signal.aborted) throw closedError();
-      }
-    }
+  async conversationSettings(conversationId: string, settings: ConversationSettings): Promise<ConversationRow> {
+    const row = await this.engine.conversations.set(conversationId, settings);
+    this.engine.takeRow(row);
+    return row;
   }
 
-  private inUse(): GatewayConnection {
-    if (this.keeper.current === undefined) throw new ConnectionLost();
-    return this.keeper.current;
+  /**
+   * Who has read a message.
+   * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE
+   */
+  readers(conversationId: string, seq: number, range: PageRange = {}): Promise<Readers> {
+    return this.engine.conversations.readers(conversationId, seq, range);
   }
 
-  private changeState(state: ClientState): void {
-    this.currentState = state;
-    void this.events.emit("state", state);
+  /** Events of a conversation by number, at most 64. */
+  pull(range: PullPayload): Promise<PulledPayload> {
+    return this.engine.pull(range);
   }
-
-  /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
-  private untilOnline(patience?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (state: ClientState) => {
-        if (state.name === "closed") reject(state.error ?? closedError());
-        else if (state.name === "online" && this.keeper.current !== undefined) resolve();
-        else return;
-        stop();
-      };
-      const stop = this.on("state", look);
-      patience?.addEventListener("abort", () => {
-        stop();
-        resolve();
-      });
-      look(this.currentState);
-    });
-  }
-}
-
-function closedError(): CarillonError {
-  return new CarillonError("UNAVAILABLE", "the client is closed");
 }

@@ -33,6 +33,7 @@ export interface Gap {
   toSeq: number;
 }
 
+/** What a client tells, by name. */
 export interface ClientEvents {
   /**
    * An event of any conversation, the user's own messages included; each (conversationId, seq) once, in order of seq.
@@ -43,15 +44,23 @@ export interface ClientEvents {
   recall: Event;
   /** A group has changed: its content, read by `parseSystemContent`, says how; the sender did it. */
   system: Event;
+  /** A message of this device is kept, and waits for its number. */
+  sending: SendPayload;
   /** A message of this device has its number. */
   sent: SentPayload;
+  /** A message of this device counts as not sent. */
   failed: FailedMessage;
+  /** A mark has moved: somebody has received, or read, up to a number; or this user has read on another device. */
   receipt: Receipt;
+  /** Users who are watched have come or gone. */
   presence: UserPresence[];
+  /** Somebody is typing; the hint is repeated every 3 s as long as he does. */
   typing: TypingServerPayload;
   /** A conversation has more than was delivered here. */
   notify: NotifyPayload;
+  /** Relations, groups, the profile or settings have changed: the view has them soon. */
   changed: ChangedPayload;
+  /** Where the client stands. */
   state: ClientState;
   /**
    * This device cannot be told by replay what it missed: these are all conversations as they stand. What it missed in

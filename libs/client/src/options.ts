@@ -3,16 +3,21 @@ import type { Platform } from "@carillon/protocol";
 import type { Transport } from "./connection/transport";
 import type { Credentials, TokenSource } from "./http/tokens";
 import type { ClientStorage } from "./storage/storage";
+import type { ViewBounds } from "./view/conversation-list";
 
 interface BaseOptions<TransportName extends string> {
   /** Address of the HTTP API: `http://host:port`. */
   api: string;
   /** Names this device among the user's; a second client with the same one ends the first. */
   deviceId: string;
+  /** What it runs on. */
   platform: Platform;
   /** Of this device and user alone. Default: memory. */
   storage?: ClientStorage;
+  /** How it talks to gateways. Default `ws`. */
   transport?: TransportName | Transport;
+  /** How many messages `client.view` keeps. */
+  view?: ViewBounds;
   /** Said at CONNECT, for operators. */
   sdk?: string;
 }

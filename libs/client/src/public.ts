@@ -4,10 +4,13 @@ export {
   type ContentType,
   type ConversationRow,
   type Event,
+  type GroupRow,
   type Platform,
+  type Preview,
   type PulledPayload,
   type PullPayload,
   parseSystemContent,
+  type RelationRow,
   type SendPayload,
   type SentPayload,
   type SystemContent,
@@ -18,7 +21,15 @@ export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
 export type { ClientEvents, FailedMessage, Gap, Listener, Receipt } from "./events";
-export { type History, HttpApi } from "./http/http-api";
+export type { ConversationSettings, Readers } from "./http/conversation-api";
+export { type History, HttpApi, type LogIn, type Page, type PageRange, type TokenAnswer } from "./http/http-api";
 export type { Credentials, TokenSource } from "./http/tokens";
 export type { ClientOptions } from "./options";
+export type { Account, Device, Devices, OwnProfile, Profile, Users } from "./people/account";
+export type { Friends, Relation } from "./people/friends";
+export type { Group, GroupChange, GroupMember, Groups, GroupWishes, MemberChange } from "./people/groups";
 export { type ClientStorage, MemoryStorage } from "./storage/storage";
+export type { ViewPart } from "./view/changes";
+export type { ViewBounds } from "./view/conversation-list";
+export type { MessageStatus, People, Person, ViewConversation, ViewMessage, ViewMessages } from "./view/snapshots";
+export type { View } from "./view/view";

@@ -19,7 +19,7 @@ const sent = ({ clientMsgId }: SendPayload, seq = 1): SentPayload => ({
 function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
   const calls: { content: string; timeoutMs: number }[] = [];
   const failed: string[] = [];
-  const arrived: string[] = [];
+  const [added, arrived]: [string[], string[]] = [[], []];
   const errors: string[] = [];
   const outbox = new Outbox({
     storage,
@@ -27,12 +27,13 @@ function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
       calls.push({ content: payload.content, timeoutMs });
       return transmit(payload, timeoutMs);
     },
+    onAdded: ({ clientMsgId }) => void added.push(clientMsgId),
     onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
     onFailed: ({ content }) => void failed.push(content),
     onError: (error) => void errors.push(error.message),
     random: () => 0,
   });
-  return { outbox, calls, failed, arrived, errors, storage };
+  return { outbox, calls, failed, added, arrived, errors, storage };
 }
 
 const turns = async () => {

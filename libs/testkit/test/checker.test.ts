@@ -35,7 +35,7 @@ const bad: [string, string, (evidence: Evidence) => void][] = [
     "I1",
     "another message stands in MySQL in its place",
     ({ archive }) => {
-      archive[2] = { ...message(3), clientMsgId: "other" };
+      archive[2] = { ...archive[2]!, clientMsgId: "other" };
     },
   ],
   [
@@ -278,6 +278,44 @@ test.each(bad)("%s: %s", (invariant, _what, breakIt) => {
   expect(checkEvidence(evidence).map((each) => each.invariant)).toContain(invariant);
 });
 
+describe("receipts", () => {
+  const row = (all: Evidence, userId: string) => all.rows.find((one) => one.userId === userId)!;
+  const wrong: [string, string, (evidence: Evidence) => void][] = [
+    ["I11", "an answered READ was lost", (all) => Object.assign(row(all, "bob"), { readSeq: 2, unread: 1 })],
+    [
+      "I11",
+      "somebody has read what he never marked",
+      (all) => Object.assign(row(all, "bob"), { readSeq: 5, unread: 0 }),
+    ],
+    ["I11", "unread counts too much", (all) => Object.assign(row(all, "alice"), { unread: 4 })],
+    ["I11", "unread counts what was taken back", (all) => all.recalled.push({ conversationId: "p:alice:bob", seq: 2 })],
+    ["I11", "the peer is told another mark", (all) => Object.assign(row(all, "alice"), { peerReadSeq: 2 })],
+    [
+      "I11",
+      "what the peer has is not known to be delivered",
+      (all) => Object.assign(row(all, "alice"), { peerDeliveredSeq: 3 }),
+    ],
+    ["I11", "a device was told of a mark that nobody has set", (all) => Object.assign(bob(all).marks[0]!, { seq: 4 })],
+    [
+      "I9",
+      "a device was told a mark of others",
+      (all) => bob(all).marks.push({ kind: "read", conversationId: "p:alice:carol", userId: "carol", seq: 1 }),
+    ],
+  ];
+
+  test.each(wrong)("%s: %s", (invariant, _, spoil) => {
+    const evidence = goodEvidence();
+    spoil(evidence);
+    expect(checkEvidence(evidence).map((violation) => violation.invariant)).toContain(invariant);
+  });
+
+  test("a READ without an answer may have been taken, or not", () => {
+    const evidence = goodEvidence();
+    bob(evidence).reads[0]!.answeredAt = undefined;
+    expect(checkEvidence(evidence)).toEqual([]);
+  });
+});
+
 describe("a group", () => {
   const GROUP = "g:choir";
   /** Carol joins at 2, leaves at 4, and comes back at 6; Dora is there from the beginning. */
@@ -286,9 +324,10 @@ describe("a group", () => {
     const rows = [1, 2, 3, 4, 5, 6, 7].map((seq) => ({
       ...message(seq),
       ...{ conversationId: GROUP, messageId: `g-${seq}`, clientMsgId: `g-${seq}`, senderId: "dora" },
+      kind: "message" as const,
     }));
     const of = (userId: string, seqs: number[]) => ({
-      ...{ name: `${userId}/phone`, userId, deliveries: [], resyncs: [], changes: [] },
+      ...{ name: `${userId}/phone`, userId, reads: [], marks: [], deliveries: [], resyncs: [], changes: [] },
       shown: seqs.map((seq) => ({ ...rows[seq - 1]!, at: seq, by: "deliver" as const })),
     });
     evidence.archive = [...evidence.archive, ...rows];

@@ -27,6 +27,8 @@ function device(userId: string, events: MessageFacts[]): DeviceHistory {
       conversationId,
       seq,
     })),
+    reads: userId === "bob" ? [{ conversationId: CONVERSATION, seq: 3, answeredAt: 4 }] : [],
+    marks: [{ kind: "read", conversationId: CONVERSATION, userId: "bob", seq: 3 }],
     resyncs: [],
     changes: [{ at: 0, online: true, gatewayId: "gateway-1" }],
   };
@@ -62,7 +64,7 @@ export function goodEvidence(): Evidence {
       { ...record, seq: 3, epoch: 2, boot: "b", append: 1, covered: 3, kind: "epoch" },
       { ...record, seq: 4, epoch: 2, boot: "b", append: 2, covered: 6, kind: "events", events: events.slice(3) },
     ],
-    archive: events,
+    archive: events.map((event) => ({ ...event, kind: "message" as const })),
     stays: [],
     fetched: [],
     recalled: [],
@@ -72,6 +74,16 @@ export function goodEvidence(): Evidence {
       head: 6,
       events: events.map(({ conversationId, seq }) => ({ inboxSeq: seq, conversationId, seq, hasContent: true })),
     })),
+    rows: [
+      {
+        ...{ userId: "alice", conversationId: CONVERSATION, lastSeq: 6, readSeq: 0, unread: 3 },
+        ...{ peerReadSeq: 3, peerDeliveredSeq: 5 },
+      },
+      {
+        ...{ userId: "bob", conversationId: CONVERSATION, lastSeq: 6, readSeq: 3, unread: 1 },
+        ...{ peerReadSeq: 0, peerDeliveredSeq: 6 },
+      },
+    ],
     queues: [{ partition: 0, messages: 0, consumers: [{ name: "owner-2-1", pending: 0, ackPending: 0 }] }],
     peaks: [{ what: "memory of worker-1, MiB", most: 90, bound: 600 }],
   };

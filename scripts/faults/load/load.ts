@@ -88,6 +88,11 @@ export class Load {
     return [...this.devices, ...this.visitors].map(({ history }) => history.userId);
   }
 
+  /** Everybody who writes: their lists of conversations are compared in the end. */
+  get readers(): Account[] {
+    return [...this.accounts, ...this.groupChats.flatMap(({ members }) => members)];
+  }
+
   /** Somebody who is registered and does nothing by himself. */
   get stranger(): Account {
     return this.strangers[0]!;

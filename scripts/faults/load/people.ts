@@ -44,9 +44,9 @@ export async function registerPairs(directory: string, pairs: number, partitions
     const { names, conversationId } = namesIn(pair % partitions, partitions, pair);
     for (const [index, userId] of names.entries()) {
       await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
-      const token = sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
+      const device = await logIn(store, sign, userId, DEVICE);
       const peerId = names[1 - index]!;
-      accounts.push({ userId, deviceId: DEVICE, peerId, to: `u:${peerId}`, conversationId, token });
+      accounts.push({ ...device, peerId, to: `u:${peerId}`, conversationId });
     }
   }
   await store.close();
@@ -69,18 +69,26 @@ export async function registerDevices<const Names extends readonly string[]>(
   const sign = createTokenSigner(settings.auth.secret, TOKEN_SECONDS);
   const store = await MysqlStore.connect({ poolSize: 1, ...settings.mysql }, silentLogger());
   const userId = `r-${randomId(8)}`;
-  const now = Date.now();
-  await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now });
+  await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
   const devices: Device[] = [];
-  for (const deviceId of deviceIds) {
-    const family = randomId(24);
-    const refresh = { family, hash: randomId(64), expiresAt: now + TOKEN_SECONDS * 1_000 };
-    await store.accounts.signIn(userId, { deviceId, platform: "other" }, refresh, now);
-    const claims = { userId, deviceId, platform: "other", tokenVersion: 1, login: loginIdOf(family) };
-    devices.push({ userId, deviceId, token: sign(claims) });
-  }
+  for (const deviceId of deviceIds) devices.push(await logIn(store, sign, userId, deviceId));
   await store.close();
   return devices as { [Each in keyof Names]: Device };
+}
+
+/** As a log-in by password leaves it. */
+async function logIn(
+  store: MysqlStore,
+  sign: ReturnType<typeof createTokenSigner>,
+  userId: string,
+  deviceId: string,
+): Promise<Device> {
+  const now = Date.now();
+  const family = randomId(24);
+  const refresh = { family, hash: randomId(64), expiresAt: now + TOKEN_SECONDS * 1_000 };
+  await store.accounts.signIn(userId, { deviceId, platform: "other" }, refresh, now);
+  const claims = { userId, deviceId, platform: "other", tokenVersion: 1, login: loginIdOf(family) };
+  return { userId, deviceId, token: sign(claims) };
 }
 
 /** Two new names whose conversation lies in a partition. */

@@ -7,6 +7,7 @@ import type { Event } from "@carillon/client";
 import { Command } from "@carillon/protocol";
 import { type DeviceRecorder, RawClient, type RawFrame, type RawTransport, type SentMessage } from "@carillon/testkit";
 import type { Account, LoadDevice } from "./load-device";
+import { Reader } from "./reader";
 import { ShownEvents } from "./shown-events";
 
 const ANSWER_MS = 5_000;
@@ -40,6 +41,8 @@ export class RawDevice implements LoadDevice {
   private connection = 0;
   private cursor: { epoch: string; seq: number } | undefined;
   private readonly shown: ShownEvents;
+  private readonly reader: Reader;
+  private isReading = false;
   private readonly pending = new Map<string, Outgoing>();
   private readonly requests = new Map<number, SentMessage | ((frame: RawFrame) => void)>();
   private mustCompare = false;
@@ -59,7 +62,11 @@ export class RawDevice implements LoadDevice {
     private readonly transport: RawTransport,
   ) {
     this.shown = new ShownEvents(recorder);
-    this.resendTimer = setInterval(() => this.resend(), RETRY_MS);
+    this.reader = new Reader(recorder, account.conversationId);
+    this.resendTimer = setInterval(() => {
+      this.resend();
+      this.read();
+    }, RETRY_MS);
   }
 
   get history() {
@@ -71,7 +78,7 @@ export class RawDevice implements LoadDevice {
   }
 
   get isBehind(): boolean {
-    return this.mustCompare;
+    return this.mustCompare || this.reader.pending !== undefined;
   }
 
   async connect(): Promise<void> {
@@ -181,6 +188,9 @@ export class RawDevice implements LoadDevice {
   private take(client: RawClient, frame: RawFrame): void {
     if (frame.command === Command.DELIVER) return this.deliver(client, frame.payload);
     if (frame.command === Command.KICKED) return client.close();
+    if (frame.command === Command.READ_UPDATE) return this.recorder.marked({ kind: "read", ...frame.payload });
+    if (frame.command === Command.DELIVERED_UPDATE)
+      return this.recorder.marked({ kind: "delivered", ...frame.payload });
     if (frame.command === Command.NOTIFY) return this.hearOfMore(client, frame.payload);
     if (frame.command === Command.PULLED && frame.requestId === 0) return this.showPage(client, frame.payload);
     const request = this.requests.get(frame.requestId);
@@ -219,6 +229,24 @@ export class RawDevice implements LoadDevice {
     outgoing.triedAt = performance.now();
     const payload = { clientMsgId, to: this.account.to, contentType: "text", content };
     this.requests.set(client.send(Command.SEND, payload), outgoing.message);
+  }
+
+  /** Sends the mark that has no answer; one at a time. */
+  private read(): void {
+    const { client, reader } = this;
+    const { pending } = reader;
+    if (pending === undefined || this.isReading || client === undefined || client.isClosed) return;
+    this.isReading = true;
+    const { conversationId, seq } = pending;
+    const free = setTimeout(() => {
+      this.isReading = false;
+    }, ANSWER_MS);
+    this.ask(client, Command.READ, { conversationId, seq }, ({ command, payload }) => {
+      clearTimeout(free);
+      this.isReading = false;
+      if (command === Command.OK) reader.answered(seq);
+      else if (payload.name === "NO_SUCH_CONVERSATION") reader.giveUp();
+    });
   }
 
   private deliver(client: RawClient, { epoch, events }: { epoch: string; events: [number, Event][] }): void {
@@ -264,6 +292,9 @@ export class RawDevice implements LoadDevice {
   private showNext(event: Event, by: "deliver" | "pull"): void {
     const { conversationId, seq } = event;
     this.shown.take(event, by);
+    if (conversationId === this.account.conversationId && event.senderId !== this.account.userId) {
+      if (this.reader.show(seq)) this.read();
+    }
     if (conversationId !== this.account.conversationId || (by === "deliver" && seq !== this.reached + 1)) return;
     this.reached = Math.max(this.reached, seq);
     while (this.shown.has(conversationId, this.reached + 1)) this.reached++;

@@ -1,8 +1,9 @@
 /** A device that uses the SDK as an app does: it sends, listens, and fetches what a resync says it missed. */
 import { sleep, uuidv7 } from "@carillon/base";
-import { CarillonClient, type ConversationRow } from "@carillon/client";
+import { CarillonClient, type ConversationRow, type Event } from "@carillon/client";
 import type { DeviceRecorder, SentMessage } from "@carillon/testkit";
 import type { Account, LoadDevice } from "./load-device";
+import { Reader } from "./reader";
 import { ShownEvents } from "./shown-events";
 
 const RETRY_MS = 500;
@@ -10,6 +11,8 @@ const RETRY_MS = 500;
 export class SdkDevice implements LoadDevice {
   private readonly client: CarillonClient;
   private readonly shown: ShownEvents;
+  private readonly reader: Reader;
+  private isReading = false;
   private readonly missing = new Map<string, number>();
   private fetching = false;
   private waiting = 0;
@@ -25,8 +28,10 @@ export class SdkDevice implements LoadDevice {
     this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
     this.shown = new ShownEvents(recorder);
     for (const kind of ["message", "system", "recall"] as const) {
-      this.client.on(kind, (event) => this.shown.take(event, "deliver"));
+      this.client.on(kind, (event) => this.show(event, "deliver"));
     }
+    this.reader = new Reader(recorder, account.conversationId);
+    this.client.on("receipt", (receipt) => recorder.marked(receipt));
     this.client.on("resync", (rows) => this.resync(rows));
     this.client.on("state", (state) => {
       if (state.name === "online") recorder.online(state.gatewayId);
@@ -43,7 +48,7 @@ export class SdkDevice implements LoadDevice {
   }
 
   get isBehind(): boolean {
-    return this.missing.size > 0;
+    return this.missing.size > 0 || this.reader.pending !== undefined;
   }
 
   async connect(): Promise<void> {
@@ -62,6 +67,26 @@ export class SdkDevice implements LoadDevice {
   async close(): Promise<void> {
     this.closed = true;
     await this.client.close();
+  }
+
+  private show(event: Event, by: "deliver" | "pull"): void {
+    const { userId, conversationId } = this.account;
+    this.shown.take(event, by);
+    if (event.conversationId !== conversationId || event.senderId === userId) return;
+    if (this.reader.show(event.seq)) void this.read();
+  }
+
+  private async read(): Promise<void> {
+    if (this.isReading) return;
+    this.isReading = true;
+    for (let { pending } = this.reader; pending !== undefined && !this.closed; { pending } = this.reader) {
+      const { conversationId, seq } = pending;
+      await this.client.markRead(conversationId, seq).then(
+        () => this.reader.answered(seq),
+        (error: Error) => (error.name === "NO_SUCH_CONVERSATION" ? this.reader.giveUp() : sleep(RETRY_MS)),
+      );
+    }
+    this.isReading = false;
   }
 
   private async sendUntilTaken(message: SentMessage): Promise<void> {
@@ -98,7 +123,7 @@ export class SdkDevice implements LoadDevice {
       }
       try {
         const { events } = await this.client.pull({ conversationId, fromSeq, limit: 64 });
-        for (const event of events) if (event.seq <= lastSeq) this.shown.take(event, "pull");
+        for (const event of events) if (event.seq <= lastSeq) this.show(event, "pull");
       } catch {
         await sleep(RETRY_MS);
       }

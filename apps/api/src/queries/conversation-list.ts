@@ -1,5 +1,5 @@
 /** The list of a user's conversations: rows of MySQL, corrected by marks that Redis knows and MySQL has not yet. */
-import { type ConversationRow, parseConversationId } from "@carillon/protocol";
+import { type ConversationRow, peerOf } from "@carillon/protocol";
 import type { ConversationPlace, ConversationQueries, ListedConversation, ListOptions, Marks } from "@carillon/store";
 
 export interface ListContext {
@@ -58,32 +58,23 @@ export function placeOf({ lastAt, conversationId }: ConversationPlace): Conversa
   return { lastAt, conversationId };
 }
 
+/** What was read is in MySQL first; what was delivered is there some seconds later than in Redis. */
 async function applyMarks(
   { marks }: ListContext,
   userId: string,
   rows: ListedConversation[],
 ): Promise<ListedConversation[]> {
-  if (rows.length === 0) return rows;
-  const peers = rows.map(({ conversationId }) => peerOf(conversationId, userId));
-  // Without Redis the list is a few seconds older, no worse.
-  const known = await marks
-    .of(rows.map(({ conversationId }, i) => ({ conversationId, userIds: [userId, ...peers[i]!] })))
-    .catch(() => undefined);
-  if (known === undefined) return rows;
-  return rows.map((row, i) => {
-    const [own, peer] = known[i]!;
-    const readSeq = Math.max(row.readSeq, own?.read ?? 0);
-    if (row.peerReadSeq === undefined) return { ...row, readSeq };
-    return {
-      ...row,
-      readSeq,
-      peerReadSeq: Math.max(row.peerReadSeq, peer?.read ?? 0),
-      peerDeliveredSeq: Math.max(row.peerDeliveredSeq ?? 0, peer?.delivered ?? 0),
-    };
+  const wanted = rows.flatMap(({ conversationId }) => {
+    const peerId = peerOf(conversationId, userId);
+    return peerId === undefined ? [] : [{ conversationId, userIds: [peerId] }];
   });
-}
-
-function peerOf(conversationId: string, userId: string): string[] {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "private" ? parts.userIds.filter((id) => id !== userId).slice(0, 1) : [];
+  if (wanted.length === 0) return rows;
+  // Without Redis the list is a few seconds older, no worse.
+  const known = await marks.of(wanted).catch(() => undefined);
+  const delivered = new Map(wanted.map(({ conversationId }, i) => [conversationId, known?.[i]?.[0]?.delivered ?? 0]));
+  return rows.map((row) => {
+    const { conversationId, peerDeliveredSeq } = row;
+    if (peerDeliveredSeq === undefined) return row;
+    return { ...row, peerDeliveredSeq: Math.max(peerDeliveredSeq, delivered.get(conversationId) ?? 0) };
+  });
 }

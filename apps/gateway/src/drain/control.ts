@@ -1,6 +1,6 @@
 /** Orders of operators to this gateway, over `im.ctl.gateway.<node>`: drain, undrain, kick, tell the state. */
 import { sleep } from "@carillon/base";
-import { type Bus, type ControlAnswer, serveControl } from "@carillon/bus";
+import { type Bus, type ControlAnswer, type People, serveControl } from "@carillon/bus";
 import type { Member } from "@carillon/coordination";
 import { CloseCode } from "@carillon/protocol";
 import type { UserRegistry } from "../session/user-registry";
@@ -16,6 +16,8 @@ export interface ControlOptions {
   farewell: Farewell;
   /** Time between GOAWAY and the close of a draining gateway's connections, ms. */
   graceMs: number;
+  /** Two users are no longer what they were to each other. */
+  forget(people: People): void;
   /** What the state tells besides connections and users. */
   load(): Record<string, number>;
   /** Fingerprint of the ring as this gateway sees it. */
@@ -37,6 +39,7 @@ export class Control {
         this.options.farewell.stay();
       },
       kick: (userId, deviceId) => this.kick(userId, deviceId),
+      forget: (people) => this.options.forget(people),
     });
   }
 

@@ -36,6 +36,12 @@ export class UserRegistry {
     return this.users.get(userId);
   }
 
+  /** Platforms of a user's open sessions. */
+  platforms(userId: string): Set<string> {
+    const sessions = [...(this.users.get(userId)?.sessions ?? [])].filter(({ isOpen }) => isOpen);
+    return new Set(sessions.map(({ identity }) => identity!.platform));
+  }
+
   /** Puts a session under its user before it is registered anywhere: pushes may come at once. */
   enter(userId: string, session: Session): UserEntry {
     const { newInbox, newBudget } = this.options;

@@ -110,18 +110,20 @@ export class FactCache {
   }
 
   /**
-   * Those of these users who see somebody as their friend, or by `orStrangers` do not block him.
+   * Which of these users may be seen by each watcher: his friends, or by `orStrangers` all who do not block him.
    * @throws when MySQL does not answer about one of whom nothing is known
    */
-  async seenBy(userId: string, others: string[], orStrangers: boolean): Promise<string[]> {
+  async visible(wanted: [watcherId: string, userIds: string[]][], orStrangers: boolean): Promise<string[][]> {
     const { staleBefore } = this.nobody();
-    const key = (other: string) => `${other} ${userId}`;
-    const missing = others.map(key).filter((pair) => isMissing(this.relations.get(pair), staleBefore));
-    if (missing.length > 0) await this.loadRelations(missing);
-    return others.filter((other) => {
-      const relation = this.relations.get(key(other))?.value;
-      return other === userId || relation === "friend" || (orStrangers && relation === "none");
-    });
+    const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId) => `${userId} ${watcherId}`));
+    const missing = pairs.filter((pair) => isMissing(this.relations.get(pair), staleBefore));
+    if (missing.length > 0) await this.loadRelations([...new Set(missing)]);
+    return wanted.map(([watcherId, userIds]) =>
+      userIds.filter((userId) => {
+        const relation = this.relations.get(`${userId} ${watcherId}`)?.value;
+        return userId === watcherId || relation === "friend" || (orStrangers && relation === "none");
+      }),
+    );
   }
 
   /** Asks for the groups, newly, and the last numbers of their conversations. */

@@ -50,6 +50,8 @@ export interface SessionServiceOptions {
   largeGroupsOf(userIds: string[]): Promise<ReadonlyMap<string, string[]>>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
+  /** The user comes or goes. */
+  saw(userId: string): void;
   /** Closes connections that another one replaced. */
   close(userId: string, replaced: DeviceSession, closeCode: number): void;
 }
@@ -82,6 +84,7 @@ export class SessionService {
     if (refused != null) throw new CarillonError(refused);
     const opened = await orBusy(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
+    this.options.saw(userId);
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
     const delivered = await this.unreported(userId, opened, inbox);
@@ -117,6 +120,7 @@ export class SessionService {
   }
 
   private async close({ userId, ...session }: SessionClose): Promise<null> {
+    this.options.saw(userId);
     await orBusy(this.options.sessions.close(userId, session));
     return null;
   }

@@ -100,6 +100,10 @@ export const settingsSchema = section("", {
       default: "allow",
       description: "Whether users may write to users who are not their friends.",
     }),
+    presence: Type.Enum(["friends", "everybody"], {
+      default: "friends",
+      description: "Who sees whether a user is online: his friends, or everybody whom he does not block.",
+    }),
     devices: Type.Enum(["all", "one-per-platform"], {
       default: "all",
       description: "Which devices of a user may be connected at once.",

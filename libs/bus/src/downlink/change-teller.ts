@@ -52,14 +52,18 @@ export class ChangeTeller {
   }
 
   /**
-   * Has every worker forget what it remembers of these people: the next message is judged by what MySQL says now.
-   * @returns the workers that did not confirm it; they ask MySQL again after 30 s at the latest
+   * Has every worker forget what it remembers of these people: the next message is judged by what MySQL says now. Then
+   * every gateway no longer shows two of them to each other, until a worker says that it may.
+   * @returns the nodes that did not confirm it; workers ask MySQL again after 30 s at the latest, gateways ask when they
+   * are back
    */
   async forget({ users = [], pairs = [] }: Partial<People>): Promise<string[]> {
     const question: ControlQuestion = { ask: "forget", users, pairs };
-    return unconfirmed(this.workers, (worker) =>
-      order(this.bus, controlSubject("logic", worker), question, CONFIRM_MS),
-    );
+    const tell = (role: string) => (nodeId: string) =>
+      order(this.bus, controlSubject(role, nodeId), question, CONFIRM_MS);
+    const workers = await unconfirmed(this.workers, tell("logic"));
+    const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, tell("gateway"));
+    return [...workers, ...gateways];
   }
 
   /** Sends a frame to all devices of users that are connected. May be lost: it only says what SYNC tells as well. */

@@ -83,6 +83,41 @@ export interface LargeGroupsRead {
 }
 export type LargeGroupsOf = [userId: string, groupIds: string[]][];
 
+/** `im.rpc.presence`, served by workers: who is online, for those who may know. */
+export interface PresenceRead {
+  wanted: [watcherId: string, userIds: string[]][];
+}
+
+export interface PresenceFound {
+  /** Whom each watcher may see, in the order of the question. */
+  visible: string[][];
+  /** Everybody whom somebody of them may see. */
+  users: UserAtGateways[];
+}
+
+/** Where a user is: devices of these platforms at these gateways. */
+export interface UserAtGateways {
+  userId: string;
+  at: AtGateway[];
+  /** When a connection of his was opened or closed last, ms; 0: not known. */
+  lastSeenAt: number;
+}
+
+export interface AtGateway {
+  gateway: string;
+  boot: string;
+  platforms: string[];
+}
+
+/** `im.rpc.typing.<gateway>`, told to the gateways where the others may be: a hint, lost when nobody is there. */
+export interface TypingHint {
+  conversationId: string;
+  /** Who is typing. */
+  userId: string;
+  /** Who is to know. */
+  to: string[];
+}
+
 /** `im.rpc.pull`, served by the api. */
 export interface Pull {
   userId: string;
@@ -171,6 +206,8 @@ export const subjects = {
   inbox: rpcSubject("inbox"),
   heads: rpcSubject("heads"),
   groups: rpcSubject("groups"),
+  presence: rpcSubject("presence"),
+  typing: (gateway: string) => rpcSubject(`typing.${gateway}`),
   pull: rpcSubject("pull"),
   sync: rpcSubject("sync"),
   owner: ownerSubject,

@@ -22,6 +22,8 @@ export interface OutboxOptions {
   storage: ClientStorage;
   /** Sends a message over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
+  /** A message was taken. */
+  onAdded(payload: SendPayload): void;
   onSent(sent: SentPayload): void;
   onFailed(message: SendPayload, error: Error): void;
   /** A message that is settled could not be taken out of the storage: the next life will send it once more. */
@@ -76,6 +78,11 @@ export class Outbox {
     return this.entries.size;
   }
 
+  /** Those messages, in the order in which they were taken. */
+  get payloads(): SendPayload[] {
+    return [...this.entries.values()].sort((a, b) => a.order - b.order).map(({ payload }) => payload);
+  }
+
   /** Takes over what an earlier life of this device left behind. */
   async restore(): Promise<void> {
     const { storage } = this.options;
@@ -104,6 +111,7 @@ export class Outbox {
     // Whoever sends it looks whether that went well; that may be much later.
     stored.catch(() => {});
     const entry = this.enter(payload, order, stored);
+    this.options.onAdded(payload);
     this.pump(payload.to);
     return entry.result;
   }

@@ -3,6 +3,7 @@ import { type ClientStorage, readJson } from "./storage";
 
 const KEY = "device";
 
+/** A device of a user. */
 interface Identity {
   deviceId: string;
   userId?: string;
@@ -11,14 +12,17 @@ interface Identity {
 /**
  * Writes down whose storage this is.
  * @param identity without userId as long as the server has not told it
+ * @returns whose it is; the user is known when the server has told him, now or in an earlier life
  * @throws Error when it belongs to another device or user
  */
-export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<void> {
+export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<Identity> {
   const owner = await readJson<Identity>(storage, KEY);
   if (owner !== undefined) {
     if (owner.deviceId !== deviceId) throw new Error(`this storage belongs to device ${owner.deviceId}`);
-    if (userId === undefined || owner.userId === userId) return;
+    if (userId === undefined || owner.userId === userId) return owner;
     if (owner.userId !== undefined) throw new Error(`this storage belongs to user ${owner.userId}`);
   }
-  await storage.set(KEY, JSON.stringify({ deviceId, userId }));
+  const claimed = { deviceId, ...(userId === undefined ? {} : { userId }) };
+  await storage.set(KEY, JSON.stringify(claimed));
+  return claimed;
 }

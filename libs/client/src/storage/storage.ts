@@ -1,7 +1,8 @@
 /**
  * Where a client keeps what must survive its process: `device` (whose storage it is), `tokens` (the refresh token),
  * `inbox` (the cursor), `conversation/<id>` (what was shown and what is missing), `conversations` (whether all are
- * known), `outbox/<id>` (messages without an answer).
+ * known), `outbox/<id>` (messages without an answer), `read/<id>` (marks that the server does not have yet), `view/1/...`
+ * (the view; 1 is the form of what is written there).
  */
 
 /**
@@ -10,9 +11,13 @@
  * asked for, also when nobody waits in between.
  */
 export interface ClientStorage {
+  /** The value that was set last; undefined when there is none. */
   get(key: string): Promise<string | undefined>;
+  /** Keeps a value. */
   set(key: string, value: string): Promise<void>;
+  /** Takes a value out; it may not be there. */
   delete(key: string): Promise<void>;
+  /** Of all values, in any order. */
   keys(): Promise<string[]>;
 }
 

@@ -41,7 +41,9 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     const config = path.join(directory, "mariadb.cnf");
     const initFile = path.join(directory, "init.sql");
     const dataDirectory = path.join(directory, "data");
-    mkdirSync(directory, { recursive: true });
+    // A server that starts removes the temporary tables it finds, also those of another one that is running there.
+    const ownTemp = path.join(directory, "tmp");
+    mkdirSync(ownTemp, { recursive: true });
     const values = {
       port,
       socket: socketPath(directory),
@@ -61,7 +63,7 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
         name: "mysql",
         command: binaries.server,
         args: [`--defaults-file=${config}`, ...basedir, ...pluginDirectory(binaries), ...asUser],
-        env: binaries.env,
+        env: { ...binaries.env, TMPDIR: ownTemp },
         cwd: directory,
         output: options.logFile ?? path.join(directory, "server.log"),
         // The greeting's fifth byte is the protocol version; a refusal has 0xff there.
@@ -103,7 +105,7 @@ async function installTables(binaries: ServerBinaries, dataDirectory: string, as
   ];
   try {
     await promisify(execFile)(installer, args, {
-      env: { ...process.env, ...binaries.env },
+      env: { ...process.env, ...binaries.env, TMPDIR: alias },
       timeout: 120_000,
     });
   } catch (error) {

@@ -70,10 +70,16 @@ export class Sessions {
     return Object.entries(entries).map(([deviceId, value]) => ({ deviceId, ...parseSession(value) }));
   }
 
+  /** The registered devices of users, in the same order. */
+  async ofMany(userIds: string[]): Promise<SessionEntry[][]> {
+    const rows = await this.redis.hashValuesOfMany(userIds.map(keys.sessions));
+    return rows.map((values) => values.map(parseSession));
+  }
+
   /** The gateways where devices of these users are, in the same order. */
   async gatewaysOf(userIds: string[]): Promise<string[][]> {
-    const rows = await this.redis.hashValuesOfMany(userIds.map(keys.sessions));
-    return rows.map((values) => [...new Set(values.map((value) => parseSession(value).gateway))]);
+    const rows = await this.ofMany(userIds);
+    return rows.map((sessions) => [...new Set(sessions.map(({ gateway }) => gateway))]);
   }
 
   /** Moves the cursors of devices forward. */

@@ -7,6 +7,7 @@ import { checkNumbers } from "./numbers";
 import { checkOrder } from "./order";
 import { checkOwners } from "./owners";
 import { checkPrivacy } from "./privacy";
+import { checkReceipts } from "./receipts";
 import { checkAnswers, checkBounds, checkQueues } from "./remainders";
 import type { Violation } from "./violation";
 
@@ -20,6 +21,7 @@ const CHECKS = [
   checkQueues,
   checkBounds,
   checkPrivacy,
+  checkReceipts,
   checkAnswers,
 ];
 

@@ -1,5 +1,5 @@
 /** I4: the numbers of a conversation are 1..n without holes, in log order; none is used twice; ids are unique. */
-import type { Evidence } from "../history/evidence";
+import type { Evidence, MessageFacts } from "../history/evidence";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 export function checkNumbers({ log, archive }: Evidence): Violation[] {
@@ -26,10 +26,11 @@ export function checkNumbers({ log, archive }: Evidence): Violation[] {
         if (event.seq !== index + 1) found.push(violation("I4", `MySQL has ${place(event)} in place ${index + 1}`));
       });
   }
-  for (const [store, events] of [
+  const stores: [string, MessageFacts[]][] = [
     ["the log", logged],
     ["MySQL", archive],
-  ] as const) {
+  ];
+  for (const [store, events] of stores) {
     for (const [messageId, same] of groupBy(events, (event) => event.messageId)) {
       if (same.length > 1) found.push(violation("I4", `${store} has messageId ${messageId} ${same.length} times`));
     }

@@ -5,7 +5,7 @@
  * rest itself. Of pipelined messages those that had to be repeated may be overtaken.
  */
 import type { Evidence, MessageFacts, ShownEvent } from "../history/evidence";
-import { Membership } from "../history/membership";
+import { isGroup, Membership } from "../history/membership";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 export function checkOrder(evidence: Evidence): Violation[] {
@@ -46,12 +46,14 @@ function toldOutOfOrder(
   const found: Violation[] = [];
   const pulls = new Map(shown.filter(({ by }) => by === "pull").map((event) => [place(event), event.at]));
   const firstResync = resyncs[0] ?? Number.POSITIVE_INFINITY;
-  // The app may be ahead of what it is told: it fetched all of that before, because it was told to compare.
+  // The app may be ahead of what it is told: it fetched all of that before, because it was told to compare, or because it
+  // came to a group, which may be one that is fetched.
   const fetched = (from: number, { conversationId, seq: to, at }: ShownEvent) => {
     for (let seq = from; seq < to; seq++) {
       if (!membership.has(userId, { conversationId, seq })) continue;
       const pulledAt = pulls.get(place({ conversationId, seq }));
-      if (pulledAt === undefined || pulledAt > at || pulledAt < firstResync) return false;
+      if (pulledAt === undefined || pulledAt > at) return false;
+      if (pulledAt < firstResync && !isGroup(conversationId)) return false;
     }
     return true;
   };

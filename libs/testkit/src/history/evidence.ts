@@ -15,6 +15,13 @@ export interface MessageFacts {
   content: string;
 }
 
+/** An event as MySQL has it. */
+export interface ArchivedFacts extends MessageFacts {
+  kind: "message" | "recall" | "system";
+  /** Of one that takes a message back. */
+  targetSeq?: number;
+}
+
 /** A number that the server gave: SENT. */
 export interface Answer {
   at: number;
@@ -57,10 +64,29 @@ export interface Delivery {
   seq: number;
 }
 
+/** A READ that a device sent. */
+export interface SentRead {
+  conversationId: string;
+  seq: number;
+  /** Undefined: nobody has answered it. */
+  answeredAt: number | undefined;
+}
+
+/** How far a device was told that somebody has read, or has, a conversation: the highest number. */
+export interface ToldMark {
+  kind: "read" | "delivered";
+  conversationId: string;
+  /** Whose mark it is. */
+  userId: string;
+  seq: number;
+}
+
 export interface DeviceHistory {
   name: string;
   userId: string;
   shown: ShownEvent[];
+  reads: SentRead[];
+  marks: ToldMark[];
   /** Known of raw clients; the SDK does not tell. */
   deliveries: Delivery[];
   /** When it was told to compare everything. */
@@ -130,6 +156,18 @@ export interface Stay {
   to: number;
 }
 
+/** A conversation as its member's list has it when all is quiet. */
+export interface ListedRow {
+  userId: string;
+  conversationId: string;
+  lastSeq: number;
+  readSeq: number;
+  unread: number;
+  /** Of private conversations with somebody else. */
+  peerReadSeq?: number;
+  peerDeliveredSeq?: number;
+}
+
 export interface Place {
   conversationId: string;
   seq: number;
@@ -140,7 +178,7 @@ export interface Evidence {
   devices: DeviceHistory[];
   revoked: RevokedDevice[];
   log: LoggedRecord[];
-  archive: MessageFacts[];
+  archive: ArchivedFacts[];
   /** Of all groups; who belongs to a private conversation its id says. */
   stays: Stay[];
   /** Events that members fetch, because their group was large: in inboxes are those by which one comes or goes. */
@@ -148,6 +186,8 @@ export interface Evidence {
   /** Messages that were taken back. */
   recalled: Place[];
   inboxes: InboxSnapshot[];
+  /** Of everybody whose list was asked for. */
+  rows: ListedRow[];
   queues: QueueSnapshot[];
   peaks: Peak[];
 }

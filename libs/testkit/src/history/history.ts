@@ -1,5 +1,5 @@
 /** The recorder of a run: clients tell it what they do and see, while it happens. */
-import type { Answer, DeviceHistory, RevokedDevice, SentMessage, ShownEvent } from "./evidence";
+import type { Answer, DeviceHistory, RevokedDevice, SentMessage, SentRead, ShownEvent, ToldMark } from "./evidence";
 
 export class History {
   readonly messages: SentMessage[] = [];
@@ -20,7 +20,7 @@ export class History {
 }
 
 function newHistory(name: string, userId: string): DeviceHistory {
-  return { name, userId, shown: [], deliveries: [], resyncs: [], changes: [] };
+  return { name, userId, shown: [], reads: [], marks: [], deliveries: [], resyncs: [], changes: [] };
 }
 
 /** Writes down what one device does and sees, each with the time of now. */
@@ -62,6 +62,23 @@ export class DeviceRecorder {
   /** The app got an event. */
   shown(event: Omit<ShownEvent, "at">): void {
     this.history.shown.push({ ...event, at: performance.now() });
+  }
+
+  /** A READ is sent for the first time; `answered` tells of it with the time. */
+  read(conversationId: string, seq: number): SentRead {
+    const read: SentRead = { conversationId, seq, answeredAt: undefined };
+    this.history.reads.push(read);
+    return read;
+  }
+
+  /** The server tells how far somebody has come. */
+  marked(mark: ToldMark): void {
+    const { kind, conversationId, userId, seq } = mark;
+    const known = this.history.marks.find(
+      (one) => one.kind === kind && one.conversationId === conversationId && one.userId === userId,
+    );
+    if (known === undefined) this.history.marks.push({ ...mark });
+    else known.seq = Math.max(known.seq, seq);
   }
 
   delivered(connection: number, epoch: string, inboxSeq: number, conversationId: string, seq: number): void {

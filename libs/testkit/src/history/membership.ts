@@ -67,6 +67,6 @@ export function staysOf(events: readonly Pick<Event, "conversationId" | "seq" | 
 
 const keyOf = ({ conversationId, seq }: Place) => `${conversationId} ${seq}`;
 
-function isGroup(conversationId: string): boolean {
+export function isGroup(conversationId: string): boolean {
   return conversationId.startsWith("g:");
 }

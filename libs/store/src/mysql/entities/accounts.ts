@@ -18,6 +18,8 @@ export interface UserRow {
   tokenVersion: number;
   createdAt: number;
   lastLoginAt: number | null;
+  /** When a connection of his was opened or closed last; 0: never. */
+  lastSeenAt: number;
   deletedAt: number | null;
 }
 
@@ -36,6 +38,7 @@ export const UserEntity = new EntitySchema<UserRow>({
     tokenVersion: { name: "token_version", type: "int", unsigned: true, default: 1 },
     createdAt: time("created_at"),
     lastLoginAt: time("last_login_at", { nullable: true }),
+    lastSeenAt: time("last_seen_at", { default: 0 }),
     deletedAt: time("deleted_at", { nullable: true }),
   },
 });

@@ -236,6 +236,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["AddGroupChangedAt", "ALTER TABLE user_groups ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
   ["AddMemberChangedAt", "ALTER TABLE group_members ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
   ["DropGroupsVersion", "ALTER TABLE user_versions DROP COLUMN groups_version"],
+  ["AddLastSeen", "ALTER TABLE users ADD COLUMN last_seen_at BIGINT NOT NULL DEFAULT 0"],
   ["AddHiddenSeq", "ALTER TABLE conversation_members ADD COLUMN hidden_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
   [
     "CreateBroadcasts",

@@ -33,6 +33,27 @@ export class UserQueries {
     return new Map(rows.map((row) => [row.id, { displayName: row.display_name, isDeleted: row.deleted_at !== null }]));
   }
 
+  /** Moves forward when users were seen last. @param seen ms, by ascending id */
+  async saw(seen: [userId: string, at: number][]): Promise<void> {
+    if (seen.length === 0) return;
+    await this.sql.run(
+      `UPDATE users u JOIN (${seen.map(() => "SELECT ? AS id, ? AS seen_at").join(" UNION ALL ")}) AS s
+         ON s.id = u.id COLLATE ascii_bin
+       SET u.last_seen_at = GREATEST(u.last_seen_at, s.seen_at)`,
+      seen.flat(),
+    );
+  }
+
+  /** When users were seen last, ms; one who never was is missing. */
+  async lastSeen(userIds: string[]): Promise<Map<string, number>> {
+    if (userIds.length === 0) return new Map();
+    const rows = await this.sql.rows<{ id: string; last_seen_at: number }>(
+      "SELECT id, last_seen_at FROM users WHERE id IN (?) AND last_seen_at > 0",
+      [userIds],
+    );
+    return new Map(rows.map(({ id, last_seen_at }) => [id, last_seen_at]));
+  }
+
   /** Users whose id or name begins so, whatever the case; by id, behind `after`. */
   async search(text: string, limit: number, after = ""): Promise<NamedUser[]> {
     const prefix = `${text.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;

@@ -1,0 +1,39 @@
+/** Who is online, for those who may know. */
+import { type PresenceFound, type PresenceRead, platformsOf } from "@carillon/bus";
+import type { Platform } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import { callerOf } from "../http/access";
+import { presence, presenceQuery } from "./shapes";
+
+export interface PresenceContext {
+  /** Asks a worker. @throws CarillonError BUSY */
+  findPresence(question: PresenceRead): Promise<PresenceFound>;
+}
+
+export function presenceRoutes(server: FastifyInstance, { findPresence }: PresenceContext): void {
+  server.withTypeProvider<TypeBoxTypeProvider>().get(
+    "/v1/presence",
+    {
+      config: { access: "user", errors: [] },
+      schema: {
+        summary: "Who is online",
+        description: "Who may not be seen, and who does not exist, looks like one who was never there.",
+        tags: ["users"],
+        querystring: presenceQuery,
+        response: { 200: presence },
+      },
+    },
+    async (request) => {
+      const { userId: watcherId } = callerOf(request);
+      const userIds = request.query.ids.split(",");
+      const { users } = await findPresence({ wanted: [[watcherId, userIds]] });
+      const found = new Map(users.map((user) => [user.userId, user]));
+      const items = userIds.map((userId) => {
+        const { at = [], lastSeenAt = 0 } = found.get(userId) ?? {};
+        return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
+      });
+      return { items };
+    },
+  );
+}

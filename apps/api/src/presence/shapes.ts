@@ -1,0 +1,23 @@
+/** Who is online, as JSON Schema. */
+import { Type } from "typebox";
+import { listOf, platform, strict } from "../http/shapes";
+
+const ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,31}";
+const MOST_IDS = 100;
+
+export const presenceQuery = strict({
+  ids: Type.String({
+    pattern: `^${ID}(,${ID}){0,${MOST_IDS - 1}}$`,
+    description: `User ids with commas between, at most ${MOST_IDS}`,
+  }),
+});
+
+export const presence = listOf(
+  Type.Object({
+    userId: Type.String(),
+    online: Type.Boolean(),
+    platforms: Type.Array(platform, { description: "Of the devices that are connected" }),
+    lastSeenAt: Type.Integer({ description: "When a connection was opened or closed last; 0: not known" }),
+  }),
+  "In the order of the question",
+);

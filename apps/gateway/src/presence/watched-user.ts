@@ -1,0 +1,80 @@
+/** A user whose presence somebody here wants to know: where he has devices, as far as it was told. */
+import { type AtGateway, type PresenceNews, platformsOf, type UserAtGateways } from "@carillon/bus";
+import type { Platform, UserPresence } from "@carillon/protocol";
+import type { Session } from "../session/session";
+
+export class WatchedUser {
+  /** Sessions that watch, and whether they may see him. */
+  readonly watchers = new Map<Session, boolean>();
+  /** By gateway and its boot. */
+  private readonly at = new Map<string, AtGateway>();
+  /** Gateways that told something of him since he was asked for; they know better than the answer. */
+  private readonly heard = new Set<string>();
+  private lastSeenAt = 0;
+  /** How he looked when those who watch were told last; undefined: nobody was. */
+  private told: string | undefined;
+
+  constructor(
+    readonly userId: string,
+    readonly stopListening: () => void,
+  ) {}
+
+  get presence(): UserPresence {
+    const platforms = platformsOf(this.at.values()) as Platform[];
+    return { userId: this.userId, online: platforms.length > 0, platforms, lastSeenAt: this.lastSeenAt };
+  }
+
+  /** How he looks to one who may not see him, and one who does not exist to anybody. */
+  get hidden(): UserPresence {
+    return { userId: this.userId, online: false, platforms: [], lastSeenAt: 0 };
+  }
+
+  /** A gateway tells what it has of him. */
+  hear(news: PresenceNews): void {
+    const key = `${news.gateway} ${news.boot}`;
+    this.heard.add(key);
+    this.place(key, news);
+    this.lastSeenAt = Math.max(this.lastSeenAt, news.since);
+  }
+
+  /** He is asked for. */
+  ask(): void {
+    this.heard.clear();
+  }
+
+  /** The answer. */
+  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">): void {
+    const found = new Map(at.map((place) => [`${place.gateway} ${place.boot}`, place]));
+    for (const key of new Set([...this.at.keys(), ...found.keys()])) {
+      if (!this.heard.has(key)) this.place(key, found.get(key));
+    }
+    this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
+  }
+
+  /** Forgets gateways that are gone, and with them what they had. @param now ms */
+  keepThere(isThere: (gateway: string, boot: string) => boolean, now: number): void {
+    for (const [key, { gateway, boot }] of this.at) {
+      if (isThere(gateway, boot)) continue;
+      this.at.delete(key);
+      this.lastSeenAt = now;
+    }
+  }
+
+  /** Whether he looks different from what those who watch were told last; from now on they are told this. */
+  hasNews(): boolean {
+    const look = this.presence.platforms.join(" ");
+    if (look === this.told) return false;
+    this.told = look;
+    return true;
+  }
+
+  /** Whether nobody was told anything of him. */
+  get isUntold(): boolean {
+    return this.told === undefined;
+  }
+
+  private place(key: string, place: AtGateway | undefined): void {
+    if (place === undefined || place.platforms.length === 0) this.at.delete(key);
+    else this.at.set(key, place);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * TYPING: from gateway to gateway, past the queue; a hint that may be lost. The owner of the conversation says who may
+ * know: whoever the user may write to.
+ */
+import { getOrSet, partitionOf } from "@carillon/base";
+import {
+  ask,
+  type Bus,
+  type Listeners,
+  type OwnerQuestion,
+  serve,
+  subjects,
+  type TypingHint,
+  tell,
+} from "@carillon/bus";
+import { Command, encodeFrame } from "@carillon/protocol";
+import type { GatewayRing } from "../session/placement";
+import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
+
+/** Of one user in one conversation. */
+const AT_MOST_EVERY_MS = 1_000;
+const ANSWER_MS = 1_000;
+const MOST_REMEMBERED = 10_000;
+/** A user's devices are at the ring's first choice, or at the next one when that did not answer. */
+const PLACES = 2;
+
+export interface TypingOptions {
+  bus: Bus;
+  nodeId: string;
+  partitions: number;
+  ring: GatewayRing;
+  users: UserRegistry;
+}
+
+export class Typing {
+  /** When hints were passed on, monotonic ms, by user and conversation. */
+  private readonly recent = new Map<string, number>();
+  private stopServing: () => void = () => {};
+
+  constructor(private readonly options: TypingOptions) {}
+
+  start(): void {
+    const { bus, nodeId } = this.options;
+    this.stopServing = serve<TypingHint, null>(bus, subjects.typing(nodeId), (hint) => this.show(hint));
+  }
+
+  stop(): void {
+    this.stopServing();
+  }
+
+  async hint(session: Session, conversationId: string): Promise<void> {
+    const { bus, partitions, ring } = this.options;
+    const { userId } = session.identity!;
+    if (!this.mayTell(`${userId} ${conversationId}`)) return;
+    const owner = subjects.owner(partitionOf(conversationId, partitions));
+    const question: OwnerQuestion = { ask: "listeners", conversationId, userId };
+    const to = await ask<OwnerQuestion, Listeners>(bus, owner, question, ANSWER_MS).catch(() => []);
+    const byGateway = new Map<string, string[]>();
+    for (const listener of to) {
+      for (const gateway of ring.walk(listener, PLACES)) {
+        getOrSet(byGateway, gateway, (): string[] => []).push(listener);
+      }
+    }
+    for (const [gateway, list] of byGateway) {
+      tell<TypingHint>(bus, subjects.typing(gateway), { conversationId, userId, to: list });
+    }
+  }
+
+  private show({ conversationId, userId, to }: TypingHint): null {
+    const frame = encodeFrame(Command.TYPING, 0, { conversationId, userId });
+    for (const listener of to) {
+      for (const session of this.options.users.user(listener)?.sessions ?? []) {
+        if (session.isOpen) session.connection.send(frame);
+      }
+    }
+    return null;
+  }
+
+  private mayTell(key: string): boolean {
+    const now = this.options.bus.clock.monotonic();
+    if (now - (this.recent.get(key) ?? Number.NEGATIVE_INFINITY) < AT_MOST_EVERY_MS) return false;
+    if (this.recent.size >= MOST_REMEMBERED) this.recent.clear();
+    this.recent.set(key, now);
+    return true;
+  }
+}

@@ -1,0 +1,133 @@
+import { TimerWheel } from "@carillon/base";
+import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
+import { Command } from "@carillon/protocol";
+import { until } from "@carillon/testkit";
+import { OwnUsers } from "../src/presence/own-users";
+import { Watches } from "../src/presence/watches";
+import type { Session } from "../src/session/session";
+
+interface Shown {
+  userId: string;
+  online: boolean;
+}
+
+/** A session that remembers the PRESENCE frames it was sent. */
+function newSession(userId: string) {
+  const frames: Shown[][] = [];
+  const session = {
+    isOpen: true,
+    identity: { userId },
+    reply: (command: number, _: number, payload: { users: Shown[] }) => {
+      expect(command).toBe(Command.PRESENCE);
+      frames.push(payload.users);
+    },
+  } as unknown as Session;
+  return { session, frames };
+}
+
+/** Watches over a cluster in which `online` users are at gateway "g" and `visible` says who may see whom. */
+function newWatches(online: Set<string>, visible: (watcherId: string, userId: string) => boolean) {
+  const listeners = new Map<string, (news: PresenceNews) => void>();
+  const gateways = new Set(["g"]);
+  const find = async ({ wanted }: PresenceRead): Promise<PresenceFound> => {
+    const mayBeSeen = wanted.map(([watcherId, userIds]) => userIds.filter((userId) => visible(watcherId, userId)));
+    const at = [{ gateway: "g", boot: "b", platforms: ["web"] }];
+    const users = [...new Set(mayBeSeen.flat())];
+    return {
+      visible: mayBeSeen,
+      users: users.map((userId) => ({ userId, at: online.has(userId) ? at : [], lastSeenAt: 1 })),
+    };
+  };
+  const watches = new Watches({
+    listen: (userId, onNews) => {
+      listeners.set(userId, onNews);
+      return () => listeners.delete(userId);
+    },
+    settled: async () => {},
+    find,
+    isThere: (gateway) => gateways.has(gateway),
+    now: () => 7,
+  });
+  const news = (userId: string, platforms: string[]) =>
+    listeners.get(userId)?.({ gateway: "g", boot: "b", platforms, since: 2 });
+  return { watches, news, listeners, gateways };
+}
+
+const friends = Array.from({ length: 500 }, (_, i) => `friend-${i}`);
+
+test("500 friends who come at once are eight frames for each who watches, not five hundred", async () => {
+  const { watches, news } = newWatches(new Set(), () => true);
+  const { session, frames } = newSession("alice");
+  for (let at = 0; at < 500; at += 50) expect(watches.watch(session, friends.slice(at, at + 50), true)).toBe(true);
+  await until("all are known", () => frames.flat().length === 500);
+  frames.length = 0;
+  for (const friend of friends) news(friend, ["web"]);
+  await until("all have come", () => frames.flat().length === 500);
+  expect(frames.length).toBe(8);
+  expect(frames.flat().every(({ online }) => online)).toBe(true);
+  expect(watches.watch(session, ["one-more"], true)).toBe(false);
+  watches.stop();
+});
+
+test("who may not see somebody hears nothing of him, and who may no longer sees him go", async () => {
+  let areFriends = true;
+  const { watches, news } = newWatches(new Set(["bob"]), (watcherId) => watcherId === "alice" && areFriends);
+  const [alice, mallory] = [newSession("alice"), newSession("mallory")];
+  for (const { session } of [alice, mallory]) watches.watch(session, ["bob"], true);
+  await until("both have an answer", () => alice.frames.length + mallory.frames.length === 2);
+  expect(alice.frames.flat()).toMatchObject([{ online: true }]);
+  areFriends = false;
+  watches.forget([["bob", "alice"]]);
+  expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 0 });
+  news("bob", []);
+  news("bob", ["ios"]);
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect(alice.frames).toHaveLength(2);
+  expect(mallory.frames.flat()).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 0 }]);
+  watches.stop();
+});
+
+test("users of a gateway that is gone are gone; nobody is listened to for nobody", async () => {
+  const { watches, gateways, listeners } = newWatches(new Set(["bob"]), () => true);
+  const { session, frames } = newSession("alice");
+  watches.watch(session, ["bob", "bob"], true);
+  await until("online", () => frames.flat().at(-1)?.online === true);
+  gateways.clear();
+  watches.compareGateways();
+  await until("offline", () => frames.flat().at(-1)?.online === false);
+  expect(frames.flat().at(-1)).toMatchObject({ lastSeenAt: 7 });
+  expect(listeners.size).toBe(1);
+  watches.left(session);
+  expect(listeners.size).toBe(0);
+});
+
+test("a device that comes back within the time was never gone for those who watch", () => {
+  let now = 0;
+  const wheel = new TimerWheel(100, 512, () => now);
+  const here = new Set(["web", "ios"]);
+  const told: string[] = [];
+  const users = new OwnUsers({
+    wheel,
+    userIds: () => ["bob"],
+    platforms: () => here,
+    tell: (_, platforms) => told.push(platforms.sort().join(" ")),
+  });
+  const pass = (ms: number) => {
+    now += ms;
+    wheel.advance();
+  };
+  users.came("bob", "web");
+  here.delete("ios");
+  users.went("bob", "ios");
+  for (let i = 0; i < 4; i++) {
+    here.delete("web");
+    users.went("bob", "web");
+    pass(1_000);
+    here.add("web");
+    users.came("bob", "web");
+  }
+  expect(new Set(told)).toEqual(new Set(["ios web"]));
+  // The one that flaps does not keep the other one there.
+  pass(1_100);
+  expect(told.at(-1)).toBe("web");
+});

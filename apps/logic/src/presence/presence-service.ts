@@ -1,0 +1,59 @@
+/** Who is online, for those who may know: devices that are registered at a gateway that is there. */
+import { getOrSet } from "@carillon/base";
+import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
+import type { SessionEntry } from "@carillon/store";
+import { orBusy } from "../busy";
+
+export interface PresenceServiceOptions {
+  bus: Bus;
+  /** Which of these users each watcher may see. */
+  visible(wanted: PresenceRead["wanted"]): Promise<string[][]>;
+  /** The registered devices of users, in the same order. */
+  sessionsOf(userIds: string[]): Promise<SessionEntry[][]>;
+  /** When they were seen last, ms; one who never was is missing. */
+  lastSeen(userIds: string[]): Promise<ReadonlyMap<string, number>>;
+  /** Whether a gateway is in the view: what one that died has registered says nothing. */
+  isThere(gateway: string, boot: string): boolean;
+}
+
+export class PresenceService {
+  private stopServing: () => void = () => {};
+
+  constructor(private readonly options: PresenceServiceOptions) {}
+
+  start(): void {
+    this.stopServing = serve<PresenceRead, PresenceFound>(
+      this.options.bus,
+      subjects.presence,
+      (question) => orBusy(this.find(question)),
+      "workers",
+    );
+  }
+
+  stop(): void {
+    this.stopServing();
+  }
+
+  private async find({ wanted }: PresenceRead): Promise<PresenceFound> {
+    const { visible: mayBeSeen, sessionsOf, lastSeen } = this.options;
+    const visible = await mayBeSeen(wanted);
+    const userIds = [...new Set(visible.flat())];
+    const [sessions, seen] = await Promise.all([sessionsOf(userIds), lastSeen(userIds)]);
+    const users = userIds.map((userId, i) => ({
+      userId,
+      at: this.gatewaysOf(sessions[i]!),
+      lastSeenAt: seen.get(userId) ?? 0,
+    }));
+    return { visible, users };
+  }
+
+  private gatewaysOf(sessions: SessionEntry[]): AtGateway[] {
+    const found = new Map<string, AtGateway>();
+    for (const { gateway, boot, platform } of sessions) {
+      if (!this.options.isThere(gateway, boot)) continue;
+      const place = getOrSet(found, `${gateway} ${boot}`, (): AtGateway => ({ gateway, boot, platforms: [] }));
+      if (!place.platforms.includes(platform)) place.platforms.push(platform);
+    }
+    return [...found.values()];
+  }
+}

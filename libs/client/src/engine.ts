@@ -1,0 +1,328 @@
+/**
+ * What works behind the face of a client: wires tokens, connection, outbox, inbox, marks and view. Each knows nothing of
+ * the others.
+ *
+ * A message goes outbox (kept, one at a time per conversation) -> connection in use -> SENT. An event comes connection ->
+ * inbox (once, in order) -> "message" -> RECEIVED. The view listens to what the app listens to.
+ */
+import { settlesWithin, uuidv7 } from "@carillon/base";
+import {
+  Command,
+  type ConnectPayload,
+  type ConversationRow,
+  type GatewayAddress,
+  type PulledPayload,
+  type PullPayload,
+  type SendPayload,
+  type SentPayload,
+  type ServerMessage,
+  type SyncedPayload,
+} from "@carillon/protocol";
+import type { ClientState } from "./connection/client-state";
+import type { Found } from "./connection/find-gateway";
+import { Keeper } from "./connection/keeper";
+import { closedError, Questions, REQUEST_MS } from "./connection/questions";
+import type { Transport } from "./connection/transport";
+import { type ClientEvents, EventSource } from "./events";
+import { AuthorizedApi } from "./http/authorized";
+import { ConversationApi } from "./http/conversation-api";
+import { HttpApi } from "./http/http-api";
+import { Tokens } from "./http/tokens";
+import { Inbox } from "./inbox/inbox";
+import { ReadMarks } from "./marks/read-marks";
+import { TypingPace } from "./marks/typing-pace";
+import type { ClientOptions } from "./options";
+import { Outbox } from "./outbox/outbox";
+import { PresenceWatches } from "./presence/presence-watches";
+import { ServerClock } from "./server-clock";
+import { claimStorage } from "./storage/identity";
+import { type ClientStorage, MemoryStorage } from "./storage/storage";
+import { Synchroniser } from "./sync/synchroniser";
+import { ViewState } from "./view/view-state";
+
+const STORING_MS = 2_000;
+const SDK = "carillon-js/0.1.0";
+
+export class Engine {
+  readonly events = new EventSource<ClientEvents>();
+  readonly closing = new AbortController();
+  readonly http: AuthorizedApi;
+  readonly conversations: ConversationApi;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly marks: ReadMarks;
+  readonly watches: PresenceWatches;
+  readonly typing: TypingPace;
+  readonly synchroniser: Synchroniser;
+  readonly questions: Questions;
+  /** Where the client stands. */
+  state: ClientState = { name: "idle" };
+  /** Whose client this is; undefined before anybody said so. */
+  userId: string | undefined;
+  /** The conversation on the screen: every new session is told. */
+  focused: string | null = null;
+  private readonly tokens: Tokens;
+  private readonly storage: ClientStorage;
+  private readonly clock = new ServerClock();
+  private readonly keeper: Keeper;
+  private readonly closed = new Promise<void>((resolve) => {
+    this.closing.signal.addEventListener("abort", () => resolve());
+  });
+  private readonly greet: Omit<ConnectPayload, "token" | "inbox">;
+  private readonly claim: { deviceId: string; userId?: string };
+  private preparing: Promise<void> | undefined;
+  private running: Promise<void> | undefined;
+  /** What `close` leaves to be written. */
+  private stored: Promise<unknown> = Promise.resolve();
+  /** Why this client cannot go on, whatever the server says. */
+  private failure: Error | undefined;
+  private shown: ViewState | undefined;
+
+  constructor(
+    private readonly options: ClientOptions<string>,
+    transport: Transport,
+  ) {
+    const { deviceId, platform, credentials, token, storage = new MemoryStorage(), sdk = SDK } = options;
+    this.storage = storage;
+    this.greet = { deviceId, platform, sdk };
+    this.claim = { deviceId, ...(credentials && { userId: credentials.userId }) };
+    this.userId = credentials?.userId;
+    const api = new HttpApi(options.api);
+    this.tokens = new Tokens({
+      ...{ api, storage, deviceId, platform, credentials, token },
+      onRenewed: (fresh) => void this.questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
+    });
+    this.http = new AuthorizedApi(api, this.tokens);
+    this.conversations = new ConversationApi(this.http);
+    this.outbox = this.makeOutbox();
+    this.inbox = this.makeInbox();
+    this.keeper = this.makeKeeper(transport);
+    this.questions = new Questions({
+      current: () => this.keeper.current,
+      untilOnline: (patience) => this.untilOnline(patience),
+      closing: this.closing.signal,
+    });
+    this.marks = new ReadMarks({
+      storage,
+      transmit: (payload) => this.questions.once(Command.READ, payload),
+      onMark: (conversationId, seq) => this.shown?.read(conversationId, seq),
+      onError: (error) => this.fail(error),
+    });
+    this.watches = new PresenceWatches(
+      (payload) => this.questions.once(Command.WATCH_PRESENCE, payload),
+      (userId) => this.shown?.forgetPresence([userId]),
+    );
+    this.typing = new TypingPace((conversationId) => {
+      this.keeper.current?.send(Command.TYPING, { conversationId });
+      return this.keeper.current !== undefined;
+    });
+    this.synchroniser = new Synchroniser(() => {
+      const connection = this.questions.inUse;
+      return {
+        request: async (payload) =>
+          (await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload,
+        isInUse: () => this.keeper.current === connection,
+      };
+    }, this.closing.signal);
+  }
+
+  /** The view, which is made when somebody asks for it first. */
+  get view(): ViewState {
+    this.shown ??= this.makeView();
+    return this.shown;
+  }
+
+  /** @throws CarillonError when log-in or session are refused for good, or the client was closed */
+  async connect(): Promise<void> {
+    this.running ??= this.run();
+    await this.untilOnline();
+  }
+
+  async close(): Promise<void> {
+    this.shutDown();
+    await this.running;
+    // A listener that closes the client is itself waited for by what is still to be stored.
+    await settlesWithin(this.stored, STORING_MS);
+    if (this.state.name !== "closed") this.changeState({ name: "closed" });
+  }
+
+  /** A new id of a message. Ids are dated by the server's clock, so the first one waits for it. */
+  async newId(): Promise<string> {
+    if (!this.clock.isKnown) await Promise.race([this.clock.known(), this.closed]);
+    if (this.closing.signal.aborted) throw closedError();
+    return uuidv7(this.clock.now());
+  }
+
+  /** The server has told how a conversation stands. */
+  takeRow(row: ConversationRow): void {
+    this.shown?.takeRow(row);
+  }
+
+  pull(range: PullPayload): Promise<PulledPayload> {
+    return this.questions.ask(Command.PULL, range);
+  }
+
+  private makeOutbox(): Outbox {
+    const { events, storage } = this;
+    return new Outbox({
+      storage,
+      transmit: (payload, timeoutMs) => this.questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
+      onAdded: (payload: SendPayload) => void events.emit("sending", payload),
+      onSent: (sent) => void events.emit("sent", sent),
+      onFailed: (message, error) => void events.emit("failed", { message, error }),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  private makeInbox(): Inbox {
+    const { events, storage } = this;
+    return new Inbox({
+      storage,
+      show: (event) => events.emit(event.kind, event),
+      userId: () => this.userId,
+      received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
+      reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
+      pull: (range) => this.questions.once<PulledPayload>(Command.PULL, range),
+      listConversations: async () => (await this.synchroniser.all()).conversations,
+      onResync: (rows) => events.emit("resync", rows),
+      onGap: (gap) => void events.emit("gap", gap),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  private makeKeeper(transport: Transport): Keeper {
+    return new Keeper({
+      transport,
+      route: async () => (await this.http.call<{ gateways: GatewayAddress[] }>("GET", "/v1/route")).gateways,
+      greeting: () => this.greeting(),
+      renewToken: () => this.tokens.renew(),
+      onOpen: (found) => this.opened(found),
+      onMessage: (message) => this.dispatch(message),
+      onState: (state) => this.changeState(state),
+    });
+  }
+
+  private makeView(): ViewState {
+    const { storage, events, synchroniser, marks } = this;
+    const view = new ViewState({
+      ...{ storage, synchroniser, bounds: this.options.view ?? {}, claimed: this.prepare() },
+      userId: () => this.userId,
+      on: (name, listener) => events.on(name, listener),
+      pull: (range) => this.pull(range),
+      unsent: () => this.outbox.payloads,
+      unread: () => marks.pending,
+      onError: (error) => this.fail(error),
+    });
+    if (this.keeper.current !== undefined) view.online();
+    return view;
+  }
+
+  private async run(): Promise<void> {
+    this.changeState({ name: "connecting" });
+    try {
+      await this.prepare();
+      await this.keeper.run();
+      if (this.failure !== undefined) throw this.failure;
+      this.changeState({ name: "closed" });
+    } catch (error) {
+      this.shutDown();
+      this.changeState({ name: "closed", error: error as Error });
+    }
+  }
+
+  /** Takes over what an earlier life of this device has stored, once. @throws Error when the storage is another's */
+  private prepare(): Promise<void> {
+    this.preparing ??= (async () => {
+      const { userId } = await claimStorage(this.storage, this.claim);
+      this.userId ??= userId;
+      await Promise.all([this.inbox.restore(), this.outbox.restore(), this.marks.restore()]);
+    })();
+    return this.preparing;
+  }
+
+  private shutDown(): void {
+    if (this.closing.signal.aborted) return;
+    this.closing.abort();
+    this.keeper.stop();
+    this.outbox.stop();
+    this.marks.stop();
+    this.watches.stop();
+    this.stored = Promise.all([this.inbox.stop(), this.shown?.stop()]);
+    this.tokens.stop();
+  }
+
+  private async greeting(): Promise<ConnectPayload> {
+    const inbox = this.inbox.position;
+    const token = await this.tokens.access();
+    return { ...this.greet, token, ...(inbox === undefined ? {} : { inbox }) };
+  }
+
+  private opened({ connected }: Found): void {
+    const { deviceId } = this.claim;
+    claimStorage(this.storage, { deviceId, userId: connected.userId }).catch((error: Error) => {
+      this.failure = error;
+      this.shutDown();
+    });
+    this.userId = connected.userId;
+    this.clock.adjust(connected.serverTime);
+    this.inbox.open(connected);
+    this.shown?.online();
+    this.outbox.online();
+    this.marks.online();
+    this.watches.online(connected.limits.watchedUsers);
+    if (this.focused === null) return;
+    this.questions.once(Command.FOCUS, { conversationId: this.focused }).catch(() => {
+      // The next session is told again.
+    });
+  }
+
+  private dispatch(message: ServerMessage): void {
+    const { events } = this;
+    switch (message.command) {
+      case Command.DELIVER:
+        return this.inbox.deliver(message.payload);
+      case Command.DELIVERED_UPDATE:
+        return void events.emit("receipt", { kind: "delivered", ...message.payload });
+      case Command.READ_UPDATE:
+        return void events.emit("receipt", { kind: "read", ...message.payload });
+      case Command.TYPING:
+        return void events.emit("typing", message.payload);
+      case Command.PRESENCE:
+        return void events.emit("presence", message.payload.users);
+      case Command.NOTIFY:
+        this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
+        return void events.emit("notify", message.payload);
+      case Command.PULLED:
+        return this.inbox.take(message.payload);
+      case Command.CHANGED:
+        return void events.emit("changed", message.payload);
+    }
+  }
+
+  private fail(error: Error): void {
+    void this.events.emit("error", error);
+  }
+
+  private changeState(state: ClientState): void {
+    this.state = state;
+    void this.events.emit("state", state);
+  }
+
+  /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
+  private untilOnline(patience?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (state: ClientState) => {
+        if (state.name === "closed") reject(state.error ?? closedError());
+        else if (state.name === "online" && this.keeper.current !== undefined) resolve();
+        else return;
+        stop();
+      };
+      const stop = this.events.on("state", look);
+      patience?.addEventListener("abort", () => {
+        stop();
+        resolve();
+      });
+      look(this.state);
+    });
+  }
+}

@@ -1,0 +1,25 @@
+/** Requests over HTTP in the name of the user, with a fresh token when the one at hand is refused. */
+import { CarillonError } from "@carillon/protocol";
+import type { HttpApi, HttpRequest } from "./http-api";
+import type { Tokens } from "./tokens";
+
+export class AuthorizedApi {
+  constructor(
+    private readonly api: HttpApi,
+    private readonly tokens: Pick<Tokens, "access" | "renew">,
+  ) {}
+
+  /** @throws CarillonError the refusal; UNAVAILABLE when nobody answers */
+  async call<T>(method: string, path: string, request: Omit<HttpRequest, "token"> = {}): Promise<T> {
+    const callWith = (token: string) => this.api.call<T>(method, path, { ...request, token });
+    try {
+      return await callWith(await this.tokens.access());
+    } catch (error) {
+      if (!(error instanceof CarillonError) || error.retry !== "after-auth") throw error;
+      return callWith(await this.tokens.renew());
+    }
+  }
+}
+
+/** One step of a path: what it means elsewhere in an address is written out. */
+export const step = (id: string): string => encodeURIComponent(id);

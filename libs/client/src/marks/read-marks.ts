@@ -1,0 +1,142 @@
+/**
+ * How far the user has read, on its way to the server.
+ *
+ * The idea: one READ of a conversation under way at a time; the highest number that came meanwhile goes next, those
+ * between are told by it. A mark is stored until the server has it, so that what was read offline is told by the next
+ * session, and by the next process.
+ */
+import { DeadlineExceeded, sleep } from "@carillon/base";
+import { CarillonError, type ReadPayload } from "@carillon/protocol";
+import { ConnectionLost } from "../connection/requests";
+import { type ClientStorage, readJson } from "../storage/storage";
+
+export interface ReadMarksOptions {
+  storage: ClientStorage;
+  /** Sends READ over the connection in use. @throws what a request throws; ConnectionLost when there is none */
+  transmit(payload: ReadPayload): Promise<unknown>;
+  /** A mark has moved on this device; the server may not have it yet. */
+  onMark(conversationId: string, seq: number): void;
+  /** The storage does not take a mark: it is told as long as this process lives. */
+  onError(error: Error): void;
+}
+
+interface Waiter {
+  seq: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** The mark of a conversation. */
+interface Mark {
+  /** To be told. */
+  wanted: number;
+  /** What the server has. */
+  told: number;
+  isBusy: boolean;
+  waiters: Waiter[];
+}
+
+const PREFIX = "read/";
+const RETRY_MS = 1_000;
+
+export class ReadMarks {
+  private readonly marks = new Map<string, Mark>();
+  private readonly stopping = new AbortController();
+
+  constructor(private readonly options: ReadMarksOptions) {}
+
+  /** Marks that the server does not have yet, as far as is known. */
+  get pending(): ReadPayload[] {
+    return [...this.marks].flatMap(([conversationId, { wanted, told }]) =>
+      wanted > told ? [{ conversationId, seq: wanted }] : [],
+    );
+  }
+
+  /** Takes over what an earlier life of this device could not tell. */
+  async restore(): Promise<void> {
+    const { storage } = this.options;
+    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
+    const stored = await Promise.all(keys.map((key) => readJson<number>(storage, key)));
+    keys.forEach((key, i) => {
+      const mark = this.of(key.slice(PREFIX.length));
+      mark.wanted = Math.max(mark.wanted, stored[i] ?? 0);
+    });
+  }
+
+  /**
+   * @returns when the server has the mark, or a higher one
+   * @throws CarillonError when it refuses; ConnectionLost when the client is closed before
+   */
+  move(conversationId: string, seq: number): Promise<void> {
+    const mark = this.of(conversationId);
+    if (seq <= mark.told) return Promise.resolve();
+    if (seq > mark.wanted) {
+      mark.wanted = seq;
+      this.options.storage.set(PREFIX + conversationId, JSON.stringify(seq)).catch(this.options.onError);
+      this.options.onMark(conversationId, seq);
+    }
+    const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
+    // Most apps do not wait for it, and must not fall over when it is not told before they end.
+    done.catch(() => {});
+    void this.tell(conversationId, mark);
+    return done;
+  }
+
+  /** A session is open: what could not be told is told now. */
+  online(): void {
+    for (const [conversationId, mark] of this.marks) void this.tell(conversationId, mark);
+  }
+
+  stop(): void {
+    this.stopping.abort();
+    for (const { waiters } of this.marks.values()) {
+      for (const { reject } of waiters.splice(0)) reject(new ConnectionLost());
+    }
+  }
+
+  private of(conversationId: string): Mark {
+    const known = this.marks.get(conversationId);
+    if (known !== undefined) return known;
+    const mark: Mark = { wanted: 0, told: 0, isBusy: false, waiters: [] };
+    this.marks.set(conversationId, mark);
+    return mark;
+  }
+
+  private async tell(conversationId: string, mark: Mark): Promise<void> {
+    if (mark.isBusy) return;
+    mark.isBusy = true;
+    while (mark.wanted > mark.told && !this.stopping.signal.aborted) {
+      const seq = mark.wanted;
+      const outcome = await this.attempt({ conversationId, seq });
+      if (outcome === "lost") break;
+      if (outcome === "again") continue;
+      await this.settle(conversationId, mark, seq, outcome);
+    }
+    mark.isBusy = false;
+  }
+
+  private async attempt(payload: ReadPayload): Promise<"told" | "lost" | "again" | Error> {
+    try {
+      await this.options.transmit(payload);
+      return "told";
+    } catch (error) {
+      if (error instanceof ConnectionLost) return "lost";
+      if (error instanceof CarillonError && error.retry === "never") return error;
+      const isKnown = error instanceof CarillonError || error instanceof DeadlineExceeded;
+      if (!isKnown) return error as Error;
+      await sleep((error instanceof CarillonError && error.retryAfterMs) || RETRY_MS, this.stopping.signal);
+      return "again";
+    }
+  }
+
+  private async settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
+    mark.told = seq;
+    if (mark.wanted === seq) await this.options.storage.delete(PREFIX + conversationId).catch(this.options.onError);
+    const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);
+    mark.waiters = mark.waiters.filter((waiter) => waiter.seq > seq);
+    for (const { resolve, reject } of settled) {
+      if (outcome instanceof Error) reject(outcome);
+      else resolve();
+    }
+  }
+}

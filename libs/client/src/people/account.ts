@@ -1,0 +1,81 @@
+/** The user's own account and devices, and the search for others. */
+import type { Platform } from "@carillon/protocol";
+import { type AuthorizedApi, step } from "../http/authorized";
+import type { Page, PageRange } from "../http/http-api";
+
+/** A user as others see him. */
+export interface Profile {
+  userId: string;
+  displayName: string;
+}
+
+/** The user's own profile. */
+export interface OwnProfile extends Profile {
+  /** ms since 1970. */
+  createdAt: number;
+}
+
+/** A device that is logged in. */
+export interface Device {
+  deviceId: string;
+  platform: Platform;
+  /** ms since 1970. */
+  createdAt: number;
+  /** ms since 1970. */
+  lastSeenAt: number;
+  /** Whether it is the one that asks. */
+  current: boolean;
+}
+
+/** `client.account`: who the user is. */
+export class Account {
+  constructor(private readonly api: AuthorizedApi) {}
+
+  profile(): Promise<OwnProfile> {
+    return this.api.call("GET", "/v1/users/me");
+  }
+
+  /** @param displayName 1-64 characters */
+  rename(displayName: string): Promise<OwnProfile> {
+    return this.api.call("PATCH", "/v1/users/me", { body: { displayName } });
+  }
+
+  /** All other devices have to log in again. @throws CarillonError FORBIDDEN when the old one is wrong */
+  async changePassword(oldPassword: string, newPassword: string): Promise<void> {
+    await this.api.call("PUT", "/v1/users/me/password", { body: { oldPassword, newPassword } });
+  }
+
+  /** For ever: the user is logged out everywhere, his messages stay, his id is not given again. */
+  async delete(): Promise<void> {
+    await this.api.call("DELETE", "/v1/users/me");
+  }
+}
+
+/** `client.devices`: where the user is logged in. */
+export class Devices {
+  constructor(private readonly api: AuthorizedApi) {}
+
+  async list(): Promise<Device[]> {
+    return (await this.api.call<Page<Device>>("GET", "/v1/sessions")).items;
+  }
+
+  /** Voids the tokens of a device and closes its connections. @throws CarillonError NOT_FOUND */
+  async logOut(deviceId: string): Promise<void> {
+    await this.api.call("DELETE", `/v1/sessions/${step(deviceId)}`);
+  }
+}
+
+/** `client.users`: everybody. */
+export class Users {
+  constructor(private readonly api: AuthorizedApi) {}
+
+  /** @throws CarillonError NO_SUCH_USER */
+  get(userId: string): Promise<Profile> {
+    return this.api.call("GET", `/v1/users/${step(userId)}`);
+  }
+
+  /** @param text beginning of an id or of a name, whatever the case */
+  search(text: string, range: PageRange = {}): Promise<Page<Profile>> {
+    return this.api.call("GET", "/v1/users", { query: { search: text, ...range } });
+  }
+}

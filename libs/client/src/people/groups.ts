@@ -1,0 +1,154 @@
+/** Groups of the user. */
+import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
+import { type AuthorizedApi, step } from "../http/authorized";
+import type { Page, PageRange } from "../http/http-api";
+
+/** A group as everybody in it sees it. */
+export interface Group {
+  groupId: string;
+  name: string;
+  notice?: string;
+  ownerId: string;
+  joinPolicy: JoinPolicy;
+  /** Only owner and admins may write. */
+  muted: boolean;
+  memberCount: number;
+  /** ms since 1970. */
+  createdAt: number;
+  /** Nobody may write any more; history stays. */
+  dissolved: boolean;
+}
+
+/** Who belongs to a group. */
+export interface GroupMember {
+  userId: string;
+  role: GroupRole;
+  /** ms since 1970; 0: may write. */
+  mutedUntil: number;
+}
+
+/** How a new group is to be. */
+export interface GroupWishes {
+  /** With an id of one's own the request can be repeated; without one the server chooses. */
+  groupId?: string;
+  name: string;
+  /** Who may come: anybody, who is let in, who is invited. Default `invite`. */
+  joinPolicy?: JoinPolicy;
+  /** Besides oneself. */
+  members?: string[];
+}
+
+/** What of a group can be changed. */
+export interface GroupChange {
+  name?: string;
+  notice?: string;
+  joinPolicy?: JoinPolicy;
+  /** Only owner and admins may write. */
+  muted?: boolean;
+}
+
+/** What of a member can be changed. */
+export interface MemberChange {
+  role?: "admin" | "member";
+  /** ms since 1970; 0: may write. */
+  mutedUntil?: number;
+}
+
+const path = (groupId: string, rest = "") => `/v1/groups/${step(groupId)}${rest}`;
+
+/**
+ * `client.groups`. A change is answered when it is in the history of the group; who may not do it gets CarillonError
+ * FORBIDDEN or NOT_A_MEMBER. Members are written to by `client.send("g:<groupId>", ...)`.
+ */
+export class Groups {
+  constructor(
+    private readonly api: AuthorizedApi,
+    private readonly userId: () => string | undefined,
+  ) {}
+
+  /** Groups that the user belongs to, by id. */
+  list(range: PageRange = {}): Promise<Page<Group>> {
+    return this.api.call("GET", "/v1/groups", { query: range });
+  }
+
+  /** @throws CarillonError NOT_FOUND, also for a group that one may only be invited to */
+  get(groupId: string): Promise<Group> {
+    return this.api.call("GET", path(groupId));
+  }
+
+  /** Makes a group; the user is its owner. @throws CarillonError CONFLICT (the id is taken), NO_SUCH_USER */
+  create({ joinPolicy = "invite", ...wishes }: GroupWishes): Promise<Group> {
+    return this.api.call("POST", "/v1/groups", { body: { ...wishes, joinPolicy } });
+  }
+
+  change(groupId: string, change: GroupChange): Promise<Group> {
+    return this.api.call("PATCH", path(groupId), { body: change });
+  }
+
+  /** Ends a group for all; its history stays. */
+  async dissolve(groupId: string): Promise<void> {
+    await this.api.call("DELETE", path(groupId));
+  }
+
+  /** Gives a group to another member; the former owner becomes an admin. */
+  transfer(groupId: string, userId: string): Promise<Group> {
+    return this.api.call("POST", path(groupId, "/transfer"), { body: { userId } });
+  }
+
+  /** Members by id. */
+  members(groupId: string, range: PageRange = {}): Promise<Page<GroupMember>> {
+    return this.api.call("GET", path(groupId, "/members"), { query: range });
+  }
+
+  /** Brings somebody in. @throws CarillonError NO_SUCH_USER; FORBIDDEN, also when the group is full */
+  async add(groupId: string, userId: string): Promise<void> {
+    await this.bring(groupId, userId);
+  }
+
+  /**
+   * The user belongs to the group from now on.
+   * @returns `asked` when an admin has to agree first
+   * @throws CarillonError FORBIDDEN when one has to be invited; UNAVAILABLE before the first session told who the user is
+   */
+  join(groupId: string): Promise<"joined" | "asked"> {
+    const userId = this.userId();
+    if (userId === undefined) return Promise.reject(new CarillonError("UNAVAILABLE", "not connected yet"));
+    return this.bring(groupId, userId);
+  }
+
+  /** Removes a member; `me` leaves. @throws CarillonError CONFLICT: the owner cannot leave */
+  async remove(groupId: string, userId: string): Promise<void> {
+    await this.api.call("DELETE", path(groupId, `/members/${step(userId)}`));
+  }
+
+  /** The user belongs to the group no more. */
+  leave(groupId: string): Promise<void> {
+    return this.remove(groupId, "me");
+  }
+
+  /** Makes a member an admin, or not; keeps him from writing until a time. */
+  async changeMember(groupId: string, userId: string, change: MemberChange): Promise<void> {
+    await this.api.call("PATCH", path(groupId, `/members/${step(userId)}`), { body: change });
+  }
+
+  /** Who asks to be let in; for admins. */
+  async requests(groupId: string): Promise<{ userId: string; askedAt: number }[]> {
+    const answer = await this.api.call<Page<{ userId: string; askedAt: number }>>("GET", path(groupId, "/requests"));
+    return answer.items;
+  }
+
+  /** Lets somebody in who has asked. @throws CarillonError NOT_FOUND when he has not */
+  async accept(groupId: string, userId: string): Promise<void> {
+    await this.api.call("POST", path(groupId, `/requests/${step(userId)}/accept`));
+  }
+
+  /** Turns somebody down who has asked. */
+  async reject(groupId: string, userId: string): Promise<void> {
+    await this.api.call("POST", path(groupId, `/requests/${step(userId)}/reject`));
+  }
+
+  private async bring(groupId: string, userId: string): Promise<"joined" | "asked"> {
+    const body = { userId };
+    return (await this.api.call<{ state: "joined" | "asked" }>("POST", path(groupId, "/members"), { body })).state;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * All SYNCs of a client: one at a time, asked by whoever needs one.
+ *
+ * The idea: who asks is served by a SYNC that begins after he asked, so all who ask while one is under way share the
+ * next. The inbox asks for everything when it cannot be told by replay what was missed; the view asks for what has
+ * changed. When both ask, one SYNC of everything serves both.
+ *
+ * Edge cases:
+ * - The connection ends: all who wait are told. The next connection makes them ask again.
+ * - An ERROR (BUSY, say) while the connection lasts: tried again from the first page.
+ */
+import { sleep } from "@carillon/base";
+import type { SyncedPayload, SyncPayload } from "@carillon/protocol";
+import { ConnectionLost } from "../connection/requests";
+import { readPages, type Synced, type SyncSince } from "./read-pages";
+
+/** A connection, as far as SYNC needs it. */
+export interface SyncConnection {
+  /** One page. @throws ConnectionLost; CarillonError; DeadlineExceeded */
+  request(payload: SyncPayload): Promise<SyncedPayload>;
+  /** Whether it is still the one in use. */
+  isInUse(): boolean;
+}
+
+/** Whoever keeps what SYNC tells. */
+export interface SyncKeeper {
+  /** From where on it wants to be told. A SYNC begins now. */
+  begin(): SyncSince;
+  /** @param isAll whether everything was asked for: what was not told is not there */
+  take(synced: Synced, isAll: boolean): void;
+}
+
+interface Job {
+  isAll: boolean;
+  done: Promise<Synced>;
+  resolve(synced: Synced): void;
+  reject(error: unknown): void;
+}
+
+const RETRY_MS = 2_000;
+/** Least time between two SYNCs, so that a crowd of changes costs one now and then. */
+const PAUSE_MS = 200;
+
+export class Synchroniser {
+  /** Whoever keeps what is told; nobody at first. */
+  keeper: SyncKeeper | undefined;
+  private next: Job | undefined;
+  private isRunning = false;
+
+  /**
+   * @param connect the connection in use; throws ConnectionLost when there is none
+   * @param stopping aborted when the client is closed
+   */
+  constructor(
+    private readonly connect: () => SyncConnection,
+    private readonly stopping: AbortSignal,
+  ) {}
+
+  /** Everything there is. @throws ConnectionLost when the connection ended before the last page */
+  all(): Promise<Synced> {
+    return this.want(true);
+  }
+
+  /** Asks for what has changed, for the keeper. Without a connection nothing happens. */
+  changes(isAll = false): void {
+    this.want(isAll).catch(() => {
+      // The next connection asks again.
+    });
+  }
+
+  private want(isAll: boolean): Promise<Synced> {
+    this.next ??= newJob();
+    this.next.isAll ||= isAll;
+    const { done } = this.next;
+    if (!this.isRunning) void this.run();
+    return done;
+  }
+
+  private async run(): Promise<void> {
+    this.isRunning = true;
+    // Who asks in the same turn is served together.
+    await Promise.resolve();
+    while (this.next !== undefined) {
+      const job = this.next;
+      this.next = undefined;
+      try {
+        const { synced, isAll } = await this.read(job.isAll);
+        this.keeper?.take(synced, isAll);
+        job.resolve(synced);
+      } catch (error) {
+        job.reject(error);
+      }
+      await sleep(PAUSE_MS, this.stopping);
+    }
+    this.isRunning = false;
+  }
+
+  private async read(wantsAll: boolean): Promise<{ synced: Synced; isAll: boolean }> {
+    const connection = this.connect();
+    while (true) {
+      try {
+        const known = this.keeper?.begin() ?? {};
+        const since = wantsAll ? {} : known;
+        const synced = await readPages((payload) => connection.request(payload), since);
+        return { synced, isAll: Object.keys(since).length === 0 };
+      } catch (error) {
+        if (error instanceof ConnectionLost || !connection.isInUse()) throw error;
+        await sleep(RETRY_MS, this.stopping);
+      }
+    }
+  }
+}
+
+function newJob(): Job {
+  const job = { isAll: false } as Job;
+  job.done = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
+  // Whoever asked looks at it; nobody may have to.
+  job.done.catch(() => {});
+  return job;
+}

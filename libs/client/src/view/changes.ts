@@ -1,0 +1,58 @@
+/** Who wants to hear that the view has changed, and of what; told once per turn of the event loop. */
+import { getOrSet } from "@carillon/base";
+
+/** A part of the view. */
+export type ViewPart = "conversations" | "people" | `messages/${string}` | `presence/${string}`;
+
+export class Changes {
+  private readonly listeners = new Map<ViewPart | "all", Set<() => void>>();
+  private readonly changed = new Set<ViewPart>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @returns a function that ends it */
+  subscribe(part: ViewPart | "all", listener: () => void): () => void {
+    // A listener that subscribes twice is told twice, and ends each by itself.
+    const own = () => listener();
+    const set = getOrSet(this.listeners, part, () => new Set());
+    set.add(own);
+    return () => {
+      set.delete(own);
+      if (set.size === 0 && this.listeners.get(part) === set) this.listeners.delete(part);
+    };
+  }
+
+  /** Whether somebody listens to this part by its name. */
+  isWatched(part: ViewPart): boolean {
+    return this.listeners.has(part);
+  }
+
+  note(...parts: ViewPart[]): void {
+    for (const part of parts) this.changed.add(part);
+    this.timer ??= setTimeout(() => this.tell());
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.tell();
+  }
+
+  private tell(): void {
+    this.timer = undefined;
+    const parts = [...this.changed];
+    if (parts.length === 0) return;
+    this.changed.clear();
+    for (const part of [...parts, "all" as const]) {
+      for (const listener of [...(this.listeners.get(part) ?? [])]) {
+        // One that throws keeps nobody from hearing; its error is reported as uncaught.
+        try {
+          listener();
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,223 @@
+/** All conversations of the view, as they are shown and as they are stored. */
+import type { Event } from "@carillon/protocol";
+import type { SeqRange } from "../order/holes";
+import { Conversation, type StoredConversation } from "./conversation";
+import { MessageBlocks } from "./messages/blocks";
+import { listMessages } from "./messages/list";
+import type { UnsentMessage } from "./messages/unsent";
+import { MessageWindow } from "./messages/window";
+import type { PeopleList } from "./people-list";
+import type { ViewConversation, ViewMessages } from "./snapshots";
+
+/** How much of the messages a view keeps. */
+export interface ViewBounds {
+  /** Newest messages of a conversation. Default 200. */
+  messages?: number;
+  /** Newest conversations that have messages at hand. Default 100. */
+  conversations?: number;
+}
+
+/** A conversation with what was last shown of it. */
+export interface Entry {
+  readonly conversation: Conversation;
+  readonly blocks: MessageBlocks;
+  /** Messages that may stay in memory: more than are stored when the app has loaded older ones. */
+  room: number;
+  snapshot?: ViewConversation | undefined;
+  messages?: ViewMessages | undefined;
+}
+
+/** What is stored of a conversation besides the blocks of its messages. */
+interface StoredEntry {
+  state: StoredConversation;
+  /** Numbers that the stored messages cover. */
+  range?: SeqRange | undefined;
+}
+
+const CONVERSATION = "conversation/";
+const MESSAGES = "messages/";
+
+export class ConversationList {
+  private readonly entries = new Map<string, Entry>();
+  private readonly unstored = new Set<string>();
+  /** What was taken out, to be deleted from the storage. */
+  private readonly deletions = new Set<string>();
+  private readonly undrawn = new Set<string>();
+  private shown: readonly ViewConversation[] = [];
+  private readonly mostMessages: number;
+  private readonly mostWindows: number;
+
+  constructor(
+    bounds: ViewBounds,
+    private readonly userId: () => string | undefined,
+    private readonly people: Pick<PeopleList, "person" | "group">,
+    private readonly typing: (conversationId: string) => readonly string[],
+  ) {
+    this.mostMessages = bounds.messages ?? 200;
+    this.mostWindows = bounds.conversations ?? 100;
+  }
+
+  get all(): Iterable<Entry> {
+    return this.entries.values();
+  }
+
+  /** Those in which something was said. */
+  get ids(): string[] {
+    return [...this.entries].flatMap(([id, { conversation }]) => (conversation.stored.lastSeq > 0 ? [id] : []));
+  }
+
+  /** How many the server has listed: it counts them, too. */
+  get listed(): number {
+    return [...this.entries.values()].filter(({ conversation }) => conversation.stored.isListed).length;
+  }
+
+  /** Pinned ones first, then the newest; the same object until something changes. */
+  get snapshot(): readonly ViewConversation[] {
+    if (this.undrawn.size === 0) return this.shown;
+    for (const conversationId of this.undrawn) {
+      const entry = this.entries.get(conversationId);
+      if (entry !== undefined) entry.snapshot = keepSame(entry.snapshot, this.draw(entry.conversation));
+    }
+    this.undrawn.clear();
+    const all = [...this.entries.values()].flatMap(({ snapshot }) => (snapshot && isShown(snapshot) ? [snapshot] : []));
+    all.sort(byPlace);
+    const isSame = all.length === this.shown.length && all.every((one, i) => one === this.shown[i]);
+    if (!isSame) this.shown = all;
+    return this.shown;
+  }
+
+  get(conversationId: string): Entry | undefined {
+    return this.entries.get(conversationId);
+  }
+
+  /** The entry of a conversation, which is made when there is none. */
+  of(conversationId: string): Entry {
+    const known = this.entries.get(conversationId);
+    return known ?? this.put(conversationId, new MessageWindow(), new MessageBlocks());
+  }
+
+  messages(conversationId: string, unsent: readonly UnsentMessage[]): ViewMessages {
+    const entry = this.of(conversationId);
+    entry.messages = listMessages(entry.conversation, unsent, entry.messages);
+    return entry.messages;
+  }
+
+  /** A conversation is shown differently now. @param isStored false: what is stored of it is as before */
+  touch(conversationId: string, isStored = true): void {
+    this.undrawn.add(conversationId);
+    if (isStored) this.unstored.add(conversationId);
+  }
+
+  /** Takes a conversation out, and what is stored of it. */
+  drop(conversationId: string): void {
+    const entry = this.entries.get(conversationId);
+    if (entry === undefined) return;
+    this.entries.delete(conversationId);
+    this.unstored.delete(conversationId);
+    this.undrawn.add(conversationId);
+    this.deletions.add(CONVERSATION + conversationId);
+    const { blocks } = entry.blocks.take(new MessageWindow(), 0);
+    for (const block of blocks.keys()) this.deletions.add(keyOf(conversationId, block));
+  }
+
+  /**
+   * Lets go of messages beyond the bounds.
+   * @param isOpen what the app looks at keeps what it has loaded
+   * @returns the conversations of which some went
+   */
+  trim(isOpen: (conversationId: string) => boolean): string[] {
+    const trimmed: string[] = [];
+    const full = [...this.entries.values()].filter(({ conversation }) => conversation.window.newest !== undefined);
+    full.sort((a, b) => b.conversation.stored.lastAt - a.conversation.stored.lastAt);
+    full.forEach(({ conversation, room }, place) => {
+      const { conversationId } = conversation;
+      const most = isOpen(conversationId) ? room : place < this.mostWindows ? this.mostMessages : 0;
+      if (conversation.trim(most)) trimmed.push(conversationId);
+    });
+    for (const conversationId of trimmed) this.touch(conversationId);
+    return trimmed;
+  }
+
+  /** What is to be written of all that has changed since the last call, by key; undefined: deleted. */
+  takeChanges(): Map<string, unknown> {
+    const changes = new Map<string, unknown>([...this.deletions].map((key) => [key, undefined]));
+    this.deletions.clear();
+    for (const conversationId of this.unstored) {
+      const { conversation, blocks } = this.of(conversationId);
+      const kept = blocks.take(conversation.window, this.mostMessages);
+      for (const [block, events] of kept.blocks) changes.set(keyOf(conversationId, block), events);
+      changes.set(CONVERSATION + conversationId, { state: conversation.stored, range: kept.range });
+    }
+    this.unstored.clear();
+    return changes;
+  }
+
+  /** Takes over what is stored. */
+  restore(values: ReadonlyMap<string, unknown>): void {
+    const events = new Map<string, Event[]>();
+    const blocks = new Map<string, Set<number>>();
+    for (const [key, value] of values) {
+      if (!key.startsWith(MESSAGES)) continue;
+      const [, conversationId, block] = key.split("/") as [string, string, string];
+      events.set(conversationId, [...(events.get(conversationId) ?? []), ...((value as Event[] | undefined) ?? [])]);
+      blocks.set(conversationId, (blocks.get(conversationId) ?? new Set()).add(Number(block)));
+    }
+    for (const [key, value] of values) {
+      if (!key.startsWith(CONVERSATION) || value === undefined) continue;
+      const conversationId = key.slice(CONVERSATION.length);
+      const { state, range } = value as StoredEntry;
+      const window = new MessageWindow();
+      if (range !== undefined) window.addPage(...range, events.get(conversationId) ?? []);
+      this.put(conversationId, window, new MessageBlocks(blocks.get(conversationId)), state);
+      this.undrawn.add(conversationId);
+    }
+    for (const [conversationId, numbers] of blocks) {
+      if (this.entries.has(conversationId)) continue;
+      for (const block of numbers) this.deletions.add(keyOf(conversationId, block));
+    }
+  }
+
+  private put(
+    conversationId: string,
+    window: MessageWindow,
+    blocks: MessageBlocks,
+    stored?: StoredConversation,
+  ): Entry {
+    const conversation = new Conversation(conversationId, this.userId(), window, stored);
+    const entry = { conversation, blocks, room: this.mostMessages };
+    this.entries.set(conversationId, entry);
+    return entry;
+  }
+
+  private draw(conversation: Conversation): ViewConversation {
+    const { conversationId, kind, peerId, unread, preview, stored } = conversation;
+    const { lastSeq, lastAt, pinned, muted, readSeq, clearedSeq, peerReadSeq, peerDeliveredSeq } = stored;
+    const group = kind === "group" ? this.people.group(conversationId.slice(2)) : undefined;
+    const title = kind === "group" ? group?.name || undefined : peerId && this.people.person(peerId)?.name;
+    const hasPeer = kind === "private" && peerId !== this.userId();
+    return {
+      ...{ conversationId, kind, title: title ?? peerId ?? conversationId.slice(2) },
+      ...(peerId === undefined ? {} : { peerId }),
+      ...(group === undefined ? {} : { group }),
+      ...{ lastSeq, lastAt, unread, pinned, muted, readSeq, clearedSeq },
+      ...(preview === undefined ? {} : { preview }),
+      ...(hasPeer ? { peerReadSeq, peerDeliveredSeq } : {}),
+      typing: this.typing(conversationId),
+    };
+  }
+}
+
+const keyOf = (conversationId: string, block: number) => `${MESSAGES}${conversationId}/${block}`;
+
+/** One that was only opened, with nothing in it yet, is in no list. */
+const isShown = ({ lastSeq }: ViewConversation) => lastSeq > 0;
+
+function byPlace(a: ViewConversation, b: ViewConversation): number {
+  if (a.pinned !== b.pinned) return a.pinned ? -1 : 1;
+  return b.lastAt - a.lastAt || (a.conversationId < b.conversationId ? -1 : 1);
+}
+
+/** Snapshots are plain data, so their text tells whether they are the same. */
+function keepSame(before: ViewConversation | undefined, now: ViewConversation): ViewConversation {
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
+}

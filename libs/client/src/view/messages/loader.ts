@@ -1,0 +1,65 @@
+/** Fetches messages that the view does not have at hand: the newest of a conversation, and older ones page by page. */
+import { getOrSet } from "@carillon/base";
+import type { Event, PulledPayload, PullPayload } from "@carillon/protocol";
+import type { Conversation } from "../conversation";
+
+/** Messages of a page. */
+export const PAGE = 50;
+
+export class MessageLoader {
+  private readonly underWay = new Map<string, Promise<void>>();
+  /** Up to where the newest ones were asked for over this connection. */
+  private readonly asked = new Map<string, number>();
+
+  /**
+   * @param pull a page of a conversation
+   * @param onPage numbers of the conversation are at hand that were not, some without an event
+   */
+  constructor(
+    private readonly pull: (range: PullPayload) => Promise<PulledPayload>,
+    private readonly onPage: (conversation: Conversation, events: readonly Event[]) => void,
+  ) {}
+
+  /** Another connection: what could not be had is asked for again. */
+  online(): void {
+    this.asked.clear();
+  }
+
+  /** Fetches what is missing at the end, once a connection. */
+  newest(conversation: Conversation): void {
+    const { conversationId, window, stored } = conversation;
+    const { lastSeq } = stored;
+    if (lastSeq <= stored.clearedSeq || (window.newest?.[1] ?? 0) >= lastSeq) return;
+    if ((this.asked.get(conversationId) ?? 0) >= lastSeq) return;
+    this.asked.set(conversationId, lastSeq);
+    this.one(`newest ${conversationId}`, () => this.fetch(conversation, window.newest?.[1] ?? 0, lastSeq)).catch(() => {
+      // The next connection, or the next message, asks again.
+    });
+  }
+
+  /** Fetches the page before what is shown. @throws CarillonError UNAVAILABLE without a connection */
+  older(conversation: Conversation): Promise<void> {
+    return this.one(`older ${conversation.conversationId}`, async () => {
+      const { window, stored } = conversation;
+      const { newest } = window;
+      const to = newest === undefined ? stored.lastSeq : newest[0] - 1;
+      if (to > stored.clearedSeq) await this.fetch(conversation, window.below, to);
+    });
+  }
+
+  /** @param below the highest number below that is at hand */
+  private async fetch(conversation: Conversation, below: number, to: number): Promise<void> {
+    const { conversationId, window, stored } = conversation;
+    const lowest = Math.max(below, stored.clearedSeq) + 1;
+    const range = { conversationId, fromSeq: to, toSeq: lowest, limit: PAGE, backwards: true };
+    const { events, more } = await this.pull(range);
+    const from = more ? (events[0]?.seq ?? to + 1) : lowest;
+    window.addPage(from, to, events);
+    if (from <= to) this.onPage(conversation, events);
+  }
+
+  /** Who asks for what is under way waits for the same. */
+  private one(what: string, work: () => Promise<void>): Promise<void> {
+    return getOrSet(this.underWay, what, () => work().finally(() => this.underWay.delete(what)));
+  }
+}

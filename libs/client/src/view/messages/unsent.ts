@@ -1,0 +1,64 @@
+/**
+ * Own messages at the end of a conversation that are not among its events yet: on their way, numbered but not delivered
+ * to this device, or failed. Pure.
+ */
+import { parseTarget, type SendPayload, type SentPayload } from "@carillon/protocol";
+
+export interface UnsentMessage {
+  readonly payload: SendPayload;
+  /** Set when the server has it, until it is delivered here. */
+  readonly sent?: SentPayload;
+  /** Why it counts as not sent. */
+  readonly failure?: string;
+}
+
+export class Unsent {
+  /** By clientMsgId, in the order in which they were sent. */
+  private readonly messages = new Map<string, UnsentMessage>();
+
+  /** @param userId whose messages these are; undefined before the first session */
+  constructor(private readonly userId: () => string | undefined) {}
+
+  /** Those of a conversation: numbered ones by number, then the others in the order in which they were sent. */
+  in(conversationId: string): UnsentMessage[] {
+    const own = [...this.messages.values()].filter(({ payload }) => this.conversationOf(payload) === conversationId);
+    return own.sort((a, b) => (a.sent?.seq ?? Infinity) - (b.sent?.seq ?? Infinity) || 0);
+  }
+
+  /** Failed ones, to be stored: the outbox knows them no more. */
+  get failed(): UnsentMessage[] {
+    return [...this.messages.values()].filter(({ failure }) => failure !== undefined);
+  }
+
+  get(clientMsgId: string): UnsentMessage | undefined {
+    return this.messages.get(clientMsgId);
+  }
+
+  /** @returns the conversation */
+  put(message: UnsentMessage): string | undefined {
+    const { clientMsgId } = message.payload;
+    // Sent once more after it failed, it is the newest; a message that is numbered keeps its place.
+    if (message.sent === undefined && message.failure === undefined) this.messages.delete(clientMsgId);
+    this.messages.set(clientMsgId, message);
+    return this.conversationOf(message.payload);
+  }
+
+  /** @returns the conversation of the message that has its number now; undefined when it is not known */
+  sent(sent: SentPayload): string | undefined {
+    const message = this.messages.get(sent.clientMsgId);
+    if (message === undefined) return undefined;
+    this.messages.set(sent.clientMsgId, { payload: message.payload, sent });
+    return sent.conversationId;
+  }
+
+  /** The event is here, or the user has thrown the message away. @returns its conversation if it was there */
+  remove(clientMsgId: string): string | undefined {
+    const message = this.messages.get(clientMsgId);
+    this.messages.delete(clientMsgId);
+    return message && this.conversationOf(message.payload);
+  }
+
+  private conversationOf({ to }: SendPayload): string | undefined {
+    return parseTarget(to, this.userId() ?? "")?.conversationId;
+  }
+}

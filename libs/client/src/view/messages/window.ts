@@ -1,0 +1,111 @@
+/**
+ * The messages of one conversation that this device has at hand. Pure.
+ *
+ * The idea: ranges of numbers that are covered, and the events in them. A covered number without an event is none of the
+ * user's (what was said between two stays in a group). What is shown is the newest range, so nothing is shown with a
+ * hole in it; what lies below is shown as soon as the hole is filled.
+ *
+ * Edge cases:
+ * - Events come late, twice, by a page and by delivery: each number is kept once, and ranges that touch become one.
+ * - A page that was on its way while its message was taken back: the recall was seen, so the content is not taken.
+ */
+import type { Event } from "@carillon/protocol";
+import type { SeqRange } from "../../order/holes";
+
+export class MessageWindow {
+  /** Ascending, not touching each other. */
+  private ranges: SeqRange[] = [];
+  private readonly events = new Map<number, Event>();
+  private readonly recalled = new Set<number>();
+
+  /** The range that is shown; undefined when there is nothing at hand. */
+  get newest(): SeqRange | undefined {
+    return this.ranges.at(-1);
+  }
+
+  /** The highest number at hand below the newest range; 0 when there is none. */
+  get below(): number {
+    return this.ranges.at(-2)?.[1] ?? 0;
+  }
+
+  /** Events of the newest range, ascending. */
+  get shown(): Event[] {
+    const { newest } = this;
+    return newest === undefined ? [] : this.eventsIn(newest);
+  }
+
+  get(seq: number): Event | undefined {
+    return this.events.get(seq);
+  }
+
+  /** An event has come. */
+  add(event: Event): void {
+    this.cover(event.seq, event.seq);
+    this.keep(event);
+  }
+
+  /** A page: all events of the user from one number to another, both inclusive. */
+  addPage(from: number, to: number, events: readonly Event[]): void {
+    if (from > to) return;
+    this.cover(from, to);
+    for (const event of events) if (event.seq >= from && event.seq <= to) this.keep(event);
+  }
+
+  /** @returns whether every number of the range is at hand, or none of the user's */
+  covers(from: number, to: number): boolean {
+    return from > to || this.ranges.some((range) => range[0] <= from && to <= range[1]);
+  }
+
+  /** Messages of others in a covered range, not recalled. */
+  countOthers(from: number, to: number, userId: string | undefined): number {
+    return this.eventsIn([from, to]).filter((event) => isCounted(event, userId)).length;
+  }
+
+  /** Lets go of all but the newest events of the newest range. @returns whether anything went */
+  trim(most: number): boolean {
+    const { newest } = this;
+    if (newest === undefined) return false;
+    const seqs = this.eventsIn(newest).map(({ seq }) => seq);
+    const from = seqs.length > most ? (seqs[seqs.length - most] ?? newest[1] + 1) : newest[0];
+    if (this.ranges.length === 1 && from === newest[0]) return false;
+    this.ranges = from > newest[1] ? [] : [[from, newest[1]]];
+    for (const seq of this.events.keys()) if (seq < from) this.events.delete(seq);
+    for (const seq of this.recalled) if (seq < from) this.recalled.delete(seq);
+    return true;
+  }
+
+  private keep(event: Event): void {
+    const { seq, kind, targetSeq } = event;
+    if (kind === "recall" && targetSeq !== undefined) this.recall(targetSeq);
+    // A recalled one has no content any more: it says more than what was kept before.
+    if (this.events.has(seq) && event.content !== undefined) return;
+    const { content, ...rest } = event;
+    this.events.set(seq, content === undefined || this.recalled.has(seq) ? rest : event);
+  }
+
+  private recall(targetSeq: number): void {
+    this.recalled.add(targetSeq);
+    const target = this.events.get(targetSeq);
+    if (target === undefined) return;
+    const { content: _, ...rest } = target;
+    this.events.set(targetSeq, rest);
+  }
+
+  private eventsIn([from, to]: SeqRange): Event[] {
+    const found = [...this.events.values()].filter(({ seq }) => from <= seq && seq <= to);
+    return found.sort((a, b) => a.seq - b.seq);
+  }
+
+  private cover(from: number, to: number): void {
+    const apart = this.ranges.filter(([first, last]) => last < from - 1 || first > to + 1);
+    const touching = this.ranges.filter((range) => !apart.includes(range));
+    const first = Math.min(from, ...touching.map((range) => range[0]));
+    const last = Math.max(to, ...touching.map((range) => range[1]));
+    this.ranges = [...apart, [first, last] as SeqRange].sort(([a], [b]) => a - b);
+  }
+}
+
+/** Whether an event counts as unread until it is read: a message of somebody else that was not taken back. */
+export function isCounted({ kind, senderId, content }: Event, userId: string | undefined): boolean {
+  return kind === "message" && senderId !== userId && content !== undefined;
+}

@@ -1,0 +1,73 @@
+/** Relations and groups of the view, as SYNC tells them. Pure. */
+import type { GroupRow, RelationRow } from "@carillon/protocol";
+import type { People, Person } from "./snapshots";
+
+export class PeopleList {
+  private readonly relations = new Map<string, Person>();
+  /** Those that one has left are kept for the titles of their conversations. */
+  private readonly groups = new Map<string, GroupRow>();
+  private snapshot: People | undefined;
+
+  /** The same object until something changes. */
+  get people(): People {
+    this.snapshot ??= {
+      relations: [...this.relations.values()].sort((a, b) => compare(a.name, b.name) || compare(a.userId, b.userId)),
+      groups: this.present.sort((a, b) => compare(a.name, b.name) || compare(a.groupId, b.groupId)),
+    };
+    return this.snapshot;
+  }
+
+  /** As SYNC counts them. */
+  get counts(): { relations: number; groups: number } {
+    return { relations: this.relations.size, groups: this.present.length };
+  }
+
+  get allGroups(): GroupRow[] {
+    return [...this.groups.values()];
+  }
+
+  person(userId: string): Person | undefined {
+    return this.relations.get(userId);
+  }
+
+  group(groupId: string): GroupRow | undefined {
+    return this.groups.get(groupId);
+  }
+
+  /** @returns the ids of those that are other than before; a relation that has ended is taken out */
+  takeRelations(rows: readonly RelationRow[], isAll: boolean): string[] {
+    const told = new Set(rows.map(({ userId }) => userId));
+    const ended = isAll ? [...this.relations.keys()].filter((userId) => !told.has(userId)) : [];
+    for (const row of rows) {
+      if (row.state === "none") ended.push(row.userId);
+      else this.relations.set(row.userId, { ...row, name: row.remark || row.displayName || row.userId });
+    }
+    for (const userId of ended) this.relations.delete(userId);
+    const changed = [...new Set([...told, ...ended])];
+    if (changed.length > 0) this.snapshot = undefined;
+    return changed;
+  }
+
+  /** @returns the ids of those that are other than before; a group that one has left stays, without a role */
+  takeGroups(rows: readonly GroupRow[], isAll: boolean): string[] {
+    const told = new Set(rows.map(({ groupId }) => groupId));
+    const left = isAll ? this.present.filter(({ groupId }) => !told.has(groupId)) : [];
+    for (const { role: _, ...former } of left) this.groups.set(former.groupId, former);
+    for (const row of rows) {
+      // Who has left is not told the name any more.
+      const name = row.name || (this.groups.get(row.groupId)?.name ?? "");
+      this.groups.set(row.groupId, { ...row, name });
+    }
+    const changed = [...told, ...left.map(({ groupId }) => groupId)];
+    if (changed.length > 0) this.snapshot = undefined;
+    return changed;
+  }
+
+  private get present(): GroupRow[] {
+    return [...this.groups.values()].filter(({ role, dissolved }) => role !== undefined && dissolved !== true);
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

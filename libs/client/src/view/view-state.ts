@@ -1,0 +1,376 @@
+/**
+ * What a view holds, and how it is kept up to date: by what the client hears anyway, and by SYNC. It is stored, so that it
+ * is there before the client is connected.
+ *
+ * The idea: it only listens. Events, receipts and syncs are taken over as they come; snapshots are made when somebody
+ * looks. It acknowledges nothing and holds nothing up: should its storage fail, a sync tells again what is missing.
+ *
+ * Edge cases:
+ * - The process died before the last changes were written: the place from which the next sync goes on is written last,
+ *   so that sync tells them; messages that are not at hand are fetched when the app looks.
+ * - The server counts something else than what is here: one sync of everything per connection sets it right.
+ * - What cannot be counted here is asked for, some seconds apart.
+ * - The server knows at once what was read on another device, its list of what has changed some seconds later. So a device
+ *   that may not have been told asks twice.
+ */
+import type {
+  ConversationRow,
+  Event,
+  PulledPayload,
+  PullPayload,
+  ReadPayload,
+  SendPayload,
+  SentPayload,
+  UserPresence,
+} from "@carillon/protocol";
+import type { ClientEvents, FailedMessage, Receipt } from "../events";
+import type { ClientStorage } from "../storage/storage";
+import type { Synced, SyncSince } from "../sync/read-pages";
+import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";
+import { Changes } from "./changes";
+import { ConversationList, type ViewBounds } from "./conversation-list";
+import { MessageLoader } from "./messages/loader";
+import { Unsent, type UnsentMessage } from "./messages/unsent";
+import { PeopleList } from "./people-list";
+import { TypingList } from "./typing-list";
+import { SINCE, ViewStore } from "./view-store";
+
+/** What a view needs of its client. */
+export interface ViewContext {
+  storage: ClientStorage;
+  bounds: ViewBounds;
+  /** Resolves when it is clear whose storage it is. */
+  claimed: Promise<unknown>;
+  /** Whose view it is; undefined before that was ever told. */
+  userId(): string | undefined;
+  on<Name extends keyof ClientEvents>(name: Name, listener: (value: ClientEvents[Name]) => void): () => void;
+  synchroniser: Pick<Synchroniser, "changes" | "keeper">;
+  pull(range: PullPayload): Promise<PulledPayload>;
+  /** Messages that have no answer yet. */
+  unsent(): SendPayload[];
+  /** Marks that the server does not have yet. */
+  unread(): ReadPayload[];
+  onError(error: Error): void;
+}
+
+const ASK_AGAIN_MS = 2_000;
+const MOST_ASKED = 5;
+/** After that, marks that have moved are in the server's list of what has changed. */
+const SETTLED_MS = 10_000;
+const FAILED = "failed/";
+
+export class ViewState implements SyncKeeper {
+  /** Resolves when what was stored is here. */
+  readonly restored: Promise<void>;
+  readonly changes = new Changes();
+  readonly people = new PeopleList();
+  readonly unsent: Unsent;
+  readonly list: ConversationList;
+  readonly loader: MessageLoader;
+  readonly statuses = new Map<string, UserPresence>();
+  private readonly typing = new TypingList((conversationId) => this.touch(conversationId, false));
+  private readonly store: ViewStore;
+  /** Besides conversations, what is to be stored; undefined: deleted. */
+  private readonly unstored = new Map<string, unknown>();
+  private readonly listening: (() => void)[];
+  /** What has come before the stored view was there. */
+  private waiting: (() => void)[] | undefined = [];
+  private since: SyncSince = {};
+  /** Conversations that something was told of since the sync began that is under way. */
+  private readonly touchedSince = new Set<string>();
+  /** Conversations whose numbers the server has to tell. */
+  private readonly doubtful = new Set<string>();
+  private timesAsked = 0;
+  private hasAskedForAll = false;
+  private askAgain: ReturnType<typeof setTimeout> | undefined;
+  private settling: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly context: ViewContext) {
+    const { storage, bounds, claimed, onError, pull, userId } = context;
+    this.unsent = new Unsent(userId);
+    this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
+    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takePage(conversationId, events));
+    this.store = new ViewStore(storage, () => this.takeChanges(), onError);
+    this.listening = this.listen();
+    // A storage of somebody else is not shown; `connect` says so.
+    this.restored = claimed.then(
+      () => this.restore(),
+      () => {},
+    );
+  }
+
+  /** A session is open. */
+  online(): void {
+    this.hasAskedForAll = false;
+    this.timesAsked = 0;
+    this.loader.online();
+    this.whenRestored(() => this.askTwice());
+  }
+
+  /** The user has read up to a number; the server is told by somebody else. */
+  read(conversationId: string, seq: number): void {
+    this.whenRestored(() => {
+      this.list.of(conversationId).conversation.read(seq);
+      this.touch(conversationId);
+    });
+  }
+
+  /** The server has told how one conversation stands. */
+  takeRow(row: ConversationRow): void {
+    this.whenRestored(() => {
+      this.list.of(row.conversationId).conversation.takeRow(row);
+      this.touch(row.conversationId);
+    });
+  }
+
+  begin(): SyncSince {
+    this.touchedSince.clear();
+    return this.since;
+  }
+
+  take(synced: Synced, isAll: boolean): void {
+    const { conversations, versions, syncedAt, counts } = synced;
+    const missing = new Set(isAll ? this.list.ids : []);
+    this.takePeople(synced, isAll);
+    for (const row of conversations) {
+      missing.delete(row.conversationId);
+      this.list.of(row.conversationId).conversation.takeRow(row);
+      this.touch(row.conversationId);
+    }
+    for (const conversationId of missing) {
+      // One that was written to meanwhile may have passed the pages by.
+      if (this.touchedSince.has(conversationId)) continue;
+      this.list.drop(conversationId);
+      this.doubtful.delete(conversationId);
+      this.changes.note("conversations", `messages/${conversationId}`);
+    }
+    const { relations: relationsVersion, groups: groupsVersion } = versions;
+    this.since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
+    this.keep(SINCE, this.since);
+    const held = { ...this.people.counts, conversations: this.list.listed };
+    const isWhole = (["relations", "groups", "conversations"] as const).every((what) => held[what] === counts[what]);
+    if (!isWhole && !isAll && !this.hasAskedForAll) {
+      this.hasAskedForAll = true;
+      this.context.synchroniser.changes(true);
+    }
+    this.fetchWatched();
+    this.askLater();
+  }
+
+  /** A failed message is thrown away. */
+  discard(clientMsgId: string): void {
+    const conversationId = this.unsent.remove(clientMsgId);
+    this.keep(FAILED + clientMsgId, undefined);
+    if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
+  }
+
+  /** Nothing is told of these users any more. */
+  forgetPresence(userIds: readonly string[]): void {
+    for (const userId of userIds) if (this.statuses.delete(userId)) this.changes.note(`presence/${userId}`);
+  }
+
+  /** Nothing is taken any more. @returns when all is stored */
+  stop(): Promise<void> {
+    for (const stop of this.listening) stop();
+    clearTimeout(this.askAgain);
+    clearTimeout(this.settling);
+    this.typing.stop();
+    this.changes.stop();
+    return this.restored.then(() => this.store.stop());
+  }
+
+  private listen(): (() => void)[] {
+    const { on } = this.context;
+    const event = (one: Event) => this.whenRestored(() => this.takeEvent(one));
+    return [
+      on("message", event),
+      on("recall", event),
+      on("system", event),
+      on("sending", (payload) => this.whenRestored(() => this.takeUnsent({ payload }))),
+      on("sent", (sent) => this.whenRestored(() => this.takeSent(sent))),
+      on("failed", (failed) => this.whenRestored(() => this.takeFailed(failed))),
+      on("receipt", (receipt) => this.whenRestored(() => this.takeReceipt(receipt))),
+      on("typing", ({ conversationId, userId }) => this.typing.begin(conversationId, userId)),
+      on("presence", (users) => this.takePresence(users)),
+      // With version 0 marks may be lost.
+      on("changed", ({ version }) => (version === 0 ? this.askTwice() : this.context.synchroniser.changes())),
+      on("state", ({ name }) => {
+        if (name !== "online") this.forgetPresence([...this.statuses.keys()]);
+      }),
+    ];
+  }
+
+  private async restore(): Promise<void> {
+    const values = await this.store.restore().catch((error: Error) => {
+      this.context.onError(error);
+      return new Map<string, unknown>();
+    });
+    const rows = <T>(prefix: string) =>
+      [...values].flatMap(([key, value]) => (key.startsWith(prefix) && value !== undefined ? [value as T] : []));
+    this.people.takeRelations(rows("relation/"), false);
+    this.people.takeGroups(rows("group/"), false);
+    this.list.restore(values);
+    for (const { conversation } of this.list.all) {
+      if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
+    }
+    for (const message of rows<UnsentMessage>(FAILED)) this.unsent.put(message);
+    for (const payload of this.context.unsent()) this.unsent.put({ payload });
+    this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
+    const { waiting = [] } = this;
+    this.waiting = undefined;
+    this.context.synchroniser.keeper = this;
+    for (const work of waiting) work();
+    for (const { conversationId, seq } of this.context.unread()) this.read(conversationId, seq);
+    this.changes.note("conversations", "people");
+  }
+
+  /** What comes before the stored view is there waits for it: it is newer. */
+  private whenRestored(work: () => void): void {
+    if (this.waiting === undefined) work();
+    else this.waiting.push(work);
+  }
+
+  private takeEvent(event: Event): void {
+    const { conversationId, seq, kind, senderId, clientMsgId } = event;
+    const { conversation, blocks } = this.list.of(conversationId);
+    conversation.takeEvent(event);
+    blocks.touch(seq, event.targetSeq ?? seq);
+    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
+    this.typing.end(conversationId, senderId);
+    this.touch(conversationId);
+    // Who belongs to a group, and what it is called, is told by SYNC.
+    if (kind === "system") this.context.synchroniser.changes();
+    if (conversation.window.below > 0) this.fetchBelow(conversationId);
+  }
+
+  private takeUnsent(message: UnsentMessage): void {
+    const { clientMsgId } = message.payload;
+    const conversationId = this.unsent.put(message);
+    this.keep(FAILED + clientMsgId, message.failure === undefined ? undefined : message);
+    if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
+  }
+
+  private takeFailed({ message, error }: FailedMessage): void {
+    this.takeUnsent({ payload: message, failure: error.message });
+  }
+
+  private takeSent(sent: SentPayload): void {
+    this.keep(FAILED + sent.clientMsgId, undefined);
+    if (this.unsent.sent(sent) === undefined) return;
+    this.settle(sent.conversationId);
+    this.changes.note(`messages/${sent.conversationId}`);
+  }
+
+  private takePage(conversationId: string, events: readonly Event[]): void {
+    const { blocks } = this.list.of(conversationId);
+    for (const { seq, targetSeq = seq } of events) blocks.touch(seq, targetSeq);
+    this.settle(conversationId);
+    this.touch(conversationId);
+  }
+
+  /** Own messages that are among the events now, or below them, are unsent no more. */
+  private settle(conversationId: string): void {
+    const { window } = this.list.of(conversationId).conversation;
+    const newest = window.newest?.[1] ?? 0;
+    for (const { sent, payload } of this.unsent.in(conversationId)) {
+      if (sent !== undefined && sent.seq <= newest) this.unsent.remove(payload.clientMsgId);
+    }
+  }
+
+  private takeReceipt({ kind, ...update }: Receipt): void {
+    const entry = this.list.get(update.conversationId);
+    if (entry === undefined) return;
+    entry.conversation.takeReceipt(kind, update);
+    this.touch(update.conversationId);
+  }
+
+  private takePresence(users: readonly UserPresence[]): void {
+    for (const user of users) {
+      this.statuses.set(user.userId, user);
+      this.changes.note(`presence/${user.userId}`);
+    }
+  }
+
+  private takePeople({ relations, groups }: Synced, isAll: boolean): void {
+    const { people } = this;
+    const persons = new Set(people.takeRelations(relations, isAll));
+    const changed = new Set(people.takeGroups(groups, isAll));
+    for (const userId of persons) {
+      const { name: _, ...row } = people.person(userId) ?? {};
+      this.keep(`relation/${userId}`, people.person(userId) && row);
+    }
+    for (const groupId of changed) this.keep(`group/${groupId}`, people.group(groupId));
+    if (persons.size + changed.size === 0) return;
+    this.changes.note("people", "conversations");
+    // Titles are made of names.
+    for (const { conversation } of this.list.all) {
+      const { kind, peerId, conversationId } = conversation;
+      const isNamed = kind === "group" ? changed.has(conversationId.slice(2)) : persons.has(peerId ?? "");
+      if (isNamed) this.list.touch(conversationId, false);
+    }
+  }
+
+  /** A conversation is other than before. @param isStored false: only for this moment */
+  private touch(conversationId: string, isStored = true): void {
+    this.list.touch(conversationId, isStored);
+    this.changes.note("conversations", `messages/${conversationId}`);
+    if (!isStored) return;
+    this.touchedSince.add(conversationId);
+    this.store.note();
+    this.check(conversationId);
+  }
+
+  /** What the server has to tell is asked for. */
+  private check(conversationId: string): void {
+    const isExact = this.list.get(conversationId)?.conversation.isExact ?? true;
+    if (isExact) this.doubtful.delete(conversationId);
+    else if (!this.doubtful.has(conversationId) || this.timesAsked >= MOST_ASKED) {
+      this.doubtful.add(conversationId);
+      this.timesAsked = 0;
+      this.context.synchroniser.changes();
+    }
+  }
+
+  private keep(key: string, value: unknown): void {
+    this.unstored.set(key, value);
+    this.store.note();
+  }
+
+  private takeChanges(): Map<string, unknown> {
+    const trimmed = this.list.trim((conversationId) => this.changes.isWatched(`messages/${conversationId}`));
+    for (const conversationId of trimmed) this.check(conversationId);
+    const changes = new Map([...this.list.takeChanges(), ...this.unstored]);
+    this.unstored.clear();
+    return changes;
+  }
+
+  private askTwice(): void {
+    this.context.synchroniser.changes();
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.context.synchroniser.changes(), SETTLED_MS);
+  }
+
+  private askLater(): void {
+    clearTimeout(this.askAgain);
+    if (this.doubtful.size === 0 || this.timesAsked >= MOST_ASKED) return;
+    this.timesAsked++;
+    // What a sync of changes does not tell may not be there any more: then one of everything says so.
+    const isAll = this.timesAsked > MOST_ASKED / 2;
+    this.askAgain = setTimeout(() => this.context.synchroniser.changes(isAll), ASK_AGAIN_MS);
+  }
+
+  /** What the app looks at is fetched as soon as it is known to be there. */
+  private fetchWatched(): void {
+    for (const { conversation } of this.list.all) {
+      if (this.changes.isWatched(`messages/${conversation.conversationId}`)) this.loader.newest(conversation);
+    }
+  }
+
+  /** What is shown has a hole below it: where the app looks, it is filled. */
+  private fetchBelow(conversationId: string): void {
+    if (!this.changes.isWatched(`messages/${conversationId}`)) return;
+    this.loader.older(this.list.of(conversationId).conversation).catch(() => {
+      // The app may ask for older ones itself.
+    });
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The view's place in the storage: `view/1/...`, where 1 is the form of what is written there. What another version has
+ * left is deleted; the next sync brings all of it again.
+ *
+ * Changes are gathered for a moment and written together: first messages, then what relies on them, then the place from
+ * which the next sync goes on. A process that dies in between is told again what it had not kept.
+ */
+import { type ClientStorage, readJson } from "../storage/storage";
+
+const ALL = "view/";
+const PREFIX = "view/1/";
+const DELAY_MS = 200;
+const RETRY_MS = 2_000;
+
+export class ViewStore {
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private isStopped = false;
+  /** What the storage has refused. */
+  private refused = new Map<string, unknown>();
+
+  /** @param collect what has changed since the last call, by key; undefined: it is deleted */
+  constructor(
+    private readonly storage: ClientStorage,
+    private readonly collect: () => Map<string, unknown>,
+    private readonly onError: (error: Error) => void,
+  ) {}
+
+  /** All that is kept, by key; what another version of the view left is deleted. */
+  async restore(): Promise<Map<string, unknown>> {
+    const { storage } = this;
+    const keys = (await storage.keys()).filter((key) => key.startsWith(ALL));
+    const own = keys.filter((key) => key.startsWith(PREFIX));
+    await Promise.all(keys.filter((key) => !key.startsWith(PREFIX)).map((key) => storage.delete(key)));
+    const values = await Promise.all(own.map((key) => readJson<unknown>(storage, key)));
+    return new Map(own.map((key, i) => [key.slice(PREFIX.length), values[i]]));
+  }
+
+  /** Something has changed. */
+  note(): void {
+    if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), DELAY_MS);
+  }
+
+  /** Nothing is written any more after what has changed up to now. @returns when that is written */
+  stop(): Promise<void> {
+    if (!this.isStopped) {
+      this.isStopped = true;
+      this.write();
+    }
+    return this.writing;
+  }
+
+  private write(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.writing = this.writing.then(async () => {
+      const values = new Map([...this.refused, ...this.collect()]);
+      this.refused = new Map();
+      try {
+        for (const step of STEPS) {
+          const part = [...values].filter(([key, value]) => step(key, value));
+          await Promise.all(part.map(([key, value]) => this.put(PREFIX + key, value)));
+        }
+      } catch (error) {
+        this.refused = values;
+        this.onError(error as Error);
+        if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), RETRY_MS);
+      }
+    });
+  }
+
+  private put(key: string, value: unknown): Promise<void> {
+    return value === undefined ? this.storage.delete(key) : this.storage.set(key, JSON.stringify(value));
+  }
+}
+
+const isMessages = (key: string) => key.startsWith("messages/");
+/** Key of the place from which the next sync goes on. */
+export const SINCE = "since";
+
+/** What is written together, one step after the other: what is deleted may still be named until the second is done. */
+const STEPS: ((key: string, value: unknown) => boolean)[] = [
+  (key, value) => isMessages(key) && value !== undefined,
+  (key, value) => !isMessages(key) && key !== SINCE && value !== undefined,
+  (key, value) => key === SINCE || value === undefined,
+];

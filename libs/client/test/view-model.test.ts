@@ -1,0 +1,148 @@
+/** Whatever happens in whatever order, when all is quiet the view shows what the server has. */
+import * as fc from "fast-check";
+import { ME, ViewWorld } from "./fixtures/view-world";
+
+const CONVERSATIONS = ["p:mia:zoe", "p:bob:mia", "p:carl:mia", "p:dora:mia", "g:choir", "g:chess"];
+const QUIET_MS = 60_000;
+
+beforeEach(() => void jest.useFakeTimers({ now: 1_800_000_000_000 }));
+afterEach(() => void jest.useRealTimers());
+
+type Step =
+  | { do: "write"; at: number; isMine: boolean; count: number }
+  | { do: "recall"; at: number; back: number }
+  | { do: "rename"; at: number }
+  | { do: "deliver"; count: number }
+  | { do: "read"; at: number; back: number; isHere: boolean }
+  | { do: "mark"; at: number; back: number; kind: "read" | "delivered" }
+  | { do: "settings"; at: number; pinned: boolean; muted: boolean; clearBack: number | undefined }
+  | { do: "relation"; at: number; state: "friend" | "none" | "blocked" }
+  | { do: "member"; at: number; role: "member" | "admin" | undefined }
+  | { do: "look"; at: number }
+  | { do: "wait"; ms: number }
+  | { do: "lose" | "online" }
+  | { do: "restart"; isKilled: boolean };
+
+const at = fc.nat(CONVERSATIONS.length - 1);
+const back = fc.nat(6);
+const step = (what: string, shape: Record<string, fc.Arbitrary<unknown>>) =>
+  fc.record({ do: fc.constant(what), ...shape }) as unknown as fc.Arbitrary<Step>;
+const steps = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: step("write", { at, isMine: fc.boolean(), count: fc.integer({ min: 1, max: 6 }) }) },
+    { weight: 5, arbitrary: step("deliver", { count: fc.integer({ min: 1, max: 10 }) }) },
+    { weight: 3, arbitrary: step("wait", { ms: fc.constantFrom(1, 7, 30, 300, 15_000) }) },
+    { weight: 2, arbitrary: step("recall", { at, back }) },
+    { weight: 2, arbitrary: step("read", { at, back, isHere: fc.boolean() }) },
+    { weight: 2, arbitrary: step("online", {}) },
+    step("rename", { at: fc.integer({ min: 4, max: 5 }) }),
+    step("mark", { at: fc.nat(3), back, kind: fc.constantFrom("read", "delivered") }),
+    step("settings", { at, pinned: fc.boolean(), muted: fc.boolean(), clearBack: fc.option(back, { nil: undefined }) }),
+    step("relation", { at: fc.nat(3), state: fc.constantFrom("friend", "none", "blocked") }),
+    step("member", { at: fc.integer({ min: 4, max: 5 }), role: fc.constantFrom("member", "admin", undefined) }),
+    step("look", { at }),
+    step("lose", {}),
+    step("restart", { isKilled: fc.boolean() }),
+  ),
+  { maxLength: 80, size: "max" },
+);
+
+const peerOf = (conversationId: string) => conversationId.split(":").find((id) => !["p", "g", ME].includes(id))!;
+
+async function take(world: ViewWorld, one: Step): Promise<void> {
+  const conversationId = "at" in one ? CONVERSATIONS[one.at]! : "";
+  const known = world.conversations.get(conversationId)?.events ?? [];
+  const upTo = "back" in one ? known.length - one.back : 0;
+  switch (one.do) {
+    case "write":
+      if (conversationId.startsWith("g:") && world.groups.get(conversationId.slice(2))?.role === undefined) return;
+      for (let i = 0; i < one.count; i++) {
+        world.write(conversationId, one.isMine ? ME : peerOf(conversationId), "message", `${known.length + i}`);
+      }
+      return;
+    case "recall": {
+      const target = known[upTo - 1];
+      if (target?.kind !== "message" || target.content === undefined) return;
+      if (conversationId.startsWith("g:") && world.groups.get(conversationId.slice(2))?.role === undefined) return;
+      return world.write(conversationId, target.senderId, "recall", undefined, target.seq);
+    }
+    case "rename":
+      if (world.groups.get(conversationId.slice(2))?.role === undefined) return;
+      world.group(conversationId.slice(2), `name ${known.length}`, world.groups.get(conversationId.slice(2))!.role);
+      return world.write(conversationId, "anna", "system", '{"type":"profile"}');
+    case "deliver":
+      return world.deliver(one.count);
+    case "read":
+      return world.read(conversationId, upTo, one.isHere);
+    case "mark":
+      return upTo > 0 ? world.peerMark(conversationId, one.kind, upTo) : undefined;
+    case "settings": {
+      const clear = one.clearBack === undefined ? {} : { clearedSeq: Math.max(0, known.length - one.clearBack) };
+      return world.settings(conversationId, { pinned: one.pinned, muted: one.muted, ...clear });
+    }
+    case "relation":
+      return world.relate(peerOf(conversationId), one.state, `name of ${peerOf(conversationId)}`);
+    case "member":
+      return world.group(conversationId.slice(2), `group ${one.at}`, one.role);
+    case "look":
+      return void world.view.messages(conversationId);
+    case "wait":
+      return void (await jest.advanceTimersByTimeAsync(one.ms));
+    case "lose":
+      return world.lose();
+    case "online":
+      return world.online();
+    case "restart":
+      await world.end(one.isKilled);
+      return world.start();
+  }
+}
+
+/** Everything that the view has of a conversation, the oldest too. */
+async function allMessages(world: ViewWorld, conversationId: string): Promise<string[]> {
+  const stop = world.view.subscribe(`messages/${conversationId}`, () => {});
+  world.view.messages(conversationId);
+  await jest.advanceTimersByTimeAsync(100);
+  for (let i = 0; world.view.messages(conversationId).hasOlder && i < 100; i++) {
+    const loaded = world.view.loadOlder(conversationId);
+    await jest.advanceTimersByTimeAsync(100);
+    await loaded;
+  }
+  const { items } = world.view.messages(conversationId);
+  stop();
+  return items.map(({ seq, content, status }) => `${seq} ${content} ${status}`);
+}
+
+/** What the view shows and the model knows. */
+function shown(world: ViewWorld): object[] {
+  return world.view.conversations.map(({ group: _, ...conversation }) => conversation);
+}
+
+test("events, pages, receipts, recalls, settings, lost connections and restarts in any order", async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (all) => {
+      const world = new ViewWorld();
+      world.start();
+      world.online();
+      for (const one of all) await take(world, one);
+      world.online();
+      await jest.advanceTimersByTimeAsync(1_000);
+      world.deliver(Number.MAX_SAFE_INTEGER);
+      await jest.advanceTimersByTimeAsync(QUIET_MS);
+      expect(shown(world)).toEqual(world.expected);
+      const { relations, groups } = world.view.people;
+      const related = [...world.relations.values()].filter(({ state }) => state !== "none");
+      expect(relations.map(({ name: _, ...row }) => row)).toEqual(expect.arrayContaining(related));
+      expect(relations).toHaveLength(related.length);
+      const present = [...world.groups.values()].filter(({ role }) => role !== undefined);
+      expect(groups.map(({ groupId, name, role }) => [groupId, name, role]).sort()).toEqual(
+        present.map(({ groupId, name, role }) => [groupId, name, role]).sort(),
+      );
+      for (const { conversationId } of world.view.conversations) {
+        expect(await allMessages(world, conversationId)).toEqual(world.expectedMessages(conversationId));
+      }
+      await world.end(false);
+    }),
+    { numRuns: 400 },
+  );
+});

@@ -1,0 +1,203 @@
+/**
+ * P10: a device that was away logs in, and has everything: the time from the log-in request until it is connected, has
+ * all messages that it missed, and knows its people and conversations. Beside it a new device, which has its newest
+ * conversations and nothing else.
+ */
+import { connect } from "node:net";
+import { uuidv7 } from "@carillon/base";
+import { Command, decodePayload, encodeFrame, FrameDecoder, type SyncedPayload } from "@carillon/protocol";
+import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
+import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
+import type { LoadClient } from "./load-client";
+import { describeTimes, keepResult, percentiles } from "./result";
+
+const PASSWORD = "correct horse battery";
+const CONTENT_BYTES = 100;
+const SENDERS = 50;
+const PATIENCE_MS = 60_000;
+
+export interface SyncOptions extends ClusterShape {
+  /** Users, each of whom comes once. */
+  clients: number;
+  /** Messages that each has missed, from 50 others. */
+  missed: number;
+  json: boolean;
+}
+
+interface Place {
+  epoch: string;
+  seq: number;
+}
+
+/** @returns whether every device had what it had to have */
+export function runSync(options: SyncOptions): Promise<boolean> {
+  return BenchCluster.with(options, (cluster) => new SyncRun(options, cluster).measure());
+}
+
+class SyncRun {
+  private readonly errors: string[] = [];
+  private readonly parts = {
+    logIn: newTimes(),
+    connect: newTimes(),
+    replay: newTimes(),
+    sync: newTimes(),
+    all: newTimes(),
+    newDevice: newTimes(),
+  };
+
+  constructor(
+    private readonly options: SyncOptions,
+    private readonly cluster: BenchCluster,
+  ) {}
+
+  async measure(): Promise<boolean> {
+    const { clients, missed } = this.options;
+    const users = Array.from({ length: clients }, (_, i) => `away-${i}`);
+    for (const userId of users) await this.post("/v1/users", { userId, displayName: userId, password: PASSWORD });
+    const places = new Map<string, Place>();
+    for (const userId of users) places.set(userId, (await this.come(userId, "phone")).inbox);
+    await this.sendAll(users);
+    say(`${clients} users come back one after the other, each has missed ${missed} messages`);
+    for (const [index, userId] of users.entries()) {
+      await this.comeBack(userId, places.get(userId)!);
+      if ((index + 1) % 10 === 0) say(`${index + 1} of ${clients}`);
+    }
+    return this.report();
+  }
+
+  /** 50 senders write to everybody in turn. */
+  private async sendAll(users: string[]): Promise<void> {
+    const { missed } = this.options;
+    const senders = Array.from({ length: SENDERS }, (_, i) => `sender-${i}`);
+    await this.cluster.register(senders);
+    say(`${SENDERS} senders write ${missed * users.length} messages`);
+    for (const userId of users) {
+      let left = missed;
+      const done = new Promise<void>((resolve, reject) => {
+        setTimeout(() => reject(new Error("messages were not taken in time")), PATIENCE_MS).unref();
+        this.onSent = () => --left === 0 && resolve();
+      });
+      const writing = await this.cluster.connect(
+        senders,
+        () => `u:${userId}`,
+        () => ({
+          onEvent: () => {},
+          onSent: () => this.onSent(),
+          onBusy: () => {},
+          onError: () => {},
+        }),
+      );
+      for (let i = 0; i < missed; i++) writing[i % SENDERS]!.send("".padEnd(CONTENT_BYTES, "x"));
+      await done;
+      for (const client of writing as LoadClient[]) client.close();
+    }
+    const deadline = Date.now() + PATIENCE_MS;
+    while ((await this.cluster.archived()) < missed * users.length && Date.now() < deadline) await pause(200);
+  }
+
+  private onSent: () => void = () => {};
+
+  private async comeBack(userId: string, inbox: Place): Promise<void> {
+    const { missed } = this.options;
+    const known = await this.come(userId, "phone", inbox, missed);
+    if (known.events !== missed) this.errors.push(`${userId} got ${known.events} of ${missed} messages`);
+    const { counts } = known.synced;
+    if (counts.conversations !== SENDERS) this.errors.push(`${userId} has ${counts.conversations} conversations`);
+    const { startedAt, loggedInAt, connectedAt, replayedAt, syncedAt } = known;
+    record(this.parts.logIn, loggedInAt - startedAt);
+    record(this.parts.connect, connectedAt - loggedInAt);
+    record(this.parts.replay, replayedAt - connectedAt);
+    record(this.parts.sync, syncedAt - connectedAt);
+    record(this.parts.all, Math.max(replayedAt, syncedAt) - startedAt);
+    const fresh = await this.come(userId, `tablet-${uuidv7(Date.now())}`);
+    if (fresh.synced.conversations.length !== SENDERS) {
+      this.errors.push(`a new device of ${userId} was told ${fresh.synced.conversations.length} conversations at once`);
+    }
+    record(this.parts.newDevice, fresh.syncedAt - fresh.startedAt);
+  }
+
+  /** A device logs in, connects, asks for a SYNC and takes its replay; all at once, as the SDK does. */
+  private async come(userId: string, deviceId: string, inbox?: Place, expected = 0) {
+    const startedAt = performance.now();
+    const logIn = { userId, password: PASSWORD, deviceId, platform: "other" };
+    const { accessToken } = (await this.post("/v1/sessions", logIn)) as { accessToken: string };
+    const route = await fetch(`${this.cluster.running.info().api}/v1/route`, {
+      headers: { authorization: `Bearer ${accessToken}` },
+    });
+    const { gateways } = (await route.json()) as { gateways: { tcp: string }[] };
+    const loggedInAt = performance.now();
+    const greeting = { token: accessToken, deviceId, platform: "other", ...(inbox && { inbox }) };
+    return { startedAt, loggedInAt, ...(await session(gateways[0]!.tcp, greeting, expected)) };
+  }
+
+  private async post(path: string, body: object): Promise<unknown> {
+    const answer = await fetch(`${this.cluster.running.info().api}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  private report(): boolean {
+    const { options, errors, parts } = this;
+    const ok = errors.length === 0;
+    const times = Object.fromEntries(Object.entries(parts).map(([name, of]) => [name, percentiles(of)]));
+    const result = { scenario: "sync", options, latencyMs: times, verified: { ok, errors: errors.slice(0, 5) } };
+    const file = keepResult(result);
+    const line = (name: string, of: Histogram) => `  ${name.padEnd(11)} ${describeTimes(percentiles(of))}`;
+    const lines = [
+      `log-in to synced, ${options.missed} messages missed, ${SENDERS} conversations, over TCP`,
+      line("log-in", parts.logIn),
+      line("CONNECT", parts.connect),
+      line("replay", parts.replay),
+      line("SYNC", parts.sync),
+      line("all of it", parts.all),
+      line("new device", parts.newDevice),
+      `  ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}`,
+      `  details     ${file}`,
+    ];
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+    return ok;
+  }
+}
+
+/** One connection: until it has its SYNCED and so many events. */
+async function session(address: string, greeting: object, expected: number) {
+  const [host, port] = address.split(":") as [string, string];
+  const socket = connect({ host, port: Number(port), noDelay: true });
+  const decoder = new FrameDecoder();
+  const seen = { inbox: { epoch: "", seq: 0 }, events: 0, connectedAt: 0, replayedAt: 0, syncedAt: 0 };
+  let synced: SyncedPayload | undefined;
+  socket.write(encodeFrame(Command.CONNECT, 1, greeting));
+  await new Promise<void>((resolve, reject) => {
+    setTimeout(() => reject(new Error("a device did not come back in time")), PATIENCE_MS).unref();
+    socket.on("error", reject);
+    socket.on("data", (chunk) => {
+      const now = performance.now();
+      for (const { command, payload } of decoder.push(chunk)) {
+        if (command === Command.CONNECTED) {
+          seen.connectedAt = now;
+          seen.replayedAt = now;
+          seen.inbox = (decodePayload(payload) as { inbox: Place }).inbox;
+          socket.write(encodeFrame(Command.SYNC, 2, {}));
+        } else if (command === Command.DELIVER) {
+          const { epoch, events } = decodePayload(payload) as { epoch: string; events: [number, object][] };
+          seen.events += events.length;
+          seen.replayedAt = now;
+          socket.write(encodeFrame(Command.RECEIVED, 0, { epoch, inboxSeq: events.at(-1)![0] }));
+        } else if (command === Command.SYNCED) {
+          seen.syncedAt = now;
+          synced = decodePayload(payload) as unknown as SyncedPayload;
+        } else reject(new Error(`a device got command ${command}: ${JSON.stringify(decodePayload(payload))}`));
+      }
+      if (synced !== undefined && seen.events >= expected) resolve();
+    });
+  }).finally(() => socket.destroy());
+  return { ...seen, synced: synced! };
+}
+
+const newTimes = (): Histogram => buildHistogram({ numberOfSignificantValueDigits: 3 });
+const record = (times: Histogram, ms: number) => times.recordValue(Math.max(1, Math.round(ms * 1_000)));
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

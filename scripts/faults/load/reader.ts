@@ -1,0 +1,37 @@
+/** A device's user reads: now and then he marks a conversation read as far as he was shown it, until that is answered. */
+import type { DeviceRecorder, SentRead } from "@carillon/testkit";
+
+/** Messages of others between two marks. */
+const READ_EVERY = 7;
+
+export class Reader {
+  private shown = 0;
+  private sent: SentRead | undefined;
+
+  constructor(
+    private readonly recorder: DeviceRecorder,
+    private readonly conversationId: string,
+  ) {}
+
+  /** A message of somebody else was shown. @returns whether there is a mark to be sent now */
+  show(seq: number): boolean {
+    if (++this.shown % READ_EVERY !== 0 || seq <= (this.sent?.seq ?? 0)) return false;
+    this.sent = this.recorder.read(this.conversationId, seq);
+    return true;
+  }
+
+  /** The mark that has no answer yet. */
+  get pending(): SentRead | undefined {
+    return this.sent?.answeredAt === undefined ? this.sent : undefined;
+  }
+
+  /** A READ up to this number was answered. */
+  answered(seq: number): void {
+    for (const read of this.recorder.history.reads) if (read.seq <= seq) read.answeredAt ??= performance.now();
+  }
+
+  /** The user may not read there any more: what he marked counts for nothing. */
+  giveUp(): void {
+    this.sent = undefined;
+  }
+}

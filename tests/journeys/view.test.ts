@@ -1,0 +1,185 @@
+/** The local view of the SDK against a real cluster: what one device does appears on the other, and after a restart. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { CarillonClient, type ClientOptions, type FileStorage, openFileStorage } from "@carillon/client";
+import { PASSWORD, type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+
+let cluster: TestCluster;
+let folder: string;
+const clients: CarillonClient[] = [];
+const storages: FileStorage[] = [];
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "carillon-view-"));
+  cluster = await startTestCluster();
+}, 300_000);
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+  await Promise.all(storages.splice(0).map((storage) => storage.close()));
+});
+afterAll(async () => {
+  await cluster?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+type Extra = Partial<ClientOptions<"ws" | "tcp">>;
+
+/** A device of a user; its view is there before it is connected. */
+function device({ userId }: Person, deviceId: string, extra: Extra = {}): CarillonClient {
+  const options = { api: cluster.info().api, platform: "other", deviceId, credentials: { userId, password: PASSWORD } };
+  const client = new CarillonClient({ ...options, ...extra } as ClientOptions<"ws" | "tcp">);
+  clients.push(client);
+  void client.view;
+  return client;
+}
+
+async function online(person: Person, deviceId = person.deviceId, extra: Extra = {}): Promise<CarillonClient> {
+  const client = device(person, deviceId, extra);
+  await client.connect();
+  return client;
+}
+
+async function inFolder(name: string): Promise<FileStorage> {
+  const storage = await openFileStorage(path.join(folder, name));
+  storages.push(storage);
+  return storage;
+}
+
+const listed = ({ view }: CarillonClient, conversationId: string) =>
+  view.conversations.find((one) => one.conversationId === conversationId);
+
+const shown = ({ view }: CarillonClient, conversationId: string) =>
+  view.messages(conversationId).items.map(({ content, status }) => `${content ?? "-"} ${status}`);
+
+/** Waits until a client shows these messages, each with its status. */
+const shows = (client: CarillonClient, conversationId: string, expected: string[]) =>
+  until(`${client.userId} shows ${expected}`, () => shown(client, conversationId).join() === expected.join());
+
+/** Waits until a conversation is listed so. */
+const lists = (client: CarillonClient, conversationId: string, expected: object) =>
+  until(`${client.userId} lists ${JSON.stringify(expected)}`, () => {
+    const found = listed(client, conversationId);
+    return Object.entries(expected).every(([key, value]) => {
+      return JSON.stringify(found?.[key as keyof typeof found]) === JSON.stringify(value);
+    });
+  });
+
+test("two devices of a user and a peer: messages, reads and recalls of one appear on all", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const [phone, tablet] = [await online(bob), await online(bob, "tablet")];
+  const { conversationId } = await a.send(`u:${bob.userId}`, "one");
+  await a.send(`u:${bob.userId}`, "two");
+  await shows(a, conversationId, ["one delivered", "two delivered"]);
+  for (const client of [phone, tablet]) {
+    await lists(client, conversationId, { unread: 2, lastSeq: 2, title: alice.userId });
+    await shows(client, conversationId, ["one delivered", "two delivered"]);
+  }
+  const reading = phone.markRead(conversationId, 1);
+  // At once on this device, before the server has answered.
+  expect(listed(phone, conversationId)).toMatchObject({ unread: 1, readSeq: 1 });
+  await reading;
+  await lists(tablet, conversationId, { unread: 1, readSeq: 1 });
+  await shows(a, conversationId, ["one read", "two delivered"]);
+  await a.recall(conversationId, 2);
+  for (const client of [phone, tablet]) {
+    await lists(client, conversationId, { unread: 0 });
+    await shows(client, conversationId, ["one read", "- recalled"]);
+    expect(listed(client, conversationId)?.preview?.text).toBe("");
+  }
+  await shows(a, conversationId, ["one read", "- recalled"]);
+  await tablet.send(`u:${alice.userId}`, "from the tablet");
+  await shows(phone, conversationId, ["one read", "- recalled", "from the tablet delivered"]);
+  await lists(a, conversationId, { unread: 1, lastSeq: 4 });
+});
+
+test("a process that starts anew shows what it knew before it is connected, then what it missed", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const storage = await inFolder("restart");
+  const before = await online(bob, "laptop", { storage });
+  const { conversationId } = await a.send(`u:${bob.userId}`, "kept");
+  await lists(before, conversationId, { unread: 1 });
+  await before.markRead(conversationId, 1);
+  await before.close();
+  await storage.close();
+  await a.send(`u:${bob.userId}`, "missed");
+  const after = device(bob, "laptop", { storage: await inFolder("restart") });
+  await after.view.restored;
+  expect(shown(after, conversationId)).toEqual(["kept read"]);
+  expect(listed(after, conversationId)).toMatchObject({ unread: 0, readSeq: 1, lastSeq: 1 });
+  await after.connect();
+  await lists(after, conversationId, { unread: 1, lastSeq: 2 });
+  await shows(after, conversationId, ["kept read", "missed delivered"]);
+});
+
+test("a new device gets the list at once, and messages page by page when it looks", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const contents = Array.from({ length: 120 }, (_, i) => `${i + 1}`);
+  const sent = await Promise.all(contents.map((content) => a.send(`u:${bob.userId}`, content)));
+  const { conversationId } = sent[0]!;
+  const fresh = await online(bob, "new");
+  await lists(fresh, conversationId, { unread: 120, lastSeq: 120 });
+  const drawn: number[] = [];
+  fresh.view.subscribe(`messages/${conversationId}`, () => {
+    drawn.push(fresh.view.messages(conversationId).items.length);
+  });
+  expect(fresh.view.messages(conversationId)).toMatchObject({ items: [], hasOlder: true });
+  await until("the newest page", () => drawn.at(-1) === 50);
+  expect(await fresh.view.loadOlder(conversationId)).toBe(true);
+  expect(await fresh.view.loadOlder(conversationId)).toBe(false);
+  expect(fresh.view.messages(conversationId).items.map(({ content }) => content)).toEqual(contents);
+  // Read in the middle: what is left is counted here.
+  void fresh.markRead(conversationId, 60);
+  expect(listed(fresh, conversationId)).toMatchObject({ unread: 60 });
+});
+
+test("what was read and sent offline is shown at once, and told by the next process", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const storage = await inFolder("offline");
+  const before = await online(bob, "laptop", { storage });
+  const { conversationId } = await a.send(`u:${bob.userId}`, "to be read in the train");
+  await lists(before, conversationId, { unread: 1 });
+  await before.close();
+  await storage.close();
+  // A gateway that is not there: the train.
+  const again = await inFolder("offline");
+  const away = device(bob, "laptop", { storage: again, api: "http://127.0.0.1:1" });
+  await away.view.restored;
+  away.connect().catch(() => {});
+  away.markRead(conversationId, 1).catch(() => {});
+  expect(listed(away, conversationId)).toMatchObject({ unread: 0, readSeq: 1 });
+  await away.close();
+  await again.close();
+  const back = device(bob, "laptop", { storage: await inFolder("offline") });
+  await back.view.restored;
+  expect(listed(back, conversationId)).toMatchObject({ unread: 0 });
+  await back.connect();
+  await shows(a, conversationId, ["to be read in the train read"]);
+});
+
+test("friends and remarks appear on both devices; who is a friend no more is gone after days", async () => {
+  const [alice, bob, carl] = [await cluster.person("alice"), await cluster.person("bob"), await cluster.person("carl")];
+  const [phone, b, c] = [await online(alice), await online(bob), await online(carl)];
+  const storage = await inFolder("friends");
+  const laptop = await online(alice, "laptop", { storage });
+  for (const friend of [b, c]) {
+    await phone.friends.request(friend.userId!);
+    await friend.friends.accept(alice.userId);
+  }
+  const names = ({ view }: CarillonClient) => view.people.relations.map(({ name, state }) => `${name} ${state}`);
+  await phone.friends.setRemark(bob.userId, "Bobby");
+  for (const client of [phone, laptop]) {
+    await until("both friends", () => names(client).join() === "Bobby friend,carl friend");
+  }
+  await laptop.close();
+  await storage.close();
+  await phone.friends.remove(carl.userId);
+  const later = device(alice, "laptop", { storage: await inFolder("friends") });
+  await later.view.restored;
+  expect(names(later)).toEqual(["Bobby friend", "carl friend"]);
+  await later.connect();
+  await until("no ghost", () => names(later).join() === "Bobby friend");
+});
