@@ -145,7 +145,7 @@ function curl({ method, path, route }: NamedRoute): string {
 
 const PLACES: Record<string, string> = {
   ...{ userId: "bob", groupId: "choir", deviceId: "phone", conversationId: "p:alice:bob" },
-  ...{ id: "Jx3nQ0aB7kLm", broadcastId: "monday", search: "ali", message: "p:alice:bob#1" },
+  ...{ id: "Jx3nQ0aB7kLm", broadcastId: "monday", search: "ali", ids: "bob", message: "p:alice:bob#1" },
 };
 
 function holder(description: string): string {

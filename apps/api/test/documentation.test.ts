@@ -76,8 +76,8 @@ test("every list is asked and answered by the page", () => {
     const shape = responses["200"]?.content?.["application/json"]?.schema as { properties?: object } | undefined;
     return shape?.properties !== undefined && "items" in shape.properties;
   });
-  // These have a bound of their own: the devices of a user, the nodes and the partitions of a cluster.
-  const bounded = ["get /v1/sessions", "get /v1/admin/nodes", "get /v1/admin/partitions"];
+  // These have a bound of their own: the devices of a user, those who were named, the nodes and partitions of a cluster.
+  const bounded = ["get /v1/sessions", "get /v1/presence", "get /v1/admin/nodes", "get /v1/admin/partitions"];
   const unpaged = lists.filter(([, { parameters = [] }]) => {
     const names = parameters.map(({ name }) => name);
     return !names.includes("limit") || !names.includes("cursor");
