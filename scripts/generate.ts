@@ -1,12 +1,13 @@
 /**
  * Writes libs/protocol/src/generated/*.ts and docs/errors.md from schemas/*.json, and docs/configuration.md from the
- * schema of the settings.
+ * schema of the settings, and the routes of docs/api.md from those of the api.
  *
  *   npm run generate             write what differs
  *   npm run generate -- --check  write nothing, exit 1 and name the files that differ
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { renderApiPage } from "./generate/api-page";
 import { renderConfigurationPage } from "./generate/configuration-page";
 import { renderErrorPage } from "./generate/error-page";
 import { renderPayloads } from "./generate/payload-types";
@@ -44,9 +45,15 @@ function readOrNothing(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
 
-function main(args: readonly string[]): number {
+/** The routes of docs/api.md; reading them makes a server, which takes a moment. */
+export async function renderRoutes(root: string): Promise<[path: string, text: string]> {
+  const path = "docs/api.md";
+  return [path, await renderApiPage(readFileSync(join(root, path), "utf8"))];
+}
+
+async function main(args: readonly string[]): Promise<number> {
   const root = resolve(__dirname, "..");
-  const rendered = renderAll(root);
+  const rendered = new Map([...renderAll(root), await renderRoutes(root)]);
   const stale = drift(root, rendered);
   if (args.includes("--check")) {
     for (const path of stale) console.error(`${path} is not up to date: run npm run generate`);
@@ -60,4 +67,8 @@ function main(args: readonly string[]): number {
   return 0;
 }
 
-if (require.main === module) process.exitCode = main(process.argv.slice(2));
+if (require.main === module) {
+  void main(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
+}

@@ -29,13 +29,15 @@ export class Friends {
         if (own === "friend") return "ok";
         return own === "asked" ? this.set(who, whom, "friend", "friend") : "NOT_FOUND";
       case "reject":
+        if (own === "none") return "ok";
         return own === "asked" ? this.set(who, whom, "none", "none") : "NOT_FOUND";
       case "unfriend":
+        if (own === "none") return "ok";
         return own === "friend" || own === "requested" ? this.set(who, whom, "none", "none") : "NOT_FOUND";
       case "block":
         return this.set(who, whom, "blocked");
       case "unblock":
-        return own === "blocked" ? this.set(who, whom, MIRROR[this.get(whom, who)]) : "NOT_FOUND";
+        return own === "blocked" ? this.set(who, whom, MIRROR[this.get(whom, who)]) : "ok";
     }
   }
 

@@ -72,7 +72,7 @@ export class Group {
   private answer(who: number, whom: number, isAccepted: boolean): string {
     if (!this.members.has(who)) return "NOT_A_MEMBER";
     if (this.members.get(who)!.role === "member") return "FORBIDDEN";
-    if (!this.members.has(whom) && !this.asking.has(whom)) return "NOT_FOUND";
+    if (isAccepted && !this.members.has(whom) && !this.asking.has(whom)) return "NOT_FOUND";
     if (isAccepted && this.isDissolved) return "GROUP_DISSOLVED";
     if (isAccepted && !this.members.has(whom)) return this.letIn(who, whom);
     if (!isAccepted) this.asking.delete(whom);

@@ -275,7 +275,8 @@ describe("log-out", () => {
     expect(closings).toEqual([{ userId, deviceId: "phone", closeCode: CloseCode.TOKEN_REVOKED }]);
     expect(await me(phone.accessToken)).toEqual(failure("TOKEN_REVOKED"));
     expect(await refresh(phone.refreshToken)).toEqual(failure("NOT_AUTHENTICATED"));
-    expect(await http("DELETE", "/v1/sessions/phone", { token: laptop.accessToken })).toEqual(failure("NOT_FOUND"));
+    expect(await http("DELETE", "/v1/sessions/phone", { token: laptop.accessToken })).toEqual({ status: 204 });
+    expect(await http("DELETE", "/v1/sessions/none", { token: laptop.accessToken })).toEqual(failure("NOT_FOUND"));
     expect((await logIn(userId)).status).toBe(200);
     expect(await http("DELETE", "/v1/sessions/phone", { token: laptop.accessToken })).toEqual({ status: 204 });
     receiver.stop();

@@ -51,22 +51,28 @@ export const conversation = Type.Object({
 
 export const conversations = listOf(conversation, "Newest lastAt first");
 
-export const settingsBody = strict({
-  pinned: Type.Optional(Type.Boolean()),
-  muted: Type.Optional(Type.Boolean()),
-  clearedSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Nothing up to here is shown any more" })),
-  clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
-});
+export const settingsBody = strict(
+  {
+    pinned: Type.Optional(Type.Boolean()),
+    muted: Type.Optional(Type.Boolean()),
+    clearedSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Nothing up to here is shown any more" })),
+    clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
+  },
+  { pinned: true },
+);
 
 export const placeParams = Type.Object({
   conversationId: Type.String(),
   seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
 });
 
-export const readers = Type.Object({
-  items: Type.Optional(
-    Type.Array(Type.Object({ userId: Type.String(), readSeq: seq }), { description: "By id; without the sender" }),
-  ),
-  cursor,
-  count: Type.Optional(Type.Integer({ description: "Of a large group, instead of names" })),
-});
+export const readers = Type.Object(
+  {
+    items: Type.Optional(
+      Type.Array(Type.Object({ userId: Type.String(), readSeq: seq }), { description: "By id; without the sender" }),
+    ),
+    cursor,
+    count: Type.Optional(Type.Integer({ description: "Of a large group, instead of names" })),
+  },
+  { examples: [{ items: [{ userId: "bob", readSeq: 1 }] }] },
+);

@@ -83,13 +83,12 @@ export async function answerRequest(
 ): Promise<void> {
   const { groups, groupLimits } = context;
   await mustBeAdmin(context, actorId, groupId);
+  if (!isAccepted) return groups.forgetRequest(groupId, userId);
   const isMember = (await groups.member(groupId, userId))?.isPresent === true;
   if (!isMember && !(await groups.hasAsked(groupId, userId))) {
     throw new CarillonError("NOT_FOUND", "nobody of that id asked");
   }
-  if (isAccepted) {
-    await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
-  } else await groups.forgetRequest(groupId, userId);
+  await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
 }
 
 /** Makes a change by a rule, and waits until history has it. @throws CarillonError of the rule, NOT_FOUND, BUSY */

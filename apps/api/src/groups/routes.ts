@@ -6,7 +6,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../http/access";
 import { pageById, readIdCursor } from "../http/cursor";
-import { DEFAULT_LIMIT, listQuery } from "../http/shapes";
+import { DEFAULT_LIMIT, listQuery, nothing } from "../http/shapes";
 import {
   answerRequest,
   changeGroup,
@@ -127,7 +127,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
-      schema: { summary: "Dissolve a group; its history stays", tags: ["groups"] },
+      schema: { summary: "Dissolve a group; its history stays", tags: ["groups"], response: { 204: nothing } },
     },
     async (request, reply) => {
       const actor = callerOf(request).userId;
@@ -209,7 +209,12 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId/members/:userId",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
-      schema: { summary: "Give a role, or mute", tags: ["groups"], body: shapes.changeMemberBody },
+      schema: {
+        summary: "Give a role, or mute",
+        tags: ["groups"],
+        body: shapes.changeMemberBody,
+        response: { 204: nothing },
+      },
     },
     async (request, reply) => {
       const { groupId, userId } = request.params;
@@ -227,7 +232,7 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId/members/:userId",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
-      schema: { summary: "Remove a member; `me` leaves", tags: ["groups"] },
+      schema: { summary: "Remove a member; `me` leaves", tags: ["groups"], response: { 204: nothing } },
     },
     async (request, reply) => {
       const { groupId } = request.params;
@@ -264,7 +269,11 @@ function requests(server: FastifyInstance, context: GroupContext): void {
       `/v1/groups/:groupId/requests/:userId/${answer}`,
       {
         config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
-        schema: { summary: answer === "accept" ? "Let somebody in" : "Turn somebody down", tags: ["groups"] },
+        schema: {
+          summary: answer === "accept" ? "Let somebody in" : "Turn somebody down",
+          tags: ["groups"],
+          response: { 204: nothing },
+        },
       },
       async (request, reply) => {
         const { groupId, userId } = request.params;

@@ -15,19 +15,25 @@ export const createBody = strict({
   members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Besides the one who asks" })),
 });
 
-export const changeBody = strict({
-  name: Type.Optional(name),
-  notice: Type.Optional(notice),
-  joinPolicy: Type.Optional(joinPolicy),
-  muted: Type.Optional(Type.Boolean({ description: "Only owner and admins may write" })),
-});
+export const changeBody = strict(
+  {
+    name: Type.Optional(name),
+    notice: Type.Optional(notice),
+    joinPolicy: Type.Optional(joinPolicy),
+    muted: Type.Optional(Type.Boolean({ description: "Only owner and admins may write" })),
+  },
+  { notice: "Tonight at eight" },
+);
 
-export const memberBody = strict({ userId });
+export const memberBody = strict({ userId }, { userId: "bob" });
 
-export const changeMemberBody = strict({
-  role: Type.Optional(Type.Enum(["admin", "member"])),
-  mutedUntil: Type.Optional(Type.Integer({ minimum: 0, description: "ms since 1970-01-01 UTC; 0: may write" })),
-});
+export const changeMemberBody = strict(
+  {
+    role: Type.Optional(Type.Enum(["admin", "member"])),
+    mutedUntil: Type.Optional(Type.Integer({ minimum: 0, description: "ms since 1970-01-01 UTC; 0: may write" })),
+  },
+  { role: "admin" },
+);
 
 export const group = Type.Object({
   groupId: Type.String(),

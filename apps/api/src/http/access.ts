@@ -6,6 +6,7 @@ import type { ApiKeyScope } from "@carillon/base/node";
 import { type ErrorName, errorByName } from "@carillon/protocol";
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
 import type { Authenticator, Caller } from "../auth/authenticate";
+import { exampleOf, type Shape } from "./examples";
 import { errorBody } from "./shapes";
 
 /**
@@ -77,11 +78,17 @@ function documented(route: RouteOptions, access: Access, errors: readonly ErrorN
     const examples = rows.map(({ code, name, text }) => ({ code, name, message: text }));
     failures[status] = { ...errorBody, description: rows.map(({ name }) => name).join(", "), examples };
   }
+  const answers = Object.entries(response).map(([status, shape]) => [status, withExample(shape)]);
   return {
+    ...(body === undefined ? {} : { body: withExample(body) }),
     description: [description, ACCESS[kindOf(access)](access)].filter((text) => text !== undefined).join("\n\n"),
-    response: { ...response, ...failures },
+    response: { ...Object.fromEntries(answers), ...failures },
     security: access === "anybody" ? [] : [{ bearer: [] }],
   };
+}
+
+function withExample(shape: Shape): Shape {
+  return shape.type === "null" ? shape : { ...shape, examples: [exampleOf(shape)] };
 }
 
 const kindOf = (access: Access) => (typeof access === "string" ? access : "key" in access ? "key" : "scope");

@@ -2,9 +2,12 @@
 import { platformValues } from "@carillon/protocol";
 import { type TProperties, type TSchema, Type } from "typebox";
 
-/** An object of a request: unknown keys are refused. */
-export const strict = <T extends TProperties>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false });
+/**
+ * An object of a request: unknown keys are refused.
+ * @param example where one with all its fields makes no sense
+ */
+export const strict = <T extends TProperties>(properties: T, example?: object) =>
+  Type.Object(properties, { additionalProperties: false, ...(example === undefined ? {} : { examples: [example] }) });
 
 export const shortId = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
 export const userId = shortId();

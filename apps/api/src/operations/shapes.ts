@@ -10,10 +10,10 @@ export const nodes = Type.Object({
   items: Type.Array(
     Type.Object({
       nodeId: text,
-      role: text,
+      role: Type.String({ examples: ["gateway"] }),
       boot: text,
-      version: text,
-      state: Type.String({ description: "`silent`: registered, but does not answer" }),
+      version: Type.String({ examples: ["0.1.0"] }),
+      state: Type.String({ examples: ["up"], description: "`silent`: registered, but does not answer" }),
       weight: Type.Number(),
       addresses: Type.Record(text, text),
       startedAt: time,
@@ -42,20 +42,24 @@ export const partitions = Type.Object({
 });
 
 export const traceQuery = strict({
-  message: Type.String({ maxLength: 100, description: "messageId, clientMsgId, or conversationId#seq" }),
+  message: Type.String({
+    maxLength: 100,
+    examples: ["p:alice:bob#1"],
+    description: "messageId, clientMsgId, or conversationId#seq",
+  }),
 });
 
 const device = Type.Object({
   deviceId: text,
   gateway: orNull(text),
   live: Type.Boolean(),
-  cursor: orNull(count),
+  cursor: orNull(Type.Integer({ examples: [9] })),
   acknowledged: orNull(Type.Boolean()),
 });
 
 const member = Type.Object({
   userId: text,
-  epoch: orNull(text),
+  epoch: orNull(Type.String({ examples: ["w4Rk"] })),
   inboxSeq: orNull(count),
   devices: Type.Array(device),
   delivered: Type.Boolean(),
@@ -76,7 +80,7 @@ export const trace = Type.Object({
   archived: Type.Object({ row: Type.Boolean(), passed: orNull(Type.Boolean()) }),
 });
 
-export const auditQuery = strict({ conversationId: Type.String({ maxLength: 67 }) });
+export const auditQuery = strict({ conversationId: Type.String({ maxLength: 67, examples: ["p:alice:bob"] }) });
 
 export const audit = Type.Object({
   ok: Type.Boolean(),

@@ -44,13 +44,16 @@ export function accept({ friends }: RelationLimits): Rule {
   };
 }
 
+/** Turns a request down; again, when there is none any more, it changes nothing. */
 export function reject({ own, peer }: LockedPair): PairEdit {
+  if (own === "none") return {};
   if (own !== "asked") throw nobodyAsked();
   return { own: "none", ...unlessBlocked(peer, "none") };
 }
 
-/** Ends a friendship, or takes back a request. */
+/** Ends a friendship, or takes back a request; where there is neither, it changes nothing. */
 export function remove({ own, peer }: LockedPair): PairEdit {
+  if (own === "none") return {};
   if (own !== "friend" && own !== "requested") throw new CarillonError("NOT_FOUND", "no such friend");
   return { own: "none", ...unlessBlocked(peer, "none") };
 }
@@ -72,8 +75,7 @@ export function block({ blocks }: RelationLimits): Rule {
 }
 
 export function unblock({ own, peer }: LockedPair): PairEdit {
-  if (own !== "blocked") throw new CarillonError("NOT_FOUND", "this user is not blocked");
-  return { own: MIRROR[peer] };
+  return own === "blocked" ? { own: MIRROR[peer] } : {};
 }
 
 /** The limit of the other one counts also when he has blocked, so that it tells nothing. */

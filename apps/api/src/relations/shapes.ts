@@ -3,7 +3,7 @@ import { relationStateValues } from "@carillon/protocol";
 import { Type } from "typebox";
 import { listOf, strict, time, userId } from "../http/shapes";
 
-export const requestBody = strict({ userId });
+export const requestBody = strict({ userId }, { userId: "bob" });
 
 export const remarkBody = strict({
   remark: Type.String({ maxLength: 64, description: "Shown to oneself only; empty: none" }),

@@ -66,10 +66,8 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
     async (request, reply) => {
       const caller = callerOf(request);
       const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
-      const found = await accounts.devices(caller.userId);
-      if (!found.some(({ deviceId }) => deviceId === wanted)) {
-        throw new CarillonError("NOT_FOUND", "no such device is logged in");
-      }
+      const session = await accounts.session(caller.userId, wanted);
+      if (session?.hasLoggedIn !== true) throw new CarillonError("NOT_FOUND", "no such device ever logged in");
       return confirmed(reply, await logOut(context, caller.userId, wanted));
     },
   );

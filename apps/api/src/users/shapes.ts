@@ -19,7 +19,12 @@ export const passwordBody = strict({
 });
 
 export const searchQuery = strict({
-  search: Type.String({ minLength: 1, maxLength: 64, description: "Beginning of an id or a name, whatever the case" }),
+  search: Type.String({
+    examples: ["ali"],
+    minLength: 1,
+    maxLength: 64,
+    description: "Beginning of an id or a name, whatever the case",
+  }),
   limit,
   cursor,
 });

@@ -164,10 +164,8 @@ export class GroupQueries {
     );
   }
 
-  /** @returns false when there was no such request */
-  async forgetRequest(groupId: string, userId: string): Promise<boolean> {
-    const sql = "DELETE FROM group_requests WHERE group_id = ? AND user_id = ?";
-    return (await this.sql.run(sql, [groupId, userId])) > 0;
+  async forgetRequest(groupId: string, userId: string): Promise<void> {
+    await this.sql.run("DELETE FROM group_requests WHERE group_id = ? AND user_id = ?", [groupId, userId]);
   }
 
   async hasAsked(groupId: string, userId: string): Promise<boolean> {

@@ -1,0 +1,86 @@
+/** Each route says what it is for, whom it lets in, what goes in and out, and how it fails; and its examples are true. */
+import { errorTable } from "@carillon/protocol";
+import { Compile } from "typebox/compile";
+import { type OpenApiPage, type OpenApiRoute, readOpenApi } from "../src/document";
+
+let page: OpenApiPage;
+let routes: [name: string, route: OpenApiRoute][];
+beforeAll(async () => {
+  page = await readOpenApi();
+  routes = Object.entries(page.paths)
+    .filter(([path]) => path.startsWith("/v1/"))
+    .flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, route]): [string, OpenApiRoute] => [`${method} ${path}`, route]),
+    );
+});
+
+const without = (lacks: (route: OpenApiRoute) => boolean) =>
+  routes.filter(([, route]) => lacks(route)).map(([name]) => name);
+
+test("there are routes", () => {
+  expect(routes.length).toBeGreaterThan(50);
+});
+
+test("each has a summary, a tag and an access", () => {
+  expect(without(({ summary = "" }) => summary.length < 5)).toEqual([]);
+  expect(without(({ tags }) => tags?.length !== 1)).toEqual([]);
+  expect(without(({ description = "" }) => !/Access: .*\.$/m.test(description))).toEqual([]);
+});
+
+test("each names its errors, of the table, under their status", () => {
+  const rows = new Map(errorTable.map((row) => [row.name as string, row]));
+  const wrong = routes.flatMap(([name, { responses }]) =>
+    Object.entries(responses)
+      .filter(([status]) => Number(status) >= 400)
+      .filter(([status, { description }]) =>
+        description.split(", ").some((error) => rows.get(error)?.httpStatus !== Number(status)),
+      )
+      .map(([status]) => `${name} ${status}`),
+  );
+  expect(wrong).toEqual([]);
+  expect(without(({ responses }) => responses["503"] === undefined)).toEqual([]);
+});
+
+test("each answers success with a shape, or with nothing", () => {
+  const successes = ({ responses }: OpenApiRoute) =>
+    Object.entries(responses).filter(([status]) => Number(status) < 400);
+  expect(without((route) => successes(route).length === 0)).toEqual([]);
+  expect(without((route) => successes(route).some(([status, { content }]) => status !== "204" && !content))).toEqual(
+    [],
+  );
+});
+
+test("bodies and answers have examples, and the examples are of their own shape", () => {
+  const wrong = routes.flatMap(([name, { requestBody, responses }]) => {
+    const parts = [
+      ["body", requestBody?.content],
+      ...Object.entries(responses).map(([status, { content }]) => [status, content]),
+    ];
+    return parts.flatMap(([where, content]) => {
+      const { schema, example, examples } = ((content as OpenApiRoute["requestBody"] & object)?.[
+        "application/json" as never
+      ] ?? {}) as { schema?: { type?: string }; example?: unknown; examples?: Record<string, { value: unknown }> };
+      if (schema === undefined || schema.type === "null") return [];
+      const all = examples === undefined ? [example] : Object.values(examples).map(({ value }) => value);
+      const validator = Compile(schema as never);
+      return all.every((one) => one !== undefined && validator.Check(one))
+        ? []
+        : [`${name} ${where} ${JSON.stringify(all)}`];
+    });
+  });
+  expect(wrong).toEqual([]);
+});
+
+test("every list is asked and answered by the page", () => {
+  const lists = routes.filter(([, { responses }]) => {
+    const shape = responses["200"]?.content?.["application/json"]?.schema as { properties?: object } | undefined;
+    return shape?.properties !== undefined && "items" in shape.properties;
+  });
+  // These have a bound of their own: the devices of a user, those who were named, the nodes and partitions of a cluster.
+  const bounded = ["get /v1/sessions", "get /v1/presence", "get /v1/admin/nodes", "get /v1/admin/partitions"];
+  const unpaged = lists.filter(([, { parameters = [] }]) => {
+    const names = parameters.map(({ name }) => name);
+    return !names.includes("limit") || !names.includes("cursor");
+  });
+  expect(unpaged.map(([name]) => name).sort()).toEqual(bounded.sort());
+});

@@ -1,0 +1,251 @@
+/** What holds for all routes: who may call, that a request may be repeated, and that the page tells the truth. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { uuidv7 } from "@carillon/base";
+import { Command } from "@carillon/protocol";
+import { type HttpAnswer, PASSWORD, type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { runCarillon } from "./fixtures/run-carillon";
+
+jest.setTimeout(180_000);
+
+let cluster: TestCluster;
+let operator: Person;
+beforeAll(async () => {
+  const env = { CARILLON_LIMITS_REGISTRATIONS_PER_MINUTE: "1000" };
+  cluster = await startTestCluster({ env });
+  operator = await cluster.person("operator");
+  expect((await runCarillon(cluster, "users", "make-operator", operator.userId)).code).toBe(0);
+}, 300_000);
+afterAll(() => cluster?.stop(), 60_000);
+
+const call = (token: string | undefined, method: string, where: string, body?: object) =>
+  cluster.http(method, where, { ...(token === undefined ? {} : { token }), ...(body === undefined ? {} : { body }) });
+
+async function newKey(scopes: string[]): Promise<string> {
+  return (await call(operator.token, "POST", "/v1/admin/keys", { name: "a test", scopes })).body.key;
+}
+
+test("the walk of docs/api.md works as it stands", async () => {
+  const page = readFileSync(path.join(__dirname, "..", "..", "docs", "api.md"), "utf8");
+  const [, script] = /```bash\n([\s\S]*?)```/.exec(page)!;
+  const commands = script!.split("\n").filter((line) => /^(me|bob) /.test(line)).length;
+  expect(commands).toBeGreaterThan(15);
+  const env = { ...process.env, API: cluster.info().api };
+  const said = await new Promise<string>((resolve, reject) => {
+    // Each answer on a line of its own; the first failure ends it.
+    const strict = script!.replace("curl --silent", "curl --silent --write-out '\\n'");
+    execFile("bash", ["-eo", "pipefail", "-c", strict], { env }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(`${error.message}\n${stdout}\n${stderr}`));
+    });
+  });
+  expect(said).toContain('"remark":"Bobby"');
+  expect(said).toContain('"displayName":"Alice"');
+  expect(said).toContain('"pinned":true');
+});
+
+interface Documented {
+  method: string;
+  where: string;
+  access: string;
+}
+
+async function documentedRoutes(): Promise<Documented[]> {
+  const { paths } = (await cluster.http("GET", "/docs/json")).body;
+  return Object.entries(paths as Record<string, Record<string, { description: string }>>)
+    .filter(([where]) => where.startsWith("/v1/"))
+    .flatMap(([where, methods]) =>
+      Object.entries(methods).map(([method, { description }]) => ({
+        method: method.toUpperCase(),
+        where: where.replace(/\{seq\}/, "1").replace(/\{\w+\}/g, "x"),
+        access: /Access: (.*)\.$/m.exec(description)![1]!,
+      })),
+    );
+}
+
+test("every route lets in whom it names, and nobody else", async () => {
+  const routes = await documentedRoutes();
+  const person = await cluster.person("alice");
+  const key = await newKey(["users", "tokens", "messages", "broadcast", "operations"]);
+  const scopes = ["users", "tokens", "messages", "broadcast", "operations"];
+  const keysWithout = new Map<string, string>();
+  for (const scope of scopes) keysWithout.set(scope, await newKey(scopes.filter((one) => one !== scope)));
+  const kinds = new Set<string>();
+  const outcome = async ({ method, where }: Documented, token?: string) => {
+    const { status, body } = await call(token, method, where);
+    return `${status} ${body?.name ?? ""}`.trim();
+  };
+  for (const route of routes) {
+    const { method, where, access } = route;
+    const [scope] = /(?<=scope `)\w+/.exec(access) ?? [];
+    const kind = scope === undefined ? access : access.replace(scope, "...");
+    kinds.add(kind);
+    const name = `${method} ${where}`;
+    const given = { name, stranger: await outcome(route), nonsense: await outcome(route, "nonsense") };
+    if (kind === "anybody") {
+      expect(given).toEqual({ name, stranger: "400 BAD_PAYLOAD", nonsense: "400 BAD_PAYLOAD" });
+      continue;
+    }
+    expect(given).toEqual({ name, stranger: "401 NOT_AUTHENTICATED", nonsense: "401 NOT_AUTHENTICATED" });
+    if (kind === "an access token") {
+      expect([name, await outcome(route, key)]).toEqual([name, "401 NOT_AUTHENTICATED"]);
+      continue;
+    }
+    const byPerson = kind.startsWith("API keys") ? "401 NOT_AUTHENTICATED" : "403 FORBIDDEN";
+    expect([name, await outcome(route, person.token)]).toEqual([name, byPerson]);
+    const lacking = scope === undefined ? key : keysWithout.get(scope)!;
+    expect([name, await outcome(route, lacking)]).toEqual([name, "403 FORBIDDEN"]);
+  }
+  expect([...kinds].sort()).toEqual(
+    [
+      "API keys with the scope `...`",
+      "an access token",
+      "anybody",
+      "operators",
+      "operators, and API keys with the scope `...`",
+    ].sort(),
+  );
+});
+
+describe("another person's token", () => {
+  test("reaches nothing of a conversation, a group or a device that is not his", async () => {
+    const [alice, bob, mallory] = [
+      await cluster.person("alice"),
+      await cluster.person("bob"),
+      await cluster.person("m"),
+    ];
+    const body = { name: "choir", joinPolicy: "invite", members: [bob.userId] };
+    const { groupId } = (await call(alice.token, "POST", "/v1/groups", body)).body;
+    const tries: [string, string, object | undefined, string][] = [
+      ["GET", `/v1/groups/${groupId}`, undefined, "NOT_FOUND"],
+      ["PATCH", `/v1/groups/${groupId}`, { name: "mine" }, "NOT_A_MEMBER"],
+      ["DELETE", `/v1/groups/${groupId}`, undefined, "NOT_A_MEMBER"],
+      ["GET", `/v1/groups/${groupId}/members`, undefined, "NOT_A_MEMBER"],
+      ["PATCH", `/v1/groups/${groupId}/members/${bob.userId}`, { role: "admin" }, "NOT_A_MEMBER"],
+      ["DELETE", `/v1/groups/${groupId}/members/${bob.userId}`, undefined, "NOT_A_MEMBER"],
+      ["POST", `/v1/groups/${groupId}/transfer`, { userId: mallory.userId }, "NOT_A_MEMBER"],
+      ["GET", `/v1/groups/${groupId}/requests`, undefined, "NOT_A_MEMBER"],
+      ["GET", `/v1/conversations/g:${groupId}`, undefined, "NO_SUCH_CONVERSATION"],
+      ["PATCH", `/v1/conversations/g:${groupId}`, { clear: true }, "NO_SUCH_CONVERSATION"],
+      ["GET", `/v1/conversations/g:${groupId}/messages`, undefined, "NO_SUCH_CONVERSATION"],
+      ["GET", `/v1/conversations/g:${groupId}/messages/1/readers`, undefined, "NO_SUCH_CONVERSATION"],
+      ["DELETE", "/v1/sessions/no-such-device", undefined, "NOT_FOUND"],
+    ];
+    for (const [method, where, sent, name] of tries) {
+      const answer = await call(mallory.token, method, where, sent);
+      expect([method, where, answer.body?.name]).toEqual([method, where, name]);
+    }
+  });
+});
+
+test("every write that may be repeated gives the same answer the second time", async () => {
+  const people = await Promise.all(["alice", "bob", "carl", "dora"].map((name) => cluster.person(name)));
+  const [alice, bob, carl, dora] = people as [Person, Person, Person, Person];
+  await cluster.device(alice, "tablet");
+  const key = await newKey(["users", "messages", "broadcast"]);
+  const groupId = `g-${alice.userId}`.slice(0, 32);
+  const group = `/v1/groups/${groupId}`;
+  const ofBob = `/v1/admin/users/${bob.userId}`;
+  const message = {
+    senderId: alice.userId,
+    to: `u:${bob.userId}`,
+    clientMsgId: uuidv7(Date.now()),
+    contentType: "text",
+    content: "hello",
+  };
+  const broadcast = {
+    broadcastId: groupId,
+    senderId: alice.userId,
+    contentType: "text",
+    content: "x",
+    userIds: [bob.userId],
+  };
+  const { id } = (await call(operator.token, "POST", "/v1/admin/keys", { name: "x", scopes: ["users"] })).body;
+  const [byAlice, byBob, byCarl, byDora] = people.map(({ token }) => token) as [string, string, string, string];
+  const writes: [token: string, method: string, where: string, body?: object][] = [
+    [byAlice, "PATCH", "/v1/users/me", { displayName: "Alice" }],
+    [byAlice, "PUT", "/v1/users/me/password", { oldPassword: PASSWORD, newPassword: `${PASSWORD}!` }],
+    [byAlice, "DELETE", "/v1/sessions/tablet"],
+    [byAlice, "POST", "/v1/friend-requests", { userId: bob.userId }],
+    [byBob, "POST", `/v1/friend-requests/${alice.userId}/accept`],
+    [byAlice, "PATCH", `/v1/friends/${bob.userId}`, { remark: "Bobby" }],
+    [byAlice, "DELETE", `/v1/friends/${bob.userId}`],
+    [byAlice, "POST", "/v1/friend-requests", { userId: carl.userId }],
+    [byCarl, "POST", `/v1/friend-requests/${alice.userId}/reject`],
+    [byAlice, "PUT", `/v1/blocks/${dora.userId}`],
+    [byAlice, "DELETE", `/v1/blocks/${dora.userId}`],
+    [byAlice, "POST", "/v1/groups", { groupId, name: "choir", joinPolicy: "approval", members: [bob.userId] }],
+    [byAlice, "PATCH", group, { notice: "tonight", muted: true }],
+    [byAlice, "PATCH", `${group}/members/${bob.userId}`, { role: "admin" }],
+    [byCarl, "POST", `${group}/members`, { userId: carl.userId }],
+    [byBob, "POST", `${group}/requests/${carl.userId}/accept`],
+    [byDora, "POST", `${group}/members`, { userId: dora.userId }],
+    [byBob, "POST", `${group}/requests/${dora.userId}/reject`],
+    [byAlice, "POST", `${group}/members`, { userId: dora.userId }],
+    [byAlice, "DELETE", `${group}/members/${dora.userId}`],
+    [byCarl, "DELETE", `${group}/members/me`],
+    [byAlice, "PATCH", `/v1/conversations/g:${groupId}`, { pinned: true, clear: true }],
+    [byAlice, "POST", `${group}/transfer`, { userId: bob.userId }],
+    [byBob, "DELETE", group],
+    [key, "POST", "/v1/messages", message],
+    [key, "POST", "/v1/admin/broadcast", broadcast],
+    [key, "POST", `${ofBob}/mute`, { until: 5 }],
+    [key, "POST", `${ofBob}/kick`, {}],
+    [key, "POST", `${ofBob}/disable`],
+    [key, "POST", `${ofBob}/enable`],
+    [operator.token, "DELETE", `/v1/admin/keys/${id}`],
+  ];
+  for (const [token, method, where, body] of writes) {
+    const name = `${method} ${where}`;
+    const once = await call(token, method, where, body);
+    expect([name, once.status < 300, once]).toEqual([name, true, once]);
+    const twice = await call(token, method, where, body);
+    expect([name, withoutMark(twice)]).toEqual([name, once]);
+  }
+  await accountedFor(writes.map(([, method, where]) => ({ method, where })));
+});
+
+/** What tells that it was recognised is the one difference there may be. */
+function withoutMark({ status, body }: HttpAnswer): HttpAnswer {
+  if (body?.duplicate !== true) return { status, body };
+  const { duplicate: _, ...rest } = body;
+  return { status, body: rest };
+}
+
+/** Each write of the documentation is in the table, or among those that docs/api.md says are otherwise. */
+async function accountedFor(tried: { method: string; where: string }[]): Promise<void> {
+  const otherwise = [
+    ["POST", "/v1/users"],
+    ["DELETE", "/v1/users/me"],
+    ["POST", "/v1/sessions"],
+    ["POST", "/v1/sessions/refresh"],
+    ["POST", "/v1/admin/users"],
+    ["POST", "/v1/admin/tokens"],
+    ["POST", "/v1/admin/keys"],
+  ].map(([method, where]) => ({ method, where }));
+  const { paths } = (await cluster.http("GET", "/docs/json")).body;
+  const missing = Object.entries(paths as Record<string, object>)
+    .filter(([where]) => where.startsWith("/v1/"))
+    .flatMap(([where, methods]) => Object.keys(methods).map((method) => ({ method: method.toUpperCase(), where })))
+    .filter(({ method }) => method !== "GET")
+    .filter(({ method, where }) => {
+      const form = new RegExp(`^${where.replace(/\{\w+\}/g, "[^/]+")}$`);
+      return ![...tried, ...otherwise].some((one) => one.method === method && form.test(one.where!));
+    });
+  expect(missing).toEqual([]);
+}
+
+test("what is not repeated says so", async () => {
+  const alice = await cluster.person("alice");
+  const again = { userId: alice.userId, displayName: "alice", password: PASSWORD };
+  expect((await call(undefined, "POST", "/v1/users", again)).body.name).toBe("CONFLICT");
+  const refreshToken = { refreshToken: alice.refreshToken };
+  expect((await call(undefined, "POST", "/v1/sessions/refresh", refreshToken)).status).toBe(200);
+  expect((await call(undefined, "POST", "/v1/sessions/refresh", refreshToken)).body.name).toBe("TOKEN_REVOKED");
+  const bob = await cluster.person("bob");
+  const client = await cluster.online(bob, "tcp");
+  expect((await call(bob.token, "DELETE", "/v1/sessions/current")).status).toBe(204);
+  await until("the connection is closed", () => client.frames.some(({ command }) => command === Command.KICKED));
+  expect((await call(bob.token, "DELETE", "/v1/sessions/current")).body.name).toBe("TOKEN_REVOKED");
+});
