@@ -122,6 +122,11 @@ export class Conversation {
     });
   }
 
+  /** The server has told all conversations, and not this one. */
+  unlist(): void {
+    this.change({ isListed: false });
+  }
+
   /** An event was shown. */
   takeEvent(event: Event): void {
     const { base, lastSeq, later } = this.state;
@@ -187,12 +192,12 @@ export class Conversation {
 
   private takeRecall({ seq, senderId }: Event, targetSeq: number): void {
     const { base, later, preview, previewSeq, recalls } = this.state;
+    if (later.includes(targetSeq)) this.change({ later: later.filter((one) => one !== targetSeq) });
+    // A base that has the recall has counted without its target, and does not show it.
+    if (seq <= (base?.lastSeq ?? 0)) return;
     const target = this.window.get(targetSeq);
     const isPreviewed = previewSeq === undefined ? isLike(preview, target) : previewSeq === targetSeq;
     if (isPreviewed && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
-    if (later.includes(targetSeq)) this.change({ later: later.filter((one) => one !== targetSeq) });
-    // A base that has the recall has counted without its target.
-    if (seq <= (base?.lastSeq ?? 0)) return;
     // Whether the preview of the row was of this message, only the next row can tell for certain.
     if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ isDoubtful: true });
     const isOwn =

@@ -10,8 +10,6 @@
  *   so that sync tells them; messages that are not at hand are fetched when the app looks.
  * - The server counts something else than what is here: a sync of everything sets it right.
  * - What cannot be counted here is asked for, some seconds apart.
- * - What was delivered to others is in the server's list of what has changed some seconds later. So a device that may not
- *   have been told asks twice.
  */
 import type {
   ConversationRow,
@@ -56,8 +54,6 @@ export interface ViewContext {
 
 const ASK_AGAIN_MS = 2_000;
 const MOST_ASKED = 5;
-/** After that, marks that have moved are in the server's list of what has changed. */
-const SETTLED_MS = 10_000;
 const FAILED = "failed/";
 const NONE = "0,0,0";
 
@@ -86,7 +82,6 @@ export class ViewState implements SyncKeeper {
   /** How much more was here than the server counted, after the last sync of everything. */
   private excess = NONE;
   private askAgain: ReturnType<typeof setTimeout> | undefined;
-  private settling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly context: ViewContext) {
     const { storage, bounds, claimed, onError, pull, userId } = context;
@@ -106,7 +101,7 @@ export class ViewState implements SyncKeeper {
   online(): void {
     this.timesAsked = 0;
     this.loader.online();
-    this.whenRestored(() => this.askTwice());
+    this.whenRestored(() => this.context.synchroniser.changes());
   }
 
   /** The user has read up to a number; the server is told by somebody else. */
@@ -159,11 +154,16 @@ export class ViewState implements SyncKeeper {
     this.takePeople(synced, true);
     const told = new Set(synced.conversations.map(({ conversationId }) => conversationId));
     for (const conversationId of this.list.ids) {
-      // One that was written to meanwhile may have passed the pages by.
-      if (told.has(conversationId) || this.touchedSince.has(conversationId)) continue;
-      this.list.drop(conversationId);
-      this.doubtful.delete(conversationId);
-      this.changes.note("conversations", `messages/${conversationId}`);
+      if (told.has(conversationId)) continue;
+      if (this.touchedSince.has(conversationId)) {
+        // Written to meanwhile, it may have passed the pages by; or it is gone, and these were its last events.
+        this.list.of(conversationId).conversation.unlist();
+        this.touch(conversationId);
+      } else {
+        this.list.drop(conversationId);
+        this.doubtful.delete(conversationId);
+        this.changes.note("conversations", `messages/${conversationId}`);
+      }
     }
   }
 
@@ -183,7 +183,6 @@ export class ViewState implements SyncKeeper {
   stop(): Promise<void> {
     for (const stop of this.listening) stop();
     clearTimeout(this.askAgain);
-    clearTimeout(this.settling);
     this.typing.stop();
     this.changes.stop();
     return this.restored.then(() => this.store.stop());
@@ -202,8 +201,7 @@ export class ViewState implements SyncKeeper {
       on("receipt", (receipt) => this.whenRestored(() => this.takeReceipt(receipt))),
       on("typing", ({ conversationId, userId }) => this.typing.begin(conversationId, userId)),
       on("presence", (users) => this.takePresence(users)),
-      // With version 0 marks may be lost.
-      on("changed", ({ version }) => (version === 0 ? this.askTwice() : this.context.synchroniser.changes())),
+      on("changed", () => this.context.synchroniser.changes()),
       on("state", ({ name }) => {
         if (name !== "online") this.forgetPresence([...this.statuses.keys()]);
       }),
@@ -352,12 +350,6 @@ export class ViewState implements SyncKeeper {
     const changes = new Map([...this.list.takeChanges(), ...this.unstored]);
     this.unstored.clear();
     return changes;
-  }
-
-  private askTwice(): void {
-    this.context.synchroniser.changes();
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.context.synchroniser.changes(), SETTLED_MS);
   }
 
   private askLater(): void {
