@@ -59,8 +59,8 @@ function renderEnum(name: string, schema: Schema): string[] {
   const list = `${name}Values`;
   const values = (schema.enum as string[]).map((value) => JSON.stringify(value)).join(", ");
   return [
-    ...renderComment(schema.description, ""),
     `export const ${list} = [${values}] as const;`,
+    ...renderComment(schema.description, ""),
     `export type ${pascalCase(name)} = (typeof ${list})[number];`,
     "",
   ];

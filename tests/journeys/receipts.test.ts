@@ -101,6 +101,25 @@ test("a receipt that was lost on its way is made up for when the device connects
   for (const client of [a, again]) client.close();
 });
 
+test("who comes back while marks are on their way to MySQL is told of them, though a SYNC does not find them yet", async () => {
+  const [alice, bob] = (await people("alice", "bob")) as [Person, Person];
+  const [a, b] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "tcp")];
+  await say(a, `u:${bob.userId}`, "hello");
+  await b.until("the message", () => b.events.length === 1);
+  const { syncedAt } = (await a.request(Command.SYNC, {})).payload;
+  await a.until("its own", () => a.events.length === 1);
+  const inbox = lastInbox(a);
+  a.close();
+  await a.closed();
+  const { epoch, seq } = lastInbox(b);
+  b.send(Command.RECEIVED, { epoch, inboxSeq: seq });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const again = await cluster.online(alice, "tcp", { inbox });
+  await again.request(Command.SYNC, { conversationsSince: syncedAt + 10_000 });
+  await delivered(again, 1);
+  for (const client of [again, b]) client.close();
+});
+
 test("workers that are killed when a receipt comes: it is told again until it is known", async () => {
   const [alice, bob] = (await people("alice", "bob")) as [Person, Person];
   const [a, b] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "tcp")];

@@ -6,6 +6,7 @@ import type { ClientOptions } from "./options";
 export { type IndexedDbStorage, openIndexedDbStorage } from "./browser/indexed-db";
 export * from "./public";
 
+/** A client in a browser: one device of one user. Everything that it can do is in `BaseClient`. */
 export class CarillonClient extends BaseClient<"ws"> {
   constructor(options: ClientOptions<"ws">) {
     super(options, { ws: platformWebSocket() });

@@ -9,6 +9,7 @@ export { tcpTransport } from "./node/tcp";
 export { wsTransport } from "./node/ws";
 export * from "./public";
 
+/** A client in Node: one device of one user. Everything that it can do is in `BaseClient`. */
 export class CarillonClient extends BaseClient<"ws" | "tcp"> {
   constructor(options: ClientOptions<"ws" | "tcp">) {
     super(options, { ws: wsTransport, tcp: tcpTransport });

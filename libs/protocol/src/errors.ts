@@ -19,9 +19,11 @@ export function errorByCode(code: number): ErrorRow | undefined {
 
 /** A refusal that the other side understands: an ERROR frame or an HTTP error body. */
 export class CarillonError extends Error {
+  /** Number in the error table. */
   readonly code: number;
   /** Name in the error table; one that a newer server has added stays as it came. */
   override readonly name: string;
+  /** When trying again makes sense, ms; undefined where the answer did not say. */
   readonly retryAfterMs: number | undefined;
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { GroupRole, JoinPolicy } from "./generated/payloads";
 
+/** A change of a group; `userIds` and `userId` are those whom it is about. */
 export type SystemContent =
   /** The group was made, with these members besides its owner. */
   | { type: "created"; userIds: string[] }

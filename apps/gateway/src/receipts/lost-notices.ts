@@ -1,16 +1,19 @@
 /**
  * What a gateway tells its devices when updates of marks may have been lost on their way to it: that they should look.
- * Such updates stand in no inbox; SYNC tells the marks. Paced, since every device asks.
+ * Such updates stand in no inbox; SYNC tells the marks. Not at once, since workers gather marks before MySQL has them,
+ * and paced, since every device asks.
  */
 import { sleep } from "@carillon/base";
 import { Command, encodeFrame } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
+/** Longer than workers gather. */
+const DELAY_MS = 7_000;
 const STEP_MS = 50;
 
 export class LostNotices {
-  private waiting = new Set<Session>();
-  private isTelling = false;
+  private timer: NodeJS.Timeout | undefined;
+  private isWantedAgain = false;
   private readonly stopping = new AbortController();
 
   /** @param perSecond devices that are told */
@@ -19,27 +22,27 @@ export class LostNotices {
     private readonly perSecond: number,
   ) {}
 
-  /** Something was lost: every device that is here now is to look. */
+  /** Something was lost: every device that is here then is to look. */
   request(): void {
-    for (const session of this.sessions()) if (session.isOpen) this.waiting.add(session);
-    if (!this.isTelling) void this.tell();
+    this.isWantedAgain = this.timer !== undefined;
+    this.timer ??= setTimeout(() => void this.tell(), DELAY_MS);
   }
 
   stop(): void {
+    clearTimeout(this.timer);
     this.stopping.abort();
   }
 
   private async tell(): Promise<void> {
-    this.isTelling = true;
+    const { signal } = this.stopping;
     const perStep = Math.max(1, Math.round((this.perSecond * STEP_MS) / 1_000));
     const frame = encodeFrame(Command.CHANGED, 0, { what: "conversation-settings", version: 0 });
-    while (this.waiting.size > 0 && !this.stopping.signal.aborted) {
-      for (const session of [...this.waiting].slice(0, perStep)) {
-        this.waiting.delete(session);
-        if (session.isOpen) session.connection.send(frame);
-      }
-      await sleep(STEP_MS, this.stopping.signal);
+    const sessions = [...this.sessions()];
+    for (let at = 0; at < sessions.length && !signal.aborted; at += perStep) {
+      for (const session of sessions.slice(at, at + perStep)) if (session.isOpen) session.connection.send(frame);
+      await sleep(STEP_MS, signal);
     }
-    this.isTelling = false;
+    this.timer = undefined;
+    if (this.isWantedAgain && !signal.aborted) this.request();
   }
 }

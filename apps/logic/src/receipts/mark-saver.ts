@@ -6,6 +6,8 @@ const ROWS_AT_ONCE = 1_000;
 
 /** What is written by one turn. */
 interface Turn {
+  /** ms, of the first of them. */
+  since: number;
   marks: Map<string, MarkUpdate>;
   done: Promise<void>;
   resolve(): void;
@@ -16,13 +18,22 @@ export class MarkSaver {
   private turn: Turn | undefined;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param write moves marks forward in MySQL */
-  constructor(private readonly write: (updates: MarkUpdate[]) => Promise<void>) {}
+  /**
+   * @param write moves marks forward in MySQL
+   * @param onSaved told of marks that MySQL has now, and since when (ms) they were on their way
+   */
+  constructor(
+    private readonly write: (updates: MarkUpdate[]) => Promise<void>,
+    private readonly onSaved: (updates: MarkUpdate[], since: number) => void,
+  ) {}
 
-  /** @returns when MySQL has them; rejects when it did not take them, and nothing is kept then */
-  async save(updates: MarkUpdate[]): Promise<void> {
+  /**
+   * @param now ms
+   * @returns when MySQL has them; rejects when it did not take them, and nothing is kept then
+   */
+  async save(updates: MarkUpdate[], now: number): Promise<void> {
     if (updates.length === 0) return;
-    this.turn ??= newTurn();
+    this.turn ??= newTurn(now);
     const { marks, done } = this.turn;
     for (const { conversationId, userId, read, delivered } of updates) {
       const key = `${conversationId} ${userId}`;
@@ -49,14 +60,15 @@ export class MarkSaver {
     try {
       for (let at = 0; at < updates.length; at += ROWS_AT_ONCE) await this.write(updates.slice(at, at + ROWS_AT_ONCE));
       turn.resolve();
+      this.onSaved(updates, turn.since);
     } catch (error) {
       turn.reject(error as Error);
     }
   }
 }
 
-function newTurn(): Turn {
-  const turn = { marks: new Map<string, MarkUpdate>() } as Turn;
+function newTurn(since: number): Turn {
+  const turn = { since, marks: new Map<string, MarkUpdate>() } as Turn;
   turn.done = new Promise<void>((resolve, reject) => Object.assign(turn, { resolve, reject }));
   return turn;
 }

@@ -19,9 +19,12 @@ import {
   subjects,
 } from "@carillon/bus";
 import { Command, encodeFrame, peerOf } from "@carillon/protocol";
-import type { Marks, MarkUpdate, MovedMark, Sessions } from "@carillon/store";
+import type { Marks, MarkUpdate, Sessions } from "@carillon/store";
 import { orBusy } from "../busy";
 import { MarkSaver } from "./mark-saver";
+
+/** From the time when a connection is accepted until its device is registered, at most. */
+const LOG_IN_MS = 10_000;
 
 export interface ReceiptServiceOptions {
   bus: Bus;
@@ -39,7 +42,10 @@ export class ReceiptService {
   private stopServing: () => void = () => {};
 
   constructor(private readonly options: ReceiptServiceOptions) {
-    this.saver = new MarkSaver((updates) => options.saveMarks(updates));
+    this.saver = new MarkSaver(
+      (updates) => options.saveMarks(updates),
+      (updates, since) => this.tellNewcomers(updates, since),
+    );
     this.reads = new ReceiptConsumer(options.bus, (receipts, isRepeated) => this.read(receipts, isRepeated));
   }
 
@@ -67,16 +73,30 @@ export class ReceiptService {
     const [, moved] = await orBusy(Promise.all([sessions.received(moves, bus.clock.now()), marks.move(updates)]));
     const news = moved.filter(({ deliveredMoved }) => deliveredMoved || isRepeated);
     await this.sendNotices(news.flatMap(deliveredNotices));
-    await orBusy(this.saver.save(moved));
+    await orBusy(this.saver.save(moved, bus.clock.now()));
     return null;
   }
 
-  private async sendNotices(notices: Notice[]): Promise<void> {
+  /**
+   * Whoever connected while marks were on their way to MySQL was not there to be told, and a SYNC that looks for what has
+   * changed in MySQL did not find them yet.
+   */
+  private tellNewcomers(updates: MarkUpdate[], since: number): void {
+    this.sendNotices(updates.flatMap(deliveredNotices), since - LOG_IN_MS).catch((err: Error) => {
+      this.options.bus.logger.debug({ err }, "those who came meanwhile are not told of marks");
+    });
+  }
+
+  /** @param since only to gateways where a connection of the user was accepted since, ms */
+  private async sendNotices(notices: Notice[], since = 0): Promise<void> {
     if (notices.length === 0) return;
-    const gateways = await orBusy(this.options.sessions.gatewaysOf(notices.map(({ userId }) => userId)));
+    const sessions = await orBusy(this.options.sessions.ofMany(notices.map(({ userId }) => userId)));
     const byGateway = new Map<string, Notice[]>();
     notices.forEach((notice, i) => {
-      for (const gateway of gateways[i]!) getOrSet(byGateway, gateway, (): Notice[] => []).push(notice);
+      const present = sessions[i]!.filter((session) => session.since >= since);
+      for (const gateway of new Set(present.map((session) => session.gateway))) {
+        getOrSet(byGateway, gateway, (): Notice[] => []).push(notice);
+      }
     });
     for (const [gateway, list] of byGateway) this.options.notify(gateway, list);
   }
@@ -118,7 +138,7 @@ export class ReceiptService {
 }
 
 /** DELIVERED_UPDATE goes to the peer. */
-function deliveredNotices({ conversationId, userId, delivered }: MovedMark): Notice[] {
+function deliveredNotices({ conversationId, userId, delivered }: MarkUpdate): Notice[] {
   const peerId = peerOf(conversationId, userId);
   if (peerId === undefined) return [];
   return [

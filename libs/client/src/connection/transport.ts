@@ -1,7 +1,9 @@
 /** What carries frames. The core knows these two faces only. */
 import type { Frame, GatewayAddress } from "@carillon/protocol";
 
+/** What a link tells its owner. */
 export interface LinkEvents {
+  /** A whole frame has come. */
   onFrame(frame: Frame): void;
   /** The other side, the network or `close` has ended it. `code`: of the WebSocket; undefined where there is none. */
   onClosed(code: number | undefined): void;
@@ -17,6 +19,7 @@ export interface Link {
   close(): void;
 }
 
+/** A way to open links to gateways. */
 export interface Transport {
   /** @throws when the gateway does not answer within `timeoutMs`, or has no such address */
   open(address: GatewayAddress, timeoutMs: number): Promise<Link>;

@@ -12,6 +12,7 @@ import type { HttpApi, TokenAnswer } from "./http-api";
 /** A token that the app has, or a way to a fresh one. */
 export type TokenSource = string | (() => Promise<string>);
 
+/** What the user logs in with. */
 export interface Credentials {
   userId: string;
   password: string;

@@ -7,6 +7,7 @@ import type { Link, LinkEvents, Transport } from "../connection/transport";
 /** After FIN was sent the other side has this long to close, ms. */
 const LINGER_MS = 1_000;
 
+/** Frames over a plain TCP connection; what `transport: "tcp"` means. */
 export const tcpTransport: Transport = {
   open: async ({ tcp }, timeoutMs) => {
     const colon = tcp.lastIndexOf(":");

@@ -2,6 +2,7 @@
 import { WebSocket } from "ws";
 import { SUBPROTOCOL, type WebSocketFace, webSocketTransport } from "../connection/websocket";
 
+/** Frames over a WebSocket; what `transport: "ws"` means in Node. */
 export const wsTransport = webSocketTransport(
   (url) => new WebSocket(url, SUBPROTOCOL, { perMessageDeflate: false }) as unknown as WebSocketFace,
 );

@@ -31,6 +31,7 @@ export interface Device {
 export class Account {
   constructor(private readonly api: AuthorizedApi) {}
 
+  /** The own profile. */
   profile(): Promise<OwnProfile> {
     return this.api.call("GET", "/v1/users/me");
   }
@@ -55,6 +56,7 @@ export class Account {
 export class Devices {
   constructor(private readonly api: AuthorizedApi) {}
 
+  /** Devices that are logged in. */
   async list(): Promise<Device[]> {
     return (await this.api.call<Page<Device>>("GET", "/v1/sessions")).items;
   }

@@ -81,6 +81,7 @@ export class Groups {
     return this.api.call("POST", "/v1/groups", { body: { ...wishes, joinPolicy } });
   }
 
+  /** Changes name, notice or join policy, or mutes all but the admins. */
   change(groupId: string, change: GroupChange): Promise<Group> {
     return this.api.call("PATCH", path(groupId), { body: change });
   }

@@ -76,12 +76,6 @@ export class Sessions {
     return rows.map((values) => values.map(parseSession));
   }
 
-  /** The gateways where devices of these users are, in the same order. */
-  async gatewaysOf(userIds: string[]): Promise<string[][]> {
-    const rows = await this.ofMany(userIds);
-    return rows.map((sessions) => [...new Set(sessions.map(({ gateway }) => gateway))]);
-  }
-
   /** Moves the cursors of devices forward. */
   async received(updates: CursorUpdate[], now: number): Promise<void> {
     if (updates.length === 0) return;
