@@ -236,6 +236,37 @@ async function accountedFor(tried: { method: string; where: string }[]): Promise
   expect(missing).toEqual([]);
 }
 
+test("lists go on behind their cursors, and refuse those of others", async () => {
+  const [alice, ...others] = (await Promise.all([0, 1, 2, 3, 4].map((i) => cluster.person(`p${i}`)))) as Person[];
+  const { token } = alice!;
+  const body = { name: "choir", joinPolicy: "approval" };
+  const { groupId } = (await call(token, "POST", "/v1/groups", body)).body;
+  for (const other of others) {
+    await call(token, "PUT", `/v1/blocks/${other.userId}`);
+    await call(other.token, "POST", `/v1/groups/${groupId}/members`, { userId: other.userId });
+  }
+  const lists = ["/v1/blocks", `/v1/groups/${groupId}/requests`];
+  for (const list of lists) {
+    const found: string[] = [];
+    for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+      const behind = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const page: HttpAnswer = await call(token, "GET", `${list}?limit=3${behind}`);
+      expect([list, page.status]).toEqual([list, 200]);
+      expect(page.body.items.length).toBeLessThanOrEqual(3);
+      found.push(...page.body.items.map(({ userId }: Person) => userId));
+      cursor = page.body.cursor;
+    }
+    expect([list, found]).toEqual([list, others.map(({ userId }) => userId).sort()]);
+  }
+  const { cursor } = (await call(token, "GET", "/v1/blocks?limit=1")).body;
+  for (const list of ["/v1/friends", "/v1/groups", "/v1/conversations", `/v1/groups/${groupId}/requests`]) {
+    expect([list, (await call(token, "GET", `${list}?cursor=${cursor}`)).body.name]).toEqual([list, "BAD_PAYLOAD"]);
+  }
+  for (const limit of [0, 201, "many"]) {
+    expect((await call(token, "GET", `/v1/blocks?limit=${limit}`)).body.name).toBe("BAD_PAYLOAD");
+  }
+});
+
 test("what is not repeated says so", async () => {
   const alice = await cluster.person("alice");
   const again = { userId: alice.userId, displayName: "alice", password: PASSWORD };

@@ -1,4 +1,5 @@
 /** A conversation in the model: its events, and who may see which. */
+import type { Arrangement } from "./operations";
 
 export interface ModelEvent {
   kind: "message" | "system" | "recall";
@@ -15,6 +16,8 @@ export interface Row {
   lastSeq: number;
   readSeq: number;
   unread: number;
+  pinned: boolean;
+  muted: boolean;
   peerReadSeq?: number;
   peerDeliveredSeq?: number;
 }
@@ -23,8 +26,9 @@ export class Conversation {
   readonly events: ModelEvent[] = [];
   /** By person: his stays, from a number to a number. */
   private readonly stays = new Map<number, { from: number; to: number }[]>();
-  /** By person: up to which number he has read since he came last. */
+  /** By person: up to which number he has read, and what he has made of it, since he came last. */
   private readonly read = new Map<number, number>();
+  private readonly arranged = new Map<number, { pinned: boolean; muted: boolean; clearedSeq: number }>();
 
   add(kind: ModelEvent["kind"], who: number, what: string): string {
     this.events.push({ kind, who, what, isRecalled: false });
@@ -39,12 +43,14 @@ export class Conversation {
   enter(who: number): void {
     const stays = this.stays.get(who) ?? [];
     this.read.set(who, 0);
+    this.arranged.set(who, { pinned: false, muted: false, clearedSeq: 0 });
     this.stays.set(who, [...stays, { from: Math.max(1, this.lastSeq), to: Number.POSITIVE_INFINITY }]);
   }
 
   /** Belongs to it up to the newest event. */
   leave(who: number): void {
     this.stays.get(who)!.at(-1)!.to = this.lastSeq;
+    this.arranged.delete(who);
   }
 
   maySee(who: number, seq: number): boolean {
@@ -61,16 +67,26 @@ export class Conversation {
     return "ok";
   }
 
+  arrange(who: number, how: Arrangement): string {
+    const arranged = this.arranged.get(who);
+    if (arranged === undefined || this.lastSeq === 0) return "NO_SUCH_CONVERSATION";
+    if (how === "pin" || how === "unpin") arranged.pinned = how === "pin";
+    else if (how === "mute" || how === "unmute") arranged.muted = how === "mute";
+    else arranged.clearedSeq = this.lastSeq;
+    return "ok";
+  }
+
   /** How it stands in a member's list when everything has come to all devices. @param peer of a private conversation */
   rowOf(who: number, peer?: number): Row | undefined {
     if (!this.isMember(who) || this.lastSeq === 0) return undefined;
     const readSeq = this.read.get(who) ?? 0;
+    const { pinned, muted, clearedSeq } = this.arranged.get(who)!;
     const { from } = this.stays.get(who)!.at(-1)!;
+    const above = Math.max(readSeq, clearedSeq, from - 1);
     const unread = this.events.filter(
-      (event, i) =>
-        event.kind === "message" && event.who !== who && !event.isRecalled && i + 1 > Math.max(readSeq, from - 1),
+      (event, i) => event.kind === "message" && event.who !== who && !event.isRecalled && i + 1 > above,
     ).length;
-    const row = { lastSeq: this.lastSeq, readSeq, unread };
+    const row = { lastSeq: this.lastSeq, readSeq, unread, pinned, muted };
     if (peer === undefined) return row;
     const peerReadSeq = this.read.get(peer) ?? 0;
     const delivered = 1 + this.events.findLastIndex((event) => event.who !== peer);
@@ -100,6 +116,12 @@ export class Conversation {
     const event = this.events[seq - 1];
     if (event?.recalledBy === undefined || this.maySee(who, event.recalledBy)) return false;
     return line === lineOf(seq, { ...event, isRecalled: false });
+  }
+
+  /** What history shows this person of it: without what he has cleared. */
+  historyOf(who: number): string[] {
+    const { clearedSeq = 0 } = this.arranged.get(who) ?? {};
+    return this.viewOf(who).filter((line) => Number.parseInt(line, 10) > clearedSeq);
   }
 
   /** What this person is told of it in the end, line by line. */

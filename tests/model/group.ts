@@ -50,6 +50,8 @@ export class Group {
         return this.refuse(op.who) ?? this.conversation.add("message", op.who, op.text);
       case "recall-in":
         return this.recall(op.who, this.conversation.lastSeq - op.which);
+      case "arrange-in":
+        return this.conversation.arrange(op.who, op.how);
       case "read-in":
         return this.conversation.readUpTo(op.who, this.conversation.lastSeq - op.which);
       default:

@@ -46,6 +46,8 @@ export class Model {
         const chat = this.chat(op.who, op.whom);
         return op.which >= chat.lastSeq ? SKIPPED : chat.readUpTo(op.who, chat.lastSeq - op.which);
       }
+      case "arrange":
+        return this.chat(op.who, op.whom).arrange(op.who, op.how);
       case "create":
         if (this.groups.has(op.group)) return SKIPPED;
         this.groups.set(op.group, new Group(op.who, op.others, op.joinPolicy));

@@ -23,8 +23,13 @@ export type Operation =
   /** Up to an event, counted back in the same way. */
   | { do: "read"; who: number; whom: number; which: number }
   | { do: "read-in"; who: number; group: number; which: number }
+  | { do: "arrange"; who: number; whom: number; how: Arrangement }
+  | { do: "arrange-in"; who: number; group: number; how: Arrangement }
   | { do: "offline" | "online"; who: number; device: number }
   | { do: "look"; who: number; device: number; group: number | undefined };
+
+/** What somebody makes of a conversation for himself. */
+export type Arrangement = "pin" | "unpin" | "mute" | "unmute" | "clear";
 
 type Kind = Operation["do"];
 
@@ -53,6 +58,8 @@ const WEIGHTS: Record<Kind, number> = {
   "recall-in": 4,
   read: 6,
   "read-in": 8,
+  arrange: 3,
+  "arrange-in": 4,
   offline: 7,
   online: 7,
   look: 4,
@@ -120,10 +127,18 @@ function operation(random: Random, index: number): Operation {
       return { do: kind, who, whom, which: random.below(4) };
     case "read-in":
       return { do: kind, who, group, which: random.below(6) };
+    case "arrange":
+      return { do: kind, who, whom, how: arrangement(random) };
+    case "arrange-in":
+      return { do: kind, who, group, how: arrangement(random) };
     case "offline":
     case "online":
       return { do: kind, who, device: random.below(DEVICES) };
     case "look":
       return { do: kind, who, device: random.below(DEVICES), group: random.chance(0.7) ? group : undefined };
   }
+}
+
+function arrangement(random: Random): Arrangement {
+  return random.pick(["pin", "unpin", "mute", "unmute", "clear"] as const);
 }

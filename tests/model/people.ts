@@ -1,6 +1,6 @@
 /** Real people with real devices at a real cluster, who do what the operations say. */
 import { randomId } from "@carillon/base";
-import { CarillonClient, type Content, MemoryStorage } from "@carillon/client";
+import { CarillonClient, type Content, MemoryStorage, type ViewConversation } from "@carillon/client";
 import {
   CarillonError,
   type ConversationRow,
@@ -11,7 +11,7 @@ import {
 import type { TestCluster } from "@carillon/testkit";
 import { lineOf, type ModelEvent, type Row } from "./conversation";
 import { SKIPPED } from "./model";
-import { DEVICES, type Operation, PEOPLE } from "./operations";
+import { type Arrangement, DEVICES, type Operation, PEOPLE } from "./operations";
 
 /** A muted member stays so for the whole run. */
 const LONG_MS = 3_600_000;
@@ -102,17 +102,13 @@ export class People {
   /** A person's list of conversations, by id. */
   async rowsOf(who: number): Promise<Map<string, Row>> {
     const { body } = await this.call(who, "GET", "/v1/conversations?limit=200");
-    const rows = (body.items as ConversationRow[]).map(
-      ({ conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }): [string, Row] => [
-        conversationId,
-        {
-          ...{ lastSeq, readSeq, unread },
-          ...(peerReadSeq === undefined ? {} : { peerReadSeq }),
-          ...(peerDeliveredSeq === undefined ? {} : { peerDeliveredSeq }),
-        },
-      ],
-    );
-    return new Map(rows);
+    return rowsById(body.items);
+  }
+
+  /** The same as one of his devices has it, which keeps it up to date by itself. */
+  localRowsOf(who: number, device: number): Map<string, Row> {
+    const { client } = this.people[who]!.devices[device]!;
+    return rowsById(client?.view.conversations ?? []);
   }
 
   async membersOf(who: number, group: number): Promise<string[]> {
@@ -145,6 +141,8 @@ export class People {
         return this.send(op.who, `u:${this.id(op.whom)}`, op.text);
       case "recall":
         return this.recall(op.who, this.chatId(op.who, op.whom), op.which);
+      case "arrange":
+        return this.arrange(op.who, this.chatId(op.who, op.whom), op.how);
       case "read":
         return this.read(op.who, this.chatId(op.who, op.whom), op.which);
       case "offline":
@@ -192,6 +190,8 @@ export class People {
         return this.change(who, `DELETE ${path}`);
       case "say":
         return this.send(who, `g:${groupId}`, op.text);
+      case "arrange-in":
+        return this.arrange(who, `g:${groupId}`, op.how);
       case "read-in":
         return this.read(who, `g:${groupId}`, op.which);
       case "recall-in":
@@ -232,6 +232,16 @@ export class People {
       await client.markRead(conversationId, last - which);
       return "ok";
     });
+  }
+
+  private arrange(who: number, conversationId: string, how: Arrangement): Promise<string> {
+    const settings =
+      how === "clear"
+        ? { clear: true }
+        : how === "pin" || how === "unpin"
+          ? { pinned: how === "pin" }
+          : { muted: how === "mute" };
+    return this.change(who, `PATCH /v1/conversations/${conversationId}`, settings);
   }
 
   /** Whoever has no device connected does it with his first one, which comes for it. */
@@ -285,6 +295,8 @@ export class People {
     const { api } = this.cluster.info();
     const client = new CarillonClient({ api, deviceId, platform: "desktop", transport, token, storage });
     device.client = client;
+    // It is kept from the first look on.
+    void client.view;
     for (const kind of ["message", "system", "recall"] as const) client.on(kind, (event) => this.show(device, event));
     await client.connect();
     return "ok";
@@ -320,4 +332,17 @@ export class People {
   private numberOf(userId: string): number {
     return this.people.findIndex((person) => person.userId === userId);
   }
+}
+
+function rowsById(items: readonly (ConversationRow | ViewConversation)[]): Map<string, Row> {
+  return new Map(
+    items.map(({ conversationId, lastSeq, readSeq, unread, pinned, muted, peerReadSeq, peerDeliveredSeq }) => [
+      conversationId,
+      {
+        ...{ lastSeq, readSeq, unread, pinned, muted },
+        ...(peerReadSeq === undefined ? {} : { peerReadSeq }),
+        ...(peerDeliveredSeq === undefined ? {} : { peerDeliveredSeq }),
+      },
+    ]),
+  );
 }

@@ -79,7 +79,7 @@ async function compareViews(model: Model, people: People): Promise<string | unde
       }
     }
     const history = await people.historyOf(who, conversationId);
-    const expected = lines.length > 0 ? lines : ["NO_SUCH_CONVERSATION"];
+    const expected = lines.length > 0 ? conversation.historyOf(who) : ["NO_SUCH_CONVERSATION"];
     if (history.join("\n") !== expected.join("\n")) {
       return difference(`history for ${who}`, conversationId, history.join("\n"), expected);
     }
@@ -96,29 +96,36 @@ async function compareViews(model: Model, people: People): Promise<string | unde
   return undefined;
 }
 
-/** Everybody's list of conversations: where they stand, what is unread, what the other one has. */
+/** Everybody's list of conversations, by the server and on each device: where they stand, what is unread, what the other one has. */
 async function compareRows(model: Model, people: People): Promise<string | undefined> {
   const views = expectedViews(model, people);
   const deadline = performance.now() + PATIENCE_MS;
   for (const who of everybody()) {
-    const own = views.filter((view) => view.who === who);
-    const expected = own.flatMap(({ peer, conversationId, conversation }) => {
-      const row = conversation.rowOf(who, peer);
-      return row === undefined ? [] : [lineOfRow(conversationId, row)];
-    });
-    const wanted = expected.sort().join("\n");
-    while (true) {
-      const told = [...(await people.rowsOf(who))].map(([id, row]) => lineOfRow(id, row)).sort();
-      if (told.join("\n") === wanted) break;
-      if (performance.now() >= deadline) return difference(`list of ${who}`, "all", told.join("\n"), expected);
-      await pause();
+    const expected = views
+      .filter((view) => view.who === who)
+      .flatMap(({ peer, conversationId, conversation }) => {
+        const row = conversation.rowOf(who, peer);
+        return row === undefined ? [] : [lineOfRow(conversationId, row)];
+      })
+      .sort();
+    const devices = Array.from({ length: DEVICES }, (_, device) => () => people.localRowsOf(who, device));
+    for (const [index, rows] of [() => people.rowsOf(who), ...devices].entries()) {
+      while (true) {
+        const told = [...(await rows())].map(([id, row]) => lineOfRow(id, row)).sort();
+        if (told.join("\n") === expected.join("\n")) break;
+        const where = index === 0 ? `list of ${who}` : `view of device ${index - 1} of ${who}`;
+        if (performance.now() >= deadline) return difference(where, "all", told.join("\n"), expected);
+        await pause();
+      }
     }
   }
   return undefined;
 }
 
-function lineOfRow(conversationId: string, { lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }: Row): string {
-  return `${conversationId} last ${lastSeq} read ${readSeq} unread ${unread} peer ${peerReadSeq} ${peerDeliveredSeq}`;
+function lineOfRow(conversationId: string, row: Row): string {
+  const { lastSeq, readSeq, unread, pinned, muted, peerReadSeq, peerDeliveredSeq } = row;
+  const marks = `last ${lastSeq} read ${readSeq} unread ${unread} peer ${peerReadSeq} ${peerDeliveredSeq}`;
+  return `${conversationId} ${marks}${pinned ? " pinned" : ""}${muted ? " muted" : ""}`;
 }
 
 async function compareLists(model: Model, people: People): Promise<string | undefined> {

@@ -49,6 +49,12 @@ describe("uuidv7", () => {
     const id = uuidv7(0x0123456789ab);
     expect(id).toMatch(/^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
+
+  test("of the same bytes is the same, and leaves them as they are", () => {
+    const bytes = new Uint8Array(32).fill(0xff);
+    expect(uuidv7(1, bytes)).toBe("00000000-0001-7fff-bfff-ffffffffffff");
+    expect(bytes).toEqual(new Uint8Array(32).fill(0xff));
+  });
 });
 
 describe("clock", () => {

@@ -44,6 +44,35 @@ describe("relations", () => {
     }
   });
 
+  test("what friends see of a user rises in steps, for friends only", async () => {
+    const alice = await newUser();
+    const friends = (await Promise.all(Array.from({ length: 7 }, () => newUser()))).sort();
+    const stranger = await newUser();
+    for (const friend of friends) {
+      await store.relations.change(alice, friend, NOW, ask);
+      await store.relations.change(friend, alice, NOW, ask);
+    }
+    await store.relations.change(alice, stranger, NOW, ask);
+    // Whom she blocks sees her as before; who blocks her does not want to.
+    await store.relations.change(alice, friends[0]!, NOW, () => ({ own: "blocked" }));
+    await store.relations.change(friends[1]!, alice, NOW, () => ({ own: "blocked" }));
+    const before = await Promise.all([...friends, stranger].map((id) => store.relations.standing(id)));
+    const owners: string[] = [];
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const step: { owners: string[]; next?: string } = await store.relations.touchFriends(alice, 3, after);
+      owners.push(...step.owners);
+      after = step.next;
+    }
+    expect(owners).toEqual(friends.filter((id) => id !== friends[1]));
+    for (const [place, id] of [...friends, stranger].entries()) {
+      const { version } = before[place]!;
+      const isTold = owners.includes(id);
+      expect((await store.relations.standing(id)).version).toBe(isTold ? version + 1 : version);
+      const told = isTold ? [expect.objectContaining({ userId: alice, state: "friend", version: version + 1 })] : [];
+      expect(await store.relations.changedSince(id, version, 10)).toEqual(told);
+    }
+  });
+
   test("of many changes of one user each gets a version of its own", async () => {
     const alice = await newUser();
     const others = await Promise.all(Array.from({ length: 30 }, () => newUser()));
@@ -170,4 +199,41 @@ test("a key is found until it is revoked, and after, as revoked", async () => {
   expect(await store.keys.list()).toEqual([{ ...found, lastUsedAt: NOW + 1, revokedAt: NOW + 2 }]);
   expect(await store.keys.find("k2")).toBeUndefined();
   expect(await store.keys.revoke("k2", NOW)).toBe(false);
+});
+
+describe("broadcasts", () => {
+  const broadcast = (broadcastId: string, userIds?: string[]) => ({
+    ...{ broadcastId, senderId: "news", contentType: "text" as const, content: "hello", userIds, createdAt: NOW },
+  });
+
+  test("serve those who are named by id, each once; of two who go on, one moves the row", async () => {
+    expect(await store.broadcasts.create(broadcast("b1", ["carl", "alice", "bob", "bob"]))).toBe(true);
+    expect(await store.broadcasts.create(broadcast("b1"))).toBe(false);
+    const found = (await store.broadcasts.find("b1"))!;
+    expect(found).toMatchObject({ userIds: ["alice", "bob", "carl"], after: "", sent: 0, doneAt: undefined });
+    expect(await store.broadcasts.recipients(found, "", 2)).toEqual(["alice", "bob"]);
+    expect(await store.broadcasts.recipients(found, "bob", 2)).toEqual(["carl"]);
+    const step = { from: "", to: "bob", sent: 1, refused: 1 };
+    expect(await store.broadcasts.advance("b1", step)).toBe(true);
+    expect(await store.broadcasts.advance("b1", step)).toBe(false);
+    expect(await store.broadcasts.open(10)).toMatchObject([{ broadcastId: "b1", after: "bob", sent: 1, refused: 1 }]);
+    await store.broadcasts.finish("b1", NOW + 1);
+    await store.broadcasts.finish("b1", NOW + 2);
+    expect(await store.broadcasts.open(10)).toEqual([]);
+    expect((await store.broadcasts.find("b1"))?.doneAt).toBe(NOW + 1);
+  });
+
+  test("to everybody leave out the sender, and who deleted his account", async () => {
+    const [sender, gone, there] = [await newUser(), await newUser(), await newUser()];
+    await store.users.delete(gone, NOW);
+    const all = await store.broadcasts.recipients(
+      { ...broadcast("b2"), senderId: sender, after: "", sent: 0, refused: 0, doneAt: undefined },
+      "",
+      1_000,
+    );
+    expect(all).toContain(there);
+    expect(all).not.toContain(sender);
+    expect(all).not.toContain(gone);
+    expect(all).toEqual([...all].sort());
+  });
 });
