@@ -66,6 +66,20 @@ test("listeners are told once per turn, of their part only, and not after they h
   expect(told).toEqual({ list: 2, chat: 1, other: 0, all: 2 });
 });
 
+test("a listener that another one has ended in the same turn is not told", async () => {
+  const world = await worldWith(1);
+  const told: string[] = [];
+  world.view.subscribe("conversations", () => {
+    told.push("first");
+    end();
+  });
+  const end = world.view.subscribe("conversations", () => void told.push("ended"));
+  world.write(CHAT, "bob", "message", "new");
+  world.deliver(1);
+  await passes(0);
+  expect(told).toEqual(["first"]);
+});
+
 /** A view whose outbox the test plays. */
 function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) {
   const events = new EventSource<ClientEvents>();

@@ -8,10 +8,13 @@
  * Edge cases:
  * - The connection ends: all who wait are told. The next connection makes them ask again.
  * - An ERROR (BUSY, say) while the connection lasts: tried again from the first page.
+ * - Somebody becomes the keeper while a SYNC is under way: that one is not told to him, who would miss its first pages.
+ * - The keeper fails: he is told no more of this SYNC, and the inbox gets its answer all the same.
  */
 import { sleep } from "@carillon/base";
 import type { SyncedPayload, SyncPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
+import { reportUncaught } from "../events";
 import { readPages, type Synced, type SyncSince } from "./read-pages";
 
 /** A connection, as far as SYNC needs it. */
@@ -86,9 +89,7 @@ export class Synchroniser {
       const job = this.next;
       this.next = undefined;
       try {
-        const { synced, isAll } = await this.read(job.isAll);
-        this.keeper?.take(synced, isAll);
-        job.resolve(synced);
+        job.resolve(await this.read(job.isAll));
       } catch (error) {
         job.reject(error);
       }
@@ -97,22 +98,52 @@ export class Synchroniser {
     this.isRunning = false;
   }
 
-  private async read(wantsAll: boolean): Promise<{ synced: Synced; isAll: boolean }> {
+  private async read(wantsAll: boolean): Promise<Synced> {
     const connection = this.connect();
     while (true) {
+      const keeper = new CarefulKeeper(this.keeper);
       try {
-        const known = this.keeper?.begin() ?? {};
+        const known = keeper.begin();
         const since = wantsAll ? {} : known;
         const synced = await readPages(
           (payload) => connection.request(payload),
           since,
-          (page) => this.keeper?.takePage(page),
+          (page) => keeper.takePage(page),
         );
-        return { synced, isAll: Object.keys(since).length === 0 };
+        keeper.take(synced, Object.keys(since).length === 0);
+        return synced;
       } catch (error) {
         if (error instanceof ConnectionLost || !connection.isInUse()) throw error;
         await sleep(RETRY_MS, this.stopping);
       }
+    }
+  }
+}
+
+/** The keeper during one SYNC: what he throws is reported as uncaught, as what listeners throw is, and stops nobody. */
+class CarefulKeeper implements SyncKeeper {
+  constructor(private keeper: SyncKeeper | undefined) {}
+
+  begin(): SyncSince {
+    return this.attempt((keeper) => keeper.begin()) ?? {};
+  }
+
+  takePage(page: SyncedPayload): void {
+    this.attempt((keeper) => keeper.takePage(page));
+  }
+
+  take(synced: Synced, isAll: boolean): void {
+    this.attempt((keeper) => keeper.take(synced, isAll));
+  }
+
+  private attempt<T>(tell: (keeper: SyncKeeper) => T): T | undefined {
+    try {
+      return this.keeper && tell(this.keeper);
+    } catch (error) {
+      // A page that he could not take is lost to him: the next SYNC must not go on from this one.
+      this.keeper = undefined;
+      reportUncaught(error);
+      return undefined;
     }
   }
 }
