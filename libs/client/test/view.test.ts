@@ -80,6 +80,24 @@ test("a listener that another one has ended in the same turn is not told", async
   expect(told).toEqual(["first"]);
 });
 
+test("what the server has answered to a change of settings is newer than the rows of a sync that was under way", async () => {
+  const world = await worldWith(2);
+  const { pinned: _, ...shown } = world.view.conversations[0]!;
+  // The row is read after 5 ms, and is here after 10.
+  world.state.online();
+  await passes(7);
+  world.settings(CHAT, { pinned: true });
+  world.state.takeRow({ ...shown, pinned: true });
+  for (let i = 0; i < 100; i++) {
+    expect(world.view.conversations[0]).toMatchObject({ pinned: true });
+    await passes(5);
+  }
+  // What another device says later counts.
+  world.settings(CHAT, { pinned: false });
+  await passes(1_000);
+  expect(world.view.conversations[0]).toMatchObject({ pinned: false });
+});
+
 /** A view whose outbox the test plays. */
 function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) {
   const events = new EventSource<ClientEvents>();
@@ -148,6 +166,28 @@ test("a failed message stays, also for the next process, until it is sent again 
   // What is on its way cannot be thrown away.
   view.discard("c");
   expect(shown()).toEqual(["c sending", "a sending"]);
+});
+
+test("a message that failed and was stored all the same is not shown as failed, now or by the next process", async () => {
+  const before = sendingView();
+  await before.view.restored;
+  const fails = (content: string) => {
+    void before.events.emit("failed", { message: payload(content), error: new Error("no answer") });
+  };
+  for (const content of ["a", "b", "c"]) void before.events.emit("sending", payload(content));
+  fails("a");
+  await passes(1_000);
+  void before.events.emit("message", event("a", 1));
+  // The tries may end after the event has come, too.
+  void before.events.emit("message", event("b", 2));
+  fails("b");
+  expect(before.shown()).toEqual(["a sent", "b sent", "c sending"]);
+  void before.events.emit("message", event("c", 3));
+  await before.state.stop();
+  // The process died before its outbox had heard of the answer.
+  const { shown, view } = sendingView(before.storage, [payload("c")]);
+  await view.restored;
+  expect(shown()).toEqual(["a sent", "b sent", "c sent"]);
 });
 
 test("the storage does not grow with the messages: old blocks are deleted, and the newest are there again", async () => {

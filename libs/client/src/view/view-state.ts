@@ -76,6 +76,8 @@ export class ViewState implements SyncKeeper {
   private since: SyncSince = {};
   /** Conversations that something was told of since the sync began that is under way. */
   private readonly touchedSince = new Set<string>();
+  /** Those that the server told apart from SYNC since then: rows of this one may be older, and settings have no number. */
+  private readonly toldSince = new Set<string>();
   /** Conversations whose numbers the server has to tell. */
   private readonly doubtful = new Set<string>();
   private timesAsked = 0;
@@ -115,6 +117,7 @@ export class ViewState implements SyncKeeper {
   /** The server has told how one conversation stands. */
   takeRow(row: ConversationRow): void {
     this.whenRestored(() => {
+      this.toldSince.add(row.conversationId);
       this.list.of(row.conversationId).conversation.takeRow(row);
       this.touch(row.conversationId);
     });
@@ -122,6 +125,7 @@ export class ViewState implements SyncKeeper {
 
   begin(): SyncSince {
     this.touchedSince.clear();
+    this.toldSince.clear();
     return this.since;
   }
 
@@ -129,7 +133,9 @@ export class ViewState implements SyncKeeper {
   takePage(page: SyncedPayload): void {
     this.takePeople(page, false);
     for (const row of page.conversations) {
-      this.list.of(row.conversationId).conversation.takeRow(row);
+      const { conversation } = this.list.of(row.conversationId);
+      const { pinned, muted } = conversation.stored;
+      conversation.takeRow(this.toldSince.has(row.conversationId) ? { ...row, pinned, muted } : row);
       this.touch(row.conversationId);
     }
   }
@@ -169,8 +175,8 @@ export class ViewState implements SyncKeeper {
 
   /** A failed message is thrown away. */
   discard(clientMsgId: string): void {
+    this.keepFailed(clientMsgId, undefined);
     const conversationId = this.unsent.remove(clientMsgId);
-    this.keep(FAILED + clientMsgId, undefined);
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
@@ -221,8 +227,8 @@ export class ViewState implements SyncKeeper {
     for (const { conversation } of this.list.all) {
       if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
     }
-    for (const message of rows<UnsentMessage>(FAILED)) this.unsent.put(message);
-    for (const payload of this.context.unsent()) this.unsent.put({ payload });
+    for (const message of rows<UnsentMessage>(FAILED)) this.takeUnsent(message);
+    for (const payload of this.context.unsent()) this.takeUnsent({ payload });
     this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
     const { waiting = [] } = this;
     this.waiting = undefined;
@@ -239,11 +245,11 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeEvent(event: Event): void {
-    const { conversationId, seq, kind, senderId, clientMsgId } = event;
+    const { conversationId, seq, kind, senderId } = event;
     const { conversation, blocks } = this.list.of(conversationId);
     conversation.takeEvent(event);
     blocks.touch(seq, event.targetSeq ?? seq);
-    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
+    this.takeOwn(event);
     this.typing.end(conversationId, senderId);
     this.touch(conversationId);
     // Who belongs to a group, and what it is called, is told by SYNC.
@@ -253,9 +259,14 @@ export class ViewState implements SyncKeeper {
 
   private takeUnsent(message: UnsentMessage): void {
     const { clientMsgId } = message.payload;
+    this.keepFailed(clientMsgId, message);
     const conversationId = this.unsent.put(message);
-    this.keep(FAILED + clientMsgId, message.failure === undefined ? undefined : message);
-    if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
+    if (conversationId === undefined) return;
+    this.list.get(conversationId)?.conversation.window.shown.forEach((event) => {
+      // The server has it, though the outbox has not heard so.
+      if (event.clientMsgId === clientMsgId) this.takeOwn(event);
+    });
+    this.changes.note(`messages/${conversationId}`);
   }
 
   private takeFailed({ message, error }: FailedMessage): void {
@@ -263,15 +274,32 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeSent(sent: SentPayload): void {
-    this.keep(FAILED + sent.clientMsgId, undefined);
+    this.keepFailed(sent.clientMsgId, undefined);
     if (this.unsent.sent(sent) === undefined) return;
     this.settle(sent.conversationId);
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
+  /** An own message that is among the events is unsent no more, and did not fail. */
+  private takeOwn({ senderId, clientMsgId }: Event): void {
+    if (senderId !== this.context.userId()) return;
+    this.keepFailed(clientMsgId, undefined);
+    this.unsent.remove(clientMsgId);
+  }
+
+  /** A failed message is stored, as the outbox knows it no more. @param message undefined: it is gone from here */
+  private keepFailed(clientMsgId: string, message: UnsentMessage | undefined): void {
+    const wasFailed = this.unsent.get(clientMsgId)?.failure !== undefined;
+    if (message?.failure !== undefined) this.keep(FAILED + clientMsgId, message);
+    else if (wasFailed) this.keep(FAILED + clientMsgId, undefined);
+  }
+
   private takeFetched(conversationId: string, events: readonly Event[]): void {
     const { blocks } = this.list.of(conversationId);
-    for (const { seq, targetSeq = seq } of events) blocks.touch(seq, targetSeq);
+    for (const event of events) {
+      blocks.touch(event.seq, event.targetSeq ?? event.seq);
+      this.takeOwn(event);
+    }
     this.settle(conversationId);
     this.touch(conversationId);
   }

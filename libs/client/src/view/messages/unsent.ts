@@ -25,11 +25,6 @@ export class Unsent {
     return own.sort((a, b) => (a.sent?.seq ?? Infinity) - (b.sent?.seq ?? Infinity) || 0);
   }
 
-  /** Failed ones, to be stored: the outbox knows them no more. */
-  get failed(): UnsentMessage[] {
-    return [...this.messages.values()].filter(({ failure }) => failure !== undefined);
-  }
-
   get(clientMsgId: string): UnsentMessage | undefined {
     return this.messages.get(clientMsgId);
   }
