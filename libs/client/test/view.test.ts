@@ -1,5 +1,5 @@
 /** What an app relies on when it binds to the view, and what the view leaves in the storage. */
-import type { Event, SendPayload } from "@carillon/protocol";
+import type { Event, PulledPayload, SendPayload } from "@carillon/protocol";
 import { type ClientEvents, EventSource } from "../src/events";
 import { MemoryStorage } from "../src/storage/storage";
 import { View } from "../src/view/view";
@@ -98,16 +98,21 @@ test("what the server has answered to a change of settings is newer than the row
   expect(world.view.conversations[0]).toMatchObject({ pinned: false });
 });
 
-/** A view whose outbox the test plays. */
-function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) {
+/** A view whose outbox the test plays, and whose PULLs it answers. */
+function sendingView(
+  storage = new MemoryStorage(),
+  unsent: SendPayload[] = [],
+  userId = () => "mia" as string | undefined,
+) {
   const events = new EventSource<ClientEvents>();
   const sent: SendPayload[] = [];
+  const pulls: ((page: PulledPayload) => void)[] = [];
   const state = new ViewState({
     ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => unsent, unread: () => [] },
     synchroniser: { changes: () => {}, keeper: undefined },
-    userId: () => "mia",
+    userId,
     on: (name, listener) => events.on(name, listener),
-    pull: () => new Promise(() => {}),
+    pull: () => new Promise((resolve) => pulls.push(resolve)),
     onError: (error) => {
       throw error;
     },
@@ -115,7 +120,7 @@ function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) 
   const actions = { send: async (payload: SendPayload) => void sent.push(payload) as never, watch: () => () => {} };
   const view = new View(state, actions);
   const shown = () => view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);
-  return { events, view, state, shown, sent, storage };
+  return { events, view, state, shown, sent, storage, pulls };
 }
 
 const payload = (content: string): SendPayload => ({ clientMsgId: content, to: "u:bob", contentType: "text", content });
@@ -188,6 +193,41 @@ test("a message that failed and was stored all the same is not shown as failed, 
   const { shown, view } = sendingView(before.storage, [payload("c")]);
   await view.restored;
   expect(shown()).toEqual(["a sent", "b sent", "c sent"]);
+});
+
+test("a conversation that was looked at before it was known whose view it is", async () => {
+  let userId: string | undefined;
+  const { events, view, shown } = sendingView(undefined, [], () => userId);
+  await view.restored;
+  expect(shown()).toEqual([]);
+  // The first session of an app that brings its own token tells.
+  userId = "mia";
+  void events.emit("message", event("of bob", 1, "bob"));
+  void events.emit("message", event("a", 2));
+  expect(shown()).toEqual(["of bob delivered", "a sent"]);
+  expect(view.conversations).toMatchObject([{ peerId: "bob", title: "bob", unread: 1 }]);
+});
+
+test("a page that comes after its conversation was taken out leaves nothing of it behind", async () => {
+  const { events, view, state, storage, pulls } = sendingView();
+  await view.restored;
+  void events.emit("message", event("5", 5, "bob"));
+  const older = view.loadOlder(CHAT);
+  const nothing = { relations: 0, groups: 0, conversations: 0 };
+  state.begin();
+  state.take(
+    {
+      ...{ conversations: [], relations: [], groups: [], versions: { relations: 1, groups: 1 }, syncedAt: 1 },
+      counts: nothing,
+    },
+    true,
+  );
+  pulls.shift()!({ conversationId: CHAT, events: [event("4", 4, "bob")], lastSeq: 5, more: false });
+  await older;
+  await passes(1_000);
+  await state.stop();
+  expect(view.conversations).toEqual([]);
+  expect(await storage.keys()).toEqual(["view/1/since"]);
 });
 
 test("the storage does not grow with the messages: old blocks are deleted, and the newest are there again", async () => {

@@ -27,6 +27,7 @@ import type { ClientStorage } from "../storage/storage";
 import type { Synced, SyncSince } from "../sync/read-pages";
 import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";
 import { Changes } from "./changes";
+import type { Conversation } from "./conversation";
 import { ConversationList, type ViewBounds } from "./conversation-list";
 import { MessageLoader } from "./messages/loader";
 import { Unsent, type UnsentMessage } from "./messages/unsent";
@@ -89,7 +90,7 @@ export class ViewState implements SyncKeeper {
     const { storage, bounds, claimed, onError, pull, userId } = context;
     this.unsent = new Unsent(userId);
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
-    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takeFetched(conversationId, events));
+    this.loader = new MessageLoader(pull, (conversation, events) => this.takeFetched(conversation, events));
     this.store = new ViewStore(storage, () => this.takeChanges(), onError);
     this.listening = this.listen();
     // A storage of somebody else is not shown; `connect` says so.
@@ -294,10 +295,13 @@ export class ViewState implements SyncKeeper {
     else if (wasFailed) this.keep(FAILED + clientMsgId, undefined);
   }
 
-  private takeFetched(conversationId: string, events: readonly Event[]): void {
-    const { blocks } = this.list.of(conversationId);
+  private takeFetched(conversation: Conversation, events: readonly Event[]): void {
+    const { conversationId } = conversation;
+    const entry = this.list.get(conversationId);
+    // It was taken out of the list while the page was under way.
+    if (entry?.conversation !== conversation) return;
     for (const event of events) {
-      blocks.touch(event.seq, event.targetSeq ?? event.seq);
+      entry.blocks.touch(event.seq, event.targetSeq ?? event.seq);
       this.takeOwn(event);
     }
     this.settle(conversationId);
