@@ -90,6 +90,28 @@ test("pages are put together: time and versions of the first, counts of the last
   expect(told).toEqual([2, 2]);
 });
 
+test("changes without end cost a SYNC every 3 s; who needs everything waits for none of that", async () => {
+  const { synchroniser, asked } = synchroniserOf(async () => page([row("p:a:b", 1)]));
+  for (let i = 0; i < 600; i++) {
+    synchroniser.changes();
+    await passes(100);
+  }
+  expect(asked.length).toBeGreaterThan(15);
+  expect(asked.length).toBeLessThan(30);
+  const before = asked.length;
+  synchroniser.changes();
+  await passes(10);
+  const all = synchroniser.all();
+  await passes(10);
+  expect((await all).conversations).toHaveLength(1);
+  expect(asked.length).toBe(before + 1);
+  // After some quiet the first change is asked for at once.
+  await passes(10_000);
+  synchroniser.changes();
+  await passes(10);
+  expect(asked.length).toBe(before + 2);
+});
+
 test("BUSY begins again with the first page; a lost connection is told to who waits, and the next one serves again", async () => {
   const outcomes: (SyncedPayload | Error)[] = [page([], "second"), new CarillonError("BUSY"), page([row("p:a:b", 1)])];
   const { synchroniser, taken, link } = synchroniserOf(async () => {
