@@ -191,7 +191,7 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Pins a conversation, silences it, or clears it up to a number: for all devices of the user, and for nobody else.
+   * Pins a conversation, silences it, or clears it, wholly or up to a number: for all devices of the user, and for nobody else.
    * @returns the conversation as it is now
    * @throws CarillonError NO_SUCH_CONVERSATION
    */
