@@ -106,7 +106,10 @@ export class BaseClient<TransportName extends string> {
     return this.engine.events.on(name, listener);
   }
 
-  /** All messages from now on: `for await (const message of client.messages())`; ends when the client is closed. */
+  /**
+   * All messages from the first look on: `for await (const message of client.messages())`; ends when the client is closed.
+   * Acknowledging does not wait for the loop: who must not lose one listens to "message" and returns a promise.
+   */
   messages(): AsyncGenerator<Event, void> {
     return eventStream<Event>((listener) => this.on("message", listener), this.engine.closing.signal);
   }

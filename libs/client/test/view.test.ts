@@ -98,6 +98,48 @@ test("what the server has answered to a change of settings is newer than the row
   expect(world.view.conversations[0]).toMatchObject({ pinned: false });
 });
 
+test("what the user has cleared is in the storage no more, and does not come back with a page or an event", async () => {
+  const world = new ViewWorld();
+  world.start();
+  world.online();
+  const stored = async () => {
+    const values = await Promise.all((await world.storage.keys()).map((key) => world.storage.get(key)));
+    return [...values.join().matchAll(/"secret (\d+)"/g)].map(([, n]) => Number(n)).sort((a, b) => a - b);
+  };
+  for (let i = 1; i <= 7; i++) world.write(CHAT, "bob", "message", `secret ${i}`);
+  world.deliver(6);
+  await passes(1_000);
+  expect(await stored()).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
+  world.settings(CHAT, { clearedSeq: 4 });
+  await passes(1_000);
+  expect(new Set(await stored())).toEqual(new Set([5, 6, 7]));
+  // Cleared on another device before it was delivered here.
+  world.settings(CHAT, { clearedSeq: 7 });
+  await passes(1_000);
+  world.deliver(1);
+  await passes(1_000);
+  expect(await stored()).toEqual([]);
+  for (let i = 8; i <= 20; i++) world.write(CHAT, "bob", "message", `secret ${i}`);
+  world.deliver(13);
+  await passes(1_000);
+  // A page is read after 5 ms, and is here after 10.
+  const older = world.view.loadOlder(CHAT);
+  await passes(7);
+  const pending = world.state.restored;
+  world.settings(CHAT, { clearedSeq: 16 });
+  await pending;
+  const { pinned: _, ...shown } = world.view.conversations[0]!;
+  world.state.takeRow({ ...shown, pinned: false, clearedSeq: 16, unread: 4 });
+  await passes(1_000);
+  await older;
+  expect(new Set(await stored())).toEqual(new Set([17, 18, 19, 20]));
+  expect(world.view.messages(CHAT)).toMatchObject({ items: [17, 18, 19, 20].map((seq) => ({ seq })), hasOlder: false });
+  await world.end(false);
+  world.start();
+  await world.view.restored;
+  expect(world.view.messages(CHAT)).toMatchObject({ items: [17, 18, 19, 20].map((seq) => ({ seq })), hasOlder: false });
+});
+
 /** A view whose outbox the test plays, and whose PULLs it answers. */
 function sendingView(
   storage = new MemoryStorage(),

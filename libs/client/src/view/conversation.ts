@@ -126,6 +126,8 @@ export class Conversation {
       peerReadSeq: Math.max(state.peerReadSeq, row.peerReadSeq ?? 0),
       peerDeliveredSeq: Math.max(state.peerDeliveredSeq, row.peerDeliveredSeq ?? 0),
     });
+    // What the user has cleared is not kept either.
+    if (row.clearedSeq > state.clearedSeq) this.window.dropBelow(row.clearedSeq + 1);
   }
 
   /** The server has told all conversations, and not this one. */
@@ -135,17 +137,17 @@ export class Conversation {
 
   /** An event was shown. */
   takeEvent(event: Event): void {
-    const { base, lastSeq, later } = this.state;
+    const { base, lastSeq, later, clearedSeq } = this.state;
     const { seq, sentAt } = event;
     // Who sees the first event knows how it began.
     if (base === undefined && seq === 1) this.change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
     const isLate = seq <= lastSeq;
     if (event.kind === "recall" && event.targetSeq !== undefined) this.takeRecall(event, event.targetSeq);
-    this.window.add(event);
+    if (seq > clearedSeq) this.window.add(event);
     // What was taken back before it came has lost its content there.
     const kept = this.window.get(seq) ?? event;
     if (!isLate) this.change({ lastSeq: seq, lastAt: sentAt });
-    if (kept.kind === "message") this.takeMessage(kept);
+    if (kept.kind === "message" && seq > clearedSeq) this.takeMessage(kept);
     if (seq <= Math.max(base?.lastSeq ?? 0, this.mark) || !isCounted(kept, this.userId)) return;
     if (isLate && later.includes(seq)) return;
     this.change({ later: [...later, seq] });

@@ -119,8 +119,7 @@ export class ViewState implements SyncKeeper {
   takeRow(row: ConversationRow): void {
     this.whenRestored(() => {
       this.toldSince.add(row.conversationId);
-      this.list.of(row.conversationId).conversation.takeRow(row);
-      this.touch(row.conversationId);
+      this.applyRow(row);
     });
   }
 
@@ -134,10 +133,8 @@ export class ViewState implements SyncKeeper {
   takePage(page: SyncedPayload): void {
     this.takePeople(page, false);
     for (const row of page.conversations) {
-      const { conversation } = this.list.of(row.conversationId);
-      const { pinned, muted } = conversation.stored;
-      conversation.takeRow(this.toldSince.has(row.conversationId) ? { ...row, pinned, muted } : row);
-      this.touch(row.conversationId);
+      const { pinned, muted } = this.list.of(row.conversationId).conversation.stored;
+      this.applyRow(this.toldSince.has(row.conversationId) ? { ...row, pinned, muted } : row);
     }
   }
 
@@ -155,6 +152,15 @@ export class ViewState implements SyncKeeper {
     else if (excess !== this.excess) this.context.synchroniser.changes(true);
     this.fetchWatched();
     this.askLater();
+  }
+
+  private applyRow(row: ConversationRow): void {
+    const { conversation, blocks } = this.list.of(row.conversationId);
+    const before = conversation.stored.clearedSeq;
+    conversation.takeRow(row);
+    // The block in which it ends is written anew; those before are deleted.
+    if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
+    this.touch(row.conversationId);
   }
 
   private dropMissing(synced: Synced): void {

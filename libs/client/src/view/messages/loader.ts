@@ -52,11 +52,12 @@ export class MessageLoader {
 
   /** @param below the highest number below that is at hand */
   private async fetch(conversation: Conversation, below: number, to: number): Promise<void> {
-    const { conversationId, window, stored } = conversation;
-    const lowest = Math.max(below, stored.clearedSeq) + 1;
-    const range = { conversationId, fromSeq: to, toSeq: lowest, limit: PAGE, backwards: true };
+    const { conversationId, window } = conversation;
+    const lowest = () => Math.max(below, conversation.stored.clearedSeq) + 1;
+    const range = { conversationId, fromSeq: to, toSeq: lowest(), limit: PAGE, backwards: true };
     const { events, more } = await this.pull(range);
-    const from = more ? (events[0]?.seq ?? to + 1) : lowest;
+    // What was cleared meanwhile is not taken.
+    const from = Math.max(lowest(), more ? (events[0]?.seq ?? to + 1) : 0);
     window.addPage(from, to, events);
     if (from <= to) this.onPage(conversation, events);
   }
