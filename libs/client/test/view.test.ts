@@ -191,6 +191,23 @@ test("own messages: sending, sent, among the others; SENT and the event in eithe
   expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
 });
 
+test("a peer who gives his message the id of another one unsettles no snapshot", async () => {
+  const { events, view, shown } = sendingView();
+  await view.restored;
+  void events.emit("message", event("a", 1));
+  void events.emit("message", { ...event("b", 2, "bob"), clientMsgId: "a" });
+  const messages = view.messages(CHAT);
+  expect(shown()).toEqual(["a sent", "b delivered"]);
+  expect(view.messages(CHAT)).toBe(messages);
+  void events.emit("message", event("c", 3));
+  expect(
+    view
+      .messages(CHAT)
+      .items.slice(0, 2)
+      .every((item, i) => item === messages.items[i]),
+  ).toBe(true);
+});
+
 test("a failed message stays, also for the next process, until it is sent again or thrown away", async () => {
   const before = sendingView();
   await before.view.restored;
