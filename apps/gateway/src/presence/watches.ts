@@ -75,16 +75,27 @@ export class Watches {
       this.unwatch(session, userIds);
       return true;
     }
-    const added = [...new Set(userIds)].filter((userId) => !watched.has(userId));
+    const wanted = [...new Set(userIds)];
+    const added = wanted.filter((userId) => !watched.has(userId));
     if (watched.size + added.length > limits.maxWatchedUsers) return false;
     this.bySession.set(session, watched);
     for (const userId of added) {
       watched.add(userId);
       getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, false);
     }
-    // Also of those that it watched before: it wants to know.
-    this.enquire(session, userIds, true);
+    this.enquire(session, added, true);
+    // Of those that it watched before it is told at once; behind the answer to its request.
+    const known = wanted.filter((userId) => !added.includes(userId));
+    queueMicrotask(() => send(session, this.shownTo(session, known)));
     return true;
+  }
+
+  private shownTo(session: Session, userIds: string[]): UserPresence[] {
+    return userIds.flatMap((userId) => {
+      const user = this.users.get(userId);
+      const maySee = user?.watchers.get(session);
+      return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
+    });
   }
 
   /** A session is gone. */
