@@ -88,7 +88,7 @@ export class ViewState implements SyncKeeper {
 
   constructor(private readonly context: ViewContext) {
     const { storage, bounds, claimed, onError, pull, userId } = context;
-    this.unsent = new Unsent(userId);
+    this.unsent = new Unsent(userId, (clientMsgId, message) => this.keep(FAILED + clientMsgId, message));
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
     this.loader = new MessageLoader(pull, (conversation, events) => this.takeFetched(conversation, events));
     this.store = new ViewStore(storage, () => this.takeChanges(), onError);
@@ -182,7 +182,6 @@ export class ViewState implements SyncKeeper {
 
   /** A failed message is thrown away. */
   discard(clientMsgId: string): void {
-    this.keepFailed(clientMsgId, undefined);
     const conversationId = this.unsent.remove(clientMsgId);
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
@@ -265,14 +264,11 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeUnsent(message: UnsentMessage): void {
-    const { clientMsgId } = message.payload;
-    this.keepFailed(clientMsgId, message);
     const conversationId = this.unsent.put(message);
     if (conversationId === undefined) return;
-    this.list.get(conversationId)?.conversation.window.shown.forEach((event) => {
-      // The server has it, though the outbox has not heard so.
-      if (event.clientMsgId === clientMsgId) this.takeOwn(event);
-    });
+    // The server may have it, though the outbox has not heard so.
+    const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
+    for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.takeOwn(event);
     this.changes.note(`messages/${conversationId}`);
   }
 
@@ -281,7 +277,6 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeSent(sent: SentPayload): void {
-    this.keepFailed(sent.clientMsgId, undefined);
     if (this.unsent.sent(sent) === undefined) return;
     this.settle(sent.conversationId);
     this.changes.note(`messages/${sent.conversationId}`);
@@ -289,16 +284,7 @@ export class ViewState implements SyncKeeper {
 
   /** An own message that is among the events is unsent no more, and did not fail. */
   private takeOwn({ senderId, clientMsgId }: Event): void {
-    if (senderId !== this.context.userId()) return;
-    this.keepFailed(clientMsgId, undefined);
-    this.unsent.remove(clientMsgId);
-  }
-
-  /** A failed message is stored, as the outbox knows it no more. @param message undefined: it is gone from here */
-  private keepFailed(clientMsgId: string, message: UnsentMessage | undefined): void {
-    const wasFailed = this.unsent.get(clientMsgId)?.failure !== undefined;
-    if (message?.failure !== undefined) this.keep(FAILED + clientMsgId, message);
-    else if (wasFailed) this.keep(FAILED + clientMsgId, undefined);
+    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
   }
 
   private takeFetched(conversation: Conversation, events: readonly Event[]): void {
