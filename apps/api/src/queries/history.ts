@@ -6,7 +6,7 @@
 import { sleep, withDeadline } from "@carillon/base";
 import type { ReadableSpans } from "@carillon/bus";
 import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
-import type { ConversationQueries, RecentEvents, ViewQueries } from "@carillon/store";
+import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
@@ -62,15 +62,16 @@ export async function readHistory(
   const asked = context.views.floor(userId, conversationId);
   // What is said in a large group is at hand also while MySQL is away: then he sees what he had cleared.
   const known = await withDeadline(asked, FLOOR_MS, "MySQL").catch(() => NO_FLOOR);
-  const page = pageOf(spans, range, known.hiddenSeq + 1);
+  const page = pageOf(spans, range, lowestOf(known));
   const recent = await readRecent(context, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
-  const { purgedSeq, hiddenSeq } = await asked;
-  const { parts, more } = pageOf(spans, range, Math.max(purgedSeq, hiddenSeq) + 1);
+  const { parts, more } = pageOf(spans, range, lowestOf(await asked));
   const events: Event[] = [];
   for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
   return { events, lastSeq, more };
 }
+
+const lowestOf = ({ purgedSeq, hiddenSeq }: Floor) => Math.max(purgedSeq, hiddenSeq) + 1;
 
 /** The numbers of a page, ascending, and whether the range goes on behind them. */
 function pageOf(spans: Span[], range: HistoryRange, lowest = 1): { parts: Span[]; more: boolean } {
