@@ -87,3 +87,12 @@ test("a thousand marks in groups, and a thousand pairs, are looked up one by one
   const [rows] = await connection.query("SELECT COUNT(*) AS total FROM conversation_members WHERE read_seq = 3");
   expect(rows).toEqual([{ total: 1_000 }]);
 });
+
+test("who waits for a row in vain gives up in order, and lets go of what he has", async () => {
+  await connection.beginTransaction();
+  await connection.query("UPDATE conversation_members SET pinned = 1 WHERE user_id = ?", [userId(9)]);
+  const marks = [userId(8), userId(9)].map((id) => ({ conversationId: "g:big", userId: id, read: 4, delivered: 0 }));
+  await expect(opened.store.conversations.moveMarks(marks)).rejects.toMatchObject({ code: "ER_LOCK_WAIT_TIMEOUT" });
+  await opened.store.conversations.moveMarks(marks.slice(0, 1));
+  await connection.rollback();
+}, 60_000);

@@ -11,10 +11,14 @@ const ANSWER_MS = 10_000;
 
 const DEADLOCK_TRIES = 5;
 
+/** Shorter than for an answer: of a connection that was given up the server keeps waiting, with all locks that it has. */
+const LOCK_WAIT_SECONDS = 8;
+
 /** What every connection begins with. MariaDB 10.11 knows no other common way to set the isolation. */
 const SESSION = [
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'",
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  `SET SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}`,
 ];
 
 /** The database's clock in ms since 1970, as an expression. */
