@@ -207,7 +207,8 @@ class ScenarioRun {
     const deadline = performance.now() + STORES_MS;
     while (true) {
       const { messages, devices, revoked } = load.history;
-      const evidence = { messages, devices, revoked, ...(await readStores(sources)), peaks: memory.peaks };
+      const stores = await readStores(sources);
+      const evidence = { messages, devices, revoked, ...stores, views: load.views, peaks: memory.peaks };
       const violations = checkEvidence(evidence);
       if (violations.length === 0 || performance.now() > deadline) {
         return { evidence, violations: [...this.failures, ...violations] };

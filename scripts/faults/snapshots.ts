@@ -115,11 +115,22 @@ async function readList(api: string, { userId, token }: SnapshotSources["readers
   const answer = await fetch(`${api}/v1/conversations?limit=200`, { headers: { authorization: `Bearer ${token}` } });
   if (!answer.ok) throw new Error(`no list of conversations for ${userId}: ${answer.status}`);
   const { items } = (await answer.json()) as { items: ConversationRow[] };
-  return items.map(({ conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }) => ({
+  return items.map((row) => listedRow(userId, row));
+}
+
+type AnyRow = Pick<
+  ConversationRow,
+  "conversationId" | "lastSeq" | "readSeq" | "unread" | "peerReadSeq" | "peerDeliveredSeq"
+>;
+
+/** What is compared of a row in somebody's list. */
+export function listedRow(userId: string, row: AnyRow): ListedRow {
+  const { conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq } = row;
+  return {
     ...{ userId, conversationId, lastSeq, readSeq, unread },
     ...(peerReadSeq === undefined ? {} : { peerReadSeq }),
     ...(peerDeliveredSeq === undefined ? {} : { peerDeliveredSeq }),
-  }));
+  };
 }
 
 async function readQueue(bus: Bus, partition: number): Promise<QueueSnapshot> {

@@ -76,6 +76,11 @@ export class Conversation {
     return "ok";
   }
 
+  /** The first number of his last stay. */
+  startOf(who: number): number {
+    return this.stays.get(who)?.at(-1)?.from ?? 0;
+  }
+
   /** How it stands in a member's list when everything has come to all devices. @param peer of a private conversation */
   rowOf(who: number, peer?: number): Row | undefined {
     if (!this.isMember(who) || this.lastSeq === 0) return undefined;

@@ -75,10 +75,11 @@ describe("history", () => {
     expect(await page({ from: 6, limit: 5, backwards: true }, purged)).toEqual(["", false]);
   });
 
-  test("what the user has cleared is not shown to him, and there is nothing older", async () => {
+  test("what the user has cleared is not shown to him, and there is nothing older; his devices fill their gaps", async () => {
     const cleared = { ...context(10), views: { floor: async () => ({ purgedSeq: 2, hiddenSeq: 6 }) } };
-    expect(await page({}, cleared)).toEqual(["7 8 9 10", false]);
-    expect(await page({ from: 8, limit: 5, backwards: true }, cleared)).toEqual(["7 8", false]);
+    expect(await page({ hidesCleared: true }, cleared)).toEqual(["7 8 9 10", false]);
+    expect(await page({ from: 8, limit: 5, backwards: true, hidesCleared: true }, cleared)).toEqual(["7 8", false]);
+    expect(await page({ from: 5, to: 8 }, cleared)).toEqual(["5 6 7 8", false]);
   });
 
   test("what is at hand is given while MySQL is away", async () => {
@@ -100,7 +101,12 @@ describe("history", () => {
     const seen = async (purgedSeq: number, hiddenSeq: number) => {
       const recent = { read: async (_: string, from: number, to: number) => atHand(from, to) };
       const of = { ...context(10), views: { floor: async () => ({ purgedSeq, hiddenSeq }) }, recent };
-      const { events, more } = await readHistory(of, "alice", "g:choir", { from: 10, limit: 3, backwards: true });
+      const { events, more } = await readHistory(of, "alice", "g:choir", {
+        from: 10,
+        limit: 3,
+        backwards: true,
+        hidesCleared: true,
+      });
       return [events.map(({ seq }) => seq).join(" "), more];
     };
     expect(await seen(0, 8)).toEqual(["9 10", false]);

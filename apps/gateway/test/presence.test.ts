@@ -121,10 +121,16 @@ test("who asks again and again while nobody answers waits with one question", as
   });
   watches.watch(session, friends.slice(0, 1), true);
   await until("one is asked about", () => asked() === 1);
-  for (let i = 0; i < 1_000; i++) watches.watch(session, friends.slice(0, 64), true);
+  for (let i = 0; i < 1_000; i++) {
+    watches.watch(session, friends.slice(0, 64), false);
+    watches.watch(session, friends.slice(0, 64), true);
+  }
+  // Once more, without an end: it has an answer to come.
+  watches.watch(session, friends.slice(0, 64), true);
   answer();
   await until("all are known", () => new Set(frames.flat().map(({ userId }) => userId)).size === 64);
   expect(asked()).toBe(1 + 64);
+  expect(frames.flat().every(({ online }) => online)).toBe(true);
   watches.stop();
 });
 

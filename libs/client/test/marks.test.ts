@@ -79,6 +79,7 @@ describe("read marks", () => {
     const outcome = refused.marks.move(CHAT, 1).catch((error: Error) => error.name);
     await passes();
     expect([await outcome, await refused.storage.keys()]).toEqual(["NO_SUCH_CONVERSATION", []]);
+    await expect(refused.marks.move(CHAT, 1)).rejects.toMatchObject({ name: "NO_SUCH_CONVERSATION" });
   });
 });
 

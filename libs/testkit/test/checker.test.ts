@@ -295,6 +295,7 @@ describe("receipts", () => {
       "what the peer has is not known to be delivered",
       (all) => Object.assign(row(all, "alice"), { peerDeliveredSeq: 3 }),
     ],
+    ["I11", "a device shows another count", (all) => Object.assign(all.views[0]!.rows[0]!, { unread: 2 })],
     ["I11", "a device was told of a mark that nobody has set", (all) => Object.assign(bob(all).marks[0]!, { seq: 4 })],
     [
       "I9",

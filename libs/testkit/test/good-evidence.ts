@@ -84,6 +84,17 @@ export function goodEvidence(): Evidence {
         ...{ peerReadSeq: 0, peerDeliveredSeq: 6 },
       },
     ],
+    views: [
+      {
+        device: "bob/phone",
+        rows: [
+          {
+            ...{ userId: "bob", conversationId: CONVERSATION, lastSeq: 6, readSeq: 3, unread: 1 },
+            ...{ peerReadSeq: 0, peerDeliveredSeq: 6 },
+          },
+        ],
+      },
+    ],
     queues: [{ partition: 0, messages: 0, consumers: [{ name: "owner-2-1", pending: 0, ackPending: 0 }] }],
     peaks: [{ what: "memory of worker-1, MiB", most: 90, bound: 600 }],
   };

@@ -1,4 +1,4 @@
-import type { DeviceHistory } from "@carillon/testkit";
+import type { DeviceHistory, ListedRow } from "@carillon/testkit";
 
 /** One device of the load: it sends when it is told to, keeps what it is shown, and comes back whatever happens. */
 export interface LoadDevice {
@@ -11,6 +11,8 @@ export interface LoadDevice {
   send(content: string): void;
   /** Events that it should have been told and has not, as far as it knows itself. */
   readonly isBehind: boolean;
+  /** The list of conversations that it keeps by itself; absent: it keeps none. */
+  readonly list?: ListedRow[];
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /** The clients of a run, and the pace at which they write. */
 import { sleep } from "@carillon/base";
-import { History, type SentMessage } from "@carillon/testkit";
+import { type DeviceView, History, type SentMessage } from "@carillon/testkit";
 import { type GroupChat, makeGroup } from "./group-chat";
 import type { Account, LoadDevice } from "./load-device";
 import { registerDevices, registerPairs, secondDeviceOf } from "./people";
@@ -91,6 +91,13 @@ export class Load {
   /** Everybody who writes: their lists of conversations are compared in the end. */
   get readers(): Account[] {
     return [...this.accounts, ...this.groupChats.flatMap(({ members }) => members)];
+  }
+
+  /** The lists that devices keep by themselves. */
+  get views(): DeviceView[] {
+    return this.devices.flatMap(({ history, list }) =>
+      list === undefined ? [] : [{ device: history.name, rows: list }],
+    );
   }
 
   /** Somebody who is registered and does nothing by himself. */

@@ -1,7 +1,8 @@
 /** A device that uses the SDK as an app does: it sends, listens, and fetches what a resync says it missed. */
 import { sleep, uuidv7 } from "@carillon/base";
 import { CarillonClient, type ConversationRow, type Event } from "@carillon/client";
-import type { DeviceRecorder, SentMessage } from "@carillon/testkit";
+import type { DeviceRecorder, ListedRow, SentMessage } from "@carillon/testkit";
+import { listedRow } from "../snapshots";
 import type { Account, LoadDevice } from "./load-device";
 import { Reader } from "./reader";
 import { ShownEvents } from "./shown-events";
@@ -26,6 +27,8 @@ export class SdkDevice implements LoadDevice {
   ) {
     const { deviceId, token } = account;
     this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
+    // It is kept from the first look on.
+    void this.client.view;
     this.shown = new ShownEvents(recorder);
     for (const kind of ["message", "system", "recall"] as const) {
       this.client.on(kind, (event) => this.show(event, "deliver"));
@@ -49,6 +52,10 @@ export class SdkDevice implements LoadDevice {
 
   get isBehind(): boolean {
     return this.missing.size > 0 || this.reader.pending !== undefined;
+  }
+
+  get list(): ListedRow[] {
+    return this.client.view.conversations.map((row) => listedRow(this.account.userId, row));
   }
 
   async connect(): Promise<void> {

@@ -26,7 +26,7 @@ export async function listReaders(
   { limit, cursor }: { limit: number; cursor?: string },
 ): Promise<ReadersPage> {
   const { conversationId, seq } = place;
-  const range = { from: seq, to: seq, limit: 1, backwards: false };
+  const range = { from: seq, to: seq, limit: 1, backwards: false, hidesCleared: true };
   const [event] = (await readHistory(context, userId, conversationId, range)).events;
   if (event === undefined) throw new CarillonError("NO_SUCH_MESSAGE");
   const { views, groups, showsBefore } = context;

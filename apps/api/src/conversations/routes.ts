@@ -63,7 +63,12 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
       const { conversationId } = request.params;
       const { limit = DEFAULT_LIMIT, before } = request.query as { limit?: number; before?: number };
       const from = before === undefined ? Number.MAX_SAFE_INTEGER : before - 1;
-      const page = await readHistory(context, userId, conversationId, { from, limit, backwards: true });
+      const page = await readHistory(context, userId, conversationId, {
+        from,
+        limit,
+        backwards: true,
+        hidesCleared: true,
+      });
       return { conversationId, messages: page.events, lastSeq: page.lastSeq, more: page.more };
     },
   );

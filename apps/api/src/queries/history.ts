@@ -3,7 +3,7 @@
  * the archive, which is a moment behind. Numbers have no holes, so it is known how many rows there must be, and those
  * that are not archived yet are waited for.
  */
-import { sleep, withDeadline } from "@carillon/base";
+import { sleep } from "@carillon/base";
 import type { ReadableSpans } from "@carillon/bus";
 import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
 import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@carillon/store";
@@ -11,9 +11,6 @@ import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@car
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
 const BUSY_RETRY_MS = 1_000;
-/** Most time for MySQL to say what the user has cleared, where the rest does not need it. */
-const FLOOR_MS = 500;
-const NO_FLOOR = { purgedSeq: 0, hiddenSeq: 0 };
 
 export interface HistoryRange {
   /** First number wanted, in reading direction. */
@@ -22,6 +19,8 @@ export interface HistoryRange {
   to?: number | undefined;
   limit: number;
   backwards: boolean;
+  /** Without what the user has cleared. A device that fills its gaps is told everything: it hides that by itself. */
+  hidesCleared?: boolean;
 }
 
 export interface HistoryPage {
@@ -59,18 +58,19 @@ export async function readHistory(
 ): Promise<HistoryPage> {
   const { spans, lastSeq } = await context.spans(userId, conversationId);
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
-  const asked = context.views.floor(userId, conversationId);
-  // What is said in a large group is at hand also while MySQL is away: then he sees what he had cleared.
-  const known = await withDeadline(asked, FLOOR_MS, "MySQL").catch(() => NO_FLOOR);
-  const page = pageOf(spans, range, lowestOf(known));
+  const askFloor = () => context.views.floor(userId, conversationId);
+  const floor = range.hidesCleared === true ? await askFloor() : undefined;
+  const page = pageOf(spans, range, floor === undefined ? 1 : lowestOf(floor));
   const recent = await readRecent(context, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
-  const { parts, more } = pageOf(spans, range, lowestOf(await asked));
+  const lowest = floor === undefined ? (await askFloor()).purgedSeq + 1 : lowestOf(floor);
+  const { parts, more } = pageOf(spans, range, lowest);
   const events: Event[] = [];
   for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
   return { events, lastSeq, more };
 }
 
+/** The first number that is shown to somebody who has cleared the conversation. */
 const lowestOf = ({ purgedSeq, hiddenSeq }: Floor) => Math.max(purgedSeq, hiddenSeq) + 1;
 
 /** The numbers of a page, ascending, and whether the range goes on behind them. */

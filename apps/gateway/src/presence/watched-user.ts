@@ -4,8 +4,8 @@ import type { Platform, UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
 export class WatchedUser {
-  /** Sessions that watch, and whether they may see him. */
-  readonly watchers = new Map<Session, boolean>();
+  /** Sessions that watch, and whether they may see him; undefined: no worker has said it yet. */
+  readonly watchers = new Map<Session, boolean | undefined>();
   /** By gateway and its boot. */
   private readonly at = new Map<string, AtGateway>();
   /** Gateways that told something of him since he was asked for; they know better than the answer. */

@@ -82,16 +82,28 @@ export class Watches {
       this.unwatch(session, userIds);
       return true;
     }
-    const added = [...new Set(userIds)].filter((userId) => !watched.has(userId));
+    const wanted = [...new Set(userIds)];
+    const added = wanted.filter((userId) => !watched.has(userId));
     if (watched.size + added.length > limits.maxWatchedUsers) return false;
     this.bySession.set(session, watched);
     for (const userId of added) {
       watched.add(userId);
-      getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, false);
+      getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, undefined);
     }
-    // Also of those that it watched before: it wants to know.
-    this.enquire(session, userIds, { isNew: true });
+    if (added.length > 0) this.enquire(session, added, { isNew: true });
+    // Of those that it watched before it is told at once; behind the answer to its request.
+    const known = wanted.filter((userId) => !added.includes(userId));
+    queueMicrotask(() => send(session, this.shownTo(session, known)));
     return true;
+  }
+
+  private shownTo(session: Session, userIds: string[]): UserPresence[] {
+    return userIds.flatMap((userId) => {
+      const user = this.users.get(userId);
+      const maySee = user?.watchers.get(session);
+      // Who is being asked about is told when the answer comes.
+      return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
+    });
   }
 
   /** A session is gone. */
@@ -240,9 +252,9 @@ export class Watches {
     const shown: UserPresence[] = [];
     for (const [userId, { isNew }] of wishes) {
       const user = this.users.get(userId);
-      const before = user?.watchers.get(session);
       // It does not watch him any more.
-      if (user === undefined || before === undefined) continue;
+      if (user === undefined || !user.watchers.has(session)) continue;
+      const before = user.watchers.get(session);
       const maySee = visible.has(userId) && this.wanted.get(session)?.get(userId)?.isDoubted !== true;
       user.watchers.set(session, maySee);
       if (isNew || maySee !== before) shown.push(maySee ? user.presence : user.hidden);

@@ -130,8 +130,10 @@ export class ReadMarks {
   }
 
   private async settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
-    mark.told = seq;
-    if (mark.wanted === seq) await this.options.storage.delete(PREFIX + conversationId).catch(this.options.onError);
+    // What was refused is neither told nor wanted any more: asked again, it is told again.
+    if (outcome === "told") mark.told = seq;
+    else if (mark.wanted === seq) mark.wanted = mark.told;
+    if (mark.wanted <= seq) await this.options.storage.delete(PREFIX + conversationId).catch(this.options.onError);
     const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);
     mark.waiters = mark.waiters.filter((waiter) => waiter.seq > seq);
     for (const { resolve, reject } of settled) {

@@ -4,12 +4,12 @@
  * was said, since everybody has it; unread is what is left to read. Nobody outside a conversation hears of its marks.
  */
 import { getOrSet } from "@carillon/base";
-import type { ArchivedFacts, DeviceHistory, Evidence, ListedRow, ToldMark } from "../history/evidence";
+import type { ArchivedFacts, DeviceHistory, DeviceView, Evidence, ListedRow, ToldMark } from "../history/evidence";
 import { Membership } from "../history/membership";
 import { groupBy, place, type Violation, violation } from "./violation";
 
 export function checkReceipts(evidence: Evidence): Violation[] {
-  const { rows, devices, archive, recalled } = evidence;
+  const { rows, views, devices, archive, recalled } = evidence;
   const membership = new Membership(evidence);
   const byConversation = groupBy(archive, ({ conversationId }) => conversationId);
   const gone = new Set(recalled.map(place));
@@ -22,6 +22,7 @@ export function checkReceipts(evidence: Evidence): Violation[] {
       return [...checkRead(row, reads.get(keyOf(row))), ...checkUnread(row, own, gone)];
     }),
     ...rows.flatMap((row) => checkPeer(row, listed, byConversation.get(row.conversationId) ?? [])),
+    ...views.flatMap((view) => checkView(view, listed)),
     ...devices.flatMap((device) => device.marks.flatMap((mark) => checkTold(device, mark, listed, membership))),
   ];
 }
@@ -83,6 +84,21 @@ function checkPeer(row: ListedRow, listed: Map<string, ListedRow>, events: Archi
     found.push(violation("I11", `${what}, ${userId} is told ${peerDeliveredSeq}`));
   }
   return found;
+}
+
+function checkView({ device, rows }: DeviceView, listed: Map<string, ListedRow>): Violation[] {
+  return rows.flatMap((row) => {
+    const truth = listed.get(keyOf(row));
+    if (truth === undefined || lineOf(row) === lineOf(truth)) return [];
+    return [
+      violation("I11", `${device} shows ${row.conversationId} with ${lineOf(row)}, the list says ${lineOf(truth)}`),
+    ];
+  });
+}
+
+function lineOf({ lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq }: ListedRow): string {
+  const peer = peerReadSeq === undefined ? "" : `, peer read ${peerReadSeq} has ${peerDeliveredSeq}`;
+  return `last ${lastSeq} read ${readSeq} unread ${unread}${peer}`;
 }
 
 function checkTold(

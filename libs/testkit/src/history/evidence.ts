@@ -168,6 +168,12 @@ export interface ListedRow {
   peerDeliveredSeq?: number;
 }
 
+/** The list that a device keeps by itself, when all is quiet. */
+export interface DeviceView {
+  device: string;
+  rows: ListedRow[];
+}
+
 export interface Place {
   conversationId: string;
   seq: number;
@@ -188,6 +194,8 @@ export interface Evidence {
   inboxes: InboxSnapshot[];
   /** Of everybody whose list was asked for. */
   rows: ListedRow[];
+  /** Of devices that keep one. */
+  views: DeviceView[];
   queues: QueueSnapshot[];
   peaks: Peak[];
 }

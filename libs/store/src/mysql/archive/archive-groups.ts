@@ -30,6 +30,10 @@ interface Joining {
   joined: string[];
 }
 
+/**
+ * Who comes begins anew, also one who was here before. His row may be there already: of his last stay, which ended a
+ * moment ago, or of what he has read of this one.
+ */
 async function join(
   statements: Statements,
   groupId: string,
@@ -44,7 +48,8 @@ async function join(
     `INSERT INTO conversation_members (user_id, conversation, cleared_seq, changed_at)
      SELECT user_id, ?, ?, ${DATABASE_NOW} FROM group_members
      WHERE group_id = ? AND user_id IN (?) AND present = 1
-     ON DUPLICATE KEY UPDATE cleared_seq = GREATEST(cleared_seq, VALUES(cleared_seq)), changed_at = VALUES(changed_at)`,
+     ON DUPLICATE KEY UPDATE read_seq = IF(read_seq > VALUES(cleared_seq), read_seq, 0), hidden_seq = 0, pinned = 0,
+       muted = 0, cleared_seq = VALUES(cleared_seq), changed_at = VALUES(changed_at)`,
     [conversationId, seq - 1, groupId, joined],
   );
 }
