@@ -39,7 +39,7 @@ async function sendMessage(message) {
       return await carillon("/v1/messages", message);
     } catch (error) {
       if (error.name !== "BUSY" || tries === 5) throw error;
-      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? 1_000));
     }
   }
 }

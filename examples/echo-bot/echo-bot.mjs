@@ -14,6 +14,7 @@ await new HttpApi(api).register(userId, "Echo", password).catch((error) => {
   if (error.name !== "CONFLICT") throw error;
 });
 
+let isEnding = false;
 const storage = await openFileStorage(folder);
 const client = new CarillonClient({
   api,
@@ -28,16 +29,29 @@ client.on("message", async ({ conversationId, seq, senderId, contentType, conten
   if (senderId === userId || contentType !== "text" || content === undefined) return;
   const to = conversationId.startsWith("g:") ? conversationId : `u:${senderId}`;
   try {
-    await client.send(to, { content, clientMsgId: idOfAnswer(messageId, sentAt) });
-    await client.markRead(conversationId, seq);
+    await untilDone(() => client.send(to, { content, clientMsgId: idOfAnswer(messageId, sentAt) }));
+    // The client repeats it until the server has it: nothing waits for that.
+    client.markRead(conversationId, seq);
     console.log(`answered ${senderId}: ${content}`);
   } catch (error) {
-    // Blocked, muted: there is nobody to answer.
+    // Blocked, muted: there is nobody to answer. Or the bot ends: the client has kept the answer for its next life.
     console.log(`could not answer ${senderId}: ${error.message}`);
   }
 });
 
 client.on("state", (state) => console.log(state.name));
+
+/** Tries until it works or is refused for good: until then the message does not count as received. */
+async function untilDone(work) {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error.retry === "never" || isEnding) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+    }
+  }
+}
 
 /** The same for the same message: a UUIDv7 of its time, the rest a digest of its id. */
 function idOfAnswer(messageId, sentAt) {
@@ -50,6 +64,7 @@ function idOfAnswer(messageId, sentAt) {
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, async () => {
+    isEnding = true;
     await client.close();
     await storage.close();
   });

@@ -200,6 +200,12 @@ test("settings of one device appear on the other; what is cleared is gone from b
     await shows(client, conversationId, ["two delivered"]);
   }
   expect(listed(a, conversationId)).toMatchObject({ pinned: false, muted: false, clearedSeq: 0 });
+  await phone.conversationSettings(conversationId, { clear: true });
+  for (const client of [phone, tablet]) {
+    await lists(client, conversationId, { unread: 0, clearedSeq: 2 });
+    await shows(client, conversationId, []);
+    expect(listed(client, conversationId)?.preview).toBeUndefined();
+  }
 });
 
 test("groups appear, change and go on all devices; after days there is no ghost of one that was left", async () => {

@@ -106,7 +106,10 @@ export class BaseClient<TransportName extends string> {
     return this.engine.events.on(name, listener);
   }
 
-  /** All messages from now on: `for await (const message of client.messages())`; ends when the client is closed. */
+  /**
+   * All messages from the first look on: `for await (const message of client.messages())`; ends when the client is closed.
+   * Acknowledging does not wait for the loop: who must not lose one listens to "message" and returns a promise.
+   */
   messages(): AsyncGenerator<Event, void> {
     return eventStream<Event>((listener) => this.on("message", listener), this.engine.closing.signal);
   }
@@ -191,7 +194,7 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Pins a conversation, silences it, or clears it up to a number: for all devices of the user, and for nobody else.
+   * Pins a conversation, silences it, or clears it, wholly or up to a number: for all devices of the user, and for nobody else.
    * @returns the conversation as it is now
    * @throws CarillonError NO_SUCH_CONVERSATION
    */

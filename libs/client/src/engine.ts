@@ -17,6 +17,7 @@ import {
   type SentPayload,
   type ServerMessage,
   type SyncedPayload,
+  type UserPresence,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
 import type { Found } from "./connection/find-gateway";
@@ -291,7 +292,7 @@ export class Engine {
       case Command.TYPING:
         return void events.emit("typing", message.payload);
       case Command.PRESENCE:
-        return void events.emit("presence", message.payload.users);
+        return this.tellPresence(message.payload.users);
       case Command.NOTIFY:
         this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
         return void events.emit("notify", message.payload);
@@ -300,6 +301,11 @@ export class Engine {
       case Command.CHANGED:
         return void events.emit("changed", message.payload);
     }
+  }
+
+  private tellPresence(users: readonly UserPresence[]): void {
+    const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
+    if (watched.length > 0) void this.events.emit("presence", watched);
   }
 
   private fail(error: Error): void {

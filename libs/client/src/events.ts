@@ -93,9 +93,9 @@ export class EventSource<Events extends object> {
     for (const listener of [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[]) {
       try {
         const result = listener(value);
-        if (isPromise(result)) pending.push(result.then(undefined, report));
+        if (isPromise(result)) pending.push(result.then(undefined, reportUncaught));
       } catch (error) {
-        report(error);
+        reportUncaught(error);
       }
     }
     return pending.length === 0 ? undefined : Promise.all(pending);
@@ -130,7 +130,8 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-function report(error: unknown): void {
+/** The fault of somebody who was told something: whoever told it goes on. */
+export function reportUncaught(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });

@@ -162,3 +162,21 @@ test("a storage that knows nothing reads the list once, silently, when the repla
   next.inbox.open({ inbox: { epoch: "e", seq: 9 }, resume: "none" });
   expect(next.hooks.lists).toBe(0);
 });
+
+test("a device with thousands of conversations asks its storage for all of them at once", async () => {
+  const storage = new MemoryStorage();
+  for (let i = 0; i < 3_000; i++) await storage.set(`conversation/p:a:u${i}`, '{"upTo":3,"known":3}');
+  const { get } = storage;
+  // As a browser's answers.
+  storage.get = async (key) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return get.call(storage, key);
+  };
+  const { inbox } = inboxOf(storage);
+  let isRestored = false;
+  void inbox.restore().then(() => {
+    isRestored = true;
+  });
+  await jest.advanceTimersByTimeAsync(20);
+  expect(isRestored).toBe(true);
+});

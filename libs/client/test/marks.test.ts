@@ -137,6 +137,20 @@ describe("presence", () => {
     expect([asked.at(-1), released]).toEqual(["-bob", ["carl", "bob"]]);
   });
 
+  test("who is let go of and watched anew in one turn is asked for again: what was known of him is forgotten", async () => {
+    const { watches, asked, released } = watchesOf();
+    watches.online(500);
+    const end = watches.watch(["bob", "carl"]);
+    await passes();
+    // As a screen does that is drawn anew.
+    end();
+    watches.watch(["bob", "dora"]);
+    await passes();
+    expect(released).toEqual(["bob", "carl"]);
+    expect(asked).toEqual(["+bob,carl", "-carl", "+bob,dora"]);
+    expect([watches.isWatched("bob"), watches.isWatched("carl")]).toEqual([true, false]);
+  });
+
   test("64 a frame, as many as the server takes; who comes later moves up; all again after a reconnect", async () => {
     const { watches, asked, sizes } = watchesOf();
     const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => `u${from + i}`);

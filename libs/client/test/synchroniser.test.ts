@@ -90,6 +90,28 @@ test("pages are put together: time and versions of the first, counts of the last
   expect(told).toEqual([2, 2]);
 });
 
+test("changes without end cost a SYNC every 3 s; who needs everything waits for none of that", async () => {
+  const { synchroniser, asked } = synchroniserOf(async () => page([row("p:a:b", 1)]));
+  for (let i = 0; i < 600; i++) {
+    synchroniser.changes();
+    await passes(100);
+  }
+  expect(asked.length).toBeGreaterThan(15);
+  expect(asked.length).toBeLessThan(30);
+  const before = asked.length;
+  synchroniser.changes();
+  await passes(10);
+  const all = synchroniser.all();
+  await passes(10);
+  expect((await all).conversations).toHaveLength(1);
+  expect(asked.length).toBe(before + 1);
+  // After some quiet the first change is asked for at once.
+  await passes(10_000);
+  synchroniser.changes();
+  await passes(10);
+  expect(asked.length).toBe(before + 2);
+});
+
 test("BUSY begins again with the first page; a lost connection is told to who waits, and the next one serves again", async () => {
   const outcomes: (SyncedPayload | Error)[] = [page([], "second"), new CarillonError("BUSY"), page([row("p:a:b", 1)])];
   const { synchroniser, taken, link } = synchroniserOf(async () => {
@@ -113,4 +135,57 @@ test("BUSY begins again with the first page; a lost connection is told to who wa
   const again = synchroniser.all();
   await passes(1_000);
   expect((await again).conversations).toEqual([row("p:a:b", 2)]);
+});
+
+test("a keeper that comes while one is under way is told nothing of it: it would not know the pages before", async () => {
+  const answers: (() => void)[] = [];
+  const pages = [page([row("p:a:b", 3)], "second"), page([row("p:a:c", 1)]), page([row("p:a:b", 3), row("p:a:c", 1)])];
+  const {
+    synchroniser,
+    taken,
+    pages: told,
+  } = synchroniserOf(() => new Promise((resolve) => answers.push(() => resolve(pages.shift()!))));
+  const { keeper } = synchroniser;
+  synchroniser.keeper = undefined;
+  const all = synchroniser.all();
+  await passes();
+  answers.shift()!();
+  await passes();
+  synchroniser.keeper = keeper;
+  synchroniser.changes();
+  answers.shift()!();
+  await passes(10_000);
+  expect((await all).conversations).toHaveLength(2);
+  expect([told, taken]).toEqual([[], []]);
+  answers.shift()!();
+  await passes();
+  expect([told, taken.length]).toEqual([[2], 1]);
+});
+
+test("a keeper that fails keeps nobody from what was asked", async () => {
+  const { synchroniser, asked } = synchroniserOf(async () => page([row("p:a:b", 3)]));
+  const reported: unknown[] = [];
+  const report = jest.spyOn(globalThis, "queueMicrotask").mockImplementation((work) => {
+    try {
+      work();
+    } catch (error) {
+      reported.push(error);
+    }
+  });
+  const fails = () => {
+    throw new Error("a fault of the view");
+  };
+  for (const keeper of [
+    { begin: fails, takePage: () => {}, take: () => {} },
+    { begin: () => ({}), takePage: fails, take: () => {} },
+    { begin: () => ({}), takePage: () => {}, take: fails },
+  ]) {
+    synchroniser.keeper = keeper;
+    const all = synchroniser.all();
+    await passes(1_000);
+    expect((await all).conversations).toEqual([row("p:a:b", 3)]);
+  }
+  report.mockRestore();
+  expect(reported).toEqual(Array.from({ length: 3 }, () => new Error("a fault of the view")));
+  expect(asked).toHaveLength(3);
 });

@@ -1,5 +1,5 @@
 /** What an app relies on when it binds to the view, and what the view leaves in the storage. */
-import type { Event, SendPayload } from "@carillon/protocol";
+import type { Event, PulledPayload, SendPayload } from "@carillon/protocol";
 import { type ClientEvents, EventSource } from "../src/events";
 import { MemoryStorage } from "../src/storage/storage";
 import { View } from "../src/view/view";
@@ -66,16 +66,95 @@ test("listeners are told once per turn, of their part only, and not after they h
   expect(told).toEqual({ list: 2, chat: 1, other: 0, all: 2 });
 });
 
-/** A view whose outbox the test plays. */
-function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) {
+test("a listener that another one has ended in the same turn is not told", async () => {
+  const world = await worldWith(1);
+  const told: string[] = [];
+  world.view.subscribe("conversations", () => {
+    told.push("first");
+    end();
+  });
+  const end = world.view.subscribe("conversations", () => void told.push("ended"));
+  world.write(CHAT, "bob", "message", "new");
+  world.deliver(1);
+  await passes(0);
+  expect(told).toEqual(["first"]);
+});
+
+test("what the server has answered to a change of settings is newer than the rows of a sync that was under way", async () => {
+  const world = await worldWith(2);
+  const { pinned: _, ...shown } = world.view.conversations[0]!;
+  // The row is read after 5 ms, and is here after 10.
+  world.state.online();
+  await passes(7);
+  world.settings(CHAT, { pinned: true });
+  world.state.takeRow({ ...shown, pinned: true });
+  for (let i = 0; i < 100; i++) {
+    expect(world.view.conversations[0]).toMatchObject({ pinned: true });
+    await passes(5);
+  }
+  // What another device says later counts.
+  world.settings(CHAT, { pinned: false });
+  await passes(1_000);
+  expect(world.view.conversations[0]).toMatchObject({ pinned: false });
+});
+
+test("what the user has cleared is in the storage no more, and does not come back with a page or an event", async () => {
+  const world = new ViewWorld();
+  world.start();
+  world.online();
+  const stored = async () => {
+    const values = await Promise.all((await world.storage.keys()).map((key) => world.storage.get(key)));
+    return [...values.join().matchAll(/"secret (\d+)"/g)].map(([, n]) => Number(n)).sort((a, b) => a - b);
+  };
+  for (let i = 1; i <= 7; i++) world.write(CHAT, "bob", "message", `secret ${i}`);
+  world.deliver(6);
+  await passes(1_000);
+  expect(await stored()).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
+  world.settings(CHAT, { clearedSeq: 4 });
+  await passes(1_000);
+  expect(new Set(await stored())).toEqual(new Set([5, 6, 7]));
+  // Cleared on another device before it was delivered here.
+  world.settings(CHAT, { clearedSeq: 7 });
+  await passes(1_000);
+  world.deliver(1);
+  await passes(1_000);
+  expect(await stored()).toEqual([]);
+  for (let i = 8; i <= 20; i++) world.write(CHAT, "bob", "message", `secret ${i}`);
+  world.deliver(13);
+  await passes(1_000);
+  // A page is read after 5 ms, and is here after 10.
+  const older = world.view.loadOlder(CHAT);
+  await passes(7);
+  const pending = world.state.restored;
+  world.settings(CHAT, { clearedSeq: 16 });
+  await pending;
+  const { pinned: _, ...shown } = world.view.conversations[0]!;
+  world.state.takeRow({ ...shown, pinned: false, clearedSeq: 16, unread: 4 });
+  await passes(1_000);
+  await older;
+  expect(new Set(await stored())).toEqual(new Set([17, 18, 19, 20]));
+  expect(world.view.messages(CHAT)).toMatchObject({ items: [17, 18, 19, 20].map((seq) => ({ seq })), hasOlder: false });
+  await world.end(false);
+  world.start();
+  await world.view.restored;
+  expect(world.view.messages(CHAT)).toMatchObject({ items: [17, 18, 19, 20].map((seq) => ({ seq })), hasOlder: false });
+});
+
+/** A view whose outbox the test plays, and whose PULLs it answers. */
+function sendingView(
+  storage = new MemoryStorage(),
+  unsent: SendPayload[] = [],
+  userId = () => "mia" as string | undefined,
+) {
   const events = new EventSource<ClientEvents>();
   const sent: SendPayload[] = [];
+  const pulls: ((page: PulledPayload) => void)[] = [];
   const state = new ViewState({
     ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => unsent, unread: () => [] },
     synchroniser: { changes: () => {}, keeper: undefined },
-    userId: () => "mia",
+    userId,
     on: (name, listener) => events.on(name, listener),
-    pull: () => new Promise(() => {}),
+    pull: () => new Promise((resolve) => pulls.push(resolve)),
     onError: (error) => {
       throw error;
     },
@@ -83,7 +162,7 @@ function sendingView(storage = new MemoryStorage(), unsent: SendPayload[] = []) 
   const actions = { send: async (payload: SendPayload) => void sent.push(payload) as never, watch: () => () => {} };
   const view = new View(state, actions);
   const shown = () => view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);
-  return { events, view, state, shown, sent, storage };
+  return { events, view, state, shown, sent, storage, pulls };
 }
 
 const payload = (content: string): SendPayload => ({ clientMsgId: content, to: "u:bob", contentType: "text", content });
@@ -112,6 +191,23 @@ test("own messages: sending, sent, among the others; SENT and the event in eithe
   expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
 });
 
+test("a peer who gives his message the id of another one unsettles no snapshot", async () => {
+  const { events, view, shown } = sendingView();
+  await view.restored;
+  void events.emit("message", event("a", 1));
+  void events.emit("message", { ...event("b", 2, "bob"), clientMsgId: "a" });
+  const messages = view.messages(CHAT);
+  expect(shown()).toEqual(["a sent", "b delivered"]);
+  expect(view.messages(CHAT)).toBe(messages);
+  void events.emit("message", event("c", 3));
+  expect(
+    view
+      .messages(CHAT)
+      .items.slice(0, 2)
+      .every((item, i) => item === messages.items[i]),
+  ).toBe(true);
+});
+
 test("a failed message stays, also for the next process, until it is sent again or thrown away", async () => {
   const before = sendingView();
   await before.view.restored;
@@ -134,6 +230,63 @@ test("a failed message stays, also for the next process, until it is sent again 
   // What is on its way cannot be thrown away.
   view.discard("c");
   expect(shown()).toEqual(["c sending", "a sending"]);
+});
+
+test("a message that failed and was stored all the same is not shown as failed, now or by the next process", async () => {
+  const before = sendingView();
+  await before.view.restored;
+  const fails = (content: string) => {
+    void before.events.emit("failed", { message: payload(content), error: new Error("no answer") });
+  };
+  for (const content of ["a", "b", "c"]) void before.events.emit("sending", payload(content));
+  fails("a");
+  await passes(1_000);
+  void before.events.emit("message", event("a", 1));
+  // The tries may end after the event has come, too.
+  void before.events.emit("message", event("b", 2));
+  fails("b");
+  expect(before.shown()).toEqual(["a sent", "b sent", "c sending"]);
+  void before.events.emit("message", event("c", 3));
+  await before.state.stop();
+  // The process died before its outbox had heard of the answer.
+  const { shown, view } = sendingView(before.storage, [payload("c")]);
+  await view.restored;
+  expect(shown()).toEqual(["a sent", "b sent", "c sent"]);
+});
+
+test("a conversation that was looked at before it was known whose view it is", async () => {
+  let userId: string | undefined;
+  const { events, view, shown } = sendingView(undefined, [], () => userId);
+  await view.restored;
+  expect(shown()).toEqual([]);
+  // The first session of an app that brings its own token tells.
+  userId = "mia";
+  void events.emit("message", event("of bob", 1, "bob"));
+  void events.emit("message", event("a", 2));
+  expect(shown()).toEqual(["of bob delivered", "a sent"]);
+  expect(view.conversations).toMatchObject([{ peerId: "bob", title: "bob", unread: 1 }]);
+});
+
+test("a page that comes after its conversation was taken out leaves nothing of it behind", async () => {
+  const { events, view, state, storage, pulls } = sendingView();
+  await view.restored;
+  void events.emit("message", event("5", 5, "bob"));
+  const older = view.loadOlder(CHAT);
+  const nothing = { relations: 0, groups: 0, conversations: 0 };
+  state.begin();
+  state.take(
+    {
+      ...{ conversations: [], relations: [], groups: [], versions: { relations: 1, groups: 1 }, syncedAt: 1 },
+      counts: nothing,
+    },
+    true,
+  );
+  pulls.shift()!({ conversationId: CHAT, events: [event("4", 4, "bob")], lastSeq: 5, more: false });
+  await older;
+  await passes(1_000);
+  await state.stop();
+  expect(view.conversations).toEqual([]);
+  expect(await storage.keys()).toEqual(["view/1/since"]);
 });
 
 test("the storage does not grow with the messages: old blocks are deleted, and the newest are there again", async () => {

@@ -11,6 +11,8 @@ export interface ConversationSettings {
   muted?: boolean;
   /** Everything up to this number is gone for the user; it only moves forward. */
   clearedSeq?: number;
+  /** All that there is when the server is asked is gone for the user, also what this device does not know of yet. */
+  clear?: boolean;
 }
 
 /** Who has read a message. */

@@ -69,11 +69,12 @@ export class Timelines {
 
   async restore(): Promise<void> {
     const { storage } = this.options;
-    for (const key of await storage.keys()) {
-      if (!key.startsWith(PREFIX)) continue;
-      const stored = await readJson<StoredTimeline>(storage, key);
-      if (stored !== undefined) this.timelines.set(key.slice(PREFIX.length), Timeline.restore(this.room, stored));
-    }
+    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
+    const found = await Promise.all(keys.map((key) => readJson<StoredTimeline>(storage, key)));
+    found.forEach((stored, i) => {
+      const conversationId = (keys[i] as string).slice(PREFIX.length);
+      if (stored !== undefined) this.timelines.set(conversationId, Timeline.restore(this.room, stored));
+    });
     this.isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
   }
 

@@ -15,6 +15,8 @@ export class PresenceWatches {
   private readonly counts = new Map<string, number>();
   /** Those that the server was told of over this connection. */
   private told = new Set<string>();
+  /** Those among them who were let go of and are watched again: the server repeats how they stand when it is asked. */
+  private readonly again = new Set<string>();
   private most = 0;
   private session = new AbortController();
   private isWorking = false;
@@ -33,7 +35,10 @@ export class PresenceWatches {
   /** @returns a function that ends it */
   watch(userIds: readonly string[]): () => void {
     const wanted = [...new Set(userIds)].filter(isUserId);
-    for (const userId of wanted) this.counts.set(userId, (this.counts.get(userId) ?? 0) + 1);
+    for (const userId of wanted) {
+      if (!this.counts.has(userId) && this.told.has(userId)) this.again.add(userId);
+      this.counts.set(userId, (this.counts.get(userId) ?? 0) + 1);
+    }
     void this.work();
     let isOver = false;
     return () => {
@@ -44,11 +49,17 @@ export class PresenceWatches {
     };
   }
 
+  /** Whether anybody wants to see him. What is on its way of others comes too late. */
+  isWatched(userId: string): boolean {
+    return this.counts.has(userId);
+  }
+
   /** A session is open; it knows of nobody. @param most users that the server takes of a connection */
   online(most: number): void {
     this.session.abort();
     this.session = new AbortController();
     this.told = new Set();
+    this.again.clear();
     this.most = most;
     this.isWorking = false;
     void this.work();
@@ -90,6 +101,7 @@ export class PresenceWatches {
 
   private note({ userIds, on }: WatchPresencePayload): void {
     for (const userId of userIds) {
+      this.again.delete(userId);
       if (on) this.told.add(userId);
       else this.told.delete(userId);
     }
@@ -100,7 +112,8 @@ export class PresenceWatches {
     const wanted = new Set([...this.counts.keys()].slice(0, this.most));
     const gone = [...this.told].filter((userId) => !wanted.has(userId)).slice(0, MOST_AT_ONCE);
     if (gone.length > 0) return { userIds: gone, on: false };
-    const fresh = [...wanted].filter((userId) => !this.told.has(userId)).slice(0, MOST_AT_ONCE);
+    const isFresh = (userId: string) => !this.told.has(userId) || this.again.has(userId);
+    const fresh = [...wanted].filter(isFresh).slice(0, MOST_AT_ONCE);
     return fresh.length > 0 ? { userIds: fresh, on: true } : undefined;
   }
 }

@@ -8,10 +8,13 @@
  * Edge cases:
  * - The connection ends: all who wait are told. The next connection makes them ask again.
  * - An ERROR (BUSY, say) while the connection lasts: tried again from the first page.
+ * - Somebody becomes the keeper while a SYNC is under way: that one is not told to him, who would miss its first pages.
+ * - The keeper fails: he is told no more of this SYNC, and the inbox gets its answer all the same.
  */
-import { sleep } from "@carillon/base";
+import { Backoff, sleep } from "@carillon/base";
 import type { SyncedPayload, SyncPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
+import { reportUncaught } from "../events";
 import { readPages, type Synced, type SyncSince } from "./read-pages";
 
 /** A connection, as far as SYNC needs it. */
@@ -34,20 +37,24 @@ export interface SyncKeeper {
 
 interface Job {
   isAll: boolean;
+  /** The inbox waits for it. */
+  isUrgent: boolean;
   done: Promise<Synced>;
   resolve(synced: Synced): void;
   reject(error: unknown): void;
 }
 
 const RETRY_MS = 2_000;
-/** Least time between two SYNCs, so that a crowd of changes costs one now and then. */
-const PAUSE_MS = 200;
+/** Time between two SYNCs: where a crowd comes to a group, each of its devices asks now and then, not at every one. */
+const PAUSE = { first: 200, most: 3_000 } as const;
 
 export class Synchroniser {
   /** Whoever keeps what is told; nobody at first. */
   keeper: SyncKeeper | undefined;
   private next: Job | undefined;
   private isRunning = false;
+  /** Ends the pause. */
+  private hurry = new AbortController();
 
   /**
    * @param connect the connection in use; throws ConnectionLost when there is none
@@ -56,11 +63,15 @@ export class Synchroniser {
   constructor(
     private readonly connect: () => SyncConnection,
     private readonly stopping: AbortSignal,
-  ) {}
+  ) {
+    stopping.addEventListener("abort", () => this.hurry.abort());
+  }
 
   /** Everything there is. @throws ConnectionLost when the connection ended before the last page */
   all(): Promise<Synced> {
-    return this.want(true);
+    const done = this.want(true, true);
+    this.hurry.abort();
+    return done;
   }
 
   /** Asks for what has changed, for the keeper. Without a connection nothing happens. */
@@ -70,9 +81,10 @@ export class Synchroniser {
     });
   }
 
-  private want(isAll: boolean): Promise<Synced> {
+  private want(isAll: boolean, isUrgent = false): Promise<Synced> {
     this.next ??= newJob();
     this.next.isAll ||= isAll;
+    this.next.isUrgent ||= isUrgent;
     const { done } = this.next;
     if (!this.isRunning) void this.run();
     return done;
@@ -82,33 +94,40 @@ export class Synchroniser {
     this.isRunning = true;
     // Who asks in the same turn is served together.
     await Promise.resolve();
+    const pace = new Backoff(PAUSE);
     while (this.next !== undefined) {
       const job = this.next;
       this.next = undefined;
       try {
-        const { synced, isAll } = await this.read(job.isAll);
-        this.keeper?.take(synced, isAll);
-        job.resolve(synced);
+        job.resolve(await this.read(job.isAll));
       } catch (error) {
         job.reject(error);
       }
-      await sleep(PAUSE_MS, this.stopping);
+      await this.pause(pace.next());
     }
     this.isRunning = false;
   }
 
-  private async read(wantsAll: boolean): Promise<{ synced: Synced; isAll: boolean }> {
+  private async pause(ms: number): Promise<void> {
+    if (this.stopping.aborted || this.next?.isUrgent === true) return;
+    this.hurry = new AbortController();
+    await sleep(ms, this.hurry.signal);
+  }
+
+  private async read(wantsAll: boolean): Promise<Synced> {
     const connection = this.connect();
     while (true) {
+      const keeper = new CarefulKeeper(this.keeper);
       try {
-        const known = this.keeper?.begin() ?? {};
+        const known = keeper.begin();
         const since = wantsAll ? {} : known;
         const synced = await readPages(
           (payload) => connection.request(payload),
           since,
-          (page) => this.keeper?.takePage(page),
+          (page) => keeper.takePage(page),
         );
-        return { synced, isAll: Object.keys(since).length === 0 };
+        keeper.take(synced, Object.keys(since).length === 0);
+        return synced;
       } catch (error) {
         if (error instanceof ConnectionLost || !connection.isInUse()) throw error;
         await sleep(RETRY_MS, this.stopping);
@@ -117,8 +136,36 @@ export class Synchroniser {
   }
 }
 
+/** The keeper during one SYNC: what he throws is reported as uncaught, as what listeners throw is, and stops nobody. */
+class CarefulKeeper implements SyncKeeper {
+  constructor(private keeper: SyncKeeper | undefined) {}
+
+  begin(): SyncSince {
+    return this.attempt((keeper) => keeper.begin()) ?? {};
+  }
+
+  takePage(page: SyncedPayload): void {
+    this.attempt((keeper) => keeper.takePage(page));
+  }
+
+  take(synced: Synced, isAll: boolean): void {
+    this.attempt((keeper) => keeper.take(synced, isAll));
+  }
+
+  private attempt<T>(tell: (keeper: SyncKeeper) => T): T | undefined {
+    try {
+      return this.keeper && tell(this.keeper);
+    } catch (error) {
+      // A page that he could not take is lost to him: the next SYNC must not go on from this one.
+      this.keeper = undefined;
+      reportUncaught(error);
+      return undefined;
+    }
+  }
+}
+
 function newJob(): Job {
-  const job = { isAll: false } as Job;
+  const job = { isAll: false, isUrgent: false } as Job;
   job.done = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
   // Whoever asked looks at it; nobody may have to.
   job.done.catch(() => {});

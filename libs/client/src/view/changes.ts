@@ -1,5 +1,6 @@
 /** Who wants to hear that the view has changed, and of what; told once per turn of the event loop. */
 import { getOrSet } from "@carillon/base";
+import { reportUncaught } from "../events";
 
 /** A part of the view. */
 export type ViewPart = "conversations" | "people" | `messages/${string}` | `presence/${string}`;
@@ -43,14 +44,15 @@ export class Changes {
     if (parts.length === 0) return;
     this.changed.clear();
     for (const part of [...parts, "all" as const]) {
-      for (const listener of [...(this.listeners.get(part) ?? [])]) {
+      const listeners = this.listeners.get(part) ?? new Set();
+      for (const listener of [...listeners]) {
+        // One that was told before may have ended it.
+        if (!listeners.has(listener)) continue;
         // One that throws keeps nobody from hearing; its error is reported as uncaught.
         try {
           listener();
         } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
+          reportUncaught(error);
         }
       }
     }

@@ -93,7 +93,9 @@ export class ConversationList {
   /** The entry of a conversation, which is made when there is none. */
   of(conversationId: string): Entry {
     const known = this.entries.get(conversationId);
-    return known ?? this.put(conversationId, new MessageWindow(), new MessageBlocks());
+    // One that was opened before it was known whose list this is has nothing in it yet: it is made anew.
+    if (known !== undefined && known.conversation.userId === this.userId()) return known;
+    return this.put(conversationId, new MessageWindow(), new MessageBlocks());
   }
 
   messages(conversationId: string, unsent: readonly UnsentMessage[]): ViewMessages {

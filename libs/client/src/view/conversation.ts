@@ -49,8 +49,8 @@ export interface StoredConversation {
   later: number[];
   /** What was taken back above the base, of others as far as is known: number of the recall, and of its target. */
   recalls: [seq: number, targetSeq: number][];
-  /** Something happened that the server has to count anew. */
-  isDoubtful: boolean;
+  /** Something happened that only a row can tell which goes up to this number. */
+  doubtSeq?: number | undefined;
 }
 
 export class Conversation {
@@ -59,7 +59,7 @@ export class Conversation {
   readonly peerId: string | undefined;
   private state: StoredConversation = {
     ...{ isListed: false, lastSeq: 0, lastAt: 0, readSeq: 0, clearedSeq: 0, peerReadSeq: 0, peerDeliveredSeq: 0 },
-    ...{ pinned: false, muted: false, later: [], recalls: [], isDoubtful: false },
+    ...{ pinned: false, muted: false, later: [], recalls: [] },
   };
 
   constructor(
@@ -89,8 +89,9 @@ export class Conversation {
 
   /** Whether the list shows what the server would tell. */
   get isExact(): boolean {
-    const { isListed, isDoubtful, lastSeq } = this.state;
-    return lastSeq === 0 || (isListed && !isDoubtful && this.count().isExact);
+    const { isListed, doubtSeq, lastSeq, later } = this.state;
+    const isKnown = isListed && doubtSeq === undefined && later.length <= MOST_LATER;
+    return lastSeq === 0 || (isKnown && this.count().isExact);
   }
 
   /** What the list shows of the newest message; undefined when there is none, or it is cleared. */
@@ -108,7 +109,12 @@ export class Conversation {
     if (base === undefined || row.lastSeq > base.lastSeq || (row.lastSeq === base.lastSeq && mark >= base.mark)) {
       const later = state.later.filter((seq) => seq > row.lastSeq);
       const recalls = state.recalls.filter(([seq]) => seq > row.lastSeq);
-      this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls, isDoubtful: false });
+      this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls });
+    }
+    if (row.lastSeq >= (state.doubtSeq ?? 0)) this.change({ doubtSeq: undefined });
+    // It was read before the last event, which may have taken back what it shows; and nobody knows of a newer message.
+    if (!isNewest && !this.window.covers((state.previewSeq ?? 0) + 1, row.lastSeq)) {
+      this.change({ doubtSeq: state.lastSeq });
     }
     if (isNewest)
       this.change({ lastSeq: row.lastSeq, lastAt: row.lastAt, preview: row.preview, previewSeq: undefined });
@@ -120,6 +126,8 @@ export class Conversation {
       peerReadSeq: Math.max(state.peerReadSeq, row.peerReadSeq ?? 0),
       peerDeliveredSeq: Math.max(state.peerDeliveredSeq, row.peerDeliveredSeq ?? 0),
     });
+    // What the user has cleared is not kept either.
+    if (row.clearedSeq > state.clearedSeq) this.window.dropBelow(row.clearedSeq + 1);
   }
 
   /** The server has told all conversations, and not this one. */
@@ -129,18 +137,20 @@ export class Conversation {
 
   /** An event was shown. */
   takeEvent(event: Event): void {
-    const { base, lastSeq, later } = this.state;
+    const { base, lastSeq, later, clearedSeq } = this.state;
     const { seq, sentAt } = event;
     // Who sees the first event knows how it began.
     if (base === undefined && seq === 1) this.change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
     const isLate = seq <= lastSeq;
     if (event.kind === "recall" && event.targetSeq !== undefined) this.takeRecall(event, event.targetSeq);
-    this.window.add(event);
+    if (seq > clearedSeq) this.window.add(event);
+    // What was taken back before it came has lost its content there.
+    const kept = this.window.get(seq) ?? event;
     if (!isLate) this.change({ lastSeq: seq, lastAt: sentAt });
-    if (event.kind === "message") this.takeMessage(event);
-    if (seq <= Math.max(base?.lastSeq ?? 0, this.mark) || !isCounted(event, this.userId)) return;
+    if (kept.kind === "message" && seq > clearedSeq) this.takeMessage(kept);
+    if (seq <= Math.max(base?.lastSeq ?? 0, this.mark) || !isCounted(kept, this.userId)) return;
     if (isLate && later.includes(seq)) return;
-    this.change({ later: [...later, seq], isDoubtful: this.state.isDoubtful || later.length >= MOST_LATER });
+    this.change({ later: [...later, seq] });
   }
 
   /** Lets go of all but the newest messages. What is counted from them is written down before. @returns whether any went */
@@ -163,7 +173,7 @@ export class Conversation {
   /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */
   read(seq: number): void {
     const { lastSeq } = this.state;
-    if (seq > lastSeq) this.change({ isDoubtful: true });
+    if (seq > lastSeq) this.change({ doubtSeq: lastSeq });
     this.takeReceipt("read", { userId: this.userId ?? "", seq: Math.min(seq, lastSeq) });
   }
 
@@ -199,7 +209,7 @@ export class Conversation {
     const isPreviewed = previewSeq === undefined ? isLike(preview, target) : previewSeq === targetSeq;
     if (isPreviewed && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
     // Whether the preview of the row was of this message, only the next row can tell for certain.
-    if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ isDoubtful: true });
+    if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ doubtSeq: seq });
     const isOwn =
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
     if (!isOwn && !recalls.some(([one]) => one === seq)) this.change({ recalls: [...recalls, [seq, targetSeq]] });

@@ -22,10 +22,6 @@ export class PeopleList {
     return { relations: this.relations.size, groups: this.present.length };
   }
 
-  get allGroups(): GroupRow[] {
-    return [...this.groups.values()];
-  }
-
   person(userId: string): Person | undefined {
     return this.relations.get(userId);
   }

@@ -16,7 +16,7 @@ export interface ViewMessage {
   readonly conversationId: string;
   /** Undefined as long as the server has not numbered it. */
   readonly seq: number | undefined;
-  /** The same before and after it has a number: good as a key of a list. */
+  /** The same before and after it has a number; with `senderId`, who has chosen it, good as a key of a list. */
   readonly clientMsgId: string;
   readonly kind: "message" | "system";
   readonly senderId: string;

@@ -27,6 +27,7 @@ import type { ClientStorage } from "../storage/storage";
 import type { Synced, SyncSince } from "../sync/read-pages";
 import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";
 import { Changes } from "./changes";
+import type { Conversation } from "./conversation";
 import { ConversationList, type ViewBounds } from "./conversation-list";
 import { MessageLoader } from "./messages/loader";
 import { Unsent, type UnsentMessage } from "./messages/unsent";
@@ -76,6 +77,8 @@ export class ViewState implements SyncKeeper {
   private since: SyncSince = {};
   /** Conversations that something was told of since the sync began that is under way. */
   private readonly touchedSince = new Set<string>();
+  /** Those that the server told apart from SYNC since then: rows of this one may be older, and settings have no number. */
+  private readonly toldSince = new Set<string>();
   /** Conversations whose numbers the server has to tell. */
   private readonly doubtful = new Set<string>();
   private timesAsked = 0;
@@ -85,9 +88,9 @@ export class ViewState implements SyncKeeper {
 
   constructor(private readonly context: ViewContext) {
     const { storage, bounds, claimed, onError, pull, userId } = context;
-    this.unsent = new Unsent(userId);
+    this.unsent = new Unsent(userId, (clientMsgId, message) => this.keep(FAILED + clientMsgId, message));
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
-    this.loader = new MessageLoader(pull, ({ conversationId }, events) => this.takeFetched(conversationId, events));
+    this.loader = new MessageLoader(pull, (conversation, events) => this.takeFetched(conversation, events));
     this.store = new ViewStore(storage, () => this.takeChanges(), onError);
     this.listening = this.listen();
     // A storage of somebody else is not shown; `connect` says so.
@@ -115,13 +118,14 @@ export class ViewState implements SyncKeeper {
   /** The server has told how one conversation stands. */
   takeRow(row: ConversationRow): void {
     this.whenRestored(() => {
-      this.list.of(row.conversationId).conversation.takeRow(row);
-      this.touch(row.conversationId);
+      this.toldSince.add(row.conversationId);
+      this.applyRow(row);
     });
   }
 
   begin(): SyncSince {
     this.touchedSince.clear();
+    this.toldSince.clear();
     return this.since;
   }
 
@@ -129,8 +133,8 @@ export class ViewState implements SyncKeeper {
   takePage(page: SyncedPayload): void {
     this.takePeople(page, false);
     for (const row of page.conversations) {
-      this.list.of(row.conversationId).conversation.takeRow(row);
-      this.touch(row.conversationId);
+      const { pinned, muted } = this.list.of(row.conversationId).conversation.stored;
+      this.applyRow(this.toldSince.has(row.conversationId) ? { ...row, pinned, muted } : row);
     }
   }
 
@@ -148,6 +152,15 @@ export class ViewState implements SyncKeeper {
     else if (excess !== this.excess) this.context.synchroniser.changes(true);
     this.fetchWatched();
     this.askLater();
+  }
+
+  private applyRow(row: ConversationRow): void {
+    const { conversation, blocks } = this.list.of(row.conversationId);
+    const before = conversation.stored.clearedSeq;
+    conversation.takeRow(row);
+    // The block in which it ends is written anew; those before are deleted.
+    if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
+    this.touch(row.conversationId);
   }
 
   private dropMissing(synced: Synced): void {
@@ -170,7 +183,6 @@ export class ViewState implements SyncKeeper {
   /** A failed message is thrown away. */
   discard(clientMsgId: string): void {
     const conversationId = this.unsent.remove(clientMsgId);
-    this.keep(FAILED + clientMsgId, undefined);
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
@@ -221,8 +233,8 @@ export class ViewState implements SyncKeeper {
     for (const { conversation } of this.list.all) {
       if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
     }
-    for (const message of rows<UnsentMessage>(FAILED)) this.unsent.put(message);
-    for (const payload of this.context.unsent()) this.unsent.put({ payload });
+    for (const message of rows<UnsentMessage>(FAILED)) this.takeUnsent(message);
+    for (const payload of this.context.unsent()) this.takeUnsent({ payload });
     this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
     const { waiting = [] } = this;
     this.waiting = undefined;
@@ -239,11 +251,11 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeEvent(event: Event): void {
-    const { conversationId, seq, kind, senderId, clientMsgId } = event;
+    const { conversationId, seq, kind, senderId } = event;
     const { conversation, blocks } = this.list.of(conversationId);
     conversation.takeEvent(event);
     blocks.touch(seq, event.targetSeq ?? seq);
-    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
+    this.takeOwn(event);
     this.typing.end(conversationId, senderId);
     this.touch(conversationId);
     // Who belongs to a group, and what it is called, is told by SYNC.
@@ -252,10 +264,12 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeUnsent(message: UnsentMessage): void {
-    const { clientMsgId } = message.payload;
     const conversationId = this.unsent.put(message);
-    this.keep(FAILED + clientMsgId, message.failure === undefined ? undefined : message);
-    if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
+    if (conversationId === undefined) return;
+    // The server may have it, though the outbox has not heard so.
+    const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
+    for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.takeOwn(event);
+    this.changes.note(`messages/${conversationId}`);
   }
 
   private takeFailed({ message, error }: FailedMessage): void {
@@ -263,15 +277,25 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeSent(sent: SentPayload): void {
-    this.keep(FAILED + sent.clientMsgId, undefined);
     if (this.unsent.sent(sent) === undefined) return;
     this.settle(sent.conversationId);
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
-  private takeFetched(conversationId: string, events: readonly Event[]): void {
-    const { blocks } = this.list.of(conversationId);
-    for (const { seq, targetSeq = seq } of events) blocks.touch(seq, targetSeq);
+  /** An own message that is among the events is unsent no more, and did not fail. */
+  private takeOwn({ senderId, clientMsgId }: Event): void {
+    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
+  }
+
+  private takeFetched(conversation: Conversation, events: readonly Event[]): void {
+    const { conversationId } = conversation;
+    const entry = this.list.get(conversationId);
+    // It was taken out of the list while the page was under way.
+    if (entry?.conversation !== conversation) return;
+    for (const event of events) {
+      entry.blocks.touch(event.seq, event.targetSeq ?? event.seq);
+      this.takeOwn(event);
+    }
     this.settle(conversationId);
     this.touch(conversationId);
   }

@@ -12,17 +12,20 @@ export function listMessages(
 ): ViewMessages {
   const { conversationId, window, userId } = conversation;
   const { clearedSeq } = conversation.stored;
-  const known = new Map(before?.items.map((item) => [item.clientMsgId, item]));
+  const known = new Map(before?.items.map((item) => [keyOf(item), item]));
   const shown = window.shown.filter(({ kind, seq }) => kind !== "recall" && seq > clearedSeq);
   const items = [
     ...shown.map((event) => toMessage(event, statusOf(event, conversation))),
     ...unsent.map((message) => toUnsent(conversationId, message, userId)),
-  ].map((item) => keepSame(known.get(item.clientMsgId), item));
+  ].map((item) => keepSame(known.get(keyOf(item)), item));
   const hasOlder = (window.newest?.[0] ?? conversation.stored.lastSeq + 1) > clearedSeq + 1;
   const isSame = before?.hasOlder === hasOlder && before.items.length === items.length;
   if (isSame && items.every((item, i) => item === before.items[i])) return before;
   return { conversationId, items, hasOlder };
 }
+
+/** Each sender chooses his ids himself: two may have the same. */
+const keyOf = ({ senderId, clientMsgId }: ViewMessage) => `${senderId}/${clientMsgId}`;
 
 function statusOf(
   { kind, senderId, seq, content }: Event,

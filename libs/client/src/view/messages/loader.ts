@@ -1,6 +1,6 @@
 /** Fetches messages that the view does not have at hand: the newest of a conversation, and older ones page by page. */
 import { getOrSet } from "@carillon/base";
-import type { Event, PulledPayload, PullPayload } from "@carillon/protocol";
+import { CarillonError, type Event, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import type { Conversation } from "../conversation";
 
 /** Messages of a page. */
@@ -8,7 +8,7 @@ export const PAGE = 50;
 
 export class MessageLoader {
   private readonly underWay = new Map<string, Promise<void>>();
-  /** Up to where the newest ones were asked for over this connection. */
+  /** Up to where the newest ones were had, or refused, over this connection. */
   private readonly asked = new Map<string, number>();
 
   /**
@@ -25,15 +25,18 @@ export class MessageLoader {
     this.asked.clear();
   }
 
-  /** Fetches what is missing at the end, once a connection. */
+  /** Fetches what is missing at the end. Who looks when it has come, or could not be had, has the rest fetched. */
   newest(conversation: Conversation): void {
     const { conversationId, window, stored } = conversation;
     const { lastSeq } = stored;
-    if (lastSeq <= stored.clearedSeq || (window.newest?.[1] ?? 0) >= lastSeq) return;
+    const what = `newest ${conversationId}`;
+    const end = window.newest?.[1] ?? 0;
+    if (lastSeq <= stored.clearedSeq || end >= lastSeq || this.underWay.has(what)) return;
     if ((this.asked.get(conversationId) ?? 0) >= lastSeq) return;
     this.asked.set(conversationId, lastSeq);
-    this.one(`newest ${conversationId}`, () => this.fetch(conversation, window.newest?.[1] ?? 0, lastSeq)).catch(() => {
-      // The next connection, or the next message, asks again.
+    this.one(what, () => this.fetch(conversation, end, lastSeq)).catch((error) => {
+      const isRefused = error instanceof CarillonError && error.retry === "never";
+      if (!isRefused) this.asked.delete(conversationId);
     });
   }
 
@@ -49,11 +52,12 @@ export class MessageLoader {
 
   /** @param below the highest number below that is at hand */
   private async fetch(conversation: Conversation, below: number, to: number): Promise<void> {
-    const { conversationId, window, stored } = conversation;
-    const lowest = Math.max(below, stored.clearedSeq) + 1;
-    const range = { conversationId, fromSeq: to, toSeq: lowest, limit: PAGE, backwards: true };
+    const { conversationId, window } = conversation;
+    const lowest = () => Math.max(below, conversation.stored.clearedSeq) + 1;
+    const range = { conversationId, fromSeq: to, toSeq: lowest(), limit: PAGE, backwards: true };
     const { events, more } = await this.pull(range);
-    const from = more ? (events[0]?.seq ?? to + 1) : lowest;
+    // What was cleared meanwhile is not taken.
+    const from = Math.max(lowest(), more ? (events[0]?.seq ?? to + 1) : 0);
     window.addPage(from, to, events);
     if (from <= to) this.onPage(conversation, events);
   }

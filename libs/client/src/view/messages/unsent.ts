@@ -1,6 +1,6 @@
 /**
  * Own messages at the end of a conversation that are not among its events yet: on their way, numbered but not delivered
- * to this device, or failed. Pure.
+ * to this device, or failed. Failed ones are stored, as the outbox knows them no more.
  */
 import { parseTarget, type SendPayload, type SentPayload } from "@carillon/protocol";
 
@@ -16,18 +16,19 @@ export class Unsent {
   /** By clientMsgId, in the order in which they were sent. */
   private readonly messages = new Map<string, UnsentMessage>();
 
-  /** @param userId whose messages these are; undefined before the first session */
-  constructor(private readonly userId: () => string | undefined) {}
+  /**
+   * @param userId whose messages these are; undefined before the first session
+   * @param keep a message has failed; undefined: it counts as failed no more
+   */
+  constructor(
+    private readonly userId: () => string | undefined,
+    private readonly keep: (clientMsgId: string, message: UnsentMessage | undefined) => void,
+  ) {}
 
   /** Those of a conversation: numbered ones by number, then the others in the order in which they were sent. */
   in(conversationId: string): UnsentMessage[] {
     const own = [...this.messages.values()].filter(({ payload }) => this.conversationOf(payload) === conversationId);
     return own.sort((a, b) => (a.sent?.seq ?? Infinity) - (b.sent?.seq ?? Infinity) || 0);
-  }
-
-  /** Failed ones, to be stored: the outbox knows them no more. */
-  get failed(): UnsentMessage[] {
-    return [...this.messages.values()].filter(({ failure }) => failure !== undefined);
   }
 
   get(clientMsgId: string): UnsentMessage | undefined {
@@ -38,14 +39,15 @@ export class Unsent {
   put(message: UnsentMessage): string | undefined {
     const { clientMsgId } = message.payload;
     // Sent once more after it failed, it is the newest; a message that is numbered keeps its place.
-    if (message.sent === undefined && message.failure === undefined) this.messages.delete(clientMsgId);
+    if (message.sent === undefined && message.failure === undefined) this.take(clientMsgId);
     this.messages.set(clientMsgId, message);
+    if (message.failure !== undefined) this.keep(clientMsgId, message);
     return this.conversationOf(message.payload);
   }
 
   /** @returns the conversation of the message that has its number now; undefined when it is not known */
   sent(sent: SentPayload): string | undefined {
-    const message = this.messages.get(sent.clientMsgId);
+    const message = this.take(sent.clientMsgId);
     if (message === undefined) return undefined;
     this.messages.set(sent.clientMsgId, { payload: message.payload, sent });
     return sent.conversationId;
@@ -53,9 +55,15 @@ export class Unsent {
 
   /** The event is here, or the user has thrown the message away. @returns its conversation if it was there */
   remove(clientMsgId: string): string | undefined {
+    const message = this.take(clientMsgId);
+    return message && this.conversationOf(message.payload);
+  }
+
+  private take(clientMsgId: string): UnsentMessage | undefined {
     const message = this.messages.get(clientMsgId);
     this.messages.delete(clientMsgId);
-    return message && this.conversationOf(message.payload);
+    if (message?.failure !== undefined) this.keep(clientMsgId, undefined);
+    return message;
   }
 
   private conversationOf({ to }: SendPayload): string | undefined {

@@ -68,10 +68,17 @@ export class MessageWindow {
     const seqs = this.eventsIn(newest).map(({ seq }) => seq);
     const from = seqs.length > most ? (seqs[seqs.length - most] ?? newest[1] + 1) : newest[0];
     if (this.ranges.length === 1 && from === newest[0]) return false;
-    this.ranges = from > newest[1] ? [] : [[from, newest[1]]];
+    this.dropBelow(from);
+    return true;
+  }
+
+  /** Lets go of all numbers below this one. */
+  dropBelow(from: number): void {
+    this.ranges = this.ranges.flatMap(([first, last]): SeqRange[] =>
+      last < from ? [] : [[Math.max(first, from), last]],
+    );
     for (const seq of this.events.keys()) if (seq < from) this.events.delete(seq);
     for (const seq of this.recalled) if (seq < from) this.recalled.delete(seq);
-    return true;
   }
 
   private keep(event: Event): void {

@@ -1,0 +1,66 @@
+/** Fetching what the view does not have at hand: asked once, and again when it could not be had. */
+import { CarillonError, type Event, type PulledPayload, type PullPayload } from "@carillon/protocol";
+import { Conversation } from "../src/view/conversation";
+import { MessageLoader } from "../src/view/messages/loader";
+import { MessageWindow } from "../src/view/messages/window";
+
+const CHAT = "p:bob:mia";
+
+function loaderOf(lastSeq: number) {
+  const asked: string[] = [];
+  const answers: ((outcome: PulledPayload | Error) => void)[] = [];
+  const pull = ({ fromSeq, toSeq }: PullPayload) => {
+    asked.push(`${fromSeq}-${toSeq}`);
+    return new Promise<PulledPayload>((resolve, reject) => {
+      answers.push((outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
+    });
+  };
+  const loader = new MessageLoader(pull, () => {});
+  const conversation = new Conversation(CHAT, "mia", new MessageWindow());
+  const tell = (upTo: number) => {
+    const marks = { readSeq: 0, clearedSeq: 0, unread: 0, pinned: false, muted: false };
+    conversation.takeRow({ conversationId: CHAT, kind: "private", lastSeq: upTo, lastAt: upTo, ...marks });
+  };
+  tell(lastSeq);
+  const answer = async (outcome: PulledPayload | Error) => {
+    answers.shift()!(outcome);
+    for (let i = 0; i < 5; i++) await Promise.resolve();
+  };
+  return { loader, conversation, asked, answer, tell };
+}
+
+const page = (from: number, to: number): PulledPayload => ({
+  conversationId: CHAT,
+  events: Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, kind: "message" }) as Event),
+  lastSeq: to,
+  more: false,
+});
+
+test("what comes to be known while the newest are under way is fetched when somebody looks after that", async () => {
+  const { loader, conversation, asked, answer, tell } = loaderOf(10);
+  loader.newest(conversation);
+  loader.newest(conversation);
+  tell(12);
+  loader.newest(conversation);
+  expect(asked).toEqual(["10-1"]);
+  await answer(page(1, 10));
+  loader.newest(conversation);
+  expect(asked).toEqual(["10-1", "12-11"]);
+});
+
+test("what failed is asked for by the next look; what was refused, by the next connection", async () => {
+  const { loader, conversation, asked, answer } = loaderOf(10);
+  loader.newest(conversation);
+  await answer(new CarillonError("BUSY"));
+  loader.newest(conversation);
+  expect(asked).toHaveLength(2);
+  await answer(new CarillonError("NO_SUCH_CONVERSATION"));
+  loader.newest(conversation);
+  expect(asked).toHaveLength(2);
+  loader.online();
+  loader.newest(conversation);
+  expect(asked).toHaveLength(3);
+  await answer(page(1, 10));
+  loader.newest(conversation);
+  expect(asked).toHaveLength(3);
+});
