@@ -114,7 +114,7 @@ export class Api {
     return new LeaseJob({
       lease: lease("group-relay"),
       everyMs: RELAY_EVERY_MS,
-      work: () => relayGroups(this.context),
+      work: (signal) => relayGroups(this.context, signal),
       onFailure: (err) => bus.logger.debug({ err }, "changes of groups are told later"),
     });
   }

@@ -413,3 +413,52 @@ test("while MySQL is away, what needs it is BUSY, the route is not; afterwards a
   expect((await me(body.accessToken)).status).toBe(200);
   expect((await logIn(userId)).status).toBe(200);
 }, 60_000);
+
+describe("ids of odd forms", () => {
+  const routes: [method: string, where: string, body?: object][] = [
+    ["GET", "/v1/users/ID"],
+    ["DELETE", "/v1/sessions/ID"],
+    ["GET", "/v1/conversations/ID"],
+    ["PATCH", "/v1/conversations/ID", { pinned: true }],
+    ["GET", "/v1/conversations/ID/messages"],
+    ["GET", "/v1/conversations/ID/messages/1/readers"],
+    ["GET", "/v1/groups/ID"],
+    ["PATCH", "/v1/groups/ID", { name: "x" }],
+    ["DELETE", "/v1/groups/ID"],
+    ["POST", "/v1/groups/ID/transfer", { userId: "bob" }],
+    ["GET", "/v1/groups/ID/members"],
+    ["POST", "/v1/groups/ID/members", { userId: "bob" }],
+    ["PATCH", "/v1/groups/ID/members/ID", { role: "admin" }],
+    ["DELETE", "/v1/groups/ID/members/ID"],
+    ["GET", "/v1/groups/ID/requests"],
+    ["POST", "/v1/groups/ID/requests/ID/accept"],
+    ["PATCH", "/v1/friends/ID", { remark: "x" }],
+    ["DELETE", "/v1/friends/ID"],
+    ["POST", "/v1/friend-requests/ID/accept"],
+    ["PUT", "/v1/blocks/ID"],
+    ["GET", "/v1/admin/users/ID"],
+    ["POST", "/v1/admin/users/ID/disable"],
+    ["POST", "/v1/admin/users/ID/kick", { deviceId: "phone" }],
+    ["DELETE", "/v1/admin/keys/ID"],
+    ["GET", "/v1/admin/broadcasts/ID"],
+    ["GET", "/v1/admin/trace?message=ID"],
+    ["GET", "/v1/admin/audit?conversationId=ID"],
+  ];
+
+  test.each(["ä", "👋", "%00", " ", "me", "a'b", "g:ä", "p:a:ä", "x".repeat(99)])(
+    "%s is none, and no fault of ours",
+    async (id) => {
+      const userId = await newUser();
+      const { accessToken: token } = (await logIn(userId)).body;
+      await mysql.users.setRole(userId, "operator");
+      const odd = id === "%00" ? id : encodeURIComponent(id);
+      const wrong: string[] = [];
+      for (const [method, where, body] of routes) {
+        const { status } = await http(method, where.replaceAll("ID", odd), { token, ...(body && { body }) });
+        if (status === 500) wrong.push(`${method} ${where}`);
+      }
+      expect(wrong).toEqual([]);
+    },
+    120_000,
+  );
+});

@@ -95,6 +95,24 @@ describe("history", () => {
     expect(events.map(({ seq }) => seq)).toEqual([9, 10]);
   });
 
+  test("what is at hand is not shown when it was cleared, or deleted by retention", async () => {
+    const atHand = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, event: encodeEvent(event(from + i)) }));
+    const seen = async (purgedSeq: number, hiddenSeq: number) => {
+      const recent = { read: async (_: string, from: number, to: number) => atHand(from, to) };
+      const of = { ...context(10), views: { floor: async () => ({ purgedSeq, hiddenSeq }) }, recent };
+      const { events, more } = await readHistory(of, "alice", "g:choir", {
+        from: 10,
+        limit: 3,
+        backwards: true,
+        hidesCleared: true,
+      });
+      return [events.map(({ seq }) => seq).join(" "), more];
+    };
+    expect(await seen(0, 8)).toEqual(["9 10", false]);
+    expect(await seen(9, 0)).toEqual(["10", false]);
+  });
+
   test("of nothing is none", async () => {
     const range = { from: 1, limit: 1, backwards: false };
     const refused = readHistory(context(0), "alice", CONVERSATION, range);
@@ -197,6 +215,9 @@ describe("cursors", () => {
       ["conversations", ["number", "string"], cursor],
       ["sync", ["number", "number"], cursor],
       ["sync", ["number"], cursor],
+      // Made by somebody himself: MySQL would fail to compare it with ids, or with a time.
+      ["sync", ["number", "string"], writeCursor("sync", [7, "p:ä:b"])],
+      ["sync", ["number", "string"], Buffer.from('["sync",1e400,"p:a:b"]').toString("base64url")],
       ["sync", ["number", "string"], "garbage"],
       ["sync", ["number", "string"], ""],
     ] as const) {

@@ -8,9 +8,7 @@ import {
   listenToPresence,
   type PresenceFound,
   type PresenceRead,
-  type SessionClose,
   subjects,
-  tell,
 } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
 import type { GatewayConfig } from "./config";
@@ -30,9 +28,12 @@ import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
 import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
+import { LeftSessions } from "./session/left-sessions";
 import { SessionOpener } from "./session/open-session";
 import { type GatewayRing, Placement } from "./session/placement";
 import { Renewal } from "./session/renewal";
+import type { Session } from "./session/session";
+import type { Identity } from "./session/session-state";
 import { SessionWatch } from "./session/session-watch";
 import { UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
@@ -57,7 +58,7 @@ export class Gateway {
   readonly farewell: Farewell;
 
   constructor(private readonly options: GatewayOptions) {
-    const { config, bus, boot, ring } = options;
+    const { config, bus, ring } = options;
     const { clock } = bus;
     const placement = new Placement(config.nodeId, ring);
     this.metrics = new GatewayMetrics(
@@ -70,10 +71,7 @@ export class Gateway {
         now: () => clock.now(),
         monotonic: () => clock.monotonic(),
         sessionLimits: () => sessionLimits(config.limits, clock.monotonic()),
-        forget: (session, { userId, deviceId }) => {
-          const place = { gateway: config.nodeId, boot, connection: session.number };
-          tell<SessionClose>(bus, subjects.sessionClose, { userId, deviceId, ...place });
-        },
+        forget: (session, identity) => this.forget(session, identity),
       },
       () => this.stages,
     );
@@ -139,6 +137,7 @@ export class Gateway {
       wheel,
       watch,
       users,
+      left: new LeftSessions(bus, (userId) => ownUsers.tell(userId)),
       groups,
       resend,
       renewal,
@@ -156,6 +155,12 @@ export class Gateway {
       submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
       opener: this.buildOpener(placement, { watch, users, groups, received, ownUsers, verify }),
     };
+  }
+
+  /** Has the registry forget a connection that is gone. */
+  private forget({ number: connection }: Session, { userId, deviceId }: Identity): void {
+    const { config, boot } = this.options;
+    void this.stages.left.add({ userId, deviceId, gateway: config.nodeId, boot, connection });
   }
 
   private buildOwnUsers(wheel: TimerWheel, users: UserRegistry): OwnUsers {
@@ -201,6 +206,7 @@ export class Gateway {
       process: (opened, frame) => this.journey.process(opened, frame),
       onPutOff: (session) => watch.begin(session),
       onDelivered: (userId, marks) => received.deliver(userId, marks),
+      onLeft: (session, identity) => this.forget(session, identity),
       onOpened: (opened) => {
         watch.opened(opened);
         const { userId, platform } = opened.identity!;

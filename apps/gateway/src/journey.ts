@@ -16,6 +16,7 @@ import type { LostNotices } from "./receipts/lost-notices";
 import type { ReadReceipts } from "./receipts/read-receipts";
 import type { ReceivedBatch } from "./receipts/received-batch";
 import { Receiver } from "./receive/receiver";
+import type { LeftSessions } from "./session/left-sessions";
 import type { SessionOpener } from "./session/open-session";
 import type { Renewal } from "./session/renewal";
 import { Session, type SessionLimits } from "./session/session";
@@ -31,6 +32,7 @@ export interface GatewayStages {
   opener: SessionOpener;
   watch: SessionWatch;
   users: UserRegistry;
+  left: LeftSessions;
   submitter: Submitter;
   deliverer: Deliverer;
   groups: LargeGroups;

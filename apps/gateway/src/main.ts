@@ -76,10 +76,9 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await Promise.all([stages.submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { groups, wheel, renewal, received, lostNotices, watches, typing } = stages;
-    for (const part of [control, ...receiving, groups, wheel, renewal, received, lostNotices, watches, typing]) {
-      part.stop();
-    }
+    const { groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing } = stages;
+    const ending = [groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing];
+    for (const part of [control, ...receiving, ...ending]) part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
@@ -96,11 +95,15 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
     recheck.request();
     stages.groups.doubt();
   };
-  bus.onReconnect(() => {
-    compare();
+  // Between servers of NATS, what gateways tell each other is lost together with what comes from workers and apis.
+  const findLost = () => {
     stages.lostNotices.request();
     stages.watches.doubt();
     stages.ownUsers.tellAgain();
+  };
+  bus.onReconnect(() => {
+    compare();
+    findLost();
   });
   const downlink = new DownlinkReceiver({
     bus,
@@ -111,7 +114,7 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
       repair.request();
       compare();
       // What a link that begins had to say before it began, it said again, or nobody had been told.
-      if (why !== "begins") stages.lostNotices.request();
+      if (why !== "begins") findLost();
     },
   });
   downlink.start();
@@ -130,6 +133,9 @@ function followCluster(coordination: Coordination, member: Member, { farewell, s
   member.on("lost", () => void farewell.offer());
   member.on("regained", () => {
     farewell.stay();
+    // Others have taken the users of this gateway for gone, and it may have taken theirs.
+    stages.ownUsers.tellAgain();
+    stages.watches.doubt();
     stages.renewal.request(stages.users.userIds);
   });
 }

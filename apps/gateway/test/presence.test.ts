@@ -29,10 +29,14 @@ function newSession(userId: string) {
 function newWatches(online: Set<string>, visible: (watcherId: string, userId: string) => boolean) {
   const listeners = new Map<string, (news: PresenceNews) => void>();
   const gateways = new Set(["g"]);
+  const hold = { answers: Promise.resolve() };
+  let asked = 0;
   const find = async ({ wanted }: PresenceRead): Promise<PresenceFound> => {
+    asked += wanted.flatMap(([, userIds]) => userIds).length;
     const mayBeSeen = wanted.map(([watcherId, userIds]) => userIds.filter((userId) => visible(watcherId, userId)));
     const at = [{ gateway: "g", boot: "b", platforms: ["web"] }];
     const users = [...new Set(mayBeSeen.flat())];
+    await hold.answers;
     return {
       visible: mayBeSeen,
       users: users.map((userId) => ({ userId, at: online.has(userId) ? at : [], lastSeenAt: 1 })),
@@ -50,7 +54,7 @@ function newWatches(online: Set<string>, visible: (watcherId: string, userId: st
   });
   const news = (userId: string, platforms: string[]) =>
     listeners.get(userId)?.({ gateway: "g", boot: "b", platforms, since: 2 });
-  return { watches, news, listeners, gateways };
+  return { watches, news, listeners, gateways, hold, asked: () => asked };
 }
 
 const friends = Array.from({ length: 500 }, (_, i) => `friend-${i}`);
@@ -87,6 +91,49 @@ test("who may not see somebody hears nothing of him, and who may no longer sees 
   watches.stop();
 });
 
+test("an answer that was on its way when two ceased to be friends shows nothing", async () => {
+  let areFriends = true;
+  const { watches, hold, asked } = newWatches(new Set(["bob"]), () => areFriends);
+  const { session, frames } = newSession("alice");
+  let answer = () => {};
+  hold.answers = new Promise((resolve) => {
+    answer = resolve;
+  });
+  watches.watch(session, ["bob"], true);
+  await until("it is asked", () => asked() === 1);
+  areFriends = false;
+  watches.forget([["alice", "bob"]]);
+  hold.answers = Promise.resolve();
+  answer();
+  await until("it is asked again", () => asked() === 2);
+  await until("she is told", () => frames.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(frames.flat()).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 0 }]);
+  watches.stop();
+});
+
+test("who asks again and again while nobody answers waits with one question", async () => {
+  const { watches, hold, asked } = newWatches(new Set(friends), () => true);
+  const { session, frames } = newSession("alice");
+  let answer = () => {};
+  hold.answers = new Promise((resolve) => {
+    answer = resolve;
+  });
+  watches.watch(session, friends.slice(0, 1), true);
+  await until("one is asked about", () => asked() === 1);
+  for (let i = 0; i < 1_000; i++) {
+    watches.watch(session, friends.slice(0, 64), false);
+    watches.watch(session, friends.slice(0, 64), true);
+  }
+  // Once more, without an end: it has an answer to come.
+  watches.watch(session, friends.slice(0, 64), true);
+  answer();
+  await until("all are known", () => new Set(frames.flat().map(({ userId }) => userId)).size === 64);
+  expect(asked()).toBe(1 + 64);
+  expect(frames.flat().every(({ online }) => online)).toBe(true);
+  watches.stop();
+});
+
 test("users of a gateway that is gone are gone; nobody is listened to for nobody", async () => {
   const { watches, gateways, listeners } = newWatches(new Set(["bob"]), () => true);
   const { session, frames } = newSession("alice");
@@ -97,6 +144,10 @@ test("users of a gateway that is gone are gone; nobody is listened to for nobody
   await until("offline", () => frames.flat().at(-1)?.online === false);
   expect(frames.flat().at(-1)).toMatchObject({ lastSeenAt: 7 });
   expect(listeners.size).toBe(1);
+  // It had only lost its lease.
+  gateways.add("g");
+  watches.compareGateways();
+  await until("online again", () => frames.flat().at(-1)?.online === true);
   watches.left(session);
   expect(listeners.size).toBe(0);
 });
@@ -130,4 +181,38 @@ test("a device that comes back within the time was never gone for those who watc
   // The one that flaps does not keep the other one there.
   pass(1_100);
   expect(told.at(-1)).toBe("web");
+});
+
+test("what may be lost is told again: who is here, and for a while who has gone", async () => {
+  let now = 0;
+  const wheel = new TimerWheel(100, 512, () => now);
+  const here = new Set(["web"]);
+  const told: [string, string[]][] = [];
+  const users = new OwnUsers({
+    wheel,
+    userIds: () => ["alice"],
+    platforms: (userId) => (userId === "alice" ? here : new Set()),
+    tell: (userId, platforms) => told.push([userId, platforms]),
+  });
+  const pass = (ms: number) => {
+    for (const end = now + ms; now < end; ) {
+      now += 100;
+      wheel.advance();
+    }
+  };
+  users.came("alice", "web");
+  users.went("bob", "ios");
+  pass(5_200);
+  told.length = 0;
+  users.tellAgain();
+  users.tellAgain();
+  await until("both are told", () => told.length === 2);
+  expect(told).toEqual([
+    ["alice", ["web"]],
+    ["bob", []],
+  ]);
+  pass(60_100);
+  await until("it is told once more", () => told.length === 3, 10_000);
+  expect(told.at(-1)).toEqual(["alice", ["web"]]);
+  users.stop();
 });

@@ -8,12 +8,38 @@ import type { GroupContext } from "./groups";
 export const RELAY_EVERY_MS = 2_000;
 /** Who committed a change tells it himself at once. */
 const PATIENCE_MS = 3_000;
-const MOST_AT_ONCE = 100;
+const AT_ONCE = 20;
 
-export async function relayGroups(context: GroupContext): Promise<void> {
+/** @throws the first failure, when all that could be done is done: one owner that is away holds up nobody else */
+export async function relayGroups(context: GroupContext, signal: AbortSignal): Promise<void> {
   const { groups, tellOwner, now } = context;
-  const owed = await groups.owed(now() - PATIENCE_MS, MOST_AT_ONCE);
+  const failures: unknown[] = [];
+  const each = async (items: string[], work: (item: string) => Promise<void>) => {
+    const results = await Promise.allSettled(items.map(work));
+    failures.push(...results.flatMap((result) => (result.status === "rejected" ? [result.reason] : [])));
+  };
   // What is owed may be in the log already and only not archived: then the owner has nothing to do.
-  for (const conversationId of owed) await tellOwner(conversationId.slice(2));
-  for (const userId of await groups.departures(MOST_AT_ONCE)) await leaveAllGroups(context, userId);
+  await inPages(
+    (after) => groups.owed(now() - PATIENCE_MS, AT_ONCE, after),
+    (page) => each(page, (conversationId) => tellOwner(conversationId.slice(2))),
+    signal,
+  );
+  await inPages(
+    (after) => groups.departures(AT_ONCE, after),
+    (page) => each(page, (userId) => leaveAllGroups(context, userId)),
+    signal,
+  );
+  if (failures.length > 0) throw failures[0];
+}
+
+async function inPages(
+  read: (after: string) => Promise<string[]>,
+  work: (page: string[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let after: string | undefined = ""; after !== undefined && !signal.aborted; ) {
+    const page: string[] = await read(after);
+    await work(page);
+    after = page.length < AT_ONCE ? undefined : page.at(-1);
+  }
 }

@@ -3,7 +3,7 @@
  * token is looked at before anything else of a request, so a stranger learns nothing from what is wrong with it.
  */
 import type { ApiKeyScope } from "@carillon/base/node";
-import { type ErrorName, errorByName } from "@carillon/protocol";
+import { CarillonError, type ErrorName, errorByName } from "@carillon/protocol";
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
 import type { Authenticator, Caller } from "../auth/authenticate";
 import { exampleOf, type Shape } from "./examples";
@@ -49,7 +49,16 @@ export function guardRoutes(server: FastifyInstance, authenticator: Authenticato
   server.addHook("onRequest", async (request) => {
     const { access } = request.routeOptions.config;
     if (access !== undefined) await letIn(authenticator, access, request);
+    refuseOddIds(request);
   });
+}
+
+/** Nothing has an id with other than ASCII letters, and MySQL cannot even compare one: it is answered as one that is not there. */
+function refuseOddIds({ params, routeOptions }: FastifyRequest): void {
+  const ids = Object.values((params ?? {}) as Record<string, unknown>);
+  if (ids.every((id) => /^[\x20-\x7e]*$/.test(String(id)))) return;
+  const { errors = [] } = routeOptions.config;
+  throw new CarillonError(errors.find((name) => errorByName(name).httpStatus === 404) ?? "NOT_FOUND");
 }
 
 async function letIn(authenticator: Authenticator, access: Access, request: FastifyRequest): Promise<void> {

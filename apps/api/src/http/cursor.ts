@@ -22,9 +22,14 @@ export function readCursor(kind: string, form: readonly ("string" | "number")[],
   }
   if (Array.isArray(fields) && fields[0] === kind && fields.length === form.length + 1) {
     const values = fields.slice(1) as (string | number)[];
-    if (values.every((value, i) => typeof value === form[i])) return values;
+    if (values.every((value, i) => typeof value === form[i] && isStorable(value))) return values;
   }
   throw new CarillonError("BAD_PAYLOAD", "cursor: not one that this list has given");
+}
+
+/** Whether MySQL can compare it with ids and times: somebody may have made the cursor himself. */
+function isStorable(value: string | number): boolean {
+  return typeof value === "number" ? Number.isSafeInteger(value) : /^[\x20-\x7e]*$/.test(value);
 }
 
 /** The id behind which a list by ids goes on; "" is before all of them. */

@@ -6,7 +6,7 @@
 import { sleep } from "@carillon/base";
 import type { ReadableSpans } from "@carillon/bus";
 import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
-import type { ConversationQueries, RecentEvents, ViewQueries } from "@carillon/store";
+import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
@@ -60,16 +60,18 @@ export async function readHistory(
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
   const askFloor = () => context.views.floor(userId, conversationId);
   const floor = range.hidesCleared === true ? await askFloor() : undefined;
-  const hiddenSeq = floor?.hiddenSeq ?? 0;
-  const page = pageOf(spans, range, hiddenSeq + 1);
+  const page = pageOf(spans, range, floor === undefined ? 1 : lowestOf(floor));
   const recent = await readRecent(context, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
-  const { purgedSeq } = floor ?? (await askFloor());
-  const { parts, more } = pageOf(spans, range, Math.max(purgedSeq, hiddenSeq) + 1);
+  const lowest = floor === undefined ? (await askFloor()).purgedSeq + 1 : lowestOf(floor);
+  const { parts, more } = pageOf(spans, range, lowest);
   const events: Event[] = [];
   for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
   return { events, lastSeq, more };
 }
+
+/** The first number that is shown to somebody who has cleared the conversation. */
+const lowestOf = ({ purgedSeq, hiddenSeq }: Floor) => Math.max(purgedSeq, hiddenSeq) + 1;
 
 /** The numbers of a page, ascending, and whether the range goes on behind them. */
 function pageOf(spans: Span[], range: HistoryRange, lowest = 1): { parts: Span[]; more: boolean } {

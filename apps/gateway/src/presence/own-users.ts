@@ -1,10 +1,18 @@
 /**
  * What this gateway tells others of the users that are here: the platforms of their devices, whenever those change. Who
  * comes is told at once; who goes, 5 s later, so that a device that flaps makes no noise.
+ *
+ * What was told may be lost, for as long as nobody notices that the connection to NATS is dead. Then all of it is told again,
+ * also that those are gone who have left since.
  */
-import { getOrSet, type TimerWheel, type WheelEntry } from "@carillon/base";
+import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
 
 const LINGER_MS = 5_000;
+/** Longer than it takes to notice that what is told goes nowhere. */
+const REMEMBER_MS = 60_000;
+const AGAIN_AT_MOST_EVERY_MS = 2_000;
+/** Of one turn. */
+const TOLD_AT_ONCE = 1_000;
 
 export interface OwnUsersOptions {
   wheel: Pick<TimerWheel, "set" | "cancel">;
@@ -19,6 +27,13 @@ export interface OwnUsersOptions {
 export class OwnUsers {
   /** Platforms that a user has left, and that are still told of him; by user. */
   private readonly leaving = new Map<string, Map<string, WheelEntry>>();
+  /** Users that were told to be gone lately. */
+  private readonly gone = new Map<string, WheelEntry>();
+  private readonly again = new PacedJob(
+    () => this.tellAll(),
+    AGAIN_AT_MOST_EVERY_MS,
+    () => {},
+  );
 
   constructor(private readonly options: OwnUsersOptions) {}
 
@@ -27,6 +42,7 @@ export class OwnUsers {
     const entry = this.leaving.get(userId)?.get(platform);
     if (entry !== undefined) this.options.wheel.cancel(entry);
     this.forget(userId, platform);
+    this.forgetGone(userId);
     // Also when he was never told to be gone: who asked while nobody was here has another answer.
     this.tell(userId);
   }
@@ -45,17 +61,40 @@ export class OwnUsers {
 
   /** What was told may be lost. */
   tellAgain(): void {
-    for (const userId of this.options.userIds()) this.tell(userId);
+    this.again.request();
   }
 
-  private tell(userId: string): void {
+  /** Tells how it is with one user now. */
+  tell(userId: string): void {
     const leaving = this.leaving.get(userId)?.keys() ?? [];
     this.options.tell(userId, [...new Set([...this.options.platforms(userId), ...leaving])]);
+  }
+
+  stop(): void {
+    this.again.stop();
+  }
+
+  private async tellAll(): Promise<void> {
+    const userIds = new Set([...this.options.userIds(), ...this.leaving.keys(), ...this.gone.keys()]);
+    let told = 0;
+    for (const userId of userIds) {
+      this.tell(userId);
+      if (++told % TOLD_AT_ONCE === 0) await sleep(0);
+    }
   }
 
   private expire(userId: string, platform: string): void {
     this.forget(userId, platform);
     this.tell(userId);
+    if (this.leaving.has(userId) || this.options.platforms(userId).size > 0) return;
+    const entry = getOrSet(this.gone, userId, () => ({ due: -1, expire: () => this.forgetGone(userId) }));
+    this.options.wheel.set(entry, REMEMBER_MS);
+  }
+
+  private forgetGone(userId: string): void {
+    const entry = this.gone.get(userId);
+    if (entry !== undefined) this.options.wheel.cancel(entry);
+    this.gone.delete(userId);
   }
 
   private forget(userId: string, platform: string): void {

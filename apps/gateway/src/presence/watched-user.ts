@@ -4,12 +4,14 @@ import type { Platform, UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
 export class WatchedUser {
-  /** Sessions that watch, and whether they may see him. */
-  readonly watchers = new Map<Session, boolean>();
+  /** Sessions that watch, and whether they may see him; undefined: no worker has said it yet. */
+  readonly watchers = new Map<Session, boolean | undefined>();
   /** By gateway and its boot. */
   private readonly at = new Map<string, AtGateway>();
   /** Gateways that told something of him since he was asked for; they know better than the answer. */
   private readonly heard = new Set<string>();
+  /** Gateways that are out of the view. What they had is not forgotten: one that was without its lease comes back. */
+  private readonly away = new Set<string>();
   private lastSeenAt = 0;
   /** How he looked when those who watch were told last; undefined: nobody was. */
   private told: string | undefined;
@@ -20,7 +22,8 @@ export class WatchedUser {
   ) {}
 
   get presence(): UserPresence {
-    const platforms = platformsOf(this.at.values()) as Platform[];
+    const present = [...this.at].flatMap(([key, place]) => (this.away.has(key) ? [] : [place]));
+    const platforms = platformsOf(present) as Platform[];
     return { userId: this.userId, online: platforms.length > 0, platforms, lastSeenAt: this.lastSeenAt };
   }
 
@@ -51,12 +54,14 @@ export class WatchedUser {
     this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
   }
 
-  /** Forgets gateways that are gone, and with them what they had. @param now ms */
-  keepThere(isThere: (gateway: string, boot: string) => boolean, now: number): void {
+  /** Looks which gateways are there; devices at others do not count. @param now ms */
+  compare(isThere: (gateway: string, boot: string) => boolean, now: number): void {
     for (const [key, { gateway, boot }] of this.at) {
-      if (isThere(gateway, boot)) continue;
-      this.at.delete(key);
-      this.lastSeenAt = now;
+      if (isThere(gateway, boot)) this.away.delete(key);
+      else if (!this.away.has(key)) {
+        this.away.add(key);
+        this.lastSeenAt = now;
+      }
     }
   }
 
@@ -74,6 +79,8 @@ export class WatchedUser {
   }
 
   private place(key: string, place: AtGateway | undefined): void {
+    // Who speaks is there; a worker names only those that are.
+    this.away.delete(key);
     if (place === undefined || place.platforms.length === 0) this.at.delete(key);
     else this.at.set(key, place);
   }

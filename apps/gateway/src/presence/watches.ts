@@ -7,11 +7,14 @@
  *
  * Edge cases:
  * - Who may not see somebody sees him as one who is never there, which is what one who does not exist looks like.
- * - When news may be lost, or two users are no longer what they were to each other, all of it is asked again; until then
- *   those two do not see each other.
- * - A gateway that dies says nothing more of its users: they are gone when it is out of the view.
+ * - When two users are no longer what they were to each other, it is asked again; until then they do not see each other, and
+ *   an answer that was on its way does not change that.
+ * - When news may be lost, all of it is asked again; and once more when workers have forgotten for certain who was whose
+ *   friend, since what was lost may have been that somebody is no longer to be seen.
+ * - A gateway that dies says nothing more of its users: they are gone when it is out of the view, and there again if it is.
+ * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
-import { GroupCommit, getOrSet, PacedJob, sleep } from "@carillon/base";
+import { getOrSet, PacedJob, sleep } from "@carillon/base";
 import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
 import { Command, limits, type UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
@@ -20,9 +23,10 @@ import { WatchedUser } from "./watched-user";
 const GATHER_MS = 250;
 const RETRY_MS = 1_000;
 const DOUBT_AT_MOST_EVERY_MS = 2_000;
-/** Of one question: about a watcher each, 64 users at most. */
-const PARTS_PER_QUESTION = 32;
-const MOST_PARTS_WAITING = 1_000_000;
+/** Longer than workers remember relations of which nobody told them that they changed. */
+const DOUBT_AGAIN_MS = 35_000;
+/** About so many pairs is asked at once. */
+const PAIRS_PER_QUESTION = 2_048;
 
 export interface WatchesOptions {
   /** Listens to what gateways tell of a user. @returns ends it */
@@ -36,37 +40,40 @@ export interface WatchesOptions {
   now(): number;
 }
 
+/** What a session has to learn of one user. */
+interface Wish {
+  /** It is told in any case, not only what has changed. */
+  isNew: boolean;
+  /** What is answered to an earlier question is not to be believed. */
+  isDoubted: boolean;
+}
+
 /** Users of whom one session has to learn. */
 interface Part {
   session: Session;
-  userIds: string[];
-  /** It wants to hear of all of them, not only of those who have changed. */
-  isNew: boolean;
+  wishes: Map<string, Wish>;
 }
 
 export class Watches {
   private readonly users = new Map<string, WatchedUser>();
   /** What each session watches. */
   private readonly bySession = new Map<Session, Set<string>>();
-  private readonly questions: GroupCommit<Part>;
+  /** What is to be asked. */
+  private readonly wanted = new Map<Session, Part["wishes"]>();
+  private isAsking = false;
   private readonly changed = new Set<WatchedUser>();
   private timer: NodeJS.Timeout | undefined;
+  private doubtTimer: NodeJS.Timeout | undefined;
   private readonly stopping = new AbortController();
   private readonly doubts = new PacedJob(
     async () => {
-      for (const [session, watched] of this.bySession) this.enquire(session, watched, false);
+      for (const [session, watched] of this.bySession) this.enquire(session, watched);
     },
     DOUBT_AT_MOST_EVERY_MS,
     () => {},
   );
 
-  constructor(private readonly options: WatchesOptions) {
-    this.questions = new GroupCommit({
-      commit: (parts) => this.ask(parts),
-      maxItems: PARTS_PER_QUESTION,
-      maxWaiting: MOST_PARTS_WAITING,
-    });
-  }
+  constructor(private readonly options: WatchesOptions) {}
 
   /** @returns false when the connection would watch more users than it may */
   watch(session: Session, userIds: string[], on: boolean): boolean {
@@ -81,9 +88,9 @@ export class Watches {
     this.bySession.set(session, watched);
     for (const userId of added) {
       watched.add(userId);
-      getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, false);
+      getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, undefined);
     }
-    this.enquire(session, added, true);
+    if (added.length > 0) this.enquire(session, added, { isNew: true });
     // Of those that it watched before it is told at once; behind the answer to its request.
     const known = wanted.filter((userId) => !added.includes(userId));
     queueMicrotask(() => send(session, this.shownTo(session, known)));
@@ -94,6 +101,7 @@ export class Watches {
     return userIds.flatMap((userId) => {
       const user = this.users.get(userId);
       const maySee = user?.watchers.get(session);
+      // Who is being asked about is told when the answer comes.
       return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
     });
   }
@@ -116,7 +124,7 @@ export class Watches {
   compareGateways(): void {
     const { isThere, now } = this.options;
     for (const user of this.users.values()) {
-      user.keepThere(isThere, now());
+      user.compare(isThere, now());
       this.tellSoon(user);
     }
   }
@@ -124,12 +132,17 @@ export class Watches {
   /** News may be lost. */
   doubt(): void {
     this.doubts.request();
+    this.doubtTimer ??= setTimeout(() => {
+      this.doubtTimer = undefined;
+      this.doubts.request();
+    }, DOUBT_AGAIN_MS);
   }
 
   stop(): void {
     this.stopping.abort();
     this.doubts.stop();
     clearTimeout(this.timer);
+    clearTimeout(this.doubtTimer);
     for (const user of this.users.values()) user.stopListening();
   }
 
@@ -146,7 +159,9 @@ export class Watches {
 
   private unwatch(session: Session, userIds: string[]): void {
     const watched = this.bySession.get(session);
+    const wishes = this.wanted.get(session);
     for (const userId of userIds) {
+      wishes?.delete(userId);
       const user = this.users.get(userId);
       watched?.delete(userId);
       user?.watchers.delete(session);
@@ -155,6 +170,7 @@ export class Watches {
       this.users.delete(userId);
       this.changed.delete(user);
     }
+    if (wishes?.size === 0) this.wanted.delete(session);
     if (watched?.size === 0) this.bySession.delete(session);
   }
 
@@ -164,42 +180,82 @@ export class Watches {
       if (session.identity?.userId !== watcherId) continue;
       user!.watchers.set(session, false);
       if (maySee) send(session, [user!.hidden]);
-      this.enquire(session, [userId], false);
+      this.enquire(session, [userId], { isDoubted: true });
     }
   }
 
-  private enquire(session: Session, users: Iterable<string>, isNew: boolean): void {
-    const userIds = [...users];
-    for (let at = 0; at < userIds.length; at += limits.maxWatchedUsersPerFrame) {
-      this.questions.add({ session, userIds: userIds.slice(at, at + limits.maxWatchedUsersPerFrame), isNew });
+  private enquire(
+    session: Session,
+    userIds: Iterable<string>,
+    { isNew = false, isDoubted = false }: Partial<Wish> = {},
+  ) {
+    const wishes = getOrSet(this.wanted, session, (): Part["wishes"] => new Map());
+    for (const userId of userIds) {
+      const wish = wishes.get(userId);
+      wishes.set(userId, { isNew: isNew || wish?.isNew === true, isDoubted: isDoubted || wish?.isDoubted === true });
     }
+    // What else is asked for in this turn goes with it.
+    if (!this.isAsking) setImmediate(() => void this.askAll());
+  }
+
+  private async askAll(): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    const { signal } = this.stopping;
+    while (this.wanted.size > 0 && !signal.aborted) {
+      const parts = this.takeParts();
+      try {
+        await this.ask(parts);
+      } catch {
+        await sleep(RETRY_MS, signal);
+        for (const part of parts) this.askAgain(part);
+      }
+    }
+    this.isAsking = false;
+  }
+
+  /** What is asked next: those that wait longest, each with all that it wants. */
+  private takeParts(): Part[] {
+    const parts: Part[] = [];
+    let pairs = 0;
+    for (const [session, wishes] of this.wanted) {
+      if (pairs > 0 && pairs + wishes.size > PAIRS_PER_QUESTION) break;
+      this.wanted.delete(session);
+      if (!session.isOpen || wishes.size === 0) continue;
+      parts.push({ session, wishes });
+      pairs += wishes.size;
+    }
+    return parts;
   }
 
   private async ask(parts: Part[]): Promise<void> {
+    if (parts.length === 0) return;
     const { settled, find } = this.options;
-    const open = parts.filter(({ session }) => session.isOpen);
-    const wanted = open.map(({ session, userIds }): [string, string[]] => [session.identity!.userId, userIds]);
+    const wanted = parts.map(({ session, wishes }): [string, string[]] => [
+      session.identity!.userId,
+      [...wishes.keys()],
+    ]);
     for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
-    try {
-      await settled();
-      const { visible, users } = await find({ wanted });
-      for (const user of users) this.users.get(user.userId)?.learn(user);
-      for (const [i, part] of open.entries()) this.show(part, new Set(visible[i]!));
-    } catch {
-      await sleep(RETRY_MS, this.stopping.signal);
-      if (!this.stopping.signal.aborted) for (const part of open) this.questions.add(part);
-    }
+    await settled();
+    const { visible, users } = await find({ wanted });
+    for (const user of users) this.users.get(user.userId)?.learn(user);
+    for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!));
+  }
+
+  private askAgain({ session, wishes }: Part): void {
+    const watched = this.bySession.get(session);
+    for (const [userId, wish] of wishes) if (watched?.has(userId)) this.enquire(session, [userId], wish);
   }
 
   /** The session learns of those that it asked for, and of those whom it may see now or no longer. */
-  private show({ session, userIds, isNew }: Part, visible: Set<string>): void {
+  private show({ session, wishes }: Part, visible: Set<string>): void {
     const shown: UserPresence[] = [];
-    for (const userId of userIds) {
+    for (const [userId, { isNew }] of wishes) {
       const user = this.users.get(userId);
-      const before = user?.watchers.get(session);
       // It does not watch him any more.
-      if (user === undefined || before === undefined) continue;
-      const maySee = visible.has(userId);
+      if (user === undefined || !user.watchers.has(session)) continue;
+      const before = user.watchers.get(session);
+      const maySee = visible.has(userId) && this.wanted.get(session)?.get(userId)?.isDoubted !== true;
       user.watchers.set(session, maySee);
       if (isNew || maySee !== before) shown.push(maySee ? user.presence : user.hidden);
       if (user.isUntold) user.hasNews();

@@ -11,7 +11,7 @@ import {
   type OwnerQuestion,
   type Readable,
   type ReadReceipt,
-  receiptsSubjectOf,
+  receiptsSubject,
   subjects,
 } from "@carillon/bus";
 import { Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
@@ -33,7 +33,8 @@ interface PendingReceipt extends ReadReceipt {
 }
 
 export class ReadReceipts {
-  private readonly queues = new Map<string, BatchPublisher<PendingReceipt>>();
+  /** By partition: a worker stores a batch as a whole, and one whose owner is away must not hold up those of others. */
+  private readonly queues = new Map<number, BatchPublisher<PendingReceipt>>();
   /** Receipts of groups, by partition, whose owner is to be asked. */
   private readonly questions = new Map<number, GroupCommit<PendingReceipt>>();
 
@@ -55,8 +56,9 @@ export class ReadReceipts {
   }
 
   private submit(receipt: PendingReceipt): void {
-    const subject = receiptsSubjectOf(receipt.conversationId);
-    const queue = getOrSet(this.queues, subject, () => this.open(subject));
+    const { conversationId } = receipt;
+    const partition = partitionOf(conversationId, this.options.partitions);
+    const queue = getOrSet(this.queues, partition, () => this.open(receiptsSubject(partition)));
     if (!queue.submit(receipt)) this.refuse([receipt], "BUSY");
   }
 

@@ -36,6 +36,8 @@ export interface OpenSessionOptions {
   onPutOff(session: Session): void;
   /** The device has more than was reported of it: its private conversations are delivered up to these numbers. */
   onDelivered(userId: string, marks: SessionOpened["delivered"]): void;
+  /** It was closed before it was open, and is registered now. */
+  onLeft(session: Session, identity: Identity): void;
   /** A session opened: its deadlines begin. */
   onOpened(session: Session): void;
 }
@@ -61,10 +63,11 @@ export class SessionOpener {
       opened = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
     } catch (error) {
       if (session.state === opening) this.fail(session, requestId, error as CarillonError);
+      else this.options.onLeft(session, identity);
       return;
     }
-    // The client went away while the answer was on its way: whoever closed the session has cleaned up.
-    if (session.state !== opening) return;
+    // The client went away while the answer was on its way. That it left may have been told before it was registered.
+    if (session.state !== opening) return this.options.onLeft(session, identity);
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
     session.delivery = this.options.newCursor(opened.inbox.epoch, opened.from);
     this.confirm(session, requestId, opened);

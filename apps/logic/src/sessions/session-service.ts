@@ -27,9 +27,11 @@ import {
   peekEvent,
 } from "@carillon/protocol";
 import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
-import { orBusy } from "../busy";
+import { busy, orBusy } from "../busy";
 
 const QUEUE = "workers";
+/** A gateway waits 3 s for the answer to a CONNECT. */
+const PATIENCE_MS = 2_500;
 
 /** What the rules say about a user's tokens, from MySQL or its copy. */
 interface Credentials {
@@ -80,8 +82,12 @@ export class SessionService {
   private async open(question: SessionOpen): Promise<SessionOpened> {
     const { userId, inbox, deviceId, platform, gateway, boot, connection, since } = question;
     const session = { deviceId, platform, gateway, boot, connection, since };
+    const { clock } = this.options.bus;
+    const givenUpAt = clock.monotonic() + PATIENCE_MS;
     const [refused] = await this.check({ sessions: [question] });
     if (refused != null) throw new CarillonError(refused);
+    // Nobody waits for the answer any more: who would be registered now may be gone, and would be shown online for ever.
+    if (clock.monotonic() > givenUpAt) throw busy();
     const opened = await orBusy(this.options.sessions.open(userId, session, this.options.onePerPlatform));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     this.options.saw(userId);

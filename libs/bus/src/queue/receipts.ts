@@ -1,19 +1,12 @@
 /** The durable queue of read receipts: gateways put them in, workers take them out in any order. */
 
-import { Backoff, partitionOf, sleep } from "@carillon/base";
+import { Backoff, sleep } from "@carillon/base";
 import type { ConsumerMessages } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { ReadReceipt } from "../rpc/contracts";
-import { RECEIPTS_CONSUMER, RECEIPTS_STREAM, receiptsSubject } from "../streams/definitions";
+import { RECEIPTS_CONSUMER, RECEIPTS_STREAM } from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
-
-const SHARDS = 8;
-
-/** The subject of a conversation's receipts. */
-export function receiptsSubjectOf(conversationId: string): string {
-  return receiptsSubject(partitionOf(conversationId, SHARDS));
-}
 
 export function encodeReceipts(receipts: ReadReceipt[]): Uint8Array {
   return pack([ENVELOPE_VERSION, receipts.map((r) => [r.userId, r.deviceId, r.conversationId, r.seq])]);

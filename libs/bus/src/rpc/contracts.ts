@@ -190,7 +190,7 @@ export interface OwnerState {
   fanout: number;
 }
 
-/** Receipt in the queue `im.receipts.<shard>`: a user has read a conversation up to seq. */
+/** Receipt in the queue `im.receipts.<p>`: a user has read a conversation up to seq. */
 export interface ReadReceipt {
   userId: string;
   deviceId: string;

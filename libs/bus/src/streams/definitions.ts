@@ -27,7 +27,7 @@ export const queueSubject = (partition: number) => `im.in.${partition}`;
 export const logStream = (partition: number) => `LOG_${partition}`;
 export const logSubject = (partition: number) => `im.log.${partition}`;
 export const RECEIPTS_STREAM = "RECEIPTS";
-export const receiptsSubject = (shard: number) => `im.receipts.${shard}`;
+export const receiptsSubject = (partition: number) => `im.receipts.${partition}`;
 export const DEAD_STREAM = "DEAD";
 export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;

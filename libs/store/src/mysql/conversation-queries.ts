@@ -1,6 +1,6 @@
 /** Conversations as their members see them: lists, history, marks. */
 import { type ConversationRow, type Event, groupConversationId, parseConversationId } from "@carillon/protocol";
-import { DATABASE_NOW, databaseTime, type Sql, type Statements } from "./sql";
+import { asId, DATABASE_NOW, databaseTime, keyTable, type Sql, type Statements } from "./sql";
 
 /** Counting stops here: a conversation with more unread messages shows this number. */
 const MOST_UNREAD = 10_000;
@@ -178,10 +178,13 @@ function isOwnMark({ userId, conversationId }: StoredMark): boolean {
 async function lockMembers(statements: Statements, marks: StoredMark[]): Promise<Set<string>> {
   const inGroups = marks.filter((mark) => groupIdOf(mark) !== undefined);
   if (inGroups.length === 0) return new Set();
+  const keys = inGroups.map((mark) => [groupIdOf(mark)!, mark.userId]);
+  const { table, values } = keyTable(["group_id", "user_id"], keys);
   const rows = await statements.rows<{ group_id: string; user_id: string }>(
-    `SELECT group_id, user_id FROM group_members
-     WHERE present = 1 AND (${inGroups.map(() => "(group_id = ? AND user_id = ?)").join(" OR ")}) LOCK IN SHARE MODE`,
-    inGroups.flatMap((mark) => [groupIdOf(mark)!, mark.userId]),
+    `SELECT m.group_id, m.user_id FROM ${table} AS wanted STRAIGHT_JOIN group_members m
+       ON m.group_id = ${asId("wanted.group_id")} AND m.user_id = ${asId("wanted.user_id")}
+     WHERE m.present = 1 LOCK IN SHARE MODE`,
+    values,
   );
   return new Set(
     rows.map(({ group_id, user_id }) => keyOf({ conversationId: groupConversationId(group_id), userId: user_id })),

@@ -1,10 +1,10 @@
 /**
  * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
- * whole batch. Pairs are written out as (a AND b) OR (c AND d): MariaDB finds no index for row lists.
+ * whole batch.
  */
 import { getOrSet } from "@carillon/base";
 import { loginIdOf } from "@carillon/base/node";
-import type { Sql } from "./sql";
+import { asId, keyTable, type Sql } from "./sql";
 
 export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
@@ -71,9 +71,11 @@ export class FactQueries {
   /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
   async relations(pairs: [owner: string, peer: string][]): Promise<Map<string, "none" | "friend" | "blocked">> {
     if (pairs.length === 0) return new Map();
+    const { table, values } = keyTable(["owner", "peer"], pairs);
     const rows = await this.sql.rows<{ owner_id: string; peer_id: string; state: string }>(
-      `SELECT owner_id, peer_id, state FROM relations WHERE ${anyOf("owner_id = ? AND peer_id = ?", pairs.length)}`,
-      pairs.flat(),
+      `SELECT r.owner_id, r.peer_id, r.state FROM ${table} AS wanted STRAIGHT_JOIN relations r
+         ON r.owner_id = ${asId("wanted.owner")} AND r.peer_id = ${asId("wanted.peer")}`,
+      values,
     );
     return new Map(
       rows.map(({ owner_id, peer_id, state }) => [

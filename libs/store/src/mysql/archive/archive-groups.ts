@@ -64,9 +64,10 @@ async function leave(
     "UPDATE group_stays SET left_seq = ? WHERE group_id = ? AND user_id IN (?) AND left_version = ?",
     [seq, groupId, left, version],
   );
+  // The ids stand there twice: by the inner ones alone the whole table would be gone through, and locked.
   await statements.run(
-    `DELETE FROM conversation_members WHERE conversation = ? AND user_id IN
+    `DELETE FROM conversation_members WHERE conversation = ? AND user_id IN (?) AND user_id IN
        (SELECT user_id FROM group_members WHERE group_id = ? AND user_id IN (?) AND present = 0)`,
-    [conversationId, groupId, left],
+    [conversationId, left, groupId, left],
   );
 }

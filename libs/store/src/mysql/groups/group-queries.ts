@@ -145,9 +145,10 @@ export class GroupQueries {
     return row?.user_id;
   }
 
-  /** Users whose account is deleted, and who may still belong to groups. */
-  async departures(limit: number): Promise<string[]> {
-    const rows = await this.sql.rows<{ user_id: string }>("SELECT user_id FROM departures LIMIT ?", [limit]);
+  /** Users whose account is deleted, and who may still belong to groups; by id, behind `after`. */
+  async departures(limit: number, after = ""): Promise<string[]> {
+    const sql = "SELECT user_id FROM departures WHERE user_id > ? ORDER BY user_id LIMIT ?";
+    const rows = await this.sql.rows<{ user_id: string }>(sql, [after, limit]);
     return rows.map(({ user_id }) => user_id);
   }
 
@@ -182,11 +183,15 @@ export class GroupQueries {
     return rows.map(({ user_id, asked_at }) => ({ userId: user_id, askedAt: asked_at }));
   }
 
-  /** Conversations that are owed an event since before `olderThan` (ms): whoever committed it may have died. */
-  async owed(olderThan: number, limit: number): Promise<string[]> {
+  /**
+   * Conversations that are owed an event since before `olderThan` (ms): whoever committed it may have died. By id, behind
+   * `after`.
+   */
+  async owed(olderThan: number, limit: number, after = ""): Promise<string[]> {
     const rows = await this.sql.rows<{ conversation: string }>(
-      "SELECT DISTINCT conversation FROM outbox WHERE created_at < ? LIMIT ?",
-      [olderThan, limit],
+      `SELECT DISTINCT conversation FROM outbox WHERE conversation > ? AND created_at < ?
+       ORDER BY conversation LIMIT ?`,
+      [after, olderThan, limit],
     );
     return rows.map(({ conversation }) => conversation);
   }

@@ -1,6 +1,6 @@
 /** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
 import { isDuplicate } from "../errors";
-import type { Sql, Statements } from "../sql";
+import { asId, keyTable, type Sql, type Statements } from "../sql";
 
 /** What is shown in place of the name of one who deleted his account. */
 export const DELETED_NAME = "deleted user";
@@ -36,11 +36,11 @@ export class UserQueries {
   /** Moves forward when users were seen last. @param seen ms, by ascending id */
   async saw(seen: [userId: string, at: number][]): Promise<void> {
     if (seen.length === 0) return;
+    const { table, values } = keyTable(["id", "seen_at"], seen);
     await this.sql.run(
-      `UPDATE users u JOIN (${seen.map(() => "SELECT ? AS id, ? AS seen_at").join(" UNION ALL ")}) AS s
-         ON s.id = u.id COLLATE ascii_bin
+      `UPDATE ${table} AS s STRAIGHT_JOIN users u ON u.id = ${asId("s.id")}
        SET u.last_seen_at = GREATEST(u.last_seen_at, s.seen_at)`,
-      seen.flat(),
+      values,
     );
   }
 

@@ -1,0 +1,58 @@
+/**
+ * Connections that are gone, until the registry knows it. An entry that stays behind would show its user online for as long as
+ * this gateway lives, and a worker or Redis may just be away when a connection ends. Of a gateway that dies no entry counts.
+ */
+import { sleep } from "@carillon/base";
+import { ask, type Bus, type SessionClose, subjects } from "@carillon/bus";
+
+/** Shorter than people are told to be here after they have gone: then nobody has asked meanwhile and was told otherwise. */
+const ANSWER_MS = 3_000;
+const AGAIN_MS = 2_000;
+const ASKED_AT_ONCE = 500;
+
+export class LeftSessions {
+  private readonly unconfirmed = new Set<SessionClose>();
+  private isTrying = false;
+  private readonly stopping = new AbortController();
+
+  /** @param onLate told of a user when the registry knows it only now: others may have been told of what it said before */
+  constructor(
+    private readonly bus: Bus,
+    private readonly onLate: (userId: string) => void,
+  ) {}
+
+  async add(left: SessionClose): Promise<void> {
+    if (await this.isConfirmed(left)) return;
+    this.unconfirmed.add(left);
+    void this.tryAgain();
+  }
+
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  private async tryAgain(): Promise<void> {
+    if (this.isTrying) return;
+    this.isTrying = true;
+    const { signal } = this.stopping;
+    while (this.unconfirmed.size > 0 && !signal.aborted) {
+      await sleep(AGAIN_MS, signal);
+      const part = [...this.unconfirmed].slice(0, ASKED_AT_ONCE);
+      await Promise.all(part.map((left) => this.try(left)));
+    }
+    this.isTrying = false;
+  }
+
+  private async try(left: SessionClose): Promise<void> {
+    if (this.stopping.signal.aborted || !(await this.isConfirmed(left))) return;
+    this.unconfirmed.delete(left);
+    this.onLate(left.userId);
+  }
+
+  private async isConfirmed(left: SessionClose): Promise<boolean> {
+    return ask<SessionClose, null>(this.bus, subjects.sessionClose, left, ANSWER_MS).then(
+      () => true,
+      () => false,
+    );
+  }
+}

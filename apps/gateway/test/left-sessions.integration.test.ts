@@ -1,0 +1,41 @@
+import { silentLogger } from "@carillon/base/node";
+import { type Bus, connectBus, type SessionClose, serve, subjects } from "@carillon/bus";
+import { startServers, type TestServers, until } from "@carillon/testkit";
+import { LeftSessions } from "../src/session/left-sessions";
+
+let servers: TestServers<{ nats: true }>;
+let bus: Bus;
+
+beforeAll(async () => {
+  servers = await startServers({ nats: true });
+  const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
+  bus = await connectBus({ settings, name: "gateway-1", logger: silentLogger() });
+}, 120_000);
+
+afterAll(async () => {
+  await bus.close();
+  await servers.stop();
+});
+
+test("a connection that ended while no worker, or no Redis, was there is forgotten later, and its user told again", async () => {
+  const late: string[] = [];
+  const left = new LeftSessions(bus, (userId) => late.push(userId));
+  const of = (userId: string) => ({ userId, deviceId: "d", gateway: "gateway-1", boot: "b", connection: 1 });
+  await left.add(of("alice"));
+  const forgotten: string[] = [];
+  let isRedisThere = false;
+  serve<SessionClose, null>(bus, subjects.sessionClose, ({ userId }) => {
+    if (!isRedisThere) throw new Error("Redis is away");
+    forgotten.push(userId);
+    return null;
+  });
+  await bus.connection.flush();
+  await left.add(of("bob"));
+  isRedisThere = true;
+  await until("both are forgotten", () => late.length === 2, 30_000);
+  expect(forgotten).toEqual(["alice", "bob"]);
+  // In time: nobody can have asked and was told otherwise.
+  await left.add(of("carol"));
+  expect(late).toEqual(["alice", "bob"]);
+  left.stop();
+});

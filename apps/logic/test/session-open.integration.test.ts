@@ -1,0 +1,49 @@
+import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
+import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
+import { SessionService, type SessionServiceOptions } from "../src/sessions/session-service";
+
+let servers: TestServers<{ nats: true }>;
+let bus: Bus;
+
+beforeAll(async () => {
+  servers = await startServers({ nats: true });
+  ({ bus } = await openTestBus(servers.nats, 1));
+}, 120_000);
+
+afterAll(async () => {
+  await bus.close();
+  await servers.stop();
+});
+
+test("a device whose gateway waits no longer, because MySQL was slow, is not registered", async () => {
+  let registered = 0;
+  let looked = () => {};
+  const isLooked = new Promise<void>((resolve) => {
+    looked = resolve;
+  });
+  const user = { status: "normal" as const, tokenVersion: 1, devices: new Map() };
+  const service = new SessionService({
+    bus,
+    logger: bus.logger,
+    onePerPlatform: false,
+    credentials: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 3_200));
+      setTimeout(looked, 100);
+      return new Map([["alice", user]]);
+    },
+    sessions: {
+      open: async () => {
+        registered++;
+        return undefined;
+      },
+    },
+  } as unknown as SessionServiceOptions);
+  service.start();
+  const place = { gateway: "gateway-1", boot: "b", connection: 1, since: 1 };
+  const question = { userId: "alice", deviceId: "phone", platform: "ios", ...place };
+  const opening = ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+  await expect(opening).rejects.toMatchObject({ name: "BUSY" });
+  await isLooked;
+  expect(registered).toBe(0);
+  service.stop();
+}, 60_000);
