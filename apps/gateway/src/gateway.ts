@@ -159,8 +159,9 @@ export class Gateway {
 
   /** Has the registry forget a connection that is gone. */
   private forget({ number: connection }: Session, { userId, deviceId }: Identity): void {
-    const { config, boot } = this.options;
-    void this.stages.left.add({ userId, deviceId, gateway: config.nodeId, boot, connection });
+    const { config, bus, boot } = this.options;
+    const endedAt = bus.clock.now();
+    void this.stages.left.add({ userId, deviceId, gateway: config.nodeId, boot, connection, endedAt });
   }
 
   private buildOwnUsers(wheel: TimerWheel, users: UserRegistry): OwnUsers {

@@ -20,7 +20,14 @@ afterAll(async () => {
 test("a connection that ended while no worker, or no Redis, was there is forgotten later, and its user told again", async () => {
   const late: string[] = [];
   const left = new LeftSessions(bus, (userId) => late.push(userId));
-  const of = (userId: string) => ({ userId, deviceId: "d", gateway: "gateway-1", boot: "b", connection: 1 });
+  const of = (userId: string) => ({
+    userId,
+    deviceId: "d",
+    gateway: "gateway-1",
+    boot: "b",
+    connection: 1,
+    endedAt: 7,
+  });
   await left.add(of("alice"));
   const forgotten: string[] = [];
   let isRedisThere = false;

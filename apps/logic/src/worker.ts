@@ -97,7 +97,7 @@ export class Worker {
       hasConversation: (userId) => mysql.facts.hasConversation(userId),
       largeGroupsOf: (userIds) => mysql.groupFacts.largeGroupsOf(userIds),
       announce: (announcements) => this.downlink.announce(announcements),
-      saw: (userId) => this.lastSeen.saw(userId, bus.clock.now()),
+      saw: (userId, at) => this.lastSeen.saw(userId, at),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
     });
   }

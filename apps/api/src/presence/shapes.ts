@@ -1,6 +1,6 @@
 /** Who is online, as JSON Schema. */
 import { Type } from "typebox";
-import { listOf, platform, strict } from "../http/shapes";
+import { platform, strict } from "../http/shapes";
 
 const ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,31}";
 const MOST_IDS = 100;
@@ -12,12 +12,14 @@ export const presenceQuery = strict({
   }),
 });
 
-export const presence = listOf(
-  Type.Object({
-    userId: Type.String(),
-    online: Type.Boolean(),
-    platforms: Type.Array(platform, { description: "Of the devices that are connected" }),
-    lastSeenAt: Type.Integer({ description: "When a connection was opened or closed last; 0: not known" }),
-  }),
-  "In the order of the question",
-);
+export const presence = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      userId: Type.String(),
+      online: Type.Boolean(),
+      platforms: Type.Array(platform, { description: "Of the devices that are connected" }),
+      lastSeenAt: Type.Integer({ description: "When a connection was opened or closed last; 0: not known" }),
+    }),
+    { description: "In the order of the question" },
+  ),
+});

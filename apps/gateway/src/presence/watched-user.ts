@@ -54,15 +54,21 @@ export class WatchedUser {
     this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
   }
 
-  /** Looks which gateways are there; devices at others do not count. @param now ms */
-  compare(isThere: (gateway: string, boot: string) => boolean, now: number): void {
+  /**
+   * Looks which gateways are there; devices at others do not count.
+   * @param now ms
+   * @returns whether that is otherwise than it was
+   */
+  compare(isThere: (gateway: string, boot: string) => boolean, now: number): boolean {
+    let hasChanged = false;
     for (const [key, { gateway, boot }] of this.at) {
-      if (isThere(gateway, boot)) this.away.delete(key);
-      else if (!this.away.has(key)) {
-        this.away.add(key);
-        this.lastSeenAt = now;
-      }
+      if (isThere(gateway, boot) !== this.away.has(key)) continue;
+      hasChanged = true;
+      if (this.away.delete(key)) continue;
+      this.away.add(key);
+      this.lastSeenAt = now;
     }
+    return hasChanged;
   }
 
   /** Whether he looks different from what those who watch were told last; from now on they are told this. */

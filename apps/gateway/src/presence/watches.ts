@@ -12,6 +12,7 @@
  * - When news may be lost, all of it is asked again; and once more when workers have forgotten for certain who was whose
  *   friend, since what was lost may have been that somebody is no longer to be seen.
  * - A gateway that dies says nothing more of its users: they are gone when it is out of the view, and there again if it is.
+ *   A worker whose view is older may name it once more, so it is looked again and again.
  * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
 import { getOrSet, PacedJob, sleep } from "@carillon/base";
@@ -25,6 +26,7 @@ const RETRY_MS = 1_000;
 const DOUBT_AT_MOST_EVERY_MS = 2_000;
 /** Longer than workers remember relations of which nobody told them that they changed. */
 const DOUBT_AGAIN_MS = 35_000;
+const COMPARE_EVERY_MS = 5_000;
 /** About so many pairs is asked at once. */
 const PAIRS_PER_QUESTION = 2_048;
 
@@ -64,6 +66,7 @@ export class Watches {
   private readonly changed = new Set<WatchedUser>();
   private timer: NodeJS.Timeout | undefined;
   private doubtTimer: NodeJS.Timeout | undefined;
+  private readonly compareTimer = setInterval(() => this.compareGateways(), COMPARE_EVERY_MS).unref();
   private readonly stopping = new AbortController();
   private readonly doubts = new PacedJob(
     async () => {
@@ -123,10 +126,7 @@ export class Watches {
   /** The view of gateways has changed. */
   compareGateways(): void {
     const { isThere, now } = this.options;
-    for (const user of this.users.values()) {
-      user.compare(isThere, now());
-      this.tellSoon(user);
-    }
+    for (const user of this.users.values()) if (user.compare(isThere, now())) this.tellSoon(user);
   }
 
   /** News may be lost. */
@@ -143,6 +143,7 @@ export class Watches {
     this.doubts.stop();
     clearTimeout(this.timer);
     clearTimeout(this.doubtTimer);
+    clearInterval(this.compareTimer);
     for (const user of this.users.values()) user.stopListening();
   }
 

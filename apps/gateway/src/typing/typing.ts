@@ -13,7 +13,7 @@ import {
   type TypingHint,
   tell,
 } from "@carillon/bus";
-import { Command, encodeFrame } from "@carillon/protocol";
+import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
 import type { GatewayRing } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
@@ -52,6 +52,8 @@ export class Typing {
   async hint(session: Session, conversationId: string): Promise<void> {
     const { bus, partitions, ring } = this.options;
     const { userId } = session.identity!;
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "private" && !parts.userIds.includes(userId)) return;
     if (!this.mayTell(`${userId} ${conversationId}`)) return;
     const owner = subjects.owner(partitionOf(conversationId, partitions));
     const question: OwnerQuestion = { ask: "listeners", conversationId, userId };

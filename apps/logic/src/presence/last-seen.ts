@@ -15,7 +15,7 @@ export class LastSeen {
 
   /** @param at ms */
   saw(userId: string, at: number): void {
-    this.waiting.set(userId, at);
+    this.waiting.set(userId, Math.max(at, this.waiting.get(userId) ?? 0));
     this.timer ??= setTimeout(() => void this.flush(), GATHER_MS);
   }
 

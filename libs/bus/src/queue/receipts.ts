@@ -1,7 +1,7 @@
 /** The durable queue of read receipts: gateways put them in, workers take them out in any order. */
 
 import { Backoff, sleep } from "@carillon/base";
-import type { ConsumerMessages } from "@nats-io/jetstream";
+import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { ReadReceipt } from "../rpc/contracts";
@@ -17,6 +17,8 @@ function decodeReceipts(bytes: Uint8Array): ReadReceipt[] {
   return rows.map(([userId, deviceId, conversationId, seq]) => ({ userId, deviceId, conversationId, seq }));
 }
 
+/** Batches in work at a time. */
+const AT_ONCE = 8;
 /** Receipts pulled ahead of those in work. */
 const PREFETCH = 16;
 
@@ -59,15 +61,24 @@ export class ReceiptConsumer {
     }
   }
 
+  /** Several at a time: an owner of a partition that hangs must not hold up the receipts of all others. */
   private async take(messages: ConsumerMessages): Promise<void> {
+    const working = new Set<Promise<void>>();
     for await (const message of messages) {
-      try {
-        await this.onReceipts(decodeReceipts(message.data), message.redelivered);
-        message.ack();
-      } catch (err) {
-        this.bus.logger.warn({ err }, "receipts could not be stored, they come again");
-        message.nak(2_000);
-      }
+      const work = this.takeOne(message).finally(() => working.delete(work));
+      working.add(work);
+      if (working.size >= AT_ONCE) await Promise.race(working);
+    }
+    await Promise.all(working);
+  }
+
+  private async takeOne(message: JsMsg): Promise<void> {
+    try {
+      await this.onReceipts(decodeReceipts(message.data), message.redelivered);
+      message.ack();
+    } catch (err) {
+      this.bus.logger.warn({ err }, "receipts could not be stored, they come again");
+      message.nak(2_000);
     }
   }
 }

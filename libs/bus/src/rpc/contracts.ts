@@ -37,13 +37,15 @@ export interface SessionCheck {
 /** Why a session may not stay, or null; in the order of the question. */
 export type SessionVerdicts = (ErrorName | null)[];
 
-/** `im.rpc.session.close`, told to workers: removes the entry if it is still this connection's. */
+/** `im.rpc.session.close`, served by workers: removes the entry if it is still this connection's. */
 export interface SessionClose {
   userId: string;
   deviceId: string;
   gateway: string;
   boot: string;
   connection: number;
+  /** When the connection ended, ms on the cluster's clock. */
+  endedAt: number;
 }
 
 /** `im.rpc.received`, served by workers: what devices have; answered when MySQL has the marks. */
