@@ -147,9 +147,10 @@ async function runSuite(name: string, pattern: string | undefined): Promise<Step
       [
         path.join(packages, "jest/bin/jest.js"),
         ...["--selectProjects", name, "--json", `--outputFile=${report}`, "--passWithNoTests"],
-        // Suites with servers have the two cores for themselves, one at a time.
+        // Whole clusters have the two cores for themselves, one at a time.
         // A test that failed halfway may leave a loop behind; the run must end all the same.
-        ...(name === "unit" ? ["--maxWorkers=2"] : ["--runInBand", "--forceExit"]),
+        ...(name === "journeys" ? ["--runInBand"] : ["--maxWorkers=2"]),
+        ...(name === "unit" ? [] : ["--forceExit"]),
         ...(pattern === undefined ? [] : ["--testNamePattern", pattern]),
       ],
       (line) => /^(PASS|FAIL) /.test(line) && console.log(`  ${line}`),

@@ -3,7 +3,7 @@ import { checkSeeds, describeFailure } from "./check-seeds";
 import { openPlace } from "./open-place";
 import type { Place } from "./run-operations";
 
-const SEEDS = 40;
+const SEEDS = 24;
 const SIDE_BY_SIDE = 8;
 
 let place: Place;
