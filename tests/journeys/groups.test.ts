@@ -1,26 +1,14 @@
 /** Groups: who belongs, who may write, what everybody sees. Changed over HTTP, seen over the socket. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
-import {
-  type Person,
-  type RawClient,
-  type RawTransport,
-  rawTransports,
-  startTestCluster,
-  type TestCluster,
-  until,
-} from "@carillon/testkit";
+import { type RawTransport, rawTransports, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { callAs, type Member, newMember } from "./fixtures/member";
 
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startTestCluster();
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
-
-interface Member {
-  person: Person;
-  client: RawClient;
-}
 
 const patience = 20_000;
 /** Commands by which somebody is told of a conversation besides its events. */
@@ -29,13 +17,10 @@ const TELLING = new Set<number>([Command.NOTIFY, Command.TYPING]);
 /** How those come who are not told otherwise. */
 let usual: RawTransport = "tcp";
 
-async function member(name: string, transport = usual): Promise<Member> {
-  const person = await cluster.person(name);
-  return { person, client: await cluster.online(person, transport) };
-}
+const member = (name: string, transport = usual) => newMember(cluster, name, transport);
 
 const call = (who: Member, method: string, path: string, body?: unknown) =>
-  cluster.http(method, `/v1/groups${path}`, { token: who.person.token, ...(body === undefined ? {} : { body }) });
+  callAs(cluster, who, method, `/v1/groups${path}`, body);
 
 async function newGroup(owner: Member, others: Member[], joinPolicy = "invite"): Promise<string> {
   const members = others.map(({ person }) => person.userId);

@@ -2,7 +2,8 @@
 import { randomId, uuidv7 } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
 import { Command } from "@carillon/protocol";
-import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { PASSWORD, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { callAs, type Member, newMember } from "./fixtures/member";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -12,20 +13,12 @@ afterAll(() => cluster?.stop(), 60_000);
 
 const patience = 20_000;
 
-interface Member {
-  person: Person;
-  client: RawClient;
-}
-
-async function member(name: string): Promise<Member> {
-  const person = await cluster.person(name);
-  return { person, client: await cluster.online(person, "tcp") };
-}
+const member = (name: string) => newMember(cluster, name, "tcp");
 
 const members = (...names: string[]) => Promise.all(names.map(member));
 
 const call = (who: Member, method: string, path: string, body?: unknown) =>
-  cluster.http(method, `/v1/groups${path}`, { token: who.person.token, ...(body === undefined ? {} : { body }) });
+  callAs(cluster, who, method, `/v1/groups${path}`, body);
 
 async function newGroup(owner: Member, others: Member[]): Promise<string> {
   const body = { name: "crowd", joinPolicy: "open", members: others.map(({ person }) => person.userId) };

@@ -1,7 +1,8 @@
 /** What people make of their conversations for themselves, and who has read what. */
 import { uuidv7 } from "@carillon/base";
 import { Command, type ConversationRow, privateConversationId } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { callAs, type Member, newMember } from "./fixtures/member";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -11,18 +12,9 @@ afterAll(async () => {
   await cluster?.stop();
 }, 60_000);
 
-interface Member {
-  person: Person;
-  client: RawClient;
-}
+const member = (name: string) => newMember(cluster, name, "ws");
 
-async function member(name: string): Promise<Member> {
-  const person = await cluster.person(name);
-  return { person, client: await cluster.online(person, "ws") };
-}
-
-const call = ({ person }: Member, method: string, path: string, body?: object) =>
-  cluster.http(method, path, body === undefined ? { token: person.token } : { token: person.token, body });
+const call = (who: Member, method: string, path: string, body?: object) => callAs(cluster, who, method, path, body);
 
 async function say({ client }: Member, to: string, content: string): Promise<number> {
   const payload = { clientMsgId: uuidv7(Date.now()), to, contentType: "text", content };

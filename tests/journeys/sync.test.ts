@@ -1,8 +1,9 @@
 /** SYNC: a device that was away, or a new one, learns what there is and what has ended. */
 import { uuidv7 } from "@carillon/base";
 import { Command, type GroupRow, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
-import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { createPool, type Pool } from "mysql2/promise";
+import { callAs, type Member, newMember } from "./fixtures/member";
 
 let cluster: TestCluster;
 let pool: Pool;
@@ -15,18 +16,9 @@ afterAll(async () => {
   await cluster?.stop();
 }, 60_000);
 
-interface Member {
-  person: Person;
-  client: RawClient;
-}
+const member = (name: string) => newMember(cluster, name, "tcp");
 
-async function member(name: string): Promise<Member> {
-  const person = await cluster.person(name);
-  return { person, client: await cluster.online(person, "tcp") };
-}
-
-const call = ({ person }: Member, method: string, path: string, body?: object) =>
-  cluster.http(method, path, body === undefined ? { token: person.token } : { token: person.token, body });
+const call = (who: Member, method: string, path: string, body?: object) => callAs(cluster, who, method, path, body);
 
 async function page({ client }: Member, known: SyncPayload = {}): Promise<SyncedPayload> {
   const answer = await client.request(Command.SYNC, known);

@@ -1,6 +1,5 @@
-import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus, type SessionClose, serve, subjects } from "@carillon/bus";
-import { startServers, type TestServers, until } from "@carillon/testkit";
+import { type Bus, type SessionClose, serve, subjects } from "@carillon/bus";
+import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 import { LeftSessions } from "../src/session/left-sessions";
 
 let servers: TestServers<{ nats: true }>;
@@ -8,8 +7,7 @@ let bus: Bus;
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  const settings = { servers: [servers.nats.url], replicas: 1 as const, streamMegabytes: 16 };
-  bus = await connectBus({ settings, name: "gateway-1", logger: silentLogger() });
+  ({ bus } = await openTestBus(servers.nats, 1));
 }, 120_000);
 
 afterAll(async () => {

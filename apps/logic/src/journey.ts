@@ -16,7 +16,7 @@ import {
   type QueuedBatch,
   RequestConsumer,
 } from "@carillon/bus";
-import { CarillonError } from "@carillon/protocol";
+import { CarillonError, groupIdOf } from "@carillon/protocol";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { busy, orBusy } from "./busy";
@@ -266,7 +266,7 @@ export class PartitionJourney {
     const header = { epoch: state.epoch, boot, append: 0, ...progress, life: writer.life };
     foldAppended(state, { seq, storedAt: bus.clock.now(), header, body }, accepted);
     for (const { conversationId, version } of accepted)
-      if (version !== undefined) groups.settle(conversationId.slice(2));
+      if (version !== undefined) groups.settle(groupIdOf(conversationId)!);
     return seq;
   }
 

@@ -3,7 +3,7 @@
  * to them, at this very moment.
  */
 import type { GroupRoster, Listeners, Readable, ReadableSpans } from "@carillon/bus";
-import { CarillonError, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { CarillonError, groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
 import { type Policy, refuseGroup, refusePrivate } from "./authorize/authorize";
 import { orBusy } from "./busy";
 import type { GroupCache } from "./groups/group-cache";
@@ -104,9 +104,4 @@ export class OwnerAnswers {
     }
     return found;
   }
-}
-
-function groupIdOf(conversationId: string): string | undefined {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "group" ? parts.groupId : undefined;
 }

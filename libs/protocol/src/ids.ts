@@ -70,6 +70,12 @@ export function groupConversationId(groupId: string): string {
   return `g:${groupId}`;
 }
 
+/** The group of a conversation; undefined for a private one, and for what is none. */
+export function groupIdOf(conversationId: string): string | undefined {
+  const parts = parseConversationId(conversationId);
+  return parts?.kind === "group" ? parts.groupId : undefined;
+}
+
 /** The parts of a conversationId, or undefined when it is malformed or its users are not in byte order. */
 export function parseConversationId(conversationId: string): ConversationParts | undefined {
   if (conversationId.startsWith("g:")) {

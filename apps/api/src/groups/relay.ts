@@ -2,6 +2,7 @@
  * Goes on with what an api has begun and not finished, because it died or somebody did not answer: owners are told of
  * changes that nobody told them, and those who deleted their accounts leave their groups.
  */
+import { groupIdOf } from "@carillon/protocol";
 import { leaveAllGroups } from "./departure";
 import type { GroupContext } from "./groups";
 
@@ -21,7 +22,7 @@ export async function relayGroups(context: GroupContext, signal: AbortSignal): P
   // What is owed may be in the log already and only not archived: then the owner has nothing to do.
   await inPages(
     (after) => groups.owed(now() - PATIENCE_MS, AT_ONCE, after),
-    (page) => each(page, (conversationId) => tellOwner(conversationId.slice(2))),
+    (page) => each(page, (conversationId) => tellOwner(groupIdOf(conversationId)!)),
     signal,
   );
   await inPages(

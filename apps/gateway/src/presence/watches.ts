@@ -100,15 +100,6 @@ export class Watches {
     return true;
   }
 
-  private shownTo(session: Session, userIds: string[]): UserPresence[] {
-    return userIds.flatMap((userId) => {
-      const user = this.users.get(userId);
-      const maySee = user?.watchers.get(session);
-      // Who is being asked about is told when the answer comes.
-      return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
-    });
-  }
-
   /** A session is gone. */
   left(session: Session): void {
     const watched = this.bySession.get(session);
@@ -156,6 +147,15 @@ export class Watches {
       }),
     );
     return user;
+  }
+
+  private shownTo(session: Session, userIds: string[]): UserPresence[] {
+    return userIds.flatMap((userId) => {
+      const user = this.users.get(userId);
+      const maySee = user?.watchers.get(session);
+      // Who is being asked about is told when the answer comes.
+      return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
+    });
   }
 
   private unwatch(session: Session, userIds: string[]): void {

@@ -9,7 +9,7 @@
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
-import { groupConversationId, parseConversationId } from "@carillon/protocol";
+import { groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf, digestOfRecall } from "../body-digest";
@@ -239,11 +239,6 @@ export class FactCache {
 
 function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {
   return known === undefined || known.loadedAt < staleBefore;
-}
-
-function groupIdOf(conversationId: string): string | undefined {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "group" ? parts.groupId : undefined;
 }
 
 /** What is known for one round. */

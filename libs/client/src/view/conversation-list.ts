@@ -1,5 +1,5 @@
 /** All conversations of the view, as they are shown and as they are stored. */
-import type { Event } from "@carillon/protocol";
+import { type Event, groupIdOf } from "@carillon/protocol";
 import type { SeqRange } from "../order/holes";
 import { Conversation, type StoredConversation } from "./conversation";
 import { MessageBlocks } from "./messages/blocks";
@@ -194,11 +194,12 @@ export class ConversationList {
   private draw(conversation: Conversation): ViewConversation {
     const { conversationId, kind, peerId, unread, preview, stored } = conversation;
     const { lastSeq, lastAt, pinned, muted, readSeq, clearedSeq, peerReadSeq, peerDeliveredSeq } = stored;
-    const group = kind === "group" ? this.people.group(conversationId.slice(2)) : undefined;
+    const groupId = groupIdOf(conversationId);
+    const group = groupId === undefined ? undefined : this.people.group(groupId);
     const title = kind === "group" ? group?.name || undefined : peerId && this.people.person(peerId)?.name;
     const hasPeer = kind === "private" && peerId !== this.userId();
     return {
-      ...{ conversationId, kind, title: title ?? peerId ?? conversationId.slice(2) },
+      ...{ conversationId, kind, title: title ?? peerId ?? groupId ?? conversationId },
       ...(peerId === undefined ? {} : { peerId }),
       ...(group === undefined ? {} : { group }),
       ...{ lastSeq, lastAt, unread, pinned, muted, readSeq, clearedSeq },

@@ -11,16 +11,17 @@
  * - The server counts something else than what is here: a sync of everything sets it right.
  * - What cannot be counted here is asked for, some seconds apart.
  */
-import type {
-  ConversationRow,
-  Event,
-  PulledPayload,
-  PullPayload,
-  ReadPayload,
-  SendPayload,
-  SentPayload,
-  SyncedPayload,
-  UserPresence,
+import {
+  type ConversationRow,
+  type Event,
+  groupIdOf,
+  type PulledPayload,
+  type PullPayload,
+  type ReadPayload,
+  type SendPayload,
+  type SentPayload,
+  type SyncedPayload,
+  type UserPresence,
 } from "@carillon/protocol";
 import type { ClientEvents, FailedMessage, Receipt } from "../events";
 import type { ClientStorage } from "../storage/storage";
@@ -337,7 +338,7 @@ export class ViewState implements SyncKeeper {
     // Titles are made of names.
     for (const { conversation } of this.list.all) {
       const { kind, peerId, conversationId } = conversation;
-      const isNamed = kind === "group" ? changed.has(conversationId.slice(2)) : persons.has(peerId ?? "");
+      const isNamed = kind === "group" ? changed.has(groupIdOf(conversationId) ?? "") : persons.has(peerId ?? "");
       if (isNamed) this.list.touch(conversationId, false);
     }
   }

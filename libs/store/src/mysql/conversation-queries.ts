@@ -1,5 +1,11 @@
 /** Conversations as their members see them: lists, history, marks. */
-import { type ConversationRow, type Event, groupConversationId, parseConversationId } from "@carillon/protocol";
+import {
+  type ConversationRow,
+  type Event,
+  groupConversationId,
+  groupIdOf,
+  parseConversationId,
+} from "@carillon/protocol";
 import { asId, DATABASE_NOW, databaseTime, keyTable, type Sql, type Statements } from "./sql";
 
 /** Counting stops here: a conversation with more unread messages shows this number. */
@@ -135,7 +141,7 @@ export class ConversationQueries {
     if (sorted.length === 0) return;
     await this.sql.transaction(async (statements) => {
       const members = await lockMembers(statements, sorted);
-      const own = sorted.filter((mark) => groupIdOf(mark) === undefined || members.has(keyOf(mark)));
+      const own = sorted.filter((mark) => groupIdOf(mark.conversationId) === undefined || members.has(keyOf(mark)));
       if (own.length === 0) return;
       await statements.run(
         `INSERT INTO conversation_members (user_id, conversation, read_seq, delivered_seq, changed_at)
@@ -176,9 +182,9 @@ function isOwnMark({ userId, conversationId }: StoredMark): boolean {
 
 /** Those marks that are of present members of their groups, by key; nobody of them leaves before the transaction ends. */
 async function lockMembers(statements: Statements, marks: StoredMark[]): Promise<Set<string>> {
-  const inGroups = marks.filter((mark) => groupIdOf(mark) !== undefined);
+  const inGroups = marks.filter((mark) => groupIdOf(mark.conversationId) !== undefined);
   if (inGroups.length === 0) return new Set();
-  const keys = inGroups.map((mark) => [groupIdOf(mark)!, mark.userId]);
+  const keys = inGroups.map((mark) => [groupIdOf(mark.conversationId)!, mark.userId]);
   const { table, values } = keyTable(["group_id", "user_id"], keys);
   const rows = await statements.rows<{ group_id: string; user_id: string }>(
     `SELECT m.group_id, m.user_id FROM ${table} AS wanted STRAIGHT_JOIN group_members m
@@ -189,11 +195,6 @@ async function lockMembers(statements: Statements, marks: StoredMark[]): Promise
   return new Set(
     rows.map(({ group_id, user_id }) => keyOf({ conversationId: groupConversationId(group_id), userId: user_id })),
   );
-}
-
-function groupIdOf({ conversationId }: StoredMark): string | undefined {
-  const parts = parseConversationId(conversationId);
-  return parts?.kind === "group" ? parts.groupId : undefined;
 }
 
 const keyOf = ({ userId, conversationId }: Pick<StoredMark, "userId" | "conversationId">) =>

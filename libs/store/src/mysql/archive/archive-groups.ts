@@ -2,7 +2,7 @@
  * What the archive does besides storing when a change of a group reaches it: members learn from which number to which
  * they belong, lists of conversations gain and lose the group, and the outbox owes the event no longer.
  */
-import { type Event, membershipOf, parseSystemContent } from "@carillon/protocol";
+import { type Event, groupIdOf, membershipOf, parseSystemContent } from "@carillon/protocol";
 import { DATABASE_NOW, type Statements } from "../sql";
 
 /** A system event that tells of a change of its group. */
@@ -16,7 +16,7 @@ export interface ArchivedChange {
 export async function applyGroupChanges(statements: Statements, changes: ArchivedChange[]): Promise<void> {
   for (const { event, version } of changes) {
     const { conversationId, seq, senderId, content } = event;
-    const groupId = conversationId.slice(2);
+    const groupId = groupIdOf(conversationId)!;
     const { joined, left } = membershipOf(senderId, parseSystemContent(content));
     if (joined.length > 0) await join(statements, groupId, conversationId, { seq, version, joined });
     if (left.length > 0) await leave(statements, groupId, conversationId, { seq, version, left });

@@ -5,7 +5,7 @@
  */
 
 import { getOrSet } from "@carillon/base";
-import { groupConversationId } from "@carillon/protocol";
+import { groupConversationId, groupIdOf } from "@carillon/protocol";
 import type { Sql, Statements } from "../sql";
 import {
   GROUP_COLUMNS,
@@ -71,7 +71,7 @@ export class GroupFacts {
         [ids.map(groupConversationId)],
       );
       for (const { conversation, version, body } of owed) {
-        const groupId = conversation.slice(2);
+        const groupId = groupIdOf(conversation)!;
         loaded.get(groupId)?.changes.push({ groupId, version, ...(JSON.parse(body) as OwedBody) });
       }
       return loaded;
