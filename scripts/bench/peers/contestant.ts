@@ -1,0 +1,27 @@
+/** A server that is measured: Carillon, or another one in the same run on the same machine. */
+import type { LoadClientSpec } from "../generator/load-protocol";
+
+/** What is safe when the sender is told that his message was taken: in memory, in the page cache, or on disk. */
+export type Tier = "T0" | "T1" | "T2";
+
+export interface Contestant {
+  /** As it stands in tables: `ejabberd`. */
+  name: string;
+  tier: Tier;
+  /** What is to be known beside the figures: version, what it stores and where. */
+  describe(): string;
+  /** Gets what it needs (progress is told), starts it with everything below `directory`, on free ports of loopback. */
+  start(directory: string, onProgress: (line: string) => void): Promise<RunningContestant>;
+}
+
+export interface RunningContestant {
+  /** Module (file) that exports `protocol: LoadProtocol`, for the process of the generator. */
+  protocolFile: string;
+  /** Makes accounts, in pairs that write to each other: client i writes to client i ^ 1. */
+  clients(count: number): Promise<LoadClientSpec[]>;
+  /** All processes that serve, by kind; the generator is none. */
+  processes(): Map<string, number[]>;
+  /** How many messages are in its archive, where it has one; compared with what was sent when all is quiet. */
+  archived?(): Promise<number>;
+  stop(): Promise<void>;
+}
