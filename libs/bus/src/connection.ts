@@ -63,6 +63,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     pingInterval: 3_000,
     maxPingOut: 2,
     timeout: 5_000,
+    // A stack trace kept for each request, in case that it fails, costs more than the request.
+    noAsyncTraces: true,
   }).catch((error: Error) => {
     throw new Error(`cannot reach NATS at ${servers.join(", ")}: ${error.message}`);
   });
