@@ -5,7 +5,7 @@
 import type { RunningContestant, ServerCounts } from "../peers/contestant";
 import { countUsage, type Usage } from "./usage";
 
-export interface KindCost {
+interface KindCost {
   /** us per message. */
   cpu: number;
   /** Per message. */

@@ -46,12 +46,22 @@ export function describeTimes({ p50, p90, p99, p999 }: ReturnType<typeof percent
   return `p50 ${p50} ms, p90 ${p90} ms, p99 ${p99} ms, p99.9 ${p999} ms`;
 }
 
+/** On what a result was made. */
+export interface Machine {
+  cores: number;
+  model: string | undefined;
+  node: string;
+}
+
+export function describeMachine(): Machine {
+  return { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
+}
+
 /** Writes a result to .carillon/bench. @returns the file */
 export function keepResult(result: object): string {
   const folder = path.join(process.cwd(), ".carillon", "bench");
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  const machine = { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
-  writeFileSync(file, `${JSON.stringify({ ...result, machine }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ ...result, machine: describeMachine() }, null, 2)}\n`);
   return file;
 }

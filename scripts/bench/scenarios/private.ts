@@ -84,7 +84,8 @@ function judgePrivate(runs: Measured[]): Judged[] {
   ];
 }
 
-function describePrivate({ scenario, options, contestants, runs, targets }: PrivateResult): string[] {
+/** As lines for people. */
+export function describePrivate({ scenario, options, contestants, runs, targets }: PrivateResult): string[] {
   const loop = scenario === "private" ? `closed loop, ${options.inFlight} each under way` : "open loop";
   return [
     `private messages, ${options.clients} clients, ${loop}, ${options.rounds} x ${options.seconds} s`,
