@@ -7,6 +7,8 @@ export interface LoadEvents {
   onMessage(content: string): void;
   /** The server has taken one message, in the order in which they were sent, and may not lose it as far as its tier goes. */
   onAccepted(): void;
+  /** The server has asked to send one message again later: those that were sent after it may come before it. */
+  onRepeated?(): void;
   /** Anything that should not be: the run fails. */
   onError(what: string): void;
 }

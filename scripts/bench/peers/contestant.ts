@@ -23,5 +23,17 @@ export interface RunningContestant {
   processes(): Map<string, number[]>;
   /** How many messages are in its archive, where it has one; compared with what was sent when all is quiet. */
   archived?(): Promise<number>;
+  /** What it counts by itself, where it does. */
+  counts?(): Promise<ServerCounts>;
   stop(): Promise<void>;
+}
+
+/** Totals since the servers began; a run reports what was added while it measured. */
+export interface ServerCounts {
+  /** Calls of fsync and fdatasync by kind of process. */
+  fsyncs: Record<string, number>;
+  /** How often each hop passed on a batch, whatever was in it: `queue batch`. */
+  batches: Record<string, number>;
+  /** ms that the processes of a kind have spent on garbage. */
+  gcMs: Record<string, number>;
 }

@@ -6,12 +6,13 @@ import type { ClusterInfo } from "@carillon/local";
 const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
 export interface Usage {
+  processes: number;
   /** User and system time, us. */
   cpu: number;
   /** Resident memory, MiB. */
   resident: number;
-  /** write() calls. */
-  writeCalls: number;
+  /** Calls of read and write of every kind of file, sockets too, as /proc counts them; it does not count send and receive. */
+  systemCalls: number;
   /** Bytes sent to the disk. */
   writtenBytes: number;
 }
@@ -35,13 +36,14 @@ function readUsage(processes: Map<string, number[]>): Map<string, Usage> {
   return new Map([...processes].map(([kind, pids]) => [kind, pids.map(usageOf).reduce(add, NOTHING)]));
 }
 
-const NOTHING: Usage = { cpu: 0, resident: 0, writeCalls: 0, writtenBytes: 0 };
+const NOTHING: Usage = { processes: 0, cpu: 0, resident: 0, systemCalls: 0, writtenBytes: 0 };
 
 function add(a: Usage, b: Usage): Usage {
   return {
+    processes: a.processes + b.processes,
     cpu: a.cpu + b.cpu,
     resident: a.resident + b.resident,
-    writeCalls: a.writeCalls + b.writeCalls,
+    systemCalls: a.systemCalls + b.systemCalls,
     writtenBytes: a.writtenBytes + b.writtenBytes,
   };
 }
@@ -55,9 +57,10 @@ export function countUsage(processes: Map<string, number[]>): () => Map<string, 
 /** What was used between two readings; memory as it is at the end. */
 function usageBetween(before: Usage, after: Usage): Usage {
   return {
+    processes: after.processes,
     cpu: after.cpu - before.cpu,
     resident: after.resident,
-    writeCalls: after.writeCalls - before.writeCalls,
+    systemCalls: after.systemCalls - before.systemCalls,
     writtenBytes: after.writtenBytes - before.writtenBytes,
   };
 }
@@ -74,9 +77,10 @@ function usageOf(pid: number): Usage {
       .map((line) => line.split(": ")),
   );
   return {
+    processes: 1,
     cpu: (ticks / TICKS_PER_SECOND) * 1_000_000,
     resident: (pages * 4096) / 1024 / 1024,
-    writeCalls: Number(io["syscw"]),
+    systemCalls: Number(io["syscr"]) + Number(io["syscw"]),
     writtenBytes: Number(io["write_bytes"]),
   };
 }

@@ -3,10 +3,10 @@
  * others; both in one run, since the machine is not the same from one minute to the next.
  */
 import { build as buildHistogram } from "hdr-histogram-js";
-import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
-import type { LoadClient } from "./load-client";
-import { cpuShare, describeTimes, keepResult, percentiles } from "./result";
-import { countUsage, serverProcesses } from "./server-cpu";
+import { countUsage, serverProcesses } from "../account/usage";
+import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import type { LoadClient } from "../generator/carillon/load-client";
+import { cpuShare, describeTimes, keepResult, percentiles } from "../report/result";
 
 const CONTENT_BYTES = 100;
 /** Clients who only read. */

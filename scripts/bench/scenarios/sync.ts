@@ -7,9 +7,9 @@ import { connect } from "node:net";
 import { uuidv7 } from "@carillon/base";
 import { Command, decodePayload, encodeFrame, FrameDecoder, type SyncedPayload } from "@carillon/protocol";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
-import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
-import type { LoadClient } from "./load-client";
-import { describeTimes, keepResult, percentiles } from "./result";
+import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import type { LoadClient } from "../generator/carillon/load-client";
+import { describeTimes, keepResult, percentiles } from "../report/result";
 
 const PASSWORD = "correct horse battery";
 const CONTENT_BYTES = 100;

@@ -4,10 +4,10 @@
  * there is more; they fetch nothing here. Verified: each gets everything in order, or is told of the last number.
  */
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
-import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
-import type { LoadClient } from "./load-client";
-import { cpuRows, cpuShare, describeTimes, keepResult, percentiles, residents, round } from "./result";
-import { countUsage, serverProcesses, type Usage } from "./server-cpu";
+import { countUsage, serverProcesses, type Usage } from "../account/usage";
+import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import type { LoadClient } from "../generator/carillon/load-client";
+import { cpuRows, cpuShare, describeTimes, keepResult, percentiles, residents, round } from "../report/result";
 
 const GROUP = "bench";
 const CONTENT_BYTES = 100;

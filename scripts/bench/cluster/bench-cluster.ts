@@ -3,19 +3,21 @@
  * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createTokenSigner, silentLogger } from "@carillon/base/node";
+import { createTokenSigner } from "@carillon/base/node";
 import { buildRing, type Ring } from "@carillon/coordination";
 import { findFreePortBlock, type RunningCluster, startCluster } from "@carillon/local";
-import { MysqlStore } from "@carillon/store";
 import { createPool, type Pool } from "mysql2/promise";
-import { LoadClient, type LoadEvents } from "./load-client";
+import { gcEnvironment } from "../account/gc";
+import { LoadClient, type LoadEvents } from "../generator/carillon/load-client";
+import { DEVICE } from "../generator/carillon/protocol";
 
-const DEVICE = "bench";
 const CONNECT_AT_ONCE = 50;
 const ROWS_AT_ONCE = 1_000;
+/** Longer than any run, so that no connection is closed for its token. */
+const TOKEN_SECONDS = 7_200;
 
 export interface ClusterShape {
   gateways: number;
@@ -28,7 +30,7 @@ export const say = (line: string) => process.stderr.write(`${line}\n`);
 interface Settings {
   auth: { secret: string };
   mysql: { url: string };
-  nats: { servers: string[]; user?: string; password?: string; streamMegabytes: number };
+  nats: { servers: string[]; user?: string; password?: string; streamMegabytes: number; monitor: string };
 }
 
 export class BenchCluster {
@@ -42,16 +44,32 @@ export class BenchCluster {
   ) {
     this.mysql = createPool({ uri: settings.mysql.url });
     this.ring = buildRing(running.info().gateways.map(({ nodeId }) => ({ nodeId, weight: 1 })));
-    this.sign = createTokenSigner(settings.auth.secret, 3_600);
+    this.sign = createTokenSigner(settings.auth.secret, TOKEN_SECONDS);
   }
 
   /** Starts a cluster, has it measured, and removes it. */
-  static async with<T>(
-    { gateways, workers, partitions }: ClusterShape,
-    measure: (cluster: BenchCluster) => Promise<T>,
-  ) {
+  static async with<T>(shape: ClusterShape, measure: (cluster: BenchCluster) => Promise<T>): Promise<T> {
     const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
-    say("starting a cluster; rate limits are raised, users are written to the database, tokens signed with its secret");
+    const cluster = await BenchCluster.start(shape, directory, say);
+    try {
+      return await measure(cluster);
+    } finally {
+      await cluster.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  /** Starts a cluster with all of it in a directory. */
+  static async start(
+    { gateways, workers, partitions }: ClusterShape,
+    directory: string,
+    onProgress: (line: string) => void,
+  ): Promise<BenchCluster> {
+    onProgress(
+      "starting a cluster; rate limits are raised, users are written to the database, tokens signed with its secret",
+    );
+    const gcFolder = path.join(directory, "gc");
+    mkdirSync(gcFolder, { recursive: true });
     const running = await startCluster({
       directory,
       basePort: await findFreePortBlock(50),
@@ -64,25 +82,35 @@ export class BenchCluster {
         CARILLON_LIMITS_MESSAGES_PER_SECOND: "1000000",
         CARILLON_LIMITS_MESSAGES_BURST: "1000000",
         CARILLON_LOG_LEVEL: "warn",
+        ...gcEnvironment(gcFolder),
       },
     });
     const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
-    const cluster = new BenchCluster(running, settings);
-    try {
-      return await measure(cluster);
-    } finally {
-      await cluster.mysql.end();
-      await running.stop();
-      rmSync(directory, { recursive: true, force: true });
+    return new BenchCluster(running, settings);
+  }
+
+  async stop(): Promise<void> {
+    await this.mysql.end();
+    await this.running.stop();
+  }
+
+  /** Puts users into the database; nobody can log in as one of them, their tokens are signed here. */
+  async register(userIds: string[]): Promise<void> {
+    for (let at = 0; at < userIds.length; at += ROWS_AT_ONCE) {
+      const rows = userIds
+        .slice(at, at + ROWS_AT_ONCE)
+        .map((userId) => [userId, userId.toLowerCase(), userId, "none", Date.now()]);
+      await this.mysql.query("INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES ?", [
+        rows,
+      ]);
     }
   }
 
-  async register(userIds: string[]): Promise<void> {
-    const store = await MysqlStore.connect({ url: this.settings.mysql.url, poolSize: 4 }, silentLogger());
-    await inParts(userIds, CONNECT_AT_ONCE, async (userId) => {
-      await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
-    });
-    await store.close();
+  /** How a user's device connects: its own gateway, and a token for it. */
+  access(userId: string): { tcp: string; ws: string; token: string } {
+    const gatewayId = this.ring.lookup(userId);
+    const { tcp, ws } = this.running.info().gateways.find(({ nodeId }) => nodeId === gatewayId)!;
+    return { tcp, ws, token: this.sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 }) };
   }
 
   /** A group of these members, which its first event tells of, archived already; the first one is its owner. */
@@ -123,12 +151,10 @@ export class BenchCluster {
    */
   async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents, lastSeq = 0) {
     say(`connecting ${userIds.length} clients over TCP`);
-    const { gateways } = this.running.info();
     const clients: LoadClient[] = [];
     const numbered = userIds.map((userId, index) => ({ userId, index }));
     await inParts(numbered, CONNECT_AT_ONCE, async ({ userId, index }) => {
-      const { tcp } = gateways.find(({ nodeId }) => nodeId === this.ring.lookup(userId))!;
-      const token = this.sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 });
+      const { tcp, token } = this.access(userId);
       clients[index] = await LoadClient.open({
         tcp,
         to: to(index),

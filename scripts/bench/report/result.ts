@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import path from "node:path";
 import type { Histogram } from "hdr-histogram-js";
-import type { Usage } from "./server-cpu";
+import type { Usage } from "../account/usage";
 
 export const round = (value: number) => Math.round(value * 10) / 10;
 
@@ -11,6 +11,13 @@ export const round = (value: number) => Math.round(value * 10) / 10;
 export function percentiles(times: Histogram) {
   const at = (p: number) => times.getValueAtPercentile(p) / 1_000;
   return { p50: at(50), p90: at(90), p99: at(99), p999: at(99.9) };
+}
+
+const CURVE = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99, 100];
+
+/** [percentile, ms] of times that were recorded in us, for a chart. */
+export function percentileCurve(times: Histogram): [number, number][] {
+  return CURVE.map((percentile) => [percentile, times.getValueAtPercentile(percentile) / 1_000]);
 }
 
 /** us of CPU by kind of process, shared by `count` of what was measured. */
@@ -39,12 +46,22 @@ export function describeTimes({ p50, p90, p99, p999 }: ReturnType<typeof percent
   return `p50 ${p50} ms, p90 ${p90} ms, p99 ${p99} ms, p99.9 ${p999} ms`;
 }
 
+/** On what a result was made. */
+export interface Machine {
+  cores: number;
+  model: string | undefined;
+  node: string;
+}
+
+export function describeMachine(): Machine {
+  return { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
+}
+
 /** Writes a result to .carillon/bench. @returns the file */
 export function keepResult(result: object): string {
   const folder = path.join(process.cwd(), ".carillon", "bench");
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  const machine = { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
-  writeFileSync(file, `${JSON.stringify({ ...result, machine }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ ...result, machine: describeMachine() }, null, 2)}\n`);
   return file;
 }

@@ -1,0 +1,17 @@
+// Loaded into each Node process of a measured cluster, and into none otherwise: how long it has collected garbage, in ms,
+// in a file under the name of its pid, once a second. The file is written over in place, so that a reader finds a number.
+const { PerformanceObserver } = require("node:perf_hooks");
+const { openSync, write } = require("node:fs");
+const path = require("node:path");
+
+const WRITE_MS = 1_000;
+const WIDTH = 20;
+
+if (process.env.BENCH_GC_FOLDER !== undefined) {
+  const file = openSync(path.join(process.env.BENCH_GC_FOLDER, String(process.pid)), "w");
+  let total = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) total += duration;
+  }).observe({ entryTypes: ["gc"] });
+  setInterval(() => write(file, total.toFixed(3).padEnd(WIDTH), 0, () => {}), WRITE_MS).unref();
+}

@@ -1,0 +1,174 @@
+/**
+ * One measurement of one server under private messages: started, loaded in a closed or an open loop, measured, verified,
+ * stopped. Nothing may be lost, doubled or out of order, and all that was accepted must be in the archive at the end.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Histogram } from "hdr-histogram-js";
+import { type Account, startAccount } from "../account/account";
+import { say } from "../cluster/bench-cluster";
+import { Generator } from "../generator/generator";
+import type { LoadCounts } from "../generator/load-loop";
+import type { Contestant, RunningContestant, Tier } from "../peers/contestant";
+import { percentileCurve, percentiles } from "../report/result";
+
+const WARM_UP_SECONDS = 4;
+/** Of an open loop, until what its beginning piled up is gone. */
+const SETTLE_SECONDS = 4;
+/** How long a closed loop shows what a server can deliver. */
+const FIND_SECONDS = 5;
+const QUIET_MS = 60_000;
+/** A generator that was later than this (p99, ms) has measured itself. */
+const MOST_LATE_MS = 1;
+/** The part of what a server can deliver at which its latency is measured. */
+const LATENCY_LOAD = 0.5;
+
+export interface OneToOneOptions {
+  clients: number;
+  seconds: number;
+  generators: number;
+  /** Closed loop: so many messages of one client under way. */
+  inFlight: number;
+  /** Open loop: messages per second; "half" of what the closed loop reaches just before. undefined: closed loop only. */
+  rate: number | "half" | undefined;
+}
+
+export interface Measured {
+  contestant: string;
+  tier: Tier;
+  round: number;
+  loop: "closed" | "open";
+  /** Open loop: messages per second that were due. */
+  rate?: number;
+  deliveredPerSecond: number;
+  /** Closed loop: send to received; open loop: due to received. */
+  latencyMs: ReturnType<typeof percentiles>;
+  /** [percentile, ms] for a chart. */
+  curve: [number, number][];
+  account: Account;
+  /** Open loop: how late the generator was (p99, ms), and whether the latency counts. */
+  lateMs?: number;
+  isInTime: boolean;
+  verified: { ok: boolean; archived: number | undefined } & LoadCounts;
+}
+
+/** Starts a server, measures it once and removes it. */
+export async function measureOnce(contestant: Contestant, round: number, options: OneToOneOptions): Promise<Measured> {
+  const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
+  try {
+    const server = await contestant.start(directory, say);
+    const generator = Generator.start(options.generators);
+    try {
+      return await new OneToOne(contestant, server, generator, options).measure(round);
+    } finally {
+      generator.close();
+      await server.stop();
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+class OneToOne {
+  constructor(
+    private readonly contestant: Contestant,
+    private readonly server: RunningContestant,
+    private readonly generator: Generator,
+    private readonly options: OneToOneOptions,
+  ) {}
+
+  async measure(round: number): Promise<Measured> {
+    const { server, generator, options } = this;
+    const specs = await server.clients(options.clients & ~1);
+    const archivedBefore = (await server.archived?.()) ?? 0;
+    say(`connecting ${specs.length} clients`);
+    await generator.open(server.protocolFile, specs);
+    const rate = await this.startLoad();
+    const account = await this.window(rate === undefined ? "closed loop" : `${rate} messages/s`, options.seconds);
+    await generator.stop();
+    const verified = await this.awaitQuiet(archivedBefore);
+    const times = await generator.times();
+    const lateMs = percentiles(times.lateness).p99;
+    return {
+      contestant: this.contestant.name,
+      tier: this.contestant.tier,
+      round,
+      loop: rate === undefined ? "closed" : "open",
+      ...(rate === undefined ? {} : { rate, lateMs }),
+      deliveredPerSecond: account.messages / account.seconds,
+      latencyMs: percentiles(times.latency),
+      curve: percentileCurve(times.latency as Histogram),
+      account,
+      isInTime: rate === undefined || lateMs <= MOST_LATE_MS,
+      verified,
+    };
+  }
+
+  /** A closed loop warms all of it up, whatever is measured then. @returns messages per second of an open loop, if it is one */
+  private async startLoad(): Promise<number | undefined> {
+    const { generator, options } = this;
+    await generator.startClosed(options.inFlight);
+    await this.wait(WARM_UP_SECONDS, "warming up");
+    if (options.rate === undefined) return undefined;
+    const rate = options.rate === "half" ? await this.findHalf() : options.rate;
+    await generator.stop();
+    await this.awaitDelivery();
+    await generator.startOpen(rate);
+    await this.wait(SETTLE_SECONDS, `settling at ${rate} messages/s`);
+    return rate;
+  }
+
+  private async findHalf(): Promise<number> {
+    const { messages, seconds } = await this.window("looking for what it can deliver", FIND_SECONDS);
+    return Math.round((messages / seconds) * LATENCY_LOAD);
+  }
+
+  /** Measures for a while. */
+  private async window(what: string, seconds: number): Promise<Account> {
+    const { generator, server } = this;
+    const finish = await startAccount(server, generator.pids);
+    await generator.startMeasuring();
+    await this.wait(seconds, `${what}, measuring`);
+    await generator.stopMeasuring();
+    return finish(async () => (await generator.progress()).measured);
+  }
+
+  private async wait(seconds: number, what: string): Promise<void> {
+    let before = (await this.generator.progress()).received;
+    for (let second = 1; second <= seconds; second++) {
+      await pause(1_000);
+      const { received, errors } = await this.generator.progress();
+      say(`${this.contestant.name}: ${what} ${second}/${seconds} s: ${received - before} delivered/s`);
+      if (errors.length > 0) throw new Error(`the run failed: ${errors.slice(0, 3).join("; ")}`);
+      before = received;
+    }
+  }
+
+  /** Waits until everything that was sent has arrived. */
+  private async awaitDelivery(): Promise<LoadCounts> {
+    const deadline = Date.now() + QUIET_MS;
+    for (;;) {
+      const counts = await this.generator.progress();
+      const isQuiet = counts.received === counts.sent && counts.accepted === counts.sent;
+      if (isQuiet || Date.now() > deadline) return counts;
+      await pause(200);
+    }
+  }
+
+  private async awaitQuiet(archivedBefore: number): Promise<Measured["verified"]> {
+    const deadline = Date.now() + QUIET_MS;
+    const counts = await this.awaitDelivery();
+    let archived: number | undefined;
+    do {
+      if (archived !== undefined) await pause(200);
+      const all = await this.server.archived?.();
+      archived = all === undefined ? undefined : all - archivedBefore;
+    } while (archived !== undefined && archived !== counts.sent && Date.now() < deadline);
+    const { sent, accepted, received, missing, errors } = counts;
+    const isComplete = received === sent && accepted === sent && missing === 0 && errors.length === 0;
+    return { ok: isComplete && (archived === undefined || archived === sent), archived, ...counts };
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,140 @@
+/**
+ * Private messages, of one server or of several in turns: `private` in a closed loop (what a message costs, and how many can
+ * be delivered), `latency` in an open loop at half of that (how long one takes). Several rounds give a median.
+ */
+import { describeAccount } from "../account/account";
+import type { Contestant } from "../peers/contestant";
+import { describeTimes, keepResult } from "../report/result";
+import { describeSummary, ratios, summarise } from "../report/summary";
+import { describeJudged, type Judged, judge } from "../report/targets";
+import { type Measured, measureOnce, type OneToOneOptions } from "./one-to-one";
+
+/** P12 counts in messages of this size, as they are stored. */
+const STORED_MESSAGE_BYTES = 200;
+
+export interface PrivateOptions extends OneToOneOptions {
+  rounds: number;
+  json: boolean;
+}
+
+/** What all rounds of a run have shown. */
+export interface PrivateResult {
+  scenario: "private" | "latency";
+  options: PrivateOptions;
+  contestants: { name: string; tier: string; description: string }[];
+  runs: Measured[];
+  targets: Judged[];
+  ok: boolean;
+}
+
+/** Measures all contestants in turns, and prints and keeps the result. @returns whether everything was as promised */
+export async function runPrivate(contestants: Contestant[], options: PrivateOptions): Promise<boolean> {
+  const result = await measurePrivate(contestants, options);
+  const file = keepResult(result);
+  const lines = [...describePrivate(result), `  details     ${file}`];
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+  return result.ok;
+}
+
+/** Round by round, one contestant after the other. */
+export async function measurePrivate(contestants: Contestant[], options: PrivateOptions): Promise<PrivateResult> {
+  const runs: Measured[] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const contestant of contestants) runs.push(await measureOnce(contestant, round, options));
+  }
+  return {
+    scenario: options.rate === undefined ? "private" : "latency",
+    options,
+    contestants: contestants.map((each) => ({ name: each.name, tier: each.tier, description: each.describe() })),
+    runs,
+    targets: judgePrivate(runs),
+    ok: runs.every(({ verified }) => verified.ok),
+  };
+}
+
+/** Of Carillon's own rounds; a latency that was measured late is not held against its target. */
+function judgePrivate(runs: Measured[]): Judged[] {
+  const own = runs.filter(({ contestant }) => contestant === "carillon");
+  const of = (value: (run: Measured) => number, among = own) => summarise(among.map(value)).median;
+  if (own.length === 0) return [];
+  if (own[0]!.loop === "open") {
+    const inTime = own.filter(({ isInTime }) => isInTime);
+    if (inTime.length === 0) return [];
+    return [
+      judge(
+        "P3 p50",
+        of(({ latencyMs }) => latencyMs.p50, inTime),
+      ),
+      judge(
+        "P3 p99",
+        of(({ latencyMs }) => latencyMs.p99, inTime),
+      ),
+    ];
+  }
+  const ejabberd = runs.filter(({ contestant }) => contestant === "ejabberd").map(({ account }) => account.cpu);
+  const cpus = own.map(({ account }) => account.cpu);
+  return [
+    judge("P1", summarise(cpus).median),
+    judge(
+      "P2",
+      of(({ deliveredPerSecond }) => deliveredPerSecond),
+    ),
+    ...(ejabberd.length === 0 ? [] : [judge("P4", ratios(cpus, ejabberd).median)]),
+    judge("P12", of(({ account }) => account.writtenBytes) / STORED_MESSAGE_BYTES),
+  ];
+}
+
+/** As lines for people. */
+export function describePrivate({ scenario, options, contestants, runs, targets }: PrivateResult): string[] {
+  const loop = scenario === "private" ? `closed loop, ${options.inFlight} each under way` : "open loop";
+  return [
+    `private messages, ${options.clients} clients, ${loop}, ${options.rounds} x ${options.seconds} s`,
+    ...contestants.flatMap(({ name, tier, description }) => [
+      `${name} (${tier}): ${description}`,
+      ...describeRuns(runs.filter(({ contestant }) => contestant === name)),
+    ]),
+    ...describeRatios(runs, contestants),
+    ...describeJudged(targets),
+  ];
+}
+
+function describeRuns(runs: Measured[]): string[] {
+  const summary = (value: (run: Measured) => number, digits = 1) => describeSummary(summarise(runs.map(value)), digits);
+  const typical = medianRun(runs);
+  const from = typical.loop === "closed" ? "send" : "due";
+  return [
+    ...(typical.rate === undefined ? [] : [`  due         ${summary(({ rate }) => rate!, 0)} per second`]),
+    `  delivered   ${summary(({ deliveredPerSecond }) => deliveredPerSecond, 0)} per second`,
+    `  CPU         ${summary(({ account }) => account.cpu)} us per message, all servers`,
+    `  p50         ${summary(({ latencyMs }) => latencyMs.p50)} ms, p99 ${summary(({ latencyMs }) => latencyMs.p99)} ms (${from} to received)`,
+    ...(runs.length > 1 ? [`  of round ${typical.round}, the median:`] : []),
+    `  latency     ${describeTimes(typical.latencyMs)}`,
+    ...describeAccount(typical.account),
+    ...runs.flatMap(describeVerdict),
+  ];
+}
+
+/** The round whose CPU per message is in the middle. */
+function medianRun(runs: Measured[]): Measured {
+  return [...runs].sort((a, b) => a.account.cpu - b.account.cpu)[(runs.length - 1) >> 1]!;
+}
+
+function describeVerdict({ round, lateMs, isInTime, verified }: Measured): string[] {
+  const { ok, sent, accepted, received, archived, repeated, errors } = verified;
+  const late = isInTime ? "" : ": THE LATENCY DOES NOT COUNT";
+  return [
+    ...(lateMs === undefined ? [] : [`  generator   late by p99 ${lateMs.toFixed(2)} ms in round ${round}${late}`]),
+    `  ${ok ? "verified" : "NOT VERIFIED"}: sent ${sent}, accepted ${accepted}, received ${received}, archived ${archived ?? "(no archive)"}; asked to repeat ${repeated}`,
+    ...errors.slice(0, 3).map((error) => `    ${error}`),
+  ];
+}
+
+/** Each of the others against the first one, round by round. */
+function describeRatios(runs: Measured[], contestants: { name: string }[]): string[] {
+  const [first, ...others] = contestants.map(({ name }) => name);
+  const cpus = (name: string) => runs.filter(({ contestant }) => contestant === name).map(({ account }) => account.cpu);
+  return others.map((name) => {
+    const ratio = ratios(cpus(name), cpus(first!));
+    return `  ${name} uses ${describeSummary(ratio, 2)} times the CPU of ${first} per message`;
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * The guard against slow changes: a short private run, whose CPU per message is held against that of an earlier one of the
+ * same machine. A ratio, because seconds are not the same on two machines; and by kind of process, so that one sees where.
+ */
+import { readFileSync } from "node:fs";
+import type { Contestant } from "../peers/contestant";
+import { compareCosts, describeComparison, type StoredCosts } from "../report/guard";
+import { describeMachine, keepResult, type Machine } from "../report/result";
+import { summarise } from "../report/summary";
+import { describePrivate, measurePrivate, type PrivateOptions, type PrivateResult } from "./private";
+
+export interface QuickOptions extends PrivateOptions {
+  /** File of an earlier result, of `quick` or `private`; undefined: the result is only kept. */
+  against: string | undefined;
+  /** By how much CPU per message may be higher, 0.15 for 15 %. */
+  tolerance: number;
+}
+
+/** @returns whether everything was as promised, and not slower than before by more than the tolerance */
+export async function runQuick(contestant: Contestant, options: QuickOptions): Promise<boolean> {
+  const { against, tolerance } = options;
+  const before = against === undefined ? undefined : readCosts(against);
+  const result = await measurePrivate([contestant], options);
+  const file = keepResult(result);
+  const comparison = before && compareCosts(before, costsOf(result), tolerance);
+  const lines = [
+    ...describePrivate(result),
+    ...(comparison === undefined ? [] : describeComparison(comparison, tolerance)),
+    `  details     ${file}`,
+  ];
+  process.stdout.write(options.json ? `${JSON.stringify({ ...result, comparison })}\n` : `${lines.join("\n")}\n`);
+  return result.ok && comparison?.isWorse !== true;
+}
+
+/** @throws TypeError for a file that is no such result, or one of another machine */
+function readCosts(file: string): StoredCosts {
+  let stored: Partial<PrivateResult> & { machine?: Machine };
+  try {
+    stored = JSON.parse(readFileSync(file, "utf8")) as typeof stored;
+  } catch (error) {
+    throw new TypeError(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  if (stored.scenario !== "private" || stored.runs === undefined || stored.runs.length === 0) {
+    throw new TypeError(`${file} is not the result of a quick or private run`);
+  }
+  const here = describeMachine();
+  if (stored.machine?.model !== here.model || stored.machine?.cores !== here.cores) {
+    throw new TypeError(`${file} is of another machine: ${stored.machine?.cores} x ${stored.machine?.model}`);
+  }
+  return costsOf(stored as PrivateResult);
+}
+
+/** Medians of all rounds of the first contestant. */
+function costsOf({ runs }: PrivateResult): StoredCosts {
+  const accounts = runs.filter(({ contestant }) => contestant === runs[0]!.contestant).map(({ account }) => account);
+  const kinds = Object.keys(accounts[0]!.kinds).map((kind): [string, number] => [
+    kind,
+    summarise(accounts.map(({ kinds: of }) => of[kind]?.cpu ?? 0)).median,
+  ]);
+  return { total: summarise(accounts.map(({ cpu }) => cpu)).median, kinds: Object.fromEntries(kinds) };
+}
