@@ -1,38 +1,25 @@
 /**
- * A tick at each whole millisecond of this thread's clock. Timers of Node round to a millisecond and are late by up to one
- * more; a thread that sleeps on a futex is not, and wakes this one by a message.
+ * Turns of this process that begin at whole milliseconds of its clock. Between them it sleeps, on a futex and not on its
+ * sockets: so it is on time, where timers of Node round to a millisecond and are late by up to one more, and what
+ * arrives wakes nobody. A generator that runs for every single message would take the processor from the servers as
+ * often, as no client on a machine of its own does. What is received is seen up to a millisecond late.
  */
-import { MessageChannel, Worker } from "node:worker_threads";
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+/** A sleep ends a little after its time, never before. ms */
+const AFTER = 0.02;
 
-/** The thread in plain JavaScript: it is evaluated as it stands. A tick that was not taken yet is not repeated. */
-const TICKER = `
-const { workerData } = require("node:worker_threads");
-const { state, port, timeOrigin } = workerData;
-const view = new Int32Array(state);
-const ahead = performance.timeOrigin - timeOrigin;
-while (Atomics.load(view, 0) === 0) {
-  const now = performance.now() + ahead;
-  Atomics.wait(view, 0, 0, Math.ceil(now) - now + 0.02);
-  if (Atomics.exchange(view, 1, 1) === 0) port.postMessage(0);
-}
-port.close();
-`;
-
-/** Calls `onTick` once a millisecond, as far as the machine lets it. @returns ends it */
+/** Calls `onTick` once a millisecond, as far as the machine lets it, and has sockets read once between. @returns ends it */
 export function startTicks(onTick: () => void): () => void {
-  const state = new SharedArrayBuffer(8);
-  const view = new Int32Array(state);
-  const { port1, port2 } = new MessageChannel();
-  const workerData = { state, port: port2, timeOrigin: performance.timeOrigin };
-  const worker = new Worker(TICKER, { eval: true, workerData, transferList: [port2] });
-  port1.on("message", () => {
-    Atomics.store(view, 1, 0);
+  let isStopped = false;
+  const turn = () => {
+    if (isStopped) return;
+    const now = performance.now();
+    Atomics.wait(sleeper, 0, 0, Math.floor(now) + 1 - now + AFTER);
     onTick();
-  });
+    setImmediate(turn);
+  };
+  setImmediate(turn);
   return () => {
-    Atomics.store(view, 0, 1);
-    Atomics.notify(view, 0);
-    port1.close();
-    void worker.terminate();
+    isStopped = true;
   };
 }
