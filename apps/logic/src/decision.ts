@@ -62,6 +62,10 @@ export interface Round {
 
 type ConversationParts = ReturnType<typeof parseConversationId>;
 
+/** An event without its number. All keys are there, also those without a value: objects of one shape are cheaper. */
+type Unnumbered = Record<"senderId" | "conversationId" | "clientMsgId" | "digest", string> &
+  Record<"targetSeq" | "version", number | undefined>;
+
 /** Where an event comes from that no connection asked for. */
 const NOBODY: Origin = { gateway: "", boot: "", connection: 0, requestId: 0 };
 
@@ -110,22 +114,22 @@ class RoundInProgress {
   }
 
   verdictOn(request: OriginatedRequest): Verdict {
-    const outcome = this.decide(request);
     const { senderId, conversationId, clientMsgId } = request;
-    const isTentative = this.ids.find(senderId, conversationId, clientMsgId) !== undefined;
+    const ofThisRound = this.ids.find(senderId, conversationId, clientMsgId);
+    const outcome = this.decide(request, ofThisRound);
+    const isNew = "sent" in outcome && outcome.sent.duplicate === undefined;
+    const isTentative = isNew || ofThisRound !== undefined;
     return { origin: originOf(request), outcome, isTentative };
   }
 
-  private decide(request: OriginatedRequest): Verdict["outcome"] {
+  private decide(request: OriginatedRequest, ofThisRound: AcceptedMessage | undefined): Verdict["outcome"] {
     const { senderId, conversationId, clientMsgId, targetSeq } = request;
     const digest = targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOfRecall(targetSeq);
     const table = this.state.dedupe;
-    const known =
-      this.ids.find(senderId, conversationId, clientMsgId) ?? table.find(senderId, conversationId, clientMsgId);
     const recognition = recognise(
       request,
       digest,
-      known,
+      ofThisRound ?? table.find(senderId, conversationId, clientMsgId),
       this.facts.archivedMessage(request),
       table,
       this.now,
@@ -152,23 +156,24 @@ class RoundInProgress {
     const parts = parseConversationId(conversationId);
     const refused = targetSeq === undefined ? this.refuse(senderId, parts) : this.refuseRecall(request, parts);
     if (refused !== undefined) return refused;
-    const accepted = this.number({ senderId, conversationId, clientMsgId, digest, ...(targetSeq && { targetSeq }) });
+    const accepted = this.number({ senderId, conversationId, clientMsgId, digest, targetSeq, version: undefined });
     if (accepted === undefined) return { error: busy() };
     const { seq, messageId, sentAt } = accepted;
-    const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
-    const event = encodeEvent(
-      targetSeq === undefined
-        ? { ...head, kind: "message", contentType: contentType as "text", content }
-        : { ...head, kind: "recall", contentType: "system", targetSeq },
-    );
-    this.events.push({
+    const isMessage = targetSeq === undefined;
+    const event = encodeEvent({
+      conversationId,
+      seq,
       senderId,
+      kind: isMessage ? "message" : "recall",
+      messageId,
       clientMsgId,
-      digest,
-      origin: originOf(request),
-      event,
-      ...this.fanOutOf(parts),
+      contentType: isMessage ? (contentType as "text") : "system",
+      sentAt,
+      content: isMessage ? content : undefined,
+      targetSeq,
     });
+    const origin = originOf(request);
+    this.events.push({ senderId, clientMsgId, digest, origin, event, fanOut: this.fanOutOf(parts) });
     return { sent: sentPayload(request, accepted, false) };
   }
 
@@ -181,7 +186,7 @@ class RoundInProgress {
     for (const { version, actorId: senderId, clientMsgId, content, fanOut = "write" } of group.pending) {
       if (version <= (this.versions.get(conversationId) ?? 0)) continue;
       const digest = digestOf("system", content);
-      const accepted = this.number({ senderId, conversationId, clientMsgId, digest }, version);
+      const accepted = this.number({ senderId, conversationId, clientMsgId, digest, targetSeq: undefined, version });
       if (accepted === undefined) return false;
       const { seq, messageId, sentAt } = accepted;
       const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
@@ -193,17 +198,13 @@ class RoundInProgress {
   }
 
   /** Every change of the group is told before: it is as large as it was loaded. */
-  private fanOutOf(parts: ConversationParts): Pick<LoggedEvent, "fanOut"> {
-    const fanOut = parts?.kind === "group" ? this.facts.group(parts.groupId)?.group.fanOut : undefined;
-    return fanOut === undefined ? {} : { fanOut };
+  private fanOutOf(parts: ConversationParts): LoggedEvent["fanOut"] {
+    return parts?.kind === "group" ? this.facts.group(parts.groupId)?.group.fanOut : undefined;
   }
 
   /** The next number of a conversation, and what the state remembers of the event that gets it. */
-  private number(
-    event: Pick<FoldedEvent, "senderId" | "conversationId" | "clientMsgId" | "digest" | "targetSeq">,
-    version?: number,
-  ): FoldedEvent | undefined {
-    const { conversationId } = event;
+  private number(event: Unnumbered): FoldedEvent | undefined {
+    const { senderId, conversationId, clientMsgId, digest, targetSeq, version } = event;
     const last =
       this.numbers.get(conversationId) ??
       this.state.sequences.last(conversationId) ??
@@ -211,8 +212,9 @@ class RoundInProgress {
     if (last === undefined) return undefined;
     const seq = last + 1;
     const messageId = nextSnowflake(this.snowflake, this.state.partition, this.now);
+    const sentAt = this.now;
     this.numbers.set(conversationId, seq);
-    const accepted = { ...event, seq, messageId, sentAt: this.now, ...(version === undefined ? {} : { version }) };
+    const accepted = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt, targetSeq, version };
     this.ids.add(accepted, 0, 0);
     this.accepted.push(accepted);
     return accepted;

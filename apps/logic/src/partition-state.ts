@@ -96,12 +96,7 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
 
 function readLogged({ senderId, clientMsgId, digest, event, version }: LoggedEvent): FoldedEvent {
   const { conversationId, seq, messageId, sentAt, targetSeq } = decodeEvent(event);
-  const folded = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt };
-  return {
-    ...folded,
-    ...(version === undefined ? {} : { version }),
-    ...(targetSeq === undefined ? {} : { targetSeq }),
-  };
+  return { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt, targetSeq, version };
 }
 
 /** Forgets what the archive knows and no retry within the cache's time can ask for. */

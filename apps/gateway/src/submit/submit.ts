@@ -55,30 +55,39 @@ export class Submitter {
   }
 
   send(session: Session, requestId: number, { to, clientMsgId, contentType, content }: SendPayload): void {
-    const { conversationId } = parseTarget(to, session.identity!.userId)!;
-    this.submit(session, requestId, { clientMsgId, conversationId, contentType, content });
+    const { userId: senderId } = session.identity!;
+    const { conversationId } = parseTarget(to, senderId)!;
+    const { number: connection } = session;
+    this.submit(session, {
+      connection,
+      requestId,
+      senderId,
+      clientMsgId,
+      conversationId,
+      contentType,
+      content,
+      targetSeq: undefined,
+    });
   }
 
   recall(session: Session, requestId: number, { clientMsgId, conversationId, targetSeq }: RecallPayload): void {
+    const { userId: senderId } = session.identity!;
     const parts = parseConversationId(conversationId);
-    if (parts?.kind === "private" && !parts.userIds.includes(session.identity!.userId)) {
+    if (parts?.kind === "private" && !parts.userIds.includes(senderId)) {
       return session.refuse(requestId, "NO_SUCH_CONVERSATION");
     }
-    this.submit(session, requestId, { clientMsgId, conversationId, contentType: "system", content: "", targetSeq });
+    const [connection, contentType, content] = [session.number, "system", ""];
+    const message = { clientMsgId, conversationId, contentType, content, targetSeq };
+    this.submit(session, { connection, requestId, senderId, ...message });
   }
 
-  private submit(
-    session: Session,
-    requestId: number,
-    message: Omit<SendRequest, "connection" | "requestId" | "senderId">,
-  ): void {
+  private submit(session: Session, request: SendRequest): void {
     const { bus, partitions, users, mayAccept } = this.options;
-    const { userId } = session.identity!;
-    const wait = users.user(userId)!.messages.take(bus.clock.monotonic());
+    const { requestId, senderId, conversationId } = request;
+    const wait = users.user(senderId)!.messages.take(bus.clock.monotonic());
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
     if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
-    const request = { ...message, connection: session.number, requestId, senderId: userId };
-    const taken = this.queues[partitionOf(message.conversationId, partitions)]!.submit(request);
+    const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
     if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
   }
 

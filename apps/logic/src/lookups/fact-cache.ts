@@ -269,13 +269,14 @@ export class RoundFacts implements Facts {
   }
 
   privateFacts(senderId: string, peerId: string): PrivateFacts | undefined {
-    const [sender, peer] = [this.users.get(senderId), this.users.get(peerId)];
+    // Prepared a moment ago: that they were used lately is known.
+    const [sender, peer] = [this.users.peek(senderId), this.users.peek(peerId)];
     if (sender === undefined || peer === undefined) return undefined;
     if (senderId === peerId) {
       return { sender: sender.value, peer: peer.value, outgoing: "none", incoming: "none" };
     }
-    const outgoing = this.relations.get(`${senderId} ${peerId}`);
-    const incoming = this.relations.get(`${peerId} ${senderId}`);
+    const outgoing = this.relations.peek(`${senderId} ${peerId}`);
+    const incoming = this.relations.peek(`${peerId} ${senderId}`);
     if (outgoing === undefined || incoming === undefined) return undefined;
     return { sender: sender.value, peer: peer.value, outgoing: outgoing.value, incoming: incoming.value };
   }
@@ -298,7 +299,7 @@ export class RoundFacts implements Facts {
   }
 
   archivedMessage(request: SendRequest): AcceptedMessage | null | undefined {
-    return this.messages.get(messageKey(request));
+    return this.messages.size === 0 ? undefined : this.messages.get(messageKey(request));
   }
 }
 

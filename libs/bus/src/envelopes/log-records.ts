@@ -132,11 +132,8 @@ function decodeEvents(gateways: string[], rows: EventRow[]): LoggedEvent[] {
   const names = gateways.map((name) => name.split(" ") as [string, string]);
   return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event, version, mode]) => {
     const [gateway, boot] = names[index]!;
-    const logged = { senderId, clientMsgId, digest, origin: { gateway, boot, connection, requestId }, event };
-    return {
-      ...logged,
-      ...(version == null ? {} : { version }),
-      ...(mode === undefined ? {} : { fanOut: MODES[mode]! }),
-    };
+    const origin = { gateway, boot, connection, requestId };
+    const fanOut = mode === undefined ? undefined : MODES[mode]!;
+    return { senderId, clientMsgId, digest, origin, event, version: version ?? undefined, fanOut };
   });
 }

@@ -3,6 +3,9 @@ import { utf8Length } from "../codec/utf8";
 
 const textEncoder = new TextEncoder();
 
+/** Up to so many characters a loop is faster than the encoder. */
+const SHORT_TEXT = 72;
+
 /** A buffer that grows and is used again. */
 export class ByteWriter {
   private bytes = new Uint8Array(2048);
@@ -56,11 +59,45 @@ export class ByteWriter {
     }
   }
 
-  /** @throws RangeError for text with half of a surrogate pair */
+  /**
+   * Nearly all text is ASCII, as long in bytes as in characters: that is assumed, and what was written is taken back when
+   * it turns out otherwise.
+   * @throws RangeError for text with half of a surrogate pair
+   */
   text(value: string): void {
+    const { length } = value;
+    const start = this.at;
+    this.reserve(start + 5 + length);
+    this.textHeader(length);
+    if (length <= SHORT_TEXT) {
+      const { bytes } = this;
+      let index = 0;
+      for (let code = 0; index < length; index++) {
+        code = value.charCodeAt(index);
+        if (code > 0x7f) break;
+        bytes[this.at + index] = code;
+      }
+      this.at += length;
+      if (index === length) return;
+    } else {
+      const { read, written } = textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
+      this.at += length;
+      if (read === length && written === length) return;
+    }
+    this.at = start;
+    this.anyText(value);
+  }
+
+  private anyText(value: string): void {
     const length = utf8Length(value);
     if (length < 0) throw new RangeError("text with half of a surrogate pair has no UTF-8 form");
     this.reserve(this.at + 5 + length);
+    this.textHeader(length);
+    textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
+    this.at += length;
+  }
+
+  private textHeader(length: number): void {
     if (length < 32) {
       this.bytes[this.at++] = 0xa0 | length;
     } else if (length < 0x100) {
@@ -73,12 +110,6 @@ export class ByteWriter {
       this.bytes[this.at++] = 0xdb;
       this.u32(length);
     }
-    if (length === value.length && length <= 72) {
-      for (let index = 0; index < length; index++) this.bytes[this.at + index] = value.charCodeAt(index);
-    } else {
-      textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
-    }
-    this.at += length;
   }
 
   private header(entries: number, fixed: number, marked: number): void {
