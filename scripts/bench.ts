@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import type { ClusterShape } from "./bench/cluster/bench-cluster";
 import { carillon } from "./bench/cluster/carillon-contestant";
+import { newResultPath } from "./bench/report/result";
 import { runGroup } from "./bench/scenarios/group";
 import { runPrivate } from "./bench/scenarios/private";
 import { runQuick } from "./bench/scenarios/quick";
@@ -34,6 +35,7 @@ Options
   --partitions N      (default: the number of workers)
   --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when it is worse
   --tolerance N       quick: by how many percent CPU per message may be higher (default 15)
+  --profile           private, latency, quick: which functions use the CPU of the Node processes; costs some of it
   --json              print one JSON document instead of the table
   --help
 `;
@@ -60,6 +62,7 @@ async function main(): Promise<number> {
       partitions: { type: "string" },
       against: { type: "string" },
       tolerance: { type: "string", default: "15" },
+      profile: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -75,6 +78,7 @@ async function main(): Promise<number> {
     workers,
     partitions: values.partitions === undefined ? workers : numberOf(values.partitions, "partitions"),
     seconds: numberOf(values.seconds ?? (name === "quick" ? "5" : "15"), "seconds"),
+    profile: values.profile,
     json: values.json,
   };
   const clients = values.clients === undefined ? CLIENTS[name] : numberOf(values.clients, "clients");
@@ -90,6 +94,7 @@ interface Shape extends ClusterShape {
   rate: number;
   seconds: number;
   against: string | undefined;
+  profile: boolean;
   json: boolean;
 }
 
@@ -102,7 +107,8 @@ async function run(name: keyof typeof CLIENTS, shape: Shape, count: (option: Cou
       const { clients, seconds, json, against } = shape;
       const rate = name !== "latency" ? undefined : shape.rate === 0 ? ("half" as const) : shape.rate;
       const load = { inFlight: count("in-flight"), generators: count("generators"), rounds: count("rounds"), rate };
-      const options = { clients, seconds, json, ...load };
+      const profile = shape.profile ? newResultPath("-profiles") : undefined;
+      const options = { clients, seconds, json, profile, ...load };
       if (name !== "quick") return runPrivate([carillon(shape)], options);
       return runQuick(carillon(shape), { ...options, against, tolerance: count("tolerance") / 100 });
     }

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
+import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
 import type { CallName, GeneratorCalls, GeneratorReply } from "./calls";
 import { type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
@@ -11,9 +12,12 @@ const PROCESS_FILE = path.join(__dirname, "generator-process.ts");
 export class Generator {
   private constructor(private readonly processes: GeneratorProcess[]) {}
 
-  /** @param count of processes */
-  static start(count: number): Generator {
-    return new Generator(Array.from({ length: count }, () => new GeneratorProcess()));
+  /**
+   * @param count of processes
+   * @param profileFolder into which they profile themselves; undefined: they do not
+   */
+  static start(count: number, profileFolder?: string): Generator {
+    return new Generator(Array.from({ length: count }, () => new GeneratorProcess(profileFolder)));
   }
 
   /** Of its processes, to tell what the generator itself costs. */
@@ -107,8 +111,12 @@ class GeneratorProcess {
   private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
 
-  constructor() {
-    this.child = fork(PROCESS_FILE, { execArgv: ["--require", require.resolve("tsx/cjs")] });
+  constructor(profileFolder?: string) {
+    const loaded = [...(profileFolder === undefined ? [] : [PROFILE_WATCH]), require.resolve("tsx/cjs")];
+    this.child = fork(PROCESS_FILE, {
+      execArgv: loaded.flatMap((file) => ["--require", file]),
+      env: { ...process.env, ...(profileFolder === undefined ? {} : profileEnvironment(profileFolder)) },
+    });
     this.child.on("message", ({ id, result, error }: GeneratorReply) => {
       const asked = this.waiting.get(id);
       this.waiting.delete(id);

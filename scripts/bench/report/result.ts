@@ -57,11 +57,16 @@ export function describeMachine(): Machine {
   return { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
 }
 
-/** Writes a result to .carillon/bench. @returns the file */
-export function keepResult(result: object): string {
+/** A path of now in .carillon/bench, where results are kept. */
+export function newResultPath(ending: string): string {
   const folder = path.join(process.cwd(), ".carillon", "bench");
   mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
+  return path.join(folder, `${new Date().toISOString().replaceAll(":", "-")}${ending}`);
+}
+
+/** Writes a result to .carillon/bench. @returns the file */
+export function keepResult(result: object): string {
+  const file = newResultPath(".json");
   writeFileSync(file, `${JSON.stringify({ ...result, machine: describeMachine() }, null, 2)}\n`);
   return file;
 }

@@ -4,6 +4,7 @@
  */
 import { describeAccount } from "../account/account";
 import type { Contestant } from "../peers/contestant";
+import { describeProfile } from "../report/profile";
 import { describeTimes, keepResult } from "../report/result";
 import { describeSummary, ratios, summarise } from "../report/summary";
 import { describeJudged, type Judged, judge } from "../report/targets";
@@ -110,6 +111,7 @@ function describeRuns(runs: Measured[]): string[] {
     ...(runs.length > 1 ? [`  of round ${typical.round}, the median:`] : []),
     `  latency     ${describeTimes(typical.latencyMs)}`,
     ...describeAccount(typical.account),
+    ...Object.entries(typical.profiles ?? {}).flatMap(([kind, profile]) => describeProfile(kind, profile)),
     ...runs.flatMap(describeVerdict),
   ];
 }
