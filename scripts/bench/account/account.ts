@@ -97,13 +97,14 @@ function subtract(after: ServerCounts, before: ServerCounts): ServerCounts {
 
 const COLUMNS = ["CPU us", "calls", "fsync/s", "bytes", "MiB", "garbage"];
 
-/** The table of a run: a line per kind of process. CPU, calls and bytes are per message. */
-export function describeAccount({ kinds, cpu, writtenBytes, batches, generatorCpu }: Account): string[] {
+/** The table of a run: a line per kind of process. CPU, calls and bytes are per message, or whatever else was counted. */
+export function describeAccount(account: Account, per = "message"): string[] {
+  const { kinds, cpu, writtenBytes, batches, generatorCpu } = account;
   const row = (name: string, cells: string[]) =>
     `  ${name.padEnd(12)}${cells.map((cell) => cell.padStart(10)).join("")}`.trimEnd();
   const sized = Object.entries(batches).map(([hop, size]) => `${size.toFixed(1)} per ${hop}`);
   return [
-    row("per message", COLUMNS),
+    row(`per ${per}`, COLUMNS),
     ...Object.entries(kinds).map(([kind, cost]) =>
       row(kind, [
         cost.cpu.toFixed(1),
@@ -116,6 +117,6 @@ export function describeAccount({ kinds, cpu, writtenBytes, batches, generatorCp
     ),
     row("all servers", [cpu.toFixed(1), "", "", writtenBytes.toFixed(0)]),
     row("(generator)", [generatorCpu.toFixed(1)]),
-    ...(sized.length === 0 ? [] : [`  batches     ${sized.join(", ")}`]),
+    ...(sized.length === 0 || per !== "message" ? [] : [`  batches     ${sized.join(", ")}`]),
   ];
 }

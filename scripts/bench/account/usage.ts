@@ -65,12 +65,17 @@ function usageBetween(before: Usage, after: Usage): Usage {
   };
 }
 
+/** Resident memory of a process, MiB. */
+export function residentOf(pid: number): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
+  return (pages * 4096) / 1024 / 1024;
+}
+
 function usageOf(pid: number): Usage {
   // The command's name may hold spaces: fields are counted from its closing parenthesis.
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
   const io = Object.fromEntries(
     readFileSync(`/proc/${pid}/io`, "utf8")
       .split("\n")
@@ -79,7 +84,7 @@ function usageOf(pid: number): Usage {
   return {
     processes: 1,
     cpu: (ticks / TICKS_PER_SECOND) * 1_000_000,
-    resident: (pages * 4096) / 1024 / 1024,
+    resident: residentOf(pid),
     systemCalls: Number(io["syscr"]) + Number(io["syscw"]),
     writtenBytes: Number(io["write_bytes"]),
   };

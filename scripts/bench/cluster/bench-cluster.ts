@@ -47,6 +47,7 @@ export class BenchCluster {
   private constructor(
     readonly running: RunningCluster,
     readonly settings: Settings,
+    readonly partitions: number,
   ) {
     this.mysql = createPool({ uri: settings.mysql.url });
     this.ring = buildRing(running.info().gateways.map(({ nodeId }) => ({ nodeId, weight: 1 })));
@@ -93,7 +94,7 @@ export class BenchCluster {
       },
     });
     const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
-    return new BenchCluster(running, settings);
+    return new BenchCluster(running, settings, partitions);
   }
 
   async stop(): Promise<void> {

@@ -1,23 +1,25 @@
 /** The load generator as a run sees it: processes of its own, which are asked together and answer as one. */
-import { type ChildProcess, execFileSync, fork } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
-import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
-import type { CallName, GeneratorCalls, GeneratorReply } from "./calls";
+import type { GeneratorCalls } from "./calls";
 import { type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
+import { RemoteProcess } from "./remote-process";
 
 const PROCESS_FILE = path.join(__dirname, "generator-process.ts");
 
 export class Generator {
-  private constructor(private readonly processes: GeneratorProcess[]) {}
+  private constructor(private readonly processes: RemoteProcess<GeneratorCalls>[]) {}
 
   /**
    * @param count of processes
    * @param profileFolder into which they profile themselves; undefined: they do not
    */
   static start(count: number, profileFolder?: string): Generator {
-    return new Generator(Array.from({ length: count }, () => new GeneratorProcess(profileFolder)));
+    return new Generator(
+      Array.from({ length: count }, () => new RemoteProcess<GeneratorCalls>(PROCESS_FILE, profileFolder)),
+    );
   }
 
   /** Of its processes, to tell what the generator itself costs. */
@@ -83,7 +85,7 @@ export class Generator {
     for (const each of this.processes) each.end();
   }
 
-  private ask<C extends CallName>(call: C, argument?: Parameters<GeneratorCalls[C]>[0]) {
+  private ask<K extends keyof GeneratorCalls>(call: K, argument?: Parameters<GeneratorCalls[K]>[0]) {
     return Promise.all(this.processes.map((each) => each.ask(call, argument)));
   }
 }
@@ -98,53 +100,5 @@ function runAhead(pid: number): void {
     execFileSync("chrt", ["--rr", "--all-tasks", "--pid", "1", String(pid)], { stdio: "ignore" });
   } catch {
     // Only root may; the lateness that is reported tells what it costs.
-  }
-}
-
-interface Waiting {
-  resolve(result: unknown): void;
-  reject(error: Error): void;
-}
-
-class GeneratorProcess {
-  private readonly child: ChildProcess;
-  private readonly waiting = new Map<number, Waiting>();
-  private lastId = 0;
-
-  constructor(profileFolder?: string) {
-    const loaded = [...(profileFolder === undefined ? [] : [PROFILE_WATCH]), require.resolve("tsx/cjs")];
-    this.child = fork(PROCESS_FILE, {
-      execArgv: loaded.flatMap((file) => ["--require", file]),
-      env: { ...process.env, ...(profileFolder === undefined ? {} : profileEnvironment(profileFolder)) },
-    });
-    this.child.on("message", ({ id, result, error }: GeneratorReply) => {
-      const asked = this.waiting.get(id);
-      this.waiting.delete(id);
-      if (error === undefined) asked?.resolve(result);
-      else asked?.reject(new Error(error));
-    });
-    this.child.on("exit", (code, signal) => {
-      for (const { reject } of this.waiting.values()) reject(new Error(`the generator ended: ${signal ?? code}`));
-      this.waiting.clear();
-    });
-  }
-
-  get pid(): number {
-    return this.child.pid!;
-  }
-
-  ask<C extends CallName>(
-    call: C,
-    argument?: Parameters<GeneratorCalls[C]>[0],
-  ): Promise<Awaited<ReturnType<GeneratorCalls[C]>>> {
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.child.send({ id, call, argument });
-    });
-  }
-
-  end(): void {
-    if (this.child.connected) this.child.disconnect();
   }
 }

@@ -72,13 +72,8 @@ export class LoadClient {
   }
 
   /** Sends one message with whatever else is sent in this turn. */
-  send(content: string): void {
-    const payload = {
-      clientMsgId: uuidv7(Date.now()),
-      to: this.to,
-      contentType: "text",
-      content,
-    };
+  send(content: string, to = this.to): void {
+    const payload = { clientMsgId: uuidv7(Date.now()), to, contentType: "text", content };
     const requestId = ++this.lastRequestId;
     this.unanswered.set(requestId, payload);
     this.write(encodeFrame(Command.SEND, requestId, payload));
