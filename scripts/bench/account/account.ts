@@ -37,8 +37,8 @@ export interface Account {
 /** Begins to count. @returns ends it, and shares what was used among the messages of that time */
 export async function startAccount(server: RunningContestant, generatorPids: number[]) {
   const before = await server.counts?.();
-  const generator = countUsage(new Map([["generator", generatorPids]]));
-  const used = countUsage(server.processes());
+  const generator = countUsage(() => new Map([["generator", generatorPids]]));
+  const used = countUsage(() => server.processes());
   const startedAt = performance.now();
   return async (countMessages: () => Promise<number>): Promise<Account> => {
     const usage = used();
@@ -68,7 +68,7 @@ export function makeAccount(
       {
         ...{ cpu: per(cpu), systemCalls: per(systemCalls), writtenBytes: per(writtenBytes), resident },
         ...(fsyncs === undefined ? {} : { fsyncs: fsyncs / seconds }),
-        ...(gcMs === undefined ? {} : { garbage: gcMs / 1_000 / seconds / processes }),
+        ...(gcMs === undefined ? {} : { garbage: gcMs / 1_000 / seconds / Math.max(1, processes) }),
       },
     ];
   });

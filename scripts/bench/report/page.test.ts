@@ -83,5 +83,5 @@ test("bars are as long as their parts, and charts stand on values of nothing", (
 });
 
 test("numbers are as short as they can be", () => {
-  expect([0, 0.0512, 3.14159, 42.42, 1234.5].map(short)).toEqual(["0", "0.051", "3.1", "42.4", "1235"]);
+  expect([0, 0.0512, 3.2345, 42.42, 1234.5].map(short)).toEqual(["0", "0.051", "3.2", "42.4", "1235"]);
 });

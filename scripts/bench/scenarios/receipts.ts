@@ -59,7 +59,7 @@ class ReceiptsRun {
       const flood = isFlood ? steadily(reads, (n) => this.read(readers, n)) : undefined;
       await pause(SETTLE_MS);
       this.phase = isFlood ? this.flooded : this.alone;
-      const used = countUsage(processes);
+      const used = countUsage(() => processes);
       await pause((seconds * 1_000) / (2 * TURNS));
       const share = cpuShare(used(), Math.round((rate * seconds) / (2 * TURNS)));
       say(JSON.stringify(share));
