@@ -1,0 +1,5 @@
+/** The servers of others that Carillon is measured against in the same run. */
+import type { Contestant } from "./contestant";
+import { mosquitto } from "./mosquitto";
+
+export const peers: Contestant[] = [mosquitto];
