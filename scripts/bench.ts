@@ -36,7 +36,7 @@ Options
   --partitions N      (default: the number of workers)
   --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when it is worse
   --tolerance N       quick: by how many percent CPU per message may be higher (default 15)
-  --profile           private, latency, quick, scale: which functions use the CPU of the Node processes; costs some of it
+  --profile           which functions use the CPU of the Node processes (not sync, receipts); costs some of it
   --json              print one JSON document instead of the table
   --help
 

@@ -40,10 +40,12 @@ export async function startAccount(server: RunningContestant, generatorPids: num
   const generator = countUsage(() => new Map([["generator", generatorPids]]));
   const used = countUsage(() => server.processes());
   const startedAt = performance.now();
+  const from = Date.now();
   return async (countMessages: () => Promise<number>): Promise<Account> => {
     const usage = used();
     const generatorUsage = generator();
     const seconds = (performance.now() - startedAt) / 1_000;
+    server.onMeasured?.(from, Date.now());
     const messages = await countMessages();
     const counted = before && subtract(await server.counts!(), before);
     return makeAccount(messages, seconds, usage, generatorUsage.get("generator")!.cpu, counted);

@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { productVersion } from "@carillon/base/node";
 import { readGc } from "../account/gc";
+import { keepProfiles } from "../account/profile";
 import { serverProcesses } from "../account/usage";
 import type { Contestant, RunningContestant } from "../peers/contestant";
-import { BenchCluster, type ClusterShape, say } from "./bench-cluster";
+import { describeProfile } from "../report/profile";
+import { newResultPath } from "../report/result";
+import { BenchCluster, type ClusterShape, profileFolder, say } from "./bench-cluster";
 import { ServerCounter } from "./server-counts";
 
 const PROTOCOL_FILE = path.join(__dirname, "..", "generator", "carillon", "protocol.ts");
@@ -22,7 +25,7 @@ export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
   };
 }
 
-/** Starts a cluster, has it measured, and removes it. */
+/** Starts a cluster, has it measured, and removes it. With a profile, it tells where the last measurement spent its CPU. */
 export async function withCluster<T>(
   shape: ClusterShape,
   measure: (cluster: BenchCluster, server: RunningContestant) => Promise<T>,
@@ -30,8 +33,18 @@ export async function withCluster<T>(
   const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
   const cluster = await BenchCluster.start(shape, directory, say);
   const server = await asContestant(cluster);
+  let measured: { from: number; to: number } | undefined;
+  server.onMeasured = (from, to) => {
+    measured = { from, to };
+  };
   try {
-    return await measure(cluster, server);
+    const result = await measure(cluster, server);
+    if (shape.profile === true && measured !== undefined) {
+      const request = { ...measured, into: newResultPath("-profiles"), name: "carillon" };
+      const profiles = await keepProfiles(profileFolder(directory), server.processes(), request);
+      for (const [kind, profile] of Object.entries(profiles)) say(describeProfile(kind, profile).join("\n"));
+    }
+    return result;
   } finally {
     await server.stop();
     rmSync(directory, { recursive: true, force: true });

@@ -25,6 +25,8 @@ export interface RunningContestant {
   archived?(): Promise<number>;
   /** What it counts by itself, where it does. */
   counts?(): Promise<ServerCounts>;
+  /** A measurement has ended; it went from one instant to the other, ms since 1970. */
+  onMeasured?(from: number, to: number): void;
   stop(): Promise<void>;
 }
 
