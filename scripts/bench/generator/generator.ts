@@ -1,11 +1,11 @@
 /** The load generator as a run sees it: processes of its own, which are asked together and answer as one. */
-import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
 import type { GeneratorCalls } from "./calls";
 import { type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
 import { RemoteProcess } from "./remote-process";
+import { runAhead } from "./run-ahead";
 
 const PROCESS_FILE = path.join(__dirname, "generator-process.ts");
 
@@ -87,18 +87,5 @@ export class Generator {
 
   private ask<K extends keyof GeneratorCalls>(call: K, argument?: Parameters<GeneratorCalls[K]>[0]) {
     return Promise.all(this.processes.map((each) => each.ask(call, argument)));
-  }
-}
-
-/**
- * Gives a process a core whenever it wants one: what the generator sends late would be measured as the servers' slowness.
- * A nice value does nothing for that, since Linux shares out cores by session first. In a closed loop it stays as it is:
- * a generator that answers each message at once makes the servers' batches smaller than clients elsewhere would.
- */
-function runAhead(pid: number): void {
-  try {
-    execFileSync("chrt", ["--rr", "--all-tasks", "--pid", "1", String(pid)], { stdio: "ignore" });
-  } catch {
-    // Only root may; the lateness that is reported tells what it costs.
   }
 }

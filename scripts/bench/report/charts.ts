@@ -94,7 +94,7 @@ const LAST_PERCENTILE = 99.99;
 
 /** Percentiles to the right, so that 90, 99 and 99.9 are equally far apart; ms upwards, each step ten times as much. */
 export function percentileChart(curves: Curve[]): string {
-  const [left, top, right, bottom] = [70, 30, WIDTH - 20, CURVE_HEIGHT - 30];
+  const [left, top, right, bottom] = [80, 30, WIDTH - 40, CURVE_HEIGHT - 30];
   const values = curves.flatMap(({ points }) => points.map(([, ms]) => ms)).filter((ms) => ms > 0);
   const lowest = Math.floor(Math.log10(Math.min(...values, 1)));
   const highest = Math.max(lowest + 1, Math.ceil(Math.log10(Math.max(...values, 1))));
@@ -145,6 +145,6 @@ export function bars(values: Record<string, number>, unit: string): string {
 /** As few digits as say something. */
 export function short(value: number): string {
   if (value >= 100) return value.toFixed(0);
-  if (value >= 10) return value.toFixed(1);
+  if (value >= 10) return String(Number(value.toFixed(1)));
   return String(Number(value.toPrecision(2)));
 }

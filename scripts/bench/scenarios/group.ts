@@ -8,6 +8,7 @@ import { type Account, describeAccount, startAccount } from "../account/account"
 import { type BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import { withCluster } from "../cluster/carillon-contestant";
 import type { LoadClient } from "../generator/carillon/load-client";
+import { runAhead } from "../generator/run-ahead";
 import type { RunningContestant } from "../peers/contestant";
 import { describeTimes, type Outcome, percentileCurve, percentiles, printResult, round } from "../report/result";
 import { judge } from "../report/targets";
@@ -62,8 +63,21 @@ class GroupRun {
   ) {}
 
   async measure(): Promise<Outcome> {
-    const { seconds, isLarge } = this.options;
     await this.connect();
+    const fallBehind = runAhead(process.pid);
+    try {
+      const { account, sent } = await this.load();
+      fallBehind();
+      const ok = await this.awaitQuiet();
+      return this.report(account, sent, ok);
+    } finally {
+      fallBehind();
+      for (const client of this.clients) client.close();
+    }
+  }
+
+  private async load(): Promise<{ account: Account; sent: number }> {
+    const { seconds, isLarge } = this.options;
     const stop = this.write();
     await this.wait(WARM_UP_SECONDS, "warming up");
     const finish = await startAccount(this.server, [process.pid]);
@@ -74,9 +88,7 @@ class GroupRun {
     const sent = this.sent - sentBefore;
     const account = await finish(async () => (isLarge ? sent : this.events));
     stop();
-    const ok = await this.awaitQuiet();
-    for (const client of this.clients) client.close();
-    return this.report(account, sent, ok);
+    return { account, sent };
   }
 
   private async connect(): Promise<void> {
