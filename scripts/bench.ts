@@ -31,6 +31,7 @@ Options
   --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
   --generators N      the same: processes of the load generator (default 1)
   --peers             private, latency: the servers of others too, in turns (installed by the bench when they are not there)
+  --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
   --gateways N        (default 2; idle always 1)
   --workers N         (default 2)
   --partitions N      (default: the number of workers)
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
       rounds: { type: "string", default: "1" },
       generators: { type: "string", default: "1" },
       peers: { type: "boolean", default: false },
+      "peer-clients": { type: "string" },
       gateways: { type: "string", default: "2" },
       workers: { type: "string", default: "2" },
       partitions: { type: "string" },
@@ -89,6 +91,7 @@ async function main(): Promise<number> {
     against: values.against,
     tolerance: numberOf(values.tolerance, "tolerance") / 100,
     peers: values.peers,
+    peerClients: values["peer-clients"]?.split(",").map((count) => numberOf(count, "peer-clients")) ?? [],
     profile: values.profile,
     json: values.json,
   };

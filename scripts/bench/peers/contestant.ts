@@ -8,6 +8,8 @@ export interface Contestant {
   /** As it stands in tables: `ejabberd`. */
   name: string;
   tier: Tier;
+  /** Clients with which it is measured; undefined: as many as all. */
+  clientCount?: number;
   /** What is to be known beside the figures: version, what it stores and where. */
   describe(): string;
   /** Gets what it needs (progress is told), starts it with everything below `directory`, on free ports of loopback. */

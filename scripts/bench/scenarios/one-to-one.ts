@@ -87,7 +87,7 @@ class OneToOne {
 
   async measure(round: number, profileFolder: string | undefined): Promise<Measured> {
     const { server, generator, options } = this;
-    const specs = await server.clients(options.clients & ~1);
+    const specs = await server.clients((this.contestant.clientCount ?? options.clients) & ~1);
     const archivedBefore = (await server.archived?.()) ?? 0;
     say(`connecting ${specs.length} clients`);
     await generator.open(server.protocolFile, specs);

@@ -2,6 +2,7 @@
 import type { ClusterShape } from "../cluster/bench-cluster";
 import { carillon } from "../cluster/carillon-contestant";
 import { peers } from "../peers";
+import type { Contestant } from "../peers/contestant";
 import { newResultPath, type Outcome } from "../report/result";
 import { runArchive } from "./archive";
 import { runGroup } from "./group";
@@ -53,6 +54,8 @@ export interface Asked extends ClusterShape {
   /** Part, 0.15 for 15 %. */
   tolerance: number;
   peers: boolean;
+  /** Client counts at which each peer is measured; none: as Carillon. */
+  peerClients: number[];
   profile: boolean;
   json: boolean;
 }
@@ -102,7 +105,15 @@ function runOneToOne(
   const options = { clients, seconds, rounds, generators, json, inFlight, rate, profile };
   if (name === "quick") return runQuick(carillon(asked), { ...options, against, tolerance });
   if (name === "scale") return runScale(asked, options);
-  return runPrivate([carillon(asked), ...(asked.peers ? peers : [])], options);
+  return runPrivate([carillon(asked), ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
+}
+
+/** Each peer at each of the client counts, so that the best of it can count. */
+function peersAt(counts: number[]): Contestant[] {
+  if (counts.length === 0) return peers;
+  return peers.flatMap((peer) =>
+    counts.map((clientCount) => ({ ...peer, clientCount, name: `${peer.name} x ${clientCount}` })),
+  );
 }
 
 /** One after the other; one that fails does not keep the others from running. */

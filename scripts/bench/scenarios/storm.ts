@@ -62,10 +62,10 @@ async function measureStorm(
   );
   const account = await finish(async () => clients);
   await pause(GONE_MS);
-  const { events, retries, errors } = await crowd.progress();
+  const { events, retries, refused, errors } = await crowd.progress();
   // What came behind the last one would have come twice.
   const ok = took.length === clients && events === clients * missed && errors.length === 0;
-  return report(options, { took, account, events, retries, errors, ok });
+  return report(options, { took, account, events, retries, refused, errors, ok });
 }
 
 /** A hundred users write to all of them in turn, and what they wrote is archived. */
@@ -111,11 +111,12 @@ interface Storm {
   account: Account;
   events: number;
   retries: number;
+  refused: Record<string, number>;
   errors: string[];
   ok: boolean;
 }
 
-function report(options: StormOptions, { took, account, events, retries, errors, ok }: Storm): Outcome {
+function report(options: StormOptions, { took, account, events, retries, refused, errors, ok }: Storm): Outcome {
   const times = buildHistogram({ numberOfSignificantValueDigits: 3 });
   for (const ms of took) times.recordValue(Math.max(1, Math.round(ms * 1_000)));
   const seconds = took.reduce((most, ms) => Math.max(most, ms), 0) / 1_000;
@@ -128,6 +129,7 @@ function report(options: StormOptions, { took, account, events, retries, errors,
     complete: took.length,
     latencyMs: percentiles(times),
     retries,
+    refused,
     account,
     targets,
     verified: { ok, errors: errors.slice(0, 5) },
@@ -136,7 +138,8 @@ function report(options: StormOptions, { took, account, events, retries, errors,
   const lines = [
     `${options.clients} devices cut off at once, ${options.missed} messages missed by each, all come back at the same instant`,
     `  complete    ${took.length} after ${seconds.toFixed(1)} s; one of them: ${describeTimes(percentiles(times))}`,
-    `  retries     ${retries}`,
+    `  retries     ${retries} times a device waited and came again`,
+    ...Object.entries(refused).map(([why, times]) => `  refused     ${times} times: ${why}`),
     ...describeAccount(account, "device"),
     `  ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: ${events} messages came, each once and in order`,
   ];

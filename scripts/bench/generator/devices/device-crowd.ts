@@ -43,6 +43,7 @@ export class DeviceCrowd {
       complete: sum(({ complete }) => complete),
       events: sum(({ events }) => events),
       retries: sum(({ retries }) => retries),
+      refused: all.map(({ refused }) => refused).reduce(addCounts, {}),
       errors: all.flatMap(({ errors }) => errors),
     };
   }
@@ -69,4 +70,9 @@ export class DeviceCrowd {
       clearInterval(timer);
     }
   }
+}
+
+function addCounts(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  const names = Object.keys({ ...a, ...b });
+  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
 }

@@ -12,6 +12,8 @@ export interface DeviceCounts {
   /** Events since they were cut off. */
   events: number;
   retries: number;
+  /** Log-ins that were refused with something else than BUSY, by what was said. */
+  refused: Record<string, number>;
   errors: string[];
 }
 
@@ -30,6 +32,7 @@ export interface DeviceCalls {
 class Devices {
   private readonly devices: Device[] = [];
   private readonly errors: string[] = [];
+  private readonly refused: Record<string, number> = {};
   private onChange: (index: number) => void = () => {};
   private missed = Number.POSITIVE_INFINITY;
 
@@ -84,6 +87,7 @@ class Devices {
       complete: sum((device) => Number(this.isComplete(device))),
       events: sum(({ caughtUp }) => caughtUp),
       retries: sum(({ retries }) => retries),
+      refused: this.refused,
       errors,
     };
   }
@@ -98,6 +102,9 @@ class Devices {
       onConnected: () => this.onChange(index),
       onEvent: () => {
         if (device.caughtUp >= this.missed) this.onChange(index);
+      },
+      onRefused: (why) => {
+        this.refused[why] = (this.refused[why] ?? 0) + 1;
       },
       onError: (what) => {
         if (this.errors.length < MOST_ERRORS) this.errors.push(what);

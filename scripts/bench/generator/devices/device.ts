@@ -42,7 +42,12 @@ export class Device {
 
   constructor(
     private readonly spec: DeviceSpec,
-    private readonly events: { onConnected(): void; onEvent(): void; onError(what: string): void },
+    private readonly events: {
+      onConnected(): void;
+      onEvent(): void;
+      onRefused(why: string): void;
+      onError(what: string): void;
+    },
   ) {
     this.ownId = Buffer.from(spec.userId, "latin1");
   }
@@ -97,11 +102,7 @@ export class Device {
     if (command === Command.DELIVER) return walk.read(bytes, from, to, this.ownId, this);
     if (command === Command.CONNECTED) return this.begin(decodePayload(bytes.subarray(from, to)));
     if (command === Command.ERROR) return this.putOff(decodePayload(bytes.subarray(from, to)));
-    if (command === Command.KICKED || command === Command.GOAWAY) {
-      this.events.onError(
-        `${this.spec.userId} was sent away: ${JSON.stringify(decodePayload(bytes.subarray(from, to)))}`,
-      );
-    }
+    if (command === Command.KICKED || command === Command.GOAWAY) this.refuse(decodePayload(bytes.subarray(from, to)));
   };
 
   private begin(connected: Record<string, unknown>): void {
@@ -115,9 +116,15 @@ export class Device {
 
   /** BUSY: it may greet again on the same connection. */
   private putOff(error: Record<string, unknown>): void {
-    if (error["name"] !== "BUSY") return this.events.onError(`${this.spec.userId}: ${JSON.stringify(error)}`);
+    if (error["name"] !== "BUSY") return this.refuse(error);
     const { link } = this;
     this.again(Number(error["retryAfterMs"] ?? 1_000), () => this.link === link && this.greet());
+  }
+
+  /** A log-in that is refused ends with the connection, and is tried again; a device that is connected is not to be sent away. */
+  private refuse(why: Record<string, unknown>): void {
+    if (this.isConnected) this.events.onError(`${this.spec.userId} was sent away: ${JSON.stringify(why)}`);
+    else this.events.onRefused(JSON.stringify(why));
   }
 
   onEpoch(epoch: string): void {
