@@ -23,8 +23,7 @@ export async function unpackPeer(
   try {
     return await provideDebianPackages(title, set, peersHome(), onProgress);
   } catch (error) {
-    const [reason] = (error as Error).message.split("\n");
-    throw new Error(`${title} cannot be had from Debian's packages: ${reason}`);
+    throw new Error(`${title} cannot be had from Debian's packages: ${(error as Error).message}`);
   }
 }
 

@@ -8,7 +8,7 @@ export interface RawLinkEvents {
   /** It failed, or the other side closed it. Not told after `close`. */
   onLost(why: string): void;
   /** What closes a turn in which something was written; goes out behind it. */
-  endOfTurn?(): Uint8Array;
+  endOfTurn?(): Uint8Array | undefined;
 }
 
 export class RawLink {

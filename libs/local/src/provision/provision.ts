@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { findCheckout } from "../checkout";
 import { withLock } from "../processes/lock-file";
-import { firstErrors, type PrivateApt } from "./apt";
+import type { PrivateApt } from "./apt";
 import { libraryEnvironment, type PackageSet, unpackPackages } from "./unpack";
 import { ask, compareVersions, findVersion } from "./version";
 
@@ -154,7 +154,7 @@ async function unpackServer(name: ServerName, folder: string, say: (line: string
   try {
     await unpackPackages(recipe, root, path.join(folder, "apt"), say);
   } catch (error) {
-    throw new ProvisionError(explain(recipe, firstErrors((error as Error).message)));
+    throw new ProvisionError(explain(recipe, (error as Error).message));
   }
   const binaries = await findUnpacked(recipe, root);
   if (binaries === undefined) {

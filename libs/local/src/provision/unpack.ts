@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import path from "node:path";
 import { promisify } from "node:util";
 import { withLock } from "../processes/lock-file";
-import { debianCodename, PrivateApt, readMachineSources } from "./apt";
+import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt";
 import { type AptSource, atSuites, ownRelease, renderSources } from "./sources";
 
 /**
@@ -83,7 +83,7 @@ export async function unpackPackages(
     renameSync(draft, root);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
-    throw error;
+    throw new Error(firstErrors((error as Error).message));
   }
 }
 

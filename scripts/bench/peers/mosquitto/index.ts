@@ -2,9 +2,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import path from "node:path";
-import { ProcessGuard, probeTcp, renderTemplate, runServer } from "@carillon/local";
+import {
+  type LocalServer,
+  type ProcessGuard,
+  probeTcp,
+  renderTemplate,
+  runServer,
+  type UnpackedPackages,
+} from "@carillon/local";
 import type { Contestant, RunningContestant } from "../contestant";
 import { unpackedVersion, unpackPeer } from "../debian-peer";
+import { startGuarded } from "../guarded";
 import { pairedClients } from "../pairs";
 import { encodeConnect } from "./mqtt";
 
@@ -12,15 +20,26 @@ export const mosquitto: Contestant = {
   name: "mosquitto",
   tier: "T0",
   describe: () =>
-    `mosquitto ${unpackedVersion("mosquitto")}, MQTT 3.1.1 with QoS 1 and persistent sessions; PUBACK says that a message is in memory, ` +
-    "what waits for somebody is written to disk every 30 minutes and at the end; no archive, no passwords",
+    `mosquitto ${unpackedVersion("mosquitto")}, MQTT 3.1.1 with QoS 1 and persistent sessions; PUBACK says that a ` +
+    "message is in memory, what waits for somebody is written to disk every 30 minutes and at the end; no archive, no passwords",
   start,
 };
 
 async function start(directory: string, onProgress: (line: string) => void): Promise<RunningContestant> {
-  const { root, env } = await unpackPeer(["mosquitto"], /^lib/, onProgress);
-  const guard = new ProcessGuard();
-  const server = await runServer({ directory, guard }, 1, async ([port]) => {
+  const unpacked = await unpackPeer(["mosquitto"], /^lib/, onProgress);
+  return startGuarded(async (guard) => {
+    const server = await startBroker(unpacked, directory, guard);
+    return {
+      protocolFile: path.join(__dirname, "protocol.ts"),
+      clients: async (count) => pairedClients(count, () => ({ port: server.port, secret: "" })),
+      processes: () => new Map([["mosquitto", server.pid === undefined ? [] : [server.pid]]]),
+      stop: () => server.stop(),
+    };
+  });
+}
+
+function startBroker({ root, env }: UnpackedPackages, directory: string, guard: ProcessGuard): Promise<LocalServer> {
+  return runServer({ directory, guard }, 1, async ([port]) => {
     const config = path.join(directory, "mosquitto.conf");
     const dataDirectory = path.join(directory, "data");
     mkdirSync(dataDirectory, { recursive: true });
@@ -41,13 +60,4 @@ async function start(directory: string, onProgress: (line: string) => void): Pro
       },
     };
   });
-  return {
-    protocolFile: path.join(__dirname, "protocol.ts"),
-    clients: async (count) => pairedClients(count, () => ({ port: server.port, secret: "" })),
-    processes: () => new Map([["mosquitto", server.pid === undefined ? [] : [server.pid]]]),
-    stop: async () => {
-      await server.stop();
-      await guard.release();
-    },
-  };
 }

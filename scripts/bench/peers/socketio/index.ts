@@ -1,7 +1,8 @@
 /** socket.io with its adapter for Redis streams: what many would build a chat with in the same language. */
 import path from "node:path";
-import { type LocalServer, ProcessGuard, probeTcp, runServer, startRedis } from "@carillon/local";
+import { type LocalServer, type ProcessGuard, probeTcp, runServer, startRedis } from "@carillon/local";
 import type { Contestant, RunningContestant } from "../contestant";
+import { startGuarded } from "../guarded";
 import { pairedClients } from "../pairs";
 import { installSocketIo, lockedVersions } from "./install";
 
@@ -19,26 +20,26 @@ export const socketIo: Contestant = {
 
 async function start(directory: string, onProgress: (line: string) => void): Promise<RunningContestant> {
   const home = await installSocketIo(onProgress);
-  const guard = new ProcessGuard();
-  const redis = await startRedis({ directory: path.join(directory, "redis"), guard });
-  const servers: LocalServer[] = [];
-  for (let i = 0; i < PROCESSES; i++) {
-    servers.push(await startNode(home, path.join(directory, `node-${i}`), redis, guard));
-  }
-  return {
-    protocolFile: path.join(__dirname, "protocol.ts"),
-    clients: async (count) =>
-      pairedClients(count, (i) => ({ port: servers[processOf(i)]!.port, secret: redis.password })),
-    processes: () =>
-      new Map([
-        ["node", servers.flatMap(({ pid }) => pid ?? [])],
-        ["Redis", redis.pid === undefined ? [] : [redis.pid]],
-      ]),
-    stop: async () => {
-      for (const server of [...servers, redis]) await server.stop();
-      await guard.release();
-    },
-  };
+  return startGuarded(async (guard) => {
+    const redis = await startRedis({ directory: path.join(directory, "redis"), guard });
+    const servers: LocalServer[] = [];
+    for (let i = 0; i < PROCESSES; i++) {
+      servers.push(await startNode(home, path.join(directory, `node-${i}`), redis, guard));
+    }
+    return {
+      protocolFile: path.join(__dirname, "protocol.ts"),
+      clients: async (count) =>
+        pairedClients(count, (i) => ({ port: servers[processOf(i)]!.port, secret: redis.password })),
+      processes: () =>
+        new Map([
+          ["node", servers.flatMap(({ pid }) => pid ?? [])],
+          ["Redis", redis.pid === undefined ? [] : [redis.pid]],
+        ]),
+      stop: async () => {
+        for (const server of [...servers, redis]) await server.stop();
+      },
+    };
+  });
 }
 
 /** As a load balancer spreads them: half of the pairs are at one process, half are not. */

@@ -25,6 +25,7 @@ export async function installSocketIo(onProgress: (line: string) => void): Promi
     await promisify(execFile)("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: draft }).catch(
       (error: Error & { stderr?: string }) => {
         const reason = (error.stderr ?? "").split("\n").find((line) => line.startsWith("npm error")) ?? error.message;
+        rmSync(draft, { recursive: true, force: true });
         throw new Error(`socket.io cannot be had from npm: ${reason}`);
       },
     );
