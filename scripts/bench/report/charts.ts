@@ -96,7 +96,7 @@ const LAST_PERCENTILE = 99.99;
 export function percentileChart(curves: Curve[]): string {
   const [left, top, right, bottom] = [80, 30, WIDTH - 40, CURVE_HEIGHT - 30];
   const values = curves.flatMap(({ points }) => points.map(([, ms]) => ms)).filter((ms) => ms > 0);
-  const lowest = Math.floor(Math.log10(Math.min(...values, 1)));
+  const lowest = Math.floor(Math.log10(values.length === 0 ? 1 : Math.min(...values)));
   const highest = Math.max(lowest + 1, Math.ceil(Math.log10(Math.max(...values, 1))));
   const nines = (percentile: number) => -Math.log10(1 - Math.min(percentile, LAST_PERCENTILE) / 100);
   const x = (percentile: number) => left + (nines(percentile) / nines(LAST_PERCENTILE)) * (right - left);
