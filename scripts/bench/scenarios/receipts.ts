@@ -62,11 +62,12 @@ class ReceiptsRun {
       const used = countUsage(() => processes);
       await pause((seconds * 1_000) / (2 * TURNS));
       const share = cpuShare(used(), Math.round((rate * seconds) / (2 * TURNS)));
-      say(JSON.stringify(share));
       this.phase.cpu.push(share.total);
       this.phase = undefined;
       flood?.();
-      say(`turn ${turn + 1}/${2 * TURNS}, ${isFlood ? `beside ${reads} READs a second` : "alone"}`);
+      say(
+        `turn ${turn + 1}/${2 * TURNS}, ${isFlood ? `beside ${reads} READs a second` : "alone"}: ${share.total} us per message`,
+      );
     }
     writing();
     const deadline = Date.now() + 20_000;
