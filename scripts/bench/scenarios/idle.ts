@@ -31,6 +31,8 @@ interface IdleRun {
   transport: Transport;
   /** Bytes of resident memory of the gateway per connection. */
   bytes: number;
+  /** How many the first connections were. */
+  warm: number;
   /** MiB, with the first connections and with all of them. */
   resident: [first: number, all: number];
   connectedPerSecond: number;
@@ -80,12 +82,13 @@ async function measureCrowd(
   await cluster.register(names);
   const specs = devicesOf(cluster, names, transport);
   const gateway = cluster.running.info().gateways[0]!.pid!;
+  const warm = Math.min(FIRST, Math.floor(clients / 10));
   const tell = ({ connected }: { connected: number }) => say(`${transport}: ${connected} of ${clients} connected`);
-  await crowd.open(specs.slice(0, FIRST), tell);
+  await crowd.open(specs.slice(0, warm), tell);
   await pause(SETTLE_MS);
   const first = residentOf(gateway);
   const startedAt = performance.now();
-  await crowd.open(specs.slice(FIRST), tell);
+  await crowd.open(specs.slice(warm), tell);
   const connectSeconds = (performance.now() - startedAt) / 1_000;
   await pause(SETTLE_MS);
   say(`${transport}: measuring ${clients} idle connections for ${seconds} s`);
@@ -97,9 +100,10 @@ async function measureCrowd(
   if (errors.length + retries > 0) say(`${retries} retries; ${errors.slice(0, 3).join("; ")}`);
   return {
     transport,
-    bytes: ((all - first) * 1024 * 1024) / (clients - FIRST),
+    bytes: ((all - first) * 1024 * 1024) / (clients - warm),
+    warm,
     resident: [first, all],
-    connectedPerSecond: (clients - FIRST) / connectSeconds,
+    connectedPerSecond: (clients - warm) / connectSeconds,
     gatewayCpu: (account.kinds["gateway"]!.cpu * clients) / 1e6 / account.seconds,
     account,
     ok: connected === clients && errors.length === 0,
@@ -112,10 +116,10 @@ function judgeIdle({ transport, bytes, gatewayCpu }: IdleRun, clients: number): 
 }
 
 function describeIdle(run: IdleRun): string[] {
-  const { transport, bytes, resident, connectedPerSecond, gatewayCpu, account, ok } = run;
+  const { transport, bytes, warm, resident, connectedPerSecond, gatewayCpu, account, ok } = run;
   return [
     `${account.messages} idle connections over ${nameOf(transport)}, one gateway, heartbeats included, ${account.seconds.toFixed(0)} s`,
-    `  memory      ${(bytes / 1024).toFixed(1)} KB a connection: ${resident[0].toFixed(0)} MiB with ${FIRST}, ${resident[1].toFixed(0)} MiB with all`,
+    `  memory      ${(bytes / 1024).toFixed(1)} KB a connection: ${resident[0].toFixed(0)} MiB with ${warm}, ${resident[1].toFixed(0)} MiB with all`,
     `  connected   ${connectedPerSecond.toFixed(0)} per second`,
     `  gateway     ${(gatewayCpu * 100).toFixed(1)} % of a core`,
     ...describeAccount(account, "connection"),

@@ -88,7 +88,7 @@ export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
     case "group":
     case "large-group": {
       const isLarge = name === "large-group";
-      const focused = isLarge ? asked.focused : 0;
+      const focused = isLarge ? Math.min(asked.focused, clients) : 0;
       return runGroup({ ...shape, rate: asked.rate ?? 20, isLarge, members: clients, focused });
     }
   }
