@@ -11,7 +11,7 @@ import type { LoadClient } from "../generator/carillon/load-client";
 import { runAhead } from "../generator/run-ahead";
 import type { RunningContestant } from "../peers/contestant";
 import { describeTimes, type Outcome, percentileCurve, percentiles, printResult, round } from "../report/result";
-import { judge } from "../report/targets";
+import { type Judged, judge } from "../report/targets";
 
 const GROUP = "bench";
 const CONTENT_BYTES = 100;
@@ -22,6 +22,8 @@ const WRITERS = 4;
 const FIRST = 1;
 /** A message that was sent so much later than it should have been says more of the generator than of the servers. */
 const LATE_MS = 1;
+/** Members of the groups that P5 and P6 are about. */
+const WHOLE = { small: 500, large: 10_000 };
 
 export interface GroupOptions extends ClusterShape {
   isLarge: boolean;
@@ -154,6 +156,14 @@ class GroupRun {
     if (due !== undefined) into.recordValue(Math.max(1, Math.round((performance.now() - due) * 1_000)));
   }
 
+  /** A smaller group does not answer the targets. */
+  private judge(account: Account, merged: number): Judged[] {
+    const { isLarge, members } = this.options;
+    if (members < (isLarge ? WHOLE.large : WHOLE.small)) return [];
+    if (!isLarge) return [judge("P5", account.cpu)];
+    return [judge("P6 p99", percentiles(this.shown).p99), judge("P6 merged", merged)];
+  }
+
   private async wait(seconds: number, what: string): Promise<void> {
     for (let second = 1; second <= seconds; second++) {
       const before = this.events + this.notices;
@@ -193,9 +203,7 @@ class GroupRun {
       ...(isLarge ? { toldMs: percentiles(this.told) } : {}),
       generatorLateMs: late,
       verified: { ok: isVerified, errors: this.errors.slice(0, 5) },
-      targets: isLarge
-        ? [judge("P6 p99", percentiles(this.shown).p99), judge("P6 merged", merged)]
-        : [judge("P5", account.cpu)],
+      targets: this.judge(account, merged),
       ok: isVerified,
     };
     const curves = [
