@@ -1,12 +1,7 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
 import { parseArgs } from "node:util";
-import type { ClusterShape } from "./bench/cluster/bench-cluster";
-import { carillon } from "./bench/cluster/carillon-contestant";
-import { runGroup } from "./bench/scenarios/group";
-import { runPrivate } from "./bench/scenarios/private";
-import { runQuick } from "./bench/scenarios/quick";
-import { runReceipts } from "./bench/scenarios/receipts";
-import { runSync } from "./bench/scenarios/sync";
+import { describeJudged } from "./bench/report/targets";
+import { type Asked, isScenario, runAll, runScenario } from "./bench/scenarios/run-scenario";
 
 const USAGE = `npm run bench -- SCENARIO [options]
 
@@ -16,111 +11,100 @@ Scenarios
   quick               private, short; with --against FILE: whether a message costs more than it did
   group               a group whose members are all online, fanned out on write, open loop
   large-group         a group that is too large for inboxes: some look at it, all others are told
-  receipts            private messages at a steady pace, by turns alone and beside a flood of READs
+  idle                connections that are open and silent, over TCP and over WebSocket: memory and CPU of one gateway
+  storm               devices that are cut off at once, miss messages, and come back at the same instant
   sync                devices that were away log in until they have everything, one after the other
+  archive             the archiver was away: how fast it drains the log
+  scale               private, with 1, 2 and 4 gateways, workers and partitions
+  receipts            private messages at a steady pace, by turns alone and beside a flood of READs
+  all                 one after the other, without quick
 
 Options
-  --clients N         connected users (default: private, latency, quick 500, in pairs; group 500; large-group 10000; receipts 100; sync 40)
-  --in-flight N       private: messages of one client under way at once (default 4)
+  --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts 100, large-group,
+                      storm 10000, idle 18000, sync 40)
+  --in-flight N       closed loops: messages of one client under way at once (default 4; with fewer than 500 clients more)
   --focused N         large-group: members who look at it (default 500)
-  --missed N          sync: messages that each device has missed (default 1000, which is all that an inbox keeps)
+  --missed N          messages that each device has missed (default: storm 20; sync 1000, which is all that an inbox keeps)
   --rate N            messages per second (default: groups 20, receipts 500, latency half of what can be delivered)
   --reads N           receipts: READs per second (default 1000)
-  --seconds N         measured time (default 15; quick 5)
-  --rounds N          private, latency: rounds, each with a new cluster (default 1)
-  --generators N      private, latency: processes of the load generator (default 1)
-  --gateways N        (default 2)
+  --seconds N         measured time (default 15; quick 5, scale 10, idle 60); archive: how long the archiver is away (20)
+  --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
+  --generators N      the same: processes of the load generator (default 1)
+  --peers             private, latency: the servers of others too, in turns (installed by the bench when they are not there)
+  --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
+  --gateways N        (default 2; idle always 1)
   --workers N         (default 2)
   --partitions N      (default: the number of workers)
   --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when it is worse
   --tolerance N       quick: by how many percent CPU per message may be higher (default 15)
+  --profile           which functions use the CPU of the Node processes (not sync, receipts); costs some of it
   --json              print one JSON document instead of the table
   --help
-`;
 
-const CLIENTS = { private: 500, latency: 500, quick: 500, group: 500, "large-group": 10_000, receipts: 100, sync: 40 };
-/** Messages per second. */
-const RATES = { private: 0, latency: 0, quick: 0, group: 20, "large-group": 20, receipts: 500, sync: 0 };
+Each result is kept in .carillon/bench, as a document and as a page to look at.
+`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       clients: { type: "string" },
-      "in-flight": { type: "string", default: "4" },
+      "in-flight": { type: "string" },
       focused: { type: "string", default: "500" },
-      missed: { type: "string", default: "1000" },
+      missed: { type: "string" },
       rate: { type: "string" },
       reads: { type: "string", default: "1000" },
       seconds: { type: "string" },
       rounds: { type: "string", default: "1" },
       generators: { type: "string", default: "1" },
+      peers: { type: "boolean", default: false },
+      "peer-clients": { type: "string" },
       gateways: { type: "string", default: "2" },
       workers: { type: "string", default: "2" },
       partitions: { type: "string" },
       against: { type: "string" },
       tolerance: { type: "string", default: "15" },
+      profile: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   const [name, ...more] = positionals;
-  if (values.help || more.length > 0 || !isScenario(name)) {
+  if (values.help || more.length > 0 || !(name === "all" || isScenario(name))) {
     (values.help ? process.stdout : process.stderr).write(USAGE);
     return values.help ? 0 : 2;
   }
   const workers = numberOf(values.workers, "workers");
-  const shape = {
+  const asked: Asked = {
     gateways: numberOf(values.gateways, "gateways"),
     workers,
-    partitions: values.partitions === undefined ? workers : numberOf(values.partitions, "partitions"),
-    seconds: numberOf(values.seconds ?? (name === "quick" ? "5" : "15"), "seconds"),
+    partitions: optional(values.partitions, "partitions") ?? workers,
+    clients: optional(values.clients, "clients"),
+    seconds: optional(values.seconds, "seconds"),
+    missed: optional(values.missed, "missed"),
+    rate: optional(values.rate, "rate"),
+    inFlight: optional(values["in-flight"], "in-flight"),
+    focused: numberOf(values.focused, "focused"),
+    reads: numberOf(values.reads, "reads"),
+    rounds: numberOf(values.rounds, "rounds"),
+    generators: numberOf(values.generators, "generators"),
+    against: values.against,
+    tolerance: numberOf(values.tolerance, "tolerance") / 100,
+    peers: values.peers,
+    peerClients: values["peer-clients"]?.split(",").map((count) => numberOf(count, "peer-clients")) ?? [],
+    profile: values.profile,
     json: values.json,
   };
-  const clients = values.clients === undefined ? CLIENTS[name] : numberOf(values.clients, "clients");
-  const rate = values.rate === undefined ? RATES[name] : numberOf(values.rate, "rate");
-  const { against } = values;
-  const verified = await run(name, { ...shape, clients, rate, against }, (option) => numberOf(values[option], option));
-  return verified ? 0 : 1;
+  if (name !== "all") return (await runScenario(name, asked)).ok ? 0 : 1;
+  const { ok, targets } = await runAll(asked, (scenario, error) => say(`${scenario}: ${error.message}`));
+  if (!asked.json) process.stdout.write(`all together\n${describeJudged(targets).join("\n")}\n`);
+  return ok ? 0 : 1;
 }
 
-type Counts = "in-flight" | "focused" | "reads" | "missed" | "rounds" | "generators" | "tolerance";
-interface Shape extends ClusterShape {
-  clients: number;
-  rate: number;
-  seconds: number;
-  against: string | undefined;
-  json: boolean;
-}
+const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
 
-/** @returns whether all that was measured is as promised */
-async function run(name: keyof typeof CLIENTS, shape: Shape, count: (option: Counts) => number): Promise<boolean> {
-  switch (name) {
-    case "private":
-    case "latency":
-    case "quick": {
-      const { clients, seconds, json, against } = shape;
-      const rate = name !== "latency" ? undefined : shape.rate === 0 ? ("half" as const) : shape.rate;
-      const load = { inFlight: count("in-flight"), generators: count("generators"), rounds: count("rounds"), rate };
-      const options = { clients, seconds, json, ...load };
-      if (name !== "quick") return runPrivate([carillon(shape)], options);
-      return runQuick(carillon(shape), { ...options, against, tolerance: count("tolerance") / 100 });
-    }
-    case "receipts":
-      return runReceipts({ ...shape, reads: count("reads") });
-    case "sync":
-      return runSync({ ...shape, missed: count("missed") });
-    case "group":
-    case "large-group": {
-      const isLarge = name === "large-group";
-      const focused = isLarge ? count("focused") : 0;
-      return runGroup({ ...shape, isLarge, members: shape.clients, focused });
-    }
-  }
-}
-
-function isScenario(name: string | undefined): name is keyof typeof CLIENTS {
-  return name !== undefined && Object.hasOwn(CLIENTS, name);
+function optional(text: string | undefined, name: string): number | undefined {
+  return text === undefined ? undefined : numberOf(text, name);
 }
 
 function numberOf(text: string, name: string): number {
@@ -132,7 +116,7 @@ function numberOf(text: string, name: string): number {
 main().then(
   (code) => process.exit(code),
   (error: Error) => {
-    process.stderr.write(`bench: ${error.message}\n`);
+    say(error.message);
     process.exit(error instanceof TypeError ? 2 : 1);
   },
 );

@@ -6,10 +6,19 @@ export { findFreePortBlock, findFreePorts } from "./processes/free-port";
 export { ProcessGuard } from "./processes/guard";
 export type { ExitReason } from "./processes/managed-process";
 export { ProvisionError, provisionServer, type ServerBinaries, type ServerName } from "./provision/provision";
+export {
+  type DebianRelease,
+  type PackageSet,
+  provideDebianPackages,
+  type UnpackedPackages,
+} from "./provision/unpack";
 export { type MariadbOptions, type MariadbServer, startMariadb } from "./servers/mariadb";
 export { type NatsClusterPlace, type NatsOptions, type NatsServer, startNats } from "./servers/nats";
 export type { LocalServer, ServerOptions } from "./servers/options";
+export { probeTcp } from "./servers/probe";
 export { type RedisOptions, startRedis } from "./servers/redis";
+export { runServer } from "./servers/run-server";
+export { renderTemplate } from "./servers/template";
 export { type ClusterInfo, describeCluster, findSupervisor, readClusterInfo } from "./supervisor/cluster-file";
 export {
   type ClusterOptions,

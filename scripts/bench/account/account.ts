@@ -37,13 +37,15 @@ export interface Account {
 /** Begins to count. @returns ends it, and shares what was used among the messages of that time */
 export async function startAccount(server: RunningContestant, generatorPids: number[]) {
   const before = await server.counts?.();
-  const generator = countUsage(new Map([["generator", generatorPids]]));
-  const used = countUsage(server.processes());
+  const generator = countUsage(() => new Map([["generator", generatorPids]]));
+  const used = countUsage(() => server.processes());
   const startedAt = performance.now();
+  const from = Date.now();
   return async (countMessages: () => Promise<number>): Promise<Account> => {
     const usage = used();
     const generatorUsage = generator();
     const seconds = (performance.now() - startedAt) / 1_000;
+    server.onMeasured?.(from, Date.now());
     const messages = await countMessages();
     const counted = before && subtract(await server.counts!(), before);
     return makeAccount(messages, seconds, usage, generatorUsage.get("generator")!.cpu, counted);
@@ -68,7 +70,7 @@ export function makeAccount(
       {
         ...{ cpu: per(cpu), systemCalls: per(systemCalls), writtenBytes: per(writtenBytes), resident },
         ...(fsyncs === undefined ? {} : { fsyncs: fsyncs / seconds }),
-        ...(gcMs === undefined ? {} : { garbage: gcMs / 1_000 / seconds / processes }),
+        ...(gcMs === undefined ? {} : { garbage: gcMs / 1_000 / seconds / Math.max(1, processes) }),
       },
     ];
   });
@@ -97,13 +99,14 @@ function subtract(after: ServerCounts, before: ServerCounts): ServerCounts {
 
 const COLUMNS = ["CPU us", "calls", "fsync/s", "bytes", "MiB", "garbage"];
 
-/** The table of a run: a line per kind of process. CPU, calls and bytes are per message. */
-export function describeAccount({ kinds, cpu, writtenBytes, batches, generatorCpu }: Account): string[] {
+/** The table of a run: a line per kind of process. CPU, calls and bytes are per message, or whatever else was counted. */
+export function describeAccount(account: Account, per = "message"): string[] {
+  const { kinds, cpu, writtenBytes, batches, generatorCpu } = account;
   const row = (name: string, cells: string[]) =>
     `  ${name.padEnd(12)}${cells.map((cell) => cell.padStart(10)).join("")}`.trimEnd();
   const sized = Object.entries(batches).map(([hop, size]) => `${size.toFixed(1)} per ${hop}`);
   return [
-    row("per message", COLUMNS),
+    row(`per ${per}`, COLUMNS),
     ...Object.entries(kinds).map(([kind, cost]) =>
       row(kind, [
         cost.cpu.toFixed(1),
@@ -116,6 +119,6 @@ export function describeAccount({ kinds, cpu, writtenBytes, batches, generatorCp
     ),
     row("all servers", [cpu.toFixed(1), "", "", writtenBytes.toFixed(0)]),
     row("(generator)", [generatorCpu.toFixed(1)]),
-    ...(sized.length === 0 ? [] : [`  batches     ${sized.join(", ")}`]),
+    ...(sized.length === 0 || per !== "message" ? [] : [`  batches     ${sized.join(", ")}`]),
   ];
 }

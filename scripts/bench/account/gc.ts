@@ -1,10 +1,14 @@
 /** How long Node processes collect garbage: they are started with a watch that tells it, which costs nothing elsewhere. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** Environment under which Node processes write what they have spent on garbage into this folder. */
+/** What Node processes load so that they write what they have spent on garbage. */
+export const GC_WATCH = path.join(__dirname, "gc-watch.cjs");
+
+/** Environment that tells them into which folder; it is made. */
 export function gcEnvironment(folder: string): Record<string, string> {
-  return { NODE_OPTIONS: `--require ${JSON.stringify(path.join(__dirname, "gc-watch.cjs"))}`, BENCH_GC_FOLDER: folder };
+  mkdirSync(folder, { recursive: true });
+  return { BENCH_GC_FOLDER: folder };
 }
 
 /** ms since each kind of process began; kinds that are not Node are left out. As of the last second. */

@@ -31,11 +31,6 @@ export function serverProcesses(info: ClusterInfo): Map<string, number[]> {
   ]);
 }
 
-/** Sums of each kind's processes. */
-function readUsage(processes: Map<string, number[]>): Map<string, Usage> {
-  return new Map([...processes].map(([kind, pids]) => [kind, pids.map(usageOf).reduce(add, NOTHING)]));
-}
-
 const NOTHING: Usage = { processes: 0, cpu: 0, resident: 0, systemCalls: 0, writtenBytes: 0 };
 
 function add(a: Usage, b: Usage): Usage {
@@ -48,10 +43,14 @@ function add(a: Usage, b: Usage): Usage {
   };
 }
 
-/** Begins to count what the processes use. @returns tells what they have used since, by kind */
-export function countUsage(processes: Map<string, number[]>): () => Map<string, Usage> {
-  const before = readUsage(processes);
-  return () => new Map([...readUsage(processes)].map(([kind, end]) => [kind, usageBetween(before.get(kind)!, end)]));
+/**
+ * Begins to count what processes use. @returns tells what they have used since, by kind: a process that began meanwhile
+ * counts from its beginning, one that ended is not counted
+ */
+export function countUsage(processes: () => Map<string, number[]>): () => Map<string, Usage> {
+  const before = new Map([...processes().values()].flat().map((pid) => [pid, usageOf(pid)]));
+  const since = (pid: number) => usageBetween(before.get(pid) ?? NOTHING, usageOf(pid));
+  return () => new Map([...processes()].map(([kind, pids]) => [kind, pids.map(since).reduce(add, NOTHING)]));
 }
 
 /** What was used between two readings; memory as it is at the end. */
@@ -65,12 +64,17 @@ function usageBetween(before: Usage, after: Usage): Usage {
   };
 }
 
+/** Resident memory of a process, MiB. */
+export function residentOf(pid: number): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
+  return (pages * 4096) / 1024 / 1024;
+}
+
 function usageOf(pid: number): Usage {
   // The command's name may hold spaces: fields are counted from its closing parenthesis.
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
   const io = Object.fromEntries(
     readFileSync(`/proc/${pid}/io`, "utf8")
       .split("\n")
@@ -79,7 +83,7 @@ function usageOf(pid: number): Usage {
   return {
     processes: 1,
     cpu: (ticks / TICKS_PER_SECOND) * 1_000_000,
-    resident: (pages * 4096) / 1024 / 1024,
+    resident: residentOf(pid),
     systemCalls: Number(io["syscr"]) + Number(io["syscw"]),
     writtenBytes: Number(io["write_bytes"]),
   };

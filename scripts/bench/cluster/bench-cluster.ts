@@ -3,14 +3,15 @@
  * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
  */
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createTokenSigner } from "@carillon/base/node";
 import { buildRing, type Ring } from "@carillon/coordination";
 import { findFreePortBlock, type RunningCluster, startCluster } from "@carillon/local";
 import { createPool, type Pool } from "mysql2/promise";
-import { gcEnvironment } from "../account/gc";
+import { GC_WATCH, gcEnvironment } from "../account/gc";
+import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
 import { LoadClient, type LoadEvents } from "../generator/carillon/load-client";
 import { DEVICE } from "../generator/carillon/protocol";
 
@@ -23,7 +24,12 @@ export interface ClusterShape {
   gateways: number;
   workers: number;
   partitions: number;
+  /** Whether the Node processes profile themselves. */
+  profile?: boolean;
 }
+
+/** Where the processes of a run with a profile write, below its directory. */
+export const profileFolder = (directory: string) => path.join(directory, "profile");
 
 export const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -41,6 +47,7 @@ export class BenchCluster {
   private constructor(
     readonly running: RunningCluster,
     readonly settings: Settings,
+    readonly partitions: number,
   ) {
     this.mysql = createPool({ uri: settings.mysql.url });
     this.ring = buildRing(running.info().gateways.map(({ nodeId }) => ({ nodeId, weight: 1 })));
@@ -61,15 +68,14 @@ export class BenchCluster {
 
   /** Starts a cluster with all of it in a directory. */
   static async start(
-    { gateways, workers, partitions }: ClusterShape,
+    { gateways, workers, partitions, profile = false }: ClusterShape,
     directory: string,
     onProgress: (line: string) => void,
   ): Promise<BenchCluster> {
     onProgress(
       "starting a cluster; rate limits are raised, users are written to the database, tokens signed with its secret",
     );
-    const gcFolder = path.join(directory, "gc");
-    mkdirSync(gcFolder, { recursive: true });
+    const watches = profile ? [GC_WATCH, PROFILE_WATCH] : [GC_WATCH];
     const running = await startCluster({
       directory,
       basePort: await findFreePortBlock(50),
@@ -82,11 +88,13 @@ export class BenchCluster {
         CARILLON_LIMITS_MESSAGES_PER_SECOND: "1000000",
         CARILLON_LIMITS_MESSAGES_BURST: "1000000",
         CARILLON_LOG_LEVEL: "warn",
-        ...gcEnvironment(gcFolder),
+        NODE_OPTIONS: watches.map((file) => `--require ${JSON.stringify(file)}`).join(" "),
+        ...gcEnvironment(path.join(directory, "gc")),
+        ...(profile ? profileEnvironment(profileFolder(directory)) : {}),
       },
     });
     const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
-    return new BenchCluster(running, settings);
+    return new BenchCluster(running, settings, partitions);
   }
 
   async stop(): Promise<void> {

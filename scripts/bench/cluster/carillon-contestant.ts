@@ -1,10 +1,15 @@
 /** Carillon as one of those that are measured: a cluster with the load generator's users in it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { productVersion } from "@carillon/base/node";
 import { readGc } from "../account/gc";
+import { keepProfiles } from "../account/profile";
 import { serverProcesses } from "../account/usage";
 import type { Contestant, RunningContestant } from "../peers/contestant";
-import { BenchCluster, type ClusterShape } from "./bench-cluster";
+import { describeProfile } from "../report/profile";
+import { newResultPath } from "../report/result";
+import { BenchCluster, type ClusterShape, profileFolder, say } from "./bench-cluster";
 import { ServerCounter } from "./server-counts";
 
 const PROTOCOL_FILE = path.join(__dirname, "..", "generator", "carillon", "protocol.ts");
@@ -16,19 +21,45 @@ export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
     tier: "T2",
     describe: () =>
       `Carillon ${productVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; queue and log fsynced before SENT, archive in MariaDB`,
-    start: async (directory, onProgress) =>
-      run(await BenchCluster.start(shape, directory, onProgress), shape, directory),
+    start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress)),
   };
 }
 
-async function run(cluster: BenchCluster, { partitions }: ClusterShape, directory: string): Promise<RunningContestant> {
+/** Starts a cluster, has it measured, and removes it. With a profile, it tells where the last measurement spent its CPU. */
+export async function withCluster<T>(
+  shape: ClusterShape,
+  measure: (cluster: BenchCluster, server: RunningContestant) => Promise<T>,
+): Promise<T> {
+  const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
+  const cluster = await BenchCluster.start(shape, directory, say);
+  const server = await asContestant(cluster);
+  let measured: { from: number; to: number } | undefined;
+  server.onMeasured = (from, to) => {
+    measured = { from, to };
+  };
+  try {
+    const result = await measure(cluster, server);
+    if (shape.profile === true && measured !== undefined) {
+      const request = { ...measured, into: newResultPath("-profiles"), name: "carillon" };
+      const profiles = await keepProfiles(profileFolder(directory), server.processes(), request);
+      for (const [kind, profile] of Object.entries(profiles)) say(describeProfile(kind, profile).join("\n"));
+    }
+    return result;
+  } finally {
+    await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A cluster of the bench for those who measure any server; `stop` ends it. */
+async function asContestant(cluster: BenchCluster): Promise<RunningContestant> {
   const info = cluster.running.info();
   const processes = () => serverProcesses(cluster.running.info());
   const counter = await ServerCounter.connect({
     nats: cluster.settings.nats,
     redisUrl: info.redis.url,
     mysql: cluster.mysql,
-    partitions,
+    partitions: cluster.partitions,
     gateways: info.gateways.map(({ nodeId }) => nodeId),
   });
   return {
@@ -44,7 +75,10 @@ async function run(cluster: BenchCluster, { partitions }: ClusterShape, director
     },
     processes,
     archived: () => cluster.archived(),
-    counts: async () => ({ ...(await counter.read()), gcMs: readGc(path.join(directory, "gc"), processes()) }),
+    counts: async () => ({
+      ...(await counter.read()),
+      gcMs: readGc(path.join(cluster.running.directory, "gc"), processes()),
+    }),
     stop: async () => {
       await counter.close();
       await cluster.stop();

@@ -7,25 +7,11 @@ export interface GeneratorCalls {
   open(argument: { protocolFile: string; specs: LoadClientSpec[] }): Promise<void>;
   startClosed(argument: { inFlight: number }): Promise<void>;
   startOpen(argument: { perSecond: number }): Promise<void>;
-  startMeasuring(): Promise<void>;
-  stopMeasuring(): Promise<void>;
+  startMeasuring(argument?: undefined): Promise<void>;
+  stopMeasuring(argument?: undefined): Promise<void>;
   /** Sends nothing more. */
-  stop(): Promise<void>;
-  progress(): Promise<LoadCounts>;
+  stop(argument?: undefined): Promise<void>;
+  progress(argument?: undefined): Promise<LoadCounts>;
   /** HdrHistograms, compressed, in base64. */
-  times(): Promise<{ latency: string; lateness: string }>;
-}
-
-export type CallName = keyof GeneratorCalls;
-
-export interface GeneratorRequest {
-  id: number;
-  call: CallName;
-  argument: unknown;
-}
-
-export interface GeneratorReply {
-  id: number;
-  result?: unknown;
-  error?: string;
+  times(argument?: undefined): Promise<{ latency: string; lateness: string }>;
 }

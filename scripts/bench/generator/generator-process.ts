@@ -1,12 +1,13 @@
 /** A process of the load generator: does what the run asks it for by IPC, and nothing else. */
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
-import type { GeneratorCalls, GeneratorReply, GeneratorRequest } from "./calls";
+import type { GeneratorCalls } from "./calls";
 import { LoadLoop } from "./load-loop";
 import type { LoadProtocol } from "./load-protocol";
+import { serveCalls } from "./remote-process";
 
 const loop = new LoadLoop();
 
-const calls: GeneratorCalls = {
+serveCalls<GeneratorCalls>({
   open: async ({ protocolFile, specs }) => {
     const { protocol } = require(protocolFile) as { protocol: LoadProtocol };
     await loop.open(protocol, specs);
@@ -21,13 +22,4 @@ const calls: GeneratorCalls = {
     latency: encodeIntoCompressedBase64(loop.times.latency),
     lateness: encodeIntoCompressedBase64(loop.times.lateness),
   }),
-};
-
-process.on("message", ({ id, call, argument }: GeneratorRequest) => {
-  const reply = (answer: GeneratorReply) => process.connected && process.send!(answer);
-  calls[call](argument as never).then(
-    (result) => reply({ id, result }),
-    (error: Error) => reply({ id, error: error.message }),
-  );
 });
-process.on("disconnect", () => process.exit(0));

@@ -1,19 +1,25 @@
 /** The load generator as a run sees it: processes of its own, which are asked together and answer as one. */
-import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
-import type { CallName, GeneratorCalls, GeneratorReply } from "./calls";
+import type { GeneratorCalls } from "./calls";
 import { type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
+import { RemoteProcess } from "./remote-process";
+import { runAhead } from "./run-ahead";
 
 const PROCESS_FILE = path.join(__dirname, "generator-process.ts");
 
 export class Generator {
-  private constructor(private readonly processes: GeneratorProcess[]) {}
+  private constructor(private readonly processes: RemoteProcess<GeneratorCalls>[]) {}
 
-  /** @param count of processes */
-  static start(count: number): Generator {
-    return new Generator(Array.from({ length: count }, () => new GeneratorProcess()));
+  /**
+   * @param count of processes
+   * @param profileFolder into which they profile themselves; undefined: they do not
+   */
+  static start(count: number, profileFolder?: string): Generator {
+    return new Generator(
+      Array.from({ length: count }, () => new RemoteProcess<GeneratorCalls>(PROCESS_FILE, profileFolder)),
+    );
   }
 
   /** Of its processes, to tell what the generator itself costs. */
@@ -79,64 +85,7 @@ export class Generator {
     for (const each of this.processes) each.end();
   }
 
-  private ask<C extends CallName>(call: C, argument?: Parameters<GeneratorCalls[C]>[0]) {
+  private ask<K extends keyof GeneratorCalls>(call: K, argument?: Parameters<GeneratorCalls[K]>[0]) {
     return Promise.all(this.processes.map((each) => each.ask(call, argument)));
-  }
-}
-
-/**
- * Gives a process a core whenever it wants one: what the generator sends late would be measured as the servers' slowness.
- * A nice value does nothing for that, since Linux shares out cores by session first. In a closed loop it stays as it is:
- * a generator that answers each message at once makes the servers' batches smaller than clients elsewhere would.
- */
-function runAhead(pid: number): void {
-  try {
-    execFileSync("chrt", ["--rr", "--all-tasks", "--pid", "1", String(pid)], { stdio: "ignore" });
-  } catch {
-    // Only root may; the lateness that is reported tells what it costs.
-  }
-}
-
-interface Waiting {
-  resolve(result: unknown): void;
-  reject(error: Error): void;
-}
-
-class GeneratorProcess {
-  private readonly child: ChildProcess;
-  private readonly waiting = new Map<number, Waiting>();
-  private lastId = 0;
-
-  constructor() {
-    this.child = fork(PROCESS_FILE, { execArgv: ["--require", require.resolve("tsx/cjs")] });
-    this.child.on("message", ({ id, result, error }: GeneratorReply) => {
-      const asked = this.waiting.get(id);
-      this.waiting.delete(id);
-      if (error === undefined) asked?.resolve(result);
-      else asked?.reject(new Error(error));
-    });
-    this.child.on("exit", (code, signal) => {
-      for (const { reject } of this.waiting.values()) reject(new Error(`the generator ended: ${signal ?? code}`));
-      this.waiting.clear();
-    });
-  }
-
-  get pid(): number {
-    return this.child.pid!;
-  }
-
-  ask<C extends CallName>(
-    call: C,
-    argument?: Parameters<GeneratorCalls[C]>[0],
-  ): Promise<Awaited<ReturnType<GeneratorCalls[C]>>> {
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.child.send({ id, call, argument });
-    });
-  }
-
-  end(): void {
-    if (this.child.connected) this.child.disconnect();
   }
 }

@@ -8,6 +8,8 @@ export interface Contestant {
   /** As it stands in tables: `ejabberd`. */
   name: string;
   tier: Tier;
+  /** Clients with which it is measured; undefined: as many as all. */
+  clientCount?: number;
   /** What is to be known beside the figures: version, what it stores and where. */
   describe(): string;
   /** Gets what it needs (progress is told), starts it with everything below `directory`, on free ports of loopback. */
@@ -25,6 +27,8 @@ export interface RunningContestant {
   archived?(): Promise<number>;
   /** What it counts by itself, where it does. */
   counts?(): Promise<ServerCounts>;
+  /** A measurement has ended; it went from one instant to the other, ms since 1970. */
+  onMeasured?(from: number, to: number): void;
   stop(): Promise<void>;
 }
 

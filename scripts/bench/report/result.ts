@@ -1,9 +1,12 @@
 /** What a run gives: a file with everything, and a table for people. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
 import path from "node:path";
 import type { Histogram } from "hdr-histogram-js";
 import type { Usage } from "../account/usage";
+import type { Curve } from "./charts";
+import { describeMachine } from "./machine";
+import { type NamedAccount, renderResultPage } from "./page";
+import { describeJudged, type Judged } from "./targets";
 
 export const round = (value: number) => Math.round(value * 10) / 10;
 
@@ -26,42 +29,45 @@ export function cpuShare(usage: Map<string, Usage>, count: number): { of: Record
   return { of, total: round([...usage.values()].reduce((sum, { cpu }) => sum + cpu, 0) / count) };
 }
 
-export function residents(usage: Map<string, Usage>): Record<string, number> {
-  return Object.fromEntries([...usage].map(([kind, { resident }]) => [kind, Math.round(resident)]));
-}
-
-/** A line per kind of process: CPU and resident memory. */
-export function cpuRows(
-  share: { of: Record<string, number>; total: number },
-  resident: Record<string, number>,
-): string[] {
-  const row = (name: string, cpu: number) => `  ${name.padEnd(10)} ${cpu.toFixed(1).padStart(7)} us`;
-  const rows = Object.entries(share.of).map(
-    ([kind, cpu]) => `${row(kind, cpu)}  ${String(resident[kind]).padStart(6)} MiB`,
-  );
-  return [...rows, row("total", share.total)];
-}
-
 export function describeTimes({ p50, p90, p99, p999 }: ReturnType<typeof percentiles>): string {
   return `p50 ${p50} ms, p90 ${p90} ms, p99 ${p99} ms, p99.9 ${p999} ms`;
 }
 
-/** On what a result was made. */
-export interface Machine {
-  cores: number;
-  model: string | undefined;
-  node: string;
-}
-
-export function describeMachine(): Machine {
-  return { cores: cpus().length, model: cpus()[0]?.model, node: process.version };
-}
-
-/** Writes a result to .carillon/bench. @returns the file */
-export function keepResult(result: object): string {
+/** A path of now in .carillon/bench, where results are kept. */
+export function newResultPath(ending: string, now = new Date()): string {
   const folder = path.join(process.cwd(), ".carillon", "bench");
   mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  writeFileSync(file, `${JSON.stringify({ ...result, machine: describeMachine() }, null, 2)}\n`);
-  return file;
+  return path.join(folder, `${now.toISOString().replaceAll(":", "-")}${ending}`);
+}
+
+/** What a run comes to. */
+export interface Outcome {
+  /** Everything was as promised. */
+  ok: boolean;
+  /** The targets that it answers. */
+  targets: Judged[];
+}
+
+/** What people see of a result: what is printed, and what its page draws beside that. */
+export interface Shown {
+  lines: string[];
+  accounts?: NamedAccount[];
+  curves?: Curve[];
+}
+
+/** Keeps a result as document and page, and prints it: as lines and the targets that it answers, or as the document. */
+export function printResult<R extends Outcome>(result: R & { scenario: string }, shown: Shown, json: boolean): Outcome {
+  const machine = describeMachine();
+  const now = new Date();
+  const [file, page] = [newResultPath(".json", now), newResultPath(".html", now)];
+  const { scenario, ok } = result;
+  // What was not as promised says nothing about a target.
+  const targets = ok ? result.targets : [];
+  const { accounts = [], curves = [], lines } = shown;
+  writeFileSync(file, `${JSON.stringify({ ...result, targets, machine }, null, 2)}\n`);
+  const at = now.toISOString();
+  writeFileSync(page, renderResultPage({ scenario, at, machine, ok, targets, lines, accounts, curves }));
+  const text = [...lines, ...describeJudged(targets), `  details     ${file}`, `  page        ${page}`].join("\n");
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${text}\n`);
+  return { ok, targets };
 }

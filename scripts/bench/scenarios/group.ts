@@ -4,10 +4,14 @@
  * there is more; they fetch nothing here. Verified: each gets everything in order, or is told of the last number.
  */
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
-import { countUsage, serverProcesses, type Usage } from "../account/usage";
-import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import { type Account, describeAccount, startAccount } from "../account/account";
+import { type BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import { withCluster } from "../cluster/carillon-contestant";
 import type { LoadClient } from "../generator/carillon/load-client";
-import { cpuRows, cpuShare, describeTimes, keepResult, percentiles, residents, round } from "../report/result";
+import { runAhead } from "../generator/run-ahead";
+import type { RunningContestant } from "../peers/contestant";
+import { describeTimes, type Outcome, percentileCurve, percentiles, printResult, round } from "../report/result";
+import { type Judged, judge } from "../report/targets";
 
 const GROUP = "bench";
 const CONTENT_BYTES = 100;
@@ -18,6 +22,8 @@ const WRITERS = 4;
 const FIRST = 1;
 /** A message that was sent so much later than it should have been says more of the generator than of the servers. */
 const LATE_MS = 1;
+/** Members of the groups that P5 and P6 are about. */
+const WHOLE = { small: 500, large: 10_000 };
 
 export interface GroupOptions extends ClusterShape {
   isLarge: boolean;
@@ -30,9 +36,8 @@ export interface GroupOptions extends ClusterShape {
   json: boolean;
 }
 
-/** @returns whether everybody got everything, or was told of it */
-export function runGroup(options: GroupOptions): Promise<boolean> {
-  return BenchCluster.with(options, (cluster) => new GroupRun(options, cluster).measure());
+export function runGroup(options: GroupOptions): Promise<Outcome> {
+  return withCluster(options, (cluster, server) => new GroupRun(options, cluster, server).measure());
 }
 
 const times = () => buildHistogram({ numberOfSignificantValueDigits: 3 });
@@ -56,25 +61,36 @@ class GroupRun {
   constructor(
     private readonly options: GroupOptions,
     private readonly cluster: BenchCluster,
+    private readonly server: RunningContestant,
   ) {}
 
-  async measure(): Promise<boolean> {
-    const { seconds } = this.options;
+  async measure(): Promise<Outcome> {
     await this.connect();
-    const processes = serverProcesses(this.cluster.running.info());
+    const fallBehind = runAhead(process.pid);
+    try {
+      const { account, sent } = await this.load();
+      fallBehind();
+      const ok = await this.awaitQuiet();
+      return this.report(account, sent, ok);
+    } finally {
+      fallBehind();
+      for (const client of this.clients) client.close();
+    }
+  }
+
+  private async load(): Promise<{ account: Account; sent: number }> {
+    const { seconds, isLarge } = this.options;
     const stop = this.write();
     await this.wait(WARM_UP_SECONDS, "warming up");
-    const used = countUsage(processes);
+    const finish = await startAccount(this.server, [process.pid]);
     const sentBefore = this.sent;
     this.measuring = true;
     await this.wait(seconds, "measuring");
     this.measuring = false;
     const sent = this.sent - sentBefore;
-    const usage = used();
+    const account = await finish(async () => (isLarge ? sent : this.events));
     stop();
-    const ok = await this.awaitQuiet();
-    for (const client of this.clients) client.close();
-    return this.report(usage, sent, ok);
+    return { account, sent };
   }
 
   private async connect(): Promise<void> {
@@ -140,6 +156,14 @@ class GroupRun {
     if (due !== undefined) into.recordValue(Math.max(1, Math.round((performance.now() - due) * 1_000)));
   }
 
+  /** A smaller group does not answer the targets. */
+  private judge(account: Account, merged: number): Judged[] {
+    const { isLarge, members } = this.options;
+    if (members < (isLarge ? WHOLE.large : WHOLE.small)) return [];
+    if (!isLarge) return [judge("P5", account.cpu)];
+    return [judge("P6 p99", percentiles(this.shown).p99), judge("P6 merged", merged)];
+  }
+
   private async wait(seconds: number, what: string): Promise<void> {
     for (let second = 1; second <= seconds; second++) {
       const before = this.events + this.notices;
@@ -159,11 +183,11 @@ class GroupRun {
     return isQuiet() && this.errors.length === 0 && (await isArchived());
   }
 
-  private report(usage: Map<string, Usage>, sent: number, isVerified: boolean): boolean {
+  private report(account: Account, sent: number, isVerified: boolean): Outcome {
     const { options, events, notices } = this;
     const { members, focused, isLarge } = options;
     const late = this.lateness.getValueAtPercentile(99) / 1_000;
-    const share = cpuShare(usage, isLarge ? sent : events);
+    const per = isLarge ? "message" : "delivery";
     const merged = isLarge ? round((sent * (members - focused)) / Math.max(1, notices)) : 0;
     const result = {
       scenario: isLarge ? "large-group" : "group",
@@ -173,27 +197,29 @@ class GroupRun {
       deliveries: events,
       notices,
       mergedPerNotice: merged,
-      cpu: { per: isLarge ? "message" : "delivery", ...share },
+      per,
+      account,
       shownMs: percentiles(this.shown),
       ...(isLarge ? { toldMs: percentiles(this.told) } : {}),
       generatorLateMs: late,
-      residentMiB: residents(usage),
       verified: { ok: isVerified, errors: this.errors.slice(0, 5) },
+      targets: this.judge(account, merged),
+      ok: isVerified,
     };
-    const file = keepResult(result);
+    const curves = [
+      { label: "shown", points: percentileCurve(this.shown) },
+      ...(isLarge ? [{ label: "told", points: percentileCurve(this.told) }] : []),
+    ];
     const lines = [
       `${isLarge ? "large group" : "group"} of ${members}, all online, ${options.rate} messages a second, T2 (fsync before SENT)`,
       `  deliveries ${events}, ${describeTimes(result.shownMs)} (due to received)`,
       ...(isLarge
         ? [`  told       ${notices} times of ${merged} messages each, ${describeTimes(percentiles(this.told))}`]
         : []),
-      `  CPU per ${result.cpu.per}, and resident memory:`,
-      ...cpuRows(share, result.residentMiB),
+      ...describeAccount(account, per),
       `  ${isVerified ? "verified" : "NOT VERIFIED"}: each member has, or was told of, all ${this.sent} messages, in order`,
       ...(late > LATE_MS ? [`  the generator was late: p99 ${late} ms, the times say too much`] : []),
-      `  details    ${file}`,
     ];
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
-    return isVerified;
+    return printResult(result, { lines, curves, accounts: [{ name: result.scenario, per, account }] }, options.json);
   }
 }

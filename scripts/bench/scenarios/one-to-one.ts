@@ -7,10 +7,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Histogram } from "hdr-histogram-js";
 import { type Account, startAccount } from "../account/account";
-import { say } from "../cluster/bench-cluster";
+import { keepProfiles } from "../account/profile";
+import { profileFolder, say } from "../cluster/bench-cluster";
 import { Generator } from "../generator/generator";
 import type { LoadCounts } from "../generator/load-loop";
 import type { Contestant, RunningContestant, Tier } from "../peers/contestant";
+import type { ProfileSummary } from "../report/profile";
 import { percentileCurve, percentiles } from "../report/result";
 
 const WARM_UP_SECONDS = 4;
@@ -32,6 +34,8 @@ export interface OneToOneOptions {
   inFlight: number;
   /** Open loop: messages per second; "half" of what the closed loop reaches just before. undefined: closed loop only. */
   rate: number | "half" | undefined;
+  /** Folder that keeps profiles of the Node processes; undefined: there are none. */
+  profile: string | undefined;
 }
 
 export interface Measured {
@@ -50,6 +54,8 @@ export interface Measured {
   /** Open loop: how late the generator was (p99, ms), and whether the latency counts. */
   lateMs?: number;
   isInTime: boolean;
+  /** By kind of process, the generator too. */
+  profiles?: Record<string, ProfileSummary>;
   verified: { ok: boolean; archived: number | undefined } & LoadCounts;
 }
 
@@ -58,9 +64,10 @@ export async function measureOnce(contestant: Contestant, round: number, options
   const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
   try {
     const server = await contestant.start(directory, say);
-    const generator = Generator.start(options.generators);
+    const profiles = options.profile === undefined ? undefined : profileFolder(directory);
+    const generator = Generator.start(options.generators, profiles);
     try {
-      return await new OneToOne(contestant, server, generator, options).measure(round);
+      return await new OneToOne(contestant, server, generator, options).measure(round, profiles);
     } finally {
       generator.close();
       await server.stop();
@@ -78,17 +85,20 @@ class OneToOne {
     private readonly options: OneToOneOptions,
   ) {}
 
-  async measure(round: number): Promise<Measured> {
+  async measure(round: number, profileFolder: string | undefined): Promise<Measured> {
     const { server, generator, options } = this;
-    const specs = await server.clients(options.clients & ~1);
+    const specs = await server.clients((this.contestant.clientCount ?? options.clients) & ~1);
     const archivedBefore = (await server.archived?.()) ?? 0;
     say(`connecting ${specs.length} clients`);
     await generator.open(server.protocolFile, specs);
     const rate = await this.startLoad();
+    const from = Date.now();
     const account = await this.window(rate === undefined ? "closed loop" : `${rate} messages/s`, options.seconds);
+    const to = Date.now();
     await generator.stop();
     const verified = await this.awaitQuiet(archivedBefore);
     const times = await generator.times();
+    const profiles = profileFolder && (await this.readProfiles(profileFolder, round, from, to));
     const lateMs = percentiles(times.lateness).p99;
     return {
       contestant: this.contestant.name,
@@ -102,7 +112,14 @@ class OneToOne {
       account,
       isInTime: rate === undefined || lateMs <= MOST_LATE_MS,
       verified,
+      ...(profiles && { profiles }),
     };
+  }
+
+  private readProfiles(folder: string, round: number, from: number, to: number) {
+    const { server, generator, options, contestant } = this;
+    const processes = new Map([...server.processes(), ["generator", generator.pids]]);
+    return keepProfiles(folder, processes, { from, to, into: options.profile!, name: `${contestant.name}-${round}` });
   }
 
   /** A closed loop warms all of it up, whatever is measured then. @returns messages per second of an open loop, if it is one */

@@ -3,10 +3,12 @@
  * be delivered), `latency` in an open loop at half of that (how long one takes). Several rounds give a median.
  */
 import { describeAccount } from "../account/account";
+import { say } from "../cluster/bench-cluster";
 import type { Contestant } from "../peers/contestant";
-import { describeTimes, keepResult } from "../report/result";
-import { describeSummary, ratios, summarise } from "../report/summary";
-import { describeJudged, type Judged, judge } from "../report/targets";
+import { describeProfile } from "../report/profile";
+import { describeTimes, type Outcome, printResult, type Shown } from "../report/result";
+import { describeSummary, median, ratios, summarise } from "../report/summary";
+import { type Judged, judge } from "../report/targets";
 import { type Measured, measureOnce, type OneToOneOptions } from "./one-to-one";
 
 /** P12 counts in messages of this size, as they are stored. */
@@ -23,30 +25,42 @@ export interface PrivateResult {
   options: PrivateOptions;
   contestants: { name: string; tier: string; description: string }[];
   runs: Measured[];
+  /** Contestants that could not be measured, from which round on, and why. */
+  leftOut: { name: string; round: number; why: string }[];
   targets: Judged[];
   ok: boolean;
 }
 
-/** Measures all contestants in turns, and prints and keeps the result. @returns whether everything was as promised */
-export async function runPrivate(contestants: Contestant[], options: PrivateOptions): Promise<boolean> {
+/** Measures all contestants in turns, and prints and keeps the result. */
+export async function runPrivate(contestants: Contestant[], options: PrivateOptions): Promise<Outcome> {
   const result = await measurePrivate(contestants, options);
-  const file = keepResult(result);
-  const lines = [...describePrivate(result), `  details     ${file}`];
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
-  return result.ok;
+  return printResult(result, { lines: describePrivate(result), ...chartsOf(result) }, options.json);
 }
 
-/** Round by round, one contestant after the other. */
-export async function measurePrivate(contestants: Contestant[], options: PrivateOptions): Promise<PrivateResult> {
+/** Round by round, one contestant after the other. One of the others that cannot be had or fails is left out from then on. */
+export async function measurePrivate(all: Contestant[], options: PrivateOptions): Promise<PrivateResult> {
   const runs: Measured[] = [];
+  const leftOut: PrivateResult["leftOut"] = [];
   for (let round = 1; round <= options.rounds; round++) {
-    for (const contestant of contestants) runs.push(await measureOnce(contestant, round, options));
+    for (const contestant of all) {
+      if (leftOut.some(({ name }) => name === contestant.name)) continue;
+      try {
+        runs.push(await measureOnce(contestant, round, options));
+      } catch (error) {
+        if (contestant === all[0]) throw error;
+        const why = (error as Error).message;
+        say(`${contestant.name} is left out: ${why}`);
+        leftOut.push({ name: contestant.name, round, why });
+      }
+    }
   }
+  const contestants = all.filter(({ name }) => runs.some(({ contestant }) => contestant === name));
   return {
     scenario: options.rate === undefined ? "private" : "latency",
     options,
     contestants: contestants.map((each) => ({ name: each.name, tier: each.tier, description: each.describe() })),
     runs,
+    leftOut,
     targets: judgePrivate(runs),
     ok: runs.every(({ verified }) => verified.ok),
   };
@@ -71,8 +85,8 @@ function judgePrivate(runs: Measured[]): Judged[] {
       ),
     ];
   }
-  const ejabberd = runs.filter(({ contestant }) => contestant === "ejabberd").map(({ account }) => account.cpu);
   const cpus = own.map(({ account }) => account.cpu);
+  const ejabberd = bestOf("ejabberd", runs);
   return [
     judge("P1", summarise(cpus).median),
     judge(
@@ -84,8 +98,27 @@ function judgePrivate(runs: Measured[]): Judged[] {
   ];
 }
 
+/** The round in the middle of each contestant, for charts. */
+export function chartsOf({ contestants, runs }: PrivateResult): Pick<Shown, "accounts" | "curves"> {
+  const middle = contestants.map(({ name }) => medianRun(runs.filter(({ contestant }) => contestant === name)));
+  return {
+    accounts: middle.map(({ contestant, account }) => ({ name: contestant, per: "message", account })),
+    curves: middle.map(({ contestant, curve }) => ({ label: contestant, points: curve })),
+  };
+}
+
+/** CPU per message in the rounds of a peer; of several client counts, those at which it uses least. */
+function bestOf(peer: string, runs: Measured[]): number[] {
+  const counts = new Map<string, number[]>();
+  for (const { contestant, account } of runs) {
+    if (contestant !== peer && !contestant.startsWith(`${peer} `)) continue;
+    counts.set(contestant, [...(counts.get(contestant) ?? []), account.cpu]);
+  }
+  return [...counts.values()].sort((a, b) => median(a) - median(b))[0] ?? [];
+}
+
 /** As lines for people. */
-export function describePrivate({ scenario, options, contestants, runs, targets }: PrivateResult): string[] {
+export function describePrivate({ scenario, options, contestants, runs, leftOut }: PrivateResult): string[] {
   const loop = scenario === "private" ? `closed loop, ${options.inFlight} each under way` : "open loop";
   return [
     `private messages, ${options.clients} clients, ${loop}, ${options.rounds} x ${options.seconds} s`,
@@ -94,7 +127,7 @@ export function describePrivate({ scenario, options, contestants, runs, targets 
       ...describeRuns(runs.filter(({ contestant }) => contestant === name)),
     ]),
     ...describeRatios(runs, contestants),
-    ...describeJudged(targets),
+    ...leftOut.map(({ name, round, why }) => `  ${name} was left out from round ${round} on: ${why}`),
   ];
 }
 
@@ -110,6 +143,7 @@ function describeRuns(runs: Measured[]): string[] {
     ...(runs.length > 1 ? [`  of round ${typical.round}, the median:`] : []),
     `  latency     ${describeTimes(typical.latencyMs)}`,
     ...describeAccount(typical.account),
+    ...Object.entries(typical.profiles ?? {}).flatMap(([kind, profile]) => describeProfile(kind, profile)),
     ...runs.flatMap(describeVerdict),
   ];
 }

@@ -5,9 +5,10 @@
 import { readFileSync } from "node:fs";
 import type { Contestant } from "../peers/contestant";
 import { compareCosts, describeComparison, type StoredCosts } from "../report/guard";
-import { describeMachine, keepResult, type Machine } from "../report/result";
+import { describeMachine, type Machine } from "../report/machine";
+import { type Outcome, printResult } from "../report/result";
 import { summarise } from "../report/summary";
-import { describePrivate, measurePrivate, type PrivateOptions, type PrivateResult } from "./private";
+import { chartsOf, describePrivate, measurePrivate, type PrivateOptions, type PrivateResult } from "./private";
 
 export interface QuickOptions extends PrivateOptions {
   /** File of an earlier result, of `quick` or `private`; undefined: the result is only kept. */
@@ -16,20 +17,22 @@ export interface QuickOptions extends PrivateOptions {
   tolerance: number;
 }
 
-/** @returns whether everything was as promised, and not slower than before by more than the tolerance */
-export async function runQuick(contestant: Contestant, options: QuickOptions): Promise<boolean> {
+/** @returns as not `ok` also when it is slower than before by more than the tolerance */
+export async function runQuick(contestant: Contestant, options: QuickOptions): Promise<Outcome> {
   const { against, tolerance } = options;
   const before = against === undefined ? undefined : readCosts(against);
   const result = await measurePrivate([contestant], options);
-  const file = keepResult(result);
   const comparison = before && compareCosts(before, costsOf(result), tolerance);
   const lines = [
     ...describePrivate(result),
     ...(comparison === undefined ? [] : describeComparison(comparison, tolerance)),
-    `  details     ${file}`,
   ];
-  process.stdout.write(options.json ? `${JSON.stringify({ ...result, comparison })}\n` : `${lines.join("\n")}\n`);
-  return result.ok && comparison?.isWorse !== true;
+  const outcome = printResult(
+    { ...result, ...(comparison && { comparison }) },
+    { lines, ...chartsOf(result) },
+    options.json,
+  );
+  return { ...outcome, ok: result.ok && comparison?.isWorse !== true };
 }
 
 /** @throws TypeError for a file that is no such result, or one of another machine */

@@ -6,7 +6,7 @@ import { build as buildHistogram } from "hdr-histogram-js";
 import { countUsage, serverProcesses } from "../account/usage";
 import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import type { LoadClient } from "../generator/carillon/load-client";
-import { cpuShare, describeTimes, keepResult, percentiles } from "../report/result";
+import { cpuShare, describeTimes, type Outcome, percentileCurve, percentiles, printResult } from "../report/result";
 
 const CONTENT_BYTES = 100;
 /** Clients who only read. */
@@ -28,8 +28,7 @@ export interface ReceiptsOptions extends ClusterShape {
   json: boolean;
 }
 
-/** @returns whether every message arrived */
-export function runReceipts(options: ReceiptsOptions): Promise<boolean> {
+export function runReceipts(options: ReceiptsOptions): Promise<Outcome> {
   return BenchCluster.with(options, (cluster) => new ReceiptsRun(options, cluster).measure());
 }
 
@@ -47,7 +46,7 @@ class ReceiptsRun {
     private readonly cluster: BenchCluster,
   ) {}
 
-  async measure(): Promise<boolean> {
+  async measure(): Promise<Outcome> {
     const { clients, rate, reads, seconds } = this.options;
     const writers = await this.connect("writer", clients & ~1);
     const readers = await this.connect("reader", READERS);
@@ -60,14 +59,15 @@ class ReceiptsRun {
       const flood = isFlood ? steadily(reads, (n) => this.read(readers, n)) : undefined;
       await pause(SETTLE_MS);
       this.phase = isFlood ? this.flooded : this.alone;
-      const used = countUsage(processes);
+      const used = countUsage(() => processes);
       await pause((seconds * 1_000) / (2 * TURNS));
       const share = cpuShare(used(), Math.round((rate * seconds) / (2 * TURNS)));
-      say(JSON.stringify(share));
       this.phase.cpu.push(share.total);
       this.phase = undefined;
       flood?.();
-      say(`turn ${turn + 1}/${2 * TURNS}, ${isFlood ? `beside ${reads} READs a second` : "alone"}`);
+      say(
+        `turn ${turn + 1}/${2 * TURNS}, ${isFlood ? `beside ${reads} READs a second` : "alone"}: ${share.total} us per message`,
+      );
     }
     writing();
     const deadline = Date.now() + 20_000;
@@ -111,7 +111,7 @@ class ReceiptsRun {
     readers[i]!.read(`p:${lower}:${higher}`, 1 + (Math.floor(n / readers.length) % 100));
   }
 
-  private report(): boolean {
+  private report(): Outcome {
     const { options, errors, sent, received, reads, alone, flooded } = this;
     const ok = errors.length === 0 && sent === received;
     const result = {
@@ -120,18 +120,21 @@ class ReceiptsRun {
       alone: { latencyMs: percentiles(alone.times), cpuPerMessage: alone.cpu },
       flooded: { latencyMs: percentiles(flooded.times), cpuPerMessage: flooded.cpu },
       verified: { ok, sent, received, reads, errors: errors.slice(0, 5) },
+      targets: [],
+      ok,
     };
-    const file = keepResult(result);
+    const curves = [
+      { label: "alone", points: percentileCurve(alone.times) },
+      { label: "flooded", points: percentileCurve(flooded.times) },
+    ];
     const lines = [
       `${options.rate} private messages a second, T2, by turns alone and beside ${options.reads} READs a second`,
       `  alone      ${describeTimes(result.alone.latencyMs)} (send to receive)`,
       `  flooded    ${describeTimes(result.flooded.latencyMs)}`,
       `  CPU of all servers per message, turn by turn: alone ${alone.cpu.join(", ")} us; flooded ${flooded.cpu.join(", ")} us`,
       `  ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: sent ${sent}, received ${received}, READs ${reads}`,
-      `  details    ${file}`,
     ];
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
-    return ok;
+    return printResult(result, { lines, curves }, options.json);
   }
 }
 

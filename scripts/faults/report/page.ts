@@ -2,6 +2,7 @@
  * The report as one page that needs nothing else: per scenario a time line with the faults as bars over the rates of
  * what was sent, acknowledged and shown, then bounds and violations. Pure.
  */
+import { escapeMarkup, renderDocument } from "../../page/markup";
 import type { ReportData, ResultSummary } from "./text";
 
 const WIDTH = 1_000;
@@ -9,24 +10,15 @@ const CHART_HEIGHT = 120;
 const BAR_HEIGHT = 14;
 const COLOURS = { sent: "#8a8a8a", acknowledged: "#2166ac", shown: "#1b7837" } as const;
 
-const STYLE = `
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; }
-.ok { color: #1b7837; } .failed { color: #b2182b; font-weight: 600; } svg { width: 100%; height: auto; }
-h2 { margin-top: 2.5rem; } li { font-family: ui-monospace, monospace; font-size: 13px; }`;
-
 export function renderPage({ ok, rows, results }: ReportData): string {
   const rowLines = rows.map(
     (row) =>
       `<tr><td>${escapeMarkup(row.row)}</td><td>${escapeMarkup(row.what)}</td><td>${row.struck}</td><td>${row.violations}</td><td>${row.skipped === undefined ? verdict(row.ok) : `skipped: ${escapeMarkup(row.skipped)}`}</td></tr>`,
   );
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Carillon: fault machine</title><style>${STYLE}</style>
-<h1>Fault machine: ${ok ? "every promise was kept" : "not all promises were kept"}</h1>
+  const body = `<h1>Fault machine: ${ok ? "every promise was kept" : "not all promises were kept"}</h1>
 <table><tr><th>row</th><th>fault</th><th>struck</th><th>violations</th><th></th></tr>${rowLines.join("")}</table>
-${results.map(renderResult).join("\n")}
-</html>
-`;
+${results.map(renderResult).join("\n")}`;
+  return renderDocument("Carillon: fault machine", body);
 }
 
 function renderResult(result: ResultSummary): string {
@@ -72,7 +64,3 @@ function renderTimeLine({ strikes, series, loadFrom, loadTo }: ResultSummary): s
 }
 
 const verdict = (ok: boolean) => (ok ? '<span class="ok">ok</span>' : '<span class="failed">FAILED</span>');
-
-function escapeMarkup(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}

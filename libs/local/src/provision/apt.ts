@@ -16,6 +16,8 @@ export class PrivateApt {
   constructor(
     readonly folder: string,
     private readonly renderedSources: string,
+    /** A suite whose newer packages are taken without being asked for by name, which apt does not do with backports. */
+    private readonly alsoTaken?: string,
   ) {
     this.env = { ...process.env, LC_ALL: "C", APT_CONFIG: path.join(folder, "apt.conf") };
   }
@@ -46,10 +48,10 @@ export class PrivateApt {
   }
 
   /**
-   * The given packages and the libraries they need that this machine does not have. When apt cannot tell (a machine
-   * with half-installed packages), `usual` stands in for its answer.
+   * The given packages and those that they need, that this machine does not have and whose name matches `needed`. When
+   * apt cannot tell (a machine with half-installed packages), `usual` stands in for its answer.
    */
-  async withMissingLibraries(packages: string[], usual: string[]): Promise<string[]> {
+  async withMissing(packages: string[], needed: RegExp, usual: string[]): Promise<string[]> {
     let plan: string;
     try {
       plan = await this.run("apt-get", ["install", "--simulate", "--no-install-recommends", ...packages]);
@@ -59,8 +61,8 @@ export class PrivateApt {
     // "Inst name (version ...)" is new; "Inst name [old] (new ...)" would be an upgrade of what is already good.
     const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1]!);
     // A C library of our own beside the machine's loader would crash every program.
-    const libraries = added.filter((name) => name.startsWith("lib") && name !== "libc6");
-    return [...new Set([...packages, ...libraries])];
+    const wanted = added.filter((name) => needed.test(name) && name !== "libc6");
+    return [...new Set([...packages, ...wanted])];
   }
 
   /** Downloads packages (`name` or `name=version`) into `folder`; one that the sources lack is an error. */
@@ -81,6 +83,8 @@ export class PrivateApt {
       mkdirSync(path.join(this.folder, name), { recursive: true });
     }
     writeFileSync(path.join(this.folder, "sources.list.d", "carillon.sources"), this.renderedSources);
+    const preferences = path.join(this.folder, "preferences");
+    writeFileSync(preferences, this.alsoTaken === undefined ? "" : pinLikeOthers(this.alsoTaken));
     const machine = await run("apt-config", ["dump"], { env: { ...process.env, LC_ALL: "C" } });
     const acquire = machine.stdout
       .split("\n")
@@ -94,7 +98,7 @@ export class PrivateApt {
       "Dir::Etc::parts": "/dev/null",
       "Dir::Etc::sourcelist": "/dev/null",
       "Dir::Etc::sourceparts": path.join(this.folder, "sources.list.d"),
-      "Dir::Etc::preferences": "/dev/null",
+      "Dir::Etc::preferences": preferences,
       "Dir::Etc::preferencesparts": "/dev/null",
       // The user _apt may not write into our folder.
       "APT::Sandbox::User": "root",
@@ -122,6 +126,11 @@ export class PrivateApt {
 }
 
 const run = promisify(execFile);
+
+/** 500 is what apt gives any release that is not marked as one to be asked for. */
+function pinLikeOthers(suite: string): string {
+  return ["Package: *", `Pin: release n=${suite}`, "Pin-Priority: 500", ""].join("\n");
+}
 
 /** The lines of an apt failure that say something. */
 export function firstErrors(message: string): string {

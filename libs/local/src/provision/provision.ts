@@ -1,11 +1,9 @@
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { promisify } from "node:util";
 import { findCheckout } from "../checkout";
 import { withLock } from "../processes/lock-file";
-import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt";
-import { type AptSource, atSuites, ownRelease, renderSources } from "./sources";
+import type { PrivateApt } from "./apt";
+import { libraryEnvironment, type PackageSet, unpackPackages } from "./unpack";
 import { ask, compareVersions, findVersion } from "./version";
 
 /**
@@ -13,10 +11,10 @@ import { ask, compareVersions, findVersion } from "./version";
  * otherwise Debian's packages, downloaded by a private apt and unpacked there. Nothing is installed, no service is
  * started, no rights are needed.
  *
- * Edge cases. Two processes may provision at once: a lock makes the second find what the first unpacked. A half
- * unpacked server is never seen: packages are unpacked beside and renamed. Redis and MariaDB come from the machine's
- * own release because they need its libraries; nats-server is one static binary, and releases up to Debian 13 carry
- * lines that lose acknowledged messages, so it comes from the newest suite of the same mirror.
+ * Edge cases. Two processes may provision at once: a lock makes the second find what the first unpacked. Redis and
+ * MariaDB come from the machine's own release because they need its libraries; nats-server is one static binary, and
+ * releases up to Debian 13 carry lines that lose acknowledged messages, so it comes from the newest suite of the same
+ * mirror.
  */
 export type ServerName = "nats" | "redis" | "mariadb";
 
@@ -42,15 +40,11 @@ export interface ProvisionOptions {
   usePath?: boolean;
 }
 
-interface Recipe {
-  title: string;
+interface Recipe extends PackageSet {
   program: string;
   atLeast: string;
   versionMustMatch?: RegExp;
   installer?: string;
-  packages: string[];
-  /** Libraries usually missing on a bare machine, where apt cannot work it out. */
-  libraries: string[];
   setting: string;
 }
 
@@ -59,16 +53,17 @@ const RECIPES: Record<ServerName, Recipe> = {
     title: "nats-server",
     program: "nats-server",
     atLeast: "2.14.3",
-    packages: ["nats-server"],
-    libraries: [],
+    release: "newest",
+    packages: async (apt) => [await newestNats(apt)],
     setting: "CARILLON_NATS_SERVERS=nats://user:password@host:4222",
   },
   redis: {
     title: "redis-server",
     program: "redis-server",
     atLeast: "6.2",
+    release: "own",
     packages: ["redis-server", "redis-tools"],
-    libraries: ["libjemalloc2", "liblzf1", "libatomic1"],
+    usual: ["libjemalloc2", "liblzf1", "libatomic1"],
     setting: "CARILLON_REDIS_URL=redis://:password@host:6379",
   },
   mariadb: {
@@ -77,8 +72,9 @@ const RECIPES: Record<ServerName, Recipe> = {
     atLeast: "10.5",
     versionMustMatch: /MariaDB/,
     installer: "mariadb-install-db",
+    release: "own",
     packages: ["mariadb-server-core", "mariadb-client-core"],
-    libraries: ["libaio1", "libnuma1", "liburing2", "libmariadb3", "libatomic1"],
+    usual: ["libaio1", "libnuma1", "liburing2", "libmariadb3", "libatomic1"],
     setting: "CARILLON_MYSQL_URL=mysql://user:password@host:3306/carillon",
   },
 };
@@ -135,12 +131,7 @@ async function findUnpacked(recipe: Recipe, root: string): Promise<ServerBinarie
   if (server === undefined) {
     return undefined;
   }
-  const libraries = ["usr/lib", "lib"]
-    .map((each) => path.join(root, each))
-    .filter((each) => existsSync(each))
-    .flatMap((each) => readdirSync(each).map((entry) => path.join(each, entry)))
-    .filter((each) => each.endsWith("-linux-gnu") || /-linux-gnu\w+$/.test(each));
-  const env: Record<string, string> = libraries.length > 0 ? { LD_LIBRARY_PATH: libraries.join(":") } : {};
+  const env = libraryEnvironment(root);
   const version = await fitVersion(recipe, server, env);
   const installer = recipe.installer && path.join(usr, "bin", recipe.installer);
   const basedir = recipe.installer === undefined ? undefined : usr;
@@ -160,28 +151,10 @@ async function fitVersion(recipe: Recipe, server: string, env: Record<string, st
 async function unpackServer(name: ServerName, folder: string, say: (line: string) => void): Promise<ServerBinaries> {
   const recipe = RECIPES[name];
   const root = path.join(folder, name);
-  const draft = `${root}.unpacking`;
   try {
-    rmSync(draft, { recursive: true, force: true });
-    mkdirSync(draft, { recursive: true });
-    const sources = debianSources();
-    const release = name === "nats" ? atSuites(sources, ["testing", "sid"]) : sources;
-    const apt = new PrivateApt(path.join(folder, "apt", name === "nats" ? "newest" : "own"), renderSources(release));
-    say(`${recipe.title}: reading Debian's package index`);
-    await apt.update();
-    const packages = name === "nats" ? [await newestNats(apt)] : recipe.packages;
-    const wanted = await apt.withMissingLibraries(packages, recipe.libraries);
-    say(`${recipe.title}: downloading ${wanted.join(", ")}`);
-    const files = await apt.download(wanted, path.join(draft, "packages"));
-    for (const file of files) {
-      await promisify(execFile)("dpkg-deb", ["--extract", file, draft]);
-    }
-    rmSync(path.join(draft, "packages"), { recursive: true });
-    rmSync(root, { recursive: true, force: true });
-    renameSync(draft, root);
+    await unpackPackages(recipe, root, path.join(folder, "apt"), say);
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
-    throw new ProvisionError(explain(recipe, firstErrors((error as Error).message)));
+    throw new ProvisionError(explain(recipe, (error as Error).message));
   }
   const binaries = await findUnpacked(recipe, root);
   if (binaries === undefined) {
@@ -189,15 +162,6 @@ async function unpackServer(name: ServerName, folder: string, say: (line: string
   }
   say(`${recipe.title}: ${binaries.version} unpacked`);
   return binaries;
-}
-
-function debianSources(): AptSource[] {
-  const codename = debianCodename();
-  const sources = codename === undefined ? [] : ownRelease(readMachineSources(), codename);
-  if (sources.length === 0) {
-    throw new Error("this machine has no apt sources of Debian to download it from");
-  }
-  return sources;
 }
 
 async function newestNats(apt: PrivateApt): Promise<string> {

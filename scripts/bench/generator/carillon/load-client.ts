@@ -1,10 +1,13 @@
 /** A client of the load generator: a raw TCP socket that sends, receives, acknowledges, and checks what it gets. */
 import { connect, type Socket } from "node:net";
 import { uuidv7 } from "@carillon/base";
-import { Command, decodePayload, encodeFrame, FrameDecoder } from "@carillon/protocol";
+import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
+import { FrameCutter } from "./frame-walk";
 
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
+/** What every socket reads into: it is done with before the next one reads. */
+const readBuffer = Buffer.alloc(256 * 1_024);
 
 export interface LoadedEvent {
   seq: number;
@@ -30,6 +33,8 @@ export class LoadClient {
   private toldOf = 0;
   private inbox = { epoch: "", seq: 0 };
   private unacknowledged = 0;
+  private readonly cutter = new FrameCutter();
+  private onLogin: () => void = () => {};
   private ackTimer: ReturnType<typeof setTimeout> | undefined;
   private pending: Uint8Array[] = [];
   private lastRequestId = 0;
@@ -56,12 +61,12 @@ export class LoadClient {
     lastSeq: number;
   }): Promise<LoadClient> {
     const [host, port] = options.tcp.split(":") as [string, string];
-    const socket = connect({ host, port: Number(port), noDelay: true });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      socket.once("error", reject);
+    let client: LoadClient | undefined;
+    const socket = connect({
+      ...{ host, port: Number(port), noDelay: true },
+      onread: { buffer: readBuffer, callback: (length, bytes) => client!.cut(bytes as Buffer, length) },
     });
-    const client = new LoadClient(socket, options.to, options.events, options.lastSeq);
+    client = new LoadClient(socket, options.to, options.events, options.lastSeq);
     await client.logIn(options.token, options.deviceId);
     return client;
   }
@@ -72,13 +77,8 @@ export class LoadClient {
   }
 
   /** Sends one message with whatever else is sent in this turn. */
-  send(content: string): void {
-    const payload = {
-      clientMsgId: uuidv7(Date.now()),
-      to: this.to,
-      contentType: "text",
-      content,
-    };
+  send(content: string, to = this.to): void {
+    const payload = { clientMsgId: uuidv7(Date.now()), to, contentType: "text", content };
     const requestId = ++this.lastRequestId;
     this.unanswered.set(requestId, payload);
     this.write(encodeFrame(Command.SEND, requestId, payload));
@@ -95,21 +95,27 @@ export class LoadClient {
   }
 
   private async logIn(token: string, deviceId: string): Promise<void> {
-    const decoder = new FrameDecoder();
-    this.write(encodeFrame(Command.CONNECT, 1, { token, deviceId, platform: "other" }));
     await new Promise<void>((resolve, reject) => {
+      this.onLogin = resolve;
       this.socket.on("error", reject);
       this.socket.on("close", () => reject(new Error("the gateway closed the connection")));
-      this.socket.on("data", (chunk) => {
-        for (const { command, requestId, payload } of decoder.push(chunk)) {
-          if (command === Command.CONNECTED) {
-            this.inbox = (decodePayload(payload) as { inbox: { epoch: string; seq: number } }).inbox;
-            resolve();
-          } else this.receive(command, requestId, payload);
-        }
-      });
+      this.socket.on("connect", () =>
+        this.write(encodeFrame(Command.CONNECT, 1, { token, deviceId, platform: "other" })),
+      );
     });
   }
+
+  private cut(bytes: Buffer, length: number): boolean {
+    this.cutter.push(bytes, length, this.take);
+    return true;
+  }
+
+  private readonly take = (command: number, requestId: number, bytes: Buffer, from: number, to: number): void => {
+    const payload = bytes.subarray(from, to);
+    if (command !== Command.CONNECTED) return this.receive(command, requestId, payload);
+    this.inbox = (decodePayload(payload) as { inbox: { epoch: string; seq: number } }).inbox;
+    this.onLogin();
+  };
 
   private receive(command: number, requestId: number, payload: Uint8Array): void {
     if (command === Command.DELIVER) return this.deliver(payload);
@@ -123,7 +129,7 @@ export class LoadClient {
     }
     if (command === Command.PULLED) {
       const { events } = decodePayload(payload) as unknown as { events: LoadedEvent[] };
-      return this.take(events);
+      return this.takeEvents(events);
     }
     if (command === Command.ERROR)
       this.retry(requestId, decodePayload(payload) as { name: string; retryAfterMs?: number });
@@ -147,13 +153,13 @@ export class LoadClient {
       if (epoch !== this.inbox.epoch || inboxSeq !== this.inbox.seq + 1) this.events.onError(`hole before ${inboxSeq}`);
       this.inbox = { epoch, seq: inboxSeq };
     }
-    this.take(events.map(([, event]) => event));
+    this.takeEvents(events.map(([, event]) => event));
     this.unacknowledged += events.length;
     if (this.unacknowledged >= ACK_EVENTS) this.acknowledge();
     else this.ackTimer ??= setTimeout(() => this.acknowledge(), ACK_MS);
   }
 
-  private take(events: LoadedEvent[]): void {
+  private takeEvents(events: LoadedEvent[]): void {
     for (const event of events) {
       const isNext = event.seq > this.lastSeq && event.seq <= Math.max(this.lastSeq, this.toldOf) + 1;
       if (!isNext) this.events.onError(`seq ${event.seq} after ${this.lastSeq}`);

@@ -1,0 +1,124 @@
+/** A process that holds many devices: it connects them, cuts them off, and says how far they are. */
+import { serveCalls } from "../remote-process";
+import { Device, type DeviceSpec } from "./device";
+
+const SWEEP_MS = 1_000;
+const MOST_ERRORS = 20;
+
+export interface DeviceCounts {
+  connected: number;
+  /** Devices that are connected and have everything that they missed. */
+  complete: number;
+  /** Events since they were cut off. */
+  events: number;
+  retries: number;
+  /** Log-ins that were refused with something else than BUSY, by what was said. */
+  refused: Record<string, number>;
+  errors: string[];
+}
+
+export interface DeviceCalls {
+  /** Connects devices, so many at once; resolves when all are connected. */
+  open(argument: { specs: DeviceSpec[]; atOnce: number }): Promise<void>;
+  cut(argument?: undefined): Promise<void>;
+  /**
+   * All come back at once, each for so many missed events. Resolves to how long each took until it was connected and
+   * complete (ms), or to what was reached when time was up.
+   */
+  comeBack(argument: { missed: number; patienceMs: number }): Promise<number[]>;
+  progress(argument?: undefined): Promise<DeviceCounts>;
+}
+
+class Devices {
+  private readonly devices: Device[] = [];
+  private readonly errors: string[] = [];
+  private readonly refused: Record<string, number> = {};
+  private onChange: (index: number) => void = () => {};
+  private missed = Number.POSITIVE_INFINITY;
+
+  constructor() {
+    setInterval(() => {
+      const now = performance.now();
+      for (const device of this.devices) device.pingAfterSilence(now);
+    }, SWEEP_MS);
+  }
+
+  async open(specs: DeviceSpec[], atOnce: number): Promise<void> {
+    let next = 0;
+    let connected = 0;
+    await new Promise<void>((resolve) => {
+      this.onChange = () => {
+        if (++connected === specs.length) resolve();
+        else if (next < specs.length) this.add(specs[next++]!);
+      };
+      while (next < Math.min(atOnce, specs.length)) this.add(specs[next++]!);
+    });
+    this.onChange = () => {};
+  }
+
+  cut(): void {
+    for (const device of this.devices) device.cut();
+  }
+
+  async comeBack(missed: number, patienceMs: number): Promise<number[]> {
+    this.missed = missed;
+    const startedAt = performance.now();
+    const took: number[] = [];
+    await new Promise<void>((resolve) => {
+      const done = new Set<number>();
+      this.onChange = (index) => {
+        if (!this.isComplete(this.devices[index]!) || done.has(index)) return;
+        done.add(index);
+        took.push(performance.now() - startedAt);
+        if (done.size === this.devices.length) resolve();
+      };
+      for (const device of this.devices) device.come();
+      setTimeout(resolve, patienceMs);
+    });
+    this.onChange = () => {};
+    return took;
+  }
+
+  progress(): DeviceCounts {
+    const { devices, errors } = this;
+    const sum = (of: (device: Device) => number) => devices.reduce((total, device) => total + of(device), 0);
+    return {
+      connected: sum(({ isConnected }) => Number(isConnected)),
+      complete: sum((device) => Number(this.isComplete(device))),
+      events: sum(({ caughtUp }) => caughtUp),
+      retries: sum(({ retries }) => retries),
+      refused: this.refused,
+      errors,
+    };
+  }
+
+  private isComplete({ isConnected, caughtUp }: Device): boolean {
+    return isConnected && caughtUp >= this.missed;
+  }
+
+  private add(spec: DeviceSpec): void {
+    const index = this.devices.length;
+    const device = new Device(spec, {
+      onConnected: () => this.onChange(index),
+      onEvent: () => {
+        if (device.caughtUp >= this.missed) this.onChange(index);
+      },
+      onRefused: (why) => {
+        this.refused[why] = (this.refused[why] ?? 0) + 1;
+      },
+      onError: (what) => {
+        if (this.errors.length < MOST_ERRORS) this.errors.push(what);
+      },
+    });
+    this.devices.push(device);
+    device.come();
+  }
+}
+
+const devices = new Devices();
+serveCalls<DeviceCalls>({
+  open: ({ specs, atOnce }) => devices.open(specs, atOnce),
+  cut: async () => devices.cut(),
+  comeBack: ({ missed, patienceMs }) => devices.comeBack(missed, patienceMs),
+  progress: async () => devices.progress(),
+});

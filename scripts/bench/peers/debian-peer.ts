@@ -1,0 +1,35 @@
+/** Peers from Debian's packages, unpacked beside the product's own servers: nothing is installed, no service is started. */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { gunzipSync } from "node:zlib";
+import { findCheckout, provideDebianPackages, type UnpackedPackages } from "@carillon/local";
+
+/** Where the peers lie that the bench got for itself. */
+export const peersHome = () => path.join(findCheckout(), ".carillon", "bench", "peers");
+
+/**
+ * The newest that Debian offers for this release, its backports included.
+ * @param packages first the one that the peer is named by
+ * @param needed names of packages that are wanted, too, where the first ones depend on them
+ * @throws Error with one sentence when it cannot be had
+ */
+export async function unpackPeer(
+  packages: [string, ...string[]],
+  needed: RegExp,
+  onProgress: (line: string) => void,
+): Promise<UnpackedPackages> {
+  const [title] = packages;
+  const set = { title, release: "own with backports" as const, packages, needed };
+  try {
+    return await provideDebianPackages(title, set, peersHome(), onProgress);
+  } catch (error) {
+    throw new Error(`${title} cannot be had from Debian's packages: ${(error as Error).message}`);
+  }
+}
+
+/** Debian's version of an unpacked peer, as its change log has it. */
+export function unpackedVersion(name: string): string {
+  const log = path.join(peersHome(), name, "usr/share/doc", name, "changelog.Debian.gz");
+  if (!existsSync(log)) return "(not unpacked)";
+  return /\((\S+)\)/.exec(gunzipSync(readFileSync(log)).toString())?.[1] ?? "(unknown)";
+}

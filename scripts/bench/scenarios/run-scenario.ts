@@ -1,0 +1,133 @@
+/** The scenarios by name: what each is given where nothing is asked for, and how it is run. */
+import type { ClusterShape } from "../cluster/bench-cluster";
+import { carillon } from "../cluster/carillon-contestant";
+import { peers } from "../peers";
+import type { Contestant } from "../peers/contestant";
+import { newResultPath, type Outcome } from "../report/result";
+import { runArchive } from "./archive";
+import { runGroup } from "./group";
+import { runIdle } from "./idle";
+import { runPrivate } from "./private";
+import { runQuick } from "./quick";
+import { runReceipts } from "./receipts";
+import { runScale } from "./scale";
+import { runStorm } from "./storm";
+import { runSync } from "./sync";
+
+export type Scenario = keyof typeof DEFAULTS;
+
+/** Of those that are not the same for all: users, seconds, messages missed by a device. */
+const DEFAULTS = {
+  private: { clients: 500, seconds: 15, missed: 0 },
+  // Each SEND and each RECEIVED of an open loop is a write of its own: fewer clients leave more of the machine to the servers.
+  latency: { clients: 100, seconds: 15, missed: 0 },
+  quick: { clients: 500, seconds: 5, missed: 0 },
+  group: { clients: 500, seconds: 15, missed: 0 },
+  "large-group": { clients: 10_000, seconds: 15, missed: 0 },
+  idle: { clients: 18_000, seconds: 60, missed: 0 },
+  storm: { clients: 10_000, seconds: 0, missed: 20 },
+  sync: { clients: 40, seconds: 0, missed: 1_000 },
+  archive: { clients: 500, seconds: 20, missed: 0 },
+  scale: { clients: 500, seconds: 10, missed: 0 },
+  receipts: { clients: 100, seconds: 15, missed: 0 },
+};
+
+/** In this order, those that answer targets first; `quick` is `private` once more. */
+const ALL = Object.keys(DEFAULTS).filter((name) => name !== "quick") as Scenario[];
+
+/** Clients of the closed loop have so many messages under way together, however many clients there are. */
+const UNDER_WAY_TOGETHER = 2_000;
+const MOST_UNDER_WAY = 40;
+
+/** What was asked for; undefined: as the scenario has it. */
+export interface Asked extends ClusterShape {
+  clients: number | undefined;
+  seconds: number | undefined;
+  missed: number | undefined;
+  rate: number | undefined;
+  inFlight: number | undefined;
+  focused: number;
+  reads: number;
+  rounds: number;
+  generators: number;
+  against: string | undefined;
+  /** Part, 0.15 for 15 %. */
+  tolerance: number;
+  peers: boolean;
+  /** Client counts at which each peer is measured; none: as Carillon. */
+  peerClients: number[];
+  profile: boolean;
+  json: boolean;
+}
+
+export function isScenario(name: string | undefined): name is Scenario {
+  return name !== undefined && Object.hasOwn(DEFAULTS, name);
+}
+
+export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
+  const defaults = DEFAULTS[name];
+  const clients = asked.clients ?? defaults.clients;
+  const seconds = asked.seconds ?? defaults.seconds;
+  const shape = { ...asked, clients, seconds, missed: asked.missed ?? defaults.missed };
+  switch (name) {
+    case "private":
+    case "latency":
+    case "quick":
+    case "scale":
+      return runOneToOne(name, shape);
+    case "receipts":
+      return runReceipts({ ...shape, rate: asked.rate ?? 500 });
+    case "sync":
+      return runSync(shape);
+    case "idle":
+      return runIdle(shape);
+    case "storm":
+      return runStorm(shape);
+    case "archive":
+      return runArchive({ ...shape, inFlight: asked.inFlight ?? 4 });
+    case "group":
+    case "large-group": {
+      const isLarge = name === "large-group";
+      const focused = isLarge ? Math.min(asked.focused, clients) : 0;
+      return runGroup({ ...shape, rate: asked.rate ?? 20, isLarge, members: clients, focused });
+    }
+  }
+}
+
+function runOneToOne(
+  name: "private" | "latency" | "quick" | "scale",
+  asked: Asked & { clients: number; seconds: number },
+): Promise<Outcome> {
+  const { clients, seconds, rounds, generators, json, against, tolerance } = asked;
+  const inFlight = asked.inFlight ?? Math.min(MOST_UNDER_WAY, Math.max(4, Math.ceil(UNDER_WAY_TOGETHER / clients)));
+  const rate = name === "latency" ? (asked.rate ?? ("half" as const)) : undefined;
+  const profile = asked.profile ? newResultPath("-profiles") : undefined;
+  const options = { clients, seconds, rounds, generators, json, inFlight, rate, profile };
+  if (name === "quick") return runQuick(carillon(asked), { ...options, against, tolerance });
+  if (name === "scale") return runScale(asked, options);
+  return runPrivate([carillon(asked), ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
+}
+
+/** Each peer at each of the client counts, so that the best of it can count. */
+function peersAt(counts: number[]): Contestant[] {
+  if (counts.length === 0) return peers;
+  return peers.flatMap((peer) =>
+    counts.map((clientCount) => ({ ...peer, clientCount, name: `${peer.name} x ${clientCount}` })),
+  );
+}
+
+/** One after the other; one that fails does not keep the others from running. */
+export async function runAll(asked: Asked, onError: (name: Scenario, error: Error) => void): Promise<Outcome> {
+  const outcome: Outcome = { ok: true, targets: [] };
+  for (const name of ALL) {
+    try {
+      const { ok, targets } = await runScenario(name, asked);
+      outcome.ok &&= ok;
+      outcome.targets.push(...targets);
+    } catch (error) {
+      outcome.ok = false;
+      onError(name, error as Error);
+    }
+  }
+  return outcome;
+}
