@@ -25,7 +25,7 @@ import { addAccounts, countArchived, makeTables } from "./database";
  */
 const TIER: Tier = "T2";
 
-/** Half of the cores: the others are the database's. With 2 cores this takes 15 % less CPU than a scheduler on each. */
+/** Half of the cores: the others are the database's. One round on 2 cores: 559 us per message, 602 and 670 with both. */
 const SCHEDULERS = Math.max(1, availableParallelism() >> 1);
 
 /**
