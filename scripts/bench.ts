@@ -1,5 +1,6 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
 import { parseArgs } from "node:util";
+import { usualPartitions } from "@carillon/local";
 import { describeJudged } from "./bench/report/targets";
 import { type Asked, isScenario, runAll, runScenario } from "./bench/scenarios/run-scenario";
 
@@ -34,7 +35,7 @@ Options
   --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
   --gateways N        (default 2; idle always 1)
   --workers N         (default 2)
-  --partitions N      (default: the number of workers)
+  --partitions N      (default: as npm start, one for two processors)
   --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when it is worse
   --tolerance N       quick: by how many percent CPU per message may be higher (default 15)
   --profile           which functions use the CPU of the Node processes (not sync, receipts); costs some of it
@@ -78,7 +79,7 @@ async function main(): Promise<number> {
   const asked: Asked = {
     gateways: numberOf(values.gateways, "gateways"),
     workers,
-    partitions: optional(values.partitions, "partitions") ?? workers,
+    partitions: optional(values.partitions, "partitions") ?? usualPartitions(workers),
     clients: optional(values.clients, "clients"),
     seconds: optional(values.seconds, "seconds"),
     missed: optional(values.missed, "missed"),

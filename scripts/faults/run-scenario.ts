@@ -71,6 +71,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
       directory,
       basePort,
       counts,
+      partitions: counts.worker,
       small: true,
       guardServers: true,
       natsServers: scenario.natsServers ?? 1,

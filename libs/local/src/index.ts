@@ -29,6 +29,7 @@ export {
   type RoleCounts,
   type Stores,
 } from "./supervisor/cluster-options";
+export { usualPartitions } from "./supervisor/secrets";
 export {
   AlreadyRunningError,
   PortsTakenError,

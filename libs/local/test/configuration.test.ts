@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseStartArguments, parseStopArguments } from "../src/command/arguments";
 import { renderTemplate } from "../src/servers/template";
 import { type ClusterOptions, OptionsError, planPorts, portsInPlan } from "../src/supervisor/cluster-options";
-import { fixPartitions, loadSecrets } from "../src/supervisor/secrets";
+import { fixPartitions, loadSecrets, usualPartitions } from "../src/supervisor/secrets";
 import { renderAppSettings } from "../src/supervisor/stores";
 
 const counts = { gateway: 2, worker: 2, archiver: 1, api: 1 };
@@ -142,9 +142,20 @@ describe("what a data directory keeps", () => {
 
   test("the number of partitions never changes", () => {
     const options = { directory, basePort: 30_000, counts };
-    expect(fixPartitions(options)).toBe(2);
+    expect(fixPartitions({ ...options, partitions: 2 })).toBe(2);
     expect(fixPartitions({ ...options, counts: { ...counts, worker: 5 } })).toBe(2);
     expect(fixPartitions({ ...options, partitions: 2 })).toBe(2);
     expect(() => fixPartitions({ ...options, partitions: 4 })).toThrow(/--fresh/);
+  });
+
+  test.each([
+    [2, 1, 1],
+    [2, 2, 1],
+    [2, 4, 2],
+    [2, 64, 2],
+    [8, 8, 4],
+    [0, 8, 1],
+  ])("%d workers on %d processors: %d partitions", (workers, cores, partitions) => {
+    expect(usualPartitions(workers, cores)).toBe(partitions);
   });
 });

@@ -21,7 +21,7 @@ export const START_USAGE = `Starts a Carillon cluster on this machine, with priv
   --workers N       (default: ${DEFAULT_COUNTS.worker})
   --archivers N     (default: ${DEFAULT_COUNTS.archiver})
   --apis N          (default: ${DEFAULT_COUNTS.api})
-  --partitions N    at the first start only (default: the number of workers)
+  --partitions N    at the first start only (default: one for two processors, at most one a worker)
   --fresh           remove all data of DIR first
   --help
 

@@ -42,7 +42,7 @@ export interface ClusterOptions {
   /** First of 50 TCP ports. */
   basePort: number;
   counts: RoleCounts;
-  /** Number of partitions, taken at the first start only; default: the number of workers. */
+  /** Number of partitions, taken at the first start only; default: usualPartitions. */
   partitions?: number;
   /** Removes all data first. */
   fresh?: boolean;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { readJson, writeJsonAtomically } from "../processes/atomic-file";
 import { randomPassword } from "../servers/run-server";
@@ -28,6 +29,15 @@ export function loadSecrets(directory: string): Secrets {
 }
 
 /**
+ * One partition for each worker, but not more than the processors can serve: below two of them for a partition, its
+ * batches get smaller and nothing gets faster (docs/decisions/0021). The other workers stand by.
+ * @param cores processors of this machine
+ */
+export function usualPartitions(workers: number, cores = availableParallelism()): number {
+  return Math.max(1, Math.min(workers, Math.floor(cores / 2)));
+}
+
+/**
  * The number of partitions, which never changes after the first start: a conversation's partition is a hash modulo it.
  *
  * @throws OptionsError when another number is asked for than the data was made with.
@@ -40,7 +50,7 @@ export function fixPartitions(options: ClusterOptions): number {
       `${options.directory} was made with ${known} partitions, which cannot change; leave --partitions out, or start with --fresh`,
     );
   }
-  const partitions = known ?? options.partitions ?? Math.max(1, options.counts.worker);
+  const partitions = known ?? options.partitions ?? usualPartitions(options.counts.worker);
   writeJsonAtomically(file, { partitions });
   return partitions;
 }

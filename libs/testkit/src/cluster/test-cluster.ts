@@ -71,6 +71,8 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
     directory,
     basePort: await findFreePortBlock(50),
     counts: { gateway: 2, worker: 2, archiver: 1, api: 1 },
+    // More than a small machine would have by itself: what goes wrong between partitions shall be seen.
+    partitions: options.counts?.worker ?? 2,
     small: true,
     guardServers: true,
     ...options,
