@@ -38,7 +38,7 @@ export class SimRedis {
         row.added.push(index);
       }
     });
-    return { run: `${this.life}`, inboxes: [...rows.values()].map((row) => ({ ...row, sessions: [] })) };
+    return { run: `${this.life}`, inboxes: [...rows.values()].map((row) => ({ ...row, gateways: [] })) };
   }
 }
 

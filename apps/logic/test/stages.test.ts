@@ -25,10 +25,9 @@ describe("acknowledge", () => {
 describe("fan-out", () => {
   test("sends each event once per gateway, with the numbers that the inboxes gave", () => {
     const deliveries = [1, 2, 3].map((n) => ({ position: n, event: new Uint8Array([n]), recipients: ["a", "b"] }));
-    const at = (gateway: string) => ({ gateway, boot: "b", connection: 1, platform: "web", since: 1 });
     const pushes = pushesByGateway(deliveries, [
-      { userId: "a", epoch: "ea", seq: 13, isNew: false, added: [0, 1, 2], sessions: [at("g1"), at("g1"), at("g2")] },
-      { userId: "b", epoch: "eb", seq: 5, isNew: false, added: [2], sessions: [at("g1")] },
+      { userId: "a", epoch: "ea", seq: 13, isNew: false, added: [0, 1, 2], gateways: ["g1", "g2"] },
+      { userId: "b", epoch: "eb", seq: 5, isNew: false, added: [2], gateways: ["g1"] },
     ]);
     const g1 = pushes.get("g1")!;
     expect(g1.map(({ event }) => event[0])).toEqual([1, 2, 3]);

@@ -41,6 +41,8 @@ describe("inboxes", () => {
   test("number events per user without a hole and tell where his devices are", async () => {
     const [alice, bob] = [newUser(), newUser()];
     await sessions.open(alice, session("phone", 7));
+    await sessions.open(alice, session("tablet", 8));
+    await sessions.open(alice, { ...session("laptop", 9), gateway: "g2" });
     const { inboxes: first } = await inboxes.deliver(0, [
       delivery(1, alice, bob),
       delivery(2, bob),
@@ -51,9 +53,9 @@ describe("inboxes", () => {
         userId: alice,
         seq: 2,
         added: [0, 2],
-        sessions: [expect.objectContaining({ connection: 7 })],
+        gateways: ["g1", "g2"],
       }),
-      expect.objectContaining({ userId: bob, seq: 2, added: [0, 1], sessions: [] }),
+      expect.objectContaining({ userId: bob, seq: 2, added: [0, 1], gateways: [] }),
     ]);
     const page = await inboxes.read(bob, 0, 64);
     expect(texts(page.events)).toEqual([

@@ -245,8 +245,7 @@ function usersOf(parts: { userIds: readonly [string, string] } | undefined): str
 /** Each event once per gateway, with its targets there. */
 export function pushesByGateway(deliveries: InboxDelivery[], inboxes: DeliveredInbox[]): Map<string, Push[]> {
   const byGateway = new Map<string, Map<number, Push>>();
-  for (const { userId, epoch, seq, added, sessions } of inboxes) {
-    const gateways = new Set(sessions.map(({ gateway }) => gateway));
+  for (const { userId, epoch, seq, added, gateways } of inboxes) {
     for (const gateway of gateways) {
       const pushes = getOrSet(byGateway, gateway, () => new Map<number, Push>());
       added.forEach((index, i) => {

@@ -5,13 +5,17 @@
  */
 import { randomId } from "@carillon/base";
 import { eventPrefix } from "@carillon/protocol";
+import { Decoder, Encoder } from "@msgpack/msgpack";
 import { asBuffer } from "./buffers";
 import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
-import { parseSession, type SessionEntry } from "./session-entry";
+import { gatewayOf } from "./session-entry";
 
 /** Newest events that an inbox keeps. */
 export const INBOX_KEEPS = 1_000;
+
+const encoder = new Encoder({ initialBufferSize: 64 * 1024 });
+const decoder = new Decoder();
 
 const EPOCH_LENGTH = 12;
 /** Each is read as a whole, and Redis serves nobody else meanwhile. */
@@ -34,7 +38,8 @@ export interface DeliveredInbox {
   isNew: boolean;
   /** Indexes of the deliveries that were added; the last of them has number `seq`. */
   added: number[];
-  sessions: SessionEntry[];
+  /** Where his devices are. */
+  gateways: string[];
 }
 
 export interface InboxHead {
@@ -59,31 +64,34 @@ export class Inboxes {
       }
     });
     const scriptKeys: string[] = [];
-    const args: (string | number | Buffer)[] = [
-      `p${partition}`,
-      randomId(EPOCH_LENGTH),
-      INBOX_KEEPS,
-      IDLE_SECONDS,
-      deliveries.length,
-    ];
-    for (const { position, event } of deliveries) args.push(position, asBuffer(event));
+    const lists: number[] = [];
     for (const [userId, list] of indexes) {
       scriptKeys.push(keys.head(userId), keys.inbox(userId), keys.sessions(userId));
-      args.push(list.length);
-      for (const index of list) args.push(index + 1);
+      lists.push(list.length);
+      for (const index of list) lists.push(index + 1);
     }
-    const [run, ...rows] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, ...DeliverRow[]];
+    const places: number[] = [];
+    let end = 0;
+    for (const { position, event } of deliveries) {
+      end += event.length;
+      places.push(position, end);
+    }
+    const bytes = Buffer.concat(deliveries.map(({ event }) => event));
+    const limits = [`p${partition}`, randomId(EPOCH_LENGTH), INBOX_KEEPS, IDLE_SECONDS];
+    const args = [...limits, bytes, asBuffer(encoder.encode(places)), asBuffer(encoder.encode(lists))];
+    const [run, packed] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, Buffer];
+    const rows = decoder.decode(packed) as DeliverRow[];
     let at = 0;
     const inboxes: DeliveredInbox[] = [];
     for (const [userId, list] of indexes) {
       const [epoch, seq, added, isNew, ...sessions] = rows[at++]!;
       inboxes.push({
         userId,
-        epoch: epoch.toString(),
+        epoch,
         seq,
         isNew: isNew === 1,
         added: added === 0 ? [] : list.slice(-added),
-        sessions: sessions.map((value) => parseSession(value.toString())),
+        gateways: [...new Set(sessions.map(gatewayOf))],
       });
     }
     return { run: run.toString(), inboxes };
@@ -133,4 +141,4 @@ export class Inboxes {
   }
 }
 
-type DeliverRow = [Buffer, number, number, number, ...Buffer[]];
+type DeliverRow = [epoch: string, seq: number, added: number, isNew: number, ...sessions: string[]];

@@ -17,3 +17,6 @@ export function parseSession(value: string): SessionEntry {
   const [gateway, boot, connection, platform, since] = value.split(" ") as [string, string, string, string, string];
   return { gateway, boot, connection: Number(connection), platform, since: Number(since) };
 }
+
+/** The gateway of an entry as the registry holds it. */
+export const gatewayOf = (value: string): string => value.slice(0, value.indexOf(" "));
