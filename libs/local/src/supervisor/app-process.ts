@@ -29,6 +29,7 @@ export interface AppPlan {
 const NODE_FLAGS: Partial<Record<Role, string[]>> = {
   gateway: ["--max-semi-space-size=64"],
   worker: ["--max-semi-space-size=64"],
+  archiver: ["--max-semi-space-size=64"],
 };
 
 /**
