@@ -7,9 +7,12 @@ import { readUtf8 } from "./utf8";
 
 const none = new Uint8Array(0);
 
+const KNOWN_KEYS = 256;
+
 class Reader {
   private bytes: Uint8Array = none;
   private at = 0;
+  private readonly knownKeys: (string | undefined)[] = new Array(KNOWN_KEYS).fill(undefined);
 
   run(bytes: Uint8Array): unknown {
     this.bytes = bytes;
@@ -73,10 +76,25 @@ class Reader {
   private map(length: number): Record<string, unknown> {
     const map: Record<string, unknown> = {};
     for (let index = 0; index < length; index++) {
-      const key = this.value() as string;
+      const key = this.key();
       map[key] = this.value();
     }
     return map;
+  }
+
+  /** The same few keys come again and again: a text that was made before is a property's name already. */
+  private key(): string {
+    const { bytes } = this;
+    const first = bytes[this.at++] as number;
+    const length = first === 0xd9 ? (bytes[this.at++] as number) : first & 0x1f;
+    const start = this.at;
+    this.at += length;
+    const slot = (37 * length + 5 * (bytes[start] ?? 0) + (bytes[this.at - 1] ?? 0)) & (KNOWN_KEYS - 1);
+    const known = this.knownKeys[slot];
+    if (known !== undefined && isTextAt(bytes, start, length, known)) return known;
+    const key = readUtf8(bytes, start, this.at);
+    this.knownKeys[slot] = key;
+    return key;
   }
 
   private list(length: number): unknown[] {
@@ -109,6 +127,16 @@ class Reader {
     for (let index = 1; index < size; index++) value = value * 256 + (this.bytes[this.at++] as number);
     return value;
   }
+}
+
+/** Whether these bytes are that text, character by character; text beyond ASCII never is. */
+function isTextAt(bytes: Uint8Array, start: number, length: number, text: string): boolean {
+  if (text.length !== length) return false;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f || bytes[start + index] !== code) return false;
+  }
+  return true;
 }
 
 const reader = new Reader();
