@@ -4,6 +4,7 @@ export { prescan } from "./codec/prescan";
 export { utf8Length } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
 export { CarillonError, errorByCode, errorByName } from "./errors";
+export { ByteWriter } from "./events/byte-writer";
 export { decodeEvent, type EventHead, encodeEvent, eventPrefix, peekEvent } from "./events/event-bytes";
 export {
   encodeDeliver,

@@ -1,4 +1,5 @@
 /** What workers (and the api) tell a gateway: answers to requests, pushes of events, notices to users. */
+import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 
 /** A whole frame for one connection: SENT or ERROR. */
@@ -80,15 +81,17 @@ export interface LinkPlace {
   number: number;
 }
 
+const writer = new ByteWriter();
+
 const KINDS = ["answers", "pushes", "notices", "closings", "tick", "announcements", "groups"] as const;
 
 export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint8Array {
   const head = [ENVELOPE_VERSION, KINDS.indexOf(message.kind) + 1, place.sender, place.linkId, place.number];
   switch (message.kind) {
     case "answers":
-      return pack([...head, message.boot, message.answers.map(({ connection, frame }) => [connection, frame])]);
+      return writeAnswers(place, message.boot, message.answers);
     case "pushes":
-      return pack([...head, message.pushes.map(({ event, targets }) => [event, targets.map(targetToRow)])]);
+      return writePushes(place, message.pushes);
     case "notices":
       return pack([...head, message.notices.map((n) => [n.userId, n.exceptDeviceId ?? null, n.frame])]);
     case "closings":
@@ -111,7 +114,45 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
   }
 }
 
-const targetToRow = ({ userId, epoch, inboxSeq }: PushTarget) => [userId, epoch, inboxSeq];
+/** Answers and pushes, of which there are some for each message, are written by hand. */
+function beginByHand({ sender, linkId, number }: LinkPlace, kind: DownlinkMessage["kind"], fields: number): void {
+  writer.begin();
+  writer.listHeader(5 + fields);
+  writer.unsigned(ENVELOPE_VERSION);
+  writer.unsigned(KINDS.indexOf(kind) + 1);
+  writer.text(sender);
+  writer.text(linkId);
+  writer.unsigned(number);
+}
+
+function writeAnswers(place: LinkPlace, boot: string, answers: Answer[]): Uint8Array {
+  beginByHand(place, "answers", 2);
+  writer.text(boot);
+  writer.listHeader(answers.length);
+  for (const { connection, frame } of answers) {
+    writer.listHeader(2);
+    writer.unsigned(connection);
+    writer.binary(frame);
+  }
+  return writer.finish();
+}
+
+function writePushes(place: LinkPlace, pushes: Push[]): Uint8Array {
+  beginByHand(place, "pushes", 1);
+  writer.listHeader(pushes.length);
+  for (const { event, targets } of pushes) {
+    writer.listHeader(2);
+    writer.binary(event);
+    writer.listHeader(targets.length);
+    for (const { userId, epoch, inboxSeq } of targets) {
+      writer.listHeader(3);
+      writer.text(userId);
+      writer.text(epoch);
+      writer.unsigned(inboxSeq);
+    }
+  }
+  return writer.finish();
+}
 
 type TargetRow = [string, string, number];
 

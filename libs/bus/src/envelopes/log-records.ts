@@ -2,6 +2,7 @@
  * The records of a partition's log, which is the truth: whatever else is stored can be rebuilt from it. A record
  * holds the outcome of whole queue batches. Its header says who wrote it and how far the owner had come.
  */
+import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 import type { Origin } from "./requests";
 
@@ -66,6 +67,8 @@ export interface LogRecord {
   body: LogBody;
 }
 
+const writer = new ByteWriter();
+
 const MODES: readonly FanOutMode[] = ["write", "read", "write-from-here", "read-from-here"];
 
 const KINDS = ["events", "epoch", "trying", "release"] as const;
@@ -94,17 +97,43 @@ export function encodeLogBody(body: LogBody): Uint8Array {
   }
   if (body.kind === "trying") return pack([...head, body.seq, body.index]);
   if (body.kind === "release") return pack([...head, body.worker]);
+  return encodeEvents(body.events);
+}
+
+/** Written by hand, as all that is there once for each message. */
+function encodeEvents(events: LoggedEvent[]): Uint8Array {
   // Requests of one batch share their gateway: its name stands once per record.
   const gateways: string[] = [];
-  const rows = body.events.map(({ senderId, clientMsgId, digest, origin, event, version, fanOut }) => {
+  const indexes = events.map(({ origin }) => {
     const name = `${origin.gateway} ${origin.boot}`;
-    let index = gateways.indexOf(name);
-    if (index < 0) index = gateways.push(name) - 1;
-    const row = [senderId, clientMsgId, digest, index, origin.connection, origin.requestId, event];
-    if (fanOut !== undefined && fanOut !== "write") return [...row, version ?? null, MODES.indexOf(fanOut)];
-    return version === undefined ? row : [...row, version];
+    const index = gateways.indexOf(name);
+    return index < 0 ? gateways.push(name) - 1 : index;
   });
-  return pack([...head, gateways, rows]);
+  writer.begin();
+  writer.listHeader(4);
+  writer.unsigned(ENVELOPE_VERSION);
+  writer.unsigned(KINDS.indexOf("events") + 1);
+  writer.listHeader(gateways.length);
+  for (const name of gateways) writer.text(name);
+  writer.listHeader(events.length);
+  for (const [i, event] of events.entries()) writeEvent(event, indexes[i]!);
+  return writer.finish();
+}
+
+function writeEvent(logged: LoggedEvent, gateway: number): void {
+  const { senderId, clientMsgId, digest, origin, event, version, fanOut = "write" } = logged;
+  const hasMode = fanOut !== "write";
+  writer.listHeader(7 + (hasMode ? 2 : version === undefined ? 0 : 1));
+  writer.text(senderId);
+  writer.text(clientMsgId);
+  writer.text(digest);
+  writer.unsigned(gateway);
+  writer.unsigned(origin.connection);
+  writer.unsigned(origin.requestId);
+  writer.binary(event);
+  if (version !== undefined) writer.unsigned(version);
+  else if (hasMode) writer.nil();
+  if (hasMode) writer.unsigned(MODES.indexOf(fanOut));
 }
 
 type EventRow = [string, string, string, number, number, number, Uint8Array, (number | null)?, number?];

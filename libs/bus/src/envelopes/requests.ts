@@ -1,5 +1,6 @@
 /** The batches of requests that a gateway puts in the queue of a partition. */
-import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
+import { ByteWriter } from "@carillon/protocol";
+import { ENVELOPE_VERSION, unpackEnvelope } from "./codec";
 
 /** Where a request came from: answers go back there, and only to the same boot of the gateway. */
 export interface Origin {
@@ -43,17 +44,33 @@ export interface RequestBatch {
 const KIND_SEND = 1;
 const KIND_RECALL = 2;
 
-export function encodeRequestBatch(batch: RequestBatch): Uint8Array {
-  const { gateway, boot, requests, isReplayed = false } = batch;
-  const fields = [ENVELOPE_VERSION, gateway, boot, requests.map(toRow)];
-  return pack(isReplayed ? [...fields, isReplayed] : fields);
+const writer = new ByteWriter();
+
+export function encodeRequestBatch({ gateway, boot, requests, isReplayed = false }: RequestBatch): Uint8Array {
+  writer.begin();
+  writer.listHeader(isReplayed ? 5 : 4);
+  writer.unsigned(ENVELOPE_VERSION);
+  writer.text(gateway);
+  writer.text(boot);
+  writer.listHeader(requests.length);
+  for (const request of requests) writeRequest(request);
+  if (isReplayed) writer.true();
+  return writer.finish();
 }
 
-function toRow(request: SendRequest): unknown[] {
+function writeRequest(request: SendRequest): void {
   const { connection, requestId, senderId, clientMsgId, conversationId, contentType, content, targetSeq } = request;
-  return targetSeq === undefined
-    ? [KIND_SEND, connection, requestId, senderId, clientMsgId, conversationId, contentType, content]
-    : [KIND_RECALL, connection, requestId, senderId, clientMsgId, conversationId, targetSeq];
+  const isSend = targetSeq === undefined;
+  writer.listHeader(isSend ? 8 : 7);
+  writer.unsigned(isSend ? KIND_SEND : KIND_RECALL);
+  writer.unsigned(connection);
+  writer.unsigned(requestId);
+  writer.text(senderId);
+  writer.text(clientMsgId);
+  writer.text(conversationId);
+  if (!isSend) return writer.unsigned(targetSeq);
+  writer.text(contentType);
+  writer.text(content);
 }
 
 /** @param seq place of the batch in its queue */

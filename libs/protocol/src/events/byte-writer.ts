@@ -28,6 +28,34 @@ export class ByteWriter {
     this.at += bytes.length;
   }
 
+  /** A byte string. */
+  binary(value: Uint8Array): void {
+    const { length } = value;
+    this.reserve(this.at + 5 + length);
+    if (length < 0x100) {
+      this.bytes[this.at++] = 0xc4;
+      this.bytes[this.at++] = length;
+    } else if (length < 0x10000) {
+      this.bytes[this.at++] = 0xc5;
+      this.u16(length);
+    } else {
+      this.bytes[this.at++] = 0xc6;
+      this.u32(length);
+    }
+    this.bytes.set(value, this.at);
+    this.at += length;
+  }
+
+  nil(): void {
+    this.reserve(this.at + 1);
+    this.bytes[this.at++] = 0xc0;
+  }
+
+  true(): void {
+    this.reserve(this.at + 1);
+    this.bytes[this.at++] = 0xc3;
+  }
+
   mapHeader(entries: number): void {
     this.header(entries, 0x80, 0xde);
   }
