@@ -91,3 +91,22 @@ test("an older row takes no mark back, and counts no event twice", () => {
     ...{ readSeq: 6, clearedSeq: 1, peerReadSeq: 7, peerDeliveredSeq: 7, lastSeq: 7, unread: 1 },
   });
 });
+
+test("what was read before it is here is told by a row that has the mark, or was read when the server had it", () => {
+  const conversation = conversationOf();
+  conversation.takeRow(row(1));
+  conversation.read(3);
+  conversation.takeEvent(event(2));
+  const shown = () => [conversation.isExact, conversation.stored.readSeq, conversation.unread];
+  expect(shown()).toEqual([false, 1, 1]);
+  conversation.takeRow(row(2), false);
+  expect(shown()).toEqual([false, 1, 1]);
+  // The server cuts a mark to the last number, and does not stretch it later.
+  conversation.takeRow(row(2, { readSeq: 2, unread: 0 }), true);
+  conversation.takeEvent(event(3));
+  expect(shown()).toEqual([true, 2, 1]);
+  conversation.read(5);
+  for (const seq of [4, 5]) conversation.takeEvent(event(seq));
+  conversation.takeRow(row(5, { readSeq: 5, unread: 0 }), false);
+  expect(shown()).toEqual([true, 5, 0]);
+});

@@ -153,11 +153,8 @@ export class BenchCluster {
     }
   }
 
-  /**
-   * Connects users over TCP, each at his gateway.
-   * @param lastSeq of the conversation in which they write
-   */
-  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents, lastSeq = 0) {
+  /** Connects users over TCP, each at his gateway, in conversations in which nothing was written yet. */
+  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents) {
     say(`connecting ${userIds.length} clients over TCP`);
     const clients: LoadClient[] = [];
     const numbered = userIds.map((userId, index) => ({ userId, index }));
@@ -169,7 +166,7 @@ export class BenchCluster {
         token,
         deviceId: DEVICE,
         events: events(index),
-        lastSeq,
+        lastSeq: 0,
       });
     });
     return clients;

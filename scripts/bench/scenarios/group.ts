@@ -7,8 +7,12 @@ import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { type Account, describeAccount, startAccount } from "../account/account";
 import { type BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import { withCluster } from "../cluster/carillon-contestant";
-import type { LoadClient } from "../generator/carillon/load-client";
+import { machineNow, ofMachine } from "../generator/group/clock";
+import { GroupCrowd } from "../generator/group/group-crowd";
+import { FIRST_SEQ, type MemberCounts, type MemberTimes } from "../generator/group/members";
 import { runAhead } from "../generator/run-ahead";
+import { Schedule } from "../generator/schedule";
+import { startTicks } from "../generator/ticks";
 import type { RunningContestant } from "../peers/contestant";
 import { describeTimes, type Outcome, percentileCurve, percentiles, printResult, round } from "../report/result";
 import { type Judged, judge } from "../report/targets";
@@ -18,8 +22,8 @@ const CONTENT_BYTES = 100;
 const WARM_UP_SECONDS = 4;
 const QUIET_MS = 60_000;
 const WRITERS = 4;
-/** The event that made the group. */
-const FIRST = 1;
+/** Until all processes know when the first message is due. */
+const LEAD_MS = 500;
 /** A message that was sent so much later than it should have been says more of the generator than of the servers. */
 const LATE_MS = 1;
 /** Members of the groups that P5 and P6 are about. */
@@ -40,23 +44,19 @@ export function runGroup(options: GroupOptions): Promise<Outcome> {
   return withCluster(options, (cluster, server) => new GroupRun(options, cluster, server).measure());
 }
 
-const times = () => buildHistogram({ numberOfSignificantValueDigits: 3 });
+/** What was seen while it was measured. */
+interface Seen {
+  sent: number;
+  counts: MemberCounts;
+  times: MemberTimes;
+  account: Account;
+}
 
 class GroupRun {
-  private clients: LoadClient[] = [];
-  private readonly shown: Histogram = times();
-  private readonly told: Histogram = times();
-  private readonly lateness: Histogram = times();
-  private readonly errors: string[] = [];
-  /** When each message was due, by its number; one conversation, so they come back in this order. */
-  private readonly dueAt: number[] = [];
-  /** Last number that each member has, or was told of. */
-  private reached: number[] = [];
-  private measuring = false;
+  private readonly crowd = new GroupCrowd(`g:${GROUP}`);
+  private readonly lateness: Histogram = buildHistogram({ numberOfSignificantValueDigits: 3 });
+  private isMeasuring = false;
   private sent = 0;
-  private acknowledged = 0;
-  private events = 0;
-  private notices = 0;
 
   constructor(
     private readonly options: GroupOptions,
@@ -65,32 +65,39 @@ class GroupRun {
   ) {}
 
   async measure(): Promise<Outcome> {
-    await this.connect();
-    const fallBehind = runAhead(process.pid);
     try {
-      const { account, sent } = await this.load();
-      fallBehind();
-      const ok = await this.awaitQuiet();
-      return this.report(account, sent, ok);
+      await this.connect();
+      const seen = await this.load();
+      return this.report(seen, await this.awaitQuiet());
     } finally {
-      fallBehind();
-      for (const client of this.clients) client.close();
+      this.crowd.close();
     }
   }
 
-  private async load(): Promise<{ account: Account; sent: number }> {
-    const { seconds, isLarge } = this.options;
-    const stop = this.write();
-    await this.wait(WARM_UP_SECONDS, "warming up");
-    const finish = await startAccount(this.server, [process.pid]);
-    const sentBefore = this.sent;
-    this.measuring = true;
-    await this.wait(seconds, "measuring");
-    this.measuring = false;
-    const sent = this.sent - sentBefore;
-    const account = await finish(async () => (isLarge ? sent : this.events));
-    stop();
-    return { account, sent };
+  private async load(): Promise<Seen> {
+    const { crowd, options } = this;
+    const fallBehind = crowd.pids.map(runAhead);
+    try {
+      const stop = await this.write();
+      await this.wait(WARM_UP_SECONDS, "warming up");
+      const finish = await startAccount(this.server, crowd.pids);
+      const sentBefore = this.sent;
+      await this.setMeasuring(true);
+      await this.wait(options.seconds, "measuring");
+      await this.setMeasuring(false);
+      const sent = this.sent - sentBefore;
+      const counts = await crowd.progress(this.sent);
+      const account = await finish(async () => (options.isLarge ? sent : counts.events));
+      stop();
+      return { sent, counts, account, times: await crowd.times() };
+    } finally {
+      for (const end of fallBehind) end();
+    }
+  }
+
+  private async setMeasuring(isMeasuring: boolean): Promise<void> {
+    this.isMeasuring = isMeasuring;
+    await this.crowd.measure(isMeasuring);
   }
 
   private async connect(): Promise<void> {
@@ -98,126 +105,107 @@ class GroupRun {
     const names = Array.from({ length: members }, (_, i) => `bench-${i}`);
     await this.cluster.register(names);
     await this.cluster.makeGroup(GROUP, names, isLarge ? "read" : "write");
-    this.reached = names.map(() => FIRST);
-    this.clients = await this.cluster.connect(
-      names,
-      () => `g:${GROUP}`,
-      (i) => ({
-        onEvent: ({ seq }) => this.onEvent(i, seq),
-        onNotify: (lastSeq) => this.onNotify(i, lastSeq),
-        onSent: () => {
-          this.acknowledged++;
-        },
-        onBusy: () => this.errors.push(`${names[i]}: BUSY`),
-        onError: (what) => this.errors.push(`${names[i]}: ${what}`),
-      }),
-      FIRST,
-    );
-    if (isLarge) for (const client of this.clients.slice(0, focused)) client.focus(`g:${GROUP}`);
+    say(`connecting ${members} clients over TCP`);
+    const specs = names.map((userId, i) => {
+      const { tcp, token } = this.cluster.access(userId);
+      return { userId, tcp, token, isFocused: isLarge && i < focused };
+    });
+    await this.crowd.open(specs, WRITERS);
   }
 
   /** At the instants of the rate, whatever comes back. @returns ends it */
-  private write(): () => void {
-    const startedAt = performance.now();
-    const timer = setInterval(() => {
-      const now = performance.now();
-      for (let due = this.dueOf(startedAt); due <= now; due = this.dueOf(startedAt)) {
-        this.dueAt.push(due);
-        if (this.measuring) this.lateness.recordValue(Math.max(1, Math.round((now - due) * 1_000)));
-        this.clients[this.sent % WRITERS]!.send(`${this.sent} `.padEnd(CONTENT_BYTES, "x"));
+  private async write(): Promise<() => void> {
+    const startedAt = ofMachine(Math.ceil(performance.now()) + LEAD_MS);
+    const perSecond = this.options.rate;
+    await this.crowd.expect({ perSecond, startedAt });
+    const schedule = new Schedule(perSecond, startedAt);
+    return startTicks(() => {
+      const now = machineNow();
+      schedule.run(now, (index, due) => {
+        if (this.isMeasuring) this.lateness.recordValue(Math.max(1, Math.round((now - due) * 1_000)));
+        this.crowd.send(index % WRITERS, `${index} `.padEnd(CONTENT_BYTES, "x"));
         this.sent++;
-      }
-    }, 1);
-    return () => clearInterval(timer);
-  }
-
-  private dueOf(startedAt: number): number {
-    return startedAt + (this.sent * 1_000) / this.options.rate;
-  }
-
-  private onEvent(member: number, seq: number): void {
-    this.reached[member] = seq;
-    if (!this.measuring) return;
-    this.events++;
-    this.record(this.shown, seq);
-  }
-
-  private onNotify(member: number, lastSeq: number): void {
-    const news = lastSeq - this.reached[member]!;
-    this.reached[member] = Math.max(this.reached[member]!, lastSeq);
-    if (!this.measuring || news <= 0) return;
-    this.notices++;
-    // The oldest message that it tells of has waited longest.
-    this.record(this.told, lastSeq - news + 1);
-  }
-
-  private record(into: Histogram, seq: number): void {
-    const due = this.dueAt[seq - FIRST - 1];
-    if (due !== undefined) into.recordValue(Math.max(1, Math.round((performance.now() - due) * 1_000)));
+      });
+    });
   }
 
   /** A smaller group does not answer the targets. */
-  private judge(account: Account, merged: number): Judged[] {
+  private judge({ account, times }: Seen, merged: number): Judged[] {
     const { isLarge, members } = this.options;
     if (members < (isLarge ? WHOLE.large : WHOLE.small)) return [];
     if (!isLarge) return [judge("P5", account.cpu)];
-    return [judge("P6 p99", percentiles(this.shown).p99), judge("P6 merged", merged)];
+    return [judge("P6 p99", percentiles(times.shown).p99), judge("P6 merged", merged)];
   }
 
   private async wait(seconds: number, what: string): Promise<void> {
+    const delivered = ({ events, notices }: MemberCounts) => events + notices;
+    let before = delivered(await this.crowd.progress(this.sent));
     for (let second = 1; second <= seconds; second++) {
-      const before = this.events + this.notices;
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      say(`${what} ${second}/${seconds} s: ${this.events + this.notices - before} deliveries and notices/s`);
-      if (this.errors.length > 0) throw new Error(`the run failed: ${this.errors.slice(0, 3).join("; ")}`);
+      const counts = await this.crowd.progress(this.sent);
+      const { errors } = counts;
+      say(`${what} ${second}/${seconds} s: ${delivered(counts) - before} deliveries and notices/s`);
+      before = delivered(counts);
+      if (errors.length > 0) throw new Error(`the run failed: ${errors.slice(0, 3).join("; ")}`);
     }
   }
 
-  private async awaitQuiet(): Promise<boolean> {
+  /** @returns what is wrong; nothing if each member has, or was told of, everything, and the archive has it, too */
+  private async awaitQuiet(): Promise<string[]> {
     const deadline = Date.now() + QUIET_MS;
-    const isQuiet = () => this.acknowledged === this.sent && this.reached.every((seq) => seq === this.sent + FIRST);
-    const isArchived = async () => (await this.cluster.archived()) === this.sent + FIRST;
-    while (Date.now() < deadline && !(isQuiet() && (await isArchived()))) {
+    const wanted = this.sent + FIRST_SEQ;
+    while (true) {
+      const { behind, errors } = await this.crowd.progress(this.sent);
+      const archived = await this.cluster.archived();
+      if (errors.length > 0) return errors.slice(0, 5);
+      if (this.crowd.accepted === this.sent && behind === 0 && archived === wanted) return [];
+      if (Date.now() >= deadline) {
+        return [
+          `accepted ${this.crowd.accepted} of ${this.sent}, members behind ${behind}, archived ${archived} of ${wanted}`,
+        ];
+      }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    return isQuiet() && this.errors.length === 0 && (await isArchived());
   }
 
-  private report(account: Account, sent: number, isVerified: boolean): Outcome {
-    const { options, events, notices } = this;
+  private report(seen: Seen, errors: string[]): Outcome {
+    const { options } = this;
+    const { account, sent, counts, times } = seen;
     const { members, focused, isLarge } = options;
     const late = this.lateness.getValueAtPercentile(99) / 1_000;
     const per = isLarge ? "message" : "delivery";
-    const merged = isLarge ? round((sent * (members - focused)) / Math.max(1, notices)) : 0;
+    const merged = isLarge ? round((sent * (members - focused)) / Math.max(1, counts.notices)) : 0;
+    const isVerified = errors.length === 0;
     const result = {
       scenario: isLarge ? "large-group" : "group",
       options,
       durability: "T2: fsync before SENT",
       sent,
-      deliveries: events,
-      notices,
+      deliveries: counts.events,
+      notices: counts.notices,
       mergedPerNotice: merged,
       per,
       account,
-      shownMs: percentiles(this.shown),
-      ...(isLarge ? { toldMs: percentiles(this.told) } : {}),
+      shownMs: percentiles(times.shown),
+      ...(isLarge ? { toldMs: percentiles(times.told) } : {}),
       generatorLateMs: late,
-      verified: { ok: isVerified, errors: this.errors.slice(0, 5) },
-      targets: this.judge(account, merged),
+      verified: { ok: isVerified, errors },
+      targets: this.judge(seen, merged),
       ok: isVerified,
     };
     const curves = [
-      { label: "shown", points: percentileCurve(this.shown) },
-      ...(isLarge ? [{ label: "told", points: percentileCurve(this.told) }] : []),
+      { label: "shown", points: percentileCurve(times.shown) },
+      ...(isLarge ? [{ label: "told", points: percentileCurve(times.told) }] : []),
     ];
+    const verdict = isVerified ? "verified" : `NOT VERIFIED (${errors.join("; ")})`;
     const lines = [
       `${isLarge ? "large group" : "group"} of ${members}, all online, ${options.rate} messages a second, T2 (fsync before SENT)`,
-      `  deliveries ${events}, ${describeTimes(result.shownMs)} (due to received)`,
+      `  deliveries ${counts.events}, ${describeTimes(result.shownMs)} (due to received)`,
       ...(isLarge
-        ? [`  told       ${notices} times of ${merged} messages each, ${describeTimes(percentiles(this.told))}`]
+        ? [`  told       ${counts.notices} times of ${merged} messages each, ${describeTimes(percentiles(times.told))}`]
         : []),
       ...describeAccount(account, per),
-      `  ${isVerified ? "verified" : "NOT VERIFIED"}: each member has, or was told of, all ${this.sent} messages, in order`,
+      `  ${verdict}: each member has, or was told of, all ${this.sent} messages, in order`,
       ...(late > LATE_MS ? [`  the generator was late: p99 ${late} ms, the times say too much`] : []),
     ];
     return printResult(result, { lines, curves, accounts: [{ name: result.scenario, per, account }] }, options.json);

@@ -37,6 +37,8 @@ export interface StoredConversation {
   lastSeq: number;
   lastAt: number;
   readSeq: number;
+  /** Up to where the user has read on this device, where that is beyond what was here; undefined: the server has told. */
+  readAhead?: number | undefined;
   clearedSeq: number;
   peerReadSeq: number;
   peerDeliveredSeq: number;
@@ -89,8 +91,8 @@ export class Conversation {
 
   /** Whether the list shows what the server would tell. */
   get isExact(): boolean {
-    const { isListed, doubtSeq, lastSeq, later } = this.state;
-    const isKnown = isListed && doubtSeq === undefined && later.length <= MOST_LATER;
+    const { isListed, doubtSeq, lastSeq, later, readSeq, readAhead = 0 } = this.state;
+    const isKnown = isListed && doubtSeq === undefined && later.length <= MOST_LATER && readAhead <= readSeq;
     return lastSeq === 0 || (isKnown && this.count().isExact);
   }
 
@@ -100,8 +102,11 @@ export class Conversation {
     return (previewSeq ?? base?.lastSeq ?? 0) > clearedSeq ? preview : undefined;
   }
 
-  /** The server has told how the conversation stands. */
-  takeRow(row: ConversationRow): void {
+  /**
+   * The server has told how the conversation stands.
+   * @param hasMarks whether it was read when the server had all that the user has read on this device
+   */
+  takeRow(row: ConversationRow, hasMarks = true): void {
     const { state } = this;
     const mark = Math.max(row.readSeq, row.clearedSeq);
     const isNewest = row.lastSeq >= state.lastSeq;
@@ -112,6 +117,7 @@ export class Conversation {
       this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls });
     }
     if (row.lastSeq >= (state.doubtSeq ?? 0)) this.change({ doubtSeq: undefined });
+    if (hasMarks) this.change({ readAhead: undefined });
     // It was read before the last event, which may have taken back what it shows; and nobody knows of a newer message.
     if (!isNewest && !this.window.covers((state.previewSeq ?? 0) + 1, row.lastSeq)) {
       this.change({ doubtSeq: state.lastSeq });
@@ -172,8 +178,8 @@ export class Conversation {
 
   /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */
   read(seq: number): void {
-    const { lastSeq } = this.state;
-    if (seq > lastSeq) this.change({ doubtSeq: lastSeq });
+    const { lastSeq, readAhead = 0 } = this.state;
+    if (seq > lastSeq) this.change({ readAhead: Math.max(seq, readAhead) });
     this.takeReceipt("read", { userId: this.userId ?? "", seq: Math.min(seq, lastSeq) });
   }
 

@@ -10,6 +10,7 @@
  *   so that sync tells them; messages that are not at hand are fetched when the app looks.
  * - The server counts something else than what is here: a sync of everything sets it right.
  * - What cannot be counted here is asked for, some seconds apart.
+ * - A mark comes before the conversation is known, by a sync that was read before it: it is kept for the row.
  */
 import {
   type ConversationRow,
@@ -80,6 +81,8 @@ export class ViewState implements SyncKeeper {
   private readonly touchedSince = new Set<string>();
   /** Those that the server told apart from SYNC since then: rows of this one may be older, and settings have no number. */
   private readonly toldSince = new Set<string>();
+  /** Those of which the server may not have had the marks of this device when that sync began. */
+  private readonly readSince = new Set<string>();
   /** Conversations whose numbers the server has to tell. */
   private readonly doubtful = new Set<string>();
   private timesAsked = 0;
@@ -111,6 +114,7 @@ export class ViewState implements SyncKeeper {
   /** The user has read up to a number; the server is told by somebody else. */
   read(conversationId: string, seq: number): void {
     this.whenRestored(() => {
+      this.readSince.add(conversationId);
       this.list.of(conversationId).conversation.read(seq);
       this.touch(conversationId);
     });
@@ -120,13 +124,16 @@ export class ViewState implements SyncKeeper {
   takeRow(row: ConversationRow): void {
     this.whenRestored(() => {
       this.toldSince.add(row.conversationId);
-      this.applyRow(row);
+      // Nobody knows whether the server had the marks of this device by then.
+      this.applyRow(row, false);
     });
   }
 
   begin(): SyncSince {
     this.touchedSince.clear();
     this.toldSince.clear();
+    this.readSince.clear();
+    for (const { conversationId } of this.context.unread()) this.readSince.add(conversationId);
     return this.since;
   }
 
@@ -135,7 +142,8 @@ export class ViewState implements SyncKeeper {
     this.takePeople(page, false);
     for (const row of page.conversations) {
       const { pinned, muted } = this.list.of(row.conversationId).conversation.stored;
-      this.applyRow(this.toldSince.has(row.conversationId) ? { ...row, pinned, muted } : row);
+      const isTold = this.toldSince.has(row.conversationId);
+      this.applyRow(isTold ? { ...row, pinned, muted } : row, !this.readSince.has(row.conversationId));
     }
   }
 
@@ -148,17 +156,17 @@ export class ViewState implements SyncKeeper {
     this.keep(SINCE, this.since);
     const held = { ...this.people.counts, conversations: this.list.listed };
     const excess = (["relations", "groups", "conversations"] as const).map((what) => held[what] - counts[what]).join();
-    // What a sync of everything leaves, another one would leave, too.
+    // Pages are not of one moment: what a sync of everything leaves is believed when another one has left it, too.
+    if (excess !== this.excess && !(isAll && excess === NONE)) this.context.synchroniser.changes(true);
     if (isAll) this.excess = excess;
-    else if (excess !== this.excess) this.context.synchroniser.changes(true);
     this.fetchWatched();
     this.askLater();
   }
 
-  private applyRow(row: ConversationRow): void {
+  private applyRow(row: ConversationRow, hasMarks: boolean): void {
     const { conversation, blocks } = this.list.of(row.conversationId);
     const before = conversation.stored.clearedSeq;
-    conversation.takeRow(row);
+    conversation.takeRow(row, hasMarks);
     // The block in which it ends is written anew; those before are deleted.
     if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
     this.touch(row.conversationId);
@@ -311,9 +319,8 @@ export class ViewState implements SyncKeeper {
   }
 
   private takeReceipt({ kind, ...update }: Receipt): void {
-    const entry = this.list.get(update.conversationId);
-    if (entry === undefined) return;
-    entry.conversation.takeReceipt(kind, update);
+    // It may be the first that is heard of the conversation: the row that is under way can be older.
+    this.list.of(update.conversationId).conversation.takeReceipt(kind, update);
     this.touch(update.conversationId);
   }
 

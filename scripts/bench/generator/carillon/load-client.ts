@@ -9,6 +9,15 @@ const ACK_MS = 50;
 /** What every socket reads into: it is done with before the next one reads. */
 const readBuffer = Buffer.alloc(256 * 1_024);
 
+/** The members of a large group get the same bytes one after the other: they are decoded for the first. */
+const decoded = { bytes: Buffer.alloc(0), payload: {} };
+
+function decodeSame(bytes: Uint8Array): object {
+  if (!decoded.bytes.equals(bytes))
+    Object.assign(decoded, { bytes: Buffer.from(bytes), payload: decodePayload(bytes) });
+  return decoded.payload;
+}
+
 export interface LoadedEvent {
   seq: number;
   senderId: string;
@@ -124,11 +133,11 @@ export class LoadClient {
       return this.events.onSent();
     }
     if (command === Command.NOTIFY) {
-      this.toldOf = (decodePayload(payload) as { lastSeq: number }).lastSeq;
+      this.toldOf = (decodeSame(payload) as { lastSeq: number }).lastSeq;
       return this.events.onNotify?.(this.toldOf);
     }
     if (command === Command.PULLED) {
-      const { events } = decodePayload(payload) as unknown as { events: LoadedEvent[] };
+      const { events } = decodeSame(payload) as unknown as { events: LoadedEvent[] };
       return this.takeEvents(events);
     }
     if (command === Command.ERROR)
