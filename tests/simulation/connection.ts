@@ -302,6 +302,8 @@ export class Connection {
     const messages = new Messages();
     let next = Math.max(from, log.firstSeq);
     const pump = () => {
+      // An ordered consumer sees that something is missing, and goes on where it was.
+      if (this.network.time.now < this.cutUntil) return;
       for (let stored = log.messages.get(next); stored !== undefined; stored = log.messages.get(++next)) {
         const record = stored;
         this.arrive(() => messages.push(logMessage(record)));
