@@ -86,7 +86,7 @@ export class Clients {
       const fields = decodePayload(payload);
       this.told.add(requestId);
       this.checkAnswer(command, requestId, fields);
-      if (!lost) time.after(random.between(0.1, 3), () => this.take(command, requestId, fields));
+      if (!lost) time.aside(time.now + random.between(0.1, 3), () => this.take(command, requestId, fields));
     }
   }
 
@@ -192,7 +192,8 @@ export class Clients {
     request.answered = true;
     if (command === Command.SENT) message.state = "sent";
     else if (fields["name"] === "BUSY") {
-      this.network.time.after(500, () => {
+      const { time } = this.network;
+      time.aside(time.now + 500, () => {
         if (message.state === "open") this.request(message);
       });
     } else if (message.state === "open" && request.content === message.content) message.state = "refused";

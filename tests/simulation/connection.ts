@@ -164,7 +164,7 @@ export class Connection {
         });
       };
       if (isLost) return;
-      time.at(executeAt, () => {
+      time.aside(executeAt, () => {
         // What a dying process had written to its socket may still arrive.
         if (this.isDead && random.chance(0.5)) return;
         if (isAppend && random.chance(refusedWithoutCause)) {
@@ -302,6 +302,8 @@ export class Connection {
     const messages = new Messages();
     let next = Math.max(from, log.firstSeq);
     const pump = () => {
+      // An ordered consumer sees that something is missing, and goes on where it was.
+      if (this.network.time.now < this.cutUntil) return;
       for (let stored = log.messages.get(next); stored !== undefined; stored = log.messages.get(++next)) {
         const record = stored;
         this.arrive(() => messages.push(logMessage(record)));
@@ -345,7 +347,8 @@ interface PublishOptions {
 }
 
 function epochOf(headers: unknown): number {
-  return Number((headers as MsgHdrs | undefined)?.get("Carillon-Log").split(" ")[0] ?? 0);
+  // The epoch stands first; what follows it is not read.
+  return Number.parseInt((headers as MsgHdrs | undefined)?.get("Carillon-Log") ?? "0", 10);
 }
 
 function lastHeaderOf(log: Stream): MsgHdrs | undefined {
@@ -394,11 +397,15 @@ class Messages implements AsyncIterable<unknown> {
   /** Over at once: nobody watches whether the server is silent, since a simulated one never is. */
   async *status() {}
 
-  async *[Symbol.asyncIterator]() {
+  [Symbol.asyncIterator](): AsyncIterator<unknown> {
+    return { next: () => this.next() };
+  }
+
+  private async next(): Promise<IteratorResult<unknown>> {
     for (;;) {
-      while (this.waiting.length > 0 && !this.isStopped) yield this.waiting.shift();
+      if (this.waiting.length > 0 && !this.isStopped) return { value: this.waiting.shift(), done: false };
       if (this.error !== undefined) throw this.error;
-      if (this.isStopped) return;
+      if (this.isStopped) return { value: undefined, done: true };
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });

@@ -28,7 +28,9 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   try {
     world.start();
     for (let burst = 0; burst < 2; burst++) {
-      for (let i = 0; i < OPERATIONS; i++) world.time.after(random.between(0, BURST_MS), () => world.clients.act());
+      const { now } = world.time;
+      for (let i = 0; i < OPERATIONS; i++)
+        world.time.aside(now + random.between(0, BURST_MS), () => world.clients.act());
       scheduleFaults(world, FAULTS_PER_BURST, BURST_MS);
       await pass(world, BURST_MS);
       if (burst === 0) world.time.skip(SLEEP_MS);

@@ -139,7 +139,7 @@ export class SimWorker {
     if (this.isDead || network.strike(this.connection)) return new Promise<T>(() => {});
     return new Promise<T>((resolve, reject) => {
       const at = Math.max(time.now, this.connection.pausedUntil) + random.between(0.1, 1.5);
-      time.at(at, () => {
+      time.aside(at, () => {
         if (this.isDead && random.chance(0.5)) return;
         if (!isThere()) {
           time.after(100, () => reject(new Error("the store is away")));

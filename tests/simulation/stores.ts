@@ -23,7 +23,8 @@ export class SimRedis {
 
   deliver(deliveries: InboxDelivery[]) {
     const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
-    deliveries.forEach(({ position, event, recipients }, index) => {
+    deliveries.forEach(({ position, event: bytes, recipients }, index) => {
+      const event = decodeEvent(bytes);
       for (const userId of recipients) {
         let inbox = this.inboxes.get(userId);
         const isNew = inbox === undefined;
@@ -33,7 +34,7 @@ export class SimRedis {
         rows.set(userId, row);
         if (position <= inbox.passed) continue;
         inbox.passed = position;
-        inbox.events.push({ position, event: decodeEvent(event) });
+        inbox.events.push({ position, event });
         row.seq = inbox.events.length;
         row.added.push(index);
       }

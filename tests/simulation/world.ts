@@ -82,11 +82,11 @@ export class World {
 
   start(): void {
     for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
-    this.every(
+    this.everyAside(
       () => this.random.between(15, 60),
       () => this.clients.flush(),
     );
-    this.every(
+    this.everyAside(
       () => 300,
       () => this.changeRules(),
     );
@@ -98,11 +98,11 @@ export class World {
       () => 2_000,
       () => this.groups.relay(),
     );
-    this.every(
+    this.everyAside(
       () => 1_000,
       () => this.clients.repeat(),
     );
-    this.every(
+    this.everyAside(
       () => 2_000,
       () => this.tick(),
     );
@@ -110,7 +110,7 @@ export class World {
       () => this.random.between(50, 400),
       () => this.gateway.act(this.isEnding),
     );
-    this.every(
+    this.everyAside(
       () => this.random.between(150, 500),
       () => this.archive(),
     );
@@ -268,6 +268,13 @@ export class World {
     this.time.after(ms(), () => {
       run();
       this.every(ms, run);
+    });
+  }
+
+  private everyAside(ms: () => number, run: () => void): void {
+    this.time.aside(this.time.now + ms(), () => {
+      run();
+      this.everyAside(ms, run);
     });
   }
 

@@ -193,6 +193,17 @@ describe("text", () => {
     }
   });
 
+  test("text of any length is read back, wherever a letter of several bytes stands in it", () => {
+    for (let length = 0; length < 80; length++) {
+      const plain = Array.from({ length }, (_, index) => String.fromCharCode(0x61 + (index % 26))).join("");
+      expect(decodePayload(encodePayload({ content: plain }))).toEqual({ content: plain });
+      for (let at = 0; at <= length; at++) {
+        const content = `${plain.slice(0, at)}\u00fc${plain.slice(at)}`;
+        expect(decodePayload(encodePayload({ content }))).toEqual({ content });
+      }
+    }
+  });
+
   test("a byte order mark stays, however long the text is", () => {
     for (const length of [0, 10, 100, 5000]) {
       const content = `\ufeff${"x".repeat(length)}`;

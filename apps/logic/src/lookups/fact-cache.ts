@@ -229,9 +229,10 @@ export class FactCache {
     if (again.length > 0) await this.loadRelations(again);
   }
 
-  private async ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> {
-    if (wanted.length === 0) return;
-    await this.patience
+  /** @returns undefined when nothing is wanted: most rounds want one kind of facts, or none */
+  private ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> | undefined {
+    if (wanted.length === 0) return undefined;
+    return this.patience
       .ask(() => load(wanted))
       .catch((err: Error) => this.logger.debug({ err }, "facts did not come in time"));
   }
