@@ -153,6 +153,7 @@ export class Api {
       facts: mysql.facts,
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
+      isThere: (gateway, ofBoot) => coordination.view.get("gateway", gateway)?.boot === ofBoot,
       tellOwner: (groupId) => this.tellOwner(groupId),
       accessTokenSeconds,
       refreshTokenMs,

@@ -152,6 +152,19 @@ test("users of a gateway that is gone are gone; nobody is listened to for nobody
   expect(listeners.size).toBe(0);
 });
 
+test("a user at a gateway that is not yet in the view here is there when it is", async () => {
+  const { watches, gateways } = newWatches(new Set(["bob"]), () => true);
+  const { session, frames } = newSession("alice");
+  gateways.clear();
+  watches.watch(session, ["bob"], true);
+  await until("an answer", () => frames.length === 1);
+  expect(frames.flat()).toMatchObject([{ online: false, lastSeenAt: 1 }]);
+  gateways.add("g");
+  watches.compareGateways();
+  await until("online", () => frames.flat().at(-1)?.online === true);
+  watches.stop();
+});
+
 test("a device that comes back within the time was never gone for those who watch", () => {
   let now = 0;
   const wheel = new TimerWheel(100, 512, () => now);

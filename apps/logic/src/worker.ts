@@ -60,7 +60,7 @@ export class Worker {
   private stopWatching: () => void = () => {};
 
   constructor(private readonly options: WorkerOptions) {
-    const { bus, config, redis, mysql, partitions, coordination } = options;
+    const { bus, config, redis, mysql, partitions } = options;
     const sessions = new Sessions(redis);
     this.inboxes = new Inboxes(redis);
     this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
@@ -85,7 +85,6 @@ export class Worker {
       visible: (wanted) => this.facts.visible(wanted, config.policy.presence === "everybody"),
       sessionsOf: (userIds) => sessions.ofMany(userIds),
       lastSeen: (userIds) => mysql.users.lastSeen(userIds),
-      isThere: (gateway, boot) => coordination.view.get("gateway", gateway)?.boot === boot,
     });
     this.sessions = new SessionService({
       bus,

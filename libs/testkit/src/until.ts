@@ -1,5 +1,8 @@
-/** Time within which what a test waits for has to come, ms: far above every bound that is promised. */
-const PATIENCE_MS = 60_000;
+/**
+ * Time within which what a test waits for has to come, ms: far above every bound that is promised, and below the time of a
+ * test, which could not say what did not come.
+ */
+const PATIENCE_MS = 50_000;
 
 /**
  * Waits until `look` gives something other than false or undefined, looking again and again, first often, then at leisure.

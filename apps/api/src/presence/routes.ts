@@ -9,9 +9,11 @@ import { presence, presenceQuery } from "./shapes";
 export interface PresenceContext {
   /** Asks a worker. @throws CarillonError BUSY */
   findPresence(question: PresenceRead): Promise<PresenceFound>;
+  /** Whether a gateway is in the view: what one that died has registered says nothing. */
+  isThere(gateway: string, boot: string): boolean;
 }
 
-export function presenceRoutes(server: FastifyInstance, { findPresence }: PresenceContext): void {
+export function presenceRoutes(server: FastifyInstance, { findPresence, isThere }: PresenceContext): void {
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/presence",
     {
@@ -30,7 +32,8 @@ export function presenceRoutes(server: FastifyInstance, { findPresence }: Presen
       const { users } = await findPresence({ wanted: [[watcherId, userIds]] });
       const found = new Map(users.map((user) => [user.userId, user]));
       const items = userIds.map((userId) => {
-        const { at = [], lastSeenAt = 0 } = found.get(userId) ?? {};
+        const { at: registered = [], lastSeenAt = 0 } = found.get(userId) ?? {};
+        const at = registered.filter(({ gateway, boot }) => isThere(gateway, boot));
         return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
       });
       return { items };

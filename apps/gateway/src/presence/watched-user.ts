@@ -3,6 +3,9 @@ import { type AtGateway, type PresenceNews, platformsOf, type UserAtGateways } f
 import type { Platform, UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
+/** Whether a gateway is in the view. */
+type IsThere = (gateway: string, boot: string) => boolean;
+
 export class WatchedUser {
   /** Sessions that watch, and whether they may see him; undefined: no worker has said it yet. */
   readonly watchers = new Map<Session, boolean | undefined>();
@@ -45,11 +48,14 @@ export class WatchedUser {
     this.heard.clear();
   }
 
-  /** The answer. */
-  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">): void {
+  /** The answer: all that is registered, also at gateways that are not in the view (any more, or yet). */
+  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, isThere: IsThere): void {
     const found = new Map(at.map((place) => [`${place.gateway} ${place.boot}`, place]));
     for (const key of new Set([...this.at.keys(), ...found.keys()])) {
-      if (!this.heard.has(key)) this.place(key, found.get(key));
+      if (this.heard.has(key)) continue;
+      const place = found.get(key);
+      this.place(key, place);
+      if (place !== undefined && !isThere(place.gateway, place.boot)) this.away.add(key);
     }
     this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
   }
@@ -59,7 +65,7 @@ export class WatchedUser {
    * @param now ms
    * @returns whether that is otherwise than it was
    */
-  compare(isThere: (gateway: string, boot: string) => boolean, now: number): boolean {
+  compare(isThere: IsThere, now: number): boolean {
     let hasChanged = false;
     for (const [key, { gateway, boot }] of this.at) {
       if (isThere(gateway, boot) !== this.away.has(key)) continue;
@@ -85,7 +91,7 @@ export class WatchedUser {
   }
 
   private place(key: string, place: AtGateway | undefined): void {
-    // Who speaks is there; a worker names only those that are.
+    // Who speaks is there.
     this.away.delete(key);
     if (place === undefined || place.platforms.length === 0) this.at.delete(key);
     else this.at.set(key, place);

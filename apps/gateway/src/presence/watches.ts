@@ -12,7 +12,7 @@
  * - When news may be lost, all of it is asked again; and once more when workers have forgotten for certain who was whose
  *   friend, since what was lost may have been that somebody is no longer to be seen.
  * - A gateway that dies says nothing more of its users: they are gone when it is out of the view, and there again if it is.
- *   A worker whose view is older may name it once more, so it is looked again and again.
+ *   Answers name all that is registered; which of it counts is for the view here to say, and it is looked again and again.
  * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
 import { getOrSet, PacedJob, sleep } from "@carillon/base";
@@ -231,7 +231,7 @@ export class Watches {
 
   private async ask(parts: Part[]): Promise<void> {
     if (parts.length === 0) return;
-    const { settled, find } = this.options;
+    const { settled, find, isThere } = this.options;
     const wanted = parts.map(({ session, wishes }): [string, string[]] => [
       session.identity!.userId,
       [...wishes.keys()],
@@ -239,7 +239,7 @@ export class Watches {
     for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
     await settled();
     const { visible, users } = await find({ wanted });
-    for (const user of users) this.users.get(user.userId)?.learn(user);
+    for (const user of users) this.users.get(user.userId)?.learn(user, isThere);
     for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!));
   }
 

@@ -1,4 +1,7 @@
-/** Who is online, for those who may know: devices that are registered at a gateway that is there. */
+/**
+ * Where users have devices, for those who may know. What a gateway that died has registered is told, too: who asks looks at
+ * his own view of the gateways, which he goes on looking at, and a worker's may be older.
+ */
 import { getOrSet } from "@carillon/base";
 import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
 import type { SessionEntry } from "@carillon/store";
@@ -12,8 +15,6 @@ export interface PresenceServiceOptions {
   sessionsOf(userIds: string[]): Promise<SessionEntry[][]>;
   /** When they were seen last, ms; one who never was is missing. */
   lastSeen(userIds: string[]): Promise<ReadonlyMap<string, number>>;
-  /** Whether a gateway is in the view: what one that died has registered says nothing. */
-  isThere(gateway: string, boot: string): boolean;
 }
 
 export class PresenceService {
@@ -41,19 +42,18 @@ export class PresenceService {
     const [sessions, seen] = await Promise.all([sessionsOf(userIds), lastSeen(userIds)]);
     const users = userIds.map((userId, i) => ({
       userId,
-      at: this.gatewaysOf(sessions[i]!),
+      at: gatewaysOf(sessions[i]!),
       lastSeenAt: seen.get(userId) ?? 0,
     }));
     return { visible, users };
   }
+}
 
-  private gatewaysOf(sessions: SessionEntry[]): AtGateway[] {
-    const found = new Map<string, AtGateway>();
-    for (const { gateway, boot, platform } of sessions) {
-      if (!this.options.isThere(gateway, boot)) continue;
-      const place = getOrSet(found, `${gateway} ${boot}`, (): AtGateway => ({ gateway, boot, platforms: [] }));
-      if (!place.platforms.includes(platform)) place.platforms.push(platform);
-    }
-    return [...found.values()];
+function gatewaysOf(sessions: SessionEntry[]): AtGateway[] {
+  const found = new Map<string, AtGateway>();
+  for (const { gateway, boot, platform } of sessions) {
+    const place = getOrSet(found, `${gateway} ${boot}`, (): AtGateway => ({ gateway, boot, platforms: [] }));
+    if (!place.platforms.includes(platform)) place.platforms.push(platform);
   }
+  return [...found.values()];
 }

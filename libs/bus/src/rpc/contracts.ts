@@ -100,6 +100,7 @@ export interface PresenceFound {
 /** Where a user is: devices of these platforms at these gateways. */
 export interface UserAtGateways {
   userId: string;
+  /** As they are registered: a gateway may have died since. */
   at: AtGateway[];
   /** When a connection of his was opened or closed last, ms; 0: not known. */
   lastSeenAt: number;
