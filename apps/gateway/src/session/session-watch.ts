@@ -23,7 +23,7 @@ export interface SessionWatchOptions {
 export class SessionWatch {
   constructor(private readonly options: SessionWatchOptions) {}
 
-  /** A connection was accepted. */
+  /** A connection was accepted, or its CONNECT was put off. */
   begin(session: Session): void {
     this.options.wheel.set(session.deadline, this.options.loginMs);
   }
@@ -41,7 +41,9 @@ export class SessionWatch {
   check(session: Session): void {
     const { state } = session;
     if (state.phase === "closed") return;
-    if (state.phase !== "open") {
+    // Its CONNECT came: a client does not pay for workers that are slow. Who is put off has his time anew.
+    if (state.phase === "opening") return this.begin(session);
+    if (state.phase === "new") {
       session.refuse(0, "NOT_AUTHENTICATED", "CONNECT did not come in time");
       return session.kick(CloseCode.NOT_AUTHENTICATED);
     }
