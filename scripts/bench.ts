@@ -33,6 +33,7 @@ Options
   --generators N      the same: processes of the load generator (default 1)
   --peers             private, latency: the servers of others too, in turns (installed by the bench when they are not there)
   --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
+  --t1                private, latency: Carillon without fsync before SENT (nats.fsync off) too, in turns
   --gateways N        (default 2; idle always 1)
   --workers N         (default 2)
   --partitions N      (default: as npm start, one for two processors)
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
       generators: { type: "string", default: "1" },
       peers: { type: "boolean", default: false },
       "peer-clients": { type: "string" },
+      t1: { type: "boolean", default: false },
       gateways: { type: "string", default: "2" },
       workers: { type: "string", default: "2" },
       partitions: { type: "string" },
@@ -92,6 +94,7 @@ async function main(): Promise<number> {
     against: values.against,
     tolerance: numberOf(values.tolerance, "tolerance") / 100,
     peers: values.peers,
+    t1: values.t1,
     peerClients: values["peer-clients"]?.split(",").map((count) => numberOf(count, "peer-clients")) ?? [],
     profile: values.profile,
     json: values.json,

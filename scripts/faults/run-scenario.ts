@@ -125,7 +125,7 @@ class ScenarioRun {
     const { cluster } = parts;
     const settings = readClusterSettings(cluster.directory);
     const bus = await connectBus({
-      settings: { replicas: 1, streamMegabytes: 1024, ...settings.nats },
+      settings: { replicas: 1, fsync: true, streamMegabytes: 1024, ...settings.nats },
       name: "faults",
       logger: silentLogger(),
     });

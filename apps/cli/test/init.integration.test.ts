@@ -14,7 +14,7 @@ afterAll(() => servers.stop());
 function config(url = servers.mysql.url) {
   const { server, user, password } = servers.nats;
   return {
-    nats: { servers: [server], user, password, replicas: 1 as const, streamMegabytes: 8 },
+    nats: { servers: [server], user, password, fsync: true, replicas: 1 as const, streamMegabytes: 8 },
     redis: { url: "redis://127.0.0.1:1" },
     mysql: { url, poolSize: 2 },
   };

@@ -69,7 +69,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     throw new Error(`cannot reach NATS at ${servers.join(", ")}: ${error.message}`);
   });
   checkVersion(connection.info?.version ?? "unknown");
-  if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor, servers.length > 1, logger);
+  if (!settings.fsync) logger.warn("nats.fsync is off: a loss of power may lose messages that were confirmed");
+  else if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor, servers.length > 1, logger);
   const jsm = await retryFor(ELECTION_MS, () => jetstreamManager(connection, { timeout: ANSWER_MS }));
   const patientJsm = await jetstreamManager(connection, { timeout: CREATION_MS, checkAPI: false });
   const clock = new ClusterClock();

@@ -23,6 +23,7 @@ let all: NatsServer[];
 const settingsOf = (some: NatsServer[]) => ({
   servers: some.map(({ url }) => url),
   replicas: 3 as const,
+  fsync: true,
   streamMegabytes: 16,
 });
 

@@ -24,6 +24,8 @@ export interface ClusterShape {
   gateways: number;
   workers: number;
   partitions: number;
+  /** What is safe when a message is confirmed: T2, on disk (default), or T1, in the page cache. */
+  tier?: "T1" | "T2";
   /** Whether the Node processes profile themselves. */
   profile?: boolean;
 }
@@ -36,7 +38,14 @@ export const say = (line: string) => process.stderr.write(`${line}\n`);
 interface Settings {
   auth: { secret: string };
   mysql: { url: string };
-  nats: { servers: string[]; user?: string; password?: string; streamMegabytes: number; monitor: string };
+  nats: {
+    servers: string[];
+    user?: string;
+    password?: string;
+    streamMegabytes: number;
+    monitor: string;
+    fsync?: boolean;
+  };
 }
 
 export class BenchCluster {
@@ -68,7 +77,7 @@ export class BenchCluster {
 
   /** Starts a cluster with all of it in a directory. */
   static async start(
-    { gateways, workers, partitions, profile = false }: ClusterShape,
+    { gateways, workers, partitions, tier = "T2", profile = false }: ClusterShape,
     directory: string,
     onProgress: (line: string) => void,
   ): Promise<BenchCluster> {
@@ -81,6 +90,7 @@ export class BenchCluster {
       basePort: await findFreePortBlock(50),
       counts: { gateway: gateways, worker: workers, archiver: 1, api: 1 },
       partitions,
+      fsync: tier === "T2",
       guardServers: true,
       env: {
         CARILLON_LIMITS_FRAMES_PER_SECOND: "1000000",

@@ -54,6 +54,8 @@ export interface Asked extends ClusterShape {
   /** Part, 0.15 for 15 %. */
   tolerance: number;
   peers: boolean;
+  /** Carillon without fsync before SENT, in turns with the real one. */
+  t1: boolean;
   /** Client counts at which each peer is measured; none: as Carillon. */
   peerClients: number[];
   profile: boolean;
@@ -105,7 +107,8 @@ function runOneToOne(
   const options = { clients, seconds, rounds, generators, json, inFlight, rate, profile };
   if (name === "quick") return runQuick(carillon(asked), { ...options, against, tolerance });
   if (name === "scale") return runScale(asked, options);
-  return runPrivate([carillon(asked), ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
+  const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1" }, "carillon T1")] : [];
+  return runPrivate([carillon(asked), ...unsafe, ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
 }
 
 /** Each peer at each of the client counts, so that the best of it can count. */

@@ -27,8 +27,8 @@ export function checkNats({ bus, config }: Cluster): Promise<Check[]> {
     const text = `streams may need ${gib(needed)}, JetStream may take ${gib(maxStorage)}`;
     return [
       ...checks,
-      judge("nats fsync", syncAlways, syncAlways ? "before each acknowledgement" : "every two minutes", {
-        result: "wrong",
+      judge("nats fsync", syncAlways, syncAlways ? "before each acknowledgement" : "later than the acknowledgement", {
+        result: config.nats.fsync ? "wrong" : "warning",
         advice: "set sync_interval: always in jetstream {}",
       }),
       judge("nats disk", needed <= maxStorage, text, {

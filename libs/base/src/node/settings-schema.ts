@@ -55,6 +55,11 @@ export const settingsSchema = section("", {
     monitor: Type.Optional(
       Type.String({ description: "Monitoring address `http://host:port`; with it `sync_interval` can be checked." }),
     ),
+    fsync: Type.Boolean({
+      default: true,
+      description:
+        "Whether NATS has to be set to `sync_interval: always`. Without it a message may be lost by a loss of power after its sender was told that it was sent.",
+    }),
     replicas: Type.Enum([1, 3, 5], {
       default: 1,
       description: "Copies of each stream and bucket: 1 on one machine, 3 on a cluster.",

@@ -9,6 +9,8 @@ import { renderInfra } from "./template";
 export interface NatsOptions extends ServerOptions {
   /** HTTP monitoring port; default: a free one. */
   monitorPort?: number;
+  /** Whether a message is on the disk before it is acknowledged, or up to a second later; default: before. */
+  fsync?: boolean;
   /** Name in messages; default: nats. */
   name?: string;
   /** Makes it one of several servers that hold the same streams; default: it is alone. */
@@ -34,7 +36,7 @@ export interface NatsServer extends LocalServer {
 const USER = "carillon";
 
 /**
- * Starts a private nats-server with JetStream (`sync_interval: always`) and waits until it is healthy. One of a cluster
+ * Starts a private nats-server with JetStream (`sync_interval: always` if not asked otherwise) and waits until it is healthy. One of a cluster
  * is healthy when most of the cluster runs and its own streams are level with theirs, so they are started together.
  */
 export async function startNats(options: NatsOptions): Promise<NatsServer> {
@@ -49,7 +51,9 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     const config = path.join(directory, "nats.conf");
     const storeDirectory = path.join(directory, "data");
     mkdirSync(storeDirectory, { recursive: true });
-    const values = { serverName: `carillon-${port}`, port, monitorPort, user: USER, password, storeDirectory };
+    const syncInterval = (options.fsync ?? true) ? "always" : "1s";
+    const names = { serverName: `carillon-${port}`, user: USER, password };
+    const values = { ...names, port, monitorPort, storeDirectory, syncInterval };
     const text = renderInfra("nats.conf", values) + (options.cluster === undefined ? "" : routesOf(options.cluster));
     writeFileSync(config, text, { mode: 0o600 });
     return {

@@ -49,6 +49,8 @@ export interface ClusterOptions {
   external?: ExternalStores;
   /** Three: NATS is a cluster which holds three copies of everything. On one machine that is of use to tests only; default 1. */
   natsServers?: 1 | 3;
+  /** Whether NATS has a message on the disk before its sender is told; default true. Without it: `nats.fsync`. */
+  fsync?: boolean;
   /** Program of each role and of the CLI (`init`), where others than the built apps are wanted (tests). */
   entryPoints?: Partial<Record<Role | "cli", string>>;
   /** Further environment of our processes. */

@@ -60,6 +60,7 @@ export async function startStores(context: StoreContext): Promise<Stores> {
           startNats({
             ...nats(i === 0 ? "nats" : `nats-${i + 1}`, place.client),
             monitorPort: place.monitor,
+            fsync: options.fsync ?? true,
             ...clusterOf(ports.nats, place),
           }),
         )),
@@ -88,6 +89,7 @@ export function renderAppSettings(stores: Stores, options: ClusterOptions, secre
           password: stores.nats.password,
           monitor: stores.nats.monitor,
           replicas: natsServersOf(stores).length,
+          ...(options.fsync === false ? { fsync: false } : {}),
         };
   return {
     mode: "development",

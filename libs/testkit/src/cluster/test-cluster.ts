@@ -79,7 +79,7 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
   } as ClusterOptions);
   const buses: Bus[] = [];
   const bus = async () => {
-    const settings = { servers: [running.info().nats[0]!.url], replicas: 1 as const, streamMegabytes: 16 };
+    const settings = { servers: [running.info().nats[0]!.url], fsync: true, replicas: 1 as const, streamMegabytes: 16 };
     const opened = await connectBus({ settings, name: "test", logger: silentLogger() });
     buses.push(opened);
     return opened;
