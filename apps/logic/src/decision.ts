@@ -24,8 +24,9 @@ import {
 } from "./authorize/authorize";
 import { digestOf, digestOfRecall } from "./body-digest";
 import { busy } from "./busy";
-import { type AcceptedMessage, DedupeTable } from "./dedupe/dedupe-table";
+import type { AcceptedMessage } from "./dedupe/accepted-message";
 import { recognise } from "./dedupe/recognise";
+import { RoundIds } from "./dedupe/round-ids";
 import type { GroupState } from "./groups/group-state";
 import type { FoldedEvent, PartitionState } from "./partition-state";
 
@@ -99,7 +100,7 @@ class RoundInProgress {
   readonly accepted: FoldedEvent[] = [];
   /** What this round adds to the state, before it is in the log. */
   private readonly numbers = new Map<string, number>();
-  private readonly ids = new DedupeTable(0);
+  private readonly ids = new RoundIds();
   /** Highest version of a group whose change this round tells. */
   private readonly versions = new Map<string, number>();
   private readonly snowflake;
@@ -215,7 +216,7 @@ class RoundInProgress {
     const sentAt = this.now;
     this.numbers.set(conversationId, seq);
     const accepted = { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt, targetSeq, version };
-    this.ids.add(accepted, 0, 0);
+    this.ids.add(accepted);
     this.accepted.push(accepted);
     return accepted;
   }

@@ -50,11 +50,13 @@ function options(changes: Partial<TakeOverOptions> = {}): TakeOverOptions {
   };
 }
 
+const idOf = (seq: number) => `01932c07-0000-7000-8000-${String(seq).padStart(12, "0")}`;
+
 const events = (...seqs: number[]) => ({
   kind: "events" as const,
   events: seqs.map((seq) => ({
     senderId: "alice",
-    clientMsgId: `id-${seq}`,
+    clientMsgId: idOf(seq),
     digest: `digest-${seq}`,
     origin: { gateway: "g1", boot: "b1", connection: 1, requestId: seq },
     event: encodeEvent({
@@ -63,7 +65,7 @@ const events = (...seqs: number[]) => ({
       senderId: "alice",
       kind: "message",
       messageId: `${1000 + seq}`,
-      clientMsgId: `id-${seq}`,
+      clientMsgId: idOf(seq),
       contentType: "text",
       sentAt: 1,
       content: "hello",
@@ -85,7 +87,7 @@ test("the next owner stands exactly where the one before stopped, who can append
   const second = await take();
   expect(second.state).toMatchObject({ epoch: 2, covered: 5, lastSeq: 4 });
   expect(second.state.sequences.last("p:alice:bob")).toBe(3);
-  expect(second.state.dedupe.find("alice", "p:alice:bob", "id-2")).toMatchObject({ seq: 2, messageId: "1002" });
+  expect(second.state.dedupe.find("alice", "p:alice:bob", idOf(2))).toMatchObject({ seq: 2, messageId: "1002" });
   await expect(first.writer.append(events(4), { covered: 6, fanout: 0 })).rejects.toBeInstanceOf(PartitionLost);
 });
 

@@ -5,38 +5,14 @@
  */
 import type { SendRequest } from "@carillon/bus";
 import { uuidv7Time } from "@carillon/protocol";
+import { AcceptedLog } from "./accepted-log";
+import type { AcceptedMessage, AcceptedRequest } from "./accepted-message";
 
 /** Clients' clocks may be this much off before the archive is asked, ms. */
 const FLOOR_MARGIN_MS = 10_000;
 
-export interface AcceptedMessage {
-  /** Digest of kind and body; undefined when the archive no longer has the body. */
-  digest: string | undefined;
-  seq: number;
-  messageId: string;
-  sentAt: number;
-}
-
-/** An accepted message with the request that it came from. */
-export interface AcceptedRequest extends AcceptedMessage {
-  senderId: string;
-  conversationId: string;
-  clientMsgId: string;
-}
-
-interface Entry {
-  message: AcceptedRequest;
-  /** Log position. */
-  position: number;
-  /** When the log stored it, ms. */
-  storedAt: number;
-  /** Another sender's or conversation's message under the same id: rare, so a chain will do. */
-  next: Entry | undefined;
-}
-
 export class DedupeTable {
-  /** By clientMsgId, in the order of the log, so that the oldest come first. */
-  private readonly entries = new Map<string, Entry>();
+  private readonly accepted = new AcceptedLog();
 
   constructor(private floorTime: number) {}
 
@@ -50,19 +26,12 @@ export class DedupeTable {
     this.floorTime = time;
   }
 
-  /** Number of different ids. */
   get size(): number {
-    return this.entries.size;
+    return this.accepted.size;
   }
 
   find(senderId: string, conversationId: string, clientMsgId: string): AcceptedMessage | undefined {
-    let entry = this.entries.get(clientMsgId);
-    while (entry !== undefined) {
-      const { message } = entry;
-      if (message.senderId === senderId && message.conversationId === conversationId) return message;
-      entry = entry.next;
-    }
-    return undefined;
+    return this.accepted.find(senderId, conversationId, clientMsgId);
   }
 
   /** Whether only the archive can tell if this id was accepted before. */
@@ -76,18 +45,17 @@ export class DedupeTable {
 
   /** @param position log position, rising; @param storedAt when the log stored it, ms */
   add(message: AcceptedRequest, position: number, storedAt: number): void {
-    const next = this.entries.get(message.clientMsgId);
-    // A chain lives as long as its youngest: it moves to the end.
-    if (next !== undefined) this.entries.delete(message.clientMsgId);
-    this.entries.set(message.clientMsgId, { message, position, storedAt, next });
+    this.accepted.add(message, { position, storedAt });
   }
 
   /** Drops what is older than `olderThan` (ms) and archived up to log position `archived`; the floor rises. */
   prune(olderThan: number, archived: number): void {
-    for (const [id, entry] of this.entries) {
-      if (entry.storedAt >= olderThan || entry.position > archived) return;
-      this.entries.delete(id);
-      this.floorTime = Math.max(this.floorTime, entry.storedAt + 1);
+    const { accepted } = this;
+    for (let age = accepted.oldest(); age !== undefined; age = accepted.oldest()) {
+      if (age.storedAt >= olderThan || age.position > archived) break;
+      accepted.dropOldest();
+      this.floorTime = Math.max(this.floorTime, age.storedAt + 1);
     }
+    accepted.shrink();
   }
 }

@@ -1,7 +1,8 @@
 /** Is this request new, or one that was accepted before? Pure: what the archive said is passed in. */
 import type { SendRequest } from "@carillon/bus";
 import { limits, uuidv7Time } from "@carillon/protocol";
-import type { AcceptedMessage, DedupeTable } from "./dedupe-table";
+import type { AcceptedMessage } from "./accepted-message";
+import type { DedupeTable } from "./dedupe-table";
 
 /** Clients date their ids, and old messages are deleted by the time at which they were accepted. */
 const AGE_MARGIN_MS = 60_000;
@@ -36,8 +37,9 @@ export function recognise(
     const isSame = first.digest === undefined || first.digest === digest;
     return isSame ? { kind: "duplicate", first } : { kind: "conflict" };
   }
-  if (uuidv7Time(request.clientMsgId) > now + limits.maxClockAheadMs) return { kind: "ahead" };
-  if (uuidv7Time(request.clientMsgId) < now - keepMs + AGE_MARGIN_MS) return { kind: "too-old" };
+  const datedAt = uuidv7Time(request.clientMsgId);
+  if (datedAt > now + limits.maxClockAheadMs) return { kind: "ahead" };
+  if (datedAt < now - keepMs + AGE_MARGIN_MS) return { kind: "too-old" };
   if (archived === undefined && table.needsArchive(request)) return { kind: "unknown" };
   return { kind: "new" };
 }

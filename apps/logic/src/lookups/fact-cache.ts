@@ -14,7 +14,7 @@ import { LRUCache } from "lru-cache";
 import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf, digestOfRecall } from "../body-digest";
 import type { Facts } from "../decision";
-import type { AcceptedMessage } from "../dedupe/dedupe-table";
+import type { AcceptedMessage } from "../dedupe/accepted-message";
 import type { GroupCache } from "../groups/group-cache";
 import type { GroupState } from "../groups/group-state";
 import type { PartitionState } from "../partition-state";
