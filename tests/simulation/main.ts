@@ -3,9 +3,13 @@
  * Exit code 1 for a violation, or when something was never met.
  */
 import { fork } from "node:child_process";
+import path from "node:path";
 import { parseArgs } from "node:util";
 import { Coverage } from "./coverage";
-import { runSeed } from "./run-seed";
+import type { Order, Report } from "./seeds-process";
+
+/** Built, since what is compiled while it is loaded begins later and runs slower. */
+const PROCESS = path.join(__dirname, "..", "..", "dist", "simulation", "seeds-process.js");
 
 const USAGE = `Runs the worker's real code over simulated stores, time and failures.
 
@@ -17,20 +21,6 @@ const USAGE = `Runs the worker's real code over simulated stores, time and failu
   --processes N   side by side (default 2)
   --stop          at the first violation
   --help`;
-
-interface Report {
-  seeds: number;
-  failures: { seed: number; violations: string[] }[];
-  counts: [string, number][];
-}
-
-interface Order {
-  from: number;
-  /** The first seed that is not run. */
-  end: number;
-  step: number;
-  stop: boolean;
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -53,7 +43,7 @@ async function main(): Promise<void> {
     { length: processes },
     (_, i): Order => ({ from: from + i, end: from + seeds, step: processes, stop }),
   );
-  const reports = processes === 1 ? [await work(orders[0]!)] : await Promise.all(orders.map(workElsewhere));
+  const reports = await Promise.all(orders.map(work));
   const coverage = new Coverage();
   for (const { counts } of reports) coverage.add(counts);
   const failures = reports.flatMap((report) => report.failures).sort((a, b) => a.seed - b.seed);
@@ -69,26 +59,11 @@ async function main(): Promise<void> {
   process.exitCode = failures.length + missing.length > 0 ? 1 : 0;
 }
 
-async function work({ from, end, step, stop }: Order): Promise<Report> {
-  const coverage = new Coverage();
-  const report: Report = { seeds: 0, failures: [], counts: [] };
-  for (let i = from; i < end; i += step) {
-    const { seed, violations, coverage: met } = await runSeed(i);
-    report.seeds++;
-    coverage.add(met.counts);
-    if (violations.length > 0) report.failures.push({ seed, violations });
-    if (stop && violations.length > 0) break;
-  }
-  report.counts = [...coverage.counts];
-  return report;
-}
-
-function workElsewhere(order: Order): Promise<Report> {
+function work(order: Order): Promise<Report> {
   // Nearly all that a seed makes dies young, and each core has a process already: threads that collect garbage beside
   // them would only be in their way.
-  const memory = ["--max-semi-space-size=16", "--single-threaded-gc"];
-  const execArgv = ["--import", require.resolve("tsx"), ...memory];
-  const child = fork(__filename, [], { execArgv, env: { ...process.env, SIMULATION_ORDER: "1" } });
+  const execArgv = ["--max-semi-space-size=16", "--single-threaded-gc"];
+  const child = fork(PROCESS, [], { execArgv });
   child.send(order);
   return new Promise((resolve, reject) => {
     child.once("message", (report) => resolve(report as Report));
@@ -96,10 +71,4 @@ function workElsewhere(order: Order): Promise<Report> {
   });
 }
 
-if (process.env["SIMULATION_ORDER"] === undefined) void main();
-else {
-  process.once("message", async (order: Order) => {
-    const report = await work(order);
-    process.send!(report, () => process.exit());
-  });
-}
+void main();
