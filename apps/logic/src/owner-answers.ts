@@ -56,8 +56,13 @@ export class OwnerAnswers {
   }
 
   async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {
-    const group = (await this.freshGroups([groupId])).get(groupId);
-    const lastSeq = await this.lastSeq(groupConversationId(groupId));
+    const { state, groups } = this.options;
+    const conversationId = groupConversationId(groupId);
+    const isOwn = state.sequences.last(conversationId) !== undefined;
+    const lastSeq = await this.lastSeq(conversationId);
+    // A number that the archive gave may be of another owner, who alone was told of the changes before it.
+    const found = isOwn ? this.freshGroups([groupId]) : orBusy(groups.load([groupId]));
+    const group = (await found).get(groupId);
     // Who came by an event after that number is none of its members: the group is known as it is now.
     const members = userIds.flatMap((userId): GroupRoster["members"] => {
       const span = group?.spansOf(userId).at(-1);

@@ -3,6 +3,7 @@ import { uuidv7 } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import type { GroupChange, GroupStay, LoadedGroup, MemberStays } from "@carillon/store";
+import { until } from "@carillon/testkit";
 import { decideChanges, decideRound, type Facts, type Round } from "../src/decision";
 import { GroupCache } from "../src/groups/group-cache";
 import { GroupState } from "../src/groups/group-state";
@@ -212,6 +213,22 @@ describe("the cache of groups", () => {
     await second;
     expect([asked[1]!.version, cache.get("choir")!.member("anna")?.userId]).toEqual([3, "anna"]);
     expect(cache.get("choir")!.member("bert")).toBeUndefined();
+  });
+
+  test("a number that another owner has given is read with the whole group", async () => {
+    const { asked, cache } = source();
+    const bert = (joinedSeq: number) => member("bert", { stays: [stay({ joinedVersion: 2, joinedSeq })] });
+    const first = cache.load(["choir"]);
+    asked[0]!.answer(loaded([member("anna"), bert(0)], 2, [change(2)]));
+    await first;
+    const second = cache.load(["choir"]);
+    // MySQL owes the change no more, and no log told us of its number.
+    asked[1]!.answer(loaded([member("cora")], 3));
+    await until("the whole group is asked for", () => asked.length === 3);
+    asked[2]!.answer(loaded([member("anna"), bert(7), member("cora")], 3));
+    await second;
+    expect(asked.map(({ version }) => version)).toEqual([0, 2, 0]);
+    expect(cache.get("choir")!.spansOf("bert")).toEqual([{ from: 7, to: Number.POSITIVE_INFINITY }]);
   });
 
   test("an older answer that comes later changes nothing", async () => {

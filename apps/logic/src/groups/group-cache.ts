@@ -73,6 +73,10 @@ export class GroupCache {
     }
     // Two loads may overtake each other: what is known stays when it is newer.
     else if (known.group.version <= news.group.version) known.refresh(news, now);
+    if (since > 0 && known.lacksNumbers) {
+      this.groups.delete(groupId);
+      return (await this.load([groupId])).get(groupId);
+    }
     this.groups.set(groupId, known);
     return known;
   }

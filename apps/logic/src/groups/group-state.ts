@@ -1,5 +1,5 @@
 /** A group as the owner of its conversation knows it. */
-import type { Group, GroupChange, LoadedGroup, MemberStays } from "@carillon/store";
+import type { Group, GroupChange, GroupStay, LoadedGroup, MemberStays } from "@carillon/store";
 import type { GroupChanges } from "./group-changes";
 
 export class GroupState {
@@ -50,6 +50,19 @@ export class GroupState {
         if (stay.leftVersion !== undefined) stay.leftSeq ??= this.numberOf(stay.leftVersion);
       }
     }
+  }
+
+  /**
+   * Whether a stay has a number that is not known here although MySQL owes its change no more: another owner has told of it.
+   * The version of a member does not rise with the number, so only the whole group has it.
+   */
+  get lacksNumbers(): boolean {
+    const owed = new Set(this.owed.map(({ version }) => version));
+    const isLacking = ({ joinedVersion, joinedSeq, leftVersion, leftSeq }: GroupStay) =>
+      (joinedSeq === 0 && !owed.has(joinedVersion)) ||
+      (leftVersion !== undefined && leftSeq === undefined && !owed.has(leftVersion));
+    for (const { stays } of this.members.values()) if (stays.some(isLacking)) return true;
+    return false;
   }
 
   /** Undefined for one who is no member now. */
