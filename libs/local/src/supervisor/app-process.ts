@@ -27,7 +27,7 @@ export interface AppPlan {
 
 /** Young objects of the busy roles live through a batch; a larger nursery keeps them out of the old generation. */
 const NODE_FLAGS: Partial<Record<Role, string[]>> = {
-  gateway: ["--max-semi-space-size=64"],
+  gateway: ["--max-semi-space-size=32"],
   worker: ["--max-semi-space-size=64"],
   archiver: ["--max-semi-space-size=64"],
 };
