@@ -14,6 +14,7 @@ import { GC_WATCH, gcEnvironment } from "../account/gc";
 import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
 import { LoadClient, type LoadEvents } from "../generator/carillon/load-client";
 import { DEVICE } from "../generator/carillon/protocol";
+import type { CountedCluster } from "./server-counts";
 
 const CONNECT_AT_ONCE = 50;
 const ROWS_AT_ONCE = 1_000;
@@ -38,14 +39,7 @@ export const say = (line: string) => process.stderr.write(`${line}\n`);
 interface Settings {
   auth: { secret: string };
   mysql: { url: string };
-  nats: {
-    servers: string[];
-    user?: string;
-    password?: string;
-    streamMegabytes: number;
-    monitor: string;
-    fsync?: boolean;
-  };
+  nats: CountedCluster["nats"];
 }
 
 export class BenchCluster {
