@@ -256,11 +256,8 @@ test("presence of friends and typing are shown, and end; presence is told again 
   await until("bob is there", () => isOnline() === true);
   one();
   await until("bob's list", () => listed(b, conversationId) !== undefined);
-  // A hint may be lost (the owner does not know at once who may see it): who types goes on doing so.
-  await until("alice sees that bob is typing", () => {
-    b.typing(conversationId);
-    return listed(a, conversationId)?.typing.join() === bob.userId;
-  });
+  b.typing(conversationId);
+  await lists(a, conversationId, { typing: [bob.userId] });
   await b.send(`u:${alice.userId}`, "written");
   await lists(a, conversationId, { typing: [] });
   // Her gateway goes: she finds another, which is told whom she watches.

@@ -3,7 +3,8 @@
  *
  * The idea: events come from the owner of the conversation in order, by multicast. One that follows the last is passed
  * on: to devices that look at the conversation the event itself, to all others, now and then, that there is more: at most
- * every 100 ms, and the more seldom the more they are, since telling thousands is a lot of work for a word that waits well. Events also say who comes and goes, so the members follow from them. One that does not follow the last means
+ * every 100 ms, and the more seldom the more they are, since telling thousands is a lot of work for a word that waits
+ * well. Events also say who comes and goes, so the members follow from them. One that does not follow the last means
  * that something was lost: from then on nothing is passed on until the owner has told again who belongs to the group,
  * and then everybody is told where the conversation stands.
  *

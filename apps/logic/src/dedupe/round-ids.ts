@@ -1,4 +1,5 @@
 /** The ids that a round has accepted so far, before they are in the log: few, and gone with the round. */
+import { getOrSet } from "@carillon/base";
 import type { AcceptedRequest } from "./accepted-message";
 
 export class RoundIds {
@@ -12,8 +13,6 @@ export class RoundIds {
   }
 
   add(message: AcceptedRequest): void {
-    const others = this.accepted.get(message.clientMsgId);
-    if (others === undefined) this.accepted.set(message.clientMsgId, [message]);
-    else others.push(message);
+    getOrSet(this.accepted, message.clientMsgId, (): AcceptedRequest[] => []).push(message);
   }
 }
