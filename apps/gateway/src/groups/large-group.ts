@@ -80,8 +80,12 @@ export class LargeGroup {
     return this.options.conversationId;
   }
 
-  /** These users are here, and may belong to the group. */
-  want(userIds: Iterable<string>): void {
+  /**
+   * These users are here, and may belong to the group.
+   * @param seq number with which this was said of the group, when an owner has said it
+   */
+  want(userIds: Iterable<string>, seq = 0): void {
+    this.seen = Math.max(this.seen, seq);
     for (const userId of userIds) this.wanted.add(userId);
     void this.load();
   }
@@ -277,6 +281,9 @@ export class LargeGroup {
 
   private take({ isLarge, lastSeq, members }: GroupRoster, asked: string[], isWhole: boolean): boolean {
     if (this.isEnded) return true;
+    // Of one who was the owner, and has not noticed yet that he is none any more, or of before what was heard since.
+    const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;
+    if (isOld) return false;
     if (!isLarge) {
       // Who came meanwhile has heard of it later than the owner's answer was given.
       if (this.wanted.size > 0) return true;
@@ -284,8 +291,6 @@ export class LargeGroup {
       this.end();
       return true;
     }
-    const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;
-    if (isOld) return false;
     const from = new Map(members);
     for (const userId of asked) {
       const first = from.get(userId);

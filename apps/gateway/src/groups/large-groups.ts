@@ -67,6 +67,7 @@ export class LargeGroups {
         this.want(
           groupId,
           members.filter((userId) => this.users.user(userId) !== undefined),
+          seq,
         );
     }
   }
@@ -98,14 +99,14 @@ export class LargeGroups {
     return parts?.kind === "group" ? this.groups.get(parts.groupId) : undefined;
   }
 
-  private want(groupId: string, userIds: string[]): void {
+  private want(groupId: string, userIds: string[], seq?: number): void {
     if (userIds.length === 0 || this.stopping.signal.aborted) return;
     let group = this.groups.get(groupId);
     if (group === undefined) {
       group = this.open(groupId);
       this.groups.set(groupId, group);
     }
-    group.want(userIds);
+    group.want(userIds, seq);
   }
 
   private open(groupId: string): LargeGroup {

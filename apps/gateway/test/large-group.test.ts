@@ -1,0 +1,46 @@
+import type { GroupRoster } from "@carillon/bus";
+import { Command, decodeFrames, decodePayload } from "@carillon/protocol";
+import { LargeGroup } from "../src/groups/large-group";
+import type { Session } from "../src/session/session";
+
+/** A group of which alice's gateway hears, and the answers that its owners give to what it asks, in order. */
+function setUp(...answers: GroupRoster[]) {
+  const told: number[] = [];
+  const connection = {
+    send(bytes: Uint8Array) {
+      const { command, payload } = decodeFrames(bytes).frames[0]!;
+      if (command === Command.NOTIFY) told.push(decodePayload(payload)["lastSeq"] as number);
+    },
+  };
+  const session = { isOpen: true, identity: { userId: "alice" }, connection } as unknown as Session;
+  const listening = { conversationId: "g:choir", listen: async () => () => {}, monotonic: () => 0 };
+  const group = (onDone: (how: string) => void) =>
+    new LargeGroup({
+      ...listening,
+      sessions: (userId) => (userId === "alice" ? [session] : []),
+      roster: async () => {
+        const answer = answers.shift()!;
+        if (answers.length === 0) setImmediate(() => onDone("answered"));
+        return answer;
+      },
+      onUnanswered: (error) => onDone(error.message),
+      onEnd: () => onDone("ended"),
+    });
+  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).want(["alice"], seq));
+  return { want, told };
+}
+
+const small: GroupRoster = { isLarge: false, lastSeq: 4, members: [] };
+const large: GroupRoster = { isLarge: true, lastSeq: 30, members: [["alice", 5]] };
+
+test("an owner who knows less than was heard of the group is asked again, not believed that it is small", async () => {
+  const { want, told } = setUp(small, large);
+  expect(await want(5)).toBe("answered");
+  expect(told).toEqual([30]);
+});
+
+test("a group that its owner calls small is followed no longer", async () => {
+  const { want, told } = setUp(small, large);
+  expect(await want(4)).toBe("ended");
+  expect(told).toEqual([]);
+});
