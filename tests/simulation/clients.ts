@@ -11,6 +11,8 @@ const ANSWER_MS = 4_000;
 const CLOCK = Date.UTC(2026, 0, 1);
 
 interface Message {
+  /** As the observer names it. */
+  id: string;
   senderId: string;
   conversationId: string;
   clientMsgId: string;
@@ -93,8 +95,8 @@ export class Clients {
   /** What can only be said when everything is quiet. */
   check(): void {
     for (const message of this.messages) {
-      if (message.state === "sent" && !this.observer.byId.has(idOf(message))) {
-        this.violations.push(`I1: ${idOf(message)} was acknowledged and is not in the log`);
+      if (message.state === "sent" && !this.observer.byId.has(message.id)) {
+        this.violations.push(`I1: ${message.id} was acknowledged and is not in the log`);
       }
     }
     for (const { requestId, refused } of this.requests.values()) {
@@ -130,7 +132,8 @@ export class Clients {
     const conversationId = random.chance(0.25) ? GROUP_CONVERSATION : privateConversationId(senderId, peer);
     const clientMsgId = uuidv7(CLOCK + Math.floor(time.now) - ageMs);
     const content = `text ${this.messages.length}.`;
-    const message: Message = { senderId, conversationId, clientMsgId, content, state: "open", firstRequest: 0 };
+    const id = idOf({ senderId, conversationId, clientMsgId });
+    const message: Message = { id, senderId, conversationId, clientMsgId, content, state: "open", firstRequest: 0 };
     this.messages.push(message);
     message.firstRequest = this.request(message);
   }
@@ -148,7 +151,7 @@ export class Clients {
   /** At the moment when a worker says it: is it true? */
   private checkAnswer(command: number, requestId: number, fields: Record<string, unknown>): void {
     const { message, content } = this.requests.get(requestId)!;
-    const stored = this.observer.byId.get(idOf(message));
+    const stored = this.observer.byId.get(message.id);
     if (command === Command.SENT) {
       const { event } = stored ?? {};
       if (event === undefined) this.violations.push(`I1: SENT for request ${requestId}, which is not in the log`);

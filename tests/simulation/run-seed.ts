@@ -5,7 +5,7 @@ import { armPoison, heal, scheduleFaults } from "./faults";
 import { Random } from "./random";
 import { World } from "./world";
 
-const BURST_MS = 1_500;
+const BURST_MS = 1_000;
 const OPERATIONS = 100;
 const FAULTS_PER_BURST = 3;
 /** Longer than the idempotency cache and the dedupe table's margin reach back. */

@@ -1,6 +1,11 @@
 /** Simulated Redis and MySQL, with the rules of the real ones (libs/store/lua, libs/store/src/mysql). */
-import { decodeEvent, type Event } from "@carillon/protocol";
+import { type Event, peekEvent } from "@carillon/protocol";
 import type { InboxDelivery } from "@carillon/store";
+
+interface InboxEvent {
+  position: number;
+  event: ReturnType<typeof peekEvent>;
+}
 
 /** Inboxes by user: the same idempotence by log position as the deliver script. */
 export class SimRedis {
@@ -9,7 +14,7 @@ export class SimRedis {
   wipedAt = 0;
   isAway = false;
   fanout: number | undefined;
-  readonly inboxes = new Map<string, { epoch: number; passed: number; events: { position: number; event: Event }[] }>();
+  readonly inboxes = new Map<string, { epoch: number; passed: number; events: InboxEvent[] }>();
   private epochs = 0;
 
   constructor(private readonly now: () => number) {}
@@ -24,7 +29,7 @@ export class SimRedis {
   deliver(deliveries: InboxDelivery[]) {
     const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
     deliveries.forEach(({ position, event: bytes, recipients }, index) => {
-      const event = decodeEvent(bytes);
+      const event = peekEvent(bytes);
       for (const userId of recipients) {
         let inbox = this.inboxes.get(userId);
         const isNew = inbox === undefined;

@@ -83,7 +83,7 @@ export class World {
   start(): void {
     for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
     this.everyAside(
-      () => this.random.between(15, 60),
+      () => this.random.between(30, 100),
       () => this.clients.flush(),
     );
     this.everyAside(
