@@ -1,5 +1,5 @@
 /**
- * Builds the value of bytes that `prescan` has passed. It trusts every length and checks nothing.
+ * Builds the values of MessagePack: those of payloads that `prescan` has passed, and those that servers tell each other.
  * (The decoder of @msgpack/msgpack is not used: it drops a byte order mark at the start of a long string, so a
  * message would come out shorter than it went in.)
  */
@@ -14,11 +14,16 @@ class Reader {
   private at = 0;
   private readonly knownKeys: (string | undefined)[] = new Array(KNOWN_KEYS).fill(undefined);
 
+  /** @param aliases whether byte strings are views of `bytes` instead of copies */
+  constructor(private readonly aliases: boolean) {}
+
+  /** @throws Error for bytes that are more or less than one value */
   run(bytes: Uint8Array): unknown {
     this.bytes = bytes;
     this.at = 0;
     const value = this.value();
     this.bytes = none;
+    if (this.at !== bytes.length) throw endsElsewhere();
     return value;
   }
 
@@ -44,6 +49,10 @@ class Reader {
         return this.binary(this.unsigned(2));
       case 0xc6:
         return this.binary(this.unsigned(4));
+      case 0xca:
+        return this.float(4);
+      case 0xcb:
+        return this.float(8);
       case 0xcc:
       case 0xcd:
       case 0xce:
@@ -75,6 +84,7 @@ class Reader {
 
   private map(length: number): Record<string, unknown> {
     const map: Record<string, unknown> = {};
+    this.mustHold(length);
     for (let index = 0; index < length; index++) {
       const key = this.key();
       map[key] = this.value();
@@ -99,6 +109,7 @@ class Reader {
 
   private list(length: number): unknown[] {
     const list: unknown[] = [];
+    this.mustHold(length);
     for (let index = 0; index < length; index++) list.push(this.value());
     return list;
   }
@@ -112,7 +123,16 @@ class Reader {
   private binary(length: number): Uint8Array {
     const start = this.at;
     this.at += length;
-    return this.bytes.slice(start, this.at);
+    return this.aliases ? this.bytes.subarray(start, this.at) : this.bytes.slice(start, this.at);
+  }
+
+  private float(size: 4 | 8): number {
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    this.mustHold(size);
+    const view = new DataView(buffer, byteOffset, byteLength);
+    const value = size === 4 ? view.getFloat32(this.at) : view.getFloat64(this.at);
+    this.at += size;
+    return value;
   }
 
   private unsigned(size: number): number {
@@ -127,6 +147,15 @@ class Reader {
     for (let index = 1; index < size; index++) value = value * 256 + (this.bytes[this.at++] as number);
     return value;
   }
+
+  /** Each of so many entries has a byte at least: what cannot be there is not waited for. */
+  private mustHold(entries: number): void {
+    if (entries > this.bytes.length - this.at) throw endsElsewhere();
+  }
+}
+
+function endsElsewhere(): Error {
+  return new Error("these bytes are not one value of MessagePack");
 }
 
 /** Whether these bytes are that text, character by character; text beyond ASCII never is. */
@@ -139,9 +168,18 @@ function isTextAt(bytes: Uint8Array, start: number, length: number, text: string
   return true;
 }
 
-const reader = new Reader();
+const reader = new Reader(false);
+const aliasingReader = new Reader(true);
 
 /** The map in `bytes`, which `prescan` must have passed. No bytes: the empty map. Nothing aliases `bytes`. */
 export function readPayload(bytes: Uint8Array): Record<string, unknown> {
   return bytes.length === 0 ? {} : (reader.run(bytes) as Record<string, unknown>);
+}
+
+/**
+ * The value that a server of ours has encoded: of any kind, its byte strings are views of `bytes`.
+ * @throws Error for bytes that end too early or too late
+ */
+export function readValue(bytes: Uint8Array): unknown {
+  return aliasingReader.run(bytes);
 }

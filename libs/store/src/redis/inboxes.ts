@@ -4,8 +4,8 @@
  * changes nothing.
  */
 import { randomId } from "@carillon/base";
-import { eventPrefix } from "@carillon/protocol";
-import { Decoder, Encoder } from "@msgpack/msgpack";
+import { eventPrefix, readValue } from "@carillon/protocol";
+import { Encoder } from "@msgpack/msgpack";
 import { asBuffer } from "./buffers";
 import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
@@ -15,7 +15,6 @@ import { gatewayOf } from "./session-entry";
 export const INBOX_KEEPS = 1_000;
 
 const encoder = new Encoder({ initialBufferSize: 64 * 1024 });
-const decoder = new Decoder();
 
 const EPOCH_LENGTH = 12;
 /** Each is read as a whole, and Redis serves nobody else meanwhile. */
@@ -80,7 +79,7 @@ export class Inboxes {
     const limits = [`p${partition}`, randomId(EPOCH_LENGTH), INBOX_KEEPS, IDLE_SECONDS];
     const args = [...limits, bytes, asBuffer(encoder.encode(places)), asBuffer(encoder.encode(lists))];
     const [run, packed] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, Buffer];
-    const rows = decoder.decode(packed) as DeliverRow[];
+    const rows = readValue(packed) as DeliverRow[];
     let at = 0;
     const inboxes: DeliveredInbox[] = [];
     for (const [userId, list] of indexes) {
