@@ -45,6 +45,7 @@ const ERLANG_FLAGS = [
 export const ejabberd: Contestant = {
   name: "ejabberd",
   tier: TIER,
+  front: "beam",
   describe: () =>
     `ejabberd ${unpackedVersion("ejabberd")}, plain TCP, stream management, archive (mod_mam) and offline messages in a ` +
     "MariaDB of its own, flushed at each commit; the acknowledgement says that the message is on disk in the sender's " +
