@@ -8,8 +8,8 @@ test("the first connections are a tenth, an even number, and not more than so ma
 });
 
 test("memory is shared among the connections that came after the first ones", () => {
-  expect(bytesPerConnection(readings, readings.all)).toBe(5 * 1_024);
-  expect(bytesPerConnection(readings, readings.first)).toBe(0);
+  expect(bytesPerConnection(readings)).toEqual({ settled: 5 * 1_024, most: 10 * 1_024 });
+  expect(bytesPerConnection({ ...readings, all: 90 }).settled).toBe(0);
 });
 
 test("what is told of memory says when it was read, and what it was at most", () => {
@@ -19,15 +19,14 @@ test("what is told of memory says when it was read, and what it was at most", ()
 });
 
 test("servers stand beside each other with their tiers", () => {
-  const lean = { ...readings, all: 100, most: 100 };
   const lines = compareMemory([
-    { name: "carillon TCP", tier: "T2", memory: readings },
-    { name: "mosquitto", tier: "T0", memory: lean },
+    { name: "carillon TCP", tier: "T2", bytes: { settled: 5 * 1_024, most: 10 * 1_024 } },
+    { name: "mosquitto", tier: "T0", bytes: { settled: 1_100, most: 1_100 } },
   ]);
   expect(lines.map((line) => line.trim().split(/ {2,}/))).toEqual([
     ["tier", "KB a connection", "at most"],
     ["carillon TCP", "T2", "5.0", "10.0"],
-    ["mosquitto", "T0", "1.0", "1.0"],
+    ["mosquitto", "T0", "1.1", "1.1"],
   ]);
 });
 

@@ -11,7 +11,7 @@ import { type Outcome, printResult } from "../../report/result";
 import { type Judged, judge } from "../../report/targets";
 import { type IdleContestant, ownContestant, peerContestant } from "./contestants";
 import { type IdleRun, measureIdle, SETTLE_SECONDS } from "./measure";
-import { bytesPerConnection, compareMemory, describeMemory } from "./memory";
+import { compareMemory, describeMemory } from "./memory";
 import { Turns } from "./turns";
 
 const FEWEST = 20;
@@ -45,15 +45,14 @@ export async function runIdle(peers: Contestant[], asked: IdleOptions): Promise<
     result,
     {
       lines: [
-        `${options.clients} idle connections to each server, heartbeats included, ${contestants.length} servers that settle side by side`,
+        `${options.clients} idle connections to each of ${contestants.length} servers that settle side by side, heartbeats as each has them`,
+        "  memory is that of the processes which hold the connections",
         ...runs.flatMap(describeIdle),
         ...(peers.length === 0 ? [] : compareMemory(runs)),
         ...leftOut.map(({ name, why }) => `  ${name} was left out: ${why}`),
       ],
       accounts: runs.flatMap(({ name, account }) => (account ? [{ name, per: "connection", account }] : [])),
-      memory: Object.fromEntries(
-        runs.map(({ name, tier, memory }) => [`${name} (${tier})`, bytesPerConnection(memory, memory.all) / 1_024]),
-      ),
+      memory: Object.fromEntries(runs.map(({ name, tier, bytes }) => [`${name} (${tier})`, bytes.settled / 1_024])),
     },
     options.json,
   );
@@ -86,8 +85,7 @@ function gatewayCpu({ account }: IdleRun): number {
 
 function judgeIdle(run: IdleRun, clients: number): Judged[] {
   if (run.account === undefined || clients < ENOUGH_FOR_P7) return [];
-  const kilobytes = bytesPerConnection(run.memory, run.memory.all) / 1_024;
-  const memory = judge(run.name.endsWith("TCP") ? "P7 TCP" : "P7 WebSocket", kilobytes);
+  const memory = judge(run.name.endsWith("TCP") ? "P7 TCP" : "P7 WebSocket", run.bytes.settled / 1_024);
   return clients < ENOUGH_FOR_P8 ? [memory] : [memory, judge("P8", gatewayCpu(run) * 100)];
 }
 

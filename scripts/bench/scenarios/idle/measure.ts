@@ -4,7 +4,7 @@ import { residentOf } from "../../account/usage";
 import { say } from "../../cluster/bench-cluster";
 import type { Tier } from "../../peers/contestant";
 import type { IdleContestant, IdleServer } from "./contestants";
-import { firstOf, type MemoryReadings } from "./memory";
+import { bytesPerConnection, type ConnectionBytes, firstOf, type MemoryReadings } from "./memory";
 import type { Turns } from "./turns";
 
 /**
@@ -25,6 +25,7 @@ export interface IdleRun {
   tier: Tier;
   description: string;
   memory: MemoryReadings;
+  bytes: ConnectionBytes;
   connectedPerSecond: number;
   /** With all connections, heartbeats included; Carillon only. */
   account?: Account;
@@ -55,11 +56,13 @@ export async function measureIdle(
         countCpu(contestant, idle, clients, seconds).finally(endTurn),
       ]);
       const errors = await idle.faults();
+      const memory: MemoryReadings = { connections: [few, clients], first, all, most };
       return {
         name: contestant.name,
         tier: contestant.tier,
         description: contestant.description,
-        memory: { connections: [few, clients], first, all, most },
+        memory,
+        bytes: bytesPerConnection(memory),
         connectedPerSecond: (clients - few) / connectSeconds,
         ...(account && { account }),
         ok: errors.length === 0,

@@ -17,35 +17,35 @@ export function firstOf(clients: number, most: number): number {
   return Math.min(most, Math.floor(clients / 10)) & ~1;
 }
 
-/** Bytes for each connection that came after the first ones. @param resident MiB with all of them */
-export function bytesPerConnection({ connections, first }: MemoryReadings, resident: number): number {
-  return ((resident - first) * 1_024 * 1_024) / (connections[1] - connections[0]);
+/** Bytes for each connection that came after the first ones. */
+export interface ConnectionBytes {
+  settled: number;
+  most: number;
 }
 
-/** `4.5 KB a connection 120 s after the last one came (12.2 KB at most): 88 MiB with 500, 164 MiB with all` */
+export function bytesPerConnection({ connections, first, all, most }: MemoryReadings): ConnectionBytes {
+  const share = (resident: number) => ((resident - first) * 1_024 * 1_024) / (connections[1] - connections[0]);
+  return { settled: share(all), most: share(most) };
+}
+
+const kilobytes = (bytes: number) => (bytes / 1_024).toFixed(1);
+
+/** `5.5 KB a connection 120 s after the last one came (12.2 KB at most): 88 MiB with 500, 182 MiB with all` */
 export function describeMemory(readings: MemoryReadings, settleSeconds: number): string {
-  const kilobytes = (resident: number) => (bytesPerConnection(readings, resident) / 1_024).toFixed(1);
-  const { connections, first, all, most } = readings;
+  const { connections, first, all } = readings;
+  const { settled, most } = bytesPerConnection(readings);
   return (
-    `${kilobytes(all)} KB a connection ${settleSeconds} s after the last one came (${kilobytes(most)} KB at most): ` +
+    `${kilobytes(settled)} KB a connection ${settleSeconds} s after the last one came (${kilobytes(most)} KB at most): ` +
     `${first.toFixed(0)} MiB with ${connections[0]}, ${all.toFixed(0)} MiB with all`
   );
 }
 
-/** KB per connection of several servers beside each other, the first one as the measure. */
-export function compareMemory(servers: { name: string; tier: string; memory: MemoryReadings }[]): string[] {
-  const bytes = servers.map(({ memory }) => bytesPerConnection(memory, memory.all));
-  const row = (cells: string[]) =>
-    `  ${cells[0]!.padEnd(22)}${cells[1]!.padEnd(6)}${cells[2]!.padStart(16)}${cells[3]!.padStart(10)}`;
+/** A table of several servers. */
+export function compareMemory(servers: { name: string; tier: string; bytes: ConnectionBytes }[]): string[] {
+  const row = (name: string, tier: string, settled: string, most: string) =>
+    `  ${name.padEnd(20)}${tier.padEnd(6)}${settled.padStart(16)}${most.padStart(10)}`;
   return [
-    row(["", "tier", "KB a connection", "at most"]),
-    ...servers.map(({ name, tier, memory }, index) =>
-      row([
-        name,
-        tier,
-        (bytes[index]! / 1_024).toFixed(1),
-        (bytesPerConnection(memory, memory.most) / 1_024).toFixed(1),
-      ]),
-    ),
+    row("", "tier", "KB a connection", "at most"),
+    ...servers.map(({ name, tier, bytes }) => row(name, tier, kilobytes(bytes.settled), kilobytes(bytes.most))),
   ];
 }
