@@ -1,3 +1,5 @@
+import type { IdleContestant } from "./contestants";
+import { measureIdle } from "./measure";
 import { bytesPerConnection, compareMemory, describeMemory, firstOf, type MemoryReadings } from "./memory";
 import { Turns } from "./turns";
 
@@ -43,4 +45,30 @@ test("turns are taken one after the other, and a turn may be ended twice", async
   };
   await Promise.all(["a", "b", "c"].map(work));
   expect(events).toEqual(["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
+});
+
+test.each([
+  ["cannot be had", 0],
+  ["fails while it is connected", 1],
+])("a server that %s gives its turn back", async (why, opened) => {
+  let opens = 0;
+  const contestant: IdleContestant = {
+    name: "a peer",
+    tier: "T0",
+    front: "server",
+    description: "",
+    isOwn: false,
+    with: async (_clients, measure) => {
+      if (opened === 0) throw new Error(why);
+      const open = async () => {
+        opens++;
+        throw new Error(why);
+      };
+      return measure({ server: {} as never, generatorPids: [], open, faults: async () => [] });
+    },
+  };
+  const turns = new Turns();
+  await expect(measureIdle(contestant, { clients: 20, seconds: 1 }, turns)).rejects.toThrow(why);
+  expect(opens).toBe(opened);
+  (await turns.take())();
 });
