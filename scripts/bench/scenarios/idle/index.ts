@@ -61,7 +61,14 @@ export async function runIdle(peers: Contestant[], asked: IdleOptions): Promise<
 async function measureAll(contestants: IdleContestant[], options: IdleOptions) {
   const turns = new Turns();
   // All have ended before anything is told: what fails does not leave the others running.
-  const ended = await Promise.allSettled(contestants.map((each) => measureIdle(each, options, turns)));
+  const ended = await Promise.allSettled(
+    contestants.map((each) =>
+      measureIdle(each, options, turns).catch((error: Error) => {
+        say(`${each.name} is not measured: ${error.message}`);
+        throw error;
+      }),
+    ),
+  );
   const runs: IdleRun[] = [];
   const leftOut: { name: string; why: string }[] = [];
   for (const [index, each] of ended.entries()) {
@@ -71,9 +78,7 @@ async function measureAll(contestants: IdleContestant[], options: IdleOptions) {
       continue;
     }
     if (isOwn) throw each.reason;
-    const why = (each.reason as Error).message;
-    say(`${name} is left out: ${why}`);
-    leftOut.push({ name, why });
+    leftOut.push({ name, why: (each.reason as Error).message });
   }
   return { runs, leftOut };
 }
