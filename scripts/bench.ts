@@ -12,7 +12,8 @@ Scenarios
   quick               private, short; with --against FILE: whether a message costs more than it did
   group               a group whose members are all online, fanned out on write, open loop
   large-group         a group that is too large for inboxes: some look at it, all others are told
-  idle                connections that are open and silent, over TCP and over WebSocket: memory and CPU of one gateway
+  idle                connections that are open and silent, over TCP and over WebSocket: memory and CPU of one gateway; with
+                      --peers memory of the others beside it
   storm               devices that are cut off at once, miss messages, and come back at the same instant
   sync                devices that were away log in until they have everything, one after the other
   archive             the archiver was away: how fast it drains the log
@@ -31,7 +32,7 @@ Options
   --seconds N         measured time (default 15; quick 5, scale 10, idle 60); archive: how long the archiver is away (20)
   --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
   --generators N      the same: processes of the load generator (default 1)
-  --peers             private, latency: the servers of others too, in turns (installed by the bench when they are not there)
+  --peers             private, latency, idle: the servers of others too (installed by the bench when they are not there)
   --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
   --t1                private, latency: Carillon without fsync before SENT (nats.fsync off) too, in turns
   --gateways N        (default 2; idle always 1)

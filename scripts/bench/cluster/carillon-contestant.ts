@@ -24,6 +24,7 @@ export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
   return {
     name,
     tier,
+    front: "gateway",
     describe: () =>
       `Carillon ${productVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB`,
     start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress)),

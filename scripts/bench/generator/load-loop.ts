@@ -63,11 +63,12 @@ export class LoadLoop {
   private isClosedLoop = false;
   private stopTicks: (() => void) | undefined;
 
-  /** Connects all clients; `specs` come in pairs. */
+  /** Connects clients, beside those that are there; `specs` come in pairs. */
   async open(protocol: LoadProtocol, specs: LoadClientSpec[]): Promise<void> {
+    const before = this.clients.length;
     for (let at = 0; at < specs.length; at += OPEN_AT_ONCE) {
       const part = specs.slice(at, at + OPEN_AT_ONCE);
-      await Promise.all(part.map((spec, index) => this.openOne(protocol, spec, at + index)));
+      await Promise.all(part.map((spec, index) => this.openOne(protocol, spec, before + at + index)));
     }
   }
 

@@ -1,5 +1,7 @@
 import { Arrivals } from "./arrivals";
 import { CONTENT_BYTES, readContent, writeContent } from "./content";
+import { LoadLoop } from "./load-loop";
+import type { LoadClientSpec, LoadEvents, LoadProtocol } from "./load-protocol";
 import { Schedule } from "./schedule";
 
 describe("the schedule of an open loop", () => {
@@ -78,4 +80,30 @@ describe("content", () => {
       expect(readContent(content, into)).toBe(false);
     }
   });
+});
+
+test("clients that are opened later write to each other, beside those that are there", async () => {
+  const events = new Map<string, LoadEvents>();
+  const protocol: LoadProtocol = {
+    open: async ({ userId, peerId }, own) => {
+      events.set(userId, own);
+      const deliver = (content: string) => {
+        own.onAccepted();
+        events.get(peerId)!.onMessage(content);
+      };
+      return { send: (content) => void setImmediate(deliver, content), close: () => {} };
+    },
+  };
+  const specs = Array.from({ length: 6 }, (_, i): LoadClientSpec => {
+    return { host: "", port: 0, secret: "", userId: `user-${i}`, peerId: `user-${i ^ 1}` };
+  });
+  const loop = new LoadLoop();
+  await loop.open(protocol, specs.slice(0, 2));
+  await loop.open(protocol, specs.slice(2));
+  await loop.startClosed(2);
+  loop.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const { sent, accepted, received, missing, errors } = loop.progress();
+  expect(sent).toBeGreaterThan(12);
+  expect({ accepted, received, missing, errors }).toEqual({ accepted: sent, received: sent, missing: 0, errors: [] });
 });

@@ -8,6 +8,8 @@ export interface Contestant {
   /** As it stands in tables: `ejabberd`. */
   name: string;
   tier: Tier;
+  /** Kind of the processes that hold the clients' connections, as `processes` names it. */
+  front: string;
   /** Clients with which it is measured; undefined: as many as all. */
   clientCount?: number;
   /** What is to be known beside the figures: version, what it stores and where. */

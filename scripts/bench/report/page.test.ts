@@ -27,6 +27,7 @@ const data: PageData = {
   targets: [judge("P1", 61), judge("P2", 100)],
   lines: ["5 < 6"],
   accounts: [{ name: "carillon", per: "message", account }],
+  memory: {},
   curves: [
     {
       label: "carillon",
@@ -55,6 +56,20 @@ test("a page of a run that has nothing to draw", () => {
   const page = renderResultPage({ ...data, ok: false, accounts: [], curves: [], targets: [] });
   expect(page).not.toContain("<svg");
   expect(page).toContain("not everything was as promised");
+});
+
+test("a page shows the memory of a connection, server by server", () => {
+  const page = renderResultPage({
+    ...data,
+    accounts: [],
+    curves: [],
+    memory: { "carillon TCP (T2)": 5.5, "b (T0)": 0 },
+  });
+  expect(page).toContain("Memory per connection");
+  expect(page).toContain("carillon TCP (T2)");
+  expect(page).toContain("5.5 KB");
+  expect(page.match(/<svg/g)).toHaveLength(1);
+  expect(page).not.toMatch(/NaN|Infinity/);
 });
 
 test("bars are as long as their parts, and charts stand on values of nothing", () => {

@@ -25,10 +25,12 @@ export interface PageData {
   lines: string[];
   accounts: NamedAccount[];
   curves: Curve[];
+  /** KB per connection, by server. */
+  memory: Record<string, number>;
 }
 
 export function renderResultPage(data: PageData): string {
-  const { scenario, at, machine, ok, targets, accounts, curves, lines } = data;
+  const { scenario, at, machine, ok, targets, accounts, curves, memory, lines } = data;
   const sections = [
     `<h1>${escapeMarkup(scenario)}: ${ok ? "everything was as promised" : '<span class="failed">not everything was as promised</span>'}</h1>`,
     `<p class="quiet">${escapeMarkup(`${at}, ${machine.cores} cores, ${machine.model ?? "unknown processor"}, Node ${machine.node}; the load generator is on the same cores and not counted`)}</p>`,
@@ -36,6 +38,7 @@ export function renderResultPage(data: PageData): string {
     ...[...new Set(accounts.map(({ per }) => per))].map((per) =>
       renderCosts(accounts.filter((each) => each.per === per)),
     ),
+    Object.keys(memory).length === 0 ? "" : `<h2>Memory per connection</h2>${bars(memory, "KB")}`,
     curves.length === 0 ? "" : `<h2>Latency by percentile</h2>${percentileChart(curves)}`,
     ...accounts.map(renderBatches),
     ...accounts.map(renderAccount),

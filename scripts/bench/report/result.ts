@@ -53,6 +53,8 @@ export interface Shown {
   lines: string[];
   accounts?: NamedAccount[];
   curves?: Curve[];
+  /** KB per connection, by server. */
+  memory?: Record<string, number>;
 }
 
 /** Keeps a result as document and page, and prints it: as lines and the targets that it answers, or as the document. */
@@ -63,10 +65,10 @@ export function printResult<R extends Outcome>(result: R & { scenario: string },
   const { scenario, ok } = result;
   // What was not as promised says nothing about a target.
   const targets = ok ? result.targets : [];
-  const { accounts = [], curves = [], lines } = shown;
+  const { accounts = [], curves = [], memory = {}, lines } = shown;
   writeFileSync(file, `${JSON.stringify({ ...result, targets, machine }, null, 2)}\n`);
   const at = now.toISOString();
-  writeFileSync(page, renderResultPage({ scenario, at, machine, ok, targets, lines, accounts, curves }));
+  writeFileSync(page, renderResultPage({ scenario, at, machine, ok, targets, lines, accounts, curves, memory }));
   const text = [...lines, ...describeJudged(targets), `  details     ${file}`, `  page        ${page}`].join("\n");
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${text}\n`);
   return { ok, targets };

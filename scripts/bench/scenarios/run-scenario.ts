@@ -82,7 +82,7 @@ export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
     case "sync":
       return runSync(shape);
     case "idle":
-      return runIdle(shape);
+      return runIdle(asked.peers ? peers : [], shape);
     case "storm":
       return runStorm(shape);
     case "archive":

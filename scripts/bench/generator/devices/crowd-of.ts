@@ -5,11 +5,14 @@ import type { Transport } from "./link";
 
 const ADDRESSES = 8;
 
+/** Address of this machine from which the connection of this number is made. */
+export const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
+
 export function devicesOf(cluster: BenchCluster, userIds: string[], transport: Transport): DeviceSpec[] {
   return userIds.map((userId, index) => {
     const { tcp, ws, token } = cluster.access(userId);
     const url = new URL(transport === "tcp" ? `tcp://${tcp}` : ws);
-    const localAddress = `127.0.0.${2 + (index % ADDRESSES)}`;
-    return { transport, host: url.hostname, port: Number(url.port), localAddress, userId, token };
+    const { hostname: host, port } = url;
+    return { transport, host, port: Number(port), localAddress: addressOf(index), userId, token };
   });
 }

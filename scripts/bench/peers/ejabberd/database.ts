@@ -7,6 +7,9 @@ import { createConnection } from "mysql2/promise";
 const ROWS_AT_ONCE = 1_000;
 /** mod_mam keeps a private message once for each of the two people. */
 const ROWS_PER_MESSAGE = 2;
+/** `sql_pool_size`, which is left as it is. */
+const POOL_SIZE = 10;
+const POOL_MS = 30_000;
 
 /**
  * Makes the tables as the package describes them, without one index: nobody searches the texts here, in Carillon neither,
@@ -24,6 +27,22 @@ export async function addAccounts(server: MariadbServer, userIds: string[], pass
     for (let at = 0; at < userIds.length; at += ROWS_AT_ONCE) {
       const rows = userIds.slice(at, at + ROWS_AT_ONCE).map((userId) => [userId, password]);
       await connection.query("INSERT IGNORE INTO users (username, password) VALUES ?", [rows]);
+    }
+  });
+}
+
+/** Resolves when ejabberd has made all of its connections to the database. @throws Error when it has not in time */
+export async function awaitPool(server: MariadbServer): Promise<void> {
+  await withConnection(server, async (connection) => {
+    const deadline = Date.now() + POOL_MS;
+    for (;;) {
+      const [result] = await connection.query(
+        "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()",
+        [server.database],
+      );
+      if (Number((result as { n: number }[])[0]!.n) >= POOL_SIZE) return;
+      if (Date.now() > deadline) throw new Error("ejabberd did not connect to its database in time");
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   });
 }

@@ -12,11 +12,13 @@ import {
   startMariadb,
   type UnpackedPackages,
 } from "@carillon/local";
+import type { LoadClientSpec } from "../../generator/load-protocol";
 import type { Contestant, RunningContestant, Tier } from "../contestant";
 import { unpackedVersion, unpackPeer } from "../debian-peer";
 import { startGuarded } from "../guarded";
 import { pairedClients } from "../pairs";
-import { addAccounts, countArchived, makeTables } from "./database";
+import { addAccounts, awaitPool, countArchived, makeTables } from "./database";
+import { protocol } from "./protocol";
 
 /**
  * A client's process in ejabberd writes the sender's row of the archive and waits for the commit, which is flushed to
@@ -45,6 +47,7 @@ const ERLANG_FLAGS = [
 export const ejabberd: Contestant = {
   name: "ejabberd",
   tier: TIER,
+  front: "beam",
   describe: () =>
     `ejabberd ${unpackedVersion("ejabberd")}, plain TCP, stream management, archive (mod_mam) and offline messages in a ` +
     "MariaDB of its own, flushed at each commit; the acknowledgement says that the message is on disk in the sender's " +
@@ -67,6 +70,8 @@ async function start(directory: string, onProgress: (line: string) => void): Pro
         const clients = pairedClients(count, () => ({ port: server.port, secret: mysql.password }));
         const userIds = clients.map(({ userId }) => userId);
         await addAccounts(mysql, userIds, mysql.password);
+        await connectToDatabase(clients[0]!);
+        await awaitPool(mysql);
         return clients;
       },
       processes: () =>
@@ -81,6 +86,12 @@ async function start(directory: string, onProgress: (line: string) => void): Pro
       },
     };
   });
+}
+
+/** ejabberd connects to its database when first somebody logs in, and hangs up on others who come meanwhile. */
+async function connectToDatabase(client: LoadClientSpec): Promise<void> {
+  const nothing = () => {};
+  (await protocol.open(client, { onMessage: nothing, onAccepted: nothing, onError: nothing })).close();
 }
 
 function startEjabberd(

@@ -19,6 +19,7 @@ import { encodeConnect } from "./mqtt";
 export const mosquitto: Contestant = {
   name: "mosquitto",
   tier: "T0",
+  front: "mosquitto",
   describe: () =>
     `mosquitto ${unpackedVersion("mosquitto")}, MQTT 3.1.1 with QoS 1 and persistent sessions; PUBACK says that a ` +
     "message is in memory, what waits for somebody is written to disk every 30 minutes and at the end; no archive, no passwords",

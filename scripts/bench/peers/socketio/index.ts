@@ -11,6 +11,7 @@ const PROCESSES = 2;
 export const socketIo: Contestant = {
   name: "socket.io",
   tier: "T0",
+  front: "node",
   describe: () =>
     `${lockedVersions()}; ${PROCESSES} processes, WebSocket only; the acknowledgement says that the event was given to ` +
     "the adapter, which then adds it to a stream of Redis (the newest 100,000 events, append-only file synced every " +

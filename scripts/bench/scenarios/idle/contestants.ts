@@ -1,0 +1,115 @@
+/** Those whose idle connections are measured: Carillon's one gateway over each transport, and the servers of others. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type ClusterShape, say } from "../../cluster/bench-cluster";
+import { carillon, withCluster } from "../../cluster/carillon-contestant";
+import { addressOf, devicesOf } from "../../generator/devices/crowd-of";
+import { DeviceCrowd } from "../../generator/devices/device-crowd";
+import type { Transport } from "../../generator/devices/link";
+import { Generator } from "../../generator/generator";
+import type { Contestant, RunningContestant, Tier } from "../../peers/contestant";
+
+/** One process holds 20,000 open files at most on a small machine. */
+const GENERATORS = 2;
+
+/** A server that runs, and clients of it that are not connected yet. */
+export interface IdleServer {
+  server: RunningContestant;
+  /** Of the load generator. */
+  generatorPids: number[];
+  /** Connects and logs in the clients of these numbers; resolves when all of them are. */
+  open(from: number, to: number): Promise<void>;
+  /** What went wrong with connections since, a lost one included. */
+  faults(): Promise<string[]>;
+}
+
+export interface IdleContestant {
+  name: string;
+  tier: Tier;
+  description: string;
+  /** Kind of the processes that hold the connections. */
+  front: string;
+  /** Whether its CPU is measured: heartbeats are not the same for all, so it is for Carillon only. */
+  isOwn: boolean;
+  /** Starts a server with so many clients, has it measured, and removes it. */
+  with<T>(clients: number, measure: (idle: IdleServer) => Promise<T>): Promise<T>;
+}
+
+/** One gateway with devices over one transport. */
+export function ownContestant(transport: Transport, shape: ClusterShape): IdleContestant {
+  const oneGateway = { ...shape, gateways: 1 };
+  const { tier, front, describe } = carillon(oneGateway);
+  return {
+    name: `carillon ${transport === "tcp" ? "TCP" : "WebSocket"}`,
+    tier,
+    front,
+    description: describe(),
+    isOwn: true,
+    with: (clients, measure) =>
+      withCluster(oneGateway, async (cluster, server) => {
+        const crowd = new DeviceCrowd();
+        try {
+          const names = Array.from({ length: clients }, (_, i) => `idle-${i}`);
+          await cluster.register(names);
+          const specs = devicesOf(cluster, names, transport);
+          return await measure({
+            server,
+            generatorPids: crowd.pids,
+            open: (from, to) =>
+              crowd.open(specs.slice(from, to), ({ connected }) =>
+                say(`${transport}: ${connected} of ${clients} connected`),
+              ),
+            faults: () => faultsOf(crowd, transport, clients),
+          });
+        } finally {
+          crowd.close();
+        }
+      }),
+  };
+}
+
+async function faultsOf(crowd: DeviceCrowd, transport: Transport, clients: number): Promise<string[]> {
+  const { connected, retries, errors } = await crowd.progress();
+  if (retries > 0) say(`${transport}: ${retries} devices had to come again`);
+  return connected < clients ? [`${clients - connected} of ${clients} are not connected`, ...errors] : errors;
+}
+
+/** A server of others, with the clients and the settings of private messages. */
+export function peerContestant(peer: Contestant): IdleContestant {
+  const { name, tier, front } = peer;
+  return {
+    name,
+    tier,
+    front,
+    // Its version is known when it was got.
+    get description() {
+      return peer.describe();
+    },
+    isOwn: false,
+    with: async (clients, measure) => {
+      const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
+      try {
+        const server = await peer.start(directory, say);
+        const generator = Generator.start(GENERATORS);
+        try {
+          const specs = (await server.clients(clients)).map((spec, i) => ({ ...spec, localAddress: addressOf(i) }));
+          return await measure({
+            server,
+            generatorPids: generator.pids,
+            open: (from, to) => {
+              say(`${name}: connecting ${to - from} clients`);
+              return generator.open(server.protocolFile, specs.slice(from, to));
+            },
+            faults: async () => (await generator.progress()).errors,
+          });
+        } finally {
+          generator.close();
+          await server.stop();
+        }
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}
