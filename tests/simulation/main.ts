@@ -60,9 +60,9 @@ async function main(): Promise<void> {
 }
 
 function work(order: Order): Promise<Report> {
-  // Nearly all that a seed makes dies young, and each core has a process already: threads that collect garbage beside
-  // them would only be in their way.
-  const execArgv = ["--max-semi-space-size=16", "--single-threaded-gc"];
+  // Nearly all that a seed makes dies young, and each core has a process already: threads that collect garbage or compile
+  // beside them would only be in their way.
+  const execArgv = ["--min-semi-space-size=32", "--max-semi-space-size=32", "--single-threaded"];
   const child = fork(PROCESS, [], { execArgv });
   child.send(order);
   return new Promise((resolve, reject) => {

@@ -74,7 +74,8 @@ export class World {
         if (this.living.some((worker) => worker.boot === boot)) this.clients.checkAnswered(waiting);
       };
       // In two steps: when the machine sleeps meanwhile, the worker has the second one to itself.
-      this.time.after(ANSWERED_MS, () => this.time.after(ANSWERED_MS, check));
+      const { time } = this;
+      time.aside(time.now + ANSWERED_MS, () => time.aside(time.now + ANSWERED_MS, check));
       if (to > streams.get("IN_0")!.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
     };
     this.archiver = new Connection("archiver", this.network);

@@ -16,8 +16,8 @@ export class Columns {
   readonly sentAt: Float64Array;
   readonly positions: Float64Array;
   readonly storedAt: Float64Array;
-  private readonly digests: Uint8Array;
-  private readonly messageIds: Uint8Array;
+  private readonly digests: Buffer;
+  private readonly messageIds: Buffer;
 
   constructor(readonly rows: number) {
     this.ids = new Uint32Array(rows * ID_WORDS);
@@ -27,8 +27,8 @@ export class Columns {
     this.sentAt = new Float64Array(rows);
     this.positions = new Float64Array(rows);
     this.storedAt = new Float64Array(rows);
-    this.digests = new Uint8Array(rows * DIGEST_BYTES);
-    this.messageIds = new Uint8Array(rows * MESSAGE_ID_BYTES);
+    this.digests = Buffer.alloc(rows * DIGEST_BYTES);
+    this.messageIds = Buffer.alloc(rows * MESSAGE_ID_BYTES);
   }
 
   /** Takes `count` rows of another from its row `from` on; they begin at row `at` here. */
@@ -70,8 +70,8 @@ function writeText(bytes: Uint8Array, at: number, width: number, text: string): 
   if (length < width) bytes.fill(0, at + length, at + width);
 }
 
-function readText(bytes: Uint8Array, at: number, width: number): string {
+function readText(bytes: Buffer, at: number, width: number): string {
   let end = at;
   while (end < at + width && bytes[end] !== 0) end++;
-  return String.fromCharCode(...bytes.subarray(at, end));
+  return bytes.toString("latin1", at, end);
 }
