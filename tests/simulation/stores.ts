@@ -1,10 +1,10 @@
 /** Simulated Redis and MySQL, with the rules of the real ones (libs/store/lua, libs/store/src/mysql). */
-import { type Event, peekEvent } from "@carillon/protocol";
+import { type Event, type EventHead, peekEvent } from "@carillon/protocol";
 import type { InboxDelivery } from "@carillon/store";
 
 interface InboxEvent {
   position: number;
-  event: ReturnType<typeof peekEvent>;
+  event: EventHead;
 }
 
 /** Inboxes by user: the same idempotence by log position as the deliver script. */

@@ -1,6 +1,7 @@
 /** Where the Node processes of a run spend their CPU: they are started with V8's profiler, which costs some of it. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { sleep } from "@carillon/base";
 import { type CpuProfile, type ProfileSummary, summariseProfiles } from "../report/profile";
 
 const PATIENCE_MS = 20_000;
@@ -37,7 +38,7 @@ export async function keepProfiles(
   const pids = [...processes.values()].flat().filter(isProfiled);
   for (const pid of pids) process.kill(pid, "SIGWINCH");
   const deadline = Date.now() + PATIENCE_MS;
-  while (!pids.every((pid) => existsSync(fileOf(pid))) && Date.now() < deadline) await pause(100);
+  while (!pids.every((pid) => existsSync(fileOf(pid))) && Date.now() < deadline) await sleep(100);
   mkdirSync(into, { recursive: true });
   const summaries: Record<string, ProfileSummary> = {};
   for (const [kind, of] of processes) {
@@ -57,5 +58,3 @@ function isProfiled(pid: number): boolean {
 function isNode(pid: number): boolean {
   return path.basename(readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[0]!) === "node";
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -5,6 +5,7 @@
  * messages go out at the instants of a schedule, whatever comes back, and each is timed from its instant.
  * Everything that arrives is checked: nothing lost, doubled or out of order.
  */
+import { sleep } from "@carillon/base";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { Arrivals } from "./arrivals";
 import { readContent, writeContent } from "./content";
@@ -79,7 +80,7 @@ export class LoadLoop {
       for (const client of this.clients.slice(at, at + START_TOGETHER)) {
         for (let i = 0; i < inFlight; i++) this.send(client, nowUs());
       }
-      await new Promise((resolve) => setTimeout(resolve, START_EVERY_MS));
+      await sleep(START_EVERY_MS);
     }
   }
 

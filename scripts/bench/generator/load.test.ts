@@ -1,3 +1,4 @@
+import { sleep } from "@carillon/base";
 import { Arrivals } from "./arrivals";
 import { CONTENT_BYTES, readContent, writeContent } from "./content";
 import { LoadLoop } from "./load-loop";
@@ -102,7 +103,7 @@ test("clients that are opened later write to each other, beside those that are t
   await loop.open(protocol, specs.slice(2));
   await loop.startClosed(2);
   loop.stop();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await sleep(20);
   const { sent, accepted, received, missing, errors } = loop.progress();
   expect(sent).toBeGreaterThan(12);
   expect({ accepted, received, missing, errors }).toEqual({ accepted: sent, received: sent, missing: 0, errors: [] });

@@ -2,6 +2,7 @@
  * P11: how fast the archiver drains a log that has filled up: it is stopped, private messages go on, and then it comes
  * back. The time counts from the first record that it passes to the last one; starting up is told apart.
  */
+import { sleep } from "@carillon/base";
 import { type Account, describeAccount, startAccount } from "../account/account";
 import { type BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import { withCluster } from "../cluster/carillon-contestant";
@@ -56,7 +57,7 @@ async function fill(
   await cluster.running.stopNode(ARCHIVER);
   await generator.startClosed(inFlight);
   for (let second = 1; second <= seconds; second++) {
-    await pause(1_000);
+    await sleep(1_000);
     const { received, errors } = await generator.progress();
     say(`without an archiver ${second}/${seconds} s: ${received} messages`);
     if (errors.length > 0) throw new Error(`the run failed: ${errors.slice(0, 3).join("; ")}`);
@@ -67,7 +68,7 @@ async function fill(
     const { sent, accepted, received } = await generator.progress();
     if (accepted === sent && received === sent) return sent;
     if (Date.now() > deadline) throw new Error(`${sent} sent, but ${accepted} accepted and ${received} received`);
-    await pause(200);
+    await sleep(200);
   }
 }
 
@@ -83,7 +84,7 @@ async function drainLog(
   const moves: { at: number; archived?: number }[] = [];
   const started = cluster.running.startNode(ARCHIVER);
   while (performance.now() - orderedAt < PATIENCE_MS) {
-    await pause(POLL_MS);
+    await sleep(POLL_MS);
     const before = positions;
     positions = await archivePositions(cluster);
     const at = performance.now();
@@ -130,5 +131,3 @@ function report(
   ];
   return printResult(result, { lines, accounts: [{ name: "drain", per: "message", account }] }, options.json);
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,6 +3,7 @@
  * member gets every event. In a large one some look at the conversation and get every event, all others are told that
  * there is more; they fetch nothing here. Verified: each gets everything in order, or is told of the last number.
  */
+import { sleep } from "@carillon/base";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { type Account, describeAccount, startAccount } from "../account/account";
 import { type BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
@@ -141,7 +142,7 @@ class GroupRun {
     const delivered = ({ events, notices }: MemberCounts) => events + notices;
     let before = delivered(await this.crowd.progress(this.sent));
     for (let second = 1; second <= seconds; second++) {
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await sleep(1_000);
       const counts = await this.crowd.progress(this.sent);
       const { errors } = counts;
       say(`${what} ${second}/${seconds} s: ${delivered(counts) - before} deliveries and notices/s`);
@@ -164,7 +165,7 @@ class GroupRun {
           `accepted ${this.crowd.accepted} of ${this.sent}, members behind ${behind}, archived ${archived} of ${wanted}`,
         ];
       }
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
   }
 

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { sleep } from "@carillon/base";
 import type { Histogram } from "hdr-histogram-js";
 import { type Account, startAccount } from "../account/account";
 import { keepProfiles } from "../account/profile";
@@ -154,7 +155,7 @@ class OneToOne {
   private async wait(seconds: number, what: string): Promise<void> {
     let before = (await this.generator.progress()).received;
     for (let second = 1; second <= seconds; second++) {
-      await pause(1_000);
+      await sleep(1_000);
       const { received, errors } = await this.generator.progress();
       say(`${this.contestant.name}: ${what} ${second}/${seconds} s: ${received - before} delivered/s`);
       if (errors.length > 0) throw new Error(`the run failed: ${errors.slice(0, 3).join("; ")}`);
@@ -169,7 +170,7 @@ class OneToOne {
       const counts = await this.generator.progress();
       const isQuiet = counts.received === counts.sent && counts.accepted === counts.sent;
       if (isQuiet || Date.now() > deadline) return counts;
-      await pause(200);
+      await sleep(200);
     }
   }
 
@@ -178,7 +179,7 @@ class OneToOne {
     const counts = await this.awaitDelivery();
     let archived: number | undefined;
     do {
-      if (archived !== undefined) await pause(200);
+      if (archived !== undefined) await sleep(200);
       const all = await this.server.archived?.();
       archived = all === undefined ? undefined : all - archivedBefore;
     } while (archived !== undefined && archived !== counts.sent && Date.now() < deadline);
@@ -187,5 +188,3 @@ class OneToOne {
     return { ok: isComplete && (archived === undefined || archived === sent), archived, ...counts };
   }
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

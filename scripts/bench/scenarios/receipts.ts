@@ -2,6 +2,7 @@
  * Whether a flood of receipts delays messages: private messages at a steady pace, by turns alone and beside READs of
  * others; both in one run, since the machine is not the same from one minute to the next.
  */
+import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
 import { countUsage, serverProcesses } from "../account/usage";
 import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
@@ -52,15 +53,15 @@ class ReceiptsRun {
     const readers = await this.connect("reader", READERS);
     for (const [i, reader] of readers.entries()) for (let n = 0; n < 50; n++) reader.send(`${i} ${n}`);
     const writing = steadily(rate, (n) => this.write(writers[n % writers.length]!));
-    await pause(WARM_UP_MS);
+    await sleep(WARM_UP_MS);
     const processes = serverProcesses(this.cluster.running.info());
     for (let turn = 0; turn < 2 * TURNS; turn++) {
       const isFlood = turn % 2 === 1;
       const flood = isFlood ? steadily(reads, (n) => this.read(readers, n)) : undefined;
-      await pause(SETTLE_MS);
+      await sleep(SETTLE_MS);
       this.phase = isFlood ? this.flooded : this.alone;
       const used = countUsage(() => processes);
-      await pause((seconds * 1_000) / (2 * TURNS));
+      await sleep((seconds * 1_000) / (2 * TURNS));
       const share = cpuShare(used(), Math.round((rate * seconds) / (2 * TURNS)));
       this.phase.cpu.push(share.total);
       this.phase = undefined;
@@ -71,7 +72,7 @@ class ReceiptsRun {
     }
     writing();
     const deadline = Date.now() + 20_000;
-    while (this.received < this.sent && Date.now() < deadline) await pause(100);
+    while (this.received < this.sent && Date.now() < deadline) await sleep(100);
     for (const client of [...writers, ...readers]) client.close();
     return this.report();
   }
@@ -150,5 +151,3 @@ function steadily(perSecond: number, act: (n: number) => void): () => void {
   }, TICK_MS);
   return () => clearInterval(timer);
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,6 +2,7 @@
  * P9: thousands of devices are cut off at once, miss messages, and all come back at the same instant, each with the place
  * where its inbox was: the time until every one is connected and has everything, in order and once.
  */
+import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
 import { type Account, describeAccount, startAccount } from "../account/account";
 import { checkOpenFiles } from "../account/open-files";
@@ -53,7 +54,7 @@ async function measureStorm(
   await cluster.register(names);
   await crowd.open(devicesOf(cluster, names, "tcp"), ({ connected }) => say(`${connected} of ${clients} connected`));
   await crowd.cut();
-  await pause(GONE_MS);
+  await sleep(GONE_MS);
   await sendMissed(cluster, names, missed);
   const finish = await startAccount(server, crowd.pids);
   say(`${clients} devices come back at once, each has missed ${missed} messages`);
@@ -61,7 +62,7 @@ async function measureStorm(
     say(`${connected} connected, ${complete} complete, ${events} messages`),
   );
   const account = await finish(async () => clients);
-  await pause(GONE_MS);
+  await sleep(GONE_MS);
   const { events, retries, refused, errors } = await crowd.progress();
   // What came behind the last one would have come twice.
   const ok = took.length === clients && events === clients * missed && errors.length === 0;
@@ -101,7 +102,7 @@ async function sendMissed(cluster: BenchCluster, names: string[], missed: number
   while (accepted < total || (await cluster.archived()) < before + total) {
     if (Date.now() > deadline) throw new Error(`only ${accepted} of ${total} messages were taken and archived`);
     say(`${accepted} of ${total} messages are written to those who are away`);
-    await pause(1_000);
+    await sleep(1_000);
   }
   for (const client of clients) client.close();
 }
@@ -153,5 +154,3 @@ function report(options: StormOptions, { took, account, events, retries, refused
     options.json,
   );
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

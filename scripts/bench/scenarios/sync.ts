@@ -4,7 +4,7 @@
  * conversations and nothing else.
  */
 import { connect } from "node:net";
-import { uuidv7 } from "@carillon/base";
+import { sleep, uuidv7 } from "@carillon/base";
 import { Command, decodePayload, encodeFrame, FrameDecoder, type SyncedPayload } from "@carillon/protocol";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
@@ -93,7 +93,7 @@ class SyncRun {
       for (const client of writing as LoadClient[]) client.close();
     }
     const deadline = Date.now() + PATIENCE_MS;
-    while ((await this.cluster.archived()) < missed * users.length && Date.now() < deadline) await pause(200);
+    while ((await this.cluster.archived()) < missed * users.length && Date.now() < deadline) await sleep(200);
   }
 
   private onSent: () => void = () => {};
@@ -205,4 +205,3 @@ async function session(address: string, greeting: object, expected: number) {
 
 const newTimes = (): Histogram => buildHistogram({ numberOfSignificantValueDigits: 3 });
 const record = (times: Histogram, ms: number) => times.recordValue(Math.max(1, Math.round(ms * 1_000)));
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,7 +2,6 @@
  * Envelopes travel in array form, [version, ...]: no key names, half the bytes and a quarter of the time of maps.
  * One encoder is reused; the bytes that leave here are copies.
  */
-
 import { readValue } from "@carillon/protocol";
 import { Encoder } from "@msgpack/msgpack";
 

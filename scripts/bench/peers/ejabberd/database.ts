@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { MariadbServer } from "@carillon/local";
+import { until } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
 
 const ROWS_AT_ONCE = 1_000;
@@ -33,18 +34,19 @@ export async function addAccounts(server: MariadbServer, userIds: string[], pass
 
 /** Resolves when ejabberd has made all of its connections to the database. @throws Error when it has not in time */
 export async function awaitPool(server: MariadbServer): Promise<void> {
-  await withConnection(server, async (connection) => {
-    const deadline = Date.now() + POOL_MS;
-    for (;;) {
-      const [result] = await connection.query(
-        "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()",
-        [server.database],
-      );
-      if (Number((result as { n: number }[])[0]!.n) >= POOL_SIZE) return;
-      if (Date.now() > deadline) throw new Error("ejabberd did not connect to its database in time");
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  });
+  await withConnection(server, (connection) =>
+    until(
+      "ejabberd's connections to its database",
+      async () => {
+        const [result] = await connection.query(
+          "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()",
+          [server.database],
+        );
+        return Number((result as { n: number }[])[0]!.n) >= POOL_SIZE;
+      },
+      POOL_MS,
+    ),
+  );
 }
 
 export async function countArchived(server: MariadbServer): Promise<number> {

@@ -30,8 +30,8 @@ export interface IdleContestant {
   description: string;
   /** Kind of the processes that hold the connections. */
   front: string;
-  /** Whether its CPU is measured: heartbeats are not the same for all, so it is for Carillon only. */
-  isOwn: boolean;
+  /** Carillon's; the servers of others have none. */
+  transport?: Transport;
   /** Starts a server with so many clients, has it measured, and removes it. */
   with<T>(clients: number, measure: (idle: IdleServer) => Promise<T>): Promise<T>;
 }
@@ -45,7 +45,7 @@ export function ownContestant(transport: Transport, shape: ClusterShape): IdleCo
     tier,
     front,
     description: describe(),
-    isOwn: true,
+    transport,
     with: (clients, measure) =>
       withCluster(oneGateway, async (cluster, server) => {
         const crowd = new DeviceCrowd();
@@ -86,7 +86,6 @@ export function peerContestant(peer: Contestant): IdleContestant {
     get description() {
       return peer.describe();
     },
-    isOwn: false,
     with: async (clients, measure) => {
       const directory = mkdtempSync(path.join(tmpdir(), "carillon-bench-"));
       try {

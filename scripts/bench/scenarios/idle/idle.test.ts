@@ -1,3 +1,4 @@
+import { sleep } from "@carillon/base";
 import type { IdleContestant } from "./contestants";
 import { measureIdle } from "./measure";
 import { bytesPerConnection, compareMemory, describeMemory, firstOf, type MemoryReadings } from "./memory";
@@ -38,7 +39,7 @@ test("turns are taken one after the other, and a turn may be ended twice", async
   const work = async (name: string) => {
     const end = await turns.take();
     events.push(`${name} begins`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await sleep(1);
     events.push(`${name} ends`);
     end();
     end();
@@ -57,7 +58,6 @@ test.each([
     tier: "T0",
     front: "server",
     description: "",
-    isOwn: false,
     with: async (_clients, measure) => {
       if (opened === 0) throw new Error(why);
       const open = async () => {

@@ -72,12 +72,12 @@ async function measureAll(contestants: IdleContestant[], options: IdleOptions) {
   const runs: IdleRun[] = [];
   const leftOut: { name: string; why: string }[] = [];
   for (const [index, each] of ended.entries()) {
-    const { name, isOwn } = contestants[index]!;
+    const { name, transport } = contestants[index]!;
     if (each.status === "fulfilled") {
       runs.push(each.value);
       continue;
     }
-    if (isOwn) throw each.reason;
+    if (transport !== undefined) throw each.reason;
     leftOut.push({ name, why: (each.reason as Error).message });
   }
   return { runs, leftOut };
@@ -90,7 +90,7 @@ function gatewayCpu({ account }: IdleRun): number {
 
 function judgeIdle(run: IdleRun, clients: number): Judged[] {
   if (run.account === undefined || clients < ENOUGH_FOR_P7) return [];
-  const memory = judge(run.name.endsWith("TCP") ? "P7 TCP" : "P7 WebSocket", run.bytes.settled / 1_024);
+  const memory = judge(run.transport === "tcp" ? "P7 TCP" : "P7 WebSocket", run.bytes.settled / 1_024);
   return clients < ENOUGH_FOR_P8 ? [memory] : [memory, judge("P8", gatewayCpu(run) * 100)];
 }
 

@@ -1,7 +1,9 @@
 /** One server: its first connections, all of them, and what it needs for each. */
+import { sleep } from "@carillon/base";
 import { type Account, startAccount } from "../../account/account";
 import { residentOf } from "../../account/usage";
 import { say } from "../../cluster/bench-cluster";
+import type { Transport } from "../../generator/devices/link";
 import type { Tier } from "../../peers/contestant";
 import type { IdleContestant, IdleServer } from "./contestants";
 import { bytesPerConnection, type ConnectionBytes, firstOf, type MemoryReadings } from "./memory";
@@ -23,6 +25,8 @@ const MOST_FIRST = 500;
 export interface IdleRun {
   name: string;
   tier: Tier;
+  /** As the contestant's. */
+  transport?: Transport;
   description: string;
   memory: MemoryReadings;
   bytes: ConnectionBytes;
@@ -60,6 +64,7 @@ export async function measureIdle(
       return {
         name: contestant.name,
         tier: contestant.tier,
+        ...(contestant.transport && { transport: contestant.transport }),
         description: contestant.description,
         memory,
         bytes: bytesPerConnection(memory),
@@ -89,25 +94,23 @@ async function settle(
   const until = performance.now() + SETTLE_SECONDS * 1_000;
   let most = resident();
   while (performance.now() < until) {
-    await pause(Math.min(SAMPLE_MS, until - performance.now()));
+    await sleep(Math.min(SAMPLE_MS, until - performance.now()));
     most = Math.max(most, resident());
   }
   return { settled: resident(), most };
 }
 
-/** @returns nothing for the servers of others */
+/** @returns nothing for the servers of others: heartbeats are not the same for all */
 async function countCpu(
-  { name, isOwn }: IdleContestant,
+  { name, transport }: IdleContestant,
   { server, generatorPids }: IdleServer,
   clients: number,
   seconds: number,
 ): Promise<Account | undefined> {
-  if (!isOwn) return undefined;
-  await pause(QUIET_MS);
+  if (transport === undefined) return undefined;
+  await sleep(QUIET_MS);
   say(`${name}: measuring the CPU of ${clients} idle connections for ${seconds} s`);
   const finish = await startAccount(server, generatorPids);
-  await pause(seconds * 1_000);
+  await sleep(seconds * 1_000);
   return finish(async () => clients);
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
