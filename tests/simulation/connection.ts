@@ -8,7 +8,7 @@ import type { Bus } from "@carillon/bus";
 import { type MsgHdrs, TimeoutError } from "@nats-io/transport-node";
 import type { Coverage } from "./coverage";
 import type { Random } from "./random";
-import { apiError, QueueConsumer, type Stored, type Stream } from "./streams";
+import { apiError, type HandOut, QueueConsumer, type Stored, type Stream } from "./streams";
 import type { VirtualTime } from "./virtual-time";
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -264,7 +264,7 @@ export class Connection {
       return messages;
     }
     let highest = consumer.first - 1;
-    consumer.handOut = ({ seq, data }, deliveries) => {
+    const handOut: HandOut = ({ seq, data }, deliveries) => {
       if (this.isDead) return;
       if (deliveries > 1) coverage.count("redeliveries");
       if (this.network.time.now >= this.cutUntil && deliveries === 1) {
@@ -288,6 +288,7 @@ export class Connection {
         }),
       );
     };
+    consumer.handOut = handOut;
     const pump = () => {
       if (!consumer.isDeleted) consumer.pump(most);
       // The missing heartbeats of a consumer tell it, too, when the first word was lost.

@@ -42,9 +42,7 @@ export class SimGateway {
         const device = this.devices.get(userId);
         return device && { sessions: new Set([device.session]) };
       },
-      get userIds() {
-        return users;
-      },
+      userIds: users,
     };
     serve<{ userIds: string[] }, [string, string[]][]>(bus, subjects.groups, ({ userIds }) => {
       if (mysql.isAway) throw new CarillonError("BUSY");

@@ -74,11 +74,12 @@ async function pass(world: World, ms: number): Promise<void> {
 /** Ids and delays come from the seed, too. */
 function takeRandomness(random: Random): () => void {
   const real = { random: Math.random, fill: crypto.getRandomValues, traces: Error.stackTraceLimit };
-  Math.random = () => random.next();
-  crypto.getRandomValues = ((bytes: Uint8Array) => {
+  const fill = (bytes: Uint8Array) => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
     return bytes;
-  }) as typeof crypto.getRandomValues;
+  };
+  Math.random = random.next;
+  crypto.getRandomValues = fill as typeof crypto.getRandomValues;
   // Thousands of refusals are made and thrown; where is of no interest.
   Error.stackTraceLimit = 0;
   return () => {

@@ -101,7 +101,7 @@ export class VirtualTime {
       setInterval: setIntervalHere,
       clearInterval: clear,
     });
-    performance.now = () => this.now;
+    Object.assign(performance, { now: () => this.now });
     return () => {
       const { now, ...timers } = realTimers;
       Object.assign(globalThis, timers);

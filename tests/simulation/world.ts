@@ -67,7 +67,7 @@ export class World {
     this.groups = new SimGroups(this.network, this.observer, new Connection("api", this.network), USERS);
     this.clients = new Clients(this.network, this.observer, this.groups);
     this.gateway = new SimGateway(this.network, this.groups, this.mysql, USERS);
-    this.observer.onCovered = (boot, from, to) => {
+    const onCovered: LogObserver["onCovered"] = (boot, from, to) => {
       // A batch that left the queue before was answered by a former owner, who may have died over it.
       const waiting = [...streams.get("IN_0")!.messages.keys()].filter((seq) => seq > from && seq <= to);
       const check = () => {
@@ -78,6 +78,7 @@ export class World {
       time.aside(time.now + ANSWERED_MS, () => time.aside(time.now + ANSWERED_MS, check));
       if (to > streams.get("IN_0")!.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
     };
+    this.observer.onCovered = onCovered;
     this.archiver = new Connection("archiver", this.network);
   }
 
