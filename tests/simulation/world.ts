@@ -22,6 +22,8 @@ const RESTART_MS = 700;
 const ANSWERED_MS = 8_000;
 const REPLAY_WINDOW_MS = 3_000;
 const START = Date.UTC(2026, 0, 1);
+/** One request: it is narrowed down, tried three times, then alone; other failures may come between. */
+const MOST_DEATHS = 12;
 /** Core NATS forgets what nobody could take. */
 const WORDS_LOST = 0.03;
 
@@ -46,6 +48,7 @@ export class World {
   struck: { place: string; action: FailAction } | undefined;
   /** A text that kills every worker that decides about it. */
   poison: string | undefined;
+  private deathsByPoison = 0;
   private readonly slots: Slot[] = [];
   private preferred = 0;
   private boots = 0;
@@ -195,6 +198,9 @@ export class World {
     if (archived !== this.observer.events.map(({ event }) => event.messageId).join()) {
       this.clients.violations.push("I1: the archive is not what was in the log");
     }
+    if (this.deathsByPoison > MOST_DEATHS) {
+      this.clients.violations.push(`I10: one request has killed ${this.deathsByPoison} workers`);
+    }
     this.clients.violations.push(...this.missingInInboxes(), ...this.disorderInInboxes(), ...this.strangersInInboxes());
   }
 
@@ -262,6 +268,7 @@ export class World {
       return false;
     }
     this.coverage.count(`crash at ${place}`);
+    if (this.poison !== undefined && place === "decide.before") this.deathsByPoison++;
     this.crash(worker);
     return true;
   }

@@ -12,7 +12,6 @@ import {
   type LogWriter,
   type OriginatedRequest,
   PartitionLost,
-  PREFETCH,
   type QueuedBatch,
   RequestConsumer,
 } from "@carillon/bus";
@@ -26,7 +25,7 @@ import type { FanOut } from "./fan-out/fan-out";
 import type { GroupCache } from "./groups/group-cache";
 import { type FactCache, RoundFacts } from "./lookups/fact-cache";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
-import { CAREFUL_FROM, isDead } from "./poison";
+import { isDead } from "./poison";
 
 export interface JourneyOptions {
   bus: Bus;
@@ -51,13 +50,9 @@ export class PartitionJourney {
   private readonly consumer: RequestConsumer;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
-  /** Up to here in the queue requests are taken one by one, because one of them may kill the worker. */
-  private readonly carefulUntil: number;
 
   constructor(private readonly options: JourneyOptions) {
     const { bus, state, writer, onLost } = options;
-    // What killed the owners before is among the batches that they can have pulled.
-    this.carefulUntil = state.poison.attempt >= CAREFUL_FROM ? state.covered + PREFETCH : 0;
     this.consumer = new RequestConsumer({
       bus,
       partition: state.partition,
@@ -118,8 +113,9 @@ export class PartitionJourney {
   private async run(): Promise<void> {
     while (!this.stopped) {
       if (this.changed.size === 0) await this.buffer.ready();
-      const careful = this.options.state.covered < this.carefulUntil;
-      const batches = this.takeUncovered(careful ? 1 : undefined);
+      const { covered, poison } = this.options.state;
+      const careful = covered < poison.carefulUntil;
+      const batches = this.takeUncovered(careful || covered < poison.narrowUntil ? 1 : undefined);
       if (this.stopped) return;
       try {
         if (this.changed.size > 0) await this.appendChanges();

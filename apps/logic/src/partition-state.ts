@@ -73,7 +73,7 @@ export function foldRecord(state: PartitionState, record: LogRecord): void {
 /** As foldRecord, for a record that was just appended: its events need not be decoded. */
 export function foldAppended(state: PartitionState, record: LogRecord, events: FoldedEvent[]): void {
   const { seq, storedAt, header, body } = record;
-  foldPoison(state.poison, body, header.covered > state.covered);
+  foldPoison(state.poison, body, state.covered, header.covered);
   state.epoch = header.epoch;
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);

@@ -1,6 +1,8 @@
 /**
  * Requests that kill their worker must not kill the partition. The log itself remembers enough to find them:
  *
+ * - when an owner died before he had come far in the queue, the next one takes a batch at a time: otherwise each would
+ *   finish one batch, take all others that wait for the next round, and die of the same one among them;
  * - an epoch record says how many epochs in a row began at the same place of the queue (`attempt`);
  * - from the third on, the owner takes one request at a time and first appends a *trying* record that names it;
  * - when that owner dies, too, the last record is the *trying* record, and the request that it names is the cause: the
@@ -11,7 +13,7 @@
  * An operator who replays its letter says that the fault is mended: the request is tried again at its new place in the
  * queue. If it is accepted it is dead no more, and if it kills again it is put aside again, because it died at that place.
  */
-import type { DeadRequest, LogBody, OriginatedRequest } from "@carillon/bus";
+import { type DeadRequest, type LogBody, type OriginatedRequest, PREFETCH } from "@carillon/bus";
 
 /** Epochs in a row at the same place from which requests are taken one by one. */
 export const CAREFUL_FROM = 3;
@@ -26,22 +28,40 @@ export interface Poison {
   trying: { seq: number; index: number } | undefined;
   /** The newest first. */
   dead: DeadRequest[];
+  /** Where in the queue the last owner began; undefined before the first, and of one that has given the partition back. */
+  beganAt: number | undefined;
+  /** Up to here in the queue a round is one batch. */
+  narrowUntil: number;
+  /** Up to here in the queue requests are taken one by one. */
+  carefulUntil: number;
 }
 
 export function newPoison(): Poison {
-  return { attempt: 0, trying: undefined, dead: [] };
+  return { attempt: 0, trying: undefined, dead: [], beganAt: undefined, narrowUntil: 0, carefulUntil: 0 };
 }
 
-/** Takes a record of the log into account. @param progressed whether it covers more of the queue than those before */
-export function foldPoison(poison: Poison, body: LogBody, progressed: boolean): void {
-  if (progressed) poison.attempt = 0;
+/**
+ * Takes a record of the log into account.
+ * @param before what the records before it cover of the queue
+ * @param covered what it covers itself
+ */
+export function foldPoison(poison: Poison, body: LogBody, before: number, covered: number): void {
+  if (covered > before) poison.attempt = 0;
   poison.trying = body.kind === "trying" ? { seq: body.seq, index: body.index } : undefined;
   if (body.kind === "events" && poison.dead.length > 0) {
     poison.dead = poison.dead.filter((dead) => !body.events.some((event) => isSame(dead, event)));
   }
+  if (body.kind === "release") poison.beganAt = undefined;
   if (body.kind !== "epoch") return;
-  poison.attempt = body.attempt;
-  poison.dead = body.dead;
+  const { attempt, dead } = body;
+  // What killed the owners before is among the batches that they can have pulled.
+  const danger = covered + PREFETCH;
+  const diedEarly = poison.beganAt !== undefined && covered < poison.beganAt + PREFETCH;
+  poison.narrowUntil = diedEarly ? danger : 0;
+  poison.carefulUntil = attempt >= CAREFUL_FROM ? danger : 0;
+  poison.beganAt = covered;
+  poison.attempt = attempt;
+  poison.dead = dead;
 }
 
 /** The dead that an epoch record has to name when another one has died. */

@@ -1,5 +1,5 @@
-import type { LogBody, OriginatedRequest } from "@carillon/bus";
-import { foldPoison, isDead, newPoison, type Poison } from "../src/poison";
+import { type LogBody, type OriginatedRequest, PREFETCH } from "@carillon/bus";
+import { CAREFUL_FROM, foldPoison, isDead, newPoison, type Poison } from "../src/poison";
 
 const request: OriginatedRequest = {
   gateway: "g",
@@ -17,7 +17,7 @@ const request: OriginatedRequest = {
 function poisoned(): Poison {
   const poison = newPoison();
   const dead = [{ seq: 7, index: 0, senderId: "alice", clientMsgId: "m-1" }];
-  foldPoison(poison, { kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, false);
+  foldPoison(poison, { kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, 6, 6);
   return poison;
 }
 
@@ -32,15 +32,46 @@ test("a repeat of what died is refused wherever it comes; one that is replayed o
   expect(isDead(poison, { ...request, clientMsgId: "m-2" })).toBe(false);
   expect(isDead(poison, { ...request, replayedAt: 12 })).toBe(false);
   const dead = [{ seq: 12, index: 0, senderId: "alice", clientMsgId: "m-1" }, ...poison.dead];
-  foldPoison(poison, { kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, false);
+  foldPoison(poison, { kind: "epoch", worker: "w", boot: "b", attempt: 4, dead }, 6, 6);
   expect(isDead(poison, { ...request, replayedAt: 12 })).toBe(true);
   expect(isDead(poison, { ...request, replayedAt: 20 })).toBe(false);
 });
 
 test("what was accepted after all is dead no more; others stay so", () => {
   const poison = poisoned();
-  foldPoison(poison, accepted("bob", "m-1"), true);
+  foldPoison(poison, accepted("bob", "m-1"), 6, 7);
   expect(isDead(poison, request)).toBe(true);
-  foldPoison(poison, accepted("alice", "m-1"), true);
+  foldPoison(poison, accepted("alice", "m-1"), 7, 8);
   expect(poison.dead).toEqual([]);
+});
+
+/** An owner begins where the queue is covered up to `at`. */
+function begin(poison: Poison, at: number, attempt = 1): Poison {
+  foldPoison(poison, { kind: "epoch", worker: "w", boot: "b", attempt, dead: [] }, at, at);
+  return poison;
+}
+
+const release: LogBody = { kind: "release", worker: "w" };
+
+test("rounds are narrow for as many batches as can wait when the owner before died early", () => {
+  const poison = begin(newPoison(), 100);
+  expect(poison.narrowUntil).toBe(0);
+  begin(poison, 100 + PREFETCH - 1);
+  expect(poison.narrowUntil).toBe(100 + 2 * PREFETCH - 1);
+  begin(poison, 100 + 3 * PREFETCH);
+  expect(poison.narrowUntil).toBe(0);
+});
+
+test("an owner who has given the partition back did not die", () => {
+  const poison = begin(newPoison(), 100);
+  foldPoison(poison, release, 100, 101);
+  begin(poison, 101);
+  expect(poison.narrowUntil).toBe(0);
+});
+
+test("requests are taken one by one from the third owner on that begins at the same place", () => {
+  const poison = begin(newPoison(), 100, CAREFUL_FROM - 1);
+  expect(poison.carefulUntil).toBe(0);
+  begin(poison, 100, CAREFUL_FROM);
+  expect(poison.carefulUntil).toBe(100 + PREFETCH);
 });
