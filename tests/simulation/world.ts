@@ -342,8 +342,12 @@ export class World {
     const byPosition = new Map(this.observer.events.map((seen) => [seen.position, seen]));
     return [...this.redis.inboxes].flatMap(([user, { events }]) =>
       events.flatMap(({ event, position }) => {
-        const isTheirs = event.conversationId !== GROUP_CONVERSATION;
-        if (isTheirs || this.groups.inboxesOf(byPosition.get(position)!).includes(user)) return [];
+        if (event.conversationId !== GROUP_CONVERSATION) return [];
+        const seen = byPosition.get(position);
+        if (seen?.event.conversationId !== GROUP_CONVERSATION) {
+          return [`I6: ${GROUP_CONVERSATION} ${event.seq} is in the inbox of ${user} and not in the log`];
+        }
+        if (this.groups.inboxesOf(seen).includes(user)) return [];
         return [`I9: ${GROUP_CONVERSATION} ${event.seq} is in the inbox of ${user}`];
       }),
     );
