@@ -24,7 +24,7 @@ Scenarios
 Options
   --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts 100, large-group,
                       storm 10000, idle 18000, sync 40)
-  --in-flight N       closed loops: messages of one client under way at once (default 4; with fewer than 500 clients more)
+  --in-flight N       closed loops: messages of one client under way at once (default 4; private with fewer than 500 clients more)
   --focused N         large-group: members who look at it (default 500)
   --missed N          messages that each device has missed (default: storm 20; sync 1000, which is all that an inbox keeps)
   --rate N            messages per second (default: groups 20, receipts 500, latency half of what can be delivered)

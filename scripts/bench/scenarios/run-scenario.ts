@@ -35,7 +35,9 @@ const DEFAULTS = {
 /** In this order, those that answer targets first; `quick` is `private` once more. */
 const ALL = Object.keys(DEFAULTS).filter((name) => name !== "quick") as Scenario[];
 
-/** Clients of the closed loop have so many messages under way together, however many clients there are. */
+/** Messages of one client under way at once. */
+const UNDER_WAY = 4;
+/** Clients of a closed loop that is measured have so many together, however few they are. */
 const UNDER_WAY_TOGETHER = 2_000;
 const MOST_UNDER_WAY = 40;
 
@@ -86,7 +88,7 @@ export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
     case "storm":
       return runStorm(shape);
     case "archive":
-      return runArchive({ ...shape, inFlight: asked.inFlight ?? 4 });
+      return runArchive({ ...shape, inFlight: asked.inFlight ?? UNDER_WAY });
     case "group":
     case "large-group": {
       const isLarge = name === "large-group";
@@ -101,7 +103,7 @@ function runOneToOne(
   asked: Asked & { clients: number; seconds: number },
 ): Promise<Outcome> {
   const { clients, seconds, rounds, generators, json, against, tolerance } = asked;
-  const inFlight = asked.inFlight ?? Math.min(MOST_UNDER_WAY, Math.max(4, Math.ceil(UNDER_WAY_TOGETHER / clients)));
+  const inFlight = asked.inFlight ?? underWay(name, clients);
   const rate = name === "latency" ? (asked.rate ?? ("half" as const)) : undefined;
   const profile = asked.profile ? newResultPath("-profiles") : undefined;
   const options = { clients, seconds, rounds, generators, json, inFlight, rate, profile };
@@ -109,6 +111,12 @@ function runOneToOne(
   if (name === "scale") return runScale(asked, options);
   const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1" }, "carillon T1")] : [];
   return runPrivate([carillon(asked), ...unsafe, ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
+}
+
+/** What `latency` takes half of is what clients deliver who wait for their messages, as those of `private` do. */
+function underWay(name: Scenario, clients: number): number {
+  if (name === "latency") return UNDER_WAY;
+  return Math.min(MOST_UNDER_WAY, Math.max(UNDER_WAY, Math.ceil(UNDER_WAY_TOGETHER / clients)));
 }
 
 /** Each peer at each of the client counts, so that the best of it can count. */

@@ -25,11 +25,13 @@ export interface AppPlan {
   onSpawn: (identity: ProcessIdentity) => void;
 }
 
-/** Young objects of the busy roles live through a batch; a larger nursery keeps them out of the old generation. */
+/**
+ * Young objects of these roles live through a batch of hundreds of messages; a larger nursery keeps them out of the old
+ * generation. A gateway has the usual one: what it is larger by is memory that each of its connections has to bear.
+ */
 const NODE_FLAGS: Partial<Record<Role, string[]>> = {
-  gateway: ["--max-semi-space-size=32"],
-  worker: ["--max-semi-space-size=64"],
-  archiver: ["--max-semi-space-size=64"],
+  worker: ["--max-semi-space-size=32"],
+  archiver: ["--max-semi-space-size=32"],
 };
 
 /**
