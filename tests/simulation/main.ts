@@ -61,8 +61,10 @@ async function main(): Promise<void> {
 
 function work(order: Order): Promise<Report> {
   // Nearly all that a seed makes dies with it, and each core has a process already: threads that collect garbage or
-  // compile beside them would only be in their way. What the compiler takes for long-lived (pretenured) would keep the
-  // whole world of a seed alive until the next major collection: scavenges took three times as long by it.
+  // compile beside them would only be in their way. What V8 takes for long-lived (pretenured) would keep the whole world
+  // of a seed alive until the next major collection: scavenges took three times as long by it. That is what the optimizer
+  // learns, hence the flag, and, flag or not, a getter of an object literal and a function that is assigned to a property
+  // where it is written (`a.b = () => ...`): so the simulation names such a function first and assigns it then.
   const execArgv = [
     "--min-semi-space-size=64",
     "--max-semi-space-size=64",
