@@ -193,10 +193,18 @@ class ScenarioRun {
     await until("all nodes answer", () => isWhole(bus, this.parts.cluster), WHOLE_MS).catch((error: Error) =>
       this.say(error.message),
     );
-    const answered = await load.becomesQuiet(QUIET_MS);
-    if (!answered) this.say("some messages were not answered or not shown in time");
+    await this.expectRest("before the last words");
     load.writeLastWords();
-    if (!(await load.becomesQuiet(answered ? QUIET_MS : STORES_MS))) this.say("it does not become quiet");
+    await this.expectRest("after the last words");
+  }
+
+  /** Whatever was struck: in the end everything is answered and shown. */
+  private async expectRest(when: string): Promise<void> {
+    const unrest = await this.load.comesToRest(QUIET_MS);
+    if (unrest === undefined) return;
+    const what = `no rest ${when}: ${unrest}`;
+    this.say(what);
+    this.failures.push({ invariant: "I10", what });
   }
 
   /** What is late in the stores is no violation yet: looked at until there is none, or the time is over. */

@@ -65,6 +65,22 @@ describe("read marks", () => {
     expect([next.sent, next.marks.pending, await storage.keys()]).toEqual([[4], [], []]);
   });
 
+  test("what was under way over a connection that was left for another is told over that one", async () => {
+    const endings: ((error?: Error) => void)[] = [];
+    const { marks, sent } = marksOf(
+      () => new Promise<void>((resolve, reject) => endings.push((error) => (error ? reject(error) : resolve()))),
+    );
+    const told = marks.move(CHAT, 4);
+    await passes();
+    // Make before break: the next session is open before the requests of the one before have failed.
+    marks.online();
+    endings.shift()!(new ConnectionLost());
+    await passes();
+    expect(sent).toEqual([4, 4]);
+    endings.shift()!();
+    await told;
+  });
+
   test("BUSY is tried again, a refusal is final and told to who waits", async () => {
     const outcomes = [new CarillonError("BUSY", undefined, { retryAfterMs: 50 }), undefined];
     const busy = marksOf(async () => {

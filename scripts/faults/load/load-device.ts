@@ -9,8 +9,8 @@ export interface LoadDevice {
   connect(): Promise<void>;
   /** Sends one message to its peer; never fails, repeats until there is an answer. */
   send(content: string): void;
-  /** Events that it should have been told and has not, as far as it knows itself. */
-  readonly isBehind: boolean;
+  /** What it still waits for, as far as it knows itself; undefined: nothing. */
+  readonly behind: string | undefined;
   /** The list of conversations that it keeps by itself; absent: it keeps none. */
   readonly list?: ListedRow[];
   close(): Promise<void>;

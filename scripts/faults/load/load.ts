@@ -155,9 +155,12 @@ export class Load {
     return this.devices.reduce((sum, device) => sum + device.unanswered, 0);
   }
 
-  /** Whether every device has been shown everything that was acknowledged. */
-  get isQuiet(): boolean {
-    if (this.unanswered > 0 || this.devices.some((device) => device.isBehind)) return false;
+  /** What is not answered or not shown yet; undefined when every device has been shown everything that was acknowledged. */
+  get unrest(): string | undefined {
+    const busy = this.devices.find((device) => device.unanswered > 0);
+    if (busy !== undefined) return `${busy.unanswered} messages of ${busy.history.name} have no answer`;
+    const behind = this.devices.find((device) => device.behind !== undefined);
+    if (behind !== undefined) return `${behind.history.name} ${behind.behind}`;
     const last = new Map<string, number>();
     for (const { conversationId, answers } of this.history.messages as SentMessage[]) {
       for (const { seq } of answers) last.set(conversationId, Math.max(seq, last.get(conversationId) ?? 0));
@@ -170,24 +173,27 @@ export class Load {
     for (const [conversationId, seq] of last) {
       const group = this.groupChats.find((one) => one.conversationId === conversationId);
       // Members of a group have come at different numbers: the last one is what they have in common.
-      if (group?.members.some(({ userId }) => newest(userId, conversationId) < seq)) return false;
+      const late = group?.members.find(({ userId }) => newest(userId, conversationId) < seq);
+      if (late !== undefined) return `${late.userId} has not been shown number ${seq} of ${conversationId}`;
       if (group !== undefined) continue;
       for (const userId of conversationId.split(":").slice(1)) due.set(userId, (due.get(userId) ?? 0) + seq);
     }
-    const isPrivate = ({ conversationId }: { conversationId: string }) => conversationId.startsWith("p:");
-    return this.devices.every(
-      ({ history }) => history.shown.filter(isPrivate).length >= (due.get(history.userId) ?? 0),
-    );
+    for (const { history } of this.devices) {
+      const shown = history.shown.filter(({ conversationId }) => conversationId.startsWith("p:")).length;
+      const all = due.get(history.userId) ?? 0;
+      if (shown < all) return `${history.name} has been shown ${shown} of ${all} events`;
+    }
+    return undefined;
   }
 
-  /** @returns whether everything was answered and shown within `ms` */
-  async becomesQuiet(ms: number): Promise<boolean> {
+  /** Waits until everything was answered and shown. @returns what was not within `ms`; undefined: nothing */
+  async comesToRest(ms: number): Promise<string | undefined> {
     const deadline = performance.now() + ms;
-    while (!this.isQuiet) {
-      if (performance.now() > deadline) return false;
+    while (true) {
+      const { unrest } = this;
+      if (unrest === undefined || performance.now() > deadline) return unrest;
       await sleep(100);
     }
-    return true;
   }
 
   async close(): Promise<void> {

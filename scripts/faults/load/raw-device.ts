@@ -77,8 +77,8 @@ export class RawDevice implements LoadDevice {
     return this.pending.size;
   }
 
-  get isBehind(): boolean {
-    return this.mustCompare || this.reader.pending !== undefined;
+  get behind(): string | undefined {
+    return this.mustCompare ? "fetches what it missed" : this.reader.behind;
   }
 
   async connect(): Promise<void> {

@@ -25,6 +25,11 @@ export class Reader {
     return this.sent?.answeredAt === undefined ? this.sent : undefined;
   }
 
+  /** The same in words. */
+  get behind(): string | undefined {
+    return this.pending && `waits for the answer to READ ${this.pending.seq}`;
+  }
+
   /** A READ up to this number was answered. */
   answered(seq: number): void {
     for (const read of this.recorder.history.reads) if (read.seq <= seq) read.answeredAt ??= performance.now();

@@ -50,8 +50,8 @@ export class SdkDevice implements LoadDevice {
     return this.waiting;
   }
 
-  get isBehind(): boolean {
-    return this.missing.size > 0 || this.reader.pending !== undefined;
+  get behind(): string | undefined {
+    return this.missing.size > 0 ? "fetches what it missed" : this.reader.behind;
   }
 
   get list(): ListedRow[] {

@@ -42,6 +42,8 @@ const RETRY_MS = 1_000;
 export class ReadMarks {
   private readonly marks = new Map<string, Mark>();
   private readonly stopping = new AbortController();
+  /** Sessions up to now: what was lost with an earlier one is told at once over the one that is open. */
+  private sessions = 0;
 
   constructor(private readonly options: ReadMarksOptions) {}
 
@@ -84,6 +86,7 @@ export class ReadMarks {
 
   /** A session is open: what could not be told is told now. */
   online(): void {
+    this.sessions++;
     for (const [conversationId, mark] of this.marks) void this.tell(conversationId, mark);
   }
 
@@ -107,9 +110,10 @@ export class ReadMarks {
     mark.isBusy = true;
     while (mark.wanted > mark.told && !this.stopping.signal.aborted) {
       const seq = mark.wanted;
+      const { sessions } = this;
       const outcome = await this.attempt({ conversationId, seq });
-      if (outcome === "lost") break;
-      if (outcome === "again") continue;
+      if (outcome === "lost" && this.sessions === sessions) break;
+      if (outcome === "lost" || outcome === "again") continue;
       await this.settle(conversationId, mark, seq, outcome);
     }
     mark.isBusy = false;
