@@ -96,7 +96,7 @@ test("what he missed before he left is fetched, also by a device that was restar
 test("three tries, then the gap is told and the later ones are shown; the next connection tries again", async () => {
   const { server, device } = await online();
   server.write("c", 9);
-  server.pullFaults.push("busy", "empty", "busy");
+  server.pullFaults.push("empty", "empty", "empty");
   offer(device, 1, 1, 4);
   await settle(20_000);
   expect([device.gaps, device.numbers("c"), server.pulls.length]).toEqual([
@@ -112,6 +112,23 @@ test("three tries, then the gap is told and the later ones are shown; the next c
   // And every minute, as a connection may last.
   await settle(60_000);
   expect(device.numbers("c")).toEqual([1, 4, 2, 3]);
+});
+
+test("a server that is busy for some seconds is asked until it can look; one that is for long is not waited for", async () => {
+  const { server, device } = await online();
+  server.write("c", 9);
+  // As an api that was killed and starts again: more answers than tries.
+  server.pullFaults.push(...Array<"busy">(5).fill("busy"));
+  offer(device, 1, 1, 4);
+  await settle(25_000);
+  expect([device.gaps, device.numbers("c"), server.pulls.length]).toEqual([[], [1, 2, 3, 4], 6]);
+  server.pullFaults.push(...Array<"busy">(100).fill("busy"));
+  offer(device, 3, 6);
+  await settle(90_000);
+  expect([device.gaps, device.numbers("c")]).toEqual([
+    [{ conversationId: "c", fromSeq: 5, toSeq: 5 }],
+    [1, 2, 3, 4, 6],
+  ]);
 });
 
 test("a hole that was given up is known to the next process", async () => {

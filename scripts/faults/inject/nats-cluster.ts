@@ -9,6 +9,7 @@ import { choose, type Fault, type Stage } from "./fault";
 
 const HEALTHY_MS = 60_000;
 const STEP_DOWN_MS = 2_000;
+const META = "the cluster itself";
 
 const serversOf = ({ cluster }: Stage) => natsServersOf(cluster.servers);
 
@@ -30,6 +31,15 @@ async function leaders({ jsm }: Bus): Promise<{ what: string; leader: string | u
 
 /** Servers call themselves by their port (infra/nats.conf). */
 const isCalled = (server: NatsServer, name: string | undefined) => name === `carillon-${server.port}`;
+
+/**
+ * Name of the server that leads the cluster itself: only it makes consumers and knows of all. Who may order it to step
+ * down is the system account, which has no user here.
+ */
+async function metaLeader({ monitor }: NatsServer): Promise<string | undefined> {
+  const report = (await (await fetch(`${monitor}/jsz`)).json()) as { meta_cluster?: { leader?: string } };
+  return report.meta_cluster?.leader;
+}
 
 /** Whatever a server leads is led by the others, so that it follows only. */
 async function relieve({ bus }: Stage, server: NatsServer, others: NatsServer[]): Promise<void> {
@@ -53,29 +63,36 @@ async function killAndKeepDown({ cluster }: Stage, servers: NatsServer[]): Promi
   return async () => void (await Promise.all(servers.map(({ name }) => cluster.startNode(name))));
 }
 
-/** The server that leads the log of a partition, or its queue. */
+/** The server that leads the log of a partition, or its queue, or the cluster itself. */
 export const killNatsLeader: Fault = {
   async strike(stage, target) {
+    const servers = serversOf(stage);
     const partitions = stage.cluster.info().workers.length;
     const streams = Array.from({ length: partitions }, (_, p) => [logStream(p), queueStream(p)]).flat();
-    const stream = choose(streams, target)!;
-    const leader = (await stage.bus.jsm.streams.info(stream)).cluster?.leader;
-    const server = serversOf(stage).find((each) => isCalled(each, leader));
+    const led = choose([...streams, META], target)!;
+    const leader =
+      led === META ? await metaLeader(servers[0]!) : (await stage.bus.jsm.streams.info(led)).cluster?.leader;
+    const server = servers.find((each) => isCalled(each, leader));
     if (server === undefined) return undefined;
     const at = performance.now();
     const heal = await killAndKeepDown(stage, [server]);
-    return { on: `${server.name}, leader of ${stream}`, at, heal };
+    return { on: `${server.name}, leader of ${led}`, at, heal };
   },
 };
 
 /** A server that leads nothing. */
 export const killNatsFollower: Fault = {
   async strike(stage, target) {
-    const server = choose(serversOf(stage), target)!;
+    const servers = serversOf(stage);
+    const leader = await metaLeader(servers[0]!);
+    const server = choose(
+      servers.filter((each) => !isCalled(each, leader)),
+      target,
+    )!;
     await relieve(
       stage,
       server,
-      serversOf(stage).filter((each) => each !== server),
+      servers.filter((each) => each !== server),
     );
     const at = performance.now();
     const heal = await killAndKeepDown(stage, [server]);

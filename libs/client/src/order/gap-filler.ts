@@ -8,6 +8,8 @@
  * Edge cases:
  * - `urgent` puts a conversation to the front; those being worked on make room after the page that they have asked for.
  * - The connection ended: that is no try. Everything stops, and begins again with `online`.
+ * - BUSY and the like say that the server could not look: no try either, for half a minute. Whoever could has died,
+ *   perhaps, and is started again; what is given up meanwhile would be shown late.
  * - What was given up is tried again with the next connection, and every minute: a connection may last for days.
  */
 import { Backoff, sleep } from "@carillon/base";
@@ -38,6 +40,10 @@ const MOST_AT_ONCE = 4;
 const PAGE = 64;
 const BACKOFF = { first: 500, most: 10_000, jitter: "full" } as const;
 const REOPEN_MS = 60_000;
+const BUSY_MS = 30_000;
+
+/** What became of a PULL; when there is something to be asked again, after how long, ms. */
+type Outcome = "progress" | "lost" | "refused" | { isTry: boolean; retryAfterMs: number };
 
 export class GapFiller {
   /** In order of their turn. */
@@ -110,16 +116,22 @@ export class GapFiller {
   private async work(conversationId: string, signal: AbortSignal): Promise<"done" | "later" | "lost"> {
     const backoff = new Backoff(BACKOFF, this.options.random);
     let tries = 0;
+    let answeredAt = performance.now();
     while (true) {
       const range = this.options.missing(conversationId);
       if (range === undefined) return "done";
       if (tries === 0 && this.urgentOnes.size > 0) return "later";
       const outcome = await this.ask(conversationId, range, signal);
       if (signal.aborted || outcome === "lost") return "lost";
+      const isBusy = typeof outcome === "object" && !outcome.isTry;
+      if (!isBusy) answeredAt = performance.now();
       if (outcome === "progress") {
         tries = 0;
         backoff.reset();
-      } else if (outcome === "refused" || ++tries === MOST_TRIES) {
+        continue;
+      }
+      if (!isBusy || performance.now() - answeredAt > BUSY_MS) tries++;
+      if (outcome === "refused" || tries === MOST_TRIES) {
         this.options.giveUp(conversationId);
         this.timer ??= setTimeout(() => this.reopen(), REOPEN_MS);
         tries = 0;
@@ -127,20 +139,17 @@ export class GapFiller {
     }
   }
 
-  private async ask(
-    conversationId: string,
-    range: SeqRange,
-    signal: AbortSignal,
-  ): Promise<"progress" | "lost" | "refused" | { retryAfterMs: number }> {
+  private async ask(conversationId: string, range: SeqRange, signal: AbortSignal): Promise<Outcome> {
     const [fromSeq, toSeq] = range;
     try {
       const { events } = await this.options.pull({ conversationId, fromSeq, toSeq, limit: PAGE });
       const isFilled = this.options.fill(conversationId, range, events);
-      return isFilled ? "progress" : { retryAfterMs: 0 };
+      return isFilled ? "progress" : { isTry: true, retryAfterMs: 0 };
     } catch (error) {
       if (error instanceof ConnectionLost || signal.aborted) return "lost";
       if (error instanceof CarillonError && error.retry === "never") return "refused";
-      return { retryAfterMs: error instanceof CarillonError ? (error.retryAfterMs ?? 0) : 0 };
+      if (error instanceof CarillonError) return { isTry: false, retryAfterMs: error.retryAfterMs ?? 0 };
+      return { isTry: true, retryAfterMs: 0 };
     }
   }
 }
