@@ -2,7 +2,7 @@
  * Harm to a cluster of three NATS servers: to the one that leads, to one that follows, to so many that no majority is
  * left, and to one after the other. Who was killed stays away until it is healed, as a machine does that died.
  */
-import { type Bus, logStream, queueStream } from "@carillon/bus";
+import { type Bus, logStream, queueStream, readJetStreamReport } from "@carillon/bus";
 import { type NatsServer, natsServersOf } from "@carillon/local";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
@@ -33,13 +33,10 @@ async function leaders({ jsm }: Bus): Promise<{ what: string; leader: string | u
 const isCalled = (server: NatsServer, name: string | undefined) => name === `carillon-${server.port}`;
 
 /**
- * Name of the server that leads the cluster itself: only it makes consumers and knows of all. Who may order it to step
+ * The server that leads the cluster itself, by name: only it makes consumers and knows of all. Who may order it to step
  * down is the system account, which has no user here.
  */
-async function metaLeader({ monitor }: NatsServer): Promise<string | undefined> {
-  const report = (await (await fetch(`${monitor}/jsz`)).json()) as { meta_cluster?: { leader?: string } };
-  return report.meta_cluster?.leader;
-}
+const metaLeader = async ({ monitor }: NatsServer) => (await readJetStreamReport(monitor)).leader;
 
 /** Whatever a server leads is led by the others, so that it follows only. */
 async function relieve({ bus }: Stage, server: NatsServer, others: NatsServer[]): Promise<void> {

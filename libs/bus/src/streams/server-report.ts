@@ -8,13 +8,22 @@ export interface JetStreamReport {
   syncAlways: boolean;
   /** Most bytes that all streams may take together. */
   maxStorage: number;
+  /** Name of the server that leads the cluster itself; undefined with one server, or while nobody does. */
+  leader: string | undefined;
 }
 
 /** @param monitor `http://host:port` @throws Error when it does not answer */
 export async function readJetStreamReport(monitor: string): Promise<JetStreamReport> {
   const answer = await fetch(`${monitor}/jsz`);
-  const { config } = (await answer.json()) as { config?: { sync_always?: boolean; max_storage?: number } };
-  return { syncAlways: config?.sync_always === true, maxStorage: config?.max_storage ?? 0 };
+  const { config, meta_cluster } = (await answer.json()) as {
+    config?: { sync_always?: boolean; max_storage?: number };
+    meta_cluster?: { leader?: string };
+  };
+  return {
+    syncAlways: config?.sync_always === true,
+    maxStorage: config?.max_storage ?? 0,
+    leader: meta_cluster?.leader,
+  };
 }
 
 /** Bytes that all streams may grow to, of one copy each. */
