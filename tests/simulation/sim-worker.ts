@@ -102,8 +102,8 @@ export class SimWorker {
       facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
       groupSource: { load: (wanted) => onMysql(() => this.world.groups.load(wanted)) },
       inboxes: {
-        deliver: (_partition: number, deliveries: Parameters<SimRedis["deliver"]>[0]) =>
-          onRedis(() => redis.deliver(deliveries)),
+        deliver: (_partition: number, ...delivery: Parameters<SimRedis["deliver"]>) =>
+          onRedis(() => redis.deliver(...delivery)),
         fanoutPosition: () => onRedis(() => redis.fanout),
         setFanoutPosition: (_partition: number, position: number) =>
           onRedis(() => {
@@ -111,7 +111,6 @@ export class SimWorker {
           }),
       } as never,
       archivePosition: () => onMysql(() => mysql.position),
-      archivedLastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
       answer: ({ answers }) => {
         if (!this.isDead && !network.strike(this.connection)) this.world.answer(this, answers);
       },

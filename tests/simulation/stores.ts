@@ -7,6 +7,13 @@ interface InboxEvent {
   event: EventHead;
 }
 
+interface SimInbox {
+  epoch: number;
+  /** Last log position taken, by lane. */
+  passed: { private: number; group: number };
+  events: InboxEvent[];
+}
+
 /** Inboxes by user: the same idempotence by log position as the deliver script. */
 export class SimRedis {
   /** Life of the store, and time of the last wipe. */
@@ -14,7 +21,7 @@ export class SimRedis {
   wipedAt = 0;
   isAway = false;
   fanout: number | undefined;
-  readonly inboxes = new Map<string, { epoch: number; passed: number; events: InboxEvent[] }>();
+  readonly inboxes = new Map<string, SimInbox>();
   private epochs = 0;
 
   constructor(private readonly now: () => number) {}
@@ -26,19 +33,19 @@ export class SimRedis {
     this.fanout = undefined;
   }
 
-  deliver(deliveries: InboxDelivery[]) {
+  deliver(lane: keyof SimInbox["passed"], deliveries: InboxDelivery[]) {
     const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
     deliveries.forEach(({ position, event: bytes, recipients }, index) => {
       const event = peekEvent(bytes);
       for (const userId of recipients) {
         let inbox = this.inboxes.get(userId);
         const isNew = inbox === undefined;
-        inbox ??= { epoch: ++this.epochs, passed: -1, events: [] };
+        inbox ??= { epoch: ++this.epochs, passed: { private: -1, group: -1 }, events: [] };
         this.inboxes.set(userId, inbox);
         const row = rows.get(userId) ?? { userId, epoch: `${inbox.epoch}`, seq: 0, added: [], isNew };
         rows.set(userId, row);
-        if (position <= inbox.passed) continue;
-        inbox.passed = position;
+        if (position <= inbox.passed[lane]) continue;
+        inbox.passed[lane] = position;
         inbox.events.push({ position, event });
         row.seq = inbox.events.length;
         row.added.push(index);

@@ -29,6 +29,7 @@ import { recognise } from "./dedupe/recognise";
 import { RoundIds } from "./dedupe/round-ids";
 import type { GroupState } from "./groups/group-state";
 import type { FoldedEvent, PartitionState } from "./partition-state";
+import { placeOf } from "./request-place";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
 export interface Facts {
@@ -59,7 +60,17 @@ export interface Round {
   /** The same messages as the state remembers them, once they are in the log. */
   accepted: FoldedEvent[];
   verdicts: Verdict[];
+  /** Requests about which something is not known; their verdicts, which are among the others, are BUSY. */
+  undecided: Map<OriginatedRequest, Verdict>;
 }
+
+/** Most bytes of the events of one record: below NATS's max_payload of 1 MiB, with their names and ids. */
+const RECORD_BYTES = 900 * 1024;
+/** What the record keeps of an event beside its bytes. */
+const ADDED_BYTES = 200;
+
+/** Something that decides is not known yet. */
+const UNKNOWN = "unknown";
 
 type ConversationParts = ReturnType<typeof parseConversationId>;
 
@@ -79,10 +90,14 @@ export function decideRound(
 ): Round {
   const round = new RoundInProgress(state, facts, policy, now);
   const verdicts = requests.map((request) => round.verdictOn(request));
-  return { events: round.events, accepted: round.accepted, verdicts };
+  return { events: round.events, accepted: round.accepted, verdicts, undecided: round.undecided };
 }
 
-/** The events that changes of groups owe to their conversations. @returns undefined while MySQL does not answer */
+/**
+ * The events that changes of groups owe to their conversations, as many as one record holds; what is left is told when this
+ * is asked again after the append.
+ * @returns undefined when nothing can be told because a conversation's last number is not known
+ */
 export function decideChanges(
   state: PartitionState,
   groups: GroupState[],
@@ -91,13 +106,20 @@ export function decideChanges(
   now: number,
 ): Round | undefined {
   const round = new RoundInProgress(state, facts, policy, now);
-  if (!groups.every((group) => round.tellChanges(group))) return undefined;
-  return { events: round.events, accepted: round.accepted, verdicts: [] };
+  const isAllTold = groups.every((group) => round.tellChanges(group));
+  if (!isAllTold && round.events.length === 0) return undefined;
+  return { events: round.events, accepted: round.accepted, verdicts: [], undecided: round.undecided };
 }
+
+type Decided = Verdict["outcome"] | typeof UNKNOWN;
 
 class RoundInProgress {
   readonly events: LoggedEvent[] = [];
   readonly accepted: FoldedEvent[] = [];
+  readonly undecided: Round["undecided"] = new Map();
+  /** Senders and conversations of the requests that are undecided: what follows them must not overtake them. */
+  private readonly held = new Set<string>();
+  private bytes = 0;
   /** What this round adds to the state, before it is in the log. */
   private readonly numbers = new Map<string, number>();
   private readonly ids = new RoundIds();
@@ -117,13 +139,22 @@ class RoundInProgress {
   verdictOn(request: OriginatedRequest): Verdict {
     const { senderId, conversationId, clientMsgId } = request;
     const ofThisRound = this.ids.find(senderId, conversationId, clientMsgId);
-    const outcome = this.decide(request, ofThisRound);
-    const isNew = "sent" in outcome && outcome.sent.duplicate === undefined;
+    const isHeld = this.held.size > 0 && this.held.has(placeOf(request));
+    const decided = isHeld ? UNKNOWN : this.decide(request, ofThisRound);
+    if (decided === UNKNOWN) return this.leaveUndecided(request);
+    const isNew = "sent" in decided && decided.sent.duplicate === undefined;
     const isTentative = isNew || ofThisRound !== undefined;
-    return { origin: originOf(request), outcome, isTentative };
+    return { origin: originOf(request), outcome: decided, isTentative };
   }
 
-  private decide(request: OriginatedRequest, ofThisRound: AcceptedMessage | undefined): Verdict["outcome"] {
+  private leaveUndecided(request: OriginatedRequest): Verdict {
+    const verdict = { origin: originOf(request), outcome: { error: busy() }, isTentative: false };
+    this.held.add(placeOf(request));
+    this.undecided.set(request, verdict);
+    return verdict;
+  }
+
+  private decide(request: OriginatedRequest, ofThisRound: AcceptedMessage | undefined): Decided {
     const { senderId, conversationId, clientMsgId, targetSeq } = request;
     const digest = targetSeq === undefined ? digestOf(request.contentType, request.content) : digestOfRecall(targetSeq);
     const table = this.state.dedupe;
@@ -146,19 +177,19 @@ class RoundInProgress {
       case "too-old":
         return refusal("BAD_PAYLOAD", "clientMsgId: is dated before what this server keeps");
       case "unknown":
-        return { error: busy() };
+        return UNKNOWN;
       case "new":
         return this.accept(request, digest);
     }
   }
 
-  private accept(request: OriginatedRequest, digest: string): Verdict["outcome"] {
+  private accept(request: OriginatedRequest, digest: string): Decided {
     const { senderId, conversationId, clientMsgId, contentType, content, targetSeq } = request;
     const parts = parseConversationId(conversationId);
     const refused = targetSeq === undefined ? this.refuse(senderId, parts) : this.refuseRecall(request, parts);
     if (refused !== undefined) return refused;
     const accepted = this.number({ senderId, conversationId, clientMsgId, digest, targetSeq, version: undefined });
-    if (accepted === undefined) return { error: busy() };
+    if (accepted === undefined) return UNKNOWN;
     const { seq, messageId, sentAt } = accepted;
     const isMessage = targetSeq === undefined;
     const event = encodeEvent({
@@ -174,28 +205,34 @@ class RoundInProgress {
       targetSeq,
     });
     const origin = originOf(request);
-    this.events.push({ senderId, clientMsgId, digest, origin, event, fanOut: this.fanOutOf(parts) });
+    this.push({ senderId, clientMsgId, digest, origin, event, fanOut: this.fanOutOf(parts) });
     return { sent: sentPayload(request, accepted, false) };
   }
 
   /**
    * The events of what has changed in a group come before anything that was asked after the change was loaded.
-   * @returns false when the conversation's last number is not known
+   * @returns false when the conversation's last number is not known, or the record has no room for all of them
    */
   tellChanges(group: GroupState): boolean {
     const { conversationId } = group;
     for (const { version, actorId: senderId, clientMsgId, content, fanOut = "write" } of group.pending) {
       if (version <= (this.versions.get(conversationId) ?? 0)) continue;
+      if (this.bytes + Buffer.byteLength(content) > RECORD_BYTES) return false;
       const digest = digestOf("system", content);
       const accepted = this.number({ senderId, conversationId, clientMsgId, digest, targetSeq: undefined, version });
       if (accepted === undefined) return false;
       const { seq, messageId, sentAt } = accepted;
       const head = { conversationId, seq, senderId, messageId, clientMsgId, sentAt };
       const event = encodeEvent({ ...head, kind: "system", contentType: "system", content });
-      this.events.push({ senderId, clientMsgId, digest, origin: NOBODY, event, version, fanOut });
+      this.push({ senderId, clientMsgId, digest, origin: NOBODY, event, version, fanOut });
       this.versions.set(conversationId, version);
     }
     return true;
+  }
+
+  private push(event: LoggedEvent): void {
+    this.bytes += event.event.length + ADDED_BYTES;
+    this.events.push(event);
   }
 
   /** Every change of the group is told before: it is as large as it was loaded. */
@@ -221,22 +258,22 @@ class RoundInProgress {
     return accepted;
   }
 
-  private refuse(senderId: string, parts: ConversationParts): Verdict["outcome"] | undefined {
+  private refuse(senderId: string, parts: ConversationParts): Decided | undefined {
     if (parts === undefined) return refusal("UNAVAILABLE");
     if (parts.kind === "group") return this.refuseInGroup(senderId, parts.groupId);
     const peerId = parts.userIds[0] === senderId ? parts.userIds[1] : parts.userIds[0];
     const facts = this.facts.privateFacts(senderId, peerId);
-    if (facts === undefined) return { error: busy() };
+    if (facts === undefined) return UNKNOWN;
     const error = refusePrivate(facts, peerId === senderId, this.policy, this.now);
     return error === undefined ? undefined : refusal(error);
   }
 
-  private refuseInGroup(senderId: string, groupId: string): Verdict["outcome"] | undefined {
+  private refuseInGroup(senderId: string, groupId: string): Decided | undefined {
     const [sender, group] = [this.facts.user(senderId), this.facts.group(groupId)];
-    if (sender === undefined || group === undefined) return { error: busy() };
+    if (sender === undefined || group === undefined) return UNKNOWN;
     const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
     if (error !== undefined) return refusal(error);
-    return this.tellChanges(group!) ? undefined : { error: busy() };
+    return this.tellChanges(group!) ? undefined : UNKNOWN;
   }
 
   /** In this round, or before the archive heard of it. */
@@ -245,21 +282,21 @@ class RoundInProgress {
     return this.state.recalled.has(conversationId, seq) || this.accepted.some(isIt);
   }
 
-  private refuseRecall(request: OriginatedRequest, parts: ConversationParts): Verdict["outcome"] | undefined {
+  private refuseRecall(request: OriginatedRequest, parts: ConversationParts): Decided | undefined {
     const { senderId, conversationId, targetSeq } = request;
     const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
-    if (sender === undefined || target === undefined) return { error: busy() };
+    if (sender === undefined || target === undefined) return UNKNOWN;
     if (sender?.status !== "normal") return refusal("USER_DISABLED");
     const isRecalled = this.wasRecalled(conversationId, targetSeq!);
     let role: GroupRole | undefined;
     if (parts?.kind === "group") {
       const group = this.facts.group(parts.groupId);
-      if (group === undefined) return { error: busy() };
+      if (group === undefined) return UNKNOWN;
       role = group?.member(senderId)?.role;
       if (role === undefined) return refusal("NOT_A_MEMBER");
       const isShown = this.policy.showsBefore || group!.isShownTo(senderId, targetSeq!);
       if (!isShown) return refusal("NO_SUCH_MESSAGE");
-      if (!this.tellChanges(group!)) return { error: busy() };
+      if (!this.tellChanges(group!)) return UNKNOWN;
     }
     const asItIs = target === null ? undefined : { ...target, recalled: target.recalled || isRecalled };
     const error = refuseRecall(senderId, asItIs, role, this.policy, this.now);

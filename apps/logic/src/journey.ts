@@ -2,7 +2,6 @@
  * The way of a request through the worker, from the queue of a partition to inboxes and gateways, step by step.
  * docs/journey.md tells it in words; the numbers of the steps are the same.
  */
-import { getOrSet } from "@carillon/base";
 import { failPoint } from "@carillon/base/node";
 import {
   type Bus,
@@ -19,13 +18,23 @@ import { CarillonError, groupIdOf } from "@carillon/protocol";
 import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import { busy, orBusy } from "./busy";
+import { type ParkedRequest, ParkedRequests } from "./consume/parked-requests";
 import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
 import { decideChanges, decideRound, originOf, type Round, type Verdict } from "./decision";
 import type { FanOut } from "./fan-out/fan-out";
+import { type ChangedGroup, ChangedGroups } from "./groups/changed-groups";
 import type { GroupCache } from "./groups/group-cache";
-import { type FactCache, RoundFacts } from "./lookups/fact-cache";
+import type { FactCache } from "./lookups/fact-cache";
+import { RoundFacts } from "./lookups/round-facts";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
 import { isDead } from "./poison";
+
+/** How long a round waits for what is not known before it goes on without, ms: most answers of MySQL come within this time. */
+const HEAD_MS = 20;
+/** How long a round waits that may not put anything aside, ms. */
+const INLINE_MS = 1_500;
+/** What was asked longer ago than this may have been forgotten by the log since, ms. */
+const MOST_AGE_MS = 20_000;
 
 export interface JourneyOptions {
   bus: Bus;
@@ -45,14 +54,17 @@ export interface JourneyOptions {
 
 export class PartitionJourney {
   private readonly buffer = new RoundBuffer<RoundFacts>();
-  /** Groups that have changed, with those who wait until the conversation knows it. */
-  private readonly changed = new Map<string, Settle[]>();
+  private readonly parked: ParkedRequests<RoundFacts>;
+  private readonly changed: ChangedGroups<RoundFacts>;
   private readonly consumer: RequestConsumer;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
 
   constructor(private readonly options: JourneyOptions) {
-    const { bus, state, writer, onLost } = options;
+    const { bus, state, writer, facts, groups, onLost } = options;
+    const wake = () => this.buffer.release();
+    this.parked = new ParkedRequests(() => bus.clock.monotonic(), wake);
+    this.changed = new ChangedGroups((groupId) => facts.prepareGroup(state, groups, groupId), wake);
     this.consumer = new RequestConsumer({
       bus,
       partition: state.partition,
@@ -79,19 +91,18 @@ export class PartitionJourney {
     this.buffer.release();
     await this.consumer.stop();
     await this.running;
-    for (const waiting of this.changed.values()) for (const { reject } of waiting) reject(busy());
+    for (const { reject } of this.changed.close()) reject(busy());
+    const parked = this.parked.takeAll();
+    if (parked.length > 0) this.acknowledge(parked.map(refuseForNow));
   }
 
   /**
    * A group has changed in MySQL: its conversation is told before anything else is taken from the queue.
    * @throws CarillonError BUSY when that has to wait; it happens all the same with the next message, or when asked again
    */
-  tellChanges(groupId: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.stopped) return reject(busy());
-      getOrSet(this.changed, groupId, () => []).push({ resolve, reject });
-      this.buffer.release();
-    });
+  async tellChanges(groupId: string): Promise<void> {
+    if (this.stopped) throw busy();
+    await orBusy(this.changed.tell(groupId));
   }
 
   /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
@@ -112,16 +123,13 @@ export class PartitionJourney {
 
   private async run(): Promise<void> {
     while (!this.stopped) {
-      if (this.changed.size === 0) await this.buffer.ready();
-      const { covered, poison } = this.options.state;
-      const careful = covered < poison.carefulUntil;
-      const batches = this.takeUncovered(careful || covered < poison.narrowUntil ? 1 : undefined);
+      if (!this.changed.hasReady && !this.parked.hasReady) await this.buffer.ready();
       if (this.stopped) return;
       try {
-        if (this.changed.size > 0) await this.appendChanges();
-        if (batches.length === 0) continue;
-        if (careful) await this.processCarefully(batches[0]!);
-        else await this.processRound(batches);
+        await this.options.fanOut.room();
+        if (this.stopped) return;
+        if (this.changed.hasReady) await this.appendChanges(this.changed.takeReady());
+        await this.runRound();
       } catch (error) {
         if (!(error instanceof PartitionLost)) {
           this.options.bus.logger.error({ err: error }, "a round failed, the partition is given up");
@@ -130,6 +138,18 @@ export class PartitionJourney {
         this.options.onLost();
       }
     }
+  }
+
+  private async runRound(): Promise<void> {
+    const { covered, poison } = this.options.state;
+    const careful = covered < poison.carefulUntil;
+    const narrow = careful || covered < poison.narrowUntil;
+    const batches = this.takeUncovered(narrow ? 1 : undefined);
+    const parked = this.parked.takeReady();
+    if (batches.length === 0 && parked.length === 0) return;
+    if (!careful) return this.processRound(parked, batches, !narrow);
+    if (parked.length > 0) await this.processRound(parked, [], false);
+    if (batches.length > 0) await this.processCarefully(batches[0]!);
   }
 
   /**
@@ -143,34 +163,78 @@ export class PartitionJourney {
     return batches.filter(({ queued }) => queued.seq > covered);
   }
 
-  private async appendChanges(): Promise<void> {
-    const waiting = [...this.changed.values()].flat();
-    const groupIds = [...this.changed.keys()];
-    this.changed.clear();
+  private async appendChanges(changes: ChangedGroup<RoundFacts>[]): Promise<void> {
     try {
-      await this.appendChangesOf(groupIds);
-      for (const { resolve } of waiting) resolve();
+      await this.appendChangesOf(changes);
+      for (const { resolve } of changes) resolve();
     } catch (error) {
-      for (const { reject } of waiting) reject(busy(error));
+      for (const { reject } of changes) reject(busy(error));
       if (!(error instanceof LogFull || error instanceof CarillonError)) throw error;
     }
   }
 
-  private async appendChangesOf(groupIds: string[]): Promise<void> {
-    const { state, facts, groups, fanOut, policy, bus } = this.options;
-    const known = await orBusy(facts.prepareGroups(state, groups, groupIds));
-    const wanted = groupIds.flatMap((groupId) => groups.get(groupId) ?? []);
-    const round = decideChanges(state, wanted, known, policy, bus.clock.now());
-    if (round === undefined) throw busy();
-    if (round.events.length === 0) return;
-    const seq = await this.append({ kind: "events", events: round.events }, state.covered, round.accepted);
-    fanOut.add(seq, round.events);
+  /** In as many records as it takes. */
+  private async appendChangesOf(changes: ChangedGroup<RoundFacts>[]): Promise<void> {
+    const { state, groups, fanOut, policy, bus } = this.options;
+    const known = RoundFacts.merge(changes.map(({ facts }) => facts));
+    const wanted = [...new Set(changes.map(({ groupId }) => groupId))].flatMap((groupId) => groups.get(groupId) ?? []);
+    for (;;) {
+      const round = decideChanges(state, wanted, known, policy, bus.clock.now());
+      if (round === undefined) throw busy();
+      if (round.events.length === 0) return;
+      const seq = await this.append({ kind: "events", events: round.events }, state.covered, round.accepted);
+      fanOut.add(seq, round.events);
+    }
   }
 
-  private async processRound(batches: PulledBatch<RoundFacts>[]): Promise<void> {
-    const requests = batches.flatMap((batch) => batch.requests);
-    const facts = RoundFacts.merge(await Promise.all(batches.map((batch) => batch.facts)));
-    await this.process(requests, facts, batches.at(-1)!.queued.seq, batches);
+  /** @param mayPark whether what cannot be decided yet may be put aside */
+  private async processRound(
+    parked: ParkedRequest<RoundFacts>[],
+    batches: PulledBatch<RoundFacts>[],
+    mayPark: boolean,
+  ): Promise<void> {
+    for (const batch of batches) this.renewFacts(batch);
+    await Promise.all(batches.map(({ facts }) => facts.settle(mayPark ? HEAD_MS : INLINE_MS)));
+    const requests = [...parked.map(({ request }) => request), ...batches.flatMap((batch) => batch.requests)];
+    const facts = RoundFacts.merge([
+      ...new Set(parked.map((each) => each.facts)),
+      ...batches.map((each) => each.facts),
+    ]);
+    const putAside = (request: OriginatedRequest) => this.putAside(request, parked, batches);
+    const behind = requests.filter((request) => this.parked.holds(request));
+    const next = behind.length === 0 ? requests : requests.filter((request) => !behind.includes(request));
+    await this.process(next, facts, {
+      covered: batches.at(-1)?.queued.seq ?? this.options.state.covered,
+      batches,
+      isLast: true,
+      untold: behind.filter((request) => !putAside(request)).map(refuseForNow),
+      putAside: mayPark ? putAside : undefined,
+    });
+  }
+
+  /**
+   * Lets a request wait that cannot be decided yet. What was known of its people may have been forgotten since it was asked
+   * for, because they changed: then it is asked for once more.
+   * @returns false when waiting does not help
+   */
+  private putAside(
+    request: OriginatedRequest,
+    parked: ParkedRequest<RoundFacts>[],
+    batches: PulledBatch<RoundFacts>[],
+  ): boolean {
+    const before = parked.find((each) => each.request === request);
+    if (before !== undefined) return this.parked.park(request, before.facts, before.until);
+    const { facts } = batches.find((batch) => batch.requests.includes(request))!;
+    if (this.parked.park(request, facts)) return true;
+    const { state, groups, facts: cache } = this.options;
+    return this.parked.park(request, cache.prepare(state, groups, [request]));
+  }
+
+  /** A batch may have waited for long, because NATS was away. */
+  private renewFacts(batch: PulledBatch<RoundFacts>): void {
+    const { bus, state, facts, groups } = this.options;
+    if (batch.facts.askedAt > bus.clock.monotonic() - MOST_AGE_MS) return;
+    batch.facts = facts.prepare(state, groups, batch.requests);
   }
 
   /**
@@ -180,17 +244,16 @@ export class PartitionJourney {
   private async processCarefully(batch: PulledBatch<RoundFacts>): Promise<void> {
     const { queued, requests } = batch;
     const { state } = this.options;
-    const facts = await batch.facts;
     let untold: Verdict[] = [];
     for (const [index, request] of requests.entries()) {
+      this.renewFacts(batch);
+      await batch.facts.settle(INLINE_MS);
       const isLast = index === requests.length - 1;
       const [covered, done] = isLast ? [queued.seq, [batch]] : [state.covered, []];
       const isNamed = this.isDead(request) || (await this.nameInLog(queued.seq, index));
-      if (isNamed) untold = await this.process([request], facts, covered, done, untold);
-      else {
-        const full = { origin: originOf(request), ...LOG_IS_FULL };
-        untold = await this.answerWithoutRecord(done, covered, [...untold, full]);
-      }
+      const part: RoundPart = { covered, batches: done, isLast, untold };
+      if (isNamed) untold = await this.process([request], batch.facts, part);
+      else untold = await this.answerWithoutRecord(part, [{ origin: originOf(request), ...LOG_IS_FULL }]);
     }
   }
 
@@ -205,32 +268,23 @@ export class PartitionJourney {
     }
   }
 
-  /**
-   * @param batches those that are done when these requests are
-   * @param untold verdicts of before that are to be told with the batch
-   * @returns verdicts that cannot be told yet
-   */
-  private async process(
-    requests: OriginatedRequest[],
-    facts: RoundFacts,
-    covered: number,
-    batches: PulledBatch<RoundFacts>[],
-    untold: Verdict[] = [],
-  ): Promise<Verdict[]> {
+  /** @returns verdicts that cannot be told yet */
+  private async process(requests: OriginatedRequest[], facts: RoundFacts, part: RoundPart): Promise<Verdict[]> {
+    const { covered, batches, isLast, untold } = part;
     const round = this.decide(requests, facts);
-    if (round.events.length === 0) return this.answerWithoutRecord(batches, covered, [...untold, ...round.verdicts]);
+    const verdicts = putUndecidedAside(round, part.putAside);
+    if (round.events.length === 0) return this.answerWithoutRecord(part, verdicts);
     let recordSeq: number;
     try {
       recordSeq = await this.append({ kind: "events", events: round.events }, covered, round.accepted);
     } catch (error) {
       if (!(error instanceof LogFull)) throw error;
-      return this.answerWithoutRecord(batches, covered, [...untold, ...round.verdicts.map(takeBack)]);
+      return this.answerWithoutRecord(part, verdicts.map(takeBack));
     }
     for (const { queued } of batches) void queued.confirm();
-    const isDone = batches.length > 0;
-    this.acknowledge(isDone ? [...untold, ...round.verdicts] : round.verdicts);
+    this.acknowledge(isLast ? [...untold, ...verdicts] : verdicts);
     this.options.fanOut.add(recordSeq, round.events);
-    return isDone ? [] : untold;
+    return isLast ? [] : untold;
   }
 
   /** Steps 5 to 7, dedupe, authorize, sequence: pure, the state is only read. */
@@ -276,26 +330,44 @@ export class PartitionJourney {
   /**
    * Nothing new goes into the log. A worker that lost the partition without knowing it must not say no; only the
    * owner can have its queue messages confirmed, since a new owner deletes the consumer first.
+   * What was put aside is in the hands of this worker alone: it needs no confirmation.
    * @returns verdicts that cannot be told yet, because their batch is not done
    */
-  private async answerWithoutRecord(
-    batches: PulledBatch<RoundFacts>[],
-    covered: number,
-    verdicts: Verdict[],
-  ): Promise<Verdict[]> {
-    if (batches.length === 0) return verdicts;
+  private async answerWithoutRecord({ batches, covered, isLast, untold }: RoundPart, verdicts: Verdict[]) {
+    if (!isLast) return [...untold, ...verdicts];
     const confirmed = await Promise.all(batches.map(({ queued }) => queued.confirm()));
     if (confirmed.every(Boolean)) {
       this.options.state.covered = covered;
-      this.acknowledge(verdicts);
+      this.acknowledge([...untold, ...verdicts]);
     } else this.consumer.restart();
     return [];
   }
 }
 
-interface Settle {
-  resolve(): void;
-  reject(error: Error): void;
+/** What a round covers of the queue, and how it goes about it. */
+interface RoundPart {
+  covered: number;
+  /** Batches that are done when the requests are. */
+  batches: PulledBatch<RoundFacts>[];
+  /** Whether nothing of these batches is left to be decided. */
+  isLast: boolean;
+  /** Verdicts of before that are to be told with the batches. */
+  untold: Verdict[];
+  /** Lets a request wait that cannot be decided yet; false: it is refused for now. Absent: nothing may wait. */
+  putAside?: ((request: OriginatedRequest) => boolean) | undefined;
+}
+
+/** @returns the verdicts that are to be told */
+function putUndecidedAside({ verdicts, undecided }: Round, putAside: RoundPart["putAside"]): Verdict[] {
+  if (undecided.size === 0 || putAside === undefined) return verdicts;
+  const waiting = new Set<Verdict>();
+  for (const [request, verdict] of undecided) if (putAside(request)) waiting.add(verdict);
+  return verdicts.filter((verdict) => !waiting.has(verdict));
+}
+
+/** It was not decided, so its sender may send it again at any time. */
+function refuseForNow(request: OriginatedRequest): Verdict {
+  return { origin: originOf(request), outcome: { error: busy() }, isTentative: false };
 }
 
 const LOG_IS_FULL = {

@@ -14,11 +14,9 @@ import type { PartitionState } from "./partition-state";
 export interface OwnerAnswersOptions {
   state: PartitionState;
   groups: GroupCache;
-  facts: Pick<FactCache, "prepareWriter">;
+  facts: Pick<FactCache, "prepareWriter" | "lastSeqs">;
   policy: Policy;
   now(): number;
-  /** Highest numbers of conversations in the archive; 0 for one without messages. */
-  archivedLastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
 }
 
 export class OwnerAnswers {
@@ -73,8 +71,8 @@ export class OwnerAnswers {
 
   /** Whoever may be told that a user is typing is whoever he may write to; in a large group nobody is told. */
   async listeners(conversationId: string, userId: string): Promise<Listeners> {
-    const { facts, groups, policy, now } = this.options;
-    const known = await facts.prepareWriter(groups, conversationId, userId);
+    const { state, facts, groups, policy, now } = this.options;
+    const known = await facts.prepareWriter(state, groups, conversationId, userId);
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "group") {
       const group = known.group(parts.groupId) ?? undefined;
@@ -89,13 +87,9 @@ export class OwnerAnswers {
     return pair !== undefined && refusePrivate(pair, false, policy, now()) === undefined ? [peerId] : [];
   }
 
-  private async lastSeqs(conversationIds: string[]): Promise<Map<string, number>> {
-    const { sequences } = this.options.state;
-    const cold = conversationIds.filter((id) => sequences.last(id) === undefined);
-    const archived =
-      cold.length === 0 ? new Map<string, number>() : await orBusy(this.options.archivedLastSeqs([...new Set(cold)]));
-    // The first message may have been accepted while MySQL was asked.
-    return new Map(conversationIds.map((id) => [id, sequences.last(id) ?? archived.get(id) ?? 0]));
+  private lastSeqs(conversationIds: string[]): Promise<Map<string, number>> {
+    const { state, facts } = this.options;
+    return orBusy(facts.lastSeqs(state, conversationIds));
   }
 
   private async freshGroups(groupIds: string[]): Promise<Map<string, GroupState>> {

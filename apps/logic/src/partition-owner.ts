@@ -14,6 +14,7 @@ import {
   type Push,
   putAside,
   putAsideRequest,
+  putDeliveryAside,
   type Readable,
   type ReadableSpans,
   readLog,
@@ -21,14 +22,15 @@ import {
   serve,
 } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
-import type { Inboxes, RecentEvents } from "@carillon/store";
+import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
-import { FanOut } from "./fan-out/fan-out";
+import { FanOut, type RefusedDelivery } from "./fan-out/fan-out";
 import type { SaidEvent } from "./fan-out/large-groups";
 import { GroupCache, type GroupSource } from "./groups/group-cache";
 import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
+import { ArchiveHistory } from "./own/archive-history";
 import type { OwnedPartition } from "./own/ownership";
 import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { OwnerAnswers } from "./owner-answers";
@@ -37,6 +39,8 @@ import { whyPutAside } from "./poison";
 
 const HOUSEKEEPING_MS = 5_000;
 const LAST_FAN_OUT_MS = 1_000;
+/** How long numbers are remembered that the archive has, ms: as long as the log is kept for it (the replay window). */
+const NUMBERS_MS = 600_000;
 /** Conversations whose people a new owner asks for in advance. */
 const MOST_WARM = 10_000;
 
@@ -52,8 +56,6 @@ export interface OwnerContext {
   recent: RecentEvents;
   /** Log position of the archive, -1 when it has nothing of the partition. */
   archivePosition(partition: number): Promise<number>;
-  /** Highest numbers of conversations in the archive; 0 for one without messages. */
-  archivedLastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   answer(answers: GatewayAnswers): void;
   push(gateway: string, pushes: Push[]): void;
   announce(announcements: Announcement[]): void;
@@ -71,6 +73,7 @@ type OwnerAnswer = LastSeq | Readable | Listeners | OwnerState | ReadableSpans |
 
 export class PartitionOwner implements OwnedPartition {
   private readonly stops: (() => void)[] = [];
+  private readonly archive = new ArchiveHistory(NUMBERS_MS);
 
   private constructor(
     private readonly context: OwnerContext,
@@ -189,11 +192,16 @@ export class PartitionOwner implements OwnedPartition {
 
   private async keepHouse(): Promise<void> {
     const { bus, archivePosition } = this.context;
-    const archived = await archivePosition(this.state.partition).catch(() => this.state.archived);
-    this.state.archived = Math.max(this.state.archived, archived);
+    const archived = await archivePosition(this.state.partition).catch(() => undefined);
+    const now = bus.clock.monotonic();
+    if (archived !== undefined) {
+      this.state.archived = archived;
+      this.archive.add(archived, now);
+    }
     const log = await readLogState(bus, this.state.partition).catch(() => undefined);
     if (log !== undefined) this.writer.setRoom(log.room);
-    pruneState(this.state, bus.clock.now() - CACHE_MS);
+    const longArchived = { ids: this.archive.at(now - CACHE_MS), numbers: this.archive.at(now - NUMBERS_MS) };
+    pruneState(this.state, bus.clock.now() - CACHE_MS, longArchived);
     await this.publish();
   }
 
@@ -223,6 +231,14 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
   };
 }
 
+/** The user's devices are told that their inbox began anew, and fetch everything. */
+async function setDeliveryAside({ bus, inboxes }: OwnerContext, partition: number, refused: RefusedDelivery) {
+  const { userId, events, reason } = refused;
+  bus.logger.error({ partition, userId, reason }, "an inbox does not take its events, they are put aside");
+  await inboxes.reset(userId);
+  await putDeliveryAside(bus, { partition, userId, events, reason });
+}
+
 /**
  * Of the records before that of the take-over nobody knows whether their senders have their SENT: they are told again.
  * @param state as it is when the partition was taken over
@@ -234,7 +250,10 @@ function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionSt
     {
       partition,
       logger: bus.logger,
-      deliver: (p, deliveries) => inboxes.deliver(p, deliveries),
+      monotonic: () => bus.clock.monotonic(),
+      deliver: (lane, deliveries) => inboxes.deliver(partition, lane, deliveries),
+      isRefusal: (error) => error instanceof RedisRefusal,
+      setAside: (refused) => setDeliveryAside(context, partition, refused),
       erase: (userIds, message) => inboxes.erase(userIds, message),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),
@@ -247,12 +266,12 @@ function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionSt
         const group = groups.get(groupId) ?? (await groups.load([groupId])).get(groupId);
         return group?.recipients(seq) ?? [];
       },
-      readEvents: async (fromRecord, onRecord) => {
+      readEvents: async (lane, fromRecord, onRecord) => {
         const { firstSeq } = await readLogState(bus, partition);
         // Not beyond what this owner knows: what another one has appended since is for members of whom it has not heard.
         await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
           if (body.kind !== "events") return;
-          if (seq < takenAt) for (const again of answersAgain(body.events)) context.answer(again);
+          if (seq < takenAt && lane === "private") for (const again of answersAgain(body.events)) context.answer(again);
           await onRecord(seq, body.events);
         });
       },

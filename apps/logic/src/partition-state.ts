@@ -100,10 +100,25 @@ function readLogged({ senderId, clientMsgId, digest, event, version }: LoggedEve
   return { senderId, conversationId, clientMsgId, digest, seq, messageId, sentAt, targetSeq, version };
 }
 
-/** Forgets what the archive knows and no retry within the cache's time can ask for. */
-export function pruneState(state: PartitionState, olderThan: number): void {
-  state.dedupe.prune(olderThan, state.archived);
-  state.sequences.prune(olderThan, state.archived);
-  state.groupChanges.prune(olderThan, state.archived);
-  state.recalled.prune(olderThan, state.archived);
+/** Log positions up to which everything has been in the archive for so long that it may be forgotten here. */
+export interface LongArchived {
+  /** Of ids: as long as the idempotency cache reaches back. */
+  ids: number;
+  /** Of numbers: a MySQL that fails over may lose the last of what it said that it has. */
+  numbers: number;
+}
+
+/**
+ * Forgets what the archive has had for long and no retry within the cache's time can ask for.
+ * @param olderThan time, ms
+ */
+export function pruneState(
+  state: PartitionState,
+  olderThan: number,
+  archived: LongArchived = { ids: state.archived, numbers: state.archived },
+): void {
+  state.dedupe.prune(olderThan, archived.ids);
+  state.sequences.prune(olderThan, archived.numbers);
+  state.groupChanges.prune(olderThan, archived.numbers);
+  state.recalled.prune(olderThan, archived.numbers);
 }

@@ -67,7 +67,11 @@ function newCache() {
   const state = newPartitionState(0, 0);
   const noGroups = { load: async () => new Map() };
   const groups = new GroupCache(noGroups, state.groupChanges, () => 1_000);
-  const look = async () => (await cache.prepare(state, groups, [request])).privateFacts("alice", "bob");
+  const look = async () => {
+    const facts = cache.prepare(state, groups, [request]);
+    await facts.settle(1_000);
+    return facts.privateFacts("alice", "bob");
+  };
   return { source, cache, look };
 }
 

@@ -197,56 +197,62 @@ describe("the cache of groups", () => {
       });
     let now = 0;
     const cache = new GroupCache({ load }, newPartitionState(0, 0).groupChanges, () => now);
-    return { asked, cache, later: (ms: number) => (now += ms) };
+    /** Resolves when MySQL is asked. */
+    const begin = async () => {
+      const answered = cache.load(["choir"]);
+      await Promise.resolve();
+      return { answered };
+    };
+    return { asked, cache, begin, later: (ms: number) => (now += ms) };
   }
 
   test("asks only for what has changed, and looks again after 30 s", async () => {
-    const { asked, cache, later } = source();
-    const first = cache.load(["choir"]);
+    const { asked, cache, begin, later } = source();
+    const first = await begin();
     asked[0]!.answer(loaded([member("anna"), member("bert")], 3));
-    await first;
+    await first.answered;
     expect([cache.isFresh("choir"), asked[0]!.version]).toEqual([true, 0]);
     later(30_001);
     expect(cache.isFresh("choir")).toBe(false);
-    const second = cache.load(["choir"]);
+    const second = await begin();
     asked[1]!.answer(loaded([member("bert", { isPresent: false })], 4));
-    await second;
+    await second.answered;
     expect([asked[1]!.version, cache.get("choir")!.member("anna")?.userId]).toEqual([3, "anna"]);
     expect(cache.get("choir")!.member("bert")).toBeUndefined();
   });
 
   test("a number that another owner has given is read with the whole group", async () => {
-    const { asked, cache } = source();
+    const { asked, cache, begin } = source();
     const bert = (joinedSeq: number) => member("bert", { stays: [stay({ joinedVersion: 2, joinedSeq })] });
-    const first = cache.load(["choir"]);
+    const first = await begin();
     asked[0]!.answer(loaded([member("anna"), bert(0)], 2, [change(2)]));
-    await first;
-    const second = cache.load(["choir"]);
+    await first.answered;
+    const second = await begin();
     // MySQL owes the change no more, and no log told us of its number.
     asked[1]!.answer(loaded([member("cora")], 3));
     await until("the whole group is asked for", () => asked.length === 3);
     asked[2]!.answer(loaded([member("anna"), bert(7), member("cora")], 3));
-    await second;
+    await second.answered;
     expect(asked.map(({ version }) => version)).toEqual([0, 2, 0]);
     expect(cache.get("choir")!.spansOf("bert")).toEqual([{ from: 7, to: Number.POSITIVE_INFINITY }]);
   });
 
   test("an older answer that comes later changes nothing", async () => {
-    const { asked, cache } = source();
-    const loads = [cache.load(["choir"]), cache.load(["choir"])];
+    const { asked, cache, begin } = source();
+    const loads = [await begin(), await begin()];
     asked[1]!.answer(loaded([member("anna"), member("bert", { isPresent: false })], 5));
-    await loads[1];
+    await loads[1]!.answered;
     asked[0]!.answer(loaded([member("anna"), member("bert")], 4));
-    await loads[0];
+    await loads[0]!.answered;
     expect(cache.get("choir")!.member("bert")).toBeUndefined();
     expect(cache.get("choir")!.group.version).toBe(5);
   });
 
   test("a group that does not exist is not there", async () => {
-    const { asked, cache } = source();
-    const load = cache.load(["choir"]);
+    const { asked, cache, begin } = source();
+    const load = await begin();
     asked[0]!.answer(undefined);
-    expect((await load).size).toBe(0);
+    expect((await load.answered).size).toBe(0);
     expect(cache.get("choir")).toBeUndefined();
   });
 });

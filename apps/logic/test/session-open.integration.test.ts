@@ -1,4 +1,5 @@
 import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
+import { ALL_DEVICES } from "@carillon/store";
 import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 import { SessionService, type SessionServiceOptions } from "../src/sessions/session-service";
 
@@ -25,7 +26,7 @@ test("a device whose gateway waits no longer, because MySQL was slow, is not reg
   const service = new SessionService({
     bus,
     logger: bus.logger,
-    onePerPlatform: false,
+    deviceRules: () => ALL_DEVICES,
     credentials: async () => {
       await new Promise((resolve) => setTimeout(resolve, 3_200));
       setTimeout(looked, 100);

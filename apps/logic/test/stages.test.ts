@@ -1,6 +1,6 @@
 import { CarillonError, decodePayload, FrameDecoder } from "@carillon/protocol";
 import { answersByGateway } from "../src/acknowledge/acknowledge";
-import { pushesByGateway } from "../src/fan-out/fan-out";
+import { pushesByGateway } from "../src/fan-out/round";
 import { resumeFrom } from "../src/sessions/session-service";
 
 describe("acknowledge", () => {

@@ -10,14 +10,24 @@ export interface Clock {
   monotonic(): number;
 }
 
+/** A clock that is at most so much ahead runs at half speed until the reference has caught up, ms; else it is set back. */
+const MOST_SLEWED_MS = 30_000;
+
 export class ClusterClock implements Clock {
   private origin = Date.now() - performance.now();
+  /** How much the clock was ahead of the reference when it was corrected, and when that was (monotonic ms). */
+  private ahead = { ms: 0, since: 0 };
   private last = 0;
 
+  /**
+   * Does not go back when the offset is corrected by a little: serverTime and message times stay in order. A clock that
+   * stood still until it was overtaken would take all ids for late, and drop all questions as too late, for as long.
+   */
   now(): number {
-    // Never goes back, also when the offset is corrected: serverTime and message times stay in order.
-    const now = Math.floor(this.origin + performance.now());
-    if (now > this.last) this.last = now;
+    const monotonic = performance.now();
+    const left = this.ahead.ms - (monotonic - this.ahead.since) / 2;
+    const now = Math.floor(this.origin + monotonic + Math.max(0, left));
+    if (now > this.last || this.last - now > MOST_SLEWED_MS) this.last = now;
     return this.last;
   }
 
@@ -32,6 +42,10 @@ export class ClusterClock implements Clock {
    * @param receivedAt monotonic ms after the answer; the reading is taken to be from the middle
    */
   adjust(reference: number, sentAt: number, receivedAt: number): void {
-    this.origin = reference - (sentAt + receivedAt) / 2;
+    const monotonic = performance.now();
+    const origin = reference - (sentAt + receivedAt) / 2;
+    const ahead = this.last - (origin + monotonic);
+    this.origin = origin;
+    this.ahead = { ms: ahead > 0 && ahead <= MOST_SLEWED_MS ? ahead : 0, since: monotonic };
   }
 }

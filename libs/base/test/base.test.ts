@@ -58,14 +58,43 @@ describe("uuidv7", () => {
 });
 
 describe("clock", () => {
-  test("follows the reference and never goes back", () => {
+  const START = 5_000_000_000_000;
+  let monotonic = 0;
+  const newClock = () => {
+    monotonic = 1_000;
+    jest.spyOn(performance, "now").mockImplementation(() => monotonic);
     const clock = new ClusterClock();
-    const at = clock.monotonic();
-    clock.adjust(5_000_000_000_000, at, at);
-    const later = clock.now();
-    expect(later).toBeGreaterThanOrEqual(5_000_000_000_000);
-    clock.adjust(1_000, at, at);
-    expect(clock.now()).toBe(later);
+    clock.adjust(START, monotonic, monotonic);
+    return clock;
+  };
+  afterEach(() => jest.restoreAllMocks());
+
+  test("follows the reference, forwards at once", () => {
+    const clock = newClock();
+    expect(clock.now()).toBe(START);
+    clock.adjust(START + 3_600_000, monotonic, monotonic);
+    expect(clock.now()).toBe(START + 3_600_000);
+  });
+
+  test("a clock that is a little ahead never goes back: it runs at half speed until the reference has caught up", () => {
+    const clock = newClock();
+    expect(clock.now()).toBe(START);
+    clock.adjust(START - 10_000, monotonic, monotonic);
+    const shown: number[] = [];
+    for (const ms of [0, 1, 5_000, 10_000, 20_000, 21_000]) {
+      monotonic = 1_000 + ms;
+      shown.push(clock.now() - START);
+    }
+    expect(shown).toEqual([0, 0, 2_500, 5_000, 10_000, 11_000]);
+  });
+
+  test("a clock that is far ahead is set back, and does not stand still for an hour", () => {
+    const clock = newClock();
+    clock.adjust(START + 3_600_000, monotonic, monotonic);
+    clock.now();
+    clock.adjust(START, monotonic, monotonic);
+    monotonic += 100;
+    expect(clock.now()).toBe(START + 100);
   });
 });
 

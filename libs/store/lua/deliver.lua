@@ -1,7 +1,7 @@
 -- deliver: puts events of one partition into the inboxes of their recipients, numbers them there, and tells at
 -- which gateways the recipients are.
 -- KEYS  per user u: [3u-2] head, [3u-1] inbox, [3u] sessions
--- ARGV  [1] field of the partition's position ("p3")  [2] random text for new epochs  [3] newest events kept
+-- ARGV  [1] field of the position of partition and lane ("p3", "g3")  [2] random text for new epochs  [3] newest events kept
 --       [4] seconds until an idle inbox expires
 --       [5] the bytes of all events, one after the other
 --       [6] MessagePack: log position and last byte in [5] of each event 1..n, ascending, one list for all
@@ -48,6 +48,9 @@ for u = 1, #KEYS / 3 do
     -- A device that connects refreshes it, too (session-open): a call per 64 events is enough.
     if seq == added or seq % 64 < added then redis.call('EXPIRE', inbox, ttl) end
   end
-  rows[u] = { epoch, seq, added, isNew, unpack(redis.call('HVALS', sessions)) }
+  -- Value by value: unpack() fails above some thousand, and with it everybody's deliveries.
+  local row = { epoch, seq, added, isNew }
+  for i, session in ipairs(redis.call('HVALS', sessions)) do row[4 + i] = session end
+  rows[u] = row
 end
 return { now, cmsgpack.pack(rows) }

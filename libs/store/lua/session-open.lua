@@ -2,6 +2,8 @@
 -- KEYS  [1] head  [2] inbox  [3] sessions  [4] cursors
 -- ARGV  [1] deviceId  [2] value "node boot connection platform since"  [3] since, ms  [4] random text for a new epoch
 --       [5] platform if only one device of it may stay, else ""  [6] seconds until an idle inbox expires
+--       [7] most devices of a user  [8] gateways in view, "node boot" a line; "": not known
+--       [9] entries of gateways that are not in view and older than this, ms, are dropped
 -- Returns {0} when a newer connection of the device is registered, else
 --   {1, epoch, seq, first number held (seq + 1 when none), stored cursor or "", 1 if the inbox was made now, then pairs
 --    deviceId, value of the entries that this one replaced}
@@ -17,15 +19,31 @@ if old and old ~= value then
   result[#result + 1] = device
   result[#result + 1] = old
 end
-if ARGV[5] ~= '' then
-  local entries = redis.call('HGETALL', KEYS[3])
-  for i = 1, #entries, 2 do
-    if entries[i] ~= device and string.match(entries[i + 1], '^%S+ %S+ %S+ (%S+)') == ARGV[5] then
-      redis.call('HDEL', KEYS[3], entries[i])
-      result[#result + 1] = entries[i]
-      result[#result + 1] = entries[i + 1]
+local living = {}
+for place in string.gmatch(ARGV[8], '[^\n]+') do living[place] = true end
+local others = {}
+local entries = redis.call('HGETALL', KEYS[3])
+for i = 1, #entries, 2 do
+  local other, entry = entries[i], entries[i + 1]
+  local place, platform, at = string.match(entry, '^(%S+ %S+) %S+ (%S+) (%d+)$')
+  if other ~= device then
+    if ARGV[8] ~= '' and not living[place] and tonumber(at) < tonumber(ARGV[9]) then
+      redis.call('HDEL', KEYS[3], other)
+    elseif platform == ARGV[5] then
+      redis.call('HDEL', KEYS[3], other)
+      result[#result + 1] = other
+      result[#result + 1] = entry
+    else
+      others[#others + 1] = { other, entry, tonumber(at) }
     end
   end
+end
+-- The devices that have been connected for longest make way.
+table.sort(others, function(a, b) return a[3] < b[3] end)
+for i = 1, #others - tonumber(ARGV[7]) + 1 do
+  redis.call('HDEL', KEYS[3], others[i][1])
+  result[#result + 1] = others[i][1]
+  result[#result + 1] = others[i][2]
 end
 redis.call('HSET', KEYS[3], device, value)
 return result

@@ -23,6 +23,6 @@ export * from "./redis/inboxes";
 export { keys } from "./redis/keys";
 export * from "./redis/marks";
 export { RecentEvents } from "./redis/recent";
-export { RedisStore } from "./redis/redis-store";
+export { RedisRefusal, RedisStore } from "./redis/redis-store";
 export type { SessionEntry } from "./redis/session-entry";
 export * from "./redis/sessions";

@@ -92,7 +92,7 @@ describe("inboxes", () => {
     expect(await inspectInbox(redis, "bob")).toBeUndefined();
     expect(await redis.hashValues(keys.head("bob"))).toEqual({});
     const delivery = (position: number) => ({ position, event: Buffer.from([position]), recipients: ["bob"] });
-    await new Inboxes(redis).deliver(0, [delivery(1), delivery(2)]);
+    await new Inboxes(redis).deliver(0, "private", [delivery(1), delivery(2)]);
     expect(await inspectInbox(redis, "bob")).toMatchObject({
       ...{ seq: 2, isCurrent: true },
       events: [

@@ -5,6 +5,10 @@ import { type OpenStore, openStore } from "./open-store";
 
 const MEMBERS = 5_000;
 const userId = (number: number) => `u${String(number).padStart(6, "0")}`;
+const MESSAGES = 20_000;
+/** As many as the worst statement ever had. */
+const LIST = 512;
+const MESSAGE_ID = "CONCAT('0196f000-0000-7000-8000-', LPAD(seq, 12, '0'))";
 const USER_ID = "CONCAT('u', LPAD(seq, 6, '0'))";
 
 let opened: OpenStore;
@@ -21,7 +25,10 @@ beforeAll(async () => {
     `INSERT INTO conversation_members (user_id, conversation, changed_at) ${all.replace(" FROM", ", 'g:big', 1 FROM")}`,
     `INSERT INTO relations (owner_id, peer_id, state, version, changed_at)
        ${all.replace(" FROM", `, '${userId(1)}', 'friend', 1, 1 FROM`)}`,
-    "ANALYZE TABLE users, group_members, group_stays, conversation_members, relations",
+    `INSERT INTO messages (conversation, seq, message_id, kind, sender, client_msg_id, content_type, content, sent_at)
+       SELECT CONCAT('p:', ${USER_ID}, ':x'), 1, seq, 'message', ${USER_ID}, ${MESSAGE_ID}, 'text', 'hello', 1
+       FROM seq_1_to_${MESSAGES}`,
+    "ANALYZE TABLE users, group_members, group_stays, conversation_members, relations, messages",
   ]) {
     await connection.query(sql);
   }
@@ -75,6 +82,41 @@ test("one who leaves a large group costs a look at his own row", async () => {
   expect(await rowsReadBy(() => store.archive.write(batch))).toBeLessThan(1_000);
   const [rows] = await connection.query("SELECT COUNT(*) AS total FROM conversation_members");
   expect(rows).toEqual([{ total: MEMBERS - 1 }]);
+});
+
+describe(`statements with lists of ${LIST} look up these and go through nothing else`, () => {
+  const numbers = Array.from({ length: LIST }, (_, i) => 1 + 30 * i);
+  const conversationOf = (n: number) => `p:${userId(n)}:x`;
+  const idOf = (n: number) => `0196f000-0000-7000-8000-${String(n).padStart(12, "0")}`;
+  const people = numbers.map((n) => userId(n));
+
+  test.each<[string, number, () => Promise<{ size: number } | { length: number }>]>([
+    [
+      "messages by their ids",
+      LIST,
+      () =>
+        opened.store.facts.messagesById(
+          numbers.map((n) => ({ senderId: userId(n), conversationId: conversationOf(n), clientMsgId: idOf(n) })),
+        ),
+    ],
+    [
+      "messages to be taken back",
+      LIST,
+      () => opened.store.facts.recallTargets(numbers.map((n) => ({ conversationId: conversationOf(n), seq: 1 }))),
+    ],
+    ["last numbers", LIST, () => opened.store.facts.lastSeqs(numbers.map(conversationOf))],
+    ["users", 167, () => opened.store.facts.users(people)],
+    ["credentials", 167, () => opened.store.facts.credentials(people)],
+    ["when users were seen", 0, () => opened.store.users.lastSeen(people.slice(300))],
+    ["large groups of users", 0, () => opened.store.groupFacts.largeGroupsOf(people)],
+  ])("%s", async (_, found, ask) => {
+    let answer: { size: number } | { length: number } | undefined;
+    const read = await rowsReadBy(async () => {
+      answer = await ask();
+    });
+    expect("size" in answer! ? answer.size : answer!.length).toBe(found);
+    expect(read).toBeLessThan(8 * LIST);
+  });
 });
 
 test("a thousand marks in groups, and a thousand pairs, are looked up one by one", async () => {

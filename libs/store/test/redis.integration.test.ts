@@ -1,22 +1,37 @@
 import { silentLogger } from "@carillon/base/node";
 import { decodeEvent, encodeEvent } from "@carillon/protocol";
-import { type InboxDelivery, Inboxes, Marks, RecentEvents, RedisStore, Sessions } from "@carillon/store";
+import {
+  ALL_DEVICES,
+  type InboxDelivery,
+  Inboxes,
+  keys,
+  Marks,
+  RecentEvents,
+  RedisRefusal,
+  RedisStore,
+  Sessions,
+} from "@carillon/store";
 import { startServers, type TestServers } from "@carillon/testkit";
+import { Redis } from "ioredis";
 
 let servers: TestServers;
 let store: RedisStore;
 let inboxes: Inboxes;
 let sessions: Sessions;
+/** To put in what no code of ours would. */
+let raw: Redis;
 let user = 0;
 
 beforeAll(async () => {
   servers = await startServers({ redis: true });
   store = await RedisStore.connect({ url: servers.redis!.url }, silentLogger());
+  raw = new Redis(servers.redis!.url);
   inboxes = new Inboxes(store);
   sessions = new Sessions(store);
 }, 120_000);
 
 afterAll(async () => {
+  await raw.quit();
   await store.close();
   await servers.stop();
 });
@@ -43,7 +58,7 @@ describe("inboxes", () => {
     await sessions.open(alice, session("phone", 7));
     await sessions.open(alice, session("tablet", 8));
     await sessions.open(alice, { ...session("laptop", 9), gateway: "g2" });
-    const { inboxes: first } = await inboxes.deliver(0, [
+    const { inboxes: first } = await inboxes.deliver(0, "private", [
       delivery(1, alice, bob),
       delivery(2, bob),
       delivery(3, alice),
@@ -67,23 +82,26 @@ describe("inboxes", () => {
 
   test("a redo adds only what was not there, per partition", async () => {
     const alice = newUser();
-    await inboxes.deliver(0, [delivery(10, alice), delivery(11, alice)]);
-    await inboxes.deliver(1, [delivery(5, alice)]);
-    const { inboxes: redone } = await inboxes.deliver(0, [
+    await inboxes.deliver(0, "private", [delivery(10, alice), delivery(11, alice)]);
+    await inboxes.deliver(1, "private", [delivery(5, alice)]);
+    const { inboxes: redone } = await inboxes.deliver(0, "private", [
       delivery(10, alice),
       delivery(11, alice),
       delivery(12, alice),
     ]);
     expect(redone[0]).toMatchObject({ seq: 4, added: [2] });
-    const { inboxes: nothing } = await inboxes.deliver(0, [delivery(12, alice)]);
+    const { inboxes: nothing } = await inboxes.deliver(0, "private", [delivery(12, alice)]);
     expect(nothing[0]).toMatchObject({ seq: 4, added: [] });
   });
 
   test("positions of a log that is years old stay exact", async () => {
     const alice = newUser();
     const position = 2 ** 52 + 12_345;
-    await inboxes.deliver(0, [delivery(position, alice)]);
-    const { inboxes: again } = await inboxes.deliver(0, [delivery(position, alice), delivery(position + 1, alice)]);
+    await inboxes.deliver(0, "private", [delivery(position, alice)]);
+    const { inboxes: again } = await inboxes.deliver(0, "private", [
+      delivery(position, alice),
+      delivery(position + 1, alice),
+    ]);
     expect(again[0]).toMatchObject({ seq: 2, added: [1] });
   });
 
@@ -91,7 +109,7 @@ describe("inboxes", () => {
     const alice = newUser();
     for (let batch = 0; batch < 11; batch++) {
       const events = Array.from({ length: 100 }, (_, i) => delivery(batch * 100 + i, alice));
-      await inboxes.deliver(0, events);
+      await inboxes.deliver(0, "private", events);
     }
     const page = await inboxes.read(alice, 0, 2_000);
     expect(page.seq).toBe(1_100);
@@ -100,14 +118,14 @@ describe("inboxes", () => {
 
   test("a Redis of another life begins another epoch, also when it kept its data", async () => {
     const alice = newUser();
-    const { run, inboxes: before } = await inboxes.deliver(0, [delivery(1, alice)]);
+    const { run, inboxes: before } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
     await servers.redis!.restart();
     let after = await inboxes.heads([alice]).catch(() => undefined);
     while (after === undefined) after = await inboxes.heads([alice]).catch(() => undefined);
     expect(after.run).not.toBe(run);
     expect(after.heads[0]!.epoch).not.toBe(before[0]!.epoch);
     expect(after.heads[0]!.seq).toBe(0);
-    const { inboxes: again } = await inboxes.deliver(0, [delivery(1, alice)]);
+    const { inboxes: again } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
     expect(again[0]).toMatchObject({ epoch: after.heads[0]!.epoch, seq: 1, added: [0] });
   });
 
@@ -136,9 +154,64 @@ describe("sessions", () => {
     const alice = newUser();
     await sessions.open(alice, session("phone", 1, 1, "ios"));
     await sessions.open(alice, session("laptop", 2, 2, "desktop"));
-    const opened = await sessions.open(alice, session("tablet", 3, 3, "ios"), true);
+    const opened = await sessions.open(alice, session("tablet", 3, 3, "ios"), { ...ALL_DEVICES, onePerPlatform: true });
     expect(opened!.replaced.map(({ deviceId }) => deviceId)).toEqual(["phone"]);
     expect((await sessions.of(alice)).map(({ deviceId }) => deviceId).sort()).toEqual(["laptop", "tablet"]);
+  });
+
+  test("beyond the most devices, those that have been connected for longest make way", async () => {
+    const alice = newUser();
+    for (const [at, deviceId] of ["d3", "d1", "d2"].entries())
+      await sessions.open(alice, session(deviceId, at, at + 1));
+    const opened = await sessions.open(alice, session("d4", 4, 4), { ...ALL_DEVICES, most: 2 });
+    expect(opened!.replaced.map(({ deviceId }) => deviceId)).toEqual(["d3", "d1"]);
+    // A device that connects again is no other one.
+    const again = await sessions.open(alice, session("d4", 5, 5), { ...ALL_DEVICES, most: 2 });
+    expect(again!.replaced.map(({ deviceId }) => deviceId)).toEqual(["d4"]);
+    expect((await sessions.of(alice)).map(({ deviceId }) => deviceId).sort()).toEqual(["d2", "d4"]);
+  });
+
+  test("entries of gateways that are gone are dropped, unless they may only not be seen yet", async () => {
+    const alice = newUser();
+    const gateways = [{ nodeId: "g1", boot: "b1" }];
+    await sessions.open(alice, { ...session("gone", 1, 1_000), boot: "b0" });
+    await sessions.open(alice, { ...session("new", 2, 90_000), gateway: "g2" });
+    await sessions.open(alice, session("here", 3, 1_000));
+    const opened = await sessions.open(alice, session("phone", 4, 100_000), { ...ALL_DEVICES, gateways });
+    expect(opened!.replaced).toEqual([]);
+    expect((await sessions.of(alice)).map(({ deviceId }) => deviceId).sort()).toEqual(["here", "new", "phone"]);
+    await sessions.open(alice, session("tablet", 5, 100_001), { ...ALL_DEVICES, gateways: [] });
+    expect(await sessions.of(alice)).toHaveLength(4);
+  });
+
+  test("a user with thousands of entries gets their deliveries, and so does everybody else in the round", async () => {
+    const [alice, bob] = [newUser(), newUser()];
+    const entries = Array.from({ length: 9_000 }, (_, i) => [`d${i}`, `g1 b1 ${i} other 1`]);
+    await raw.hset(keys.sessions(alice), ...entries.flat());
+    const { inboxes: filled } = await inboxes.deliver(0, "private", [delivery(1, alice, bob)]);
+    expect(filled.map(({ seq, gateways }) => [seq, gateways])).toEqual([
+      [1, ["g1"]],
+      [1, []],
+    ]);
+  });
+
+  test("what a script cannot do with the data is a refusal, and no error of the connection", async () => {
+    const alice = newUser();
+    await raw.set(keys.sessions(alice), "no hash");
+    await expect(inboxes.deliver(0, "private", [delivery(1, alice)])).rejects.toBeInstanceOf(RedisRefusal);
+    await raw.del(keys.sessions(alice));
+    await inboxes.reset(alice);
+    const { inboxes: filled } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
+    expect(filled[0]).toMatchObject({ seq: 1, isNew: true });
+  });
+
+  test("the lanes of a partition have positions of their own", async () => {
+    const alice = newUser();
+    await inboxes.deliver(0, "private", [delivery(10, alice)]);
+    const { inboxes: late } = await inboxes.deliver(0, "group", [delivery(5, alice)]);
+    expect(late[0]).toMatchObject({ seq: 2, added: [0] });
+    const { inboxes: again } = await inboxes.deliver(0, "group", [delivery(5, alice)]);
+    expect(again[0]).toMatchObject({ seq: 2, added: [] });
   });
 
   test("cursors move forward inside an epoch only", async () => {
@@ -154,7 +227,7 @@ describe("sessions", () => {
 
   test("opening tells the head and the first event held", async () => {
     const alice = newUser();
-    await inboxes.deliver(0, [delivery(1, alice), delivery(2, alice)]);
+    await inboxes.deliver(0, "private", [delivery(1, alice), delivery(2, alice)]);
     const opened = await sessions.open(alice, session("phone", 1));
     expect(opened).toMatchObject({ head: { seq: 2 }, firstSeq: 1 });
     expect((await sessions.open(newUser(), session("phone", 1)))!).toMatchObject({ head: { seq: 0 }, firstSeq: 1 });

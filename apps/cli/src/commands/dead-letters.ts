@@ -1,5 +1,14 @@
-/** `carillon dead-letters`: requests that could not be processed and were put aside; `show`, `replay`, `drop`. */
-import { dropDeadLetter, listDeadLetters, readDeadLetter, replayDeadLetter, type StoredLetter } from "@carillon/bus";
+/** `carillon dead-letters`: what could not be processed and was put aside; `show`, `replay`, `drop`. */
+import {
+  type DeadKind,
+  dropDeadLetter,
+  listDeadLetters,
+  readDeadLetter,
+  replayDeadLetter,
+  type StoredLetter,
+  userOfDelivery,
+} from "@carillon/bus";
+import { Inboxes } from "@carillon/store";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
@@ -8,21 +17,24 @@ import { print, tableOf } from "../output/print";
 
 const ABOUT_REPLAY = `
 Mend the fault first: a request that kills its worker again, up to three times, is put aside again. A message that its
-sender has sent again meanwhile is recognised, and stored once.`;
+sender has sent again meanwhile is recognised, and stored once. Of a delivery the user's inbox begins anew: their devices
+fetch everything.`;
 
 interface LetterRow {
   id: number;
   partition: number;
+  kind: DeadKind;
   storedAt: number;
   reason: string;
-  senders: string[];
-  /** null: the bytes cannot be read. */
+  /** Of requests their senders, of a delivery the user whose inbox did not take it. */
+  users: string[];
+  /** null: the letter holds no requests, or bytes that cannot be read. */
   requests: number | null;
   bytes: number;
 }
 
 export function deadLettersCommand(): Command {
-  const command = clusterCommand("dead-letters", "requests that were put aside, and why");
+  const command = clusterCommand("dead-letters", "what was put aside, and why");
   command.addCommand(listCommand());
   command.addCommand(showCommand());
   command.addCommand(replayCommand());
@@ -43,7 +55,7 @@ function listCommand(): Command {
 }
 
 function showCommand(): Command {
-  return letterCommand("show", "the requests of a letter with their texts").action(
+  return letterCommand("show", "what a letter holds, requests with their texts").action(
     async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const letter = await withCluster(data, (cluster) => find(cluster, id));
@@ -53,16 +65,16 @@ function showCommand(): Command {
 }
 
 function replayCommand(): Command {
-  return letterCommand("replay", "put a letter back into the queue of its partition, and delete it")
+  return letterCommand("replay", "do again what a letter holds, and delete it")
     .addHelpText("after", ABOUT_REPLAY)
     .action(async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const partition = await withCluster(data, async (cluster) => {
         const letter = await find(cluster, id);
-        await replayDeadLetter(cluster.bus, letter);
+        await replay(cluster, letter);
         return letter.partition;
       });
-      print({ id, partition, replayed: true }, json, () => `letter ${id} is in the queue of partition ${partition}\n`);
+      print({ id, partition, replayed: true }, json, () => `letter ${id} of partition ${partition} is done again\n`);
     });
 }
 
@@ -79,6 +91,13 @@ function dropCommand(): Command {
     });
 }
 
+async function replay(cluster: Cluster, letter: StoredLetter): Promise<void> {
+  const userId = userOfDelivery(letter);
+  if (userId === undefined) return replayDeadLetter(cluster.bus, letter);
+  await new Inboxes(await cluster.redis()).reset(userId);
+  await dropDeadLetter(cluster.bus, letter.id);
+}
+
 function letterCommand(name: string, description: string): Command {
   return clusterCommand(name, description).argument("<id>", "number of the letter", parseCount);
 }
@@ -93,22 +112,26 @@ function noSuchLetter(id: number): WrongUse {
   return new WrongUse(`there is no dead letter ${id}; carillon dead-letters list shows them`);
 }
 
-function rowOf({ id, partition, storedAt, reason, data, requests }: StoredLetter): LetterRow {
-  const senders = [...new Set(requests?.map(({ senderId }) => senderId))];
-  return { id, partition, storedAt, reason, senders, requests: requests?.length ?? null, bytes: data.length };
+function rowOf(letter: StoredLetter): LetterRow {
+  const { id, partition, kind, storedAt, reason, data, requests } = letter;
+  const receiver = userOfDelivery(letter);
+  const users = [...new Set(requests?.map(({ senderId }) => senderId) ?? (receiver === undefined ? [] : [receiver]))];
+  return { id, partition, kind, storedAt, reason, users, requests: requests?.length ?? null, bytes: data.length };
 }
 
 function describeRows({ letters }: { letters: LetterRow[] }): string {
   if (letters.length === 0) return "there are no dead letters\n";
-  const rows = letters.map(({ id, partition, storedAt, reason, senders, requests }) => {
-    return [id, partition, new Date(storedAt).toISOString(), requests ?? "unreadable", senders.join(" "), reason];
+  const rows = letters.map(({ id, partition, kind, storedAt, reason, users, requests }) => {
+    const what = kind === "requests" ? `${requests ?? "unreadable"} requests` : kind;
+    return [id, partition, new Date(storedAt).toISOString(), what, users.join(" "), reason];
   });
-  return tableOf(["id", "partition", "put aside", "requests", "senders", "reason"], rows);
+  return tableOf(["id", "partition", "put aside", "what", "users", "reason"], rows);
 }
 
 function describeLetter(letter: StoredLetter): string {
-  const { id, partition, storedAt, reason, data, requests } = letter;
+  const { id, partition, kind, storedAt, reason, data, requests } = letter;
   const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}\n`;
+  if (kind !== "requests") return `${head}${kind} of ${rowOf(letter).users.join(" ")}, ${data.length} bytes\n`;
   if (requests === undefined) return `${head}${data.length} bytes that are no batch of this format\n`;
   const texts = requests.map(({ senderId, conversationId, clientMsgId, contentType, content }) => {
     return `\n${senderId} in ${conversationId}, ${clientMsgId}, ${contentType}:\n${content}\n`;

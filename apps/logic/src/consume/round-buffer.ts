@@ -5,11 +5,11 @@ import { decodeRequestBatch, type OriginatedRequest, type QueuedBatch } from "@c
 const ROUND_BYTES = 740 * 1024;
 const ADDED_BYTES = 200;
 
-/** A batch as it waits; `facts` are being asked for meanwhile. */
+/** A batch as it waits; what `facts` know is being asked for meanwhile. */
 export interface PulledBatch<F> {
   queued: QueuedBatch;
   requests: OriginatedRequest[];
-  facts: Promise<F>;
+  facts: F;
 }
 
 export class RoundBuffer<F> {
@@ -17,7 +17,7 @@ export class RoundBuffer<F> {
   private wake: (() => void) | undefined;
 
   /** @throws Error when the batch cannot be read */
-  add(queued: QueuedBatch, prepare: (requests: OriginatedRequest[]) => Promise<F>): void {
+  add(queued: QueuedBatch, prepare: (requests: OriginatedRequest[]) => F): void {
     const requests = decodeRequestBatch(queued.data, queued.seq);
     this.waiting.push({ queued, requests, facts: prepare(requests) });
     this.wake?.();

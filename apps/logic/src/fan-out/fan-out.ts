@@ -1,38 +1,46 @@
 /**
  * Fan-out: accepted events go into the inboxes of their recipients, then to the gateways where these are.
  *
- * Rounds of a partition go one after the other, since inboxes remember the last log position they took. The
- * position up to which inboxes are filled is kept in Redis and told in every log record. When Redis is away the
- * position stays behind, what waited in memory is dropped, and later the log is read again from the position on:
- * nothing piles up. The same reading again serves a new owner, who goes on where the old one stopped; inboxes skip
- * what they have.
+ * There are two lanes (lane.ts), each with its own progress: events of groups may have to wait until MySQL says who the
+ * members are, and private messages never wait for that. The position that is kept in Redis, and told in every log record,
+ * is that of the lane that is behind the other.
+ *
+ * A sender is told SENT when the log has the message. So that SENT does not outrun delivery, the owner takes no new round
+ * while a lane is more than half a second behind although its stores answer; while they do not, sending goes on.
  */
-import { Backoff, getOrSet, settlesWithin, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
-import {
-  type Announcement,
-  endOfRecord,
-  type GroupNews,
-  type LoggedEvent,
-  type Push,
-  positionOf,
-  recordSeqOf,
-} from "@carillon/bus";
-import { decodeEvent, parseConversationId, peekEvent } from "@carillon/protocol";
+import { type Announcement, type GroupNews, type LoggedEvent, type Push, positionOf } from "@carillon/bus";
+import { decodeEvent, type EventHead, groupIdOf, parseConversationId, peekEvent } from "@carillon/protocol";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
-import { type GroupStep, LargeGroupSteps, type SaidEvent } from "./large-groups";
+import { FanOutLane, type Item } from "./lane";
+import type { GroupStep, SaidEvent } from "./large-groups";
+import { pushesByGateway, ROUND_DELIVERIES, Round } from "./round";
 
-/** Entries of inboxes that one script call makes; bounds the time in which Redis serves nobody else. */
-const ROUND_DELIVERIES = 1_024;
+/** How far delivery may be behind the log before the owner lets it catch up, ms. */
+const MOST_LAG_MS = 500;
+const LOOK_AGAIN_MS = 100;
 
-/** Events that may wait in memory; beyond, the log is read again. */
-const MOST_WAITING = 8_192;
+/** Private messages have the name that one lane for all had before there were two. */
+export type Lane = "private" | "group";
+
+/** Events that one user's inbox does not take. */
+export interface RefusedDelivery {
+  userId: string;
+  events: { position: number; event: Uint8Array }[];
+  reason: string;
+}
 
 export interface FanOutOptions {
   partition: number;
   logger: Logger;
+  /** ms */
+  monotonic(): number;
   /** Fills inboxes (store). */
-  deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
+  deliver(lane: Lane, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
+  /** Whether the store will not take these deliveries however often it is asked. */
+  isRefusal(error: unknown): boolean;
+  /** Puts aside what an inbox refuses; the user's devices fetch everything anew. */
+  setAside(refused: RefusedDelivery): Promise<void>;
   /** Takes the content out of a recalled message in these users' inboxes (store). */
   erase(userIds: string[], message: { conversationId: string; seq: number }): Promise<void>;
   savePosition(partition: number, position: number): Promise<void>;
@@ -51,148 +59,193 @@ export interface FanOutOptions {
   /** Tells all gateways who belongs to large groups now. */
   tellNews(news: GroupNews[]): void;
   /** Reads the log from a record on, up to what it held at the call. */
-  readEvents(fromRecord: number, onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>): Promise<void>;
-}
-
-interface Item {
-  event: LoggedEvent;
-  position: number;
-}
-
-interface Waiting {
-  recordSeq: number;
-  events: LoggedEvent[];
+  readEvents(
+    lane: Lane,
+    fromRecord: number,
+    onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>,
+  ): Promise<void>;
 }
 
 export class FanOut {
-  private waiting: Waiting[] = [];
-  private waitingEvents = 0;
-  /** Set when memory no longer has everything above the position: the log is read again. */
-  private behind = false;
-  private loop: Promise<void> | undefined;
-  private readonly stopping = new AbortController();
+  private readonly lanes: Record<Lane, FanOutLane>;
+  private saved: number;
+  private isStopped = false;
 
   /** @param position log position up to which the inboxes are filled */
   constructor(
     private readonly options: FanOutOptions,
-    private filled: number,
-  ) {}
+    position: number,
+  ) {
+    this.saved = position;
+    this.lanes = { private: this.newLane("private", position), group: this.newLane("group", position) };
+  }
 
   /** Log position up to which the inboxes are filled. */
   get position(): number {
-    return this.filled;
+    return Math.min(this.lanes.private.position, this.lanes.group.position);
+  }
+
+  /** How long the oldest event that is not delivered has waited, ms. */
+  get lagMs(): number {
+    return Math.max(this.lanes.private.lagMs, this.lanes.group.lagMs);
+  }
+
+  /** Whether deliveries fail, or wait for a store that does not answer. */
+  get isStalled(): boolean {
+    return this.all.some(({ isStalled }) => isStalled);
   }
 
   /** Reads the log again from the position on, before anything else is fanned out. */
   catchUp(): void {
-    this.behind = true;
-    this.wake();
+    for (const lane of this.all) lane.catchUp();
   }
 
   /** Takes the events of an appended record. */
   add(recordSeq: number, events: LoggedEvent[]): void {
-    if (!this.behind) {
-      this.waiting.push({ recordSeq, events });
-      this.waitingEvents += events.length;
-      if (this.waitingEvents > MOST_WAITING) this.fallBehind();
-    }
-    this.wake();
+    const items = this.itemsOf(recordSeq, events);
+    for (const [name, lane] of this.entries) lane.add(recordSeq, items[name]);
   }
 
-  /** Finishes the round in work and stops; the next owner goes on from the position. */
+  /** Waits while deliveries are too far behind to take more, unless a store does not answer. */
+  async room(): Promise<void> {
+    const late = () => this.all.find((lane) => !lane.isStalled && !lane.keepsUp(MOST_LAG_MS));
+    for (let lane = late(); lane !== undefined && !this.isStopped; lane = late())
+      await lane.nextProgress(LOOK_AGAIN_MS);
+  }
+
+  /** Finishes the rounds in work and stops; the next owner goes on from the position. */
   async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.loop;
+    this.isStopped = true;
+    await Promise.all(this.all.map((lane) => lane.stop()));
   }
 
   /** Waits until everything is fanned out, at most `ms`. */
   async drain(ms: number): Promise<void> {
-    if (this.loop !== undefined) await settlesWithin(this.loop, ms);
+    await Promise.all(this.all.map((lane) => lane.drain(ms)));
   }
 
-  private fallBehind(): void {
-    this.behind = true;
-    this.waiting = [];
-    this.waitingEvents = 0;
+  private get all(): FanOutLane[] {
+    return [this.lanes.private, this.lanes.group];
   }
 
-  private wake(): void {
-    this.loop ??= this.run().finally(() => {
-      this.loop = undefined;
-    });
+  private get entries(): [Lane, FanOutLane][] {
+    return Object.entries(this.lanes) as [Lane, FanOutLane][];
   }
 
-  private async run(): Promise<void> {
-    const backoff = new Backoff({ first: 50, most: 1_000 });
-    while (!this.stopping.signal.aborted && (this.behind || this.waiting.length > 0)) {
-      try {
-        if (this.behind) await this.readAgain();
-        else await this.runWaiting();
-        backoff.reset();
-      } catch (err) {
-        const { partition, logger, onUncertain } = this.options;
-        logger.warn({ partition, err }, "inboxes cannot be filled, the log is read again later");
-        onUncertain();
-        this.fallBehind();
-        await sleep(backoff.next(), this.stopping.signal);
-      }
-    }
-  }
-
-  private async runWaiting(): Promise<void> {
-    const records = this.waiting;
-    this.waiting = [];
-    this.waitingEvents = 0;
-    await this.deliver(
-      records.flatMap(({ recordSeq, events }) =>
-        events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })),
-      ),
+  private newLane(name: Lane, position: number): FanOutLane {
+    const { partition, logger, monotonic, onUncertain } = this.options;
+    return new FanOutLane(
+      {
+        ...{ partition, logger, monotonic, onUncertain },
+        deliver: (items, onRound) => this.deliverItems(name, items, onRound),
+        onMoved: () => this.savePosition(),
+        readEvents: (fromRecord, onRecords) => this.readItems(name, fromRecord, onRecords),
+      },
+      position,
     );
-    this.moveTo(endOfRecord(records.at(-1)!.recordSeq));
   }
 
-  private async readAgain(): Promise<void> {
-    // What is appended from now on waits in memory again, unless it gets too much.
-    this.behind = false;
-    await this.options.readEvents(recordSeqOf(this.filled), async (recordSeq, events) => {
-      if (this.stopping.signal.aborted) return;
-      await this.deliver(events.map((event, index) => ({ event, position: positionOf(recordSeq, index) })));
-      this.moveTo(endOfRecord(recordSeq));
+  private itemsOf(recordSeq: number, events: LoggedEvent[]): Record<Lane, Item[]> {
+    const items: Record<Lane, Item[]> = { private: [], group: [] };
+    events.forEach((event, index) => {
+      const head = peekEvent(event.event);
+      items[laneOf(head)].push({ event, head, position: positionOf(recordSeq, index) });
     });
+    return items;
   }
 
-  private async deliver(items: Item[]): Promise<void> {
+  /** As many records together as fill a round: one by one they would cost more than when they were new. */
+  private async readItems(
+    lane: Lane,
+    fromRecord: number,
+    onRecords: (lastRecord: number, items: Item[]) => Promise<void>,
+  ): Promise<void> {
+    let items: Item[] = [];
+    let last: number | undefined;
+    const flush = async () => {
+      if (last !== undefined) await onRecords(last, items);
+      items = [];
+      last = undefined;
+    };
+    await this.options.readEvents(lane, fromRecord, async (recordSeq, events) => {
+      items.push(...this.itemsOf(recordSeq, events)[lane]);
+      last = recordSeq;
+      if (items.length >= ROUND_DELIVERIES) await flush();
+    });
+    await flush();
+  }
+
+  private async deliverItems(lane: Lane, items: Item[], onRound: (events: number) => void): Promise<void> {
     let round = new Round();
-    for (const { event, position } of items) {
-      const { conversationId, seq, kind } = peekEvent(event.event);
-      const parts = parseConversationId(conversationId);
+    let events = 0;
+    const finish = async () => {
+      await this.finish(lane, round);
+      onRound(events);
+    };
+    for (const item of items) {
       if (round.isFull) {
-        await this.finish(round);
+        await finish();
         round = new Round();
+        events = 0;
       }
-      if (parts?.kind !== "group") round.add(position, event.event, usersOf(parts), kind);
-      else {
-        const { groupId } = parts;
-        const members = () => this.options.membersAt(groupId, seq);
-        const recipients = await round.groups.add(groupId, seq, event, members);
-        round.add(position, event.event, recipients, kind, kind === "recall" ? await members() : recipients);
-      }
+      const { event, head, position } = item;
+      if (lane === "group") await this.addOfGroup(round, item);
+      else round.add(position, event.event, usersOf(head.conversationId), head.kind);
+      events++;
     }
-    await this.finish(round);
+    await finish();
   }
 
-  private async finish({ deliveries, recalls, groups }: Round): Promise<void> {
-    const { partition, deliver, push, announce, keepRecent } = this.options;
+  private async addOfGroup(round: Round, { event, head, position }: Item): Promise<void> {
+    const groupId = groupIdOf(head.conversationId)!;
+    const members = () => this.options.membersAt(groupId, head.seq);
+    const recipients = await round.groups.add(groupId, head.seq, event, members);
+    const holders = head.kind === "recall" ? await members() : recipients;
+    round.add(position, event.event, recipients, head.kind, holders);
+  }
+
+  private async finish(lane: Lane, { deliveries, recalls, groups }: Round): Promise<void> {
     failPoint("fan-out.before");
     // Of a large group most events are in nobody's inbox.
-    const { inboxes } = deliveries.length > 0 ? await deliver(partition, deliveries) : { inboxes: [] };
-    for (const step of groups.list) if ("said" in step) await keepRecent(step.groupId, step.said);
+    if (deliveries.length > 0) await this.deliver(lane, deliveries);
+    for (const step of groups.list) if ("said" in step) await this.options.keepRecent(step.groupId, step.said);
     for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
+    this.tellGroups(groups.list);
+    failPoint("fan-out.after");
+  }
+
+  /** What the store refuses is tried in halves, until the users are found whose inboxes do not take it. */
+  private async deliver(lane: Lane, deliveries: InboxDelivery[]): Promise<void> {
+    const { deliver, push, announce, isRefusal, onUncertain } = this.options;
+    let inboxes: DeliveredInbox[];
+    try {
+      ({ inboxes } = await deliver(lane, deliveries));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // The script may have filled some inboxes, of which nobody was told.
+      onUncertain();
+      return this.deliverAround(lane, deliveries, error as Error);
+    }
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
-    this.tellGroups(groups.list);
-    failPoint("fan-out.after");
+  }
+
+  private async deliverAround(lane: Lane, deliveries: InboxDelivery[], error: Error): Promise<void> {
+    const users = [...new Set(deliveries.flatMap(({ recipients }) => recipients))];
+    if (users.length === 1) {
+      const events = deliveries.map(({ position, event }) => ({ position, event }));
+      return this.options.setAside({ userId: users[0]!, events, reason: error.message });
+    }
+    const middle = users.length >> 1;
+    for (const half of [users.slice(0, middle), users.slice(middle)]) {
+      const wanted = new Set(half);
+      const part = deliveries.map((each) => ({ ...each, recipients: each.recipients.filter((id) => wanted.has(id)) }));
+      await this.deliver(
+        lane,
+        part.filter(({ recipients }) => recipients.length > 0),
+      );
+    }
   }
 
   private tellGroups(steps: readonly GroupStep[]): void {
@@ -207,54 +260,24 @@ export class FanOut {
     if (targetSeq !== undefined) await this.options.erase(holders, { conversationId, seq: targetSeq });
   }
 
-  private moveTo(position: number): void {
-    if (position <= this.filled) return;
-    this.filled = position;
+  private savePosition(): void {
+    const { position } = this;
+    if (position <= this.saved) return;
+    this.saved = position;
     this.options.savePosition(this.options.partition, position).catch(() => {
       // Redis forgot it or is away: a redo from an older position changes nothing.
     });
   }
 }
 
-/** What is delivered together. */
-class Round {
-  readonly deliveries: InboxDelivery[] = [];
-  /** Those that take a message back, with everybody whose inbox may have it. */
-  readonly recalls: { event: Uint8Array; holders: string[] }[] = [];
-  readonly groups = new LargeGroupSteps();
-  private size = 0;
-
-  get isFull(): boolean {
-    return this.size >= ROUND_DELIVERIES;
-  }
-
-  add(position: number, event: Uint8Array, recipients: string[], kind: string, holders = recipients): void {
-    if (recipients.length > 0) this.deliveries.push({ position, event, recipients });
-    if (kind === "recall") this.recalls.push({ event, holders });
-    this.size += recipients.length + 1;
-  }
+function laneOf({ conversationId }: EventHead): Lane {
+  return groupIdOf(conversationId) === undefined ? "private" : "group";
 }
 
 /** The two users of a private conversation. */
-function usersOf(parts: { userIds: readonly [string, string] } | undefined): string[] {
-  if (parts === undefined) return [];
+function usersOf(conversationId: string): string[] {
+  const parts = parseConversationId(conversationId);
+  if (parts?.kind !== "private") return [];
   const [a, b] = parts.userIds;
   return a === b ? [a] : [a, b];
-}
-
-/** Each event once per gateway, with its targets there. */
-export function pushesByGateway(deliveries: InboxDelivery[], inboxes: DeliveredInbox[]): Map<string, Push[]> {
-  const byGateway = new Map<string, Map<number, Push>>();
-  for (const { userId, epoch, seq, added, gateways } of inboxes) {
-    for (const gateway of gateways) {
-      const pushes = getOrSet(byGateway, gateway, () => new Map<number, Push>());
-      added.forEach((index, i) => {
-        const target = { userId, epoch, inboxSeq: seq - added.length + 1 + i };
-        const push = pushes.get(index);
-        if (push === undefined) pushes.set(index, { event: deliveries[index]!.event, targets: [target] });
-        else push.targets.push(target);
-      });
-    }
-  }
-  return new Map([...byGateway].map(([gateway, pushes]) => [gateway, [...pushes.values()]]));
 }

@@ -6,12 +6,11 @@
 import { groupConversationId } from "@carillon/protocol";
 import type { LoadedGroup } from "@carillon/store";
 import { LRUCache } from "lru-cache";
+import { GroupedQuestions } from "../grouped-questions";
 import type { GroupChanges } from "./group-changes";
 import { GroupState } from "./group-state";
 
 const FRESH_MS = 30_000;
-/** Far below the time for which the state keeps what is archived. */
-const MOST_AGE_MS = 20_000;
 /** Members of all groups together. */
 const MOST_MEMBERS = 200_000;
 
@@ -24,12 +23,17 @@ export class GroupCache {
     maxSize: MOST_MEMBERS,
     sizeCalculation: (group) => group.size + 1,
   });
+  /** An answer that is too old is thrown away: the log may have forgotten the numbers of what was not archived then. */
+  private readonly questions: GroupedQuestions<string, GroupState>;
 
   constructor(
     private readonly source: GroupSource,
     private readonly numbered: GroupChanges,
     private readonly monotonic: () => number,
-  ) {}
+  ) {
+    const ask = (groupIds: string[]) => this.loadNow(groupIds);
+    this.questions = new GroupedQuestions({ idOf: (groupId: string) => groupId, monotonic, ask });
+  }
 
   /** What is known of a group; may be older than 30 s. */
   get(groupId: string): GroupState | undefined {
@@ -46,13 +50,18 @@ export class GroupCache {
     return group !== undefined && group.loadedAt > this.monotonic() - FRESH_MS;
   }
 
-  /** Reads what has changed in these groups. @returns those that exist */
-  async load(groupIds: string[]): Promise<Map<string, GroupState>> {
+  /**
+   * Reads what has changed in these groups.
+   * @returns those that exist
+   * @throws Unanswered, or what MySQL throws
+   */
+  load(groupIds: string[]): Promise<Map<string, GroupState>> {
+    return this.questions.askAll([...new Set(groupIds)]);
+  }
+
+  private async loadNow(groupIds: string[]): Promise<Map<string, GroupState>> {
     const wanted = groupIds.map((groupId) => ({ groupId, version: this.groups.get(groupId)?.group.version ?? 0 }));
-    const askedAt = this.monotonic();
     const loaded = await this.source.load(wanted);
-    // What was not archived when MySQL answered may be so now, and the log may have forgotten its numbers.
-    if (this.monotonic() - askedAt > MOST_AGE_MS) throw new Error("what MySQL said of a group is too old");
     const result = new Map<string, GroupState>();
     for (const { groupId, version } of wanted) {
       const news = loaded.get(groupId);
@@ -68,14 +77,14 @@ export class GroupCache {
     let known = this.groups.get(groupId);
     if (known === undefined) {
       // It was dropped meanwhile, to make room: the news alone are not the whole group.
-      if (since > 0) return (await this.load([groupId])).get(groupId);
+      if (since > 0) return (await this.loadNow([groupId])).get(groupId);
       known = new GroupState(news, groupConversationId(groupId), now, this.numbered);
     }
     // Two loads may overtake each other: what is known stays when it is newer.
     else if (known.group.version <= news.group.version) known.refresh(news, now);
     if (since > 0 && known.lacksNumbers) {
       this.groups.delete(groupId);
-      return (await this.load([groupId])).get(groupId);
+      return (await this.loadNow([groupId])).get(groupId);
     }
     this.groups.set(groupId, known);
     return known;

@@ -1,123 +1,138 @@
 /**
- * What a round needs to know from MySQL, asked while the round before is being appended: one statement per kind.
+ * What a round needs to know from MySQL, asked when its requests are pulled, while the round before is being appended.
  *
- * MySQL may be slow or away, and chat must go on. So an answer is waited for 100 ms at most; users and relations
- * that were known before are then taken as they were (they are refreshed every 30 s besides), and a request whose
- * facts are not known at all gets BUSY (patience.ts says when MySQL is not even asked).
- *
- * Last numbers and archived messages are never cached: only the state of the partition may remember numbers.
+ * MySQL may be slow or away, and chat must go on. So nothing here waits: a request whose facts are not known is parked by
+ * the journey, and the rest of its round goes on. Users and relations that were known before are taken as they are;
+ * they are refreshed every 30 s besides. That a user does not exist is never remembered: they may register at any moment.
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
-import { groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
+import { groupConversationId, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
-import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
+import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf, digestOfRecall } from "../body-digest";
-import type { Facts } from "../decision";
 import type { AcceptedMessage } from "../dedupe/accepted-message";
+import { GroupedQuestions, KEYS_PER_STATEMENT } from "../grouped-questions";
 import type { GroupCache } from "../groups/group-cache";
-import type { GroupState } from "../groups/group-state";
 import type { PartitionState } from "../partition-state";
-import type { ArchivedMessage, FactSource, MessageKey } from "./fact-source";
+import type { ArchivedMessage, FactSource } from "./fact-source";
 import { LoadsUnderWay } from "./loads-under-way";
-import { Patience } from "./patience";
+import { type FactSources, type Known, messageKey, RoundFacts } from "./round-facts";
 
 const FRESH_MS = 30_000;
 /** Users, and directed pairs of users, that are remembered. */
 const MOST_KNOWN = 200_000;
-/** Conversations whose people are loaded by one statement. */
-const WARM_AT_ONCE = 500;
+/** How long the question who may write somewhere waits for what it needs, ms. */
+const WRITER_MS = 1_000;
 
-interface Known<T> {
-  value: T;
-  loadedAt: number;
+interface Place {
+  conversationId: string;
+  seq: number;
 }
 
-/** Users, and directed pairs of them, of whom nothing is known, or only what was so too long ago. */
-interface MissingPeople {
-  users: Set<string>;
-  pairs: Set<string>;
+const placeKey = ({ conversationId, seq }: Place) => `${conversationId}#${seq}`;
+
+/** All that is asked for one call, and what becomes known by it. */
+interface Preparation {
+  facts: RoundFacts;
+  groups: GroupCache;
   staleBefore: number;
 }
 
 export class FactCache {
-  private readonly users: LRUCache<string, Known<UserFacts | undefined>>;
+  private readonly users: LRUCache<string, Known<UserFacts>>;
   private readonly relations: LRUCache<string, Known<Relation>>;
   private readonly userLoads = new LoadsUnderWay();
   private readonly relationLoads = new LoadsUnderWay();
-  private readonly patience: Patience;
+  private readonly questions;
 
   constructor(
-    private readonly source: FactSource,
+    source: FactSource,
     private readonly logger: Logger,
     private readonly monotonic: () => number,
     most = MOST_KNOWN,
   ) {
     this.users = new LRUCache({ max: most });
     this.relations = new LRUCache({ max: most });
-    this.patience = new Patience(monotonic, () => logger.warn("MySQL does not answer: what is not known gets BUSY"));
+    this.questions = this.newQuestions(source);
   }
 
-  /** Asks for what these requests need and is not known. The result answers from what came in time. */
-  async prepare(state: PartitionState, groups: GroupCache, requests: SendRequest[]): Promise<RoundFacts> {
-    const facts = new RoundFacts(this.users, this.relations, groups);
-    const wanted = this.collect(state, groups, requests);
-    await Promise.all([
-      this.ask(wanted.groups, async (ids) => {
-        const found = await groups.load(ids);
-        for (const id of ids) if (!found.has(id)) facts.noGroups.add(id);
+  private newQuestions(source: FactSource) {
+    const { monotonic } = this;
+    const itself = (id: string) => id;
+    const numbers = { idOf: itself, monotonic, ask: (ids: string[]) => source.lastSeqs(ids) };
+    return {
+      users: new GroupedQuestions<string, UserFacts>({
+        ...{ idOf: itself, monotonic },
+        ask: (ids) => this.loadUsers(source, ids),
       }),
-      this.ask(wanted.users, (ids) => this.loadUsers(ids)),
-      this.ask(wanted.pairs, (keys) => this.loadRelations(keys)),
-      this.ask(wanted.cold, async (ids) => {
-        const found = await this.source.lastSeqs(ids);
-        for (const id of ids) facts.lastSeqs.set(id, found.get(id) ?? 0);
+      relations: new GroupedQuestions<string, Relation>({
+        ...{ idOf: itself, monotonic },
+        ask: (keys) => this.loadRelations(source, keys),
       }),
-      this.ask(wanted.targets, async (requests) => {
-        const places = requests.map(({ conversationId, targetSeq }) => ({ conversationId, seq: targetSeq! }));
-        const found = await this.source.recallTargets(places);
-        for (const { conversationId, seq } of places) {
-          const target = found.get(`${conversationId}#${seq}`);
-          // Without a row it is one that nobody wrote, or one that is not archived yet.
-          const last = state.sequences.last(conversationId) ?? 0;
-          if (target !== undefined || seq > last) facts.targets.set(`${conversationId}#${seq}`, target ?? null);
-        }
+      numbers: new GroupedQuestions<string, number>(numbers),
+      /** Of readers: however many there are, writers do not wait behind them. */
+      readersNumbers: new GroupedQuestions<string, number>(numbers),
+      messages: new GroupedQuestions<SendRequest, AcceptedMessage>({
+        ...{ idOf: messageKey, monotonic },
+        ask: async (wanted) => {
+          const found = await source.messagesById(wanted);
+          return new Map(found.map((message) => [messageKey(message), accepted(message)]));
+        },
       }),
-      this.ask(wanted.late, async (late) => {
-        const found = await this.source.messagesById(late);
-        for (const request of late) facts.messages.set(messageKey(request), null);
-        for (const message of found) facts.messages.set(messageKey(message), accepted(message));
+      targets: new GroupedQuestions<Place, RecallTarget | null>({
+        ...{ idOf: placeKey, monotonic },
+        ask: (places) => source.recallTargets(places),
       }),
-    ]);
-    return facts;
+    };
   }
 
-  /** Asks for whatever says whether a user may write there. The result answers from what came in time. */
-  async prepareWriter(groups: GroupCache, conversationId: string, userId: string): Promise<RoundFacts> {
-    const facts = new RoundFacts(this.users, this.relations, groups);
-    const people = this.nobody();
-    const groupId = groupIdOf(conversationId);
-    if (groupId === undefined) this.addMissing(people, conversationId);
-    else this.addMissingUser(people, userId);
-    await Promise.all([
-      this.ask(groupId === undefined || groups.isFresh(groupId) ? [] : [groupId], async (ids) => {
-        await groups.load(ids);
-      }),
-      this.ask([...people.users], (ids) => this.loadUsers(ids)),
-      this.ask([...people.pairs], (keys) => this.loadRelations(keys)),
-    ]);
-    return facts;
+  /** Asks for what these requests need and is not known. The facts answer from what has come. */
+  prepare(state: PartitionState, groups: GroupCache, requests: SendRequest[]): RoundFacts {
+    const preparation = this.begin(state, groups);
+    for (const request of requests) {
+      const { conversationId, senderId } = request;
+      const parts = parseConversationId(conversationId);
+      if (parts === undefined) continue;
+      if (parts.kind === "private") this.needPair(preparation, parts.userIds, request);
+      else {
+        this.needGroup(preparation, parts.groupId, request);
+        this.needUser(preparation, senderId, request);
+      }
+      this.needNumber(preparation, state, request);
+      if (request.targetSeq !== undefined) this.needTarget(preparation, state, request);
+      if (state.dedupe.needsArchive(request)) this.needMessage(preparation, request);
+    }
+    return preparation.facts;
+  }
+
+  /** Asks for whatever says whether a user may write there. The result answers from what came within a second. */
+  async prepareWriter(
+    state: PartitionState,
+    groups: GroupCache,
+    conversationId: string,
+    userId: string,
+  ): Promise<RoundFacts> {
+    const preparation = this.begin(state, groups);
+    const parts = parseConversationId(conversationId);
+    if (parts?.kind === "private") this.needPair(preparation, parts.userIds);
+    else {
+      if (parts !== undefined) this.needGroup(preparation, parts.groupId);
+      this.needUser(preparation, userId);
+    }
+    await preparation.facts.settle(WRITER_MS);
+    return preparation.facts;
   }
 
   /**
-   * Which of these users may be seen by each watcher: his friends, or by `orStrangers` all who do not block him.
-   * @throws when MySQL does not answer about one of whom nothing is known
+   * Which of these users each watcher may see: their friends, or by `orStrangers` all who do not block them.
+   * @throws when MySQL does not answer about a user of whom nothing is known
    */
   async visible(wanted: [watcherId: string, userIds: string[]][], orStrangers: boolean): Promise<string[][]> {
-    const { staleBefore } = this.nobody();
+    const staleBefore = this.monotonic() - FRESH_MS;
     const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId) => `${userId} ${watcherId}`));
     const missing = pairs.filter((pair) => isMissing(this.relations.get(pair), staleBefore));
-    if (missing.length > 0) await this.loadRelations([...new Set(missing)]);
+    await Promise.all([...new Set(missing)].map((pair) => this.questions.relations.ask(pair)));
     return wanted.map(([watcherId, userIds]) =>
       userIds.filter((userId) => {
         const relation = this.relations.get(`${userId} ${watcherId}`)?.value;
@@ -126,27 +141,47 @@ export class FactCache {
     );
   }
 
-  /** Asks for the groups, newly, and the last numbers of their conversations. */
-  async prepareGroups(state: PartitionState, groups: GroupCache, groupIds: string[]): Promise<RoundFacts> {
-    const facts = new RoundFacts(this.users, this.relations, groups);
-    const cold = groupIds.map(groupConversationId).filter((id) => state.sequences.last(id) === undefined);
-    const [found, lastSeqs] = await Promise.all([groups.load(groupIds), this.source.lastSeqs(cold)]);
-    for (const id of groupIds) if (!found.has(id)) facts.noGroups.add(id);
-    for (const id of cold) facts.lastSeqs.set(id, lastSeqs.get(id) ?? 0);
+  /**
+   * Asks for a group, newly, and the last number of its conversation.
+   * @throws when MySQL does not answer
+   */
+  async prepareGroup(state: PartitionState, groups: GroupCache, groupId: string): Promise<RoundFacts> {
+    const { facts } = this.begin(state, groups);
+    const [found] = await Promise.all([groups.load([groupId]), this.lastSeqs(state, [groupConversationId(groupId)])]);
+    if (!found.has(groupId)) facts.noGroups.add(groupId);
     return facts;
   }
 
   /**
-   * Loads the people of conversations that will be written to soon, without the haste of a round: a new owner would
-   * have to ask for all of them at once, with senders waiting.
+   * Highest numbers of conversations, for those who read them; 0 for a conversation without messages.
+   * @throws when MySQL does not answer about one that is not known
+   */
+  async lastSeqs({ sequences }: PartitionState, conversationIds: string[]): Promise<Map<string, number>> {
+    const known = (id: string) => sequences.last(id) ?? sequences.archived(id);
+    const cold = conversationIds.filter((id) => known(id) === undefined);
+    const found = await this.questions.readersNumbers.askAll([...new Set(cold)]);
+    for (const id of cold) sequences.learn(id, found.get(id) ?? 0);
+    // The first message may have been accepted while MySQL was asked.
+    return new Map(conversationIds.map((id) => [id, known(id) ?? found.get(id) ?? 0]));
+  }
+
+  /**
+   * Loads the people of conversations that will be written to soon, some at a time: a new owner would have to ask for all
+   * of them at once, with senders waiting.
    */
   async warm(conversationIds: string[]): Promise<void> {
-    for (let from = 0; from < conversationIds.length; from += WARM_AT_ONCE) {
-      const people = this.nobody();
-      for (const id of conversationIds.slice(from, from + WARM_AT_ONCE)) this.addMissing(people, id);
-      const { users, pairs } = people;
-      if (users.size > 0) await this.loadUsers([...users]);
-      if (pairs.size > 0) await this.loadRelations([...pairs]);
+    const staleBefore = this.monotonic() - FRESH_MS;
+    const some = KEYS_PER_STATEMENT / 2;
+    for (let from = 0; from < conversationIds.length; from += some) {
+      const asked: Promise<unknown>[] = [];
+      for (const id of conversationIds.slice(from, from + some)) {
+        const parts = parseConversationId(id);
+        if (parts?.kind !== "private") continue;
+        const { users, pairs } = this.missingOf(parts.userIds, staleBefore);
+        asked.push(...users.map((userId) => this.questions.users.ask(userId)));
+        asked.push(...pairs.map((pair) => this.questions.relations.ask(pair)));
+      }
+      await Promise.all(asked);
     }
   }
 
@@ -158,7 +193,7 @@ export class FactCache {
     }
   }
 
-  /** Forgets what is cached about a user: he was disabled, muted, or is normal again. */
+  /** Forgets what is cached about a user: they were disabled, muted, or are normal again. */
   forgetUser(userId: string): void {
     this.userLoads.forget(userId);
     this.users.delete(userId);
@@ -171,141 +206,106 @@ export class FactCache {
     this.relations.clear();
   }
 
-  private collect(state: PartitionState, groups: GroupCache, requests: SendRequest[]) {
-    const people = this.nobody();
-    const [cold, stale] = [new Set<string>(), new Set<string>()];
-    const [late, targets]: [SendRequest[], SendRequest[]] = [[], []];
-    for (const request of requests) {
-      const { conversationId, senderId } = request;
-      if (!this.addMissing(people, conversationId)) {
-        const groupId = groupIdOf(conversationId);
-        if (groupId === undefined) continue;
-        if (!groups.isFresh(groupId)) stale.add(groupId);
-        this.addMissingUser(people, senderId);
-      }
-      if (state.sequences.last(conversationId) === undefined) cold.add(conversationId);
-      if (request.targetSeq !== undefined) targets.push(request);
-      if (state.dedupe.needsArchive(request)) late.push(request);
+  private begin({ sequences }: PartitionState, groups: GroupCache): Preparation {
+    const sources: FactSources = { users: this.users, relations: this.relations, groups, sequences };
+    const now = this.monotonic();
+    return { facts: new RoundFacts(sources, now), groups, staleBefore: now - FRESH_MS };
+  }
+
+  private needPair(preparation: Preparation, userIds: readonly [string, string], request?: SendRequest): void {
+    const { users, pairs } = this.missingOf(userIds, preparation.staleBefore);
+    for (const userId of users) this.needUser(preparation, userId, request);
+    for (const pair of pairs) {
+      const isKnown = this.relations.has(pair);
+      this.need(preparation, this.questions.relations.ask(pair), isKnown ? undefined : request);
     }
-    return { users: [...people.users], pairs: [...people.pairs], groups: [...stale], cold: [...cold], late, targets };
   }
 
-  private nobody(): MissingPeople {
-    return { users: new Set(), pairs: new Set(), staleBefore: this.monotonic() - FRESH_MS };
+  private missingOf([a, b]: readonly [string, string], staleBefore: number): { users: string[]; pairs: string[] } {
+    const isUserMissing = (id: string) => isMissing(this.users.get(id), staleBefore);
+    if (a === b) return { users: [a].filter(isUserMissing), pairs: [] };
+    const pairs = [`${a} ${b}`, `${b} ${a}`].filter((key) => isMissing(this.relations.get(key), staleBefore));
+    return { users: [a, b].filter(isUserMissing), pairs };
   }
 
-  /** @returns false for a conversation that is not private */
-  private addMissing(people: MissingPeople, conversationId: string): boolean {
-    const parts = parseConversationId(conversationId);
-    if (parts?.kind !== "private") return false;
-    const [a, b] = parts.userIds;
-    this.addMissingUser(people, a);
-    if (a === b) return true;
-    this.addMissingUser(people, b);
-    for (const key of [`${a} ${b}`, `${b} ${a}`]) {
-      if (isMissing(this.relations.get(key), people.staleBefore)) people.pairs.add(key);
-    }
-    return true;
+  private needUser(preparation: Preparation, userId: string, request?: SendRequest): void {
+    if (!isMissing(this.users.get(userId), preparation.staleBefore)) return;
+    const { noUsers } = preparation.facts;
+    const isKnown = this.users.has(userId);
+    const question = this.questions.users.ask(userId).then((found) => {
+      if (found === undefined) noUsers.add(userId);
+    });
+    this.need(preparation, question, isKnown ? undefined : request);
   }
 
-  private addMissingUser({ users, staleBefore }: MissingPeople, userId: string): void {
-    if (isMissing(this.users.get(userId), staleBefore)) users.add(userId);
+  private needGroup(preparation: Preparation, groupId: string, request?: SendRequest): void {
+    const { groups, facts } = preparation;
+    if (groups.isFresh(groupId)) return;
+    const isKnown = groups.get(groupId) !== undefined;
+    const question = groups.load([groupId]).then((found) => {
+      if (!found.has(groupId)) facts.noGroups.add(groupId);
+    });
+    this.need(preparation, question, isKnown ? undefined : request);
   }
 
-  private async loadUsers(ids: string[]): Promise<void> {
-    const { found, isVoid } = await this.userLoads.run(() => this.source.users(ids));
+  private needNumber(preparation: Preparation, { sequences }: PartitionState, request: SendRequest): void {
+    const { conversationId } = request;
+    if (sequences.last(conversationId) !== undefined || sequences.archived(conversationId) !== undefined) return;
+    const question = this.questions.numbers.ask(conversationId).then((seq) => {
+      sequences.learn(conversationId, seq ?? 0);
+    });
+    this.need(preparation, question, request);
+  }
+
+  private needTarget(preparation: Preparation, { sequences }: PartitionState, request: SendRequest): void {
+    const { conversationId, targetSeq } = request;
+    const place = { conversationId, seq: targetSeq! };
+    const question = this.questions.targets.ask(place).then((target) => {
+      // Without a row it is a message that nobody wrote, or one that is not archived yet.
+      const isBeyond = place.seq > (sequences.last(conversationId) ?? 0);
+      if (target !== undefined || isBeyond) preparation.facts.targets.set(placeKey(place), target ?? null);
+    });
+    this.need(preparation, question, request);
+  }
+
+  private needMessage(preparation: Preparation, request: SendRequest): void {
+    const question = this.questions.messages.ask(request).then((message) => {
+      preparation.facts.messages.set(messageKey(request), message ?? null);
+    });
+    this.need(preparation, question, request);
+  }
+
+  private need({ facts }: Preparation, question: Promise<unknown>, about: SendRequest | undefined): void {
+    const answered = question.then(
+      () => {},
+      (err: Error) => this.logger.debug({ err }, "a fact did not come"),
+    );
+    facts.add(answered, about);
+  }
+
+  private async loadUsers(source: FactSource, ids: string[]): Promise<Map<string, UserFacts>> {
+    const { found, isVoid } = await this.userLoads.run(() => source.users(ids));
     const loadedAt = this.monotonic();
-    for (const id of ids) if (!isVoid(id)) this.users.set(id, { value: found.get(id), loadedAt });
+    for (const [id, value] of found) if (!isVoid(id)) this.users.set(id, { value, loadedAt });
+    for (const id of ids) if (!found.has(id)) this.users.delete(id);
     const again = ids.filter(isVoid);
-    if (again.length > 0) await this.loadUsers(again);
+    if (again.length === 0) return found;
+    return new Map([...found, ...(await this.loadUsers(source, again))]);
   }
 
-  private async loadRelations(keys: string[]): Promise<void> {
+  private async loadRelations(source: FactSource, keys: string[]): Promise<Map<string, Relation>> {
     const pairs = keys.map((key) => key.split(" ") as [string, string]);
-    const { found, isVoid } = await this.relationLoads.run(() => this.source.relations(pairs));
+    const { found, isVoid } = await this.relationLoads.run(() => source.relations(pairs));
     const loadedAt = this.monotonic();
     for (const key of keys) if (!isVoid(key)) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
     const again = keys.filter(isVoid);
-    if (again.length > 0) await this.loadRelations(again);
-  }
-
-  /** @returns undefined when nothing is wanted: most rounds want one kind of facts, or none */
-  private ask<T>(wanted: T[], load: (wanted: T[]) => Promise<void>): Promise<void> | undefined {
-    if (wanted.length === 0) return undefined;
-    return this.patience
-      .ask(() => load(wanted))
-      .catch((err: Error) => this.logger.debug({ err }, "facts did not come in time"));
+    if (again.length > 0) await this.loadRelations(source, again);
+    return found;
   }
 }
 
 function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {
   return known === undefined || known.loadedAt < staleBefore;
-}
-
-/** What is known for one round. */
-export class RoundFacts implements Facts {
-  readonly lastSeqs = new Map<string, number>();
-  readonly messages = new Map<string, AcceptedMessage | null>();
-  /** Groups that were asked for and do not exist. */
-  readonly noGroups = new Set<string>();
-  /** By `${conversationId}#${seq}`. */
-  readonly targets = new Map<string, RecallTarget | null>();
-
-  constructor(
-    private readonly users: LRUCache<string, Known<UserFacts | undefined>>,
-    private readonly relations: LRUCache<string, Known<Relation>>,
-    private readonly groups: GroupCache,
-  ) {}
-
-  /** What several batches of one round asked for. */
-  static merge(parts: RoundFacts[]): RoundFacts {
-    const [merged, ...rest] = parts as [RoundFacts, ...RoundFacts[]];
-    for (const part of rest) {
-      for (const [id, seq] of part.lastSeqs) merged.lastSeqs.set(id, seq);
-      for (const [key, message] of part.messages) merged.messages.set(key, message);
-      for (const [place, target] of part.targets) merged.targets.set(place, target);
-      for (const groupId of part.noGroups) merged.noGroups.add(groupId);
-    }
-    return merged;
-  }
-
-  privateFacts(senderId: string, peerId: string): PrivateFacts | undefined {
-    // Prepared a moment ago: that they were used lately is known.
-    const [sender, peer] = [this.users.peek(senderId), this.users.peek(peerId)];
-    if (sender === undefined || peer === undefined) return undefined;
-    if (senderId === peerId) {
-      return { sender: sender.value, peer: peer.value, outgoing: "none", incoming: "none" };
-    }
-    const outgoing = this.relations.peek(`${senderId} ${peerId}`);
-    const incoming = this.relations.peek(`${peerId} ${senderId}`);
-    if (outgoing === undefined || incoming === undefined) return undefined;
-    return { sender: sender.value, peer: peer.value, outgoing: outgoing.value, incoming: incoming.value };
-  }
-
-  group(groupId: string): GroupState | null | undefined {
-    return this.groups.get(groupId) ?? (this.noGroups.has(groupId) ? null : undefined);
-  }
-
-  user(userId: string): UserFacts | null | undefined {
-    const known = this.users.get(userId);
-    return known === undefined ? undefined : (known.value ?? null);
-  }
-
-  recallTarget({ conversationId, targetSeq }: SendRequest): RecallTarget | null | undefined {
-    return this.targets.get(`${conversationId}#${targetSeq}`);
-  }
-
-  archivedLastSeq(conversationId: string): number | undefined {
-    return this.lastSeqs.get(conversationId);
-  }
-
-  archivedMessage(request: SendRequest): AcceptedMessage | null | undefined {
-    return this.messages.size === 0 ? undefined : this.messages.get(messageKey(request));
-  }
-}
-
-function messageKey({ senderId, conversationId, clientMsgId }: MessageKey): string {
-  return `${clientMsgId} ${senderId} ${conversationId}`;
 }
 
 function accepted(message: ArchivedMessage): AcceptedMessage {

@@ -9,18 +9,20 @@
  *    If somebody else wrote first, the partition is his, and everything begins again later.
  * 4. Only then take requests, and go on with answers and fan-out from where they stood.
  */
-import { withDeadline } from "@carillon/base";
+import { parseSnowflake, withDeadline } from "@carillon/base";
 import {
   type Bus,
   type DeadRequest,
   endOfRecord,
   findRecordSince,
+  type LogRecord,
   type LogState,
   LogWriter,
   readLog,
   readLogState,
   recordSeqOf,
 } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
 import { foldRecord, newPartitionState, type PartitionState } from "../partition-state";
 import { withDead } from "../poison";
 
@@ -61,6 +63,7 @@ export class LogUnfit extends Error {
 export async function foldEarly(options: TakeOverOptions): Promise<PartitionState> {
   const { bus, partition } = options;
   const { log, archived } = await readBoth(options);
+  checkFit(partition, log, archived);
   return foldTail(bus, partition, log, archived);
 }
 
@@ -106,6 +109,10 @@ function archivedOf({ archivePosition }: TakeOverOptions): Promise<number | unde
 }
 
 function checkFit(partition: number, log: LogState, archived: number | undefined): void {
+  if (log.lastSeq > 0 && log.firstSeq > log.lastSeq) {
+    // The archiver leaves the last record, whose header tells epoch and covered.
+    throw new LogUnfit(partition, `all its records were purged; it was at record ${log.lastSeq}`);
+  }
   if (archived === undefined) return;
   if (archived < 0) {
     // What is purged was archived; an archive that knows nothing of it is another one.
@@ -135,13 +142,24 @@ async function foldTail(
   );
   const state = newPartitionState(partition, 0);
   state.archived = archived ?? endOfRecord(log.firstSeq - 1);
-  let first = true;
+  let isFloorKnown = false;
   await readLog(bus, partition, from, log.lastSeq, (record) => {
-    if (first && record.seq > 1) state.dedupe.beginAt(record.storedAt);
-    first = false;
+    if (!isFloorKnown && from > 1) isFloorKnown = raiseFloor(state, record);
     foldRecord(state, record);
   });
   return state;
+}
+
+/**
+ * The table knows the ids of all records from here on. By when those before were accepted, the leader of the log says with its
+ * own clock, which may be behind; the message ids of the records rise whatever a clock does.
+ * @returns whether nothing later can tell more
+ */
+function raiseFloor({ dedupe }: PartitionState, { storedAt, body }: LogRecord): boolean {
+  const [first] = body.kind === "events" ? body.events : [];
+  const acceptedAt = first === undefined ? 0 : parseSnowflake(decodeEvent(first.event).messageId).ms;
+  dedupe.beginAt(Math.max(dedupe.floor, storedAt, acceptedAt));
+  return first !== undefined;
 }
 
 /**

@@ -1,7 +1,15 @@
 /**
- * The last number of each conversation that the log knows. An entry may go when its last event is archived and old
- * enough; then the archive's highest number decides.
+ * The last number of each conversation, as far as the owner of its partition knows it.
+ *
+ * From the log: an entry may go when its last event is archived and old enough; then the archive's highest number
+ * decides. From the archive: only the owner appends, so what the archive said about a conversation stays true until the
+ * owner appends to it. That is kept, within bounds, so that MySQL is asked once about a conversation and not once a round.
  */
+import { LRUCache } from "lru-cache";
+
+/** Conversations whose number in the archive is remembered: about 20 MB for a partition. */
+const MOST_ARCHIVED = 100_000;
+
 interface Entry {
   seq: number;
   /** Log position of the last event. */
@@ -13,6 +21,11 @@ interface Entry {
 export class Sequences {
   /** In order of the last event: a conversation that gets one moves to the end. */
   private readonly entries = new Map<string, Entry>();
+  private readonly archive: LRUCache<string, number>;
+
+  constructor(mostArchived = MOST_ARCHIVED) {
+    this.archive = new LRUCache({ max: mostArchived });
+  }
 
   get size(): number {
     return this.entries.size;
@@ -23,12 +36,26 @@ export class Sequences {
     return [...this.entries.keys()].slice(-most);
   }
 
-  /** The last number of a conversation, or undefined when only the archive can tell. */
+  /** The last number of a conversation that the log holds, or undefined when only the archive can tell. */
   last(conversationId: string): number | undefined {
     return this.entries.get(conversationId)?.seq;
   }
 
+  /** The last number of a conversation that only the archive knows, as it was told; undefined when it was not asked. */
+  archived(conversationId: string): number | undefined {
+    return this.archive.get(conversationId);
+  }
+
+  /**
+   * Remembers the archive's highest number of a conversation. The owner must have asked for it, and less than the time
+   * ago for which entries stay: an answer that is older may be of before an event that the log has forgotten since.
+   */
+  learn(conversationId: string, seq: number): void {
+    if (!this.entries.has(conversationId)) this.archive.set(conversationId, seq);
+  }
+
   set(conversationId: string, seq: number, position: number, storedAt: number): void {
+    this.archive.delete(conversationId);
     this.entries.delete(conversationId);
     this.entries.set(conversationId, { seq, position, storedAt });
   }
@@ -37,6 +64,7 @@ export class Sequences {
     for (const [conversationId, entry] of this.entries) {
       if (entry.storedAt >= olderThan || entry.position > archived) return;
       this.entries.delete(conversationId);
+      this.archive.set(conversationId, entry.seq);
     }
   }
 }

@@ -26,7 +26,7 @@ import {
   limits,
   peekEvent,
 } from "@carillon/protocol";
-import type { DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
+import type { DeviceRules, DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
 import { busy, orBusy } from "../busy";
 
 const QUEUE = "workers";
@@ -45,7 +45,8 @@ export interface SessionServiceOptions {
   logger: Logger;
   inboxes: Inboxes;
   sessions: Sessions;
-  onePerPlatform: boolean;
+  /** What may stay of a user's devices when another one connects. */
+  deviceRules(): DeviceRules;
   /** A user who does not exist is missing. */
   credentials(userIds: string[]): Promise<ReadonlyMap<string, Credentials>>;
   hasConversation(userId: string): Promise<boolean>;
@@ -88,7 +89,7 @@ export class SessionService {
     if (refused != null) throw new CarillonError(refused);
     // Nobody waits for the answer any more: who would be registered now may be gone, and would be shown online for ever.
     if (clock.monotonic() > givenUpAt) throw busy();
-    const opened = await orBusy(this.options.sessions.open(userId, session, this.options.onePerPlatform));
+    const opened = await orBusy(this.options.sessions.open(userId, session, this.options.deviceRules()));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     this.options.saw(userId, since);
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);

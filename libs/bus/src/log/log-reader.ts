@@ -131,7 +131,13 @@ function isRefusal(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.status !== UNAVAILABLE;
 }
 
-/** Reads the records from `from` up to `to` (both inclusive). */
+/** A record that was there is not handed out for so long when it is gone, ms; a NATS that is away is waited for as well. */
+const RECORD_MS = 15_000;
+
+/**
+ * Reads the records from `from` up to `to` (both inclusive).
+ * @throws Error when none came for 15 s: they were deleted, or NATS is away
+ */
 export async function readLog(
   bus: Bus,
   partition: number,
@@ -140,10 +146,27 @@ export async function readLog(
   onRecord: (record: LogRecord) => Promise<void> | void,
 ): Promise<void> {
   if (from > to) return;
-  await new LogFollower(bus, partition).run(from, async (record) => {
-    if (record.seq <= to) await onRecord(record);
-    return record.seq < to;
-  });
+  const follower = new LogFollower(bus, partition);
+  const waiting = { for: from, since: performance.now(), isOver: false };
+  const watch = setInterval(() => {
+    if (performance.now() - waiting.since < RECORD_MS) return;
+    waiting.isOver = true;
+    follower.stop();
+  }, 1_000);
+  try {
+    await follower.run(from, async (record) => {
+      // What is done with a record may take its time.
+      waiting.since = Number.POSITIVE_INFINITY;
+      if (record.seq <= to) await onRecord(record);
+      Object.assign(waiting, { for: record.seq + 1, since: performance.now() });
+      return record.seq < to;
+    });
+  } finally {
+    clearInterval(watch);
+  }
+  if (waiting.isOver && waiting.for <= to) {
+    throw new Error(`record ${waiting.for} of the log of partition ${partition} did not come; ${to} should be there`);
+  }
 }
 
 /** Deletes the records before `seq`. */

@@ -18,6 +18,8 @@ import { readLogState } from "./log-reader";
 
 const ANSWER_MS = 2_000;
 const STREAM_FULL = 10077;
+/** More than the header of a record takes. */
+const HEADER_BYTES = 1_024;
 
 /** Another worker wrote to the log: this one owns the partition no more. */
 export class PartitionLost extends Error {
@@ -32,6 +34,14 @@ export class LogFull extends Error {
   constructor(partition: number) {
     super(`the log of partition ${partition} is full`);
     this.name = "LogFull";
+  }
+}
+
+/** NATS takes no message of that size, however often it is sent. */
+export class RecordTooLarge extends Error {
+  constructor(partition: number, bytes: number, most: number) {
+    super(`a record of ${bytes} bytes is too large for the log of partition ${partition}: NATS takes ${most}`);
+    this.name = "RecordTooLarge";
   }
 }
 
@@ -76,12 +86,14 @@ export class LogWriter {
   /**
    * Appends one record; one append at a time. Waits as long as NATS takes to give a verdict.
    * @returns the record's sequence
-   * @throws PartitionLost, LogFull
+   * @throws PartitionLost, LogFull, RecordTooLarge
    */
   async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
-    const { epoch, boot, life, partition } = this.options;
+    const { bus, epoch, boot, life, partition } = this.options;
     const bytes = encodeLogBody(body);
     if (body.kind === "events" && bytes.length > this.room) throw new LogFull(partition);
+    const most = (bus.connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_BYTES;
+    if (bytes.length > most) throw new RecordTooLarge(partition, bytes.length, most);
     const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress, life };
     const backoff = new Backoff({ first: 20, most: 1_000 });
     while (true) {

@@ -1,16 +1,26 @@
-/** Requests that cannot be processed are put aside with the reason: they must neither be lost nor block the rest. */
+/** What cannot be processed is put aside with the reason: it must neither be lost nor block the rest. */
 import type { StoredMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
+import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { DeadRequest } from "../envelopes/log-records";
 import { decodeRequestBatch, encodeRequestBatch, type OriginatedRequest } from "../envelopes/requests";
 import { DEAD_STREAM, deadSubject, queueStream, queueSubject } from "../streams/definitions";
 
 const REASON = "Carillon-Reason";
+const KIND = "Carillon-Kind";
+
+/**
+ * What a letter holds: `requests` that no owner could decide, a `delivery` that an inbox did not take, `events` that
+ * MySQL did not take, or `receipts` that could not be stored.
+ */
+export type DeadKind = "requests" | "delivery" | "events" | "receipts";
 
 export interface DeadLetter {
   partition: number;
-  /** A batch in the form of the queue. */
+  /** Absent: requests. */
+  kind?: DeadKind;
+  /** Requests: a batch in the form of the queue. */
   data: Uint8Array;
   reason: string;
   /** The same letter under the same id is stored once: whoever does not know whether it was stored puts it aside again. */
@@ -18,8 +28,10 @@ export interface DeadLetter {
 }
 
 /** Resolves when the dead letter is stored. */
-export async function putAside(bus: Bus, { partition, data, reason, id }: DeadLetter): Promise<void> {
+export async function putAside(bus: Bus, letter: DeadLetter): Promise<void> {
+  const { partition, kind = "requests", data, reason, id } = letter;
   const natsHeaders = headers();
+  natsHeaders.set(KIND, kind);
   natsHeaders.set(REASON, reason.replace(/[\r\n]+/g, " "));
   await bus.js.publish(deadSubject(partition), data, { headers: natsHeaders, msgID: `dead-${partition}-${id}` });
 }
@@ -44,17 +56,38 @@ export async function putAsideRequest(
   return { seq, index, senderId, clientMsgId };
 }
 
+/** Events that one user's inbox did not take. */
+export interface DeadDelivery {
+  partition: number;
+  userId: string;
+  events: { position: number; event: Uint8Array }[];
+  reason: string;
+}
+
+/** Resolves when the letter is stored. */
+export async function putDeliveryAside(bus: Bus, { partition, userId, events, reason }: DeadDelivery): Promise<void> {
+  const data = pack([ENVELOPE_VERSION, userId, events.map(({ position, event }) => [position, event])]);
+  const id = `delivery-${userId}-${events.at(-1)?.position}`;
+  await putAside(bus, { partition, kind: "delivery", data, reason, id });
+}
+
+/** The user whose inbox did not take the events of this letter; undefined: it is no letter of that kind. */
+export function userOfDelivery({ kind, data }: StoredLetter): string | undefined {
+  return kind === "delivery" ? (unpackEnvelope(data)[1] as string) : undefined;
+}
+
 /** A dead letter as it lies in the stream. */
 export interface StoredLetter {
   /** Sequence in the stream: the name that people use. */
   id: number;
   partition: number;
+  kind: DeadKind;
   /** When it was put aside, ms since the Unix epoch by the clock of NATS. */
   storedAt: number;
   reason: string;
-  /** A batch in the form of the queue, or what was taken for one. */
+  /** Of requests a batch in the form of the queue, or what was taken for one. */
   data: Uint8Array;
-  /** Undefined when the bytes are no batch of this format. */
+  /** Undefined when the letter holds no requests, or bytes that are no batch of this format. */
   requests: OriginatedRequest[] | undefined;
 }
 
@@ -99,7 +132,9 @@ export async function dropDeadLetter(bus: Bus, id: number): Promise<boolean> {
 function toLetter({ seq, subject, time, header, data }: StoredMsg): StoredLetter {
   const partition = Number(subject.slice(deadSubject(0).length - 1));
   const reason = header.get(REASON) || "no reason was given";
-  return { id: seq, partition, storedAt: time.getTime(), reason, data, requests: requestsIn(data) };
+  const kind = (header.get(KIND) || "requests") as DeadKind;
+  const requests = kind === "requests" ? requestsIn(data) : undefined;
+  return { id: seq, partition, kind, storedAt: time.getTime(), reason, data, requests };
 }
 
 function requestsIn(data: Uint8Array): OriginatedRequest[] | undefined {

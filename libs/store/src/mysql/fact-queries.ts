@@ -102,10 +102,14 @@ export class FactQueries {
     ids: { senderId: string; conversationId: string; clientMsgId: string }[],
   ): Promise<FoundMessage[]> {
     if (ids.length === 0) return [];
+    const keys = ids.map(({ conversationId, clientMsgId, senderId }) => [conversationId, clientMsgId, senderId]);
+    const { table, values } = keyTable(["conversation", "id", "sender"], keys);
     const rows = await this.sql.rows<FoundRow>(
-      `SELECT conversation, sender, client_msg_id, kind, content_type, content, recalled, seq, message_id, target_seq,
-         sent_at FROM messages WHERE ${anyOf("conversation = ? AND client_msg_id = ? AND sender = ?", ids.length)}`,
-      ids.flatMap(({ conversationId, clientMsgId, senderId }) => [conversationId, clientMsgId, senderId]),
+      `SELECT m.conversation, m.sender, m.client_msg_id, m.kind, m.content_type, m.content, m.recalled, m.seq, m.message_id,
+         m.target_seq, m.sent_at FROM ${table} AS wanted STRAIGHT_JOIN messages m
+         ON m.conversation = ${asId("wanted.conversation")} AND m.client_msg_id = ${asId("wanted.id")}
+           AND m.sender = ${asId("wanted.sender")}`,
+      values,
     );
     return rows.map((row) => ({
       senderId: row.sender,
@@ -125,10 +129,13 @@ export class FactQueries {
   /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
   async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>> {
     if (places.length === 0) return new Map();
+    const keys = places.map(({ conversationId, seq }) => [conversationId, seq]);
+    const { table, values } = keyTable(["conversation", "seq"], keys);
     const rows = await this.sql.rows<RecallTargetRow>(
-      `SELECT conversation, seq, sender, kind, sent_at, recalled
-       FROM messages WHERE ${anyOf("conversation = ? AND seq = ?", places.length)}`,
-      places.flatMap(({ conversationId, seq }) => [conversationId, seq]),
+      `SELECT m.conversation, m.seq, m.sender, m.kind, m.sent_at, m.recalled
+       FROM ${table} AS wanted STRAIGHT_JOIN messages m
+         ON m.conversation = ${asId("wanted.conversation")} AND m.seq = wanted.seq`,
+      values,
     );
     const found = new Map<string, RecallTarget | null>(
       rows.map(({ conversation, seq, sender, kind, sent_at, recalled }) => [
@@ -230,8 +237,4 @@ interface FoundRow {
 
 function statusOf({ status, deleted_at }: Pick<UserStateRow, "status" | "deleted_at">): UserFacts["status"] {
   return deleted_at === null ? status : "deleted";
-}
-
-function anyOf(condition: string, times: number): string {
-  return Array.from({ length: times }, () => `(${condition})`).join(" OR ");
 }

@@ -16,6 +16,9 @@ export const INBOX_KEEPS = 1_000;
 
 const encoder = new Encoder({ initialBufferSize: 64 * 1024 });
 
+/** Field of the head with the last log position taken, by lane; the number of the partition follows. */
+const POSITION_FIELD = { private: "p", group: "g" };
+
 const EPOCH_LENGTH = 12;
 /** Each is read as a whole, and Redis serves nobody else meanwhile. */
 const ERASE_AT_ONCE = 32;
@@ -50,10 +53,16 @@ export class Inboxes {
   constructor(private readonly redis: RedisStore) {}
 
   /**
-   * Puts the events of one partition into the inboxes of their recipients: one script call for all of them.
-   * @returns the life of Redis, and per user what was added and where his devices are
+   * Puts events of one lane of a partition into the inboxes of their recipients: one script call for all of them.
+   * @param lane positions ascend within a lane, and an event always goes by the same lane
+   * @returns the life of Redis, and per user what was added and where their devices are
+   * @throws RedisRefusal when the script fails, for a reason that stays
    */
-  async deliver(partition: number, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }> {
+  async deliver(
+    partition: number,
+    lane: "private" | "group",
+    deliveries: InboxDelivery[],
+  ): Promise<{ run: string; inboxes: DeliveredInbox[] }> {
     const indexes = new Map<string, number[]>();
     deliveries.forEach(({ recipients }, index) => {
       for (const userId of recipients) {
@@ -76,7 +85,7 @@ export class Inboxes {
       places.push(position, end);
     }
     const bytes = Buffer.concat(deliveries.map(({ event }) => event));
-    const limits = [`p${partition}`, randomId(EPOCH_LENGTH), INBOX_KEEPS, IDLE_SECONDS];
+    const limits = [`${POSITION_FIELD[lane]}${partition}`, randomId(EPOCH_LENGTH), INBOX_KEEPS, IDLE_SECONDS];
     const args = [...limits, bytes, asBuffer(encoder.encode(places)), asBuffer(encoder.encode(lists))];
     const [run, packed] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, Buffer];
     const rows = readValue(packed) as DeliverRow[];
@@ -94,6 +103,11 @@ export class Inboxes {
       });
     }
     return { run: run.toString(), inboxes };
+  }
+
+  /** Removes a user's inbox: the next call that needs it makes it anew, and their devices resync. */
+  async reset(userId: string): Promise<void> {
+    await this.redis.delete(keys.head(userId), keys.inbox(userId));
   }
 
   /** Takes the content out of an event that was put into the inboxes of these users, or is among the recent ones. */

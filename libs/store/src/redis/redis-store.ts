@@ -24,6 +24,18 @@ const SCRIPTS = {
 
 export type ScriptName = keyof typeof SCRIPTS;
 
+/** Words with which Redis says that it cannot do anything at the moment, whatever it is asked. */
+const FOR_NOW =
+  /^(OOM|MISCONF|READONLY|NOREPLICAS|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOSCRIPT|NOAUTH|NOPERM|WRONGPASS|MOVED|ASK)\b/;
+
+/** Redis answered that a script cannot do this with the data that it met: it will say so again. */
+export class RedisRefusal extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.name = "RedisRefusal";
+  }
+}
+
 type Argument = string | number | Buffer;
 
 export class RedisStore {
@@ -55,10 +67,13 @@ export class RedisStore {
     return new RedisStore(redis);
   }
 
-  /** Runs a script; texts in its answer come as Buffers. */
+  /** Runs a script; texts in its answer come as Buffers. @throws RedisRefusal, or an error of the connection */
   async script(name: ScriptName, keys: string[], args: Argument[]): Promise<unknown> {
     const commands = this.redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-    return commands[`${name}Buffer`]!(keys.length, ...keys, ...args);
+    return commands[`${name}Buffer`]!(keys.length, ...keys, ...args).catch((error: Error) => {
+      const isRefusal = error.name === "ReplyError" && !FOR_NOW.test(error.message);
+      throw isRefusal ? new RedisRefusal(error) : error;
+    });
   }
 
   async get(key: string): Promise<string | null> {

@@ -22,6 +22,21 @@ export interface OpenedSession {
   replaced: DeviceSession[];
 }
 
+/** What may stay of a user's devices when another one connects. */
+export interface DeviceRules {
+  /** Whether other devices of the same platform make way. */
+  onePerPlatform: boolean;
+  /** Beyond so many, the devices that have been connected for longest make way. */
+  most: number;
+  /** Gateways in view: entries of others are of processes that died. Empty: not known, all entries stay. */
+  gateways: readonly { nodeId: string; boot: string }[];
+}
+
+export const ALL_DEVICES: DeviceRules = { onePerPlatform: false, most: 10_000, gateways: [] };
+
+/** A gateway may not be in every worker's view yet when its first devices connect, ms. */
+const UNSEEN_MS = 60_000;
+
 export interface CursorUpdate extends InboxHead {
   userId: string;
   deviceId: string;
@@ -32,10 +47,13 @@ export class Sessions {
 
   /**
    * Registers a device's connection and opens the user's inbox.
-   * @param onePerPlatform whether other devices of the same platform make way
    * @returns undefined when a newer connection of the device is registered already
    */
-  async open(userId: string, session: DeviceSession, onePerPlatform = false): Promise<OpenedSession | undefined> {
+  async open(
+    userId: string,
+    session: DeviceSession,
+    { onePerPlatform, most, gateways }: DeviceRules = ALL_DEVICES,
+  ): Promise<OpenedSession | undefined> {
     const answer = (await this.redis.script(
       "session-open",
       [keys.head(userId), keys.inbox(userId), keys.sessions(userId), keys.cursors(userId)],
@@ -46,6 +64,9 @@ export class Sessions {
         randomId(12),
         onePerPlatform ? session.platform : "",
         IDLE_SECONDS,
+        most,
+        gateways.map(({ nodeId, boot }) => `${nodeId} ${boot}`).join("\n"),
+        session.since - UNSEEN_MS,
       ],
     )) as [number, Buffer, number, number, Buffer, number, ...Buffer[]];
     if (answer[0] === 0) return undefined;

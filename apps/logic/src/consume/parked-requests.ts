@@ -1,0 +1,120 @@
+/**
+ * Requests about which something is not known yet wait here, aside, while the rest of their round goes on: a conversation
+ * that MySQL must be asked about holds up nobody else. They are decided in a later round, as soon as the answers are there
+ * or their time is over.
+ *
+ * What waits here is covered by the log (docs/decisions/0023): a worker that dies loses it, its sender hears nothing and
+ * sends again. Requests of one sender into one conversation stay together, in their order.
+ */
+import { settlesWithin } from "@carillon/base";
+import type { OriginatedRequest } from "@carillon/bus";
+import { placeOf } from "../request-place";
+
+/** How long a request may wait, ms; drawn anew for each, so that those that are refused together do not come back together. */
+const PATIENCE_MS = { from: 1_000, to: 2_000 };
+const MOST_BYTES = 8 * 1024 * 1024;
+/** What a request takes beside its content. */
+const ADDED_BYTES = 500;
+
+/** What a request waits for. */
+export interface Answers {
+  /** Settles when all is answered without which the request cannot be decided; undefined: nothing is under way. */
+  answersFor(request: OriginatedRequest): Promise<unknown> | undefined;
+}
+
+export interface ParkedRequest<F> {
+  request: OriginatedRequest;
+  facts: F;
+  /** When it is refused, monotonic ms. */
+  until: number;
+}
+
+interface Place<F> {
+  requests: ParkedRequest<F>[];
+  isReady: boolean;
+}
+
+export class ParkedRequests<F extends Answers> {
+  private readonly places = new Map<string, Place<F>>();
+  private readyPlaces = 0;
+  private bytes = 0;
+
+  /**
+   * @param monotonic ms
+   * @param onReady called when requests can be decided
+   */
+  constructor(
+    private readonly monotonic: () => number,
+    private readonly onReady: () => void,
+  ) {}
+
+  get hasReady(): boolean {
+    return this.readyPlaces > 0;
+  }
+
+  /** Whether requests wait that this one must not overtake. */
+  holds(request: OriginatedRequest): boolean {
+    return this.places.size > 0 && this.places.has(placeOf(request));
+  }
+
+  /**
+   * Puts a request aside, behind those of the same sender and conversation that wait.
+   * @param until of a request that has waited before
+   * @returns false when waiting does not help, or there is no room: it should be refused
+   */
+  park(request: OriginatedRequest, facts: F, until = this.newDeadline()): boolean {
+    const size = sizeOf(request);
+    // Timers have whole milliseconds.
+    if (this.bytes + size > MOST_BYTES || until - this.monotonic() < 1) return false;
+    const key = placeOf(request);
+    const place = this.places.get(key);
+    const answers = place === undefined ? facts.answersFor(request) : undefined;
+    if (place === undefined && answers === undefined) return false;
+    this.bytes += size;
+    if (place !== undefined) place.requests.push({ request, facts, until });
+    else this.open(key, { requests: [{ request, facts, until }], isReady: false }, answers!, until);
+    return true;
+  }
+
+  /** Takes what can be decided now, in order. */
+  takeReady(): ParkedRequest<F>[] {
+    if (this.readyPlaces === 0) return [];
+    const taken: ParkedRequest<F>[] = [];
+    for (const [key, { requests, isReady }] of this.places) {
+      if (!isReady) continue;
+      this.places.delete(key);
+      taken.push(...requests);
+    }
+    this.readyPlaces = 0;
+    for (const { request } of taken) this.bytes -= sizeOf(request);
+    return taken;
+  }
+
+  /** Takes all that waits. */
+  takeAll(): OriginatedRequest[] {
+    const all = [...this.places.values()].flatMap(({ requests }) => requests.map(({ request }) => request));
+    this.places.clear();
+    this.readyPlaces = 0;
+    this.bytes = 0;
+    return all;
+  }
+
+  private open(key: string, place: Place<F>, answers: Promise<unknown>, until: number): void {
+    this.places.set(key, place);
+    void settlesWithin(answers, until - this.monotonic()).then(() => {
+      if (this.places.get(key) !== place) return;
+      place.isReady = true;
+      this.readyPlaces++;
+      this.onReady();
+    });
+  }
+
+  private newDeadline(): number {
+    const { from, to } = PATIENCE_MS;
+    return this.monotonic() + from + Math.random() * (to - from);
+  }
+}
+
+function sizeOf({ content }: OriginatedRequest): number {
+  return ADDED_BYTES + content.length;
+}
