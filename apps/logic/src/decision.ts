@@ -29,7 +29,6 @@ import { recognise } from "./dedupe/recognise";
 import { RoundIds } from "./dedupe/round-ids";
 import type { GroupState } from "./groups/group-state";
 import type { FoldedEvent, PartitionState } from "./partition-state";
-import { placeOf } from "./request-place";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
 export interface Facts {
@@ -318,4 +317,9 @@ function refusal(name: ErrorName, message?: string): { error: CarillonError } {
 /** Where the answer to a request goes. */
 export function originOf({ gateway, boot, connection, requestId }: OriginatedRequest): Origin {
   return { gateway, boot, connection, requestId };
+}
+
+/** Requests of one sender into one conversation keep their order: when one of them waits, those behind it wait, too. */
+export function placeOf({ senderId, conversationId }: Pick<SendRequest, "senderId" | "conversationId">): string {
+  return `${senderId} ${conversationId}`;
 }

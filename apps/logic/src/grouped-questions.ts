@@ -10,7 +10,7 @@
 export const KEYS_PER_STATEMENT = 64;
 const STATEMENTS = 2;
 /** Longest time that an asker waits, ms: who parks a request answers it within this time. */
-export const ASKER_WAITS_MS = 2_000;
+const ASKER_WAITS_MS = 2_000;
 const SILENT_MS = 1_000;
 /** Answers that took longer are thrown away: what they say may have been forgotten by the log since. */
 const MOST_AGE_MS = 20_000;

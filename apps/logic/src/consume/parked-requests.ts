@@ -8,7 +8,7 @@
  */
 import { settlesWithin } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";
-import { placeOf } from "../request-place";
+import { placeOf } from "../decision";
 
 /** How long a request may wait, ms; drawn anew for each, so that those that are refused together do not come back together. */
 const PATIENCE_MS = { from: 1_000, to: 2_000 };

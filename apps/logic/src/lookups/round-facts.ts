@@ -6,11 +6,10 @@ import { settlesWithin } from "@carillon/base";
 import type { SendRequest } from "@carillon/bus";
 import type { LRUCache } from "lru-cache";
 import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
-import type { Facts } from "../decision";
+import { type Facts, placeOf } from "../decision";
 import type { AcceptedMessage } from "../dedupe/accepted-message";
 import type { GroupCache } from "../groups/group-cache";
 import type { GroupState } from "../groups/group-state";
-import { placeOf } from "../request-place";
 import type { Sequences } from "../sequence/sequences";
 import type { MessageKey } from "./fact-source";
 
