@@ -18,18 +18,22 @@ Scenarios
   sync                devices that were away log in until they have everything, one after the other
   archive             the archiver was away: how fast it drains the log
   scale               private, with 1, 2 and 4 gateways, workers and partitions
+  cold                conversations in which nothing was written: 20 and all others as partners of each client, from the start
+                      on and after the owner was killed, beside one partner each
   receipts            private messages at a steady pace, by turns alone and beside a flood of READs
   all                 one after the other, without quick
 
 Options
   --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts 100, large-group,
-                      storm 10000, idle 18000, sync 40)
+                      storm 10000, idle 18000, sync 40, cold 500)
   --in-flight N       closed loops: messages of one client under way at once (default 4; private with fewer than 500 clients more)
+  --closed-by WHAT    private: received (default) or sent, what lets a client send its next message
+  --partners LIST     cold: how many users each client writes to, one run for each number (1, 20, all others)
   --focused N         large-group: members who look at it (default 500)
   --missed N          messages that each device has missed (default: storm 20; sync 1000, which is all that an inbox keeps)
   --rate N            messages per second (default: groups 20, receipts 500, latency half of what can be delivered)
   --reads N           receipts: READs per second (default 1000)
-  --seconds N         measured time (default 15; quick 5, scale 10, idle 60); archive: how long the archiver is away (20)
+  --seconds N         measured time (default 15; quick 5, scale and cold 10, idle 60); archive: how long the archiver is away (20)
   --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
   --generators N      the same: processes of the load generator (default 1)
   --peers             private, latency, idle: the servers of others too (installed by the bench when they are not there)
@@ -53,6 +57,8 @@ async function main(): Promise<number> {
     options: {
       clients: { type: "string" },
       "in-flight": { type: "string" },
+      partners: { type: "string" },
+      "closed-by": { type: "string", default: "received" },
       focused: { type: "string", default: "500" },
       missed: { type: "string" },
       rate: { type: "string" },
@@ -88,6 +94,8 @@ async function main(): Promise<number> {
     missed: optional(values.missed, "missed"),
     rate: optional(values.rate, "rate"),
     inFlight: optional(values["in-flight"], "in-flight"),
+    partners: values.partners?.split(",").map((count) => numberOf(count, "partners")) ?? [],
+    closedBy: closedBy(values["closed-by"]),
     focused: numberOf(values.focused, "focused"),
     reads: numberOf(values.reads, "reads"),
     rounds: numberOf(values.rounds, "rounds"),
@@ -107,6 +115,11 @@ async function main(): Promise<number> {
 }
 
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
+
+function closedBy(text: string): "received" | "sent" {
+  if (text === "received" || text === "sent") return text;
+  throw new TypeError("--closed-by must be received or sent");
+}
 
 function optional(text: string | undefined, name: string): number | undefined {
   return text === undefined ? undefined : numberOf(text, name);

@@ -105,6 +105,11 @@ export class PartitionJourney {
     await orBusy(this.changed.tell(groupId));
   }
 
+  /** Requests that wait for an answer of MySQL. */
+  get parkedCount(): number {
+    return this.parked.count;
+  }
+
   /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
   private pull(batch: QueuedBatch): void {
     const { bus, state, facts, groups, putAside } = this.options;

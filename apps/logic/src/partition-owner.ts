@@ -187,7 +187,10 @@ export class PartitionOwner implements OwnedPartition {
 
   private describe(): OwnerState {
     const { epoch, covered, lastSeq } = this.state;
-    return { nodeId: this.context.nodeId, epoch, covered, lastSeq, fanout: this.fanOut.position };
+    const { position, lagMs, isStalled } = this.fanOut;
+    const { nodeId } = this.context;
+    const behind = { fanoutLagMs: Math.round(lagMs), fanoutStalled: isStalled, parked: this.journey.parkedCount };
+    return { nodeId, epoch, covered, lastSeq, fanout: position, ...behind };
   }
 
   private async keepHouse(): Promise<void> {

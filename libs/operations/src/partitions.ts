@@ -28,6 +28,12 @@ export interface PartitionRow {
   logBytes: number;
   /** Everything in the queue up to this number is in the log or was answered. */
   covered: number | null;
+  /** How long the oldest event that is not delivered has waited, ms; null: the owner does not say. */
+  deliveryLagMs: number | null;
+  /** Whether deliveries fail, or wait for a store that does not answer. */
+  deliveryStalled: boolean;
+  /** Requests that wait for an answer of MySQL. */
+  parked: number;
   archiver: string | null;
   /** Records that MySQL does not have yet; null while MySQL is away. */
   archiveLag: number | null;
@@ -67,6 +73,9 @@ async function rowOf(
     logLength: log.lastSeq - log.firstSeq + 1,
     logBytes: log.bytes,
     covered: owner?.covered ?? null,
+    deliveryLagMs: owner?.fanoutLagMs ?? null,
+    deliveryStalled: owner?.fanoutStalled ?? false,
+    parked: owner?.parked ?? 0,
     archiver: archiver?.owner ?? null,
     archiveLag: positions === undefined ? null : Math.max(0, log.lastSeq - archived),
   };

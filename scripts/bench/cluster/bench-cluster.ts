@@ -158,7 +158,12 @@ export class BenchCluster {
   }
 
   /** Connects users over TCP, each at his gateway, in conversations in which nothing was written yet. */
-  async connect(userIds: string[], to: (index: number) => string, events: (index: number) => LoadEvents) {
+  async connect(
+    userIds: string[],
+    to: (index: number) => string,
+    events: (index: number) => LoadEvents,
+    hasJitter = true,
+  ) {
     say(`connecting ${userIds.length} clients over TCP`);
     const clients: LoadClient[] = [];
     const numbered = userIds.map((userId, index) => ({ userId, index }));
@@ -171,6 +176,7 @@ export class BenchCluster {
         deviceId: DEVICE,
         events: events(index),
         lastSeq: 0,
+        hasJitter,
       });
     });
     return clients;

@@ -1,11 +1,11 @@
 /** What a run asks of a process of the generator. */
-import type { LoadCounts } from "./load-loop";
+import type { ClosedBy, LoadCounts } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
 
 export interface GeneratorCalls {
   /** Connects the clients, which come in pairs. */
   open(argument: { protocolFile: string; specs: LoadClientSpec[] }): Promise<void>;
-  startClosed(argument: { inFlight: number }): Promise<void>;
+  startClosed(argument: { inFlight: number; closedBy: ClosedBy }): Promise<void>;
   startOpen(argument: { perSecond: number }): Promise<void>;
   startMeasuring(argument?: undefined): Promise<void>;
   stopMeasuring(argument?: undefined): Promise<void>;

@@ -12,7 +12,7 @@ serveCalls<GeneratorCalls>({
     const { protocol } = require(protocolFile) as { protocol: LoadProtocol };
     await loop.open(protocol, specs);
   },
-  startClosed: ({ inFlight }) => loop.startClosed(inFlight),
+  startClosed: ({ inFlight, closedBy }) => loop.startClosed(inFlight, closedBy),
   startOpen: async ({ perSecond }) => loop.startOpen(perSecond),
   startMeasuring: async () => loop.startMeasuring(),
   stopMeasuring: async () => loop.stopMeasuring(),

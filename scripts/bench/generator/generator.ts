@@ -2,7 +2,7 @@
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
 import type { GeneratorCalls } from "./calls";
-import { type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
+import { type ClosedBy, type LoadCounts, type LoadTimes, newTimes } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
 import { RemoteProcess } from "./remote-process";
 import { runAhead } from "./run-ahead";
@@ -35,8 +35,8 @@ export class Generator {
     await Promise.all(this.processes.map((each, i) => each.ask("open", { protocolFile, specs: shares[i]! })));
   }
 
-  async startClosed(inFlight: number): Promise<void> {
-    await this.ask("startClosed", { inFlight });
+  async startClosed(inFlight: number, closedBy: ClosedBy = "received"): Promise<void> {
+    await this.ask("startClosed", { inFlight, closedBy });
   }
 
   /** @param perSecond messages of all processes together */
@@ -63,6 +63,7 @@ export class Generator {
     return {
       sent: sum(({ sent }) => sent),
       accepted: sum(({ accepted }) => accepted),
+      acceptedMeasured: sum(({ acceptedMeasured }) => acceptedMeasured),
       repeated: sum(({ repeated }) => repeated),
       received: sum(({ received }) => received),
       measured: sum(({ measured }) => measured),

@@ -18,10 +18,15 @@ const START_TOGETHER = 50;
 const START_EVERY_MS = 250;
 const MOST_ERRORS = 20;
 
+/** A client of a closed loop sends its next message when its peer has received one, or when the server has taken one. */
+export type ClosedBy = "received" | "sent";
+
 /** What a process of the generator has seen so far. */
 export interface LoadCounts {
   sent: number;
   accepted: number;
+  /** Of these: while it was measured. */
+  acceptedMeasured: number;
   /** Messages that the servers asked to send again. */
   repeated: number;
   received: number;
@@ -59,9 +64,10 @@ export class LoadLoop {
   private readonly clients: Client[] = [];
   private readonly errors: string[] = [];
   private readonly read = { number: 0, us: 0 };
-  private counts = { sent: 0, accepted: 0, repeated: 0, received: 0, measured: 0 };
+  private counts = { sent: 0, accepted: 0, acceptedMeasured: 0, repeated: 0, received: 0, measured: 0 };
   private isMeasuring = false;
-  private isClosedLoop = false;
+  /** What lets a client send its next message; undefined: no closed loop. */
+  private closedBy: ClosedBy | undefined;
   private stopTicks: (() => void) | undefined;
 
   /** Connects clients, beside those that are there; `specs` come in pairs. */
@@ -74,8 +80,8 @@ export class LoadLoop {
   }
 
   /** Group by group: who comes all at once to a cold server is told to wait, and his repetitions blur the latencies. */
-  async startClosed(inFlight: number): Promise<void> {
-    this.isClosedLoop = true;
+  async startClosed(inFlight: number, closedBy: ClosedBy = "received"): Promise<void> {
+    this.closedBy = closedBy;
     for (let at = 0; at < this.clients.length; at += START_TOGETHER) {
       for (const client of this.clients.slice(at, at + START_TOGETHER)) {
         for (let i = 0; i < inFlight; i++) this.send(client, nowUs());
@@ -101,6 +107,7 @@ export class LoadLoop {
   startMeasuring(): void {
     this.times = newTimes();
     this.counts.measured = 0;
+    this.counts.acceptedMeasured = 0;
     this.isMeasuring = true;
   }
 
@@ -110,7 +117,7 @@ export class LoadLoop {
 
   /** Sends nothing more; what is under way goes on. */
   stop(): void {
-    this.isClosedLoop = false;
+    this.closedBy = undefined;
     this.stopTicks?.();
   }
 
@@ -132,6 +139,8 @@ export class LoadLoop {
       onMessage: (content) => this.receive(index, content),
       onAccepted: () => {
         this.counts.accepted++;
+        if (this.isMeasuring) this.counts.acceptedMeasured++;
+        if (this.closedBy === "sent") this.send(this.clients[index]!, nowUs());
       },
       onRepeated: () => {
         this.counts.repeated++;
@@ -159,7 +168,7 @@ export class LoadLoop {
       this.counts.measured++;
       this.times.latency.recordValue(Math.max(1, now - read.us));
     }
-    if (this.isClosedLoop) this.send(sender, now);
+    if (this.closedBy === "received") this.send(sender, now);
   }
 
   private peerOf(index: number): Client {

@@ -11,7 +11,7 @@ import { type Account, startAccount } from "../account/account";
 import { keepProfiles } from "../account/profile";
 import { profileFolder, say } from "../cluster/bench-cluster";
 import { Generator } from "../generator/generator";
-import type { LoadCounts } from "../generator/load-loop";
+import type { ClosedBy, LoadCounts } from "../generator/load-loop";
 import type { Contestant, RunningContestant, Tier } from "../peers/contestant";
 import type { ProfileSummary } from "../report/profile";
 import { percentileCurve, percentiles } from "../report/result";
@@ -33,6 +33,8 @@ export interface OneToOneOptions {
   generators: number;
   /** Closed loop: so many messages of one client under way. */
   inFlight: number;
+  /** Closed loop: what lets a client send its next message. */
+  closedBy: ClosedBy;
   /** Open loop: messages per second; "half" of what the closed loop reaches just before. undefined: closed loop only. */
   rate: number | "half" | undefined;
   /** Folder that keeps profiles of the Node processes; undefined: there are none. */
@@ -47,6 +49,8 @@ export interface Measured {
   /** Open loop: messages per second that were due. */
   rate?: number;
   deliveredPerSecond: number;
+  /** SENT per second: what is delivered may be behind. */
+  sentPerSecond: number;
   /** Closed loop: send to received; open loop: due to received. */
   latencyMs: ReturnType<typeof percentiles>;
   /** [percentile, ms] for a chart. */
@@ -108,6 +112,7 @@ class OneToOne {
       loop: rate === undefined ? "closed" : "open",
       ...(rate === undefined ? {} : { rate, lateMs }),
       deliveredPerSecond: account.messages / account.seconds,
+      sentPerSecond: verified.acceptedMeasured / account.seconds,
       latencyMs: percentiles(times.latency),
       curve: percentileCurve(times.latency as Histogram),
       account,
@@ -126,7 +131,7 @@ class OneToOne {
   /** A closed loop warms all of it up, whatever is measured then. @returns messages per second of an open loop, if it is one */
   private async startLoad(): Promise<number | undefined> {
     const { generator, options } = this;
-    await generator.startClosed(options.inFlight);
+    await generator.startClosed(options.inFlight, options.closedBy);
     await this.wait(WARM_UP_SECONDS, "warming up");
     if (options.rate === undefined) return undefined;
     const rate = options.rate === "half" ? await this.findHalf() : options.rate;

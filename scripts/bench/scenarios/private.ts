@@ -119,7 +119,8 @@ function bestOf(peer: string, runs: Measured[]): number[] {
 
 /** As lines for people. */
 export function describePrivate({ scenario, options, contestants, runs, leftOut }: PrivateResult): string[] {
-  const loop = scenario === "private" ? `closed loop, ${options.inFlight} each under way` : "open loop";
+  const closed = `closed loop by ${options.closedBy === "sent" ? "SENT" : "receipt"}, ${options.inFlight} each under way`;
+  const loop = scenario === "private" ? closed : "open loop";
   return [
     `private messages, ${options.clients} clients, ${loop}, ${options.rounds} x ${options.seconds} s`,
     ...contestants.flatMap(({ name, tier, description }) => [
@@ -138,6 +139,7 @@ function describeRuns(runs: Measured[]): string[] {
   return [
     ...(typical.rate === undefined ? [] : [`  due         ${summary(({ rate }) => rate!, 0)} per second`]),
     `  delivered   ${summary(({ deliveredPerSecond }) => deliveredPerSecond, 0)} per second`,
+    `  SENT        ${summary(({ sentPerSecond }) => sentPerSecond, 0)} per second`,
     `  CPU         ${summary(({ account }) => account.cpu)} us per message, all servers`,
     `  p50         ${summary(({ latencyMs }) => latencyMs.p50)} ms, p99 ${summary(({ latencyMs }) => latencyMs.p99)} ms (${from} to received)`,
     ...(runs.length > 1 ? [`  of round ${typical.round}, the median:`] : []),

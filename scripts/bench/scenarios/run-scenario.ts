@@ -1,10 +1,12 @@
 /** The scenarios by name: what each is given where nothing is asked for, and how it is run. */
 import type { ClusterShape } from "../cluster/bench-cluster";
 import { carillon } from "../cluster/carillon-contestant";
+import type { ClosedBy } from "../generator/load-loop";
 import { peers } from "../peers";
 import type { Contestant } from "../peers/contestant";
 import { newResultPath, type Outcome } from "../report/result";
 import { runArchive } from "./archive";
+import { runCold } from "./cold";
 import { runGroup } from "./group";
 import { runIdle } from "./idle";
 import { runPrivate } from "./private";
@@ -30,6 +32,7 @@ const DEFAULTS = {
   archive: { clients: 500, seconds: 20, missed: 0 },
   scale: { clients: 500, seconds: 10, missed: 0 },
   receipts: { clients: 100, seconds: 15, missed: 0 },
+  cold: { clients: 500, seconds: 10, missed: 0 },
 };
 
 /** In this order, those that answer targets first; `quick` is `private` once more. */
@@ -48,6 +51,10 @@ export interface Asked extends ClusterShape {
   missed: number | undefined;
   rate: number | undefined;
   inFlight: number | undefined;
+  /** Partners of each client of `cold`; none: as the scenario has it. */
+  partners: number[];
+  /** What closes the loop of `private`. */
+  closedBy: ClosedBy;
   focused: number;
   reads: number;
   rounds: number;
@@ -79,6 +86,12 @@ export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
     case "quick":
     case "scale":
       return runOneToOne(name, shape);
+    case "cold":
+      return runCold({
+        ...shape,
+        inFlight: asked.inFlight ?? UNDER_WAY,
+        partners: asked.partners.length > 0 ? asked.partners : [1, 20, clients - 1],
+      });
     case "receipts":
       return runReceipts({ ...shape, rate: asked.rate ?? 500 });
     case "sync":
@@ -106,7 +119,8 @@ function runOneToOne(
   const inFlight = asked.inFlight ?? underWay(name, clients);
   const rate = name === "latency" ? (asked.rate ?? ("half" as const)) : undefined;
   const profile = asked.profile ? newResultPath("-profiles") : undefined;
-  const options = { clients, seconds, rounds, generators, json, inFlight, rate, profile };
+  const { closedBy } = asked;
+  const options = { clients, seconds, rounds, generators, json, inFlight, closedBy, rate, profile };
   if (name === "quick") return runQuick(carillon(asked), { ...options, against, tolerance });
   if (name === "scale") return runScale(asked, options);
   const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1" }, "carillon T1")] : [];

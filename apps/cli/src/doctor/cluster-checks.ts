@@ -47,6 +47,7 @@ export function checkPartitions(cluster: Cluster): Promise<Check[]> {
         result: "wrong",
         advice: "the log refuses one of them; if it stays for more than seconds, restart the one with the lower epoch",
       }),
+      checkDelivery(rows),
       checkLag(rows),
       checkQueues(rows),
     ];
@@ -105,6 +106,28 @@ async function doublesOf({ bus }: Cluster, rows: PartitionRow[]): Promise<string
     }),
   );
   return found.filter((text) => text !== "");
+}
+
+/** An owner lets delivery be half a second behind, so more means that a store does not answer. */
+const MOST_BEHIND_MS = 5_000;
+
+function checkDelivery(rows: PartitionRow[]): Check {
+  const name = "delivery";
+  const stalled = rows.filter(({ deliveryStalled }) => deliveryStalled).map(({ partition }) => partition);
+  if (stalled.length > 0) {
+    const text = `the inboxes of partitions ${stalled.join(", ")} cannot be filled`;
+    return {
+      name,
+      result: "wrong",
+      text,
+      advice: "does Redis answer, and is it of a kind that is supported? see the workers' logs",
+    };
+  }
+  const most = Math.max(0, ...rows.map(({ deliveryLagMs }) => deliveryLagMs ?? 0));
+  return judge(name, most <= MOST_BEHIND_MS, `${most} ms behind at most`, {
+    result: "warning",
+    advice: "Redis is slow, or the log is being read again after it was away",
+  });
 }
 
 function checkLag(rows: PartitionRow[]): Check {

@@ -52,6 +52,13 @@ export class ParkedRequests<F extends Answers> {
     return this.readyPlaces > 0;
   }
 
+  /** Requests that wait. */
+  get count(): number {
+    let count = 0;
+    for (const { requests } of this.places.values()) count += requests.length;
+    return count;
+  }
+
   /** Whether requests wait that this one must not overtake. */
   holds(request: OriginatedRequest): boolean {
     return this.places.size > 0 && this.places.has(placeOf(request));

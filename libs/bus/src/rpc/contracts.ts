@@ -191,6 +191,12 @@ export interface OwnerState {
   covered: number;
   lastSeq: number;
   fanout: number;
+  /** How long the oldest event that is not delivered has waited, ms. An owner of an older version does not say. */
+  fanoutLagMs?: number;
+  /** Whether deliveries fail, or wait for a store that does not answer. */
+  fanoutStalled?: boolean;
+  /** Requests that wait for an answer of MySQL. */
+  parked?: number;
 }
 
 /** Receipt in the queue `im.receipts.<p>`: a user has read a conversation up to seq. */

@@ -6,6 +6,7 @@ import { FrameCutter } from "./frame-walk";
 
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
+const UNANSWERED_MS = 5_000;
 /** What every socket reads into: it is done with before the next one reads. */
 const readBuffer = Buffer.alloc(256 * 1_024);
 
@@ -19,6 +20,7 @@ function decodeSame(bytes: Uint8Array): object {
 }
 
 export interface LoadedEvent {
+  conversationId: string;
   seq: number;
   senderId: string;
   content: string;
@@ -36,8 +38,8 @@ export interface LoadEvents {
 }
 
 export class LoadClient {
-  /** Highest seq seen in the conversation: each must follow the last. */
-  private lastSeq: number;
+  /** Highest seq seen in each conversation: each must follow the last. */
+  private readonly lastSeqs = new Map<string, number>();
   /** Of a large group: what it was told of may be left out. */
   private toldOf = 0;
   private inbox = { epoch: "", seq: 0 };
@@ -48,17 +50,18 @@ export class LoadClient {
   private pending: Uint8Array[] = [];
   private lastRequestId = 0;
   /** Messages without SENT, by requestId: after BUSY the same one is sent again. */
-  private readonly unanswered = new Map<number, object>();
+  private readonly unanswered = new Map<number, { payload: object; since: number }>();
 
   private constructor(
     private readonly socket: Socket,
     /** Whom it writes to, as SEND names it. */
     private readonly to: string,
     private readonly events: LoadEvents,
-    lastSeq: number,
-  ) {
-    this.lastSeq = lastSeq;
-  }
+    /** Of a conversation before the first event of it that comes. */
+    private readonly firstSeq: number,
+    /** Adds a random part to the time after which the server wants a message again. */
+    private readonly hasJitter: boolean,
+  ) {}
 
   static async open(options: {
     tcp: string;
@@ -68,6 +71,7 @@ export class LoadClient {
     events: LoadEvents;
     /** Of the conversation, before anything is written. */
     lastSeq: number;
+    hasJitter?: boolean;
   }): Promise<LoadClient> {
     const [host, port] = options.tcp.split(":") as [string, string];
     let client: LoadClient | undefined;
@@ -75,7 +79,7 @@ export class LoadClient {
       ...{ host, port: Number(port), noDelay: true },
       onread: { buffer: readBuffer, callback: (length, bytes) => client!.cut(bytes as Buffer, length) },
     });
-    client = new LoadClient(socket, options.to, options.events, options.lastSeq);
+    client = new LoadClient(socket, options.to, options.events, options.lastSeq, options.hasJitter ?? true);
     await client.logIn(options.token, options.deviceId);
     return client;
   }
@@ -89,7 +93,7 @@ export class LoadClient {
   send(content: string, to = this.to): void {
     const payload = { clientMsgId: uuidv7(Date.now()), to, contentType: "text", content };
     const requestId = ++this.lastRequestId;
-    this.unanswered.set(requestId, payload);
+    this.unanswered.set(requestId, { payload, since: performance.now() });
     this.write(encodeFrame(Command.SEND, requestId, payload));
   }
 
@@ -147,10 +151,26 @@ export class LoadClient {
   }
 
   private retry(requestId: number, error: { name: string; retryAfterMs?: number }): void {
-    const payload = this.unanswered.get(requestId);
-    if (error.name !== "BUSY" || payload === undefined) return this.events.onError(JSON.stringify(error));
+    const open = this.unanswered.get(requestId);
+    if (error.name !== "BUSY" || open === undefined) return this.events.onError(JSON.stringify(error));
     this.events.onBusy();
-    setTimeout(() => this.write(encodeFrame(Command.SEND, requestId, payload)), error.retryAfterMs ?? 1_000);
+    const afterMs = error.retryAfterMs ?? 1_000;
+    const laterMs = this.hasJitter ? afterMs * (1 + Math.random()) : afterMs;
+    open.since = Number.POSITIVE_INFINITY;
+    setTimeout(() => this.sendAgain(requestId), laterMs);
+  }
+
+  /** Sends again what has had no answer for 5 s, as every client does. */
+  repeat(): void {
+    const before = performance.now() - UNANSWERED_MS;
+    for (const [requestId, { since }] of this.unanswered) if (since < before) this.sendAgain(requestId);
+  }
+
+  private sendAgain(requestId: number): void {
+    const open = this.unanswered.get(requestId);
+    if (open === undefined) return;
+    open.since = performance.now();
+    this.write(encodeFrame(Command.SEND, requestId, open.payload));
   }
 
   private deliver(payload: Uint8Array): void {
@@ -170,9 +190,10 @@ export class LoadClient {
 
   private takeEvents(events: LoadedEvent[]): void {
     for (const event of events) {
-      const isNext = event.seq > this.lastSeq && event.seq <= Math.max(this.lastSeq, this.toldOf) + 1;
-      if (!isNext) this.events.onError(`seq ${event.seq} after ${this.lastSeq}`);
-      this.lastSeq = event.seq;
+      const last = this.lastSeqs.get(event.conversationId) ?? this.firstSeq;
+      const isNext = event.seq > last && event.seq <= Math.max(last, this.toldOf) + 1;
+      if (!isNext) this.events.onError(`seq ${event.seq} after ${last} in ${event.conversationId}`);
+      this.lastSeqs.set(event.conversationId, event.seq);
       this.events.onEvent(event);
     }
   }

@@ -1,0 +1,192 @@
+/**
+ * Conversations in which nothing was written yet. Each user writes to a random one of several partners, closed loop by
+ * receipt: of each conversation the owner of its partition must ask MySQL first. Measured without warm-up, from the first
+ * message on, then again after the owners of all partitions were killed, whose successors know of what was written
+ * lately. One partner each, warmed up, is what it is compared with, in the same run.
+ */
+import { sleep } from "@carillon/base";
+import { build as buildHistogram } from "hdr-histogram-js";
+import { countUsage, serverProcesses } from "../account/usage";
+import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
+import type { LoadClient } from "../generator/carillon/load-client";
+import { cpuShare, describeTimes, type Outcome, percentiles, printResult } from "../report/result";
+
+const CONTENT_BYTES = 100;
+const WARM_UP_SECONDS = 4;
+const QUIET_MS = 60_000;
+
+export interface ColdOptions extends ClusterShape {
+  clients: number;
+  /** Messages of one client under way at once. */
+  inFlight: number;
+  /** Partners of each user, one run for each number; what comes first is what the others are compared with. */
+  partners: number[];
+  /** Of each phase. */
+  seconds: number;
+  json: boolean;
+}
+
+/** A part of a run. */
+interface Phase {
+  deliveredPerSecond: number[];
+  /** us of CPU per delivered message, by kind of process. */
+  cpu: ReturnType<typeof cpuShare>;
+  busy: number;
+  latencyMs: ReturnType<typeof percentiles>;
+}
+
+interface ColdRun {
+  partners: number;
+  /** Whether senders add a random part to `retryAfterMs`. */
+  hasJitter: boolean;
+  start: Phase;
+  afterKill: Phase;
+  verified: { ok: boolean; sent: number; received: number; archived: number; errors: string[] };
+}
+
+export async function runCold(options: ColdOptions): Promise<Outcome> {
+  const all = options.clients - 1;
+  const runs: ColdRun[] = [];
+  for (const [partners, hasJitter] of [
+    [1, false],
+    [20, false],
+    [20, true],
+    [all, false],
+    [all, true],
+  ] as const) {
+    say(`${partners} partners each, senders ${hasJitter ? "with" : "without"} jitter`);
+    runs.push(
+      await BenchCluster.with(options, (cluster) => new ColdLoad(options, cluster, partners, hasJitter).measure()),
+    );
+  }
+  const ok = runs.every(({ verified }) => verified.ok);
+  const result = { scenario: "cold", options, runs, targets: [], ok };
+  return printResult(result, { lines: describeCold(options, runs) }, options.json);
+}
+
+class ColdLoad {
+  private readonly errors: string[] = [];
+  private clients: LoadClient[] = [];
+  private readonly names: string[];
+  private times = newTimes();
+  private isOver = false;
+  private sent = 0;
+  private received = 0;
+  private busy = 0;
+
+  constructor(
+    private readonly options: ColdOptions,
+    private readonly cluster: BenchCluster,
+    private readonly partners: number,
+    private readonly hasJitter: boolean,
+  ) {
+    this.names = Array.from({ length: options.clients & ~1 }, (_, i) => `cold-${i}`);
+  }
+
+  async measure(): Promise<ColdRun> {
+    const { cluster, names, options } = this;
+    await cluster.register(names);
+    this.clients = await cluster.connect(
+      names,
+      () => "",
+      (i) => ({
+        onEvent: ({ senderId, content }) => {
+          if (senderId !== names[i]) this.take(content);
+        },
+        onSent: () => {},
+        onBusy: () => this.busy++,
+        onError: (what) => this.errors.length < 20 && this.errors.push(`${names[i]}: ${what}`),
+      }),
+      this.hasJitter,
+    );
+    for (let i = 0; i < this.clients.length; i++) for (let n = 0; n < options.inFlight; n++) this.send(i);
+    if (this.partners === 1) await this.phase("warming up", WARM_UP_SECONDS);
+    const start = await this.phase("from the start on", options.seconds);
+    this.killOwners();
+    const afterKill = await this.phase("after the owners were killed", options.seconds);
+    return { partners: this.partners, hasJitter: this.hasJitter, start, afterKill, verified: await this.verify() };
+  }
+
+  private send(from: number): void {
+    this.sent++;
+    const content = `${from} ${performance.now().toFixed(3)} `.padEnd(CONTENT_BYTES, "x");
+    this.clients[from]!.send(content, `u:${this.names[this.partnerOf(from)]}`);
+  }
+
+  /** The partners of a user lie around them, so that whom one writes to writes back. */
+  private partnerOf(from: number): number {
+    if (this.partners === 1) return from ^ 1;
+    const distance = 1 + Math.floor(Math.random() * Math.ceil(this.partners / 2));
+    const { length } = this.names;
+    return (from + (Math.random() < 0.5 ? distance : length - distance)) % length;
+  }
+
+  private take(content: string): void {
+    const [from, at] = content.split(" ");
+    this.received++;
+    this.times.recordValue(Math.max(1, Math.round((performance.now() - Number(at)) * 1_000)));
+    if (!this.isOver) this.send(Number(from));
+  }
+
+  private async phase(what: string, seconds: number): Promise<Phase> {
+    this.times = newTimes();
+    const [busyBefore, receivedBefore] = [this.busy, this.received];
+    const used = countUsage(() => serverProcesses(this.cluster.running.info()));
+    const deliveredPerSecond: number[] = [];
+    for (let second = 1; second <= seconds; second++) {
+      const [before, since] = [this.received, performance.now()];
+      await sleep(1_000);
+      for (const client of this.clients) client.repeat();
+      deliveredPerSecond.push(Math.round(((this.received - before) * 1_000) / (performance.now() - since)));
+      say(`  ${what} ${second}/${seconds} s: ${deliveredPerSecond.at(-1)} delivered/s, ${this.busy - busyBefore} BUSY`);
+    }
+    const cpu = cpuShare(used(), Math.max(1, this.received - receivedBefore));
+    return { deliveredPerSecond, cpu, busy: this.busy - busyBefore, latencyMs: percentiles(this.times) };
+  }
+
+  /** All workers, which are started again at once. */
+  private killOwners(): void {
+    for (const { pid } of this.cluster.running.info().workers) process.kill(pid!, "SIGKILL");
+  }
+
+  private async verify(): Promise<ColdRun["verified"]> {
+    this.isOver = true;
+    const deadline = Date.now() + QUIET_MS;
+    while (this.received < this.sent && Date.now() < deadline) {
+      await sleep(1_000);
+      for (const client of this.clients) client.repeat();
+    }
+    let archived = await this.cluster.archived();
+    while (archived < this.sent && Date.now() < deadline) {
+      await sleep(200);
+      archived = await this.cluster.archived();
+    }
+    for (const client of this.clients) client.close();
+    const { sent, received, errors } = this;
+    return { ok: errors.length === 0 && received === sent && archived === sent, sent, received, archived, errors };
+  }
+}
+
+const newTimes = () => buildHistogram({ numberOfSignificantValueDigits: 3 });
+
+const mean = (values: number[]) => Math.round(values.reduce((sum, value) => sum + value, 0) / values.length);
+
+function describeCold({ clients, inFlight, seconds }: ColdOptions, runs: ColdRun[]): string[] {
+  const warm = mean(runs[0]!.start.deliveredPerSecond);
+  const describe = (name: string, { deliveredPerSecond, cpu, busy, latencyMs }: Phase) => [
+    `    ${name}: ${mean(deliveredPerSecond)} delivered/s (${(mean(deliveredPerSecond) / warm).toFixed(2)} of warm), ${busy} BUSY; ${describeTimes(latencyMs)}`,
+    `      second by second: ${deliveredPerSecond.join(" ")}`,
+    `      CPU ${cpu.total} us per message: ${Object.entries(cpu.of)
+      .map(([kind, us]) => `${kind} ${us}`)
+      .join(", ")}`,
+  ];
+  return [
+    `cold conversations, ${clients} clients, closed loop by receipt, ${inFlight} each under way, ${seconds} s a phase`,
+    ...runs.flatMap(({ partners, hasJitter, start, afterKill, verified: { ok, sent, received, archived, errors } }) => [
+      `  ${partners} partners each, senders ${hasJitter ? "with" : "without"} jitter`,
+      ...describe(partners === 1 ? "warmed up" : "from the first message on", start),
+      ...describe("after all workers were killed", afterKill),
+      `    ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: sent ${sent}, received ${received}, archived ${archived}`,
+    ]),
+  ];
+}
