@@ -1,6 +1,6 @@
 /** People who write, repeat what was not answered, repeat what was, and reuse ids for other texts. */
-import { uuidv7 } from "@carillon/base";
-import { decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
+import { partitionOf, uuidv7 } from "@carillon/base";
+import { apiLink, decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
 import type { Network } from "./connection";
 import { GROUP_CONVERSATION, type SimGroups } from "./groups";
@@ -32,13 +32,16 @@ interface Request {
   refused: boolean;
 }
 
+/** Users write by their devices, and into the same conversations another system writes for them, by an api. */
+const isByApi = (requestId: number) => requestId % 8 === 0;
+
 export class Clients {
   readonly violations: string[] = [];
   private readonly messages: Message[] = [];
   private readonly requests = new Map<number, Request>();
   private pending: SendRequest[] = [];
-  /** Requests of the batches, by sequence in the queue. */
-  private readonly batches: number[][] = [[]];
+  /** Requests of the batches, by partition and sequence in the queue. */
+  private readonly batches = new Map<string, number[]>();
   private readonly told = new Set<number>();
 
   constructor(
@@ -112,14 +115,36 @@ export class Clients {
     if (this.pending.length === 0) return;
     const requests = this.pending;
     this.pending = [];
-    const data = encodeRequestBatch({ gateway: "g1", boot: "b1", requests });
-    this.network.streams.get("IN_0")!.publish(data);
-    this.batches.push(requests.map(({ requestId }) => requestId));
+    const { partitions } = this.network;
+    for (let partition = 0; partition < partitions; partition++) {
+      const own = requests.filter(({ conversationId }) => partitionOf(conversationId, partitions) === partition);
+      this.publish(
+        partition,
+        "g1",
+        own.filter(({ requestId }) => !isByApi(requestId)),
+      );
+      this.publish(
+        partition,
+        apiLink("a1"),
+        own.filter(({ requestId }) => isByApi(requestId)),
+      );
+    }
+  }
+
+  private publish(partition: number, gateway: string, requests: SendRequest[]): void {
+    if (requests.length === 0) return;
+    const { seq } = this.network.streams
+      .get(`IN_${partition}`)!
+      .publish(encodeRequestBatch({ gateway, boot: "b1", requests }));
+    this.batches.set(
+      `${partition} ${seq}`,
+      requests.map(({ requestId }) => requestId),
+    );
   }
 
   /** A record says that it covers these batches, and its writer has lived on: then every request has its answer. */
-  checkAnswered(batches: number[]): void {
-    for (const requestId of batches.flatMap((seq) => this.batches[seq]!)) {
+  checkAnswered(partition: number, batches: number[]): void {
+    for (const requestId of batches.flatMap((seq) => this.batches.get(`${partition} ${seq}`)!)) {
       if (!this.told.has(requestId)) this.violations.push(`I1: request ${requestId} was covered and not answered`);
     }
   }
@@ -209,7 +234,8 @@ export class Clients {
     for (const message of this.messages) {
       const seen = this.observer.byRequest.get(message.firstRequest);
       if (seen === undefined) continue;
-      const key = `${message.senderId} ${message.conversationId}`;
+      const way = isByApi(message.firstRequest) ? "api" : "device";
+      const key = `${message.senderId} ${message.conversationId} ${way}`;
       const before = last.get(key);
       const { seq } = seen.event;
       if (before !== undefined && before.seq > seq) {

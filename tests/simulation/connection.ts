@@ -39,7 +39,8 @@ export interface Network {
   coverage: Coverage;
   streams: Map<string, Stream>;
   consumers: Map<string, QueueConsumer>;
-  /** Probability that what nobody answers is lost. */
+  partitions: number;
+  /** Probability that a question, or what nobody answers, is lost. */
   wordsLost: number;
   /** Who answers questions, by subject. */
   serving: Map<string, Set<Served>>;
@@ -76,7 +77,9 @@ export class Connection {
       request: (subject: string, data: Uint8Array, { timeout = 5_000 } = {}) =>
         subject.startsWith("im.rpc.")
           ? this.ask(subject, data, timeout)
-          : this.call(() => ({ json: () => ({ consumers: [...this.network.consumers.keys()] }) })),
+          : this.call(() => ({
+              json: () => ({ consumers: this.consumersOf(subject.slice(subject.lastIndexOf(".") + 1)) }),
+            })),
       publish: (subject: string, data: Uint8Array) => this.publish(subject, data),
       flush: async () => {},
       subscribe: (subject: string, { callback }: { callback: Served["callback"] }) => this.serve(subject, callback),
@@ -99,6 +102,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       time.after(timeoutMs, () => reject(new TimeoutError()));
       time.after(random.between(0.2, 2), () => {
+        if (random.chance(this.network.wordsLost)) return;
         for (const { connection, callback } of serving.get(subject) ?? []) {
           const { isDead, pausedUntil, cutUntil } = connection;
           if (isDead || Math.max(pausedUntil, cutUntil) > time.now) continue;
@@ -176,13 +180,19 @@ export class Connection {
     });
   }
 
+  private consumersOf(stream: string): string[] {
+    return [...this.network.consumers.values()].filter((each) => each.stream.name === stream).map(({ name }) => name);
+  }
+
   private stream(name: string): Stream {
     return this.network.streams.get(name)!;
   }
 
   private js() {
-    const streamOf = (subject: string) =>
-      this.stream(subject.startsWith("im.log.") ? "LOG_0" : subject.startsWith("im.dead.") ? "DEAD" : "IN_0");
+    const streamOf = (subject: string) => {
+      const [, kind, partition] = subject.split(".");
+      return this.stream(kind === "dead" ? "DEAD" : `${kind === "log" ? "LOG" : "IN"}_${partition}`);
+    };
     return {
       publish: (subject: string, data: Uint8Array, options: PublishOptions = {}) => {
         const { headers, msgID, expect, timeout } = options;
@@ -190,7 +200,7 @@ export class Connection {
         const publish = () => streamOf(subject).publish(copy, headers as never, msgID, expect?.lastSequence);
         if (expect === undefined) return this.call(publish, timeout);
         const append = () => {
-          if (epochOf(headers) < epochOf(lastHeaderOf(this.stream("LOG_0")))) {
+          if (epochOf(headers) < epochOf(lastHeaderOf(streamOf(subject)))) {
             this.network.coverage.count("stale appends refused");
           }
           return publish();
@@ -204,8 +214,8 @@ export class Connection {
         get: async (stream: string, { opt_start_seq }: { opt_start_seq: number }) => ({
           consume: async () => this.consumeLog(this.stream(stream), opt_start_seq),
         }),
-        getConsumerFromInfo: ({ name }: { name: string }) => ({
-          consume: async ({ max_messages }: { max_messages: number }) => this.consumeQueue(name, max_messages),
+        getConsumerFromInfo: ({ stream_name: stream, name }: { stream_name: string; name: string }) => ({
+          consume: async ({ max_messages }: { max_messages: number }) => this.consumeQueue(stream, name, max_messages),
         }),
       },
     };
@@ -225,24 +235,24 @@ export class Connection {
           this.call(() => {
             const { messages, lastSeq } = this.stream(name);
             const found = messages.get(query.seq ?? lastSeq);
-            if (this.isInDoubt && name === "LOG_0") this.countVerdict(found);
+            if (this.isInDoubt && name.startsWith("LOG_")) this.countVerdict(found);
             return found === undefined ? null : { ...found, time: new Date(found.time) };
           }),
         purge: (name: string, { seq }: { seq: number }) => this.call(() => ({ purged: this.stream(name).purge(seq) })),
       },
       consumers: {
-        add: (_stream: string, { name }: { name: string }) =>
+        add: (stream: string, { name }: { name: string }) =>
           this.call(() => {
             // A work queue has one consumer: whoever comes late cannot take it beside another.
-            const isAlone = [...consumers.keys()].every((other) => other === name);
+            const isAlone = this.consumersOf(stream).every((other) => other === name);
             if (!isAlone) throw apiError(10_099, "multiple non-filtered consumers not allowed on workqueue stream");
-            consumers.set(name, new QueueConsumer(name, this.stream("IN_0"), () => time.now));
-            return { name };
+            consumers.set(keyOf(stream, name), new QueueConsumer(name, this.stream(stream), () => time.now));
+            return { name, stream_name: stream };
           }),
-        delete: (_stream: string, name: string) =>
+        delete: (stream: string, name: string) =>
           this.call(() => {
-            consumers.get(name)?.delete();
-            consumers.delete(name);
+            consumers.get(keyOf(stream, name))?.delete();
+            consumers.delete(keyOf(stream, name));
           }),
       },
     };
@@ -255,9 +265,9 @@ export class Connection {
     this.network.coverage.count(`ambiguous appends: ${verdict}`);
   }
 
-  private consumeQueue(name: string, most: number): Messages {
+  private consumeQueue(stream: string, name: string, most: number): Messages {
     const { consumers, coverage, random } = this.network;
-    const consumer = consumers.get(name);
+    const consumer = consumers.get(keyOf(stream, name));
     const messages = new Messages();
     if (consumer === undefined) {
       messages.fail(new Error("consumer not found"));
@@ -295,7 +305,7 @@ export class Connection {
       else this.arrive(() => messages.fail(new Error("consumer deleted")));
     };
     consumer.onDeleted = pump;
-    this.follow(this.stream("IN_0"), () => !messages.isStopped, pump);
+    this.follow(this.stream(stream), () => !messages.isStopped, pump);
     return messages;
   }
 
@@ -346,6 +356,9 @@ interface PublishOptions {
   expect?: { lastSequence: number };
   timeout?: number;
 }
+
+/** Owners of two partitions may have consumers of the same name. */
+const keyOf = (stream: string, consumer: string) => `${stream} ${consumer}`;
 
 function epochOf(headers: unknown): number {
   // The epoch stands first; what follows it is not read.

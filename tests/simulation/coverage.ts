@@ -8,6 +8,7 @@ export class Coverage {
   readonly counts = new Map<string, number>(
     [
       "operations",
+      "runs with several partitions",
       "failures injected",
       "take-overs",
       "logs folded early",
@@ -25,6 +26,7 @@ export class Coverage {
       "archive look-ups",
       "refused by a rule",
       "BUSY",
+      "requests parked",
       "members came or went",
       "members came back",
       "strangers refused",

@@ -46,7 +46,7 @@ const FAULTS: readonly Fault[] = [
   },
   (world) => {
     world.coverage.count("log full");
-    const log = world.network.streams.get("LOG_0")!;
+    const log = world.random.pick(world.logs);
     log.full = true;
     world.time.after(world.random.between(100, 1_000), () => {
       log.full = false;
@@ -82,7 +82,7 @@ export function scheduleFaults(world: World, count: number, ms: number): void {
 export function heal(world: World): void {
   world.redis.isAway = false;
   world.mysql.isAway = false;
-  world.network.streams.get("LOG_0")!.full = false;
+  for (const log of world.logs) log.full = false;
   world.network.wordsLost = 0;
   for (const { connection } of world.living) {
     connection.fates = CALM;

@@ -48,7 +48,7 @@ export class SimGateway {
       if (mysql.isAway) throw new CarillonError("BUSY");
       return simGroups.largeGroupsOf(userIds);
     });
-    this.groups = new LargeGroups(bus, 1, registry as unknown as UserRegistry);
+    this.groups = new LargeGroups(bus, network.partitions, registry as unknown as UserRegistry);
     for (const userId of users) this.connect(userId);
   }
 

@@ -1,5 +1,5 @@
 /** A group whose members come and go: its rows in MySQL, the api that changes them, and who belongs by the log's word. */
-import { getOrSet, uuidv7 } from "@carillon/base";
+import { getOrSet, partitionOf, uuidv7 } from "@carillon/base";
 import { ask, type OwnerQuestion, ownerSubject } from "@carillon/bus";
 import { encodeSystemContent, membershipOf, parseSystemContent } from "@carillon/protocol";
 import type { GroupChange, GroupFanOut, LoadedGroup, MemberStays } from "@carillon/store";
@@ -198,6 +198,10 @@ export class SimGroups {
   }
 
   private async askOwner(): Promise<void> {
-    await ask<OwnerQuestion, null>(this.api.bus, ownerSubject(0), { ask: "group-changed", groupId: GROUP });
+    await ask<OwnerQuestion, null>(
+      this.api.bus,
+      ownerSubject(partitionOf(GROUP_CONVERSATION, this.network.partitions)),
+      { ask: "group-changed", groupId: GROUP },
+    );
   }
 }

@@ -1,4 +1,5 @@
 /** Watches what is stored in the log, record by record, and finds at once what must never be there. */
+import { partitionOf } from "@carillon/base";
 import { decodeLogBody, type FanOutMode, positionOf, readHeader } from "@carillon/bus";
 import { decodeEvent, type Event } from "@carillon/protocol";
 import type { Coverage } from "./coverage";
@@ -6,6 +7,7 @@ import type { Stored, Stream } from "./streams";
 
 export interface SeenEvent {
   event: Event;
+  partition: number;
   position: number;
   requestId: number;
   /** Of an event that tells of a change of its group. */
@@ -15,7 +17,18 @@ export interface SeenEvent {
   at: number;
 }
 
+/** What was seen of one partition's log. */
+interface SeenLog {
+  partition: number;
+  log: Stream;
+  lastRecord: number;
+  covered: number;
+  owner: string;
+  epoch: number;
+}
+
 export class LogObserver {
+  /** Of all partitions, in the order in which they were stored. */
   readonly events: SeenEvent[] = [];
   readonly violations: string[] = [];
   /** By "sender conversation clientMsgId". */
@@ -26,53 +39,57 @@ export class LogObserver {
   private lastVersion = 0;
   private readonly lastSeq = new Map<string, number>();
   private readonly messageIds = new Set<string>();
-  private lastRecord = 0;
-  private covered = 0;
-  private owner = "";
-  epoch = 0;
-  /** Told when a record covers more of the queue than those before: by whom, from where, to where. */
-  onCovered: (boot: string, from: number, to: number) => void = () => {};
+  /** Told when a record covers more of the queue than those before: which partition, by whom, from where, to where. */
+  onCovered: (partition: number, boot: string, from: number, to: number) => void = () => {};
 
   constructor(
-    private readonly log: Stream,
+    private readonly logs: Stream[],
     private readonly now: () => number,
     private readonly coverage: Coverage,
   ) {
-    log.listeners.add(() => {
-      const stored = log.messages.get(log.lastSeq);
-      if (stored !== undefined && stored.seq > this.lastRecord) this.see(stored);
-    });
+    for (const [partition, log] of logs.entries()) {
+      const seen: SeenLog = { partition, log, lastRecord: 0, covered: 0, owner: "", epoch: 0 };
+      log.listeners.add(() => {
+        const stored = log.messages.get(log.lastSeq);
+        if (stored !== undefined && stored.seq > seen.lastRecord) this.see(seen, stored);
+      });
+    }
   }
 
-  private see({ seq, data, header }: Stored): void {
-    this.lastRecord = seq;
+  private see(of: SeenLog, { seq, data, header }: Stored): void {
+    of.lastRecord = seq;
     const body = decodeLogBody(data);
     const { epoch, boot, covered } = readHeader(header);
-    if (epoch < this.epoch) this.violations.push(`I5: record ${seq} of epoch ${epoch} after one of ${this.epoch}`);
-    this.epoch = epoch;
+    if (epoch < of.epoch) this.violations.push(`I5: record ${seq} of epoch ${epoch} after one of ${of.epoch}`);
+    of.epoch = epoch;
     if (body.kind === "epoch") {
       this.coverage.count("take-overs");
       // Nobody else wrote: it gave up what was its own, and everybody waited for nothing. (Where the log was full, a
       // release may not have been written.)
-      if (boot === this.owner && this.log.refusals === 0)
+      if (boot === of.owner && of.log.refusals === 0)
         this.violations.push(`I10: ${boot} took the partition from itself`);
     }
     // A take-over that failed after its epoch record is tried again.
-    this.owner = body.kind === "events" ? boot : "";
-    if (covered > this.covered) {
-      this.onCovered(boot, this.covered, covered);
-      this.covered = covered;
+    of.owner = body.kind === "events" ? boot : "";
+    if (covered > of.covered) {
+      this.onCovered(of.partition, boot, of.covered, covered);
+      of.covered = covered;
     }
     if (body.kind !== "events") return;
     body.events.forEach(({ event, origin, version, fanOut = "write" }, index) => {
       const position = positionOf(seq, index);
-      this.take({ event: decodeEvent(event), position, requestId: origin.requestId, version, fanOut, at: this.now() });
+      const { partition } = of;
+      const { requestId } = origin;
+      this.take({ event: decodeEvent(event), partition, position, requestId, version, fanOut, at: this.now() });
     });
   }
 
   private take(seen: SeenEvent): void {
     const { event, requestId, version } = seen;
     const { conversationId, seq, messageId } = event;
+    if (partitionOf(conversationId, this.logs.length) !== seen.partition) {
+      this.violations.push(`I5: ${conversationId} is in the log of partition ${seen.partition}`);
+    }
     const last = this.lastSeq.get(conversationId) ?? 0;
     if (seq !== last + 1) this.violations.push(`I4: ${conversationId} goes from ${last} to ${seq}`);
     this.lastSeq.set(conversationId, seq);

@@ -1,10 +1,13 @@
-/** A worker of the simulation: the real ownership, take-over, journey and fan-out over simulated stores. */
-import { type GroupNews, readLastRecord } from "@carillon/bus";
+/** A worker of the simulation: the real wiring, ownership, take-over, journey and fan-out over simulated stores. */
+import type { GroupNews } from "@carillon/bus";
+import { ParkedRequests } from "../../apps/logic/dist/consume/parked-requests";
 import { GroupCasts } from "../../apps/logic/dist/fan-out/large-groups";
 import { FactCache } from "../../apps/logic/dist/lookups/fact-cache";
-import { Ownership } from "../../apps/logic/dist/own/ownership";
-import { type OwnerContext, PartitionOwner } from "../../apps/logic/dist/partition-owner";
+import type { Ownership } from "../../apps/logic/dist/own/ownership";
+import { PartitionOwner } from "../../apps/logic/dist/partition-owner";
+import { newOwnership, type Placement, type WorkerPorts } from "../../apps/logic/dist/wiring";
 import { Connection, type Network } from "./connection";
+import type { Coverage } from "./coverage";
 import type { SimGroups } from "./groups";
 import type { SimMysql, SimRedis } from "./stores";
 
@@ -14,13 +17,8 @@ export interface WorkerWorld {
   redis: SimRedis;
   mysql: SimMysql;
   readonly groups: Pick<SimGroups, "load">;
-  /** Whether the partition is assigned to this worker, as it sees it. */
-  isMine(worker: SimWorker): boolean;
-  willBeMine(worker: SimWorker): boolean;
-  /** A worker is ready and asks whoever owns the partition; what it asks may get lost. */
-  askRelease(worker: SimWorker): Promise<void>;
-  /** Whether the worker of that boot is seen as alive. */
-  isAlive(boot: string): boolean;
+  /** Whose each partition is, as the worker sees it. */
+  placementOf(worker: SimWorker): Placement;
   hearNews(news: GroupNews[]): void;
   hearTick(groups: [groupId: string, lastSeq: number][]): void;
   /** News or a tick did not come: the next one shows it. */
@@ -28,6 +26,20 @@ export interface WorkerWorld {
   /** An answer leaves for a gateway. */
   answer(worker: SimWorker, frames: { connection: number; frame: Uint8Array }[]): void;
 }
+
+/** What happens inside the wiring is counted for the run that is under way: there is one at a time. */
+let coverage: Coverage | undefined;
+const { foldEarly } = PartitionOwner;
+PartitionOwner.foldEarly = (context, partition) => {
+  coverage?.count("logs folded early");
+  return foldEarly.call(PartitionOwner, context, partition);
+};
+const { park } = ParkedRequests.prototype;
+ParkedRequests.prototype.park = function (...request) {
+  const isParked = park.apply(this, request);
+  if (isParked) coverage?.count("requests parked");
+  return isParked;
+};
 
 export class SimWorker {
   readonly connection: Connection;
@@ -38,30 +50,10 @@ export class SimWorker {
     readonly boot: string,
     private readonly world: WorkerWorld,
   ) {
+    coverage = world.network.coverage;
     this.connection = new Connection(boot, world.network);
     this.casts = new GroupCasts(this.connection.bus);
-    const context = this.context();
-    const { bus } = this.connection;
-    this.ownership = new Ownership({
-      logger: bus.logger,
-      partitions: 1,
-      boot,
-      isMine: () => world.isMine(this),
-      willBeMine: () => world.willBeMine(this),
-      isAlive: (former) => world.isAlive(former),
-      hasHeir: () => !world.isMine(this),
-      askRelease: () => world.askRelease(this),
-      formerOwner: async () => {
-        const record = await readLastRecord(bus, 0);
-        return record && { boot: record.header.boot, released: record.body.kind === "release" };
-      },
-      foldEarly: () => {
-        world.network.coverage.count("logs folded early");
-        return PartitionOwner.foldEarly(context, 0);
-      },
-      take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),
-      report: () => {},
-    });
+    this.ownership = newOwnership(this.ports());
     this.ownership.start();
   }
 
@@ -78,12 +70,53 @@ export class SimWorker {
     return this.connection.isDead;
   }
 
-  private context(): OwnerContext {
+  private ports(): WorkerPorts {
     const { redis, mysql, network } = this.world;
     const { bus } = this.connection;
     const onRedis = <T>(work: () => T) => this.store(() => !redis.isAway, work);
     const onMysql = <T>(work: () => T) => this.store(() => !mysql.isAway, work);
-    const source = {
+    const inboxes = {
+      deliver: (...delivery: Parameters<SimRedis["deliver"]>) => onRedis(() => redis.deliver(...delivery)),
+      fanoutPosition: (partition: number) => onRedis(() => redis.fanout.get(partition)),
+      setFanoutPosition: (partition: number, position: number) =>
+        onRedis(() => void redis.fanout.set(partition, position)),
+    };
+    return {
+      ...{ bus, nodeId: this.boot, boot: this.boot, partitions: network.partitions, casts: this.casts },
+      policy: { strangers: "allow", recallMs: 120_000, showsBefore: false, keepMs: Number.POSITIVE_INFINITY },
+      placement: this.world.placementOf(this),
+      downlink: this.downlink(),
+      facts: new FactCache(this.factSource(onMysql) as never, bus.logger, () => bus.clock.monotonic(), 100),
+      groupSource: { load: (wanted) => onMysql(() => this.world.groups.load(wanted)) },
+      inboxes: inboxes as never,
+      recent: { add: () => onRedis(() => {}) } as never,
+      archivePositions: () =>
+        onMysql(() => new Map([...mysql.positions].map(([partition, position]) => [partition, { position }]))),
+      post: async () => {},
+    };
+  }
+
+  private downlink(): WorkerPorts["downlink"] {
+    const { network } = this.world;
+    const isGone = () => this.isDead || network.strike(this.connection);
+    return {
+      answers: (_gateway, _boot, answers) => {
+        if (!isGone()) this.world.answer(this, answers);
+      },
+      pushes: () => void isGone(),
+      announce: () => {},
+      groups: (news) =>
+        this.connection.tell(
+          () => this.world.hearNews(news),
+          () => this.world.missed(),
+        ),
+      renewLinks: () => {},
+    };
+  }
+
+  private factSource(onMysql: <T>(work: () => T) => Promise<T>) {
+    const { mysql, network } = this.world;
+    return {
       users: (ids: string[]) => onMysql(() => mysql.users(ids)),
       relations: () => onMysql(() => new Map()),
       lastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
@@ -93,41 +126,6 @@ export class SimWorker {
           network.coverage.count("archive look-ups");
           return mysql.messagesById(keys);
         }),
-    };
-    return {
-      bus,
-      nodeId: this.boot,
-      boot: this.boot,
-      policy: { strangers: "allow", recallMs: 120_000, showsBefore: false, keepMs: Number.POSITIVE_INFINITY },
-      facts: new FactCache(source as never, bus.logger, () => bus.clock.monotonic(), 100),
-      groupSource: { load: (wanted) => onMysql(() => this.world.groups.load(wanted)) },
-      inboxes: {
-        deliver: (_partition: number, ...delivery: Parameters<SimRedis["deliver"]>) =>
-          onRedis(() => redis.deliver(...delivery)),
-        fanoutPosition: () => onRedis(() => redis.fanout),
-        setFanoutPosition: (_partition: number, position: number) =>
-          onRedis(() => {
-            redis.fanout = position;
-          }),
-      } as never,
-      archivePosition: () => onMysql(() => mysql.position),
-      answer: ({ answers }) => {
-        if (!this.isDead && !network.strike(this.connection)) this.world.answer(this, answers);
-      },
-      push: () => {
-        if (!this.isDead) network.strike(this.connection);
-      },
-      announce: () => {},
-      recent: { add: () => onRedis(() => {}) } as never,
-      cast: (groupId, said) => this.casts.cast(groupId, said),
-      tellNews: (news) =>
-        this.connection.tell(
-          () => this.world.hearNews(news),
-          () => this.world.missed(),
-        ),
-      renewLinks: () => {},
-      handOver: (partition) => this.ownership.handOver(partition),
-      publishState: async () => {},
     };
   }
 

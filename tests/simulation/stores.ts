@@ -3,14 +3,15 @@ import { type Event, type EventHead, peekEvent } from "@carillon/protocol";
 import type { InboxDelivery } from "@carillon/store";
 
 interface InboxEvent {
+  partition: number;
   position: number;
   event: EventHead;
 }
 
 interface SimInbox {
   epoch: number;
-  /** Last log position taken, by lane. */
-  passed: { private: number; group: number };
+  /** Last log position taken, by partition and lane. */
+  passed: Map<string, number>;
   events: InboxEvent[];
 }
 
@@ -20,7 +21,8 @@ export class SimRedis {
   life = 0;
   wipedAt = 0;
   isAway = false;
-  fanout: number | undefined;
+  /** By partition. */
+  readonly fanout = new Map<number, number>();
   readonly inboxes = new Map<string, SimInbox>();
   private epochs = 0;
 
@@ -30,23 +32,24 @@ export class SimRedis {
     this.life++;
     this.wipedAt = this.now();
     this.inboxes.clear();
-    this.fanout = undefined;
+    this.fanout.clear();
   }
 
-  deliver(lane: keyof SimInbox["passed"], deliveries: InboxDelivery[]) {
+  deliver(partition: number, lane: "private" | "group", deliveries: InboxDelivery[]) {
+    const field = `${lane} ${partition}`;
     const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
     deliveries.forEach(({ position, event: bytes, recipients }, index) => {
       const event = peekEvent(bytes);
       for (const userId of recipients) {
         let inbox = this.inboxes.get(userId);
         const isNew = inbox === undefined;
-        inbox ??= { epoch: ++this.epochs, passed: { private: -1, group: -1 }, events: [] };
+        inbox ??= { epoch: ++this.epochs, passed: new Map(), events: [] };
         this.inboxes.set(userId, inbox);
         const row = rows.get(userId) ?? { userId, epoch: `${inbox.epoch}`, seq: 0, added: [], isNew };
         rows.set(userId, row);
-        if (position <= inbox.passed[lane]) continue;
-        inbox.passed[lane] = position;
-        inbox.events.push({ position, event });
+        if (position <= (inbox.passed.get(field) ?? -1)) continue;
+        inbox.passed.set(field, position);
+        inbox.events.push({ partition, position, event });
         row.seq = inbox.events.length;
         row.added.push(index);
       }
@@ -58,20 +61,20 @@ export class SimRedis {
 /** The archive and the facts about users. */
 export class SimMysql {
   isAway = false;
-  /** Log position up to which everything is archived. */
-  position = -1;
+  /** Log positions up to which everything is archived, by partition. */
+  readonly positions = new Map<number, number>();
   readonly messages: Event[] = [];
   private readonly byId = new Map<string, Event>();
   private readonly last = new Map<string, number>();
   readonly mutedUntil = new Map<string, number>();
 
-  archive(events: Event[], position: number): void {
+  archive(partition: number, events: Event[], position: number): void {
     for (const event of events) {
       this.messages.push(event);
       this.byId.set(keyOf(event), event);
       this.last.set(event.conversationId, event.seq);
     }
-    this.position = position;
+    this.positions.set(partition, position);
   }
 
   users(ids: string[]) {

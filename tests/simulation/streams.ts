@@ -1,4 +1,4 @@
-/** The server's side of simulated JetStream: a queue, a log and the dead letters of one partition. */
+/** The server's side of simulated JetStream: queues, logs and dead letters. */
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
 
@@ -87,10 +87,10 @@ export class QueueConsumer {
 
   constructor(
     readonly name: string,
-    private readonly queue: Stream,
+    readonly stream: Stream,
     private readonly now: () => number,
   ) {
-    this.first = queue.firstSeq;
+    this.first = stream.firstSeq;
   }
 
   /** Hands out what may be handed out now. @param most unacknowledged messages at once */
@@ -98,14 +98,14 @@ export class QueueConsumer {
     if (this.handOut === undefined || this.isDeleted) return;
     for (const [seq, entry] of this.unacked) {
       if (entry.due > this.now()) continue;
-      const message = this.queue.messages.get(seq);
+      const message = this.stream.messages.get(seq);
       if (message === undefined) this.unacked.delete(seq);
       else {
         entry.due = this.now() + ACK_WAIT_MS;
         this.handOut(message, ++entry.deliveries);
       }
     }
-    for (const [seq, message] of this.queue.messages) {
+    for (const [seq, message] of this.stream.messages) {
       if (this.unacked.size >= most) return;
       if (seq < this.next) continue;
       this.next = seq + 1;
@@ -122,7 +122,7 @@ export class QueueConsumer {
   /** @returns whether the message was waiting for this acknowledgement */
   ack(seq: number): boolean {
     if (this.isDeleted || !this.unacked.delete(seq)) return false;
-    return this.queue.messages.delete(seq);
+    return this.stream.messages.delete(seq);
   }
 
   delete(): void {

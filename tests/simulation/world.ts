@@ -1,7 +1,8 @@
-/** One run of the simulation: three workers, a queue, a log, stores, an archiver, people, and what goes wrong. */
+/** One run of the simulation: three workers, queues, logs, stores, an archiver, people, and what goes wrong. */
 import type { FailAction } from "@carillon/base/node";
 import { endOfRecord, recordSeqOf } from "@carillon/bus";
 import { purgePartition } from "../../apps/archiver/dist/purge/purge";
+import type { Placement } from "../../apps/logic/dist/wiring";
 import { Clients, USERS } from "./clients";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
@@ -15,6 +16,9 @@ import { Stream } from "./streams";
 import { VirtualTime } from "./virtual-time";
 
 const WORKERS = 3;
+/** One run in so many has several partitions: what mixes them up shows there, and everything else in fewer steps with one. */
+const SEVERAL_IN = 3;
+const SEVERAL = 4;
 const SUSPECT_MS = 2_000;
 const MISSED_MS = 750;
 const RESTART_MS = 700;
@@ -31,8 +35,8 @@ interface Slot {
   worker: SimWorker;
   /** When it fell silent; undefined while it is heard. */
   silentSince: number | undefined;
-  /** Whether it believes that the partition is its own: a worker that hears nothing keeps what it believed. */
-  believes: boolean;
+  /** The partitions that it believes to be its own: a worker that hears nothing keeps what it believed. */
+  readonly believes: Set<number>;
 }
 
 export class World {
@@ -55,38 +59,50 @@ export class World {
   /** Nothing new happens any more. */
   isEnding = false;
   private readonly archiver: Connection;
+  /** By partition. */
+  readonly logs: readonly Stream[];
+  private readonly queues: readonly Stream[];
 
   constructor(
     readonly random: Random,
     readonly coverage: Coverage,
   ) {
     const now = () => START + Math.floor(this.time.now);
-    const streams = new Map(["IN_0", "LOG_0", "DEAD"].map((name) => [name, new Stream(name, now)]));
+    const partitions = random.below(SEVERAL_IN) === 0 ? SEVERAL : 1;
+    if (partitions > 1) coverage.count("runs with several partitions");
+    const streamsOf = (prefix: string) =>
+      Array.from({ length: partitions }, (_, partition) => new Stream(`${prefix}_${partition}`, now));
+    this.logs = streamsOf("LOG");
+    this.queues = streamsOf("IN");
+    const all = [...this.logs, ...this.queues, new Stream("DEAD", now)];
+    const streams = new Map(all.map((stream) => [stream.name, stream]));
     const strike = (connection: Connection) => this.strike(connection);
     const serving: Network["serving"] = new Map();
     const consumers: Network["consumers"] = new Map();
-    this.network = { time: this.time, random, coverage, streams, consumers, wordsLost: WORDS_LOST, serving, strike };
-    this.observer = new LogObserver(streams.get("LOG_0")!, () => this.time.now, coverage);
+    const { time } = this;
+    this.network = { time, random, coverage, streams, partitions, consumers, wordsLost: WORDS_LOST, serving, strike };
+    this.observer = new LogObserver([...this.logs], () => this.time.now, coverage);
     this.groups = new SimGroups(this.network, this.observer, new Connection("api", this.network), USERS);
     this.clients = new Clients(this.network, this.observer, this.groups);
     this.gateway = new SimGateway(this.network, this.groups, this.mysql, USERS);
-    const onCovered: LogObserver["onCovered"] = (boot, from, to) => {
+    const onCovered: LogObserver["onCovered"] = (partition, boot, from, to) => {
+      const queue = this.queues[partition]!;
       // A batch that left the queue before was answered by a former owner, who may have died over it.
-      const waiting = [...streams.get("IN_0")!.messages.keys()].filter((seq) => seq > from && seq <= to);
+      const waiting = [...queue.messages.keys()].filter((seq) => seq > from && seq <= to);
       const check = () => {
-        if (this.living.some((worker) => worker.boot === boot)) this.clients.checkAnswered(waiting);
+        if (this.living.some((worker) => worker.boot === boot)) this.clients.checkAnswered(partition, waiting);
       };
       // In two steps: when the machine sleeps meanwhile, the worker has the second one to itself.
-      const { time } = this;
       time.aside(time.now + ANSWERED_MS, () => time.aside(time.now + ANSWERED_MS, check));
-      if (to > streams.get("IN_0")!.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
+      if (to > queue.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
     };
     this.observer.onCovered = onCovered;
     this.archiver = new Connection("archiver", this.network);
   }
 
   start(): void {
-    for (let i = 0; i < WORKERS; i++) this.slots.push({ worker: this.boot(), silentSince: undefined, believes: false });
+    for (let i = 0; i < WORKERS; i++)
+      this.slots.push({ worker: this.boot(), silentSince: undefined, believes: new Set() });
     this.everyAside(
       () => this.random.between(30, 100),
       () => this.clients.flush(),
@@ -182,11 +198,12 @@ export class World {
 
   /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
   get unrest(): string {
-    const log = this.network.streams.get("LOG_0")!;
-    const queue = this.network.streams.get("IN_0")!;
     if (this.clients.openMessages > 0) return `${this.clients.openMessages} messages are unanswered`;
-    if (queue.messages.size > 0) return `${queue.messages.size} batches are in the queue`;
-    if (this.mysql.position < endOfRecord(log.lastSeq)) return "the archive is behind";
+    const waiting = this.queues.reduce((sum, { messages }) => sum + messages.size, 0);
+    if (waiting > 0) return `${waiting} batches are in the queues`;
+    if (this.logs.some((log, partition) => this.archivedTo(partition) < endOfRecord(log.lastSeq))) {
+      return "the archive is behind";
+    }
     return this.missingInInboxes()[0] ?? this.unaware()[0] ?? "";
   }
 
@@ -194,8 +211,13 @@ export class World {
     this.clients.check();
     this.groups.check();
     this.gateway.check(this.observer.events);
-    const archived = this.mysql.messages.map(({ messageId }) => messageId).join();
-    if (archived !== this.observer.events.map(({ event }) => event.messageId).join()) {
+    const archived = new Set(this.mysql.messages.map(({ messageId }) => messageId));
+    const logged = this.observer.events.map(({ event }) => event.messageId);
+    if (
+      archived.size !== this.mysql.messages.length ||
+      archived.size !== logged.length ||
+      !logged.every((id) => archived.has(id))
+    ) {
       this.clients.violations.push("I1: the archive is not what was in the log");
     }
     if (this.deathsByPoison > MOST_DEATHS) {
@@ -210,10 +232,7 @@ export class World {
       redis: this.redis,
       mysql: this.mysql,
       groups: this.groups,
-      isMine: (worker) => this.isMine(worker),
-      willBeMine: (worker) => this.willBeMine(worker),
-      askRelease: (worker) => this.askRelease(worker),
-      isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
+      placementOf: (worker) => this.placementOf(worker),
       hearNews: (news) => this.gateway.groups.hear(news),
       hearTick: (groups) => this.gateway.groups.tick(groups),
       missed: () => this.gateway.groups.doubt(),
@@ -225,35 +244,35 @@ export class World {
     return silentSince === undefined || this.time.now - silentSince < silenceMs;
   }
 
-  private async askRelease(asker: SimWorker): Promise<void> {
-    if (this.random.chance(0.1)) return;
-    this.time.after(this.random.between(0.2, 2), () => {
-      for (const worker of this.living) {
-        const { pausedUntil, cutUntil } = worker.connection;
-        const isDeaf = Math.max(pausedUntil, cutUntil) > this.time.now;
-        if (worker !== asker && !isDeaf) worker.ownership.handOver(0);
-      }
-    });
+  private placementOf(worker: SimWorker): Placement {
+    const isMine = (partition: number) => this.isMine(worker, partition);
+    return {
+      isMine,
+      willBeMine: (partition) => this.willBeMine(worker, partition),
+      hasHeir: (partition) => !isMine(partition),
+      isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
+    };
   }
 
   /** By a worker that is silent itself nothing can be foreseen. */
-  private willBeMine(worker: SimWorker): boolean {
+  private willBeMine(worker: SimWorker, partition: number): boolean {
     const own = this.slots.find((slot) => slot.worker === worker);
-    return own !== undefined && own.silentSince === undefined && this.chosen(MISSED_MS) === own;
+    return own !== undefined && own.silentSince === undefined && this.chosen(partition, MISSED_MS) === own;
   }
 
   /** The first slot, from the preferred one on, that was heard of lately. */
-  private chosen(silenceMs: number): Slot | undefined {
-    const walk = this.slots.map((_slot, i) => this.slots[(this.preferred + i) % WORKERS]!);
+  private chosen(partition: number, silenceMs: number): Slot | undefined {
+    const walk = this.slots.map((_slot, i) => this.slots[(this.preferred + partition + i) % WORKERS]!);
     return walk.find((slot) => this.isSeen(slot, silenceMs));
   }
 
-  private isMine(worker: SimWorker): boolean {
+  private isMine(worker: SimWorker, partition: number): boolean {
     const own = this.slots.find((slot) => slot.worker === worker);
     if (own === undefined) return false;
-    if (own.silentSince !== undefined) return own.believes;
-    own.believes = this.chosen(SUSPECT_MS) === own;
-    return own.believes;
+    if (own.silentSince !== undefined) return own.believes.has(partition);
+    if (this.chosen(partition, SUSPECT_MS) === own) own.believes.add(partition);
+    else own.believes.delete(partition);
+    return own.believes.has(partition);
   }
 
   private strike(connection: Connection): boolean {
@@ -287,38 +306,48 @@ export class World {
     });
   }
 
+  private archivedTo(partition: number): number {
+    return this.mysql.positions.get(partition) ?? -1;
+  }
+
   /** What an archiver does, in one step: its fence and transaction are tested with a real database. */
   private archive(): void {
-    const { mysql, observer } = this;
+    const { mysql, observer, logs } = this;
     if (mysql.isAway) return;
-    const { firstSeq, lastSeq } = this.network.streams.get("LOG_0")!;
-    if (firstSeq > Math.max(0, recordSeqOf(mysql.position)) + 1) {
-      this.observer.violations.push(`I1: the log begins at ${firstSeq}, which the archive has not reached`);
+    for (const [partition, { firstSeq, lastSeq }] of logs.entries()) {
+      // Partitions are archived by themselves.
+      if (logs.length > 1 && this.random.chance(0.3)) continue;
+      const position = this.archivedTo(partition);
+      if (firstSeq > Math.max(0, recordSeqOf(position)) + 1) {
+        this.observer.violations.push(`I1: log ${partition} begins at ${firstSeq}, which the archive has not reached`);
+      }
+      const seen = observer.events.filter((each) => each.partition === partition && each.position > position);
+      mysql.archive(
+        partition,
+        seen.map(({ event }) => event),
+        endOfRecord(lastSeq),
+      );
+      this.groups.archive(seen);
     }
-    const seen = observer.events.slice(mysql.messages.length);
-    mysql.archive(
-      seen.map(({ event }) => event),
-      endOfRecord(lastSeq),
-    );
-    this.groups.archive(seen);
   }
 
   private async purge(): Promise<void> {
-    const purged = await purgePartition(this.archiver.bus, 0, this.mysql.position, REPLAY_WINDOW_MS).catch(() => 0);
-    this.coverage.count("records purged", purged);
+    for (const partition of this.logs.keys()) {
+      const position = this.archivedTo(partition);
+      const purged = await purgePartition(this.archiver.bus, partition, position, REPLAY_WINDOW_MS).catch(() => 0);
+      this.coverage.count("records purged", purged);
+    }
   }
 
   /** I6: since the inboxes began anew, every event of a user's conversations is there. */
   private missingInInboxes(): string[] {
     const due = this.observer.events.filter(({ at }) => at > this.redis.wipedAt);
-    const present = new Map(
-      USERS.map((user) => [user, new Set(this.redis.inboxes.get(user)?.events.map(({ position }) => position))]),
-    );
+    const present = new Map(USERS.map((user) => [user, new Set(this.redis.inboxes.get(user)?.events.map(placeOf))]));
     return due.flatMap((seen) => {
-      const { event, position } = seen;
+      const { event } = seen;
       const isGroup = event.conversationId === GROUP_CONVERSATION;
       const members = isGroup ? this.groups.inboxesOf(seen) : event.conversationId.split(":").slice(1);
-      const missing = members.filter((user) => !present.get(user)!.has(position));
+      const missing = members.filter((user) => !present.get(user)!.has(placeOf(seen)));
       return missing.map((user) => `I6: ${event.conversationId} ${event.seq} is not in the inbox of ${user}`);
     });
   }
@@ -339,11 +368,11 @@ export class World {
 
   /** I9: nobody has an event of the group that was said while he was away. */
   private strangersInInboxes(): string[] {
-    const byPosition = new Map(this.observer.events.map((seen) => [seen.position, seen]));
+    const byPlace = new Map(this.observer.events.map((seen) => [placeOf(seen), seen]));
     return [...this.redis.inboxes].flatMap(([user, { events }]) =>
-      events.flatMap(({ event, position }) => {
+      events.flatMap(({ event, ...place }) => {
         if (event.conversationId !== GROUP_CONVERSATION) return [];
-        const seen = byPosition.get(position);
+        const seen = byPlace.get(placeOf(place));
         if (seen?.event.conversationId !== GROUP_CONVERSATION) {
           return [`I6: ${GROUP_CONVERSATION} ${event.seq} is in the inbox of ${user} and not in the log`];
         }
@@ -366,4 +395,9 @@ export class World {
       });
     });
   }
+}
+
+/** Name of an event by its place in the logs. */
+function placeOf({ partition, position }: { partition: number; position: number }): string {
+  return `${partition} ${position}`;
 }

@@ -26,8 +26,8 @@ import { type ChangedGroup, ChangedGroups } from "./groups/changed-groups";
 import type { GroupCache } from "./groups/group-cache";
 import type { FactCache } from "./lookups/fact-cache";
 import { RoundFacts } from "./lookups/round-facts";
+import { isDead } from "./own/poison";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
-import { isDead } from "./poison";
 
 /** How long a round waits for what is not known before it goes on without, ms: most answers of MySQL come within this time. */
 const HEAD_MS = 20;

@@ -32,10 +32,10 @@ import { PartitionJourney } from "./journey";
 import type { FactCache } from "./lookups/fact-cache";
 import { ArchiveHistory } from "./own/archive-history";
 import type { OwnedPartition } from "./own/ownership";
+import { whyPutAside } from "./own/poison";
 import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { OwnerAnswers } from "./owner-answers";
 import { type PartitionState, pruneState } from "./partition-state";
-import { whyPutAside } from "./poison";
 
 const HOUSEKEEPING_MS = 5_000;
 const LAST_FAN_OUT_MS = 1_000;

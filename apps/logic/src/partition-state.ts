@@ -9,7 +9,7 @@ import { RecalledMessages } from "./authorize/recalled-messages";
 import type { AcceptedMessage } from "./dedupe/accepted-message";
 import { DedupeTable } from "./dedupe/dedupe-table";
 import { GroupChanges } from "./groups/group-changes";
-import { foldPoison, newPoison, type Poison } from "./poison";
+import { foldPoison, newPoison, type Poison } from "./own/poison";
 import { Sequences } from "./sequence/sequences";
 
 export interface PartitionState {

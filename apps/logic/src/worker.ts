@@ -1,15 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import {
-  apiLink,
-  ask,
-  type Bus,
-  type Closing,
-  DownlinkSender,
-  type OwnerQuestion,
-  ownerSubject,
-  type People,
-  readLastRecord,
-} from "@carillon/bus";
+import { apiLink, type Bus, type Closing, DownlinkSender, type People } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import {
   type DeviceSession,
@@ -23,14 +13,13 @@ import {
 import type { LogicConfig } from "./config";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
-import { Ownership } from "./own/ownership";
-import { type OwnerContext, PartitionOwner } from "./partition-owner";
+import type { Ownership } from "./own/ownership";
 import { LastSeen } from "./presence/last-seen";
 import { PresenceService } from "./presence/presence-service";
 import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
+import { newOwnership, type Placement, ROLE, type WorkerPorts } from "./wiring";
 
-const ROLE = "logic";
 const RUN_EVERY_MS = 2_000;
 const DAY_MS = 86_400_000;
 
@@ -67,7 +56,7 @@ export class Worker {
     this.casts = new GroupCasts(bus);
     const newTick = () => ({ run: this.run, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
-    this.ownership = this.buildOwnership();
+    this.ownership = newOwnership(this.buildPorts());
     this.receipts = new ReceiptService({
       bus,
       partitions,
@@ -153,65 +142,22 @@ export class Worker {
     this.run = await this.options.redis.run().catch(() => this.run);
   }
 
-  private buildOwnership(): Ownership {
-    const { bus, config, boot, partitions, coordination } = this.options;
-    const context = this.buildContext();
-    return new Ownership({
-      logger: bus.logger,
-      partitions,
-      boot,
-      isMine: (partition) => coordination.assignment(ROLE, partitions).get(partition) === config.nodeId,
-      willBeMine: (partition) => coordination.assignmentToCome(ROLE, partitions).get(partition) === config.nodeId,
-      isAlive: (former) =>
-        coordination.view
-          .nodes(ROLE)
-          .some((node) => node.boot === former && !coordination.heartbeats.suspected(ROLE, node.nodeId)),
-      hasHeir: (partition) => {
-        const heir = coordination.assignment(ROLE, partitions).get(partition);
-        return heir !== undefined && heir !== config.nodeId;
-      },
-      askRelease: (partition) =>
-        ask<OwnerQuestion, null>(bus, ownerSubject(partition), { ask: "hand-over" }).then(() => {}),
-      formerOwner: async (partition) => {
-        const record = await readLastRecord(bus, partition);
-        return record && { boot: record.header.boot, released: record.body.kind === "release" };
-      },
-      foldEarly: (partition) => PartitionOwner.foldEarly(context, partition),
-      take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),
-      report: (partition, trouble) => {
-        const report = { owner: config.nodeId, boot, epoch: 0, trouble };
-        coordination.partitions.put(ROLE, partition, report).catch(() => {});
-      },
-    });
-  }
-
-  private buildContext(): OwnerContext {
-    const { bus, config, boot, coordination, mysql, redis } = this.options;
-    const { facts } = mysql;
+  private buildPorts(): WorkerPorts {
+    const { bus, config, boot, partitions, coordination, mysql, redis } = this.options;
+    const { facts, inboxes, casts, downlink } = this;
     return {
-      bus,
-      nodeId: config.nodeId,
-      boot,
+      ...{ bus, nodeId: config.nodeId, boot, partitions, facts, inboxes, casts, downlink },
       policy: {
         strangers: config.policy.strangers,
         showsBefore: config.groups.historyBeforeJoining,
         recallMs: config.recall.windowSeconds * 1_000,
         keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,
       },
-      facts: this.facts,
+      placement: placementOf(coordination, partitions, config.nodeId),
       groupSource: mysql.groupFacts,
-      inboxes: this.inboxes,
       recent: new RecentEvents(redis),
-      archivePosition: async (partition) => (await facts.archivePositions()).get(partition)?.position ?? -1,
-      answer: ({ gateway, boot: answersFor, answers }) => this.downlink.answers(gateway, answersFor, answers),
-      push: (gateway, pushes) => this.downlink.pushes(gateway, pushes),
-      announce: (announcements) => this.downlink.announce(announcements),
-      cast: (groupId, said) => this.casts.cast(groupId, said),
-      tellNews: (news) => this.downlink.groups(news),
-      renewLinks: () => this.downlink.renewLinks(),
-      handOver: (partition) => this.ownership.handOver(partition),
-      publishState: (partition, state) =>
-        coordination.partitions.put(ROLE, partition, { ...state, owner: config.nodeId, boot }),
+      archivePositions: () => mysql.facts.archivePositions(),
+      post: (partition, report) => coordination.partitions.put(ROLE, partition, report),
     };
   }
 
@@ -220,4 +166,16 @@ export class Worker {
     const closing: Closing = { userId, deviceId, connection: { boot, number }, closeCode };
     this.downlink.send(gateway, { kind: "closings", closings: [closing] });
   }
+}
+
+function placementOf(coordination: Coordination, partitions: number, nodeId: string): Placement {
+  const assigned = (partition: number) => coordination.assignment(ROLE, partitions).get(partition);
+  const { heartbeats, view } = coordination;
+  return {
+    isMine: (partition) => assigned(partition) === nodeId,
+    willBeMine: (partition) => coordination.assignmentToCome(ROLE, partitions).get(partition) === nodeId,
+    hasHeir: (partition) => ![undefined, nodeId].includes(assigned(partition)),
+    isAlive: (former) =>
+      view.nodes(ROLE).some((node) => node.boot === former && !heartbeats.suspected(ROLE, node.nodeId)),
+  };
 }

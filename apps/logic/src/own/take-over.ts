@@ -24,7 +24,7 @@ import {
 } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import { foldRecord, newPartitionState, type PartitionState } from "../partition-state";
-import { withDead } from "../poison";
+import { withDead } from "./poison";
 
 /** The idempotency cache reaches at least this far back, ms. */
 export const CACHE_MS = 60_000;
