@@ -1,5 +1,5 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
-import { TimerWheel } from "@carillon/base";
+import { TimerWheel, TokenBucket } from "@carillon/base";
 import { createTokenVerifier } from "@carillon/base/node";
 import {
   ask,
@@ -26,7 +26,6 @@ import { Watches } from "./presence/watches";
 import { LostNotices } from "./receipts/lost-notices";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
-import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
 import { LeftSessions } from "./session/left-sessions";
 import { SessionOpener } from "./session/open-session";

@@ -1,7 +1,6 @@
 /** All sessions of this gateway, by number and by user. */
-import { getOrSet } from "@carillon/base";
+import { getOrSet, type TokenBucket } from "@carillon/base";
 import type { UserInbox } from "../deliver/user-inbox";
-import type { TokenBucket } from "../receive/rate-limit";
 import type { Session } from "./session";
 
 /** What the gateway keeps per user, as long as one of his sessions is here. */
