@@ -83,7 +83,7 @@ export class Receiver {
   }
 }
 
-export function sessionLimits(settings: Settings["limits"], now: number) {
+export function sessionLimits(settings: Pick<Settings["limits"], "framesPerSecond" | "framesBurst">, now: number) {
   return {
     frames: new TokenBucket(settings.framesPerSecond, settings.framesBurst, now),
     badPayloads: new FaultCounter(BAD_PAYLOADS, BAD_PAYLOADS_MS, now),
