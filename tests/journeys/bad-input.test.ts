@@ -204,28 +204,6 @@ describe.each(rawTransports)("payloads over %s", (transport) => {
     await client.until("the events", () => client.events.length === 260 - limited.length);
     await expectAlive(client);
   });
-
-  test("too many SYNCs: RATE_LIMITED with a time, the others are answered; also after the user came again", async () => {
-    const [client, person] = await someone(transport);
-    const answersOf = async (asking: RawClient, count: number) => {
-      const before = asking.frames.length;
-      for (let i = 0; i < count; i++) asking.send(Command.SYNC, {});
-      const answers = () =>
-        asking.frames.slice(before).filter(({ command }) => command === Command.SYNCED || command === Command.ERROR);
-      await asking.until("all answers", () => answers().length === count);
-      return answers();
-    };
-    const answers = await answersOf(client, 130);
-    const limited = answers.filter(({ payload }) => payload.name === "RATE_LIMITED");
-    expect(limited.length).toBeGreaterThan(10);
-    for (const { payload } of limited) expect(payload.retryAfterMs).toBeGreaterThan(0);
-    expect(answers.filter(({ command }) => command === Command.SYNCED).length).toBeGreaterThan(50);
-    client.send(Command.DISCONNECT);
-    await client.closed();
-    const again = await cluster.online(person, transport);
-    expect((await answersOf(again, 60)).some(({ payload }) => payload.name === "RATE_LIMITED")).toBe(true);
-    await expectAlive(again);
-  });
 });
 
 describe.each(rawTransports)("log-in over %s", (transport) => {
