@@ -272,7 +272,10 @@ test("what is not repeated says so", async () => {
   const again = { userId: alice.userId, displayName: "alice", password: PASSWORD };
   expect((await call(undefined, "POST", "/v1/users", again)).body.name).toBe("CONFLICT");
   const refreshToken = { refreshToken: alice.refreshToken };
-  expect((await call(undefined, "POST", "/v1/sessions/refresh", refreshToken)).status).toBe(200);
+  const next = await call(undefined, "POST", "/v1/sessions/refresh", refreshToken);
+  expect(next.status).toBe(200);
+  const successor = { refreshToken: next.body.refreshToken };
+  expect((await call(undefined, "POST", "/v1/sessions/refresh", successor)).status).toBe(200);
   expect((await call(undefined, "POST", "/v1/sessions/refresh", refreshToken)).body.name).toBe("TOKEN_REVOKED");
   const bob = await cluster.person("bob");
   const client = await cluster.online(bob, "tcp");

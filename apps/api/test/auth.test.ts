@@ -1,6 +1,6 @@
 import { CarillonError } from "@carillon/protocol";
 import { Passwords } from "../src/auth/passwords";
-import { newRefreshToken, parseRefreshToken } from "../src/auth/refresh-token";
+import { newRefreshToken, parseRefreshToken, successorOf } from "../src/auth/refresh-token";
 import { WindowLimit } from "../src/auth/window-limit";
 
 describe("refresh tokens", () => {
@@ -11,11 +11,15 @@ describe("refresh tokens", () => {
     expect(token).not.toContain(stored.hash);
   });
 
-  test("of one family differ", () => {
+  test("of one family differ, and each has one successor only, which takes the secret", () => {
     const first = newRefreshToken("alice", "phone");
-    const next = newRefreshToken("alice", "phone", first.family);
+    const next = successorOf(first, "a secret");
+    const { token, ...stored } = next;
+    expect(parseRefreshToken(token)).toEqual(stored);
     expect(next.family).toBe(first.family);
-    expect(next.hash).not.toBe(first.hash);
+    expect(new Set([first.hash, next.hash, successorOf(next, "a secret").hash]).size).toBe(3);
+    expect(successorOf(parseRefreshToken(first.token)!, "a secret")).toEqual(next);
+    expect(successorOf(first, "another one").token).not.toBe(token);
   });
 
   test.each(["", "x", "a.b.c.d", "alice.phone.family.secret.more", `.phone.${"f".repeat(24)}.${"s".repeat(32)}`])(

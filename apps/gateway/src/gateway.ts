@@ -1,5 +1,5 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
-import { TimerWheel } from "@carillon/base";
+import { Budgets, TimerWheel } from "@carillon/base";
 import { createTokenVerifier } from "@carillon/base/node";
 import {
   ask,
@@ -26,7 +26,6 @@ import { Watches } from "./presence/watches";
 import { LostNotices } from "./receipts/lost-notices";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
-import { TokenBucket } from "./receive/rate-limit";
 import { sessionLimits } from "./receive/receiver";
 import { LeftSessions } from "./session/left-sessions";
 import { SessionOpener } from "./session/open-session";
@@ -37,6 +36,7 @@ import type { Identity } from "./session/session-state";
 import { SessionWatch } from "./session/session-watch";
 import { UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
+import { UserQuestions } from "./submit/user-questions";
 import { Typing } from "./typing/typing";
 
 export interface GatewayOptions {
@@ -89,8 +89,8 @@ export class Gateway {
   }
 
   private buildStages(placement: Placement): GatewayStages {
-    const { config, bus, boot, partitions, ring, hasLease } = this.options;
-    const { nodeId, limits, gateway } = config;
+    const { config, bus, boot, partitions, ring } = this.options;
+    const { nodeId, gateway } = config;
     const monotonic = () => bus.clock.monotonic();
     const verify = createTokenVerifier(config.secret, config.issuers);
     const wheel = new TimerWheel();
@@ -106,7 +106,6 @@ export class Gateway {
           onNewEpoch: (user) => renewal.request([user]),
           onRepaired: () => this.metrics.repairs.inc(),
         }),
-      newBudget: () => new TokenBucket(limits.messagesPerSecond, limits.messagesBurst, monotonic()),
     });
     const watch = new SessionWatch({
       wheel,
@@ -152,9 +151,20 @@ export class Gateway {
       watches: this.buildWatches(),
       ownUsers,
       lostNotices: new LostNotices(() => users.sessions.values(), gateway.renewalPerSecond),
-      submitter: new Submitter({ bus, nodeId, boot, partitions, users, session, mayAccept: hasLease }),
+      submitter: this.buildSubmitter(session),
       opener: this.buildOpener(placement, { watch, users, groups, received, ownUsers, verify }),
     };
+  }
+
+  private buildSubmitter(session: (number: number) => Session | undefined): Submitter {
+    const { config, bus, boot, partitions, hasLease } = this.options;
+    const { nodeId, limits } = config;
+    const monotonic = () => bus.clock.monotonic();
+    return new Submitter({
+      ...{ bus, nodeId, boot, partitions, session, mayAccept: hasLease },
+      questions: new UserQuestions({ limits, monotonic }),
+      messages: new Budgets({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst, monotonic }),
+    });
   }
 
   /** Has the registry forget a connection that is gone. */

@@ -1,6 +1,6 @@
 import { Command, commandTable } from "@carillon/protocol";
 import { DeliveryCursor } from "../src/deliver/delivery-cursor";
-import { FaultCounter, TokenBucket } from "../src/receive/rate-limit";
+import { FaultCounter } from "../src/receive/rate-limit";
 import { Placement } from "../src/session/placement";
 import { type Action, actionOn, type SessionState } from "../src/session/session-state";
 
@@ -24,16 +24,6 @@ describe("session states", () => {
 });
 
 describe("rate limits", () => {
-  test("a bucket gives its burst at once, then its rate, and says how long to wait", () => {
-    const bucket = new TokenBucket(10, 3, 0);
-    expect([0, 0, 0].map((now) => bucket.take(now))).toEqual([0, 0, 0]);
-    expect(bucket.take(0)).toBe(100);
-    expect(bucket.take(100)).toBe(0);
-    expect(bucket.take(100)).toBe(100);
-    expect([10_000, 10_000, 10_000].map((now) => bucket.take(now))).toEqual([0, 0, 0]);
-    expect(bucket.take(10_000)).toBeGreaterThan(0);
-  });
-
   test("faults count inside their window only", () => {
     const counter = new FaultCounter(3, 1_000, 0);
     expect([0, 100].map((now) => counter.add(now))).toEqual([false, false]);

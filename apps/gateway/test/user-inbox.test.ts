@@ -80,9 +80,8 @@ class Device {
       queuedBytes: 0,
     };
     Object.defineProperty(connection, "queuedBytes", { get: () => this.queuedBytes });
-    const limits = { framesPerSecond: 1, framesBurst: 1, messagesPerSecond: 1, messagesBurst: 1 };
-    const rest = { registrationsPerMinute: 1, failedLoginsPerUser: 1, failedLoginsPerAddress: 1 };
-    this.session = new Session(1, connection, 0, sessionLimits({ ...limits, ...rest }, 0), 0, () => {});
+    const limits = sessionLimits({ framesPerSecond: 1, framesBurst: 1 }, 0);
+    this.session = new Session(1, connection, 0, limits, 0, () => {});
     const identity = { userId: "alice", deviceId: "d", platform: "web", tokenVersion: 1 };
     this.session.state = { phase: "open", identity, tokenExpiresAt: 0 };
     this.session.delivery = new DeliveryCursor(store.epoch, from);

@@ -1,4 +1,5 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
+import { Admission } from "@carillon/base";
 import {
   type Announcement,
   type Bus,
@@ -44,6 +45,11 @@ const NUMBERS_MS = 600_000;
 /** Conversations whose people a new owner asks for in advance. */
 const MOST_WARM = 10_000;
 
+/** Orders, and what is answered from memory at once. */
+const ORDERS: ReadonlySet<OwnerQuestion["ask"]> = new Set(["state", "hand-over", "group-changed"]);
+/** Questions about the conversations of a partition at once; a gateway waits 3 s for an answer. */
+const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: 2_500 };
+
 /** What all partitions of a worker share. */
 export interface OwnerContext {
   bus: Bus;
@@ -74,6 +80,7 @@ type OwnerAnswer = LastSeq | Readable | Listeners | OwnerState | ReadableSpans |
 export class PartitionOwner implements OwnedPartition {
   private readonly stops: (() => void)[] = [];
   private readonly archive = new ArchiveHistory(NUMBERS_MS);
+  private readonly admission: Admission;
 
   private constructor(
     private readonly context: OwnerContext,
@@ -82,7 +89,9 @@ export class PartitionOwner implements OwnedPartition {
     private readonly fanOut: FanOut,
     private readonly answers: OwnerAnswers,
     private readonly journey: PartitionJourney,
-  ) {}
+  ) {
+    this.admission = new Admission({ ...QUESTIONS, monotonic: () => context.bus.clock.monotonic() });
+  }
 
   /** Folds the log for a take-over that comes soon, and gets to know who writes. */
   static async foldEarly(context: OwnerContext, partition: number): Promise<PartitionState> {
@@ -148,7 +157,9 @@ export class PartitionOwner implements OwnedPartition {
     const { bus } = this.context;
     const { partition } = this.state;
     this.stops.push(
-      serve<OwnerQuestion, OwnerAnswer>(bus, ownerSubject(partition), (question) => this.answer(question)),
+      serve<OwnerQuestion, OwnerAnswer>(bus, ownerSubject(partition), (question, deadline) =>
+        this.admit(question, deadline),
+      ),
     );
     const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
     this.stops.push(() => clearInterval(timer));
@@ -159,6 +170,12 @@ export class PartitionOwner implements OwnedPartition {
 
   private stop(): void {
     for (const stop of this.stops.splice(0)) stop();
+  }
+
+  /** Most answers come from memory; one that needs MySQL may take its time, and there may be many of those. */
+  private admit(question: OwnerQuestion, deadline: number): Promise<OwnerAnswer> {
+    const answer = () => this.answer(question);
+    return ORDERS.has(question.ask) ? answer() : this.admission.run(answer, { deadline });
   }
 
   private async answer(question: OwnerQuestion): Promise<OwnerAnswer> {

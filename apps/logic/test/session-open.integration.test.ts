@@ -22,7 +22,8 @@ test("a device whose gateway waits no longer, because MySQL was slow, is not reg
   const isLooked = new Promise<void>((resolve) => {
     looked = resolve;
   });
-  const user = { status: "normal" as const, tokenVersion: 1, devices: new Map() };
+  const device = { revoked: false, login: undefined };
+  const user = { status: "normal" as const, role: "user", tokenVersion: 1, device };
   const service = new SessionService({
     bus,
     logger: bus.logger,
@@ -30,7 +31,7 @@ test("a device whose gateway waits no longer, because MySQL was slow, is not reg
     credentials: async () => {
       await new Promise((resolve) => setTimeout(resolve, 3_200));
       setTimeout(looked, 100);
-      return new Map([["alice", user]]);
+      return [user];
     },
     sessions: {
       open: async () => {

@@ -24,6 +24,15 @@ export class Backoff {
     return jitter === "full" ? Math.max(first / 2, this.random() * delay) : delay;
   }
 
+  /**
+   * The delay before a request that was refused is repeated: the time that the server named, and a growing one behind
+   * it, so that a crowd that was refused together does not come back together.
+   * @param retryAfterMs 0 when the server named none
+   */
+  nextAfter(retryAfterMs: number): number {
+    return retryAfterMs + this.next();
+  }
+
   reset(): void {
     this.tries = 0;
   }

@@ -1,3 +1,6 @@
+export * from "./admission/admission";
+export * from "./admission/budgets";
+export * from "./admission/token-bucket";
 export * from "./backoff";
 export * from "./clock";
 export * from "./get-or-set";

@@ -4,7 +4,7 @@
  * closes all the same cannot do its work and ends.
  */
 import { type Clock, ClusterClock, retryFor } from "@carillon/base";
-import type { Logger, Settings } from "@carillon/base/node";
+import { type Logger, readTls, type Settings } from "@carillon/base/node";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 
@@ -51,9 +51,12 @@ export interface BusOptions {
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const { settings, name, logger } = options;
-  const { servers, user, password } = addressesOf(settings);
+  const { servers, user, password, isEncrypted } = addressesOf(settings);
+  // Set, though empty, it has the client refuse a server that does not encrypt.
+  const tls = readTls("nats.tls", settings.tls) ?? (isEncrypted ? {} : undefined);
   const connection = await connect({
     servers,
+    ...(tls === undefined ? {} : { tls }),
     ...(user === undefined ? {} : { user, pass: password ?? "" }),
     name,
     inboxPrefix: `_INBOX.${name}`,
@@ -95,17 +98,30 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
 }
 
 /** The client library does not read credentials out of an address, and they must not get into messages. */
-function addressesOf(settings: Settings["nats"]): { servers: string[]; user?: string; password?: string } {
+function addressesOf(settings: Settings["nats"]): {
+  servers: string[];
+  user?: string;
+  password?: string;
+  isEncrypted: boolean;
+} {
   let { user, password } = settings;
+  let isEncrypted = false;
   const servers = settings.servers.map((address) => {
     const url = new URL(address.includes("://") ? address : `nats://${address}`);
+    // The client library does not read this either.
+    isEncrypted ||= url.protocol === "tls:";
     if (url.username !== "") {
       user ??= decodeURIComponent(url.username);
       password ??= decodeURIComponent(url.password);
     }
     return `${url.hostname}:${url.port || "4222"}`;
   });
-  return { servers, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+  return {
+    servers,
+    isEncrypted,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+  };
 }
 
 function checkVersion(version: string): void {

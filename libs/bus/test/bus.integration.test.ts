@@ -1,4 +1,4 @@
-import { randomId } from "@carillon/base";
+import { Admission, randomId } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import {
   ask,
@@ -319,5 +319,42 @@ describe("rpc", () => {
         (e) => e.name === "BUSY",
       ),
     );
+  });
+
+  test("with an admission: so much is under way and waits, the rest is BUSY, and what nobody waits for is never begun", async () => {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const monotonic = () => bus.clock.monotonic();
+    const admission = new Admission({
+      atOnce: 1,
+      waiting: 2,
+      perKey: { atOnce: 1, waiting: 1 },
+      patienceMs: 60_000,
+      monotonic,
+    });
+    const work = async ({ name }: { name: string }) => {
+      begun.push(name);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return name;
+    };
+    const stop = serve(bus, "im.rpc.admitted", work, { admission, keyOf: ({ name }) => name[0]! });
+    const question = (name: string, deadlineMs = 30_000) =>
+      ask<object, string>(bus, "im.rpc.admitted", { name }, deadlineMs).catch((error: CarillonError) => error);
+    const first = question("a1");
+    await until("it is begun", () => begun.length === 1);
+    const gone = question("b1", 200);
+    await until("it waits", () => admission.waiting === 1);
+    expect(await question("b2")).toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
+    expect(await gone).toMatchObject({ name: "BUSY" });
+    await until("it waits no more", () => admission.waiting === 0);
+    const next = question("c1");
+    await until("it waits", () => admission.waiting === 1);
+    ends.shift()!();
+    expect(await first).toBe("a1");
+    await until("it is begun", () => begun.length === 2);
+    ends.shift()!();
+    expect(await next).toBe("c1");
+    expect(begun).toEqual(["a1", "c1"]);
+    stop();
   });
 });

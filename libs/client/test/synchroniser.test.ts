@@ -112,15 +112,20 @@ test("changes without end cost a SYNC every 3 s; who needs everything waits for 
   expect(asked.length).toBe(before + 2);
 });
 
-test("BUSY begins again with the first page; a lost connection is told to who waits, and the next one serves again", async () => {
-  const outcomes: (SyncedPayload | Error)[] = [page([], "second"), new CarillonError("BUSY"), page([row("p:a:b", 1)])];
-  const { synchroniser, taken, link } = synchroniserOf(async () => {
+test("BUSY asks for the same page again, other refusals begin anew; a lost connection is told to who waits, and the next one serves again", async () => {
+  const busy = new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: 700 });
+  const refused = new CarillonError("BAD_PAYLOAD");
+  const outcomes: (SyncedPayload | Error)[] = [refused, page([], "second"), busy, page([row("p:a:b", 1)])];
+  const { synchroniser, taken, link, asked } = synchroniserOf(async () => {
     const outcome = outcomes.shift() ?? new ConnectionLost();
     if (outcome instanceof Error) throw outcome;
     return outcome;
   });
   const all = synchroniser.all();
+  await passes(600);
+  expect(asked).toEqual([{ limit: 64 }, { limit: 64 }, { cursor: "second", limit: 64 }]);
   await passes(2_000);
+  expect(asked.at(-1)).toEqual({ cursor: "second", limit: 64 });
   expect((await all).conversations).toEqual([row("p:a:b", 1)]);
   expect(taken).toHaveLength(1);
   const lost = synchroniser.all().catch((error: Error) => error.name);

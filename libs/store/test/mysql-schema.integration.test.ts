@@ -73,7 +73,7 @@ describe("the schema", () => {
   });
 
   test("connections work with READ COMMITTED, UTC and strict mode", async () => {
-    const sql = new Sql(settings(), silentLogger());
+    const sql = new Sql(settings(), silentLogger(), 2);
     const [row] = await sql.rows<Record<string, string>>(
       "SELECT @@tx_isolation AS i, @@time_zone AS z, @@sql_mode AS m",
     );

@@ -106,7 +106,7 @@ describe(`statements with lists of ${LIST} look up these and go through nothing 
     ],
     ["last numbers", LIST, () => opened.store.facts.lastSeqs(numbers.map(conversationOf))],
     ["users", 167, () => opened.store.facts.users(people)],
-    ["credentials", 167, () => opened.store.facts.credentials(people)],
+    ["credentials", LIST, () => opened.store.credentials.of(people.map((id) => ({ userId: id, deviceId: "phone" })))],
     ["when users were seen", 0, () => opened.store.users.lastSeen(people.slice(300))],
     ["large groups of users", 0, () => opened.store.groupFacts.largeGroupsOf(people)],
   ])("%s", async (_, found, ask) => {

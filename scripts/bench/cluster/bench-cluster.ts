@@ -91,6 +91,10 @@ export class BenchCluster {
         CARILLON_LIMITS_FRAMES_BURST: "1000000",
         CARILLON_LIMITS_MESSAGES_PER_SECOND: "1000000",
         CARILLON_LIMITS_MESSAGES_BURST: "1000000",
+        CARILLON_LIMITS_PULLS_PER_SECOND: "1000000",
+        CARILLON_LIMITS_PULLS_BURST: "1000000",
+        CARILLON_LIMITS_SYNCS_PER_SECOND: "1000000",
+        CARILLON_LIMITS_SYNCS_BURST: "1000000",
         CARILLON_LOG_LEVEL: "warn",
         NODE_OPTIONS: watches.map((file) => `--require ${JSON.stringify(file)}`).join(" "),
         ...gcEnvironment(path.join(directory, "gc")),
@@ -114,6 +118,10 @@ export class BenchCluster {
         .map((userId) => [userId, userId.toLowerCase(), userId, "none", Date.now()]);
       await this.mysql.query("INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES ?", [
         rows,
+      ]);
+      const devices = rows.map(([userId]) => [userId, DEVICE, "other", Date.now(), Date.now()]);
+      await this.mysql.query("INSERT INTO devices (user_id, device_id, platform, created_at, last_seen_at) VALUES ?", [
+        devices,
       ]);
     }
   }

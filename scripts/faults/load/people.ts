@@ -45,6 +45,8 @@ export async function registerPairs(directory: string, pairs: number, partitions
     for (const [index, userId] of names.entries()) {
       await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
       const device = await logIn(store, sign, userId, DEVICE);
+      // Only who has logged in may come by a token of ours.
+      await logIn(store, sign, userId, SECOND_DEVICE);
       const peerId = names[1 - index]!;
       accounts.push({ ...device, peerId, to: `u:${peerId}`, conversationId });
     }

@@ -176,7 +176,7 @@ class Client:
                 if request_id != request:
                     continue
                 link.frames = link.frames[index + 1 :]
-                if command == ERROR and answer["name"] == "BUSY":
+                if command == ERROR and answer["name"] in ("BUSY", "RATE_LIMITED"):
                     time.sleep(answer.get("retryAfterMs", 500) / 1_000)
                     request = link.send(CONNECT, payload)
                     break

@@ -9,7 +9,7 @@ import {
   parseApiKey,
 } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import type { AccountQueries, KeyQueries } from "@carillon/store";
+import { type CredentialQueries, type KeyQueries, refusalOf } from "@carillon/store";
 
 /** A person on a device, as the token says. */
 export type Caller = Pick<AccessClaims, "userId" | "deviceId">;
@@ -24,7 +24,7 @@ export class Authenticator {
 
   constructor(
     { secret, issuers }: { secret: string; issuers: readonly Issuer[] },
-    private readonly accounts: Pick<AccountQueries, "session">,
+    private readonly credentials: Pick<CredentialQueries, "of">,
     private readonly keys: Pick<KeyQueries, "find" | "used">,
     private readonly now: () => number,
   ) {
@@ -50,15 +50,12 @@ export class Authenticator {
    * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED; errors of MySQL
    */
   async authenticate(authorization: string | undefined): Promise<Caller & { role: string }> {
-    const { userId, deviceId, tokenVersion, login } = this.readToken(authorization);
-    const session = await this.accounts.session(userId, deviceId);
-    const isOurs = tokenVersion !== undefined;
-    if (session === undefined || (isOurs && !session.hasLoggedIn)) throw new CarillonError("NOT_AUTHENTICATED");
-    if (session.status === "disabled") throw new CarillonError("USER_DISABLED");
-    const isOlderLogin = login !== undefined && login !== session.login;
-    const isOlderVersion = isOurs && tokenVersion !== session.tokenVersion;
-    if (session.revoked || isOlderLogin || isOlderVersion) throw new CarillonError("TOKEN_REVOKED");
-    return { userId, deviceId, role: session.role };
+    const claims = this.readToken(authorization);
+    const [known] = await this.credentials.of([claims]);
+    const refused = refusalOf(claims, known);
+    if (refused !== undefined || known === undefined) throw new CarillonError(refused ?? "NOT_AUTHENTICATED");
+    const { userId, deviceId } = claims;
+    return { userId, deviceId, role: known.role };
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Logger } from "@carillon/base/node";
 import { NotReached, WrongUse } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
-import { isStoreUnavailable } from "@carillon/store";
+import { busyStore } from "@carillon/store";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 
 const BUSY_RETRY_MS = 1_000;
@@ -33,8 +33,9 @@ export function answerFailures(server: FastifyInstance, logger: Logger): void {
 export function toCarillonError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error;
   if (error instanceof WrongUse) return new CarillonError("BAD_PAYLOAD", error.message);
-  if (isStoreUnavailable(error) || error instanceof NotReached)
-    return new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
+  const busy = busyStore(error);
+  if (busy !== undefined) return busy;
+  if (error instanceof NotReached) return new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
   const { code, statusCode } = error as FastifyError;
   const framework = FRAMEWORK.get(code);
   if (framework !== undefined) return new CarillonError(...framework);

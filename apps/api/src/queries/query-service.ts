@@ -1,20 +1,27 @@
 /** Questions of gateways that need MySQL: PULL and SYNC, answered by any api. */
+import { Admission } from "@carillon/base";
+import { withinDeadline } from "@carillon/base/node";
 import { type Bus, type Pull, type Pulled, type Sync, serve, subjects } from "@carillon/bus";
-import {
-  CarillonError,
-  type Event,
-  encodeEvent,
-  fitsEvents,
-  limits,
-  type SyncedPayload,
-  type SyncPayload,
-} from "@carillon/protocol";
-import { isStoreUnavailable } from "@carillon/store";
+import { type Event, encodeEvent, fitsEvents, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
+import { busyStore } from "@carillon/store";
 import { type HistoryContext, readHistory } from "./history";
 import { type SyncContext, sync } from "./sync";
 
 const QUEUE = "api";
-const BUSY_RETRY_MS = 1_000;
+
+/** A gateway waits 5 s for an answer: what was not begun by then shall have heard so. */
+const PATIENCE_MS = 4_000;
+
+/** How many questions of one subject an api works on, has waiting, and of those how many of one user. */
+export function newQueryAdmission(monotonic: () => number): Admission {
+  return new Admission({
+    atOnce: 32,
+    waiting: 64,
+    perKey: { atOnce: 4, waiting: 16 },
+    patienceMs: PATIENCE_MS,
+    monotonic,
+  });
+}
 
 export class QueryService {
   private stops: (() => void)[] = [];
@@ -26,13 +33,20 @@ export class QueryService {
 
   start(): void {
     this.stops = [
-      serve<Pull, Pulled>(this.bus, subjects.pull, (question) => orBusy(pull(this.context, question)), QUEUE),
-      serve<Sync, SyncedPayload>(this.bus, subjects.sync, (question) => orBusy(this.sync(question)), QUEUE),
+      this.serve<Pull, Pulled>(subjects.pull, (question) => pull(this.context, question)),
+      this.serve<Sync, SyncedPayload>(subjects.sync, (question) => this.sync(question)),
     ];
   }
 
   stop(): void {
     for (const stop of this.stops.splice(0)) stop();
+  }
+
+  /** Each subject is bounded by itself: a crowd that asks for one does not hold up who asks for the other. */
+  private serve<Q extends { userId: string }, A>(subject: string, answer: (question: Q) => Promise<A>): () => void {
+    const handler = (question: Q, deadline: number) => withinDeadline(deadline, () => orBusy(answer(question)));
+    const admission = newQueryAdmission(() => this.bus.clock.monotonic());
+    return serve<Q, A>(this.bus, subject, handler, { queue: QUEUE, admission, keyOf: ({ userId }) => userId });
   }
 
   private sync({ userId, payload }: Sync): Promise<SyncedPayload> {
@@ -57,10 +71,8 @@ function cutToFit(events: Event[], backwards: boolean): Uint8Array[] {
   return encoded.slice(encoded.length - fitting);
 }
 
-/** MySQL away is no fault of the asker: he should come back later. */
 async function orBusy<T>(answer: Promise<T>): Promise<T> {
   return answer.catch((error: unknown) => {
-    if (!isStoreUnavailable(error)) throw error;
-    throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS, cause: error });
+    throw busyStore(error) ?? error;
   });
 }

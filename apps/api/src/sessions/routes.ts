@@ -10,7 +10,7 @@ import { logIn, logOut, refresh, type SessionContext } from "./sessions";
 import { devices, logInBody, refreshBody, tokens } from "./shapes";
 
 export function sessionRoutes(server: FastifyInstance, context: SessionContext): void {
-  const { accounts } = context;
+  const { accounts, credentials } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -28,7 +28,8 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
       config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED"] },
       schema: {
         summary: "Exchange a refresh token",
-        description: "The token shown is void afterwards. Showing one twice revokes all tokens of its device.",
+        description:
+          "The token shown is void afterwards. Shown again within 30 s, as long as its successor was not used, it brings the same successor: the first answer may have been lost. Later it revokes all tokens of its device.",
         tags: ["sessions"],
         body: refreshBody,
         response: { 200: tokens },
@@ -66,8 +67,8 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
     async (request, reply) => {
       const caller = callerOf(request);
       const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
-      const session = await accounts.session(caller.userId, wanted);
-      if (session?.hasLoggedIn !== true) throw new CarillonError("NOT_FOUND", "no such device ever logged in");
+      const [session] = await credentials.of([{ userId: caller.userId, deviceId: wanted }]);
+      if (session?.device === undefined) throw new CarillonError("NOT_FOUND", "no such device ever logged in");
       return confirmed(reply, await logOut(context, caller.userId, wanted));
     },
   );

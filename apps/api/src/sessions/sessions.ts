@@ -1,17 +1,20 @@
 /** Log-in, fresh tokens, log-out. */
 import { loginIdOf, type OwnClaims } from "@carillon/base/node";
 import { CarillonError, isDeviceId } from "@carillon/protocol";
-import type { Account, AccountQueries } from "@carillon/store";
+import type { Account, AccountQueries, CredentialQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
-import { newRefreshToken, parseRefreshToken } from "../auth/refresh-token";
+import { newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from "../auth/refresh-token";
 import type { WindowLimit } from "../auth/window-limit";
 
 export interface SessionContext {
   accounts: AccountQueries;
+  credentials: Pick<CredentialQueries, "of">;
   passwords: Passwords;
   /** Failed log-ins per user and per address. */
   failuresOfUser: WindowLimit;
   failuresOfAddress: WindowLimit;
+  /** The cluster's key; successors of refresh tokens are computed with it. */
+  secret: string;
   accessTokenSeconds: number;
   refreshTokenMs: number;
   /** Most devices of a user that are logged in. */
@@ -90,16 +93,16 @@ async function signIn(
 }
 
 /**
- * Exchanges a refresh token for new tokens; the one shown is void afterwards. One that was exchanged before revokes
- * all tokens of its device: it was stolen, or its successor was.
+ * Exchanges a refresh token for new tokens; the one shown is void afterwards, but brings the same successor for half a
+ * minute more. One that was exchanged before revokes all tokens of its device: it was stolen, or its successor was.
  * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED
  */
 export async function refresh(context: SessionContext, token: string): Promise<Tokens> {
   const shown = parseRefreshToken(token);
   if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED");
-  const { userId, deviceId, family } = shown;
+  const { userId, deviceId } = shown;
   const now = context.now();
-  const next = newRefreshToken(userId, deviceId, family);
+  const next = successorOf(shown, context.secret);
   const expiresAt = now + context.refreshTokenMs;
   const rotation = await context.accounts.rotate(shown, { hash: next.hash, expiresAt }, now);
   switch (rotation.kind) {
@@ -129,7 +132,7 @@ function tokens(
   context: SessionContext,
   { userId, tokenVersion }: Account,
   { deviceId, platform }: { deviceId: string; platform: string },
-  refreshToken: { token: string; family: string },
+  refreshToken: RefreshToken,
 ): Tokens {
   const login = loginIdOf(refreshToken.family);
   const accessToken = context.signAccess({ userId, deviceId, platform, tokenVersion, login });

@@ -1,33 +1,3 @@
-/** A token bucket: `perSecond` on average, `burst` at once. */
-export class TokenBucket {
-  private tokens: number;
-  private filledAt: number;
-
-  constructor(
-    private readonly perSecond: number,
-    private readonly burst: number,
-    now: number,
-  ) {
-    this.tokens = burst;
-    this.filledAt = now;
-  }
-
-  /**
-   * Takes one token.
-   * @param now monotonic ms
-   * @returns 0 when there was one, else ms until there is
-   */
-  take(now: number): number {
-    this.tokens = Math.min(this.burst, this.tokens + ((now - this.filledAt) * this.perSecond) / 1_000);
-    this.filledAt = now;
-    if (this.tokens >= 1) {
-      this.tokens--;
-      return 0;
-    }
-    return Math.ceil(((1 - this.tokens) * 1_000) / this.perSecond);
-  }
-}
-
 /** Counts faults in a sliding window of time, roughly: two halves are enough. */
 export class FaultCounter {
   private windowStart: number;

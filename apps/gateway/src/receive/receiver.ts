@@ -1,10 +1,11 @@
 /** What comes from clients: checked for size, rate and shape, then handed to its handler. */
+import { TokenBucket } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { type ClientMessage, CloseCode, Command, parseRequest } from "@carillon/protocol";
 import type { IncomingFault, IncomingFrame } from "../accept/client-connection";
 import type { Session } from "../session/session";
 import { actionOn } from "../session/session-state";
-import { FaultCounter, TokenBucket } from "./rate-limit";
+import { FaultCounter } from "./rate-limit";
 
 const BAD_PAYLOADS = 10;
 const BAD_PAYLOADS_MS = 60_000;
@@ -82,7 +83,7 @@ export class Receiver {
   }
 }
 
-export function sessionLimits(settings: Settings["limits"], now: number) {
+export function sessionLimits(settings: Pick<Settings["limits"], "framesPerSecond" | "framesBurst">, now: number) {
   return {
     frames: new TokenBucket(settings.framesPerSecond, settings.framesBurst, now),
     badPayloads: new FaultCounter(BAD_PAYLOADS, BAD_PAYLOADS_MS, now),

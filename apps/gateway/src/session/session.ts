@@ -1,9 +1,9 @@
 /** One client's session: its connection, its state, its limits, and how far it has been served. */
-import type { WheelEntry } from "@carillon/base";
+import type { TokenBucket, WheelEntry } from "@carillon/base";
 import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
 import type { ClientConnection } from "../accept/client-connection";
 import type { DeliveryCursor } from "../deliver/delivery-cursor";
-import type { FaultCounter, TokenBucket } from "../receive/rate-limit";
+import type { FaultCounter } from "../receive/rate-limit";
 import type { Identity, SessionState } from "./session-state";
 
 export interface SessionLimits {

@@ -1,7 +1,6 @@
 /** All sessions of this gateway, by number and by user. */
 import { getOrSet } from "@carillon/base";
 import type { UserInbox } from "../deliver/user-inbox";
-import type { TokenBucket } from "../receive/rate-limit";
 import type { Session } from "./session";
 
 /** What the gateway keeps per user, as long as one of his sessions is here. */
@@ -9,13 +8,10 @@ export interface UserEntry {
   inbox: UserInbox;
   /** Sessions that are being opened or open. */
   sessions: Set<Session>;
-  messages: TokenBucket;
 }
 
 export interface UserRegistryOptions {
   newInbox(userId: string): UserInbox;
-  /** The messages that a user may send. */
-  newBudget(): TokenBucket;
 }
 
 export class UserRegistry {
@@ -44,11 +40,10 @@ export class UserRegistry {
 
   /** Puts a session under its user before it is registered anywhere: pushes may come at once. */
   enter(userId: string, session: Session): UserEntry {
-    const { newInbox, newBudget } = this.options;
+    const { newInbox } = this.options;
     const entry = getOrSet(this.users, userId, () => ({
       inbox: newInbox(userId),
       sessions: new Set<Session>(),
-      messages: newBudget(),
     }));
     entry.sessions.add(session);
     return entry;

@@ -1,5 +1,5 @@
 /** Requests of open sessions: into the queue of their partition, or asked of whoever knows the answer. */
-import { partitionOf } from "@carillon/base";
+import { type Budgets, partitionOf } from "@carillon/base";
 import {
   ask,
   BatchPublisher,
@@ -26,17 +26,18 @@ import {
   type SyncPayload,
 } from "@carillon/protocol";
 import type { Session } from "../session/session";
-import type { UserRegistry } from "../session/user-registry";
+import type { UserQuestions } from "./user-questions";
 
 const BUSY_RETRY_MS = 1_000;
-const PULL_DEADLINE_MS = 5_000;
 
 export interface SubmitterOptions {
   bus: Bus;
   nodeId: string;
   boot: string;
   partitions: number;
-  users: UserRegistry;
+  questions: UserQuestions;
+  /** The messages that each user may send. */
+  messages: Budgets;
   session(number: number): Session | undefined;
   /** Whether this gateway may take requests: it has its lease. */
   mayAccept(): boolean;
@@ -82,9 +83,9 @@ export class Submitter {
   }
 
   private submit(session: Session, request: SendRequest): void {
-    const { bus, partitions, users, mayAccept } = this.options;
+    const { partitions, messages, mayAccept } = this.options;
     const { requestId, senderId, conversationId } = request;
-    const wait = users.user(senderId)!.messages.take(bus.clock.monotonic());
+    const wait = messages.take(senderId);
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
     if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
@@ -96,7 +97,7 @@ export class Submitter {
     const { limit = limits.defaultPageEntries, backwards = false, ...range } = payload;
     await this.answer(session, requestId, async () => {
       const question = { userId, limit, backwards, ...range };
-      const pulled = await ask<Pull, Pulled>(this.options.bus, subjects.pull, question, PULL_DEADLINE_MS);
+      const pulled = await this.ask<Pull, Pulled>(userId, "pull", question);
       session.connection.send(encodePulledFrame(requestId, { conversationId: payload.conversationId, ...pulled }));
     });
   }
@@ -105,7 +106,7 @@ export class Submitter {
     const { userId } = session.identity!;
     await this.answer(session, requestId, async () => {
       const question = { userId, payload: { ...payload } };
-      const synced = await ask<Sync, object>(this.options.bus, subjects.sync, question, PULL_DEADLINE_MS);
+      const synced = await this.ask<Sync, object>(userId, "sync", question);
       session.reply(Command.SYNCED, requestId, synced);
     });
   }
@@ -113,6 +114,11 @@ export class Submitter {
   /** Waits for verdicts on what was submitted, at most `ms`. */
   async stop(ms: number): Promise<void> {
     await Promise.all(this.queues.map((queue) => queue.stop(ms)));
+  }
+
+  private ask<Q, A>(userId: string, kind: "pull" | "sync", question: Q): Promise<A> {
+    const { bus, questions } = this.options;
+    return questions.run(userId, kind, (deadlineMs) => ask<Q, A>(bus, subjects[kind], question, deadlineMs));
   }
 
   private async answer(session: Session, requestId: number, work: () => Promise<void>): Promise<void> {

@@ -2,7 +2,7 @@
  * Where users have devices, for those who may know. What a gateway that died has registered is told, too: who asks looks at
  * his own view of the gateways, which he goes on looking at, and a worker's may be older.
  */
-import { getOrSet } from "@carillon/base";
+import { Admission, getOrSet } from "@carillon/base";
 import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
 import type { SessionEntry } from "@carillon/store";
 import { orBusy } from "../busy";
@@ -17,17 +17,21 @@ export interface PresenceServiceOptions {
   lastSeen(userIds: string[]): Promise<ReadonlyMap<string, number>>;
 }
 
+/** Questions at once, each about the watched users of many connections. */
+const QUESTIONS = { atOnce: 8, waiting: 64, patienceMs: 2_500 };
+
 export class PresenceService {
   private stopServing: () => void = () => {};
 
   constructor(private readonly options: PresenceServiceOptions) {}
 
   start(): void {
+    const { clock } = this.options.bus;
     this.stopServing = serve<PresenceRead, PresenceFound>(
       this.options.bus,
       subjects.presence,
       (question) => orBusy(this.find(question)),
-      "workers",
+      { queue: "workers", admission: new Admission({ ...QUESTIONS, monotonic: () => clock.monotonic() }) },
     );
   }
 

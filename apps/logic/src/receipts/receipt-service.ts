@@ -51,7 +51,9 @@ export class ReceiptService {
 
   start(): void {
     const { bus } = this.options;
-    this.stopServing = serve<Received, null>(bus, subjects.received, (received) => this.received(received), "workers");
+    this.stopServing = serve<Received, null>(bus, subjects.received, (received) => this.received(received), {
+      queue: "workers",
+    });
     this.reads.start();
   }
 

@@ -1,4 +1,5 @@
 /** Questions of gateways about sessions and inboxes: who is where, what an inbox holds. */
+import { Admission } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import {
   type Announcement,
@@ -17,28 +18,26 @@ import {
   serve,
   subjects,
 } from "@carillon/bus";
+import { CarillonError, CloseCode, deliveredBy, fitsSizes, limits, peekEvent } from "@carillon/protocol";
 import {
-  CarillonError,
-  CloseCode,
-  deliveredBy,
-  type ErrorName,
-  fitsSizes,
-  limits,
-  peekEvent,
-} from "@carillon/protocol";
-import type { DeviceRules, DeviceSession, Inboxes, OpenedSession, Sessions } from "@carillon/store";
+  type CredentialQueries,
+  type DeviceRules,
+  type DeviceSession,
+  type Inboxes,
+  type OpenedSession,
+  refusalOf,
+  type Sessions,
+} from "@carillon/store";
 import { busy, orBusy } from "../busy";
 
 const QUEUE = "workers";
 /** A gateway waits 3 s for the answer to a CONNECT. */
 const PATIENCE_MS = 2_500;
 
-/** What the rules say about a user's tokens, from MySQL or its copy. */
-interface Credentials {
-  status: "normal" | "disabled" | "deleted";
-  tokenVersion: number;
-  devices: ReadonlyMap<string, { revoked: boolean; login: string | undefined }>;
-}
+/** Sessions that are opened at once, each with some look-ups in Redis and MySQL. */
+const OPENINGS = { atOnce: 64, waiting: 96 };
+/** Questions of gateways about hundreds of sessions or users each. */
+const CHECKS = { atOnce: 4, waiting: 32 };
 
 export interface SessionServiceOptions {
   bus: Bus;
@@ -47,10 +46,13 @@ export interface SessionServiceOptions {
   sessions: Sessions;
   /** What may stay of a user's devices when another one connects. */
   deviceRules(): DeviceRules;
-  /** A user who does not exist is missing. */
-  credentials(userIds: string[]): Promise<ReadonlyMap<string, Credentials>>;
-  hasConversation(userId: string): Promise<boolean>;
-  largeGroupsOf(userIds: string[]): Promise<ReadonlyMap<string, string[]>>;
+  /**
+   * What is stored of these sessions, in their order; undefined for a user who does not exist.
+   * @param deadline monotonic ms after which nobody waits for the answer
+   */
+  credentials: CredentialQueries["of"];
+  hasConversation(userId: string, deadline?: number): Promise<boolean>;
+  largeGroupsOf(userIds: string[], deadline?: number): Promise<ReadonlyMap<string, string[]>>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
   /** The user comes or goes. @param at ms */
@@ -60,19 +62,44 @@ export interface SessionServiceOptions {
 }
 
 export class SessionService {
+  private readonly admissions: Record<"open" | "check" | "groups", Admission>;
   private stops: (() => void)[] = [];
 
-  constructor(private readonly options: SessionServiceOptions) {}
+  constructor(private readonly options: SessionServiceOptions) {
+    const { clock } = options.bus;
+    const monotonic = () => clock.monotonic();
+    this.admissions = {
+      // A user who connects again and again fills neither.
+      open: new Admission({ ...OPENINGS, perKey: { atOnce: 4, waiting: 16 }, patienceMs: PATIENCE_MS, monotonic }),
+      check: new Admission({ ...CHECKS, patienceMs: PATIENCE_MS, monotonic }),
+      groups: new Admission({ ...CHECKS, patienceMs: PATIENCE_MS, monotonic }),
+    };
+  }
 
   start(): void {
     const { bus } = this.options;
     this.stops = [
-      serve<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, (question) => this.open(question), QUEUE),
-      serve<SessionCheck, SessionVerdicts>(bus, subjects.sessionCheck, (question) => this.check(question), QUEUE),
-      serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), QUEUE),
-      serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), QUEUE),
-      serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), QUEUE),
-      serve<LargeGroupsRead, LargeGroupsOf>(bus, subjects.groups, (question) => this.largeGroups(question), QUEUE),
+      serve<SessionOpen, SessionOpened>(
+        bus,
+        subjects.sessionOpen,
+        (question, deadline) => this.open(question, deadline),
+        { queue: QUEUE, admission: this.admissions.open, keyOf: ({ userId }) => userId },
+      ),
+      serve<SessionCheck, SessionVerdicts>(
+        bus,
+        subjects.sessionCheck,
+        ({ sessions }, deadline) => this.check(sessions, deadline),
+        { queue: QUEUE, admission: this.admissions.check },
+      ),
+      serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), { queue: QUEUE }),
+      serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), { queue: QUEUE }),
+      serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), { queue: QUEUE }),
+      serve<LargeGroupsRead, LargeGroupsOf>(
+        bus,
+        subjects.groups,
+        ({ userIds }, deadline) => this.largeGroups(userIds, deadline),
+        { queue: QUEUE, admission: this.admissions.groups },
+      ),
     ];
   }
 
@@ -80,12 +107,12 @@ export class SessionService {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  private async open(question: SessionOpen): Promise<SessionOpened> {
+  private async open(question: SessionOpen, deadline: number): Promise<SessionOpened> {
     const { userId, inbox, deviceId, platform, gateway, boot, connection, since } = question;
     const session = { deviceId, platform, gateway, boot, connection, since };
     const { clock } = this.options.bus;
     const givenUpAt = clock.monotonic() + PATIENCE_MS;
-    const [refused] = await this.check({ sessions: [question] });
+    const [refused] = await this.check([question], deadline);
     if (refused != null) throw new CarillonError(refused);
     // Nobody waits for the answer any more: who would be registered now may be gone, and would be shown online for ever.
     if (clock.monotonic() > givenUpAt) throw busy();
@@ -98,7 +125,7 @@ export class SessionService {
     const resume = resumeFrom(opened, inbox ?? opened.cursor);
     if (resume !== undefined) return { inbox: opened.head, ...resume, delivered };
     // A device that the server knows nothing of: new, or forgotten. It needs a SYNC if there is anything to have.
-    const something = opened.head.seq > 0 || (await this.hasConversation(userId));
+    const something = opened.head.seq > 0 || (await this.hasConversation(userId, deadline));
     return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq, delivered };
   }
 
@@ -116,14 +143,13 @@ export class SessionService {
     return epoch === head.epoch ? [...deliveredBy(userId, had)] : [];
   }
 
-  private async check({ sessions }: SessionCheck): Promise<SessionVerdicts> {
-    const userIds = [...new Set(sessions.map(({ userId }) => userId))];
-    const credentials = await orBusy(this.options.credentials(userIds));
-    return sessions.map((session) => refusalOf(session, credentials.get(session.userId)));
+  private async check(sessions: SessionCheck["sessions"], deadline: number): Promise<SessionVerdicts> {
+    const credentials = await orBusy(this.options.credentials(sessions, deadline));
+    return sessions.map((session, i) => refusalOf(session, credentials[i]) ?? null);
   }
 
-  private async hasConversation(userId: string): Promise<boolean> {
-    return orBusy(this.options.hasConversation(userId));
+  private async hasConversation(userId: string, deadline: number): Promise<boolean> {
+    return orBusy(this.options.hasConversation(userId, deadline));
   }
 
   private async close({ userId, endedAt, ...session }: SessionClose): Promise<null> {
@@ -143,24 +169,9 @@ export class SessionService {
     return userIds.map((userId, i) => [userId, heads[i]!.epoch, heads[i]!.seq]);
   }
 
-  private async largeGroups({ userIds }: LargeGroupsRead): Promise<LargeGroupsOf> {
-    return [...(await orBusy(this.options.largeGroupsOf(userIds)))];
+  private async largeGroups(userIds: string[], deadline: number): Promise<LargeGroupsOf> {
+    return [...(await orBusy(this.options.largeGroupsOf(userIds, deadline)))];
   }
-}
-
-/** Why a session of these tokens may not be, by what is stored of its user. */
-export function refusalOf(
-  { deviceId, tokenVersion, login }: SessionCheck["sessions"][number],
-  credentials: Credentials | undefined,
-): ErrorName | null {
-  if (credentials === undefined || credentials.status === "deleted") return "NOT_AUTHENTICATED";
-  if (credentials.status === "disabled") return "USER_DISABLED";
-  // A device without a row never logged in by password: its token was made for it by an operator.
-  const device = credentials.devices.get(deviceId);
-  const isOlderLogin = device !== undefined && login !== undefined && login !== device.login;
-  const isOlderVersion = tokenVersion !== undefined && tokenVersion !== credentials.tokenVersion;
-  const isRevoked = isOlderVersion || device?.revoked === true || isOlderLogin;
-  return isRevoked ? "TOKEN_REVOKED" : null;
 }
 
 /**

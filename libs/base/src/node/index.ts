@@ -1,10 +1,12 @@
-export * from "./access-token";
-export * from "./api-key";
+export * from "./deadline";
 export * from "./fail-point";
-export { type Issuer, readIssuers } from "./issuers";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";
 export * from "./settings";
 export { type Settings, settingsSchema } from "./settings-schema";
+export { readTls, type TlsFiles } from "./tls";
+export * from "./tokens/access-token";
+export * from "./tokens/api-key";
+export { type Issuer, readIssuers } from "./tokens/issuers";
 export * from "./version";

@@ -23,6 +23,21 @@ const weight = Type.Integer({
   description: "Share of this node relative to the others of its role.",
 });
 
+const tls = (server: string) =>
+  section(`Encryption of the connections to ${server}.`, {
+    enabled: Type.Boolean({ default: false, description: `Whether connections to ${server} are encrypted.` }),
+    caFile: Type.Optional(
+      Type.String({ description: "PEM file of who signs the server's certificate. Default: who Node.js trusts." }),
+    ),
+    certFile: Type.Optional(Type.String({ description: "PEM file of this client's own certificate." })),
+    keyFile: Type.Optional(Type.String({ description: "PEM file of the key to it." })),
+    verify: Type.Boolean({
+      default: true,
+      description:
+        "Whether the server's certificate must be good. Without it anybody on the way can pose as the server.",
+    }),
+  });
+
 export const settingsSchema = section("", {
   mode: Type.Enum(["development", "production"], {
     default: "development",
@@ -65,17 +80,25 @@ export const settingsSchema = section("", {
       description: "Copies of each stream and bucket: 1 on one machine, 3 on a cluster.",
     }),
     streamMegabytes: count("Most size of each queue stream and each log stream, MiB.", 1024, 8),
+    tls: Type.Optional(tls("NATS")),
   }),
   redis: section("Redis: inboxes, sessions, cursors, marks.", {
-    url: Type.String({ default: "redis://127.0.0.1:6379", description: "Address.", secret: true }),
+    url: Type.String({
+      default: "redis://127.0.0.1:6379",
+      description: "Address; `rediss://` encrypts, as `redis.tls.enabled` does.",
+      secret: true,
+    }),
+    tls: Type.Optional(tls("Redis")),
   }),
   mysql: section("MySQL 8+ or MariaDB 10.11+: users, relations, the archive of messages.", {
     url: Type.String({
       default: "mysql://carillon@127.0.0.1:3306/carillon",
-      description: "Address, with user, password and database.",
+      description:
+        "Address, with user, password and database. `?ssl=verify`, `?ssl=no-verify`, or the driver's options as JSON encrypt, as `mysql.tls.enabled` does.",
       secret: true,
     }),
-    poolSize: count("Most connections of one process.", 8),
+    poolSize: count("Most connections of one process. A quarter of them is kept for the checks of tokens.", 10, 2),
+    tls: Type.Optional(tls("MySQL")),
   }),
   auth: section("Tokens.", {
     secret: Type.Optional(
@@ -154,6 +177,10 @@ export const settingsSchema = section("", {
     framesBurst: count("Frames that one connection may send at once.", 400),
     messagesPerSecond: count("Messages of one user, per second.", 50),
     messagesBurst: count("Messages that one user may send at once.", 200),
+    pullsPerSecond: count("Pages of history (PULL) that one user may ask for at one gateway, per second.", 20),
+    pullsBurst: count("Pages of history that one user may ask for at once.", 200),
+    syncsPerSecond: count("Pages of SYNC that one user may ask for at one gateway, per second.", 2),
+    syncsBurst: count("Pages of SYNC that one user may ask for at once; one page has 64 rows.", 100),
     registrationsPerMinute: count("Registrations from one address, per minute.", 600),
     failedLoginsPerUser: count("Failed log-ins of one user in 15 minutes.", 10),
     failedLoginsPerAddress: count("Failed log-ins from one address in 15 minutes.", 100),

@@ -1,9 +1,10 @@
 /**
  * Questions and answers over core NATS: [version, deadline, body] there, [version, 0, body] or
- * [version, code, message, retryAfterMs] back. A question that is read after its deadline is dropped unanswered:
- * nobody waits for it any more, and doing its work would only delay those who do.
+ * [version, code, message, retryAfterMs] back. A question whose deadline is over before its work begins is dropped
+ * unanswered: nobody waits for it any more, and doing its work would only delay those who do. What costs more than
+ * memory is served with an admission, in whose queue the deadline is looked at again.
  */
-import { sleep } from "@carillon/base";
+import { Abandoned, type Admission, Overloaded, sleep } from "@carillon/base";
 import { CarillonError, errorByCode } from "@carillon/protocol";
 import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
@@ -11,6 +12,9 @@ import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 
 /** Default time for an answer, ms. */
 const DEADLINE_MS = 3_000;
+
+/** Least time after which a question that nobody answered is asked again, ms; a random share is added. */
+const RETRY_MS = 1_000;
 
 /** An order without an answer is given again after this time, and so soon if nobody is there to take it, ms. */
 const ORDER_AGAIN_MS = 500;
@@ -26,7 +30,8 @@ export async function ask<Q, A>(bus: Bus, subject: string, question: Q, deadline
   try {
     answer = await bus.connection.request(subject, bytes, { timeout: deadlineMs });
   } catch (error) {
-    throw new CarillonError("BUSY", unreachable(subject, error as Error), { retryAfterMs: 1_000 });
+    const retryAfterMs = Math.ceil(RETRY_MS * (1 + Math.random()));
+    throw new CarillonError("BUSY", unreachable(subject, error as Error), { retryAfterMs });
   }
   const [, code, body, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
   if (code === 0) return body as A;
@@ -82,32 +87,64 @@ export async function order<Q>(bus: Bus, subject: string, question: Q, ms: numbe
   return false;
 }
 
-export type Handler<Q, A> = (question: Q) => Promise<A> | A;
+/** @param deadline ms on the monotonic clock after which nobody waits for the answer */
+export type Handler<Q, A> = (question: Q, deadline: number) => Promise<A> | A;
+
+export interface ServeOptions<Q> {
+  /** Of a queue group, one server answers; without, all do. */
+  queue?: string;
+  /** Bounds the work, and refuses with BUSY what is too much; absent: each question begins at once. */
+  admission?: Admission;
+  /** Whose question it is, for the bounds of an admission per key. */
+  keyOf?(question: Q): string;
+}
 
 /**
- * Serves `subject`. With a queue group, one of the servers answers; without, all do.
+ * Serves `subject`.
  * What the handler throws as CarillonError goes to the asker; anything else is INTERNAL and is logged.
  * @returns a function that stops serving
  */
-export function serve<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, queue?: string): () => void {
+export function serve<Q, A>(
+  bus: Bus,
+  subject: string,
+  handler: Handler<Q, A>,
+  options: ServeOptions<Q> = {},
+): () => void {
+  const { queue } = options;
   const subscription: Subscription = bus.connection.subscribe(subject, {
     ...(queue === undefined ? {} : { queue }),
     callback: (error, message) => {
-      if (error === null) void answerOne(bus, subject, handler, message);
+      if (error === null) void answerOne(bus, subject, handler, options, message);
     },
   });
   return () => subscription.unsubscribe();
 }
 
-async function answerOne<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, message: Msg): Promise<void> {
+async function answerOne<Q, A>(
+  bus: Bus,
+  subject: string,
+  handler: Handler<Q, A>,
+  { admission, keyOf }: ServeOptions<Q>,
+  message: Msg,
+): Promise<void> {
   try {
-    const [, deadline, question] = unpackEnvelope(message.data) as [number, number, Q];
-    if (bus.clock.now() > deadline) return;
-    const body = await handler(question);
+    const [, givenUpAt, question] = unpackEnvelope(message.data) as [number, number, Q];
+    const left = givenUpAt - bus.clock.now();
+    if (left < 0) return;
+    const deadline = bus.clock.monotonic() + left;
+    const work = async () => handler(question, deadline);
+    const body = await (admission === undefined ? work() : admission.run(work, { key: keyOf?.(question), deadline }));
     message.respond(pack([ENVELOPE_VERSION, 0, body ?? null]));
   } catch (error) {
-    if (!(error instanceof CarillonError)) bus.logger.error({ subject, err: error }, "a question failed");
-    const known = error instanceof CarillonError ? error : new CarillonError("INTERNAL", "internal error");
+    if (error instanceof Abandoned) return;
+    const known = knownError(error);
+    if (known.name === "INTERNAL") bus.logger.error({ subject, err: error }, "a question failed");
     message.respond(pack([ENVELOPE_VERSION, known.code, known.message, known.retryAfterMs ?? null]));
   }
+}
+
+function knownError(error: unknown): CarillonError {
+  if (error instanceof CarillonError) return error;
+  if (error instanceof Overloaded) return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+  return new CarillonError("INTERNAL", "internal error");
 }

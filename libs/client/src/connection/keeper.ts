@@ -129,7 +129,7 @@ export class Keeper {
     }
     if (error.retry === "never") throw error;
     if (error.retryAfterMs === undefined) return {};
-    return { delayMs: error.retryAfterMs + this.backoff.next() };
+    return { delayMs: this.backoff.nextAfter(error.retryAfterMs) };
   }
 
   private use(found: Found): void {

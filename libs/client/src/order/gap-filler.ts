@@ -135,7 +135,7 @@ export class GapFiller {
         this.options.giveUp(conversationId);
         this.timer ??= setTimeout(() => this.reopen(), REOPEN_MS);
         tries = 0;
-      } else await sleep(Math.max(backoff.next(), outcome.retryAfterMs), signal);
+      } else await sleep(backoff.nextAfter(outcome.retryAfterMs), signal);
     }
   }
 

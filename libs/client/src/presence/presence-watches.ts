@@ -93,7 +93,7 @@ export class PresenceWatches {
         // What is refused for good is not asked for again over this connection.
         if (error instanceof CarillonError && error.retry === "never") this.note(next);
         const retryAfterMs = error instanceof CarillonError ? (error.retryAfterMs ?? 0) : 0;
-        await sleep(Math.max(backoff.next(), retryAfterMs), signal);
+        await sleep(backoff.nextAfter(retryAfterMs), signal);
       }
     }
     if (!signal.aborted) this.isWorking = false;

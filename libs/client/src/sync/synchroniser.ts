@@ -7,12 +7,13 @@
  *
  * Edge cases:
  * - The connection ends: all who wait are told. The next connection makes them ask again.
- * - An ERROR (BUSY, say) while the connection lasts: tried again from the first page.
+ * - An answer that says later (BUSY, RATE_LIMITED), or none, while the connection lasts: the same page is asked for
+ *   again, after the time that the server named and a growing random one. Any other ERROR: from the first page.
  * - Somebody becomes the keeper while a SYNC is under way: that one is not told to him, who would miss its first pages.
  * - The keeper fails: he is told no more of this SYNC, and the inbox gets its answer all the same.
  */
 import { Backoff, sleep } from "@carillon/base";
-import type { SyncedPayload, SyncPayload } from "@carillon/protocol";
+import { CarillonError, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
 import { reportUncaught } from "../events";
 import { readPages, type Synced, type SyncSince } from "./read-pages";
@@ -44,7 +45,7 @@ interface Job {
   reject(error: unknown): void;
 }
 
-const RETRY_MS = 2_000;
+const RETRY = { first: 500, most: 10_000, jitter: "full" } as const;
 /** Time between two SYNCs: where a crowd comes to a group, each of its devices asks now and then, not at every one. */
 const PAUSE = { first: 200, most: 3_000 } as const;
 
@@ -116,13 +117,14 @@ export class Synchroniser {
 
   private async read(wantsAll: boolean): Promise<Synced> {
     const connection = this.connect();
+    const backoff = new Backoff(RETRY);
     while (true) {
       const keeper = new CarefulKeeper(this.keeper);
       try {
         const known = keeper.begin();
         const since = wantsAll ? {} : known;
         const synced = await readPages(
-          (payload) => connection.request(payload),
+          (payload) => this.page(connection, payload, backoff),
           since,
           (page) => keeper.takePage(page),
         );
@@ -130,7 +132,23 @@ export class Synchroniser {
         return synced;
       } catch (error) {
         if (error instanceof ConnectionLost || !connection.isInUse()) throw error;
-        await sleep(RETRY_MS, this.stopping);
+        await sleep(backoff.next(), this.stopping);
+      }
+    }
+  }
+
+  /** One page, asked for until it comes, or is refused for another reason than that it cannot be made now. */
+  private async page(connection: SyncConnection, payload: SyncPayload, backoff: Backoff): Promise<SyncedPayload> {
+    while (true) {
+      try {
+        const page = await connection.request(payload);
+        backoff.reset();
+        return page;
+      } catch (error) {
+        const isLater = error instanceof CarillonError && error.retry === "later";
+        if (!isLater || !connection.isInUse()) throw error;
+        await sleep(backoff.nextAfter(error.retryAfterMs ?? 0), this.stopping);
+        if (this.stopping.aborted) throw error;
       }
     }
   }

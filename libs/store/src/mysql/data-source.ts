@@ -1,5 +1,5 @@
-import type { Settings } from "@carillon/base/node";
 import { DataSource } from "typeorm";
+import { dataSourceOptions, type MysqlAddress } from "./connections";
 import { ApiKeyEntity, DeviceEntity, UserEntity } from "./entities/accounts";
 import {
   ArchivePositionEntity,
@@ -39,18 +39,12 @@ const entities = [
   BroadcastEntity,
 ];
 
-/** Connections of the administrative paths; hot paths have their own pool. */
-const MOST_CONNECTIONS = 4;
-
-/** The TypeORM side of the store; not yet connected. */
-export function newDataSource(settings: Pick<Settings["mysql"], "url">, connections = MOST_CONNECTIONS): DataSource {
+/** The TypeORM side of the store, which knows the migrations; not yet connected. */
+export function newDataSource(settings: MysqlAddress): DataSource {
   return new DataSource({
-    type: "mysql",
-    url: settings.url,
-    charset: "utf8mb4_bin",
-    timezone: "Z",
-    connectTimeout: 5_000,
-    poolSize: connections,
+    ...dataSourceOptions(settings),
+    // One for the lock, one for the migrations.
+    poolSize: 2,
     entities: [...entities],
     migrations: [...migrations],
     migrationsTransactionMode: "none",

@@ -1,5 +1,6 @@
 /** What the errors of the MySQL client mean. */
-import { DeadlineExceeded } from "@carillon/base";
+import { Abandoned, DeadlineExceeded, Overloaded } from "@carillon/base";
+import { CarillonError } from "@carillon/protocol";
 
 /** The fault of the server or of the way to it, not of the statement. */
 const AWAY = new Set([
@@ -35,9 +36,22 @@ function codeOf(error: unknown): string | undefined {
 
 /** Whether MySQL is away or overloaded: the same call may succeed later. */
 export function isStoreUnavailable(error: unknown): boolean {
-  if (error instanceof DeadlineExceeded) return true;
+  if (error instanceof DeadlineExceeded || error instanceof Overloaded || error instanceof Abandoned) return true;
   const { fatal, driverError } = (error ?? {}) as ClientError;
   return AWAY.has(codeOf(error) ?? "") || fatal === true || driverError?.fatal === true;
+}
+
+/** Least time after which a request that met a MySQL that is away comes back, ms; a random share is added. */
+const RETRY_MS = 1_000;
+
+/**
+ * MySQL that is away or overloaded is no fault of the asker: they should come back later.
+ * @returns undefined for any other error
+ */
+export function busyStore(error: unknown): CarillonError | undefined {
+  if (!isStoreUnavailable(error)) return undefined;
+  const retryAfterMs = error instanceof Overloaded ? error.retryAfterMs : Math.ceil(RETRY_MS * (1 + Math.random()));
+  return new CarillonError("BUSY", undefined, { retryAfterMs, cause: error });
 }
 
 /** Whether a row with this key exists already. */

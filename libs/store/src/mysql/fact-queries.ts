@@ -2,8 +2,6 @@
  * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
  * whole batch.
  */
-import { getOrSet } from "@carillon/base";
-import { loginIdOf } from "@carillon/base/node";
 import { asId, keyTable, type Sql } from "./sql";
 
 export interface UserFacts {
@@ -12,20 +10,7 @@ export interface UserFacts {
   mutedUntil: number;
 }
 
-export interface UserCredentials {
-  status: UserFacts["status"];
-  tokenVersion: number;
-  /** The devices that were ever logged in. */
-  devices: Map<string, DeviceCredentials>;
-}
-
 /** A message that was accepted some time ago, by the id that its client gave it. */
-export interface DeviceCredentials {
-  revoked: boolean;
-  /** The device's log-in, as access tokens name it. */
-  login: string | undefined;
-}
-
 export interface FoundMessage {
   senderId: string;
   conversationId: string;
@@ -166,43 +151,11 @@ export class FactQueries {
   }
 
   /** Whether the user belongs to any conversation. */
-  async hasConversation(userId: string): Promise<boolean> {
-    const rows = await this.sql.rows("SELECT 1 FROM conversation_members WHERE user_id = ? LIMIT 1", [userId]);
+  async hasConversation(userId: string, deadline?: number): Promise<boolean> {
+    const sql = "SELECT 1 FROM conversation_members WHERE user_id = ? LIMIT 1";
+    const rows = await this.sql.rows(sql, [userId], deadline);
     return rows.length > 0;
   }
-
-  /** What decides whether tokens of these users are still good; a user who does not exist is missing. */
-  async credentials(userIds: string[]): Promise<Map<string, UserCredentials>> {
-    const found = new Map<string, UserCredentials>();
-    if (userIds.length === 0) return found;
-    const rows = await this.sql.rows<UserStateRow & { token_version: number } & DeviceStateRow>(
-      `SELECT u.id, u.status, u.muted_until, u.deleted_at, u.token_version, d.device_id, d.revoked_at, d.refresh_family
-       FROM users u LEFT JOIN devices d ON d.user_id = u.id WHERE u.id IN (?)`,
-      [userIds],
-    );
-    for (const row of rows) {
-      const user = getOrSet(found, row.id, () => ({
-        status: statusOf(row),
-        tokenVersion: row.token_version,
-        devices: new Map<string, DeviceCredentials>(),
-      }));
-      if (row.device_id !== null) user.devices.set(row.device_id, toDevice(row));
-    }
-    return found;
-  }
-}
-
-interface DeviceStateRow {
-  device_id: string | null;
-  revoked_at: number | null;
-  refresh_family: string | null;
-}
-
-function toDevice({ revoked_at, refresh_family }: DeviceStateRow): DeviceCredentials {
-  return {
-    revoked: revoked_at !== null,
-    login: refresh_family === null ? undefined : loginIdOf(refresh_family),
-  };
 }
 
 interface UserStateRow {

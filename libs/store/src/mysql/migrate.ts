@@ -3,16 +3,15 @@
  * nodes that start at once would run them ten times: a named lock of the server lets one run them and the others
  * find them done. The lock belongs to a connection and ends with it, whatever happens to the process.
  */
-import type { Logger, Settings } from "@carillon/base/node";
+import type { Logger } from "@carillon/base/node";
 import type { DataSource, QueryRunner } from "typeorm";
+import { connectionOptions, type MysqlAddress } from "./connections";
 import { newDataSource } from "./data-source";
 import { isStoreUnavailable } from "./errors";
 import { migrationNames } from "./migrations/migrations";
 
 const LOCK = "carillon.migrate";
 const LOCK_SECONDS = 120;
-
-type MysqlAddress = Pick<Settings["mysql"], "url">;
 
 /** The schema in the database is not the one that this build was made for. */
 export class SchemaMismatch extends Error {
@@ -69,10 +68,10 @@ export async function checkSchemaIfReachable(settings: MysqlAddress, logger: Log
 }
 
 async function connect(settings: MysqlAddress): Promise<DataSource> {
-  const source = newDataSource(settings, 2);
+  const source = newDataSource(settings);
   return source.initialize().catch((error: Error & { code?: string }) => {
-    const { host } = new URL(settings.url);
-    throw Object.assign(new Error(`cannot reach MySQL at ${host}: ${error.message || error.code}`), {
+    const { host, port } = connectionOptions(settings);
+    throw Object.assign(new Error(`cannot reach MySQL at ${host}:${port}: ${error.message || error.code}`), {
       code: error.code,
     });
   });

@@ -1,17 +1,17 @@
 /** The connections to MySQL, and what can be asked of it. */
 import type { Logger, Settings } from "@carillon/base/node";
-import type { DataSource } from "typeorm";
-import { AccountQueries } from "./account-queries";
 import { ArchiveWriter } from "./archive/archive-writer";
 import { AuditQueries } from "./archive/audit-queries";
 import { RetentionQueries } from "./archive/retention-queries";
+import type { MysqlAddress } from "./connections";
 import { ConversationQueries } from "./conversation-queries";
-import { newDataSource } from "./data-source";
 import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
 import { MembershipQueries } from "./groups/membership-queries";
+import { AccountQueries } from "./people/account-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
+import { CredentialQueries } from "./people/credential-queries";
 import { KeyQueries } from "./people/key-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
@@ -19,12 +19,18 @@ import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
 import { ViewQueries } from "./view-queries";
 
+/** Part of the connections that is kept for the checks of tokens and keys. */
+const CHECKS_SHARE = 0.25;
+
+export type MysqlSettings = MysqlAddress & Pick<Settings["mysql"], "poolSize">;
+
 export class MysqlStore {
   readonly facts: FactQueries;
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
   readonly views: ViewQueries;
   readonly accounts: AccountQueries;
+  readonly credentials: CredentialQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
   readonly memberships: MembershipQueries;
@@ -36,13 +42,13 @@ export class MysqlStore {
   readonly keys: KeyQueries;
   readonly broadcasts: BroadcastQueries;
   private readonly sql: Sql;
-  private source: Promise<DataSource> | undefined;
+  /** For the checks of tokens and keys, which nothing else may hold up. */
+  private readonly checks: Sql;
 
-  private constructor(
-    private readonly settings: Settings["mysql"],
-    private readonly logger: Logger,
-  ) {
-    this.sql = new Sql(settings, logger);
+  private constructor(settings: MysqlSettings, logger: Logger) {
+    const ofChecks = Math.max(1, Math.floor(settings.poolSize * CHECKS_SHARE));
+    this.checks = new Sql(settings, logger, ofChecks);
+    this.sql = new Sql(settings, logger, Math.max(1, settings.poolSize - ofChecks));
     this.facts = new FactQueries(this.sql);
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
@@ -54,14 +60,15 @@ export class MysqlStore {
     this.retention = new RetentionQueries(this.sql);
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);
-    this.keys = new KeyQueries(this.sql);
+    this.keys = new KeyQueries(this.sql, this.checks);
     this.broadcasts = new BroadcastQueries(this.sql);
     this.server = new ServerQueries(this.sql);
-    this.accounts = new AccountQueries(() => this.dataSource());
+    this.accounts = new AccountQueries(this.sql);
+    this.credentials = new CredentialQueries(this.checks);
   }
 
   /** Makes the store. Connections are opened when they are needed, so that a process may start while MySQL is away. */
-  static async connect(settings: Settings["mysql"], logger: Logger): Promise<MysqlStore> {
+  static async connect(settings: MysqlSettings, logger: Logger): Promise<MysqlStore> {
     const store = new MysqlStore(settings, logger);
     await store.ping().catch((err: Error) => logger.warn({ err }, "MySQL is away"));
     return store;
@@ -73,19 +80,6 @@ export class MysqlStore {
   }
 
   async close(): Promise<void> {
-    const source = await this.source?.catch(() => undefined);
-    await Promise.all([this.sql.close(), source?.destroy()]);
-  }
-
-  private dataSource(): Promise<DataSource> {
-    this.source ??= newDataSource(this.settings)
-      .initialize()
-      .catch((error: unknown) => {
-        // The next caller tries again.
-        this.source = undefined;
-        this.logger.debug({ err: error }, "TypeORM cannot connect");
-        throw error;
-      });
-    return this.source;
+    await Promise.all([this.sql.close(), this.checks.close()]);
   }
 }

@@ -1,13 +1,32 @@
 /**
- * The pool of the hot paths: short statements with a deadline. A connection whose answer is overdue is destroyed,
+ * A pool of connections: short statements with a deadline. A connection whose answer is overdue is destroyed,
  * because what it still has to say would be taken for the answer to the next question.
+ *
+ * Work waits for a connection in the queue of an admission, and never inside the driver: that queue is tens long, looks
+ * at the deadline of the question that the statement belongs to, and says BUSY when it is full. A pool queue of
+ * thousands serves askers who have gone, for half a minute after the last of them.
+ *
+ * What changes rows may wait for locks that somebody else holds on purpose. So it gets three quarters of the
+ * connections at most: plain reading, which waits for no lock, always finds one.
  */
-import type { Logger, Settings } from "@carillon/base/node";
+import { Admission, type Asker } from "@carillon/base";
+import { currentDeadline, type Logger } from "@carillon/base/node";
 import { createPool, type Pool, type PoolConnection, type ResultSetHeader } from "mysql2/promise";
+import { connectionOptions, type MysqlAddress } from "./connections";
 import { isDeadlock, isQueryTimeout } from "./errors";
 
 /** Most time for the answer to one statement, ms. */
 const ANSWER_MS = 10_000;
+
+/** Statements and transactions that may wait for a connection. */
+const MOST_WAITING = 96;
+/** The part of them that may change rows. */
+const WRITERS_SHARE = 0.75;
+/** The longest wait for a connection, ms: as long as for an answer. */
+const WAIT_MS = 10_000;
+
+/** What changes rows is counted together. */
+const writer = (): Asker => ({ key: "writer", deadline: currentDeadline() });
 
 const DEADLOCK_TRIES = 5;
 
@@ -56,15 +75,26 @@ export interface Statements {
 
 export class Sql implements Statements {
   private readonly pool: Pool;
+  private readonly admission: Admission;
 
-  /** Opens no connection yet. */
-  constructor(settings: Settings["mysql"], logger: Logger) {
+  /**
+   * Opens no connection yet.
+   * @param connections at most
+   */
+  constructor(settings: MysqlAddress, logger: Logger, connections: number) {
+    this.admission = new Admission({
+      atOnce: connections,
+      waiting: MOST_WAITING,
+      perKey: {
+        atOnce: Math.max(1, Math.floor(connections * WRITERS_SHARE)),
+        waiting: Math.floor(MOST_WAITING * WRITERS_SHARE),
+      },
+      patienceMs: WAIT_MS,
+      monotonic: () => performance.now(),
+    });
     this.pool = createPool({
-      uri: settings.url,
-      connectionLimit: settings.poolSize,
-      queueLimit: 10_000,
-      connectTimeout: 5_000,
-      charset: "utf8mb4_bin",
+      ...connectionOptions(settings),
+      connectionLimit: connections,
       supportBigNumbers: true,
     });
     this.pool.pool.on("connection", (connection) => {
@@ -78,12 +108,13 @@ export class Sql implements Statements {
     });
   }
 
-  async rows<T>(sql: string, values: Values = []): Promise<T[]> {
-    return this.withConnection((connection) => rowsOf<T>(connection, sql, values));
+  /** @param deadline monotonic ms after which nobody waits for the rows; else that of the question being answered */
+  async rows<T>(sql: string, values: Values = [], deadline = currentDeadline()): Promise<T[]> {
+    return this.withConnection((connection) => rowsOf<T>(connection, sql, values), { deadline });
   }
 
   async run(sql: string, values: Values = []): Promise<number> {
-    return this.withConnection((connection) => runOn(connection, sql, values));
+    return this.withConnection((connection) => runOn(connection, sql, values), writer());
   }
 
   /**
@@ -93,7 +124,7 @@ export class Sql implements Statements {
   async transaction<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.withConnection((connection) => inTransaction(connection, work));
+        return await this.withConnection((connection) => inTransaction(connection, work), writer());
       } catch (error) {
         if (!isDeadlock(error) || attempt === DEADLOCK_TRIES) throw error;
       }
@@ -104,7 +135,12 @@ export class Sql implements Statements {
     await this.pool.end();
   }
 
-  private async withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+  /** @throws Overloaded, Abandoned: nothing was asked of MySQL */
+  private withConnection<T>(work: (connection: PoolConnection) => Promise<T>, asker: Asker): Promise<T> {
+    return this.admission.run(() => this.onConnection(work), asker);
+  }
+
+  private async onConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
     const connection = await this.pool.getConnection();
     try {
       const result = await work(connection);

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger, Settings } from "@carillon/base/node";
+import { type Logger, readTls, type Settings } from "@carillon/base/node";
 import { Redis } from "ioredis";
 
 const ANSWER_MS = 3_000;
@@ -43,7 +43,10 @@ export class RedisStore {
 
   /** Connects; waits for Redis at most `waitMs`, so that a process may start while Redis is away. */
   static async connect(settings: Settings["redis"], logger: Logger, waitMs = 5_000): Promise<RedisStore> {
+    const tls = readTls("redis.tls", settings.tls);
     const redis = new Redis(settings.url, {
+      // `rediss://` alone means the same, with who Node.js trusts.
+      ...(tls === undefined ? {} : { tls }),
       lazyConnect: true,
       commandTimeout: ANSWER_MS,
       maxRetriesPerRequest: null,

@@ -52,6 +52,8 @@ export interface DeviceRow {
   /** SHA-256 of the family's newest token, in hex. */
   refreshHash: string | null;
   refreshExpiresAt: number | null;
+  /** When that token was given. */
+  refreshedAt: number | null;
   createdAt: number;
   lastSeenAt: number;
   revokedAt: number | null;
@@ -67,6 +69,7 @@ export const DeviceEntity = new EntitySchema<DeviceRow>({
     refreshFamily: longId("refresh_family", { nullable: true }),
     refreshHash: longId("refresh_hash", { nullable: true }),
     refreshExpiresAt: time("refresh_expires_at", { nullable: true }),
+    refreshedAt: time("refreshed_at", { nullable: true }),
     createdAt: time("created_at"),
     lastSeenAt: time("last_seen_at"),
     revokedAt: time("revoked_at", { nullable: true }),

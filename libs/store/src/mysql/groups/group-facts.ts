@@ -79,11 +79,12 @@ export class GroupFacts {
   }
 
   /** The large groups that these users belong to. */
-  async largeGroupsOf(userIds: string[]): Promise<Map<string, string[]>> {
+  async largeGroupsOf(userIds: string[], deadline?: number): Promise<Map<string, string[]>> {
     const rows = await this.sql.rows<{ user_id: string; group_id: string }>(
       `SELECT m.user_id, m.group_id FROM group_members m JOIN user_groups g ON g.id = m.group_id
        WHERE m.user_id IN (?) AND m.present = 1 AND g.fan_out = 'read'`,
       [userIds],
+      deadline,
     );
     const groups = new Map<string, string[]>();
     for (const { user_id, group_id } of rows) getOrSet(groups, user_id, (): string[] => []).push(group_id);

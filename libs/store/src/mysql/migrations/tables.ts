@@ -255,4 +255,6 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       KEY broadcasts_done_at (done_at)
     ) ${TEXT_OPTIONS}`,
   ],
+  // When the newest refresh token was given: the one before it is good for a moment longer.
+  ["AddRefreshedAt", "ALTER TABLE devices ADD COLUMN refreshed_at BIGINT NULL"],
 ];

@@ -12,7 +12,11 @@ export interface KeyRecord {
 }
 
 export class KeyQueries {
-  constructor(private readonly sql: Sql) {}
+  /** @param checks where keys that are shown are looked up */
+  constructor(
+    private readonly sql: Sql,
+    private readonly checks: Sql,
+  ) {}
 
   async create(key: {
     id: string;
@@ -45,7 +49,7 @@ export class KeyQueries {
 
   /** The key with its digest; undefined when there is none. */
   async find(id: string): Promise<(KeyRecord & { secretHash: string }) | undefined> {
-    const [row] = await this.sql.rows<KeyRow & { secret_hash: string }>(
+    const [row] = await this.checks.rows<KeyRow & { secret_hash: string }>(
       `SELECT ${COLUMNS}, secret_hash FROM api_keys WHERE id = ?`,
       [id],
     );

@@ -1,6 +1,7 @@
 /** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
 import { isDuplicate } from "../errors";
 import { asId, keyTable, type Sql, type Statements } from "../sql";
+import { REVOKED, revokeDevices } from "./account-queries";
 
 /** What is shown in place of the name of one who deleted his account. */
 export const DELETED_NAME = "deleted user";
@@ -113,7 +114,7 @@ export class UserQueries {
         [userId, keepDeviceId],
       );
       const deviceIds = others.map(({ device_id }) => device_id);
-      if (deviceIds.length > 0) await revoke(statements, userId, deviceIds, now);
+      await revokeDevices(statements, userId, deviceIds, now);
       return deviceIds;
     });
   }
@@ -199,16 +200,6 @@ function toRecord(row: UserRow): UserRecord {
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at ?? undefined,
   };
-}
-
-const REVOKED = "refresh_family = NULL, refresh_hash = NULL, refresh_expires_at = NULL, revoked_at = ?";
-
-async function revoke(statements: Statements, userId: string, deviceIds: string[], now: number): Promise<void> {
-  await statements.run(`UPDATE devices SET ${REVOKED} WHERE user_id = ? AND device_id IN (?)`, [
-    now,
-    userId,
-    deviceIds,
-  ]);
 }
 
 async function revokeAll(statements: Statements, userId: string, now: number): Promise<void> {

@@ -6,8 +6,8 @@
 import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createVerifier } from "fast-jwt";
-import { SettingsError } from "./settings";
-import type { Settings } from "./settings-schema";
+import { SettingsError } from "../settings";
+import type { Settings } from "../settings-schema";
 
 /** An issuer with his key in PEM. */
 export interface Issuer {

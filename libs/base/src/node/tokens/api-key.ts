@@ -3,7 +3,7 @@
  * random enough that one round of SHA-256 does.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { randomId } from "../ids";
+import { randomId } from "../../ids";
 
 const ID_LENGTH = 12;
 const SECRET_LENGTH = 40;

@@ -1,0 +1,77 @@
+/**
+ * PULL and SYNC: questions that cost others something, and are asked of an api. Each user has a budget for either, over
+ * all devices at this gateway, and so many of them are under way at once; the rest of what the budget allows waits. A
+ * bound of frames alone would let ten devices of one user keep MySQL busy for everybody.
+ *
+ * Budgets outlive the sessions of their users: who connects again has spent what they had spent.
+ */
+import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/base";
+import type { Settings } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+
+type Kind = "pull" | "sync";
+
+/** Questions of one kind that a gateway asks for one user at once. */
+const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
+
+/** From the frame to its answer, ms. */
+const DEADLINE_MS = 5_000;
+/** The longest wait for a turn, ms: behind it the api needs time. */
+const PATIENCE_MS = 4_000;
+const BUSY_RETRY_MS = 1_000;
+
+export interface UserQuestionsOptions {
+  limits: Pick<Settings["limits"], "pullsPerSecond" | "pullsBurst" | "syncsPerSecond" | "syncsBurst">;
+  /** ms on the monotonic clock. */
+  monotonic(): number;
+}
+
+export class UserQuestions {
+  private readonly budgets: Record<Kind, Budgets>;
+  private readonly bursts: Record<Kind, number>;
+  /** By kind and user, while something is under way. */
+  private readonly admissions = new Map<string, Admission>();
+
+  constructor(private readonly options: UserQuestionsOptions) {
+    const { limits, monotonic } = options;
+    this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
+    this.budgets = {
+      pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
+      sync: new Budgets({ perSecond: limits.syncsPerSecond, burst: limits.syncsBurst, monotonic }),
+    };
+  }
+
+  /**
+   * Asks a question for a user, now or when its turn comes.
+   * @param ask asks an api, which has this many ms for the answer
+   * @throws CarillonError RATE_LIMITED (too many), BUSY (no answer in time), or what the api says
+   */
+  async run<T>(userId: string, kind: Kind, ask: (deadlineMs: number) => Promise<T>): Promise<T> {
+    const { monotonic } = this.options;
+    const retryAfterMs = this.budgets[kind].take(userId);
+    if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+    const key = `${kind} ${userId}`;
+    const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
+    const deadline = monotonic() + DEADLINE_MS;
+    try {
+      return await admission.run(() => ask(deadline - monotonic()), { deadline });
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      if (admission.underWay + admission.waiting === 0) this.admissions.delete(key);
+    }
+  }
+
+  private newAdmission(kind: Kind): Admission {
+    const { monotonic } = this.options;
+    return new Admission({ atOnce: AT_ONCE[kind], waiting: this.bursts[kind], patienceMs: PATIENCE_MS, monotonic });
+  }
+}
+
+/** A user whose own questions are in the way is told so: the others are not. */
+function refusalOf(error: unknown): unknown {
+  if (error instanceof Overloaded) {
+    return new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: error.retryAfterMs });
+  }
+  return error instanceof Abandoned ? new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS }) : error;
+}

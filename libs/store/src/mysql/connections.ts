@@ -1,0 +1,80 @@
+/**
+ * The one place that says how MySQL is reached: the pools and TypeORM get the same address, and the same way of
+ * encryption. Each library reads addresses by itself otherwise, and they do not agree: `?ssl=` was heard by one of them
+ * only, and the other one was refused by the server.
+ */
+import { readTls, type Settings, SettingsError, type TlsFiles } from "@carillon/base/node";
+import type { ConnectionOptions } from "mysql2";
+import type { DataSourceOptions } from "typeorm";
+
+export type MysqlAddress = Pick<Settings["mysql"], "url" | "tls">;
+
+const CONNECT_MS = 5_000;
+const CHARSET = "utf8mb4_bin";
+const DEFAULT_PORT = 3_306;
+
+type Ssl = NonNullable<Exclude<ConnectionOptions["ssl"], string>>;
+
+/** What `ssl=` of an address means, besides a JSON object of the driver's own names. */
+const SSL_WORDS: Record<string, Ssl | undefined> = {
+  false: undefined,
+  true: {},
+  verify: {},
+  "no-verify": { rejectUnauthorized: false },
+};
+
+/**
+ * How a connection of the driver is made.
+ * @throws SettingsError when the address is none, or asks for something that is not known here
+ */
+export function connectionOptions({ url, tls }: MysqlAddress) {
+  const address = parse(url);
+  const ssl = sslOf(address, readTls("mysql.tls", tls));
+  return {
+    host: decodeURIComponent(address.hostname.replace(/^\[|\]$/g, "")),
+    port: address.port === "" ? DEFAULT_PORT : Number(address.port),
+    user: decodeURIComponent(address.username),
+    password: decodeURIComponent(address.password),
+    database: decodeURIComponent(address.pathname.slice(1)),
+    connectTimeout: CONNECT_MS,
+    charset: CHARSET,
+    ...(ssl === undefined ? {} : { ssl }),
+  };
+}
+
+/** The same for TypeORM. @throws as `connectionOptions` */
+export function dataSourceOptions(settings: MysqlAddress): DataSourceOptions & { type: "mysql" } {
+  const { user, connectTimeout, ...same } = connectionOptions(settings);
+  return { type: "mysql", ...same, username: user, connectTimeout, timezone: "Z" };
+}
+
+function parse(url: string): URL {
+  let address: URL;
+  try {
+    address = new URL(url);
+  } catch {
+    // The address itself is not told: it holds the password.
+    throw new SettingsError("mysql.url: this is no address, mysql://user:password@host:port/database is wanted");
+  }
+  if (address.protocol !== "mysql:" && address.protocol !== "mariadb:") {
+    throw new SettingsError(`mysql.url: begins with mysql://, not with ${address.protocol}//`);
+  }
+  const unknown = [...address.searchParams.keys()].filter((key) => key !== "ssl");
+  if (unknown.length > 0) throw new SettingsError(`mysql.url: ${unknown[0]} is not known here, only ssl is`);
+  return address;
+}
+
+/** What the section of TLS settings says goes before what the address says. */
+function sslOf(address: URL, tls: TlsFiles | undefined): Ssl | undefined {
+  if (tls !== undefined) return tls;
+  const asked = address.searchParams.get("ssl");
+  if (asked === null) return undefined;
+  if (asked in SSL_WORDS) return SSL_WORDS[asked];
+  try {
+    const options: unknown = JSON.parse(asked);
+    if (typeof options === "object" && options !== null && !Array.isArray(options)) return options;
+  } catch {
+    // Told below.
+  }
+  throw new SettingsError("mysql.url: ssl is true, false, verify, no-verify, or the driver's options as JSON");
+}
