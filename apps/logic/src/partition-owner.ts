@@ -1,4 +1,5 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
+import { guarded } from "@carillon/base";
 import {
   type Announcement,
   type Bus,
@@ -147,7 +148,10 @@ export class PartitionOwner implements OwnedPartition {
     this.stops.push(
       serve<OwnerQuestion, OwnerAnswer>(bus, ownerSubject(partition), (question) => this.answer(question)),
     );
-    const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
+    const timer = setInterval(
+      guarded("timer", () => this.keepHouse()),
+      HOUSEKEEPING_MS,
+    );
     this.stops.push(() => clearInterval(timer));
     this.fanOut.catchUp();
     await this.journey.start();

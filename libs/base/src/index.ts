@@ -1,4 +1,5 @@
 export * from "./backoff";
+export * from "./boundary";
 export * from "./clock";
 export * from "./get-or-set";
 export * from "./group-commit";

@@ -5,9 +5,10 @@
  */
 import { sleep } from "@carillon/base";
 import { CarillonError, errorByCode } from "@carillon/protocol";
-import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
+import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
+import { hear } from "../subscription";
 
 /** Default time for an answer, ms. */
 const DEADLINE_MS = 3_000;
@@ -90,13 +91,7 @@ export type Handler<Q, A> = (question: Q) => Promise<A> | A;
  * @returns a function that stops serving
  */
 export function serve<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, queue?: string): () => void {
-  const subscription: Subscription = bus.connection.subscribe(subject, {
-    ...(queue === undefined ? {} : { queue }),
-    callback: (error, message) => {
-      if (error === null) void answerOne(bus, subject, handler, message);
-    },
-  });
-  return () => subscription.unsubscribe();
+  return hear(bus, subject, (message) => answerOne(bus, subject, handler, message), queue);
 }
 
 async function answerOne<Q, A>(bus: Bus, subject: string, handler: Handler<Q, A>, message: Msg): Promise<void> {
