@@ -1,6 +1,6 @@
 /**
  * Style rules that matter, as a check: sizes of files, functions and folders, imports between the stages of an app,
- * settings read in config files only, files that nothing imports, words of unfinished work.
+ * settings read in config files only, files that nothing imports, words of unfinished work, timers without a boundary.
  * `npm run tidy` prints what is wrong, one line each, and fails if anything is.
  */
 import { execFileSync } from "node:child_process";
@@ -40,6 +40,7 @@ for (const source of sources) {
   checkStages(source);
   checkSettings(source);
   checkWords(source);
+  checkTimers(source);
 }
 checkFolders(sources);
 checkDeadFiles(sources);
@@ -111,6 +112,27 @@ function checkWords({ file, lines }: Source): void {
   lines.forEach((line, at) => {
     if (UNFINISHED.test(line)) problems.push(`${file}:${at + 1}: words of unfinished work`);
   });
+}
+
+/**
+ * What a timer calls in a server process goes through the boundary (libs/base/src/boundary.ts): an error that leaves it ends
+ * the process. Those that only settle a promise cannot fail.
+ */
+function checkTimers({ file, lines }: Source): void {
+  if (!/^(apps\/(api|archiver|gateway|logic)|libs\/(base|bus|coordination|store))\/src\//.test(file)) return;
+  const text = lines.join("\n");
+  for (const match of text.matchAll(/\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\(\s*/g)) {
+    const callback = text.slice(match.index + match[0].length, match.index + match[0].length + 40);
+    const isSafe = /^(guarded\(|resolve\b|done\b|callback\b|\(\) => (resolve|reject|process\.exit)\()/.test(callback);
+    if (isSafe || isGuardedName(lines, callback)) continue;
+    problems.push(`${file}: a timer calls what is not guarded: ${callback.split("\n", 1)[0]}`);
+  }
+}
+
+/** Whether a callback is named, and was made by `guarded` where it is named. */
+function isGuardedName(lines: string[], callback: string): boolean {
+  const [, name] = /^(\w+)\b/.exec(callback) ?? [];
+  return name !== undefined && lines.some((line) => line.includes(`const ${name} = guarded(`));
 }
 
 function checkFolders(all: Source[]): void {

@@ -1,5 +1,6 @@
 /** The HTTP server: limits, schemas, documentation, and the routes. */
 
+import { guarded, reportCaught } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
@@ -65,8 +66,16 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     keepAliveTimeout: IDLE_MS,
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error, socket) => {
+      const belonging = { remote: socket.remoteAddress ?? "", end: () => void socket.destroy() };
+      guarded("http", answerClientError, belonging)(error, socket);
+    },
     frameworkErrors: (error, _, reply) => void sendError(reply, toCarillonError(error)),
+  });
+  // A reset may come at any moment. What happens to the listener itself later must not end the process.
+  server.server.prependListener("connection", (socket) => socket.on("error", () => socket.destroy()));
+  server.addHook("onListen", async () => {
+    server.server.on("error", (error) => reportCaught("listener", error));
   });
   server.setValidatorCompiler(compileCheck);
   answerFailures(server, options.logger);

@@ -1,4 +1,5 @@
 /** The partitions of this archiver: by the assignment of the moment; main.ts gives it the connections to the world. */
+import { guarded } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { type Bus, readLogState, recordSeqOf } from "@carillon/bus";
 import type { PartitionJourney } from "./journey";
@@ -35,7 +36,9 @@ export class Archiver {
   constructor(private readonly options: ArchiverOptions) {}
 
   start(): void {
-    this.timers = [setInterval(() => this.check(), CHECK_MS), setInterval(() => void this.reportAll(), REPORT_MS)];
+    const check = guarded("timer", () => this.check());
+    const report = guarded("timer", () => this.reportAll());
+    this.timers = [setInterval(check, CHECK_MS), setInterval(report, REPORT_MS)];
     this.check();
   }
 

@@ -10,7 +10,7 @@
  * at the claim after a pause: the claim waits for a transaction that may still be under way, and what it reads is
  * the only truth about what was written. The records wait in the log.
  */
-import { Backoff, sleep } from "@carillon/base";
+import { Backoff, guarded, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
 import { type Bus, recordSeqOf } from "@carillon/bus";
 import { ArchiveFenced, type ArchiveWriter, isStoreUnavailable } from "@carillon/store";
@@ -44,7 +44,10 @@ export class PartitionJourney {
 
   start(): void {
     this.running = this.run();
-    this.purgeTimer = setInterval(() => void this.purge(), this.options.purgeEveryMs ?? PURGE_EVERY_MS);
+    this.purgeTimer = setInterval(
+      guarded("timer", () => this.purge()),
+      this.options.purgeEveryMs ?? PURGE_EVERY_MS,
+    );
   }
 
   /** Finishes the batch under way. */

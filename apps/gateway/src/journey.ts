@@ -2,7 +2,7 @@
  * The way of a message through the gateway: in from a client to the queue of its partition, and down from workers to
  * the devices. docs/journey.md tells it in words; the numbers of the steps are the same.
  */
-import type { TimerWheel } from "@carillon/base";
+import { detached, type TimerWheel } from "@carillon/base";
 import { failPoint } from "@carillon/base/node";
 import type { DownlinkMessage } from "@carillon/bus";
 import { type ClientMessage, CloseCode, Command, limits } from "@carillon/protocol";
@@ -104,7 +104,7 @@ export class GatewayJourney {
     const { opener, watch, submitter, reads, groups, watches, typing } = this.stages();
     switch (message.command) {
       case Command.CONNECT:
-        return void opener.open(session, requestId, message.payload);
+        return this.goOn(session, opener.open(session, requestId, message.payload));
       case Command.PING:
         return session.reply(Command.PONG, requestId, { serverTime: this.options.now() });
       case Command.DISCONNECT:
@@ -118,9 +118,9 @@ export class GatewayJourney {
       case Command.RECEIVED:
         return this.acknowledge(session, requestId, message.payload);
       case Command.PULL:
-        return void submitter.pull(session, requestId, message.payload);
+        return this.goOn(session, submitter.pull(session, requestId, message.payload));
       case Command.SYNC:
-        return void submitter.sync(session, requestId, message.payload);
+        return this.goOn(session, submitter.sync(session, requestId, message.payload));
       case Command.READ:
         return reads.read(session, requestId, message.payload);
       case Command.RECALL:
@@ -136,8 +136,14 @@ export class GatewayJourney {
         return session.refuse(requestId, "FORBIDDEN", `a connection watches ${limits.maxWatchedUsers} users at most`);
       }
       case Command.TYPING:
-        return void typing.hint(session, message.payload.conversationId);
+        return this.goOn(session, typing.hint(session, message.payload.conversationId));
     }
+  }
+
+  /** What a request began goes on by itself; an error in it ends that connection only. */
+  private goOn(session: Session, work: Promise<void>): void {
+    const { remote } = session.connection;
+    detached("request", work, { remote, end: () => session.kick(CloseCode.INTERNAL) });
   }
 
   /** Step 11, deliver: what workers send down. */

@@ -1,5 +1,5 @@
 /** Constructs the connections of a gateway, starts it, and ends it in good order. */
-import { randomId } from "@carillon/base";
+import { detached, randomId } from "@carillon/base";
 import {
   createLogger,
   exitWithError,
@@ -127,10 +127,11 @@ function followCluster(coordination: Coordination, member: Member, { farewell, s
   coordination.onChange(() => {
     stages.watches.compareGateways();
     const { fingerprint } = coordination.ringOf(ROLE);
-    if (fingerprint !== ringPrint && member.record.state === "up") void farewell.send("rebalance", false);
+    if (fingerprint !== ringPrint && member.record.state === "up")
+      detached("farewell", farewell.send("rebalance", false));
     ringPrint = fingerprint;
   });
-  member.on("lost", () => void farewell.offer());
+  member.on("lost", () => detached("farewell", farewell.offer()));
   member.on("regained", () => {
     farewell.stay();
     // Others have taken the users of this gateway for gone, and it may have taken theirs.

@@ -1,5 +1,6 @@
 import type { RequestListener } from "node:http";
 import { Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
+import { pathOf } from "./accept/request-target";
 import type { UserRegistry } from "./session/user-registry";
 
 /** What the gateway counts, and the HTTP answers for health checks and Prometheus. */
@@ -49,9 +50,8 @@ export class GatewayMetrics {
   /** Answers GET /healthz, /readyz and /metrics. */
   serve(isReady: () => boolean): RequestListener {
     return (request, response) => {
-      const { pathname } = new URL(request.url ?? "/", "http://gateway");
       if (request.method !== "GET") return void response.writeHead(405).end();
-      switch (pathname) {
+      switch (pathOf(request.url)) {
         case "/healthz":
           return void response.writeHead(200, { "content-type": "application/json" }).end('{"status":"ok"}');
         case "/readyz":
@@ -59,7 +59,7 @@ export class GatewayMetrics {
             .writeHead(isReady() ? 200 : 503, { "content-type": "application/json" })
             .end(JSON.stringify({ status: isReady() ? "ready" : "not ready" }));
         case "/metrics":
-          return void this.registry.metrics().then((text) => {
+          return this.registry.metrics().then((text) => {
             response.writeHead(200, { "content-type": this.registry.contentType }).end(text);
           });
         default:

@@ -7,6 +7,8 @@
  * they come again. A key that has waited for longer than its askers do is dropped before it is asked. MySQL counts as
  * silent when both statements have been under way for a second; then nobody queues up behind them.
  */
+import { guarded } from "@carillon/base";
+
 export const KEYS_PER_STATEMENT = 64;
 const STATEMENTS = 2;
 /** Longest time that an asker waits, ms: who parks a request answers it within this time. */
@@ -91,10 +93,12 @@ export class GroupedQuestions<K, A> {
   private schedule(): void {
     if (this.isScheduled || this.begun.size === STATEMENTS) return;
     this.isScheduled = true;
-    queueMicrotask(() => {
-      this.isScheduled = false;
-      while (this.begun.size < STATEMENTS && this.begin());
-    });
+    queueMicrotask(guarded("timer", () => this.beginAll()));
+  }
+
+  private beginAll(): void {
+    this.isScheduled = false;
+    while (this.begun.size < STATEMENTS && this.begin());
   }
 
   /** @returns false when nothing waits */

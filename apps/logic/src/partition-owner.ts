@@ -1,5 +1,5 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
-import { Admission } from "@carillon/base";
+import { Admission, guarded } from "@carillon/base";
 import {
   type Announcement,
   type Bus,
@@ -161,7 +161,10 @@ export class PartitionOwner implements OwnedPartition {
         this.admit(question, deadline),
       ),
     );
-    const timer = setInterval(() => void this.keepHouse(), HOUSEKEEPING_MS);
+    const timer = setInterval(
+      guarded("timer", () => this.keepHouse()),
+      HOUSEKEEPING_MS,
+    );
     this.stops.push(() => clearInterval(timer));
     this.fanOut.catchUp();
     await this.journey.start();

@@ -1,4 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
+import { guarded } from "@carillon/base";
 import { apiLink, type Bus, type Closing, DownlinkSender, type People } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import {
@@ -111,7 +112,10 @@ export class Worker {
       for (const stop of stops) stop();
     };
     onView();
-    this.runTimer = setInterval(() => void this.readRun(), RUN_EVERY_MS);
+    this.runTimer = setInterval(
+      guarded("timer", () => this.readRun()),
+      RUN_EVERY_MS,
+    );
     void this.readRun();
     this.downlink.start();
     this.sessions.start();

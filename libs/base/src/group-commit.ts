@@ -7,6 +7,8 @@
  * keep the order of arrival. Memory is bounded: `add` says no when the bounds are reached, and the caller tells
  * its own caller to come back later.
  */
+import { reportCaught } from "./boundary";
+
 export interface GroupCommitOptions<T> {
   /** Writes one batch. Must not reject: what went wrong with a batch is for the callback to tell its items. */
   commit(batch: T[]): Promise<void>;
@@ -58,7 +60,14 @@ export class GroupCommit<T> {
   private async run(): Promise<void> {
     if (this.running) return;
     this.running = true;
-    while (this.waiting.length > 0) await this.options.commit(this.takeBatch());
+    while (this.waiting.length > 0) {
+      try {
+        await this.options.commit(this.takeBatch());
+      } catch (error) {
+        // A batch that broke the rule must not stop those behind it.
+        reportCaught("commit", error);
+      }
+    }
     this.running = false;
     for (const callback of this.idleCallbacks.splice(0)) callback();
   }

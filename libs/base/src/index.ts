@@ -2,6 +2,7 @@ export * from "./admission/admission";
 export * from "./admission/budgets";
 export * from "./admission/token-bucket";
 export * from "./backoff";
+export * from "./boundary";
 export * from "./clock";
 export * from "./get-or-set";
 export * from "./group-commit";

@@ -6,6 +6,8 @@
  * An entry sits in slot (due mod slots); an entry whose due tick is rounds ahead is met early and put back.
  * Precision is one tick, late by up to one tick, never early.
  */
+import { guarded, reportCaught } from "./boundary";
+
 export interface WheelEntry {
   /** Called once when due. May set the entry again. */
   readonly expire: () => void;
@@ -29,7 +31,10 @@ export class TimerWheel {
 
   start(): void {
     this.tick = this.currentTick();
-    this.timer = setInterval(() => this.advance(), this.tickMs);
+    this.timer = setInterval(
+      guarded("timer", () => this.advance()),
+      this.tickMs,
+    );
   }
 
   stop(): void {
@@ -62,7 +67,12 @@ export class TimerWheel {
         if (entry.due < 0 || entry.due > now) continue;
         slot.delete(entry);
         entry.due = -1;
-        entry.expire();
+        try {
+          entry.expire();
+        } catch (error) {
+          // The others of this tick are due all the same.
+          reportCaught("timer", error);
+        }
       }
     }
   }

@@ -3,7 +3,7 @@
  * notice a dead server after minutes. Ours reconnects for ever and pings every 3 s; a process whose connection
  * closes all the same cannot do its work and ends.
  */
-import { type Clock, ClusterClock, retryFor } from "@carillon/base";
+import { type Clock, ClusterClock, guarded, retryFor } from "@carillon/base";
 import { type Logger, readTls, type Settings } from "@carillon/base/node";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -155,7 +155,7 @@ function followClock(connection: NatsConnection, clock: ClusterClock): () => voi
     const { ts } = answer.json<{ ts?: string }>();
     if (ts !== undefined) clock.adjust(Date.parse(ts), sentAt, clock.monotonic());
   };
-  const attempt = () => void read().catch(() => {});
+  const attempt = guarded("timer", () => read().catch(() => {}));
   attempt();
   const timer = setInterval(attempt, CLOCK_EVERY_MS);
   timer.unref();
@@ -171,7 +171,7 @@ async function followStatus(
     if (status.type === "disconnect") logger.warn("connection to NATS lost");
     else if (status.type === "reconnect") {
       logger.info("connection to NATS is back");
-      for (const callback of reconnectCallbacks) callback();
+      for (const callback of reconnectCallbacks) guarded("listener", callback)();
     } else if (status.type === "error") logger.warn({ err: status.error }, "NATS reports an error");
   }
 }

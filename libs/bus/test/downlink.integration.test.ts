@@ -1,4 +1,5 @@
-import { type Bus, type Closing, DownlinkReceiver, DownlinkSender } from "@carillon/bus";
+import { onCaught } from "@carillon/base";
+import { type Bus, type Closing, DownlinkReceiver, DownlinkSender, gatewaySubject, serve } from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
@@ -57,4 +58,28 @@ test("a link begins with the first breath of its sender, and tells by its number
   expect(seen).toEqual({ closings: [], breaks: ["api-2 begins", "api-2 jumps"] });
   sender.stop();
   receiver.stop();
+});
+
+test("messages that nobody can read, and handlers that fail, do not end the reading of the connection", async () => {
+  const told: string[] = [];
+  const stopTelling = onCaught(({ place }) => told.push(place));
+  const { receiver, seen } = receiverOf("g3");
+  receiver.start();
+  for (const bytes of [[], [0xc1], [0x93, 1, 2], [0x81, 0xa1, 0x61, 1]]) {
+    bus.connection.publish(gatewaySubject("g3"), Uint8Array.from(bytes));
+    bus.connection.publish("im.rpc.broken", Uint8Array.from(bytes), { reply: "nowhere" });
+  }
+  const stopServing = serve(bus, "im.rpc.broken", () => {
+    throw new Error("broken");
+  });
+  bus.connection.publish("im.rpc.broken", Uint8Array.from([0xc1]), { reply: "nowhere" });
+  const sender = new DownlinkSender(bus, "api-3");
+  sender.setGateways([{ nodeId: "g3", boot: "b1" }]);
+  expect(await sender.sendConfirmed("g3", order, 60_000)).toBe(true);
+  expect(seen.closings).not.toEqual([]);
+  expect(told).toEqual(["subscription", "subscription", "subscription", "subscription"]);
+  expect(bus.connection.stats().inMsgs).toBeGreaterThan(0);
+  stopServing();
+  receiver.stop();
+  stopTelling();
 });

@@ -1,3 +1,5 @@
+import { guarded } from "@carillon/base";
+
 /** Callbacks for one kind of event. */
 export class Listeners {
   private readonly callbacks = new Set<() => void>();
@@ -11,7 +13,7 @@ export class Listeners {
   }
 
   tell(): void {
-    for (const callback of [...this.callbacks]) callback();
+    for (const callback of [...this.callbacks]) guarded("listener", callback)();
   }
 
   clear(): void {

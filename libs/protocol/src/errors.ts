@@ -1,6 +1,9 @@
 /** Look-ups in the error table, and the error that is thrown wherever one of its rows applies. */
+import { wellFormed } from "./codec/utf8";
 import { ErrorCode, type ErrorName, type ErrorRow, errorTable, type Retry } from "./generated/errors";
 import type { ErrorPayload } from "./generated/payloads";
+
+const LONGEST_MESSAGE = 1_024;
 
 const byName = new Map<string, ErrorRow>(errorTable.map((row) => [row.name, row]));
 const byCode = new Map<number, ErrorRow>(errorTable.map((row) => [row.code, row]));
@@ -28,11 +31,15 @@ export class CarillonError extends Error {
 
   /**
    * @param name row of the error table
-   * @param message for people; the table's text by default
+   * @param message for people; the table's text by default. It may quote what a client sent: it is made well-formed, and
+   * cut at 1,024 characters, so that every answer can carry it
    * @param options.retryAfterMs when trying again makes sense, in ms
    */
   constructor(name: ErrorName, message?: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
-    super(message ?? errorByName(name).text, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      wellFormed((message ?? errorByName(name).text).slice(0, LONGEST_MESSAGE)),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.name = name;
     this.code = ErrorCode[name];
     this.retryAfterMs = options.retryAfterMs;

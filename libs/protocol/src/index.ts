@@ -2,7 +2,7 @@ export { reconnectAdvice } from "./close-codes";
 export { decodePayload, encodePayload } from "./codec/codec";
 export { prescan } from "./codec/prescan";
 export { readValue } from "./codec/read";
-export { utf8Length } from "./codec/utf8";
+export { utf8Length, wellFormed } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
 export { CarillonError, errorByCode, errorByName } from "./errors";
 export { ByteWriter } from "./events/byte-writer";

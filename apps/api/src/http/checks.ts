@@ -1,5 +1,5 @@
 /** Checks requests against their schemas. No coercion in bodies: "5" is not a number. */
-import { CarillonError } from "@carillon/protocol";
+import { CarillonError, utf8Length } from "@carillon/protocol";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 
@@ -16,7 +16,11 @@ export function compileCheck({ schema, httpPart }: RouteSchema): (input: unknown
   const isText = httpPart !== "body";
   return (input) => {
     const value = isText ? readNumbers(schema as ObjectSchema, input as Record<string, unknown>) : input;
-    if (validator.Check(value)) return { value };
+    if (validator.Check(value)) {
+      const illFormed = findIllFormed(value, "");
+      if (illFormed === undefined) return { value };
+      return { error: new CarillonError("BAD_PAYLOAD", `${illFormed}: has half of a surrogate pair`) };
+    }
     const fault = validator.Errors(value).find(({ message }) => message !== "schema is false");
     return { error: new CarillonError("BAD_PAYLOAD", describe(fault)) };
   };
@@ -33,6 +37,21 @@ function readNumbers({ properties = {} }: ObjectSchema, input: Record<string, un
       ? Number(value)
       : value;
   return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, read(key, value)]));
+}
+
+/**
+ * Text with half of a surrogate pair has no UTF-8 form: it would be stored, and come back, as another text.
+ * @param value of a right shape, so it is no deeper than the schema
+ * @returns the path of such a text
+ */
+function findIllFormed(value: unknown, path: string): string | undefined {
+  if (typeof value === "string") return utf8Length(value) < 0 ? path : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, entry] of Object.entries(value)) {
+    const found = findIllFormed(entry, path === "" ? key : `${path}.${key}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 interface Fault {

@@ -4,6 +4,7 @@
  * events, an fsync) is then shared by more messages. What waits is bounded; a full buffer makes the reader wait, and
  * the log keeps the rest.
  */
+import { guarded } from "@carillon/base";
 import type { Event } from "@carillon/protocol";
 import type { ArchivedChange } from "@carillon/store";
 
@@ -64,7 +65,10 @@ export class RecordBuffer {
     while (!this.closed && this.records.length === 0) await this.changed();
     const dueAt = this.takenAt + this.everyMs;
     for (let now = performance.now(); !this.closed && !this.isFull() && now < dueAt; now = performance.now()) {
-      const timer = setTimeout(() => this.tell(), dueAt - now);
+      const timer = setTimeout(
+        guarded("timer", () => this.tell()),
+        dueAt - now,
+      );
       await this.changed();
       clearTimeout(timer);
     }

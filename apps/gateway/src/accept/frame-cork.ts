@@ -1,12 +1,19 @@
+import { type Belonging, guarded } from "@carillon/base";
 import { type Flushable, turnCork } from "../turn-cork";
 
 /** Gathers the frames that one connection is sent in a turn of the event loop, and writes them together at its end. */
 export class FrameCork implements Flushable {
   private frames: Uint8Array[] = [];
   private bytes = 0;
+  private readonly write: (frames: Uint8Array[], bytes: number) => void;
 
-  /** @param write writes frames of `bytes` bytes in all; called with at least one frame */
-  constructor(private readonly write: (frames: Uint8Array[], bytes: number) => void) {}
+  /**
+   * @param write writes frames of `bytes` bytes in all; called with at least one frame
+   * @param connection is ended when its frames cannot be written: those of others are written all the same
+   */
+  constructor(write: (frames: Uint8Array[], bytes: number) => void, connection: Belonging) {
+    this.write = guarded("write", write, connection);
+  }
 
   /** Bytes that wait. */
   get size(): number {

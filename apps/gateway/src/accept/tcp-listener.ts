@@ -1,5 +1,6 @@
 /** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
+import { guarded } from "@carillon/base";
 import { FrameDecoder } from "@carillon/protocol";
 import {
   type ClientConnection,
@@ -9,12 +10,17 @@ import {
   type ListenOptions,
 } from "./client-connection";
 import { concatFrames, FrameCork } from "./frame-cork";
+import { listenOn, remoteOf } from "./listen";
 
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
-    options.accept(new TcpConnection(socket, options.mostQueuedBytes));
+    // A reset may come at any moment, so it is listened to before anything else happens to the connection.
+    socket.on("error", () => socket.destroy());
+    const remote = remoteOf(socket);
+    const accept = () => options.accept(new TcpConnection(socket, remote, options.mostQueuedBytes));
+    guarded("accept", accept, { remote, end: () => void socket.destroy() })();
   });
-  const port = await listen(server, options.host, options.port);
+  const port = await listenOn(server, options.host, options.port);
   return {
     address: `${options.advertiseHost}:${port}`,
     stopAccepting: () => server.close(),
@@ -22,27 +28,19 @@ export async function listenTcp(options: ListenOptions): Promise<Listener> {
   };
 }
 
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port, backlog: 4_096 }, resolve);
-  });
-  return (server.address() as { port: number }).port;
-}
-
 class TcpConnection implements ClientConnection {
   readonly transport = "tcp";
-  readonly remote: string;
   private readonly decoder = new FrameDecoder();
   private events: ConnectionEvents | undefined;
-  private readonly cork = new FrameCork((frames, bytes) => this.write(concatFrames(frames, bytes)));
+  private readonly cork: FrameCork;
   private closing = false;
 
   constructor(
     private readonly socket: Socket,
+    readonly remote: string,
     private readonly mostQueuedBytes: number,
   ) {
-    this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.cork = new FrameCork((frames, bytes) => this.write(concatFrames(frames, bytes)), this.belonging);
   }
 
   get queuedBytes(): number {
@@ -55,10 +53,11 @@ class TcpConnection implements ClientConnection {
 
   attach(events: ConnectionEvents): void {
     this.events = events;
-    this.socket.on("data", (chunk) => this.receive(chunk));
-    this.socket.on("drain", () => events.onDrained());
-    this.socket.on("error", () => this.socket.destroy());
-    this.socket.on("close", () => events.onClosed());
+    const on = (event: string, callback: (chunk: Uint8Array) => void) =>
+      this.socket.on(event, guarded("socket", callback, this.belonging));
+    on("data", (chunk) => this.receive(chunk));
+    on("drain", () => events.onDrained());
+    on("close", () => events.onClosed());
   }
 
   send(frame: Uint8Array): void {
@@ -70,7 +69,8 @@ class TcpConnection implements ClientConnection {
     this.cork.flush();
     this.closing = true;
     this.socket.end();
-    setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
+    const destroy = guarded("socket", () => this.socket.destroy());
+    setTimeout(destroy, LINGER_MS).unref();
   }
 
   pauseReading(): void {
@@ -79,6 +79,11 @@ class TcpConnection implements ClientConnection {
 
   resumeReading(): void {
     this.socket.resume();
+  }
+
+  /** An error in what this connection calls ends it. */
+  private get belonging() {
+    return { remote: this.remote, end: () => this.close() };
   }
 
   private write(bytes: Uint8Array): void {

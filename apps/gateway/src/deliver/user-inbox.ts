@@ -11,6 +11,7 @@
  * - Pushes that arrive before the user's first session is open wait like early ones: `next` is not known yet.
  * - A device whose window or socket is full leaves the live stream and is served from the inbox.
  */
+import { detached, guarded } from "@carillon/base";
 import {
   CloseCode,
   type EventHead,
@@ -121,7 +122,10 @@ export class UserInbox implements Flushable {
     if (ahead === 0) cursor.mode = "live";
     // The store was ahead of the pushes when the session opened; it joins the stream when that has come so far.
     else if (ahead > 0) this.awaitHole();
-    else void this.readTo(session);
+    else {
+      const { remote } = session.connection;
+      detached("inbox", this.readTo(session), { remote, end: () => session.close(CloseCode.INTERNAL) });
+    }
   }
 
   flush(): void {
@@ -224,10 +228,11 @@ export class UserInbox implements Flushable {
 
   private awaitHole(): void {
     if (this.holeTimer !== undefined || this.repairing || this.closed) return;
-    this.holeTimer = setTimeout(() => {
+    const repair = () => {
       this.holeTimer = undefined;
-      void this.repair();
-    }, HOLE_PATIENCE_MS);
+      return this.repair();
+    };
+    this.holeTimer = setTimeout(guarded("timer", repair), HOLE_PATIENCE_MS);
   }
 
   /** Reads what is missing before the early ones, or up to the head. */

@@ -6,7 +6,7 @@
  * A gateway that lost its lease only offers another place: who finds a working one moves, the others stay, because
  * the other gateways may be no better off.
  */
-import { sleep } from "@carillon/base";
+import { guarded, sleep } from "@carillon/base";
 import { CloseCode, Command, type GatewayAddress } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
@@ -37,7 +37,8 @@ export class Farewell {
    */
   async send(reason: "rebalance" | "drain" | "shutdown", everybody: boolean, graceMs = GRACE_MS): Promise<void> {
     await this.goAway(reason, everybody, graceMs, (session) => {
-      setTimeout(() => session.close(CloseCode.GOING_AWAY), graceMs).unref();
+      const close = guarded("timer", () => session.close(CloseCode.GOING_AWAY));
+      setTimeout(close, graceMs).unref();
     });
   }
 

@@ -13,7 +13,7 @@
  * - Events up to the roster's number that come later are passed over: it has counted them.
  * - A device that cannot take what was passed on is told that there is more, like those that do not look.
  */
-import { sleep } from "@carillon/base";
+import { detached, guarded, sleep } from "@carillon/base";
 import type { GroupRoster } from "@carillon/bus";
 import {
   Command,
@@ -87,13 +87,13 @@ export class LargeGroup {
   want(userIds: Iterable<string>, seq = 0): void {
     this.seen = Math.max(this.seen, seq);
     for (const userId of userIds) this.wanted.add(userId);
-    void this.load();
+    detached("group", this.load());
   }
 
   /** Something may have been lost. */
   doubt(): void {
     this.isUncertain = true;
-    void this.load();
+    detached("group", this.load());
   }
 
   /** The owner has said this number. */
@@ -211,12 +211,12 @@ export class LargeGroup {
     if (this.isEnded || this.notifyTimer !== undefined) return;
     const pauseMs = NOTIFY_EVERY_MS + this.members.size / MEMBERS_PER_MS;
     const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.monotonic());
-    this.notifyTimer = setTimeout(() => {
-      void this.notify().finally(() => {
+    const notify = () =>
+      this.notify().finally(() => {
         this.notifyTimer = undefined;
         if (this.behind.size > 0 || this.told < this.last) this.notifySoon();
       });
-    }, wait);
+    this.notifyTimer = setTimeout(guarded("timer", notify), wait);
   }
 
   /** Tells all who do not look, or could not be given all, how far the conversation is. */
@@ -287,7 +287,7 @@ export class LargeGroup {
     if (!isLarge) {
       // Who came meanwhile has heard of it later than the owner's answer was given.
       if (this.wanted.size > 0) return true;
-      void this.notify();
+      detached("group", this.notify());
       this.end();
       return true;
     }
@@ -303,7 +303,7 @@ export class LargeGroup {
       this.isUncertain = false;
       // Those who look were given nothing meanwhile.
       this.behind = new Set(this.focused);
-      void this.notify();
+      detached("group", this.notify());
     } else this.tell(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
     this.endIfEmpty();
     return true;

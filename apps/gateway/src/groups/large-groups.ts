@@ -1,5 +1,5 @@
 /** The large groups that users of this gateway belong to: found when a user comes, followed while he is here. */
-import { PacedJob, partitionOf, sleep } from "@carillon/base";
+import { detached, PacedJob, partitionOf, sleep } from "@carillon/base";
 import {
   ask,
   type Bus,
@@ -41,7 +41,7 @@ export class LargeGroups {
   /** A session of this user is open. */
   came(userId: string): void {
     this.unknown.add(userId);
-    void this.lookUp();
+    detached("group", this.lookUp());
   }
 
   /** A session is gone. */
@@ -91,7 +91,7 @@ export class LargeGroups {
   private doubtAll(): void {
     for (const group of [...this.groups.values()]) group.doubt();
     for (const userId of this.users.userIds) this.unknown.add(userId);
-    void this.lookUp();
+    detached("group", this.lookUp());
   }
 
   private groupOf(conversationId: string | undefined): LargeGroup | undefined {

@@ -15,7 +15,7 @@
  *   Answers name all that is registered; which of it counts is for the view here to say, and it is looked again and again.
  * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
-import { getOrSet, PacedJob, sleep } from "@carillon/base";
+import { getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
 import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
 import { Command, limits, type UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
@@ -66,7 +66,10 @@ export class Watches {
   private readonly changed = new Set<WatchedUser>();
   private timer: NodeJS.Timeout | undefined;
   private doubtTimer: NodeJS.Timeout | undefined;
-  private readonly compareTimer = setInterval(() => this.compareGateways(), COMPARE_EVERY_MS).unref();
+  private readonly compareTimer = setInterval(
+    guarded("timer", () => this.compareGateways()),
+    COMPARE_EVERY_MS,
+  ).unref();
   private readonly stopping = new AbortController();
   private readonly doubts = new PacedJob(
     async () => {
@@ -96,7 +99,7 @@ export class Watches {
     if (added.length > 0) this.enquire(session, added, { isNew: true });
     // Of those that it watched before it is told at once; behind the answer to its request.
     const known = wanted.filter((userId) => !added.includes(userId));
-    queueMicrotask(() => send(session, this.shownTo(session, known)));
+    queueMicrotask(guarded("timer", () => send(session, this.shownTo(session, known))));
     return true;
   }
 
@@ -123,10 +126,11 @@ export class Watches {
   /** News may be lost. */
   doubt(): void {
     this.doubts.request();
-    this.doubtTimer ??= setTimeout(() => {
+    const doubtAgain = () => {
       this.doubtTimer = undefined;
       this.doubts.request();
-    }, DOUBT_AGAIN_MS);
+    };
+    this.doubtTimer ??= setTimeout(guarded("timer", doubtAgain), DOUBT_AGAIN_MS);
   }
 
   stop(): void {
@@ -196,7 +200,7 @@ export class Watches {
       wishes.set(userId, { isNew: isNew || wish?.isNew === true, isDoubted: isDoubted || wish?.isDoubted === true });
     }
     // What else is asked for in this turn goes with it.
-    if (!this.isAsking) setImmediate(() => void this.askAll());
+    if (!this.isAsking) setImmediate(guarded("timer", () => this.askAll()));
   }
 
   private async askAll(): Promise<void> {
@@ -267,7 +271,10 @@ export class Watches {
 
   private tellSoon(user: WatchedUser): void {
     this.changed.add(user);
-    this.timer ??= setTimeout(() => this.tell(), GATHER_MS);
+    this.timer ??= setTimeout(
+      guarded("timer", () => this.tell()),
+      GATHER_MS,
+    );
   }
 
   private tell(): void {

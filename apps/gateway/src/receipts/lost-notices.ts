@@ -3,7 +3,7 @@
  * Such updates stand in no inbox; SYNC tells the marks. Not at once, since workers gather marks before MySQL has them,
  * and paced, since every device asks.
  */
-import { sleep } from "@carillon/base";
+import { guarded, sleep } from "@carillon/base";
 import { Command, encodeFrame } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
@@ -25,7 +25,10 @@ export class LostNotices {
   /** Something was lost: every device that is here then is to look. */
   request(): void {
     this.isWantedAgain = this.timer !== undefined;
-    this.timer ??= setTimeout(() => void this.tell(), DELAY_MS);
+    this.timer ??= setTimeout(
+      guarded("timer", () => this.tell()),
+      DELAY_MS,
+    );
   }
 
   stop(): void {

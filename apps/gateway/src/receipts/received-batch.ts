@@ -3,6 +3,7 @@
  * device repeats its own when it connects. What was delivered is told again until it is in MySQL, since nobody would
  * ever tell it once more.
  */
+import { guarded } from "@carillon/base";
 import { ask, type Bus, type Received, subjects } from "@carillon/bus";
 import { deliveredBy, type ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
@@ -65,7 +66,10 @@ export class ReceivedBatch {
   }
 
   private flushSoon(): void {
-    this.timer ??= setTimeout(() => this.flush(), GATHER_MS);
+    this.timer ??= setTimeout(
+      guarded("timer", () => this.flush()),
+      GATHER_MS,
+    );
   }
 
   private async tell(received: Received): Promise<void> {
@@ -73,7 +77,10 @@ export class ReceivedBatch {
       await ask<Received, null>(this.bus, subjects.received, received, ANSWER_MS);
     } catch {
       for (const mark of received.delivered) this.unconfirmed.add(mark);
-      this.againTimer ??= setTimeout(() => this.tellAgain(), AGAIN_MS);
+      this.againTimer ??= setTimeout(
+        guarded("timer", () => this.tellAgain()),
+        AGAIN_MS,
+      );
     }
   }
 

@@ -1,5 +1,5 @@
 /** One client's session: its connection, its state, its limits, and how far it has been served. */
-import type { TokenBucket, WheelEntry } from "@carillon/base";
+import { reportCaught, type TokenBucket, type WheelEntry } from "@carillon/base";
 import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
 import type { ClientConnection } from "../accept/client-connection";
 import type { DeliveryCursor } from "../deliver/delivery-cursor";
@@ -57,9 +57,11 @@ export class Session {
     this.connection.send(encodeFrame(command, requestId, payload));
   }
 
-  /** Answers a request with an error of the table. */
-  replyError(requestId: number, error: CarillonError): void {
-    this.connection.send(encodeFrame(Command.ERROR, requestId, error.toPayload()));
+  /** Answers a request with an error of the table; what is none of it is told to us, and to the client as INTERNAL. */
+  replyError(requestId: number, error: unknown): void {
+    if (!(error instanceof CarillonError)) reportCaught("request", error, this.connection.remote);
+    const known = error instanceof CarillonError ? error : new CarillonError("INTERNAL");
+    this.connection.send(encodeFrame(Command.ERROR, requestId, known.toPayload()));
   }
 
   refuse(requestId: number, name: ErrorName, message?: string, retryAfterMs?: number): void {

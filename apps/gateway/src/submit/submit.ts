@@ -14,7 +14,6 @@ import {
   subjects,
 } from "@carillon/bus";
 import {
-  type CarillonError,
   Command,
   encodePulledFrame,
   limits,
@@ -125,7 +124,7 @@ export class Submitter {
     try {
       await work();
     } catch (error) {
-      session.replyError(requestId, error as CarillonError);
+      session.replyError(requestId, error);
     }
   }
 

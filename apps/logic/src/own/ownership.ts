@@ -10,7 +10,7 @@
  * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
  * A hand-over that is not done in 5 s is taken.
  */
-import { settlesWithin, sleep } from "@carillon/base";
+import { guarded, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
 import type { PartitionState } from "../partition-state";
@@ -82,7 +82,10 @@ export class Ownership {
   }
 
   start(): void {
-    this.timer = setInterval(() => this.check(), CHECK_MS);
+    this.timer = setInterval(
+      guarded("timer", () => this.check()),
+      CHECK_MS,
+    );
     this.check();
   }
 

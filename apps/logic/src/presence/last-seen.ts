@@ -1,4 +1,5 @@
 /** When users were seen last, on its way to MySQL: gathered, since a crowd may come or go at once. */
+import { guarded } from "@carillon/base";
 
 const GATHER_MS = 5_000;
 const ROWS_AT_ONCE = 1_000;
@@ -16,7 +17,10 @@ export class LastSeen {
   /** @param at ms */
   saw(userId: string, at: number): void {
     this.waiting.set(userId, Math.max(at, this.waiting.get(userId) ?? 0));
-    this.timer ??= setTimeout(() => void this.flush(), GATHER_MS);
+    this.timer ??= setTimeout(
+      guarded("timer", () => this.flush()),
+      GATHER_MS,
+    );
   }
 
   /** Writes what waits. What MySQL does not take is dropped: it is no more than a courtesy. */

@@ -1,4 +1,5 @@
 /** Delivered marks on their way to MySQL: gathered for seconds, since of many of a conversation only the last counts. */
+import { guarded } from "@carillon/base";
 import type { MarkUpdate } from "@carillon/store";
 
 const GATHER_MS = 5_000;
@@ -45,7 +46,10 @@ export class MarkSaver {
         delivered: Math.max(delivered, known.delivered),
       });
     }
-    this.timer ??= setTimeout(() => void this.flush(), GATHER_MS);
+    this.timer ??= setTimeout(
+      guarded("timer", () => this.flush()),
+      GATHER_MS,
+    );
     await done;
   }
 

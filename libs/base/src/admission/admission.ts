@@ -15,6 +15,8 @@
  * A key (a user) has bounds of its own inside these, so that one user fills neither the work nor the queue. Work whose
  * key has enough under way stays in the queue and lets others pass.
  */
+import { guarded } from "../boundary";
+
 export interface AdmissionOptions {
   /** Work under way at once. */
   atOnce: number;
@@ -129,7 +131,8 @@ export class Admission {
     if (this.queue.length >= waiting) throw this.overloaded();
     return new Promise((resolve, reject) => {
       const one: Waiting = { key, deadline, begin: resolve, refuse: reject, timer: undefined as never };
-      one.timer = setTimeout(() => this.giveUp(one), Math.min(patienceMs, deadline - this.options.monotonic()));
+      const giveUp = guarded("timer", () => this.giveUp(one));
+      one.timer = setTimeout(giveUp, Math.min(patienceMs, deadline - this.options.monotonic()));
       this.queue.push(one);
       if (key !== undefined) count(this.waitingOf, key, 1);
     });

@@ -4,7 +4,9 @@
  * A supervisor that spawns us with an IPC channel gets one message {type: "ready", role, nodeId, addresses}.
  * When the channel breaks the supervisor is gone, maybe by kill -9: the process drains and is away in 5 s.
  */
+
 import closeWithGrace from "close-with-grace";
+import { onCaught } from "../boundary";
 import type { Logger } from "./logger";
 
 /** What a started process hands back. */
@@ -29,6 +31,7 @@ export interface LifecycleOptions {
 export async function runProcess(options: LifecycleOptions, start: () => Promise<RunningProcess>): Promise<void> {
   const { role, nodeId, logger, stopMs } = options;
   let running: RunningProcess | undefined;
+  onCaught(({ place, remote, error }) => logger.error({ place, remote, err: error }, "an error was caught"));
   const closing = closeWithGrace({ delay: stopMs, logger: false }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, "the process failed");
     else logger.info({ signal }, "stopping");

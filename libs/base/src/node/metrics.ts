@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { caughtErrors } from "../boundary";
 
 export { Counter, Gauge, Histogram, Registry };
 
@@ -7,5 +8,15 @@ export function createMetrics(role: string, nodeId: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ role, node: nodeId });
   collectDefaultMetrics({ register: registry });
+  new Counter({
+    name: "carillon_caught_errors_total",
+    help: "Errors that ended one connection or one piece of work, and nothing else",
+    labelNames: ["place"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [place, count] of caughtErrors()) this.inc({ place }, count);
+    },
+  });
   return registry;
 }

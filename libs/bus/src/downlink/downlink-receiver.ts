@@ -2,13 +2,16 @@
  * The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. A message whose
  * sender waits for it is confirmed when it was acted upon.
  */
+import { guarded } from "@carillon/base";
 import type { Msg } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
 import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions";
+import { hear } from "../subscription";
 
 /** A sender ticks every 2 s; after this silence something is wrong with it or with the way. */
 const SILENCE_MS = 5_000;
+const LOOK_MS = 1_000;
 
 export interface DownlinkReceiverOptions {
   bus: Bus;
@@ -34,14 +37,12 @@ export class DownlinkReceiver {
   start(): void {
     const { bus, gateway } = this.options;
     for (const subject of [gatewaySubject(gateway), ALL_GATEWAYS_SUBJECT]) {
-      const subscription = bus.connection.subscribe(subject, {
-        callback: (error, message) => {
-          if (error === null) this.receive(message);
-        },
-      });
-      this.stopSubscriptions.push(() => subscription.unsubscribe());
+      this.stopSubscriptions.push(hear(bus, subject, (message) => this.receive(message)));
     }
-    this.timer = setInterval(() => this.findSilent(), 1_000);
+    this.timer = setInterval(
+      guarded("timer", () => this.findSilent()),
+      LOOK_MS,
+    );
   }
 
   stop(): void {

@@ -3,7 +3,7 @@
  * missed. Core NATS may lose a message; nothing is repeated here. A gateway that sees a link begin, jump or fall
  * silent asks for the heads of its users' inboxes and pushes what is missing: one repair for every kind of loss.
  */
-import { randomId, sleep } from "@carillon/base";
+import { guarded, randomId, sleep } from "@carillon/base";
 import type { Bus } from "../connection";
 import {
   type Announcement,
@@ -45,7 +45,10 @@ export class DownlinkSender {
 
   /** Every gateway hears at once that its link begins: what a former life of this process left undone is looked for. */
   start(): void {
-    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.timer = setInterval(
+      guarded("timer", () => this.tick()),
+      TICK_MS,
+    );
     this.tick();
   }
 

@@ -5,6 +5,7 @@
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { groupSubject } from "../streams/definitions";
+import { hear } from "../subscription";
 import { cut } from "./cut";
 
 /** @param events in the order of the conversation, without a hole */
@@ -24,11 +25,7 @@ export async function listenToGroup(
   groupId: string,
   onEvents: (events: Uint8Array[]) => void,
 ): Promise<() => void> {
-  const subscription = bus.connection.subscribe(groupSubject(groupId), {
-    callback: (error, message) => {
-      if (error === null) onEvents(unpackEnvelope(message.data)[1] as Uint8Array[]);
-    },
-  });
+  const stop = hear(bus, groupSubject(groupId), ({ data }) => onEvents(unpackEnvelope(data)[1] as Uint8Array[]));
   await bus.connection.flush();
-  return () => subscription.unsubscribe();
+  return stop;
 }

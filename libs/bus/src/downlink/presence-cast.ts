@@ -6,6 +6,7 @@ import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { AtGateway } from "../rpc/contracts";
 import { presenceSubject } from "../streams/definitions";
+import { hear } from "../subscription";
 
 /** What a gateway tells of one user; no platforms: he has no device there any more. */
 export interface PresenceNews extends AtGateway {
@@ -20,20 +21,10 @@ export function castPresence(bus: Bus, userId: string, { gateway, boot, platform
 
 /** @returns ends it */
 export function listenToPresence(bus: Bus, userId: string, onNews: (news: PresenceNews) => void): () => void {
-  const subscription = bus.connection.subscribe(presenceSubject(userId), {
-    callback: (error, message) => {
-      if (error !== null) return;
-      const [, gateway, boot, platforms, since] = unpackEnvelope(message.data) as [
-        number,
-        string,
-        string,
-        string[],
-        number,
-      ];
-      onNews({ gateway, boot, platforms, since });
-    },
+  return hear(bus, presenceSubject(userId), ({ data }) => {
+    const [, gateway, boot, platforms, since] = unpackEnvelope(data) as [number, string, string, string[], number];
+    onNews({ gateway, boot, platforms, since });
   });
-  return () => subscription.unsubscribe();
 }
 
 /** Platforms of all devices of a user, wherever they are; in order, each once. */

@@ -1,5 +1,5 @@
 /** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
-import { hash32, retryFor, sleep } from "@carillon/base";
+import { guarded, hash32, retryFor, sleep } from "@carillon/base";
 import { type Consumer, type ConsumerMessages, DeliverPolicy, JetStreamApiError, type JsMsg } from "@nats-io/jetstream";
 import { type Bus, ELECTION_MS } from "../connection";
 import { decodeLogBody, type LogRecord } from "../envelopes/log-records";
@@ -148,11 +148,12 @@ export async function readLog(
   if (from > to) return;
   const follower = new LogFollower(bus, partition);
   const waiting = { for: from, since: performance.now(), isOver: false };
-  const watch = setInterval(() => {
+  const look = () => {
     if (performance.now() - waiting.since < RECORD_MS) return;
     waiting.isOver = true;
     follower.stop();
-  }, 1_000);
+  };
+  const watch = setInterval(guarded("timer", look), 1_000);
   try {
     await follower.run(from, async (record) => {
       // What is done with a record may take its time.

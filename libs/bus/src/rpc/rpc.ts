@@ -6,9 +6,10 @@
  */
 import { Abandoned, type Admission, Overloaded, sleep } from "@carillon/base";
 import { CarillonError, errorByCode } from "@carillon/protocol";
-import { type Msg, RequestError, type Subscription, TimeoutError } from "@nats-io/transport-node";
+import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
+import { hear } from "../subscription";
 
 /** Default time for an answer, ms. */
 const DEADLINE_MS = 3_000;
@@ -110,14 +111,7 @@ export function serve<Q, A>(
   handler: Handler<Q, A>,
   options: ServeOptions<Q> = {},
 ): () => void {
-  const { queue } = options;
-  const subscription: Subscription = bus.connection.subscribe(subject, {
-    ...(queue === undefined ? {} : { queue }),
-    callback: (error, message) => {
-      if (error === null) void answerOne(bus, subject, handler, options, message);
-    },
-  });
-  return () => subscription.unsubscribe();
+  return hear(bus, subject, (message) => answerOne(bus, subject, handler, options, message), options.queue);
 }
 
 async function answerOne<Q, A>(

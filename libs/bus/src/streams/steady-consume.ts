@@ -7,6 +7,7 @@
  * connection that was lost comes again only after the ack_wait. In all three cases a new consumer is the way out, and
  * who reads knows where it has to begin.
  */
+import { guarded } from "@carillon/base";
 import type { Consumer, ConsumerMessages } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 
@@ -35,11 +36,12 @@ export async function consumeSteadily(bus: Bus, consumer: Consumer, maxMessages:
   });
   // Intervals are counted, and no times compared: the library's own watch fails when the wall clock is set back.
   let [received, quiet] = [messages.getReceived(), 0];
-  const timer = setInterval(() => {
+  const look = () => {
     quiet = messages.getReceived() === received ? quiet + 1 : 0;
     received = messages.getReceived();
     if (quiet > MOST_QUIET) messages.stop(new ConsumerSilent("nothing is heard of it"));
-  }, HEARTBEAT_MS);
+  };
+  const timer = setInterval(guarded("timer", look), HEARTBEAT_MS);
   const stopFollowing = bus.onReconnect(() => messages.stop(new ConsumerSilent("the connection was lost")));
   const listen = async () => {
     for await (const { type } of messages.status()) if (type === "heartbeat") quiet = 0;

@@ -6,6 +6,7 @@
  * The bucket has no ttl, so that the epoch outlives the holder. That a holder is dead is seen by each candidate itself:
  * a revision that did not change for `ttlMs` of the candidate's monotonic clock. No clocks are compared.
  */
+import { guarded } from "@carillon/base";
 import { type Bucket, type Entry, RevisionConflict } from "../kv/bucket";
 import { Listeners } from "../listeners";
 import type { Logger } from "../logger";
@@ -126,7 +127,10 @@ export class Lease {
 
   private schedule(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.renew(), this.renewMs);
+    this.timer = setTimeout(
+      guarded("timer", () => this.renew()),
+      this.renewMs,
+    );
   }
 
   private async renew(): Promise<void> {
@@ -166,7 +170,7 @@ export class Lease {
     }
     this.heldUntil = sentAt + this.ttlMs;
     clearTimeout(this.lossTimer);
-    if (record.holder !== "") this.lossTimer = setTimeout(() => this.checkLoss(), this.ttlMs);
+    if (record.holder !== "") this.checkLossIn(this.ttlMs);
     return true;
   }
 
@@ -174,7 +178,14 @@ export class Lease {
     if (!this.isHolding) return;
     const left = this.heldUntil - performance.now();
     if (left <= 0) this.lose();
-    else this.lossTimer = setTimeout(() => this.checkLoss(), left + 1);
+    else this.checkLossIn(left + 1);
+  }
+
+  private checkLossIn(ms: number): void {
+    this.lossTimer = setTimeout(
+      guarded("timer", () => this.checkLoss()),
+      ms,
+    );
   }
 
   private lose(): void {

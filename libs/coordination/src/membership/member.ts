@@ -9,7 +9,7 @@
  * - nothing: expired, deleted, or a new bucket; the record is made again, after a random delay;
  * - another boot: somebody else is this node now; we step down and never write again.
  */
-import { Backoff, sleep } from "@carillon/base";
+import { Backoff, guarded, sleep } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type Bucket, type Entry, RevisionConflict } from "../kv/bucket";
 import { Listeners } from "../listeners";
@@ -161,7 +161,11 @@ export class Member {
 
   private scheduleRenewal(ms: number): void {
     clearTimeout(this.renewTimer);
-    if (!this.isEnded) this.renewTimer = setTimeout(() => void this.renew(), ms);
+    if (this.isEnded) return;
+    this.renewTimer = setTimeout(
+      guarded("timer", () => this.renew()),
+      ms,
+    );
   }
 
   private async renew(): Promise<void> {
@@ -238,7 +242,8 @@ export class Member {
     this.leaseUntil = sentAt + this.context.timings.ttlMs;
     if (this.isEnded) return;
     clearTimeout(this.lossTimer);
-    this.lossTimer = setTimeout(() => this.checkLoss(), this.leaseUntil - performance.now() + 1);
+    const checkLoss = guarded("timer", () => this.checkLoss());
+    this.lossTimer = setTimeout(checkLoss, this.leaseUntil - performance.now() + 1);
     if (!this.isToldLost || !this.hasLease) return;
     this.isToldLost = false;
     this.context.logger.info({}, "the lease is back");

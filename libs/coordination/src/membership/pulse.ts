@@ -1,3 +1,4 @@
+import { guarded } from "@carillon/base";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { NodeRecord } from "./node-record";
 
@@ -55,13 +56,17 @@ export class Pulse {
   ) {
     const { connection, heartbeatMs, judges } = options;
     if (judges) {
+      const hear = guarded("subscription", (message: Msg) => this.hear(bootOfBeat(message)));
       this.subscription = connection.subscribe(beatSubject(role), {
         callback: (error, message) => {
-          if (error === null) this.hear(bootOfBeat(message));
+          if (error === null) hear(message);
         },
       });
     }
-    this.timer = setInterval(() => this.tick(), heartbeatMs / LOOKS_PER_BEAT);
+    this.timer = setInterval(
+      guarded("timer", () => this.tick()),
+      heartbeatMs / LOOKS_PER_BEAT,
+    );
     this.beat();
   }
 

@@ -1,5 +1,5 @@
 /** Whether the process that wrote a node's record is still alive: asked by a node that finds its own key taken. */
-import { sleep } from "@carillon/base";
+import { guarded, sleep } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket } from "../kv/bucket";
 import type { Timings } from "../timings";
@@ -31,9 +31,9 @@ export async function waitForSilence(
   let silentSince = startedAt;
   let revision = rival.revision;
   const subscription = connection.subscribe(beatSubject(record.role), {
-    callback: (error, message) => {
+    callback: guarded("subscription", (error, message) => {
       if (error === null && bootOfBeat(message) === record.boot) silentSince = performance.now();
-    },
+    }),
   });
   try {
     while (performance.now() - silentSince < suspectMs) {

@@ -1,5 +1,5 @@
 /** The nodes of the cluster as this process knows them: a watch for speed, listings for truth. */
-import { settlesWithin } from "@carillon/base";
+import { guarded, settlesWithin } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket, BucketWatch } from "../kv/bucket";
 import { Listeners } from "../listeners";
@@ -96,7 +96,11 @@ export class ClusterView {
     const nextMs = await this.listing;
     this.listing = undefined;
     clearTimeout(this.timer);
-    if (!this.isClosed) this.timer = setTimeout(() => void this.list(), nextMs);
+    if (this.isClosed) return;
+    this.timer = setTimeout(
+      guarded("timer", () => this.list()),
+      nextMs,
+    );
   }
 
   /** Lists and heals the watch. @returns ms until the next listing */

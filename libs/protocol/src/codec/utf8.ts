@@ -25,6 +25,11 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** The text with U+FFFD in place of each half of a surrogate pair, so that it has a UTF-8 form. */
+export function wellFormed(text: string): string {
+  return utf8Length(text) >= 0 ? text : text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
 /** True when bytes[start, end) are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
