@@ -12,7 +12,8 @@
  */
 import { Backoff, guarded, sleep } from "@carillon/base";
 import { failPoint, type Logger } from "@carillon/base/node";
-import { type Bus, recordSeqOf } from "@carillon/bus";
+import { type Bus, putEventAside, recordSeqOf } from "@carillon/bus";
+import { type Event, encodeEvent } from "@carillon/protocol";
 import { ArchiveFenced, type ArchiveWriter, isStoreUnavailable } from "@carillon/store";
 import { purgePartition } from "./purge/purge";
 import { checkLogFits, RecordReader } from "./read/read-records";
@@ -85,7 +86,9 @@ export class PartitionJourney {
     signal.addEventListener("abort", end);
     try {
       const reading = reader.run(archived + 1).finally(end);
-      const writing = writeBatches(archive, partition, buffer, this.state).finally(end);
+      const writing = writeBatches({ archive, partition, state: this.state, putAside: this.putAside }, buffer).finally(
+        end,
+      );
       const faults = (await Promise.allSettled([writing, reading])).flatMap((result) =>
         result.status === "rejected" ? [result.reason as Error] : [],
       );
@@ -94,6 +97,13 @@ export class PartitionJourney {
       signal.removeEventListener("abort", end);
     }
   }
+
+  private readonly putAside = async (event: Event, reason: string): Promise<void> => {
+    const { bus, partition, logger } = this.options;
+    const { conversationId, seq } = event;
+    logger.error({ partition, conversationId, seq, reason }, "MySQL refuses the content of an event, it is put aside");
+    await putEventAside(bus, { partition, event: encodeEvent(event), reason, id: `${conversationId}-${seq}` });
+  };
 
   private pauseAfter(error: unknown): number {
     const { logger, partition } = this.options;

@@ -1,9 +1,18 @@
 import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, endOfRecord, LogWriter, purgeLog, readLogState } from "@carillon/bus";
-import { type Event, encodeEvent } from "@carillon/protocol";
+import {
+  type Bus,
+  endOfRecord,
+  LogWriter,
+  listDeadLetters,
+  purgeLog,
+  readLogState,
+  type StoredLetter,
+} from "@carillon/bus";
+import { decodeEvent, type Event, encodeEvent } from "@carillon/protocol";
 import { MysqlStore, migrate } from "@carillon/store";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
+import { createConnection } from "mysql2/promise";
 import { Archiver } from "../src/archiver";
 import { PartitionJourney } from "../src/journey";
 import { purgePartition } from "../src/purge/purge";
@@ -96,6 +105,12 @@ async function archivedSeqs(conversationId: string): Promise<number[]> {
   return (await store.conversations.history(conversationId, range)).map(({ seq }) => seq);
 }
 
+async function lettersOf(kind: StoredLetter["kind"]): Promise<StoredLetter[]> {
+  const found: StoredLetter[] = [];
+  for await (const letter of listDeadLetters(bus)) if (letter.kind === kind) found.push(letter);
+  return found;
+}
+
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
 describe("a partition", () => {
@@ -174,6 +189,29 @@ describe("a partition", () => {
     await until("all is archived", async () => archivedRecord(log.partition, last)().catch(() => false), 60_000);
     expect(await archivedSeqs(log.conversationId)).toEqual(upTo(4_000));
   }, 90_000);
+
+  test("an event whose values MySQL refuses is archived without its content, and stops nobody", async () => {
+    const log = await newLog();
+    const raw = await createConnection(servers.mysql.url);
+    await raw.query(
+      `CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW
+         IF NEW.content = 'text 7' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no seven'; END IF`,
+    );
+    const last = await log.append(10);
+    start(log.partition);
+    await until("all is archived", archivedRecord(log.partition, last));
+    expect(await archivedSeqs(log.conversationId)).toEqual(upTo(10));
+    const [letter] = await lettersOf("event");
+    expect([letter!.partition, letter!.reason, decodeEvent(letter!.data).content]).toEqual([
+      ...[log.partition, "no seven", "text 7"],
+    ]);
+    const seventh = () => store.facts.recallTargets([{ conversationId: log.conversationId, seq: 7 }]);
+    expect([...(await seventh()).values()]).toMatchObject([{ recalled: true }]);
+    expect(await store.archive.restoreContent(decodeEvent(letter!.data))).toBe(true);
+    expect([...(await seventh()).values()]).toMatchObject([{ recalled: false }]);
+    await raw.query("DROP TRIGGER refuse");
+    await raw.end();
+  });
 
   test("with a hole between archive and log is not archived", async () => {
     const log = await newLog();

@@ -2,15 +2,18 @@ import {
   type Bus,
   decodeRequestBatch,
   dropDeadLetter,
+  encodeReceipts,
   encodeRequestBatch,
   listDeadLetters,
   putAside,
+  ReceiptConsumer,
   readDeadLetter,
   readQueueLength,
   replayDeadLetter,
+  replayReceipts,
   type StoredLetter,
 } from "@carillon/bus";
-import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
+import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
@@ -69,8 +72,26 @@ test("a letter that is replayed lies in the queue of its partition, once, and is
   expect((await letters()).map(({ id }) => id)).toEqual([3]);
 });
 
+test("a receipt that cannot be stored is put aside after some tries, the others of its batch are stored", async () => {
+  const stored: string[] = [];
+  const consumer = new ReceiptConsumer(bus, async (receipts) => {
+    if (receipts.some(({ userId }) => userId === "mallory")) throw new Error("no such number");
+    stored.push(...receipts.map(({ userId }) => userId));
+  });
+  const receipt = (userId: string) => ({ userId, deviceId: "d", conversationId: "p:a:b", seq: 1 });
+  await bus.js.publish("im.receipts.1", encodeReceipts([receipt("alice"), receipt("mallory"), receipt("bob")]));
+  consumer.start();
+  await until("the letter is there", async () => (await letters()).some(({ kind }) => kind === "receipts"), 120_000);
+  await consumer.stop();
+  expect(stored).toEqual(["alice", "bob"]);
+  const letter = (await letters()).find(({ kind }) => kind === "receipts")!;
+  expect(letter).toMatchObject({ partition: 1, reason: "no such number" });
+  await replayReceipts(bus, letter);
+  expect((await letters()).filter(({ kind }) => kind === "receipts")).toEqual([]);
+}, 180_000);
+
 test("what cannot be read is replayed as it is", async () => {
   await putAside(bus, { partition: 0, data: new Uint8Array([0xc1]), reason: "no batch", id: "8" });
-  await replayDeadLetter(bus, (await readDeadLetter(bus, 4))!);
+  await replayDeadLetter(bus, (await readDeadLetter(bus, 5))!);
   expect((await bus.jsm.streams.getMessage("IN_0", { seq: 1 }))!.data).toEqual(new Uint8Array([0xc1]));
 });

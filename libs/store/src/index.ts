@@ -3,7 +3,7 @@ export * from "./mysql/archive/archive-writer";
 export * from "./mysql/archive/audit-queries";
 export * from "./mysql/archive/retention-queries";
 export * from "./mysql/conversation-queries";
-export { busyStore, isStoreUnavailable } from "./mysql/errors";
+export { busyStore, isRefusedValue, isStoreUnavailable } from "./mysql/errors";
 export * from "./mysql/fact-queries";
 export type { GroupEdit } from "./mysql/groups/group-edits";
 export * from "./mysql/groups/group-facts";

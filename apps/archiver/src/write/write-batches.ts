@@ -1,8 +1,15 @@
-/** Writes what the buffer holds, batch after batch, and moves the position with each. */
+/**
+ * Writes what the buffer holds, batch after batch, and moves the position with each.
+ *
+ * When MySQL refuses the values of a batch, the events that it refuses are looked for by halves. Of these everything is
+ * written but the content: their numbers are taken, and everybody else's messages go on. The content is put aside as a
+ * dead letter.
+ */
 import { failPoint } from "@carillon/base/node";
 import { endOfRecord } from "@carillon/bus";
-import type { ArchiveWriter } from "@carillon/store";
-import type { RecordBuffer } from "../read/record-buffer";
+import type { Event } from "@carillon/protocol";
+import { type ArchiveWriter, isRefusedValue } from "@carillon/store";
+import type { RecordBatch, RecordBuffer } from "../read/record-buffer";
 
 /** How far this archiver has come in a partition. */
 export interface ArchiveState {
@@ -13,23 +20,52 @@ export interface ArchiveState {
   written: number;
 }
 
+export interface WriteOptions {
+  archive: Pick<ArchiveWriter, "write" | "refuses">;
+  partition: number;
+  state: ArchiveState;
+  /** Resolves when an event whose content MySQL refuses is stored elsewhere. */
+  putAside(event: Event, reason: string): Promise<void>;
+}
+
 /**
  * Runs until the buffer is closed.
  * @throws ArchiveFenced, or an error of MySQL: then only the position in MySQL tells whether the batch is written
  */
-export async function writeBatches(
-  archive: Pick<ArchiveWriter, "write">,
-  partition: number,
-  buffer: RecordBuffer,
-  state: ArchiveState,
-): Promise<void> {
+export async function writeBatches(options: WriteOptions, buffer: RecordBuffer): Promise<void> {
   for (let batch = await buffer.take(); batch !== undefined; batch = await buffer.take()) {
-    const to = endOfRecord(batch.lastSeq);
     failPoint("write.before");
-    const { events, changes } = batch;
-    await archive.write({ partition, epoch: state.epoch, from: state.position, to, events, changes });
+    await write(options, batch);
     failPoint("write.after");
-    state.position = to;
-    state.written += batch.events.length;
   }
+}
+
+async function write(options: WriteOptions, { events, changes, lastSeq }: RecordBatch): Promise<void> {
+  const { archive, partition, state, putAside } = options;
+  const to = endOfRecord(lastSeq);
+  const batch = { partition, epoch: state.epoch, from: state.position, to, events, changes };
+  try {
+    await archive.write(batch);
+  } catch (error) {
+    if (!isRefusedValue(error)) throw error;
+    const withheld = await refusedOf(archive, events);
+    if (withheld.length === 0) throw error;
+    for (const event of withheld) await putAside(event, (error as Error).message);
+    await archive.write({ ...batch, events: events.map((event) => withhold(event, withheld)), withheld });
+  }
+  state.position = to;
+  state.written += events.length;
+}
+
+async function refusedOf(archive: WriteOptions["archive"], events: Event[]): Promise<Event[]> {
+  if (events.length === 0 || !(await archive.refuses(events))) return [];
+  if (events.length === 1) return events;
+  const middle = events.length >> 1;
+  return [...(await refusedOf(archive, events.slice(0, middle))), ...(await refusedOf(archive, events.slice(middle)))];
+}
+
+function withhold(event: Event, withheld: Event[]): Event {
+  if (!withheld.includes(event)) return event;
+  const { content: _, ...rest } = event;
+  return rest;
 }

@@ -5,9 +5,11 @@ import {
   listDeadLetters,
   readDeadLetter,
   replayDeadLetter,
+  replayReceipts,
   type StoredLetter,
   userOfDelivery,
 } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
 import { Inboxes } from "@carillon/store";
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
@@ -18,7 +20,7 @@ import { print, tableOf } from "../output/print";
 const ABOUT_REPLAY = `
 Mend the fault first: a request that kills its worker again, up to three times, is put aside again. A message that its
 sender has sent again meanwhile is recognised, and stored once. Of a delivery the user's inbox begins anew: their devices
-fetch everything.`;
+fetch everything. An event gets its content back in the archive, where it is shown as taken back until then.`;
 
 interface LetterRow {
   id: number;
@@ -92,10 +94,23 @@ function dropCommand(): Command {
 }
 
 async function replay(cluster: Cluster, letter: StoredLetter): Promise<void> {
-  const userId = userOfDelivery(letter);
-  if (userId === undefined) return replayDeadLetter(cluster.bus, letter);
-  await new Inboxes(await cluster.redis()).reset(userId);
-  await dropDeadLetter(cluster.bus, letter.id);
+  const { bus } = cluster;
+  switch (letter.kind) {
+    case "requests":
+      return replayDeadLetter(bus, letter);
+    case "receipts":
+      return replayReceipts(bus, letter);
+    case "delivery":
+      await new Inboxes(await cluster.redis()).reset(userOfDelivery(letter)!);
+      return void (await dropDeadLetter(bus, letter.id));
+    case "event": {
+      const event = decodeEvent(letter.data);
+      if (!(await (await cluster.mysql()).archive.restoreContent(event))) {
+        throw new WrongUse(`${event.conversationId} ${event.seq} is not in the archive: wait until it is`);
+      }
+      return void (await dropDeadLetter(bus, letter.id));
+    }
+  }
 }
 
 function letterCommand(name: string, description: string): Command {

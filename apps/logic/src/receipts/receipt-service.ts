@@ -19,7 +19,7 @@ import {
   subjects,
 } from "@carillon/bus";
 import { Command, encodeFrame, peerOf } from "@carillon/protocol";
-import type { Marks, MarkUpdate, Sessions } from "@carillon/store";
+import { busyStore, type Marks, type MarkUpdate, type Sessions } from "@carillon/store";
 import { orBusy } from "../busy";
 import { MarkSaver } from "./mark-saver";
 
@@ -111,8 +111,8 @@ export class ReceiptService {
       readable[i] === 0 ? [] : [{ ...receipt, seq: Math.min(receipt.seq, readable[i]!) }],
     );
     const updates = own.map(({ conversationId, userId, seq }) => ({ conversationId, userId, read: seq, delivered: 0 }));
-    await saveMarks(updates);
-    const moved = await marks.move(updates);
+    await orBusyStore(saveMarks(updates));
+    const moved = await orBusy(marks.move(updates));
     const notices = moved.flatMap((mark, i) => (mark.readMoved || isRepeated ? readNotices(own[i]!, mark.read) : []));
     await this.sendNotices(notices);
   }
@@ -137,6 +137,13 @@ export class ReceiptService {
     );
     return result;
   }
+}
+
+/** A MySQL that is away is waited for; any other error is one of the receipts. */
+async function orBusyStore<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw busyStore(error) ?? error;
+  });
 }
 
 /** DELIVERED_UPDATE goes to the peer. */

@@ -5,16 +5,16 @@ import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { DeadRequest } from "../envelopes/log-records";
 import { decodeRequestBatch, encodeRequestBatch, type OriginatedRequest } from "../envelopes/requests";
-import { DEAD_STREAM, deadSubject, queueStream, queueSubject } from "../streams/definitions";
+import { DEAD_STREAM, deadSubject, queueStream, queueSubject, receiptsSubject } from "../streams/definitions";
 
 const REASON = "Carillon-Reason";
 const KIND = "Carillon-Kind";
 
 /**
- * What a letter holds: `requests` that no owner could decide, a `delivery` that an inbox did not take, `events` that
- * MySQL did not take, or `receipts` that could not be stored.
+ * What a letter holds: `requests` that no owner could decide, a `delivery` that an inbox did not take, an `event`
+ * whose content MySQL did not take, or `receipts` that could not be stored.
  */
-export type DeadKind = "requests" | "delivery" | "events" | "receipts";
+export type DeadKind = "requests" | "delivery" | "event" | "receipts";
 
 export interface DeadLetter {
   partition: number;
@@ -69,6 +69,25 @@ export async function putDeliveryAside(bus: Bus, { partition, userId, events, re
   const data = pack([ENVELOPE_VERSION, userId, events.map(({ position, event }) => [position, event])]);
   const id = `delivery-${userId}-${events.at(-1)?.position}`;
   await putAside(bus, { partition, kind: "delivery", data, reason, id });
+}
+
+/** An event whose content MySQL did not take; the rest of it is in the archive. */
+export interface DeadEvent {
+  partition: number;
+  event: Uint8Array;
+  reason: string;
+  id: string;
+}
+
+/** Resolves when the letter is stored. */
+export async function putEventAside(bus: Bus, { partition, event, reason, id }: DeadEvent): Promise<void> {
+  await putAside(bus, { partition, kind: "event", data: event, reason, id: `event-${id}` });
+}
+
+/** Puts receipts that were put aside back into their queue, and deletes the letter. @throws Error of NATS: it is still there */
+export async function replayReceipts(bus: Bus, { id, partition, data }: StoredLetter): Promise<void> {
+  await bus.js.publish(receiptsSubject(partition), data, { msgID: `replay-receipts-${id}` });
+  await dropDeadLetter(bus, id);
 }
 
 /** The user whose inbox did not take the events of this letter; undefined: it is no letter of that kind. */

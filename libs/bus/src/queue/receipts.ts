@@ -1,15 +1,26 @@
 /** The durable queue of read receipts: gateways put them in, workers take them out in any order. */
 
 import { Backoff, sleep } from "@carillon/base";
+import { CarillonError } from "@carillon/protocol";
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import type { ReadReceipt } from "../rpc/contracts";
 import { RECEIPTS_CONSUMER, RECEIPTS_STREAM } from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
+import { putAside } from "./dead-letters";
 
 export function encodeReceipts(receipts: ReadReceipt[]): Uint8Array {
   return pack([ENVELOPE_VERSION, receipts.map((r) => [r.userId, r.deviceId, r.conversationId, r.seq])]);
+}
+
+function readAll(bytes: Uint8Array): ReadReceipt[] {
+  try {
+    return decodeReceipts(bytes);
+  } catch {
+    // Bytes that are no receipts were never acknowledged to anybody.
+    return [];
+  }
 }
 
 function decodeReceipts(bytes: Uint8Array): ReadReceipt[] {
@@ -22,7 +33,13 @@ const AT_ONCE = 8;
 /** Receipts pulled ahead of those in work. */
 const PREFETCH = 16;
 
-/** Takes receipts out of the queue; a batch whose handler fails comes again. */
+/** Tries after which the receipts of a batch are looked at one by one. */
+const TRIES = 5;
+
+/**
+ * Takes receipts out of the queue; a batch whose handler fails comes again. What fails although the stores are there is put
+ * aside after some tries: it must not come for ever, and the other receipts of its batch are as good as any.
+ */
 export class ReceiptConsumer {
   private messages: ConsumerMessages | undefined;
   private readonly stopping = new AbortController();
@@ -77,8 +94,30 @@ export class ReceiptConsumer {
       await this.onReceipts(decodeReceipts(message.data), message.redelivered);
       message.ack();
     } catch (err) {
+      const isWaiting = err instanceof CarillonError && err.name === "BUSY";
+      if (!isWaiting && message.info.deliveryCount >= TRIES) return this.takeOneByOne(message);
       this.bus.logger.warn({ err }, "receipts could not be stored, they come again");
       message.nak(2_000);
     }
+  }
+
+  private async takeOneByOne(message: JsMsg): Promise<void> {
+    try {
+      for (const [index, receipt] of readAll(message.data).entries()) {
+        await this.onReceipts([receipt], true).catch((err: Error) => this.putAside(message, index, receipt, err));
+      }
+      message.ack();
+    } catch (err) {
+      this.bus.logger.warn({ err }, "receipts could not be put aside, they come again");
+      message.nak(2_000);
+    }
+  }
+
+  private async putAside({ seq, subject }: JsMsg, index: number, receipt: ReadReceipt, err: Error): Promise<void> {
+    const { userId, conversationId } = receipt;
+    this.bus.logger.error({ userId, conversationId, err }, "a receipt cannot be stored, it is put aside");
+    const partition = Number(subject.split(".").at(-1));
+    const letter = { kind: "receipts" as const, data: encodeReceipts([receipt]), reason: err.message };
+    await putAside(this.bus, { partition, ...letter, id: `receipts-${seq}-${index}` });
   }
 }

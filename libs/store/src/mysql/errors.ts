@@ -54,6 +54,25 @@ export function busyStore(error: unknown): CarillonError | undefined {
   return new CarillonError("BUSY", undefined, { retryAfterMs, cause: error });
 }
 
+/** What the server says of the values of a row: it will say so again. A key that exists already is another matter. */
+const REFUSED_VALUES = new Set([
+  "ER_DATA_TOO_LONG",
+  "ER_WARN_DATA_OUT_OF_RANGE",
+  "ER_TRUNCATED_WRONG_VALUE",
+  "ER_TRUNCATED_WRONG_VALUE_FOR_FIELD",
+  "ER_BAD_NULL_ERROR",
+  "ER_INVALID_CHARACTER_STRING",
+  "ER_CANNOT_CONVERT_STRING",
+  "ER_CONSTRAINT_FAILED",
+  "ER_CHECK_CONSTRAINT_VIOLATED",
+  "ER_SIGNAL_EXCEPTION",
+]);
+
+/** Whether the server refuses the values of a statement, however often it is sent. */
+export function isRefusedValue(error: unknown): boolean {
+  return REFUSED_VALUES.has(codeOf(error) ?? "");
+}
+
 /** Whether a row with this key exists already. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === "ER_DUP_ENTRY";

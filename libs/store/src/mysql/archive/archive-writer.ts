@@ -10,6 +10,7 @@
  * After a lost connection nobody knows whether the last commit happened: read the position again before going on.
  */
 import { type Event, parseConversationId } from "@carillon/protocol";
+import { isRefusedValue } from "../errors";
 import type { ArchiveProgress } from "../fact-queries";
 import { DATABASE_NOW, type Sql, type Statements } from "../sql";
 import { type ArchivedChange, applyGroupChanges } from "./archive-groups";
@@ -30,6 +31,8 @@ export interface ArchiveBatch {
   events: Event[];
   /** Those of the events that tell of a change of their group; default: none. */
   changes?: ArchivedChange[];
+  /** Events of which MySQL takes everything but the content, which was put aside: they are shown as taken back. */
+  withheld?: Event[];
 }
 
 /** Another archiver has claimed the partition, or the position is not what was thought. */
@@ -65,7 +68,7 @@ export class ArchiveWriter {
    * @throws ArchiveFenced; an error of MySQL, after which the batch may or may not be written
    */
   async write(batch: ArchiveBatch): Promise<void> {
-    const { partition, epoch, from, to, events, changes = [] } = batch;
+    const { partition, epoch, from, to, events, changes = [], withheld = [] } = batch;
     await this.sql.transaction(async (statements) => {
       const moved = await statements.run(
         "UPDATE archive_positions SET position = ? WHERE partition_number = ? AND position = ? AND epoch = ?",
@@ -76,8 +79,30 @@ export class ArchiveWriter {
       await upsertConversations(statements, events);
       await insertMembers(statements, events);
       await applyRecalls(statements, events);
+      for (const { conversationId, seq } of withheld) await takeBack(statements, conversationId, seq);
       await applyGroupChanges(statements, changes);
     });
+  }
+
+  /** Whether MySQL refuses the values of these events; nothing is written. */
+  async refuses(events: Event[]): Promise<boolean> {
+    const done = new Error("nothing is to be written");
+    try {
+      await this.sql.transaction(async (statements) => {
+        for (const part of cut(events)) await insertMessages(statements, part);
+        throw done;
+      });
+    } catch (error) {
+      if (isRefusedValue(error)) return true;
+      if (error !== done) throw error;
+    }
+    return false;
+  }
+
+  /** Gives an event its content that was withheld when it was written. @returns false when it is not in the archive */
+  async restoreContent({ conversationId, seq, content }: Event): Promise<boolean> {
+    const sql = "UPDATE messages SET recalled = 0, content = ? WHERE conversation = ? AND seq = ?";
+    return (await this.sql.run(sql, [content ?? null, conversationId, seq])) === 1;
   }
 }
 
@@ -195,14 +220,12 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 async function applyRecalls(statements: Statements, events: Event[]): Promise<void> {
   for (const { kind, conversationId, targetSeq } of events) {
-    if (kind !== "recall" || targetSeq === undefined) continue;
-    await statements.run("UPDATE messages SET recalled = 1, content = NULL WHERE conversation = ? AND seq = ?", [
-      conversationId,
-      targetSeq,
-    ]);
-    await statements.run("UPDATE conversations SET preview_text = '' WHERE id = ? AND preview_seq = ?", [
-      conversationId,
-      targetSeq,
-    ]);
+    if (kind === "recall" && targetSeq !== undefined) await takeBack(statements, conversationId, targetSeq);
   }
+}
+
+async function takeBack(statements: Statements, conversationId: string, seq: number): Promise<void> {
+  const place = [conversationId, seq];
+  await statements.run("UPDATE messages SET recalled = 1, content = NULL WHERE conversation = ? AND seq = ?", place);
+  await statements.run("UPDATE conversations SET preview_text = '' WHERE id = ? AND preview_seq = ?", place);
 }
