@@ -1,5 +1,5 @@
 /** An api's parts, built and wired; main.ts gives it the connections to the world. */
-import { partitionOf } from "@carillon/base";
+import { Admission, Budgets, partitionOf, withDeadline } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
 import {
   ask,
@@ -10,22 +10,31 @@ import {
   type OwnerQuestion,
   type PresenceFound,
   type PresenceRead,
-  type PresentNode,
+  type PresentNodes,
   type ReadableSpans,
   subjects,
 } from "@carillon/bus";
 import type { Coordination, Lease } from "@carillon/coordination";
 import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
-import { Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore } from "@carillon/store";
+import {
+  Inboxes,
+  Marks,
+  type MysqlStore,
+  RecentEvents,
+  type RedisStore,
+  type SessionEntry,
+  Sessions,
+} from "@carillon/store";
 import type { FastifyInstance } from "fastify";
 import { Authenticator } from "./auth/authenticate";
+import { LoginLimits } from "./auth/login-limits";
 import { Passwords } from "./auth/passwords";
-import { WindowLimit } from "./auth/window-limit";
 import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./broadcasts/broadcasts";
 import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
 import { leaveAllGroups } from "./groups/departure";
 import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
+import { HttpAdmission } from "./http/admission";
 import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
@@ -33,9 +42,12 @@ import { QueryService } from "./queries/query-service";
 import { deleteExpired, RETENTION_EVERY_MS, RETENTION_FIRST_MS } from "./retention/retention";
 import { type ApiContext, buildServer } from "./server";
 
-const LOGIN_WINDOW_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+/** Log-ins and refreshes at once: few, since each of them locks rows; two of one user. */
+const SIGN_INS = { atOnce: 16, waiting: 64, perKey: { atOnce: 2, waiting: 16 }, patienceMs: 5_000 };
+/** Most time for Redis to say which devices are connected. */
+const CONNECTED_MS = 300;
 /** Most time for NATS to say that it has what was put into the queues. */
 const STOP_MS = 2_000;
 
@@ -63,6 +75,7 @@ export class Api {
   private readonly queries: QueryService;
   private readonly broadcasts: LeaseJob;
   private readonly jobs: LeaseJob[];
+  private readonly loginLimits: LoginLimits;
   private readonly context: ApiContext;
   private server: FastifyInstance | undefined;
 
@@ -71,6 +84,7 @@ export class Api {
     this.downlink = new DownlinkSender(bus, config.nodeId);
     this.changes = new ChangeTeller(bus, this.downlink);
     this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
+    this.loginLimits = new LoginLimits({ limits: config.limits, monotonic: () => bus.clock.monotonic() });
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
     this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
@@ -84,8 +98,13 @@ export class Api {
   }
 
   /** Takes over which nodes there are. */
-  setNodes(gateways: PresentNode[], workers: PresentNode[]): void {
-    this.changes.setNodes(gateways, workers);
+  setNodes(nodes: PresentNodes): void {
+    this.changes.setNodes(nodes);
+  }
+
+  /** Forgets the failed log-ins of a user. */
+  unlock(userId: string): void {
+    this.loginLimits.unlock(userId);
   }
 
   /** @returns the address of the HTTP server, `http://host:port` */
@@ -159,11 +178,9 @@ export class Api {
       secret,
       accessTokenSeconds,
       refreshTokenMs,
-      authenticator: new Authenticator(config, mysql.credentials, mysql.keys, () => bus.clock.now()),
-      passwords: new Passwords(),
-      registrations: new WindowLimit(limits.registrationsPerMinute, MINUTE_MS, monotonic),
-      failuresOfUser: new WindowLimit(limits.failedLoginsPerUser, LOGIN_WINDOW_MS, monotonic),
-      failuresOfAddress: new WindowLimit(limits.failedLoginsPerAddress, LOGIN_WINDOW_MS, monotonic),
+      authenticator: new Authenticator(config, mysql.credentials, mysql.keys, this.loginLimits, () => bus.clock.now()),
+      admission: new HttpAdmission({ limits, monotonic }),
+      ...this.loginContext(),
       signAccess: createTokenSigner(secret, accessTokenSeconds),
       changes: this.changes,
       messages: this.messages,
@@ -183,6 +200,30 @@ export class Api {
         nats: () => bus.connection.flush(),
         mysql: () => mysql.ping(),
         redis: async () => void (await redis.info()),
+      },
+    };
+  }
+
+  /** What bounds log-ins, registrations and passwords. */
+  private loginContext() {
+    const { config, bus, redis, coordination } = this.options;
+    const monotonic = () => bus.clock.monotonic();
+    const { registrationsPerMinute } = config.limits;
+    const sessions = new Sessions(redis);
+    const isThere = ({ gateway, boot }: SessionEntry) => coordination.view.get("gateway", gateway)?.boot === boot;
+    return {
+      loginLimits: this.loginLimits,
+      passwords: new Passwords(monotonic),
+      registrations: new Budgets({
+        perSecond: (registrationsPerMinute * 1_000) / MINUTE_MS,
+        burst: registrationsPerMinute,
+        monotonic,
+      }),
+      signIns: new Admission({ ...SIGN_INS, monotonic }),
+      connectedDevices: async (userId: string) => {
+        // Without Redis nobody knows; a log-in does not wait for it.
+        const devices = await withDeadline(sessions.of(userId), CONNECTED_MS, "Redis").catch(() => []);
+        return devices.filter(isThere).map(({ deviceId }) => deviceId);
       },
     };
   }

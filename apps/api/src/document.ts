@@ -22,7 +22,7 @@ const nothingBehind = { nodeId: "documentation", relationLimits: { friends: 0, b
 export async function readOpenApi(): Promise<OpenApiPage> {
   const server = await buildServer(nothingBehind as unknown as ApiContext, {
     logger: silentLogger(),
-    trustProxy: false,
+    trustProxy: [],
   });
   try {
     await server.ready();

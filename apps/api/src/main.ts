@@ -9,15 +9,7 @@ import {
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
-import {
-  type ControlAnswer,
-  type ControlQuestion,
-  connectBus,
-  fingerprintOf,
-  readLayout,
-  serve,
-  subjects,
-} from "@carillon/bus";
+import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
@@ -44,16 +36,18 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   await coordination.view.ready();
   const lease = (name: string) => coordination.lease(name, `${nodeId}.${boot}`);
   const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination), coordination, lease });
-  const onView = () => api.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
+  const nodes = (role: string) => coordination.view.nodes(role);
+  const onView = () => api.setNodes({ gateways: nodes("gateway"), workers: nodes("logic"), apis: nodes(ROLE) });
   coordination.onChange(onView);
   onView();
   const http = await api.start();
   const member = await coordination.join({ ...self, addresses: { http } });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
-  const stopControl = serve<ControlQuestion, ControlAnswer>(bus, subjects.control(ROLE, nodeId), async ({ ask }) => {
-    if (ask === "drain") await member.setState("draining");
-    if (ask === "undrain") await member.setState("up");
-    return { nodeId, state: member.record.state, load: {} };
+  const stopControl = serveControl(bus, ROLE, nodeId, {
+    state: () => ({ nodeId, state: member.record.state, load: {} }),
+    drain: () => member.setState("draining"),
+    undrain: () => member.setState("up"),
+    unlock: (userId) => api.unlock(userId),
   });
 
   const stop = async () => {

@@ -8,13 +8,12 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
-import type { Authenticator } from "./auth/authenticate";
 import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
 import type { GroupContext } from "./groups/groups";
 import { groupRoutes } from "./groups/routes";
-import { guardRoutes } from "./http/access";
+import { type Guards, guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
 import { type HealthContext, healthRoutes } from "./http/health";
@@ -37,7 +36,8 @@ const IDLE_MS = 65_000;
 /** The page of the documentation loads nothing from elsewhere. */
 const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
-export type ApiContext = { authenticator: Authenticator } & SessionContext &
+export type ApiContext = Guards &
+  SessionContext &
   ConversationRoutesContext &
   GroupContext &
   RelationContext &
@@ -53,14 +53,15 @@ export type ApiContext = { authenticator: Authenticator } & SessionContext &
 
 export interface ServerOptions {
   logger: Logger;
-  /** Whether X-Forwarded-For names the client's address. */
-  trustProxy: boolean;
+  /** Proxies whose X-Forwarded-For is believed. */
+  trustProxy: readonly string[];
 }
 
 export async function buildServer(context: ApiContext, options: ServerOptions): Promise<FastifyInstance> {
   const server = fastify({
     logger: false,
-    trustProxy: options.trustProxy,
+    // Only what a proxy of the list has seen itself counts: a client cannot put an address before its own.
+    trustProxy: options.trustProxy.length === 0 ? false : [...options.trustProxy],
     bodyLimit: MOST_BODY_BYTES,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: IDLE_MS,
@@ -92,7 +93,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     uiConfig: { docExpansion: "list", validatorUrl: null },
   });
   await server.register(async (routes) => {
-    guardRoutes(routes, context.authenticator);
+    guardRoutes(routes, context);
     sessionRoutes(routes, context);
     gatewayRoutes(routes, context);
     conversationRoutes(routes, context);

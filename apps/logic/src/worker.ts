@@ -90,7 +90,7 @@ export class Worker {
       hasConversation: (userId, deadline) => mysql.facts.hasConversation(userId, deadline),
       largeGroupsOf: (userIds, deadline) => mysql.groupFacts.largeGroupsOf(userIds, deadline),
       announce: (announcements) => this.downlink.announce(announcements),
-      saw: (userId, at) => this.lastSeen.saw(userId, at),
+      saw: (userId, deviceId, at) => this.lastSeen.saw(userId, deviceId, at),
       close: (userId, replaced, closeCode) => this.closeConnection(userId, replaced, closeCode),
     });
   }

@@ -1,3 +1,4 @@
+export * from "./admission/address-key";
 export * from "./admission/admission";
 export * from "./admission/budgets";
 export * from "./admission/token-bucket";

@@ -14,7 +14,7 @@ export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./
 export { type MysqlSettings, MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/account-queries";
 export * from "./mysql/people/broadcast-queries";
-export { CredentialQueries, refusalOf } from "./mysql/people/credential-queries";
+export { CredentialQueries, type Credentials, refusalOf } from "./mysql/people/credential-queries";
 export * from "./mysql/people/key-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";

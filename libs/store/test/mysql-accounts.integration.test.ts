@@ -137,6 +137,25 @@ describe("devices", () => {
     expect(await store.credentials.of([])).toEqual([]);
   });
 
+  test("that were idle longest are logged out for one more; what is connected was seen now", async () => {
+    const userId = await newUser();
+    const logIn = (deviceId: string, at: number, connected: string[] = []) =>
+      store.accounts.signIn(userId, device(deviceId), refresh(`f-${deviceId}`, "h"), NOW + at, { most: 3, connected });
+    for (const [at, deviceId] of ["phone", "laptop", "tablet"].entries()) await logIn(deviceId, at);
+    expect((await logIn("script1", 10, ["phone"]))?.loggedOut).toEqual(["laptop"]);
+    expect((await logIn("script2", 11, ["phone"]))?.loggedOut).toEqual(["tablet"]);
+    expect((await logIn("script3", 12, ["phone", "script1", "script2"]))?.loggedOut).toEqual(["phone"]);
+    // Who was there is seen as long as it was there.
+    await store.users.saw([[userId, "script1", NOW + 50]]);
+    expect(
+      (await store.accounts.devices(userId)).map(({ deviceId, lastSeenAt }) => [deviceId, lastSeenAt - NOW]),
+    ).toEqual([
+      ["script1", 50],
+      ["script3", 12],
+      ["script2", 11],
+    ]);
+  });
+
   test("a log-in on a revoked device makes it good again", async () => {
     const userId = await newUser();
     await store.accounts.signIn(userId, device("phone"), refresh("f1", "h1"), NOW);

@@ -51,7 +51,7 @@ async function rowsReadBy(work: () => Promise<unknown>): Promise<number> {
 }
 
 test("when users were seen is written to their rows alone", async () => {
-  const seen = Array.from({ length: 500 }, (_, i): [string, number] => [userId(i + 1), 7]);
+  const seen = Array.from({ length: 500 }, (_, i): [string, string, number] => [userId(i + 1), "d", 7]);
   expect(await rowsReadBy(() => opened.store.users.saw(seen))).toBeLessThan(5_000);
   expect(await opened.store.users.lastSeen([userId(1), userId(500), userId(501)])).toEqual(
     new Map([

@@ -7,7 +7,7 @@ import type { Passwords } from "../auth/passwords";
 export interface ManageUsersContext {
   accounts: Pick<AccountQueries, "revokeDevice">;
   people: Pick<UserQueries, "create" | "list" | "record" | "setStatus" | "mute" | "logOutEverywhere">;
-  changes: Pick<ChangeTeller, "close" | "forget">;
+  changes: Pick<ChangeTeller, "close" | "forget" | "unlock">;
   passwords: Passwords;
   now(): number;
 }
@@ -31,10 +31,16 @@ export async function disable({ people, changes }: ManageUsersContext, userId: s
   return (await Promise.all(told)).flat();
 }
 
-/** @returns workers that have not confirmed @throws CarillonError NO_SUCH_USER */
+/** @returns workers and apis that have not confirmed @throws CarillonError NO_SUCH_USER */
 export async function enable({ people, changes }: ManageUsersContext, userId: string): Promise<string[]> {
   mustBe(await people.setStatus(userId, "normal"));
-  return changes.forget({ users: [userId] });
+  return (await Promise.all([changes.forget({ users: [userId] }), changes.unlock(userId)])).flat();
+}
+
+/** Forgets the failed log-ins of a user. @returns apis that have not confirmed @throws CarillonError NO_SUCH_USER */
+export async function unlock({ people, changes }: ManageUsersContext, userId: string): Promise<string[]> {
+  mustBe((await people.record(userId)) !== undefined);
+  return changes.unlock(userId);
 }
 
 /**

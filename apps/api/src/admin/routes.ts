@@ -9,7 +9,7 @@ import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
 import { logInFor, type SessionContext } from "../sessions/sessions";
 import { tokens } from "../sessions/shapes";
 import { registered } from "../users/shapes";
-import { disable, enable, kick, type ManageUsersContext, makeUser, mute } from "./manage-users";
+import { disable, enable, kick, type ManageUsersContext, makeUser, mute, unlock } from "./manage-users";
 import * as shapes from "./shapes";
 
 const TAGS = ["admin"];
@@ -138,6 +138,7 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
     });
   order("disable", "Let a user in no more", undefined, (userId) => disable(context, userId));
   order("enable", "Let a disabled user in again", undefined, (userId) => enable(context, userId));
+  order("unlock", "Forget the failed log-ins of a user", undefined, (userId) => unlock(context, userId));
   order<{ until: number }>("mute", "Let a user write no more until a time", shapes.muteBody, (userId, { until }) =>
     mute(context, userId, until),
   );

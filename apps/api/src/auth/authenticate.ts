@@ -10,6 +10,7 @@ import {
 } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { type CredentialQueries, type KeyQueries, refusalOf } from "@carillon/store";
+import type { LoginLimits } from "./login-limits";
 
 /** A person on a device, as the token says. */
 export type Caller = Pick<AccessClaims, "userId" | "deviceId">;
@@ -26,6 +27,7 @@ export class Authenticator {
     { secret, issuers }: { secret: string; issuers: readonly Issuer[] },
     private readonly credentials: Pick<CredentialQueries, "of">,
     private readonly keys: Pick<KeyQueries, "find" | "used">,
+    private readonly loginLimits: Pick<LoginLimits, "lookUp">,
     private readonly now: () => number,
   ) {
     this.verify = createTokenVerifier(secret, issuers);
@@ -46,11 +48,10 @@ export class Authenticator {
   }
 
   /**
-   * Checks the token and its session.
-   * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED; errors of MySQL
+   * Checks the session of a token that is good by itself.
+   * @throws CarillonError NOT_AUTHENTICATED, TOKEN_REVOKED, USER_DISABLED; errors of MySQL
    */
-  async authenticate(authorization: string | undefined): Promise<Caller & { role: string }> {
-    const claims = this.readToken(authorization);
+  async checkSession(claims: AccessClaims): Promise<Caller & { role: string }> {
     const [known] = await this.credentials.of([claims]);
     const refused = refusalOf(claims, known);
     if (refused !== undefined || known === undefined) throw new CarillonError(refused ?? "NOT_AUTHENTICATED");
@@ -59,30 +60,29 @@ export class Authenticator {
   }
 
   /**
-   * Lets in an operator, or a key with this scope.
+   * Lets in an operator, and nobody else.
    * @returns who it is, for the log
-   * @throws CarillonError FORBIDDEN; as `authenticate`
+   * @throws CarillonError FORBIDDEN; as `checkSession`
    */
-  async authorize(authorization: string | undefined, scope: ApiKeyScope): Promise<string> {
-    return isKey(authorization) ? this.authorizeKey(authorization, scope) : this.authorizeOperator(authorization);
-  }
-
-  /** Lets in an operator, and nobody else. @throws as `authorize` */
-  async authorizeOperator(authorization: string | undefined): Promise<string> {
-    if (isKey(authorization)) throw new CarillonError("FORBIDDEN", "operators only");
-    const { userId, role } = await this.authenticate(authorization);
+  async checkOperator(claims: AccessClaims): Promise<string> {
+    const { userId, role } = await this.checkSession(claims);
     if (role !== OPERATOR_ROLE) throw new CarillonError("FORBIDDEN", "operators only");
     return `user ${userId}`;
   }
 
-  /** Lets in a key with this scope, and nobody else. @throws as `authorize` */
-  async authorizeKey(authorization: string | undefined, scope: ApiKeyScope): Promise<string> {
+  /**
+   * Lets in a key with this scope, and nobody else.
+   * @param address from where it is shown: wrong keys are counted by it
+   * @returns which it is, for the log
+   * @throws CarillonError NOT_AUTHENTICATED, TOKEN_REVOKED, FORBIDDEN, RATE_LIMITED; errors of MySQL
+   */
+  async authorizeKey(authorization: string | undefined, scope: ApiKeyScope, address: string): Promise<string> {
     const shown = parseApiKey(bearerOf(authorization) ?? "");
     if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED", "an API key is needed");
-    const key = await this.keys.find(shown.id);
-    if (key === undefined || !isSameSecret(key.secretHash, shown.secretHash)) {
-      throw new CarillonError("NOT_AUTHENTICATED", "there is no such API key");
-    }
+    const isGood = (found: Awaited<ReturnType<KeyQueries["find"]>>) =>
+      found !== undefined && isSameSecret(found.secretHash, shown.secretHash);
+    const key = await this.loginLimits.lookUp(address, () => this.keys.find(shown.id), isGood);
+    if (key === undefined || !isGood(key)) throw new CarillonError("NOT_AUTHENTICATED", "there is no such API key");
     if (key.revokedAt !== undefined) throw new CarillonError("TOKEN_REVOKED", "this API key was revoked");
     if (!key.scopes.includes(scope)) throw new CarillonError("FORBIDDEN", `this API key has not the scope ${scope}`);
     const now = this.now();
@@ -95,4 +95,5 @@ function bearerOf(authorization: string | undefined): string | undefined {
   return BEARER.exec(authorization ?? "")?.[1];
 }
 
-const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith("ck_") === true;
+/** Whether what is shown is an API key, and no token of a person. */
+export const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith("ck_") === true;

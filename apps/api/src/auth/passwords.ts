@@ -1,19 +1,37 @@
-/** Password hashes: argon2id, at most so many at a time that a crowd at the door costs neither memory nor health. */
-import { randomId } from "@carillon/base";
+/**
+ * Password hashes: argon2id. One takes a whole core for some 20 ms, so half of the cores make them and the others stay
+ * with chat; behind them waits a queue of tens, and a crowd at the door is told to come back.
+ */
+import { availableParallelism } from "node:os";
+import { Admission, Overloaded, randomId } from "@carillon/base";
 import { CarillonError } from "@carillon/protocol";
 import { hash, verify } from "@node-rs/argon2";
 
 /** argon2id (the library's own name for it is a type only), 19 MiB and two passes: OWASP's choice. */
 const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
-/** Hashes waiting or under way. One takes some 20 ms of a core. */
-const MOST_AT_ONCE = 512;
-const BUSY_RETRY_MS = 2_000;
+const AT_ONCE = Math.max(1, Math.floor(availableParallelism() / 2));
+const WAITING = 96;
+/** Of these, for one user from one address. */
+const PER_KEY = { atOnce: 2, waiting: 16 };
+/** The longest wait for a turn, ms. */
+const PATIENCE_MS = 8_000;
 
 export class Passwords {
-  private underWay = 0;
+  private readonly admission: Admission;
   /** Compared with when there is no user, so that this answer takes as long as a wrong password's. */
   private readonly nobody = hash(randomId(24), PARAMETERS);
+
+  /** @param monotonic ms */
+  constructor(monotonic: () => number = () => performance.now()) {
+    this.admission = new Admission({
+      atOnce: AT_ONCE,
+      waiting: WAITING,
+      perKey: PER_KEY,
+      patienceMs: PATIENCE_MS,
+      monotonic,
+    });
+  }
 
   /** @throws CarillonError BUSY when too many wait */
   hash(password: string): Promise<string> {
@@ -22,20 +40,18 @@ export class Passwords {
 
   /**
    * @param stored undefined when there is no such user: false, after the same time
+   * @param key whose attempt it is; many of one do not hold up others
    * @throws CarillonError BUSY when too many wait
    */
-  async matches(stored: string | undefined, password: string): Promise<boolean> {
-    const isRight = await this.bounded(async () => verify(stored ?? (await this.nobody), password));
+  async matches(stored: string | undefined, password: string, key?: string): Promise<boolean> {
+    const isRight = await this.bounded(async () => verify(stored ?? (await this.nobody), password), key);
     return isRight && stored !== undefined;
   }
 
-  private async bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.underWay >= MOST_AT_ONCE) throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
-    this.underWay++;
-    try {
-      return await work();
-    } finally {
-      this.underWay--;
-    }
+  private async bounded<T>(work: () => Promise<T>, key?: string): Promise<T> {
+    return this.admission.run(work, { key }).catch((error: unknown) => {
+      if (!(error instanceof Overloaded)) throw error;
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+    });
   }
 }

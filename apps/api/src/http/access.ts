@@ -5,7 +5,8 @@
 import type { ApiKeyScope } from "@carillon/base/node";
 import { CarillonError, type ErrorName, errorByName } from "@carillon/protocol";
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
-import type { Authenticator, Caller } from "../auth/authenticate";
+import { type Authenticator, type Caller, isKey } from "../auth/authenticate";
+import type { HttpAdmission, Work } from "./admission";
 import { exampleOf, type Shape } from "./examples";
 import { errorBody } from "./shapes";
 
@@ -18,6 +19,8 @@ type Access = "anybody" | "token" | "user" | "operator" | { scope: ApiKeyScope }
 declare module "fastify" {
   interface FastifyContextConfig {
     access?: Access;
+    /** What kind of work it is; by default that follows from the method. */
+    work?: Work;
     /** Names of what can go wrong, besides what `access` and a malformed request bring. */
     errors?: readonly ErrorName[];
   }
@@ -34,8 +37,13 @@ export function callerOf({ caller }: FastifyRequest): Caller {
   return caller;
 }
 
-/** Makes every route under /v1 let in whom it names, and the documentation tell it. */
-export function guardRoutes(server: FastifyInstance, authenticator: Authenticator): void {
+export interface Guards {
+  authenticator: Authenticator;
+  admission: HttpAdmission;
+}
+
+/** Makes every route under /v1 let in whom it names, in their turn, and the documentation tell it. */
+export function guardRoutes(server: FastifyInstance, guards: Guards): void {
   server.decorateRequest("caller", undefined);
   server.decorateRequest("by", "");
   server.addHook("onRoute", (route) => {
@@ -45,10 +53,11 @@ export function guardRoutes(server: FastifyInstance, authenticator: Authenticato
       throw new Error(`${route.method} ${route.url} does not say who may call it, or how it fails`);
     }
     route.schema = { ...route.schema, ...documented(route, access, errors) };
+    route.handler = inTurn(route, guards.admission);
   });
   server.addHook("onRequest", async (request) => {
     const { access } = request.routeOptions.config;
-    if (access !== undefined) await letIn(authenticator, access, request);
+    if (access !== undefined) await letIn(guards, access, request);
     refuseOddIds(request);
   });
 }
@@ -61,14 +70,38 @@ function refuseOddIds({ params, routeOptions }: FastifyRequest): void {
   throw new CarillonError(errors.find((name) => errorByName(name).httpStatus === 404) ?? "NOT_FOUND");
 }
 
-async function letIn(authenticator: Authenticator, access: Access, request: FastifyRequest): Promise<void> {
+/** The handler of a route, begun when it is its turn. */
+function inTurn(route: RouteOptions, admission: HttpAdmission): RouteOptions["handler"] {
+  const { handler } = route;
+  const work = workOf(route.method, route.config?.access, route.config?.work);
+  return async function handleInTurn(request, reply) {
+    return admission.run(work, request, async () => handler.call(this, request, reply));
+  };
+}
+
+/** What needs no token, or no look into MySQL for it, is bounded where it costs something, if it does. */
+function workOf(method: string | string[], access: Access | undefined, work: Work | undefined): Work {
+  if (work !== undefined) return work;
+  if (access === "anybody" || access === "token") return "none";
+  return [method].flat().every((name) => name === "GET" || name === "HEAD") ? "read" : "write";
+}
+
+async function letIn({ authenticator, admission }: Guards, access: Access, request: FastifyRequest): Promise<void> {
   const { authorization } = request.headers;
   if (access === "anybody") return;
-  if (access === "token") request.caller = authenticator.readToken(authorization);
-  else if (access === "user") request.caller = await authenticator.authenticate(authorization);
-  else if (access === "operator") request.by = await authenticator.authorizeOperator(authorization);
-  else if ("key" in access) request.by = await authenticator.authorizeKey(authorization, access.key);
-  else request.by = await authenticator.authorize(authorization, access.scope);
+  if (typeof access !== "string" && ("key" in access || isKey(authorization))) {
+    const scope = "key" in access ? access.key : access.scope;
+    request.by = await authenticator.authorizeKey(authorization, scope, request.ip);
+    return;
+  }
+  if (access === "operator" && isKey(authorization)) throw new CarillonError("FORBIDDEN", "operators only");
+  const claims = authenticator.readToken(authorization);
+  const { method, config } = request.routeOptions;
+  // A user who asks too much is told so before MySQL is asked about them.
+  admission.pay(workOf(method, access, config.work), claims.userId);
+  if (access === "token") request.caller = claims;
+  else if (access === "user") request.caller = await authenticator.checkSession(claims);
+  else request.by = await authenticator.checkOperator(claims);
 }
 
 /** Errors by their HTTP status, and who may call, as OpenAPI shows it. */
@@ -114,6 +147,12 @@ const ACCESS: Record<ReturnType<typeof kindOf>, (access: Access) => string> = {
 function errorsOf(access: Access): ErrorName[] {
   if (access === "anybody") return [];
   if (access === "token") return ["NOT_AUTHENTICATED", "TOKEN_EXPIRED"];
-  const ofTokens: ErrorName[] = ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED"];
+  const ofTokens: ErrorName[] = [
+    "NOT_AUTHENTICATED",
+    "TOKEN_EXPIRED",
+    "TOKEN_REVOKED",
+    "USER_DISABLED",
+    "RATE_LIMITED",
+  ];
   return access === "user" ? ofTokens : [...ofTokens, "FORBIDDEN"];
 }

@@ -17,6 +17,7 @@ export function messageRoutes(server: FastifyInstance, { people, messages }: Mes
     {
       config: {
         access: { key: "messages" },
+        work: "message",
         errors: [
           "NO_SUCH_USER",
           "NOT_FRIENDS",

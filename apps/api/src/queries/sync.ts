@@ -68,12 +68,10 @@ async function readPage(
 
 /** How much there is of each, in a full sync: a device that has another number after this one asks for everything. */
 async function countsOf(context: SyncContext, userId: string): Promise<SyncedPayload["counts"]> {
-  const [{ count }, groups, conversations] = await Promise.all([
-    context.relations.standing(userId),
-    context.memberships.count(userId),
-    context.conversations.count(userId),
-  ]);
-  return { relations: count, groups, conversations };
+  // One after the other: a question that is admitted takes one connection at a time.
+  const { count: relations } = await context.relations.standing(userId);
+  const groups = await context.memberships.count(userId);
+  return { relations, groups, conversations: await context.conversations.count(userId) };
 }
 
 async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<SyncStart> {

@@ -10,7 +10,11 @@ import { logIn, logOut, refresh, type SessionContext } from "./sessions";
 import { devices, logInBody, refreshBody, tokens } from "./shapes";
 
 export function sessionRoutes(server: FastifyInstance, context: SessionContext): void {
-  const { accounts, credentials } = context;
+  giving(server, context);
+  ending(server, context);
+}
+
+function giving(server: FastifyInstance, context: SessionContext): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -25,7 +29,10 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
   routes.post(
     "/v1/sessions/refresh",
     {
-      config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED"] },
+      config: {
+        access: "anybody",
+        errors: ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED", "RATE_LIMITED"],
+      },
       schema: {
         summary: "Exchange a refresh token",
         description:
@@ -35,8 +42,13 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
         response: { 200: tokens },
       },
     },
-    (request) => refresh(context, request.body.refreshToken),
+    (request) => refresh(context, request.body.refreshToken, request.ip),
   );
+}
+
+function ending(server: FastifyInstance, context: SessionContext): void {
+  const { accounts, credentials } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
     "/v1/sessions",
@@ -46,8 +58,13 @@ export function sessionRoutes(server: FastifyInstance, context: SessionContext):
     },
     async (request) => {
       const { userId, deviceId } = callerOf(request);
-      const found = await accounts.devices(userId);
-      return { items: found.map((device) => ({ ...device, current: device.deviceId === deviceId })) };
+      const [found, connected] = await Promise.all([accounts.devices(userId), context.connectedDevices(userId)]);
+      const items = found.map((device) => {
+        // What is connected is seen now, however long ago it logged in.
+        const seen = connected.includes(device.deviceId) ? { lastSeenAt: context.now() } : {};
+        return { ...device, ...seen, current: device.deviceId === deviceId };
+      });
+      return { items };
     },
   );
 

@@ -1,18 +1,21 @@
 /** Log-in, fresh tokens, log-out. */
+import { type Admission, addressKey } from "@carillon/base";
 import { loginIdOf, type OwnClaims } from "@carillon/base/node";
 import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries, CredentialQueries } from "@carillon/store";
+import type { LoginLimits } from "../auth/login-limits";
 import type { Passwords } from "../auth/passwords";
 import { newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from "../auth/refresh-token";
-import type { WindowLimit } from "../auth/window-limit";
 
 export interface SessionContext {
   accounts: AccountQueries;
   credentials: Pick<CredentialQueries, "of">;
   passwords: Passwords;
-  /** Failed log-ins per user and per address. */
-  failuresOfUser: WindowLimit;
-  failuresOfAddress: WindowLimit;
+  loginLimits: LoginLimits;
+  /** Bounds log-ins and refreshes: each locks rows that the caller chooses. */
+  signIns: Admission;
+  /** Devices of a user that are connected at this moment, as far as is known. */
+  connectedDevices(userId: string): Promise<string[]>;
   /** The cluster's key; successors of refresh tokens are computed with it. */
   secret: string;
   accessTokenSeconds: number;
@@ -42,22 +45,23 @@ export interface Tokens {
 }
 
 /**
- * Only failures count against the limits, so that a crowd behind one address may log in. An unknown user and a wrong
- * password get the same answer after the same work.
+ * Log-ins that succeed are counted apart from guesses, so that a crowd behind one address may log in. An unknown user and
+ * a wrong password get the same answer after the same work.
  * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
  */
 export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
-  const { accounts, failuresOfUser, failuresOfAddress } = context;
+  const { accounts, loginLimits, passwords } = context;
   const { userId, password } = credentials;
-  failuresOfUser.check(userId);
-  failuresOfAddress.check(address);
-  const found = await accounts.findWithPassword(userId);
-  if (!(await context.passwords.matches(found?.passwordHash, password)) || found === undefined) {
-    failuresOfUser.count(userId);
-    failuresOfAddress.count(address);
+  let found: Awaited<ReturnType<AccountQueries["findWithPassword"]>>;
+  const isRight = await loginLimits.judge(userId, address, async () => {
+    found = await accounts.findWithPassword(userId);
+    return passwords.matches(found?.passwordHash, password, `${userId} ${addressKey(address)}`);
+  });
+  if (!isRight || found === undefined) {
     throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   }
   if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+  loginLimits.countLogin(userId);
   return signIn(context, credentials, found.passwordHash);
 }
 
@@ -84,8 +88,10 @@ async function signIn(
   const now = context.now();
   const device = { deviceId, platform };
   const refresh = newRefreshToken(userId, deviceId);
-  const rules = passwordHash === undefined ? { most } : { most, passwordHash };
-  const signedIn = await accounts.signIn(userId, device, { ...refresh, expiresAt: now + refreshTokenMs }, now, rules);
+  const connected = await context.connectedDevices(userId);
+  const rules = { most, connected, ...(passwordHash === undefined ? {} : { passwordHash }) };
+  const token = { ...refresh, expiresAt: now + refreshTokenMs };
+  const signedIn = await context.signIns.run(() => accounts.signIn(userId, device, token, now, rules), { key: userId });
   if (signedIn === undefined) throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
   for (const idle of signedIn.loggedOut) closeConnections(userId, idle).catch(() => {});
@@ -95,16 +101,19 @@ async function signIn(
 /**
  * Exchanges a refresh token for new tokens; the one shown is void afterwards, but brings the same successor for half a
  * minute more. One that was exchanged before revokes all tokens of its device: it was stolen, or its successor was.
- * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED
+ * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED, RATE_LIMITED, BUSY
  */
-export async function refresh(context: SessionContext, token: string): Promise<Tokens> {
+export async function refresh(context: SessionContext, token: string, address: string): Promise<Tokens> {
+  const { accounts, loginLimits, signIns } = context;
   const shown = parseRefreshToken(token);
   if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED");
   const { userId, deviceId } = shown;
+  loginLimits.countRefresh(shown.family);
   const now = context.now();
   const next = successorOf(shown, context.secret);
-  const expiresAt = now + context.refreshTokenMs;
-  const rotation = await context.accounts.rotate(shown, { hash: next.hash, expiresAt }, now);
+  const renewed = { hash: next.hash, expiresAt: now + context.refreshTokenMs };
+  const rotate = () => signIns.run(() => accounts.rotate(shown, renewed, now), { key: userId });
+  const rotation = await loginLimits.lookUp(address, rotate, ({ kind }) => kind !== "unknown");
   switch (rotation.kind) {
     case "unknown":
       throw new CarillonError("NOT_AUTHENTICATED");

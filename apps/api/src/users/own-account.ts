@@ -3,8 +3,8 @@ import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, CloseCode, Command, encodeFrame } from "@carillon/protocol";
 import type { AccountQueries, RelationQueries, UserQueries } from "@carillon/store";
 import type { Caller } from "../auth/authenticate";
+import type { LoginLimits } from "../auth/login-limits";
 import type { Passwords } from "../auth/passwords";
-import type { WindowLimit } from "../auth/window-limit";
 
 export interface OwnAccountContext {
   accounts: Pick<AccountQueries, "find" | "findWithPassword">;
@@ -12,7 +12,7 @@ export interface OwnAccountContext {
   relations: Pick<RelationQueries, "touchFriends">;
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
   passwords: Passwords;
-  failuresOfUser: WindowLimit;
+  loginLimits: LoginLimits;
   /** Begins to take a user out of his groups; what fails is done later. */
   leaveGroups(userId: string): void;
   now(): number;
@@ -52,14 +52,16 @@ export async function changePassword(
   { userId, deviceId }: Caller,
   { oldPassword, newPassword }: { oldPassword: string; newPassword: string },
 ): Promise<string[]> {
-  const { accounts, people, changes, passwords, failuresOfUser, now } = context;
-  failuresOfUser.check(userId);
-  const found = await accounts.findWithPassword(userId);
-  if (!(await passwords.matches(found?.passwordHash, oldPassword))) {
-    if (await passwords.matches(found?.passwordHash, newPassword)) return [];
-    failuresOfUser.count(userId);
-    throw new CarillonError("FORBIDDEN", "the old password is wrong");
-  }
+  const { accounts, people, changes, passwords, loginLimits, now } = context;
+  let isDone = false;
+  const isRight = await loginLimits.judgeOnDevice(userId, deviceId, async () => {
+    const found = await accounts.findWithPassword(userId);
+    if (await passwords.matches(found?.passwordHash, oldPassword, userId)) return true;
+    isDone = await passwords.matches(found?.passwordHash, newPassword, userId);
+    return isDone;
+  });
+  if (isDone) return [];
+  if (!isRight) throw new CarillonError("FORBIDDEN", "the old password is wrong");
   const others = await people.setPassword(userId, await passwords.hash(newPassword), deviceId, now());
   const closings = others.map((other) =>
     changes.close(userId, { deviceId: other, closeCode: CloseCode.TOKEN_REVOKED }),

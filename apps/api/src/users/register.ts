@@ -1,7 +1,7 @@
+import { addressKey, type Budgets } from "@carillon/base";
 import { CarillonError, isUserId } from "@carillon/protocol";
 import type { AccountQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
-import type { WindowLimit } from "../auth/window-limit";
 
 export interface RegisterContext {
   accounts: Pick<AccountQueries, "create">;
@@ -9,7 +9,7 @@ export interface RegisterContext {
   /** Whether anybody may make an account for himself. */
   isRegistrationOpen: boolean;
   /** Registrations per address. */
-  registrations: WindowLimit;
+  registrations: Budgets;
   now(): number;
 }
 
@@ -26,8 +26,8 @@ export async function register(
   const { userId, displayName, password } = user;
   if (!context.isRegistrationOpen) throw new CarillonError("FORBIDDEN", "registration is closed here");
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
-  context.registrations.check(address);
-  context.registrations.count(address);
+  const retryAfterMs = context.registrations.take(addressKey(address));
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
   const passwordHash = await context.passwords.hash(password);
   const created = await context.accounts.create({ userId, displayName, passwordHash, now: context.now() });
   if (!created) throw new CarillonError("CONFLICT", "this user id is taken");

@@ -10,6 +10,7 @@ import type { Cluster } from "./open-cluster";
  */
 export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
   const changes = new ChangeTeller(bus, new DownlinkSender(bus, `cli-${randomId(8)}`));
-  changes.setNodes(coordination.view.nodes("gateway"), coordination.view.nodes("logic"));
+  const nodes = (role: string) => coordination.view.nodes(role);
+  changes.setNodes({ gateways: nodes("gateway"), workers: nodes("logic"), apis: nodes("api") });
   return changes;
 }

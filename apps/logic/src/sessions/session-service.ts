@@ -55,8 +55,8 @@ export interface SessionServiceOptions {
   largeGroupsOf(userIds: string[], deadline?: number): Promise<ReadonlyMap<string, string[]>>;
   /** Tells all gateways of an inbox that was made now. */
   announce(announcements: Announcement[]): void;
-  /** The user comes or goes. @param at ms */
-  saw(userId: string, at: number): void;
+  /** The user comes or goes, with this device. @param at ms */
+  saw(userId: string, deviceId: string, at: number): void;
   /** Closes connections that another one replaced. */
   close(userId: string, replaced: DeviceSession, closeCode: number): void;
 }
@@ -118,7 +118,7 @@ export class SessionService {
     if (clock.monotonic() > givenUpAt) throw busy();
     const opened = await orBusy(this.options.sessions.open(userId, session, this.options.deviceRules()));
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
-    this.options.saw(userId, since);
+    this.options.saw(userId, deviceId, since);
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
     const delivered = await this.unreported(userId, opened, inbox);
@@ -153,7 +153,7 @@ export class SessionService {
   }
 
   private async close({ userId, endedAt, ...session }: SessionClose): Promise<null> {
-    this.options.saw(userId, endedAt);
+    this.options.saw(userId, session.deviceId, endedAt);
     await orBusy(this.options.sessions.close(userId, session));
     return null;
   }

@@ -181,9 +181,21 @@ export const settingsSchema = section("", {
     pullsBurst: count("Pages of history that one user may ask for at once.", 200),
     syncsPerSecond: count("Pages of SYNC that one user may ask for at one gateway, per second.", 2),
     syncsBurst: count("Pages of SYNC that one user may ask for at once; one page has 64 rows.", 100),
+    httpReadsPerSecond: count("Lists and other reading of one user over HTTP at one api, per second.", 50),
+    httpReadsBurst: count("Lists and other reading of one user over HTTP at once.", 200),
+    httpWritesPerSecond: count("Changes that one user makes over HTTP at one api, per second.", 10),
+    httpWritesBurst: count("Changes that one user makes over HTTP at once.", 100),
     registrationsPerMinute: count("Registrations from one address, per minute.", 600),
-    failedLoginsPerUser: count("Failed log-ins of one user in 15 minutes.", 10),
-    failedLoginsPerAddress: count("Failed log-ins from one address in 15 minutes.", 100),
+    failedLoginsPerUser: count(
+      "Failed log-ins of one user from one address in 15 minutes; more are slowed, to one in 5 s, later in a minute.",
+      10,
+    ),
+    failedLoginsPerAddress: count(
+      "Failed log-ins, unknown keys and refresh tokens from one address (of IPv6: one /64) in 15 minutes; more are slowed, to one in 2 s.",
+      100,
+    ),
+    loginsPerMinute: count("Log-ins of one user that succeed, per minute.", 30),
+    refreshesPerMinute: count("Refreshes of the tokens of one device, per minute.", 30),
   }),
   gateway: section("The gateway process.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
@@ -210,7 +222,11 @@ export const settingsSchema = section("", {
   api: section("The HTTP API.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
-    trustProxy: Type.Boolean({ default: false, description: "Whether X-Forwarded-For names the client's address." }),
+    trustProxy: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        "Proxies whose X-Forwarded-For is believed: addresses, networks like `10.0.0.0/8`, or `loopback`. It cannot be `true`: a client could then name any address as its own.",
+    }),
   }),
 });
 

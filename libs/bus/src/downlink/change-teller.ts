@@ -18,6 +18,9 @@ export interface PresentNode {
   boot: string;
 }
 
+/** The nodes that hear of changes, by role. */
+export type PresentNodes = Record<"gateways" | "workers" | "apis", PresentNode[]>;
+
 /** Which connections of a user are to be closed: of one device, or without one of all. */
 export interface WhichDevices {
   deviceId?: string;
@@ -27,6 +30,7 @@ export interface WhichDevices {
 export class ChangeTeller {
   private gateways: string[] = [];
   private workers: string[] = [];
+  private apis: string[] = [];
 
   constructor(
     private readonly bus: Bus,
@@ -34,8 +38,9 @@ export class ChangeTeller {
   ) {}
 
   /** Takes over which nodes there are. */
-  setNodes(gateways: PresentNode[], workers: PresentNode[]): void {
+  setNodes({ gateways, workers, apis }: PresentNodes): void {
     this.downlink.setGateways(gateways);
+    this.apis = apis.map(({ nodeId }) => nodeId);
     this.gateways = gateways.map(({ nodeId }) => nodeId);
     this.workers = workers.map(({ nodeId }) => nodeId);
   }
@@ -64,6 +69,15 @@ export class ChangeTeller {
     const workers = await unconfirmed(this.workers, tell("logic"));
     const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, tell("gateway"));
     return [...workers, ...gateways];
+  }
+
+  /**
+   * Has every api forget the failed log-ins of a user: the right password is good at once.
+   * @returns the apis that did not confirm it; there the user is slowed until the budget has come back
+   */
+  async unlock(userId: string): Promise<string[]> {
+    const question: ControlQuestion = { ask: "unlock", userId };
+    return unconfirmed(this.apis, (nodeId) => order(this.bus, controlSubject("api", nodeId), question, CONFIRM_MS));
   }
 
   /** Sends a frame to all devices of users that are connected. May be lost: it only says what SYNC tells as well. */

@@ -236,6 +236,8 @@ export type ControlQuestion =
   | { ask: "undrain" }
   | { ask: "kick"; userId: string; deviceId?: string }
   | ({ ask: "forget" } & People)
+  /** Forgets the failed log-ins of a user; given to apis. */
+  | { ask: "unlock"; userId: string }
   /** Arms a fail point for one strike, or with `off` disarms them all; tests only. */
   | { ask: "failpoint"; at: string };
 

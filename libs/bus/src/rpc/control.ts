@@ -15,6 +15,8 @@ export interface Controlled {
   kick?(userId: string, deviceId: string | undefined): number;
   /** Forgets what it remembers of these people; absent where nothing is remembered. */
   forget?(people: People): void;
+  /** Forgets the failed log-ins of a user; absent where nobody logs in. */
+  unlock?(userId: string): void;
 }
 
 /** Serves `im.ctl.<role>.<node>`. @returns ends it */
@@ -37,6 +39,9 @@ export function serveControl(bus: Bus, role: string, nodeId: string, node: Contr
       }
       case "forget":
         node.forget?.(question);
+        break;
+      case "unlock":
+        node.unlock?.(question.userId);
         break;
       case "failpoint":
         if (question.at === "off") disarmFailPoints();

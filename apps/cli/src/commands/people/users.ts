@@ -32,6 +32,7 @@ export function usersCommand(): Command {
     orderCommand("disable", "let a user in no more, and close his connections", setStatus("disabled")),
   );
   command.addCommand(orderCommand("enable", "let a disabled user in again", setStatus("normal")));
+  command.addCommand(orderCommand("unlock", "forget the failed log-ins of a user: nobody is slowed for them", unlock));
   command.addCommand(muteCommand());
   command.addCommand(kickCommand());
   command.addCommand(operatorCommand());
@@ -122,10 +123,16 @@ function setStatus(status: "normal" | "disabled"): Order {
   return async (cluster, changes, userId) => {
     const isThere = await (await cluster.mysql()).users.setStatus(userId, status);
     const told = [changes.forget({ users: [userId] })];
-    if (status === "disabled") told.push(changes.close(userId, { closeCode: CloseCode.USER_DISABLED }));
+    if (status === "normal") told.push(changes.unlock(userId));
+    else told.push(changes.close(userId, { closeCode: CloseCode.USER_DISABLED }));
     return [isThere, (await Promise.all(told)).flat()];
   };
 }
+
+const unlock: Order = async (cluster, changes, userId) => {
+  const { users } = await cluster.mysql();
+  return [(await users.record(userId)) !== undefined, await changes.unlock(userId)];
+};
 
 async function carryOut(command: Command, userId: string, order: Order): Promise<void> {
   const { data, json } = command.optsWithGlobals<CommonOptions>();

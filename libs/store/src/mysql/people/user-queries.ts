@@ -34,14 +34,23 @@ export class UserQueries {
     return new Map(rows.map((row) => [row.id, { displayName: row.display_name, isDeleted: row.deleted_at !== null }]));
   }
 
-  /** Moves forward when users were seen last. @param seen ms, by ascending id */
-  async saw(seen: [userId: string, at: number][]): Promise<void> {
+  /** Moves forward when users and their devices were seen last. @param seen ms, by ascending ids */
+  async saw(seen: [userId: string, deviceId: string, at: number][]): Promise<void> {
     if (seen.length === 0) return;
-    const { table, values } = keyTable(["id", "seen_at"], seen);
+    const users = new Map<string, number>();
+    for (const [userId, , at] of seen) users.set(userId, Math.max(at, users.get(userId) ?? 0));
+    const { table, values } = keyTable(["id", "seen_at"], [...users]);
     await this.sql.run(
       `UPDATE ${table} AS s STRAIGHT_JOIN users u ON u.id = ${asId("s.id")}
        SET u.last_seen_at = GREATEST(u.last_seen_at, s.seen_at)`,
       values,
+    );
+    const devices = keyTable(["user_id", "device_id", "seen_at"], seen);
+    await this.sql.run(
+      `UPDATE ${devices.table} AS s STRAIGHT_JOIN devices d
+         ON d.user_id = ${asId("s.user_id")} AND d.device_id = ${asId("s.device_id")}
+       SET d.last_seen_at = GREATEST(d.last_seen_at, s.seen_at)`,
+      devices.values,
     );
   }
 

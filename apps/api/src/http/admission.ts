@@ -1,0 +1,78 @@
+/**
+ * What HTTP requests may cost. A user has a budget for lists and one for changes, paid before MySQL is asked whether
+ * their token is still good; then the request waits for its turn, and one whose client has gone is not begun. People,
+ * and the systems of the operator, do not wait for each other.
+ */
+import { Abandoned, Admission, Budgets, Overloaded } from "@carillon/base";
+import { type Settings, withinDeadline } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
+import type { FastifyRequest } from "fastify";
+
+/** `message`: waits for NATS, not for MySQL; `none`: costs nothing, or is bounded where it costs. */
+export type Work = "read" | "write" | "message" | "none";
+
+/** Whoever asks over HTTP waits so long, ms: what was not done by then is of no use to them. */
+const DEADLINE_MS = 10_000;
+/** The longest wait for a turn, ms. */
+const PATIENCE_MS = 5_000;
+
+const BOUNDS = {
+  read: { atOnce: 32, waiting: 64, perKey: { atOnce: 4, waiting: 24 } },
+  /** Many of them wait for the owner of a conversation, and not for MySQL. */
+  write: { atOnce: 48, waiting: 64, perKey: { atOnce: 2, waiting: 24 } },
+  message: { atOnce: 512, waiting: 64 },
+  /** Operators and API keys, whatever they do. */
+  system: { atOnce: 8, waiting: 64 },
+} as const;
+
+export interface HttpAdmissionOptions {
+  limits: Pick<Settings["limits"], "httpReadsPerSecond" | "httpReadsBurst" | "httpWritesPerSecond" | "httpWritesBurst">;
+  monotonic(): number;
+}
+
+export class HttpAdmission {
+  private readonly lanes: Record<keyof typeof BOUNDS, Admission>;
+  private readonly budgets: Record<"read" | "write", Budgets>;
+
+  constructor(private readonly options: HttpAdmissionOptions) {
+    const { limits, monotonic } = options;
+    const lane = (name: keyof typeof BOUNDS) => new Admission({ ...BOUNDS[name], patienceMs: PATIENCE_MS, monotonic });
+    this.lanes = { read: lane("read"), write: lane("write"), message: lane("message"), system: lane("system") };
+    this.budgets = {
+      read: new Budgets({ perSecond: limits.httpReadsPerSecond, burst: limits.httpReadsBurst, monotonic }),
+      write: new Budgets({ perSecond: limits.httpWritesPerSecond, burst: limits.httpWritesBurst, monotonic }),
+    };
+  }
+
+  /** @param cost of a change that is told to many: more than 1 @throws CarillonError RATE_LIMITED */
+  pay(work: Work, userId: string, cost = 1): void {
+    if (work !== "read" && work !== "write") return;
+    const retryAfterMs = this.budgets[work].take(userId, cost);
+    if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  }
+
+  /**
+   * Does the work of a request, now or when its turn comes.
+   * @throws CarillonError BUSY; what the work throws
+   */
+  async run<T>(work: Work, request: FastifyRequest, handle: () => Promise<T>): Promise<T> {
+    if (work === "none") return handle();
+    const deadline = this.options.monotonic() + DEADLINE_MS;
+    const key = request.caller?.userId;
+    const lane = key === undefined && work !== "message" ? "system" : work;
+    const begin = async () => {
+      if (request.raw.socket.destroyed) throw new Abandoned();
+      return withinDeadline(deadline, handle);
+    };
+    return this.lanes[lane].run(begin, { key, deadline }).catch((error: unknown) => {
+      throw asBusy(error);
+    });
+  }
+}
+
+function asBusy(error: unknown): unknown {
+  if (error instanceof Overloaded) {
+    return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+  }
+  return error instanceof Abandoned ? new CarillonError("BUSY", undefined, { retryAfterMs: DEADLINE_MS }) : error;
+}
