@@ -51,7 +51,7 @@ export interface FuzzOptions {
   onProgress?(progress: Progress): void;
 }
 
-export interface Progress {
+interface Progress {
   inputs: number;
   attacks: number;
   seconds: number;
