@@ -37,7 +37,7 @@ import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
 import { HttpAdmission } from "./http/admission";
 import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
-import { ArchiveBarrier, readLogEnds } from "./queries/archive-barrier";
+import { ArchiveBarrier, readFirstMissing, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
 import { deleteExpired, RETENTION_EVERY_MS, RETENTION_FIRST_MS } from "./retention/retention";
 import { type ApiContext, buildServer } from "./server";
@@ -240,6 +240,7 @@ export class Api {
       barrier: new ArchiveBarrier({
         logEnds: () => readLogEnds(bus, partitions),
         archivePositions: () => mysql.facts.archivePositions(),
+        firstMissingAt: (partition, archived) => readFirstMissing(bus, partition, archived),
       }),
       spans: (userId, conversationId) => this.spans(userId, conversationId),
     };

@@ -41,11 +41,15 @@ function contextOn(mysql: SlowMysql): SyncContext {
   const barrier = new ArchiveBarrier({
     logEnds: async () => [10],
     archivePositions: () => mysql.statement(new Map([[0, { epoch: 1, position: 10 }]])),
+    firstMissingAt: async () => undefined,
   });
   return {
     barrier,
     marks: { of: async () => [] },
-    inboxes: { heads: async () => ({ heads: [{ epoch: "e", seq: 1 }] }) },
+    inboxes: {
+      heads: async () => ({ heads: [{ epoch: "e", seq: 1 }] }),
+      reach: async () => ({ begunAt: 0, positions: new Map() }),
+    },
     relations: { standing: () => mysql.statement({ version: 0, count: 0 }), changedSince: () => mysql.statement([]) },
     memberships: { count: () => mysql.statement(0), changedSince: () => mysql.statement([]) },
     people: { names: async () => new Map() },

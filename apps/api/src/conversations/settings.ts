@@ -11,7 +11,7 @@ export interface SettingsContext {
   views: Pick<ViewQueries, "change">;
   marks: ListContext["marks"];
   spans: HistoryContext["spans"];
-  barrier: Pick<ArchiveBarrier, "passed">;
+  barrier: Pick<ArchiveBarrier, "passed" | "passedFor">;
   changes: Pick<ChangeTeller, "notify">;
 }
 

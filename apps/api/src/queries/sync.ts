@@ -23,8 +23,8 @@ export interface SyncContext extends SyncListsContext {
   conversations: Pick<ConversationQueries, "list" | "unread" | "count" | "databaseTime">;
   relations: Pick<RelationQueries, "changedSince" | "standing">;
   memberships: Pick<MembershipQueries, "changedSince" | "count">;
-  inboxes: Pick<Inboxes, "heads">;
-  barrier: Pick<ArchiveBarrier, "passed">;
+  inboxes: Pick<Inboxes, "heads" | "reach">;
+  barrier: Pick<ArchiveBarrier, "passedFor">;
 }
 
 /** @throws CarillonError BAD_PAYLOAD (cursor), BUSY (Redis away, archive behind) */
@@ -76,12 +76,10 @@ async function countsOf(context: SyncContext, userId: string): Promise<SyncedPay
 
 async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<SyncStart> {
   const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
-  const { heads } = await context.inboxes.heads([userId]).catch(() => {
-    throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
-  });
+  const { heads, reach } = await readInbox(context, userId);
   const { version } = await context.relations.standing(userId);
   const begunAt = await context.conversations.databaseTime();
-  if (!(await context.barrier.passed())) {
+  if (!(await context.barrier.passedFor(reach))) {
     throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
   }
   // What was never given yet is of a database that was restored: all is told anew.
@@ -97,4 +95,14 @@ async function begin(context: SyncContext, userId: string, known: SyncPayload): 
     groupsSince: unlessLater(groupsVersion, begunAt),
     groupsAfter: "",
   };
+}
+
+/** Where the inbox stands now; what it has had is read after that. @throws CarillonError BUSY */
+async function readInbox({ inboxes }: SyncContext, userId: string) {
+  try {
+    const { heads } = await inboxes.heads([userId]);
+    return { heads, reach: await inboxes.reach(userId) };
+  } catch (cause) {
+    throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS, cause });
+  }
 }

@@ -62,6 +62,11 @@ export async function findRecordSince(bus: Bus, partition: number, time: number,
   return low;
 }
 
+/** When a record was stored, ms since the Unix epoch; undefined: the log does not hold it. */
+export async function readRecordTime(bus: Bus, partition: number, seq: number): Promise<number | undefined> {
+  return (await bus.jsm.streams.getMessage(logStream(partition), { seq }))?.time.getTime();
+}
+
 /** Records read ahead of the one in work. */
 const PREFETCH = 256;
 

@@ -49,6 +49,14 @@ export interface InboxHead {
   seq: number;
 }
 
+/** What an inbox has had since it began. */
+export interface InboxReach {
+  /** When it began, ms since the Unix epoch by the clock of Redis; 0: before that was kept. */
+  begunAt: number;
+  /** Highest log position of each partition that was put into it. */
+  positions: ReadonlyMap<number, number>;
+}
+
 export class Inboxes {
   constructor(private readonly redis: RedisStore) {}
 
@@ -130,6 +138,19 @@ export class Inboxes {
     const events: [number, Uint8Array][] = [];
     for (let i = 0; i < pairs.length; i += 2) events.push([Number(pairs[i + 1]!.toString()), pairs[i]!]);
     return { epoch: epoch.toString(), seq, events };
+  }
+
+  /** What a user's inbox has had; of one that is missing it is nothing, from now on. */
+  async reach(userId: string): Promise<InboxReach> {
+    const fields = await this.redis.hashValues(keys.head(userId));
+    const positions = new Map<number, number>();
+    for (const [field, value] of Object.entries(fields)) {
+      const [, partition] = /^[pg](\d+)$/.exec(field) ?? [];
+      if (partition === undefined) continue;
+      positions.set(Number(partition), Math.max(Number(value), positions.get(Number(partition)) ?? -1));
+    }
+    const isMissing = fields["epoch"] === undefined;
+    return { begunAt: isMissing ? Number.POSITIVE_INFINITY : Number(fields["begun"] ?? 0) * 1_000, positions };
   }
 
   /** The heads of many inboxes; one that is missing is made. */
