@@ -2,6 +2,7 @@
 import { Admission, Budgets, partitionOf, withDeadline } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
 import {
+  apiSender,
   ask,
   type Bus,
   ChangeTeller,
@@ -81,7 +82,7 @@ export class Api {
 
   constructor(private readonly options: ApiOptions) {
     const { bus, boot, config, partitions, redis } = options;
-    this.downlink = new DownlinkSender(bus, config.nodeId);
+    this.downlink = new DownlinkSender(bus, apiSender(config.nodeId));
     this.changes = new ChangeTeller(bus, this.downlink);
     this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
     this.loginLimits = new LoginLimits({ limits: config.limits, monotonic: () => bus.clock.monotonic() });

@@ -15,6 +15,7 @@ import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
+import { doubtsAfter } from "./deliver/broken-link";
 import { newLinkRepair } from "./deliver/link-repair";
 import { Control } from "./drain/control";
 import { Gateway } from "./gateway";
@@ -91,10 +92,6 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
 function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway): { stop(): void }[] {
   const repair = newLinkRepair(bus, stages.users);
   const recheck = newRecheck(bus, stages.users);
-  const compare = () => {
-    recheck.request();
-    stages.groups.doubt();
-  };
   // Between servers of NATS, what gateways tell each other is lost together with what comes from workers and apis.
   const findLost = () => {
     stages.lostNotices.request();
@@ -102,7 +99,8 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
     stages.ownUsers.tellAgain();
   };
   bus.onReconnect(() => {
-    compare();
+    recheck.request();
+    stages.groups.doubt();
     findLost();
   });
   const downlink = new DownlinkReceiver({
@@ -110,11 +108,14 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
     gateway: nodeId,
     onMessage: (message) => journey.deliver(message),
     onBreak: (sender, why) => {
-      bus.logger.info({ sender, why }, "a link broke, inboxes, sessions and groups are compared");
-      repair.request();
-      compare();
-      // What a link that begins had to say before it began, it said again, or nobody had been told.
-      if (why !== "begins") findLost();
+      const { inboxes, sessions, notices } = doubtsAfter(sender, why);
+      bus.logger.info({ sender, why, inboxes, sessions, notices }, "a link broke, what it may have said is compared");
+      if (inboxes) {
+        repair.request();
+        stages.groups.doubt();
+      }
+      if (sessions) recheck.request();
+      if (notices) findLost();
     },
   });
   downlink.start();

@@ -1,3 +1,4 @@
+import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { endOfRecord, type LoggedEvent } from "@carillon/bus";
 import { encodeEvent, peekEvent, privateConversationId } from "@carillon/protocol";
@@ -118,6 +119,19 @@ test("while Redis does not answer, or is away, rounds go on", async () => {
   await settle();
   expect([fanOut.isStalled, await isOpen(fanOut)]).toEqual([true, true]);
   await fanOut.stop();
+});
+
+test("gateways are asked to look at inboxes once for all failures in a row", async () => {
+  const { world, fanOut } = newFanOut();
+  world.isAway = true;
+  world.log = [[1, [event(1)]]];
+  fanOut.add(1, [event(1)]);
+  while (!fanOut.isStalled) await settle();
+  await sleep(200);
+  expect(world.uncertain).toBe(0);
+  world.isAway = false;
+  while (fanOut.isStalled) await sleep(20);
+  expect([world.uncertain, world.delivered]).toEqual([1, ["private alice 1", "private bob 1"]]);
 });
 
 test("while the log is read again twice as much must be delivered as is added", async () => {

@@ -1,15 +1,14 @@
 /** Orders about people, from the command line: to all gateways and workers of the view, as the api gives them. */
 import { randomId } from "@carillon/base";
-import { ChangeTeller, DownlinkSender } from "@carillon/bus";
+import { ChangeTeller, commandSender, DownlinkSender } from "@carillon/bus";
 import type { Cluster } from "./open-cluster";
 
 /**
- * No tick goes ahead of the order: for a gateway the order itself begins the link, so that connections are closed for
- * the reason that the order names, and not because a look at the tokens came first. That look follows, and once more
- * when the link falls silent. A command that died before its order is to be given again.
+ * No tick goes ahead of the order: for a gateway the order itself begins the link. Every gateway confirms it; who does not is
+ * named. A command that died before its order is to be given again.
  */
 export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
-  const changes = new ChangeTeller(bus, new DownlinkSender(bus, `cli-${randomId(8)}`));
+  const changes = new ChangeTeller(bus, new DownlinkSender(bus, commandSender(randomId(8))));
   const nodes = (role: string) => coordination.view.nodes(role);
   changes.setNodes({ gateways: nodes("gateway"), workers: nodes("logic"), apis: nodes("api") });
   return changes;

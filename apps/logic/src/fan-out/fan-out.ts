@@ -48,7 +48,7 @@ export interface FanOutOptions {
   push(gateway: string, pushes: Push[]): void;
   /** Tells all gateways of inboxes that were made now: they may have devices that nobody is registered for. */
   announce(announcements: Announcement[]): void;
-  /** A round failed halfway: inboxes may hold events that no gateway was told of. */
+  /** Inboxes may hold events that no gateway was told of, since a round had failed halfway. */
   onUncertain(): void;
   /** Members of a group when its event of that number was said. @throws while nobody knows them */
   membersAt(groupId: string, seq: number): Promise<string[]>;

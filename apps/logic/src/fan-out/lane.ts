@@ -29,7 +29,7 @@ export interface LaneOptions {
   monotonic(): number;
   /** Fills inboxes and tells gateways, in rounds; `onRound` after each. */
   deliver(items: Item[], onRound: (events: number) => void): Promise<void>;
-  /** A round failed halfway: inboxes may hold events that no gateway was told of. */
+  /** Inboxes may hold events that no gateway was told of, since rounds had failed halfway; the stores answer again. */
   onUncertain(): void;
   /** Everything up to the lane's position is delivered. */
   onMoved(): void;
@@ -153,12 +153,13 @@ export class FanOutLane {
         if (this.behind) await this.readAgain();
         else await this.runWaiting();
         backoff.reset();
+        // Once for all failures in a row: while the stores were away gateways could not have looked either.
+        if (this.hasFailed) this.options.onUncertain();
         this.hasFailed = false;
       } catch (err) {
-        const { partition, logger, onUncertain } = this.options;
+        const { partition, logger } = this.options;
         logger.warn({ partition, err }, "inboxes cannot be filled, the log is read again later");
         this.hasFailed = true;
-        onUncertain();
         this.fallBehind();
         this.inWorkSince = undefined;
         this.tellProgress();

@@ -33,6 +33,15 @@ export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
 /** Under this name an api is answered as a gateway is; the dot keeps it apart from all node ids. */
 export const apiLink = (nodeId: string) => `api.${nodeId}`;
+/** Names of senders on the links to gateways: a worker by its node id; the dot keeps the others apart from all node ids. */
+export const apiSender = (nodeId: string) => `api.${nodeId}`;
+export const commandSender = (id: string) => `command.${id}`;
+
+export function senderRole(sender: string): "worker" | "api" | "command" {
+  if (sender.startsWith("api.")) return "api";
+  return sender.startsWith("command.") ? "command" : "worker";
+}
+
 /** Events of a large group, for the gateways that have members of it. */
 export const groupSubject = (groupId: string) => `im.group.${groupId}`;
 /** Where a user has devices, from the gateways that have them to those whose users want to know. */
