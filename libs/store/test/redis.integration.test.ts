@@ -52,6 +52,14 @@ const session = (deviceId: string, connection: number, since = connection, platf
 });
 const texts = (events: [number, Uint8Array][]) => events.map(([seq, event]) => [seq, Buffer.from(event).toString()]);
 
+test("a Redis Cluster is refused with a clear word", async () => {
+  const cluster = await startServers({ redis: true, redisIsCluster: true });
+  await expect(RedisStore.connect({ url: cluster.redis.url }, silentLogger())).rejects.toThrow(
+    "it is a Redis Cluster, which is not supported yet",
+  );
+  await cluster.stop();
+});
+
 describe("inboxes", () => {
   test("number events per user without a hole and tell where his devices are", async () => {
     const [alice, bob] = [newUser(), newUser()];

@@ -9,6 +9,8 @@ import { renderInfra } from "./template";
 export interface RedisOptions extends ServerOptions {
   /** Such as `512mb`, the default. */
   maxMemory?: string;
+  /** Whether it is a node of a Redis Cluster; for tests, since Carillon does not take one. */
+  isCluster?: boolean;
 }
 
 /** Starts a private redis-server with an append-only file and waits until it answers PING. */
@@ -28,7 +30,7 @@ export async function startRedis(options: RedisOptions): Promise<LocalServer> {
       plan: {
         name: "redis",
         command: binaries.server,
-        args: [config],
+        args: [config, ...(options.isCluster === true ? ["--cluster-enabled", "yes"] : [])],
         env: binaries.env,
         cwd: directory,
         output: options.logFile ?? path.join(directory, "server.log"),

@@ -67,6 +67,11 @@ export class RedisStore {
         resolve();
       });
     });
+    if (redis.status === "ready") await refuseCluster(redis);
+    // It was away, or is another one now.
+    redis.on("ready", () => {
+      refuseCluster(redis).catch((err: Error) => logger.error({ err }, "inboxes cannot be filled"));
+    });
     return new RedisStore(redis);
   }
 
@@ -151,6 +156,22 @@ export class RedisStore {
   async close(): Promise<void> {
     await this.redis.quit().catch(() => this.redis.disconnect());
   }
+}
+
+/** The Redis is of a kind that is not supported. */
+export class RedisUnsupported extends Error {
+  constructor(why: string) {
+    super(`this Redis cannot be used: ${why}`);
+    this.name = "RedisUnsupported";
+  }
+}
+
+/** One script call fills the inboxes of many users, whose keys a cluster keeps in different places: it refuses all of them. */
+async function refuseCluster(redis: Redis): Promise<void> {
+  const isCluster = /cluster_enabled:1/.test(await redis.info("cluster").catch(() => ""));
+  if (!isCluster) return;
+  redis.disconnect();
+  throw new RedisUnsupported("it is a Redis Cluster, which is not supported yet; redis.url has to name a single Redis");
 }
 
 /** One line when Redis goes and one when it is back, not one per attempt. */

@@ -19,6 +19,8 @@ export interface ServerChoice {
   /** Two more servers of NATS, which make a cluster with the first one. */
   natsPeers?: boolean;
   redis?: boolean;
+  /** The Redis is a node of a Redis Cluster. */
+  redisIsCluster?: boolean;
   mysql?: boolean;
 }
 
@@ -66,7 +68,9 @@ export async function startServers<const C extends ServerChoice>(choice: C): Pro
     startNats({ directory: path.join(directory, `nats-${index + 1}`), guard, ...places[index] });
   const results = await Promise.allSettled([
     keep(choice.nats, natsServer(0)),
-    keep(choice.redis, () => startRedis({ directory: path.join(directory, "redis"), guard })),
+    keep(choice.redis, () =>
+      startRedis({ directory: path.join(directory, "redis"), guard, isCluster: choice.redisIsCluster === true }),
+    ),
     keep(choice.mysql, () => startMariadb({ directory: path.join(directory, "mysql"), guard })),
     ...places.slice(1).map((_, index) => keep(true, natsServer(index + 1))),
   ]);
