@@ -15,6 +15,8 @@ Scenarios
   idle                connections that are open and silent, over TCP and over WebSocket: memory and CPU of one gateway; with
                       --peers memory of the others beside it
   storm               devices that are cut off at once, miss messages, and come back at the same instant
+  sync-storm          the same, and each device asks for everything by SYNC
+  logins              private messages and HTTP lists at a steady pace, by turns alone and beside 64 log-ins at once
   sync                devices that were away log in until they have everything, one after the other
   archive             the archiver was away: how fast it drains the log
   scale               private, with 1, 2 and 4 gateways, workers and partitions
@@ -24,16 +26,16 @@ Scenarios
   all                 one after the other, without quick
 
 Options
-  --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts 100, large-group,
-                      storm 10000, idle 18000, sync 40, cold 500)
+  --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts, logins 100, large-group,
+                      storm, sync-storm 10000, idle 18000, sync 40, cold 500)
   --in-flight N       closed loops: messages of one client under way at once (default 4; private with fewer than 500 clients more)
   --closed-by WHAT    private: received (default) or sent, what lets a client send its next message
   --partners LIST     cold: how many users each client writes to, one run for each number (1, 20, all others)
   --focused N         large-group: members who look at it (default 500)
-  --missed N          messages that each device has missed (default: storm 20; sync 1000, which is all that an inbox keeps)
-  --rate N            messages per second (default: groups 20, receipts 500, latency half of what can be delivered)
+  --missed N          messages that each device has missed (default: storms 20; sync 1000, which is all that an inbox keeps)
+  --rate N            messages per second (default: groups 20, receipts 500, logins 200, latency half of what can be delivered)
   --reads N           receipts: READs per second (default 1000)
-  --seconds N         measured time (default 15; quick 5, scale and cold 10, idle 60); archive: how long the archiver is away (20)
+  --seconds N         measured time (default 15; quick 5, scale and cold 10, logins 30, idle 60); archive: how long the archiver is away (20)
   --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
   --generators N      the same: processes of the load generator (default 1)
   --peers             private, latency, idle: the servers of others too (installed by the bench when they are not there)

@@ -7,12 +7,12 @@ import { build as buildHistogram } from "hdr-histogram-js";
 import { countUsage, serverProcesses } from "../account/usage";
 import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import type { LoadClient } from "../generator/carillon/load-client";
+import { steadily } from "../generator/steadily";
 import { cpuShare, describeTimes, type Outcome, percentileCurve, percentiles, printResult } from "../report/result";
 
 const CONTENT_BYTES = 100;
 /** Clients who only read. */
 const READERS = 100;
-const TICK_MS = 5;
 const TURNS = 3;
 const WARM_UP_MS = 4_000;
 const SETTLE_MS = 1_000;
@@ -140,14 +140,3 @@ class ReceiptsRun {
 }
 
 const newPhase = () => ({ times: buildHistogram({ numberOfSignificantValueDigits: 3 }), cpu: [] as number[] });
-
-/** Does something so many times a second, on average. @returns ends it */
-function steadily(perSecond: number, act: (n: number) => void): () => void {
-  const startedAt = performance.now();
-  let done = 0;
-  const timer = setInterval(() => {
-    const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond);
-    while (done < due) act(done++);
-  }, TICK_MS);
-  return () => clearInterval(timer);
-}

@@ -9,6 +9,7 @@ import { runArchive } from "./archive";
 import { runCold } from "./cold";
 import { runGroup } from "./group";
 import { runIdle } from "./idle";
+import { runLogins } from "./logins";
 import { runPrivate } from "./private";
 import { runQuick } from "./quick";
 import { runReceipts } from "./receipts";
@@ -28,6 +29,8 @@ const DEFAULTS = {
   "large-group": { clients: 10_000, seconds: 15, missed: 0 },
   idle: { clients: 18_000, seconds: 60, missed: 0 },
   storm: { clients: 10_000, seconds: 0, missed: 20 },
+  "sync-storm": { clients: 10_000, seconds: 0, missed: 20 },
+  logins: { clients: 100, seconds: 30, missed: 0 },
   sync: { clients: 40, seconds: 0, missed: 1_000 },
   archive: { clients: 500, seconds: 20, missed: 0 },
   scale: { clients: 500, seconds: 10, missed: 0 },
@@ -99,7 +102,11 @@ export function runScenario(name: Scenario, asked: Asked): Promise<Outcome> {
     case "idle":
       return runIdle(asked.peers ? peers : [], shape);
     case "storm":
-      return runStorm(shape);
+      return runStorm({ ...shape, syncs: false });
+    case "sync-storm":
+      return runStorm({ ...shape, syncs: true });
+    case "logins":
+      return runLogins({ ...shape, rate: asked.rate ?? 200 });
     case "archive":
       return runArchive({ ...shape, inFlight: asked.inFlight ?? UNDER_WAY });
     case "group":

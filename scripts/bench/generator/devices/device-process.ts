@@ -47,7 +47,8 @@ class Devices {
     let next = 0;
     let connected = 0;
     await new Promise<void>((resolve) => {
-      this.onChange = () => {
+      this.onChange = (index) => {
+        if (!this.devices[index]!.isSynced) return;
         if (++connected === specs.length) resolve();
         else if (next < specs.length) this.add(specs[next++]!);
       };
@@ -92,8 +93,8 @@ class Devices {
     };
   }
 
-  private isComplete({ isConnected, caughtUp }: Device): boolean {
-    return isConnected && caughtUp >= this.missed;
+  private isComplete({ isConnected, isSynced, caughtUp }: Device): boolean {
+    return isConnected && isSynced && caughtUp >= this.missed;
   }
 
   private add(spec: DeviceSpec): void {

@@ -12,12 +12,15 @@ export interface DeviceSpec extends LinkAddress {
   transport: Transport;
   userId: string;
   token: string;
+  /** Whether it asks for everything by SYNC when it is connected, as a device does that was away for long. */
+  syncs?: boolean;
 }
 
 /** As the SDK's. */
 const BACKOFF = { first: 1_000, most: 30_000, jitter: "full" } as const;
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
+const SYNC_REQUEST = 2;
 
 const walk = new DeliverWalk();
 const ping = Buffer.from(encodeFrame(Command.PING, 0xffff_ffff));
@@ -26,6 +29,8 @@ export class Device {
   /** Events that came since it was cut off last. */
   caughtUp = 0;
   isConnected = false;
+  /** Whether it has the last page of its SYNC, or asks for none. */
+  isSynced = false;
   /** How often it had to come again, because it was put off or the connection failed. */
   retries = 0;
 
@@ -43,6 +48,7 @@ export class Device {
   constructor(
     private readonly spec: DeviceSpec,
     private readonly events: {
+      /** It is connected, or has all that it asked for. */
       onConnected(): void;
       onEvent(): void;
       onRefused(why: string): void;
@@ -68,6 +74,7 @@ export class Device {
   cut(): void {
     this.wanted = false;
     this.isConnected = false;
+    this.isSynced = false;
     this.caughtUp = 0;
     clearTimeout(this.ackTimer);
     this.ackTimer = undefined;
@@ -98,9 +105,13 @@ export class Device {
     setTimeout(() => this.wanted && act(), delayMs);
   }
 
-  private readonly take = (command: number, _requestId: number, bytes: Buffer, from: number, to: number): void => {
+  private readonly take = (command: number, requestId: number, bytes: Buffer, from: number, to: number): void => {
     if (command === Command.DELIVER) return walk.read(bytes, from, to, this.ownId, this);
     if (command === Command.CONNECTED) return this.begin(decodePayload(bytes.subarray(from, to)));
+    if (command === Command.SYNCED) return this.takePage(decodePayload(bytes.subarray(from, to)));
+    if (command === Command.ERROR && requestId === SYNC_REQUEST) {
+      return this.syncLater(decodePayload(bytes.subarray(from, to)));
+    }
     if (command === Command.ERROR) return this.putOff(decodePayload(bytes.subarray(from, to)));
     if (command === Command.KICKED || command === Command.GOAWAY) this.refuse(decodePayload(bytes.subarray(from, to)));
   };
@@ -111,7 +122,28 @@ export class Device {
     this.heartbeatMs = Number(connected["heartbeatSeconds"]) * 1_000;
     this.isConnected = true;
     this.backoff.reset();
+    this.isSynced = this.spec.syncs !== true;
+    if (!this.isSynced) this.sync();
     this.events.onConnected();
+  }
+
+  private sync(cursor?: string): void {
+    this.write(encodeFrame(Command.SYNC, SYNC_REQUEST, cursor === undefined ? {} : { cursor }));
+  }
+
+  private takePage({ more, cursor }: Record<string, unknown>): void {
+    if (more === true) return this.sync(cursor as string);
+    this.isSynced = true;
+    this.backoff.reset();
+    this.events.onConnected();
+  }
+
+  /** The cluster says when; a device adds a random part that grows, as the SDK does. */
+  private syncLater(error: Record<string, unknown>): void {
+    const { link } = this;
+    if (!["BUSY", "RATE_LIMITED"].includes(String(error["name"]))) return this.refuse(error);
+    const waitMs = Number(error["retryAfterMs"] ?? 1_000) + this.backoff.next();
+    this.again(waitMs, () => this.link === link && this.sync());
   }
 
   /** BUSY: it may greet again on the same connection. */
