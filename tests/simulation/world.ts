@@ -250,6 +250,7 @@ export class World {
       isMine,
       willBeMine: (partition) => this.willBeMine(worker, partition),
       hasHeir: (partition) => !isMine(partition),
+      isPresent: (boot) => this.living.some((each) => each.boot === boot),
       isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
     };
   }

@@ -23,6 +23,8 @@ export interface Placement {
   hasHeir(partition: number): boolean;
   /** Whether the worker of that boot is in the view and not suspected. */
   isAlive(boot: string): boolean;
+  /** Whether the worker of that boot is in the view, suspected or not. */
+  isPresent(boot: string): boolean;
 }
 
 /** What leaves for gateways. */
@@ -61,6 +63,7 @@ export function newOwnership(ports: WorkerPorts): Ownership {
     isMine: (partition) => placement.isMine(partition),
     willBeMine: (partition) => placement.willBeMine(partition),
     isAlive: (former) => placement.isAlive(former),
+    isPresent: (former) => placement.isPresent(former),
     hasHeir: (partition) => placement.hasHeir(partition),
     askRelease: (partition) =>
       ask<OwnerQuestion, null>(bus, ownerSubject(partition), { ask: "hand-over" }).then(() => {}),

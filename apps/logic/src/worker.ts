@@ -179,6 +179,7 @@ function placementOf(coordination: Coordination, partitions: number, nodeId: str
     isMine: (partition) => assigned(partition) === nodeId,
     willBeMine: (partition) => coordination.assignmentToCome(ROLE, partitions).get(partition) === nodeId,
     hasHeir: (partition) => ![undefined, nodeId].includes(assigned(partition)),
+    isPresent: (former) => view.nodes(ROLE).some((node) => node.boot === former),
     isAlive: (former) =>
       view.nodes(ROLE).some((node) => node.boot === former && !heartbeats.suspected(ROLE, node.nodeId)),
   };

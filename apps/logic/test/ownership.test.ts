@@ -11,6 +11,7 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
     toCome: new Set<number>(),
     heirs: new Set<number>(),
     alive: new Set<string>(),
+    present: new Set<string>(["other"]),
     former: undefined as FormerOwner | undefined,
     did: [] as string[],
     lose: new Map<number, () => void>(),
@@ -24,6 +25,7 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
     askRelease: async (partition) => void state.did.push(`ask ${partition}`),
     willBeMine: (partition) => state.toCome.has(partition),
     isAlive: (boot) => state.alive.has(boot),
+    isPresent: (boot) => state.present.has(boot),
     formerOwner: async () => state.former,
     foldEarly: async (partition) => {
       state.did.push(`fold ${partition}`);
@@ -125,6 +127,39 @@ test("a partition that is lost is given up, and taken again while it is assigned
   await until("taken again", () => state.did.filter((what) => what === "take 0").length === 2);
   expect(state.did).toEqual(["take 0", "abandon 0", "take 0"]);
   await ownership.stop();
+});
+
+test("a partition that two workers take from each other is left to the other for longer each time", async () => {
+  jest.spyOn(Math, "random").mockReturnValue(0);
+  jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+  try {
+    const { state, ownership } = worker();
+    state.mine = new Set([0]);
+    state.former = { boot: "other", released: false };
+    ownership.start();
+    const waits: number[] = [];
+    const takes = () => state.did.filter((what) => what === "take 0").length;
+    while (takes() === 0) await jest.advanceTimersByTimeAsync(25);
+    for (let losses = 1; losses <= 7; losses++) {
+      state.lose.get(0)!();
+      let waited = 0;
+      for (; takes() === losses; waited += 100) await jest.advanceTimersByTimeAsync(100);
+      waits.push(Math.round(waited / 1_000));
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 32]);
+    // A worker that has left the cluster is not waited for.
+    state.lose.get(0)!();
+    await jest.advanceTimersByTimeAsync(3_000);
+    state.present.clear();
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(takes()).toBe(9);
+    const stopping = ownership.stop();
+    await jest.advanceTimersByTimeAsync(5_000);
+    await stopping;
+  } finally {
+    jest.useRealTimers();
+    jest.restoreAllMocks();
+  }
 });
 
 test("one that was lost while it was being taken does not count as owned", async () => {

@@ -118,7 +118,10 @@ class LoginsRun {
     const { token } = this.cluster.access(userId);
     const url = `${this.cluster.running.info().api}/v1/conversations`;
     const ok = await fetch(url, { headers: { authorization: `Bearer ${token}` } }).then(
-      async (answer) => (await answer.text(), answer.ok),
+      async (answer) => {
+        await answer.text();
+        return answer.ok;
+      },
       () => false,
     );
     if (turn === undefined) return;

@@ -24,7 +24,13 @@ const ASK_MS = 200;
 const UNASKED_MS = 3_000;
 /** How long a worker that stops waits for its heirs. */
 const LAST_HAND_OVER_MS = 2_000;
+/** How long a worker that lost a partition to another leaves it alone; twice as long each time that it loses it again. */
 const LOST_WAIT_MS = 1_000;
+const MOST_LOST_WAIT_MS = 32_000;
+/** How often a worker that leaves a partition alone looks whether the other is there, ms. */
+const LOOK_MS = 500;
+/** A worker that has owned a partition for so long has not lost it for the same reason as before. */
+const SETTLED_MS = 60_000;
 const LAST_TAKE_OVER_MS = 3_000;
 
 /** Who owned a partition last, by the log's last record. */
@@ -43,6 +49,8 @@ export interface OwnershipOptions {
   willBeMine(partition: number): boolean;
   /** Whether the worker of that boot is in the view and not suspected. */
   isAlive(boot: string): boolean;
+  /** Whether the worker of that boot is in the view, suspected or not. */
+  isPresent(boot: string): boolean;
   /** Whether anybody else will take it. */
   hasHeir(partition: number): boolean;
   /** Asks the present owner to release it; no answer is no harm. */
@@ -71,6 +79,8 @@ export class Ownership {
   private readonly early = new Map<number, Promise<PartitionState | undefined>>();
   /** Partitions that are being taken, released or given up. */
   private readonly busy = new Map<number, Promise<void>>();
+  /** How often partitions were lost in a row, and when last; see patienceFor. */
+  private readonly losses = new Map<number, { count: number; at: number }>();
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
 
@@ -150,13 +160,37 @@ export class Ownership {
           logger.error({ partition, err }, "a partition cannot be taken over, tried again");
           report(partition, err.message);
         }
-        await sleep(LOST_WAIT_MS * (1 + Math.random()), this.stopping.signal);
+        const waitMs = err instanceof TakenAway ? err.waitMs : LOST_WAIT_MS;
+        await this.leaveAlone(partition, waitMs * (1 + Math.random()));
       })
       .finally(() => this.busy.delete(partition));
     this.busy.set(
       partition,
       working.then(() => {}),
     );
+  }
+
+  /**
+   * Two workers of which one does not hear the other both believe that a partition is theirs, and would take it from each
+   * other as long as that lasts. So whoever loses it waits, longer each time, and the other serves meanwhile.
+   */
+  private patienceFor(partition: number): number {
+    const { count = 0, at = Number.NEGATIVE_INFINITY } = this.losses.get(partition) ?? {};
+    const now = performance.now();
+    const inARow = now - at < SETTLED_MS + MOST_LOST_WAIT_MS ? count + 1 : 1;
+    this.losses.set(partition, { count: inARow, at: now });
+    return Math.min(MOST_LOST_WAIT_MS, LOST_WAIT_MS * 2 ** (inARow - 1));
+  }
+
+  /** A worker that has left the cluster does not serve: nothing is left to it. */
+  private async leaveAlone(partition: number, ms: number): Promise<void> {
+    const { signal } = this.stopping;
+    await sleep(Math.min(ms, 2 * LOST_WAIT_MS), signal);
+    for (let left = ms - 2 * LOST_WAIT_MS; left > 0 && !signal.aborted; left -= LOOK_MS) {
+      const other = await this.options.formerOwner(partition).catch(() => undefined);
+      if (other === undefined || other.released || !this.options.isPresent(other.boot)) return;
+      await sleep(Math.min(left, LOOK_MS), signal);
+    }
   }
 
   private async acquire(partition: number): Promise<void> {
@@ -210,7 +244,18 @@ export class Ownership {
     this.options.logger.warn({ partition }, "partition lost");
     this.work(partition, async () => {
       await owned.abandon();
-      throw new PartitionLost(partition);
+      throw new TakenAway(partition, this.patienceFor(partition));
     });
+  }
+}
+
+/** A partition that was owned has another owner. */
+class TakenAway extends PartitionLost {
+  /** @param waitMs how long it is left to the other */
+  constructor(
+    partition: number,
+    readonly waitMs: number,
+  ) {
+    super(partition);
   }
 }

@@ -159,7 +159,7 @@ export class RedisStore {
 }
 
 /** The Redis is of a kind that is not supported. */
-export class RedisUnsupported extends Error {
+class RedisUnsupported extends Error {
   constructor(why: string) {
     super(`this Redis cannot be used: ${why}`);
     this.name = "RedisUnsupported";
