@@ -106,6 +106,22 @@ test("partitions: owner, queue, log, archive", async () => {
   }
 });
 
+test("workers and archivers answer probes where their records say, and count what they do", async () => {
+  const { nodes } = await json("nodes");
+  const addressOf = (role: string) => nodes.find((node: { role: string }) => node.role === role).addresses.http;
+  const get = async (role: string, path: string) => {
+    const answer = await fetch(`${addressOf(role)}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  };
+  expect(JSON.parse((await get("logic", "/readyz")).text)).toEqual({
+    status: "ready",
+    checks: { nats: true, place: true, delivery: true },
+  });
+  expect((await get("logic", "/metrics")).text).toMatch(/carillon_delivery_lag_seconds\{partition="\d",role="logic"/);
+  expect((await get("archiver", "/readyz")).status).toBe(200);
+  expect((await get("archiver", "/metrics")).text).toContain("carillon_archive_lag_records");
+});
+
 test("config: what counts, without secrets", async () => {
   const { settings } = await json("config");
   const value = (wanted: string) => settings.find((each: { path: string }) => each.path === wanted)?.value;

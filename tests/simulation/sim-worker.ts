@@ -92,6 +92,7 @@ export class SimWorker {
       recent: { add: () => onRedis(() => {}) } as never,
       archivePositions: () =>
         onMysql(() => new Map([...mysql.positions].map(([partition, position]) => [partition, { position }]))),
+      onVerdicts: () => {},
       post: async () => {},
     };
   }

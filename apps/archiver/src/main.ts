@@ -8,6 +8,7 @@ import {
   productVersion,
   type RunningProcess,
   runProcess,
+  serveProbes,
 } from "@carillon/base/node";
 import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
@@ -15,6 +16,7 @@ import { checkSchemaIfReachable, MysqlStore } from "@carillon/store";
 import { Archiver } from "./archiver";
 import { type ArchiverConfig, loadConfig } from "./config";
 import { PartitionJourney } from "./journey";
+import { archiverMetrics } from "./metrics";
 
 const ROLE = "archiver";
 const STOP_MS = 9_000;
@@ -40,7 +42,13 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
       new PartitionJourney({ bus, partition, archive: mysql.archive, logger, replayWindowMs }),
     report: (partition, report) => coordination.partitions.put(ROLE, partition, { ...report, owner: nodeId, boot }),
   });
-  const member = await coordination.join({ ...self, addresses: {}, weight: config.archiver.weight });
+  const checks = { nats: () => !bus.connection.isClosed() };
+  const probes = await serveProbes(
+    { registry: archiverMetrics(nodeId, () => archiver), checks },
+    { host: config.archiver.host, port: config.archiver.httpPort },
+  );
+  const addresses = { http: probes.http };
+  const member = await coordination.join({ ...self, addresses, weight: config.archiver.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   coordination.onChange(() => archiver.check());
   archiver.start();
@@ -56,10 +64,10 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
     stopControl();
     await member.leave();
     await coordination.close();
-    await mysql.close();
+    await Promise.all([mysql.close(), probes.close()]);
     await bus.close();
   };
-  return { addresses: {}, stop };
+  return { addresses, stop };
 }
 
 const config = loadOrExit(loadConfig);

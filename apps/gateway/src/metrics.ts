@@ -1,6 +1,5 @@
 import type { RequestListener } from "node:http";
-import { Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
-import { pathOf } from "./accept/request-target";
+import { answerProbes, Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
 import type { UserRegistry } from "./session/user-registry";
 
 /** What the gateway counts, and the HTTP answers for health checks and Prometheus. */
@@ -47,24 +46,8 @@ export class GatewayMetrics {
     });
   }
 
-  /** Answers GET /healthz, /readyz and /metrics. */
+  /** Answers probes. @param isReady whether the gateway has its place in the cluster */
   serve(isReady: () => boolean): RequestListener {
-    return (request, response) => {
-      if (request.method !== "GET") return void response.writeHead(405).end();
-      switch (pathOf(request.url)) {
-        case "/healthz":
-          return void response.writeHead(200, { "content-type": "application/json" }).end('{"status":"ok"}');
-        case "/readyz":
-          return void response
-            .writeHead(isReady() ? 200 : 503, { "content-type": "application/json" })
-            .end(JSON.stringify({ status: isReady() ? "ready" : "not ready" }));
-        case "/metrics":
-          return this.registry.metrics().then((text) => {
-            response.writeHead(200, { "content-type": this.registry.contentType }).end(text);
-          });
-        default:
-          return void response.writeHead(404).end();
-      }
-    };
+    return answerProbes({ registry: this.registry, checks: { place: isReady } });
   }
 }

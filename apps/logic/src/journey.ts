@@ -46,6 +46,8 @@ export interface JourneyOptions {
   writer: LogWriter;
   fanOut: FanOut;
   answer(answers: GatewayAnswers): void;
+  /** Counts what became of requests. */
+  onVerdicts(verdicts: Verdict[]): void;
   /** A batch that cannot be read: put aside, with the reason. */
   putAside(letter: DeadLetter): Promise<void>;
   /** Another worker owns the partition now. */
@@ -329,6 +331,7 @@ export class PartitionJourney {
   private acknowledge(verdicts: Verdict[]): void {
     failPoint("acknowledge.before");
     for (const answers of answersByGateway(verdicts)) this.options.answer(answers);
+    this.options.onVerdicts(verdicts);
     failPoint("acknowledge.after");
   }
 

@@ -8,6 +8,7 @@ import {
   productVersion,
   type RunningProcess,
   runProcess,
+  serveProbes,
 } from "@carillon/base/node";
 import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
@@ -34,7 +35,25 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   ]);
   await coordination.view.ready();
   const worker = new Worker({ config, bus, boot, partitions, coordination, redis, mysql });
-  const member = await coordination.join({ ...self, addresses: {}, weight: config.logic.weight });
+  let hasPlace = false;
+  const checks = {
+    nats: () => !bus.connection.isClosed(),
+    place: () => hasPlace,
+    delivery: () => worker.delivers,
+  };
+  const probes = await serveProbes(
+    { registry: worker.metrics.registry, checks },
+    { host: config.logic.host, port: config.logic.httpPort },
+  );
+  const addresses = { http: probes.http };
+  const member = await coordination.join({ ...self, addresses, weight: config.logic.weight });
+  hasPlace = true;
+  member.on("lost", () => {
+    hasPlace = false;
+  });
+  member.on("regained", () => {
+    hasPlace = true;
+  });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   await worker.start();
   const stopControl = serveControl(bus, ROLE, nodeId, {
@@ -51,10 +70,10 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
     stopControl();
     await member.leave();
     await coordination.close();
-    await Promise.all([redis.close(), mysql.close()]);
+    await Promise.all([redis.close(), mysql.close(), probes.close()]);
     await bus.close();
   };
-  return { addresses: {}, stop };
+  return { addresses, stop };
 }
 
 const config = loadOrExit(loadConfig);

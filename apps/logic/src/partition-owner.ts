@@ -26,6 +26,7 @@ import { groupConversationId } from "@carillon/protocol";
 import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
+import type { Verdict } from "./decision";
 import { FanOut, type RefusedDelivery } from "./fan-out/fan-out";
 import type { SaidEvent } from "./fan-out/large-groups";
 import { GroupCache, type GroupSource } from "./groups/group-cache";
@@ -71,6 +72,8 @@ export interface OwnerContext {
   renewLinks(): void;
   /** The heir of a partition asks for it. */
   handOver(partition: number): void;
+  /** Counts what became of requests. */
+  onVerdicts(verdicts: Pick<Verdict, "outcome">[]): void;
   /** Shows people who owns what. */
   publishState(partition: number, state: OwnerState): Promise<void>;
 }
@@ -205,7 +208,7 @@ export class PartitionOwner implements OwnedPartition {
     }
   }
 
-  private describe(): OwnerState {
+  describe(): OwnerState {
     const { epoch, covered, lastSeq } = this.state;
     const { position, lagMs, isStalled } = this.fanOut;
     const { nodeId } = this.context;

@@ -6,6 +6,7 @@ import type { Announcement, Answer, Bus, GroupNews, OwnerQuestion, Push } from "
 import { ask, ownerSubject, readLastRecord } from "@carillon/bus";
 import type { Inboxes, RecentEvents } from "@carillon/store";
 import type { Policy } from "./authorize/authorize";
+import type { Verdict } from "./decision";
 import type { GroupCasts } from "./fan-out/large-groups";
 import type { GroupSource } from "./groups/group-cache";
 import type { FactCache } from "./lookups/fact-cache";
@@ -51,6 +52,8 @@ export interface WorkerPorts {
   casts: Pick<GroupCasts, "cast">;
   /** How far each partition is archived; a partition that no archiver has claimed yet is missing. */
   archivePositions(): Promise<ReadonlyMap<number, { position: number }>>;
+  /** Counts what became of requests. */
+  onVerdicts(verdicts: Pick<Verdict, "outcome">[]): void;
   /** Shows people who owns what. */
   post(partition: number, report: { owner: string; boot: string; epoch: number } & object): Promise<void>;
 }
@@ -92,6 +95,7 @@ function contextOf(ports: WorkerPorts, handOver: (partition: number) => void): O
     cast: (groupId, said) => casts.cast(groupId, said),
     tellNews: (news) => downlink.groups(news),
     renewLinks: () => downlink.renewLinks(),
+    onVerdicts: (verdicts) => ports.onVerdicts(verdicts),
     publishState: (partition, state) => ports.post(partition, { ...state, owner: nodeId, boot }),
   };
 }

@@ -14,6 +14,7 @@ import {
 import type { LogicConfig } from "./config";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
+import { WorkerMetrics } from "./metrics/worker-metrics";
 import type { Ownership } from "./own/ownership";
 import { LastSeen } from "./presence/last-seen";
 import { PresenceService } from "./presence/presence-service";
@@ -36,6 +37,7 @@ export interface WorkerOptions {
 
 export class Worker {
   readonly ownership: Ownership;
+  readonly metrics: WorkerMetrics;
   private readonly downlink: DownlinkSender;
   private readonly sessions: SessionService;
   private readonly receipts: ReceiptService;
@@ -57,6 +59,7 @@ export class Worker {
     this.casts = new GroupCasts(bus);
     const newTick = () => ({ run: this.run, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
+    this.metrics = new WorkerMetrics(config.nodeId, () => this.ownership.states());
     this.ownership = newOwnership(this.buildPorts());
     this.receipts = new ReceiptService({
       bus,
@@ -124,6 +127,11 @@ export class Worker {
     this.ownership.start();
   }
 
+  /** Whether the inboxes of all partitions that it owns can be filled. */
+  get delivers(): boolean {
+    return this.ownership.states().every(({ fanoutStalled }) => fanoutStalled !== true);
+  }
+
   /** Forgets what is remembered of these people: it changed. */
   forget({ users, pairs }: People): void {
     for (const userId of users) this.facts.forgetUser(userId);
@@ -160,6 +168,7 @@ export class Worker {
       placement: placementOf(coordination, partitions, config.nodeId),
       groupSource: mysql.groupFacts,
       recent: new RecentEvents(redis),
+      onVerdicts: (verdicts) => this.metrics.count(verdicts),
       archivePositions: () => mysql.facts.archivePositions(),
       post: (partition, report) => coordination.partitions.put(ROLE, partition, report),
     };

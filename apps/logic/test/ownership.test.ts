@@ -4,6 +4,8 @@ import { until } from "@carillon/testkit";
 import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
 import { newPartitionState } from "../src/partition-state";
 
+const describe = () => ({ nodeId: "me", epoch: 1, covered: 0, lastSeq: 0, fanout: 0 });
+
 /** A worker named "me" among imaginary others; what it does is written down. */
 function worker(changes: Partial<OwnershipOptions> = {}) {
   const state = {
@@ -39,6 +41,7 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
       return {
         release: async () => void state.did.push(`release ${partition}`),
         abandon: async () => void state.did.push(`abandon ${partition}`),
+        describe,
       };
     },
     ...changes,
@@ -169,7 +172,7 @@ test("one that was lost while it was being taken does not count as owned", async
     take: async (partition, _early, onLost) => {
       if (++tries > 1) throw new PartitionLost(partition);
       onLost();
-      return { release: async () => {}, abandon: async () => void abandoned.push(partition) };
+      return { release: async () => {}, abandon: async () => void abandoned.push(partition), describe };
     },
     isMine: (partition) => partition === 0,
   });
@@ -185,7 +188,7 @@ test("what stands in the way of a take-over is told, and it is tried again", asy
     isMine: (partition) => partition === 2,
     take: async () => {
       if (++tries === 1) throw new Error("the log does not fit");
-      return { release: async () => {}, abandon: async () => {} };
+      return { release: async () => {}, abandon: async () => {}, describe };
     },
   });
   ownership.start();

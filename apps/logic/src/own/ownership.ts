@@ -12,7 +12,7 @@
  */
 import { guarded, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
-import { PartitionLost } from "@carillon/bus";
+import { type OwnerState, PartitionLost } from "@carillon/bus";
 import type { PartitionState } from "../partition-state";
 
 const CHECK_MS = 200;
@@ -69,6 +69,8 @@ export interface OwnedPartition {
   release(): Promise<void>;
   /** Stops at once: another owns the partition. */
   abandon(): Promise<void>;
+  /** Where it stands, for people and tools. */
+  describe(): OwnerState;
 }
 
 export class Ownership {
@@ -89,6 +91,11 @@ export class Ownership {
   /** Numbers of the partitions owned. */
   get partitions(): number[] {
     return [...this.owned.keys()].sort((a, b) => a - b);
+  }
+
+  /** Where the owned partitions stand. */
+  states(): (OwnerState & { partition: number })[] {
+    return [...this.owned].map(([partition, owned]) => ({ partition, ...owned.describe() }));
   }
 
   start(): void {

@@ -3,6 +3,7 @@ export * from "./fail-point";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";
+export * from "./probes";
 export * from "./settings";
 export { type Settings, settingsSchema } from "./settings-schema";
 export { readTls, type TlsFiles } from "./tls";

@@ -215,10 +215,16 @@ export const settingsSchema = section("", {
     drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 5),
   }),
   logic: section("The logic worker.", {
+    host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
+    httpPort: port("Port of health and metrics (0: any free one).", 7720),
     weight,
     replayWindowSeconds: count("Age below which records stay in the log, s.", 600, 60),
   }),
-  archiver: section("The archiver.", { weight }),
+  archiver: section("The archiver.", {
+    host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
+    httpPort: port("Port of health and metrics (0: any free one).", 7730),
+    weight,
+  }),
   api: section("The HTTP API.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),

@@ -262,6 +262,9 @@ export class Supervisor {
     } else if (role === "api") {
       env["CARILLON_API_PORT"] = String(basePort + number - 1);
     }
+    // Several on one machine: health and metrics are where the node's record says.
+    env["CARILLON_LOGIC_HTTP_PORT"] = "0";
+    env["CARILLON_ARCHIVER_HTTP_PORT"] = "0";
     Object.assign(env, this.options.nodeEnv?.(nodeId, this.stores));
     const app = new AppProcess({
       role,

@@ -1,0 +1,65 @@
+/**
+ * What orchestrators and Prometheus ask of a process, over HTTP: GET /healthz, /readyz and /metrics. Gateways answer on their
+ * WebSocket port, apis on theirs; workers and archivers have a small server for nothing else.
+ */
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { guarded } from "../boundary";
+import type { Registry } from "./metrics";
+
+export interface Probes {
+  registry: Registry;
+  /** What has to be so for the process to do its work, by name. */
+  checks: Record<string, () => boolean>;
+}
+
+/** Answers probes; anything else is 404, or 405. */
+export function answerProbes({ registry, checks }: Probes): RequestListener {
+  const json = { "content-type": "application/json" };
+  return (request, response) => {
+    if (request.method !== "GET") return void response.writeHead(405).end();
+    switch ((request.url ?? "/").split("?", 1)[0]) {
+      case "/healthz":
+        return void response.writeHead(200, json).end('{"status":"ok"}');
+      case "/readyz": {
+        const results = Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, check()]));
+        const isReady = Object.values(results).every(Boolean);
+        const body = { status: isReady ? "ready" : "not ready", checks: results };
+        return void response.writeHead(isReady ? 200 : 503, json).end(JSON.stringify(body));
+      }
+      case "/metrics":
+        return registry.metrics().then((text) => {
+          response.writeHead(200, { "content-type": registry.contentType }).end(text);
+        });
+      default:
+        return void response.writeHead(404).end();
+    }
+  };
+}
+
+/**
+ * A server for probes alone.
+ * @param port 0: any free one
+ * @returns its address as a URL, and its end
+ * @throws Error when it cannot listen there
+ */
+export async function serveProbes(
+  probes: Probes,
+  { host, port }: { host: string; port: number },
+): Promise<{ http: string; close(): Promise<void> }> {
+  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 });
+  server.on("request", guarded("http", answerProbes(probes)));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  // Nobody's work depends on it.
+  server.unref();
+  const { port: taken } = server.address() as AddressInfo;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { http: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`, close };
+}
