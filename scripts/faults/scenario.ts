@@ -19,6 +19,8 @@ export const ROWS = {
   "acknowledgements lost": "what NATS answers does not arrive, or late, and is asked for again",
   "Redis wiped": "FLUSHALL under traffic",
   "Redis killed": "kill -9 of Redis, and the last second missing",
+  "delivery stands still": "the inbox of one user refuses every event; Redis is full and refuses every write",
+  "logs purged": "all logs are purged by hand, and their owners die",
   "MySQL down": "MySQL is down for long, and its backlog is drained",
   "nodes come and go": "join, leave, drain, rolling restart of every role",
   "all clients cut": "all clients lose their connections at once",

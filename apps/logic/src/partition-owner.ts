@@ -24,6 +24,7 @@ import {
 } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
+import { LRUCache } from "lru-cache";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import type { Verdict } from "./decision";
@@ -257,12 +258,19 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
   };
 }
 
+/** Of a user whose inbox refuses everything one letter in so long is enough, ms. */
+const LETTER_EVERY_MS = 60_000;
+
 /** The user's devices are told that their inbox began anew, and fetch everything. */
-async function setDeliveryAside({ bus, inboxes }: OwnerContext, partition: number, refused: RefusedDelivery) {
-  const { userId, events, reason } = refused;
-  bus.logger.error({ partition, userId, reason }, "an inbox does not take its events, they are put aside");
-  await inboxes.reset(userId);
-  await putDeliveryAside(bus, { partition, userId, events, reason });
+function asideFor({ bus, inboxes }: OwnerContext, partition: number): (refused: RefusedDelivery) => Promise<void> {
+  const letters = new LRUCache<string, true>({ max: 1_000, ttl: LETTER_EVERY_MS });
+  return async ({ userId, events, reason }) => {
+    await inboxes.reset(userId);
+    if (letters.has(userId)) return;
+    letters.set(userId, true);
+    bus.logger.error({ partition, userId, reason }, "an inbox does not take its events, they are put aside");
+    await putDeliveryAside(bus, { partition, userId, events, reason });
+  };
 }
 
 /**
@@ -279,7 +287,7 @@ function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionSt
       monotonic: () => bus.clock.monotonic(),
       deliver: (lane, deliveries) => inboxes.deliver(partition, lane, deliveries),
       isRefusal: (error) => error instanceof RedisRefusal,
-      setAside: (refused) => setDeliveryAside(context, partition, refused),
+      setAside: asideFor(context, partition),
       erase: (userIds, message) => inboxes.erase(userIds, message),
       savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
       push: (gateway, pushes) => context.push(gateway, pushes),

@@ -3,7 +3,10 @@ import { createMetrics, serveProbes } from "@carillon/base/node";
 test("health, readiness and metrics are answered, and nothing else", async () => {
   const ready = { nats: true, delivery: true };
   const probes = await serveProbes(
-    { registry: createMetrics("logic", "worker-1"), checks: { nats: () => ready.nats, delivery: () => ready.delivery } },
+    {
+      registry: createMetrics("logic", "worker-1"),
+      checks: { nats: () => ready.nats, delivery: () => ready.delivery },
+    },
     { host: "127.0.0.1", port: 0 },
   );
   const get = async (path: string, method = "GET") => {
@@ -14,10 +17,7 @@ test("health, readiness and metrics are answered, and nothing else", async () =>
   expect((await get("/readyz?verbose")).status).toBe(200);
   ready.delivery = false;
   const { status, text } = await get("/readyz");
-  expect([status, JSON.parse(text)]).toEqual([
-    503,
-    { status: "not ready", checks: { nats: true, delivery: false } },
-  ]);
+  expect([status, JSON.parse(text)]).toEqual([503, { status: "not ready", checks: { nats: true, delivery: false } }]);
   expect((await get("/metrics")).text).toContain('node="worker-1"');
   expect((await get("/")).status).toBe(404);
   expect((await get("/healthz", "POST")).status).toBe(405);

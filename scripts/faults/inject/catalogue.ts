@@ -17,8 +17,9 @@ import {
   shiftClock,
 } from "./processes";
 import { revoke } from "./revocations";
+import { fillRedis, poisonInbox } from "./stand-stills";
 import { ageRedis, killStore, pauseStore, stopMysql, wipeRedis } from "./stores";
-import { emptyMysql, emptyNats, olderMysql, olderNats } from "./strange-stores";
+import { emptyMysql, emptyNats, olderMysql, olderNats, purgedLogs } from "./strange-stores";
 
 const SLOW_MS = 100;
 const HOT_RATE = 400;
@@ -105,6 +106,9 @@ export const faults = {
   "lose device": revoke("another"),
   "fill disk": fillDisk,
   "lose power": losePower,
+  "poison an inbox": poisonInbox,
+  "fill redis": fillRedis,
+  "purge logs": purgedLogs,
   "empty nats": emptyNats,
   "older nats": olderNats,
   "empty mysql": emptyMysql,

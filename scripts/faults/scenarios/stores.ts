@@ -49,6 +49,27 @@ export const stores: readonly Scenario[] = [
     afterMs: 10_000,
   },
   {
+    name: "poison-inbox",
+    row: "delivery stands still",
+    plan: once(["poison an inbox", "poison an inbox"], 15_000, 8_000),
+    bounds: [stallOfSends(3_000), stallOfDelivery(3_000)],
+    afterMs: 15_000,
+  },
+  {
+    name: "fill-redis",
+    row: "delivery stands still",
+    plan: once(["fill redis"], 25_000, 15_000),
+    bounds: [stallOfSends(3_000), stallOfDelivery(10_000, "healedAt")],
+    afterMs: 15_000,
+  },
+  {
+    name: "purge-logs",
+    row: "logs purged",
+    plan: once(["purge logs"], 30_000, 10_000),
+    bounds: [acknowledgedMeanwhile(0)],
+    afterMs: 15_000,
+  },
+  {
     name: "strange-nats",
     row: "stores restored",
     plan: once(["empty nats", "older nats"], 25_000, 8_000),

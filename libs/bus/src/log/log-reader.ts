@@ -175,9 +175,9 @@ export async function readLog(
   }
 }
 
-/** Deletes the records before `seq`. */
-export async function purgeLog(bus: Bus, partition: number, seq: number): Promise<number> {
-  return (await bus.jsm.streams.purge(logStream(partition), { seq })).purged;
+/** Deletes the records before `seq`; without it all of them, which no worker takes for a log any more. */
+export async function purgeLog(bus: Bus, partition: number, seq?: number): Promise<number> {
+  return (await bus.jsm.streams.purge(logStream(partition), seq === undefined ? {} : { seq })).purged;
 }
 
 function toRecord(message: JsMsg): LogRecord {
