@@ -16,10 +16,11 @@ import {
   rollRole,
   shiftClock,
 } from "./processes";
+import { purgedLogs } from "./purged-logs";
 import { revoke } from "./revocations";
 import { fillRedis, poisonInbox } from "./stand-stills";
 import { ageRedis, killStore, pauseStore, stopMysql, wipeRedis } from "./stores";
-import { emptyMysql, emptyNats, olderMysql, olderNats, purgedLogs } from "./strange-stores";
+import { emptyMysql, emptyNats, olderMysql, olderNats } from "./strange-stores";
 
 const SLOW_MS = 100;
 const HOT_RATE = 400;

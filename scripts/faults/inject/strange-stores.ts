@@ -4,21 +4,18 @@
  */
 import { cpSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
-import { retryFor, sleep } from "@carillon/base";
-import { purgeLog, readLayout } from "@carillon/bus";
+import { sleep } from "@carillon/base";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import type { Fault, Stage } from "./fault";
 
 /** How much older than the cluster a restored store is. */
 const AGE_MS = 3_000;
 const STASH = "stash";
-/** Most time for our own connection to NATS to be back. */
-const BACK_MS = 30_000;
 
-const natsData = ({ cluster }: Stage) => path.join(cluster.servers.nats!.directory, "data");
+export const natsData = ({ cluster }: Stage) => path.join(cluster.servers.nats!.directory, "data");
 
 /** Puts the true store of NATS back in place of whatever is there. */
-async function bringBack({ cluster }: Stage, data: string, kept: string): Promise<void> {
+export async function bringBack({ cluster }: Stage, data: string, kept: string): Promise<void> {
   await cluster.stopNode("nats");
   rmSync(data, { recursive: true });
   renameSync(kept, data);
@@ -50,28 +47,6 @@ export const olderNats: Fault = {
     renameSync(earlier, data);
     await cluster.startNode("nats");
     return { on: "nats, older", at: performance.now(), heal: () => bringBack(stage, data, kept) };
-  },
-};
-
-/**
- * An operator purges all logs. Workers must refuse them: the last record, which is gone, tells where a log goes on. Workers
- * stand still while the true logs are kept aside, and die afterwards, so that nothing is acknowledged in between.
- */
-export const purgedLogs: Fault = {
-  async strike(stage) {
-    const { cluster, bus } = stage;
-    const data = natsData(stage);
-    const kept = `${data}.kept`;
-    const workers = cluster.info().workers.flatMap(({ pid }) => pid ?? []);
-    for (const pid of workers) process.kill(pid, "SIGSTOP");
-    await cluster.stopNode("nats");
-    cpSync(data, kept, { recursive: true });
-    await cluster.startNode("nats");
-    const { partitions } = await retryFor(BACK_MS, () => readLayout(bus));
-    for (let partition = 0; partition < partitions; partition++)
-      await retryFor(BACK_MS, () => purgeLog(bus, partition));
-    for (const pid of workers) process.kill(pid, "SIGKILL");
-    return { on: "nats, logs purged", at: performance.now(), heal: () => bringBack(stage, data, kept) };
   },
 };
 

@@ -177,7 +177,9 @@ export async function readLog(
 
 /** Deletes the records before `seq`; without it all of them, which no worker takes for a log any more. */
 export async function purgeLog(bus: Bus, partition: number, seq?: number): Promise<number> {
-  return (await bus.jsm.streams.purge(logStream(partition), seq === undefined ? {} : { seq })).purged;
+  const stream = logStream(partition);
+  const { purged } = await (seq === undefined ? bus.jsm.streams.purge(stream) : bus.jsm.streams.purge(stream, { seq }));
+  return purged;
 }
 
 function toRecord(message: JsMsg): LogRecord {
