@@ -31,6 +31,6 @@ module.exports = {
       testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/scripts/**/*.test.ts"],
     },
     { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
-    { ...base, displayName: "journeys", testMatch: ["<rootDir>/tests/{journeys,faults,model}/**/*.test.ts"] },
+    { ...base, displayName: "journeys", testMatch: ["<rootDir>/tests/{journeys,faults,model,fuzz}/**/*.test.ts"] },
   ],
 };
