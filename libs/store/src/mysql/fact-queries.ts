@@ -4,7 +4,7 @@
  */
 import { getOrSet } from "@carillon/base";
 import { loginIdOf } from "@carillon/base/node";
-import { asId, keyTable, type Sql } from "./sql";
+import { asId, keyTable, type Sql, timeOf } from "./sql";
 
 export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
@@ -65,7 +65,7 @@ export class FactQueries {
       "SELECT id, status, muted_until, deleted_at FROM users WHERE id IN (?)",
       [userIds],
     );
-    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: row.muted_until }]));
+    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: timeOf(row.muted_until) }]));
   }
 
   /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
@@ -201,7 +201,7 @@ function toDevice({ revoked_at, refresh_family }: DeviceStateRow): DeviceCredent
 interface UserStateRow {
   id: string;
   status: "normal" | "disabled";
-  muted_until: number;
+  muted_until: number | string;
   deleted_at: number | null;
 }
 
