@@ -84,3 +84,40 @@ test("every list is asked and answered by the page", () => {
   });
   expect(unpaged.map(([name]) => name).sort()).toEqual(bounded.sort());
 });
+
+interface Part {
+  type?: string;
+  pattern?: string;
+  enum?: unknown[];
+  minimum?: number;
+  maximum?: number;
+  maxLength?: number;
+  maxItems?: number;
+  properties?: Record<string, Part>;
+  items?: Part;
+}
+
+/** Paths of what has no bound. */
+function unbounded({ type, properties, items, ...part }: Part, path: string): string[] {
+  const own =
+    ((type === "integer" || type === "number") && (part.minimum === undefined || part.maximum === undefined)) ||
+    (type === "string" && part.maxLength === undefined && part.pattern === undefined && part.enum === undefined) ||
+    (type === "array" && part.maxItems === undefined);
+  return [
+    ...(own ? [path] : []),
+    ...Object.entries(properties ?? {}).flatMap(([key, value]) => unbounded(value, `${path}.${key}`)),
+    ...(items === undefined ? [] : unbounded(items, `${path}[]`)),
+  ];
+}
+
+test("whatever a request may hold has a bound: numbers, texts and lists", () => {
+  const found = routes.flatMap(([name, { requestBody, parameters = [] }]) => {
+    const body = (requestBody?.content as Record<string, { schema: Part }> | undefined)?.["application/json"]?.schema;
+    const queries = (parameters as { name: string; in: string; schema: Part }[]).filter((one) => one.in === "query");
+    return [
+      ...(body === undefined ? [] : unbounded(body, `${name} body`)),
+      ...queries.flatMap(({ name: key, schema }) => unbounded(schema, `${name} ${key}`)),
+    ];
+  });
+  expect(found).toEqual([]);
+});

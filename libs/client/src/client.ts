@@ -3,11 +3,11 @@ import { sleep } from "@carillon/base";
 import {
   CarillonError,
   Command,
-  type ContentType,
   type ConversationRow,
   type Event,
   type PulledPayload,
   type PullPayload,
+  type SentContentType,
   type SentPayload,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
@@ -29,7 +29,7 @@ const RECALL_TRIES = 5;
 export type Content =
   | string
   | {
-      contentType?: ContentType;
+      contentType?: SentContentType;
       content: string;
       /** Of an earlier try of the same message: it cannot be doubled. */
       clientMsgId?: string;

@@ -11,6 +11,7 @@ import {
   type ConnectPayload,
   type ConversationRow,
   type GatewayAddress,
+  type Lenient,
   type PulledPayload,
   type PullPayload,
   type SendPayload,
@@ -24,7 +25,7 @@ import type { Found } from "./connection/find-gateway";
 import { Keeper } from "./connection/keeper";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
-import { type ClientEvents, EventSource } from "./events";
+import { type ClientEvents, EventSource, UnreadableEntry } from "./events";
 import { AuthorizedApi } from "./http/authorized";
 import { ConversationApi } from "./http/conversation-api";
 import { HttpApi } from "./http/http-api";
@@ -43,6 +44,8 @@ import { ViewState } from "./view/view-state";
 
 const STORING_MS = 2_000;
 const SDK = "carillon-js/0.1.0";
+/** Entries that were left out are remembered up to here, so that each is told once. */
+const MOST_LEFT_OUT = 1_000;
 
 export class Engine {
   readonly events = new EventSource<ClientEvents>();
@@ -78,6 +81,7 @@ export class Engine {
   /** Why this client cannot go on, whatever the server says. */
   private failure: Error | undefined;
   private shown: ViewState | undefined;
+  private readonly leftOut = new Set<string>();
 
   constructor(
     private readonly options: ClientOptions<string>,
@@ -121,7 +125,7 @@ export class Engine {
       const connection = this.questions.inUse;
       return {
         request: async (payload) =>
-          (await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload,
+          this.readable((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
         isInUse: () => this.keeper.current === connection,
       };
     }, this.closing.signal);
@@ -159,8 +163,8 @@ export class Engine {
     this.shown?.takeRow(row);
   }
 
-  pull(range: PullPayload): Promise<PulledPayload> {
-    return this.questions.ask(Command.PULL, range);
+  async pull(range: PullPayload): Promise<PulledPayload> {
+    return this.readable(await this.questions.ask<PulledPayload>(Command.PULL, range));
   }
 
   private makeOutbox(): Outbox {
@@ -186,7 +190,7 @@ export class Engine {
       userId: () => this.userId,
       received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
       reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
-      pull: (range) => this.questions.once<PulledPayload>(Command.PULL, range),
+      pull: async (range) => this.readable(await this.questions.once<PulledPayload>(Command.PULL, range)),
       listConversations: async () => (await this.synchroniser.all()).conversations,
       onResync: (rows) => events.emit("resync", rows),
       onGap: (gap) => void events.emit("gap", gap),
@@ -284,7 +288,7 @@ export class Engine {
     const { events } = this;
     switch (message.command) {
       case Command.DELIVER:
-        return this.inbox.deliver(message.payload);
+        return this.inbox.deliver(this.readable(message.payload));
       case Command.DELIVERED_UPDATE:
         return void events.emit("receipt", { kind: "delivered", ...message.payload });
       case Command.READ_UPDATE:
@@ -297,7 +301,7 @@ export class Engine {
         this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
         return void events.emit("notify", message.payload);
       case Command.PULLED:
-        return this.inbox.take(message.payload);
+        return this.inbox.take(this.readable(message.payload));
       case Command.CHANGED:
         return void events.emit("changed", message.payload);
     }
@@ -306,6 +310,18 @@ export class Engine {
   private tellPresence(users: readonly UserPresence[]): void {
     const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
     if (watched.length > 0) void this.events.emit("presence", watched);
+  }
+
+  /** Tells the app, once each, of entries that were left out of a payload. */
+  private readable<Payload extends object>(payload: Lenient<Payload>): Payload {
+    for (const entry of payload.unreadable ?? []) {
+      const name = `${entry.list} ${entry.id} ${entry.seq}`;
+      if (this.leftOut.has(name)) continue;
+      if (this.leftOut.size >= MOST_LEFT_OUT) this.leftOut.clear();
+      this.leftOut.add(name);
+      this.fail(new UnreadableEntry(entry));
+    }
+    return payload;
   }
 
   private fail(error: Error): void {

@@ -7,6 +7,7 @@ import type {
   SendPayload,
   SentPayload,
   TypingServerPayload,
+  Unreadable,
   UserPresence,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
@@ -31,6 +32,21 @@ export interface Gap {
   conversationId: string;
   fromSeq: number;
   toSeq: number;
+}
+
+/** One event or row of the server that cannot be read here: it is left out, all others count. */
+export class UnreadableEntry extends Error {
+  override readonly name = "UnreadableEntry";
+
+  constructor(
+    /** Where it stood, whose it is, and what is wrong with it. */
+    readonly entry: Unreadable,
+  ) {
+    const { list, id, seq, why } = entry;
+    super(
+      `an entry of ${list}${id === undefined ? "" : ` (${id}${seq === undefined ? "" : ` ${seq}`})`} is left out: ${why}`,
+    );
+  }
 }
 
 /** What a client tells, by name. */
@@ -69,7 +85,10 @@ export interface ClientEvents {
   resync: ConversationRow[];
   /** Events that three tries could not fetch: what is behind them is shown now, they follow when they can be had. */
   gap: Gap;
-  /** The storage has failed. Nothing is acknowledged to the server until it works again; nothing is lost. */
+  /**
+   * The storage has failed: nothing is acknowledged to the server until it works again, nothing is lost. Or, as an
+   * `UnreadableEntry`: one event or row of the server cannot be read here and was left out.
+   */
   error: Error;
 }
 

@@ -12,6 +12,7 @@ export {
   parseSystemContent,
   type RelationRow,
   type SendPayload,
+  type SentContentType,
   type SentPayload,
   type SystemContent,
   type UserPresence,
@@ -20,7 +21,14 @@ export type { Content } from "./client";
 export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
-export type { ClientEvents, FailedMessage, Gap, Listener, Receipt } from "./events";
+export {
+  type ClientEvents,
+  type FailedMessage,
+  type Gap,
+  type Listener,
+  type Receipt,
+  UnreadableEntry,
+} from "./events";
 export type { ConversationSettings, Readers } from "./http/conversation-api";
 export { type History, HttpApi, type LogIn, type Page, type PageRange, type TokenAnswer } from "./http/http-api";
 export type { Credentials, TokenSource } from "./http/tokens";

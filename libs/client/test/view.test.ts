@@ -278,6 +278,7 @@ test("a page that comes after its conversation was taken out leaves nothing of i
     {
       ...{ conversations: [], relations: [], groups: [], versions: { relations: 1, groups: 1 }, syncedAt: 1 },
       counts: nothing,
+      unreadable: new Set(),
     },
     true,
   );

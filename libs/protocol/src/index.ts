@@ -25,6 +25,13 @@ export * from "./generated/errors";
 export * from "./generated/limits";
 export * from "./generated/payloads";
 export * from "./ids";
+export { type Lenient, readServerMessage, type Unreadable } from "./lenient";
 export { type MessageFault, parseRequest, parseServerMessage } from "./messages";
 export { deliveredBy } from "./receipts";
-export { encodeSystemContent, membershipOf, parseSystemContent, type SystemContent } from "./system-content";
+export {
+  encodeSystemContent,
+  membershipOf,
+  parseSystemContent,
+  type SystemContent,
+  splitSystemContent,
+} from "./system-content";

@@ -2,7 +2,15 @@
  * What the content of a `system` event says, as JSON: history explains itself by them. Who did it is the event's
  * sender. A client that does not know a type shows nothing.
  */
+import { utf8Length } from "./codec/utf8";
+import { limits } from "./generated/limits";
 import type { GroupRole, JoinPolicy } from "./generated/payloads";
+
+/** Longest of a user id in a list, with quotes and comma; and what stands around the list. */
+const BYTES_PER_USER = 32 + 3;
+const BYTES_AROUND = 64;
+/** So many users fit into the event of one change, whatever their ids. */
+const MOST_USERS = Math.floor((limits.maxContentBytes - BYTES_AROUND) / BYTES_PER_USER);
 
 /** A change of a group; `userIds` and `userId` are those whom it is about. */
 export type SystemContent =
@@ -21,8 +29,30 @@ export type SystemContent =
   | { type: "profile"; name?: string; notice?: string; joinPolicy?: JoinPolicy }
   | { type: "dissolved" };
 
+/**
+ * The content of the event.
+ * @throws RangeError above the bound of a content: no device could read the event. `splitSystemContent` keeps below it
+ */
 export function encodeSystemContent(content: SystemContent): string {
-  return JSON.stringify(content);
+  const text = JSON.stringify(content);
+  if (utf8Length(text) > limits.maxContentBytes) {
+    throw new RangeError(`the event of a change (${content.type}) is above ${limits.maxContentBytes} bytes`);
+  }
+  return text;
+}
+
+/**
+ * A change that is about many people as several changes, each of whose events fits: who is made a member together with
+ * the group and does not fit into `created` joins right after it.
+ */
+export function splitSystemContent(content: SystemContent): SystemContent[] {
+  if (!("userIds" in content) || content.userIds.length <= MOST_USERS) return [content];
+  const rest = content.type === "created" ? "joined" : content.type;
+  const parts: SystemContent[] = [];
+  for (let at = 0; at < content.userIds.length; at += MOST_USERS) {
+    parts.push({ type: at === 0 ? content.type : rest, userIds: content.userIds.slice(at, at + MOST_USERS) });
+  }
+  return parts;
 }
 
 /** @returns undefined for what no build of ours has written */

@@ -52,3 +52,12 @@ test("byte strings are views", () => {
   bytes[bytes.length - 1] = 9;
   expect([...view]).toEqual([1, 2, 9]);
 });
+
+test("a chain of lists or maps of one entry each is refused, not followed to the end of the stack", () => {
+  for (const link of [[0x91], [0x81, 0xa1, 0x61]]) {
+    const chain = (levels: number) => Uint8Array.from([...Array(levels).fill(link).flat(), 0xc0]);
+    expect(() => readValue(chain(64))).not.toThrow();
+    for (const levels of [65, 900_000]) expect(() => readValue(chain(levels))).toThrow("deeper than 64 levels");
+    expect(readValue(encode(["again"]))).toEqual(["again"]);
+  }
+});

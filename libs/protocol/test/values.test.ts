@@ -14,6 +14,7 @@ import {
   parseTarget,
   platformValues,
   privateConversationId,
+  sentContentTypeValues,
   uuidv7Time,
 } from "../src/index";
 
@@ -129,8 +130,9 @@ describe("content", () => {
   });
 
   test("every content type of the table passes, others do not", () => {
-    for (const contentType of contentTypeValues) expect(sendResult({ contentType })).toBe("fine");
-    for (const contentType of ["Text", "", "toString", 1])
+    for (const contentType of sentContentTypeValues) expect(sendResult({ contentType })).toBe("fine");
+    expect(contentTypeValues.filter((type) => !sentContentTypeValues.includes(type as never))).toEqual(["system"]);
+    for (const contentType of ["system", "Text", "", "toString", 1])
       expect(sendResult({ contentType })).toMatch(/^contentType: /);
   });
 });

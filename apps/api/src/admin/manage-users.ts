@@ -3,6 +3,7 @@ import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, CloseCode, isUserId } from "@carillon/protocol";
 import type { AccountQueries, UserQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
+import { mustLieAhead } from "../http/checks";
 
 export interface ManageUsersContext {
   accounts: Pick<AccountQueries, "revokeDevice">;
@@ -46,9 +47,11 @@ export async function unlock({ people, changes }: ManageUsersContext, userId: st
 /**
  * @param until ms; 0: not muted
  * @returns workers that have not confirmed
- * @throws CarillonError NO_SUCH_USER
+ * @throws CarillonError NO_SUCH_USER, BAD_PAYLOAD (a time that is over)
  */
-export async function mute({ people, changes }: ManageUsersContext, userId: string, until: number): Promise<string[]> {
+export async function mute(context: ManageUsersContext, userId: string, until: number): Promise<string[]> {
+  const { people, changes, now } = context;
+  mustLieAhead("until", until, now());
   mustBe(await people.mute(userId, until));
   return changes.forget({ users: [userId] });
 }

@@ -1,6 +1,6 @@
 /** Bodies of the requests and answers of operators and other systems. */
 import { Type } from "typebox";
-import { deviceId, listOf, platform, strict, time, userId } from "../http/shapes";
+import { chosenTime, deviceId, listOf, platform, strict, time, userId } from "../http/shapes";
 import { displayName, password } from "../users/shapes";
 
 export const makeUserBody = strict({
@@ -10,7 +10,7 @@ export const makeUserBody = strict({
 });
 
 export const muteBody = strict({
-  until: Type.Integer({ minimum: 0, maximum: 2 ** 52, description: "ms since 1970-01-01 UTC; 0: not muted" }),
+  until: chosenTime("ms since 1970-01-01 UTC, ahead; 0: not muted"),
 });
 
 export const kickBody = strict({ deviceId: Type.Optional(deviceId) });

@@ -1,15 +1,15 @@
 /** Bodies of the requests and answers about broadcasts. */
-import { contentTypeValues } from "@carillon/protocol";
+import { sentContentTypeValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { shortId, strict, time, userId } from "../http/shapes";
+import { content, shortId, strict, time, userId } from "../http/shapes";
 
 const MOST_RECIPIENTS = 1_500;
 
 export const broadcastBody = strict({
   broadcastId: Type.Optional(shortId()),
   senderId: userId,
-  contentType: Type.Enum([...contentTypeValues]),
-  content: Type.String({ description: "1-16,384 bytes of UTF-8" }),
+  contentType: Type.Enum([...sentContentTypeValues]),
+  content,
   userIds: Type.Optional(
     Type.Array(userId, { minItems: 1, maxItems: MOST_RECIPIENTS, description: "Without it: everybody but the sender" }),
   ),

@@ -1,11 +1,11 @@
 /** Bodies of the answers about conversations and their history. */
 import { contentTypeValues, conversationKindValues, eventKindValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { cursor, limit, listOf, seq, strict, time } from "../http/shapes";
+import { chosenSeq, cursor, limit, listOf, seq, strict, time } from "../http/shapes";
 
 export const historyQuery = strict({
   limit,
-  before: Type.Optional(Type.Integer({ minimum: 1, description: "Only numbers below; default: the newest" })),
+  before: Type.Optional(chosenSeq({ minimum: 1, description: "Only numbers below; default: the newest" })),
 });
 
 const event = Type.Object({
@@ -55,7 +55,7 @@ export const settingsBody = strict(
   {
     pinned: Type.Optional(Type.Boolean()),
     muted: Type.Optional(Type.Boolean()),
-    clearedSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Nothing up to here is shown any more" })),
+    clearedSeq: Type.Optional(chosenSeq({ minimum: 0, description: "Nothing up to here is shown any more" })),
     clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
   },
   { pinned: true },
@@ -63,7 +63,7 @@ export const settingsBody = strict(
 
 export const placeParams = Type.Object({
   conversationId: Type.String(),
-  seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  seq: chosenSeq({ minimum: 1 }),
 });
 
 export const readers = Type.Object(

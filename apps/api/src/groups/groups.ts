@@ -5,7 +5,7 @@
  */
 import { randomId, uuidv7 } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
-import { CarillonError, Command, encodeFrame, isGroupId } from "@carillon/protocol";
+import { CarillonError, Command, encodeFrame, isGroupId, splitSystemContent } from "@carillon/protocol";
 import type { ChangedGroup, FactQueries, Group, GroupMember, GroupQueries } from "@carillon/store";
 import { acceptRequest, addMember, type Rule } from "./rules";
 
@@ -44,7 +44,8 @@ export async function createGroup(context: GroupContext, ownerId: string, wishes
   const created = await groups.create(wanted, uuidv7(now()), now(), groupLimits.writeFanOut);
   const group = await groups.find(groupId);
   // Who asks again after a lost answer gets the group that he made.
-  const isMine = group?.ownerId === ownerId && group.name === name && group.version === 1;
+  const { length: versions } = splitSystemContent({ type: "created", userIds: memberIds });
+  const isMine = group?.ownerId === ownerId && group.name === name && group.version === versions;
   if (created === undefined && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
   if (created !== undefined) tellDevices(context, created);
   await context.tellOwner(groupId);

@@ -222,7 +222,8 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       const { role, mutedUntil } = request.body as { role?: "admin" | "member"; mutedUntil?: number };
       const both = [role !== undefined && { role }, mutedUntil !== undefined && { mutedUntil }];
       for (const change of both) {
-        if (change) await changeGroup(context, actor, groupId, [userId], changeMember(actor, userId, change));
+        if (change)
+          await changeGroup(context, actor, groupId, [userId], changeMember(actor, userId, change, context.now()));
       }
       return reply.code(204).send();
     },

@@ -4,6 +4,7 @@
  */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
 import type { GroupEdit, GroupMember, LockedGroup } from "@carillon/store";
+import { mustLieAhead } from "../http/checks";
 
 export type Rule = (locked: LockedGroup) => GroupEdit | undefined;
 
@@ -69,6 +70,7 @@ export function changeMember(
   actorId: string,
   userId: string,
   change: { role?: "admin" | "member"; mutedUntil?: number },
+  now: number,
 ): Rule {
   return (locked) => {
     const { role, mutedUntil } = change;
@@ -81,6 +83,7 @@ export function changeMember(
       return { content: { type: "role", userId, role }, members: [{ userId, role }] };
     }
     if (mutedUntil === undefined || mutedUntil === member.mutedUntil) return undefined;
+    mustLieAhead("mutedUntil", mutedUntil, now);
     return { content: { type: "member-muted", userId, until: mutedUntil }, members: [{ userId, mutedUntil }] };
   };
 }

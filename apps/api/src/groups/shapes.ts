@@ -1,10 +1,9 @@
 /** Bodies of requests and answers about groups, as JSON Schema. */
-import { groupRoleValues, joinPolicyValues } from "@carillon/protocol";
+import { groupRoleValues, joinPolicyValues, limits } from "@carillon/protocol";
 import { Type } from "typebox";
-import { groupId, listOf, strict, time, userId } from "../http/shapes";
+import { chosenTime, groupId, listOf, name, strict, time, userId } from "../http/shapes";
 
-const name = Type.String({ minLength: 1, maxLength: 64 });
-const notice = Type.String({ maxLength: 1024 });
+const notice = Type.String({ maxLength: limits.maxNoticeCharacters });
 const joinPolicy = Type.Enum([...joinPolicyValues]);
 const MOST_AT_ONCE = 500;
 
@@ -30,7 +29,7 @@ export const memberBody = strict({ userId }, { userId: "bob" });
 export const changeMemberBody = strict(
   {
     role: Type.Optional(Type.Enum(["admin", "member"])),
-    mutedUntil: Type.Optional(Type.Integer({ minimum: 0, description: "ms since 1970-01-01 UTC; 0: may write" })),
+    mutedUntil: Type.Optional(chosenTime("ms since 1970-01-01 UTC, ahead; 0: may write")),
   },
   { role: "admin" },
 );

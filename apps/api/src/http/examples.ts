@@ -21,6 +21,7 @@ export interface Shape {
 }
 
 const TIME = 1_790_000_000_000;
+const TIME_AHEAD = 2_000_000_000_000;
 
 const BY_NAME: Record<string, unknown> = {
   ...{ userId: "alice", senderId: "alice", ownerId: "alice", displayName: "Alice", groupId: "choir", members: ["bob"] },
@@ -43,7 +44,7 @@ const BY_NAME: Record<string, unknown> = {
   ...{
     key: "ck_Jx3nQ0aB7kLm_8sT0vYw2Zc4Xb6Na1Qe3Rt5Yu7Io9Pl0Kj2Hg",
     mutedUntil: 0,
-    until: TIME,
+    until: TIME_AHEAD,
     broadcastId: "monday",
   },
   ...{ userIds: ["bob", "carl"], sent: 2, refused: 0, total: 2, nodeId: "gateway-1", boot: "Zr3w9Kq1Lm", weight: 1 },

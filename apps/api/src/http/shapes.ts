@@ -1,5 +1,5 @@
 /** What the bodies of many subjects share, as JSON Schema: what is checked is what the documentation shows. */
-import { platformValues } from "@carillon/protocol";
+import { limits, platformValues } from "@carillon/protocol";
 import { type TProperties, type TSchema, Type } from "typebox";
 
 /**
@@ -17,6 +17,19 @@ export const platform = Type.Enum([...platformValues]);
 export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
 export const seq = Type.Integer({ minimum: 0 });
 
+/** A time that a request names; 0 stands for none. What lies in the past is refused by `mustLieAhead`. */
+export const chosenTime = (description: string) => Type.Integer({ minimum: 0, maximum: limits.maxTimeMs, description });
+
+/** A number of an event that a request names. */
+export const chosenSeq = (options: { minimum: number; description?: string }) =>
+  Type.Integer({ maximum: Number.MAX_SAFE_INTEGER, ...options });
+
+/** Content of a message; its bytes are counted where the rules of SEND are checked. */
+export const content = Type.String({ maxLength: limits.maxContentBytes, description: "1-16,384 bytes of UTF-8" });
+
+/** What a person is called, a group, a key. */
+export const name = Type.String({ minLength: 1, maxLength: limits.maxNameCharacters });
+
 export const errorBody = Type.Object(
   {
     code: Type.Integer(),
@@ -31,7 +44,8 @@ export const errorBody = Type.Object(
 export const DEFAULT_LIMIT = 50;
 const MOST_OF_A_PAGE = 200;
 export const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_OF_A_PAGE, default: DEFAULT_LIMIT }));
-export const cursor = Type.Optional(Type.String());
+/** As the protocol bounds those of SYNC. */
+export const cursor = Type.Optional(Type.String({ maxLength: 1024 }));
 
 /** What every list is asked, and what it answers. */
 export const listQuery = strict({ limit, cursor });

@@ -1,9 +1,8 @@
 /** Bodies of the requests and answers about API keys. */
 import { apiKeyScopes } from "@carillon/base/node";
 import { Type } from "typebox";
-import { listOf, strict, time } from "../http/shapes";
+import { listOf, name, strict, time } from "../http/shapes";
 
-const name = Type.String({ minLength: 1, maxLength: 64 });
 const scopes = Type.Array(Type.Enum([...apiKeyScopes]), { minItems: 1, maxItems: apiKeyScopes.length });
 
 export const newKeyBody = strict({ name, scopes });

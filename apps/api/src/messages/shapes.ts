@@ -1,15 +1,15 @@
 /** Bodies of the requests and answers about messages of other systems. */
-import { contentTypeValues } from "@carillon/protocol";
+import { sentContentTypeValues } from "@carillon/protocol";
 import { Type } from "typebox";
-import { strict, time, userId } from "../http/shapes";
+import { content, strict, time, userId } from "../http/shapes";
 
 /** The rest of the rules are those of SEND, and are checked as there. */
 export const messageBody = strict({
   senderId: userId,
   to: Type.String({ maxLength: 34, description: "`u:<userId>` or `g:<groupId>`" }),
   clientMsgId: Type.String({ maxLength: 36, description: "UUIDv7, lower case; repeat it with the same message" }),
-  contentType: Type.Enum([...contentTypeValues]),
-  content: Type.String({ description: "1-16,384 bytes of UTF-8" }),
+  contentType: Type.Enum([...sentContentTypeValues]),
+  content,
 });
 
 export const sent = Type.Object({

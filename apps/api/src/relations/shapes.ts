@@ -1,12 +1,12 @@
 /** Bodies of the requests and answers about relations. */
-import { relationStateValues } from "@carillon/protocol";
+import { limits, relationStateValues } from "@carillon/protocol";
 import { Type } from "typebox";
 import { listOf, strict, time, userId } from "../http/shapes";
 
 export const requestBody = strict({ userId }, { userId: "bob" });
 
 export const remarkBody = strict({
-  remark: Type.String({ maxLength: 64, description: "Shown to oneself only; empty: none" }),
+  remark: Type.String({ maxLength: limits.maxRemarkCharacters, description: "Shown to oneself only; empty: none" }),
 });
 
 const properties = {

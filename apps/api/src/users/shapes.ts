@@ -1,8 +1,9 @@
 /** Bodies of the requests and answers about users. */
+import { limits } from "@carillon/protocol";
 import { Type } from "typebox";
-import { cursor, limit, listOf, strict, time, userId } from "../http/shapes";
+import { cursor, limit, listOf, name, strict, time, userId } from "../http/shapes";
 
-export const displayName = Type.String({ minLength: 1, maxLength: 64 });
+export const displayName = name;
 export const password = Type.String({ minLength: 8, maxLength: 128 });
 
 export const registerBody = strict({ userId, displayName, password });
@@ -22,7 +23,7 @@ export const searchQuery = strict({
   search: Type.String({
     examples: ["ali"],
     minLength: 1,
-    maxLength: 64,
+    maxLength: limits.maxNameCharacters,
     description: "Beginning of an id or a name, whatever the case",
   }),
   limit,

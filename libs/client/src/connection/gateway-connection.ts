@@ -8,7 +8,7 @@ import {
   encodeFrame,
   type Frame,
   type GoawayPayload,
-  parseServerMessage,
+  readServerMessage,
   type ServerMessage,
 } from "@carillon/protocol";
 import { Heartbeat } from "./heartbeat";
@@ -108,7 +108,7 @@ export class GatewayConnection {
   private receive(frame: Frame): void {
     if (this.isEnded) return;
     this.heartbeat?.heard();
-    const message = parseServerMessage(frame.command, frame.payload);
+    const message = readServerMessage(frame.command, frame.payload);
     if ("error" in message) {
       // A command that a newer server knows is none of ours; a malformed answer must not be waited for.
       if (frame.requestId !== 0) this.requests.fail(frame.requestId, new Error(message.message));

@@ -12,6 +12,7 @@
  *   noted, and the app has taken it: dying meanwhile means a resync again, never a loss.
  * - A storage that knows nothing, on a device that the server remembers: no resync comes, so the list of
  *   conversations is read once, silently, as soon as the replay is over. A later resync can then tell what is new.
+ * - An event that cannot be read here is passed over and acknowledged like the others.
  * - Events can come twice (after a reconnect, in both epochs): the timelines know what was shown.
  */
 import type {
@@ -20,7 +21,9 @@ import type {
   DeliverPayload,
   Event,
   InboxPosition,
+  Lenient,
   PulledPayload,
+  Unreadable,
 } from "@carillon/protocol";
 import { Timelines, type TimelinesOptions } from "../order/timelines";
 import { Progress, type ProgressOptions } from "./progress";
@@ -88,7 +91,7 @@ export class Inbox {
     if (resume === "none") this.progress.reach(head);
   }
 
-  deliver({ epoch, events }: DeliverPayload): void {
+  deliver({ epoch, events, unreadable = [] }: Lenient<DeliverPayload>): void {
     if (this.seen === undefined || epoch !== this.seen.epoch) {
       this.connection++;
       this.progress.begin();
@@ -96,11 +99,12 @@ export class Inbox {
       this.startResync(epoch, 0);
     }
     const seen = this.seen as { seq: number | undefined };
-    for (const [inboxSeq, event] of events) {
+    for (const [inboxSeq, event] of inOrder(events, unreadable)) {
       if (seen.seq !== undefined && inboxSeq <= seen.seq) continue;
       if (seen.seq !== undefined && inboxSeq > seen.seq + 1) return this.options.reconnect();
       seen.seq = inboxSeq;
-      this.timelines.offer(event);
+      if ("why" in event) this.timelines.pass([event]);
+      else this.timelines.offer(event);
       this.progress.note(this.resyncing ? undefined : { epoch, seq: inboxSeq });
     }
     this.learnWhenCaughtUp();
@@ -112,7 +116,7 @@ export class Inbox {
   }
 
   /** Events of a large group, for a device that looks at it. */
-  take(page: PulledPayload): void {
+  take(page: Lenient<PulledPayload>): void {
     this.timelines.take(page);
   }
 
@@ -164,4 +168,14 @@ export class Inbox {
       },
     );
   }
+}
+
+/** What was delivered, by number, with what cannot be read in its place. */
+function inOrder(
+  events: DeliverPayload["events"],
+  unreadable: readonly Unreadable[],
+): readonly (readonly [inboxSeq: number, event: Event | Unreadable])[] {
+  if (unreadable.length === 0) return events;
+  const left = unreadable.map((entry) => [entry.inboxSeq ?? 0, entry] as const);
+  return [...events, ...left].sort(([a], [b]) => a - b);
 }

@@ -13,7 +13,7 @@
  * - What was given up is tried again with the next connection, and every minute: a connection may last for days.
  */
 import { Backoff, sleep } from "@carillon/base";
-import { CarillonError, type Event, type PulledPayload, type PullPayload } from "@carillon/protocol";
+import { CarillonError, type Lenient, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
 import type { SeqRange } from "./holes";
 
@@ -22,7 +22,7 @@ interface Missing {
   /** What a conversation misses first; undefined: nothing. */
   missing(conversationId: string): SeqRange | undefined;
   /** A page has come. @returns whether it brought anything that was missing */
-  fill(conversationId: string, range: SeqRange, events: readonly Event[]): boolean;
+  fill(conversationId: string, range: SeqRange, page: Lenient<PulledPayload>): boolean;
   /** The part that is missing first becomes a hole. */
   giveUp(conversationId: string): void;
   /** Marks all that was given up as missing again. @returns the conversations */
@@ -142,8 +142,8 @@ export class GapFiller {
   private async ask(conversationId: string, range: SeqRange, signal: AbortSignal): Promise<Outcome> {
     const [fromSeq, toSeq] = range;
     try {
-      const { events } = await this.options.pull({ conversationId, fromSeq, toSeq, limit: PAGE });
-      const isFilled = this.options.fill(conversationId, range, events);
+      const page = await this.options.pull({ conversationId, fromSeq, toSeq, limit: PAGE });
+      const isFilled = this.options.fill(conversationId, range, page);
       return isFilled ? "progress" : { isTry: true, retryAfterMs: 0 };
     } catch (error) {
       if (error instanceof ConnectionLost || signal.aborted) return "lost";

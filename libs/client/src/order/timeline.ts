@@ -11,6 +11,7 @@
  *   one that comes moves the beginning down to itself; after that the beginning is fixed.
  * - Somebody who leaves a group and comes back never gets the numbers between: they are passed over. What he misses of
  *   his former stay is still his.
+ * - What cannot be read on this device is passed over in the same way.
  * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
  */
 import type { Event } from "@carillon/protocol";
@@ -139,6 +140,20 @@ export class Timeline {
   comeBack(seq: number): Event[] {
     this.came.add(seq);
     this.findAway();
+    return this.release();
+  }
+
+  /**
+   * The event of this number is there, but cannot be read on this device.
+   * @returns the events behind it whose turn it is now
+   */
+  pass(seq: number): Event[] {
+    this.expect(seq);
+    if (this.upTo !== undefined && seq <= this.upTo) this.holes.take(seq);
+    else if (!this.away.some(([from, to]) => from <= seq && seq <= to)) {
+      this.away.push([seq, seq]);
+      this.away.sort(([a], [b]) => a - b);
+    }
     return this.release();
   }
 

@@ -11,10 +11,12 @@
 import {
   type ConversationRow,
   type Event,
+  type Lenient,
   membershipOf,
   type PulledPayload,
   type PullPayload,
   parseSystemContent,
+  type Unreadable,
 } from "@carillon/protocol";
 import type { Gap } from "../events";
 import { type ClientStorage, readJson } from "../storage/storage";
@@ -55,7 +57,7 @@ export class Timelines {
     this.filler = new GapFiller({
       pull,
       missing: (conversationId) => this.timelines.get(conversationId)?.missing,
-      fill: (conversationId, range, events) => this.fill(conversationId, range, events),
+      fill: (conversationId, range, page) => this.fill(conversationId, range, page),
       giveUp: (conversationId) => this.giveUp(conversationId),
       reopen: () => this.reopen(),
       ...(random === undefined ? {} : { random }),
@@ -116,9 +118,19 @@ export class Timelines {
     this.filler.want(conversationId);
   }
 
+  /** Events that cannot be read on this device: nothing waits for them. */
+  pass(unreadable: readonly Unreadable[]): void {
+    for (const { id, seq } of unreadable) {
+      if (id === undefined || seq === undefined) continue;
+      this.showAll(id, this.timelineOf(id).pass(seq));
+      this.options.onChange();
+    }
+  }
+
   /** Events that came although nobody asked for them, and are not in the inbox. */
-  take({ conversationId, events, lastSeq }: PulledPayload): void {
+  take({ conversationId, events, lastSeq, unreadable = [] }: Lenient<PulledPayload>): void {
     const timeline = this.timelineOf(conversationId);
+    this.pass(unreadable);
     if (timeline.isDecided) {
       this.showAll(
         conversationId,
@@ -181,9 +193,12 @@ export class Timelines {
     }
   }
 
-  private fill(conversationId: string, [from, to]: SeqRange, events: readonly Event[]): boolean {
+  private fill(conversationId: string, [from, to]: SeqRange, page: Lenient<PulledPayload>): boolean {
+    const { events, unreadable = [] } = page;
     const timeline = this.timelineOf(conversationId);
-    let isFilled = false;
+    const before = timeline.missing;
+    this.pass(unreadable.filter(({ id }) => id === conversationId));
+    let isFilled = timeline.missing?.join() !== before?.join();
     for (const event of events) {
       if (event.conversationId !== conversationId || event.seq < from || event.seq > to) continue;
       const shown = this.put(timeline, event);

@@ -2,6 +2,7 @@
 import {
   type ConversationRow,
   type GroupRow,
+  type Lenient,
   limits,
   type RelationRow,
   type RelationVersions,
@@ -25,6 +26,8 @@ export interface Synced {
   syncedAt: number;
   /** How much there is in all, told or not, when the last page was written. */
   counts: SyncCounts;
+  /** Ids of rows that are there, but cannot be read on this device. */
+  unreadable: ReadonlySet<string>;
 }
 
 /**
@@ -40,7 +43,7 @@ export async function readPages(
   const first = await request({ ...since, limit: limits.maxPageEntries });
   onPage(first);
   const { versions, syncedAt } = first;
-  const pages = [first];
+  const pages: Lenient<SyncedPayload>[] = [first];
   for (let page = first; page.more && page.cursor !== undefined; pages.push(page)) {
     page = await request({ cursor: page.cursor, limit: limits.maxPageEntries });
     onPage(page);
@@ -51,6 +54,7 @@ export async function readPages(
     relations: latest(pages.flatMap((page) => page.relations.map((row) => [row.userId, row]))),
     groups: latest(pages.flatMap((page) => page.groups.map((row) => [row.groupId, row]))),
     ...{ versions, syncedAt, counts },
+    unreadable: new Set(pages.flatMap(({ unreadable = [] }) => unreadable.flatMap(({ id = [] }) => id))),
   };
 }
 

@@ -30,10 +30,14 @@ export class PeopleList {
     return this.groups.get(groupId);
   }
 
-  /** @returns the ids of those that are other than before; a relation that has ended is taken out */
-  takeRelations(rows: readonly RelationRow[], isAll: boolean): string[] {
+  /**
+   * @param all undefined: there may be more. Else these are all, besides those of these ids, which stay as they were
+   * @returns the ids of those that are other than before; a relation that has ended is taken out
+   */
+  takeRelations(rows: readonly RelationRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ userId }) => userId));
-    const ended = isAll ? [...this.relations.keys()].filter((userId) => !told.has(userId)) : [];
+    const known = all === undefined ? [] : [...this.relations.keys()];
+    const ended = known.filter((userId) => !told.has(userId) && !all?.has(userId));
     for (const row of rows) {
       if (row.state === "none") ended.push(row.userId);
       else this.relations.set(row.userId, { ...row, name: row.remark || row.displayName || row.userId });
@@ -44,10 +48,11 @@ export class PeopleList {
     return changed;
   }
 
-  /** @returns the ids of those that are other than before; a group that one has left stays, without a role */
-  takeGroups(rows: readonly GroupRow[], isAll: boolean): string[] {
+  /** As `takeRelations`; a group that one has left stays, without a role. */
+  takeGroups(rows: readonly GroupRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ groupId }) => groupId));
-    const left = isAll ? this.present.filter(({ groupId }) => !told.has(groupId)) : [];
+    const known = all === undefined ? [] : this.present;
+    const left = known.filter(({ groupId }) => !told.has(groupId) && !all?.has(groupId));
     for (const { role: _, ...former } of left) this.groups.set(former.groupId, former);
     for (const row of rows) {
       // Who has left is not told the name any more.

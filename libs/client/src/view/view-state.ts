@@ -139,7 +139,7 @@ export class ViewState implements SyncKeeper {
 
   /** What is told is shown at once: a new device has its newest conversations after one round trip. */
   takePage(page: SyncedPayload): void {
-    this.takePeople(page, false);
+    this.takePeople(page);
     for (const row of page.conversations) {
       const { pinned, muted } = this.list.of(row.conversationId).conversation.stored;
       const isTold = this.toldSince.has(row.conversationId);
@@ -173,8 +173,9 @@ export class ViewState implements SyncKeeper {
   }
 
   private dropMissing(synced: Synced): void {
-    this.takePeople(synced, true);
-    const told = new Set(synced.conversations.map(({ conversationId }) => conversationId));
+    this.takePeople(synced, synced.unreadable);
+    // What this device cannot read is there all the same: it stays as it was.
+    const told = new Set([...synced.conversations.map(({ conversationId }) => conversationId), ...synced.unreadable]);
     for (const conversationId of this.list.ids) {
       if (told.has(conversationId)) continue;
       if (this.touchedSince.has(conversationId)) {
@@ -236,8 +237,8 @@ export class ViewState implements SyncKeeper {
     });
     const rows = <T>(prefix: string) =>
       [...values].flatMap(([key, value]) => (key.startsWith(prefix) && value !== undefined ? [value as T] : []));
-    this.people.takeRelations(rows("relation/"), false);
-    this.people.takeGroups(rows("group/"), false);
+    this.people.takeRelations(rows("relation/"));
+    this.people.takeGroups(rows("group/"));
     this.list.restore(values);
     for (const { conversation } of this.list.all) {
       if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
@@ -331,10 +332,11 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  private takePeople({ relations, groups }: Pick<Synced, "relations" | "groups">, isAll: boolean): void {
+  /** @param all as in PeopleList */
+  private takePeople({ relations, groups }: Pick<Synced, "relations" | "groups">, all?: ReadonlySet<string>): void {
     const { people } = this;
-    const persons = new Set(people.takeRelations(relations, isAll));
-    const changed = new Set(people.takeGroups(groups, isAll));
+    const persons = new Set(people.takeRelations(relations, all));
+    const changed = new Set(people.takeGroups(groups, all));
     for (const userId of persons) {
       const { name: _, ...row } = people.person(userId) ?? {};
       this.keep(`relation/${userId}`, people.person(userId) && row);

@@ -9,9 +9,13 @@ const none = new Uint8Array(0);
 
 const KNOWN_KEYS = 256;
 
+/** Deeper than anything that a server says; a chain of lists of one byte each would end the stack, and so the process. */
+const MOST_LEVELS = 64;
+
 class Reader {
   private bytes: Uint8Array = none;
   private at = 0;
+  private level = 0;
   private readonly knownKeys: (string | undefined)[] = new Array(KNOWN_KEYS).fill(undefined);
 
   /** @param aliases whether byte strings are views of `bytes` instead of copies */
@@ -21,6 +25,7 @@ class Reader {
   run(bytes: Uint8Array): unknown {
     this.bytes = bytes;
     this.at = 0;
+    this.level = 0;
     const value = this.value();
     this.bytes = none;
     if (this.at !== bytes.length) throw endsElsewhere();
@@ -84,11 +89,12 @@ class Reader {
 
   private map(length: number): Record<string, unknown> {
     const map: Record<string, unknown> = {};
-    this.mustHold(length);
+    this.enter(length);
     for (let index = 0; index < length; index++) {
       const key = this.key();
       map[key] = this.value();
     }
+    this.level--;
     return map;
   }
 
@@ -109,8 +115,9 @@ class Reader {
 
   private list(length: number): unknown[] {
     const list: unknown[] = [];
-    this.mustHold(length);
+    this.enter(length);
     for (let index = 0; index < length; index++) list.push(this.value());
+    this.level--;
     return list;
   }
 
@@ -148,6 +155,11 @@ class Reader {
     return value;
   }
 
+  private enter(entries: number): void {
+    if (++this.level > MOST_LEVELS) throw new Error(`deeper than ${MOST_LEVELS} levels`);
+    this.mustHold(entries);
+  }
+
   /** Each of so many entries has a byte at least: what cannot be there is not waited for. */
   private mustHold(entries: number): void {
     if (entries > this.bytes.length - this.at) throw endsElsewhere();
@@ -178,7 +190,7 @@ export function readPayload(bytes: Uint8Array): Record<string, unknown> {
 
 /**
  * The value that a server of ours has encoded: of any kind, its byte strings are views of `bytes`.
- * @throws Error for bytes that end too early or too late
+ * @throws Error for bytes that end too early or too late, or are deeper than 64 levels
  */
 export function readValue(bytes: Uint8Array): unknown {
   return aliasingReader.run(bytes);

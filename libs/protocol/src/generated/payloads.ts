@@ -8,6 +8,10 @@ export const contentTypeValues = ["text", "image", "file", "voice", "video", "lo
 /** What content is; of other types than text only the app understands it. */
 export type ContentType = (typeof contentTypeValues)[number];
 
+export const sentContentTypeValues = ["text", "image", "file", "voice", "video", "location", "custom"] as const;
+/** What content is that a client sends: system events are made by servers only. */
+export type SentContentType = (typeof sentContentTypeValues)[number];
+
 export const eventKindValues = ["message", "recall", "system"] as const;
 export type EventKind = (typeof eventKindValues)[number];
 
@@ -244,8 +248,8 @@ export interface TokenPayload {
 export interface SendPayload {
   clientMsgId: string;
   to: string;
-  /** What content is; of other types than text only the app understands it. */
-  contentType: ContentType;
+  /** What content is that a client sends: system events are made by servers only. */
+  contentType: SentContentType;
   /** Text, or for other content types an opaque string of the app. */
   content: string;
 }

@@ -409,7 +409,7 @@ export function checkSendPayload(fields: Fields): string | undefined {
   if (!(isTarget(to))) return "to: must be u:<userId> or g:<groupId>";
   const contentType = fields["contentType"];
   if (contentType === undefined) return "contentType: missing";
-  if (!(contentType === "text" || contentType === "image" || contentType === "file" || contentType === "voice" || contentType === "video" || contentType === "location" || contentType === "custom" || contentType === "system")) return "contentType: must be one of text image file voice video location custom system";
+  if (!(contentType === "text" || contentType === "image" || contentType === "file" || contentType === "voice" || contentType === "video" || contentType === "location" || contentType === "custom")) return "contentType: must be one of text image file voice video location custom";
   const content = fields["content"];
   if (content === undefined) return "content: missing";
   if (!(isTextBetween(content, 1, 16384))) return "content: must be 1-16384 bytes of UTF-8";

@@ -2,7 +2,7 @@
  * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
  * whole batch.
  */
-import { asId, keyTable, type Sql } from "./sql";
+import { asId, keyTable, type Sql, timeOf } from "./sql";
 
 export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
@@ -50,7 +50,7 @@ export class FactQueries {
       "SELECT id, status, muted_until, deleted_at FROM users WHERE id IN (?)",
       [userIds],
     );
-    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: row.muted_until }]));
+    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: timeOf(row.muted_until) }]));
   }
 
   /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
@@ -161,7 +161,7 @@ export class FactQueries {
 interface UserStateRow {
   id: string;
   status: "normal" | "disabled";
-  muted_until: number;
+  muted_until: number | string;
   deleted_at: number | null;
 }
 

@@ -11,6 +11,7 @@
  */
 import { Admission, type Asker } from "@carillon/base";
 import { currentDeadline, type Logger } from "@carillon/base/node";
+import { limits } from "@carillon/protocol";
 import { createPool, type Pool, type PoolConnection, type ResultSetHeader } from "mysql2/promise";
 import { connectionOptions, type MysqlAddress } from "./connections";
 import { isDeadlock, isQueryTimeout } from "./errors";
@@ -42,6 +43,14 @@ const SESSION = [
 
 /** The database's clock in ms since 1970, as an expression. */
 export const DATABASE_NOW = "CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)";
+
+/**
+ * A time that people chose, out of a BIGINT: the driver gives one above 2^53 as text, and what was stored before times were
+ * bounded must not reach a client as it is.
+ */
+export function timeOf(stored: number | string): number {
+  return Math.min(Number(stored), limits.maxTimeMs);
+}
 
 /** What the database's clock says, ms since 1970. */
 export async function databaseTime(statements: Statements): Promise<number> {

@@ -1,6 +1,6 @@
 /** Fetches messages that the view does not have at hand: the newest of a conversation, and older ones page by page. */
 import { getOrSet } from "@carillon/base";
-import { CarillonError, type Event, type PulledPayload, type PullPayload } from "@carillon/protocol";
+import { CarillonError, type Event, type Lenient, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import type { Conversation } from "../conversation";
 
 /** Messages of a page. */
@@ -55,9 +55,11 @@ export class MessageLoader {
     const { conversationId, window } = conversation;
     const lowest = () => Math.max(below, conversation.stored.clearedSeq) + 1;
     const range = { conversationId, fromSeq: to, toSeq: lowest(), limit: PAGE, backwards: true };
-    const { events, more } = await this.pull(range);
+    const page: Lenient<PulledPayload> = await this.pull(range);
+    const { events, more, unreadable = [] } = page;
+    const first = Math.min(to + 1, ...[...events, ...unreadable].map(({ seq = to + 1 }) => seq));
     // What was cleared meanwhile is not taken.
-    const from = Math.max(lowest(), more ? (events[0]?.seq ?? to + 1) : 0);
+    const from = Math.max(lowest(), more ? first : 0);
     window.addPage(from, to, events);
     if (from <= to) this.onPage(conversation, events);
   }

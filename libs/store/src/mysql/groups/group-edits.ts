@@ -1,5 +1,11 @@
 /** What a change of a group writes: the group, its members with their stays, and what its conversation is owed. */
-import { encodeSystemContent, type GroupRole, groupConversationId, type SystemContent } from "@carillon/protocol";
+import {
+  encodeSystemContent,
+  type GroupRole,
+  groupConversationId,
+  type SystemContent,
+  splitSystemContent,
+} from "@carillon/protocol";
 import { databaseTime, type Statements } from "../sql";
 import type { GroupFanOut, OwedBody } from "./group-facts";
 import type { Group } from "./group-rows";
@@ -22,6 +28,29 @@ const SETTABLE = {
   ownerId: "owner_id",
   dissolvedAt: "dissolved_at",
 } as const;
+
+/**
+ * An edit whose event would be too large as several, one after the other: each with those whom its own event names.
+ * Whatever else it changes goes with the first.
+ */
+export function splitEdit(edit: GroupEdit): GroupEdit[] {
+  const contents = splitSystemContent(edit.content);
+  if (contents.length === 1) return [edit];
+  const { join = [], leave = [], ...first } = edit;
+  const named = contents.map((content) => new Set("userIds" in content ? content.userIds : []));
+  // Who is named nowhere, as the owner of a new group, belongs to the first.
+  const partOf = (userId: string) =>
+    Math.max(
+      0,
+      named.findIndex((users) => users.has(userId)),
+    );
+  return contents.map((content, part) => ({
+    ...(part === 0 ? first : {}),
+    content,
+    join: join.filter(({ userId }) => partOf(userId) === part),
+    leave: leave.filter((userId) => partOf(userId) === part),
+  }));
+}
 
 /**
  * How the event of a change reaches the members. That a group is no more must reach all of them, also those who are

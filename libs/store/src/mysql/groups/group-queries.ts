@@ -3,9 +3,10 @@
  * raises the version and writes what the conversation owes to its history into the outbox. So changes have an order,
  * and a crash leaves either all of one or nothing; the owner of the conversation numbers the event afterwards.
  */
+import { uuidv7 } from "@carillon/base";
 import { isDuplicate } from "../errors";
 import type { Sql, Statements } from "../sql";
-import { fanOutAfter, type GroupEdit, usersOfEdit, writeEdit } from "./group-edits";
+import { fanOutAfter, type GroupEdit, splitEdit, usersOfEdit, writeEdit } from "./group-edits";
 import {
   GROUP_COLUMNS,
   type Group,
@@ -65,9 +66,8 @@ export class GroupQueries {
           [groupId, name, ownerId, joinPolicy, now],
         );
         const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
-        const fanOut = fanOutAfter("write", joining.length, edit, writeFanOut);
-        const written = { groupId, version: 1, actorId: ownerId, clientMsgId, edit, now, fanOut };
-        return { version: 1, changedAt: await writeEdit(statements, written), about: usersOfEdit(edit) };
+        const change = { groupId, actorId: ownerId, clientMsgId, now, writeFanOut };
+        return writeParts(statements, { version: 0, memberCount: 0, fanOut: "write" }, change, edit);
       });
     } catch (error) {
       if (isDuplicate(error)) return undefined;
@@ -97,11 +97,7 @@ export class GroupQueries {
       const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
       const edit = decide({ group, member: (userId) => known.get(userId) });
       if (edit === undefined) return { version: group.version, changedAt: 0, about: [] };
-      const members = group.memberCount + (edit.join ?? []).length - (edit.leave ?? []).length;
-      const fanOut = fanOutAfter(group.fanOut, members, edit, writeFanOut);
-      const version = group.version + 1;
-      const written = { groupId, version, actorId, clientMsgId, edit, now, fanOut };
-      return { version, changedAt: await writeEdit(statements, written), about: usersOfEdit(edit) };
+      return writeParts(statements, group, { groupId, actorId, clientMsgId, now, writeFanOut }, edit);
     });
   }
 
@@ -195,6 +191,32 @@ export class GroupQueries {
     );
     return rows.map(({ conversation }) => conversation);
   }
+}
+
+/** Writes an edit under the lock of the group's row, each part with a version and an event of its own. */
+async function writeParts(
+  statements: Statements,
+  before: Pick<Group, "version" | "memberCount" | "fanOut">,
+  change: { groupId: string; actorId: string; clientMsgId: string; now: number; writeFanOut: number },
+  edit: GroupEdit,
+): Promise<ChangedGroup> {
+  const { clientMsgId, now, writeFanOut } = change;
+  let { version, memberCount, fanOut } = before;
+  let changedAt = 0;
+  for (const [index, part] of splitEdit(edit).entries()) {
+    memberCount += (part.join ?? []).length - (part.leave ?? []).length;
+    const after = fanOutAfter(fanOut, memberCount, part, writeFanOut);
+    fanOut = after.startsWith("read") ? "read" : "write";
+    const id = index === 0 ? clientMsgId : uuidv7(now);
+    changedAt = await writeEdit(statements, {
+      ...change,
+      clientMsgId: id,
+      version: ++version,
+      edit: part,
+      fanOut: after,
+    });
+  }
+  return { version, changedAt, about: usersOfEdit(edit) };
 }
 
 async function membersOf(

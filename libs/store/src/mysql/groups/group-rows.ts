@@ -1,5 +1,7 @@
 /** A group and its members as MySQL keeps them. */
+
 import type { GroupRole, JoinPolicy } from "@carillon/protocol";
+import { timeOf } from "../sql";
 
 export interface Group {
   groupId: string;
@@ -80,14 +82,14 @@ export interface MemberRow {
   group_id: string;
   user_id: string;
   role: GroupRole;
-  muted_until: number;
+  muted_until: number | string;
   present: number;
 }
 
 export const MEMBER_COLUMNS = "group_id, user_id, role, muted_until, present";
 
 export function toMember({ user_id, role, muted_until, present }: MemberRow): GroupMember {
-  return { userId: user_id, role, mutedUntil: muted_until, isPresent: present === 1 };
+  return { userId: user_id, role, mutedUntil: timeOf(muted_until), isPresent: present === 1 };
 }
 
 export interface StayRow {

@@ -2,8 +2,10 @@
  * The groups of one user, as his devices ask for them: those that changed since a time of the database's clock. A group
  * has changed when it, or his own row in it, was written (docs/decisions/0018).
  */
+
 import type { GroupRole, GroupRow } from "@carillon/protocol";
 import type { Sql } from "../sql";
+import { timeOf } from "../sql";
 
 export class MembershipQueries {
   constructor(private readonly sql: Sql) {}
@@ -46,7 +48,7 @@ interface MembershipRow {
   member_count: number;
   dissolved_at: number | null;
   role: GroupRole;
-  muted_until: number;
+  muted_until: number | string;
   present: number;
   version: number;
 }
@@ -54,6 +56,7 @@ interface MembershipRow {
 function toGroupRow(row: MembershipRow): GroupRow {
   const isPresent = row.present === 1;
   const isOver = row.dissolved_at !== null;
+  const mutedUntil = timeOf(row.muted_until);
   return {
     groupId: row.id,
     name: isPresent ? row.name : "",
@@ -63,7 +66,7 @@ function toGroupRow(row: MembershipRow): GroupRow {
     ...(isPresent && row.muted === 1 ? { muted: true } : {}),
     memberCount: isPresent ? row.member_count : 0,
     ...(isPresent && !isOver ? { role: row.role } : {}),
-    ...(row.muted_until > 0 ? { mutedUntil: row.muted_until } : {}),
+    ...(mutedUntil > 0 ? { mutedUntil } : {}),
     ...(isPresent && isOver ? { dissolved: true } : {}),
     version: row.version,
   };

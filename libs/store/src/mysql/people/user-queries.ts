@@ -1,6 +1,6 @@
 /** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
 import { isDuplicate } from "../errors";
-import { asId, keyTable, type Sql, type Statements } from "../sql";
+import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
 
 /** What is shown in place of the name of one who deleted his account. */
@@ -190,7 +190,7 @@ interface UserRow {
   id: string;
   display_name: string;
   status: "normal" | "disabled";
-  muted_until: number;
+  muted_until: number | string;
   role: string;
   created_at: number;
   last_login_at: number | null;
@@ -204,7 +204,7 @@ function toRecord(row: UserRow): UserRecord {
     userId: row.id,
     displayName: row.display_name,
     status: row.deleted_at === null ? row.status : "deleted",
-    mutedUntil: row.muted_until,
+    mutedUntil: timeOf(row.muted_until),
     role: row.role,
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at ?? undefined,

@@ -1,0 +1,125 @@
+/**
+ * How a client reads what a server has sent: one entry of a list that it cannot read (a newer server's, or one that should
+ * never have been stored) is left out and named, and the rest of the frame counts. Refusing the whole frame would mean that
+ * nothing of anybody arrives any more: the server repeats it until it is acknowledged.
+ */
+import { type Fields, isIntegerBetween, isMap, type Validator } from "./checks";
+import { prescan } from "./codec/prescan";
+import { readPayload } from "./codec/read";
+import { Command } from "./generated/commands";
+import type { ServerMessage } from "./generated/payloads";
+import {
+  checkConversationRow,
+  checkEvent,
+  checkGroupRow,
+  checkRelationRow,
+  checkUserPresence,
+} from "./generated/validators";
+import { isConversationId } from "./ids";
+import { type MessageFault, parseServerMessage } from "./messages";
+
+/** An entry that was left out. */
+export interface Unreadable {
+  /** The list that it stood in. */
+  list: string;
+  /** What is wrong with it. */
+  why: string;
+  /** Whose it is (conversationId, userId or groupId), where that can be read. */
+  id?: string;
+  /** Number of an event in its conversation, where that can be read. */
+  seq?: number;
+  /** Number in the inbox, of an event that was delivered. */
+  inboxSeq?: number;
+}
+
+/** A payload with what was left out of it; absent: nothing. */
+export type Lenient<Payload> = Payload & { unreadable?: readonly Unreadable[] };
+
+interface List {
+  name: string;
+  check: Validator;
+  /** The key that says whose an entry is. */
+  id: string;
+}
+
+const EVENTS: List = { name: "events", check: checkEvent, id: "conversationId" };
+const LISTS = new Map<number, readonly List[]>([
+  [Command.PULLED, [EVENTS]],
+  [
+    Command.SYNCED,
+    [
+      { name: "relations", check: checkRelationRow, id: "userId" },
+      { name: "groups", check: checkGroupRow, id: "groupId" },
+      { name: "conversations", check: checkConversationRow, id: "conversationId" },
+    ],
+  ],
+  [Command.PRESENCE, [{ name: "users", check: checkUserPresence, id: "userId" }]],
+]);
+
+/** As parseServerMessage, but without the entries that cannot be read: `payload.unreadable` names them. */
+export function readServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
+  const parsed = parseServerMessage(command, payload);
+  if (!("error" in parsed) || parsed.error !== "BAD_PAYLOAD") return parsed;
+  if (payload instanceof Uint8Array && prescan(payload) !== undefined) return parsed;
+  const fields = payload instanceof Uint8Array ? readPayload(payload) : payload;
+  const readable = command === Command.DELIVER ? deliveredOf(fields) : listsOf(fields, LISTS.get(command) ?? []);
+  if (readable === undefined || readable.unreadable.length === 0) return parsed;
+  const again = parseServerMessage(command, readable.fields);
+  if ("error" in again) return again;
+  Object.assign(again.payload, { unreadable: readable.unreadable });
+  return again;
+}
+
+interface Readable {
+  fields: Fields;
+  unreadable: Unreadable[];
+}
+
+function listsOf(fields: Fields, lists: readonly List[]): Readable {
+  const unreadable: Unreadable[] = [];
+  const kept: Record<string, unknown> = {};
+  for (const list of lists) {
+    const entries = fields[list.name];
+    if (!Array.isArray(entries)) continue;
+    kept[list.name] = entries.filter((entry) => {
+      const why = faultOf(list, entry);
+      if (why !== undefined) unreadable.push(describe(list, entry, why));
+      return why === undefined;
+    });
+  }
+  return { fields: { ...fields, ...kept }, unreadable };
+}
+
+/** The numbers in DELIVER have no hole, so one that can be read tells all. @returns undefined when there is none */
+function deliveredOf(fields: Fields): Readable | undefined {
+  const { events: entries } = fields;
+  if (!Array.isArray(entries)) return undefined;
+  const known = entries.findIndex((entry) => Array.isArray(entry) && isSeq(entry[0]));
+  if (known < 0) return undefined;
+  const first = entries[known][0] - known;
+  const events: unknown[] = [];
+  const unreadable: Unreadable[] = [];
+  entries.forEach((entry, index) => {
+    const inboxSeq = first + index;
+    const event = Array.isArray(entry) ? entry[1] : undefined;
+    const isPair = Array.isArray(entry) && entry.length === 2 && entry[0] === inboxSeq;
+    const why = isPair ? faultOf(EVENTS, event) : "is no pair of number and event";
+    if (why === undefined) events.push(entry);
+    else unreadable.push({ ...describe(EVENTS, event, why), inboxSeq });
+  });
+  return { fields: { ...fields, events }, unreadable };
+}
+
+function faultOf({ check }: List, entry: unknown): string | undefined {
+  return isMap(entry) ? check(entry) : "must be a map";
+}
+
+function describe({ name, id: key }: List, entry: unknown, why: string): Unreadable {
+  const { [key]: id, seq } = isMap(entry) ? entry : {};
+  const isWhole = typeof id === "string" && (name !== "events" || isConversationId(id));
+  return { list: name, why, ...(isWhole ? { id } : {}), ...(isSeq(seq) ? { seq } : {}) };
+}
+
+function isSeq(value: unknown): value is number {
+  return isIntegerBetween(value, 1, Number.MAX_SAFE_INTEGER);
+}

@@ -1,0 +1,45 @@
+import {
+  encodeSystemContent,
+  limits,
+  parseSystemContent,
+  type SystemContent,
+  splitSystemContent,
+  utf8Length,
+} from "../src/index";
+
+const users = (count: number) => Array.from({ length: count }, (_, i) => `${i}`.padStart(32, "u"));
+
+test.each(["created", "joined", "removed"] as const)(
+  "%s of many is several events that fit, and nobody is left out",
+  (type) => {
+    for (const count of [0, 1, 466, 467, 480, 500, 5_000]) {
+      const parts = splitSystemContent({ type, userIds: users(count) });
+      const named = parts.flatMap((part) => ("userIds" in part ? part.userIds : []));
+      expect(named).toEqual(users(count));
+      expect(parts.map((part) => part.type).slice(1)).toEqual(
+        Array(parts.length - 1).fill(type === "created" ? "joined" : type),
+      );
+      expect(parts[0]!.type).toBe(type);
+      for (const part of parts) {
+        const text = encodeSystemContent(part);
+        expect(utf8Length(text)).toBeLessThanOrEqual(limits.maxContentBytes);
+        expect(parseSystemContent(text)).toEqual(part);
+      }
+    }
+  },
+);
+
+test("what fits stays one event", () => {
+  for (const content of [
+    { type: "left" },
+    { type: "created", userIds: users(400) },
+    { type: "profile", name: "\u0001".repeat(64), notice: "\u0001".repeat(1_024) },
+  ] satisfies SystemContent[]) {
+    expect(splitSystemContent(content)).toEqual([content]);
+    expect(utf8Length(encodeSystemContent(content))).toBeLessThanOrEqual(limits.maxContentBytes);
+  }
+});
+
+test("an event that no device could read is not made", () => {
+  expect(() => encodeSystemContent({ type: "created", userIds: users(500) })).toThrow(RangeError);
+});
