@@ -47,7 +47,7 @@ function showCommand(): Command {
     async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const letter = await withCluster(data, (cluster) => find(cluster, id));
-      print({ ...rowOf(letter), requests: letter.requests ?? null }, json, () => describeLetter(letter));
+      print({ ...rowOf(letter), requests: letter.requests ?? null }, json, describeLetter);
     },
   );
 }
@@ -106,10 +106,12 @@ function describeRows({ letters }: { letters: LetterRow[] }): string {
   return tableOf(["id", "partition", "put aside", "requests", "senders", "reason"], rows);
 }
 
-function describeLetter(letter: StoredLetter): string {
-  const { id, partition, storedAt, reason, data, requests } = letter;
+type ShownLetter = Omit<LetterRow, "requests"> & { requests: NonNullable<StoredLetter["requests"]> | null };
+
+function describeLetter(letter: ShownLetter): string {
+  const { id, partition, storedAt, reason, bytes, requests } = letter;
   const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}\n`;
-  if (requests === undefined) return `${head}${data.length} bytes that are no batch of this format\n`;
+  if (requests === null) return `${head}${bytes} bytes that are no batch of this format\n`;
   const texts = requests.map(({ senderId, conversationId, clientMsgId, contentType, content }) => {
     return `\n${senderId} in ${conversationId}, ${clientMsgId}, ${contentType}:\n${content}\n`;
   });
