@@ -164,3 +164,32 @@ test("half a surrogate pair over HTTP is a bad payload, in every text", async ()
     });
   }
 });
+
+test("a name has something that can be seen and nothing that turns text around, at every entrance", async () => {
+  const { token, userId } = bystander;
+  const made = await cluster.http("POST", "/v1/groups", { token, body: { name: "choir", joinPolicy: "open" } });
+  const friend = await cluster.person("friend");
+  await cluster.http("POST", "/v1/friend-requests", { token, body: { userId: friend.userId } });
+  await cluster.http("POST", `/v1/friend-requests/${userId}/accept`, { token: friend.token });
+  const register = { userId: "someone-new", password: "correct horse battery" };
+  const entrances: [method: string, where: string, (name: string) => object][] = [
+    ["POST", "/v1/users", (displayName) => ({ ...register, displayName })],
+    ["PATCH", "/v1/users/me", (displayName) => ({ displayName })],
+    ["POST", "/v1/groups", (name) => ({ name, joinPolicy: "open" })],
+    ["PATCH", `/v1/groups/${made.body.groupId}`, (name) => ({ name })],
+    ["PATCH", `/v1/friends/${friend.userId}`, (remark) => ({ remark })],
+  ];
+  for (const [method, where, body] of entrances) {
+    for (const name of ["\u200b\u3164", "x\u202ey", "x\ny", "\u001b[2J", " "]) {
+      const answer = await cluster.http(method, where, { token, body: body(name) });
+      expect([where, name, answer]).toMatchObject([where, name, { status: 400, body: { name: "BAD_PAYLOAD" } }]);
+    }
+  }
+  for (const displayName of ["deleted user", "Deleted\u00a0User"]) {
+    expect((await cluster.http("PATCH", "/v1/users/me", { token, body: { displayName } })).status).toBe(400);
+  }
+  const patch = (notice: string) =>
+    cluster.http("PATCH", `/v1/groups/${made.body.groupId}`, { token, body: { notice } });
+  expect((await patch("first line\nsecond line")).status).toBe(200);
+  expect((await patch("\u001b[2J")).status).toBe(400);
+});

@@ -15,6 +15,7 @@ import { sessionsCommand } from "./commands/sessions";
 import { configCommand } from "./commands/settings";
 import { traceCommand } from "./commands/trace";
 import { EXIT, exitCodeOf } from "./output/failures";
+import { terminalText } from "./output/visible";
 
 const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the cluster was not reached.";
 
@@ -56,7 +57,7 @@ main()
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
       return;
     }
-    process.stderr.write(`carillon: ${error.message}\n`);
+    process.stderr.write(`carillon: ${terminalText(error.message)}\n`);
     process.exitCode = exitCodeOf(error);
   })
   .then(() => {

@@ -35,3 +35,4 @@ export {
   type SystemContent,
   splitSystemContent,
 } from "./system-content";
+export { DELETED_USER, displayNameFault, nameFault, noticeFault, remarkFault } from "./words";

@@ -3,7 +3,7 @@ import { groupRoleValues, joinPolicyValues, limits } from "@carillon/protocol";
 import { Type } from "typebox";
 import { chosenTime, groupId, listOf, name, strict, time, userId } from "../http/shapes";
 
-const notice = Type.String({ maxLength: limits.maxNoticeCharacters });
+const notice = Type.String({ maxLength: limits.maxNoticeCharacters, words: "notice" });
 const joinPolicy = Type.Enum([...joinPolicyValues]);
 const MOST_AT_ONCE = 500;
 

@@ -1,5 +1,5 @@
 /** Checks requests against their schemas. No coercion in bodies: "5" is not a number. */
-import { CarillonError, utf8Length } from "@carillon/protocol";
+import { CarillonError, displayNameFault, nameFault, noticeFault, remarkFault, utf8Length } from "@carillon/protocol";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 
@@ -17,9 +17,8 @@ export function compileCheck({ schema, httpPart }: RouteSchema): (input: unknown
   return (input) => {
     const value = isText ? readNumbers(schema as ObjectSchema, input as Record<string, unknown>) : input;
     if (validator.Check(value)) {
-      const illFormed = findIllFormed(value, "");
-      if (illFormed === undefined) return { value };
-      return { error: new CarillonError("BAD_PAYLOAD", `${illFormed}: has half of a surrogate pair`) };
+      const fault = findBadText(schema as TextSchema, value, "");
+      return fault === undefined ? { value } : { error: new CarillonError("BAD_PAYLOAD", fault) };
     }
     const fault = validator.Errors(value).find(({ message }) => message !== "schema is false");
     return { error: new CarillonError("BAD_PAYLOAD", describe(fault)) };
@@ -39,16 +38,33 @@ function readNumbers({ properties = {} }: ObjectSchema, input: Record<string, un
   return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, read(key, value)]));
 }
 
+/** What a text is for, as a schema says it under `words`: what may stand in it. */
+const WORDS = {
+  name: nameFault,
+  displayName: displayNameFault,
+  remark: remarkFault,
+  notice: noticeFault,
+};
+
+interface TextSchema {
+  words?: keyof typeof WORDS;
+  properties?: Record<string, TextSchema>;
+}
+
 /**
  * Text with half of a surrogate pair has no UTF-8 form: it would be stored, and come back, as another text.
  * @param value of a right shape, so it is no deeper than the schema
- * @returns the path of such a text
+ * @returns the path of a bad text and what is wrong with it
  */
-function findIllFormed(value: unknown, path: string): string | undefined {
-  if (typeof value === "string") return utf8Length(value) < 0 ? path : undefined;
+function findBadText(schema: TextSchema | undefined, value: unknown, path: string): string | undefined {
+  if (typeof value === "string") {
+    const illFormed = utf8Length(value) < 0 ? "has half of a surrogate pair" : undefined;
+    const fault = illFormed ?? (schema?.words === undefined ? undefined : WORDS[schema.words](value));
+    return fault === undefined ? undefined : `${path}: ${fault}`;
+  }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, entry] of Object.entries(value)) {
-    const found = findIllFormed(entry, path === "" ? key : `${path}.${key}`);
+    const found = findBadText(schema?.properties?.[key], entry, path === "" ? key : `${path}.${key}`);
     if (found !== undefined) return found;
   }
   return undefined;

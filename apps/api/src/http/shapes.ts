@@ -28,7 +28,7 @@ export const chosenSeq = (options: { minimum: number; description?: string }) =>
 export const content = Type.String({ maxLength: limits.maxContentBytes, description: "1-16,384 bytes of UTF-8" });
 
 /** What a person is called, a group, a key. */
-export const name = Type.String({ minLength: 1, maxLength: limits.maxNameCharacters });
+export const name = Type.String({ minLength: 1, maxLength: limits.maxNameCharacters, words: "name" });
 
 export const errorBody = Type.Object(
   {

@@ -6,7 +6,11 @@ import { listOf, strict, time, userId } from "../http/shapes";
 export const requestBody = strict({ userId }, { userId: "bob" });
 
 export const remarkBody = strict({
-  remark: Type.String({ maxLength: limits.maxRemarkCharacters, description: "Shown to oneself only; empty: none" }),
+  remark: Type.String({
+    maxLength: limits.maxRemarkCharacters,
+    words: "remark",
+    description: "Shown to oneself only; empty: none",
+  }),
 });
 
 const properties = {

@@ -1,9 +1,9 @@
 /** Bodies of the requests and answers about users. */
 import { limits } from "@carillon/protocol";
 import { Type } from "typebox";
-import { cursor, limit, listOf, name, strict, time, userId } from "../http/shapes";
+import { cursor, limit, listOf, strict, time, userId } from "../http/shapes";
 
-export const displayName = name;
+export const displayName = Type.String({ minLength: 1, maxLength: limits.maxNameCharacters, words: "displayName" });
 export const password = Type.String({ minLength: 8, maxLength: 128 });
 
 export const registerBody = strict({ userId, displayName, password });

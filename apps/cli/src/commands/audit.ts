@@ -7,6 +7,7 @@ import { withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import { EXIT, WrongUse } from "../output/failures";
 import { print } from "../output/print";
+import { visible } from "../output/visible";
 
 const ABOUT = `
 It may run while messages flow, and it only reads. All conversations: the numbers of each in MySQL, what the logs still
@@ -20,7 +21,7 @@ export function auditCommand(): Command {
       if (conversationId !== undefined && !isConversationId(conversationId)) {
         throw new WrongUse(`not a conversation id: ${conversationId}`);
       }
-      const findings = new Findings((text) => process.stderr.write(`audit: ${text}\n`));
+      const findings = new Findings((text) => process.stderr.write(`audit: ${visible(text)}\n`));
       await withCluster(data, async (cluster) => {
         if (conversationId === undefined) return auditAll(cluster, findings);
         const isThere = await auditOne(cluster, findings, conversationId);

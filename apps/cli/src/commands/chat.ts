@@ -11,6 +11,7 @@ import { parseCount } from "../command";
 import { apiAddress } from "../config";
 import { NotReached } from "../output/failures";
 import { readPassword } from "../output/password";
+import { terminalText, visible } from "../output/visible";
 import { checkUserId } from "./sessions";
 
 /** Unread messages that are shown of one conversation. */
@@ -107,27 +108,28 @@ class ChatView {
     private readonly me: string,
   ) {
     client.on("message", (event) => this.show(event));
-    client.on("receipt", ({ kind, userId, seq }) => this.say(pc.dim(`  ${kind} by ${userId} up to ${seq}`)));
+    client.on("receipt", ({ kind, userId, seq }) => this.say(pc.dim(`  ${kind} by ${visible(userId)} up to ${seq}`)));
     client.on("resync", (rows) => this.showUnread(rows));
     client.on("state", (state) => {
-      if (state.name === "online") this.say(pc.dim(`connected to ${state.gatewayId}`));
-      if (state.name === "waiting") this.say(pc.yellow(`${state.error.message}; trying again`));
+      if (state.name === "online") this.say(pc.dim(`connected to ${visible(state.gatewayId)}`));
+      if (state.name === "waiting") this.say(pc.yellow(`${visible(state.error.message)}; trying again`));
       if (state.name === "closed") this.changed();
     });
   }
 
+  /** @param line with colours; what others have written has to be made `visible` */
   say(line: string): void {
-    process.stdout.write(`${line}\n`);
+    process.stdout.write(`${terminalText(line)}\n`);
   }
 
   /** @returns whether the message has its number */
   async send(to: string, content: string): Promise<boolean> {
     try {
       const { seq, sentAt } = await this.client.send(to, content);
-      this.say(`${pc.dim(timeOf(sentAt))} ${pc.green("sent")} ${pc.dim(`#${seq}`)} ${content}`);
+      this.say(`${pc.dim(timeOf(sentAt))} ${pc.green("sent")} ${pc.dim(`#${seq}`)} ${visible(content)}`);
       return true;
     } catch (error) {
-      this.say(`${pc.red("not sent")} ${content}: ${(error as Error).message}`);
+      this.say(`${pc.red("not sent")} ${visible(`${content}: ${(error as Error).message}`)}`);
       return false;
     }
   }
@@ -157,8 +159,8 @@ class ChatView {
     const key = `${conversationId} ${seq}`;
     if (senderId === this.me || this.shown.has(key)) return;
     this.shown.add(key);
-    const text = contentType === "text" ? content : `(${contentType})`;
-    this.say(`${pc.dim(timeOf(sentAt))} ${pc.cyan(senderId)} ${pc.dim(`#${seq}`)} ${text}`);
+    const text = visible(contentType === "text" ? (content ?? "") : `(${contentType})`);
+    this.say(`${pc.dim(timeOf(sentAt))} ${pc.cyan(visible(senderId))} ${pc.dim(`#${seq}`)} ${text}`);
     // Who sees it on the terminal has read it; that this can fail matters to nobody here.
     void this.client.markRead(conversationId, seq).catch(() => {});
     this.received++;

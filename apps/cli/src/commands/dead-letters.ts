@@ -61,7 +61,7 @@ function showCommand(): Command {
     async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const letter = await withCluster(data, (cluster) => find(cluster, id));
-      print({ ...rowOf(letter), requests: letter.requests ?? null }, json, () => describeLetter(letter));
+      print({ ...rowOf(letter), requests: letter.requests ?? null }, json, describeLetter);
     },
   );
 }
@@ -143,11 +143,16 @@ function describeRows({ letters }: { letters: LetterRow[] }): string {
   return tableOf(["id", "partition", "put aside", "what", "users", "reason"], rows);
 }
 
-function describeLetter(letter: StoredLetter): string {
-  const { id, partition, kind, storedAt, reason, data, requests } = letter;
-  const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}\n`;
-  if (kind !== "requests") return `${head}${kind} of ${rowOf(letter).users.join(" ")}, ${data.length} bytes\n`;
-  if (requests === undefined) return `${head}${data.length} bytes that are no batch of this format\n`;
+type ShownLetter = Omit<LetterRow, "requests"> & { requests: NonNullable<StoredLetter["requests"]> | null };
+
+function describeLetter(letter: ShownLetter): string {
+  const { id, partition, kind, storedAt, reason, users, bytes, requests } = letter;
+  const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}
+`;
+  if (kind !== "requests") return `${head}${[kind, ...users].join(" of ")}, ${bytes} bytes
+`;
+  if (requests === null) return `${head}${bytes} bytes that are no batch of this format
+`;
   const texts = requests.map(({ senderId, conversationId, clientMsgId, contentType, content }) => {
     return `\n${senderId} in ${conversationId}, ${clientMsgId}, ${contentType}:\n${content}\n`;
   });

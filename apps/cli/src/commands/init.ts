@@ -4,6 +4,7 @@ import { connectBus, createLayout, readLayout } from "@carillon/bus";
 import { migrate } from "@carillon/store";
 import { Command, InvalidArgumentError } from "commander";
 import { type CliConfig, loadConfig } from "../config";
+import { print } from "../output/print";
 
 /** A snowflake has ten bits for the partition. */
 const MOST_PARTITIONS = 1024;
@@ -42,7 +43,7 @@ export function initCommand(): Command {
     .option("--json", "print the result as one line of JSON")
     .action(async ({ partitions, data, json }: { partitions?: number; data?: string; json?: boolean }) => {
       const result = await initialise(loadConfig(data), partitions);
-      process.stdout.write(json === true ? `${JSON.stringify(result)}\n` : describe(result));
+      print(result, json, describe);
     });
 }
 

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { ageOf, describeLoad, print, stateColour, tableOf } from "../output/print";
+import { terminalText, visibleParts } from "../output/visible";
 
 const WATCH_MS = 1_000;
 const HOME = "\u001b[H";
@@ -56,10 +57,11 @@ async function watch(cluster: Cluster, json: boolean, times: number): Promise<vo
   if (isTerminal && !json) process.stdout.write(CLEAR);
   for (let look = 1; look <= times && !stopping.signal.aborted; look++) {
     const nodes = await listNodes(cluster);
-    print({ nodes }, json, () => {
-      const text = describeNodes(nodes);
-      return isTerminal ? `${HOME}${text.replaceAll("\n", `${CLEAR_LINE}\n`)}${CLEAR_BELOW}` : `${text}\n`;
-    });
+    if (json || !isTerminal) print({ nodes }, json, (shown) => `${describeNodes(shown.nodes)}\n`);
+    else {
+      const text = terminalText(describeNodes(visibleParts(nodes)));
+      process.stdout.write(`${HOME}${text.replaceAll("\n", `${CLEAR_LINE}\n`)}${CLEAR_BELOW}`);
+    }
     if (look < times) await sleep(WATCH_MS, undefined, { signal: stopping.signal }).catch(() => {});
   }
 }

@@ -13,7 +13,7 @@ export function sessionsCommand(): Command {
     .action(async (userId: string, { data, json }: CommonOptions) => {
       checkUserId(userId);
       const sessions = await withCluster(data, (cluster) => readSessions(cluster, userId));
-      print({ userId, sessions }, json, () => describeSessions(sessions));
+      print({ userId, sessions }, json, (document) => describeSessions(document.sessions));
     });
 }
 

@@ -1,6 +1,7 @@
 /** What commands print: one JSON document for programs, a table for people. */
 import Table from "cli-table3";
 import pc from "picocolors";
+import { terminalJson, terminalText, visibleParts } from "./visible";
 
 const NO_LINES = {
   ...{ top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "" },
@@ -17,9 +18,13 @@ export function tableOf(head: string[], rows: Cell[][]): string {
   return `${table.toString()}\n`;
 }
 
-/** Prints the document as JSON, or as `describe` tells it. */
+/**
+ * Prints the document as JSON, or as `describe` tells it.
+ * @param describe is given the document with pictures of what cannot be seen, and makes its text of that alone
+ */
 export function print<T>(document: T, json: boolean | undefined, describe: (document: T) => string): void {
-  process.stdout.write(json === true ? `${JSON.stringify(document)}\n` : describe(document));
+  if (json === true) process.stdout.write(`${terminalJson(document)}\n`);
+  else process.stdout.write(terminalText(describe(visibleParts(document))));
 }
 
 /** A duration in ms as people say it: 12s, 3m, 5h, 2d. */

@@ -10,6 +10,7 @@
 import type { AcceptedMessage, AcceptedRequest } from "./accepted-message";
 import { Columns, ID_WORDS } from "./columns";
 import { CountedNames } from "./counted-names";
+import { bucketOf, newMultipliers } from "./id-hash";
 
 /** Powers of two, so that a bit mask wraps. */
 const FEWEST_ROWS = 64;
@@ -37,6 +38,9 @@ export class AcceptedLog {
   private readonly names = new CountedNames();
   /** The id that is being looked for or added. */
   private readonly id = new Uint32Array(ID_WORDS);
+
+  /** @param multipliers of the hash of ids; each process draws its own */
+  constructor(private readonly multipliers = newMultipliers(ID_WORDS)) {}
 
   get size(): number {
     return this.count;
@@ -140,12 +144,8 @@ export class AcceptedLog {
     older[younger] = NONE;
   }
 
-  /** The words at the end are random; those of one client may be chosen, so all are mixed (as in MurmurHash3's end). */
   private bucketOfId(): number {
-    const { id } = this;
-    let hash = id[3]! ^ Math.imul(id[2]!, 0x85eb_ca6b) ^ Math.imul(id[1]!, 0xc2b2_ae35) ^ id[0]!;
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-    return (hash ^ (hash >>> 13)) & (this.columns.rows - 1);
+    return bucketOf(this.id, this.multipliers, this.columns.rows);
   }
 
   private readId(uuid: string): void {

@@ -1,13 +1,12 @@
 /** `carillon keys`: what other systems show to the api; `create`, `list`, `revoke`. */
 import { apiKeyScopes, newApiKey } from "@carillon/base/node";
+import { limits, nameFault } from "@carillon/protocol";
 import type { KeyRecord } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
 import { withCluster } from "../../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../../command";
 import { WrongUse } from "../../output/failures";
 import { print, tableOf } from "../../output/print";
-
-const MOST_NAME = 64;
 
 export function keysCommand(): Command {
   const command = clusterCommand("keys", "API keys of other systems");
@@ -37,7 +36,7 @@ function listCommand(): Command {
   return clusterCommand("list", "all keys, the oldest first").action(async (_: CommonOptions, command: Command) => {
     const { data, json } = command.optsWithGlobals<CommonOptions>();
     const keys = await withCluster(data, async (cluster) => (await cluster.mysql()).keys.list());
-    print({ keys }, json, () => (keys.length === 0 ? "there are no keys\n" : describeKeys(keys)));
+    print({ keys }, json, (shown) => (keys.length === 0 ? "there are no keys\n" : describeKeys(shown.keys)));
   });
 }
 
@@ -62,8 +61,13 @@ function parseScopes(text: string): string[] {
 }
 
 function parseName(text: string): string {
-  if (text.length > 0 && text.length <= MOST_NAME) return text;
-  throw new InvalidArgumentError(`must have 1 to ${MOST_NAME} characters`);
+  const { length } = [...text];
+  if (length < 1 || length > limits.maxNameCharacters) {
+    throw new InvalidArgumentError(`must have 1 to ${limits.maxNameCharacters} characters`);
+  }
+  const fault = nameFault(text);
+  if (fault !== undefined) throw new InvalidArgumentError(fault);
+  return text;
 }
 
 function describeKeys(keys: KeyRecord[]): string {

@@ -51,7 +51,7 @@ function listCommand(): Command {
       const users = await withCluster(data, async (cluster) =>
         (await cluster.mysql()).users.list(limit ?? DEFAULT_LIMIT, after, role),
       );
-      print({ users }, json, () => (users.length === 0 ? "there are no users\n" : describeUsers(users)));
+      print({ users }, json, (shown) => (users.length === 0 ? "there are no users\n" : describeUsers(shown.users)));
     });
 }
 

@@ -1,10 +1,8 @@
 /** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
+import { DELETED_USER } from "@carillon/protocol";
 import { isDuplicate } from "../errors";
 import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
-
-/** What is shown in place of the name of one who deleted his account. */
-export const DELETED_NAME = "deleted user";
 
 export interface NamedUser {
   userId: string;
@@ -146,7 +144,7 @@ export class UserQueries {
       const found = await statements.run(
         `UPDATE users SET deleted_at = ?, display_name = ?, password_hash = NULL, role = 'user',
            token_version = token_version + 1 WHERE id = ? AND deleted_at IS NULL`,
-        [now, DELETED_NAME, userId],
+        [now, DELETED_USER, userId],
       );
       await revokeAll(statements, userId, now);
       // His groups learn of it one by one; who is not done yet is known here.
