@@ -236,6 +236,10 @@ class RoundInProgress {
     if (sender === undefined || group === undefined) return { error: busy() };
     const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
     if (error !== undefined) return refusal(error);
+    // In a large group members fetch what is said: it costs what telling them costs, and that is little.
+    const recipients = group!.group.fanOut === "read" ? 1 : group!.present.length;
+    const retryAfterMs = this.policy.spend?.(senderId, recipients) ?? 0;
+    if (retryAfterMs > 0) return { error: new CarillonError("RATE_LIMITED", undefined, { retryAfterMs }) };
     return this.tellChanges(group!) ? undefined : { error: busy() };
   }
 

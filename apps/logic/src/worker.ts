@@ -1,4 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
+import { Budgets } from "@carillon/base";
 import {
   apiLink,
   ask,
@@ -51,6 +52,8 @@ export class Worker {
   private readonly receipts: ReceiptService;
   private readonly presence: PresenceService;
   private readonly lastSeen: LastSeen;
+  /** What users cost those whom they write to in groups. */
+  private readonly recipients: Budgets;
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
   private readonly casts: GroupCasts;
@@ -67,6 +70,8 @@ export class Worker {
     this.casts = new GroupCasts(bus);
     const newTick = () => ({ run: this.run, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
+    const { recipientsPerSecond: perSecond, recipientsBurst: burst } = config.limits;
+    this.recipients = new Budgets({ perSecond, burst, monotonic: () => bus.clock.monotonic() });
     this.ownership = this.buildOwnership();
     this.receipts = new ReceiptService({
       bus,
@@ -190,6 +195,7 @@ export class Worker {
       boot,
       policy: {
         strangers: config.policy.strangers,
+        spend: (senderId, recipients) => this.recipients.take(senderId, recipients),
         showsBefore: config.groups.historyBeforeJoining,
         recallMs: config.recall.windowSeconds * 1_000,
         keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,
