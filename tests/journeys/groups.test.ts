@@ -162,7 +162,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
     expect((await call(anna, "GET", `/${guarded}/requests`)).body.items).toEqual([]);
 
     const closed = await newGroup(anna, [bert]);
-    expect(await join(carl, closed)).toMatchObject({ status: 403, body: { name: "FORBIDDEN" } });
+    expect(await join(carl, closed)).toMatchObject({ status: 404, body: { name: "NOT_FOUND" } });
     expect(await join(bert, closed, carl.person.userId)).toMatchObject({ status: 403 });
     expect(await call(carl, "GET", `/${closed}`)).toMatchObject({ status: 404 });
     close(anna, bert, carl);

@@ -184,6 +184,12 @@ test("every write that may be repeated gives the same answer the second time", a
     [byBob, "POST", `${group}/requests/${dora.userId}/reject`],
     [byAlice, "POST", `${group}/members`, { userId: dora.userId }],
     [byAlice, "DELETE", `${group}/members/${dora.userId}`],
+    [byDora, "PATCH", "/v1/users/me", { whoMayAdd: "consent" }],
+    [byAlice, "POST", `${group}/members`, { userId: dora.userId }],
+    [byDora, "POST", `/v1/group-invitations/${groupId}/accept`],
+    [byAlice, "DELETE", `${group}/members/${dora.userId}`],
+    [byAlice, "POST", `${group}/members`, { userId: dora.userId }],
+    [byDora, "POST", `/v1/group-invitations/${groupId}/reject`],
     [byCarl, "DELETE", `${group}/members/me`],
     [byAlice, "PATCH", `/v1/conversations/g:${groupId}`, { pinned: true, clear: true }],
     [byAlice, "POST", `${group}/transfer`, { userId: bob.userId }],
@@ -194,6 +200,7 @@ test("every write that may be repeated gives the same answer the second time", a
     [key, "POST", `${ofBob}/kick`, {}],
     [key, "POST", `${ofBob}/disable`],
     [key, "POST", `${ofBob}/enable`],
+    [key, "POST", `${ofBob}/unlock`],
     [operator.token, "DELETE", `/v1/admin/keys/${id}`],
   ];
   for (const [token, method, where, body] of writes) {

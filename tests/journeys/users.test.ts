@@ -194,9 +194,21 @@ test("with the eleventh device, the one that was idle longest is logged out", as
   const others: Person[] = [];
   for (let i = 2; i <= 10; i++) others.push(await cluster.device(alice, `device-${i}`));
   expect((await oldest.request(Command.PING)).command).toBe(Command.PONG);
+  // What is connected is not idle, however long ago it logged in.
   const eleventh = await cluster.device(alice, "device-11");
+  const [second, ...rest] = others as [Person, ...Person[]];
+  expect((await call(second, "GET", "/v1/sessions")).body.name).toBe("TOKEN_REVOKED");
+  expect((await oldest.request(Command.PING)).command).toBe(Command.PONG);
+  const devices = async () =>
+    (await call(eleventh, "GET", "/v1/sessions")).body.items as (Person & { lastSeenAt: number })[];
+  const here = await devices();
+  expect(here.map(({ deviceId }) => deviceId).sort()).toEqual(
+    [alice, ...rest, eleventh].map((one) => one.deviceId).sort(),
+  );
+  expect(here[0]!.lastSeenAt).toBeLessThanOrEqual(here.find(({ deviceId }) => deviceId === alice.deviceId)!.lastSeenAt);
+  // All of them connected: the one that was seen first goes, and its connection is closed.
+  const connected = await Promise.all([...rest, eleventh].map((one) => cluster.online(one, "ws")));
+  await cluster.device(alice, "device-12");
   expect(await oldest.closed()).toBe(CloseCode.TOKEN_REVOKED);
-  const { items } = (await call(eleventh, "GET", "/v1/sessions")).body;
-  const ids = items.map(({ deviceId }: Person) => deviceId);
-  expect(ids.sort()).toEqual([...others, eleventh].map(({ deviceId }) => deviceId).sort());
+  for (const client of connected) client.close();
 });

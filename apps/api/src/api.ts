@@ -45,6 +45,8 @@ import { type ApiContext, buildServer } from "./server";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+/** How often a user comes into the same group, or asks the same one for friendship: some times, then once in 10 minutes. */
+const CHURN = { perSecond: 1 / 600, burst: 8 };
 /** Log-ins and refreshes at once: few, since each of them locks rows; two of one user. */
 const SIGN_INS = { atOnce: 16, waiting: 64, perKey: { atOnce: 2, waiting: 16 }, patienceMs: 5_000 };
 /** Most time for Redis to say which devices are connected. */
@@ -171,7 +173,15 @@ export class Api {
       broadcasts: mysql.broadcasts,
       wakeBroadcasts: () => this.broadcasts.wake(),
       parts: { bus, coordination, redis: async () => redis, mysql: async () => mysql },
-      facts: mysql.facts,
+      invitations: mysql.invitations,
+      defaults: {
+        whoMayAdd: config.groups.whoMayAdd,
+        whoMayWrite: config.policy.strangers === "allow" ? "everybody" : "friends",
+      },
+      bringingPolicy: { strangers: config.policy.strangers, whoMayAdd: config.groups.whoMayAdd },
+      recipients: new Budgets({ perSecond: limits.recipientsPerSecond, burst: limits.recipientsBurst, monotonic }),
+      comings: new Budgets({ ...CHURN, monotonic }),
+      requestsOfPairs: new Budgets({ ...CHURN, monotonic }),
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
       isThere: (gateway, ofBoot) => coordination.view.get("gateway", gateway)?.boot === ofBoot,

@@ -11,7 +11,7 @@ import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
-import type { GroupContext } from "./groups/groups";
+import type { InvitationContext } from "./groups/invitations";
 import { groupRoutes } from "./groups/routes";
 import { type Guards, guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
@@ -39,7 +39,7 @@ const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'un
 export type ApiContext = Guards &
   SessionContext &
   ConversationRoutesContext &
-  GroupContext &
+  InvitationContext &
   RelationContext &
   PresenceContext &
   UserRoutesContext &

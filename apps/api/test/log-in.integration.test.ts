@@ -28,7 +28,13 @@ describe("log-in", () => {
     expect(body).toEqual({ userId, accessToken: expect.any(String), refreshToken: expect.any(String), expiresIn: 900 });
     expect(await me(body.accessToken)).toEqual({
       status: 200,
-      body: { userId, displayName: "Jemand", createdAt: expect.any(Number) },
+      body: {
+        userId,
+        displayName: "Jemand",
+        createdAt: expect.any(Number),
+        whoMayAdd: "everybody",
+        whoMayWrite: "everybody",
+      },
     });
     const other = await newUser();
     expect(await http("GET", `/v1/users/${other}`, { token: body.accessToken })).toEqual({

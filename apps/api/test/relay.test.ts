@@ -1,4 +1,4 @@
-import type { GroupContext } from "../src/groups/groups";
+import type { GroupContext } from "../src/groups/change-group";
 import { relayGroups } from "../src/groups/relay";
 
 const ids = (count: number, prefix: string) =>

@@ -1,13 +1,17 @@
 import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
 export interface LogicConfig
-  extends Pick<Settings, "nats" | "redis" | "mysql" | "policy" | "groups" | "recall" | "retention" | "logic" | "log"> {
+  extends Pick<
+    Settings,
+    "nats" | "redis" | "mysql" | "policy" | "groups" | "recall" | "retention" | "limits" | "logic" | "log"
+  > {
   nodeId: string;
 }
 
 /** @throws SettingsError */
 export function loadConfig(): LogicConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, policy, groups, recall, retention, logic, log } = settings;
-  return { nodeId: nodeIdOf(settings, "logic"), nats, redis, mysql, policy, groups, recall, retention, logic, log };
+  const { nats, redis, mysql, policy, groups, recall, retention, limits, logic, log } = settings;
+  const nodeId = nodeIdOf(settings, "logic");
+  return { nodeId, nats, redis, mysql, policy, groups, recall, retention, limits, logic, log };
 }

@@ -272,7 +272,11 @@ class RoundInProgress {
     if (sender === undefined || group === undefined) return UNKNOWN;
     const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
     if (error !== undefined) return refusal(error);
-    return this.tellChanges(group!) ? undefined : UNKNOWN;
+    if (!this.tellChanges(group!)) return UNKNOWN;
+    // In a large group members fetch what is said: it costs what telling them costs, and that is little.
+    const recipients = group!.group.fanOut === "read" ? 1 : group!.present.length;
+    const retryAfterMs = this.policy.spend?.(senderId, recipients) ?? 0;
+    return retryAfterMs > 0 ? { error: new CarillonError("RATE_LIMITED", undefined, { retryAfterMs }) } : undefined;
   }
 
   /** In this round, or before the archive heard of it. */

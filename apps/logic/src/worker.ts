@@ -1,5 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import { guarded } from "@carillon/base";
+import { Budgets, guarded } from "@carillon/base";
 import { apiLink, type Bus, type Closing, DownlinkSender, type People } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import {
@@ -43,6 +43,8 @@ export class Worker {
   private readonly receipts: ReceiptService;
   private readonly presence: PresenceService;
   private readonly lastSeen: LastSeen;
+  /** What users cost those whom they write to in groups. */
+  private readonly recipients: Budgets;
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
   private readonly casts: GroupCasts;
@@ -59,6 +61,8 @@ export class Worker {
     this.casts = new GroupCasts(bus);
     const newTick = () => ({ run: this.run, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
+    const { recipientsPerSecond: perSecond, recipientsBurst: burst } = config.limits;
+    this.recipients = new Budgets({ perSecond, burst, monotonic: () => bus.clock.monotonic() });
     this.metrics = new WorkerMetrics(config.nodeId, () => this.ownership.states());
     this.ownership = newOwnership(this.buildPorts());
     this.receipts = new ReceiptService({
@@ -161,6 +165,7 @@ export class Worker {
       ...{ bus, nodeId: config.nodeId, boot, partitions, facts, inboxes, casts, downlink },
       policy: {
         strangers: config.policy.strangers,
+        spend: (senderId, recipients) => this.recipients.take(senderId, recipients),
         showsBefore: config.groups.historyBeforeJoining,
         recallMs: config.recall.windowSeconds * 1_000,
         keepMs: config.retention.days === 0 ? Number.POSITIVE_INFINITY : config.retention.days * DAY_MS,

@@ -9,6 +9,7 @@ export type { GroupEdit } from "./mysql/groups/group-edits";
 export * from "./mysql/groups/group-facts";
 export * from "./mysql/groups/group-queries";
 export type { Group, GroupMember, GroupStay, MemberStays } from "./mysql/groups/group-rows";
+export * from "./mysql/groups/invitation-queries";
 export * from "./mysql/groups/membership-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { type MysqlSettings, MysqlStore } from "./mysql/mysql-store";

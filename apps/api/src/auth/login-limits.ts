@@ -2,7 +2,8 @@
  * What guesses at passwords are limited by, without giving anybody a way to keep a user out.
  *
  * The idea: an attempt is counted before its password is looked at, and what was counted is given back when it was
- * right. So of any number of guesses at once no more are judged than there is budget for. There are budgets for a user
+ * right. So of any number of guesses at once no more are judged than there is budget for; those of one user from one
+ * address are judged two at a time, so that many right ones are no guesses. There are budgets for a user
  * from one address, and for an address whatever the user: a stranger elsewhere spends nothing of the user's own. When a
  * budget is spent, nobody is locked out: attempts are slowed, by turns that are seconds apart. The right password gets
  * in by such a turn as well, and then all is as before.
@@ -10,7 +11,7 @@
  * Whoever shows a token of a device is counted by that device, so that guesses of strangers do not keep a user from
  * changing the password. An operator can lift what is counted of a user.
  */
-import { addressKey, Budgets } from "@carillon/base";
+import { Admission, addressKey, Budgets, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { Brake, type Taken } from "./brake";
@@ -22,6 +23,9 @@ const WINDOW_MS = 15 * MINUTE_MS;
 const USER_TURNS = { firstTurnMs: 5_000, mostTurnMs: 60_000 };
 /** Turns of one address, which may be that of many people. */
 const ADDRESS_TURNS = { firstTurnMs: 500, mostTurnMs: 2_000 };
+
+/** Attempts at once, and of one user from one address. */
+const ATTEMPTS = { atOnce: 64, waiting: 96, perKey: { atOnce: 2, waiting: 16 }, patienceMs: 15_000 };
 
 export interface LoginLimitsOptions {
   limits: Pick<
@@ -35,6 +39,7 @@ export class LoginLimits {
   private readonly ofUser: Brake;
   private readonly ofAddress: Brake;
   private readonly ofLookUps: Brake;
+  private readonly attempts: Admission;
   private readonly logins: Budgets;
   private readonly refreshes: Budgets;
 
@@ -44,6 +49,7 @@ export class LoginLimits {
     this.ofUser = new Brake({ most: limits.failedLoginsPerUser, windowMs: WINDOW_MS, ...USER_TURNS, monotonic });
     this.ofAddress = new Brake(ofAddress);
     this.ofLookUps = new Brake(ofAddress);
+    this.attempts = new Admission({ ...ATTEMPTS, monotonic });
     this.logins = perMinute(limits.loginsPerMinute);
     this.refreshes = perMinute(limits.refreshesPerMinute);
   }
@@ -55,13 +61,16 @@ export class LoginLimits {
    */
   judge(userId: string, address: string, isRight: () => Promise<boolean>): Promise<boolean> {
     const place = addressKey(address);
+    const key = `${userId} ${place}`;
     // The address first: whoever makes up users must not fill the memory of what was counted of others.
-    return attempt([this.ofAddress, place], () => attempt([this.ofUser, `${userId} ${place}`, "release"], isRight));
+    const judge = () => attempt([this.ofAddress, place], () => attempt([this.ofUser, key, "release"], isRight));
+    return this.inTurn(key, judge);
   }
 
   /** The same for somebody who has shown a token of a device of the user. */
   judgeOnDevice(userId: string, deviceId: string, isRight: () => Promise<boolean>): Promise<boolean> {
-    return attempt([this.ofUser, `${userId} on ${deviceId}`, "release"], isRight);
+    const key = `${userId} on ${deviceId}`;
+    return this.inTurn(key, () => attempt([this.ofUser, key, "release"], isRight));
   }
 
   /**
@@ -76,6 +85,14 @@ export class LoginLimits {
       return isGood(found.value);
     });
     return found!.value;
+  }
+
+  private async inTurn(key: string, judge: () => Promise<boolean>): Promise<boolean> {
+    return this.attempts.run(judge, { key }).catch((error: unknown) => {
+      if (!(error instanceof Overloaded)) throw error;
+      const { isOfKey, retryAfterMs } = error;
+      throw new CarillonError(isOfKey ? "RATE_LIMITED" : "BUSY", undefined, { retryAfterMs });
+    });
   }
 
   /** A log-in succeeds: even so many of one user are too many. @throws CarillonError RATE_LIMITED */

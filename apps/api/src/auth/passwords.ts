@@ -12,10 +12,8 @@ const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism:
 
 const AT_ONCE = Math.max(1, Math.floor(availableParallelism() / 2));
 const WAITING = 96;
-/** Of these, for one user from one address. */
-const PER_KEY = { atOnce: 2, waiting: 16 };
 /** The longest wait for a turn, ms. */
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 15_000;
 
 export class Passwords {
   private readonly admission: Admission;
@@ -27,7 +25,7 @@ export class Passwords {
     this.admission = new Admission({
       atOnce: AT_ONCE,
       waiting: WAITING,
-      perKey: PER_KEY,
+
       patienceMs: PATIENCE_MS,
       monotonic,
     });
@@ -40,16 +38,15 @@ export class Passwords {
 
   /**
    * @param stored undefined when there is no such user: false, after the same time
-   * @param key whose attempt it is; many of one do not hold up others
    * @throws CarillonError BUSY when too many wait
    */
-  async matches(stored: string | undefined, password: string, key?: string): Promise<boolean> {
-    const isRight = await this.bounded(async () => verify(stored ?? (await this.nobody), password), key);
+  async matches(stored: string | undefined, password: string): Promise<boolean> {
+    const isRight = await this.bounded(async () => verify(stored ?? (await this.nobody), password));
     return isRight && stored !== undefined;
   }
 
-  private async bounded<T>(work: () => Promise<T>, key?: string): Promise<T> {
-    return this.admission.run(work, { key }).catch((error: unknown) => {
+  private async bounded<T>(work: () => Promise<T>): Promise<T> {
+    return this.admission.run(work).catch((error: unknown) => {
       if (!(error instanceof Overloaded)) throw error;
       throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
     });

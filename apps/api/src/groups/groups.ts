@@ -1,26 +1,12 @@
-/**
- * Groups, as people change them: the rule is decided and the change is written in one transaction; then the owner of
- * the conversation is told, and only when history has the event is the change answered. When the owner does not
- * answer, the change is made all the same: the relay tells him later, and who asks again finds it done.
- */
+/** Groups, as people make them and come into them. */
 import { randomId, uuidv7 } from "@carillon/base";
-import type { ChangeTeller } from "@carillon/bus";
-import { CarillonError, Command, encodeFrame, isGroupId, splitSystemContent } from "@carillon/protocol";
-import type { ChangedGroup, FactQueries, Group, GroupMember, GroupQueries } from "@carillon/store";
-import { acceptRequest, addMember, type Rule } from "./rules";
+import { CarillonError, isGroupId, splitSystemContent } from "@carillon/protocol";
+import type { Group, GroupMember } from "@carillon/store";
+import { changeGroup, type GroupContext, spend, tellDevices } from "./change-group";
+import { type InvitationContext, invite, sortBrought } from "./invitations";
+import { acceptRequest, addMember, joinOpen, mayBring } from "./rules";
 
 const GROUP_ID_LENGTH = 12;
-
-export interface GroupContext {
-  groups: GroupQueries;
-  facts: Pick<FactQueries, "users">;
-  /** Members that a group may have, and up to how many it is small. */
-  groupLimits: { members: number; writeFanOut: number };
-  /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
-  tellOwner(groupId: string): Promise<void>;
-  changes: Pick<ChangeTeller, "notify">;
-  now(): number;
-}
 
 export interface GroupWishes {
   groupId?: string;
@@ -29,16 +15,30 @@ export interface GroupWishes {
   members?: string[];
 }
 
-/** @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), BUSY */
-export async function createGroup(context: GroupContext, ownerId: string, wishes: GroupWishes): Promise<Group> {
+/** Who came into a new group, and who is asked whether they want to. */
+export interface CreatedGroup {
+  group: Group;
+  invited: string[];
+}
+
+/**
+ * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), NOT_FRIENDS, BLOCKED,
+ *   BUSY
+ */
+export async function createGroup(
+  context: InvitationContext,
+  ownerId: string,
+  wishes: GroupWishes,
+): Promise<CreatedGroup> {
   const { groups, groupLimits, now } = context;
   const groupId = wishes.groupId ?? randomId(GROUP_ID_LENGTH);
   if (!isGroupId(groupId)) throw new CarillonError("BAD_PAYLOAD", "groupId: this id is reserved");
-  const memberIds = [...new Set(wishes.members ?? [])].filter((userId) => userId !== ownerId);
-  if (memberIds.length + 1 > groupLimits.members) {
+  const others = [...new Set(wishes.members ?? [])].filter((userId) => userId !== ownerId);
+  if (others.length + 1 > groupLimits.members) {
     throw new CarillonError("FORBIDDEN", `a group has at most ${groupLimits.members} members`);
   }
-  await mustExist(context, memberIds);
+  const { join: memberIds, invite: asked, drop } = await sortBrought(context, ownerId, groupId, others);
+  spend(context, ownerId, memberIds.length + 1);
   const { name, joinPolicy } = wishes;
   const wanted = { groupId, name, joinPolicy, ownerId, memberIds };
   const created = await groups.create(wanted, uuidv7(now()), now(), groupLimits.writeFanOut);
@@ -48,30 +48,64 @@ export async function createGroup(context: GroupContext, ownerId: string, wishes
   const isMine = group?.ownerId === ownerId && group.name === name && group.version === versions;
   if (created === undefined && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
   if (created !== undefined) tellDevices(context, created);
+  await invite(context, ownerId, groupId, asked);
   await context.tellOwner(groupId);
-  return group!;
+  // In the order of the wish, so that it does not tell who is which.
+  return { group: group!, invited: others.filter((userId) => asked.includes(userId) || drop.includes(userId)) };
 }
 
-/** @returns `asked` when an admin has to let him in first */
-export async function joinGroup(
-  context: GroupContext,
+/** What became of somebody who was to come into a group. */
+export type Joining = "joined" | "asked" | "invited";
+
+/** Comes into a group by oneself. @returns `asked` when an admin has to let them in first */
+export async function joinGroup(context: InvitationContext, userId: string, groupId: string): Promise<Joining> {
+  const { groups, groupLimits, now } = context;
+  const group = await groups.find(groupId);
+  if (group === undefined) throw new CarillonError("NOT_FOUND", "no such group");
+  const isMember = (await groups.member(groupId, userId))?.isPresent === true;
+  if (!isMember) limitChurn(context, groupId, userId);
+  if (group.joinPolicy === "approval" && !isMember && !group.dissolved) {
+    await groups.ask(groupId, userId, now());
+    return "asked";
+  }
+  await changeGroup(context, userId, groupId, [userId], joinOpen(userId, groupLimits.members));
+  return "joined";
+}
+
+/**
+ * Brings somebody else into a group. What the one who acts may do is looked at first: an outsider learns neither who
+ * belongs to a group, nor who exists.
+ * @returns `invited` when the other one wants to be asked
+ * @throws CarillonError NOT_A_MEMBER, FORBIDDEN, GROUP_DISSOLVED, NO_SUCH_USER, NOT_FRIENDS, BLOCKED, RATE_LIMITED
+ */
+export async function bringIn(
+  context: InvitationContext,
   actorId: string,
   groupId: string,
   userId: string,
-): Promise<"joined" | "asked"> {
-  const { groups, groupLimits, now } = context;
-  await mustExist(context, [userId]);
-  if (actorId === userId) {
-    const group = await groups.find(groupId);
-    if (group === undefined) throw new CarillonError("NOT_FOUND", "no such group");
-    const isMember = (await groups.member(groupId, userId))?.isPresent === true;
-    if (group.joinPolicy === "approval" && !isMember && !group.dissolved) {
-      await groups.ask(groupId, userId, now());
-      return "asked";
-    }
+): Promise<Joining> {
+  const { groups, groupLimits } = context;
+  const [group, actor, member] = await Promise.all([
+    groups.find(groupId),
+    groups.member(groupId, actorId),
+    groups.member(groupId, userId),
+  ]);
+  if (group === undefined) throw new CarillonError("NOT_A_MEMBER");
+  mayBring({ group, member: () => actor }, actorId);
+  if (member?.isPresent !== true) {
+    limitChurn(context, groupId, userId);
+    const sorted = await sortBrought(context, actorId, groupId, [userId]);
+    await invite(context, actorId, groupId, sorted.invite);
+    if (sorted.join.length === 0) return "invited";
   }
   await changeGroup(context, actorId, groupId, [userId], addMember(actorId, userId, groupLimits.members));
   return "joined";
+}
+
+/** How often the same user may come into the same group: each time leaves two events in its history, and a stay. */
+function limitChurn({ comings }: InvitationContext, groupId: string, userId: string): void {
+  const retryAfterMs = comings.take(`${groupId} ${userId}`);
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }
 
 /** Lets somebody in who asked, or not. */
@@ -92,30 +126,6 @@ export async function answerRequest(
   await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
 }
 
-/** Makes a change by a rule, and waits until history has it. @throws CarillonError of the rule, NOT_FOUND, BUSY */
-export async function changeGroup(
-  context: GroupContext,
-  actorId: string,
-  groupId: string,
-  involved: string[],
-  rule: Rule,
-): Promise<void> {
-  const now = context.now();
-  const { writeFanOut } = context.groupLimits;
-  const change = { actorId, clientMsgId: uuidv7(now), involved, now, writeFanOut };
-  const changed = await context.groups.change(groupId, change, rule);
-  if (changed === undefined) throw new CarillonError("NOT_A_MEMBER");
-  tellDevices(context, changed);
-  // Also when nothing was to be changed: the one before may have died before it told the owner.
-  await context.tellOwner(groupId);
-}
-
-/** Those whose belonging, role or mute was changed learn it at once also of a group that they do not look at. */
-function tellDevices({ changes }: GroupContext, { about, changedAt }: ChangedGroup): void {
-  if (about.length === 0) return;
-  changes.notify(about, encodeFrame(Command.CHANGED, 0, { what: "groups", version: changedAt }));
-}
-
 /** @throws CarillonError NOT_A_MEMBER, also for a group that does not exist */
 export async function mustBeMember(context: GroupContext, userId: string, groupId: string): Promise<GroupMember> {
   const member = await context.groups.member(groupId, userId);
@@ -126,10 +136,4 @@ export async function mustBeMember(context: GroupContext, userId: string, groupI
 export async function mustBeAdmin(context: GroupContext, userId: string, groupId: string): Promise<void> {
   const { role } = await mustBeMember(context, userId, groupId);
   if (role === "member") throw new CarillonError("FORBIDDEN", "only the group's admins may do this");
-}
-
-async function mustExist({ facts }: GroupContext, userIds: string[]): Promise<void> {
-  const found = await facts.users(userIds);
-  const missing = userIds.find((id) => found.get(id) === undefined || found.get(id)!.status === "deleted");
-  if (missing !== undefined) throw new CarillonError("NO_SUCH_USER", `there is no user ${missing}`);
 }

@@ -3,8 +3,8 @@
  * changes that nobody told them, and those who deleted their accounts leave their groups.
  */
 import { groupIdOf } from "@carillon/protocol";
+import type { GroupContext } from "./change-group";
 import { leaveAllGroups } from "./departure";
-import type { GroupContext } from "./groups";
 
 export const RELAY_EVERY_MS = 2_000;
 /** Who committed a change tells it himself at once. */

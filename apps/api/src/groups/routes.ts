@@ -7,15 +7,10 @@ import type { FastifyInstance } from "fastify";
 import { callerOf } from "../http/access";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../http/shapes";
-import {
-  answerRequest,
-  changeGroup,
-  createGroup,
-  type GroupContext,
-  joinGroup,
-  mustBeAdmin,
-  mustBeMember,
-} from "./groups";
+import { changeGroup, type GroupContext } from "./change-group";
+import { answerRequest, bringIn, createGroup, joinGroup, mustBeAdmin, mustBeMember } from "./groups";
+import { invitationRoutes } from "./invitation-routes";
+import type { InvitationContext } from "./invitations";
 import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
 import * as shapes from "./shapes";
 
@@ -26,13 +21,14 @@ interface MemberParams extends GroupParams {
   userId: string;
 }
 
-export function groupRoutes(server: FastifyInstance, context: GroupContext): void {
+export function groupRoutes(server: FastifyInstance, context: InvitationContext): void {
   reading(server, context);
   changing(server, context);
   ending(server, context);
   members(server, context);
   changingMembers(server, context);
   requests(server, context);
+  invitationRoutes(server, context);
 }
 
 function reading(server: FastifyInstance, context: GroupContext): void {
@@ -79,19 +75,25 @@ function reading(server: FastifyInstance, context: GroupContext): void {
   );
 }
 
-function changing(server: FastifyInstance, context: GroupContext): void {
+function changing(server: FastifyInstance, context: InvitationContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
     "/v1/groups",
     {
-      config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN"] },
-      schema: { summary: "Make a group", tags: ["groups"], body: shapes.createBody, response: { 201: shapes.group } },
+      config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"] },
+      schema: {
+        summary: "Make a group",
+        description: "Members who want to be asked first get an invitation, and are named in `invited`.",
+        tags: ["groups"],
+        body: shapes.createBody,
+        response: { 201: shapes.created },
+      },
     },
     async (request, reply) => {
-      const group = await createGroup(context, callerOf(request).userId, request.body);
-      return reply.code(201).send(present(group));
+      const { group, invited } = await createGroup(context, callerOf(request).userId, request.body);
+      return reply.code(201).send({ ...present(group), ...(invited.length === 0 ? {} : { invited }) });
     },
   );
 
@@ -157,7 +159,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
   );
 }
 
-function members(server: FastifyInstance, context: GroupContext): void {
+function members(server: FastifyInstance, context: InvitationContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
@@ -185,10 +187,14 @@ function members(server: FastifyInstance, context: GroupContext): void {
   routes.post<{ Params: GroupParams }>(
     "/v1/groups/:groupId/members",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NO_SUCH_USER", "NOT_FOUND"] },
+      config: {
+        access: "user",
+        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NO_SUCH_USER", "NOT_FOUND", "NOT_FRIENDS", "BLOCKED"],
+      },
       schema: {
         summary: "Join, or bring somebody in",
-        description: "202: an admin has to agree first.",
+        description:
+          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like.",
         tags: ["groups"],
         body: shapes.memberBody,
         response: { 201: shapes.joined, 202: shapes.joined },
@@ -196,8 +202,11 @@ function members(server: FastifyInstance, context: GroupContext): void {
     },
     async (request, reply) => {
       const { userId } = request.body as { userId: string };
-      const state = await joinGroup(context, callerOf(request).userId, request.params.groupId, userId);
-      return reply.code(state === "asked" ? 202 : 201).send({ userId, state });
+      const { groupId } = request.params;
+      const actorId = callerOf(request).userId;
+      const isOwn = actorId === userId;
+      const state = await (isOwn ? joinGroup(context, userId, groupId) : bringIn(context, actorId, groupId, userId));
+      return reply.code(state === "joined" ? 201 : 202).send({ userId, state });
     },
   );
 }

@@ -10,21 +10,48 @@ export type Rule = (locked: LockedGroup) => GroupEdit | undefined;
 
 const RANK: Record<GroupRole, number> = { member: 0, admin: 1, owner: 2 };
 
-/** @param most members that a group may have */
-export function addMember(actorId: string, userId: string, most: number): Rule {
+/**
+ * Somebody comes by themselves into an open group. To an outsider a group that one cannot come into looks as one that
+ * does not exist.
+ * @param most members that a group may have
+ */
+export function joinOpen(userId: string, most: number): Rule {
   return (locked) => {
     if (isPresent(locked.member(userId))) return undefined;
     const { group } = locked;
-    if (group.dissolved) throw gone(locked, actorId);
-    if (actorId === userId) {
-      if (group.joinPolicy !== "open") throw new CarillonError("FORBIDDEN", "one has to be let into this group");
-    } else {
-      const actor = memberOf(locked, actorId);
-      if (group.joinPolicy !== "open" && actor.role === "member") {
-        throw new CarillonError("FORBIDDEN", "only its admins may bring others into this group");
-      }
-    }
+    if (group.dissolved || group.joinPolicy === "invite") throw new CarillonError("NOT_FOUND", "no such group");
+    if (group.joinPolicy !== "open") throw new CarillonError("FORBIDDEN", "one has to be let into this group");
     return joining([userId], group.memberCount, most);
+  };
+}
+
+/** A member brings somebody else in. @param most members that a group may have */
+export function addMember(actorId: string, userId: string, most: number): Rule {
+  return (locked) => {
+    mayBring(locked, actorId);
+    if (isPresent(locked.member(userId))) return undefined;
+    return joining([userId], locked.group.memberCount, most);
+  };
+}
+
+/** Whether a member may bring others in, whoever they are; an outsider learns nothing of the group. */
+export function mayBring(locked: LockedGroup, actorId: string): void {
+  const actor = memberOf(locked, actorId);
+  if (locked.group.joinPolicy !== "open" && actor.role === "member") {
+    throw new CarillonError("FORBIDDEN", "only its admins may bring others into this group");
+  }
+}
+
+/** Somebody comes who was invited, as long as the one who invited may still bring others in. */
+export function acceptInvitation(userId: string, inviterId: string, most: number): Rule {
+  return (locked) => {
+    if (isPresent(locked.member(userId))) return undefined;
+    try {
+      mayBring(locked, inviterId);
+    } catch {
+      throw new CarillonError("NOT_FOUND", "there is no such invitation any more");
+    }
+    return joining([userId], locked.group.memberCount, most);
   };
 }
 
@@ -142,10 +169,6 @@ export function dissolve(actorId: string, now: number): Rule {
 /** Who does not belong to a group learns nothing about it. */
 function hidden(): CarillonError {
   return new CarillonError("NOT_A_MEMBER");
-}
-
-function gone(locked: LockedGroup, actorId: string): CarillonError {
-  return isPresent(locked.member(actorId)) ? new CarillonError("GROUP_DISSOLVED") : hidden();
 }
 
 function isPresent(member: GroupMember | undefined): member is GroupMember {

@@ -56,6 +56,21 @@ export const members = listOf(
   }),
 );
 
-export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["joined", "asked"]) });
+export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["joined", "asked", "invited"]) });
+
+export const created = Type.Object({
+  ...group.properties,
+  invited: Type.Optional(Type.Array(Type.String(), { description: "Those who want to be asked first" })),
+});
+
+export const invitations = listOf(
+  Type.Object({
+    groupId: Type.String(),
+    name: Type.String(),
+    memberCount: Type.Integer(),
+    inviterId: Type.String(),
+    invitedAt: time,
+  }),
+);
 
 export const requests = listOf(Type.Object({ userId: Type.String(), askedAt: time }));

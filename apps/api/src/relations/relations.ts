@@ -2,6 +2,7 @@
  * Relations, as people change them: decided and written in one transaction; then every worker forgets what it knew
  * of the pair, the devices of those whose rows changed are told, and only then is the change answered.
  */
+import type { Budgets } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, encodeFrame, isUserId } from "@carillon/protocol";
 import type { Relation, RelationQueries, UserQueries } from "@carillon/store";
@@ -12,6 +13,8 @@ export interface RelationContext {
   people: Pick<UserQueries, "names">;
   changes: Pick<ChangeTeller, "forget" | "notify">;
   relationLimits: RelationLimits;
+  /** How often each user may ask each other one for friendship. */
+  requestsOfPairs: Budgets;
   now(): number;
 }
 
@@ -51,6 +54,12 @@ export async function changeRelation(
     changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
   }
   return { relation: { ...own, displayName: known.displayName }, unconfirmed };
+}
+
+/** Requests that are taken back and made again tell the other one each time. @throws CarillonError RATE_LIMITED */
+export function limitRequests({ requestsOfPairs }: RelationContext, userId: string, peerId: string): void {
+  const retryAfterMs = requestsOfPairs.take(`${userId} ${peerId}`);
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }
 
 export async function withNames({ people }: RelationContext, found: Relation[]): Promise<NamedRelation[]> {

@@ -6,7 +6,14 @@ import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
-import { type ChangedRelation, changeRelation, type NamedRelation, type RelationContext, withNames } from "./relations";
+import {
+  type ChangedRelation,
+  changeRelation,
+  limitRequests,
+  type NamedRelation,
+  type RelationContext,
+  withNames,
+} from "./relations";
 import { accept, request as ask, block, type Rule, reject, remove, setRemark, unblock } from "./rules";
 import * as shapes from "./shapes";
 
@@ -72,6 +79,7 @@ function requests(server: FastifyInstance, context: RelationContext): void {
       },
     },
     async (request, reply) => {
+      limitRequests(context, callerOf(request).userId, request.body.userId);
       const rule = ask(context.relationLimits);
       const { relation, unconfirmed: late } = await change(request, request.body.userId, rule);
       if (late.length > 0) return reply.code(202).send({ ...present(relation), unconfirmed: late });

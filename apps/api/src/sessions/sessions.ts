@@ -1,5 +1,5 @@
 /** Log-in, fresh tokens, log-out. */
-import { type Admission, addressKey } from "@carillon/base";
+import type { Admission } from "@carillon/base";
 import { loginIdOf, type OwnClaims } from "@carillon/base/node";
 import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries, CredentialQueries } from "@carillon/store";
@@ -55,7 +55,7 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
   let found: Awaited<ReturnType<AccountQueries["findWithPassword"]>>;
   const isRight = await loginLimits.judge(userId, address, async () => {
     found = await accounts.findWithPassword(userId);
-    return passwords.matches(found?.passwordHash, password, `${userId} ${addressKey(address)}`);
+    return passwords.matches(found?.passwordHash, password);
   });
   if (!isRight || found === undefined) {
     throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");

@@ -1,13 +1,15 @@
 /** What a user changes about himself: his name, his password, whether he is here at all. */
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, CloseCode, Command, encodeFrame } from "@carillon/protocol";
-import type { AccountQueries, RelationQueries, UserQueries } from "@carillon/store";
+import type { AccountQueries, RelationQueries, UserQueries, WhoMayAdd, WhoMayWrite } from "@carillon/store";
 import type { Caller } from "../auth/authenticate";
 import type { LoginLimits } from "../auth/login-limits";
 import type { Passwords } from "../auth/passwords";
 
 export interface OwnAccountContext {
-  accounts: Pick<AccountQueries, "find" | "findWithPassword">;
+  accounts: Pick<AccountQueries, "find" | "findWithPassword" | "preferences" | "prefer">;
+  /** What holds for users who have not chosen. */
+  defaults: OwnPreferences;
   people: Pick<UserQueries, "names" | "search" | "rename" | "setPassword" | "delete">;
   relations: Pick<RelationQueries, "touchFriends">;
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
@@ -18,8 +20,45 @@ export interface OwnAccountContext {
   now(): number;
 }
 
+/** What a user lets others do. */
+export interface OwnPreferences {
+  whoMayAdd: WhoMayAdd;
+  whoMayWrite: WhoMayWrite;
+}
+
+export interface OwnProfile extends OwnPreferences {
+  userId: string;
+  displayName: string;
+  createdAt: number;
+}
+
 /** Friends of one transaction: their counters are locked by it. */
 const FRIENDS_AT_ONCE = 500;
+
+/** @throws CarillonError NO_SUCH_USER when they were deleted meanwhile */
+export async function readOwnProfile({ accounts, defaults }: OwnAccountContext, userId: string): Promise<OwnProfile> {
+  const [account, chosen] = await Promise.all([accounts.find(userId), accounts.preferences(userId)]);
+  if (account === undefined || chosen === undefined) throw new CarillonError("NO_SUCH_USER");
+  const { displayName, createdAt } = account;
+  const { whoMayAdd = defaults.whoMayAdd, whoMayWrite = defaults.whoMayWrite } = chosen;
+  // Where only friends may write, nobody can let others.
+  const writers = defaults.whoMayWrite === "friends" ? "friends" : whoMayWrite;
+  return { userId, displayName, createdAt, whoMayAdd, whoMayWrite: writers };
+}
+
+/**
+ * Changes what the user lets others do. It counts from the next message on; at a worker that did not hear of it, after 30 s
+ * at the latest.
+ * @throws CarillonError NO_SUCH_USER when they were deleted meanwhile
+ */
+export async function prefer(
+  { accounts, changes }: OwnAccountContext,
+  { userId }: Caller,
+  wishes: Partial<OwnPreferences>,
+): Promise<void> {
+  if (!(await accounts.prefer(userId, wishes))) throw new CarillonError("NO_SUCH_USER");
+  if (wishes.whoMayWrite !== undefined) await changes.forget({ users: [userId] });
+}
 
 /**
  * Changes the name. Friends see the new one by their next SYNC; done again after a crash, it tells those who were not
@@ -56,8 +95,8 @@ export async function changePassword(
   let isDone = false;
   const isRight = await loginLimits.judgeOnDevice(userId, deviceId, async () => {
     const found = await accounts.findWithPassword(userId);
-    if (await passwords.matches(found?.passwordHash, oldPassword, userId)) return true;
-    isDone = await passwords.matches(found?.passwordHash, newPassword, userId);
+    if (await passwords.matches(found?.passwordHash, oldPassword)) return true;
+    isDone = await passwords.matches(found?.passwordHash, newPassword);
     return isDone;
   });
   if (isDone) return [];

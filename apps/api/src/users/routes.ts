@@ -6,7 +6,7 @@ import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, nothing, unconfirmed } from "../http/shapes";
-import { changePassword, deleteAccount, type OwnAccountContext, rename } from "./own-account";
+import { changePassword, deleteAccount, type OwnAccountContext, prefer, readOwnProfile, rename } from "./own-account";
 import { type RegisterContext, register } from "./register";
 import * as shapes from "./shapes";
 
@@ -39,7 +39,6 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
 }
 
 function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
-  const { accounts } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -48,12 +47,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
       schema: { summary: "Own profile", tags: ["users"], response: { 200: shapes.ownProfile } },
     },
-    async (request) => {
-      const { userId } = callerOf(request);
-      const account = await accounts.find(userId);
-      if (account === undefined) throw new CarillonError("NO_SUCH_USER");
-      return account;
-    },
+    (request) => readOwnProfile(context, callerOf(request).userId),
   );
 
   routes.patch(
@@ -61,18 +55,18 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
     {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
       schema: {
-        summary: "Change the own profile",
+        summary: "Change the own profile, or who may do what",
         tags: ["users"],
-        body: shapes.renameBody,
+        body: shapes.changeBody,
         response: { 200: shapes.ownProfile },
       },
     },
     async (request) => {
       const caller = callerOf(request);
-      await rename(context, caller, request.body.displayName);
-      const account = await accounts.find(caller.userId);
-      if (account === undefined) throw new CarillonError("NO_SUCH_USER");
-      return account;
+      const { displayName, ...preferences } = request.body;
+      if (displayName !== undefined) await rename(context, caller, displayName);
+      if (Object.keys(preferences).length > 0) await prefer(context, caller, preferences);
+      return readOwnProfile(context, caller.userId);
     },
   );
 }

@@ -9,10 +9,25 @@ export const password = Type.String({ minLength: 8, maxLength: 128 });
 export const registerBody = strict({ userId, displayName, password });
 export const registered = Type.Object({ userId: Type.String() });
 
-export const ownProfile = Type.Object({ userId: Type.String(), displayName: Type.String(), createdAt: time });
+const whoMayAdd = Type.Enum(["everybody", "friends", "consent"], {
+  description: "Who brings the user into groups without asking; others invite",
+});
+const whoMayWrite = Type.Enum(["everybody", "friends"], { description: "Whose messages the user takes" });
+
+export const ownProfile = Type.Object({
+  userId: Type.String(),
+  displayName: Type.String(),
+  createdAt: time,
+  whoMayAdd,
+  whoMayWrite,
+});
 export const profile = Type.Object({ userId: Type.String(), displayName: Type.String() });
 
-export const renameBody = strict({ displayName });
+export const changeBody = strict({
+  displayName: Type.Optional(displayName),
+  whoMayAdd: Type.Optional(whoMayAdd),
+  whoMayWrite: Type.Optional(whoMayWrite),
+});
 
 export const passwordBody = strict({
   oldPassword: Type.String({ minLength: 1, maxLength: 128 }),

@@ -6,6 +6,8 @@ export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
   /** ms since the Unix epoch; 0: not muted. */
   mutedUntil: number;
+  /** They take messages of friends only. */
+  friendsOnly?: true;
 }
 
 /** One direction of a relation: how the owner sees the peer. */
@@ -22,6 +24,11 @@ export interface PrivateFacts {
 
 export interface Policy {
   strangers: "allow" | "friends-only";
+  /**
+   * Takes what a message to so many costs from its sender's budget; absent: there is none.
+   * @returns 0, or ms until there is enough
+   */
+  spend?(senderId: string, recipients: number): number;
   /** How long after it was sent a message may be taken back by its sender. */
   recallMs: number;
   /** Whether members of a group see what was said before they came. */
@@ -49,8 +56,8 @@ export function refusePrivate(
   if (peer === undefined || peer.status === "deleted") return "NO_SUCH_USER";
   if (outgoing === "blocked") return "BLOCKED";
   if (incoming === "blocked") return "NOT_FRIENDS";
-  if (policy.strangers === "friends-only" && incoming !== "friend") return "NOT_FRIENDS";
-  return undefined;
+  const friendsOnly = policy.strangers === "friends-only" || peer.friendsOnly === true;
+  return friendsOnly && incoming !== "friend" ? "NOT_FRIENDS" : undefined;
 }
 
 /** What the rules need to know of a group. */

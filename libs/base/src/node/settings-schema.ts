@@ -157,6 +157,11 @@ export const settingsSchema = section("", {
       "Up to so many members a group's messages are put into everybody's inbox; in a larger one they are fetched.",
       500,
     ),
+    whoMayAdd: Type.Enum(["everybody", "friends", "consent"], {
+      default: "everybody",
+      description:
+        "Who brings a user into a group without asking, as long as the user has not chosen: everybody who may write to them, their friends, or nobody; others invite.",
+    }),
     historyBeforeJoining: Type.Boolean({
       default: false,
       description: "Whether members may also read what was said before they joined.",
@@ -177,6 +182,8 @@ export const settingsSchema = section("", {
     framesBurst: count("Frames that one connection may send at once.", 400),
     messagesPerSecond: count("Messages of one user, per second.", 50),
     messagesBurst: count("Messages that one user may send at once.", 200),
+    recipientsPerSecond: count("Members whom the messages and changes of one user in groups reach, per second.", 5_000),
+    recipientsBurst: count("Members whom the messages and changes of one user in groups reach at once.", 100_000),
     pullsPerSecond: count("Pages of history (PULL) that one user may ask for at one gateway, per second.", 20),
     pullsBurst: count("Pages of history that one user may ask for at once.", 200),
     syncsPerSecond: count("Pages of SYNC that one user may ask for at one gateway, per second.", 2),

@@ -9,8 +9,16 @@ export interface Profile {
   displayName: string;
 }
 
+/** What a user lets others do. */
+export interface Preferences {
+  /** Who brings the user into groups without asking; others invite. */
+  whoMayAdd: "everybody" | "friends" | "consent";
+  /** Whose messages the user takes. */
+  whoMayWrite: "everybody" | "friends";
+}
+
 /** The user's own profile. */
-export interface OwnProfile extends Profile {
+export interface OwnProfile extends Profile, Preferences {
   /** ms since 1970. */
   createdAt: number;
 }
@@ -39,6 +47,11 @@ export class Account {
   /** @param displayName 1-64 characters */
   rename(displayName: string): Promise<OwnProfile> {
     return this.api.call("PATCH", "/v1/users/me", { body: { displayName } });
+  }
+
+  /** Changes what the user lets others do; what is left out stays. */
+  prefer(preferences: Partial<Preferences>): Promise<OwnProfile> {
+    return this.api.call("PATCH", "/v1/users/me", { body: preferences });
   }
 
   /** All other devices have to log in again. @throws CarillonError FORBIDDEN when the old one is wrong */

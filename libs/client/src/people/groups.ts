@@ -38,6 +38,16 @@ export interface GroupWishes {
   members?: string[];
 }
 
+/** A group that somebody invites the user to. */
+export interface Invitation {
+  groupId: string;
+  name: string;
+  memberCount: number;
+  inviterId: string;
+  /** ms since 1970. */
+  invitedAt: number;
+}
+
 /** What of a group can be changed. */
 export interface GroupChange {
   name?: string;
@@ -76,8 +86,11 @@ export class Groups {
     return this.api.call("GET", path(groupId));
   }
 
-  /** Makes a group; the user is its owner. @throws CarillonError CONFLICT (the id is taken), NO_SUCH_USER */
-  create({ joinPolicy = "invite", ...wishes }: GroupWishes): Promise<Group> {
+  /**
+   * Makes a group; the user is its owner. Members who want to be asked first are named in `invited`.
+   * @throws CarillonError CONFLICT (the id is taken), NO_SUCH_USER, NOT_FRIENDS
+   */
+  create({ joinPolicy = "invite", ...wishes }: GroupWishes): Promise<Group & { invited?: string[] }> {
     return this.api.call("POST", "/v1/groups", { body: { ...wishes, joinPolicy } });
   }
 
@@ -101,9 +114,28 @@ export class Groups {
     return this.api.call("GET", path(groupId, "/members"), { query: range });
   }
 
-  /** Brings somebody in. @throws CarillonError NO_SUCH_USER; FORBIDDEN, also when the group is full */
-  async add(groupId: string, userId: string): Promise<void> {
-    await this.bring(groupId, userId);
+  /**
+   * Brings somebody in.
+   * @returns `invited` when they want to be asked first
+   * @throws CarillonError NO_SUCH_USER; FORBIDDEN, also when the group is full; NOT_FRIENDS
+   */
+  add(groupId: string, userId: string): Promise<"joined" | "invited"> {
+    return this.bring<"joined" | "invited">(groupId, userId);
+  }
+
+  /** Groups that others invite the user to; `changed` with `groups` says that there may be a new one. */
+  invitations(range: PageRange = {}): Promise<Page<Invitation>> {
+    return this.api.call("GET", "/v1/group-invitations", { query: range });
+  }
+
+  /** Comes into a group that the user is invited to. @throws CarillonError NOT_FOUND when nobody invites any more */
+  async acceptInvitation(groupId: string): Promise<void> {
+    await this.api.call("POST", `/v1/group-invitations/${step(groupId)}/accept`);
+  }
+
+  /** Turns an invitation down; nobody is told. @throws CarillonError NOT_FOUND */
+  async rejectInvitation(groupId: string): Promise<void> {
+    await this.api.call("POST", `/v1/group-invitations/${step(groupId)}/reject`);
   }
 
   /**
@@ -114,7 +146,7 @@ export class Groups {
   join(groupId: string): Promise<"joined" | "asked"> {
     const userId = this.userId();
     if (userId === undefined) return Promise.reject(new CarillonError("UNAVAILABLE", "not connected yet"));
-    return this.bring(groupId, userId);
+    return this.bring<"joined" | "asked">(groupId, userId);
   }
 
   /** Removes a member; `me` leaves. @throws CarillonError CONFLICT: the owner cannot leave */
@@ -148,8 +180,8 @@ export class Groups {
     await this.api.call("POST", path(groupId, `/requests/${step(userId)}/reject`));
   }
 
-  private async bring(groupId: string, userId: string): Promise<"joined" | "asked"> {
+  private async bring<State>(groupId: string, userId: string): Promise<State> {
     const body = { userId };
-    return (await this.api.call<{ state: "joined" | "asked" }>("POST", path(groupId, "/members"), { body })).state;
+    return (await this.api.call<{ state: State }>("POST", path(groupId, "/members"), { body })).state;
   }
 }

@@ -11,6 +11,7 @@ import {
 import { BroadcastEntity } from "./entities/broadcasts";
 import {
   DepartureEntity,
+  GroupInvitationEntity,
   GroupMemberEntity,
   GroupRequestEntity,
   GroupStayEntity,
@@ -29,6 +30,7 @@ const entities = [
   GroupMemberEntity,
   DepartureEntity,
   GroupRequestEntity,
+  GroupInvitationEntity,
   GroupStayEntity,
   UserVersionsEntity,
   ConversationEntity,

@@ -8,6 +8,8 @@ export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
   /** ms since 1970; 0: not muted. */
   mutedUntil: number;
+  /** They take messages of friends only. */
+  friendsOnly?: true;
 }
 
 /** A message that was accepted some time ago, by the id that its client gave it. */
@@ -47,10 +49,15 @@ export class FactQueries {
   async users(userIds: string[]): Promise<Map<string, UserFacts>> {
     if (userIds.length === 0) return new Map();
     const rows = await this.sql.rows<UserStateRow>(
-      "SELECT id, status, muted_until, deleted_at FROM users WHERE id IN (?)",
+      "SELECT id, status, muted_until, deleted_at, who_may_write FROM users WHERE id IN (?)",
       [userIds],
     );
-    return new Map(rows.map((row) => [row.id, { status: statusOf(row), mutedUntil: timeOf(row.muted_until) }]));
+    return new Map(
+      rows.map((row) => {
+        const friendsOnly = row.who_may_write === "friends" ? ({ friendsOnly: true } as const) : {};
+        return [row.id, { status: statusOf(row), mutedUntil: timeOf(row.muted_until), ...friendsOnly }];
+      }),
+    );
   }
 
   /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
@@ -163,6 +170,7 @@ interface UserStateRow {
   status: "normal" | "disabled";
   muted_until: number | string;
   deleted_at: number | null;
+  who_may_write: string | null;
 }
 
 interface RecallTargetRow {

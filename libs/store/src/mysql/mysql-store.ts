@@ -8,6 +8,7 @@ import { ConversationQueries } from "./conversation-queries";
 import { FactQueries } from "./fact-queries";
 import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
+import { InvitationQueries } from "./groups/invitation-queries";
 import { MembershipQueries } from "./groups/membership-queries";
 import { AccountQueries } from "./people/account-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
@@ -33,6 +34,7 @@ export class MysqlStore {
   readonly credentials: CredentialQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
+  readonly invitations: InvitationQueries;
   readonly memberships: MembershipQueries;
   readonly retention: RetentionQueries;
   readonly server: ServerQueries;
@@ -56,6 +58,7 @@ export class MysqlStore {
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
+    this.invitations = new InvitationQueries(this.sql);
     this.memberships = new MembershipQueries(this.sql);
     this.retention = new RetentionQueries(this.sql);
     this.relations = new RelationQueries(this.sql);

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { randomId } from "@carillon/base";
+import { randomId, sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
 import {
@@ -52,6 +52,8 @@ const NATS_PORT = 40;
 
 /** How the logger begins a line of level "fatal". */
 const FATAL = '{"level":60,';
+
+const BUSY_TRIES = 10;
 
 export const PASSWORD = "correct horse battery";
 
@@ -132,9 +134,17 @@ function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | 
     const text = await answer.text();
     return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
   };
+  /** Fifty who come at once are too many for the passwords of a small machine: they come again, as clients do. */
+  const patiently: TestCluster["http"] = async (...call) => {
+    for (let tries = 1; ; tries++) {
+      const answer = await http(...call);
+      if (![429, 503].includes(answer.status) || tries === BUSY_TRIES) return answer;
+      await sleep(answer.body?.retryAfterMs ?? 500);
+    }
+  };
   const logIn = async (userId: string, deviceId: string): Promise<Person> => {
     const body = { userId, password: PASSWORD, deviceId, platform: "other" };
-    const answer = await http("POST", "/v1/sessions", { body });
+    const answer = await patiently("POST", "/v1/sessions", { body });
     if (answer.status !== 200) throw new Error(`log-in failed: ${JSON.stringify(answer)}`);
     return { userId, deviceId, token: answer.body.accessToken, refreshToken: answer.body.refreshToken };
   };
@@ -144,7 +154,7 @@ function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | 
     route,
     person: async (name = "user") => {
       const userId = `${name}-${randomId(8)}`;
-      const answer = await http("POST", "/v1/users", { body: { userId, displayName: name, password: PASSWORD } });
+      const answer = await patiently("POST", "/v1/users", { body: { userId, displayName: name, password: PASSWORD } });
       if (answer.status !== 201) throw new Error(`registration failed: ${JSON.stringify(answer)}`);
       return logIn(userId, "device-1");
     },

@@ -21,6 +21,9 @@ export interface UserRow {
   /** When a connection of his was opened or closed last; 0: never. */
   lastSeenAt: number;
   deletedAt: number | null;
+  /** Who may bring the user into groups, and write to them; null: what the settings say. */
+  whoMayAdd: string | null;
+  whoMayWrite: string | null;
 }
 
 export const UserEntity = new EntitySchema<UserRow>({
@@ -40,6 +43,8 @@ export const UserEntity = new EntitySchema<UserRow>({
     lastLoginAt: time("last_login_at", { nullable: true }),
     lastSeenAt: time("last_seen_at", { default: 0 }),
     deletedAt: time("deleted_at", { nullable: true }),
+    whoMayAdd: word("who_may_add", { nullable: true }),
+    whoMayWrite: word("who_may_write", { nullable: true }),
   },
 });
 

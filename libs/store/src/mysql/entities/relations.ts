@@ -76,6 +76,8 @@ export interface GroupMemberRow {
   mutedUntil: number;
   /** False for one who has left. */
   present: boolean;
+  /** They left by themselves, when they left last. */
+  leftAlone: boolean;
   /** Version of the group that his last change made. */
   version: number;
   /** When that was, by the database's clock. */
@@ -91,6 +93,7 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     role: oneOf("role", groupRoleValues, { default: "member" }),
     mutedUntil: time("muted_until", { default: 0 }),
     present: { ...flag("present"), default: true },
+    leftAlone: flag("left_alone"),
     version: counter("version"),
     changedAt: time("changed_at", { default: 0 }),
   },
@@ -137,6 +140,27 @@ export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
     groupId: id("group_id", { primary: true }),
     userId: id("user_id", { primary: true }),
     askedAt: time("asked_at"),
+  },
+});
+
+export interface GroupInvitationRow {
+  userId: string;
+  groupId: string;
+  inviterId: string;
+  invitedAt: number;
+  /** The user does not want to come. */
+  turnedDownAt: number | null;
+}
+
+export const GroupInvitationEntity = new EntitySchema<GroupInvitationRow>({
+  name: "GroupInvitation",
+  tableName: "group_invitations",
+  columns: {
+    userId: id("user_id", { primary: true }),
+    groupId: id("group_id", { primary: true }),
+    inviterId: id("inviter_id"),
+    invitedAt: time("invited_at"),
+    turnedDownAt: time("turned_down_at", { nullable: true }),
   },
 });
 

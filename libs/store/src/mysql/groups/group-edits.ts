@@ -85,7 +85,9 @@ export async function writeEdit(statements: Statements, written: WrittenEdit): P
   const changedAt = await databaseTime(statements);
   await writeGroup(statements, written, changedAt);
   if (join.length > 0) await writeJoins(statements, groupId, { version, changedAt }, join);
-  if (leave.length > 0) await writeLeaves(statements, groupId, { version, changedAt }, leave);
+  if (leave.length > 0) {
+    await writeLeaves(statements, groupId, { version, changedAt }, leave, content.type === "left");
+  }
   for (const { userId, role, mutedUntil } of members) {
     await statements.run(
       `UPDATE group_members SET role = COALESCE(?, role), muted_until = COALESCE(?, muted_until), version = ?,
@@ -150,10 +152,10 @@ async function writeJoins(
     `INSERT INTO group_stays (group_id, user_id, joined_version) VALUES ${join.map(() => "(?, ?, ?)").join(", ")}`,
     join.flatMap(({ userId }) => [groupId, userId, version]),
   );
-  await statements.run("DELETE FROM group_requests WHERE group_id = ? AND user_id IN (?)", [
-    groupId,
-    join.map(({ userId }) => userId),
-  ]);
+  const userIds = join.map(({ userId }) => userId);
+  for (const table of ["group_requests", "group_invitations"]) {
+    await statements.run(`DELETE FROM ${table} WHERE group_id = ? AND user_id IN (?)`, [groupId, userIds]);
+  }
 }
 
 async function writeLeaves(
@@ -161,11 +163,12 @@ async function writeLeaves(
   groupId: string,
   { version, changedAt }: Mark,
   leave: string[],
+  alone: boolean,
 ): Promise<void> {
   await statements.run(
-    `UPDATE group_members SET present = 0, version = ?, role = 'member', changed_at = ?
+    `UPDATE group_members SET present = 0, version = ?, role = 'member', changed_at = ?, left_alone = ?
      WHERE group_id = ? AND user_id IN (?)`,
-    [version, changedAt, groupId, leave],
+    [version, changedAt, alone, groupId, leave],
   );
   await statements.run(
     "UPDATE group_stays SET left_version = ? WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL",

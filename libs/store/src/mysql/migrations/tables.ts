@@ -257,4 +257,20 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ],
   // When the newest refresh token was given: the one before it is good for a moment longer.
   ["AddRefreshedAt", "ALTER TABLE devices ADD COLUMN refreshed_at BIGINT NULL"],
+  // What users let others do: NULL is what the settings of the cluster say.
+  ["AddWhoMay", `ALTER TABLE users ADD COLUMN who_may_add ${WORD} NULL, ADD COLUMN who_may_write ${WORD} NULL`],
+  // Somebody who left a group by themselves is asked before they are brought in again.
+  ["AddLeftAlone", "ALTER TABLE group_members ADD COLUMN left_alone TINYINT(1) NOT NULL DEFAULT 0"],
+  [
+    "CreateGroupInvitations",
+    `CREATE TABLE group_invitations (
+      user_id ${ID} NOT NULL,
+      group_id ${ID} NOT NULL,
+      inviter_id ${ID} NOT NULL,
+      invited_at BIGINT NOT NULL,
+      turned_down_at BIGINT NULL,
+      PRIMARY KEY (user_id, group_id),
+      KEY group_invitations_invited_at (invited_at)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];

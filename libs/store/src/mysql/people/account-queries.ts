@@ -7,6 +7,7 @@
  * that brought the newest may have been lost, or two tabs may have asked at once. It brings the same successor again.
  */
 import { isDuplicate } from "../errors";
+import type { WhoMayAdd } from "../groups/invitation-queries";
 import type { Sql, Statements } from "../sql";
 
 /** A user as the rest of the system may see him; his password's hash stays here and in log-in. */
@@ -19,6 +20,14 @@ export interface Account {
   createdAt: number;
   lastLoginAt: number | undefined;
 }
+
+/** What a user lets others do; undefined: what the settings of the cluster say. */
+export interface Preferences {
+  whoMayAdd: WhoMayAdd | undefined;
+  whoMayWrite: WhoMayWrite | undefined;
+}
+
+export type WhoMayWrite = "everybody" | "friends";
 
 /** What is stored of a refresh token. */
 export interface RefreshToken {
@@ -90,6 +99,25 @@ export class AccountQueries {
   async find(userId: string): Promise<Account | undefined> {
     const user = await findUser(this.sql, userId);
     return user && toAccount(user);
+  }
+
+  /** What a user has chosen; undefined for one who does not exist or was deleted. */
+  async preferences(userId: string): Promise<Preferences | undefined> {
+    const [row] = await this.sql.rows<{ who_may_add: WhoMayAdd | null; who_may_write: WhoMayWrite | null }>(
+      "SELECT who_may_add, who_may_write FROM users WHERE id = ? AND deleted_at IS NULL",
+      [userId],
+    );
+    return row && { whoMayAdd: row.who_may_add ?? undefined, whoMayWrite: row.who_may_write ?? undefined };
+  }
+
+  /** @returns false when there is no such user */
+  async prefer(userId: string, { whoMayAdd, whoMayWrite }: Partial<Preferences>): Promise<boolean> {
+    const met = await this.sql.run(
+      `UPDATE users SET who_may_add = COALESCE(?, who_may_add), who_may_write = COALESCE(?, who_may_write)
+       WHERE id = ? AND deleted_at IS NULL`,
+      [whoMayAdd ?? null, whoMayWrite ?? null, userId],
+    );
+    return met > 0;
   }
 
   /** The account with its password's hash, for log-in. */
