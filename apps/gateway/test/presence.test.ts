@@ -26,7 +26,11 @@ function newSession(userId: string) {
 }
 
 /** Watches over a cluster in which `online` users are at gateway "g" and `visible` says who may see whom. */
-function newWatches(online: Set<string>, visible: (watcherId: string, userId: string) => boolean) {
+function newWatches(
+  online: Set<string>,
+  visible: (watcherId: string, userId: string) => boolean,
+  frozen: ReadonlyMap<string, number> = new Map(),
+) {
   const listeners = new Map<string, (news: PresenceNews) => void>();
   const gateways = new Set(["g"]);
   const hold = { answers: Promise.resolve() };
@@ -39,6 +43,9 @@ function newWatches(online: Set<string>, visible: (watcherId: string, userId: st
     await hold.answers;
     return {
       visible: mayBeSeen,
+      frozen: wanted.map(([, userIds]) =>
+        userIds.flatMap((id): [string, number][] => (frozen.has(id) ? [[id, frozen.get(id)!]] : [])),
+      ),
       users: users.map((userId) => ({ userId, at: online.has(userId) ? at : [], lastSeenAt: 1 })),
     };
   };
@@ -82,12 +89,37 @@ test("who may not see somebody hears nothing of him, and who may no longer sees 
   expect(alice.frames.flat()).toMatchObject([{ online: true }]);
   areFriends = false;
   watches.forget([["bob", "alice"]]);
-  expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 0 });
+  // At first as if he had gone this moment, which is what she sees if he has blocked her; then what the answer says.
+  expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 7 });
   news("bob", []);
   news("bob", ["ios"]);
   await new Promise((resolve) => setTimeout(resolve, 600));
-  expect(alice.frames).toHaveLength(2);
+  expect(alice.frames).toHaveLength(3);
+  expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 0 });
   expect(mallory.frames.flat()).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 0 }]);
+  watches.stop();
+});
+
+test("who blocks somebody looks to them as if they had gone and not come since", async () => {
+  const frozen = new Map<string, number>();
+  const isVisible = () => frozen.size === 0;
+  const { watches, news } = newWatches(new Set(["bob"]), isVisible, frozen);
+  const { session, frames } = newSession("alice");
+  watches.watch(session, ["bob"], true);
+  await until("she sees him", () => frames.flat().at(-1)?.online === true);
+  frozen.set("bob", 7);
+  watches.forget([["alice", "bob"]]);
+  for (let i = 0; i < 3; i++) {
+    news("bob", []);
+    news("bob", ["ios"]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  expect(frames.flat().slice(1)).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 7 }]);
+  // One who looks for the first time is told the same.
+  const other = newSession("alice");
+  watches.watch(other.session, ["bob"], true);
+  await until("it has an answer", () => other.frames.length === 1);
+  expect(other.frames.flat()).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 7 }]);
   watches.stop();
 });
 

@@ -48,9 +48,11 @@ export class OwnerAnswers {
     const known = group?.spansOf(userId) ?? [];
     if (known.length === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
     const lastSeq = await this.lastSeq(groupConversationId(groupId));
-    const seesBefore = this.options.policy.showsBefore && group?.member(userId) !== undefined;
-    const spans = seesBefore ? [{ from: 1, to: lastSeq }] : known;
-    return { spans: spans.map(({ from, to }) => [from, Math.min(to, lastSeq)]), lastSeq };
+    const isMember = group?.member(userId) !== undefined;
+    const spans = this.options.policy.showsBefore && isMember ? [{ from: 1, to: lastSeq }] : known;
+    // Whoever has left is not told how far it goes on.
+    const last = isMember ? lastSeq : Math.min(lastSeq, Math.max(...known.map(({ to }) => to)));
+    return { spans: spans.map(({ from, to }) => [from, Math.min(to, last)]), lastSeq: last };
   }
 
   async groupRoster(groupId: string, userIds: string[]): Promise<GroupRoster> {

@@ -18,6 +18,7 @@ import { WorkerMetrics } from "./metrics/worker-metrics";
 import type { Ownership } from "./own/ownership";
 import { LastSeen } from "./presence/last-seen";
 import { PresenceService } from "./presence/presence-service";
+import { Blocks } from "./receipts/blocks";
 import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
 import { newOwnership, type Placement, ROLE, type WorkerPorts } from "./wiring";
@@ -48,6 +49,7 @@ export class Worker {
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
   private readonly casts: GroupCasts;
+  private readonly blocks: Blocks;
   /** Life of Redis, as far as known. */
   private run = "";
   private runTimer: NodeJS.Timeout | undefined;
@@ -61,6 +63,10 @@ export class Worker {
     this.casts = new GroupCasts(bus);
     const newTick = () => ({ run: this.run, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
+    this.blocks = new Blocks({
+      relations: (pairs) => mysql.facts.relations(pairs),
+      monotonic: () => bus.clock.monotonic(),
+    });
     const { recipientsPerSecond: perSecond, recipientsBurst: burst } = config.limits;
     this.recipients = new Budgets({ perSecond, burst, monotonic: () => bus.clock.monotonic() });
     this.metrics = new WorkerMetrics(config.nodeId, () => this.ownership.states());
@@ -72,6 +78,7 @@ export class Worker {
       marks: new Marks(redis),
       saveMarks: (updates) => mysql.conversations.moveMarks(updates),
       notify: (gateway, notices) => this.downlink.notices(gateway, notices),
+      blocked: (pairs) => this.blocks.between(pairs),
     });
     this.lastSeen = new LastSeen(
       (seen) => mysql.users.saw(seen),
@@ -80,6 +87,7 @@ export class Worker {
     this.presence = new PresenceService({
       bus,
       visible: (wanted) => this.facts.visible(wanted, config.policy.presence === "everybody"),
+      frozen: (pairs) => mysql.relations.frozen(pairs, config.policy.presence === "everybody"),
       sessionsOf: (userIds) => sessions.ofMany(userIds),
       lastSeen: (userIds) => mysql.users.lastSeen(userIds),
     });
@@ -113,7 +121,10 @@ export class Worker {
     const stops = [
       coordination.onChange(onView),
       // Orders to forget may have been lost meanwhile.
-      this.options.bus.onReconnect(() => this.facts.forgetEverybody()),
+      this.options.bus.onReconnect(() => {
+        this.facts.forgetEverybody();
+        this.blocks.forgetAll();
+      }),
     ];
     this.stopWatching = () => {
       for (const stop of stops) stop();
@@ -140,6 +151,7 @@ export class Worker {
   forget({ users, pairs }: People): void {
     for (const userId of users) this.facts.forgetUser(userId);
     for (const [a, b] of pairs) this.facts.forgetRelation(a, b);
+    this.blocks.forget(pairs);
   }
 
   /** Hands over the partitions, then stops answering. */

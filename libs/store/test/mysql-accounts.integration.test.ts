@@ -75,9 +75,11 @@ describe("accounts", () => {
 
   test("facts tell relations in their direction", async () => {
     await statement(
-      "INSERT INTO relations VALUES ('r1', 'r2', 'friend', NULL, 1, 0), ('r2', 'r1', 'blocked', NULL, 1, 0)",
+      "INSERT INTO relations (owner_id, peer_id, state, remark, version, changed_at) VALUES ('r1', 'r2', 'friend', NULL, 1, 0), ('r2', 'r1', 'blocked', NULL, 1, 0)",
     );
-    await statement("INSERT INTO relations VALUES ('r1', 'r3', 'requested', NULL, 1, 0)");
+    await statement(
+      "INSERT INTO relations (owner_id, peer_id, state, remark, version, changed_at) VALUES ('r1', 'r3', 'requested', NULL, 1, 0)",
+    );
     const pairs: [string, string][] = [
       ["r1", "r2"],
       ["r2", "r1"],

@@ -6,7 +6,7 @@ import { type HistoryContext, readHistory } from "../queries/history";
 
 export interface ReadersContext extends HistoryContext {
   views: HistoryContext["views"] & Pick<ViewQueries, "readers" | "readerCount">;
-  groups: Pick<GroupQueries, "find">;
+  groups: Pick<GroupQueries, "find" | "leftAt">;
   /** Whether who joins a group may read what was said before. */
   showsBefore: boolean;
 }
@@ -37,6 +37,8 @@ export async function listReaders(
     seq,
     senderId: event.senderId,
     groupId: showsBefore ? undefined : group?.groupId,
+    // Somebody who has left learns nothing of what was read since.
+    until: group === undefined ? undefined : await groups.leftAt(group.groupId, userId),
   };
   if (group?.fanOut === "read") return { count: await views.readerCount(read) };
   const found = await views.readers(read, limit + 1, readIdCursor("readers", cursor));

@@ -20,7 +20,8 @@ export function presenceRoutes(server: FastifyInstance, { findPresence, isThere 
       config: { access: "user", errors: [] },
       schema: {
         summary: "Who is online",
-        description: "Who may not be seen, and who does not exist, looks like one who was never there.",
+        description:
+          "Who may not be seen, and who does not exist, looks like one who was never there; who blocks the one who asks, like one who has not come since.",
         tags: ["users"],
         querystring: presenceQuery,
         response: { 200: presence },
@@ -29,10 +30,12 @@ export function presenceRoutes(server: FastifyInstance, { findPresence, isThere 
     async (request) => {
       const { userId: watcherId } = callerOf(request);
       const userIds = request.query.ids.split(",");
-      const { users } = await findPresence({ wanted: [[watcherId, userIds]] });
+      const { users, frozen = [] } = await findPresence({ wanted: [[watcherId, userIds]] });
       const found = new Map(users.map((user) => [user.userId, user]));
+      const held = new Map(frozen[0]);
       const items = userIds.map((userId) => {
-        const { at: registered = [], lastSeenAt = 0 } = found.get(userId) ?? {};
+        // Who blocks the one who asks looks as if they had not come since.
+        const { at: registered = [], lastSeenAt = held.get(userId) ?? 0 } = found.get(userId) ?? {};
         const at = registered.filter(({ gateway, boot }) => isThere(gateway, boot));
         return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
       });

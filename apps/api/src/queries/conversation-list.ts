@@ -65,17 +65,17 @@ async function applyMarks(
   userId: string,
   rows: ListedConversation[],
 ): Promise<ListedConversation[]> {
-  const wanted = rows.flatMap(({ conversationId }) => {
+  const wanted = rows.flatMap(({ conversationId, isHeld }) => {
+    if (isHeld === true) return [];
     const peerId = peerOf(conversationId, userId);
     return peerId === undefined ? [] : [{ conversationId, userIds: [peerId] }];
   });
-  if (wanted.length === 0) return rows;
   // Without Redis the list is a few seconds older, no worse.
-  const known = await marks.of(wanted).catch(() => undefined);
+  const known = wanted.length === 0 ? [] : await marks.of(wanted).catch(() => undefined);
   const delivered = new Map(wanted.map(({ conversationId }, i) => [conversationId, known?.[i]?.[0]?.delivered ?? 0]));
-  return rows.map((row) => {
+  return rows.map(({ isHeld, ...row }) => {
     const { conversationId, peerDeliveredSeq } = row;
-    if (peerDeliveredSeq === undefined) return row;
+    if (peerDeliveredSeq === undefined || isHeld === true) return row;
     return { ...row, peerDeliveredSeq: Math.max(peerDeliveredSeq, delivered.get(conversationId) ?? 0) };
   });
 }

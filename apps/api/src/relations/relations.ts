@@ -15,6 +15,8 @@ export interface RelationContext {
   relationLimits: RelationLimits;
   /** How often each user may ask each other one for friendship. */
   requestsOfPairs: Budgets;
+  /** Devices of a user that are connected at this moment, as far as is known. */
+  connectedDevices(userId: string): Promise<string[]>;
   now(): number;
 }
 
@@ -36,13 +38,14 @@ export async function changeRelation(
   peerId: string,
   rule: Rule,
 ): Promise<ChangedRelation> {
-  const { relations, changes, people, now } = context;
+  const { relations, changes, people, now, connectedDevices } = context;
   if (userId === peerId) throw new CarillonError("BAD_PAYLOAD", "userId: one has no relation to oneself");
   const known = isUserId(peerId) ? (await people.names([peerId])).get(peerId) : undefined;
   if (known === undefined || (known.isDeleted && !endings.has(rule))) throw new CarillonError("NO_SUCH_USER");
   const forget = () => changes.forget({ pairs: [[userId, peerId]] });
+  const isOnline = (await connectedDevices(userId)).length > 0;
   const { own, versions, mattersToWorkers } = await relations
-    .change(userId, peerId, now(), rule)
+    .change(userId, peerId, now(), rule, isOnline)
     .catch(async (error: unknown) => {
       if (error instanceof CarillonError && error.name === "NOT_FOUND") await forget();
       throw error;

@@ -7,8 +7,11 @@ import type { Session } from "../session/session";
 type IsThere = (gateway: string, boot: string) => boolean;
 
 export class WatchedUser {
-  /** Sessions that watch, and whether they may see him; undefined: no worker has said it yet. */
-  readonly watchers = new Map<Session, boolean | undefined>();
+  /**
+   * Sessions that watch: `true` for one that may see them, else when they were seen last, as it is told to that one (ms, 0:
+   * never); undefined: no worker has said it yet.
+   */
+  readonly watchers = new Map<Session, true | number | undefined>();
   /** By gateway and its boot. */
   private readonly at = new Map<string, AtGateway>();
   /** Gateways that told something of him since he was asked for; they know better than the answer. */
@@ -30,9 +33,15 @@ export class WatchedUser {
     return { userId: this.userId, online: platforms.length > 0, platforms, lastSeenAt: this.lastSeenAt };
   }
 
-  /** How he looks to one who may not see him, and one who does not exist to anybody. */
-  get hidden(): UserPresence {
-    return { userId: this.userId, online: false, platforms: [], lastSeenAt: 0 };
+  /** How they look to one who may not see them: as one who was not there since, or never. */
+  shownTo(maySee: true | number): UserPresence {
+    if (maySee === true) return this.presence;
+    return { userId: this.userId, online: false, platforms: [], lastSeenAt: maySee };
+  }
+
+  /** What one who saw them until now is told at first, when that may have ended: as if they had gone this moment. */
+  goneSince(now: number): number {
+    return this.presence.online ? now : this.lastSeenAt;
   }
 
   /** A gateway tells what it has of him. */

@@ -158,7 +158,7 @@ export class Watches {
       const user = this.users.get(userId);
       const maySee = user?.watchers.get(session);
       // Who is being asked about is told when the answer comes.
-      return maySee === undefined ? [] : [maySee ? user!.presence : user!.hidden];
+      return maySee === undefined ? [] : [user!.shownTo(maySee)];
     });
   }
 
@@ -183,8 +183,10 @@ export class Watches {
     const user = this.users.get(userId);
     for (const [session, maySee] of user?.watchers ?? []) {
       if (session.identity?.userId !== watcherId) continue;
-      user!.watchers.set(session, false);
-      if (maySee) send(session, [user!.hidden]);
+      // Whoever is blocked sees the other one go, and is told the same by the answer.
+      const hidden = maySee === true ? user!.goneSince(this.options.now()) : (maySee ?? 0);
+      user!.watchers.set(session, hidden);
+      if (maySee === true) send(session, [user!.shownTo(hidden)]);
       this.enquire(session, [userId], { isDoubted: true });
     }
   }
@@ -242,9 +244,9 @@ export class Watches {
     ]);
     for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
     await settled();
-    const { visible, users } = await find({ wanted });
+    const { visible, frozen = [], users } = await find({ wanted });
     for (const user of users) this.users.get(user.userId)?.learn(user, isThere);
-    for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!));
+    for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!), new Map(frozen[i]));
   }
 
   private askAgain({ session, wishes }: Part): void {
@@ -253,16 +255,18 @@ export class Watches {
   }
 
   /** The session learns of those that it asked for, and of those whom it may see now or no longer. */
-  private show({ session, wishes }: Part, visible: Set<string>): void {
+  private show({ session, wishes }: Part, visible: Set<string>, frozen: Map<string, number>): void {
     const shown: UserPresence[] = [];
     for (const [userId, { isNew }] of wishes) {
       const user = this.users.get(userId);
       // It does not watch him any more.
       if (user === undefined || !user.watchers.has(session)) continue;
       const before = user.watchers.get(session);
-      const maySee = visible.has(userId) && this.wanted.get(session)?.get(userId)?.isDoubted !== true;
+      const isDoubted = this.wanted.get(session)?.get(userId)?.isDoubted === true;
+      const hidden = isDoubted && typeof before === "number" ? before : (frozen.get(userId) ?? 0);
+      const maySee = visible.has(userId) && !isDoubted ? true : hidden;
       user.watchers.set(session, maySee);
-      if (isNew || maySee !== before) shown.push(maySee ? user.presence : user.hidden);
+      if (isNew || maySee !== before) shown.push(user.shownTo(maySee));
       if (user.isUntold) user.hasNews();
       else this.tellSoon(user);
     }
@@ -284,7 +288,7 @@ export class Watches {
       if (!user.hasNews()) continue;
       const { presence } = user;
       for (const [session, maySee] of user.watchers) {
-        if (maySee) getOrSet(news, session, (): UserPresence[] => []).push(presence);
+        if (maySee === true) getOrSet(news, session, (): UserPresence[] => []).push(presence);
       }
     }
     this.changed.clear();

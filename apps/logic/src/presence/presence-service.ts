@@ -11,6 +11,8 @@ export interface PresenceServiceOptions {
   bus: Bus;
   /** Which of these users each watcher may see. */
   visible(wanted: PresenceRead["wanted"]): Promise<string[][]>;
+  /** When users were seen last, as those are told whom they block. Key: `${user} ${watcher}`; others are missing. */
+  frozen(pairs: [userId: string, watcherId: string][]): Promise<ReadonlyMap<string, number>>;
   /** The registered devices of users, in the same order. */
   sessionsOf(userIds: string[]): Promise<SessionEntry[][]>;
   /** When they were seen last, ms; one who never was is missing. */
@@ -40,16 +42,24 @@ export class PresenceService {
   }
 
   private async find({ wanted }: PresenceRead): Promise<PresenceFound> {
-    const { visible: mayBeSeen, sessionsOf, lastSeen } = this.options;
+    const { visible: mayBeSeen, frozen: frozenOf, sessionsOf, lastSeen } = this.options;
     const visible = await mayBeSeen(wanted);
     const userIds = [...new Set(visible.flat())];
-    const [sessions, seen] = await Promise.all([sessionsOf(userIds), lastSeen(userIds)]);
+    const hidden = wanted.map(([, asked], i) => asked.filter((userId) => !visible[i]!.includes(userId)));
+    const pairs = wanted.flatMap(([watcherId], i) => hidden[i]!.map((userId): [string, string] => [userId, watcherId]));
+    const [sessions, seen, held] = await Promise.all([sessionsOf(userIds), lastSeen(userIds), frozenOf(pairs)]);
+    const frozen = wanted.map(([watcherId], i) =>
+      hidden[i]!.flatMap((userId): [string, number][] => {
+        const at = held.get(`${userId} ${watcherId}`);
+        return at === undefined ? [] : [[userId, at]];
+      }),
+    );
     const users = userIds.map((userId, i) => ({
       userId,
       at: gatewaysOf(sessions[i]!),
       lastSeenAt: seen.get(userId) ?? 0,
     }));
-    return { visible, users };
+    return { visible, frozen, users };
   }
 }
 

@@ -21,6 +21,7 @@ import {
 import { Command, encodeFrame, peerOf } from "@carillon/protocol";
 import { busyStore, type Marks, type MarkUpdate, type Sessions } from "@carillon/store";
 import { orBusy } from "../busy";
+import type { Blocks } from "./blocks";
 import { MarkSaver } from "./mark-saver";
 
 /** From the time when a connection is accepted until its device is registered, at most. */
@@ -34,6 +35,8 @@ export interface ReceiptServiceOptions {
   /** Writes marks to MySQL; they only move forward there, too. */
   saveMarks(updates: MarkUpdate[]): Promise<void>;
   notify(gateway: string, notices: Notice[]): void;
+  /** Whether one of each two blocks the other: then neither is told of the other's receipts. */
+  blocked: Blocks["between"];
 }
 
 export class ReceiptService {
@@ -74,7 +77,7 @@ export class ReceiptService {
     }));
     const [, moved] = await orBusy(Promise.all([sessions.received(moves, bus.clock.now()), marks.move(updates)]));
     const news = moved.filter(({ deliveredMoved }) => deliveredMoved || isRepeated);
-    await this.sendNotices(news.flatMap(deliveredNotices));
+    await this.sendReceipts(news.flatMap(deliveredNotices));
     await orBusy(this.saver.save(moved, bus.clock.now()));
     return null;
   }
@@ -84,9 +87,20 @@ export class ReceiptService {
    * changed in MySQL did not find them yet.
    */
   private tellNewcomers(updates: MarkUpdate[], since: number): void {
-    this.sendNotices(updates.flatMap(deliveredNotices), since - LOG_IN_MS).catch((err: Error) => {
+    this.sendReceipts(updates.flatMap(deliveredNotices), since - LOG_IN_MS).catch((err: Error) => {
       this.options.bus.logger.debug({ err }, "those who came meanwhile are not told of marks");
     });
+  }
+
+  /** Tells of receipts, but nobody across a block. @param since as `sendNotices` */
+  private async sendReceipts(receipts: ReceiptNotice[], since = 0): Promise<void> {
+    const acrossTwo = receipts.filter(({ notice, of }) => notice.userId !== of);
+    const blocked = await orBusy(this.options.blocked(acrossTwo.map(({ notice, of }) => [notice.userId, of] as const)));
+    const dropped = new Set(acrossTwo.filter((_, i) => blocked[i]));
+    await this.sendNotices(
+      receipts.filter((receipt) => !dropped.has(receipt)).map(({ notice }) => notice),
+      since,
+    );
   }
 
   /** @param since only to gateways where a connection of the user was accepted since, ms */
@@ -114,7 +128,7 @@ export class ReceiptService {
     await orBusyStore(saveMarks(updates));
     const moved = await orBusy(marks.move(updates));
     const notices = moved.flatMap((mark, i) => (mark.readMoved || isRepeated ? readNotices(own[i]!, mark.read) : []));
-    await this.sendNotices(notices);
+    await this.sendReceipts(notices);
   }
 
   /** Up to which number each of them may have read, by the owners of the conversations. */
@@ -146,19 +160,24 @@ async function orBusyStore<T>(answer: Promise<T>): Promise<T> {
   });
 }
 
+/** What somebody is told of a receipt of a user, who may be themselves. */
+interface ReceiptNotice {
+  notice: Notice;
+  of: string;
+}
+
 /** DELIVERED_UPDATE goes to the peer. */
-function deliveredNotices({ conversationId, userId, delivered }: MarkUpdate): Notice[] {
+function deliveredNotices({ conversationId, userId, delivered }: MarkUpdate): ReceiptNotice[] {
   const peerId = peerOf(conversationId, userId);
   if (peerId === undefined) return [];
-  return [
-    { userId: peerId, frame: encodeFrame(Command.DELIVERED_UPDATE, 0, { conversationId, userId, seq: delivered }) },
-  ];
+  const frame = encodeFrame(Command.DELIVERED_UPDATE, 0, { conversationId, userId, seq: delivered });
+  return [{ notice: { userId: peerId, frame }, of: userId }];
 }
 
 /** READ_UPDATE goes to the reader's other devices and to the peer. */
-function readNotices({ conversationId, userId, deviceId }: ReadReceipt, seq: number): Notice[] {
+function readNotices({ conversationId, userId, deviceId }: ReadReceipt, seq: number): ReceiptNotice[] {
   const frame = encodeFrame(Command.READ_UPDATE, 0, { conversationId, userId, seq });
-  const own = { userId, exceptDeviceId: deviceId, frame };
+  const own = { notice: { userId, exceptDeviceId: deviceId, frame }, of: userId };
   const peerId = peerOf(conversationId, userId);
-  return peerId === undefined ? [own] : [own, { userId: peerId, frame }];
+  return peerId === undefined ? [own] : [own, { notice: { userId: peerId, frame }, of: userId }];
 }

@@ -93,6 +93,11 @@ export interface PresenceRead {
 export interface PresenceFound {
   /** Whom each watcher may see, in the order of the question. */
   visible: string[][];
+  /**
+   * Who blocks a watcher, and when they were seen last as that one is told; in the order of the question. Older workers do
+   * not say it.
+   */
+  frozen?: [userId: string, lastSeenAt: number][][];
   /** Everybody whom somebody of them may see. */
   users: UserAtGateways[];
 }

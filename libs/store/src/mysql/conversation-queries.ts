@@ -32,7 +32,10 @@ export interface ListOptions {
 }
 
 /** A row of the list without its unread count, which depends on marks that others may know better. */
-export type ListedConversation = Omit<ConversationRow, "unread">;
+export type ListedConversation = Omit<ConversationRow, "unread"> & {
+  /** The marks of the peer are held where they are: nobody may know them better. */
+  isHeld?: true;
+};
 
 export interface UnreadQuestion {
   conversationId: string;
@@ -76,8 +79,9 @@ export class ConversationQueries {
     const behind = after === undefined ? "" : "AND (c.last_at < ? OR (c.last_at = ? AND c.id > ?))";
     const rows = await this.sql.rows<ListRow>(
       `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
-         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
-         p.delivered_seq AS peer_delivered
+         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted,
+         COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
+         COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held
        ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} AND c.changed_at >= ? ${behind}
        ORDER BY c.last_at DESC, c.id ASC LIMIT ?`,
       [
@@ -102,8 +106,9 @@ export class ConversationQueries {
   async find(userId: string, conversationId: string): Promise<ListedConversation | undefined> {
     const [row] = await this.sql.rows<ListRow>(
       `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
-         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, p.read_seq AS peer_read,
-         p.delivered_seq AS peer_delivered
+         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted,
+         COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
+         COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held
        ${LIST_FROM} WHERE m.user_id = ? AND m.conversation = ?`,
       [userId, conversationId],
     );
@@ -246,13 +251,18 @@ interface ListRow {
   muted: number;
   peer_read: number | null;
   peer_delivered: number | null;
+  held: number;
 }
 
 function toListed(userId: string, row: ListRow): ListedConversation {
   const toOneself = row.id === `p:${userId}:${userId}`;
   const peer =
     row.kind === "private" && !toOneself
-      ? { peerReadSeq: row.peer_read ?? 0, peerDeliveredSeq: row.peer_delivered ?? 0 }
+      ? {
+          peerReadSeq: row.peer_read ?? 0,
+          peerDeliveredSeq: row.peer_delivered ?? 0,
+          ...(row.held === 1 ? { isHeld: true as const } : {}),
+        }
       : {};
   const preview =
     row.preview_seq <= row.cleared_seq

@@ -31,6 +31,8 @@ export interface ReadEvent {
   senderId: string;
   /** The group whose members must have belonged to it at this event; undefined: it does not matter. */
   groupId: string | undefined;
+  /** Who has read since then is left out, ms by the database's clock; undefined: nobody is. */
+  until?: number | undefined;
 }
 
 export class ViewQueries {
@@ -67,7 +69,7 @@ export class ViewQueries {
   async readers(event: ReadEvent, limit: number, after = ""): Promise<Reader[]> {
     const { condition, values } = readersOf(event);
     return this.sql.rows<Reader>(
-      `SELECT m.user_id AS userId, m.read_seq AS readSeq ${condition} AND m.user_id > ? ORDER BY m.user_id LIMIT ?`,
+      `SELECT m.user_id AS userId, ${TOLD} AS readSeq ${condition} AND m.user_id > ? ORDER BY m.user_id LIMIT ?`,
       [...values, after, limit],
     );
   }
@@ -83,12 +85,24 @@ export class ViewQueries {
   }
 }
 
-function readersOf({ conversationId, seq, senderId, groupId }: ReadEvent): { condition: string; values: unknown[] } {
+/** How far a user has read, as others are told: while one of two blocks the other, as far as before. */
+const TOLD = "COALESCE(m.told_read_seq, m.read_seq)";
+
+function readersOf({ conversationId, seq, senderId, groupId, until }: ReadEvent): {
+  condition: string;
+  values: unknown[];
+} {
   const belonged = `AND EXISTS (SELECT 1 FROM group_stays s WHERE s.group_id = ? AND s.user_id = m.user_id
     AND s.joined_seq BETWEEN 1 AND ? AND (s.left_seq IS NULL OR s.left_seq >= ?))`;
   return {
-    condition: `FROM conversation_members m WHERE m.conversation = ? AND m.read_seq >= ? AND m.user_id <> ?
-      ${groupId === undefined ? "" : belonged}`,
-    values: [conversationId, seq, senderId, ...(groupId === undefined ? [] : [groupId, seq, seq])],
+    condition: `FROM conversation_members m WHERE m.conversation = ? AND ${TOLD} >= ? AND m.user_id <> ?
+      ${groupId === undefined ? "" : belonged} ${until === undefined ? "" : "AND m.changed_at <= ?"}`,
+    values: [
+      conversationId,
+      seq,
+      senderId,
+      ...(groupId === undefined ? [] : [groupId, seq, seq]),
+      ...(until === undefined ? [] : [until]),
+    ],
   };
 }

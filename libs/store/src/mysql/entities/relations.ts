@@ -18,6 +18,8 @@ export interface RelationEntityRow {
   remark: string | null;
   version: number;
   changedAt: number;
+  /** When the owner was seen last, as one who is blocked is told; null: nobody is blocked. */
+  toldSeenAt: number | null;
 }
 
 export const RelationEntity = new EntitySchema<RelationEntityRow>({
@@ -30,6 +32,7 @@ export const RelationEntity = new EntitySchema<RelationEntityRow>({
     remark: text("remark", 64, { nullable: true }),
     version: counter("version"),
     changedAt: time("changed_at"),
+    toldSeenAt: time("told_seen_at", { nullable: true }),
   },
 });
 

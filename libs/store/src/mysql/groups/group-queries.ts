@@ -110,6 +110,15 @@ export class GroupQueries {
     return (await membersOf(this.sql, groupId, [userId])).get(userId);
   }
 
+  /** When somebody left a group, or was removed, ms by the database's clock; undefined for one who is in it. */
+  async leftAt(groupId: string, userId: string): Promise<number | undefined> {
+    const [row] = await this.sql.rows<{ at: number }>(
+      "SELECT changed_at AS at FROM group_members WHERE group_id = ? AND user_id = ? AND present = 0",
+      [groupId, userId],
+    );
+    return row?.at;
+  }
+
   /** Present members by id, behind `after`. */
   async members(groupId: string, limit: number, after = ""): Promise<GroupMember[]> {
     const rows = await this.sql.rows<MemberRow>(

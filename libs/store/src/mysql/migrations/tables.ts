@@ -259,6 +259,13 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["AddRefreshedAt", "ALTER TABLE devices ADD COLUMN refreshed_at BIGINT NULL"],
   // What users let others do: NULL is what the settings of the cluster say.
   ["AddWhoMay", `ALTER TABLE users ADD COLUMN who_may_add ${WORD} NULL, ADD COLUMN who_may_write ${WORD} NULL`],
+  // What somebody who is blocked is told goes on as it was when they were blocked; NULL: nobody is.
+  ["AddToldSeenAt", "ALTER TABLE relations ADD COLUMN told_seen_at BIGINT NULL"],
+  [
+    "AddToldMarks",
+    `ALTER TABLE conversation_members
+      ADD COLUMN told_read_seq BIGINT UNSIGNED NULL, ADD COLUMN told_delivered_seq BIGINT UNSIGNED NULL`,
+  ],
   // Somebody who left a group by themselves is asked before they are brought in again.
   ["AddLeftAlone", "ALTER TABLE group_members ADD COLUMN left_alone TINYINT(1) NOT NULL DEFAULT 0"],
   [

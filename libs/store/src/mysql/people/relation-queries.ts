@@ -3,8 +3,8 @@
  * under the locks of both users' counters, taken in the order of their ids; so two changes of one pair follow each
  * other, and a version that a device has seen is never given to a later change.
  */
-import type { RelationState } from "@carillon/protocol";
-import type { Sql, Statements } from "../sql";
+import { privateConversationId, type RelationState } from "@carillon/protocol";
+import { asId, DATABASE_NOW, keyTable, type Sql, type Statements } from "../sql";
 
 /** How `userId` is seen by the owner of the list. */
 export interface Relation {
@@ -47,15 +47,18 @@ export class RelationQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Changes how two users see each other.
+   * Changes how two users see each other. A block also holds what the two are told of each other where it is: marks in
+   * their conversation, and when they were seen last. So nobody sees by that whether they are blocked.
    * @param rule decides under the locks; what it throws leaves everything as it was
    * @param now ms
+   * @param isOnline whether the owner is connected now: then that is when they were seen last
    */
   async change(
     ownerId: string,
     peerId: string,
     now: number,
     rule: (pair: LockedPair) => PairEdit,
+    isOnline = false,
   ): Promise<ChangedPair> {
     return this.sql.transaction(async (statements) => {
       const versions = await lockVersions(statements, ownerId, peerId);
@@ -75,6 +78,13 @@ export class RelationQueries {
       };
       await write(ownerId, peerId, own, ownRow);
       await write(peerId, ownerId, peer, peerRow);
+      const blocks = (pair: { own: RelationState; peer: RelationState }) =>
+        pair.own === "blocked" || pair.peer === "blocked";
+      const after = { own: own.state, peer: peer.state };
+      if (blocks(before) !== blocks(after)) await holdMarks(statements, ownerId, peerId, blocks(after));
+      if ((before.own === "blocked") !== (after.own === "blocked")) {
+        await holdSeenAt(statements, ownerId, peerId, after.own === "blocked", isOnline ? now : undefined);
+      }
       const [mine] = changed.filter(({ userId }) => userId === ownerId);
       return {
         own: {
@@ -138,6 +148,24 @@ export class RelationQueries {
     return rows.map(toRelation);
   }
 
+  /**
+   * When users were seen last, as those whom they block are told, ms. Key: `${owner} ${peer}`; a pair without a block, or of
+   * which the peer would see nothing anyway, is missing.
+   * @param orStrangers whether strangers see when somebody was seen last
+   */
+  async frozen(pairs: [owner: string, peer: string][], orStrangers: boolean): Promise<Map<string, number>> {
+    if (pairs.length === 0) return new Map();
+    const { table, values } = keyTable(["owner", "peer"], pairs);
+    const rows = await this.sql.rows<{ owner_id: string; peer_id: string; told_seen_at: number | null }>(
+      `SELECT r.owner_id, r.peer_id, r.told_seen_at FROM ${table} AS wanted STRAIGHT_JOIN relations r
+         ON r.owner_id = ${asId("wanted.owner")} AND r.peer_id = ${asId("wanted.peer")} AND r.state = 'blocked'
+       LEFT JOIN relations o ON o.owner_id = r.peer_id AND o.peer_id = r.owner_id
+       ${orStrangers ? "" : "WHERE o.state = 'friend'"}`,
+      values,
+    );
+    return new Map(rows.map(({ owner_id, peer_id, told_seen_at }) => [`${owner_id} ${peer_id}`, told_seen_at ?? 0]));
+  }
+
   /** The version of a user's relations, and how many there are. */
   async standing(ownerId: string): Promise<{ version: number; count: number }> {
     const [row] = await this.sql.rows<{ version: number | null; total: number }>(
@@ -178,6 +206,31 @@ async function raiseVersions(statements: Statements, owners: string[], peerId: s
     `UPDATE relations r JOIN user_versions v ON v.user_id = r.owner_id SET r.version = v.relations_version
      WHERE r.peer_id = ? AND r.owner_id IN (?)`,
     [peerId, owners],
+  );
+}
+
+/** From now on, or no more, the two are told the marks of each other as they are now. */
+async function holdMarks(statements: Statements, a: string, b: string, isHeld: boolean): Promise<void> {
+  const told = isHeld ? ["read_seq", "delivered_seq"] : ["NULL", "NULL"];
+  await statements.run(
+    `UPDATE conversation_members SET told_read_seq = ${told[0]}, told_delivered_seq = ${told[1]},
+       changed_at = ${DATABASE_NOW} WHERE conversation = ? AND user_id IN (?)`,
+    [privateConversationId(a, b), [a, b]],
+  );
+}
+
+/** @param seenAt ms; undefined: when the owner was seen last */
+async function holdSeenAt(
+  statements: Statements,
+  ownerId: string,
+  peerId: string,
+  isHeld: boolean,
+  seenAt: number | undefined,
+): Promise<void> {
+  await statements.run(
+    `UPDATE relations SET told_seen_at = ${isHeld ? "COALESCE(?, (SELECT last_seen_at FROM users WHERE id = ?))" : "NULL"}
+     WHERE owner_id = ? AND peer_id = ?`,
+    [...(isHeld ? [seenAt ?? null, ownerId] : []), ownerId, peerId],
   );
 }
 
