@@ -149,9 +149,11 @@ function describeLetter(letter: ShownLetter): string {
   const { id, partition, kind, storedAt, reason, users, bytes, requests } = letter;
   const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}
 `;
-  if (kind !== "requests") return `${head}${[kind, ...users].join(" of ")}, ${bytes} bytes
+  if (kind !== "requests")
+    return `${head}${[kind, ...users].join(" of ")}, ${bytes} bytes
 `;
-  if (requests === null) return `${head}${bytes} bytes that are no batch of this format
+  if (requests === null)
+    return `${head}${bytes} bytes that are no batch of this format
 `;
   const texts = requests.map(({ senderId, conversationId, clientMsgId, contentType, content }) => {
     return `\n${senderId} in ${conversationId}, ${clientMsgId}, ${contentType}:\n${content}\n`;
