@@ -193,3 +193,15 @@ test("a name has something that can be seen and nothing that turns text around, 
   expect((await patch("first line\nsecond line")).status).toBe(200);
   expect((await patch("\u001b[2J")).status).toBe(400);
 });
+
+test.each(["before", "after"])("a flood of WebSocket PINGs %s log-in ends the connection", async (when) => {
+  const person = await cluster.person("someone");
+  const client =
+    when === "after"
+      ? await cluster.online(person, "ws")
+      : await RawClient.open("ws", (await cluster.route(person))[0]!);
+  const socket = (client as unknown as { link: { socket(): Socket } }).link.socket();
+  const ping = Buffer.from([0x89, 0x80, 0, 0, 0, 0]);
+  for (let i = 0; i < 3_000; i++) socket.write(ping);
+  expect(await client.closed()).toBeGreaterThanOrEqual(4_100);
+});

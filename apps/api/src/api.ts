@@ -113,8 +113,8 @@ export class Api {
   /** @returns the address of the HTTP server, `http://host:port` */
   async start(): Promise<string> {
     const { config, bus } = this.options;
-    const { host, port, trustProxy } = config.api;
-    this.server = await buildServer(this.context, { logger: bus.logger, trustProxy });
+    const { host, port, trustProxy, maxConnections } = config.api;
+    this.server = await buildServer(this.context, { logger: bus.logger, trustProxy, maxConnections });
     this.downlink.start();
     this.messages.start();
     this.queries.start();

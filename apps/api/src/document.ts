@@ -23,6 +23,7 @@ export async function readOpenApi(): Promise<OpenApiPage> {
   const server = await buildServer(nothingBehind as unknown as ApiContext, {
     logger: silentLogger(),
     trustProxy: [],
+    maxConnections: 1,
   });
   try {
     await server.ready();

@@ -1,7 +1,7 @@
 /** The HTTP server: limits, schemas, documentation, and the routes. */
 
 import { guarded, reportCaught } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
+import { expectResets, type Logger } from "@carillon/base/node";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
@@ -32,6 +32,8 @@ const MOST_BODY_BYTES = 64 * 1024;
 /** A client that sends its request slower than this is cut off, ms. */
 const REQUEST_MS = 15_000;
 const IDLE_MS = 65_000;
+const HEADERS_MS = 5_000;
+const CHECK_MS = 1_000;
 
 /** The page of the documentation loads nothing from elsewhere. */
 const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
@@ -55,6 +57,8 @@ export interface ServerOptions {
   logger: Logger;
   /** Proxies whose X-Forwarded-For is believed. */
   trustProxy: readonly string[];
+  /** Connections at once; more are closed. */
+  maxConnections: number;
 }
 
 export async function buildServer(context: ApiContext, options: ServerOptions): Promise<FastifyInstance> {
@@ -65,6 +69,8 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     bodyLimit: MOST_BODY_BYTES,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: IDLE_MS,
+    // Who says nothing is cut off as soon as one who says nothing to a gateway.
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     forceCloseConnections: "idle",
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
@@ -74,7 +80,8 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     frameworkErrors: (error, _, reply) => void sendError(reply, toCarillonError(error)),
   });
   // A reset may come at any moment. What happens to the listener itself later must not end the process.
-  server.server.prependListener("connection", (socket) => socket.on("error", () => socket.destroy()));
+  expectResets(server.server);
+  server.server.maxConnections = options.maxConnections;
   server.addHook("onListen", async () => {
     server.server.on("error", (error) => reportCaught("listener", error));
   });

@@ -1,4 +1,6 @@
-import { type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import { readFileSync } from "node:fs";
+import type { ConnectionBounds } from "@carillon/base";
+import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "log"> {
@@ -8,8 +10,23 @@ export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limi
   issuers: Issuer[];
   /** Host that clients are told. */
   advertiseHost: string;
+  /** Connections at once. */
+  connectionBounds: ConnectionBounds;
   /** What CONNECTED tells a client. */
   connectionLimits: ConnectionLimits;
+}
+
+/** Files and connections that a gateway has open besides those of its clients. */
+const FILES_KEPT = 128;
+
+/** How many files this process may have open; where the system does not say it, as many as it likes. */
+function openFiles(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** @throws SettingsError */
@@ -21,6 +38,10 @@ export function loadConfig(): GatewayConfig {
     secret: auth.secret!,
     issuers: readIssuers(auth.issuers),
     advertiseHost: gateway.advertiseHost ?? gateway.host,
+    connectionBounds: {
+      inAll: Math.min(gateway.maxConnections, openFiles() - FILES_KEPT),
+      perAddress: gateway.maxConnectionsPerAddress,
+    },
     connectionLimits: {
       frameBytes: limits.maxPayloadBytes,
       contentBytes: limits.maxContentBytes,
@@ -30,7 +51,7 @@ export function loadConfig(): GatewayConfig {
       watchedUsers: limits.maxWatchedUsers,
     },
     nats,
-    gateway,
+    gateway: { ...gateway, trustProxy: [...checkProxies("gateway.trustProxy", gateway.trustProxy)] },
     limits: clientLimits,
     log,
   };

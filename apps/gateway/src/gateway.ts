@@ -11,6 +11,7 @@ import {
   subjects,
 } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
+import { Doorkeeper } from "./accept/doorkeeper";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
 import { DeliveryCursor } from "./deliver/delivery-cursor";
@@ -56,6 +57,7 @@ export class Gateway {
   readonly stages: GatewayStages;
   readonly metrics: GatewayMetrics;
   readonly farewell: Farewell;
+  readonly door: Doorkeeper;
 
   constructor(private readonly options: GatewayOptions) {
     const { config, bus, ring } = options;
@@ -76,6 +78,14 @@ export class Gateway {
       () => this.stages,
     );
     this.stages = this.buildStages(placement);
+    this.door = new Doorkeeper({
+      bounds: config.connectionBounds,
+      trustProxy: config.gateway.trustProxy,
+      onRefused: (why, remote) => {
+        this.metrics.refusedConnections.inc({ why });
+        bus.logger.warn({ remote, why }, "there is no place for a connection");
+      },
+    });
     this.farewell = new Farewell({
       sessions: () => this.stages.users.sessions.values(),
       destination: ({ identity, keepUntil }, leaving) => {

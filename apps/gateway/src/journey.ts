@@ -82,6 +82,7 @@ export class GatewayJourney {
       onFault: (fault) => this.receiver.fail(session, fault),
       onClosed: () => this.close(session),
       onDrained: () => this.serve(session),
+      onControl: () => this.receiver.control(session),
     });
     watch.begin(session);
     failPoint("accept.after");

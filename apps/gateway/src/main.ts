@@ -49,9 +49,15 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     advertiseHost: config.advertiseHost,
     accept,
     mostQueuedBytes: settings.sendQueueBytes,
+    door: gateway.door,
   };
   const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
-  const ws = await listenWebSocket({ ...listening, port: settings.wsPort, http: gateway.metrics.serve(hasLease) });
+  const ws = await listenWebSocket({
+    ...listening,
+    port: settings.wsPort,
+    http: gateway.metrics.serve(hasLease),
+    patienceMs: settings.loginSeconds * 1_000,
+  });
   const addresses = { ws: ws.address, tcp: tcp.address };
   member = await coordination.join({ ...self, addresses, weight: settings.weight });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));

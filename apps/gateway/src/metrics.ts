@@ -7,6 +7,7 @@ export class GatewayMetrics {
   readonly delivered: Counter;
   readonly repairs: Counter;
   readonly resent: Counter;
+  readonly refusedConnections: Counter<"why">;
   private readonly registry: Registry;
 
   constructor(nodeId: string, users: () => UserRegistry, waiting: () => number) {
@@ -20,6 +21,12 @@ export class GatewayMetrics {
       help: "Times that a device was sent everything unacknowledged again",
     };
     this.resent = new Counter({ ...resent, registers });
+    this.refusedConnections = new Counter({
+      name: "carillon_refused_connections_total",
+      help: "Connections for which there was no place: in all, or for their address",
+      labelNames: ["why"],
+      registers,
+    });
     new Gauge({
       name: "carillon_connections",
       help: "Connections",

@@ -1,9 +1,10 @@
 /** The listeners with real sockets: what a stranger sends, and what fails behind a connection, ends that connection only. */
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { type CaughtError, onCaught } from "@carillon/base";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { ClientConnection, ConnectionEvents, Listener } from "../src/accept/client-connection";
+import { Doorkeeper } from "../src/accept/doorkeeper";
 import { pathOf } from "../src/accept/request-target";
 import { listenTcp } from "../src/accept/tcp-listener";
 import { listenWebSocket } from "../src/accept/websocket-listener";
@@ -15,6 +16,7 @@ let ws: Listener;
 /** What each accepted connection does with its frames. */
 let events: (connection: ClientConnection) => Partial<ConnectionEvents>;
 const accepted: ClientConnection[] = [];
+const refused: string[] = [];
 
 const echo = (connection: ClientConnection): Partial<ConnectionEvents> => ({
   onFrame: ({ requestId }) => connection.send(encodeFrame(Command.PONG, requestId, { serverTime: 1 })),
@@ -26,6 +28,11 @@ beforeAll(async () => {
     port: 0,
     advertiseHost: "127.0.0.1",
     mostQueuedBytes: 1_000_000,
+    door: new Doorkeeper({
+      bounds: { inAll: 20, perAddress: 3 },
+      trustProxy: ["127.0.0.5"],
+      onRefused: (why) => refused.push(why),
+    }),
     accept: (connection: ClientConnection) => {
       accepted.push(connection);
       connection.attach({
@@ -33,12 +40,17 @@ beforeAll(async () => {
         onFault: () => {},
         onClosed: () => {},
         onDrained: () => {},
+        onControl: () => true,
         ...events(connection),
       });
     },
   };
   tcp = await listenTcp(options);
-  ws = await listenWebSocket({ ...options, http: (_, response) => void response.writeHead(404).end() });
+  ws = await listenWebSocket({
+    ...options,
+    http: (_, response) => void response.writeHead(404).end(),
+    patienceMs: 300,
+  });
 });
 afterAll(async () => {
   await Promise.all([tcp.close(), ws.close()]);
@@ -129,4 +141,123 @@ test("an answer that quotes what a client sent can be encoded and read, whatever
   expect(parseServerMessage(Command.ERROR, decodePayload(frame!.payload))).toMatchObject({
     payload: { name: "BAD_PAYLOAD", message: expect.stringMatching(/^\ufffd: unknown key \ufffd/) },
   });
+});
+
+/** A connection to the WebSocket port that says this and then nothing. */
+async function say(
+  text: string,
+  localAddress = "127.0.0.1",
+): Promise<{ answer: () => string; closed: Promise<void>; socket: Socket }> {
+  const { port } = new URL(ws.address);
+  const socket = connect({ port: Number(port), host: "127.0.0.1", localAddress, allowHalfOpen: true });
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+  });
+  socket.on("error", () => {});
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await new Promise((resolve) => socket.once("connect", resolve));
+  socket.write(text);
+  return { answer: () => answer, closed, socket };
+}
+
+const upgrade = (target: string, ...more: string[]) =>
+  [
+    `GET ${target} HTTP/1.1`,
+    ...["Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"],
+    ...["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: carillon.v1", ...more, "", ""],
+  ].join("\r\n");
+
+test.each([
+  ["nothing", ""],
+  ["half a line", "GET /ws HT"],
+  ["half of the headers", upgrade("/ws").slice(0, 80)],
+  ["a request without its body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"],
+  ["an upgrade that is refused", upgrade("/else")],
+])("who says %s is cut off", async (_name, text) => {
+  const { closed, socket } = await say(text);
+  // This side never closes by itself: told that nothing more comes, it goes on writing until the connection is gone.
+  socket.on("end", () => {
+    const timer = setInterval(() => socket.write("x"), 20);
+    socket.once("close", () => clearInterval(timer));
+  });
+  await closed;
+});
+
+describe("places", () => {
+  const from = (address: string) => say(upgrade("/ws", `X-Forwarded-For: 1.1.1.1, ${address}`), "127.0.0.5");
+  const statusOf = async ({ answer }: Awaited<ReturnType<typeof say>>) =>
+    until("an answer", () => /^HTTP\/1.1 (\d+)/.exec(answer())?.[1]);
+
+  beforeEach(() => {
+    refused.length = 0;
+  });
+
+  test("an address has so many behind a proxy, as the proxy has seen it, and one that goes makes room", async () => {
+    const links = [];
+    for (let i = 0; i < 3; i++) links.push(await from("192.0.2.7"));
+    for (const link of links) expect(await statusOf(link)).toBe("101");
+    expect(await statusOf(await from("192.0.2.7"))).toBe("503");
+    expect(refused).toEqual(["address"]);
+    const other = await from("192.0.2.8");
+    expect(await statusOf(other)).toBe("101");
+    links[0]!.socket.destroy();
+    const again = await until("room", async () => {
+      const link = await from("192.0.2.7");
+      return (await statusOf(link)) === "101" && link;
+    });
+    expect(accepted.map(({ remote }) => remote)).toContain("192.0.2.7");
+    for (const { socket } of [...links, other, again]) socket.destroy();
+  });
+
+  test("a client that names another address as its own is counted as who it is", async () => {
+    const links = [];
+    for (let i = 0; i < 5; i++) links.push(await say(upgrade("/ws", "X-Forwarded-For: 192.0.2.9")));
+    for (const link of links) expect(await statusOf(link)).toBe("101");
+    expect(accepted.every(({ remote }) => remote.startsWith("127.0.0.1:"))).toBe(true);
+    for (const { socket } of links) socket.destroy();
+  });
+
+  test("in all there are so many, over all transports; who has come before stays", async () => {
+    const clients: RawClient[] = [];
+    const room = async () => {
+      const client = await open("tcp");
+      if (
+        (await until("a decision", () => (client.isClosed ? "no" : accepted.length > clients.length && "yes"))) === "no"
+      )
+        return false;
+      clients.push(client);
+      return true;
+    };
+    await until("places that were left", async () => (await room()) && clients.length >= 20);
+    const { port } = new URL(ws.address);
+    const late = connect({ port: Number(port), host: "127.0.0.1" });
+    late.on("error", () => {});
+    await new Promise((resolve) => late.once("close", resolve));
+    expect(refused).toContain("all");
+    expect((await clients[0]!.request(Command.PING)).command).toBe(Command.PONG);
+    for (const client of clients) client.destroy();
+    await until("places again", async () => {
+      const client = await open("tcp");
+      const answered = await client.request(Command.PING).then(
+        () => true,
+        () => false,
+      );
+      client.destroy();
+      return answered;
+    });
+  });
+});
+
+test("a PING of WebSocket is answered when it was not too much", async () => {
+  let left = 2;
+  events = () => ({ onControl: () => left-- > 0 });
+  const client = await open("ws");
+  const socket = (client as unknown as { link: { socket(): Socket } }).link.socket();
+  const pongs: Buffer[] = [];
+  socket.on("data", (chunk) => pongs.push(chunk));
+  for (let i = 0; i < 5; i++) socket.write(Buffer.from([0x89, 0x81, 0, 0, 0, 0, i]));
+  await until("all were judged", () => left === -3);
+  await until("two answers", () => Buffer.concat(pongs).equals(Buffer.from([0x8a, 1, 0, 0x8a, 1, 1])));
+  client.destroy();
 });

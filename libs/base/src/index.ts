@@ -1,6 +1,7 @@
 export * from "./admission/address-key";
 export * from "./admission/admission";
 export * from "./admission/budgets";
+export * from "./admission/connection-caps";
 export * from "./admission/token-bucket";
 export * from "./backoff";
 export * from "./boundary";

@@ -5,6 +5,8 @@
  * Writes are corked: frames that are sent in one turn of the event loop leave in one system call, since the call,
  * not the copying, is what a small frame costs.
  */
+import type { Doorkeeper } from "./doorkeeper";
+
 /** A frame from a client. The payload is MessagePack bytes, or the object of the JSON form. */
 export interface IncomingFrame {
   command: number;
@@ -29,6 +31,8 @@ export interface ConnectionEvents {
   onClosed(): void;
   /** What waited to be written has left: a slow reader caught up. */
   onDrained(): void;
+  /** A PING or PONG of the transport itself. @returns whether it may be answered */
+  onControl(): boolean;
 }
 
 export interface ClientConnection {
@@ -56,6 +60,7 @@ export interface ListenOptions {
   /** Host name that clients are told. */
   advertiseHost: string;
   accept: Accept;
+  door: Doorkeeper;
   /** Bytes that may wait for a client that does not read; beyond, it is closed with SLOW_READER. */
   mostQueuedBytes: number;
 }

@@ -1,6 +1,7 @@
 /** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
 import { createServer, type Socket } from "node:net";
 import { guarded } from "@carillon/base";
+import { listenOn, remoteOf } from "@carillon/base/node";
 import { FrameDecoder } from "@carillon/protocol";
 import {
   type ClientConnection,
@@ -10,12 +11,12 @@ import {
   type ListenOptions,
 } from "./client-connection";
 import { concatFrames, FrameCork } from "./frame-cork";
-import { listenOn, remoteOf } from "./listen";
 
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
     // A reset may come at any moment, so it is listened to before anything else happens to the connection.
     socket.on("error", () => socket.destroy());
+    if (!options.door.admit(socket)) return;
     const remote = remoteOf(socket);
     const accept = () => options.accept(new TcpConnection(socket, remote, options.mostQueuedBytes));
     guarded("accept", accept, { remote, end: () => void socket.destroy() })();

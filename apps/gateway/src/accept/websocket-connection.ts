@@ -48,7 +48,7 @@ abstract class WebSocketConnection implements ClientConnection {
     webSocket.on("error", () => {});
     const write = (frames: Uint8Array[], bytes: number) => {
       if (this.webSocket.readyState === this.webSocket.OPEN) this.write(frames, bytes);
-      if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
+      this.closeIfSlow();
     };
     this.cork = new FrameCork(write, this.belonging);
   }
@@ -67,7 +67,20 @@ abstract class WebSocketConnection implements ClientConnection {
       if (!this.closing) this.receive(data, isBinary);
     };
     const guard = <A extends unknown[]>(callback: (...args: A) => void) => guarded("socket", callback, this.belonging);
+    const control = (data: Buffer, isPing: boolean) => {
+      if (this.closing || !events.onControl() || !isPing) return;
+      this.webSocket.pong(data);
+      this.closeIfSlow();
+    };
     this.webSocket.on("message", guard(receive));
+    this.webSocket.on(
+      "ping",
+      guard((data: Buffer) => control(data, true)),
+    );
+    this.webSocket.on(
+      "pong",
+      guard((data: Buffer) => control(data, false)),
+    );
     this.webSocket.on(
       "close",
       guard(() => events.onClosed()),
@@ -97,6 +110,10 @@ abstract class WebSocketConnection implements ClientConnection {
 
   resumeReading(): void {
     this.webSocket.resume();
+  }
+
+  private closeIfSlow(): void {
+    if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
   }
 
   protected abstract receive(data: Buffer, isBinary: boolean): void;

@@ -2,13 +2,14 @@
  * Clients over WebSocket: binary messages of whole frames (subprotocol carillon.v1), or one frame as JSON text per
  * message (carillon.json.v1). The same port answers health and metrics over HTTP.
  */
-import { createServer, type IncomingMessage, type RequestListener } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { guarded } from "@carillon/base";
+import { createStrangersServer, listenOn, remoteOf } from "@carillon/base/node";
 import { limits } from "@carillon/protocol";
 import { WebSocketServer } from "ws";
-import type { Listener, ListenOptions } from "./client-connection";
-import { listenOn, remoteOf } from "./listen";
+import { LINGER_MS, type Listener, type ListenOptions } from "./client-connection";
 import { pathOf } from "./request-target";
 import { chooseProtocol, newWebSocketConnection } from "./websocket-connection";
 
@@ -17,14 +18,17 @@ const MOST_FRAGMENTS = 16;
 const MOST_CHUNKS = 256;
 const MOST_HEADER_BYTES = 8 * 1024;
 
-export async function listenWebSocket(options: ListenOptions & { http: RequestListener }): Promise<Listener> {
-  const server = createServer({ maxHeaderSize: MOST_HEADER_BYTES, noDelay: true }, (request, response) => {
-    const { socket } = request;
-    const belonging = { remote: remoteOf(socket), end: () => void socket.destroy() };
-    guarded("http", options.http, belonging)(request, response);
-  });
-  // A reset may come at any moment, also when neither the HTTP server nor ws listens: before them, and after a refusal.
-  server.prependListener("connection", (socket) => socket.on("error", () => socket.destroy()));
+export interface WebSocketListenOptions extends ListenOptions {
+  /** What answers plain requests. */
+  http: RequestListener;
+  /** Who has not upgraded after this time, or sent a whole request, is cut off, ms. */
+  patienceMs: number;
+}
+
+export async function listenWebSocket(options: WebSocketListenOptions): Promise<Listener> {
+  const { http, patienceMs, door } = options;
+  const server = createStrangersServer({ maxHeaderSize: MOST_HEADER_BYTES, noDelay: true, patienceMs }, http);
+  server.on("connection", (socket: Socket) => door.admit(socket));
   const upgrade = newUpgrade(options);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const belonging = { remote: remoteOf(request.socket), end: () => void socket.destroy() };
@@ -41,23 +45,24 @@ export async function listenWebSocket(options: ListenOptions & { http: RequestLi
   };
 }
 
-function newUpgrade({ accept, mostQueuedBytes }: ListenOptions) {
+function newUpgrade({ accept, mostQueuedBytes, door }: ListenOptions) {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.maxWebSocketMessageBytes,
     perMessageDeflate: false,
     maxFragments: MOST_FRAGMENTS,
     maxBufferedChunks: MOST_CHUNKS,
+    // A PING counts like any other frame, and is answered when it was not too much.
+    autoPong: false,
     handleProtocols: (offered) => chooseProtocol(offered) ?? false,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
   return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request);
-    if (refusal !== undefined) {
-      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-      return;
-    }
+    if (refusal !== undefined) return refuse(socket, refusal);
+    const remote = door.admitClient(request);
+    if (remote === undefined) return refuse(socket, "503 Service Unavailable");
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      accept(newWebSocketConnection(webSocket, remoteOf(request.socket), mostQueuedBytes));
+      accept(newWebSocketConnection(webSocket, remote, mostQueuedBytes));
     });
   };
 }
@@ -67,4 +72,11 @@ function refusalOf({ url, headers }: IncomingMessage): string | undefined {
   if (pathOf(url) !== "/ws") return "404 Not Found";
   const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
   return chooseProtocol(offered) === undefined ? "400 Bad Request" : undefined;
+}
+
+/** The HTTP server has let go of the socket: who never closes would have it for ever. */
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const destroy = guarded("socket", () => socket.destroy());
+  setTimeout(destroy, LINGER_MS).unref();
 }

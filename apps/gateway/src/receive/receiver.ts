@@ -49,6 +49,16 @@ export class Receiver {
     }
   }
 
+  /** A PING or PONG of WebSocket costs as much as a frame. @returns whether it may be answered */
+  control(session: Session): boolean {
+    if (session.state.phase === "closed") return false;
+    const now = this.options.monotonic();
+    if (session.sentTooMuchUnauthenticated) session.kick(CloseCode.NOT_AUTHENTICATED);
+    else if (session.limits.frames.take(now) === 0) return true;
+    else if (session.limits.refusedFrames.add(now)) session.kick(CloseCode.TOO_MANY_VIOLATIONS);
+    return false;
+  }
+
   /** Bytes or text that are no frame. */
   fail(session: Session, fault: IncomingFault): void {
     session.heardAt = this.options.monotonic();

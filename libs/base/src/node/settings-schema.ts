@@ -16,6 +16,12 @@ const port = (description: string, fallback: number) =>
 const count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2 ** 50, default: fallback, description });
 
+const proxies = (where: string) =>
+  Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description: `Proxies whose X-Forwarded-For is believed ${where}: addresses, networks like \`10.0.0.0/8\`, or \`loopback\`. It cannot be \`true\`: a client could then name any address as its own.`,
+  });
+
 const weight = Type.Integer({
   minimum: 1,
   maximum: 100,
@@ -218,6 +224,15 @@ export const settingsSchema = section("", {
     tokenGraceSeconds: count("Time that a connection outlives its access token, s.", 60, 0),
     loginSeconds: count("Time from accept to CONNECT, s.", 5),
     sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),
+    maxConnections: count(
+      "Connections that one gateway holds; never more than its limit of open files leaves.",
+      50_000,
+    ),
+    maxConnectionsPerAddress: count(
+      "Connections from one address (of IPv6: one /64) that one gateway holds. Addresses of the same machine are not counted.",
+      1_000,
+    ),
+    trustProxy: proxies("over WebSocket; connections from them are not counted by their own address"),
     rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
     drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 5),
   }),
@@ -235,11 +250,8 @@ export const settingsSchema = section("", {
   api: section("The HTTP API.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
-    trustProxy: Type.Array(Type.String({ minLength: 1 }), {
-      default: [],
-      description:
-        "Proxies whose X-Forwarded-For is believed: addresses, networks like `10.0.0.0/8`, or `loopback`. It cannot be `true`: a client could then name any address as its own.",
-    }),
+    maxConnections: count("Connections that one api holds.", 10_000),
+    trustProxy: proxies("over HTTP"),
   }),
 });
 

@@ -1,7 +1,7 @@
 /** How connections to the stores are encrypted: the files that a section of settings names, read once at start. */
 import { readFileSync } from "node:fs";
-import { SettingsError } from "./settings";
-import type { Settings } from "./settings-schema";
+import { SettingsError } from "../settings";
+import type { Settings } from "../settings-schema";
 
 /** Options of Node's TLS, which the clients of all three stores take. */
 export interface TlsFiles {

@@ -2,10 +2,11 @@
  * What orchestrators and Prometheus ask of a process, over HTTP: GET /healthz, /readyz and /metrics. Gateways answer on their
  * WebSocket port, apis on theirs; workers and archivers have a small server for nothing else.
  */
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { guarded } from "../boundary";
-import type { Registry } from "./metrics";
+import type { RequestListener } from "node:http";
+import type { Registry } from "../metrics";
+import { createStrangersServer, listenOn } from "./listen";
+
+const PATIENCE_MS = 5_000;
 
 export interface Probes {
   registry: Registry;
@@ -47,15 +48,10 @@ export async function serveProbes(
   probes: Probes,
   { host, port }: { host: string; port: number },
 ): Promise<{ http: string; close(): Promise<void> }> {
-  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 });
-  server.on("request", guarded("http", answerProbes(probes)));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  const server = createStrangersServer({ patienceMs: PATIENCE_MS }, answerProbes(probes));
+  const taken = await listenOn(server, host, port);
   // Nobody's work depends on it.
   server.unref();
-  const { port: taken } = server.address() as AddressInfo;
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
