@@ -73,7 +73,10 @@ test("who deletes his account is gone for all; his messages stay, under another 
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [fromAlice, fromBob] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "ws")];
   expect(await outcome(fromAlice, bob)).toBe("SENT");
-  expect((await call(alice, "DELETE", "/v1/users/me")).status).toBe(204);
+  // A token alone is not enough.
+  expect((await call(alice, "DELETE", "/v1/users/me")).body.name).toBe("FORBIDDEN");
+  expect((await call(alice, "DELETE", "/v1/users/me", { password: "wrong" })).body.name).toBe("FORBIDDEN");
+  expect((await call(alice, "DELETE", "/v1/users/me", { password: PASSWORD })).status).toBe(204);
   expect(await fromAlice.closed()).toBe(-1);
   expect(await outcome(fromBob, alice)).toBe("NO_SUCH_USER");
   expect((await logIn(alice.userId, "device-1")).body.name).toBe("NOT_AUTHENTICATED");
@@ -96,7 +99,7 @@ test("with his account he leaves his groups; one that he owned goes to an admin,
   const owned = await make(alice, [bob, carl]);
   await call(alice, "PATCH", `/v1/groups/${owned}/members/${carl.userId}`, { role: "admin" });
   const [joined, alone] = [await make(bob, [alice]), await make(alice, [])];
-  expect((await call(alice, "DELETE", "/v1/users/me")).status).toBe(204);
+  expect((await call(alice, "DELETE", "/v1/users/me", { password: PASSWORD })).status).toBe(204);
   const group = async (groupId: string) => (await call(bob, "GET", `/v1/groups/${groupId}`)).body;
   await until("carl owns the group", async () => (await group(owned)).ownerId === carl.userId);
   await until("alice has left it", async () => (await group(owned)).memberCount === 2);

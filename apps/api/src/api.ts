@@ -18,6 +18,7 @@ import {
 import type { Coordination, Lease } from "@carillon/coordination";
 import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
 import {
+  Cursors,
   Inboxes,
   Marks,
   type MysqlStore,
@@ -35,6 +36,7 @@ import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
 import { leaveAllGroups } from "./groups/departure";
 import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
+import { HOUSEKEEPING_EVERY_MS, HOUSEKEEPING_FIRST_MS, keepHouse } from "./housekeeping/housekeeping";
 import { HttpAdmission } from "./http/admission";
 import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
@@ -97,7 +99,7 @@ export class Api {
       work: (signal) => carryOnBroadcasts(this.context, signal),
       onFailure: (err) => bus.logger.debug({ err }, "broadcasts go on later"),
     });
-    this.jobs = [this.broadcasts, this.relayJob(), ...this.retentionJobs()];
+    this.jobs = [this.broadcasts, this.relayJob(), this.housekeepingJob(), ...this.retentionJobs()];
   }
 
   /** Takes over which nodes there are. */
@@ -138,6 +140,19 @@ export class Api {
       everyMs: RELAY_EVERY_MS,
       work: (signal) => relayGroups(this.context, signal),
       onFailure: (err) => bus.logger.debug({ err }, "changes of groups are told later"),
+    });
+  }
+
+  private housekeepingJob(): LeaseJob {
+    const { lease, bus, mysql, redis } = this.options;
+    const { logger } = bus;
+    const parts = { devices: mysql.oldDevices, cursors: new Cursors(redis), invitations: mysql.invitations };
+    return new LeaseJob({
+      lease: lease("housekeeping"),
+      firstMs: HOUSEKEEPING_FIRST_MS,
+      everyMs: HOUSEKEEPING_EVERY_MS,
+      work: (signal) => keepHouse({ ...parts, now: () => bus.clock.now(), logger }, signal),
+      onFailure: (err) => logger.debug({ err }, "what is old is deleted later"),
     });
   }
 

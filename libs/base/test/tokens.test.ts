@@ -46,7 +46,13 @@ function signed({ privateKey }: KeyPair, payload: object): string {
 test.each(Object.entries(pairs))("a token that another issuer signed with a key of kind %s is good", (_, pair) => {
   const verify = createTokenVerifier(SECRET, issuersOf(pair));
   const { exp, ...rest } = { exp: 0, ...(verify(signed(pair, claims)) as object) };
-  expect(rest).toEqual({ userId: "alice", deviceId: "phone", platform: "ios", expiresAt: expect.any(Number) });
+  expect(rest).toEqual({
+    userId: "alice",
+    deviceId: "phone",
+    platform: "ios",
+    expiresAt: expect.any(Number),
+    mayOperate: false,
+  });
   const own = createTokenSigner(SECRET, 60)({ userId: "bob", deviceId: "d", platform: "web", tokenVersion: 1 });
   expect(verify(own)).toMatchObject({ userId: "bob", tokenVersion: 1 });
 });
@@ -70,6 +76,17 @@ test.each<[string, () => string, string]>([
   ["that is none", () => "nonsense", "invalid"],
 ])("a token %s is refused", (_, token, verdict) => {
   expect(createTokenVerifier(SECRET, issuersOf(pairs.rsa))(token())).toBe(verdict);
+});
+
+test("a token of another issuer ends within a day, or what the settings say; operators work by it only if they say so", () => {
+  const ends = (seconds: number) => signed(pairs.ec, { ...claims, exp: Math.floor(Date.now() / 1_000) + seconds });
+  const verify = createTokenVerifier(SECRET, issuersOf(pairs.ec));
+  expect(verify(ends(86_000))).toMatchObject({ userId: "alice", mayOperate: false });
+  expect(verify(ends(87_000))).toBe("invalid");
+  const [issuer] = issuersOf(pairs.ec);
+  const strict = createTokenVerifier(SECRET, [{ ...issuer!, maxTokenSeconds: 60, operators: true }]);
+  expect(strict(ends(50))).toMatchObject({ mayOperate: true });
+  expect(strict(ends(70))).toBe("invalid");
 });
 
 test("a key file that is not there, or holds no key, is named", () => {

@@ -66,7 +66,7 @@ export class Authenticator {
    */
   async checkOperator(claims: AccessClaims): Promise<string> {
     const { userId, role } = await this.checkSession(claims);
-    if (role !== OPERATOR_ROLE) throw new CarillonError("FORBIDDEN", "operators only");
+    if (role !== OPERATOR_ROLE || claims.mayOperate === false) throw new CarillonError("FORBIDDEN", "operators only");
     return `user ${userId}`;
   }
 

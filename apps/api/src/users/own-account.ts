@@ -109,12 +109,25 @@ export async function changePassword(
 }
 
 /**
- * Deletes the account: nobody can log in to it or write to it any more. His messages stay, and show no name. He leaves
- * his groups, at once or a moment later.
+ * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. The user leaves
+ * their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
+ * @param password of the user; one who has none comes by tokens of others only, and needs none here
  * @returns nodes that have not confirmed
+ * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
  */
-export async function deleteAccount(context: OwnAccountContext, { userId }: Caller): Promise<string[]> {
-  const { people, changes, now, leaveGroups } = context;
+export async function deleteAccount(
+  context: OwnAccountContext,
+  { userId, deviceId }: Caller,
+  password: string,
+): Promise<string[]> {
+  const { accounts, passwords, loginLimits, people, changes, now, leaveGroups } = context;
+  const found = await accounts.findWithPassword(userId);
+  if (found?.passwordHash !== undefined) {
+    const isRight = () => passwords.matches(found.passwordHash, password);
+    if (!(await loginLimits.judgeOnDevice(userId, deviceId, isRight))) {
+      throw new CarillonError("FORBIDDEN", "password: is wrong, or missing");
+    }
+  }
   await people.delete(userId, now());
   leaveGroups(userId);
   await tellProfile(context, userId);

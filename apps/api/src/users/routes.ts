@@ -95,17 +95,23 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
   routes.delete(
     "/v1/users/me",
     {
-      config: { access: "user", errors: [] },
+      config: { access: "user", errors: ["FORBIDDEN", "RATE_LIMITED"] },
       schema: {
         summary: "Delete the own account",
-        description: "Messages stay, and show the name `deleted user`. The id is not given again.",
+        description:
+          "Messages stay, and show the name `deleted user`. The id is not given again. Asks for the password, unless the user has none.",
         tags: ["users"],
+        body: shapes.deleteBody,
         response: answered,
+      },
+      // A user without a password has nothing to say.
+      preValidation: async (request) => {
+        request.body ??= {};
       },
     },
     async (request, reply) => {
-      const caller = callerOf(request);
-      return confirmed(reply, await deleteAccount(context, caller));
+      const { password = "" } = request.body;
+      return confirmed(reply, await deleteAccount(context, callerOf(request), password));
     },
   );
 }

@@ -34,6 +34,12 @@ export const passwordBody = strict({
   newPassword: password,
 });
 
+export const deleteBody = strict({
+  password: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 128, description: "The user's own, if there is one" }),
+  ),
+});
+
 export const searchQuery = strict({
   search: Type.String({
     examples: ["ali"],

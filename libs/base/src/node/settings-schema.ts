@@ -118,14 +118,19 @@ export const settingsSchema = section("", {
     refreshTokenDays: count("Life of a refresh token, days.", 30),
     issuers: Type.Array(
       Type.Object(
-        { issuer: Type.String({ minLength: 1 }), publicKeyFile: Type.String({ minLength: 1 }) },
+        {
+          issuer: Type.String({ minLength: 1 }),
+          publicKeyFile: Type.String({ minLength: 1 }),
+          maxTokenSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: 2 ** 31 })),
+          operators: Type.Optional(Type.Boolean()),
+        },
         { additionalProperties: false },
       ),
       {
         default: [],
         description:
-          "Who else signs access tokens: a list of `{issuer, publicKeyFile}`, the `iss` claim and a file with the key in PEM " +
-          "(in a variable: as JSON).",
+          "Who else signs access tokens: a list of `{issuer, publicKeyFile, maxTokenSeconds?, operators?}`, the `iss` claim and a file with the key in PEM " +
+          "(in a variable: as JSON). A token that ends later than `maxTokenSeconds` from now (86400) is refused; by one of `operators: true` an operator may do what operators may.",
       },
     ),
   }),

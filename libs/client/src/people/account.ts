@@ -59,9 +59,13 @@ export class Account {
     await this.api.call("PUT", "/v1/users/me/password", { body: { oldPassword, newPassword } });
   }
 
-  /** For ever: the user is logged out everywhere, his messages stay, his id is not given again. */
-  async delete(): Promise<void> {
-    await this.api.call("DELETE", "/v1/users/me");
+  /**
+   * For ever: the user is logged out everywhere, the messages stay, the id is not given again.
+   * @param password of the user, unless there is none
+   * @throws CarillonError FORBIDDEN when it is wrong
+   */
+  async delete(password?: string): Promise<void> {
+    await this.api.call("DELETE", "/v1/users/me", password === undefined ? {} : { body: { password } });
   }
 }
 

@@ -14,6 +14,7 @@ import { AccountQueries } from "./people/account-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
 import { CredentialQueries } from "./people/credential-queries";
 import { KeyQueries } from "./people/key-queries";
+import { OldDeviceQueries } from "./people/old-device-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
@@ -32,6 +33,7 @@ export class MysqlStore {
   readonly views: ViewQueries;
   readonly accounts: AccountQueries;
   readonly credentials: CredentialQueries;
+  readonly oldDevices: OldDeviceQueries;
   readonly groups: GroupQueries;
   readonly groupFacts: GroupFacts;
   readonly invitations: InvitationQueries;
@@ -68,6 +70,7 @@ export class MysqlStore {
     this.server = new ServerQueries(this.sql);
     this.accounts = new AccountQueries(this.sql);
     this.credentials = new CredentialQueries(this.checks);
+    this.oldDevices = new OldDeviceQueries(this.sql);
   }
 
   /** Makes the store. Connections are opened when they are needed, so that a process may start while MySQL is away. */

@@ -127,6 +127,11 @@ export class RedisStore {
     });
   }
 
+  /** @returns how many fields of a hash were there */
+  async deleteFields(key: string, fields: string[]): Promise<number> {
+    return this.redis.hdel(key, ...fields);
+  }
+
   async delete(...keys: string[]): Promise<void> {
     await this.redis.del(...keys);
   }

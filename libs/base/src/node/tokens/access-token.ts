@@ -14,6 +14,8 @@ export interface AccessClaims {
   tokenVersion?: number;
   /** The log-in of the device that it belongs to: a later log-in voids it. Absent: whatever log-in the device has. */
   login?: string;
+  /** False: made by an issuer by whose tokens no operator may work. */
+  mayOperate?: boolean;
 }
 
 /** Claims of a token that we make ourselves. */

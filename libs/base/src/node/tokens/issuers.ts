@@ -1,6 +1,6 @@
 /**
  * Access tokens of other issuers: JWTs that the operator's own log-in signs with a private key that we never see. Their
- * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp`. The user has to exist; whether he may come is
+ * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp` (within a day, or what the settings say). The user has to exist; whether he may come is
  * checked where his session is opened, as for our own tokens.
  */
 import { createPublicKey } from "node:crypto";
@@ -9,11 +9,17 @@ import { createVerifier } from "fast-jwt";
 import { SettingsError } from "../settings";
 import type { Settings } from "../settings-schema";
 
-/** An issuer with his key in PEM. */
+/** An issuer with their key in PEM. */
 export interface Issuer {
   issuer: string;
   publicKey: string;
+  /** A token that ends later than so many seconds from now is refused: nobody can take it back. Default: a day. */
+  maxTokenSeconds?: number;
+  /** Whether operators may work by tokens of this issuer, who could then make anybody one. */
+  operators?: boolean;
 }
+
+const DAY_SECONDS = 86_400;
 
 /** What such a token says. */
 interface IssuedClaims {
@@ -22,6 +28,8 @@ interface IssuedClaims {
   platform: string;
   /** ms since the Unix epoch. */
   expiresAt: number;
+  /** Whether an operator may work by it. */
+  mayOperate: boolean;
 }
 
 const USER_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -29,10 +37,10 @@ const DEVICE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
 /** Reads the key of each issuer. @throws SettingsError naming the file that cannot be read or holds no public key */
 export function readIssuers(issuers: Settings["auth"]["issuers"]): Issuer[] {
-  return issuers.map(({ issuer, publicKeyFile }) => {
+  return issuers.map(({ publicKeyFile, ...issuer }) => {
     try {
       const key = createPublicKey(readFileSync(publicKeyFile));
-      return { issuer, publicKey: key.export({ type: "spki", format: "pem" }).toString() };
+      return { ...issuer, publicKey: key.export({ type: "spki", format: "pem" }).toString() };
     } catch (error) {
       throw new SettingsError(`auth.issuers: no public key in ${publicKeyFile}: ${(error as Error).message}`);
     }
@@ -40,7 +48,12 @@ export function readIssuers(issuers: Settings["auth"]["issuers"]): Issuer[] {
 }
 
 /** @returns a function that gives the claims of a token of this issuer; it throws fast-jwt's TokenError */
-export function createIssuerVerifier({ issuer, publicKey }: Issuer): (token: string) => IssuedClaims | "invalid" {
+export function createIssuerVerifier({
+  issuer,
+  publicKey,
+  maxTokenSeconds = DAY_SECONDS,
+  operators = false,
+}: Issuer): (token: string) => IssuedClaims | "invalid" {
   // The algorithms follow from the kind of the key: a token signed with the public key as a secret is refused.
   const verify = createVerifier({
     key: publicKey,
@@ -52,6 +65,7 @@ export function createIssuerVerifier({ issuer, publicKey }: Issuer): (token: str
     if (typeof sub !== "string" || !USER_ID.test(sub)) return "invalid";
     if (typeof deviceId !== "string" || !DEVICE_ID.test(deviceId)) return "invalid";
     if (typeof platform !== "string" || typeof exp !== "number") return "invalid";
-    return { userId: sub, deviceId, platform, expiresAt: exp * 1_000 };
+    if (exp * 1_000 > Date.now() + maxTokenSeconds * 1_000) return "invalid";
+    return { userId: sub, deviceId, platform, expiresAt: exp * 1_000, mayOperate: operators };
   };
 }

@@ -1,0 +1,75 @@
+/**
+ * Deletes what nobody can use any more, once a day: devices that were logged out or whose tokens are over, cursors that did
+ * not move, invitations that nobody answered. All of it may be done twice, and goes on the next time where it stopped.
+ */
+import { sleep } from "@carillon/base";
+import type { Logger } from "@carillon/base/node";
+import type { Cursors, InvitationQueries, OldDevice, OldDeviceQueries } from "@carillon/store";
+
+const DAY_MS = 86_400_000;
+export const HOUSEKEEPING_EVERY_MS = DAY_MS;
+export const HOUSEKEEPING_FIRST_MS = 10 * 60_000;
+
+/** Longer than any access token of such a device lives, of whatever issuer, and than an idle inbox. */
+const OLD_MS = 45 * DAY_MS;
+const INVITATIONS_MS = 90 * DAY_MS;
+const AT_ONCE = 500;
+/** Between two steps: nobody waits for this, and others do for the stores. */
+const PAUSE_MS = 50;
+
+export interface HousekeepingContext {
+  devices: Pick<OldDeviceQueries, "page" | "delete" | "users">;
+  cursors: Pick<Cursors, "forgetOlder">;
+  invitations: Pick<InvitationQueries, "deleteOlder">;
+  now(): number;
+  logger: Pick<Logger, "info">;
+}
+
+export async function keepHouse(context: HousekeepingContext, signal: AbortSignal): Promise<void> {
+  const { now, logger } = context;
+  const before = now() - OLD_MS;
+  const devices = await deleteDevices(context, before, signal);
+  const cursors = await forgetCursors(context, before, signal);
+  const invitations = await deleteInvitations(context, now() - INVITATIONS_MS, signal);
+  if (devices + cursors + invitations > 0) logger.info({ devices, cursors, invitations }, "what is old was deleted");
+}
+
+async function deleteDevices({ devices }: HousekeepingContext, before: number, signal: AbortSignal): Promise<number> {
+  let deleted = 0;
+  for (let after: OldDevice | undefined = { userId: "", deviceId: "" }; after !== undefined && !signal.aborted; ) {
+    const page: { old: OldDevice[]; next?: OldDevice } = await devices.page(before, AT_ONCE, after);
+    for (const device of page.old) if (await devices.delete(device, before)) deleted++;
+    after = page.next;
+    await sleep(PAUSE_MS, signal);
+  }
+  return deleted;
+}
+
+async function forgetCursors(
+  { devices, cursors }: HousekeepingContext,
+  before: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let forgotten = 0;
+  for (let after: string | undefined = ""; after !== undefined && !signal.aborted; ) {
+    const userIds: string[] = await devices.users(AT_ONCE, after);
+    forgotten += await cursors.forgetOlder(userIds, before);
+    after = userIds.length < AT_ONCE ? undefined : userIds.at(-1);
+    await sleep(PAUSE_MS, signal);
+  }
+  return forgotten;
+}
+
+async function deleteInvitations(
+  { invitations }: HousekeepingContext,
+  before: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let deleted = 0;
+  for (let step = AT_ONCE; step === AT_ONCE && !signal.aborted; ) {
+    step = await invitations.deleteOlder(before, AT_ONCE);
+    deleted += step;
+    await sleep(PAUSE_MS, signal);
+  }
+  return deleted;
+}
