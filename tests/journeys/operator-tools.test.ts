@@ -1,7 +1,7 @@
 /** What operators look with: a cluster that is well is called well, and what is broken for real is found. */
-import { readFileSync } from "node:fs";
-import path from "node:path";
+
 import { partitionOf, uuidv7 } from "@carillon/base";
+import { buildVersion } from "@carillon/base/node";
 import { type Bus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { Command } from "@carillon/protocol";
@@ -90,7 +90,7 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
 
 test("nodes tell their version; doctor: another version is a warning, another layout is wrong", async () => {
   const { nodes } = (await carillon("nodes")).document as { nodes: { nodeId: string; version: string }[] };
-  const { version } = JSON.parse(readFileSync(path.join(__dirname, "..", "..", "package.json"), "utf8"));
+  const version = buildVersion();
   expect(nodes.map((node) => node.version)).toEqual(nodes.map(() => version));
   const before = await doctor();
   expect(before.of("versions")).toMatchObject({ result: "ok", text: version });

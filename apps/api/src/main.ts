@@ -1,11 +1,11 @@
 /** Constructs the connections of an api, starts it, and ends it in good order. */
 import { randomId } from "@carillon/base";
 import {
+  buildVersion,
   createLogger,
   exitWithError,
   type Logger,
   loadOrExit,
-  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
@@ -26,7 +26,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const layout = await readLayout(bus);
   const { partitions } = layout;
-  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
+  const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),

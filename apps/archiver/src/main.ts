@@ -1,11 +1,11 @@
 /** Constructs the connections of an archiver, starts it, and ends it in good order. */
 import { randomId } from "@carillon/base";
 import {
+  buildVersion,
   createLogger,
   exitWithError,
   type Logger,
   loadOrExit,
-  productVersion,
   type RunningProcess,
   runProcess,
   serveProbes,
@@ -28,7 +28,7 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const layout = await readLayout(bus);
   const { partitions } = layout;
-  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
+  const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const mysql = await MysqlStore.connect(config.mysql, logger);
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });

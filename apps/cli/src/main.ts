@@ -1,4 +1,5 @@
 /** The `carillon` command: one file per command in commands/. Exit codes: output/failures.ts. */
+import { buildVersion } from "@carillon/base/node";
 import { Command, CommanderError } from "commander";
 import { auditCommand } from "./commands/audit";
 import { chatCommand } from "./commands/chat";
@@ -22,6 +23,7 @@ const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the cluster was
 async function main(): Promise<void> {
   const program = new Command("carillon")
     .description("operates a Carillon cluster")
+    .version(buildVersion(), "--version", "the build of this command")
     .addHelpText("after", `\n${EXIT_CODES}`);
   const commands = [
     initCommand(),

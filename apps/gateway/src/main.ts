@@ -1,11 +1,11 @@
 /** Constructs the connections of a gateway, starts it, and ends it in good order. */
 import { detached, randomId } from "@carillon/base";
 import {
+  buildVersion,
   createLogger,
   exitWithError,
   type Logger,
   loadOrExit,
-  productVersion,
   type RunningProcess,
   runProcess,
 } from "@carillon/base/node";
@@ -32,7 +32,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const layout = await readLayout(bus);
   const { partitions } = layout;
-  const self = { nodeId, boot, role: ROLE, version: productVersion(), fingerprint: fingerprintOf(layout) };
+  const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
   let member: Member | undefined;

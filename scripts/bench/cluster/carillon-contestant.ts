@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { productVersion } from "@carillon/base/node";
+import { buildVersion } from "@carillon/base/node";
 import { readGc } from "../account/gc";
 import { keepProfiles } from "../account/profile";
 import { serverProcesses } from "../account/usage";
@@ -26,7 +26,7 @@ export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
     tier,
     front: "gateway",
     describe: () =>
-      `Carillon ${productVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB`,
+      `Carillon ${buildVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB`,
     start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress)),
   };
 }

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { caughtErrors } from "../boundary";
+import { buildVersion } from "./version";
 
 export { Counter, Gauge, Histogram, Registry };
 
@@ -8,6 +9,12 @@ export function createMetrics(role: string, nodeId: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ role, node: nodeId });
   collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: "carillon_build_info",
+    help: "1; the label says which build this is",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version: buildVersion() }, 1);
   new Counter({
     name: "carillon_caught_errors_total",
     help: "Errors that ended one connection or one piece of work, and nothing else",
