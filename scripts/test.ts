@@ -46,7 +46,7 @@ const CHECKS: Check[] = [
 
 /** Long checks without servers: the worker's code under simulated failures, and whether planted bugs are found. */
 const SIMULATIONS: Check[] = [
-  { name: "simulation", args: ["--import", "tsx", "tests/simulation/main.ts", "--seeds", "10000"] },
+  { name: "simulation", args: ["--import", "tsx", "tests/simulation/main.ts", "--seeds", "2000"] },
   { name: "mutants", args: ["--import", "tsx", "tests/mutants/run.ts", "--few"] },
 ];
 

@@ -24,7 +24,6 @@ import {
 } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
-import { LRUCache } from "lru-cache";
 import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
 import type { Policy } from "./authorize/authorize";
 import type { Verdict } from "./decision";
@@ -263,11 +262,13 @@ const LETTER_EVERY_MS = 60_000;
 
 /** The user's devices are told that their inbox began anew, and fetch everything. */
 function asideFor({ bus, inboxes }: OwnerContext, partition: number): (refused: RefusedDelivery) => Promise<void> {
-  const letters = new LRUCache<string, true>({ max: 1_000, ttl: LETTER_EVERY_MS });
+  const letters = new Map<string, number>();
   return async ({ userId, events, reason }) => {
     await inboxes.reset(userId);
+    const now = bus.clock.monotonic();
+    for (const [other, at] of letters) if (at < now - LETTER_EVERY_MS) letters.delete(other);
     if (letters.has(userId)) return;
-    letters.set(userId, true);
+    letters.set(userId, now);
     bus.logger.error({ partition, userId, reason }, "an inbox does not take its events, they are put aside");
     await putDeliveryAside(bus, { partition, userId, events, reason });
   };

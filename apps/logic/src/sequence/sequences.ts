@@ -5,7 +5,6 @@
  * decides. From the archive: only the owner appends, so what the archive said about a conversation stays true until the
  * owner appends to it. That is kept, within bounds, so that MySQL is asked once about a conversation and not once a round.
  */
-import { LRUCache } from "lru-cache";
 
 /** Conversations whose number in the archive is remembered: about 20 MB for a partition. */
 const MOST_ARCHIVED = 100_000;
@@ -21,11 +20,10 @@ interface Entry {
 export class Sequences {
   /** In order of the last event: a conversation that gets one moves to the end. */
   private readonly entries = new Map<string, Entry>();
-  private readonly archive: LRUCache<string, number>;
+  /** In the order in which they were learned: the oldest is forgotten first. */
+  private readonly archive = new Map<string, number>();
 
-  constructor(mostArchived = MOST_ARCHIVED) {
-    this.archive = new LRUCache({ max: mostArchived });
-  }
+  constructor(private readonly mostArchived = MOST_ARCHIVED) {}
 
   get size(): number {
     return this.entries.size;
@@ -51,7 +49,7 @@ export class Sequences {
    * ago for which entries stay: an answer that is older may be of before an event that the log has forgotten since.
    */
   learn(conversationId: string, seq: number): void {
-    if (!this.entries.has(conversationId)) this.archive.set(conversationId, seq);
+    if (!this.entries.has(conversationId)) this.keep(conversationId, seq);
   }
 
   set(conversationId: string, seq: number, position: number, storedAt: number): void {
@@ -64,7 +62,15 @@ export class Sequences {
     for (const [conversationId, entry] of this.entries) {
       if (entry.storedAt >= olderThan || entry.position > archived) return;
       this.entries.delete(conversationId);
-      this.archive.set(conversationId, entry.seq);
+      this.keep(conversationId, entry.seq);
     }
+  }
+
+  private keep(conversationId: string, seq: number): void {
+    this.archive.delete(conversationId);
+    this.archive.set(conversationId, seq);
+    if (this.archive.size <= this.mostArchived) return;
+    const [oldest] = this.archive.keys();
+    this.archive.delete(oldest!);
   }
 }
