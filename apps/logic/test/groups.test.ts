@@ -97,6 +97,27 @@ describe("changes of a group", () => {
     expect(group.pending).toEqual([]);
   });
 
+  test("of many groups at once fill as many records as it takes, each of which NATS takes", () => {
+    const state = newPartitionState(0, 0);
+    const content = "x".repeat(14_000);
+    const groups = Array.from({ length: 80 }, (_, i) => {
+      const groupId = `choir${i}`;
+      const from = loaded([member("anna")], 1, [change(1, { groupId, content })]);
+      const own = { ...from, group: { ...from.group, groupId } };
+      return new GroupState(own, `g:${groupId}`, 0, state.groupChanges);
+    });
+    const told: number[] = [];
+    for (let records = 0; records < 5; records++) {
+      const round = decideChanges(state, groups, facts(groups[0]!), policy, NOW)!;
+      if (round.events.length === 0) break;
+      expect(round.events.reduce((sum, { event }) => sum + event.length, 0)).toBeLessThan(1_000_000);
+      told.push(round.events.length);
+      append(state, round);
+    }
+    expect(told.reduce((sum, count) => sum + count, 0)).toBe(80);
+    expect(told.length).toBe(2);
+  });
+
   test("wait while the last number is not known", () => {
     const state = newPartitionState(0, 0);
     const group = groupOf(state, loaded([member("anna")], 1, [change(1)]));

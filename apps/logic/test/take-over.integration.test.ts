@@ -1,4 +1,4 @@
-import { randomId } from "@carillon/base";
+import { nextSnowflake, randomId } from "@carillon/base";
 import {
   type Bus,
   decodeRequestBatch,
@@ -13,7 +13,7 @@ import {
   readLastRecord,
   readLogState,
 } from "@carillon/bus";
-import { encodeEvent } from "@carillon/protocol";
+import { decodeEvent, encodeEvent } from "@carillon/protocol";
 import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 import { foldEarly, LogUnfit, type TakeOverOptions, takeOver } from "../src/own/take-over";
 import type { PartitionState } from "../src/partition-state";
@@ -24,7 +24,7 @@ let partition = -1;
 
 beforeAll(async () => {
   servers = await startServers({ nats: true });
-  ({ bus } = await openTestBus(servers.nats, 12));
+  ({ bus } = await openTestBus(servers.nats, 16));
 }, 120_000);
 
 afterAll(async () => {
@@ -154,6 +154,30 @@ test("a queue or log that was made again is refused, and nothing is appended", a
   await bus.jsm.streams.add(config);
   await expect(take()).rejects.toThrow("was made again");
   expect((await readLastRecord(bus, partition))!.seq).toBe(2);
+});
+
+test("a log that was purged by hand is refused at once, however far the archive is", async () => {
+  const first = await take();
+  const last = await first.writer.append(events(1), { covered: 1, fanout: 0 });
+  await purgeLog(bus, partition);
+  const purged = `all its records were purged; it was at record ${last}`;
+  await expect(take()).rejects.toThrow(purged);
+  await expect(take({ archivePosition: async () => endOfRecord(last) })).rejects.toThrow(purged);
+  await expect(take({ archivePosition: () => new Promise(() => {}) })).rejects.toThrow(purged);
+});
+
+test("the floor of the ids is the time of the messages when the leader of the log has a clock that is behind", async () => {
+  const aheadMs = 3_600_000;
+  const first = await take();
+  await first.writer.append(events(1), { covered: 1, fanout: 0 });
+  const ahead = events(2);
+  const snowflake = nextSnowflake({ ms: 0, counter: 0 }, partition, Date.now() + aheadMs);
+  ahead.events[0]!.event = encodeEvent({ ...decodeEvent(ahead.events[0]!.event), messageId: snowflake });
+  await first.writer.append(ahead, { covered: 2, fanout: 0 });
+  // The archive has the first message, so the log is folded from the second on: records are younger than a minute.
+  await purgeLog(bus, partition, 3);
+  const { state } = await take({ archivePosition: async () => endOfRecord(2) });
+  expect(state.dedupe.floor).toBeGreaterThan(Date.now() + aheadMs / 2);
 });
 
 test("epochs in a row at the same place are counted, and begin anew when the queue moves on", async () => {
