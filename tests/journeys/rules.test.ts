@@ -47,6 +47,17 @@ describe.each(["tcp", "ws"] as const)("over %s", (way) => {
     expect(await outcome(cluster, alice, bob)).toBe("SENT");
   });
 
+  test("somebody who was written to before they had an account can write and be written to at once", async () => {
+    const [alice] = await pair();
+    const name = `late-${way}`;
+    expect(await outcome(cluster, alice, { ...alice, userId: name })).toBe("NO_SUCH_USER");
+    const url = `${cluster.info().api}/v1/users`;
+    const body = JSON.stringify({ userId: name, displayName: "Late", password: "correct horse battery" });
+    const made = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    expect(made.status).toBe(201);
+    expect(await outcome(cluster, alice, { ...alice, userId: name })).toBe("SENT");
+  });
+
   test("a muted user writes to nobody, and receives", async () => {
     const [alice, bob] = await pair();
     await pool.query("UPDATE users SET muted_until = ? WHERE id = ?", [Date.now() + 3_600_000, alice.userId]);
