@@ -12,6 +12,8 @@ import { placeOf } from "../decision";
 
 /** How long a request may wait, ms; drawn anew for each, so that those that are refused together do not come back together. */
 const PATIENCE_MS = { from: 1_000, to: 2_000 };
+/** Timers have whole milliseconds, and may come a little early: a request whose time is nearly over does not wait again. */
+const TIMER_SLACK_MS = 5;
 const MOST_BYTES = 8 * 1024 * 1024;
 /** What a request takes beside its content. */
 const ADDED_BYTES = 500;
@@ -71,8 +73,7 @@ export class ParkedRequests<F extends Answers> {
    */
   park(request: OriginatedRequest, facts: F, until = this.newDeadline()): boolean {
     const size = sizeOf(request);
-    // Timers have whole milliseconds.
-    if (this.bytes + size > MOST_BYTES || until - this.monotonic() < 1) return false;
+    if (this.bytes + size > MOST_BYTES || until - this.monotonic() < TIMER_SLACK_MS) return false;
     const key = placeOf(request);
     const place = this.places.get(key);
     const answers = place === undefined ? facts.answersFor(request) : undefined;
