@@ -196,7 +196,7 @@ test("every write that may be repeated gives the same answer the second time", a
     [byBob, "DELETE", group],
     [key, "POST", "/v1/messages", message],
     [key, "POST", "/v1/admin/broadcast", broadcast],
-    [key, "POST", `${ofBob}/mute`, { until: 5 }],
+    [key, "POST", `${ofBob}/mute`, { until: Date.now() + 3_600_000 }],
     [key, "POST", `${ofBob}/kick`, {}],
     [key, "POST", `${ofBob}/disable`],
     [key, "POST", `${ofBob}/enable`],

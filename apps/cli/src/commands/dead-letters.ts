@@ -28,8 +28,9 @@ interface LetterRow {
   kind: DeadKind;
   storedAt: number;
   reason: string;
-  /** Of requests their senders, of a delivery the user whose inbox did not take it. */
-  users: string[];
+  senders: string[];
+  /** Of a delivery: the user whose inbox did not take it. */
+  userId?: string;
   /** null: the letter holds no requests, or bytes that cannot be read. */
   requests: number | null;
   bytes: number;
@@ -129,16 +130,18 @@ function noSuchLetter(id: number): WrongUse {
 
 function rowOf(letter: StoredLetter): LetterRow {
   const { id, partition, kind, storedAt, reason, data, requests } = letter;
-  const receiver = userOfDelivery(letter);
-  const users = [...new Set(requests?.map(({ senderId }) => senderId) ?? (receiver === undefined ? [] : [receiver]))];
-  return { id, partition, kind, storedAt, reason, users, requests: requests?.length ?? null, bytes: data.length };
+  const senders = [...new Set(requests?.map(({ senderId }) => senderId))];
+  const userId = userOfDelivery(letter);
+  const count = requests?.length ?? null;
+  const row = { id, partition, kind, storedAt, reason, senders, requests: count, bytes: data.length };
+  return userId === undefined ? row : { ...row, userId };
 }
 
 function describeRows({ letters }: { letters: LetterRow[] }): string {
   if (letters.length === 0) return "there are no dead letters\n";
-  const rows = letters.map(({ id, partition, kind, storedAt, reason, users, requests }) => {
+  const rows = letters.map(({ id, partition, kind, storedAt, reason, senders, userId, requests }) => {
     const what = kind === "requests" ? `${requests ?? "unreadable"} requests` : kind;
-    return [id, partition, new Date(storedAt).toISOString(), what, users.join(" "), reason];
+    return [id, partition, new Date(storedAt).toISOString(), what, userId ?? senders.join(" "), reason];
   });
   return tableOf(["id", "partition", "put aside", "what", "users", "reason"], rows);
 }
@@ -146,11 +149,11 @@ function describeRows({ letters }: { letters: LetterRow[] }): string {
 type ShownLetter = Omit<LetterRow, "requests"> & { requests: NonNullable<StoredLetter["requests"]> | null };
 
 function describeLetter(letter: ShownLetter): string {
-  const { id, partition, kind, storedAt, reason, users, bytes, requests } = letter;
+  const { id, partition, kind, storedAt, reason, userId, bytes, requests } = letter;
   const head = `letter ${id} of partition ${partition}, ${new Date(storedAt).toISOString()}: ${reason}
 `;
   if (kind !== "requests")
-    return `${head}${[kind, ...users].join(" of ")}, ${bytes} bytes
+    return `${head}${[kind, userId].filter(Boolean).join(" of ")}, ${bytes} bytes
 `;
   if (requests === null)
     return `${head}${bytes} bytes that are no batch of this format
