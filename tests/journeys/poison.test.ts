@@ -112,7 +112,8 @@ test("replayed before the fault is mended it is put aside again; afterwards it i
   const last = await sender.request(Command.SEND, message(bob, "the last one"));
   expect(last.payload).toMatchObject({ seq: (seq as number) + 1 });
   await receiver.until("the last one", () => receiver.events.some(({ event }) => event["seq"] === last.payload.seq));
-  expect(received()).toHaveLength(1);
+  // This device acknowledges nothing, so it may be sent the same number again; the message has one number.
+  expect(new Set(received().map((each) => `${each.inboxSeq} ${each.event["seq"]}`)).size).toBe(1);
   expect(await letters()).toEqual([]);
   expect(cluster.info().workers).toEqual(workers);
 }, 240_000);
