@@ -1,5 +1,6 @@
 /** A group in the model, by the rules of the protocol alone. */
 import { Conversation } from "./conversation";
+import type { Friends } from "./friends";
 import type { JoinPolicy, Operation } from "./operations";
 
 type Role = "member" | "admin" | "owner";
@@ -17,6 +18,7 @@ export class Group {
     owner: number,
     others: number[],
     private readonly joinPolicy: JoinPolicy,
+    private readonly friends: Friends,
   ) {
     this.conversation.add("system", owner, "created");
     this.enter(owner, "owner");
@@ -68,7 +70,15 @@ export class Group {
     if (this.isDissolved) return this.members.has(who) ? "GROUP_DISSOLVED" : "NOT_A_MEMBER";
     if (who !== whom && !this.members.has(who)) return "NOT_A_MEMBER";
     const mayJoin = this.joinPolicy === "open" || (who !== whom && this.members.get(who)!.role !== "member");
-    return mayJoin ? this.letIn(who, whom) : "FORBIDDEN";
+    if (!mayJoin) return "FORBIDDEN";
+    return who === whom ? this.letIn(who, whom) : this.bring(who, whom);
+  }
+
+  /** Who has been a member before is invited; the others join at once. */
+  private bring(who: number, whom: number): string {
+    const refused = this.friends.refuse(who, whom);
+    if (refused !== undefined) return refused;
+    return this.wasMember.has(whom) ? "ok" : this.letIn(who, whom);
   }
 
   private answer(who: number, whom: number, isAccepted: boolean): string {

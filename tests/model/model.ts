@@ -50,7 +50,12 @@ export class Model {
         return this.chat(op.who, op.whom).arrange(op.who, op.how);
       case "create":
         if (this.groups.has(op.group)) return SKIPPED;
-        this.groups.set(op.group, new Group(op.who, op.others, op.joinPolicy));
+        // Nobody brings into a group whom they may not write to.
+        for (const other of op.others) {
+          const refused = this.friends.refuse(op.who, other);
+          if (refused !== undefined) return refused;
+        }
+        this.groups.set(op.group, new Group(op.who, op.others, op.joinPolicy, this.friends));
         return "ok";
       case "offline":
       case "online":
