@@ -24,7 +24,7 @@ async function statement(sql: string, values: unknown[] = []): Promise<void> {
 
 async function newUser(): Promise<string> {
   const userId = `User${++users}`;
-  const created = await store.accounts.create({
+  const created = await store.users.create({
     userId,
     displayName: "Ünser 👋",
     passwordHash: "$argon2id$x",
@@ -56,7 +56,7 @@ describe("accounts", () => {
   test("cannot differ in case only", async () => {
     const userId = await newUser();
     const other = { userId: userId.toUpperCase(), displayName: "x", passwordHash: "x", now: NOW };
-    expect(await store.accounts.create(other)).toBe(false);
+    expect(await store.users.create(other)).toBe(false);
   });
 
   test("facts tell their state", async () => {

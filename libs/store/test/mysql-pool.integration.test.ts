@@ -11,7 +11,7 @@ const POOL = 4;
 beforeAll(async () => {
   opened = await openStore(POOL);
   for (const userId of ["alice", "bob"]) {
-    await opened.store.accounts.create({ userId, displayName: userId, passwordHash: "x", now: 1 });
+    await opened.store.users.create({ userId, displayName: userId, passwordHash: "x", now: 1 });
   }
 }, 120_000);
 

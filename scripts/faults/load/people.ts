@@ -43,7 +43,7 @@ export async function registerPairs(directory: string, pairs: number, partitions
   for (let pair = 0; pair < pairs; pair++) {
     const { names, conversationId } = namesIn(pair % partitions, partitions, pair);
     for (const [index, userId] of names.entries()) {
-      await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
+      await store.users.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
       const device = await logIn(store, sign, userId, DEVICE);
       // Only who has logged in may come by a token of ours.
       await logIn(store, sign, userId, SECOND_DEVICE);
@@ -71,7 +71,7 @@ export async function registerDevices<const Names extends readonly string[]>(
   const sign = createTokenSigner(settings.auth.secret, TOKEN_SECONDS);
   const store = await MysqlStore.connect({ poolSize: 1, ...settings.mysql }, silentLogger());
   const userId = `r-${randomId(8)}`;
-  await store.accounts.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
+  await store.users.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
   const devices: Device[] = [];
   for (const deviceId of deviceIds) devices.push(await logIn(store, sign, userId, deviceId));
   await store.close();

@@ -1,12 +1,12 @@
 import { addressKey, type Budgets } from "@carillon/base";
 import { CarillonError, isUserId } from "@carillon/protocol";
-import type { AccountQueries } from "@carillon/store";
+import type { UserQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
 
 export interface RegisterContext {
-  accounts: Pick<AccountQueries, "create">;
+  people: Pick<UserQueries, "create">;
   passwords: Passwords;
-  /** Whether anybody may make an account for himself. */
+  /** Whether anybody may make an account for themselves. */
   isRegistrationOpen: boolean;
   /** Registrations per address. */
   registrations: Budgets;
@@ -29,6 +29,6 @@ export async function register(
   const retryAfterMs = context.registrations.take(addressKey(address));
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
   const passwordHash = await context.passwords.hash(password);
-  const created = await context.accounts.create({ userId, displayName, passwordHash, now: context.now() });
+  const created = await context.people.create({ userId, displayName, passwordHash, now: context.now() });
   if (!created) throw new CarillonError("CONFLICT", "this user id is taken");
 }

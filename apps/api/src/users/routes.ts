@@ -12,8 +12,8 @@ import * as shapes from "./shapes";
 
 const answered = { 202: unconfirmed, 204: nothing };
 
-export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "accounts"> {
-  accounts: RegisterContext["accounts"] & OwnAccountContext["accounts"];
+export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "people"> {
+  people: RegisterContext["people"] & OwnAccountContext["people"];
 }
 
 export function userRoutes(server: FastifyInstance, context: UserRoutesContext): void {

@@ -78,6 +78,17 @@ export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === "ER_DUP_ENTRY";
 }
 
+/** Whether an INSERT made its row; false: a row with its key exists already. @throws whatever else the statement throws */
+export async function isInserted(insert: Promise<unknown>): Promise<boolean> {
+  try {
+    await insert;
+    return true;
+  } catch (error) {
+    if (isDuplicate(error)) return false;
+    throw error;
+  }
+}
+
 /** Whether the server chose this transaction as the victim of a deadlock: nothing was done. */
 export function isDeadlock(error: unknown): boolean {
   return codeOf(error) === "ER_LOCK_DEADLOCK";

@@ -6,11 +6,10 @@
  * revoked, and the device has to log in again. The token just before the newest is excepted for a moment: the answer
  * that brought the newest may have been lost, or two tabs may have asked at once. It brings the same successor again.
  */
-import { isDuplicate } from "../errors";
 import type { WhoMayAdd } from "../groups/invitation-queries";
 import type { Sql, Statements } from "../sql";
 
-/** A user as the rest of the system may see him; his password's hash stays here and in log-in. */
+/** A user as the rest of the system may see them; the hash of their password stays here and in log-in. */
 export interface Account {
   userId: string;
   displayName: string;
@@ -74,26 +73,6 @@ const SAME_SUCCESSOR_MS = 30_000;
 
 export class AccountQueries {
   constructor(private readonly sql: Sql) {}
-
-  /** @returns false when the id is taken, also by one that differs only in case */
-  async create(user: { userId: string; displayName: string; passwordHash: string; now: number }): Promise<boolean> {
-    const { userId, displayName, passwordHash, now } = user;
-    return this.sql
-      .run("INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)", [
-        userId,
-        userId.toLowerCase(),
-        displayName,
-        passwordHash,
-        now,
-      ])
-      .then(
-        () => true,
-        (error: unknown) => {
-          if (isDuplicate(error)) return false;
-          throw error;
-        },
-      );
-  }
 
   /** Undefined for one who does not exist or was deleted. */
   async find(userId: string): Promise<Account | undefined> {

@@ -3,7 +3,7 @@
  * goes on, and is moved only from where the mover thought it was: of two who work at it, one moves it.
  */
 import type { ContentType } from "@carillon/protocol";
-import { isDuplicate } from "../errors";
+import { isInserted } from "../errors";
 import type { Sql } from "../sql";
 
 export interface NewBroadcast {
@@ -41,18 +41,12 @@ export class BroadcastQueries {
   async create(broadcast: NewBroadcast): Promise<boolean> {
     const { broadcastId, senderId, contentType, content, userIds, createdAt } = broadcast;
     const sorted = userIds === undefined ? null : [...new Set(userIds)].sort().join(" ");
-    return this.sql
-      .run(
+    return isInserted(
+      this.sql.run(
         "INSERT INTO broadcasts (id, sender_id, content_type, content, user_ids, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         [broadcastId, senderId, contentType, content, sorted, createdAt],
-      )
-      .then(
-        () => true,
-        (error: unknown) => {
-          if (isDuplicate(error)) return false;
-          throw error;
-        },
-      );
+      ),
+    );
   }
 
   async find(broadcastId: string): Promise<Broadcast | undefined> {

@@ -1,6 +1,6 @@
 /** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
 import { DELETED_USER } from "@carillon/protocol";
-import { isDuplicate } from "../errors";
+import { isInserted } from "../errors";
 import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
 
@@ -158,21 +158,12 @@ export class UserQueries {
   /** Makes a user who has no password, or one. @returns false when the id is taken, also by one that differs in case only */
   async create(user: NamedUser & { passwordHash?: string | undefined; now: number }): Promise<boolean> {
     const { userId, displayName, passwordHash = null, now } = user;
-    return this.sql
-      .run("INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)", [
-        userId,
-        userId.toLowerCase(),
-        displayName,
-        passwordHash,
-        now,
-      ])
-      .then(
-        () => true,
-        (error: unknown) => {
-          if (isDuplicate(error)) return false;
-          throw error;
-        },
-      );
+    return isInserted(
+      this.sql.run(
+        "INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)",
+        [userId, userId.toLowerCase(), displayName, passwordHash, now],
+      ),
+    );
   }
 
   private async update(userId: string, change: string, values: unknown[]): Promise<boolean> {
