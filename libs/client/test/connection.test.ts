@@ -4,6 +4,7 @@ import type { ClientState } from "../src/connection/client-state";
 import { Heartbeat } from "../src/connection/heartbeat";
 import { Keeper } from "../src/connection/keeper";
 import type { Link, LinkEvents } from "../src/connection/transport";
+import { connected } from "./fixtures/connected";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -49,16 +50,7 @@ class FakeLink implements Link {
   }
 
   accept(requestId: number): void {
-    const limits = {
-      frameBytes: 1,
-      contentBytes: 1,
-      pullEvents: 1,
-      framesPerSecond: 1,
-      messagesPerSecond: 1,
-      watchedUsers: 1,
-    };
-    const rest = { serverTime: 1, heartbeatSeconds: 30, inbox: { epoch: "e", seq: 0 }, resume: "none", limits };
-    this.say(Command.CONNECTED, { userId: "alice", sessionId: "s", gatewayId: this.gatewayId, ...rest }, requestId);
+    this.say(Command.CONNECTED, connected(this.gatewayId), requestId);
   }
 }
 

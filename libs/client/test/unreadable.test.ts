@@ -3,6 +3,7 @@ import { CarillonError, Command, type Event, encodeFrame, type PulledPayload, pa
 import { BaseClient } from "../src/client";
 import type { Link, LinkEvents } from "../src/connection/transport";
 import type { UnreadableEntry } from "../src/events";
+import { connected } from "./fixtures/connected";
 
 const CHAT = "p:alice:bob";
 const event = (seq: number, content = `${seq}`): Event => ({
@@ -32,18 +33,8 @@ class FakeGateway implements Link {
     const message = parseRequest(bytes[7] as number, bytes.subarray(12));
     if ("error" in message) throw new CarillonError("BAD_PAYLOAD", message.message);
     switch (message.command) {
-      case Command.CONNECT: {
-        const limits = {
-          frameBytes: 1,
-          contentBytes: 1,
-          pullEvents: 1,
-          framesPerSecond: 1,
-          messagesPerSecond: 1,
-          watchedUsers: 1,
-        };
-        const rest = { serverTime: 1, heartbeatSeconds: 30, inbox: { epoch: "e", seq: 0 }, resume: "none", limits };
-        return this.say(Command.CONNECTED, { userId: "alice", sessionId: "s", gatewayId: "g", ...rest }, requestId);
-      }
+      case Command.CONNECT:
+        return this.say(Command.CONNECTED, connected("g"), requestId);
       case Command.RECEIVED:
         return void this.received.push(message.payload.inboxSeq);
       case Command.PULL: {
