@@ -17,7 +17,7 @@ const badPayloads = golden<{ number: number; hex: string }>("bad-payloads.json")
 const texts = golden<{ text: string }>("json-frames.json").map(({ text }) => text);
 const clientCommands = commandTable.filter(({ direction }) => direction !== "server");
 
-/** Whom an attacker may name: himself, who does not exist, groups that there are or not. */
+/** Whom an attacker may name: themselves, users who do not exist, groups that there are or not. */
 export interface Names {
   userId: string;
   groupId: string;

@@ -48,16 +48,16 @@ test("marks and the time of the last visit stay where they were, and go on when 
   const conversationId = `p:${[alice.userId, bob.userId].sort().join(":")}`;
   const row = async (who: Person) => (await call(who, "GET", `/v1/conversations/${conversationId}`)).body;
   for (let i = 1; i <= 3; i++) expect(await say(a, `u:${bob.userId}`, `${i}`)).toBe(i);
-  await b.until("he has them", () => b.events.length === 3);
+  await b.until("Bob has the events", () => b.events.length === 3);
   await read(b, conversationId, 1);
   await until("alice sees it", async () => updates(a, Command.READ_UPDATE, bob.userId).includes(1));
   await until("it is kept", async () => (await row(alice)).peerReadSeq === 1);
   expect(await say(c, `u:${bob.userId}`, "hello")).toBe(1);
-  // Bob is away when he blocks her: what she is told of him stays as it is then.
+  // Bob is away when he blocks Alice: what Alice is told of Bob stays as it is then.
   b.send(Command.DISCONNECT);
   await b.closed();
-  await until("he is seen as away", async () => !(await presenceOf(alice, bob)).online);
-  await until("when he was seen is kept", async () => (await presenceOf(alice, bob)).lastSeenAt > 0);
+  await until("Bob is seen as away", async () => !(await presenceOf(alice, bob)).online);
+  await until("when Bob was seen is kept", async () => (await presenceOf(alice, bob)).lastSeenAt > 0);
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   const before = { ...(await presenceOf(alice, bob)), marks: (await row(alice)).peerReadSeq };
   const delivered = (await row(alice)).peerDeliveredSeq;
@@ -65,7 +65,7 @@ test("marks and the time of the last visit stay where they were, and go on when 
   const back = await cluster.online(bob, "tcp");
   await read(back, conversationId, 3);
   expect((await call(carl, "GET", `/v1/presence?ids=${bob.userId}`)).body.items[0].online).toBe(true);
-  await until("his own devices know it", async () => (await row(bob)).readSeq === 3);
+  await until("Bob's own devices know it", async () => (await row(bob)).readSeq === 3);
   // What Carl is told of came behind what Alice would have been told.
   await read(back, `p:${[bob.userId, carl.userId].sort().join(":")}`, 1);
   await until("carl sees it", async () => updates(c, Command.READ_UPDATE, bob.userId).includes(1));
@@ -104,7 +104,7 @@ test("a refusal says either of two things: friends only, or blocked", async () =
   });
   expect(refusals[0]).toEqual(refusals[1]);
   expect(refusals[0].name).toBe("NOT_FRIENDS");
-  // Bob writes to whom he likes, and his friends write to him.
+  // Bob writes to anybody, and Bob's friends write to Bob.
   expect(await say(b, `u:${alice.userId}`, "hello")).toBe(1);
   await call(alice, "POST", "/v1/friend-requests", { userId: bob.userId });
   await call(bob, "POST", `/v1/friend-requests/${alice.userId}/accept`);

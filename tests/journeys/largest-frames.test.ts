@@ -120,7 +120,7 @@ test.each([
   const wishes = { groupId, name: LONGEST_NAME, joinPolicy: "open", members };
   const { memberCount } = await http(owner, "POST", "/v1/groups", wishes);
   expect(memberCount).toBe(members.length + 1);
-  // Who asks again after a lost answer gets the group that he made.
+  // A user who asks again after a lost answer gets the group that they made.
   expect(await http(owner, "POST", "/v1/groups", wishes)).toMatchObject({ groupId });
   await http(owner, "PATCH", `/v1/groups/${groupId}`, { name: `${LONGEST_NAME.slice(2)}x`, notice: LONGEST_NOTICE });
   const conversationId = `g:${groupId}`;

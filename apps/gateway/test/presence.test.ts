@@ -89,7 +89,7 @@ test("who may not see somebody hears nothing of him, and who may no longer sees 
   expect(alice.frames.flat()).toMatchObject([{ online: true }]);
   areFriends = false;
   watches.forget([["bob", "alice"]]);
-  // At first as if he had gone this moment, which is what she sees if he has blocked her; then what the answer says.
+  // At first as if the watched user had gone this moment, which is what a blocked watcher sees; then what the answer says.
   expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 7 });
   news("bob", []);
   news("bob", ["ios"]);
@@ -106,7 +106,7 @@ test("who blocks somebody looks to them as if they had gone and not come since",
   const { watches, news } = newWatches(new Set(["bob"]), isVisible, frozen);
   const { session, frames } = newSession("alice");
   watches.watch(session, ["bob"], true);
-  await until("she sees him", () => frames.flat().at(-1)?.online === true);
+  await until("the watcher sees the user", () => frames.flat().at(-1)?.online === true);
   frozen.set("bob", 7);
   watches.forget([["alice", "bob"]]);
   for (let i = 0; i < 3; i++) {

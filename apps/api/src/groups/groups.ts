@@ -43,7 +43,7 @@ export async function createGroup(
   const wanted = { groupId, name, joinPolicy, ownerId, memberIds };
   const created = await groups.create(wanted, uuidv7(now()), now(), groupLimits.writeFanOut);
   const group = await groups.find(groupId);
-  // Who asks again after a lost answer gets the group that he made.
+  // A user who asks again after a lost answer gets the group that they made.
   const { length: versions } = splitSystemContent({ type: "created", userIds: memberIds });
   const isMine = group?.ownerId === ownerId && group.name === name && group.version === versions;
   if (created === undefined && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");

@@ -57,7 +57,7 @@ export const settingsSchema = section("", {
   ),
   registration: Type.Enum(["open", "closed"], {
     default: "open",
-    description: "Whether anybody may make an account for himself; else operators and API keys make them.",
+    description: "Whether anybody may make an account for themselves; else operators and API keys make them.",
   }),
   log: section("Logging.", {
     level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal"], {

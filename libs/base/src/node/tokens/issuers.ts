@@ -1,6 +1,6 @@
 /**
  * Access tokens of other issuers: JWTs that the operator's own log-in signs with a private key that we never see. Their
- * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp` (within a day, or what the settings say). The user has to exist; whether he may come is
+ * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp` (within a day, or what the settings say). The user has to exist; whether they may come is
  * checked where his session is opened, as for our own tokens.
  */
 import { createPublicKey } from "node:crypto";
