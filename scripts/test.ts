@@ -147,9 +147,9 @@ async function runSuite(name: string, pattern: string | undefined): Promise<Step
       [
         path.join(packages, "jest/bin/jest.js"),
         ...["--selectProjects", name, "--json", `--outputFile=${report}`, "--passWithNoTests"],
-        // Whole clusters have the two cores for themselves, one at a time.
+        // Also of whole clusters two at a time: journeys wait more than they compute, and hold on a busy machine.
+        "--maxWorkers=2",
         // A test that failed halfway may leave a loop behind; the run must end all the same.
-        ...(name === "journeys" ? ["--runInBand"] : ["--maxWorkers=2"]),
         ...(name === "unit" ? [] : ["--forceExit"]),
         ...(pattern === undefined ? [] : ["--testNamePattern", pattern]),
       ],

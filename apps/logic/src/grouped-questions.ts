@@ -1,7 +1,8 @@
 /**
- * Questions of one kind to MySQL, put together: at most 64 keys a statement and two statements under way. While both are,
- * further keys wait and go out together when one returns (group commit). A larger statement would not cost less a key, and
- * its time would grow with it: 512 cold conversations took 318 ms where 64 took 20.
+ * Questions of one kind to MySQL, put together: at most 200 keys a statement and two statements under way. While both are,
+ * further keys wait and go out together when one returns (group commit). On a busy machine a statement takes as long as the
+ * worker and MySQL wait for a processor, whatever it asks: with 64 keys it was the statements that bounded how many cold
+ * conversations could be written to (docs/decisions/0023).
  *
  * A statement is never given up, so its answer is never wasted: callers that wait no longer find it in the cache when
  * they come again. A key that has waited for longer than its askers do is dropped before it is asked. MySQL counts as
@@ -9,7 +10,7 @@
  */
 import { guarded } from "@carillon/base";
 
-export const KEYS_PER_STATEMENT = 64;
+export const KEYS_PER_STATEMENT = 200;
 const STATEMENTS = 2;
 /** Longest time that an asker waits, ms: who parks a request answers it within this time. */
 const ASKER_WAITS_MS = 2_000;

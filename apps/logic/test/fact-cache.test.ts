@@ -101,3 +101,20 @@ test.each<[string, (cache: FactCache) => void]>([
   source.answer();
   expect(await looking).toMatchObject({ outgoing: "blocked", incoming: "blocked" });
 });
+
+test("both directions of a pair are asked in one question, whoever writes first", async () => {
+  const { source, look } = newCache();
+  const asked: [string, string][][] = [];
+  const { relations } = source;
+  source.relations = (pairs) => {
+    asked.push(pairs);
+    return relations.call(source, pairs);
+  };
+  await look();
+  expect(asked).toEqual([
+    [
+      ["alice", "bob"],
+      ["bob", "alice"],
+    ],
+  ]);
+});

@@ -21,19 +21,19 @@ function newQuestions() {
   return { questions, statements, settle, askMany, later: (ms: number) => (now += ms) };
 }
 
-test("keys go out together, at most 64 a statement and two statements at a time", async () => {
+test("keys go out together, at most 200 a statement and two statements at a time", async () => {
   const { statements, settle, askMany } = newQuestions();
-  const answers = askMany("a", 200);
+  const answers = askMany("a", 3 * KEYS_PER_STATEMENT + 8);
   await settle();
-  expect(statements.map(({ keys }) => keys.length)).toEqual([KEYS_PER_STATEMENT, KEYS_PER_STATEMENT]);
+  expect(statements.map(({ keys }) => keys.length)).toEqual([200, 200]);
   statements[1]!.answer();
   await settle();
-  expect(statements.map(({ keys }) => keys.length)).toEqual([64, 64, 64]);
+  expect(statements.map(({ keys }) => keys.length)).toEqual([200, 200, 200]);
   statements[0]!.answer();
   await settle();
-  expect(statements.map(({ keys }) => keys.length)).toEqual([64, 64, 64, 8]);
+  expect(statements.map(({ keys }) => keys.length)).toEqual([200, 200, 200, 8]);
   for (const { answer } of statements) answer();
-  expect((await answers).map((each) => each.status === "fulfilled" && each.value).at(-1)).toBe("of a199");
+  expect((await answers).map((each) => each.status === "fulfilled" && each.value).at(-1)).toBe("of a607");
 });
 
 test("a key that waits is asked once; one that is under way is asked again, since it may have changed meanwhile", async () => {
@@ -78,7 +78,7 @@ test("nobody queues up behind a MySQL that has been silent for a second; its ans
 
 test("a key for which nobody waits any more is not asked", async () => {
   const { questions, statements, settle, askMany, later } = newQuestions();
-  const first = askMany("a", 128);
+  const first = askMany("a", 2 * KEYS_PER_STATEMENT);
   await settle();
   const second = questions.ask("b");
   later(2_001);

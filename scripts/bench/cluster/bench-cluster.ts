@@ -2,10 +2,12 @@
  * The cluster that a scenario measures, and the way of the generator into it. The generator is not counted as server: it
  * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
  */
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { createTokenSigner } from "@carillon/base/node";
 import { buildRing, type Ring } from "@carillon/coordination";
 import { findFreePortBlock, type RunningCluster, startCluster } from "@carillon/local";
@@ -15,6 +17,9 @@ import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
 import { LoadClient, type LoadEvents } from "../generator/carillon/load-client";
 import { DEVICE } from "../generator/carillon/protocol";
 import type { CountedCluster } from "./server-counts";
+
+const run = promisify(execFile);
+const CARILLON = path.join(__dirname, "../../carillon.mjs");
 
 const CONNECT_AT_ONCE = 50;
 const ROWS_AT_ONCE = 1_000;
@@ -49,6 +54,7 @@ export class BenchCluster {
 
   private constructor(
     readonly running: RunningCluster,
+    private readonly directory: string,
     readonly settings: Settings,
     readonly partitions: number,
   ) {
@@ -104,7 +110,7 @@ export class BenchCluster {
       },
     });
     const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
-    return new BenchCluster(running, settings, partitions);
+    return new BenchCluster(running, directory, settings, partitions);
   }
 
   async stop(): Promise<void> {
@@ -190,6 +196,12 @@ export class BenchCluster {
       });
     });
     return clients;
+  }
+
+  /** Node ids of the workers that own a partition. */
+  async owners(): Promise<Set<string>> {
+    const { stdout } = await run(process.execPath, [CARILLON, "partitions", "--data", this.directory, "--json"]);
+    return new Set((JSON.parse(stdout) as { partitions: { owner: string }[] }).partitions.map(({ owner }) => owner));
   }
 
   /** Messages in the archive. */

@@ -1,8 +1,10 @@
 /**
  * Conversations in which nothing was written yet. Each user writes to a random one of several partners, closed loop by
- * receipt: of each conversation the owner of its partition must ask MySQL first. Measured without warm-up, from the first
- * message on, then again after the owners of all partitions were killed, whose successors know of what was written
- * lately. One partner each, warmed up, is what it is compared with, in the same run.
+ * receipt: of each conversation the owner of its partition must ask MySQL first. It goes on while the owner is killed,
+ * whose heir knows of what was written lately. One partner each is what it is compared with, in the same run.
+ *
+ * Processes that have just started are slow, whatever is written, until their code is compiled. So every run is warmed up
+ * in pairs that are not measured, and each number of partners runs once more on new processes, from the first message on.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
@@ -35,10 +37,18 @@ interface Phase {
   latencyMs: ReturnType<typeof percentiles>;
 }
 
-interface ColdRun {
+/** What one run does otherwise than the others. */
+interface ColdKind {
   partners: number;
   /** Whether senders add a random part to `retryAfterMs`. */
   hasJitter: boolean;
+  /** Whether the processes are measured from their first message on. */
+  isNew: boolean;
+}
+
+interface ColdRun extends ColdKind {
+  /** In pairs. */
+  warmUp?: Phase;
   start: Phase;
   afterKill: Phase;
   verified: { ok: boolean; sent: number; received: number; archived: number; errors: string[] };
@@ -47,14 +57,13 @@ interface ColdRun {
 export async function runCold(options: ColdOptions): Promise<Outcome> {
   const runs: ColdRun[] = [];
   // What the others are compared with is never refused, so jitter makes no difference to it.
-  const asked = options.partners.flatMap((partners) =>
-    (partners === 1 ? [false] : [false, true]).map((hasJitter) => ({ partners, hasJitter })),
-  );
-  for (const { partners, hasJitter } of asked) {
-    say(`${partners} partners each, senders ${hasJitter ? "with" : "without"} jitter`);
-    runs.push(
-      await BenchCluster.with(options, (cluster) => new ColdLoad(options, cluster, partners, hasJitter).measure()),
-    );
+  const asked: ColdKind[] = options.partners.flatMap((partners) => [
+    ...(partners === 1 ? [false] : [false, true]).map((hasJitter) => ({ partners, hasJitter, isNew: false })),
+    { partners, hasJitter: true, isNew: true },
+  ]);
+  for (const kind of asked) {
+    say(nameOf(kind));
+    runs.push(await BenchCluster.with(options, (cluster) => new ColdLoad(options, cluster, kind).measure()));
   }
   const ok = runs.every(({ verified }) => verified.ok);
   const result = { scenario: "cold", options, runs, targets: [], ok };
@@ -65,6 +74,7 @@ class ColdLoad {
   private readonly errors: string[] = [];
   private clients: LoadClient[] = [];
   private readonly names: string[];
+  private partners: number;
   private times = newTimes();
   private isOver = false;
   private sent = 0;
@@ -74,9 +84,9 @@ class ColdLoad {
   constructor(
     private readonly options: ColdOptions,
     private readonly cluster: BenchCluster,
-    private readonly partners: number,
-    private readonly hasJitter: boolean,
+    private readonly kind: ColdKind,
   ) {
+    this.partners = kind.isNew ? kind.partners : 1;
     this.names = Array.from({ length: options.clients & ~1 }, (_, i) => `cold-${i}`);
   }
 
@@ -94,14 +104,15 @@ class ColdLoad {
         onBusy: () => this.busy++,
         onError: (what) => this.errors.length < 20 && this.errors.push(`${names[i]}: ${what}`),
       }),
-      this.hasJitter,
+      this.kind.hasJitter,
     );
     for (let i = 0; i < this.clients.length; i++) for (let n = 0; n < options.inFlight; n++) this.send(i);
-    if (this.partners === 1) await this.phase("warming up", WARM_UP_SECONDS);
-    const start = await this.phase("from the start on", options.seconds);
-    this.killOwners();
-    const afterKill = await this.phase("after the owners were killed", options.seconds);
-    return { partners: this.partners, hasJitter: this.hasJitter, start, afterKill, verified: await this.verify() };
+    const warmUp = this.kind.isNew ? undefined : await this.phase("warming up in pairs", WARM_UP_SECONDS);
+    this.partners = this.kind.partners;
+    const start = await this.phase("measuring", options.seconds);
+    await this.killOwners();
+    const afterKill = await this.phase("after the owner was killed", options.seconds);
+    return { ...this.kind, ...(warmUp && { warmUp }), start, afterKill, verified: await this.verify() };
   }
 
   private send(from: number): void {
@@ -141,9 +152,11 @@ class ColdLoad {
     return { deliveredPerSecond, cpu, busy: this.busy - busyBefore, latencyMs: percentiles(this.times) };
   }
 
-  /** All workers, which are started again at once. */
-  private killOwners(): void {
-    for (const { pid } of this.cluster.running.info().workers) process.kill(pid!, "SIGKILL");
+  /** The workers that own a partition. They are started again at once, as others that own nothing. */
+  private async killOwners(): Promise<void> {
+    const owners = await this.cluster.owners();
+    for (const { nodeId, pid } of this.cluster.running.info().workers)
+      if (owners.has(nodeId)) process.kill(pid!, "SIGKILL");
   }
 
   private async verify(): Promise<ColdRun["verified"]> {
@@ -168,22 +181,37 @@ const newTimes = () => buildHistogram({ numberOfSignificantValueDigits: 3 });
 
 const mean = (values: number[]) => Math.round(values.reduce((sum, value) => sum + value, 0) / values.length);
 
+function nameOf({ partners, hasJitter, isNew }: ColdKind): string {
+  const whom = partners === 1 ? "1 partner" : `${partners} partners`;
+  if (isNew) return `${whom} each, new processes`;
+  return `${whom} each${partners === 1 ? "" : `, senders ${hasJitter ? "with" : "without"} jitter`}`;
+}
+
 function describeCold({ clients, inFlight, seconds }: ColdOptions, runs: ColdRun[]): string[] {
-  const warm = mean(runs[0]!.start.deliveredPerSecond);
-  const describe = (name: string, { deliveredPerSecond, cpu, busy, latencyMs }: Phase) => [
-    `    ${name}: ${mean(deliveredPerSecond)} delivered/s (${(mean(deliveredPerSecond) / warm).toFixed(2)} of warm), ${busy} BUSY; ${describeTimes(latencyMs)}`,
-    `      second by second: ${deliveredPerSecond.join(" ")}`,
-    `      CPU ${cpu.total} us per message: ${Object.entries(cpu.of)
-      .map(([kind, us]) => `${kind} ${us}`)
-      .join(", ")}`,
-  ];
+  const warm = runs[0]!.start;
+  const describe = (name: string, phase: Phase, base: Phase) => {
+    const { deliveredPerSecond, cpu, busy, latencyMs } = phase;
+    const [now, then] = [mean(deliveredPerSecond), mean(base.deliveredPerSecond)];
+    return [
+      `    ${name}: ${now} delivered/s (${(now / then).toFixed(2)} of warm), ${busy} BUSY; ${describeTimes(latencyMs)}`,
+      `      second by second: ${deliveredPerSecond.join(" ")}`,
+      `      CPU ${cpu.total} us per message: ${Object.entries(cpu.of)
+        .map(([kind, us]) => `${kind} ${us}`)
+        .join(", ")}`,
+    ];
+  };
   return [
     `cold conversations, ${clients} clients, closed loop by receipt, ${inFlight} each under way, ${seconds} s a phase`,
-    ...runs.flatMap(({ partners, hasJitter, start, afterKill, verified: { ok, sent, received, archived, errors } }) => [
-      `  ${partners} partners each, senders ${hasJitter ? "with" : "without"} jitter`,
-      ...describe(partners === 1 ? "warmed up" : "from the first message on", start),
-      ...describe("after all workers were killed", afterKill),
-      `    ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: sent ${sent}, received ${received}, archived ${archived}`,
-    ]),
+    ...runs.flatMap((run) => {
+      const { partners, isNew, warmUp, start, afterKill, verified } = run;
+      const { ok, sent, received, archived, errors } = verified;
+      return [
+        `  ${nameOf(run)}`,
+        ...(warmUp === undefined ? [] : [`    warm-up in pairs: ${warmUp.deliveredPerSecond.join(" ")} delivered/s`]),
+        ...describe(isNew ? "from the first message on" : partners === 1 ? "warm" : "cold", start, warm),
+        ...describe("after the owner was killed", afterKill, warm),
+        `    ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: sent ${sent}, received ${received}, archived ${archived}`,
+      ];
+    }),
   ];
 }

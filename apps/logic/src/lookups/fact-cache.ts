@@ -66,9 +66,13 @@ export class FactCache {
         ...{ idOf: itself, monotonic },
         ask: (ids) => this.loadUsers(source, ids),
       }),
-      relations: new GroupedQuestions<string, Relation>({
+      /** By pair in either order; the answers are in the cache. */
+      relations: new GroupedQuestions<string, never>({
         ...{ idOf: itself, monotonic },
-        ask: (keys) => this.loadRelations(source, keys),
+        ask: async (pairs) => {
+          await this.loadRelations(source, pairs);
+          return new Map<string, never>();
+        },
       }),
       numbers: new GroupedQuestions<string, number>(numbers),
       /** Of readers: however many there are, writers do not wait behind them. */
@@ -132,7 +136,7 @@ export class FactCache {
     const staleBefore = this.monotonic() - FRESH_MS;
     const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId) => `${userId} ${watcherId}`));
     const missing = pairs.filter((pair) => isMissing(this.relations.get(pair), staleBefore));
-    await Promise.all([...new Set(missing)].map((pair) => this.questions.relations.ask(pair)));
+    await Promise.all([...new Set(missing.map(unordered))].map((pair) => this.questions.relations.ask(pair)));
     return wanted.map(([watcherId, userIds]) =>
       userIds.filter((userId) => {
         const relation = this.relations.get(`${userId} ${watcherId}`)?.value;
@@ -177,9 +181,9 @@ export class FactCache {
       for (const id of conversationIds.slice(from, from + some)) {
         const parts = parseConversationId(id);
         if (parts?.kind !== "private") continue;
-        const { users, pairs } = this.missingOf(parts.userIds, staleBefore);
+        const { users, pair } = this.missingOf(parts.userIds, staleBefore);
         asked.push(...users.map((userId) => this.questions.users.ask(userId)));
-        asked.push(...pairs.map((pair) => this.questions.relations.ask(pair)));
+        if (pair !== undefined) asked.push(this.questions.relations.ask(pair));
       }
       await Promise.all(asked);
     }
@@ -187,7 +191,7 @@ export class FactCache {
 
   /** Forgets what is cached about a pair of users: their relation changed. */
   forgetRelation(a: string, b: string): void {
-    for (const key of [`${a} ${b}`, `${b} ${a}`]) {
+    for (const key of bothWays(`${a} ${b}`)) {
       this.relationLoads.forget(key);
       this.relations.delete(key);
     }
@@ -213,19 +217,19 @@ export class FactCache {
   }
 
   private needPair(preparation: Preparation, userIds: readonly [string, string], request?: SendRequest): void {
-    const { users, pairs } = this.missingOf(userIds, preparation.staleBefore);
+    const { users, pair } = this.missingOf(userIds, preparation.staleBefore);
     for (const userId of users) this.needUser(preparation, userId, request);
-    for (const pair of pairs) {
-      const isKnown = this.relations.has(pair);
-      this.need(preparation, this.questions.relations.ask(pair), isKnown ? undefined : request);
-    }
+    if (pair === undefined) return;
+    const isKnown = bothWays(pair).every((key) => this.relations.has(key));
+    this.need(preparation, this.questions.relations.ask(pair), isKnown ? undefined : request);
   }
 
-  private missingOf([a, b]: readonly [string, string], staleBefore: number): { users: string[]; pairs: string[] } {
+  private missingOf([a, b]: readonly [string, string], staleBefore: number): { users: string[]; pair?: string } {
     const isUserMissing = (id: string) => isMissing(this.users.get(id), staleBefore);
-    if (a === b) return { users: [a].filter(isUserMissing), pairs: [] };
-    const pairs = [`${a} ${b}`, `${b} ${a}`].filter((key) => isMissing(this.relations.get(key), staleBefore));
-    return { users: [a, b].filter(isUserMissing), pairs };
+    if (a === b) return { users: [a].filter(isUserMissing) };
+    const users = [a, b].filter(isUserMissing);
+    const pair = unordered(`${a} ${b}`);
+    return bothWays(pair).some((key) => isMissing(this.relations.get(key), staleBefore)) ? { users, pair } : { users };
   }
 
   private needUser(preparation: Preparation, userId: string, request?: SendRequest): void {
@@ -293,15 +297,27 @@ export class FactCache {
     return new Map([...found, ...(await this.loadUsers(source, again))]);
   }
 
-  private async loadRelations(source: FactSource, keys: string[]): Promise<Map<string, Relation>> {
-    const pairs = keys.map((key) => key.split(" ") as [string, string]);
-    const { found, isVoid } = await this.relationLoads.run(() => source.relations(pairs));
+  /** Both ways of each pair. */
+  private async loadRelations(source: FactSource, pairs: string[]): Promise<void> {
+    const keys = pairs.flatMap(bothWays);
+    const { found, isVoid } = await this.relationLoads.run(() => source.relations(keys.map(usersOf)));
     const loadedAt = this.monotonic();
     for (const key of keys) if (!isVoid(key)) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
-    const again = keys.filter(isVoid);
+    const again = pairs.filter((pair) => bothWays(pair).some(isVoid));
     if (again.length > 0) await this.loadRelations(source, again);
-    return found;
   }
+}
+
+const usersOf = (pair: string) => pair.split(" ") as [string, string];
+
+/** The relation of each to the other. */
+function bothWays(pair: string): [string, string] {
+  const [a, b] = usersOf(pair);
+  return [`${a} ${b}`, `${b} ${a}`];
+}
+
+function unordered(pair: string): string {
+  return usersOf(pair).sort().join(" ");
 }
 
 function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {

@@ -165,6 +165,11 @@ export class Device {
 
   onEvent(inboxSeq: number): void {
     const place = this.place!;
+    // A gateway that hears no acknowledgement for 5 s sends again from there; what a device has it passes over.
+    if (inboxSeq <= place.seq) {
+      this.ackTimer ??= setTimeout(this.acknowledge, ACK_MS);
+      return;
+    }
     if (inboxSeq !== place.seq + 1) this.events.onError(`${this.spec.userId}: inbox ${inboxSeq} after ${place.seq}`);
     place.seq = inboxSeq;
     this.caughtUp++;
