@@ -92,7 +92,12 @@ export class Api {
     this.loginLimits = new LoginLimits({ limits: config.limits, monotonic: () => bus.clock.monotonic() });
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
-    this.queries = new QueryService(bus, { ...this.context, ...reading, inboxes: new Inboxes(redis) });
+    this.queries = new QueryService(bus, {
+      ...this.context,
+      ...reading,
+      sync: options.mysql.sync,
+      inboxes: new Inboxes(redis),
+    });
     this.broadcasts = new LeaseJob({
       lease: options.lease("broadcasts"),
       everyMs: BROADCAST_EVERY_MS,

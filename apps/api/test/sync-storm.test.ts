@@ -50,14 +50,16 @@ function contextOn(mysql: SlowMysql): SyncContext {
       heads: async () => ({ heads: [{ epoch: "e", seq: 1 }] }),
       reach: async () => ({ begunAt: 0, positions: new Map() }),
     },
-    relations: { standing: () => mysql.statement({ version: 0, count: 0 }), changedSince: () => mysql.statement([]) },
-    memberships: { count: () => mysql.statement(0), changedSince: () => mysql.statement([]) },
+    sync: {
+      start: () => mysql.statement({ relationsVersion: 0, now: 1_790_000_000_000 }),
+      counts: () => mysql.statement({ relations: 0, groups: 0, conversations: 0 }),
+    },
+    relations: { changedSince: () => mysql.statement([]) },
+    memberships: { changedSince: () => mysql.statement([]) },
     people: { names: async () => new Map() },
     conversations: {
       list: () => mysql.statement([]),
       unread: async () => [],
-      count: () => mysql.statement(0),
-      databaseTime: () => mysql.statement(1_790_000_000_000),
     },
   } as unknown as SyncContext;
 }

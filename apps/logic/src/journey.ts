@@ -33,6 +33,8 @@ import { type FoldedEvent, foldAppended, type PartitionState } from "./partition
 const HEAD_MS = 20;
 /** How long a round waits that may not put anything aside, ms. */
 const INLINE_MS = 1_500;
+/** How long an owner that hands over waits for what its parked requests wait for, ms. */
+const FINISH_MS = 500;
 /** What was asked longer ago than this may have been forgotten by the log since, ms. */
 const MOST_AGE_MS = 20_000;
 
@@ -85,6 +87,17 @@ export class PartitionJourney {
   async start(): Promise<void> {
     await this.consumer.start();
     this.running = this.run();
+  }
+
+  /**
+   * As `stop`, before the partition is handed over. The queue waits for the next owner, but what was put aside is in no
+   * other hands: it is decided here if its answers come soon.
+   */
+  async finish(): Promise<void> {
+    await this.consumer.stop();
+    this.buffer.clear();
+    await this.parked.emptied(FINISH_MS);
+    await this.stop();
   }
 
   /** Takes no more requests and finishes the round in work. */

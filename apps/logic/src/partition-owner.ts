@@ -137,7 +137,7 @@ export class PartitionOwner implements OwnedPartition {
 
   async release(): Promise<void> {
     this.stop();
-    await this.journey.stop();
+    await this.journey.finish();
     const { bus, nodeId } = this.context;
     const progress = { covered: this.state.covered, fanout: this.fanOut.position };
     await this.writer.append({ kind: "release", worker: nodeId }, progress).catch((err: Error) => {

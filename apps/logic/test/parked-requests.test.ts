@@ -63,3 +63,20 @@ test("nothing waits for what nobody was asked, and there is room for so much", (
   expect(parked.takeAll()).toHaveLength(taken);
   expect(parked.park(request("anna", 1), newFacts())).toBe(true);
 });
+
+test("an owner that hands over waits until all were taken, but not for ever", async () => {
+  const { parked, ids } = newParked();
+  await parked.emptied(60_000);
+  const facts = newFacts();
+  parked.park(request("anna", 1), facts);
+  const emptied = parked.emptied(60_000);
+  facts.answer();
+  await settle();
+  expect(ids()).toEqual([1]);
+  await emptied;
+  const late = newFacts();
+  parked.park(request("anna", 2), late);
+  await parked.emptied(20);
+  expect(parked.count).toBe(1);
+  late.answer();
+});

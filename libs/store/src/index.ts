@@ -20,6 +20,7 @@ export * from "./mysql/people/key-queries";
 export * from "./mysql/people/old-device-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";
+export * from "./mysql/sync-queries";
 export * from "./mysql/view-queries";
 export { Cursors } from "./redis/cursors";
 export * from "./redis/inbox-inspection";

@@ -193,7 +193,7 @@ describe("the list of conversations", () => {
     await archive(events);
     const all = (await store.conversations.list(me, 100)).map((row) => row.conversationId);
     expect(all).toHaveLength(7);
-    expect(await store.conversations.count(me)).toBe(7);
+    expect((await store.sync.counts(me)).conversations).toBe(7);
     const paged: string[] = [];
     for (let after: { lastAt: number; conversationId: string } | undefined; ; ) {
       const page = await store.conversations.list(me, 2, { after });

@@ -10,7 +10,7 @@
  * Later pages repeat inbox and time of the first, which the cursor carries: they describe one and the same sync.
  */
 import { CarillonError, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
-import type { ConversationQueries, Inboxes, MembershipQueries, RelationQueries } from "@carillon/store";
+import type { Inboxes, SyncQueries } from "@carillon/store";
 import type { ArchiveBarrier } from "./archive-barrier";
 import { ALL_GROUPS, ALL_LISTED, fromCursor, NEWEST, type SyncStart, toCursor } from "./sync-cursor";
 import { conversationsPart, groupsPart, PageRoom, relationsPart, type SyncListsContext } from "./sync-lists";
@@ -20,9 +20,7 @@ const CLOCK_MARGIN_MS = 10_000;
 const BUSY_RETRY_MS = 1_000;
 
 export interface SyncContext extends SyncListsContext {
-  conversations: Pick<ConversationQueries, "list" | "unread" | "count" | "databaseTime">;
-  relations: Pick<RelationQueries, "changedSince" | "standing">;
-  memberships: Pick<MembershipQueries, "changedSince" | "count">;
+  sync: Pick<SyncQueries, "start" | "counts">;
   inboxes: Pick<Inboxes, "heads" | "reach">;
   barrier: Pick<ArchiveBarrier, "passedFor">;
 }
@@ -42,7 +40,8 @@ export async function sync(context: SyncContext, userId: string, payload: SyncPa
     versions: { relations: start.relationsVersion, groups: syncedAt },
     syncedAt,
     ...lists,
-    counts: await countsOf(context, userId),
+    // A device that has another number after this one asks for everything.
+    counts: await context.sync.counts(userId),
     more,
     ...(more ? { cursor: toCursor(next) } : {}),
   };
@@ -66,19 +65,10 @@ async function readPage(
   };
 }
 
-/** How much there is of each, in a full sync: a device that has another number after this one asks for everything. */
-async function countsOf(context: SyncContext, userId: string): Promise<SyncedPayload["counts"]> {
-  // One after the other: a question that is admitted takes one connection at a time.
-  const { count: relations } = await context.relations.standing(userId);
-  const groups = await context.memberships.count(userId);
-  return { relations, groups, conversations: await context.conversations.count(userId) };
-}
-
 async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<SyncStart> {
   const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
   const { heads, reach } = await readInbox(context, userId);
-  const { version } = await context.relations.standing(userId);
-  const begunAt = await context.conversations.databaseTime();
+  const { relationsVersion: version, now: begunAt } = await context.sync.start(userId);
   if (!(await context.barrier.passedFor(reach))) {
     throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
   }

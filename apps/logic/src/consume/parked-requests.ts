@@ -40,6 +40,7 @@ export class ParkedRequests<F extends Answers> {
   private readonly places = new Map<string, Place<F>>();
   private readyPlaces = 0;
   private bytes = 0;
+  private onEmpty: () => void = () => {};
 
   /**
    * @param monotonic ms
@@ -95,7 +96,19 @@ export class ParkedRequests<F extends Answers> {
     }
     this.readyPlaces = 0;
     for (const { request } of taken) this.bytes -= sizeOf(request);
+    if (this.places.size === 0) this.onEmpty();
     return taken;
+  }
+
+  /** Waits until all of them were taken, at most `ms`. */
+  async emptied(ms: number): Promise<void> {
+    if (this.places.size === 0) return;
+    await settlesWithin(
+      new Promise<void>((resolve) => {
+        this.onEmpty = resolve;
+      }),
+      ms,
+    );
   }
 
   /** Takes all that waits. */

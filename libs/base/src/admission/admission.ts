@@ -65,7 +65,7 @@ export class Abandoned extends Error {
 /** Least time after which a refused asker comes back, ms; a random share of it is added. */
 const LEAST_RETRY_MS = 500;
 /** Bookings end here, ms: whoever is told to wait longer would rather give up. */
-const MOST_BOOKED_MS = 12_000;
+const MOST_BOOKED_MS = 30_000;
 /** How long a piece of work takes as long as nothing is known, ms. */
 const FIRST_MEAN_MS = 20;
 /** Weight of the newest duration in the mean. */

@@ -95,13 +95,6 @@ export class ConversationQueries {
     return rows.map((row) => toListed(userId, row));
   }
 
-  /** How many conversations the user has, of those that `list` would give. */
-  async count(userId: string): Promise<number> {
-    const sql = `SELECT COUNT(*) AS total FROM conversation_members m JOIN conversations c ON c.id = m.conversation
-      WHERE m.user_id = ?`;
-    return (await this.sql.rows<{ total: number }>(sql, [userId]))[0]!.total;
-  }
-
   /** One conversation of the user as `list` gives it; undefined when he has no such one. */
   async find(userId: string, conversationId: string): Promise<ListedConversation | undefined> {
     const [row] = await this.sql.rows<ListRow>(

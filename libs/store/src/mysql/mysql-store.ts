@@ -19,6 +19,7 @@ import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
 import { ServerQueries } from "./server-queries";
 import { Sql } from "./sql";
+import { SyncQueries } from "./sync-queries";
 import { ViewQueries } from "./view-queries";
 
 /** Part of the connections that is kept for the checks of tokens and keys. */
@@ -31,6 +32,7 @@ export class MysqlStore {
   readonly archive: ArchiveWriter;
   readonly conversations: ConversationQueries;
   readonly views: ViewQueries;
+  readonly sync: SyncQueries;
   readonly accounts: AccountQueries;
   readonly credentials: CredentialQueries;
   readonly oldDevices: OldDeviceQueries;
@@ -57,6 +59,7 @@ export class MysqlStore {
     this.archive = new ArchiveWriter(this.sql);
     this.conversations = new ConversationQueries(this.sql);
     this.views = new ViewQueries(this.sql);
+    this.sync = new SyncQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);

@@ -29,13 +29,6 @@ export class MembershipQueries {
     );
     return rows.map(toGroupRow);
   }
-
-  /** How many groups he belongs to: those that `changedSince` gives for 0. */
-  async count(userId: string): Promise<number> {
-    const sql = `SELECT COUNT(*) AS total FROM group_members m JOIN user_groups g ON g.id = m.group_id
-      WHERE m.user_id = ? AND m.present = 1 AND g.dissolved_at IS NULL`;
-    return (await this.sql.rows<{ total: number }>(sql, [userId]))[0]!.total;
-  }
 }
 
 interface MembershipRow {

@@ -165,16 +165,6 @@ export class RelationQueries {
     );
     return new Map(rows.map(({ owner_id, peer_id, told_seen_at }) => [`${owner_id} ${peer_id}`, told_seen_at ?? 0]));
   }
-
-  /** The version of a user's relations, and how many there are. */
-  async standing(ownerId: string): Promise<{ version: number; count: number }> {
-    const [row] = await this.sql.rows<{ version: number | null; total: number }>(
-      `SELECT (SELECT relations_version FROM user_versions WHERE user_id = ?) AS version,
-         (SELECT COUNT(*) FROM relations WHERE owner_id = ? AND state <> 'none') AS total`,
-      [ownerId, ownerId],
-    );
-    return { version: row!.version ?? 0, count: row!.total };
-  }
 }
 
 interface PairRow {
