@@ -22,31 +22,34 @@ async function main(): Promise<number> {
   }
   const options = { ...parsed.options, onProgress: (line: string) => console.log(line) };
   const { directory } = options;
+  const describe = (info: ClusterInfo) => describeCluster(directory, info, parsed.showsSecrets);
+  const announce = (info: ClusterInfo, hint: string) =>
+    console.log(["", "Carillon is ready", ...describe(info), "", hint].join("\n"));
   if (findSupervisor(directory) !== undefined) {
-    return await reportRunning(directory, options.fresh === true);
+    return await reportRunning(directory, options.fresh === true, describe);
   }
   try {
     if (parsed.detach) {
       await startDetached(options);
-      announce(directory, readClusterInfo(directory)!, "npm run stop stops it");
+      announce(readClusterInfo(directory)!, "npm run stop stops it");
     } else {
-      await superviseUntilStopped(options, (info) => announce(directory, info, "Ctrl-C stops it"), parentIsGone());
+      await superviseUntilStopped(options, (info) => announce(info, "Ctrl-C stops it"), parentIsGone());
     }
     return 0;
   } catch (error) {
     if ((error as Error).name === AlreadyRunningError.name) {
-      return await reportRunning(directory, options.fresh === true);
+      return await reportRunning(directory, options.fresh === true, describe);
     }
     throw error;
   }
 }
 
-function announce(directory: string, info: ClusterInfo, hint: string): void {
-  console.log(["", "Carillon is ready", ...describeCluster(directory, info), "", hint].join("\n"));
-}
-
 /** Says where the cluster of this directory runs; when it is just starting, as soon as it is ready. */
-async function reportRunning(directory: string, fresh: boolean): Promise<number> {
+async function reportRunning(
+  directory: string,
+  fresh: boolean,
+  describe: (info: ClusterInfo) => string[],
+): Promise<number> {
   const pid = findSupervisor(directory)?.identity.pid;
   if (fresh) {
     console.error(`a cluster runs in ${directory} (supervisor pid ${pid}); stop it before --fresh removes its data`);
@@ -63,7 +66,7 @@ async function reportRunning(directory: string, fresh: boolean): Promise<number>
     console.error(`the start by process ${pid} has failed`);
     return 1;
   }
-  console.log([`Carillon runs already (supervisor pid ${pid})`, ...describeCluster(directory, info)].join("\n"));
+  console.log([`Carillon runs already (supervisor pid ${pid})`, ...describe(info)].join("\n"));
   return 0;
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseStartArguments, parseStopArguments } from "../src/command/arguments";
 import { renderTemplate } from "../src/servers/template";
+import { type ClusterInfo, describeCluster } from "../src/supervisor/cluster-file";
 import { type ClusterOptions, OptionsError, planPorts, portsInPlan } from "../src/supervisor/cluster-options";
 import { fixPartitions, loadSecrets, usualPartitions } from "../src/supervisor/secrets";
 import { renderAppSettings } from "../src/supervisor/stores";
@@ -40,7 +41,8 @@ describe("arguments of start", () => {
   test("all options", () => {
     const args = "--detach --data /d --base-port 30000 --gateways 3 --workers 4 --archivers 2 --apis 2 --partitions 8";
     const parsed = parseStartArguments([...args.split(" "), "--fresh"], {});
-    expect(parsed).toMatchObject({ detach: true });
+    expect(parsed).toMatchObject({ detach: true, showsSecrets: false });
+    expect(parseStartArguments(["--show-secrets"], {})).toMatchObject({ showsSecrets: true });
     expect(startOptions([...args.split(" "), "--fresh"])).toMatchObject({
       directory: "/d",
       basePort: 30_000,
@@ -124,6 +126,24 @@ test("settings of our processes name external stores, credentials apart from NAT
     mysql: { url: external.mysql },
     auth: { secret: "a" },
   });
+});
+
+test("passwords and tokens of stores are printed only for those who ask for them", () => {
+  const info = {
+    ...{ api: "http://h:1", gateways: [], workers: [], archivers: [], apis: [] },
+    nats: [{ url: "nats://someone:secret@h:1" }, { url: "nats://secret@h:2" }],
+    redis: { url: "redis://:secret@h:3" },
+    mysql: { url: "mysql://carillon:secret@h:4/carillon?ssl=verify" },
+  } as ClusterInfo;
+  const lines = describeCluster("/d", info, false).join("\n");
+  expect(lines).not.toContain("secret");
+  for (const shown of ["nats://h:1  nats://h:2", "redis://h:3", "mysql://h:4/carillon?ssl=verify"])
+    expect(lines).toContain(shown);
+  expect(
+    describeCluster("/d", info, true)
+      .join("\n")
+      .match(/secret/g),
+  ).toHaveLength(4);
 });
 
 describe("what a data directory keeps", () => {

@@ -22,6 +22,7 @@ export const START_USAGE = `Starts a Carillon cluster on this machine, with priv
   --archivers N     (default: ${DEFAULT_COUNTS.archiver})
   --apis N          (default: ${DEFAULT_COUNTS.api})
   --partitions N    at the first start only (default: one for two processors, at most one a worker)
+  --show-secrets    print the stores' addresses with their passwords
   --fresh           remove all data of DIR first
   --help
 
@@ -32,7 +33,9 @@ export const STOP_USAGE = `Stops the Carillon cluster of a data directory, and w
   npm run stop [-- --data DIR]`;
 
 /** What `npm start` was asked to do. */
-export type StartArguments = { help: true } | { help: false; detach: boolean; options: ClusterOptions };
+export type StartArguments =
+  | { help: true }
+  | { help: false; detach: boolean; showsSecrets: boolean; options: ClusterOptions };
 
 type Environment = Record<string, string | undefined>;
 
@@ -53,6 +56,7 @@ export function parseStartArguments(args: string[], env: Environment): StartArgu
     archivers: number,
     apis: number,
     partitions: number,
+    "show-secrets": flag,
     fresh: flag,
     help: flag,
   });
@@ -75,6 +79,7 @@ export function parseStartArguments(args: string[], env: Environment): StartArgu
   return {
     help: false,
     detach: values["detach"] === true,
+    showsSecrets: values["show-secrets"] === true,
     options: {
       directory: dataDirectory(values["data"], env),
       basePort,

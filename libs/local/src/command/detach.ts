@@ -16,12 +16,14 @@ export async function startDetached(options: ClusterOptions): Promise<void> {
   mkdirSync(logs, { recursive: true });
   const log = openSync(path.join(logs, "supervisor.log"), "a");
   const program = path.join(__dirname, `detached-main${path.extname(__filename)}`);
-  const child = fork(program, [JSON.stringify(plain)], {
+  const child = fork(program, [], {
     detached: true,
     stdio: ["ignore", log, log, "ipc"],
     cwd: options.directory,
   });
   closeSync(log);
+  // Not as an argument: everybody on the machine may see those, and addresses of stores have passwords.
+  child.send(plain);
   const handOn = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, handOn);

@@ -2,14 +2,14 @@ import type { ClusterOptions } from "../supervisor/cluster-options";
 import { superviseUntilStopped } from "./foreground";
 
 /**
- * The supervisor as a process of its own. It is given its options as JSON, tells the process that started it by IPC
+ * The supervisor as a process of its own. It is given its options by IPC, tells the process that started it by IPC
  * what it does (`{progress}`), and at last `{ready: info}` or `{error: message}`. If that process goes away before,
  * nobody waits for the cluster any more, and the start is undone.
  */
 export type DetachedMessage = { progress: string } | { ready: true } | { error: string; name: string };
 
 async function main(): Promise<void> {
-  const options = JSON.parse(process.argv[2]!) as ClusterOptions;
+  const options = await new Promise<ClusterOptions>((resolve) => process.once("message", resolve as () => void));
   const lonely = new AbortController();
   let ready = false;
   const tell = (message: DetachedMessage) => {

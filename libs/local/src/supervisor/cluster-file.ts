@@ -69,15 +69,24 @@ export function readClusterInfo(directory: string): ClusterInfo | undefined {
   return readJson<ClusterInfo>(clusterFiles.cluster(directory));
 }
 
-/** Every address of a cluster, a line each, for people. */
-export function describeCluster(directory: string, info: ClusterInfo): string[] {
+/**
+ * Every address of a cluster, a line each, for people.
+ * @param showsSecrets whether the addresses of the stores have their passwords
+ */
+export function describeCluster(directory: string, info: ClusterInfo, showsSecrets: boolean): string[] {
+  const shown = (url: string) => (showsSecrets ? url : withoutPassword(url));
   return [
     `  api       ${info.apis.map((each) => each.http).join("  ") || info.api}`,
     ...info.gateways.map((each) => `  ${each.nodeId.padEnd(9)} ${each.ws}  tcp ${each.tcp}`),
-    `  nats      ${info.nats.map((each) => each.url).join("  ")}`,
-    `  redis     ${info.redis.url}`,
-    `  mysql     ${info.mysql.url}`,
+    `  nats      ${info.nats.map((each) => shown(each.url)).join("  ")}`,
+    `  redis     ${shown(info.redis.url)}`,
+    `  mysql     ${shown(info.mysql.url)}`,
     `  logs      ${path.join(directory, "logs")}`,
     `  data      ${directory}`,
   ];
+}
+
+/** The user may be a token. */
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//");
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { isPortFree } from "../processes/free-port";
 import { tryLock, unlock } from "../processes/lock-file";
@@ -60,7 +60,7 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
   const { directory } = options;
   const say = options.onProgress ?? (() => {});
   const ports = planPorts(options.basePort, options.counts, options.natsServers);
-  mkdirSync(directory, { recursive: true });
+  makePrivate(directory);
   const lock = clusterFiles.supervisor(directory);
   const holder = tryLock(lock);
   if (holder !== undefined) {
@@ -87,6 +87,16 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
     signal?.removeEventListener("abort", abort);
   }
   return describe(directory, supervisor, lock);
+}
+
+/**
+ * Messages lie here as they were written, and secrets beside them: nobody else on the machine may read what this process
+ * and those that it starts write.
+ */
+function makePrivate(directory: string): void {
+  process.umask(0o077);
+  mkdirSync(directory, { recursive: true });
+  chmodSync(directory, 0o700);
 }
 
 function describe(directory: string, supervisor: Supervisor, lock: string): RunningCluster {
