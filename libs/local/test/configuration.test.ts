@@ -132,7 +132,7 @@ test("passwords and tokens of stores are printed only for those who ask for them
   const info = {
     ...{ api: "http://h:1", gateways: [], workers: [], archivers: [], apis: [] },
     nats: [{ url: "nats://someone:secret@h:1" }, { url: "nats://secret@h:2" }],
-    redis: { url: "redis://:secret@h:3" },
+    redis: { url: "redis://:/secret@@h:3" },
     mysql: { url: "mysql://carillon:secret@h:4/carillon?ssl=verify" },
   } as ClusterInfo;
   const lines = describeCluster("/d", info, false).join("\n");

@@ -54,7 +54,6 @@ export class BenchCluster {
 
   private constructor(
     readonly running: RunningCluster,
-    private readonly directory: string,
     readonly settings: Settings,
     readonly partitions: number,
   ) {
@@ -110,7 +109,7 @@ export class BenchCluster {
       },
     });
     const settings = JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8")) as Settings;
-    return new BenchCluster(running, directory, settings, partitions);
+    return new BenchCluster(running, settings, partitions);
   }
 
   async stop(): Promise<void> {
@@ -200,7 +199,8 @@ export class BenchCluster {
 
   /** Node ids of the workers that own a partition. */
   async owners(): Promise<Set<string>> {
-    const { stdout } = await run(process.execPath, [CARILLON, "partitions", "--data", this.directory, "--json"]);
+    const args = ["partitions", "--data", this.running.directory, "--json"];
+    const { stdout } = await run(process.execPath, [CARILLON, ...args]);
     return new Set((JSON.parse(stdout) as { partitions: { owner: string }[] }).partitions.map(({ owner }) => owner));
   }
 

@@ -188,18 +188,14 @@ function nameOf({ partners, hasJitter, isNew }: ColdKind): string {
 }
 
 function describeCold({ clients, inFlight, seconds }: ColdOptions, runs: ColdRun[]): string[] {
-  const warm = runs[0]!.start;
-  const describe = (name: string, phase: Phase, base: Phase) => {
-    const { deliveredPerSecond, cpu, busy, latencyMs } = phase;
-    const [now, then] = [mean(deliveredPerSecond), mean(base.deliveredPerSecond)];
-    return [
-      `    ${name}: ${now} delivered/s (${(now / then).toFixed(2)} of warm), ${busy} BUSY; ${describeTimes(latencyMs)}`,
-      `      second by second: ${deliveredPerSecond.join(" ")}`,
-      `      CPU ${cpu.total} us per message: ${Object.entries(cpu.of)
-        .map(([kind, us]) => `${kind} ${us}`)
-        .join(", ")}`,
-    ];
-  };
+  const warm = mean(runs[0]!.start.deliveredPerSecond);
+  const describe = (name: string, { deliveredPerSecond, cpu, busy, latencyMs }: Phase) => [
+    `    ${name}: ${mean(deliveredPerSecond)} delivered/s (${(mean(deliveredPerSecond) / warm).toFixed(2)} of warm), ${busy} BUSY; ${describeTimes(latencyMs)}`,
+    `      second by second: ${deliveredPerSecond.join(" ")}`,
+    `      CPU ${cpu.total} us per message: ${Object.entries(cpu.of)
+      .map(([kind, us]) => `${kind} ${us}`)
+      .join(", ")}`,
+  ];
   return [
     `cold conversations, ${clients} clients, closed loop by receipt, ${inFlight} each under way, ${seconds} s a phase`,
     ...runs.flatMap((run) => {
@@ -208,8 +204,8 @@ function describeCold({ clients, inFlight, seconds }: ColdOptions, runs: ColdRun
       return [
         `  ${nameOf(run)}`,
         ...(warmUp === undefined ? [] : [`    warm-up in pairs: ${warmUp.deliveredPerSecond.join(" ")} delivered/s`]),
-        ...describe(isNew ? "from the first message on" : partners === 1 ? "warm" : "cold", start, warm),
-        ...describe("after the owner was killed", afterKill, warm),
+        ...describe(isNew ? "from the first message on" : partners === 1 ? "warm" : "cold", start),
+        ...describe("after the owner was killed", afterKill),
         `    ${ok ? "verified" : `NOT VERIFIED: ${errors.slice(0, 3).join("; ")}`}: sent ${sent}, received ${received}, archived ${archived}`,
       ];
     }),

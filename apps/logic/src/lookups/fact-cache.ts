@@ -7,7 +7,7 @@
  */
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
-import { groupConversationId, parseConversationId } from "@carillon/protocol";
+import { groupConversationId, parseConversationId, privateConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf, digestOfRecall } from "../body-digest";
@@ -24,6 +24,9 @@ const FRESH_MS = 30_000;
 const MOST_KNOWN = 200_000;
 /** How long the question who may write somewhere waits for what it needs, ms. */
 const WRITER_MS = 1_000;
+
+/** Two users. */
+type Pair = readonly [string, string];
 
 interface Place {
   conversationId: string;
@@ -67,8 +70,9 @@ export class FactCache {
         ask: (ids) => this.loadUsers(source, ids),
       }),
       /** By pair in either order; the answers are in the cache. */
-      relations: new GroupedQuestions<string, never>({
-        ...{ idOf: itself, monotonic },
+      relations: new GroupedQuestions<Pair, never>({
+        idOf: (pair) => privateConversationId(...pair),
+        monotonic,
         ask: async (pairs) => {
           await this.loadRelations(source, pairs);
           return new Map<string, never>();
@@ -134,12 +138,12 @@ export class FactCache {
    */
   async visible(wanted: [watcherId: string, userIds: string[]][], orStrangers: boolean): Promise<string[][]> {
     const staleBefore = this.monotonic() - FRESH_MS;
-    const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId) => `${userId} ${watcherId}`));
-    const missing = pairs.filter((pair) => isMissing(this.relations.get(pair), staleBefore));
-    await Promise.all([...new Set(missing.map(unordered))].map((pair) => this.questions.relations.ask(pair)));
+    const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId): Pair => [userId, watcherId]));
+    const missing = pairs.filter((pair) => isMissing(this.relations.get(relationKey(pair)), staleBefore));
+    await this.questions.relations.askAll(missing);
     return wanted.map(([watcherId, userIds]) =>
       userIds.filter((userId) => {
-        const relation = this.relations.get(`${userId} ${watcherId}`)?.value;
+        const relation = this.relations.get(relationKey([userId, watcherId]))?.value;
         return userId === watcherId || relation === "friend" || (orStrangers && relation === "none");
       }),
     );
@@ -181,9 +185,9 @@ export class FactCache {
       for (const id of conversationIds.slice(from, from + some)) {
         const parts = parseConversationId(id);
         if (parts?.kind !== "private") continue;
-        const { users, pair } = this.missingOf(parts.userIds, staleBefore);
+        const users = parts.userIds.filter((userId) => isMissing(this.users.get(userId), staleBefore));
         asked.push(...users.map((userId) => this.questions.users.ask(userId)));
-        if (pair !== undefined) asked.push(this.questions.relations.ask(pair));
+        if (this.isPairMissing(parts.userIds, staleBefore)) asked.push(this.questions.relations.ask(parts.userIds));
       }
       await Promise.all(asked);
     }
@@ -191,7 +195,7 @@ export class FactCache {
 
   /** Forgets what is cached about a pair of users: their relation changed. */
   forgetRelation(a: string, b: string): void {
-    for (const key of bothWays(`${a} ${b}`)) {
+    for (const key of bothWays([a, b])) {
       this.relationLoads.forget(key);
       this.relations.delete(key);
     }
@@ -216,20 +220,17 @@ export class FactCache {
     return { facts: new RoundFacts(sources, now), groups, staleBefore: now - FRESH_MS };
   }
 
-  private needPair(preparation: Preparation, userIds: readonly [string, string], request?: SendRequest): void {
-    const { users, pair } = this.missingOf(userIds, preparation.staleBefore);
-    for (const userId of users) this.needUser(preparation, userId, request);
-    if (pair === undefined) return;
+  private needPair(preparation: Preparation, pair: Pair, request?: SendRequest): void {
+    for (const userId of pair) this.needUser(preparation, userId, request);
+    if (!this.isPairMissing(pair, preparation.staleBefore)) return;
     const isKnown = bothWays(pair).every((key) => this.relations.has(key));
     this.need(preparation, this.questions.relations.ask(pair), isKnown ? undefined : request);
   }
 
-  private missingOf([a, b]: readonly [string, string], staleBefore: number): { users: string[]; pair?: string } {
-    const isUserMissing = (id: string) => isMissing(this.users.get(id), staleBefore);
-    if (a === b) return { users: [a].filter(isUserMissing) };
-    const users = [a, b].filter(isUserMissing);
-    const pair = unordered(`${a} ${b}`);
-    return bothWays(pair).some((key) => isMissing(this.relations.get(key), staleBefore)) ? { users, pair } : { users };
+  private isPairMissing(pair: Pair, staleBefore: number): boolean {
+    // Nobody has a relation to themselves.
+    if (pair[0] === pair[1]) return false;
+    return bothWays(pair).some((key) => isMissing(this.relations.get(key), staleBefore));
   }
 
   private needUser(preparation: Preparation, userId: string, request?: SendRequest): void {
@@ -298,27 +299,24 @@ export class FactCache {
   }
 
   /** Both ways of each pair. */
-  private async loadRelations(source: FactSource, pairs: string[]): Promise<void> {
-    const keys = pairs.flatMap(bothWays);
-    const { found, isVoid } = await this.relationLoads.run(() => source.relations(keys.map(usersOf)));
+  private async loadRelations(source: FactSource, pairs: Pair[]): Promise<void> {
+    const directed = pairs.flatMap(([a, b]): Pair[] => [
+      [a, b],
+      [b, a],
+    ]);
+    const { found, isVoid } = await this.relationLoads.run(() => source.relations(directed));
     const loadedAt = this.monotonic();
-    for (const key of keys) if (!isVoid(key)) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
+    for (const key of directed.map(relationKey))
+      if (!isVoid(key)) this.relations.set(key, { value: found.get(key) ?? "none", loadedAt });
     const again = pairs.filter((pair) => bothWays(pair).some(isVoid));
     if (again.length > 0) await this.loadRelations(source, again);
   }
 }
 
-const usersOf = (pair: string) => pair.split(" ") as [string, string];
+const relationKey = ([owner, peer]: Pair) => `${owner} ${peer}`;
 
 /** The relation of each to the other. */
-function bothWays(pair: string): [string, string] {
-  const [a, b] = usersOf(pair);
-  return [`${a} ${b}`, `${b} ${a}`];
-}
-
-function unordered(pair: string): string {
-  return usersOf(pair).sort().join(" ");
-}
+const bothWays = ([a, b]: Pair) => [relationKey([a, b]), relationKey([b, a])];
 
 function isMissing(known: Known<unknown> | undefined, staleBefore: number): boolean {
   return known === undefined || known.loadedAt < staleBefore;

@@ -4,7 +4,7 @@ import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 export interface FactSource {
   users(userIds: string[]): Promise<Map<string, UserFacts>>;
   /** Key: `${owner} ${peer}`; a pair without a row is missing. */
-  relations(pairs: [owner: string, peer: string][]): Promise<Map<string, Relation>>;
+  relations(pairs: (readonly [owner: string, peer: string])[]): Promise<Map<string, Relation>>;
   /** Highest number of each conversation; one without messages is missing or 0. */
   lastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   messagesById(ids: MessageKey[]): Promise<ArchivedMessage[]>;

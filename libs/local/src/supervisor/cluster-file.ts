@@ -86,7 +86,7 @@ export function describeCluster(directory: string, info: ClusterInfo, showsSecre
   ];
 }
 
-/** The user may be a token. */
+/** A user without a password may be a token, and a password that was not encoded may have any sign in it. */
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//");
+  return url.replace(/\/\/.*@/, "//");
 }

@@ -61,7 +61,9 @@ export class FactQueries {
   }
 
   /** Key: `${owner} ${peer}`. A pair without a row is missing; states before friendship are `none`. */
-  async relations(pairs: [owner: string, peer: string][]): Promise<Map<string, "none" | "friend" | "blocked">> {
+  async relations(
+    pairs: (readonly [owner: string, peer: string])[],
+  ): Promise<Map<string, "none" | "friend" | "blocked">> {
     if (pairs.length === 0) return new Map();
     const { table, values } = keyTable(["owner", "peer"], pairs);
     const rows = await this.sql.rows<{ owner_id: string; peer_id: string; state: string }>(
