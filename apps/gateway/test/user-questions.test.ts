@@ -44,7 +44,7 @@ test("a user has a budget for each kind, and is told when there is more", async 
   expect(asked).toHaveLength(13);
 });
 
-test("so many of a user's questions are under way at once, and the next has what is left of its time", async () => {
+test("so many of a user's questions are under way at once, the next when one is answered", async () => {
   const { ask, asked } = slowApi();
   const syncs = Array.from({ length: 6 }, () => ask("alice", "sync"));
   for (let i = 0; i < 10; i++) void ask("alice", "pull");
@@ -53,11 +53,27 @@ test("so many of a user's questions are under way at once, and the next has what
   asked[0]!.answer();
   await jest.advanceTimersByTimeAsync(0);
   expect(asked).toHaveLength(13);
-  expect(asked[12]!.deadlineMs).toBe(4_000);
   // The one behind it has waited too long in the end: it is told so, and an api is not bothered with it.
   await jest.advanceTimersByTimeAsync(3_000);
   expect(await syncs[5]).toMatchObject({ name: "RATE_LIMITED", retryAfterMs: expect.any(Number) });
   expect(asked).toHaveLength(13);
+});
+
+test("all users' questions wait in one room, and the next has what is left of its time", async () => {
+  const { ask, asked } = slowApi();
+  const syncs = Array.from({ length: 18 }, (_, i) => ask(`user${i}`, "sync"));
+  await jest.advanceTimersByTimeAsync(4_500);
+  expect(asked).toHaveLength(16);
+  asked[0]!.answer();
+  await jest.advanceTimersByTimeAsync(0);
+  expect(asked).toHaveLength(17);
+  expect(asked[16]!.deadlineMs).toBe(4_500);
+  await jest.advanceTimersByTimeAsync(500);
+  expect(await syncs[17]).toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
+  // Questions of another kind have a room of their own.
+  void ask("user0", "pull");
+  await jest.advanceTimersByTimeAsync(0);
+  expect(asked).toHaveLength(18);
 });
 
 test("what the api says is told as it is", async () => {

@@ -1,8 +1,9 @@
 /** CONNECT: who is it, does he belong here, where does his device go on. Ends in CONNECTED, GOAWAY or a close. */
+import { type Admission, Overloaded } from "@carillon/base";
 import type { VerifiedToken } from "@carillon/base/node";
 import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
 import {
-  type CarillonError,
+  CarillonError,
   CloseCode,
   Command,
   type ConnectionLimits,
@@ -15,9 +16,14 @@ import type { Placement } from "./placement";
 import type { Session } from "./session";
 import { type Identity, identityOf } from "./session-state";
 import type { UserRegistry } from "./user-registry";
+import { newWaitingRoom } from "./waiting-room";
 
 /** A fallback connection is not sent back before this time, ms. */
 const FALLBACK_STAYS_MS = 600_000;
+/** Sessions that a gateway opens at once. */
+const AT_ONCE = 32;
+/** The longest wait for a turn, ms: a worker has 3 s for its answer, and a client waits for 10 s. */
+const PATIENCE_MS = 6_000;
 
 export interface OpenSessionOptions {
   bus: Bus;
@@ -43,7 +49,11 @@ export interface OpenSessionOptions {
 }
 
 export class SessionOpener {
-  constructor(private readonly options: OpenSessionOptions) {}
+  private readonly room: Admission;
+
+  constructor(private readonly options: OpenSessionOptions) {
+    this.room = newWaitingRoom(AT_ONCE, PATIENCE_MS, () => options.bus.clock.monotonic());
+  }
 
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
     const { bus, placement, users } = this.options;
@@ -57,15 +67,18 @@ export class SessionOpener {
     const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
     session.state = opening;
     const user = users.enter(userId, session);
-    let opened: SessionOpened;
+    let opened: SessionOpened | undefined;
     try {
       const question = this.question(session, identity, payload.inbox);
-      opened = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      const register = () => ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      opened = await this.room.run(async () => (session.state === opening ? register() : undefined));
     } catch (error) {
-      if (session.state === opening) this.fail(session, requestId, error as CarillonError);
+      if (session.state === opening) this.fail(session, requestId, busyIfOverloaded(error));
       else this.options.onLeft(session, identity);
       return;
     }
+    // The client had gone before its turn came.
+    if (opened === undefined) return;
     // The client went away while the answer was on its way. That it left may have been told before it was registered.
     if (session.state !== opening) return this.options.onLeft(session, identity);
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
@@ -146,6 +159,11 @@ export class SessionOpener {
       limits,
     });
   }
+}
+
+function busyIfOverloaded(error: unknown): CarillonError {
+  if (!(error instanceof Overloaded)) return error as CarillonError;
+  return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
 }
 
 /** The close code of a session that was refused by an error of the table. */

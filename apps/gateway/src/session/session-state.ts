@@ -24,8 +24,8 @@ export function identityOf({ userId, deviceId, platform, tokenVersion, login }: 
 }
 
 export type SessionState =
-  /** Accepted; CONNECT is due. */
-  | { phase: "new" }
+  /** Accepted; CONNECT is awaited, or due. */
+  | { phase: "new"; isDue?: true }
   /** CONNECT is being answered; what the client sends meanwhile is held, up to a bound. */
   | { phase: "opening"; identity: Identity; held: IncomingFrame[] }
   | { phase: "open"; identity: Identity; tokenExpiresAt: number }

@@ -9,6 +9,9 @@ import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 import { identityOf } from "./session-state";
 
+/** Until what had arrived is read, ms. */
+const READING_MS = 100;
+
 export interface SessionWatchOptions {
   wheel: TimerWheel;
   loginMs: number;
@@ -44,6 +47,11 @@ export class SessionWatch {
     // Its CONNECT came: a client does not pay for workers that are slow. Who is put off has his time anew.
     if (state.phase === "opening") return this.begin(session);
     if (state.phase === "new") {
+      // While thousands connect, a CONNECT may have arrived and not be read: a moment later it is.
+      if (state.isDue !== true) {
+        session.state = { phase: "new", isDue: true };
+        return this.options.wheel.set(session.deadline, READING_MS);
+      }
       session.refuse(0, "NOT_AUTHENTICATED", "CONNECT did not come in time");
       return session.kick(CloseCode.NOT_AUTHENTICATED);
     }

@@ -1,23 +1,30 @@
 /**
  * PULL and SYNC: questions that cost others something, and are asked of an api. Each user has a budget for either, over
  * all devices at this gateway, and so many of them are under way at once; the rest of what the budget allows waits. A
- * bound of frames alone would let ten devices of one user keep MySQL busy for everybody.
+ * bound of frames alone would let ten devices of one user keep MySQL busy for everybody. The questions of all users of
+ * this gateway wait for a turn in one room.
  *
  * Budgets outlive the sessions of their users: who connects again has spent what they had spent.
  */
 import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
+import { newWaitingRoom } from "../session/waiting-room";
 
 type Kind = "pull" | "sync";
 
 /** Questions of one kind that a gateway asks for one user at once. */
 const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
+/** The same for all users together. */
+const AT_ONCE_IN_ALL = 16;
 
-/** From the frame to its answer, ms. */
-const DEADLINE_MS = 5_000;
-/** The longest wait for a turn, ms: behind it the api needs time. */
+/** From the frame to its answer, ms: a device waits for 10 s. */
+const DEADLINE_MS = 9_000;
+/** The longest wait for a turn among one's own questions, and then among everybody's, ms. */
 const PATIENCE_MS = 4_000;
+const ROOM_PATIENCE_MS = 5_000;
+/** The longest wait for an api, ms. */
+const ASK_MS = 5_000;
 const BUSY_RETRY_MS = 1_000;
 
 export interface UserQuestionsOptions {
@@ -29,12 +36,15 @@ export interface UserQuestionsOptions {
 export class UserQuestions {
   private readonly budgets: Record<Kind, Budgets>;
   private readonly bursts: Record<Kind, number>;
+  private readonly rooms: Record<Kind, Admission>;
   /** By kind and user, while something is under way. */
   private readonly admissions = new Map<string, Admission>();
 
   constructor(private readonly options: UserQuestionsOptions) {
     const { limits, monotonic } = options;
     this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
+    const newRoom = () => newWaitingRoom(AT_ONCE_IN_ALL, ROOM_PATIENCE_MS, monotonic);
+    this.rooms = { pull: newRoom(), sync: newRoom() };
     this.budgets = {
       pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
       sync: new Budgets({ perSecond: limits.syncsPerSecond, burst: limits.syncsBurst, monotonic }),
@@ -53,12 +63,23 @@ export class UserQuestions {
     const key = `${kind} ${userId}`;
     const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
     const deadline = monotonic() + DEADLINE_MS;
+    const inTurn = () => ask(Math.min(ASK_MS, deadline - monotonic()));
     try {
-      return await admission.run(() => ask(deadline - monotonic()), { deadline });
+      return await admission.run(() => this.afterOthers(kind, inTurn, deadline), { deadline });
     } catch (error) {
       throw refusalOf(error);
     } finally {
       if (admission.underWay + admission.waiting === 0) this.admissions.delete(key);
+    }
+  }
+
+  /** @throws CarillonError BUSY: so many others wait */
+  private async afterOthers<T>(kind: Kind, work: () => Promise<T>, deadline: number): Promise<T> {
+    try {
+      return await this.rooms[kind].run(work, { deadline });
+    } catch (error) {
+      if (!(error instanceof Overloaded)) throw error;
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
     }
   }
 

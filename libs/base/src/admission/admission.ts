@@ -3,14 +3,18 @@
  * ask of a process and that costs more than memory: SYNC, PULL, the opening of sessions, log-ins, lists over HTTP.
  *
  * The idea: work that is under way is bounded, because a store that gets more than it can do at once does all of it
- * later. Behind it waits a short queue, tens, which covers the unevenness of arrivals; a longer one would only hold
- * askers who have gone by the time of their turn. Before work begins, its asker's deadline is looked at: what nobody
- * waits for any more is never begun. What finds the queue full, or has waited for `patienceMs`, is refused as
- * `Overloaded`, with the time after which it should come back.
+ * later. Behind it waits a queue. Its first places, tens, cover the unevenness of arrivals and are always there; where
+ * `mostWaiting` allows more, those have a place whose turn can be expected within `patienceMs`. Before work begins, its
+ * asker's deadline is looked at: what nobody waits for any more is never begun. What finds no place, or has waited for
+ * `patienceMs`, is refused as `Overloaded`, with the time after which it should come back.
  *
- * That time is a booking. Each refusal books a turn behind all turns that were booked before, at the pace at which work
- * is done here lately: a crowd of thousands comes back spread over the time that it takes to serve it, and not
- * together after a fixed second. A random share keeps two processes and two crowds from marching in step.
+ * That time is a booking. Each refusal books a turn behind all turns that were booked before: a crowd of thousands comes
+ * back spread over the time that it takes to serve it, and not together after a fixed second. A random share keeps two
+ * processes and two crowds from marching in step.
+ *
+ * What is expected is three times the pace at which work is done lately. That pace is of a moment in which everything
+ * else was busy as well, and would be too slow a guess for the next half minute. Whoever comes too early waits or books
+ * again, which costs next to nothing; whoever was told to come too late leaves the process idle.
  *
  * A key (a user) has bounds of its own inside these, so that one user fills neither the work nor the queue. Work whose
  * key has enough under way stays in the queue and lets others pass.
@@ -20,8 +24,10 @@ import { guarded } from "../boundary";
 export interface AdmissionOptions {
   /** Work under way at once. */
   atOnce: number;
-  /** Work that may wait for its turn. */
+  /** Work that may wait for its turn, however long that takes. */
   waiting: number;
+  /** Work that may wait when its turn can be expected within the patience; absent: as many as `waiting`. */
+  mostWaiting?: number;
   /** The same for the work of one key; what has no key is bounded by the others only. */
   perKey?: { atOnce: number; waiting: number };
   /** The longest wait for a turn, ms; then the asker is told to come back. */
@@ -66,6 +72,8 @@ export class Abandoned extends Error {
 const LEAST_RETRY_MS = 500;
 /** Bookings end here, ms: whoever is told to wait longer would rather give up. */
 const MOST_BOOKED_MS = 30_000;
+/** Work may go so many times faster than of late. */
+const EXPECTED_PACE = 3;
 /** How long a piece of work takes as long as nothing is known, ms. */
 const FIRST_MEAN_MS = 20;
 /** Weight of the newest duration in the mean. */
@@ -128,7 +136,7 @@ export class Admission {
     if (key !== undefined && (this.waitingOf.get(key) ?? 0) >= (perKey?.waiting ?? waiting)) {
       throw new Overloaded(this.retryAfter(this.meanMs), true);
     }
-    if (this.queue.length >= waiting) throw this.overloaded();
+    if (!this.hasPlace) throw this.overloaded();
     return new Promise((resolve, reject) => {
       const one: Waiting = { key, deadline, begin: resolve, refuse: reject, timer: undefined as never };
       const giveUp = guarded("timer", () => this.giveUp(one));
@@ -136,6 +144,18 @@ export class Admission {
       this.queue.push(one);
       if (key !== undefined) count(this.waitingOf, key, 1);
     });
+  }
+
+  /** Whether one more may wait. */
+  private get hasPlace(): boolean {
+    const { waiting, mostWaiting = waiting, patienceMs } = this.options;
+    const { length } = this.queue;
+    return length < waiting || (length < mostWaiting && length * this.turnMs < patienceMs);
+  }
+
+  /** From one turn to the next, as far as can be expected. */
+  private get turnMs(): number {
+    return this.meanMs / this.options.atOnce / EXPECTED_PACE;
   }
 
   private hasRoom(key: string | undefined): boolean {
@@ -185,7 +205,7 @@ export class Admission {
   /** Books a turn behind everybody who waits or was refused before. */
   private overloaded(): Overloaded {
     const now = this.options.monotonic();
-    const turnMs = this.meanMs / this.options.atOnce;
+    const { turnMs } = this;
     const free = Math.max(this.bookedUntil, now + this.queue.length * turnMs);
     this.bookedUntil = Math.min(free + turnMs, now + MOST_BOOKED_MS);
     return new Overloaded(this.retryAfter(this.bookedUntil - now), false);

@@ -16,8 +16,9 @@ export interface DeviceSpec extends LinkAddress {
   syncs?: boolean;
 }
 
-/** As the SDK's. */
+/** As the SDK's, before it connects again and before it asks again for what was refused. */
 const BACKOFF = { first: 1_000, most: 30_000, jitter: "full" } as const;
+const SYNC_BACKOFF = { first: 500, most: 10_000, jitter: "full" } as const;
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
 const SYNC_REQUEST = 2;
@@ -38,6 +39,7 @@ export class Device {
   private cutter = new FrameCutter();
   private readonly ownId: Buffer;
   private readonly backoff = new Backoff(BACKOFF);
+  private readonly syncBackoff = new Backoff(SYNC_BACKOFF);
   private place: { epoch: string; seq: number } | undefined;
   private wanted = false;
   private writtenAt = 0;
@@ -134,7 +136,7 @@ export class Device {
   private takePage({ more, cursor }: Record<string, unknown>): void {
     if (more === true) return this.sync(cursor as string);
     this.isSynced = true;
-    this.backoff.reset();
+    this.syncBackoff.reset();
     this.events.onConnected();
   }
 
@@ -142,15 +144,16 @@ export class Device {
   private syncLater(error: Record<string, unknown>): void {
     const { link } = this;
     if (!["BUSY", "RATE_LIMITED"].includes(String(error["name"]))) return this.refuse(error);
-    const waitMs = Number(error["retryAfterMs"] ?? 1_000) + this.backoff.next();
+    const waitMs = this.syncBackoff.nextAfter(Number(error["retryAfterMs"] ?? 0));
     this.again(waitMs, () => this.link === link && this.sync());
   }
 
-  /** BUSY: it may greet again on the same connection. */
+  /** BUSY: it comes again with a new connection, as the SDK does. */
   private putOff(error: Record<string, unknown>): void {
     if (error["name"] !== "BUSY") return this.refuse(error);
-    const { link } = this;
-    this.again(Number(error["retryAfterMs"] ?? 1_000), () => this.link === link && this.greet());
+    this.link?.cut();
+    this.link = undefined;
+    this.again(this.backoff.nextAfter(Number(error["retryAfterMs"] ?? 0)), () => this.come());
   }
 
   /** A log-in that is refused ends with the connection, and is tried again; a device that is connected is not to be sent away. */
