@@ -42,6 +42,7 @@ import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readFirstMissing, readLogEnds } from "./queries/archive-barrier";
 import { QueryService } from "./queries/query-service";
+import { SharedQuestions } from "./queries/shared-questions";
 import { deleteExpired, RETENTION_EVERY_MS, RETENTION_FIRST_MS } from "./retention/retention";
 import { type ApiContext, buildServer } from "./server";
 
@@ -92,12 +93,10 @@ export class Api {
     this.loginLimits = new LoginLimits({ limits: config.limits, monotonic: () => bus.clock.monotonic() });
     const reading = this.readingContext();
     this.context = this.buildContext(reading);
-    this.queries = new QueryService(bus, {
-      ...this.context,
-      ...reading,
-      sync: options.mysql.sync,
-      inboxes: new Inboxes(redis),
-    });
+    const { sync } = options.mysql;
+    const monotonic = () => bus.clock.monotonic();
+    const shared = new SharedQuestions({ ...reading, sync, inboxes: new Inboxes(redis), monotonic });
+    this.queries = new QueryService(bus, { ...this.context, ...reading, shared });
     this.broadcasts = new LeaseJob({
       lease: options.lease("broadcasts"),
       everyMs: BROADCAST_EVERY_MS,

@@ -8,6 +8,7 @@ import { CarillonError } from "@carillon/protocol";
 import { busyStore } from "@carillon/store";
 import { ArchiveBarrier } from "../src/queries/archive-barrier";
 import { newQueryAdmission } from "../src/queries/query-service";
+import { SharedQuestions } from "../src/queries/shared-questions";
 import { type SyncContext, sync } from "../src/queries/sync";
 
 const STATEMENTS_PER_SECOND = 2_000;
@@ -16,6 +17,10 @@ const CONNECTIONS = 8;
 const GATEWAY_MS = 5_000;
 /** As the SDK asks again. */
 const SDK_RETRY = { first: 500, most: 10_000, jitter: "full" } as const;
+
+/** More than lists of many users are shared for: each takes statements of its own, the costly case. */
+const MANY = 1_000;
+const REACH = { begunAt: 0, positions: new Map<number, number>() };
 
 const monotonic = () => performance.now();
 
@@ -43,24 +48,28 @@ function contextOn(mysql: SlowMysql): SyncContext {
     archivePositions: () => mysql.statement(new Map([[0, { epoch: 1, position: 10 }]])),
     firstMissingAt: async () => undefined,
   });
+  const each = <A>(userIds: string[], answer: A) => new Map(userIds.map((userId) => [userId, answer]));
+  const overview = {
+    relationsVersion: 0,
+    now: 1_790_000_000_000,
+    counts: { relations: 0, groups: MANY, conversations: MANY },
+    memberships: MANY,
+  };
+  const shared = new SharedQuestions({
+    inboxes: { standing: async (ids) => each(ids, { head: { epoch: "e", seq: 1 }, reach: REACH }) },
+    sync: { overviews: (ids) => mysql.statement(each(ids, overview)) },
+    marks: { of: async () => [] },
+    conversations: { listsOfFew: async () => new Map(), unread: async () => [] },
+    memberships: { changedOfFew: async () => new Map() },
+    monotonic,
+  });
   return {
     barrier,
-    marks: { of: async () => [] },
-    inboxes: {
-      heads: async () => ({ heads: [{ epoch: "e", seq: 1 }] }),
-      reach: async () => ({ begunAt: 0, positions: new Map() }),
-    },
-    sync: {
-      start: () => mysql.statement({ relationsVersion: 0, now: 1_790_000_000_000 }),
-      counts: () => mysql.statement({ relations: 0, groups: 0, conversations: 0 }),
-    },
+    shared,
     relations: { changedSince: () => mysql.statement([]) },
     memberships: { changedSince: () => mysql.statement([]) },
     people: { names: async () => new Map() },
-    conversations: {
-      list: () => mysql.statement([]),
-      unread: async () => [],
-    },
+    conversations: { list: () => mysql.statement([]) },
   } as unknown as SyncContext;
 }
 
@@ -105,7 +114,8 @@ async function storm(devices: number, withinMs: number) {
   return { mysql, done: times.length, refusals: refusals.count, last: Math.max(...times) };
 }
 
-beforeEach(() => void jest.useFakeTimers());
+// Shared questions gather within a turn.
+beforeEach(() => void jest.useFakeTimers({ doNotFake: ["queueMicrotask"] }));
 afterEach(() => void jest.useRealTimers());
 
 test("3,000 devices that SYNC together are done in 20 s, and nothing is asked for those who have gone", async () => {

@@ -21,6 +21,7 @@ import { PresenceService } from "./presence/presence-service";
 import { Blocks } from "./receipts/blocks";
 import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
+import { shareCredentials } from "./sessions/shared-credentials";
 import { newOwnership, type Placement, ROLE, type WorkerPorts } from "./wiring";
 
 const RUN_EVERY_MS = 2_000;
@@ -101,7 +102,7 @@ export class Worker {
         most: config.policy.maxDevices,
         gateways: options.coordination.view.nodes("gateway"),
       }),
-      credentials: (sessions, deadline) => mysql.credentials.of(sessions, deadline),
+      credentials: shareCredentials(mysql.credentials, () => bus.clock.monotonic()),
       hasConversation: (userId, deadline) => mysql.facts.hasConversation(userId, deadline),
       largeGroupsOf: (userIds, deadline) => mysql.groupFacts.largeGroupsOf(userIds, deadline),
       announce: (announcements) => this.downlink.announce(announcements),

@@ -8,6 +8,7 @@ export * from "./boundary";
 export * from "./clock";
 export * from "./get-or-set";
 export * from "./group-commit";
+export * from "./grouped-questions";
 export * from "./hash";
 export * from "./ids";
 export * from "./paced-job";

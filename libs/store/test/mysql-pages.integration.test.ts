@@ -1,4 +1,6 @@
 /** Every list that is read in pages: whatever the limits and the times, the pages joined are the whole list, each row once. */
+
+import { listId } from "@carillon/store";
 import fc from "fast-check";
 import { type Connection, createConnection } from "mysql2/promise";
 import { type OpenStore, openStore } from "./open-store";
@@ -147,6 +149,62 @@ test("history, forwards and backwards", async () => {
         return (await conversations.history("p:a:b", range)).reverse();
       });
       expect(backwards.map(({ seq }) => seq)).toEqual([...numbers].reverse());
+    }),
+    RUNS,
+  );
+}, 120_000);
+
+test("lists for many users in one statement are those of each user alone", async () => {
+  const people = ["a", "b", "c"];
+  const stamps = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: ROWS, maxLength: ROWS });
+  const owners = fc.array(fc.constantFrom(...people), { minLength: ROWS, maxLength: ROWS });
+  const sinces = fc.uniqueArray(
+    fc.record({ userId: fc.constantFrom(...people), since: fc.integer({ min: 0, max: 4 }) }),
+    {
+      minLength: 1,
+      maxLength: 6,
+      selector: listId,
+    },
+  );
+  const { conversations, memberships, sync } = opened.store;
+  await fc.assert(
+    fc.asyncProperty(owners, stamps, stamps, sinces, async (of, own, others, questions) => {
+      for (const table of ["conversations", "conversation_members", "group_members", "user_groups"]) {
+        await connection.query(`DELETE FROM ${table}`);
+      }
+      await connection.query("INSERT INTO conversations (id, kind, last_seq, last_at, changed_at) VALUES ?", [
+        ids.map((id, i) => [`p:${of[i]}:${id}`, "private", 9, others[i], others[i]]),
+      ]);
+      await connection.query(
+        "INSERT INTO conversation_members (user_id, conversation, delivered_seq, changed_at) VALUES ?",
+        [
+          ids.flatMap((id, i) => [
+            [of[i], `p:${of[i]}:${id}`, 1, own[i]],
+            ...(i % 2 === 0 ? [[id, `p:${of[i]}:${id}`, 5, own[ROWS - 1 - i]]] : []),
+          ]),
+        ],
+      );
+      await connection.query(
+        "INSERT INTO user_groups (id, name, owner_id, member_count, created_at, changed_at, dissolved_at) VALUES ?",
+        [ids.map((id, i) => [id, "a group", "z", 1, 1, others[i], i % 5 === 0 ? 1 : null])],
+      );
+      await connection.query("INSERT INTO group_members (group_id, user_id, present, version, changed_at) VALUES ?", [
+        ids.map((id, i) => [id, of[i], i % 3 === 0 ? 0 : 1, 1, own[i]]),
+      ]);
+      const lists = await conversations.listsOfFew(questions);
+      const groups = await memberships.changedOfFew(questions);
+      const overviews = await sync.overviews(people);
+      for (const { userId, since } of questions) {
+        const id = listId({ userId, since });
+        expect(lists.get(id)).toEqual(await conversations.list(userId, ROWS, { since }));
+        expect(groups.get(id)).toEqual(await memberships.changedSince(userId, since, ROWS));
+      }
+      for (const userId of people) {
+        const { counts, memberships: rows } = overviews.get(userId)!;
+        expect(counts.conversations).toBe((await conversations.list(userId, ROWS)).length);
+        expect(counts.groups).toBe((await memberships.changedSince(userId, 0, ROWS)).length);
+        expect(rows).toBe(of.filter((each) => each === userId).length);
+      }
     }),
     RUNS,
   );

@@ -25,6 +25,8 @@ async function logIn(userId: string, deviceId: string, now = NOW, most?: number)
   return (await store.accounts.signIn(userId, { deviceId, platform: "web" }, refresh, now, rules))!.loggedOut;
 }
 
+const overviewOf = async (userId: string) => (await store.sync.overviews([userId])).get(userId)!;
+
 const devicesOf = async (userId: string) => (await store.accounts.devices(userId)).map(({ deviceId }) => deviceId);
 
 describe("relations", () => {
@@ -56,7 +58,7 @@ describe("relations", () => {
     // Whom she blocks sees her as before; who blocks her does not want to.
     await store.relations.change(alice, friends[0]!, NOW, () => ({ own: "blocked" }));
     await store.relations.change(friends[1]!, alice, NOW, () => ({ own: "blocked" }));
-    const before = await Promise.all([...friends, stranger].map((id) => store.sync.start(id)));
+    const before = await Promise.all([...friends, stranger].map((id) => overviewOf(id)));
     const owners: string[] = [];
     for (let after: string | undefined = ""; after !== undefined; ) {
       const step: { owners: string[]; next?: string } = await store.relations.touchFriends(alice, 3, after);
@@ -67,7 +69,7 @@ describe("relations", () => {
     for (const [place, id] of [...friends, stranger].entries()) {
       const { relationsVersion: version } = before[place]!;
       const isTold = owners.includes(id);
-      expect((await store.sync.start(id)).relationsVersion).toBe(isTold ? version + 1 : version);
+      expect((await overviewOf(id)).relationsVersion).toBe(isTold ? version + 1 : version);
       const told = isTold ? [expect.objectContaining({ userId: alice, state: "friend", version: version + 1 })] : [];
       expect(await store.relations.changedSince(id, version, 10)).toEqual(told);
     }
@@ -79,8 +81,10 @@ describe("relations", () => {
     await Promise.all(others.map((other) => store.relations.change(alice, other, NOW, ask)));
     const changes = await store.relations.changedSince(alice, 0, 100);
     expect(changes.map(({ version }) => version)).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
-    expect((await store.sync.start(alice)).relationsVersion).toBe(30);
-    expect(await store.sync.counts(alice)).toEqual({ relations: 30, groups: 0, conversations: 0 });
+    expect(await overviewOf(alice)).toMatchObject({
+      relationsVersion: 30,
+      counts: { relations: 30, groups: 0, conversations: 0 },
+    });
     expect(await store.relations.changedSince(alice, 28, 1)).toMatchObject([{ version: 29 }]);
   });
 
@@ -92,8 +96,7 @@ describe("relations", () => {
     await expect(store.relations.change(alice, bob, NOW, refuse)).rejects.toThrow("refused");
     const nothing = await store.relations.change(alice, bob, NOW, () => ({}));
     expect(nothing).toMatchObject({ own: { state: "none", version: 0 }, versions: [], mattersToWorkers: false });
-    expect((await store.sync.start(alice)).relationsVersion).toBe(0);
-    expect((await store.sync.counts(alice)).relations).toBe(0);
+    expect(await overviewOf(alice)).toMatchObject({ relationsVersion: 0, counts: { relations: 0 } });
   });
 
   test("a remark ends with the relation, and one that ended is told to those who knew it only", async () => {

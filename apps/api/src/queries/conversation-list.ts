@@ -2,9 +2,14 @@
 import { type ConversationRow, peerOf } from "@carillon/protocol";
 import type { ConversationPlace, ConversationQueries, ListedConversation, ListOptions, Marks } from "@carillon/store";
 
-export interface ListContext {
-  conversations: Pick<ConversationQueries, "list" | "unread">;
+/** What a row of the list needs besides itself. */
+export interface MarkedContext {
+  conversations: Pick<ConversationQueries, "unread">;
   marks: Pick<Marks, "of">;
+}
+
+export interface ListContext extends MarkedContext {
+  conversations: Pick<ConversationQueries, "list" | "unread">;
 }
 
 /** A page, newest first; `after` continues behind its last row, undefined when there is no more. */
@@ -20,7 +25,16 @@ export async function listConversations(
   limit: number,
   options: ListOptions = {},
 ): Promise<ConversationPage> {
-  const found = await context.conversations.list(userId, limit + 1, options);
+  return toPage(context, userId, limit, await context.conversations.list(userId, limit + 1, options));
+}
+
+/** @param found newest first, more than `limit` when there are more */
+export async function toPage(
+  context: MarkedContext,
+  userId: string,
+  limit: number,
+  found: ListedConversation[],
+): Promise<ConversationPage> {
   const page = found.slice(0, limit);
   return {
     rows: await complete(context, userId, page),
@@ -39,7 +53,7 @@ export async function readConversation(
 }
 
 async function complete(
-  context: ListContext,
+  context: MarkedContext,
   userId: string,
   listed: ListedConversation[],
 ): Promise<ConversationRow[]> {
@@ -61,7 +75,7 @@ export function placeOf({ lastAt, conversationId }: ConversationPlace): Conversa
 
 /** What was read is in MySQL first; what was delivered is there some seconds later than in Redis. */
 async function applyMarks(
-  { marks }: ListContext,
+  { marks }: MarkedContext,
   userId: string,
   rows: ListedConversation[],
 ): Promise<ListedConversation[]> {

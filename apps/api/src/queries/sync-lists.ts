@@ -6,15 +6,32 @@
  * was written to since the sync began.
  */
 import { type ConversationRow, encodePayload, type GroupRow, limits, type RelationRow } from "@carillon/protocol";
-import type { ConversationQueries, MembershipQueries, RelationQueries, UserQueries } from "@carillon/store";
-import { type ListContext, listConversations, placeOf } from "./conversation-list";
+import type {
+  ConversationQueries,
+  ListedConversation,
+  MembershipQueries,
+  RelationQueries,
+  SyncOverview,
+  UserQueries,
+} from "@carillon/store";
+import { placeOf, toPage } from "./conversation-list";
+import type { SharedQuestions } from "./shared-questions";
 import { ALL_GROUPS, ALL_LISTED, NEWEST, type SyncStart } from "./sync-cursor";
 
-export interface SyncListsContext extends ListContext {
-  conversations: Pick<ConversationQueries, "list" | "unread">;
+/** Whoever has at most so many of a kind gets all of them out of one statement for many users. */
+const FEW = 64;
+
+export interface SyncListsContext {
+  shared: Pick<SharedQuestions, "conversationsOfFew" | "groupsOfFew" | "unread" | "marks">;
+  conversations: Pick<ConversationQueries, "list">;
   relations: Pick<RelationQueries, "changedSince">;
   memberships: Pick<MembershipQueries, "changedSince">;
   people: Pick<UserQueries, "names">;
+}
+
+/** Whose page it is, and how much they have. */
+export interface PageOwner extends Pick<SyncOverview, "counts" | "memberships"> {
+  userId: string;
 }
 
 /** The rows and bytes that a page has left. */
@@ -55,15 +72,17 @@ export interface ListPart<T> {
 
 export async function conversationsPart(
   context: SyncListsContext,
-  userId: string,
+  owner: PageOwner,
   start: SyncStart,
   room: PageRoom,
 ): Promise<ListPart<ConversationRow>> {
+  const { shared } = context;
   let { since, place } = start;
   const rows: ConversationRow[] = [];
   while (place.lastAt !== ALL_LISTED.lastAt && room.rows > 0) {
-    const which = since === start.begunAt ? { writtenSince: since } : { since };
-    const page = await listConversations(context, userId, room.rows, { ...which, after: place });
+    const found = await listed(context, owner, { ...start, since, place }, room.rows + 1);
+    const marked = { conversations: shared, marks: { of: shared.marks } };
+    const page = await toPage(marked, owner.userId, room.rows, found);
     const fitting = room.take(page.rows);
     rows.push(...fitting);
     if (fitting.length < page.rows.length) {
@@ -77,10 +96,23 @@ export async function conversationsPart(
   return { rows, next: { since, place } };
 }
 
+/** The conversations behind a place, newest first, so many or all. */
+async function listed(
+  { shared, conversations }: SyncListsContext,
+  { userId, counts }: PageOwner,
+  { isFirst, since, place, begunAt }: SyncStart,
+  limit: number,
+): Promise<ListedConversation[]> {
+  const isFromTop = isFirst && place.lastAt === NEWEST.lastAt;
+  if (isFromTop && counts.conversations <= FEW) return shared.conversationsOfFew({ userId, since });
+  const which = since === begunAt ? { writtenSince: since } : { since };
+  return conversations.list(userId, limit, { ...which, after: place });
+}
+
 /** What changed above the version that the device has, in the order of the changes. */
 export async function relationsPart(
   { relations, people }: SyncListsContext,
-  userId: string,
+  { userId }: PageOwner,
   { relationsSent, relationsVersion }: SyncStart,
   room: PageRoom,
 ): Promise<ListPart<RelationRow>> {
@@ -102,13 +134,17 @@ export async function relationsPart(
 
 /** What changed since the time of the device, by id. */
 export async function groupsPart(
-  { memberships }: SyncListsContext,
-  userId: string,
-  { groupsSince, groupsAfter }: SyncStart,
+  { shared, memberships }: SyncListsContext,
+  { userId, memberships: count }: PageOwner,
+  { groupsSince: since, groupsAfter }: SyncStart,
   room: PageRoom,
 ): Promise<ListPart<GroupRow>> {
   if (groupsAfter === ALL_GROUPS) return { rows: [], next: {} };
-  const found = await memberships.changedSince(userId, groupsSince, room.rows + 1, groupsAfter);
+  if (count === 0) return { rows: [], next: { groupsAfter: ALL_GROUPS } };
+  const found =
+    groupsAfter === "" && count <= FEW
+      ? await shared.groupsOfFew({ userId, since })
+      : await memberships.changedSince(userId, since, room.rows + 1, groupsAfter);
   const rows = room.take(found);
   if (rows.length === found.length) return { rows, next: { groupsAfter: ALL_GROUPS } };
   return { rows, next: { groupsAfter: rows.at(-1)?.groupId ?? groupsAfter } };

@@ -10,26 +10,35 @@
  * Later pages repeat inbox and time of the first, which the cursor carries: they describe one and the same sync.
  */
 import { CarillonError, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
-import type { Inboxes, SyncQueries } from "@carillon/store";
+import type { InboxStanding, SyncOverview } from "@carillon/store";
 import type { ArchiveBarrier } from "./archive-barrier";
+import type { SharedQuestions } from "./shared-questions";
 import { ALL_GROUPS, ALL_LISTED, fromCursor, NEWEST, type SyncStart, toCursor } from "./sync-cursor";
-import { conversationsPart, groupsPart, PageRoom, relationsPart, type SyncListsContext } from "./sync-lists";
+import {
+  conversationsPart,
+  groupsPart,
+  type PageOwner,
+  PageRoom,
+  relationsPart,
+  type SyncListsContext,
+} from "./sync-lists";
 
 /** A row whose transaction was open at that moment counts as changed since. */
 const CLOCK_MARGIN_MS = 10_000;
 const BUSY_RETRY_MS = 1_000;
 
 export interface SyncContext extends SyncListsContext {
-  sync: Pick<SyncQueries, "start" | "counts">;
-  inboxes: Pick<Inboxes, "heads" | "reach">;
+  shared: SyncListsContext["shared"] & Pick<SharedQuestions, "overview" | "inbox">;
   barrier: Pick<ArchiveBarrier, "passedFor">;
 }
 
 /** @throws CarillonError BAD_PAYLOAD (cursor), BUSY (Redis away, archive behind) */
 export async function sync(context: SyncContext, userId: string, payload: SyncPayload): Promise<SyncedPayload> {
   const { cursor, limit = limits.defaultPageEntries } = payload;
-  const start = cursor === undefined ? await begin(context, userId, payload) : fromCursor(cursor);
-  const { lists, next } = await readPage(context, userId, start, new PageRoom(limit));
+  const inbox = cursor === undefined ? await readInbox(context, userId) : undefined;
+  const overview = await context.shared.overview(userId);
+  const start = cursor === undefined ? await begin(context, inbox!, overview, payload) : fromCursor(cursor);
+  const { lists, next } = await readPage(context, { userId, ...overview }, start, new PageRoom(limit));
   const more =
     next.place.lastAt !== ALL_LISTED.lastAt ||
     next.relationsSent < next.relationsVersion ||
@@ -41,7 +50,7 @@ export async function sync(context: SyncContext, userId: string, payload: SyncPa
     syncedAt,
     ...lists,
     // A device that has another number after this one asks for everything.
-    counts: await context.sync.counts(userId),
+    counts: overview.counts,
     more,
     ...(more ? { cursor: toCursor(next) } : {}),
   };
@@ -51,31 +60,34 @@ type Lists = Pick<SyncedPayload, "conversations" | "relations" | "groups">;
 
 async function readPage(
   context: SyncContext,
-  userId: string,
+  owner: PageOwner,
   start: SyncStart,
   room: PageRoom,
 ): Promise<{ lists: Lists; next: SyncStart }> {
-  const first = start.isFirst ? await conversationsPart(context, userId, start, room) : undefined;
-  const relations = await relationsPart(context, userId, start, room);
-  const groups = await groupsPart(context, userId, start, room);
-  const conversations = first ?? (await conversationsPart(context, userId, start, room));
+  const first = start.isFirst ? await conversationsPart(context, owner, start, room) : undefined;
+  const relations = await relationsPart(context, owner, start, room);
+  const groups = await groupsPart(context, owner, start, room);
+  const conversations = first ?? (await conversationsPart(context, owner, start, room));
   return {
     lists: { relations: relations.rows, groups: groups.rows, conversations: conversations.rows },
     next: { ...start, ...relations.next, ...groups.next, ...conversations.next },
   };
 }
 
-async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<SyncStart> {
+async function begin(
+  { barrier }: SyncContext,
+  { head, reach }: InboxStanding,
+  { relationsVersion: version, now: begunAt }: SyncOverview,
+  known: SyncPayload,
+): Promise<SyncStart> {
   const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
-  const { heads, reach } = await readInbox(context, userId);
-  const { relationsVersion: version, now: begunAt } = await context.sync.start(userId);
-  if (!(await context.barrier.passedFor(reach))) {
+  if (!(await barrier.passedFor(reach))) {
     throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
   }
   // What was never given yet is of a database that was restored: all is told anew.
   const unlessLater = (value: number, latest: number) => (value > latest ? 0 : value);
   return {
-    inbox: heads[0]!,
+    inbox: head,
     begunAt,
     isFirst: true,
     since: unlessLater(conversationsSince, begunAt),
@@ -88,10 +100,9 @@ async function begin(context: SyncContext, userId: string, known: SyncPayload): 
 }
 
 /** Where the inbox stands now; what it has had is read after that. @throws CarillonError BUSY */
-async function readInbox({ inboxes }: SyncContext, userId: string) {
+async function readInbox({ shared }: SyncContext, userId: string): Promise<InboxStanding> {
   try {
-    const { heads } = await inboxes.heads([userId]);
-    return { heads, reach: await inboxes.reach(userId) };
+    return await shared.inbox(userId);
   } catch (cause) {
     throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS, cause });
   }

@@ -3,10 +3,10 @@
  * a group is told to the owner before its maker has an answer, so what is here is never older than what was answered.
  * Every 30 s it is looked at again all the same.
  */
+import { GroupedQuestions } from "@carillon/base";
 import { groupConversationId } from "@carillon/protocol";
 import type { LoadedGroup } from "@carillon/store";
 import { LRUCache } from "lru-cache";
-import { GroupedQuestions } from "../grouped-questions";
 import type { GroupChanges } from "./group-changes";
 import { GroupState } from "./group-state";
 

@@ -14,6 +14,11 @@ export function withinDeadline<T>(deadline: number, work: () => T): T {
   return deadlines.run(deadline, work);
 }
 
+/** Does work that belongs to several questions: no deadline of one of them ends it. */
+export function withoutDeadline<T>(work: () => T): T {
+  return deadlines.exit(work);
+}
+
 /** Monotonic ms; undefined: whoever asked waits, however long it takes. */
 export function currentDeadline(): number | undefined {
   return deadlines.getStore();

@@ -37,6 +37,15 @@ export type ListedConversation = Omit<ConversationRow, "unread"> & {
   isHeld?: true;
 };
 
+/** All of a user's conversations; with `since` (ms by the database's clock; 0: all) those changed or written to since. */
+export interface ListQuestion {
+  userId: string;
+  since: number;
+}
+
+/** Names a question among others. */
+export const listId = ({ userId, since }: ListQuestion) => `${userId} ${since}`;
+
 export interface UnreadQuestion {
   conversationId: string;
   userId: string;
@@ -78,11 +87,8 @@ export class ConversationQueries {
     const { since = 0, writtenSince = 0, after } = options;
     const behind = after === undefined ? "" : "AND (c.last_at < ? OR (c.last_at = ? AND c.id > ?))";
     const rows = await this.sql.rows<ListRow>(
-      `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
-         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted,
-         COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
-         COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held
-       ${LIST_FROM} WHERE m.user_id = ? ${sinceCondition(since)} AND c.changed_at >= ? ${behind}
+      `SELECT ${LIST_COLUMNS} FROM conversation_members m ${LIST_JOINS}
+       WHERE m.user_id = ? ${sinceCondition(since)} AND c.changed_at >= ? ${behind}
        ORDER BY c.last_at DESC, c.id ASC LIMIT ?`,
       [
         userId,
@@ -95,14 +101,32 @@ export class ConversationQueries {
     return rows.map((row) => toListed(userId, row));
   }
 
+  /**
+   * What `list` gives of each of these users, all of it: for users who have few. By what `listId` makes of the question.
+   * @param questions each once, not empty
+   */
+  async listsOfFew(questions: ListQuestion[]): Promise<Map<string, ListedConversation[]>> {
+    const { table, values } = keyTable(
+      ["user_id", "since"],
+      questions.map(({ userId, since }) => [userId, since]),
+    );
+    const rows = await this.sql.rows<ListRow & { owner: string; since: number }>(
+      `SELECT w.user_id AS owner, w.since, ${LIST_COLUMNS}
+       FROM ${table} AS w STRAIGHT_JOIN conversation_members m ON m.user_id = ${asId("w.user_id")} ${LIST_JOINS}
+       WHERE w.since = 0 OR c.changed_at >= w.since OR m.changed_at >= w.since OR p.changed_at >= w.since`,
+      values,
+    );
+    const lists = new Map(questions.map((question) => [listId(question), [] as ListedConversation[]]));
+    for (const row of rows.sort(newestFirst)) {
+      lists.get(listId({ userId: row.owner, since: row.since }))!.push(toListed(row.owner, row));
+    }
+    return lists;
+  }
+
   /** One conversation of the user as `list` gives it; undefined when he has no such one. */
   async find(userId: string, conversationId: string): Promise<ListedConversation | undefined> {
     const [row] = await this.sql.rows<ListRow>(
-      `SELECT c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
-         c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted,
-         COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
-         COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held
-       ${LIST_FROM} WHERE m.user_id = ? AND m.conversation = ?`,
+      `SELECT ${LIST_COLUMNS} FROM conversation_members m ${LIST_JOINS} WHERE m.user_id = ? AND m.conversation = ?`,
       [userId, conversationId],
     );
     return row === undefined ? undefined : toListed(userId, row);
@@ -165,8 +189,12 @@ export class ConversationQueries {
   }
 }
 
-/** Own row, the conversation, and the row of the other one in a private conversation. */
-const LIST_FROM = `FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+const LIST_COLUMNS = `c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
+  c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
+  COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held`;
+
+/** To the own row: the conversation, and the row of the other one in a private conversation. */
+const LIST_JOINS = `JOIN conversations c ON c.id = m.conversation
   LEFT JOIN conversation_members p ON c.kind = 'private' AND p.conversation = m.conversation AND p.user_id <> m.user_id`;
 
 const sinceCondition = (since: number) =>
@@ -201,6 +229,8 @@ const keyOf = ({ userId, conversationId }: Pick<StoredMark, "userId" | "conversa
 function compareKeys(a: StoredMark, b: StoredMark): number {
   return keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0;
 }
+
+const newestFirst = (a: ListRow, b: ListRow) => b.last_at - a.last_at || (a.id < b.id ? -1 : 1);
 
 interface HistoryRow {
   seq: number;

@@ -1,5 +1,5 @@
 /** What the errors of the MySQL client mean. */
-import { Abandoned, DeadlineExceeded, Overloaded } from "@carillon/base";
+import { Abandoned, DeadlineExceeded, Overloaded, Unanswered } from "@carillon/base";
 import { CarillonError } from "@carillon/protocol";
 
 /** The fault of the server or of the way to it, not of the statement. */
@@ -22,6 +22,9 @@ const AWAY = new Set([
   "ER_LOCK_DEADLOCK",
 ]);
 
+/** The statement was not asked, or nobody waited for its answer. */
+const NOT_ASKED = [DeadlineExceeded, Overloaded, Abandoned, Unanswered];
+
 interface ClientError extends Error {
   code?: string;
   fatal?: boolean;
@@ -36,7 +39,7 @@ function codeOf(error: unknown): string | undefined {
 
 /** Whether MySQL is away or overloaded: the same call may succeed later. */
 export function isStoreUnavailable(error: unknown): boolean {
-  if (error instanceof DeadlineExceeded || error instanceof Overloaded || error instanceof Abandoned) return true;
+  if (NOT_ASKED.some((kind) => error instanceof kind)) return true;
   const { fatal, driverError } = (error ?? {}) as ClientError;
   return AWAY.has(codeOf(error) ?? "") || fatal === true || driverError?.fatal === true;
 }

@@ -1,38 +1,60 @@
-/** What every page of SYNC asks beside its rows: one statement each, since thousands of devices ask at once. */
-import { DATABASE_NOW, type Sql } from "./sql";
+/** What SYNC asks of many users at once, since thousands of devices ask together: one statement each. */
+import { asId, DATABASE_NOW, keyTable, type Sql } from "./sql";
 
-export interface SyncCounts {
-  /** Relations that are something. */
-  relations: number;
-  groups: number;
-  /** Those that `ConversationQueries.list` gives. */
-  conversations: number;
+/** What a user has of everything that SYNC lists. */
+export interface SyncOverview {
+  /** The version of their relations. */
+  relationsVersion: number;
+  /** The database's clock, ms. */
+  now: number;
+  counts: {
+    /** Relations that are something. */
+    relations: number;
+    groups: number;
+    /** Those that `ConversationQueries.list` gives. */
+    conversations: number;
+  };
+  /** Groups that they belong to or belonged to. */
+  memberships: number;
 }
 
 export class SyncQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** The version of a user's relations, and the time of the database's clock, ms; both of one moment. */
-  async start(userId: string): Promise<{ relationsVersion: number; now: number }> {
-    const [row] = await this.sql.rows<{ version: number | null; now: number }>(
-      `SELECT (SELECT relations_version FROM user_versions WHERE user_id = ?) AS version, ${DATABASE_NOW} AS now`,
-      [userId],
+  /** By user, all of one moment. @param userIds each once, not empty */
+  async overviews(userIds: string[]): Promise<Map<string, SyncOverview>> {
+    const { table, values } = keyTable(
+      ["user_id"],
+      userIds.map((userId) => [userId]),
     );
-    return { relationsVersion: row!.version ?? 0, now: row!.now };
-  }
-
-  /** How much there is of each, in a sync from the beginning. */
-  async counts(userId: string): Promise<SyncCounts> {
-    const [row] = await this.sql.rows<{ related: number; joined: number; listed: number }>(
-      `SELECT
-         (SELECT COUNT(*) FROM relations WHERE owner_id = ? AND state <> 'none') AS related,
+    const userId = asId("w.user_id");
+    const rows = await this.sql.rows<OverviewRow>(
+      `SELECT w.user_id AS owner, ${DATABASE_NOW} AS now,
+         (SELECT relations_version FROM user_versions WHERE user_id = ${userId}) AS version,
+         (SELECT COUNT(*) FROM relations WHERE owner_id = ${userId} AND state <> 'none') AS related,
          (SELECT COUNT(*) FROM group_members m JOIN user_groups g ON g.id = m.group_id
-            WHERE m.user_id = ? AND m.present = 1 AND g.dissolved_at IS NULL) AS joined,
+            WHERE m.user_id = ${userId} AND m.present = 1 AND g.dissolved_at IS NULL) AS joined,
+         (SELECT COUNT(*) FROM group_members WHERE user_id = ${userId}) AS memberships,
          (SELECT COUNT(*) FROM conversation_members m JOIN conversations c ON c.id = m.conversation
-            WHERE m.user_id = ?) AS listed`,
-      [userId, userId, userId],
+            WHERE m.user_id = ${userId}) AS listed
+       FROM ${table} AS w`,
+      values,
     );
-    const { related, joined, listed } = row!;
-    return { relations: related, groups: joined, conversations: listed };
+    return new Map(rows.map((row) => [row.owner, toOverview(row)]));
   }
+}
+
+interface OverviewRow {
+  owner: string;
+  now: number;
+  version: number | null;
+  related: number;
+  joined: number;
+  memberships: number;
+  listed: number;
+}
+
+function toOverview({ now, version, related, joined, memberships, listed }: OverviewRow): SyncOverview {
+  const counts = { relations: related, groups: joined, conversations: listed };
+  return { relationsVersion: version ?? 0, now, counts, memberships };
 }

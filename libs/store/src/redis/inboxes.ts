@@ -57,6 +57,12 @@ export interface InboxReach {
   positions: ReadonlyMap<number, number>;
 }
 
+export interface InboxStanding {
+  head: InboxHead;
+  /** What it has had; read after the head. */
+  reach: InboxReach;
+}
+
 export class Inboxes {
   constructor(private readonly redis: RedisStore) {}
 
@@ -140,17 +146,11 @@ export class Inboxes {
     return { epoch: epoch.toString(), seq, events };
   }
 
-  /** What a user's inbox has had; of one that is missing it is nothing, from now on. */
-  async reach(userId: string): Promise<InboxReach> {
-    const fields = await this.redis.hashValues(keys.head(userId));
-    const positions = new Map<number, number>();
-    for (const [field, value] of Object.entries(fields)) {
-      const [, partition] = /^[pg](\d+)$/.exec(field) ?? [];
-      if (partition === undefined) continue;
-      positions.set(Number(partition), Math.max(Number(value), positions.get(Number(partition)) ?? -1));
-    }
-    const isMissing = fields["epoch"] === undefined;
-    return { begunAt: isMissing ? Number.POSITIVE_INFINITY : Number(fields["begun"] ?? 0) * 1_000, positions };
+  /** Where the inboxes of these users stand, and then what they have had by now. */
+  async standing(userIds: string[]): Promise<Map<string, InboxStanding>> {
+    const { heads } = await this.heads(userIds);
+    const hashes = await this.redis.hashes(userIds.map(keys.head));
+    return new Map(userIds.map((userId, i) => [userId, { head: heads[i]!, reach: reachOf(hashes[i]!) }]));
   }
 
   /** The heads of many inboxes; one that is missing is made. */
@@ -173,6 +173,18 @@ export class Inboxes {
   async setFanoutPosition(partition: number, position: number): Promise<void> {
     await this.redis.set(keys.fanout(partition), position);
   }
+}
+
+/** Of an inbox that is missing: nothing, from now on. */
+function reachOf(head: Record<string, string>): InboxReach {
+  const positions = new Map<number, number>();
+  for (const [field, value] of Object.entries(head)) {
+    const [, partition] = /^[pg](\d+)$/.exec(field) ?? [];
+    if (partition === undefined) continue;
+    positions.set(Number(partition), Math.max(Number(value), positions.get(Number(partition)) ?? -1));
+  }
+  const isMissing = head["epoch"] === undefined;
+  return { begunAt: isMissing ? Number.POSITIVE_INFINITY : Number(head["begun"] ?? 0) * 1_000, positions };
 }
 
 type DeliverRow = [epoch: string, seq: number, added: number, isNew: number, ...sessions: string[]];

@@ -96,6 +96,16 @@ export class RedisStore {
     return this.redis.hgetall(key);
   }
 
+  /** The same of several hashes in one round trip. */
+  async hashes(names: string[]): Promise<Record<string, string>[]> {
+    const pipeline = this.redis.pipeline();
+    for (const name of names) pipeline.hgetall(name);
+    return (await pipeline.exec())!.map(([error, fields]) => {
+      if (error !== null) throw error;
+      return fields as Record<string, string>;
+    });
+  }
+
   /** Members of a sorted set with their scores, ascending; all, or those with scores in a range, both ends inclusive. */
   async scored(
     key: string,

@@ -4,8 +4,8 @@
  */
 
 import type { GroupRole, GroupRow } from "@carillon/protocol";
-import type { Sql } from "../sql";
-import { timeOf } from "../sql";
+import { type ListQuestion, listId } from "../conversation-queries";
+import { asId, keyTable, type Sql, timeOf } from "../sql";
 
 export class MembershipQueries {
   constructor(private readonly sql: Sql) {}
@@ -21,15 +21,42 @@ export class MembershipQueries {
         ? "m.present = 1 AND g.dissolved_at IS NULL"
         : "(m.changed_at >= ? OR (m.present = 1 AND g.changed_at >= ?))";
     const rows = await this.sql.rows<MembershipRow>(
-      `SELECT g.id, g.name, g.notice, g.owner_id, g.join_policy, g.muted, g.member_count, g.dissolved_at,
-         m.role, m.muted_until, m.present, GREATEST(IF(m.present = 1, g.changed_at, 0), m.changed_at) AS version
+      `SELECT ${COLUMNS}
        FROM group_members m JOIN user_groups g ON g.id = m.group_id
        WHERE m.user_id = ? AND m.group_id > ? AND ${condition} ORDER BY m.group_id LIMIT ?`,
       [userId, after, ...(since === 0 ? [] : [since, since]), limit],
     );
     return rows.map(toGroupRow);
   }
+
+  /**
+   * What `changedSince` gives of each of these users, all of it: for users who have few. By what `listId` makes of the
+   * question.
+   * @param questions each once, not empty
+   */
+  async changedOfFew(questions: ListQuestion[]): Promise<Map<string, GroupRow[]>> {
+    const { table, values } = keyTable(
+      ["user_id", "since"],
+      questions.map(({ userId, since }) => [userId, since]),
+    );
+    const rows = await this.sql.rows<MembershipRow & { owner: string; since: number }>(
+      `SELECT w.user_id AS owner, w.since, ${COLUMNS}
+       FROM ${table} AS w STRAIGHT_JOIN group_members m ON m.user_id = ${asId("w.user_id")}
+         JOIN user_groups g ON g.id = m.group_id
+       WHERE IF(w.since = 0, m.present = 1 AND g.dissolved_at IS NULL,
+         m.changed_at >= w.since OR (m.present = 1 AND g.changed_at >= w.since))`,
+      values,
+    );
+    const lists = new Map(questions.map((question) => [listId(question), [] as GroupRow[]]));
+    for (const row of rows.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      lists.get(listId({ userId: row.owner, since: row.since }))!.push(toGroupRow(row));
+    }
+    return lists;
+  }
 }
+
+const COLUMNS = `g.id, g.name, g.notice, g.owner_id, g.join_policy, g.muted, g.member_count, g.dissolved_at,
+  m.role, m.muted_until, m.present, GREATEST(IF(m.present = 1, g.changed_at, 0), m.changed_at) AS version`;
 
 interface MembershipRow {
   id: string;

@@ -1,14 +1,15 @@
 /**
- * Questions of one kind to MySQL, put together: at most 200 keys a statement and two statements under way. While both are,
- * further keys wait and go out together when one returns (group commit). On a busy machine a statement takes as long as the
- * worker and MySQL wait for a processor, whatever it asks: with 64 keys it was the statements that bounded how many cold
- * conversations could be written to (docs/decisions/0023).
+ * Questions of one kind to a store, put together: at most 200 keys a statement and two statements under way. While both
+ * are, further keys wait and go out together when one returns (group commit). On a busy machine a statement takes as long
+ * as the process and the store wait for a processor, whatever it asks: with 64 keys it was the statements that bounded how
+ * many cold conversations could be written to (docs/decisions/0023), and asked one by one they were most of what a SYNC
+ * costs (docs/decisions/0027).
  *
  * A statement is never given up, so its answer is never wasted: callers that wait no longer find it in the cache when
- * they come again. A key that has waited for longer than its askers do is dropped before it is asked. MySQL counts as
+ * they come again. A key that has waited for longer than its askers do is dropped before it is asked. The store counts as
  * silent when both statements have been under way for a second; then nobody queues up behind them.
  */
-import { guarded } from "@carillon/base";
+import { guarded } from "./boundary";
 
 export const KEYS_PER_STATEMENT = 200;
 const STATEMENTS = 2;
@@ -19,10 +20,10 @@ const SILENT_MS = 1_000;
 const MOST_AGE_MS = 20_000;
 const MOST_WAITING = 16_384;
 
-/** MySQL is silent, too many keys wait, or the answer came too late to be used. */
+/** The store is silent, too many keys wait, or the answer came too late to be used. */
 export class Unanswered extends Error {
   constructor(why: string) {
-    super(`MySQL did not say: ${why}`);
+    super(`the store did not say: ${why}`);
     this.name = "Unanswered";
   }
 }
@@ -33,6 +34,8 @@ export interface QuestionsOptions<K, A> {
   ask(keys: K[]): Promise<Map<string, A>>;
   /** ms */
   monotonic(): number;
+  /** Most keys of one statement (200). */
+  most?: number;
 }
 
 interface Waiting<K, A> {
@@ -51,14 +54,14 @@ export class GroupedQuestions<K, A> {
 
   constructor(private readonly options: QuestionsOptions<K, A>) {}
 
-  /** Whether MySQL has not answered for a second: who asks now is refused. */
+  /** Whether the store has not answered for a second: who asks now is refused. */
   get isSilent(): boolean {
     const before = this.options.monotonic() - SILENT_MS;
     return this.begun.size === STATEMENTS && [...this.begun].every(({ at }) => at <= before);
   }
 
   /**
-   * The answer about a key, by a statement that begins after this call. Undefined: MySQL has none.
+   * The answer about a key, by a statement that begins after this call. Undefined: the store has none.
    * @throws Unanswered, or what the statement throws
    */
   ask(key: K): Promise<A | undefined> {
@@ -117,9 +120,10 @@ export class GroupedQuestions<K, A> {
 
   private take(): Waiting<K, A>[] {
     const batch: Waiting<K, A>[] = [];
-    const before = this.options.monotonic() - ASKER_WAITS_MS;
+    const { most = KEYS_PER_STATEMENT, monotonic } = this.options;
+    const before = monotonic() - ASKER_WAITS_MS;
     for (const [id, waiting] of this.waiting) {
-      if (batch.length === KEYS_PER_STATEMENT) break;
+      if (batch.length === most) break;
       this.waiting.delete(id);
       if (waiting.askedAt < before) waiting.reject(new Unanswered("nobody waits for it any more"));
       else batch.push(waiting);

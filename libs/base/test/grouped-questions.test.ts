@@ -1,4 +1,4 @@
-import { GroupedQuestions, KEYS_PER_STATEMENT, Unanswered } from "../src/grouped-questions";
+import { GroupedQuestions, KEYS_PER_STATEMENT, Unanswered } from "../src";
 
 /** A MySQL that answers when it is told to. */
 function newQuestions() {
