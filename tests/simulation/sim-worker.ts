@@ -121,6 +121,7 @@ export class SimWorker {
       users: (ids: string[]) => onMysql(() => mysql.users(ids)),
       relations: () => onMysql(() => new Map()),
       lastSeqs: (ids: string[]) => onMysql(() => mysql.lastSeqs(ids)),
+      retentionCut: () => onMysql(() => 0),
       recallTargets: () => onMysql(() => new Map()),
       messagesById: (keys: Parameters<SimMysql["messagesById"]>[0]) =>
         onMysql(() => {

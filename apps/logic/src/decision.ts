@@ -43,6 +43,8 @@ export interface Facts {
   archivedLastSeq(conversationId: string): number | undefined;
   /** The archived message of that id; null when there is none. */
   archivedMessage(request: SendRequest): AcceptedMessage | null | undefined;
+  /** Messages sent before this time, ms since 1970, may be missing in the archive because they were deleted. */
+  readonly retentionCut: number;
 }
 
 /** What one sender is told. */
@@ -164,7 +166,7 @@ class RoundInProgress {
       this.facts.archivedMessage(request),
       table,
       this.now,
-      this.policy.keepMs,
+      Math.max(this.now - this.policy.keepMs, this.facts.retentionCut),
     );
     switch (recognition.kind) {
       case "duplicate":

@@ -8,6 +8,7 @@ import { decideRound, type Facts, type Round } from "../src/decision";
 import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
 
 const NOW = Date.UTC(2026, 10, 21);
+const DAY = 86_400_000;
 const policy = {
   strangers: "allow" as const,
   recallMs: 120_000,
@@ -25,6 +26,7 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
   recallTarget: () => undefined,
   archivedLastSeq: () => 0,
   archivedMessage: () => undefined,
+  retentionCut: 0,
   ...changes,
 });
 
@@ -179,6 +181,16 @@ describe("repeated requests", () => {
     const blocked = facts({ privateFacts: () => ({ ...strangers, incoming: "blocked" }) });
     expect(outcomes(decideRound(state, [once], blocked, policy, NOW))).toEqual(["NOT_FRIENDS"]);
     expect(outcomes(decideRound(state, [once], facts(), policy, NOW))).toEqual([1]);
+  });
+
+  test("an id from before what was ever deleted is refused, however long messages are kept by now", () => {
+    const state = newPartitionState(0, 0);
+    const dated = (ms: number) => request({ clientMsgId: uuidv7(NOW - ms) });
+    const archived = facts({ archivedMessage: () => null, retentionCut: NOW - 2 * DAY });
+    const round = decideRound(state, [dated(3 * DAY), dated(DAY), dated(0)], archived, policy, NOW);
+    expect(outcomes(round)).toEqual(["BAD_PAYLOAD", 1, 2]);
+    const shorter = decideRound(state, [dated(1.5 * DAY)], archived, { ...policy, keepMs: DAY }, NOW);
+    expect(outcomes(shorter)).toEqual(["BAD_PAYLOAD"]);
   });
 
   test("an id dated ahead of the server's clock is refused", () => {

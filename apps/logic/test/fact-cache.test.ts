@@ -51,6 +51,10 @@ class Source {
     return [];
   }
 
+  async retentionCut() {
+    return 0;
+  }
+
   async recallTargets() {
     return new Map();
   }

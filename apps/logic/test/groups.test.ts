@@ -49,6 +49,7 @@ function facts(group: GroupState | null | undefined, changes: Partial<Facts> = {
     recallTarget: () => undefined,
     archivedLastSeq: () => 0,
     archivedMessage: () => undefined,
+    retentionCut: 0,
     ...changes,
   };
 }

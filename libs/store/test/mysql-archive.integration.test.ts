@@ -193,7 +193,7 @@ describe("the list of conversations", () => {
     await archive(events);
     const all = (await store.conversations.list(me, 100)).map((row) => row.conversationId);
     expect(all).toHaveLength(7);
-    expect((await store.sync.counts(me)).conversations).toBe(7);
+    expect((await store.sync.overviews([me])).get(me)!.counts.conversations).toBe(7);
     const paged: string[] = [];
     for (let after: { lastAt: number; conversationId: string } | undefined; ; ) {
       const page = await store.conversations.list(me, 2, { after });
@@ -277,6 +277,10 @@ describe("retention", () => {
     const olderThan = times[2_300]!;
     const parts = await store.retention.expired(olderThan, 10);
     expect(parts).toEqual([{ conversationId: long.conversationId, upTo: 2_300 }]);
+    expect(await store.facts.retentionCut()).toBe(0);
+    // The highest that was ever made is kept, whatever is wanted later.
+    for (const cut of [olderThan, olderThan - DAY]) await store.retention.raiseCut(cut);
+    expect(await store.facts.retentionCut()).toBe(olderThan);
     expect(await store.retention.purge(parts[0]!)).toBe(2_300);
     expect(await store.retention.expired(olderThan, 10)).toEqual([]);
     expect(await store.views.floor("nobody", long.conversationId)).toEqual({ purgedSeq: 2_300, hiddenSeq: 0 });

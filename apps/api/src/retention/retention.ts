@@ -26,6 +26,7 @@ export async function deleteExpired(context: RetentionContext, signal: AbortSign
   for (let found = 1; found > 0 && !signal.aborted; ) {
     const parts = await queries.expired(olderThan, CONVERSATIONS_AT_ONCE);
     found = parts.length;
+    if (found > 0) await queries.raiseCut(olderThan);
     for (const part of parts) {
       if (signal.aborted) break;
       deleted += await queries.purge(part);

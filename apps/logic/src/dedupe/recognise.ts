@@ -22,6 +22,7 @@ export type Recognition =
 /**
  * @param accepted the entry of the table, or of the same round
  * @param archived the archive's answer: null when it has no such message, undefined when it was not asked or silent
+ * @param keptSince ms since 1970: what was sent before may have been deleted
  */
 export function recognise(
   request: SendRequest,
@@ -30,7 +31,7 @@ export function recognise(
   archived: AcceptedMessage | null | undefined,
   table: DedupeTable,
   now: number,
-  keepMs: number,
+  keptSince: number,
 ): Recognition {
   const first = accepted ?? archived ?? undefined;
   if (first !== undefined) {
@@ -39,7 +40,7 @@ export function recognise(
   }
   const datedAt = uuidv7Time(request.clientMsgId);
   if (datedAt > now + limits.maxClockAheadMs) return { kind: "ahead" };
-  if (datedAt < now - keepMs + AGE_MARGIN_MS) return { kind: "too-old" };
+  if (datedAt < keptSince + AGE_MARGIN_MS) return { kind: "too-old" };
   if (archived === undefined && table.needsArchive(request)) return { kind: "unknown" };
   return { kind: "new" };
 }

@@ -5,6 +5,7 @@
  * the journey, and the rest of its round goes on. Users and relations that were known before are taken as they are;
  * they are refreshed every 30 s besides. That a user does not exist is never remembered: they may register at any moment.
  */
+import { GroupedQuestions, KEYS_PER_STATEMENT } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import type { SendRequest } from "@carillon/bus";
 import { groupConversationId, parseConversationId, privateConversationId } from "@carillon/protocol";
@@ -12,7 +13,6 @@ import { LRUCache } from "lru-cache";
 import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
 import { digestOf, digestOfRecall } from "../body-digest";
 import type { AcceptedMessage } from "../dedupe/accepted-message";
-import { GroupedQuestions, KEYS_PER_STATEMENT } from "../grouped-questions";
 import type { GroupCache } from "../groups/group-cache";
 import type { PartitionState } from "../partition-state";
 import type { ArchivedMessage, FactSource } from "./fact-source";
@@ -48,6 +48,8 @@ export class FactCache {
   private readonly userLoads = new LoadsUnderWay();
   private readonly relationLoads = new LoadsUnderWay();
   private readonly questions;
+  /** Of retention, as far as it is known: what is missing in the archive may have been deleted up to there, ms. */
+  private cut = 0;
 
   constructor(
     source: FactSource,
@@ -85,6 +87,8 @@ export class FactCache {
         ...{ idOf: messageKey, monotonic },
         ask: async (wanted) => {
           const found = await source.messagesById(wanted);
+          // The cut is raised before anything is deleted, so what was deleted before the look-up is below it.
+          if (found.length < wanted.length) this.cut = Math.max(this.cut, await source.retentionCut());
           return new Map(found.map((message) => [messageKey(message), accepted(message)]));
         },
       }),
@@ -215,7 +219,8 @@ export class FactCache {
   }
 
   private begin({ sequences }: PartitionState, groups: GroupCache): Preparation {
-    const sources: FactSources = { users: this.users, relations: this.relations, groups, sequences };
+    const { users, relations } = this;
+    const sources: FactSources = { users, relations, groups, sequences, retentionCut: () => this.cut };
     const now = this.monotonic();
     return { facts: new RoundFacts(sources, now), groups, staleBefore: now - FRESH_MS };
   }

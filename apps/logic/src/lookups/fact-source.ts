@@ -8,6 +8,8 @@ export interface FactSource {
   /** Highest number of each conversation; one without messages is missing or 0. */
   lastSeqs(conversationIds: string[]): Promise<Map<string, number>>;
   messagesById(ids: MessageKey[]): Promise<ArchivedMessage[]>;
+  /** Messages sent before this time, ms since 1970, may have been deleted; 0: none ever was. */
+  retentionCut(): Promise<number>;
   /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
   recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>>;
 }

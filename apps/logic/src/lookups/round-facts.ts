@@ -24,6 +24,8 @@ export interface FactSources {
   relations: LRUCache<string, Known<Relation>>;
   groups: GroupCache;
   sequences: Pick<Sequences, "archived">;
+  /** The highest that is known, ms since 1970. */
+  retentionCut(): number;
 }
 
 export class RoundFacts implements Facts {
@@ -118,6 +120,10 @@ export class RoundFacts implements Facts {
 
   archivedLastSeq(conversationId: string): number | undefined {
     return this.sources.sequences.archived(conversationId);
+  }
+
+  get retentionCut(): number {
+    return this.sources.retentionCut();
   }
 
   archivedMessage(request: SendRequest): AcceptedMessage | null | undefined {

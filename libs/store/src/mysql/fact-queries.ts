@@ -120,6 +120,12 @@ export class FactQueries {
     }));
   }
 
+  /** Messages sent before this time, ms since 1970, may have been deleted by retention; 0: none ever was. */
+  async retentionCut(): Promise<number> {
+    const [row] = await this.sql.rows<{ sent_before: number }>("SELECT sent_before FROM retention_cut WHERE id = 1");
+    return row?.sent_before ?? 0;
+  }
+
   /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
   async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>> {
     if (places.length === 0) return new Map();

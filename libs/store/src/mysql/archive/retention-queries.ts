@@ -2,6 +2,9 @@
  * Deleting what is older than an operator wants to keep. The newest event of a conversation always stays: the highest
  * number is what the next one is counted from. Readers are told first that the rest is gone, then it is deleted, so that
  * nobody waits for rows that will never come.
+ *
+ * The highest cut ever made is kept: an operator may want to keep messages for longer later, and what was deleted does not
+ * come back by that.
  */
 import { snowflakeAt } from "@carillon/base";
 import type { Sql } from "../sql";
@@ -27,6 +30,15 @@ export class RetentionQueries {
        WHERE m.message_id < CAST(? AS UNSIGNED) AND m.seq < c.last_seq
        GROUP BY m.conversation LIMIT ?`,
       [snowflakeAt(olderThan), limit],
+    );
+  }
+
+  /** Messages sent before this time (ms since 1970) are about to be deleted. */
+  async raiseCut(sentBefore: number): Promise<void> {
+    await this.sql.run(
+      `INSERT INTO retention_cut (id, sent_before) VALUES (1, ?)
+       ON DUPLICATE KEY UPDATE sent_before = GREATEST(sent_before, VALUES(sent_before))`,
+      [sentBefore],
     );
   }
 

@@ -280,4 +280,13 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       KEY group_invitations_invited_at (invited_at)
     ) ${TEXT_OPTIONS}`,
   ],
+  // Up to when messages were ever deleted: one row.
+  [
+    "CreateRetentionCut",
+    `CREATE TABLE retention_cut (
+      id TINYINT UNSIGNED NOT NULL,
+      sent_before BIGINT NOT NULL,
+      PRIMARY KEY (id)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];
