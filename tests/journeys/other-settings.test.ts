@@ -1,4 +1,4 @@
-/** A cluster that is set otherwise: small groups, whose history is open to those who come later. */
+/** A cluster that is set otherwise: small groups, whose history is open to those who come later; a log that tells everything. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -7,7 +7,11 @@ let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startTestCluster({
     counts: { gateway: 1, worker: 1, archiver: 1, api: 1 },
-    env: { CARILLON_GROUPS_MAX_MEMBERS: "3", CARILLON_GROUPS_HISTORY_BEFORE_JOINING: "true" },
+    env: {
+      CARILLON_GROUPS_MAX_MEMBERS: "3",
+      CARILLON_GROUPS_HISTORY_BEFORE_JOINING: "true",
+      CARILLON_LOG_LEVEL: "debug",
+    },
   });
 }, 300_000);
 afterAll(() => cluster?.stop(), 60_000);
@@ -39,4 +43,34 @@ test("who comes later reads what was said before, as long as he belongs to the g
   // Without the group he keeps what was his own time.
   await until("carl reads his stay only", async () => (await readBy(carl)) === "3 4");
   client.close();
+});
+
+test("at level debug the log has the way of a message through all roles, and from where somebody came", async () => {
+  const [emma, fred] = [await cluster.person("emma"), await cluster.person("fred")];
+  const receiver = await cluster.online(fred, "tcp");
+  const sender = await cluster.online(emma, "tcp");
+  const clientMsgId = uuidv7(Date.now());
+  await sender.request(Command.SEND, { clientMsgId, to: `u:${fred.userId}`, contentType: "text", content: "find me" });
+  const way = async () => {
+    const lines = (await cluster.logged()).filter((line) => line["clientMsgId"] === clientMsgId);
+    return lines.map(({ role, msg }) => `${role}: ${msg}`).sort();
+  };
+  await until("its way is in the log", async () => (await way()).length >= 4);
+  expect(await way()).toEqual([
+    "archiver: an event was archived",
+    "gateway: a request was submitted",
+    "gateway: an event is being delivered",
+    "logic: a request was decided",
+  ]);
+  const wrong = { userId: emma.userId, password: "a wrong one", deviceId: "x", platform: "web" };
+  expect((await cluster.http("POST", "/v1/sessions", { body: wrong })).status).toBe(401);
+  const has = async (fields: object) =>
+    (await cluster.logged()).some((line) => Object.entries(fields).every(([name, value]) => line[name] === value));
+  const refused = { role: "api", msg: "a request was refused", address: "127.0.0.1", error: "NOT_AUTHENTICATED" };
+  await until("the refusal is in the log", () => has(refused));
+  await until("the session is in the log", () => has({ msg: "a session is open", userId: emma.userId }));
+  // What people write is in no line.
+  expect(JSON.stringify(await cluster.logged())).not.toContain("find me");
+  sender.close();
+  receiver.close();
 });

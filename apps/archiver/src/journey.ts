@@ -11,7 +11,7 @@
  * the only truth about what was written. The records wait in the log.
  */
 import { Backoff, guarded, sleep } from "@carillon/base";
-import { failPoint, type Logger } from "@carillon/base/node";
+import { failPoint, type Logger, traceOf } from "@carillon/base/node";
 import { type Bus, putEventAside, recordSeqOf } from "@carillon/bus";
 import { type Event, encodeEvent } from "@carillon/protocol";
 import { ArchiveFenced, type ArchiveWriter, isStoreUnavailable } from "@carillon/store";
@@ -86,9 +86,9 @@ export class PartitionJourney {
     signal.addEventListener("abort", end);
     try {
       const reading = reader.run(archived + 1).finally(end);
-      const writing = writeBatches({ archive, partition, state: this.state, putAside: this.putAside }, buffer).finally(
-        end,
-      );
+      const { state, putAside } = this;
+      const trace = traceOf(this.options.logger);
+      const writing = writeBatches({ archive, partition, state, putAside, trace }, buffer).finally(end);
       const faults = (await Promise.allSettled([writing, reading])).flatMap((result) =>
         result.status === "rejected" ? [result.reason as Error] : [],
       );

@@ -1,6 +1,6 @@
 /** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
 import { Budgets, TimerWheel } from "@carillon/base";
-import { createTokenVerifier } from "@carillon/base/node";
+import { createTokenVerifier, traceOf } from "@carillon/base/node";
 import {
   ask,
   type Bus,
@@ -154,6 +154,7 @@ export class Gateway {
         onRun: (run) => renewal.seeRun(run),
         onGroupNews: (news) => groups.hear(news),
         onGroupTick: (lately) => groups.tick(lately),
+        trace: traceOf(bus.logger),
       }),
       received,
       reads: new ReadReceipts({ bus, partitions, session }),
@@ -171,7 +172,7 @@ export class Gateway {
     const { nodeId, limits } = config;
     const monotonic = () => bus.clock.monotonic();
     return new Submitter({
-      ...{ bus, nodeId, boot, partitions, session, mayAccept: hasLease },
+      ...{ bus, nodeId, boot, partitions, session, mayAccept: hasLease, trace: traceOf(bus.logger) },
       questions: new UserQuestions({ limits, monotonic }),
       messages: new Budgets({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst, monotonic }),
     });
@@ -214,6 +215,7 @@ export class Gateway {
   ): SessionOpener {
     const { config, bus, boot } = this.options;
     const { watch, users, groups, received, ownUsers, verify } = parts;
+    const trace = traceOf(bus.logger);
     return new SessionOpener({
       bus,
       nodeId: config.nodeId,
@@ -230,7 +232,9 @@ export class Gateway {
       onLeft: (session, identity) => this.forget(session, identity),
       onOpened: (opened) => {
         watch.opened(opened);
-        const { userId, platform } = opened.identity!;
+        const { userId, deviceId, platform } = opened.identity!;
+        const { number: session, connection } = opened;
+        trace?.({ remote: connection.remote, userId, deviceId, session }, "a session is open");
         groups.came(userId);
         ownUsers.came(userId, platform);
       },

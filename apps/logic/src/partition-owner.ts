@@ -73,7 +73,7 @@ export interface OwnerContext {
   /** The heir of a partition asks for it. */
   handOver(partition: number): void;
   /** Counts what became of requests. */
-  onVerdicts(verdicts: Pick<Verdict, "outcome">[]): void;
+  onVerdicts(verdicts: Verdict[]): void;
   /** Shows people who owns what. */
   publishState(partition: number, state: OwnerState): Promise<void>;
 }

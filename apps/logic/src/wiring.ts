@@ -53,7 +53,7 @@ export interface WorkerPorts {
   /** How far each partition is archived; a partition that no archiver has claimed yet is missing. */
   archivePositions(): Promise<ReadonlyMap<number, { position: number }>>;
   /** Counts what became of requests. */
-  onVerdicts(verdicts: Pick<Verdict, "outcome">[]): void;
+  onVerdicts(verdicts: Verdict[]): void;
   /** Shows people who owns what. */
   post(partition: number, report: { owner: string; boot: string; epoch: number } & object): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
 import { Budgets, guarded } from "@carillon/base";
+import { traceOf } from "@carillon/base/node";
 import { apiLink, type Bus, type Closing, DownlinkSender, type People } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import {
@@ -12,6 +13,7 @@ import {
   Sessions,
 } from "@carillon/store";
 import type { LogicConfig } from "./config";
+import type { Verdict } from "./decision";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
 import { WorkerMetrics } from "./metrics/worker-metrics";
@@ -174,6 +176,7 @@ export class Worker {
   private buildPorts(): WorkerPorts {
     const { bus, config, boot, partitions, coordination, mysql, redis } = this.options;
     const { facts, inboxes, casts, downlink } = this;
+    const trace = traceOf(bus.logger);
     return {
       ...{ bus, nodeId: config.nodeId, boot, partitions, facts, inboxes, casts, downlink },
       policy: {
@@ -186,7 +189,10 @@ export class Worker {
       placement: placementOf(coordination, partitions, config.nodeId),
       groupSource: mysql.groupFacts,
       recent: new RecentEvents(redis),
-      onVerdicts: (verdicts) => this.metrics.count(verdicts),
+      onVerdicts: (verdicts) => {
+        this.metrics.count(verdicts);
+        if (trace !== undefined) for (const verdict of verdicts) trace(traced(verdict), "a request was decided");
+      },
       archivePositions: () => mysql.facts.archivePositions(),
       post: (partition, report) => coordination.partitions.put(ROLE, partition, report),
     };
@@ -210,4 +216,11 @@ function placementOf(coordination: Coordination, partitions: number, nodeId: str
     isAlive: (former) =>
       view.nodes(ROLE).some((node) => node.boot === former && !heartbeats.suspected(ROLE, node.nodeId)),
   };
+}
+
+/** What names a request and its answer in a line of the log. */
+function traced({ origin, outcome }: Verdict): object {
+  const { gateway, connection, requestId } = origin;
+  const answer = "error" in outcome ? { error: outcome.error.name } : outcome.sent;
+  return { gateway, connection, requestId, ...answer };
 }

@@ -21,7 +21,7 @@ const CONFIRMED =
 export interface AdminRoutesContext
   extends Omit<ManageUsersContext, "accounts">,
     Omit<SessionContext, "passwords" | "now"> {
-  logger: Pick<Logger, "info">;
+  logger: Pick<Logger, "debug" | "info">;
 }
 
 interface OfUser {

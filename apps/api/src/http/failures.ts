@@ -20,11 +20,23 @@ const FRAMEWORK = new Map<string, [name: "BAD_PAYLOAD" | "FRAME_TOO_LARGE" | "NO
   ["FST_ERR_ASYNC_CONSTRAINT", ["NOT_FOUND", "there is nothing at this address"]],
 ]);
 
+/** Whoever looks for an attack wants to know from where. */
+const REFUSALS = new Set<string>([
+  "NOT_AUTHENTICATED",
+  "TOKEN_EXPIRED",
+  "TOKEN_REVOKED",
+  "USER_DISABLED",
+  "FORBIDDEN",
+  "RATE_LIMITED",
+]);
+
 /** Makes the server answer all its failures by the table. */
 export function answerFailures(server: FastifyInstance, logger: Logger): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const known = toCarillonError(error);
-    if (known.name === "INTERNAL") logger.error({ err: error, url: request.routeOptions.url }, "a request failed");
+    const { url } = request.routeOptions;
+    if (known.name === "INTERNAL") logger.error({ err: error, url }, "a request failed");
+    if (REFUSALS.has(known.name)) logger.info({ address: request.ip, url, error: known.name }, "a request was refused");
     return sendError(reply, known);
   });
   server.setNotFoundHandler((_, reply) => sendError(reply, new CarillonError("NOT_FOUND")));

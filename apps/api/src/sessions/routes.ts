@@ -23,7 +23,12 @@ function giving(server: FastifyInstance, context: SessionContext): void {
       config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "USER_DISABLED", "RATE_LIMITED"] },
       schema: { summary: "Log in", tags: ["sessions"], body: logInBody, response: { 200: tokens } },
     },
-    (request) => logIn(context, request.body, request.ip),
+    async (request) => {
+      const given = await logIn(context, request.body, request.ip);
+      const { userId, deviceId } = request.body;
+      context.logger.debug({ address: request.ip, userId, deviceId }, "a device has logged in");
+      return given;
+    },
   );
 
   routes.post(

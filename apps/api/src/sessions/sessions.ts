@@ -1,6 +1,6 @@
 /** Log-in, fresh tokens, log-out. */
 import type { Admission } from "@carillon/base";
-import { loginIdOf, type OwnClaims } from "@carillon/base/node";
+import { type Logger, loginIdOf, type OwnClaims } from "@carillon/base/node";
 import { CarillonError, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries, CredentialQueries } from "@carillon/store";
 import type { LoginLimits } from "../auth/login-limits";
@@ -26,6 +26,7 @@ export interface SessionContext {
   /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
   closeConnections(userId: string, deviceId: string): Promise<string[]>;
   now(): number;
+  logger: Pick<Logger, "debug">;
 }
 
 export interface Credentials {

@@ -5,7 +5,7 @@
  * written but the content: their numbers are taken, and everybody else's messages go on. The content is put aside as a
  * dead letter.
  */
-import { failPoint } from "@carillon/base/node";
+import { failPoint, type Trace } from "@carillon/base/node";
 import { endOfRecord } from "@carillon/bus";
 import type { Event } from "@carillon/protocol";
 import { type ArchiveWriter, isRefusedValue } from "@carillon/store";
@@ -26,6 +26,7 @@ export interface WriteOptions {
   state: ArchiveState;
   /** Resolves when an event whose content MySQL refuses is stored elsewhere. */
   putAside(event: Event, reason: string): Promise<void>;
+  trace?: Trace | undefined;
 }
 
 /**
@@ -41,7 +42,7 @@ export async function writeBatches(options: WriteOptions, buffer: RecordBuffer):
 }
 
 async function write(options: WriteOptions, { events, changes, lastSeq }: RecordBatch): Promise<void> {
-  const { archive, partition, state, putAside } = options;
+  const { archive, partition, state, putAside, trace } = options;
   const to = endOfRecord(lastSeq);
   const batch = { partition, epoch: state.epoch, from: state.position, to, events, changes };
   try {
@@ -55,6 +56,10 @@ async function write(options: WriteOptions, { events, changes, lastSeq }: Record
   }
   state.position = to;
   state.written += events.length;
+  if (trace === undefined) return;
+  for (const { messageId, clientMsgId, conversationId, seq } of events) {
+    trace({ partition, messageId, clientMsgId, conversationId, seq }, "an event was archived");
+  }
 }
 
 async function refusedOf(archive: WriteOptions["archive"], events: Event[]): Promise<Event[]> {

@@ -1,5 +1,7 @@
 /** What comes down from workers: answers to the connections that asked, pushes to inboxes, notices to devices. */
+import type { Trace } from "@carillon/base/node";
 import type { Closing, DownlinkMessage, GroupNews, Notice, Push } from "@carillon/bus";
+import { decodeEvent } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
@@ -13,6 +15,7 @@ export class Deliverer {
       onGroupNews(news: GroupNews[]): void;
       /** Told the last numbers of large groups in which something was said lately. */
       onGroupTick(groups: [groupId: string, lastSeq: number][]): void;
+      trace?: Trace | undefined;
     },
   ) {}
 
@@ -47,6 +50,12 @@ export class Deliverer {
   }
 
   private push({ event, targets }: Push): void {
+    const { trace } = this.others;
+    if (trace !== undefined) {
+      const { messageId, clientMsgId, conversationId, seq } = decodeEvent(event);
+      const users = targets.map(({ userId }) => userId);
+      trace({ messageId, clientMsgId, conversationId, seq, users }, "an event is being delivered");
+    }
     for (const { userId, epoch, inboxSeq } of targets) this.users.user(userId)?.inbox.push(epoch, inboxSeq, event);
   }
 

@@ -120,6 +120,7 @@ export class SessionOpener {
   }
 
   private refuse(session: Session, requestId: number, name: "NOT_AUTHENTICATED" | "TOKEN_EXPIRED"): void {
+    this.logRefusal(session, name);
     session.refuse(requestId, name);
     session.kick(name === "TOKEN_EXPIRED" ? CloseCode.TOKEN_EXPIRED : CloseCode.NOT_AUTHENTICATED);
   }
@@ -141,9 +142,17 @@ export class SessionOpener {
     const { identity } = session;
     session.replyError(requestId, error);
     if (identity !== undefined) this.options.users.leave(identity.userId, session);
+    this.logRefusal(session, error.name, identity?.userId);
     if (error.name !== "BUSY") return session.kick(closeCodeOf(error.name));
     session.state = { phase: "new" };
     this.options.onPutOff(session);
+  }
+
+  /** Whoever looks for an attack wants to know from where. */
+  private logRefusal({ connection }: Session, error: string, userId?: string): void {
+    const { logger } = this.options.bus;
+    if (error !== "BUSY") logger.info({ remote: connection.remote, userId, error }, "a CONNECT was refused");
+    else logger.debug({ remote: connection.remote, userId }, "a CONNECT was put off");
   }
 
   private confirm(session: Session, requestId: number, opened: SessionOpened): void {

@@ -1,5 +1,6 @@
 /** Requests of open sessions: into the queue of their partition, or asked of whoever knows the answer. */
 import { type Budgets, partitionOf } from "@carillon/base";
+import type { Trace } from "@carillon/base/node";
 import {
   ask,
   BatchPublisher,
@@ -40,6 +41,7 @@ export interface SubmitterOptions {
   session(number: number): Session | undefined;
   /** Whether this gateway may take requests: it has its lease. */
   mayAccept(): boolean;
+  trace?: Trace | undefined;
 }
 
 export class Submitter {
@@ -88,7 +90,9 @@ export class Submitter {
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
     if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
-    if (!taken) session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    if (!taken) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    const { content: _, contentType: __, ...message } = request;
+    this.options.trace?.({ remote: session.connection.remote, ...message }, "a request was submitted");
   }
 
   async pull(session: Session, requestId: number, payload: PullPayload): Promise<void> {

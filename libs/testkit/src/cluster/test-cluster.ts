@@ -42,6 +42,8 @@ export interface TestCluster {
   online(person: Person, transport: RawTransport, extra?: Record<string, unknown>): Promise<RawClient>;
   /** Addresses of the gateways for a user, the right one first. */
   route(person: Person): Promise<{ gatewayId: string; ws: string; tcp: string }[]>;
+  /** What its processes have logged. */
+  logged(): Promise<Record<string, unknown>[]>;
   /** A connection to the cluster's NATS, closed by `stop`. */
   bus(): Promise<Bus>;
   stop(): Promise<void>;
@@ -86,14 +88,20 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
     buses.push(opened);
     return opened;
   };
+  const logFile = path.join(directory, "logs", "carillon.log");
   const stop = async () => {
     await Promise.all(buses.splice(0).map((opened) => opened.close()));
     await running.stop();
-    const failures = mayFail === true ? [] : await findFailures(path.join(directory, "logs", "carillon.log"));
+    const failures = mayFail === true ? [] : await findFailures(logFile);
     await rm(directory, { recursive: true, force: true });
     if (failures.length > 0) throw new Error(`processes of the cluster failed:\n${failures.join("\n")}`);
   };
-  return { ...people(running), running, info: () => running.info(), bus, stop };
+  return { ...people(running), running, info: () => running.info(), logged: () => linesOf(logFile), bus, stop };
+}
+
+async function linesOf(file: string): Promise<Record<string, unknown>[]> {
+  const lines = (await readFile(file, "utf8")).split("\n");
+  return lines.filter((line) => line.startsWith("{") && line.endsWith("}")).map((line) => JSON.parse(line));
 }
 
 /** Lines of a log that say why a process has ended. */
