@@ -5,6 +5,8 @@ import type { NodeRecord } from "./node-record";
 interface Beat {
   nodeId: string;
   boot: string;
+  /** Its sender does not hear itself. */
+  deaf?: true;
 }
 
 export interface PulseOptions {
@@ -23,6 +25,8 @@ export interface PulseOptions {
 const LOOKS_PER_BEAT = 5;
 /** A look that comes this much before the next beat is due sends it: the next look may be late. */
 const LOOK_EARLY_MS = 20;
+/** Who has sent so many beats and heard none of them come back is deaf. They are counted: a process that stalls sends none. */
+const DEAF_BEATS = 2;
 
 export function beatSubject(role: string): string {
   return `im.hb.${role}`;
@@ -30,14 +34,24 @@ export function beatSubject(role: string): string {
 
 /** The boot that a beat is of; undefined for what is no beat. */
 export function bootOfBeat(message: Msg): string | undefined {
+  return beatOf(message).boot;
+}
+
+/** Empty for what is no beat. */
+function beatOf(message: Msg): Partial<Beat> {
   try {
-    return message.json<Beat>().boot;
+    return message.json<Partial<Beat> | null>() ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-/** The heartbeat of one member, and what it hears of the others of its role. */
+/**
+ * The heartbeat of one member, and what it hears of the others of its role.
+ *
+ * A link may lose what comes and carry what goes. Whoever is at the wrong end of it can do no work, as if dead, and would
+ * be believed well: so such a member says in its beats that it is deaf, and they count as silence.
+ */
 export class Pulse {
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription | undefined;
@@ -45,6 +59,8 @@ export class Pulse {
   private readonly silences = new Map<string, number>();
   /** How long our own beats have not come back, ms: that says something about NATS, and nothing about us. */
   private ownSilence = 0;
+  /** Beats sent since one of our own came back. */
+  private unheard = 0;
   private lastLook = performance.now();
   private lastBeat = 0;
 
@@ -56,7 +72,7 @@ export class Pulse {
   ) {
     const { connection, heartbeatMs, judges } = options;
     if (judges) {
-      const hear = guarded("subscription", (message: Msg) => this.hear(bootOfBeat(message)));
+      const hear = guarded("subscription", (message: Msg) => this.hear(beatOf(message)));
       this.subscription = connection.subscribe(beatSubject(role), {
         callback: (error, message) => {
           if (error === null) hear(message);
@@ -84,12 +100,14 @@ export class Pulse {
     if (!this.options.connection.isClosed()) this.subscription?.unsubscribe();
   }
 
-  private hear(boot: string | undefined): void {
+  private hear({ boot, deaf }: Partial<Beat>): void {
     if (typeof boot !== "string") return;
     if (boot === this.boot) {
       this.ownSilence = 0;
+      this.unheard = 0;
       return;
     }
+    if (deaf === true) return;
     const wasSilent = this.isSilent(boot);
     this.silences.delete(boot);
     if (wasSilent) this.options.onChange();
@@ -127,7 +145,9 @@ export class Pulse {
     const { connection } = this.options;
     this.lastBeat = performance.now();
     if (connection.isClosed() || connection.isDraining()) return;
-    const beat: Beat = { nodeId: this.nodeId, boot: this.boot };
+    const isDeaf = this.subscription !== undefined && this.unheard >= DEAF_BEATS;
+    const beat: Beat = { nodeId: this.nodeId, boot: this.boot, ...(isDeaf && { deaf: true }) };
+    this.unheard++;
     connection.publish(beatSubject(this.role), JSON.stringify(beat));
   }
 }
