@@ -72,7 +72,9 @@ export function newOwnership(ports: WorkerPorts): Ownership {
       ask<OwnerQuestion, null>(bus, ownerSubject(partition), { ask: "hand-over" }).then(() => {}),
     formerOwner: async (partition) => {
       const record = await readLastRecord(bus, partition);
-      return record && { boot: record.header.boot, released: record.body.kind === "release" };
+      if (record === undefined) return undefined;
+      const { seq, header, body, storedAt } = record;
+      return { boot: header.boot, released: body.kind === "release", seq, ageMs: bus.clock.now() - storedAt };
     },
     foldEarly: (partition) => PartitionOwner.foldEarly(context, partition),
     take: (partition, early, onLost) => PartitionOwner.take(context, partition, early, onLost),

@@ -4,6 +4,9 @@ import { until } from "@carillon/testkit";
 import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
 import { newPartitionState } from "../src/partition-state";
 
+/** Of an owner who has not written for long. */
+const lastRecord: FormerOwner = { boot: "other", released: false, seq: 7, ageMs: 60_000 };
+
 const describe = () => ({ nodeId: "me", epoch: 1, covered: 0, lastSeq: 0, fanout: 0 });
 
 /** A worker named "me" among imaginary others; what it does is written down. */
@@ -67,15 +70,15 @@ test("takes what is assigned, releases what no longer is, and everything at the 
 test("waits for a living owner until he released, or is suspected", async () => {
   const { state, ownership } = worker();
   state.mine = new Set([0]);
-  state.former = { boot: "other", released: false };
+  state.former = lastRecord;
   state.alive.add("other");
   ownership.start();
   await until("asked twice", () => state.did.length === 3);
   expect(state.did).toEqual(["fold 0", "ask 0", "ask 0"]);
-  state.former = { boot: "other", released: true };
+  state.former = { ...lastRecord, released: true };
   await until("taken after the release", () => state.did.includes("take 0"));
   expect(state.did.slice(-2)).toEqual(["on top of what was folded", "take 0"]);
-  state.former = { boot: "other", released: false };
+  state.former = lastRecord;
   state.mine.add(1);
   ownership.check();
   await new Promise((resolve) => setTimeout(resolve, 100));
@@ -138,7 +141,7 @@ test("a partition that two workers take from each other is left to the other for
   try {
     const { state, ownership } = worker();
     state.mine = new Set([0]);
-    state.former = { boot: "other", released: false };
+    state.former = lastRecord;
     ownership.start();
     const waits: number[] = [];
     const takes = () => state.did.filter((what) => what === "take 0").length;
@@ -162,6 +165,75 @@ test("a partition that two workers take from each other is left to the other for
   } finally {
     jest.useRealTimers();
     jest.restoreAllMocks();
+  }
+});
+
+test("whoever suspects an owner takes nothing from him while his records come, and everything once they do not", async () => {
+  jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+  try {
+    const { state, ownership } = worker();
+    state.mine = new Set([0]);
+    // As old as the clock of the log says; after that its records are counted.
+    state.former = { ...lastRecord, ageMs: 300 };
+    const writing = setInterval(() => {
+      state.former = { ...lastRecord, seq: state.former!.seq + 1, ageMs: -5_000 };
+    }, 700);
+    ownership.start();
+    await jest.advanceTimersByTimeAsync(40_000);
+    expect(state.did).not.toContain("take 0");
+    clearInterval(writing);
+    await jest.advanceTimersByTimeAsync(1_500);
+    expect(state.did.at(-1)).toBe("take 0");
+    const stopping = ownership.stop();
+    await jest.advanceTimersByTimeAsync(5_000);
+    await stopping;
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+test("two workers who suspect each other leave a partition in which people write with one of them", async () => {
+  jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+  try {
+    const log = { seq: 0, boot: "", at: 0 };
+    const append = (boot: string) => Object.assign(log, { seq: log.seq + 1, boot, at: performance.now() });
+    const lose = new Map<string, () => void>();
+    const takes: string[] = [];
+    const newWorker = (boot: string) =>
+      worker({
+        boot,
+        isMine: (partition) => partition === 0,
+        isAlive: () => false,
+        isPresent: () => true,
+        formerOwner: async () =>
+          log.seq === 0
+            ? undefined
+            : { boot: log.boot, released: false, seq: log.seq, ageMs: performance.now() - log.at },
+        take: async (_partition, _early, onLost) => {
+          append(boot);
+          takes.push(boot);
+          lose.set(boot, onLost);
+          return { release: async () => {}, abandon: async () => {}, describe };
+        },
+      }).ownership;
+    const workers = [newWorker("a"), newWorker("b")];
+    // An owner learns from its next append that the log has another one.
+    const writing = setInterval(() => {
+      for (const [boot, onLost] of lose) {
+        if (boot === log.boot) append(boot);
+        else if (lose.delete(boot)) onLost();
+      }
+    }, 50);
+    for (const each of workers) each.start();
+    await jest.advanceTimersByTimeAsync(75_000);
+    // Both saw an empty log at first.
+    expect(takes).toEqual(["a", "b"]);
+    clearInterval(writing);
+    const stopping = Promise.all(workers.map((each) => each.stop()));
+    await jest.advanceTimersByTimeAsync(10_000);
+    await stopping;
+  } finally {
+    jest.useRealTimers();
   }
 });
 

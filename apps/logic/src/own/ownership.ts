@@ -8,7 +8,10 @@
  * - owned and not assigned: go on until the heir asks, who may just have started and have much to do first; then finish
  *   the round, append a release record, let go. Without being asked, after 3 s;
  * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
- * A hand-over that is not done in 5 s is taken.
+ * A hand-over that is not done in 5 s is taken, and so is the partition of a suspect, at once; but not while records of
+ * the owner come. A link that carries one way only has workers suspect each other who are both well, and each would take from
+ * the other what he has just taken: the log shows all of them who is at work. Where nothing is written it cannot tell; there
+ * whoever lost a partition to another leaves it alone, longer each time.
  */
 import { guarded, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
@@ -18,6 +21,11 @@ import type { PartitionState } from "../partition-state";
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
 const HAND_OVER_POLL_MS = 25;
+/**
+ * An owner whose last record is younger is at work. Shorter than it takes until a dead one is suspected, so that nobody waits
+ * for the records of the dead.
+ */
+const AT_WORK_MS = 1_000;
 /** How often a living owner is asked: he may see the assignment later than his heir. */
 const ASK_MS = 200;
 /** How long an owner to whom a partition is no longer assigned goes on without being asked for it. */
@@ -37,6 +45,10 @@ const LAST_TAKE_OVER_MS = 3_000;
 export interface FormerOwner {
   boot: string;
   released: boolean;
+  /** Sequence of that record. */
+  seq: number;
+  /** Time since it was stored, ms, by the cluster's clock. */
+  ageMs: number;
 }
 
 export interface OwnershipOptions {
@@ -223,11 +235,15 @@ export class Ownership {
 
   private async awaitFormerOwner(partition: number): Promise<void> {
     const { formerOwner, isAlive, isMine, boot, askRelease } = this.options;
-    const deadline = performance.now() + HAND_OVER_MS;
+    const pace = new Pace();
+    let deadline = performance.now() + HAND_OVER_MS;
     let askedAt = Number.NEGATIVE_INFINITY;
-    while (performance.now() < deadline && isMine(partition) && !this.stopping.signal.aborted) {
+    while (isMine(partition) && !this.stopping.signal.aborted) {
       const former = await formerOwner(partition);
-      if (former === undefined || former.released || former.boot === boot || !isAlive(former.boot)) return;
+      if (former === undefined || former.released || former.boot === boot) return;
+      const now = performance.now();
+      if (pace.isAtWork(former, now)) deadline = now + HAND_OVER_MS;
+      else if (!isAlive(former.boot) || now >= deadline) return;
       await this.foldEarly(partition);
       if (performance.now() - askedAt >= ASK_MS) {
         askedAt = performance.now();
@@ -253,6 +269,16 @@ export class Ownership {
       await owned.abandon();
       throw new TakenAway(partition, this.patienceFor(partition));
     });
+  }
+}
+
+/** Whether records of an owner come: by their age at first, then by what is seen, since clocks may differ. */
+class Pace {
+  private last: { seq: number; at: number } | undefined;
+
+  isAtWork({ seq, ageMs }: FormerOwner, now: number): boolean {
+    if (this.last?.seq !== seq) this.last = { seq, at: this.last === undefined ? now - Math.max(0, ageMs) : now };
+    return now - this.last.at < AT_WORK_MS;
   }
 }
 
