@@ -15,6 +15,7 @@ export const ROWS = {
   "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
   "stores paused": "pause of 30 s: NATS, Redis, MySQL",
   "links cut": "a link is cut, both ways and one way: worker-NATS, gateway-NATS, worker-Redis",
+  "one-way cut": "for 40 s bytes go one way only between a worker and NATS, each way once",
   "link cut for long": "worker-Redis is cut for longer than the replay window",
   "acknowledgements lost": "what NATS answers does not arrive, or late, and is asked for again",
   "Redis wiped": "FLUSHALL under traffic",

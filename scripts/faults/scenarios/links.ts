@@ -33,6 +33,14 @@ export const links: readonly Scenario[] = [
     afterMs: 15_000,
   },
   {
+    name: "one-way-cut",
+    row: "one-way cut",
+    links: true,
+    plan: once(["silence nats to worker", "silence worker to nats"], 60_000, 40_000),
+    bounds: [stallOfSends(15_000)],
+    afterMs: 15_000,
+  },
+  {
     name: "cut-redis-for-long",
     row: "link cut for long",
     links: true,
