@@ -19,4 +19,5 @@ export * from "./rpc/control";
 export * from "./rpc/rpc";
 export * from "./streams/definitions";
 export * from "./streams/layout";
+export * from "./streams/leaders";
 export * from "./streams/server-report";

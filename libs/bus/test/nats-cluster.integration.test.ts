@@ -2,15 +2,21 @@
 import { silentLogger } from "@carillon/base/node";
 import {
   type Bus,
+  type CopyGroup,
   connectBus,
+  countLed,
   createLayout,
+  handOverLead,
   LogFollower,
   LogWriter,
   logStream,
+  messageStreams,
   type QueuedBatch,
   queueStream,
   queueSubject,
+  RECEIPTS_STREAM,
   RequestConsumer,
+  readCopyGroups,
   readLayout,
   readLogState,
 } from "@carillon/bus";
@@ -132,6 +138,46 @@ test("an owner takes requests in order when the server that leads its consumer d
   covered.seq = 2;
   await leader.start();
   await consumer.stop();
+  await bus.close();
+}, 120_000);
+
+test("a stream and its consumer are handed over to the server that is named, and one that is away shows", async () => {
+  const bus = await busOf(all[0]!);
+  const partitions = 2;
+  const streams = messageStreams(partitions);
+  // Whoever elects does not answer, and the test before has just brought a server back.
+  const readLevel = () =>
+    until("all servers are level", async () => {
+      const groups = await readCopyGroups(bus, streams, partitions).catch(() => []);
+      const followers = groups.flatMap((group) => group.followers);
+      return followers.length > 0 && followers.every(({ isLevel }) => isLevel) && groups;
+    });
+  const groups = await readLevel();
+  expect(groups.filter(({ consumer }) => consumer === undefined).map(({ stream }) => stream)).toEqual(
+    expect.arrayContaining(streams),
+  );
+  expect([...countLed(groups).keys()]).toEqual(all.map(({ port }) => `carillon-${port}`).sort());
+  const isReceipts = ({ stream }: CopyGroup) => stream === RECEIPTS_STREAM;
+  for (const group of groups.filter(isReceipts)) {
+    const to = group.followers[0]!.server;
+    await handOverLead(bus, group, to);
+    const isHandedOver = async () => {
+      const found = await readCopyGroups(bus, [RECEIPTS_STREAM], partitions).catch(() => []);
+      return found.find(({ consumer }) => consumer === group.consumer)?.leader === to;
+    };
+    await until("it has the leader that was named", isHandedOver);
+  }
+  expect(groups.filter(isReceipts)).toHaveLength(2);
+  await expect(handOverLead(bus, groups[0]!, "nobody")).rejects.toThrow("is not handed over to nobody");
+
+  await all[2]!.kill();
+  const away = `carillon-${all[2]!.port}`;
+  await until("the dead one is not level", async () => {
+    const found = await readCopyGroups(bus, streams, partitions).catch(() => []);
+    return found.some(({ followers }) => followers.some(({ server, isLevel }) => server === away && !isLevel));
+  });
+  await all[2]!.start();
+  await readLevel();
   await bus.close();
 }, 120_000);
 

@@ -29,6 +29,9 @@ const MOST_ASSIGNMENTS = 16;
 /** A cluster of NATS servers that has lost its leader has another after 4 to 9 s. */
 const ELECTION_MS = 15_000;
 
+/** The streams of the buckets. */
+export const COORDINATION_STREAMS: readonly string[] = ["KV_nodes", "KV_partitions", "KV_leases"];
+
 interface Buckets {
   nodes: Bucket;
   partitions: Bucket;

@@ -1,4 +1,4 @@
-export { Coordination, type CoordinationOptions, openCoordination } from "./coordination";
+export { COORDINATION_STREAMS, Coordination, type CoordinationOptions, openCoordination } from "./coordination";
 export { Lease, type LeaseOptions } from "./lease/lease";
 export { PartitionBoard, type PartitionReport, type PostedPartition } from "./lease/partition-board";
 export type { Logger } from "./logger";

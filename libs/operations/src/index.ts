@@ -2,6 +2,7 @@ export { auditAll, auditOne } from "./audit/audit";
 export { type AuditDocument, Findings } from "./audit/findings";
 export type { ClusterParts } from "./cluster-parts";
 export * from "./failures";
+export * from "./leaders";
 export * from "./nodes";
 export * from "./partitions";
 export * from "./sessions";

@@ -86,6 +86,12 @@ export function streamDefinitions(partitions: number, settings: Settings["nats"]
   return definitions;
 }
 
+/** Names of the same streams. */
+export function messageStreams(partitions: number): string[] {
+  const queuesAndLogs = Array.from({ length: partitions }, (_, p) => [queueStream(p), logStream(p)]);
+  return [RECEIPTS_STREAM, DEAD_STREAM, ...queuesAndLogs.flat()];
+}
+
 /** The consumer through which one owner takes the requests of its partition. */
 export function ownerConsumerDefinition(epoch: number, attempt: number): Partial<ConsumerConfig> & { name: string } {
   const name = ownerConsumer(epoch, attempt);

@@ -13,6 +13,9 @@ import { RECEIPTS_STREAM, receiptsConsumerDefinition, streamDefinitions } from "
 const BUCKET = "cluster";
 const KEY = "layout";
 
+/** The stream of that bucket. */
+export const LAYOUT_STREAM = `KV_${BUCKET}`;
+
 export interface ClusterLayout {
   /** Format of queue, log and downlink that this cluster speaks. */
   format: number;
@@ -54,7 +57,7 @@ export async function createLayout(bus: Bus, settings: Settings["nats"], partiti
 /** @throws Error that says what to do when the cluster was never initialised or speaks another format */
 export async function readLayout(bus: Bus): Promise<ClusterLayout> {
   // From the leader: a copy may not have it yet. No answer is not "there is none".
-  const read = () => bus.jsm.streams.getMessage(`KV_${BUCKET}`, { last_by_subj: `$KV.${BUCKET}.${KEY}` });
+  const read = () => bus.jsm.streams.getMessage(LAYOUT_STREAM, { last_by_subj: `$KV.${BUCKET}.${KEY}` });
   const entry = await retryFor(ELECTION_MS, read, isMissing).catch((error: unknown) => {
     if (!isMissing(error)) throw error;
     return null;
