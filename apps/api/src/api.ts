@@ -38,6 +38,7 @@ import { leaveAllGroups } from "./groups/departure";
 import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
 import { HOUSEKEEPING_EVERY_MS, HOUSEKEEPING_FIRST_MS, keepHouse } from "./housekeeping/housekeeping";
 import { HttpAdmission } from "./http/admission";
+import { leaderSpreader, SPREAD_EVERY_MS } from "./leaders/spread-leaders";
 import { LeaseJob } from "./lease-job";
 import { MessageSender } from "./messages/message-sender";
 import { ArchiveBarrier, readFirstMissing, readLogEnds } from "./queries/archive-barrier";
@@ -103,7 +104,13 @@ export class Api {
       work: (signal) => carryOnBroadcasts(this.context, signal),
       onFailure: (err) => bus.logger.debug({ err }, "broadcasts go on later"),
     });
-    this.jobs = [this.broadcasts, this.relayJob(), this.housekeepingJob(), ...this.retentionJobs()];
+    this.jobs = [
+      this.broadcasts,
+      this.relayJob(),
+      this.housekeepingJob(),
+      ...this.retentionJobs(),
+      ...this.leaderJobs(),
+    ];
   }
 
   /** Takes over which nodes there are. */
@@ -174,6 +181,19 @@ export class Api {
       onFailure: (err) => logger.warn({ err }, "old messages are deleted later"),
     });
     return keepMs > 0 ? [job] : [];
+  }
+
+  /** None where one NATS server leads all, since there is no other. */
+  private leaderJobs(): LeaseJob[] {
+    const { lease, bus, config, partitions } = this.options;
+    const calmMs = config.api.spreadLeadersSeconds * 1_000;
+    const job = new LeaseJob({
+      lease: lease("nats-leaders"),
+      everyMs: SPREAD_EVERY_MS,
+      work: leaderSpreader({ bus, partitions, calmMs }),
+      onFailure: (err) => bus.logger.debug({ err }, "who leads in the NATS cluster is looked at later"),
+    });
+    return config.nats.replicas > 1 && calmMs > 0 ? [job] : [];
   }
 
   private buildContext(reading: ReadingContext): ApiContext {

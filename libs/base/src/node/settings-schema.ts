@@ -256,6 +256,11 @@ export const settingsSchema = section("", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
     maxConnections: count("Connections that one api holds.", 10_000),
+    spreadLeadersSeconds: count(
+      "When all servers of a NATS cluster have been well for so long, one api has those that lead too many streams hand some over (0: never).",
+      60,
+      0,
+    ),
     trustProxy: proxies("over HTTP"),
   }),
 });
