@@ -6,7 +6,7 @@ import { type CommonOptions, clusterCommand } from "../command";
 import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
 import { checkClocks, checkSecret } from "../doctor/machine-checks";
-import { checkMysql, checkNats, checkRedis, checkTables } from "../doctor/server-checks";
+import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
 import { EXIT } from "../output/failures";
 import { print } from "../output/print";
 
@@ -29,6 +29,7 @@ export function doctorCommand(): Command {
 async function examine(cluster: Cluster, data: string | undefined): Promise<DoctorDocument> {
   const groups = await Promise.all([
     checkNats(cluster),
+    checkNatsCluster(cluster),
     checkRedis(cluster),
     checkMysql(cluster),
     checkTables(cluster),

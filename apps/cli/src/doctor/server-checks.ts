@@ -1,8 +1,10 @@
 /** Whether NATS, Redis and MySQL are what the guarantees need. */
-import { LEAST_SERVER_VERSION, readJetStreamReport, readReservedBytes } from "@carillon/bus";
+import { LEAST_SERVER_VERSION, readJetStreamReport, readLayout, readReservedBytes } from "@carillon/bus";
+import { readLeaders } from "@carillon/operations";
 import { checkSchema } from "@carillon/store";
 import type { Cluster } from "../cluster/open-cluster";
 import { type Check, checksOf, isAtLeast, judge, notChecked } from "./check";
+import { checkLeaders } from "./leaders";
 
 const LEAST_REDIS = "6.2";
 const LEAST_MARIADB = "10.11";
@@ -36,6 +38,14 @@ export function checkNats({ bus, config }: Cluster): Promise<Check[]> {
         advice: "lower nats.streamMegabytes or give JetStream more: a full disk stops it for good",
       }),
     ];
+  });
+}
+
+export function checkNatsCluster({ bus }: Cluster): Promise<Check[]> {
+  const advice = "a stream without a leader has one again in seconds; if it stays, most of its servers are away";
+  return checksOf("nats leaders", advice, async () => {
+    const { partitions } = await readLayout(bus);
+    return checkLeaders(await readLeaders(bus, partitions));
   });
 }
 
