@@ -5,6 +5,7 @@ import {
   closings,
   disconnects,
   lastReturn,
+  leadersSpread,
   longestSilence,
   percentile,
   type RunFacts,
@@ -103,4 +104,10 @@ test("what is acknowledged between strike and healing is counted, but for what w
   // Each 10 ms in each of two partitions, neither the first moment nor the last one counted.
   expect(atOnce.seen({ ...all, strikes })).toEqual([2 * 9]);
   expect(later.seen({ ...all, strikes })).toEqual([2 * 3]);
+});
+
+test("a NATS server that came back and was given nothing is never made up for", () => {
+  const [first, second] = facts().strikes;
+  const strikes = [{ ...first!, madeUpMs: 40_000 }, second!];
+  expect(leadersSpread(0).seen({ ...facts(), strikes })).toEqual([40_000, Number.POSITIVE_INFINITY]);
 });

@@ -132,8 +132,16 @@ export function acknowledgedMeanwhile(most: number, underWayMs = 0): Bound {
 
 /** Time from the healing until the archive had everything that was acknowledged up to then. */
 export function catchUp(most: number): Bound {
-  const seen = ({ strikes }: RunFacts) => strikes.map(({ madeUpMs }) => madeUpMs ?? Number.POSITIVE_INFINITY);
-  return { what: "until the archive has caught up", unit: "ms", most, seen };
+  return { what: "until the archive has caught up", unit: "ms", most, seen: timesToMakeUp };
+}
+
+/** Time from the return of a NATS server until no other leads far more than its share. */
+export function leadersSpread(most: number): Bound {
+  return { what: "until no NATS server leads too much", unit: "ms", most, seen: timesToMakeUp };
+}
+
+function timesToMakeUp({ strikes }: RunFacts): number[] {
+  return strikes.map(({ madeUpMs }) => madeUpMs ?? Number.POSITIVE_INFINITY);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mergedPlan, mixedPlan, repeatedPlan, steady, steadyPlan } from "./plan";
+import { later, mergedPlan, mixedPlan, repeatedPlan, steady, steadyPlan } from "./plan";
 import { scenarios } from "./scenarios/all";
 import { MIXABLE, mixedRun } from "./scenarios/mixtures";
 
@@ -38,6 +38,11 @@ test("plans at the same time are one schedule, in order", () => {
   const plan = mergedPlan(steady(["log out"], rhythm), steady(["kill api"], rhythm))(5);
   expect(plan.map(({ fault }) => fault).sort()).toEqual([...Array(3).fill("kill api"), ...Array(3).fill("log out")]);
   expect(plan.map(({ atMs }) => atMs)).toEqual(plan.map(({ atMs }) => atMs).sort((a, b) => a - b));
+});
+
+test("the same plan later: the same strikes on the same, and nothing sooner", () => {
+  const plan = steady(["kill nats"], { times: 3, everyMs: 1_000, holdMs: 0 });
+  expect(later(plan, 5_000)(2)).toEqual(plan(2).map((strike) => ({ ...strike, atMs: strike.atMs + 5_000 })));
 });
 
 test("a long mixture strikes with every fault, each held for as long as was asked", () => {

@@ -49,6 +49,12 @@ export const steady =
 export const once = (faults: readonly FaultName[], everyMs: number, holdMs: number): Plan =>
   steady(faults, { times: faults.length, everyMs, holdMs });
 
+/** The same strikes, each that much later. */
+export const later =
+  (plan: Plan, byMs: number): Plan =>
+  (seed) =>
+    plan(seed).map((planned) => ({ ...planned, atMs: planned.atMs + byMs }));
+
 /** Several plans at the same time. */
 export const mergedPlan =
   (...plans: Plan[]): Plan =>

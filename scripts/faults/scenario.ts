@@ -11,6 +11,7 @@ export const ROWS = {
   "NATS killed": "kill -9 and restart of NATS, under load",
   "NATS server killed": "kill -9 of one of three NATS servers: of a leader, of a follower",
   "NATS without majority": "kill -9 of two of three NATS servers, and of all",
+  "NATS server returns": "one of three NATS servers was away for half a minute, and is back",
   "NATS servers restarted": "three NATS servers are restarted one after the other",
   "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
   "stores paused": "pause of 30 s: NATS, Redis, MySQL",

@@ -5,7 +5,14 @@ import type { Fault } from "./fault";
 import { recall, visitor } from "./group-faults";
 import { cutAll, cutLink, silenceLink, slowLink } from "./link-faults";
 import { hotConversation, largeContents, poison, slowReader } from "./load-faults";
-import { killNatsFollower, killNatsLeader, killNatsServers, rollNatsServers } from "./nats-cluster";
+import {
+  killNatsFollower,
+  killNatsLeader,
+  killNatsServers,
+  natsServerGoesOn,
+  natsServerReturns,
+  rollNatsServers,
+} from "./nats-cluster";
 import {
   failPoint,
   joinRole,
@@ -69,6 +76,8 @@ export const faults = {
   "kill mysql": killStore("mysql"),
   "kill nats leader": killNatsLeader,
   "kill nats follower": killNatsFollower,
+  "nats server away and back": natsServerReturns,
+  "nats server stands still and goes on": natsServerGoesOn,
   "kill two nats servers": killNatsServers(2),
   "kill all nats servers": killNatsServers(3),
   "roll nats servers": rollNatsServers,

@@ -2,13 +2,15 @@
  * Harm to a cluster of three NATS servers: to the one that leads, to one that follows, to so many that no majority is
  * left, and to one after the other. Who was killed stays away until it is healed, as a machine does that died.
  */
-import { type Bus, logStream, queueStream, readJetStreamReport } from "@carillon/bus";
+import { type Bus, crowdedServers, kindsOf, logStream, queueStream, readJetStreamReport } from "@carillon/bus";
 import { type NatsServer, natsServersOf } from "@carillon/local";
+import { readLeaders } from "@carillon/operations";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
 
 const HEALTHY_MS = 60_000;
 const STEP_DOWN_MS = 2_000;
+const SPREAD_MS = 180_000;
 const META = "the cluster itself";
 
 const serversOf = ({ cluster }: Stage) => natsServersOf(cluster.servers);
@@ -77,25 +79,65 @@ export const killNatsLeader: Fault = {
   },
 };
 
-/** A server that leads nothing. */
+/** A server that leads nothing, since what it led was handed over. */
+async function followerOf(stage: Stage, target: number): Promise<NatsServer> {
+  const servers = serversOf(stage);
+  const leader = await metaLeader(servers[0]!);
+  const server = choose(
+    servers.filter((each) => !isCalled(each, leader)),
+    target,
+  )!;
+  await relieve(
+    stage,
+    server,
+    servers.filter((each) => each !== server),
+  );
+  return server;
+}
+
 export const killNatsFollower: Fault = {
   async strike(stage, target) {
-    const servers = serversOf(stage);
-    const leader = await metaLeader(servers[0]!);
-    const server = choose(
-      servers.filter((each) => !isCalled(each, leader)),
-      target,
-    )!;
-    await relieve(
-      stage,
-      server,
-      servers.filter((each) => each !== server),
-    );
+    const server = await followerOf(stage, target);
     const at = performance.now();
     const heal = await killAndKeepDown(stage, [server]);
     return { on: `${server.name}, follower of all`, at, heal };
   },
 };
+
+/** It comes back with all that it had in memory, and the belief that everybody else was away. */
+const pauseNatsFollower: Fault = {
+  async strike(stage, target) {
+    const server = await followerOf(stage, target);
+    server.pause();
+    return { on: `${server.name}, follower of all`, at: performance.now(), heal: async () => server.resume() };
+  },
+};
+
+/** Over only when nobody leads too much: one that comes back leads nothing. */
+function untilSpread(fault: Fault): Fault {
+  return {
+    async strike(stage, target) {
+      const struck = await fault.strike(stage, target);
+      if (struck === undefined) return undefined;
+      const heal = async () => {
+        await struck.heal();
+        const backAt = performance.now();
+        await until("no NATS server leads far more than its share", () => isSpread(stage), SPREAD_MS);
+        return performance.now() - backAt;
+      };
+      return { ...struck, heal };
+    },
+  };
+}
+
+export const natsServerReturns = untilSpread(killNatsFollower);
+export const natsServerGoesOn = untilSpread(pauseNatsFollower);
+
+async function isSpread({ bus, cluster }: Stage): Promise<boolean> {
+  // Whoever is handing over does not answer.
+  const groups = await readLeaders(bus, cluster.info().workers.length).catch(() => undefined);
+  return groups !== undefined && kindsOf(groups).every((kind) => crowdedServers(kind).length === 0);
+}
 
 /** So many servers that those left are no majority. */
 export function killNatsServers(count: number): Fault {

@@ -1,6 +1,8 @@
 /** NATS is a cluster of three servers, which hold three copies of every stream and bucket. */
-import { acknowledgedMeanwhile, stallOfSends } from "../measure";
-import { once, steady } from "../plan";
+
+import type { FaultName } from "../inject/catalogue";
+import { acknowledgedMeanwhile, leadersSpread, stallOfSends } from "../measure";
+import { later, mergedPlan, once, steady } from "../plan";
 import type { Scenario } from "../scenario";
 
 const NATS_SERVERS = 3;
@@ -14,8 +16,21 @@ const STALL_MS = 6_000;
 const ELECTION_MS = 9_000 + 4_000;
 /** A server that died is away for longer than an election takes. */
 const AWAY_MS = 14_000;
+/** So long that the others no longer wait for it. */
+const LONG_AWAY_MS = 32_000;
+/** All are well for so long before the first stream gets another leader. */
+const CALM_SECONDS = 30;
+/** Until one that is back is level, then calm, then a dozen streams, one each 5 s; beside other work on the machine. */
+const SPREAD_MS = 120_000;
 /** What was on its way when the majority died: stored already, and not yet told. */
 const UNDER_WAY_MS = 500;
+
+/** Longer than anything that a server does after its return. */
+const WATCHED_MS = 45_000;
+
+/** The second one when the first is surely over. */
+const twice = (fault: FaultName) =>
+  mergedPlan(once([fault], 10_000, LONG_AWAY_MS), later(once([fault], 10_000, LONG_AWAY_MS), LONG_AWAY_MS + SPREAD_MS));
 
 export const natsCluster: readonly Scenario[] = [
   {
@@ -31,6 +46,24 @@ export const natsCluster: readonly Scenario[] = [
     natsServers: NATS_SERVERS,
     plan: steady(["kill nats follower"], { times: 3, everyMs: 26_000, holdMs: AWAY_MS }),
     bounds: [stallOfSends(STALL_MS)],
+  },
+  {
+    name: "nats-returns",
+    row: "NATS server returns",
+    natsServers: NATS_SERVERS,
+    plan: twice("nats server away and back"),
+    bounds: [stallOfSends(STALL_MS, "healedAt"), leadersSpread(SPREAD_MS)],
+    env: { CARILLON_API_SPREAD_LEADERS_SECONDS: String(CALM_SECONDS) },
+    afterMs: WATCHED_MS,
+  },
+  {
+    name: "nats-goes-on",
+    row: "NATS server returns",
+    natsServers: NATS_SERVERS,
+    plan: twice("nats server stands still and goes on"),
+    bounds: [stallOfSends(ELECTION_MS, "healedAt"), leadersSpread(SPREAD_MS)],
+    env: { CARILLON_API_SPREAD_LEADERS_SECONDS: String(CALM_SECONDS) },
+    afterMs: WATCHED_MS,
   },
   {
     name: "nats-two-of-three",
