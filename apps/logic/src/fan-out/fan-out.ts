@@ -214,37 +214,46 @@ export class FanOut {
     failPoint("fan-out.after");
   }
 
-  /** What the store refuses is tried in halves, until the users are found whose inboxes do not take it. */
   private async deliver(lane: Lane, deliveries: InboxDelivery[]): Promise<void> {
-    const { deliver, push, announce, isRefusal, onUncertain } = this.options;
+    const refusal = await this.tryToDeliver(lane, deliveries);
+    if (refusal === undefined) return;
+    await this.deliverAround(lane, deliveries, refusal);
+    // The script may have filled inboxes before it failed, of which nobody was told. Once: every gateway compares all of its
+    // inboxes for it.
+    this.options.onUncertain();
+  }
+
+  /** @returns why the store refuses it */
+  private async tryToDeliver(lane: Lane, deliveries: InboxDelivery[]): Promise<Error | undefined> {
+    const { deliver, push, announce, isRefusal } = this.options;
     let inboxes: DeliveredInbox[];
     try {
       ({ inboxes } = await deliver(lane, deliveries));
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      // The script may have filled some inboxes, of which nobody was told.
-      onUncertain();
-      return this.deliverAround(lane, deliveries, error as Error);
+      if (isRefusal(error)) return error as Error;
+      throw error;
     }
     for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
     const made = inboxes.filter(({ isNew }) => isNew);
     if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
+    return undefined;
   }
 
-  private async deliverAround(lane: Lane, deliveries: InboxDelivery[], error: Error): Promise<void> {
+  /** What the store refuses is tried in halves, until the users are found whose inboxes do not take it. */
+  private async deliverAround(lane: Lane, deliveries: InboxDelivery[], refusal: Error): Promise<void> {
     const users = [...new Set(deliveries.flatMap(({ recipients }) => recipients))];
     if (users.length === 1) {
       const events = deliveries.map(({ position, event }) => ({ position, event }));
-      return this.options.setAside({ userId: users[0]!, events, reason: error.message });
+      return this.options.setAside({ userId: users[0]!, events, reason: refusal.message });
     }
     const middle = users.length >> 1;
     for (const half of [users.slice(0, middle), users.slice(middle)]) {
       const wanted = new Set(half);
-      const part = deliveries.map((each) => ({ ...each, recipients: each.recipients.filter((id) => wanted.has(id)) }));
-      await this.deliver(
-        lane,
-        part.filter(({ recipients }) => recipients.length > 0),
-      );
+      const part = deliveries
+        .map((each) => ({ ...each, recipients: each.recipients.filter((id) => wanted.has(id)) }))
+        .filter(({ recipients }) => recipients.length > 0);
+      const why = await this.tryToDeliver(lane, part);
+      if (why !== undefined) await this.deliverAround(lane, part, why);
     }
   }
 
