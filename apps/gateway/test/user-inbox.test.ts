@@ -35,13 +35,17 @@ class Store {
     onRepaired: () => {},
     read: async (_user, _epoch, after): Promise<InboxPage> => {
       this.reads++;
-      const events: [number, Uint8Array][] = [];
-      for (let seq = Math.max(after + 1, this.first); seq <= this.head && events.length < 64; seq++) {
-        events.push([seq, eventOf(seq)]);
-      }
-      return { epoch: this.epoch, seq: this.head, events };
+      return this.page(after);
     },
   });
+
+  page(after: number): InboxPage {
+    const events: [number, Uint8Array][] = [];
+    for (let seq = Math.max(after + 1, this.first); seq <= this.head && events.length < 64; seq++) {
+      events.push([seq, eventOf(seq)]);
+    }
+    return { epoch: this.epoch, seq: this.head, events };
+  }
 
   /** An event comes into the inbox; `push` tells whether its push reaches the gateway now. */
   add(push = true): number {
@@ -65,6 +69,7 @@ class Device {
   constructor(
     readonly store: Store,
     from: number,
+    first?: InboxPage,
   ) {
     const connection: ClientConnection = {
       transport: "tcp",
@@ -86,7 +91,7 @@ class Device {
     this.session.state = { phase: "open", identity, tokenExpiresAt: 0 };
     this.session.delivery = new DeliveryCursor(store.epoch, from);
     store.inbox.expect(store.epoch, store.head);
-    store.inbox.join(this.session);
+    store.inbox.join(this.session, first);
   }
 
   get numbers(): number[] {
@@ -155,6 +160,23 @@ describe("user inbox", () => {
     await until("the events", () => second.got.length === 171 && first.got.length === 201);
     expect(second.numbers).toEqual(range(31, 201));
     expect(first.numbers).toEqual(range(1, 201));
+  });
+
+  test("what came with the answer to CONNECT is not read again, and the rest is", async () => {
+    const store = new Store();
+    for (let i = 0; i < 100; i++) store.add(false);
+    const short = new Device(store, 80, store.page(80));
+    await until("the events", () => short.got.length === 20);
+    expect([store.reads, short.numbers]).toEqual([0, range(81, 100)]);
+    const long = new Device(store, 0, store.page(0));
+    await until("the events", () => long.got.length === 100);
+    expect([store.reads, long.numbers]).toEqual([1, range(1, 100)]);
+    // What was read before the inbox began anew is of no use.
+    const old = { ...store.page(90), epoch: "e0" };
+    store.epoch = "e2";
+    const late = new Device(store, 90, old);
+    await until("the new epoch", () => late.got.length > 0);
+    expect(late.got[0]![0]).not.toBe("e0");
   });
 
   test("a device that does not acknowledge is not sent more than its window, and goes on when it does", async () => {

@@ -68,7 +68,7 @@ test("all users' questions wait in one room, and the next has what is left of it
   await jest.advanceTimersByTimeAsync(0);
   expect(asked).toHaveLength(17);
   expect(asked[16]!.deadlineMs).toBe(4_500);
-  await jest.advanceTimersByTimeAsync(500);
+  await jest.advanceTimersByTimeAsync(1_500);
   expect(await syncs[17]).toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
   // Questions of another kind have a room of their own.
   void ask("user0", "pull");

@@ -97,10 +97,13 @@ export class UserInbox implements Flushable {
     if (this.epoch !== undefined) this.expect(epoch, seq);
   }
 
-  /** An opened session joins; its delivery cursor says what the device has. */
-  join(session: Session): void {
+  /**
+   * An opened session joins; its delivery cursor says what the device has.
+   * @param first what was read of the inbox behind that place meanwhile
+   */
+  join(session: Session, first?: InboxPage): void {
     this.sessions.add(session);
-    this.serve(session);
+    this.serve(session, first);
   }
 
   leave(session: Session): void {
@@ -114,7 +117,7 @@ export class UserInbox implements Flushable {
   }
 
   /** A device acknowledged, or its socket drained: it may have room again. */
-  serve(session: Session): void {
+  serve(session: Session, first?: InboxPage): void {
     const cursor = session.delivery!;
     if (cursor.mode === "live" || cursor.reading || !session.isOpen) return;
     if (session.isSlow || cursor.room <= 0) return;
@@ -124,7 +127,7 @@ export class UserInbox implements Flushable {
     else if (ahead > 0) this.awaitHole();
     else {
       const { remote } = session.connection;
-      detached("inbox", this.readTo(session), { remote, end: () => session.close(CloseCode.INTERNAL) });
+      detached("inbox", this.readTo(session, first), { remote, end: () => session.close(CloseCode.INTERNAL) });
     }
   }
 
@@ -175,12 +178,12 @@ export class UserInbox implements Flushable {
   }
 
   /** Serves a device from the inbox, page by page, until it is where the live stream is. */
-  private async readTo(session: Session): Promise<void> {
+  private async readTo(session: Session, first?: InboxPage): Promise<void> {
     const cursor = session.delivery!;
     cursor.reading = true;
     try {
       const { epoch, sentSeq } = cursor;
-      const page = await this.options.read(this.options.userId, epoch, sentSeq);
+      const page = first ?? (await this.options.read(this.options.userId, epoch, sentSeq));
       if (!session.isOpen || !this.sessions.has(session)) return;
       // What was asked for is no longer what comes next: the device acknowledged, or its cursor was moved.
       const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;

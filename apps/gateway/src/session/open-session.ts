@@ -23,7 +23,7 @@ const FALLBACK_STAYS_MS = 600_000;
 /** Sessions that a gateway opens at once. */
 const AT_ONCE = 32;
 /** The longest wait for a turn, ms: a worker has 3 s for its answer, and a client waits for 10 s. */
-const PATIENCE_MS = 6_000;
+const PATIENCE_MS = 7_000;
 
 export interface OpenSessionOptions {
   bus: Bus;
@@ -85,7 +85,7 @@ export class SessionOpener {
     session.delivery = this.options.newCursor(opened.inbox.epoch, opened.from);
     this.confirm(session, requestId, opened);
     user.inbox.expect(opened.inbox.epoch, opened.inbox.seq);
-    user.inbox.join(session);
+    user.inbox.join(session, opened.page);
     this.options.onDelivered(userId, opened.delivered);
     this.options.onOpened(session);
     for (const frame of opening.held) this.options.process(session, frame);

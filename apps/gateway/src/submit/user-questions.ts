@@ -22,7 +22,7 @@ const AT_ONCE_IN_ALL = 16;
 const DEADLINE_MS = 9_000;
 /** The longest wait for a turn among one's own questions, and then among everybody's, ms. */
 const PATIENCE_MS = 4_000;
-const ROOM_PATIENCE_MS = 5_000;
+const ROOM_PATIENCE_MS = 6_000;
 /** The longest wait for an api, ms. */
 const ASK_MS = 5_000;
 const BUSY_RETRY_MS = 1_000;

@@ -123,6 +123,13 @@ export class SessionService {
     if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
     const delivered = await this.unreported(userId, opened, inbox);
     const resume = resumeFrom(opened, inbox ?? opened.cursor);
+    if (resume?.resume === "replay") {
+      // A crowd that comes back has all missed something: the first of it goes with the answer. Without, it is asked for.
+      const page = await this.readInbox({ userId, epoch: opened.head.epoch, after: resume.from }).catch(
+        () => undefined,
+      );
+      return { inbox: opened.head, ...resume, delivered, ...(page && { page }) };
+    }
     if (resume !== undefined) return { inbox: opened.head, ...resume, delivered };
     // A device that the server knows nothing of: new, or forgotten. It needs a SYNC if there is anything to have.
     const something = opened.head.seq > 0 || (await this.hasConversation(userId, deadline));

@@ -28,6 +28,8 @@ export interface SessionOpened {
   from: number;
   /** What the device has by its own word, and of which no receipt has come: up to which number, by conversation. */
   delivered: [conversationId: string, seq: number][];
+  /** With `replay`: the first of what is behind that number. Absent: it has to be asked for. */
+  page?: InboxPage;
 }
 
 /** `im.rpc.session.check`, served by workers: whether sessions that are open may stay, by the tokens that opened them. */
