@@ -1,6 +1,7 @@
 /**
  * Plants one bug after the other and sees whether it is found: `npm run mutants -- [--few] [NAME ...]`. A bug that is not
- * found is a hole in the tests. Most are found by the simulation; those in scripts of Redis by a journey.
+ * found is a hole in the tests. Most are found by the simulation; those in scripts of Redis by a journey, some by a unit
+ * test: those are planted in the source, which such tests read.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -15,7 +16,7 @@ const FEW = ["reuse-number", "ack-before-append", "cover-too-much", "forget-ids"
 interface Mutant {
   name: string;
   what: string;
-  /** Journey that finds it; absent: the simulation. */
+  /** Test that finds it; absent: the simulation. */
   by?: string;
   /** First seed of the simulation, for a bug that shows itself rarely; default 1. */
   from?: number;
@@ -45,7 +46,7 @@ function main(): number {
 
 function isFound({ name, what, by, from = 1 }: Mutant): boolean {
   const startedAt = Date.now();
-  const { status, text } = by === undefined ? simulate(name, from) : journey(name, by);
+  const { status, text } = by === undefined ? simulate(name, from) : test(name, by);
   const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1);
   const first = /^seed .*$/m.exec(text)?.[0] ?? /● .*$/m.exec(text)?.[0] ?? "";
   // A program that could not even begin has found nothing.
@@ -60,9 +61,9 @@ function simulate(name: string, from: number) {
   return run([path.join(root, "tests", "simulation", "main.ts"), ...args], name, ["--import", "tsx"]);
 }
 
-function journey(name: string, where: string) {
+function test(name: string, where: string) {
   const jest = path.join(root, "node_modules", "jest", "bin", "jest.js");
-  return run([jest, "--selectProjects", "journeys", "--forceExit", "--", where], name, []);
+  return run([jest, "--forceExit", "--", where], name, []);
 }
 
 function run(args: string[], name: string, nodeOptions: string[]) {
