@@ -74,11 +74,21 @@ function isSame(there: Broadcast | undefined, { senderId, contentType, content, 
   );
 }
 
-/** Goes on with every broadcast that is not done. */
+/**
+ * Goes on with every broadcast that is not done.
+ * @throws the first failure, when all that could be done is done: one broadcast holds up no other
+ */
 export async function carryOnBroadcasts(context: BroadcastContext, signal: AbortSignal): Promise<void> {
-  for (const broadcast of await context.broadcasts.open(BROADCASTS_AT_ONCE)) {
-    if (!signal.aborted) await carryOn(context, broadcast, signal);
-  }
+  const failures: unknown[] = [];
+  let last: Broadcast | undefined;
+  do {
+    const open = await context.broadcasts.open(BROADCASTS_AT_ONCE, last);
+    for (const broadcast of open) {
+      if (!signal.aborted) await carryOn(context, broadcast, signal).catch((error) => failures.push(error));
+    }
+    last = open.length < BROADCASTS_AT_ONCE ? undefined : open.at(-1);
+  } while (last !== undefined && !signal.aborted);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Serves one part of the recipients after the other, until all are, or some have to be tried again later. */

@@ -19,20 +19,24 @@ export interface RetentionContext {
   logger: Logger;
 }
 
+/** @throws the first failure, when nothing but what fails is left: one conversation holds up no other */
 export async function deleteExpired(context: RetentionContext, signal: AbortSignal): Promise<void> {
   const { queries, keepMs, now, logger } = context;
   const olderThan = now() - keepMs;
   let [conversations, deleted] = [0, 0];
-  for (let found = 1; found > 0 && !signal.aborted; ) {
+  while (!signal.aborted) {
     const parts = await queries.expired(olderThan, CONVERSATIONS_AT_ONCE);
-    found = parts.length;
-    if (found > 0) await queries.raiseCut(olderThan);
+    if (parts.length === 0) return;
+    await queries.raiseCut(olderThan);
+    const failures: unknown[] = [];
     for (const part of parts) {
-      if (signal.aborted) break;
-      deleted += await queries.purge(part);
+      if (signal.aborted) return;
+      const rows = await queries.purge(part).catch((error: unknown) => void failures.push(error));
+      deleted += rows ?? 0;
       conversations++;
       await sleep(PAUSE_MS, signal);
     }
-    if (found > 0) logger.info({ conversations, deleted }, "old messages are being deleted");
+    if (failures.length === parts.length) throw failures[0];
+    logger.info({ conversations, deleted, failed: failures.length }, "old messages are being deleted");
   }
 }

@@ -54,11 +54,13 @@ export class BroadcastQueries {
     return rows[0] && toBroadcast(rows[0]);
   }
 
-  /** Those that are not done, the oldest first. */
-  async open(limit: number): Promise<Broadcast[]> {
+  /** Those that are not done, the oldest first, behind one of them. */
+  async open(limit: number, after?: Pick<Broadcast, "broadcastId" | "createdAt">): Promise<Broadcast[]> {
+    const { createdAt = -1, broadcastId = "" } = after ?? {};
     const rows = await this.sql.rows<BroadcastRow>(
-      `SELECT ${COLUMNS} FROM broadcasts WHERE done_at IS NULL ORDER BY created_at, id LIMIT ?`,
-      [limit],
+      `SELECT ${COLUMNS} FROM broadcasts WHERE done_at IS NULL AND (created_at > ? OR (created_at = ? AND id > ?))
+       ORDER BY created_at, id LIMIT ?`,
+      [createdAt, createdAt, broadcastId, limit],
     );
     return rows.map(toBroadcast);
   }
