@@ -171,7 +171,7 @@ describe("user inbox", () => {
     const long = new Device(store, 0, store.page(0));
     await until("the events", () => long.got.length === 100);
     expect([store.reads, long.numbers]).toEqual([1, range(1, 100)]);
-    // What was read before the inbox began anew is of no use.
+    // A page that was read before the inbox began anew is not used.
     const old = { ...store.page(90), epoch: "e0" };
     store.epoch = "e2";
     const late = new Device(store, 90, old);

@@ -168,7 +168,7 @@ test("a partition that two workers take from each other is left to the other for
   }
 });
 
-test("whoever suspects an owner takes nothing from him while his records come, and everything once they do not", async () => {
+test("whoever suspects an owner takes nothing while its records come, and everything once they do not", async () => {
   jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
   try {
     const { state, ownership } = worker();

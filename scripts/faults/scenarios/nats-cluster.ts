@@ -32,6 +32,19 @@ const WATCHED_MS = 45_000;
 const twice = (fault: FaultName) =>
   mergedPlan(once([fault], 10_000, LONG_AWAY_MS), later(once([fault], 10_000, LONG_AWAY_MS), LONG_AWAY_MS + SPREAD_MS));
 
+/** One server is away and comes back, twice; its return may stop a partition for so long. */
+function returning(name: string, fault: FaultName, stallMs: number): Scenario {
+  return {
+    name,
+    row: "NATS server returns",
+    natsServers: NATS_SERVERS,
+    plan: twice(fault),
+    bounds: [stallOfSends(stallMs, "healedAt"), leadersSpread(SPREAD_MS)],
+    env: { CARILLON_API_SPREAD_LEADERS_SECONDS: String(CALM_SECONDS) },
+    afterMs: WATCHED_MS,
+  };
+}
+
 export const natsCluster: readonly Scenario[] = [
   {
     name: "nats-leader",
@@ -47,24 +60,8 @@ export const natsCluster: readonly Scenario[] = [
     plan: steady(["kill nats follower"], { times: 3, everyMs: 26_000, holdMs: AWAY_MS }),
     bounds: [stallOfSends(STALL_MS)],
   },
-  {
-    name: "nats-returns",
-    row: "NATS server returns",
-    natsServers: NATS_SERVERS,
-    plan: twice("nats server away and back"),
-    bounds: [stallOfSends(STALL_MS, "healedAt"), leadersSpread(SPREAD_MS)],
-    env: { CARILLON_API_SPREAD_LEADERS_SECONDS: String(CALM_SECONDS) },
-    afterMs: WATCHED_MS,
-  },
-  {
-    name: "nats-goes-on",
-    row: "NATS server returns",
-    natsServers: NATS_SERVERS,
-    plan: twice("nats server stands still and goes on"),
-    bounds: [stallOfSends(ELECTION_MS, "healedAt"), leadersSpread(SPREAD_MS)],
-    env: { CARILLON_API_SPREAD_LEADERS_SECONDS: String(CALM_SECONDS) },
-    afterMs: WATCHED_MS,
-  },
+  returning("nats-returns", "nats server away and back", STALL_MS),
+  returning("nats-goes-on", "nats server stands still and goes on", ELECTION_MS),
   {
     name: "nats-two-of-three",
     row: "NATS without majority",

@@ -1,9 +1,8 @@
 /** CONNECT: who is it, does he belong here, where does his device go on. Ends in CONNECTED, GOAWAY or a close. */
-import { type Admission, Overloaded } from "@carillon/base";
 import type { VerifiedToken } from "@carillon/base/node";
 import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
 import {
-  CarillonError,
+  type CarillonError,
   CloseCode,
   Command,
   type ConnectionLimits,
@@ -16,7 +15,7 @@ import type { Placement } from "./placement";
 import type { Session } from "./session";
 import { type Identity, identityOf } from "./session-state";
 import type { UserRegistry } from "./user-registry";
-import { newWaitingRoom } from "./waiting-room";
+import { WaitingRoom } from "./waiting-room";
 
 /** A fallback connection is not sent back before this time, ms. */
 const FALLBACK_STAYS_MS = 600_000;
@@ -49,10 +48,10 @@ export interface OpenSessionOptions {
 }
 
 export class SessionOpener {
-  private readonly room: Admission;
+  private readonly room: WaitingRoom;
 
   constructor(private readonly options: OpenSessionOptions) {
-    this.room = newWaitingRoom(AT_ONCE, PATIENCE_MS, () => options.bus.clock.monotonic());
+    this.room = new WaitingRoom(AT_ONCE, PATIENCE_MS, () => options.bus.clock.monotonic());
   }
 
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
@@ -73,7 +72,7 @@ export class SessionOpener {
       const register = () => ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
       opened = await this.room.run(async () => (session.state === opening ? register() : undefined));
     } catch (error) {
-      if (session.state === opening) this.fail(session, requestId, busyIfOverloaded(error));
+      if (session.state === opening) this.fail(session, requestId, error as CarillonError);
       else this.options.onLeft(session, identity);
       return;
     }
@@ -168,11 +167,6 @@ export class SessionOpener {
       limits,
     });
   }
-}
-
-function busyIfOverloaded(error: unknown): CarillonError {
-  if (!(error instanceof Overloaded)) return error as CarillonError;
-  return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
 }
 
 /** The close code of a session that was refused by an error of the table. */

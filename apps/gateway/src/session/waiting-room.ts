@@ -3,18 +3,36 @@
  * connections anyway, and nobody else is asked before a turn has come. Asking for all of them at once would only move
  * the queue to where thousands of refusals cost as much as the work.
  */
-import { Admission } from "@carillon/base";
+import { Admission, type Asker, Overloaded } from "@carillon/base";
+import { CarillonError } from "@carillon/protocol";
 
 /** As many as a gateway may have connections. */
 const MOST_WAITING = 20_000;
 /** Places that are there however slow the work is. */
 const WAITING = 64;
 
-/**
- * @param atOnce questions that the gateway asks at once
- * @param patienceMs the longest wait for a turn; behind it the question itself needs time
- * @param monotonic ms on the monotonic clock
- */
-export function newWaitingRoom(atOnce: number, patienceMs: number, monotonic: () => number): Admission {
-  return new Admission({ atOnce, waiting: WAITING, mostWaiting: MOST_WAITING, patienceMs, monotonic });
+export class WaitingRoom {
+  private readonly admission: Admission;
+
+  /**
+   * @param atOnce questions that the gateway asks at once
+   * @param patienceMs the longest wait for a turn; behind it the question itself needs time
+   * @param monotonic ms on the monotonic clock
+   */
+  constructor(atOnce: number, patienceMs: number, monotonic: () => number) {
+    this.admission = new Admission({ atOnce, waiting: WAITING, mostWaiting: MOST_WAITING, patienceMs, monotonic });
+  }
+
+  /**
+   * Asks, now or when the turn has come.
+   * @throws CarillonError BUSY (too many others wait), Abandoned, or what `ask` throws
+   */
+  async run<T>(ask: () => Promise<T>, asker?: Asker): Promise<T> {
+    try {
+      return await this.admission.run(ask, asker);
+    } catch (error) {
+      if (!(error instanceof Overloaded)) throw error;
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+    }
+  }
 }

@@ -9,7 +9,7 @@
 import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import { newWaitingRoom } from "../session/waiting-room";
+import { WaitingRoom } from "../session/waiting-room";
 
 type Kind = "pull" | "sync";
 
@@ -36,14 +36,14 @@ export interface UserQuestionsOptions {
 export class UserQuestions {
   private readonly budgets: Record<Kind, Budgets>;
   private readonly bursts: Record<Kind, number>;
-  private readonly rooms: Record<Kind, Admission>;
+  private readonly rooms: Record<Kind, WaitingRoom>;
   /** By kind and user, while something is under way. */
   private readonly admissions = new Map<string, Admission>();
 
   constructor(private readonly options: UserQuestionsOptions) {
     const { limits, monotonic } = options;
     this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
-    const newRoom = () => newWaitingRoom(AT_ONCE_IN_ALL, ROOM_PATIENCE_MS, monotonic);
+    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, ROOM_PATIENCE_MS, monotonic);
     this.rooms = { pull: newRoom(), sync: newRoom() };
     this.budgets = {
       pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
@@ -65,21 +65,11 @@ export class UserQuestions {
     const deadline = monotonic() + DEADLINE_MS;
     const inTurn = () => ask(Math.min(ASK_MS, deadline - monotonic()));
     try {
-      return await admission.run(() => this.afterOthers(kind, inTurn, deadline), { deadline });
+      return await admission.run(() => this.rooms[kind].run(inTurn, { deadline }), { deadline });
     } catch (error) {
       throw refusalOf(error);
     } finally {
       if (admission.underWay + admission.waiting === 0) this.admissions.delete(key);
-    }
-  }
-
-  /** @throws CarillonError BUSY: so many others wait */
-  private async afterOthers<T>(kind: Kind, work: () => Promise<T>, deadline: number): Promise<T> {
-    try {
-      return await this.rooms[kind].run(work, { deadline });
-    } catch (error) {
-      if (!(error instanceof Overloaded)) throw error;
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
     }
   }
 

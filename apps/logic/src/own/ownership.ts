@@ -10,7 +10,7 @@
  * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
  * A hand-over that is not done in 5 s is taken, and so is the partition of a suspect, at once; but not while records of
  * the owner come. A link that carries one way only has workers suspect each other who are both well, and each would take from
- * the other what he has just taken: the log shows all of them who is at work. Where nothing is written it cannot tell; there
+ * the other what it has just taken: the log shows all of them who is at work. Where nothing is written it cannot tell; there
  * whoever lost a partition to another leaves it alone, longer each time.
  */
 import { guarded, settlesWithin, sleep } from "@carillon/base";
