@@ -35,9 +35,9 @@ export interface SyncContext extends SyncListsContext {
 /** @throws CarillonError BAD_PAYLOAD (cursor), BUSY (Redis away, archive behind) */
 export async function sync(context: SyncContext, userId: string, payload: SyncPayload): Promise<SyncedPayload> {
   const { cursor, limit = limits.defaultPageEntries } = payload;
-  const inbox = cursor === undefined ? await readInbox(context, userId) : undefined;
-  const overview = await context.shared.overview(userId);
-  const start = cursor === undefined ? await begin(context, inbox!, overview, payload) : fromCursor(cursor);
+  const { start, overview } = await (cursor === undefined
+    ? begin(context, userId, payload)
+    : goOn(context, userId, cursor));
   const { lists, next } = await readPage(context, { userId, ...overview }, start, new PageRoom(limit));
   const more =
     next.place.lastAt !== ALL_LISTED.lastAt ||
@@ -74,19 +74,28 @@ async function readPage(
   };
 }
 
-async function begin(
-  { barrier }: SyncContext,
-  { head, reach }: InboxStanding,
-  { relationsVersion: version, now: begunAt }: SyncOverview,
-  known: SyncPayload,
-): Promise<SyncStart> {
+/** Where a page begins, and what the user has. */
+interface Begun {
+  start: SyncStart;
+  overview: SyncOverview;
+}
+
+async function goOn({ shared }: SyncContext, userId: string, cursor: string): Promise<Begun> {
+  return { start: fromCursor(cursor), overview: await shared.overview(userId) };
+}
+
+async function begin(context: SyncContext, userId: string, known: SyncPayload): Promise<Begun> {
   const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
-  if (!(await barrier.passedFor(reach))) {
+  const { head, reach } = await readInbox(context, userId);
+  if (!(await context.barrier.passedFor(reach))) {
     throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
   }
+  // Behind the barrier: what the lists will have is counted.
+  const overview = await context.shared.overview(userId);
+  const { relationsVersion: version, now: begunAt } = overview;
   // What was never given yet is of a database that was restored: all is told anew.
   const unlessLater = (value: number, latest: number) => (value > latest ? 0 : value);
-  return {
+  const start: SyncStart = {
     inbox: head,
     begunAt,
     isFirst: true,
@@ -97,6 +106,7 @@ async function begin(
     groupsSince: unlessLater(groupsVersion, begunAt),
     groupsAfter: "",
   };
+  return { start, overview };
 }
 
 /** Where the inbox stands now; what it has had is read after that. @throws CarillonError BUSY */
