@@ -6,7 +6,8 @@ import type { Network } from "./connection";
 import { GROUP_CONVERSATION, type SimGroups } from "./groups";
 import { idOf, type LogObserver } from "./observer";
 
-const USERS = ["ann", "bea", "cem", "dov", "eva"];
+/** Such that their conversations lie in every one of four partitions. */
+const USERS = ["ann", "bea", "cem", "dov", "elo"];
 const ANSWER_MS = 4_000;
 const CLOCK = Date.UTC(2026, 0, 1);
 
