@@ -96,7 +96,8 @@ export class ReceiptConsumer {
     } catch (err) {
       const isWaiting = err instanceof CarillonError && err.name === "BUSY";
       if (!isWaiting && message.info.deliveryCount >= TRIES) return this.takeOneByOne(message);
-      this.bus.logger.warn({ err }, "receipts could not be stored, they come again");
+      // While an owner is away, all receipts of its partition wait like this.
+      this.bus.logger[isWaiting ? "debug" : "warn"]({ err }, "receipts could not be stored, they come again");
       message.nak(2_000);
     }
   }
