@@ -4,7 +4,7 @@
  */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
-import type { Person, RawClient, RawFrame, RawTransport, TestCluster } from "@carillon/testkit";
+import type { People, Person, RawClient, RawFrame, RawTransport } from "@carillon/testkit";
 import { until } from "@carillon/testkit";
 
 /** Below what one user may send in a second. */
@@ -14,6 +14,13 @@ interface Sent {
   requestId: number;
   payload: Record<string, unknown>;
   at: number;
+}
+
+/** Times from send to receive, ms. */
+export interface Latencies {
+  count: number;
+  p50: number;
+  p99: number;
 }
 
 /** One who writes, one who reads. */
@@ -32,10 +39,10 @@ class Pair {
     private readonly onFault: (why: string) => void,
   ) {}
 
-  static async open(cluster: TestCluster, transport: RawTransport, onFault: (why: string) => void): Promise<Pair> {
-    const [writing, reading] = [await cluster.person("writer"), await cluster.person("reader")];
-    const writer = await cluster.online(writing, transport);
-    const reader = await cluster.online(reading, transport);
+  static async open(people: People, transport: RawTransport, onFault: (why: string) => void): Promise<Pair> {
+    const [writing, reading] = [await people.person("writer"), await people.person("reader")];
+    const writer = await people.online(writing, transport);
+    const reader = await people.online(reading, transport);
     const pair = new Pair(writer, reader, `u:${reading.userId}`, onFault);
     const cut = (person: Person) => (code: number) => onFault(`${person.userId} was cut off with ${code}`);
     writer.listen((frame) => pair.hearAnswer(frame), cut(writing));
@@ -112,15 +119,15 @@ export class Bystanders {
   private constructor(private readonly pairs: Pair[]) {}
 
   /** @param onFault told when one of them was disturbed */
-  static async open(cluster: TestCluster, onFault: (why: string) => void): Promise<Bystanders> {
+  static async open(people: People, onFault: (why: string) => void): Promise<Bystanders> {
     const pairs: Pair[] = [];
-    for (const transport of ["tcp", "ws", "json"] as const) pairs.push(await Pair.open(cluster, transport, onFault));
+    for (const transport of ["tcp", "ws", "json"] as const) pairs.push(await Pair.open(people, transport, onFault));
     for (const pair of pairs) pair.start();
     return new Bystanders(pairs);
   }
 
   /** Time from send to receive since the last call, ms. */
-  takeLatencies(): { count: number; p50: number; p99: number } {
+  takeLatencies(): Latencies {
     const all = this.pairs.flatMap((pair) => pair.latencies.splice(0)).sort((a, b) => a - b);
     const at = (share: number) => all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? Number.NaN;
     return { count: all.length, p50: at(0.5), p99: at(0.99) };

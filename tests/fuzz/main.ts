@@ -48,6 +48,7 @@ async function main(): Promise<number> {
     ...(values.attacks === undefined ? {} : { attacks: Number(values.attacks) }),
     ...(values.only === undefined ? {} : { only: values.only.split(",") }),
     quietMs: Number(values.quiet) * 1_000,
+    yields: true,
     onProgress: ({ inputs, attacks, seconds }) => {
       if (seconds - toldAt < PROGRESS_EVERY_S) return;
       toldAt = seconds;

@@ -2,6 +2,7 @@
  * Attacks at a live cluster, some side by side, while bystanders chat. The inputs of an attack follow from the seed and its
  * number alone, so that one of them can be made again; what happens between them does not.
  */
+import os from "node:os";
 import { settlesWithin, sleep } from "@carillon/base";
 import { type Person, startTestCluster, type TestCluster } from "@carillon/testkit";
 import { type Attack, Finding, type Route, type Scene } from "./attack";
@@ -9,7 +10,8 @@ import { httpOddities, httpRoutes, upgrades } from "./attacks/http";
 import { resets } from "./attacks/resets";
 import { tcpFrames } from "./attacks/tcp";
 import { jsonFrames, webSocketFrames, webSocketRules } from "./attacks/websocket";
-import { Bystanders } from "./bystanders";
+import type { Latencies } from "./bystanders";
+import { DistantBystanders } from "./distant-bystanders";
 import { Random } from "./random";
 import { ServerWatch } from "./watch";
 import type { Place } from "./wire";
@@ -48,6 +50,11 @@ export interface FuzzOptions {
   only?: string[];
   /** Chatting without attacks before them, to compare with, ms. */
   quietMs?: number;
+  /**
+   * The attackers, which are this process, take only what the cluster leaves of the processors: theirs would be other
+   * machines. It stays so.
+   */
+  yields?: boolean;
   onProgress?(progress: Progress): void;
 }
 
@@ -62,8 +69,8 @@ export interface FuzzResult extends Progress {
   /** What is wrong, and the attacks (by number) among which the cause is. */
   finding: { why: string; attacks: [first: number, last: number] } | undefined;
   /** Time from send to receive of bystanders, ms. */
-  quiet: { count: number; p50: number; p99: number };
-  attacked: { count: number; p50: number; p99: number };
+  quiet: Latencies;
+  attacked: Latencies;
 }
 
 /** Starts a cluster, attacks it and ends it. */
@@ -99,18 +106,19 @@ class Run {
   }
 
   async run(): Promise<FuzzResult> {
-    const { quietMs = 0 } = this.options;
-    const bystanders = await Bystanders.open(this.cluster, (why) => this.found(why));
+    const { quietMs = 0, yields = false } = this.options;
+    const bystanders = await DistantBystanders.open(this.cluster.info().api, (why) => this.found(why));
+    if (yields) os.setPriority(os.constants.priority.PRIORITY_LOW);
     const watch = new ServerWatch(this.cluster);
     const routes = await routesOf(this.cluster);
     if (quietMs > 0) await sleep(WARM_UP_MS);
-    bystanders.takeLatencies();
+    await bystanders.takeLatencies();
     await sleep(quietMs);
-    const quiet = bystanders.takeLatencies();
+    const quiet = await bystanders.takeLatencies();
     this.startedAt = performance.now();
     const lanes = Array.from({ length: LANES }, (_, lane) => this.attack(lane, routes));
     while (!(await settlesWithin(Promise.all(lanes), LOOK_EVERY_MS))) await this.look(watch);
-    const attacked = bystanders.takeLatencies();
+    const attacked = await bystanders.takeLatencies();
     await this.look(watch);
     const lost = await bystanders.stop();
     if (lost > 0) this.found(`${lost} messages of bystanders were lost`);

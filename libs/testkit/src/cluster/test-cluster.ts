@@ -96,7 +96,8 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
     await rm(directory, { recursive: true, force: true });
     if (failures.length > 0) throw new Error(`processes of the cluster failed:\n${failures.join("\n")}`);
   };
-  return { ...people(running), running, info: () => running.info(), logged: () => linesOf(logFile), bus, stop };
+  const info = () => running.info();
+  return { ...peopleAt(() => info().api), running, info, logged: () => linesOf(logFile), bus, stop };
 }
 
 async function linesOf(file: string): Promise<Record<string, unknown>[]> {
@@ -129,9 +130,13 @@ export async function startLinkedCluster(nodes: string, options: TestClusterOpti
   return { ...cluster, link, stop };
 }
 
-function people(running: RunningCluster): Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
+/** People of a cluster that runs. */
+export type People = Pick<TestCluster, "http" | "person" | "device" | "online" | "route">;
+
+/** @param api its address, which may change when the cluster starts again */
+export function peopleAt(api: () => string): People {
   const http: TestCluster["http"] = async (method, where, { body, token } = {}) => {
-    const answer = await fetch(`${running.info().api}${where}`, {
+    const answer = await fetch(`${api()}${where}`, {
       method,
       headers: {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
