@@ -37,6 +37,7 @@ function newJourney(source: { relations?: () => Promise<Map<string, "none">>; ar
     consumer = this["options"];
   });
   jest.spyOn(RequestConsumer.prototype, "stop").mockResolvedValue();
+  const restart = jest.spyOn(RequestConsumer.prototype, "restart").mockReturnValue();
   const clock = { monotonic: () => monotonic, now: () => NOW };
   const bus = { clock, logger: silentLogger() } as unknown as Bus;
   const facts = new FactCache(
@@ -71,9 +72,10 @@ function newJourney(source: { relations?: () => Promise<Map<string, "none">>; ar
   return {
     journey,
     answers,
-    hand: () => {
+    restart,
+    hand: (isConfirmed = true) => {
       const data = encodeRequestBatch({ gateway: "g", boot: "b", requests: [request] });
-      consumer!.onBatch({ seq: 1, data, deliveries: 1, confirm: async () => true });
+      consumer!.onBatch({ seq: 1, data, deliveries: 1, confirm: async () => isConfirmed });
     },
     /** The fan-out has no room until the result is called. */
     stall: () => {
@@ -116,4 +118,18 @@ test("what was asked before a long pause is asked again: the archive may have th
   await until(() => answers.length > 0);
   expect(answers).toEqual([expect.objectContaining({ seq: 7, messageId: archived.messageId })]);
   await journey.stop();
+});
+
+test("what waits for MySQL is forgotten when its batch is not confirmed: another owner may have it", async () => {
+  let answer: (relations: Map<string, "none">) => void = () => {};
+  const relations = () => new Promise<Map<string, "none">>((resolve) => (answer = resolve));
+  const { journey, hand, answers, restart } = newJourney({ relations });
+  await journey.start();
+  hand(false);
+  await until(() => restart.mock.calls.length > 0);
+  expect(journey.parkedCount).toBe(0);
+  answer(new Map());
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await journey.stop();
+  expect(answers).toEqual([]);
 });

@@ -111,6 +111,22 @@ export class ParkedRequests<F extends Answers> {
     );
   }
 
+  /** Forgets those of these requests that wait: they come again with their batch. */
+  drop(requests: readonly OriginatedRequest[]): void {
+    for (const request of requests) {
+      const key = placeOf(request);
+      const place = this.places.get(key);
+      const index = place?.requests.findIndex((each) => each.request === request) ?? -1;
+      if (place === undefined || index < 0) continue;
+      place.requests.splice(index, 1);
+      this.bytes -= sizeOf(request);
+      if (place.requests.length > 0) continue;
+      this.places.delete(key);
+      if (place.isReady) this.readyPlaces--;
+    }
+    if (this.places.size === 0) this.onEmpty();
+  }
+
   /** Takes all that waits. */
   takeAll(): OriginatedRequest[] {
     const all = [...this.places.values()].flatMap(({ requests }) => requests.map(({ request }) => request));
