@@ -14,6 +14,7 @@ const USAGE = `Random and nearly good frames, messages, upgrades and requests at
   --seed SEED    of all inputs (default: another one each time)
   --from N       number of the first attack: with the seed and --attacks 1, that one is made again
   --attacks N    ends after so many attacks
+  --rate N       most inputs in a second (default: as many as it can)
   --only LIST    some kinds of attacks, with commas
   --quiet N      seconds of chat without attacks before, to compare with (default 20)
   --list         the kinds of attacks
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
       seed: { type: "string" },
       from: { type: "string", default: "0" },
       attacks: { type: "string" },
+      rate: { type: "string" },
       only: { type: "string" },
       quiet: { type: "string", default: "20" },
       list: { type: "boolean", default: false },
@@ -46,6 +48,7 @@ async function main(): Promise<number> {
     ms: values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000,
     from: Number(values.from),
     ...(values.attacks === undefined ? {} : { attacks: Number(values.attacks) }),
+    ...(values.rate === undefined ? {} : { rate: Number(values.rate) }),
     ...(values.only === undefined ? {} : { only: values.only.split(",") }),
     quietMs: Number(values.quiet) * 1_000,
     yields: true,

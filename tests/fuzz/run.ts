@@ -46,6 +46,8 @@ export interface FuzzOptions {
   from?: number;
   /** Ends after so many attacks. */
   attacks?: number;
+  /** Most inputs in a second; default: as many as it can. */
+  rate?: number;
   /** Only these attacks. */
   only?: string[];
   /** Chatting without attacks before them, to compare with, ms. */
@@ -150,6 +152,7 @@ class Run {
     let scene = await this.newScene(lane, routes);
     for (let done = 1; !this.isOver; done++) {
       if (this.progress.attacks >= most) return;
+      await this.awaitTurn();
       const number = this.next++;
       const random = new Random(seed * 1_000_003 + number);
       const { name, run } = random.pick(attacks);
@@ -167,6 +170,12 @@ class Run {
       this.isOver ||= this.inputs >= count;
       if (done % NEW_ATTACKER_EVERY === 0 && !this.isOver) scene = await this.newScene(lane, routes);
     }
+  }
+
+  private async awaitTurn(): Promise<void> {
+    const { rate = Number.POSITIVE_INFINITY } = this.options;
+    const aheadMs = (this.inputs / rate - this.progress.seconds) * 1_000;
+    if (aheadMs > 0) await sleep(aheadMs);
   }
 
   private async newScene(lane: number, routes: Route[]): Promise<Scene> {
