@@ -99,10 +99,11 @@ describe("admission", () => {
     };
     const early = await refusals();
     expect(early).toEqual([...early].sort((a, b) => a - b));
-    expect(early[10]! - early[0]!).toBeGreaterThan(500);
+    // Ten turns of about 220 ms, each a ninth of that.
+    expect(early[10]! - early[0]!).toBeGreaterThan(150);
     expect(early.every((ms) => Number.isInteger(ms) && ms >= 500 && ms <= 16_000)).toBe(true);
     randoms.shift();
-    expect(Math.max(...(await refusals()))).toBeGreaterThan(Math.max(...early) + 1_000);
+    expect(Math.max(...(await refusals()))).toBeGreaterThan(Math.max(...early) + 500);
     // What was booked is over some time: who comes then is not sent away for longer than the first.
     await jest.advanceTimersByTimeAsync(35_000);
     randoms.unshift(0);
