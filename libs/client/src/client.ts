@@ -58,7 +58,7 @@ export class BaseClient<TransportName extends string> {
     this.friends = new Friends(http);
     this.groups = new Groups(http, () => this.engine.userId);
     this.account = new Account(http);
-    this.devices = new Devices(http);
+    this.devices = new Devices(http, () => this.logOut());
     this.users = new Users(http);
   }
 
@@ -101,6 +101,15 @@ export class BaseClient<TransportName extends string> {
     return this.engine.close();
   }
 
+  /**
+   * Logs this device out: its session is revoked, the client closes, and what it has stored is deleted, messages without an
+   * answer as well.
+   * @throws CarillonError UNAVAILABLE when the server could not be told; the rest is done all the same
+   */
+  logOut(): Promise<void> {
+    return this.engine.logOut();
+  }
+
   /** Listens to one kind of event. @returns a function that ends it */
   on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
     return this.engine.events.on(name, listener);
@@ -115,10 +124,11 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Sends a message; offline it waits.
+   * Sends a message. It is kept and shown at once, and waits for a connection if there is none, also in the next life.
    * @param to `u:<userId>` or `g:<groupId>`
    * @returns its number in the conversation, once the server has it for good
-   * @throws CarillonError the refusal; UNAVAILABLE after three tries without an answer ("failed" tells the id)
+   * @throws CarillonError the refusal; UNAVAILABLE after three tries that the server, though heard, did not answer ("failed"
+   *   tells the id)
    */
   async send(to: string, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;

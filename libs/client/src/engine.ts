@@ -7,6 +7,7 @@
  */
 import { settlesWithin, uuidv7 } from "@carillon/base";
 import {
+  CarillonError,
   Command,
   type ConnectPayload,
   type ConversationRow,
@@ -23,9 +24,10 @@ import {
 import type { ClientState } from "./connection/client-state";
 import type { Found } from "./connection/find-gateway";
 import { Keeper } from "./connection/keeper";
+import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
-import { type ClientEvents, EventSource, UnreadableEntry } from "./events";
+import { type ClientEvents, EventSource, ListenerFailed, reportUncaught, UnreadableEntry } from "./events";
 import { AuthorizedApi } from "./http/authorized";
 import { ConversationApi } from "./http/conversation-api";
 import { HttpApi } from "./http/http-api";
@@ -48,8 +50,8 @@ const SDK = "carillon-js/0.1.0";
 const MOST_LEFT_OUT = 1_000;
 
 export class Engine {
-  readonly events = new EventSource<ClientEvents>();
   readonly closing = new AbortController();
+  readonly events = new EventSource<ClientEvents>((failure) => this.fail(failure), this.closing.signal);
   readonly http: AuthorizedApi;
   readonly conversations: ConversationApi;
   readonly outbox: Outbox;
@@ -65,13 +67,11 @@ export class Engine {
   userId: string | undefined;
   /** The conversation on the screen: every new session is told. */
   focused: string | null = null;
+  private readonly api: HttpApi;
   private readonly tokens: Tokens;
   private readonly storage: ClientStorage;
-  private readonly clock = new ServerClock();
+  private readonly clock: ServerClock;
   private readonly keeper: Keeper;
-  private readonly closed = new Promise<void>((resolve) => {
-    this.closing.signal.addEventListener("abort", () => resolve());
-  });
   private readonly greet: Omit<ConnectPayload, "token" | "inbox">;
   private readonly claim: { deviceId: string; userId?: string };
   private preparing: Promise<void> | undefined;
@@ -87,16 +87,20 @@ export class Engine {
     private readonly options: ClientOptions<string>,
     transport: Transport,
   ) {
-    const { deviceId, platform, credentials, token, storage = new MemoryStorage(), sdk = SDK } = options;
+    const { deviceId, platform, credentials, session, token, storage = new MemoryStorage(), sdk = SDK } = options;
+    const userId = credentials?.userId ?? session?.userId;
     this.storage = storage;
+    this.clock = new ServerClock(storage);
     this.greet = { deviceId, platform, sdk };
-    this.claim = { deviceId, ...(credentials && { userId: credentials.userId }) };
-    this.userId = credentials?.userId;
+    this.claim = { deviceId, ...(userId !== undefined && { userId }) };
+    this.userId = userId;
     const api = new HttpApi(options.api);
     this.tokens = new Tokens({
-      ...{ api, storage, deviceId, platform, credentials, token },
+      ...{ api, storage, deviceId, platform, credentials, session, token },
       onRenewed: (fresh) => void this.questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
+      onError: (error) => this.fail(error),
     });
+    this.api = api;
     this.http = new AuthorizedApi(api, this.tokens);
     this.conversations = new ConversationApi(this.http);
     this.outbox = this.makeOutbox();
@@ -145,15 +149,38 @@ export class Engine {
 
   async close(): Promise<void> {
     this.shutDown();
-    await this.running;
+    // A storage that hangs is not waited for.
+    await settlesWithin(Promise.resolve(this.running), STORING_MS);
     // A listener that closes the client is itself waited for by what is still to be stored.
     await settlesWithin(this.stored, STORING_MS);
     if (this.state.name !== "closed") this.changeState({ name: "closed" });
   }
 
-  /** A new id of a message. Ids are dated by the server's clock, so the first one waits for it. */
+  /**
+   * Ends the session for good, and leaves nothing here: what is stored is deleted, messages without an answer as well.
+   * @throws CarillonError UNAVAILABLE when the server was not told, and the session goes on until it ends by itself
+   */
+  async logOut(): Promise<void> {
+    const revoked = this.http.call("DELETE", "/v1/sessions/current").then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    // Whose session is revoked is cut off, and would log in again.
+    this.keeper.stop();
+    const failure = await revoked;
+    await this.close();
+    await this.shown?.stop();
+    for (const key of await this.storage.keys()) await this.storage.delete(key);
+    const isOver = failure === undefined || (failure instanceof CarillonError && failure.retry === "after-auth");
+    if (!isOver) throw failure;
+  }
+
+  /**
+   * A new id of a message, dated by the server's clock, or by what an earlier life of this device knew of it.
+   * @throws CarillonError UNAVAILABLE when the client is closed; what the storage throws
+   */
   async newId(): Promise<string> {
-    if (!this.clock.isKnown) await Promise.race([this.clock.known(), this.closed]);
+    await this.prepare();
     if (this.closing.signal.aborted) throw closedError();
     return uuidv7(this.clock.now());
   }
@@ -172,12 +199,14 @@ export class Engine {
     return new Outbox({
       storage,
       transmit: (payload, timeoutMs) => this.questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
-      onAdded: (payload: SendPayload) => void events.emit("sending", payload),
+      redate: (clientMsgId) => this.clock.redate(clientMsgId),
+      onRedated: (from, to) => events.emit("redated", { from, to }),
+      onAdded: (payload: SendPayload) => events.emit("sending", payload),
       onSent: (sent) => {
         this.typing.sent(sent.conversationId);
-        void events.emit("sent", sent);
+        events.emit("sent", sent);
       },
-      onFailed: (message, error) => void events.emit("failed", { message, error }),
+      onFailed: (message, error) => events.emit("failed", { message, error }),
       onError: (error) => this.fail(error),
     });
   }
@@ -186,14 +215,14 @@ export class Engine {
     const { events, storage } = this;
     return new Inbox({
       storage,
-      show: (event) => events.emit(event.kind, event),
+      show: (event) => events.deliver(event.kind, event),
       userId: () => this.userId,
       received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
       reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
       pull: async (range) => this.readable(await this.questions.once<PulledPayload>(Command.PULL, range)),
       listConversations: async () => (await this.synchroniser.all()).conversations,
-      onResync: (rows) => events.emit("resync", rows),
-      onGap: (gap) => void events.emit("gap", gap),
+      onResync: (rows) => events.deliver("resync", rows),
+      onGap: (gap) => events.emit("gap", gap),
       onError: (error) => this.fail(error),
     });
   }
@@ -227,7 +256,12 @@ export class Engine {
 
   private async run(): Promise<void> {
     this.changeState({ name: "connecting" });
+    const stopListening = listenToPage({
+      onHope: () => this.keeper.hurry(),
+      onLost: () => this.keeper.networkLost(),
+    });
     try {
+      this.api.check();
       await this.prepare();
       await this.keeper.run();
       if (this.failure !== undefined) throw this.failure;
@@ -235,6 +269,8 @@ export class Engine {
     } catch (error) {
       this.shutDown();
       this.changeState({ name: "closed", error: error as Error });
+    } finally {
+      stopListening();
     }
   }
 
@@ -243,7 +279,7 @@ export class Engine {
     this.preparing ??= (async () => {
       const { userId } = await claimStorage(this.storage, this.claim);
       this.userId ??= userId;
-      await Promise.all([this.inbox.restore(), this.outbox.restore(), this.marks.restore()]);
+      await Promise.all([this.clock.restore(), this.inbox.restore(), this.outbox.restore(), this.marks.restore()]);
     })();
     return this.preparing;
   }
@@ -290,26 +326,26 @@ export class Engine {
       case Command.DELIVER:
         return this.inbox.deliver(this.readable(message.payload));
       case Command.DELIVERED_UPDATE:
-        return void events.emit("receipt", { kind: "delivered", ...message.payload });
+        return events.emit("receipt", { kind: "delivered", ...message.payload });
       case Command.READ_UPDATE:
-        return void events.emit("receipt", { kind: "read", ...message.payload });
+        return events.emit("receipt", { kind: "read", ...message.payload });
       case Command.TYPING:
-        return void events.emit("typing", message.payload);
+        return events.emit("typing", message.payload);
       case Command.PRESENCE:
         return this.tellPresence(message.payload.users);
       case Command.NOTIFY:
         this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
-        return void events.emit("notify", message.payload);
+        return events.emit("notify", message.payload);
       case Command.PULLED:
         return this.inbox.take(this.readable(message.payload));
       case Command.CHANGED:
-        return void events.emit("changed", message.payload);
+        return events.emit("changed", message.payload);
     }
   }
 
   private tellPresence(users: readonly UserPresence[]): void {
     const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
-    if (watched.length > 0) void this.events.emit("presence", watched);
+    if (watched.length > 0) this.events.emit("presence", watched);
   }
 
   /** Tells the app, once each, of entries that were left out of a payload. */
@@ -324,13 +360,16 @@ export class Engine {
     return payload;
   }
 
+  /** A listener to "error" that fails is not told of that. */
   private fail(error: Error): void {
-    void this.events.emit("error", error);
+    const isOfErrors = error instanceof ListenerFailed && error.event === "error";
+    if (this.events.has("error") && !isOfErrors) this.events.emit("error", error);
+    else reportUncaught(error);
   }
 
   private changeState(state: ClientState): void {
     this.state = state;
-    void this.events.emit("state", state);
+    this.events.emit("state", state);
   }
 
   /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */

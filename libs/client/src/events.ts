@@ -62,6 +62,11 @@ export interface ClientEvents {
   system: Event;
   /** A message of this device is kept, and waits for its number. */
   sending: SendPayload;
+  /**
+   * A message of this device that was written before the server had told its time was dated ahead of it: from now on it has
+   * another id.
+   */
+  redated: { from: string; to: string };
   /** A message of this device has its number. */
   sent: SentPayload;
   /** A message of this device counts as not sent. */
@@ -87,17 +92,64 @@ export interface ClientEvents {
   gap: Gap;
   /**
    * The storage has failed: nothing is acknowledged to the server until it works again, nothing is lost. Or, as an
-   * `UnreadableEntry`: one event or row of the server cannot be read here and was left out.
+   * `UnreadableEntry`: one event or row of the server cannot be read here and was left out. Or, as a `ListenerFailed`: a
+   * listener of the app threw, rejected or hung. Where nobody listens it is written to the console.
    */
   error: Error;
 }
 
-/** May return a promise; an event is acknowledged to the server when those of its listeners are kept. */
+/**
+ * May return a promise; a message, recall, system event or resync is acknowledged to the server when those of its listeners
+ * are kept. One that throws, rejects or is not done in a minute is told by "error", and called again with the same value.
+ */
 export type Listener<T> = (value: T) => unknown;
 
-/** Calls listeners in the order they came. One that throws disturbs nobody: its error is reported as uncaught. */
+/** A listener of the app has thrown, rejected, or was not done in time. */
+export class ListenerFailed extends Error {
+  override readonly name = "ListenerFailed";
+
+  constructor(
+    /** What it listened to. */
+    readonly event: string,
+    /** What it was told. */
+    readonly value: unknown,
+    /** How often it has failed with that. */
+    readonly tries: number,
+    /** Whether it is not told again: the event counts as handled. */
+    readonly isFinal: boolean,
+    cause: unknown,
+  ) {
+    super(
+      `a listener to "${event}" failed${isFinal ? "" : ", it is called again"}: ${(cause as Error)?.message ?? cause}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Pauses before a listener is called again with what it failed at, ms; behind the last one it is given up. */
+const AGAIN_MS = [500, 2_000, 8_000, 30_000];
+const LISTENER_MS = 60_000;
+
+/** Calls listeners in the order in which they came. One that fails disturbs no other, and nobody else. */
 export class EventSource<Events extends object> {
   private readonly listeners = new Map<keyof Events, Set<Listener<never>>>();
+  /** Ends of the pauses before listeners are called again. */
+  private readonly pauses = new Set<() => void>();
+
+  /**
+   * @param onFailure told of each failure of a listener
+   * @param closing aborted when nobody is told anything any more
+   */
+  constructor(
+    private readonly onFailure: (failure: ListenerFailed) => void,
+    private readonly closing: AbortSignal,
+  ) {
+    closing.addEventListener("abort", () => {
+      for (const end of this.pauses) end();
+    });
+  }
 
   /** @returns a function that ends the listening */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
@@ -106,18 +158,90 @@ export class EventSource<Events extends object> {
     return () => void set.delete(listener as Listener<never>);
   }
 
-  /** Resolves when all that the listeners returned is settled; undefined when nothing has to be waited for. */
-  emit<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
-    const pending: PromiseLike<unknown>[] = [];
-    for (const listener of [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[]) {
+  has(name: keyof Events): boolean {
+    return (this.listeners.get(name)?.size ?? 0) > 0;
+  }
+
+  /** Tells what is worth being told once. */
+  emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
+    for (const listener of this.of(name)) {
+      const failed = (cause: unknown) => this.onFailure(new ListenerFailed(String(name), value, 1, true, cause));
       try {
         const result = listener(value);
-        if (isPromise(result)) pending.push(result.then(undefined, reportUncaught));
+        if (isPromise(result)) result.then(undefined, failed);
       } catch (error) {
-        reportUncaught(error);
+        failed(error);
+      }
+    }
+  }
+
+  /**
+   * Tells what must not be lost.
+   * @returns resolves when all listeners are done with it, which may take more than one call; never when the client is
+   *   closed before. Undefined: they are done.
+   */
+  deliver<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
+    const pending: Promise<unknown>[] = [];
+    for (const listener of this.of(name)) {
+      try {
+        const result = listener(value);
+        if (isPromise(result)) pending.push(this.complete(name, listener, value, result));
+      } catch (error) {
+        pending.push(this.complete(name, listener, value, Promise.reject(error)));
       }
     }
     return pending.length === 0 ? undefined : Promise.all(pending);
+  }
+
+  private async complete<Name extends keyof Events>(
+    name: Name,
+    listener: Listener<Events[Name]>,
+    value: Events[Name],
+    first: PromiseLike<unknown>,
+  ): Promise<void> {
+    let result = first;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await inTime(result);
+      } catch (cause) {
+        const pauseMs = AGAIN_MS[tries - 1];
+        this.onFailure(new ListenerFailed(String(name), value, tries, pauseMs === undefined, cause));
+        if (pauseMs === undefined) return;
+        await this.pause(pauseMs);
+        // It comes again in the next life.
+        if (this.closing.aborted) return new Promise(() => {});
+        if (!this.of(name).includes(listener)) return;
+        result = (async () => listener(value))();
+      }
+    }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.pauses.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.pauses.add(end);
+    });
+  }
+
+  private of<Name extends keyof Events>(name: Name): Listener<Events[Name]>[] {
+    return [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[];
+  }
+}
+
+async function inTime(work: PromiseLike<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it was not done in ${LISTENER_MS / 1_000} s`)), LISTENER_MS);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -149,9 +273,8 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-/** The fault of somebody who was told something: whoever told it goes on. */
+/** The fault of somebody who was told something, where nobody else is told of it: it ends neither the page nor the process. */
 export function reportUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+  const { reportError = console.error } = globalThis as { reportError?: (error: unknown) => void };
+  reportError(error);
 }

@@ -1,7 +1,7 @@
 /** What an app says about its client. */
 import type { Platform } from "@carillon/protocol";
 import type { Transport } from "./connection/transport";
-import type { Credentials, TokenSource } from "./http/tokens";
+import type { Credentials, OpenedSession, TokenSource } from "./http/tokens";
 import type { ClientStorage } from "./storage/storage";
 import type { ViewBounds } from "./view/conversation-list";
 
@@ -22,6 +22,13 @@ interface BaseOptions<TransportName extends string> {
   sdk?: string;
 }
 
-/** With `credentials` the client logs in and exchanges its tokens itself; with `token` the app does. */
+/**
+ * With `credentials` the client logs in and exchanges its tokens itself; with `session` it goes on with what a back end has
+ * opened, and exchanges the tokens itself; with `token` the app does.
+ */
 export type ClientOptions<TransportName extends string = "ws"> = BaseOptions<TransportName> &
-  ({ credentials: Credentials; token?: never } | { token: TokenSource; credentials?: never });
+  (
+    | { credentials: Credentials; session?: never; token?: never }
+    | { session: OpenedSession; credentials?: never; token?: never }
+    | { token: TokenSource; credentials?: never; session?: never }
+  );

@@ -26,12 +26,13 @@ export {
   type FailedMessage,
   type Gap,
   type Listener,
+  ListenerFailed,
   type Receipt,
   UnreadableEntry,
 } from "./events";
 export type { ConversationSettings, Readers } from "./http/conversation-api";
 export { type History, HttpApi, type LogIn, type Page, type PageRange, type TokenAnswer } from "./http/http-api";
-export type { Credentials, TokenSource } from "./http/tokens";
+export type { AppToken, Credentials, OpenedSession, TokenSource } from "./http/tokens";
 export type { ClientOptions } from "./options";
 export type { Account, Device, Devices, OwnProfile, Preferences, Profile, Users } from "./people/account";
 export type { Friends, Relation } from "./people/friends";

@@ -103,7 +103,66 @@ test("PING after a silence, and two without an answer are the end", async () => 
   expect(pings).toEqual([30]);
   heartbeat.heard();
   await settle(60_000);
-  expect([pings, losses]).toEqual([[30, 60, 70], [80]]);
+  expect([pings, losses]).toEqual([[30, 60, 65], [70]]);
+  heartbeat.stop();
+});
+
+function heartbeatOf() {
+  const [pings, losses]: [number[], number[]] = [[], []];
+  const start = performance.now();
+  const at = () => Math.round((performance.now() - start) / 1_000);
+  const heartbeat = new Heartbeat({
+    heartbeatMs: 30_000,
+    ping: () => void pings.push(at()),
+    lost: () => void losses.push(at()),
+  });
+  return { heartbeat, pings, losses };
+}
+
+test("a question without any sign of life is doubted after 3 s, and the connection is given up after 9 s", async () => {
+  const { heartbeat, pings, losses } = heartbeatOf();
+  await settle(10_000);
+  heartbeat.asked();
+  await settle(1_000);
+  heartbeat.asked();
+  await settle(30_000);
+  expect([pings, losses]).toEqual([[13, 16], [19]]);
+  heartbeat.stop();
+});
+
+test("whatever comes is a sign of life, and a new question is doubted anew", async () => {
+  const { heartbeat, pings, losses } = heartbeatOf();
+  heartbeat.asked();
+  await settle(2_900);
+  heartbeat.heard();
+  await settle(20_000);
+  expect(pings).toEqual([]);
+  heartbeat.asked();
+  await settle(4_000);
+  heartbeat.heard();
+  await settle(10_000);
+  expect([pings, losses]).toEqual([[26], []]);
+  heartbeat.stop();
+});
+
+test("a look that comes late, because the page or the machine slept, decides nothing", async () => {
+  const { heartbeat, pings, losses } = heartbeatOf();
+  heartbeat.asked();
+  await settle(6_000);
+  expect(pings).toEqual([3, 6]);
+  jest.spyOn(performance, "now").mockImplementation(() => 1_000_000);
+  await settle(3_000);
+  expect([pings.length, losses]).toEqual([3, []]);
+  jest.restoreAllMocks();
+  heartbeat.stop();
+});
+
+test("a doubt asks at once", async () => {
+  const { heartbeat, pings, losses } = heartbeatOf();
+  await settle(5_000);
+  heartbeat.doubt();
+  await settle(10_000);
+  expect([pings, losses]).toEqual([[5, 8], [11]]);
   heartbeat.stop();
 });
 
@@ -172,7 +231,7 @@ test("back-off is random between 0.5 s and a bound that doubles up to 30 s; the 
 
 test("two unanswered PINGs: another connection is made", async () => {
   const { keeper, links } = keeperOf([], accept);
-  await settle(30_000 + 2 * 10_000 - 1);
+  await settle(30_000 + 2 * 5_000 - 1);
   expect([links.length, links[0]!.isClosed]).toEqual([1, false]);
   await settle(1_000);
   expect([links.length, links[0]!.isClosed]).toEqual([2, true]);
@@ -201,4 +260,84 @@ test("three GOAWAYs in a row on open sessions: the next CONNECT says fallback", 
   }
   expect(links.map(({ greeting }) => greeting?.fallback ?? false)).toEqual([false, false, false, true]);
   keeper.stop();
+});
+
+test("no deadline is over while nothing is heard: the connection ends, and then the question is lost with it", async () => {
+  const { keeper, links } = keeperOf([], accept);
+  await settle();
+  const outcomes: string[] = [];
+  const asked = keeper.current!.request(Command.SEND, {}, 2_000).catch((error: Error) => outcomes.push(error.name));
+  await settle(8_999);
+  expect(outcomes).toEqual([]);
+  await settle(1);
+  await asked;
+  expect(outcomes).toEqual(["ConnectionLost"]);
+  await settle(1_000);
+  expect(links).toHaveLength(2);
+  const late = keeper.current!.request(Command.SEND, {}, 2_000).catch((error: Error) => outcomes.push(error.name));
+  links[1]!.say(Command.PONG, {});
+  await settle(2_000);
+  await late;
+  expect(outcomes.at(-1)).toBe("DeadlineExceeded");
+  keeper.stop();
+});
+
+test("the platform says that the network is gone, then that it is back", async () => {
+  const { keeper, links, states } = keeperOf([], accept);
+  await settle();
+  keeper.networkLost();
+  await settle();
+  expect(states.at(-1)).toMatchObject({ name: "waiting" });
+  keeper.hurry();
+  await settle();
+  expect([links.length, states.at(-1)?.name]).toEqual([2, "online"]);
+  keeper.stop();
+});
+
+test("what the server asked to wait is waited for, whatever the platform says", async () => {
+  let isBusy = true;
+  const { keeper, links } = keeperOf([], (link, _, requestId) => {
+    if (!isBusy) return link.accept(requestId);
+    link.say(Command.ERROR, { code: 1901, name: "BUSY", message: "wait", retryAfterMs: 5_000 }, requestId);
+    isBusy = false;
+  });
+  await settle();
+  keeper.hurry();
+  await settle(4_999);
+  expect(links).toHaveLength(1);
+  await settle(2_000);
+  expect(links).toHaveLength(2);
+  keeper.stop();
+});
+
+test("a fault that is none of the network ends it at once", async () => {
+  const fault = new TypeError("gateways is not iterable");
+  const keeper = new Keeper({
+    transport: { open: () => Promise.reject(new Error("never asked")) },
+    route: () => Promise.reject(fault),
+    greeting: async () => ({ token: "t", deviceId: "d", platform: "other" }),
+    renewToken: async () => {},
+    onOpen: () => {},
+    onMessage: () => {},
+    onState: () => {},
+  });
+  const ended = expect(keeper.run()).rejects.toBe(fault);
+  await settle();
+  await ended;
+});
+
+test("stop ends it, whatever is being waited for", async () => {
+  const keeper = new Keeper({
+    transport: { open: () => new Promise(() => {}) },
+    route: () => new Promise(() => {}),
+    greeting: async () => ({ token: "t", deviceId: "d", platform: "other" }),
+    renewToken: async () => {},
+    onOpen: () => {},
+    onMessage: () => {},
+    onState: () => {},
+  });
+  const running = keeper.run();
+  await settle(1_000);
+  keeper.stop();
+  await running;
 });

@@ -64,3 +64,20 @@ test("what failed is asked for by the next look; what was refused, by the next c
   loader.newest(conversation);
   expect(asked).toHaveLength(3);
 });
+
+test("where only the last message is here, the first look fills a page; what was refused is not asked for again", async () => {
+  const { loader, conversation, asked, answer } = loaderOf(102);
+  conversation.takeEvent({ seq: 102, kind: "message" } as Event);
+  loader.newest(conversation);
+  loader.newest(conversation);
+  expect(asked).toEqual(["101-1"]);
+  await answer(new CarillonError("NO_SUCH_CONVERSATION"));
+  loader.newest(conversation);
+  expect(asked).toHaveLength(1);
+  loader.online();
+  loader.newest(conversation);
+  await answer({ ...page(52, 101), more: true });
+  expect(conversation.window.shown).toHaveLength(51);
+  loader.newest(conversation);
+  expect(asked).toHaveLength(2);
+});

@@ -16,24 +16,31 @@ const sent = ({ clientMsgId }: SendPayload, seq = 1): SentPayload => ({
   ...{ clientMsgId, seq, conversationId: "p:alice:bob", messageId: "m", sentAt: 1 },
 });
 
-function outboxOf(transmit: Transmit, storage = new MemoryStorage()) {
+function outboxOf(
+  transmit: Transmit,
+  storage = new MemoryStorage(),
+  redate: (id: string) => string | undefined = () => undefined,
+) {
   const calls: { content: string; timeoutMs: number }[] = [];
   const failed: string[] = [];
   const [added, arrived]: [string[], string[]] = [[], []];
   const errors: string[] = [];
+  const redated: [string, string][] = [];
   const outbox = new Outbox({
     storage,
     transmit: (payload, timeoutMs) => {
       calls.push({ content: payload.content, timeoutMs });
       return transmit(payload, timeoutMs);
     },
+    redate,
+    onRedated: (from, to) => void redated.push([from, to]),
     onAdded: ({ clientMsgId }) => void added.push(clientMsgId),
     onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
     onFailed: ({ content }) => void failed.push(content),
     onError: (error) => void errors.push(error.message),
     random: () => 0,
   });
-  return { outbox, calls, failed, added, arrived, errors, storage };
+  return { outbox, calls, failed, added, arrived, errors, redated, storage };
 }
 
 const turns = async () => {
@@ -54,16 +61,45 @@ test("one message of a conversation at a time, conversations side by side", asyn
   expect(outbox.size).toBe(0);
 });
 
-test("three tries of 5, 10, 20 s without an answer, then not sent; the next one goes on", async () => {
+test("three tries of 5, 10, 20 s without an answer, then not sent, and with it what waits behind it: in order or not at all", async () => {
   const { outbox, calls, failed } = outboxOf(async (payload, timeoutMs) => {
-    if (payload.content === "next") return sent(payload);
+    if (payload.content === "other") return sent(payload);
     throw new DeadlineExceeded("SEND", timeoutMs);
   });
   const [lost, next] = [outbox.add(message("lost")), outbox.add(message("next"))];
+  const other = outbox.add(message("other", "u:carol"));
   await expect(lost).rejects.toMatchObject({ name: "UNAVAILABLE" });
-  expect((await next).seq).toBe(1);
-  expect(calls.map(({ timeoutMs }) => timeoutMs)).toEqual([...TRY_MS, TRY_MS[0]]);
-  expect(failed).toEqual(["lost"]);
+  await expect(next).rejects.toMatchObject({ name: "UNAVAILABLE" });
+  expect((await other).seq).toBe(1);
+  expect(calls.filter(({ content }) => content !== "other").map(({ timeoutMs }) => timeoutMs)).toEqual([...TRY_MS]);
+  expect(failed).toEqual(["lost", "next"]);
+});
+
+test("a refusal of one is no refusal of those behind it", async () => {
+  const { outbox, failed } = outboxOf(async (payload) => {
+    if (payload.content === "too long") throw new CarillonError("BAD_PAYLOAD");
+    return sent(payload);
+  });
+  const [bad, good] = [outbox.add(message("too long")), outbox.add(message("good"))];
+  await expect(bad).rejects.toMatchObject({ name: "BAD_PAYLOAD" });
+  expect(await good).toMatchObject({ seq: 1 });
+  expect(failed).toEqual(["too long"]);
+});
+
+test("an id that is dated by a wrong clock is replaced before it is sent, and the next life finds one message", async () => {
+  const [storage, first] = [new MemoryStorage(), message("early")];
+  const fresh = uuidv7(1_700_000_000_001);
+  const redate = (id: string) => (id === first.clientMsgId ? fresh : undefined);
+  const before = outboxOf(() => Promise.reject(new ConnectionLost()), storage, redate);
+  before.outbox.add(first).catch(() => {});
+  await turns();
+  expect(before.redated).toEqual([[first.clientMsgId, fresh]]);
+  before.outbox.stop();
+  const after = outboxOf(async (payload) => sent(payload), storage, redate);
+  await after.outbox.restore();
+  after.outbox.online();
+  await turns();
+  expect([after.arrived, after.redated, await storage.keys()]).toEqual([[fresh], [], []]);
 });
 
 test("a lost connection is no try: sent again with the next session, and at once when that is there already", async () => {
@@ -173,7 +209,7 @@ test("a message that is being repeated is not overtaken, other conversations are
   expect(calls.findIndex(({ content }) => content === "other")).toBeLessThan(3);
 });
 
-test("nothing is sent before it is stored; what cannot be stored is not sent; a message that stays behind is told", async () => {
+test("nothing is sent before it is stored; what cannot be stored is sent all the same, and told; so is one that stays behind", async () => {
   const storage = new MemoryStorage();
   let store: () => void = () => {};
   const set = jest.spyOn(storage, "set").mockImplementationOnce(
@@ -189,9 +225,9 @@ test("nothing is sent before it is stored; what cannot be stored is not sent; a 
   store();
   expect(await slow).toMatchObject({ seq: 1 });
   set.mockRejectedValueOnce(new Error("no space left"));
-  await expect(outbox.add(message("lost"))).rejects.toThrow("no space left");
-  expect([calls.length, failed]).toEqual([1, ["lost"]]);
+  expect(await outbox.add(message("unstored"))).toMatchObject({ seq: 1 });
+  expect([calls.length, failed, errors]).toEqual([2, [], ["no space left"]]);
   jest.spyOn(storage, "delete").mockRejectedValueOnce(new Error("still no space"));
   expect(await outbox.add(message("next"))).toMatchObject({ seq: 1 });
-  expect(errors).toEqual(["still no space"]);
+  expect(errors).toEqual(["no space left", "still no space"]);
 });

@@ -146,7 +146,7 @@ function sendingView(
   unsent: SendPayload[] = [],
   userId = () => "mia" as string | undefined,
 ) {
-  const events = new EventSource<ClientEvents>();
+  const events = new EventSource<ClientEvents>(() => {}, new AbortController().signal);
   const sent: SendPayload[] = [];
   const pulls: ((page: PulledPayload) => void)[] = [];
   const state = new ViewState({
@@ -189,6 +189,16 @@ test("own messages: sending, sent, among the others; SENT and the event in eithe
   void events.emit("receipt", { kind: "read", conversationId: CHAT, userId: "bob", seq: 2 });
   void events.emit("receipt", { kind: "delivered", conversationId: CHAT, userId: "bob", seq: 3 });
   expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
+});
+
+test("a message with another id keeps its place", async () => {
+  const { events, view, shown } = sendingView();
+  await view.restored;
+  for (const content of ["a", "b"]) events.emit("sending", payload(content));
+  events.emit("redated", { from: "a", to: "later" });
+  expect(shown()).toEqual(["a sending", "b sending"]);
+  events.emit("sent", answer("later", 1));
+  expect(shown()).toEqual(["a sent", "b sending"]);
 });
 
 test("a peer who gives his message the id of another one unsettles no snapshot", async () => {

@@ -12,6 +12,8 @@ type OrderedRole = keyof typeof CONTROL_NAMES;
 
 /** Time in which a process that died is back. */
 const BACK_MS = 60_000;
+/** Time in which a process passes the place where it is to die: an idle one may not. */
+const PASSES_MS = 10_000;
 /** Time for a node to say how it is. */
 const STATE_MS = 700;
 /** How long a clock that was an hour ahead is an hour back. */
@@ -125,9 +127,28 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
         return undefined;
       }
       const heal = async () => (action === "pause" ? wake(node) : void (await isBack(stage, role, node)));
-      return { on: `${node.nodeId} at ${place}`, heal };
+      const at = action === "kill" ? await timeOfDeath(node) : undefined;
+      return { on: `${node.nodeId} at ${place}`, ...(at !== undefined && { at }), heal };
     },
   };
+}
+
+/** Nothing has happened before that. @returns monotonic ms; undefined when it lives on */
+async function timeOfDeath({ pid }: Node): Promise<number | undefined> {
+  const deadline = performance.now() + PASSES_MS;
+  while (performance.now() < deadline) {
+    if (!isThere(pid)) return performance.now();
+    await sleep(20);
+  }
+  return undefined;
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** SIGTERM, which drains, and a start again. */

@@ -6,6 +6,7 @@
  * three in a row two views disagree, and `fallback` makes the next one take the device all the same.
  */
 import { CarillonError, type ConnectedPayload, type ConnectPayload, type GatewayAddress } from "@carillon/protocol";
+import { throwIfAborted } from "../abort";
 import { GatewayConnection } from "./gateway-connection";
 import type { Transport } from "./transport";
 
@@ -15,11 +16,8 @@ export interface FindGatewayOptions {
   route(): Promise<GatewayAddress[]>;
   /** CONNECT's payload of this moment, without `fallback`. */
   greeting(): Promise<ConnectPayload>;
-  /** Time for a gateway to accept the connection, ms. */
-  openMs?: number;
 }
 
-const OPEN_MS = 5_000;
 const MOST_HOPS = 3;
 
 export interface Found {
@@ -32,20 +30,22 @@ export interface Found {
 /**
  * @param start where a GOAWAY has sent us; undefined: where the route says
  * @param hops GOAWAYs in a row up to now
- * @throws CarillonError a refusal; another Error when no gateway answers
+ * @param openMs time for a gateway to accept the connection, ms
+ * @throws CarillonError a refusal; UNAVAILABLE when no gateway answers, with the cause
  */
 export async function findGateway(
   options: FindGatewayOptions,
   start: GatewayAddress | undefined,
   hops: number,
   signal: AbortSignal,
+  openMs: number,
 ): Promise<Found> {
   let candidates = start === undefined ? await options.route() : [start];
   let failure: Error = new CarillonError("BUSY", "no gateway is known");
   for (let index = 0; index < candidates.length; ) {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     const fallback = index > 0 || hops >= MOST_HOPS;
-    const result = await tryGateway(options, candidates[index] as GatewayAddress, fallback, signal);
+    const result = await tryGateway(options, candidates[index] as GatewayAddress, fallback, signal, openMs);
     if (result instanceof Error) {
       failure = result;
       index++;
@@ -63,17 +63,18 @@ export async function findGateway(
 
 /** @returns the Error when the gateway cannot be reached; refusals are thrown */
 async function tryGateway(
-  { transport, greeting, openMs = OPEN_MS }: FindGatewayOptions,
+  { transport, greeting }: FindGatewayOptions,
   address: GatewayAddress,
   fallback: boolean,
   signal: AbortSignal,
+  openMs: number,
 ): Promise<{ connection: GatewayConnection; connected: ConnectedPayload } | { reconnectTo?: GatewayAddress } | Error> {
   const payload = await greeting();
   let connection: GatewayConnection;
   try {
     connection = new GatewayConnection(await transport.open(address, openMs));
   } catch (error) {
-    return error as Error;
+    return unreachable(error as Error);
   }
   const abort = () => connection.close(undefined, "closed by the app");
   signal.addEventListener("abort", abort);
@@ -86,8 +87,12 @@ async function tryGateway(
     connection.close(undefined, "not opened");
     if (error instanceof CarillonError) throw error;
     // Silence after the connection was accepted: as good as not answering.
-    return error as Error;
+    return unreachable(error as Error);
   } finally {
     signal.removeEventListener("abort", abort);
   }
+}
+
+function unreachable(cause: Error): CarillonError {
+  return new CarillonError("UNAVAILABLE", cause.message, { cause });
 }

@@ -36,6 +36,8 @@ export class GatewayConnection {
   private sendAway: (goaway: GoawayPayload) => void = () => {};
   private kicked: Ended | undefined;
   private isEnded = false;
+  /** Frames that have come. */
+  private heard = 0;
   private onMessage: (message: ServerMessage) => void = () => {};
   private early: ServerMessage[] = [];
 
@@ -75,18 +77,29 @@ export class GatewayConnection {
 
   /**
    * Sends a request and resolves with its answer.
-   * @throws CarillonError when that is ERROR; DeadlineExceeded; ConnectionLost
+   * @throws CarillonError when that is ERROR; DeadlineExceeded when others are heard of and this is not answered;
+   *   ConnectionLost
    */
   request(command: number, payload: object, timeoutMs: number): Promise<ServerMessage> {
     if (this.isEnded) return Promise.reject(new ConnectionLost());
-    const { requestId, answer } = this.requests.add(commandName(command) ?? `command ${command}`, timeoutMs);
+    const { heard, heartbeat } = this;
+    // Without a heartbeat nobody else notices that the connection is dead.
+    const isHeard = () => heartbeat === undefined || this.heard > heard;
+    const what = commandName(command) ?? `command ${command}`;
+    const { requestId, answer } = this.requests.add(what, timeoutMs, isHeard);
     this.write(command, requestId, payload);
+    heartbeat?.asked();
     return answer;
   }
 
   /** Sends what has no answer. */
   send(command: number, payload: object): void {
     if (!this.isEnded) this.write(command, 0, payload);
+  }
+
+  /** The network may have changed: the connection shall show that it is alive. */
+  doubt(): void {
+    if (!this.isEnded) this.heartbeat?.doubt();
   }
 
   /** Says good-bye and ends. Nothing that comes afterwards is looked at. */
@@ -107,6 +120,7 @@ export class GatewayConnection {
 
   private receive(frame: Frame): void {
     if (this.isEnded) return;
+    this.heard++;
     this.heartbeat?.heard();
     const message = readServerMessage(frame.command, frame.payload);
     if ("error" in message) {

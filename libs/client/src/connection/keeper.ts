@@ -10,6 +10,8 @@
  *   old one during a hand-over decides nothing; only the end of `current` with nothing under way does.
  * - A connection that lived for some seconds was a good one: back-off and the count of GOAWAYs begin anew.
  * - Close codes 42xx end it all; 41xx ask for a fresh token first.
+ * - The platform says that the network is there again, or that the page is looked at: nothing waits for its time any more,
+ *   and a connection in use has to show that it is alive. It says that the network is gone: the connection is given up.
  */
 import { Backoff, sleep } from "@carillon/base";
 import {
@@ -19,6 +21,7 @@ import {
   reconnectAdvice,
   type ServerMessage,
 } from "@carillon/protocol";
+import { throwIfAborted } from "../abort";
 import type { ClientState } from "./client-state";
 import { type FindGatewayOptions, type Found, findGateway } from "./find-gateway";
 import type { Ended, GatewayConnection } from "./gateway-connection";
@@ -36,6 +39,10 @@ export interface KeeperOptions extends FindGatewayOptions {
 /** Delay before the next try: full jitter, 0.5 s at least. */
 const BACKOFF = { first: 1_000, most: 30_000, jitter: "full" } as const;
 const GOOD_AFTER_MS = 10_000;
+/** How long a gateway may take to accept a connection: longer with each try that failed, for slow networks. */
+const OPEN_MS = { first: 5_000, more: 5_000, most: 15_000 };
+
+const STOPPED = Symbol("stopped");
 
 /** The end that trying again does not cure. */
 export class Refused extends Error {
@@ -64,6 +71,8 @@ export class Keeper {
   });
   private readonly backoff: Backoff;
   private hops = 0;
+  private openMs = OPEN_MS.first;
+  private endPause: () => void = () => {};
 
   constructor(private readonly options: KeeperOptions) {
     this.backoff = new Backoff(BACKOFF, options.random);
@@ -95,6 +104,18 @@ export class Keeper {
     this.stopping.abort(new Error("closed by the app"));
   }
 
+  /** The network may be there again: tries at once, and asks whether the connection in use is alive. */
+  hurry(): void {
+    this.backoff.reset();
+    this.endPause();
+    this.current?.doubt();
+  }
+
+  /** The network is gone. */
+  networkLost(): void {
+    this.current?.close(undefined, "the network is gone");
+  }
+
   /** Tries until there is a session. */
   private async find(first: Next): Promise<Found> {
     const { signal } = this.stopping;
@@ -105,23 +126,47 @@ export class Keeper {
       if (this.current === undefined && next.delayMs === undefined) {
         this.options.onState({ name: "waiting", retryInMs: delay, error: failure });
       }
-      await sleep(delay, signal);
-      signal.throwIfAborted();
+      await this.pause(delay, next.delayMs === undefined);
+      throwIfAborted(signal);
       if (this.current === undefined) this.options.onState({ name: "connecting" });
       try {
-        if (next.renew === true) await this.options.renewToken();
-        return await findGateway(this.options, next.to, this.hops, signal);
+        // The app may be asked for a token, and may take its time.
+        if (next.renew === true) await this.untilStopped(this.options.renewToken());
+        const found = await this.untilStopped(findGateway(this.options, next.to, this.hops, signal, this.openMs));
+        this.openMs = OPEN_MS.first;
+        return found;
       } catch (error) {
-        signal.throwIfAborted();
+        throwIfAborted(signal);
+        this.openMs = Math.min(this.openMs + OPEN_MS.more, OPEN_MS.most);
         failure = error as Error;
         next = this.afterRefusal(failure, next);
       }
     }
   }
 
+  /** @param mayHurry whether it is of our own: what a server asked for is kept to */
+  private async pause(ms: number, mayHurry: boolean): Promise<void> {
+    const isOver = new AbortController();
+    const end = () => isOver.abort();
+    if (mayHurry) this.endPause = end;
+    this.stopping.signal.addEventListener("abort", end);
+    await sleep(ms, isOver.signal);
+    this.stopping.signal.removeEventListener("abort", end);
+    this.endPause = () => {};
+  }
+
+  /** @throws the reason of `stop` */
+  private async untilStopped<T>(work: Promise<T>): Promise<T> {
+    const result = await Promise.race([work, this.stopped.then(() => STOPPED)]);
+    if (result !== STOPPED) return result as T;
+    work.catch(() => {});
+    throw this.stopping.signal.reason;
+  }
+
   /** @throws when it is final */
   private afterRefusal(error: Error, { renew }: Next): Next {
-    if (!(error instanceof CarillonError)) return {};
+    // A fault of ours or of the app, which no other try mends: everything of the network is a CarillonError.
+    if (!(error instanceof CarillonError)) throw error;
     if (error.retry === "after-auth") {
       // The fresh token is refused as well, or none was to be had.
       if (renew === true) throw error;

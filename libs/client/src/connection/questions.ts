@@ -1,6 +1,7 @@
 /** Requests of the app over whatever connection is in use: they wait for one, and go over the next when it ends. */
 import { sleep } from "@carillon/base";
 import { CarillonError, type ServerMessage } from "@carillon/protocol";
+import { withTimeout } from "../abort";
 import type { GatewayConnection } from "./gateway-connection";
 import { ConnectionLost } from "./requests";
 
@@ -38,8 +39,12 @@ export class Questions {
    * @throws CarillonError the refusal; UNAVAILABLE without a connection; DeadlineExceeded
    */
   async ask<T extends ServerMessage["payload"]>(command: number, payload: object): Promise<T> {
+    return withTimeout(REQUEST_MS, (waiting) => this.askUntil<T>(command, payload, waiting));
+  }
+
+  /** @param waiting aborted when it was waited for a connection long enough */
+  private async askUntil<T>(command: number, payload: object, waiting: AbortSignal): Promise<T> {
     const { current, untilOnline, closing } = this.options;
-    const waiting = AbortSignal.timeout(REQUEST_MS);
     while (true) {
       while (current() === undefined) {
         if (waiting.aborted) throw new CarillonError("UNAVAILABLE", "not connected");

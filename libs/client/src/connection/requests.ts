@@ -17,20 +17,31 @@ interface Waiting {
 }
 
 const HIGHEST = 0xffffffff;
+/** How often a deadline that is over is looked at again while nothing is heard. */
+const LOOK_MS = 500;
 
 export class Requests {
   private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
 
-  /** A new requestId and the promise of its answer. ERROR rejects with CarillonError. */
-  add(what: string, timeoutMs: number): { requestId: number; answer: Promise<ServerMessage> } {
+  /**
+   * A new requestId and the promise of its answer. ERROR rejects with CarillonError.
+   * @param isHeard whether anything has come since: while nothing does it is the connection that does not answer, which ends
+   *   then, and no deadline of the server is over
+   */
+  add(what: string, timeoutMs: number, isHeard: () => boolean): { requestId: number; answer: Promise<ServerMessage> } {
     const requestId = this.nextId();
     const answer = new Promise<ServerMessage>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const expire = () => {
+        if (!isHeard()) {
+          waiting.timer = setTimeout(expire, LOOK_MS);
+          return;
+        }
         this.waiting.delete(requestId);
         reject(new DeadlineExceeded(what, timeoutMs));
-      }, timeoutMs);
-      this.waiting.set(requestId, { resolve, reject, timer });
+      };
+      const waiting = { resolve, reject, timer: setTimeout(expire, timeoutMs) };
+      this.waiting.set(requestId, waiting);
     });
     return { requestId, answer };
   }

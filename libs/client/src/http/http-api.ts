@@ -1,5 +1,6 @@
 /** The HTTP API: requests and answers, and what is asked without a log-in. */
 import { CarillonError, type Event, type Platform } from "@carillon/protocol";
+import { withTimeout } from "../abort";
 
 /** Answer to a log-in and to a refresh. */
 export interface TokenAnswer {
@@ -51,7 +52,8 @@ export interface HttpRequest {
   query?: object | undefined;
 }
 
-const TIMEOUT_MS = 10_000;
+/** Enough for a round trip of two seconds and more, with the four that a new connection takes. */
+const TIMEOUT_MS = 15_000;
 
 /** Talks to the API of a cluster. */
 export class HttpApi {
@@ -60,6 +62,13 @@ export class HttpApi {
   /** @param api `http://host:port`, with or without a slash at the end */
   constructor(api: string) {
     this.base = api.replace(/\/+$/, "");
+  }
+
+  /** @throws CarillonError BAD_PAYLOAD when the address is none: no try would ever succeed */
+  check(): void {
+    if (!/^https?:\/\/[^/?#\s]+/i.test(this.base) || !isUrl(this.base)) {
+      throw new CarillonError("BAD_PAYLOAD", `the address of the API is none: ${this.base} (http://host:port is one)`);
+    }
   }
 
   /** Makes an account. @throws CarillonError CONFLICT when the name is taken; FORBIDDEN where registration is closed */
@@ -86,16 +95,14 @@ export class HttpApi {
     const headers: Record<string, string> = {};
     if (body !== undefined) headers["content-type"] = "application/json";
     if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
-    const options = { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    const request = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
     let text: string;
     let ok: boolean;
     try {
-      const answer = await fetch(
-        this.base + path + toQuery(query),
-        body === undefined ? options : { ...options, body: JSON.stringify(body) },
-      );
-      ok = answer.ok;
-      text = await answer.text();
+      [ok, text] = await withTimeout(TIMEOUT_MS, async (signal) => {
+        const answer = await fetch(this.base + path + toQuery(query), { ...request, signal });
+        return [answer.ok, await answer.text()];
+      });
     } catch (cause) {
       throw new CarillonError("UNAVAILABLE", `${this.base} cannot be reached`, { cause });
     }
@@ -103,6 +110,15 @@ export class HttpApi {
     if (ok) return json as T;
     if (typeof json?.["code"] === "number") throw CarillonError.fromPayload(json as never);
     throw new CarillonError("UNAVAILABLE", `${this.base} answered something that is not of Carillon`);
+  }
+}
+
+function isUrl(text: string): boolean {
+  try {
+    new URL(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -8,6 +8,7 @@
  * Writes come one after another. One that the storage refuses is told to the app and tried again; nothing is
  * acknowledged meanwhile.
  */
+import { Backoff } from "@carillon/base";
 import type { InboxPosition } from "@carillon/protocol";
 import { type ClientStorage, readJson } from "../storage/storage";
 import { Acknowledger } from "./acknowledger";
@@ -25,7 +26,8 @@ export interface ProgressOptions {
 }
 
 const KEY = "inbox";
-const RETRY_MS = 2_000;
+/** Pauses before a storage that has failed is tried again. */
+const RETRY = { first: 2_000, most: 60_000 } as const;
 
 export class Progress {
   /** The place that is stored. */
@@ -39,6 +41,7 @@ export class Progress {
   private writing: Promise<void> = Promise.resolve();
   private isStopped = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private readonly backoff = new Backoff(RETRY);
   private readonly acknowledger = new Acknowledger(() => this.write());
 
   constructor(private readonly options: ProgressOptions) {}
@@ -94,6 +97,7 @@ export class Progress {
       await handled;
       try {
         await this.store(changes, connection, reached);
+        this.backoff.reset();
       } catch (error) {
         this.options.putBack(changes.keys());
         this.options.onError(error as Error);
@@ -101,7 +105,7 @@ export class Progress {
         this.retry ??= setTimeout(() => {
           this.retry = undefined;
           this.write();
-        }, RETRY_MS);
+        }, this.backoff.next());
       }
     });
   }

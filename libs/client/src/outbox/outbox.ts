@@ -6,12 +6,14 @@
  * first sent and carries the same clientMsgId ever after, so the server recognises any repetition.
  *
  * Edge cases:
- * - No answer in 5 s: sent again, waited for 10 s, then 20 s; then it counts as not sent.
+ * - No answer in 5 s though the server is heard: sent again, waited for 10 s, then 20 s; then it counts as not sent.
  * - The connection ended: sent again on the next one. That is no failed try; a message may wait offline for days.
  * - BUSY and the like say that the message was not taken: sent again after the time the server names, for 35 s at most
- *   after the first of them.
- * - Any other refusal is final, and what stands behind it goes on. So is a storage that does not take the message: it
- *   was not sent, and the app is told.
+ *   after the first of them; then it counts as not sent.
+ * - A message that counts as not sent takes along those that wait behind it: the user sends them again in their order.
+ * - Any other refusal is final, and what stands behind it goes on.
+ * - A storage that does not take the message: it is sent all the same, and the app is told that the storage has failed.
+ * - Written before the server's time was known, and dated ahead of it: it has another id from then on.
  */
 import { DeadlineExceeded, sleep } from "@carillon/base";
 import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
@@ -22,11 +24,14 @@ export interface OutboxOptions {
   storage: ClientStorage;
   /** Sends a message over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
+  /** Another id for a message whose own the server would refuse; undefined when it is good. */
+  redate(clientMsgId: string): string | undefined;
+  onRedated(from: string, to: string): void;
   /** A message was taken. */
   onAdded(payload: SendPayload): void;
   onSent(sent: SentPayload): void;
   onFailed(message: SendPayload, error: Error): void;
-  /** A message that is settled could not be taken out of the storage: the next life will send it once more. */
+  /** The storage does not take a message, or does not let go of one that is settled. */
   onError(error: Error): void;
   random?: () => number;
 }
@@ -46,12 +51,14 @@ const NOT_TAKEN: ReadonlySet<string> = new Set<ErrorName>([
 const PREFIX = "outbox/";
 
 interface Entry {
+  /** In the storage: its first id. */
+  key: string;
   payload: SendPayload;
   /** Place among the messages of this device. */
   order: number;
   tries: number;
   refusedSince: number | undefined;
-  /** Resolves when it is in the storage; nothing is sent before. */
+  /** Resolves when the storage has it, or has failed; nothing is sent before. */
   stored: Promise<unknown>;
   result: Promise<SentPayload>;
   resolve(sent: SentPayload): void;
@@ -88,29 +95,26 @@ export class Outbox {
     const { storage } = this.options;
     const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
     const stored = await Promise.all(
-      keys.map((key) => readJson<{ payload: SendPayload; order: number }>(storage, key)),
+      keys.map(async (key) => ({ key, ...(await readJson<{ payload: SendPayload; order: number }>(storage, key)) })),
     );
-    const found = stored.filter((one) => one !== undefined && !this.entries.has(one.payload.clientMsgId));
-    for (const { payload, order } of (found as Entry[]).sort((a, b) => a.order - b.order)) {
+    const found = stored.filter(({ payload }) => payload !== undefined && !this.entries.has(payload.clientMsgId));
+    for (const { key, payload, order } of (found as Entry[]).sort((a, b) => a.order - b.order)) {
       this.lastOrder = Math.max(this.lastOrder, order);
       // Nobody waits for the promise of a message of an earlier life; the events tell.
-      this.enter(payload, order, Promise.resolve()).result.catch(() => {});
+      this.enter({ key, payload, order, stored: Promise.resolve() }).result.catch(() => {});
     }
   }
 
   /**
    * Takes a message and sends it as soon as its turn has come.
    * @returns the answer; for an id that is already waiting the same promise as before
-   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent; what the storage throws
+   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
    */
   async add(payload: SendPayload): Promise<SentPayload> {
     const same = this.entries.get(payload.clientMsgId);
     if (same !== undefined) return same.result;
-    const order = ++this.lastOrder;
-    const stored = this.options.storage.set(PREFIX + payload.clientMsgId, JSON.stringify({ payload, order }));
-    // Whoever sends it looks whether that went well; that may be much later.
-    stored.catch(() => {});
-    const entry = this.enter(payload, order, stored);
+    const [key, order] = [PREFIX + payload.clientMsgId, ++this.lastOrder];
+    const entry = this.enter({ key, payload, order, stored: this.store(key, payload, order) });
     this.options.onAdded(payload);
     this.pump(payload.to);
     return entry.result;
@@ -133,8 +137,13 @@ export class Outbox {
     this.lanes.clear();
   }
 
-  private enter(payload: SendPayload, order: number, stored: Promise<unknown>): Entry {
-    const entry = { payload, order, stored, tries: 0, refusedSince: undefined } as Entry;
+  private store(key: string, payload: SendPayload, order: number): Promise<void> {
+    return this.options.storage.set(key, JSON.stringify({ payload, order })).catch(this.options.onError);
+  }
+
+  private enter(given: Pick<Entry, "key" | "payload" | "order" | "stored">): Entry {
+    const { payload } = given;
+    const entry = { ...given, tries: 0, refusedSince: undefined } as Entry;
     entry.result = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
     this.entries.set(payload.clientMsgId, entry);
     const lane = this.lanes.get(payload.to) ?? { waiting: [], busy: false };
@@ -158,8 +167,8 @@ export class Outbox {
         if (this.sessions === sessions) break;
         continue;
       }
-      lane.waiting.shift();
-      await this.settle(entry, outcome);
+      const isUnsent = outcome instanceof CarillonError && NOT_TAKEN.has(outcome.name);
+      for (const each of lane.waiting.splice(0, isUnsent ? lane.waiting.length : 1)) await this.settle(each, outcome);
     }
     lane.busy = false;
     if (lane.waiting.length === 0) this.lanes.delete(to);
@@ -168,6 +177,7 @@ export class Outbox {
   private async attempt(entry: Entry): Promise<SentPayload | Error | "again" | "lost"> {
     try {
       await entry.stored;
+      await this.redate(entry);
       return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
@@ -185,10 +195,22 @@ export class Outbox {
     }
   }
 
+  /** In one write, so that no life of this device finds both. */
+  private async redate(entry: Entry): Promise<void> {
+    const { clientMsgId } = entry.payload;
+    const id = this.options.redate(clientMsgId);
+    if (id === undefined) return;
+    entry.payload = { ...entry.payload, clientMsgId: id };
+    this.entries.delete(clientMsgId);
+    this.entries.set(id, entry);
+    await this.store(entry.key, entry.payload, entry.order);
+    this.options.onRedated(clientMsgId, id);
+  }
+
   private async settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
     const { payload } = entry;
     const { storage, onSent, onFailed, onError } = this.options;
-    await storage.delete(PREFIX + payload.clientMsgId).catch(onError);
+    await storage.delete(entry.key).catch(onError);
     // Until now the same id is the same message; from now on it is a new try of the user.
     this.entries.delete(payload.clientMsgId);
     if (outcome instanceof Error) {

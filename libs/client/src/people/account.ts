@@ -71,15 +71,23 @@ export class Account {
 
 /** `client.devices`: where the user is logged in. */
 export class Devices {
-  constructor(private readonly api: AuthorizedApi) {}
+  /** @param logOutHere what is to be done for this device itself */
+  constructor(
+    private readonly api: AuthorizedApi,
+    private readonly logOutHere: () => Promise<void>,
+  ) {}
 
   /** Devices that are logged in. */
   async list(): Promise<Device[]> {
     return (await this.api.call<Page<Device>>("GET", "/v1/sessions")).items;
   }
 
-  /** Voids the tokens of a device and closes its connections. @throws CarillonError NOT_FOUND */
+  /**
+   * Voids the tokens of a device and closes its connections. `current` is this one: as `client.logOut`.
+   * @throws CarillonError NOT_FOUND
+   */
   async logOut(deviceId: string): Promise<void> {
+    if (deviceId === "current") return this.logOutHere();
     await this.api.call("DELETE", `/v1/sessions/${step(deviceId)}`);
   }
 }

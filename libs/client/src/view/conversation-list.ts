@@ -3,7 +3,7 @@ import { type Event, groupIdOf } from "@carillon/protocol";
 import type { SeqRange } from "../order/holes";
 import { Conversation, type StoredConversation } from "./conversation";
 import { MessageBlocks } from "./messages/blocks";
-import { listMessages } from "./messages/list";
+import { type Drawn, listMessages } from "./messages/list";
 import type { UnsentMessage } from "./messages/unsent";
 import { MessageWindow } from "./messages/window";
 import type { PeopleList } from "./people-list";
@@ -25,6 +25,7 @@ export interface Entry {
   room: number;
   snapshot?: ViewConversation | undefined;
   messages?: ViewMessages | undefined;
+  readonly drawn: Drawn;
 }
 
 /** What is stored of a conversation besides the blocks of its messages. */
@@ -100,7 +101,7 @@ export class ConversationList {
 
   messages(conversationId: string, unsent: readonly UnsentMessage[]): ViewMessages {
     const entry = this.of(conversationId);
-    entry.messages = listMessages(entry.conversation, unsent, entry.messages);
+    entry.messages = listMessages(entry.conversation, unsent, entry.messages, entry.drawn);
     return entry.messages;
   }
 
@@ -186,7 +187,7 @@ export class ConversationList {
     stored?: StoredConversation,
   ): Entry {
     const conversation = new Conversation(conversationId, this.userId(), window, stored);
-    const entry = { conversation, blocks, room: this.mostMessages };
+    const entry = { conversation, blocks, room: this.mostMessages, drawn: new WeakMap() };
     this.entries.set(conversationId, entry);
     return entry;
   }

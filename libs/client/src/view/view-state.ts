@@ -218,6 +218,7 @@ export class ViewState implements SyncKeeper {
       on("recall", event),
       on("system", event),
       on("sending", (payload) => this.whenRestored(() => this.takeUnsent({ payload }))),
+      on("redated", ({ from, to }) => this.whenRestored(() => this.takeRedated(from, to))),
       on("sent", (sent) => this.whenRestored(() => this.takeSent(sent))),
       on("failed", (failed) => this.whenRestored(() => this.takeFailed(failed))),
       on("receipt", (receipt) => this.whenRestored(() => this.takeReceipt(receipt))),
@@ -280,6 +281,11 @@ export class ViewState implements SyncKeeper {
     const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
     for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.takeOwn(event);
     this.changes.note(`messages/${conversationId}`);
+  }
+
+  private takeRedated(from: string, to: string): void {
+    const conversationId = this.unsent.rename(from, to);
+    if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
   private takeFailed({ message, error }: FailedMessage): void {

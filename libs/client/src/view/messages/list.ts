@@ -4,28 +4,37 @@ import type { Conversation } from "../conversation";
 import type { MessageStatus, ViewMessage, ViewMessages } from "../snapshots";
 import type { UnsentMessage } from "./unsent";
 
-/** @param before what was shown last: messages that are the same stay the same objects */
+/** How events and unsent messages were shown last: what has not changed stays the same object. */
+export type Drawn = WeakMap<Event | UnsentMessage, ViewMessage>;
+
+/** @param before what was shown last */
 export function listMessages(
   conversation: Conversation,
   unsent: readonly UnsentMessage[],
   before: ViewMessages | undefined,
+  drawn: Drawn,
 ): ViewMessages {
   const { conversationId, window, userId } = conversation;
   const { clearedSeq } = conversation.stored;
-  const known = new Map(before?.items.map((item) => [keyOf(item), item]));
-  const shown = window.shown.filter(({ kind, seq }) => kind !== "recall" && seq > clearedSeq);
-  const items = [
-    ...shown.map((event) => toMessage(event, statusOf(event, conversation))),
-    ...unsent.map((message) => toUnsent(conversationId, message, userId)),
-  ].map((item) => keepSame(known.get(keyOf(item)), item));
+  const items: ViewMessage[] = [];
+  for (const event of window.shown) {
+    if (event.kind === "recall" || event.seq <= clearedSeq) continue;
+    const status = statusOf(event, conversation);
+    items.push(drawn.get(event)?.status === status ? drawn.get(event)! : keep(drawn, event, toMessage(event, status)));
+  }
+  for (const message of unsent) {
+    items.push(drawn.get(message) ?? keep(drawn, message, toUnsent(conversationId, message, userId)));
+  }
   const hasOlder = (window.newest?.[0] ?? conversation.stored.lastSeq + 1) > clearedSeq + 1;
   const isSame = before?.hasOlder === hasOlder && before.items.length === items.length;
   if (isSame && items.every((item, i) => item === before.items[i])) return before;
   return { conversationId, items, hasOlder };
 }
 
-/** Each sender chooses his ids himself: two may have the same. */
-const keyOf = ({ senderId, clientMsgId }: ViewMessage) => `${senderId}/${clientMsgId}`;
+function keep(drawn: Drawn, what: Event | UnsentMessage, item: ViewMessage): ViewMessage {
+  drawn.set(what, item);
+  return item;
+}
 
 function statusOf(
   { kind, senderId, seq, content }: Event,
@@ -52,11 +61,4 @@ function toUnsent(conversationId: string, message: UnsentMessage, userId = ""): 
   const rest = { contentType, content, sentAt: sent?.sentAt, status } as const;
   const item = { conversationId, seq: sent?.seq, clientMsgId, kind: "message", senderId: userId, ...rest } as const;
   return failure === undefined ? item : { ...item, failure };
-}
-
-function keepSame(before: ViewMessage | undefined, item: ViewMessage): ViewMessage {
-  if (before === undefined) return item;
-  const keys = Object.keys(item) as (keyof ViewMessage)[];
-  const isSame = keys.length === Object.keys(before).length && keys.every((key) => before[key] === item[key]);
-  return isSame ? before : item;
 }

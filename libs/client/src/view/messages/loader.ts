@@ -10,6 +10,8 @@ export class MessageLoader {
   private readonly underWay = new Map<string, Promise<void>>();
   /** Up to where the newest ones were had, or refused, over this connection. */
   private readonly asked = new Map<string, number>();
+  /** From where on a page was filled up, by conversation, over this connection. */
+  private readonly filled = new Map<string, number>();
 
   /**
    * @param pull a page of a conversation
@@ -23,6 +25,7 @@ export class MessageLoader {
   /** Another connection: what could not be had is asked for again. */
   online(): void {
     this.asked.clear();
+    this.filled.clear();
   }
 
   /** Fetches what is missing at the end. Who looks when it has come, or could not be had, has the rest fetched. */
@@ -31,12 +34,23 @@ export class MessageLoader {
     const { lastSeq } = stored;
     const what = `newest ${conversationId}`;
     const end = window.newest?.[1] ?? 0;
-    if (lastSeq <= stored.clearedSeq || end >= lastSeq || this.underWay.has(what)) return;
+    if (lastSeq <= stored.clearedSeq || this.underWay.has(what)) return;
+    if (end >= lastSeq) return this.fill(conversation);
     if ((this.asked.get(conversationId) ?? 0) >= lastSeq) return;
     this.asked.set(conversationId, lastSeq);
     this.one(what, () => this.fetch(conversation, end, lastSeq)).catch((error) => {
-      const isRefused = error instanceof CarillonError && error.retry === "never";
-      if (!isRefused) this.asked.delete(conversationId);
+      if (!isRefused(error)) this.asked.delete(conversationId);
+    });
+  }
+
+  /** What came by itself may be the last message only: the first look shows a page. */
+  private fill(conversation: Conversation): void {
+    const { conversationId, window, stored } = conversation;
+    const [first = 0] = window.newest ?? [];
+    if (first <= stored.clearedSeq + 1 || window.count >= PAGE || this.filled.get(conversationId) === first) return;
+    this.filled.set(conversationId, first);
+    this.older(conversation).catch((error) => {
+      if (!isRefused(error)) this.filled.delete(conversationId);
     });
   }
 
@@ -68,4 +82,8 @@ export class MessageLoader {
   private one(what: string, work: () => Promise<void>): Promise<void> {
     return getOrSet(this.underWay, what, () => work().finally(() => this.underWay.delete(what)));
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof CarillonError && error.retry === "never";
 }

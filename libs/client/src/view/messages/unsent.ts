@@ -53,6 +53,18 @@ export class Unsent {
     return sent.conversationId;
   }
 
+  /** A message has another id. @returns its conversation */
+  rename(from: string, to: string): string | undefined {
+    const known = [...this.messages];
+    const message = this.messages.get(from);
+    if (message === undefined) return undefined;
+    const renamed = { ...message, payload: { ...message.payload, clientMsgId: to } };
+    // It keeps its place.
+    this.messages.clear();
+    for (const [id, each] of known) this.messages.set(id === from ? to : id, id === from ? renamed : each);
+    return this.conversationOf(renamed.payload);
+  }
+
   /** The event is here, or the user has thrown the message away. @returns its conversation if it was there */
   remove(clientMsgId: string): string | undefined {
     const message = this.take(clientMsgId);

@@ -16,6 +16,8 @@ export class MessageWindow {
   /** Ascending, not touching each other. */
   private ranges: SeqRange[] = [];
   private readonly events = new Map<number, Event>();
+  /** Their numbers, ascending. */
+  private readonly seqs: number[] = [];
   private readonly recalled = new Set<number>();
 
   /** The range that is shown; undefined when there is nothing at hand. */
@@ -32,6 +34,12 @@ export class MessageWindow {
   get shown(): Event[] {
     const { newest } = this;
     return newest === undefined ? [] : this.eventsIn(newest);
+  }
+
+  /** How many those are. */
+  get count(): number {
+    const { newest } = this;
+    return newest === undefined ? 0 : this.placeOf(newest[1] + 1) - this.placeOf(newest[0]);
   }
 
   get(seq: number): Event | undefined {
@@ -65,7 +73,7 @@ export class MessageWindow {
   trim(most: number): boolean {
     const { newest } = this;
     if (newest === undefined) return false;
-    const seqs = this.eventsIn(newest).map(({ seq }) => seq);
+    const seqs = this.seqs.slice(this.placeOf(newest[0]), this.placeOf(newest[1] + 1));
     const from = seqs.length > most ? (seqs[seqs.length - most] ?? newest[1] + 1) : newest[0];
     if (this.ranges.length === 1 && from === newest[0]) return false;
     this.dropBelow(from);
@@ -77,7 +85,7 @@ export class MessageWindow {
     this.ranges = this.ranges.flatMap(([first, last]): SeqRange[] =>
       last < from ? [] : [[Math.max(first, from), last]],
     );
-    for (const seq of this.events.keys()) if (seq < from) this.events.delete(seq);
+    for (const seq of this.seqs.splice(0, this.placeOf(from))) this.events.delete(seq);
     for (const seq of this.recalled) if (seq < from) this.recalled.delete(seq);
   }
 
@@ -86,6 +94,7 @@ export class MessageWindow {
     if (kind === "recall" && targetSeq !== undefined) this.recall(targetSeq);
     // A recalled one has no content any more: it says more than what was kept before.
     if (this.events.has(seq) && event.content !== undefined) return;
+    if (!this.events.has(seq)) this.insert(seq);
     const { content, ...rest } = event;
     this.events.set(seq, content === undefined || this.recalled.has(seq) ? rest : event);
   }
@@ -99,8 +108,24 @@ export class MessageWindow {
   }
 
   private eventsIn([from, to]: SeqRange): Event[] {
-    const found = [...this.events.values()].filter(({ seq }) => from <= seq && seq <= to);
-    return found.sort((a, b) => a.seq - b.seq);
+    const found = this.seqs.slice(this.placeOf(from), this.placeOf(to + 1));
+    return found.map((seq) => this.events.get(seq)!);
+  }
+
+  private insert(seq: number): void {
+    if (seq > (this.seqs.at(-1) ?? 0)) this.seqs.push(seq);
+    else this.seqs.splice(this.placeOf(seq), 0, seq);
+  }
+
+  /** Where the first number lies that is not below this one. */
+  private placeOf(seq: number): number {
+    let [low, high] = [0, this.seqs.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.seqs[middle]! < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   private cover(from: number, to: number): void {

@@ -1,0 +1,168 @@
+/** What is written without a connection, by a device that may never have had one: shown and kept at once, sent once. */
+import { CarillonError, Command, encodeFrame, parseRequest, type SendPayload, uuidv7Time } from "@carillon/protocol";
+import { BaseClient } from "../src/client";
+import type { Link, LinkEvents } from "../src/connection/transport";
+import { type ClientStorage, MemoryStorage } from "../src/storage/storage";
+import { connected } from "./fixtures/connected";
+
+const CHAT = "p:alice:bob";
+
+/** A gateway in this process, whose clock is its own. */
+class FakeGateway implements Link {
+  private events: LinkEvents | undefined;
+  readonly taken: SendPayload[] = [];
+
+  constructor(private readonly serverTime: number) {}
+
+  attach(events: LinkEvents): void {
+    this.events = events;
+  }
+
+  close(): void {
+    this.events?.onClosed(undefined);
+  }
+
+  send(bytes: Uint8Array): void {
+    const requestId = bytes[11] as number;
+    const message = parseRequest(bytes[7] as number, bytes.subarray(12));
+    if ("error" in message) throw new CarillonError("BAD_PAYLOAD", message.message);
+    if (message.command === Command.CONNECT) {
+      this.say(Command.CONNECTED, { ...connected("g"), serverTime: this.serverTime }, requestId);
+    }
+    if (message.command !== Command.SEND) return;
+    const { clientMsgId } = message.payload;
+    const seq = this.taken.push(message.payload);
+    this.say(
+      Command.SENT,
+      { clientMsgId, conversationId: CHAT, seq, messageId: `${seq}`, sentAt: this.serverTime },
+      requestId,
+    );
+  }
+
+  private say(command: number, payload: object, requestId: number): void {
+    const frame = encodeFrame(command, requestId, payload);
+    queueMicrotask(() => this.events?.onFrame({ command, requestId, payload: frame.subarray(12) }));
+  }
+}
+
+let isThere = false;
+const clients: BaseClient<"fake">[] = [];
+
+function life(storage: ClientStorage, gateway: FakeGateway) {
+  const client = new BaseClient(
+    {
+      ...{ api: "http://api", deviceId: "phone", platform: "ios" as const, storage },
+      credentials: { userId: "alice", password: "pw" },
+    },
+    { fake: { open: async () => gateway } },
+  );
+  clients.push(client);
+  const shown = () => client.view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);
+  return { client, shown };
+}
+
+beforeEach(() => {
+  isThere = false;
+  jest.spyOn(globalThis, "fetch").mockImplementation(async (url) => {
+    if (!isThere) throw new TypeError("fetch failed");
+    if (String(url).endsWith("/v1/route")) {
+      return Response.json({ gateways: [{ gatewayId: "g", ws: "ws://g", tcp: "g:1" }] });
+    }
+    return Response.json({ userId: "alice", accessToken: "a", refreshToken: "r", expiresIn: 3_600 });
+  });
+});
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+  jest.restoreAllMocks();
+});
+
+async function until(look: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+const outboxOf = async (storage: ClientStorage) => (await storage.keys()).filter((key) => key.startsWith("outbox/"));
+
+test("a device that never connected: shown and stored at once, there after a reload, and sent once", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  const first = life(storage, gateway);
+  void first.client.view;
+  first.client.connect().catch(() => {});
+  await first.client.view.restored;
+  first.client.send("u:bob", "one").catch(() => {});
+  first.client.send("u:bob", "two").catch(() => {});
+  await until(async () => (await outboxOf(storage)).length === 2);
+  expect(first.shown()).toEqual(["one sending", "two sending"]);
+  await first.client.close();
+  const second = life(storage, gateway);
+  await second.client.view.restored;
+  expect(second.shown()).toEqual(["one sending", "two sending"]);
+  isThere = true;
+  await second.client.connect();
+  await until(async () => (await outboxOf(storage)).length === 0);
+  expect(gateway.taken.map(({ content }) => content)).toEqual(["one", "two"]);
+});
+
+test("written before `connect` is called, too", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  isThere = true;
+  const { client } = life(storage, gateway);
+  const sent = client.send("u:bob", "early");
+  await until(async () => (await outboxOf(storage)).length === 1);
+  await client.connect();
+  expect(await sent).toMatchObject({ seq: 1 });
+});
+
+test("a device whose clock is hours ahead: dated by what an earlier life knew, or by the server before it is sent", async () => {
+  const serverTime = Date.now() - 3 * 3_600_000;
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(serverTime)];
+  const first = life(storage, gateway);
+  const redated: unknown[] = [];
+  first.client.on("redated", (ids) => void redated.push(ids));
+  const sent = first.client.send("u:bob", "from the future");
+  isThere = true;
+  await first.client.connect();
+  const { clientMsgId } = await sent;
+  expect(Math.abs(uuidv7Time(clientMsgId) - serverTime)).toBeLessThan(60_000);
+  expect(redated).toHaveLength(1);
+  await first.client.close();
+  isThere = false;
+  const second = life(storage, gateway);
+  second.client.send("u:bob", "offline").catch(() => {});
+  await until(async () => (await outboxOf(storage)).length === 1);
+  const [key] = (await outboxOf(storage)) as [string];
+  expect(Math.abs(uuidv7Time(key.slice("outbox/".length)) - serverTime)).toBeLessThan(60_000);
+});
+
+test("logged out: the session is revoked, and nothing is left in the storage", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  isThere = true;
+  const { client } = life(storage, gateway);
+  await client.connect();
+  await client.send("u:bob", "hello");
+  await client.logOut();
+  expect(jest.mocked(fetch).mock.calls.map(([url, init]) => `${init?.method} ${url}`)).toContain(
+    "DELETE http://api/v1/sessions/current",
+  );
+  expect([await storage.keys(), client.state.name]).toEqual([[], "closed"]);
+});
+
+test("logged out without a network: nothing is left either, and the app hears that the server does not know", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  isThere = true;
+  const { client } = life(storage, gateway);
+  await client.connect();
+  isThere = false;
+  await expect(client.devices.logOut("current")).rejects.toMatchObject({ name: "UNAVAILABLE" });
+  expect([await storage.keys(), client.state.name]).toEqual([[], "closed"]);
+});
+
+test("an address that is none is said at once", async () => {
+  for (const api of ["", "api.example.org", "htp://x", "http://", "http://host:99999"]) {
+    const client = new BaseClient(
+      { api, deviceId: "d", platform: "web", token: "t" },
+      { fake: { open: () => Promise.reject(new Error("never asked")) } },
+    );
+    await expect(client.connect()).rejects.toMatchObject({ name: "BAD_PAYLOAD" });
+  }
+});
