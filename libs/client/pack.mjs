@@ -1,8 +1,9 @@
 /**
  * Makes a tarball of the SDK that an app can install by itself: `npm run pack -w @carillon/client -- [folder]`.
  *
- * The packages of this repository that the SDK is made of are published nowhere, and a workspace hoists what npm
- * would bundle. So a copy of the built package is laid out with its dependencies inside, and packed there.
+ * The packages of this repository that the SDK is made of are published nowhere, so each entry is one file with all of it
+ * inside, as an ES module and for `require`; `ws` alone, which Node needs, is taken along as it is. The types are those of the
+ * packages.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,12 +11,21 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
+const libs = path.dirname(here);
 const out = path.resolve(process.argv[2] ?? here);
-const BUNDLED = ["@carillon/base", "@carillon/protocol", "@msgpack/msgpack", "idb", "ws"];
+const TYPED = ["@carillon/base", "@carillon/protocol"];
+const NODE_ONLY = ["ws"];
+/** Name of an entry, and its source. */
+const ENTRIES = { index: "index.ts", node: "node.ts" };
 
 const read = (folder) => JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
+const write = (folder, manifest) => {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+};
 
 /** Folder of an installed package, found from here as node finds it. */
 function folderOf(name) {
@@ -25,29 +35,61 @@ function folderOf(name) {
   return found;
 }
 
-/** Built files only: sources and tests are of no use to an app. */
-function copyBuilt(from, to, manifest) {
-  mkdirSync(to, { recursive: true });
-  const isWanted = (file) =>
-    !file.endsWith(".tsbuildinfo") && !file.endsWith(".map") && !/\/base\/dist\/node(\/|$)/.test(file);
-  cpSync(path.join(from, "dist"), path.join(to, "dist"), { recursive: true, filter: isWanted });
-  writeFileSync(path.join(to, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+function bundle(stage) {
+  for (const [name, source] of Object.entries(ENTRIES)) {
+    const options = {
+      entryPoints: [path.join(here, "src", source)],
+      ...{ bundle: true, target: "es2022", external: NODE_ONLY, logLevel: "warning" },
+      platform: name === "node" ? "node" : "browser",
+      alias: Object.fromEntries(TYPED.map((each) => [each, path.join(libs, path.basename(each), "src/index.ts")])),
+    };
+    buildSync({ ...options, format: "esm", outfile: path.join(stage, "esm", `${name}.mjs`) });
+    buildSync({ ...options, format: "cjs", outfile: path.join(stage, "cjs", `${name}.cjs`) });
+  }
 }
+
+function copyTypes(from, to) {
+  const isType = (file) => !/\.[a-z]+$/.test(file) || file.endsWith(".d.ts");
+  const isOfServers = (file) => /\/base\/dist\/node(\/|$)/.test(file);
+  const filter = (file) => isType(file) && !isOfServers(file);
+  cpSync(path.join(from, "dist"), path.join(to, "dist"), { recursive: true, filter });
+}
+
+const entry = (name) => ({
+  types: `./dist/${name}.d.ts`,
+  import: `./esm/${name}.mjs`,
+  default: `./cjs/${name}.cjs`,
+});
 
 const stage = mkdtempSync(path.join(tmpdir(), "carillon-client-"));
 try {
-  const { private: _, scripts: __, ...manifest } = read(here);
-  const dependencies = Object.fromEntries(BUNDLED.map((name) => [name, read(folderOf(name)).version]));
-  copyBuilt(here, stage, { ...manifest, files: ["dist"], dependencies, bundleDependencies: BUNDLED });
+  const { name, version, description, license } = read(here);
+  const bundled = [...TYPED, ...NODE_ONLY];
+  write(stage, {
+    ...{ name, version, description, license, sideEffects: false },
+    ...{ main: "./cjs/node.cjs", browser: "./cjs/index.cjs", types: "./dist/node.d.ts" },
+    exports: {
+      ".": { node: entry("node"), default: entry("index") },
+      "./browser": entry("index"),
+      "./node": entry("node"),
+    },
+    files: ["browser", "cjs", "dist", "esm", "node"],
+    dependencies: Object.fromEntries(bundled.map((each) => [each, read(folderOf(each)).version])),
+    bundleDependencies: bundled,
+  });
+  // For tools that do not know "exports".
+  write(path.join(stage, "browser"), { main: "../cjs/index.cjs", types: "../dist/index.d.ts" });
+  write(path.join(stage, "node"), { main: "../cjs/node.cjs", types: "../dist/node.d.ts" });
+  bundle(stage);
+  copyTypes(here, stage);
   cpSync(path.join(here, "README.md"), path.join(stage, "README.md"));
-  for (const name of BUNDLED) {
-    const [from, to] = [folderOf(name), path.join(stage, "node_modules", name)];
-    if (!name.startsWith("@carillon/")) cpSync(from, to, { recursive: true, dereference: true });
-    else {
-      // The Node parts of base, and what they need, are for servers.
-      const { private: _private, dependencies: _dependencies, ...own } = read(from);
-      copyBuilt(from, to, { ...own, exports: { ".": own.exports["."] } });
-    }
+  for (const each of TYPED) {
+    const to = path.join(stage, "node_modules", each);
+    copyTypes(folderOf(each), to);
+    write(to, { name: each, version: read(folderOf(each)).version, types: "./dist/index.d.ts" });
+  }
+  for (const each of NODE_ONLY) {
+    cpSync(folderOf(each), path.join(stage, "node_modules", each), { recursive: true, dereference: true });
   }
   const answer = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", out], {
     cwd: stage,

@@ -80,12 +80,12 @@ class ValidatorWriter {
   private tables(): string[] {
     return [
       "/** Checks of what clients send, by command number. */",
-      "export const clientValidators: ReadonlyMap<number, Validator> = new Map<number, Validator>([",
+      "export const clientValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([",
       ...this.clientRows,
       "]);",
       "",
       "/** Checks of what the server sends, by command number. */",
-      "export const serverValidators: ReadonlyMap<number, Validator> = new Map<number, Validator>([",
+      "export const serverValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([",
       ...this.serverRows,
       "]);",
       "",

@@ -1,4 +1,4 @@
-/** The tarball installs into an empty folder without a registry, and works for import, require and types. */
+/** The tarball installs into an empty folder without a registry, and works for import, require and types, in Node and for browsers. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,24 +28,25 @@ test("an app in an empty folder can install, import, require and compile against
   expect(run(process.execPath, "a.mjs")).toBe("idle\n");
   const tsc = path.join(root, "..", "..", "node_modules", ".bin", "tsc");
   const types = path.join(root, "..", "..", "node_modules", "@types");
-  run(
-    tsc,
-    "--noEmit",
-    "--strict",
-    "--module",
-    "NodeNext",
-    "--target",
-    "ES2022",
-    "--typeRoots",
-    types,
-    "--types",
-    "node",
-    "a.mts",
-  );
+  const compile = (file: string, ...options: string[]) =>
+    run(tsc, "--noEmit", "--strict", "--target", "ES2022", "--typeRoots", types, "--types", "node", ...options, file);
+  compile("a.mts", "--module", "NodeNext");
+  // What only browsers have is found by its own name, whatever resolves it.
+  const page = `import { CarillonClient, type IndexedDbStorage, openIndexedDbStorage } from "@carillon/client/browser";
+    export const opened: Promise<IndexedDbStorage> = openIndexedDbStorage("x");
+    export const client = new CarillonClient({ api: "http://x", token: "t", deviceId: "d", platform: "web" });`;
+  writeFileSync(path.join(folder, "page.mts"), page);
+  writeFileSync(path.join(folder, "page.ts"), page);
+  compile("page.mts", "--module", "NodeNext");
+  compile("page.ts", "--module", "ESNext", "--moduleResolution", "Bundler");
   // What a bundler for browsers takes: no Node modules behind it.
-  const browser = `const { CarillonClient } = require("./node_modules/@carillon/client/dist/index.js");
-    console.log(new CarillonClient({ api: "http://x", token: "t", deviceId: "d", platform: "web" }).state.name,
-      Object.keys(require.cache).filter((file) => /\\/ws\\/|\\/node\\//.test(file)).length);`;
-  writeFileSync(path.join(folder, "b.cjs"), browser);
+  const use2 = `console.log(new CarillonClient({ api: "http://x", token: "t", deviceId: "d", platform: "web" }).state.name`;
+  writeFileSync(
+    path.join(folder, "b.cjs"),
+    `const { CarillonClient } = require("@carillon/client/browser");
+    ${use2}, Object.keys(require.cache).filter((file) => /\\/ws\\/|\\/node\\//.test(file)).length);`,
+  );
   expect(run(process.execPath, "b.cjs")).toBe("idle 0\n");
-}, 120_000);
+  writeFileSync(path.join(folder, "b.mjs"), `import { CarillonClient } from "@carillon/client/browser";\n${use2});`);
+  expect(run(process.execPath, "b.mjs")).toBe("idle\n");
+}, 240_000);

@@ -1,5 +1,6 @@
 export { reconnectAdvice } from "./close-codes";
 export { decodePayload, encodePayload } from "./codec/codec";
+export { packPayload } from "./codec/pack";
 export { prescan } from "./codec/prescan";
 export { readValue } from "./codec/read";
 export { utf8Length, wellFormed } from "./codec/utf8";
@@ -16,7 +17,7 @@ export {
   fitsSizes,
   type InboxEntry,
 } from "./events/event-frames";
-export { encodeFrame, type Frame, type FrameFault } from "./frames/frame";
+export { encodeFrame, type Frame, type FrameFault, frameOf } from "./frames/frame";
 export { decodeFrames, FrameDecoder } from "./frames/frame-decoder";
 export { decodeJsonFrame, encodeJsonFrame, type JsonFrame, type JsonFrameFault } from "./frames/json-form";
 export * from "./generated/close-codes";

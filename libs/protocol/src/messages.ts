@@ -1,5 +1,5 @@
 /** From a command number and a payload to a checked, typed message. */
-import type { Fields, Validator } from "./checks";
+import { type Fields, isMap, type Validator } from "./checks";
 import { prescan } from "./codec/prescan";
 import { readPayload } from "./codec/read";
 import type { ClientMessage, ServerMessage } from "./generated/payloads";
@@ -17,31 +17,47 @@ export interface MessageFault {
  * @returns the message, told apart by `command`, or a fault (`"error" in result`)
  */
 export function parseRequest(command: number, payload: Uint8Array | Fields): ClientMessage | MessageFault {
-  return parse(clientValidators, command, payload) as ClientMessage | MessageFault;
+  const validator = clientValidators.get(command);
+  if (validator === undefined) return unknownCommand(command);
+  const structuralFault = payload instanceof Uint8Array ? prescan(payload) : undefined;
+  if (structuralFault !== undefined) return badPayload(structuralFault);
+  return check(validator, command, fieldsOf(payload)) as ClientMessage | MessageFault;
 }
 
-/** Checks what the server sent: unknown keys are ignored. Else as parseRequest. */
+/**
+ * Checks what the server sent: unknown keys are ignored. Else as parseRequest; only servers look at the structure of a payload
+ * before they read it, since it is not they who have to fear.
+ */
 export function parseServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
-  return parse(serverValidators, command, payload) as ServerMessage | MessageFault;
+  const validator = serverValidators.get(command);
+  if (validator === undefined) return unknownCommand(command);
+  let fields: Fields;
+  try {
+    fields = fieldsOf(payload);
+  } catch (error) {
+    return badPayload((error as Error).message);
+  }
+  if (!isMap(fields)) return badPayload("a payload is a map");
+  return check(validator, command, fields) as ServerMessage | MessageFault;
 }
 
-function parse(
-  validators: ReadonlyMap<number, Validator>,
+function fieldsOf(payload: Uint8Array | Fields): Fields {
+  return payload instanceof Uint8Array ? readPayload(payload) : payload;
+}
+
+function check(
+  validator: Validator,
   command: number,
-  payload: Uint8Array | Fields,
+  payload: Fields,
 ): { command: number; payload: Fields } | MessageFault {
-  const validator = validators.get(command);
-  if (validator === undefined) {
-    return { error: "UNKNOWN_COMMAND", message: `command ${command} is unknown or not allowed in this direction` };
-  }
-  let fields: Fields;
-  if (payload instanceof Uint8Array) {
-    const structuralFault = prescan(payload);
-    if (structuralFault !== undefined) return { error: "BAD_PAYLOAD", message: structuralFault };
-    fields = readPayload(payload);
-  } else {
-    fields = payload;
-  }
-  const fault = validator(fields);
-  return fault === undefined ? { command, payload: fields } : { error: "BAD_PAYLOAD", message: fault };
+  const fault = validator(payload);
+  return fault === undefined ? { command, payload } : badPayload(fault);
+}
+
+function badPayload(message: string): MessageFault {
+  return { error: "BAD_PAYLOAD", message };
+}
+
+function unknownCommand(command: number): MessageFault {
+  return { error: "UNKNOWN_COMMAND", message: `command ${command} is unknown or not allowed in this direction` };
 }

@@ -8,6 +8,7 @@ import {
   encodeJsonFrame,
   encodePayload,
   FrameDecoder,
+  packPayload,
   parseRequest,
   parseServerMessage,
   prescan,
@@ -31,6 +32,7 @@ describe.each(rows)("%s", (_title, { number, from, schema }) => {
         const fromJson = decodeJsonFrame(encodeJsonFrame(number, requestId, payload));
         expect(fromJson).toEqual({ command: number, requestId, payload });
         expect(parse(number, payload)).toEqual({ command: number, payload });
+        if (from === "client") expect(packPayload(payload)).toEqual(encodePayload(payload));
       }),
       { numRuns: 60 },
     );

@@ -5,9 +5,10 @@ import {
   type ConnectedPayload,
   type ConnectPayload,
   commandName,
-  encodeFrame,
   type Frame,
+  frameOf,
   type GoawayPayload,
+  packPayload,
   readServerMessage,
   type ServerMessage,
 } from "@carillon/protocol";
@@ -82,19 +83,25 @@ export class GatewayConnection {
    */
   request(command: number, payload: object, timeoutMs: number): Promise<ServerMessage> {
     if (this.isEnded) return Promise.reject(new ConnectionLost());
+    let body: Uint8Array;
+    try {
+      body = packPayload(payload);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { heard, heartbeat } = this;
     // Without a heartbeat nobody else notices that the connection is dead.
     const isHeard = () => heartbeat === undefined || this.heard > heard;
     const what = commandName(command) ?? `command ${command}`;
     const { requestId, answer } = this.requests.add(what, timeoutMs, isHeard);
-    this.write(command, requestId, payload);
+    this.write(command, requestId, body);
     heartbeat?.asked();
     return answer;
   }
 
   /** Sends what has no answer. */
   send(command: number, payload: object): void {
-    if (!this.isEnded) this.write(command, 0, payload);
+    if (!this.isEnded) this.write(command, 0, packPayload(payload));
   }
 
   /** The network may have changed: the connection shall show that it is alive. */
@@ -113,9 +120,9 @@ export class GatewayConnection {
     this.link.close();
   }
 
-  private write(command: number, requestId: number, payload: object): void {
+  private write(command: number, requestId: number, body: Uint8Array): void {
     this.heartbeat?.sent();
-    this.link.send(encodeFrame(command, requestId, payload));
+    this.link.send(frameOf(command, requestId, body));
   }
 
   private receive(frame: Frame): void {

@@ -6,7 +6,7 @@ import { prescan } from "./prescan";
 import { readPayload } from "./read";
 
 // The encoder counts scalars inside the innermost map as a level of their own.
-const encoder = new Encoder({ ignoreUndefined: true, maxDepth: limits.maxDepth + 1 });
+const encoder = /* @__PURE__ */ new Encoder({ ignoreUndefined: true, maxDepth: limits.maxDepth + 1 });
 
 /**
  * The map that a payload holds.

@@ -176,7 +176,7 @@ class Prescan {
   }
 }
 
-const scanner = new Prescan();
+const scanner = /* @__PURE__ */ new Prescan();
 
 /**
  * Walks over a payload without decoding it.

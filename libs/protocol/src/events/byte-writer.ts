@@ -56,6 +56,11 @@ export class ByteWriter {
     this.bytes[this.at++] = 0xc3;
   }
 
+  false(): void {
+    this.reserve(this.at + 1);
+    this.bytes[this.at++] = 0xc2;
+  }
+
   mapHeader(entries: number): void {
     this.header(entries, 0x80, 0xde);
   }

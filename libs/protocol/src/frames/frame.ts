@@ -65,7 +65,11 @@ export function frameAt(bytes: Uint8Array, at: number): Frame {
  * @throws RangeError when the payload is above 65,536 bytes, or a number does not fit its field
  */
 export function encodeFrame(command: number, requestId: number, payload: Uint8Array | object = none): Uint8Array {
-  const body = payload instanceof Uint8Array ? payload : encodePayloadShared(payload);
+  return frameOf(command, requestId, payload instanceof Uint8Array ? payload : encodePayloadShared(payload));
+}
+
+/** The frame around a payload that is encoded. Throws as encodeFrame. */
+export function frameOf(command: number, requestId: number, body: Uint8Array): Uint8Array {
   const frame = new Uint8Array(headerBytes + body.length);
   writeHeader(frame, command, requestId);
   frame.set(body, headerBytes);

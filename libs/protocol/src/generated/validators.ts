@@ -752,7 +752,7 @@ export function checkOkPayload(_fields: Fields): string | undefined {
 }
 
 /** Checks of what clients send, by command number. */
-export const clientValidators: ReadonlyMap<number, Validator> = new Map<number, Validator>([
+export const clientValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([
   [1, checkConnectPayload],
   [3, checkPingPayload],
   [6, checkDisconnectPayload],
@@ -769,7 +769,7 @@ export const clientValidators: ReadonlyMap<number, Validator> = new Map<number, 
 ]);
 
 /** Checks of what the server sends, by command number. */
-export const serverValidators: ReadonlyMap<number, Validator> = new Map<number, Validator>([
+export const serverValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([
   [2, checkConnectedPayload],
   [4, checkPongPayload],
   [5, checkGoawayPayload],
