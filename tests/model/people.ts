@@ -1,6 +1,6 @@
 /** Real people with real devices at a real cluster, who do what the operations say. */
 import { randomId } from "@carillon/base";
-import { CarillonClient, type Content, MemoryStorage, type ViewConversation } from "@carillon/client";
+import { CarillonClient, type Content, MemoryStorage, type Recipient, type ViewConversation } from "@carillon/client";
 import {
   CarillonError,
   type ConversationRow,
@@ -215,7 +215,7 @@ export class People {
     return "ok";
   }
 
-  private async send(who: number, to: string, content: Content): Promise<string> {
+  private async send(who: number, to: Recipient, content: Content): Promise<string> {
     return this.withClient(who, async (client) => `SENT ${(await client.send(to, content)).seq}`);
   }
 

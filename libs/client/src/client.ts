@@ -35,6 +35,9 @@ export type Content =
       clientMsgId?: string;
     };
 
+/** Where a message goes: a user or a group, by id. */
+export type Recipient = `u:${string}` | `g:${string}`;
+
 /** A client of one device of one user. */
 export class BaseClient<TransportName extends string> {
   /** Friends, requests and blocks. */
@@ -78,7 +81,7 @@ export class BaseClient<TransportName extends string> {
    */
   get view(): View {
     this.face ??= new View(this.engine.view, {
-      send: ({ to, ...content }) => this.send(to, content),
+      send: ({ to, ...content }) => this.send(to as Recipient, content),
       watch: (userIds) => this.watchPresence(userIds),
     });
     return this.face;
@@ -130,7 +133,7 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError the refusal; UNAVAILABLE after three tries that the server, though heard, did not answer ("failed"
    *   tells the id)
    */
-  async send(to: string, content: Content): Promise<SentPayload> {
+  async send(to: Recipient, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;
     const fresh = await this.engine.newId();
     return this.engine.outbox.add({ clientMsgId: rest.clientMsgId ?? fresh, to, contentType, content: rest.content });
@@ -159,7 +162,7 @@ export class BaseClient<TransportName extends string> {
    * The user has read everything up to `seq`: counts here at once, and is repeated until the server has it, also by the
    * next process.
    * @returns when the server has it, or a higher number
-   * @throws CarillonError when it refuses; ConnectionLost when the client is closed before
+   * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
    */
   markRead(conversationId: string, seq: number): Promise<void> {
     return this.engine.marks.move(conversationId, seq);

@@ -17,7 +17,7 @@ export {
   type SystemContent,
   type UserPresence,
 } from "@carillon/protocol";
-export type { Content } from "./client";
+export type { Content, Recipient } from "./client";
 export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";

@@ -56,7 +56,7 @@ describe("read marks", () => {
     await passes();
     expect(sent).toEqual([4, 4]);
     marks.stop();
-    expect(await told).toBe("ConnectionLost");
+    expect(await told).toBe("UNAVAILABLE");
     const next = marksOf(() => Promise.resolve(), storage);
     await next.marks.restore();
     expect(next.marks.pending).toEqual([{ conversationId: CHAT, seq: 4 }]);

@@ -1,6 +1,6 @@
-import { DeadlineExceeded, uuidv7 } from "@carillon/base";
+import { uuidv7 } from "@carillon/base";
 import { CarillonError, type SendPayload, type SentPayload } from "@carillon/protocol";
-import { ConnectionLost } from "../src/connection/requests";
+import { ConnectionLost, NoAnswer } from "../src/connection/requests";
 import { Outbox, TRY_MS } from "../src/outbox/outbox";
 import { MemoryStorage } from "../src/storage/storage";
 
@@ -64,7 +64,7 @@ test("one message of a conversation at a time, conversations side by side", asyn
 test("three tries of 5, 10, 20 s without an answer, then not sent, and with it what waits behind it: in order or not at all", async () => {
   const { outbox, calls, failed } = outboxOf(async (payload, timeoutMs) => {
     if (payload.content === "other") return sent(payload);
-    throw new DeadlineExceeded("SEND", timeoutMs);
+    throw new NoAnswer("SEND", timeoutMs);
   });
   const [lost, next] = [outbox.add(message("lost")), outbox.add(message("next"))];
   const other = outbox.add(message("other", "u:carol"));
@@ -200,7 +200,7 @@ test("a message that is being repeated is not overtaken, other conversations are
     const left = lost.get(payload.content) ?? 0;
     lost.set(payload.content, left - 1);
     await turns();
-    if (left > 0) throw new DeadlineExceeded("SEND", timeoutMs);
+    if (left > 0) throw new NoAnswer("SEND", timeoutMs);
     return sent(payload);
   });
   await Promise.all([message("first"), message("second"), message("other", "u:carol")].map((one) => outbox.add(one)));

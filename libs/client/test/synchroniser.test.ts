@@ -130,11 +130,11 @@ test("BUSY asks for the same page again, other refusals begin anew; a lost conne
   expect(taken).toHaveLength(1);
   const lost = synchroniser.all().catch((error: Error) => error.name);
   await passes(1_000);
-  expect(await lost).toBe("ConnectionLost");
+  expect(await lost).toBe("UNAVAILABLE");
   link.isInUse = false;
   const nobody = synchroniser.all().catch((error: Error) => error.name);
   await passes(1_000);
-  expect(await nobody).toBe("ConnectionLost");
+  expect(await nobody).toBe("UNAVAILABLE");
   link.isInUse = true;
   outcomes.push(page([row("p:a:b", 2)]));
   const again = synchroniser.all();

@@ -28,7 +28,7 @@ export async function makeGroup(api: string, owner: Device, accounts: Account[])
   if (made.status !== 201) throw new Error(`no group could be made: ${made.status} ${JSON.stringify(made.body)}`);
   const { groupId } = made.body as { groupId: string };
   const conversationId = groupConversationId(groupId);
-  const place = (account: Account): Account => ({ ...account, conversationId, to: conversationId });
+  const place = (account: Account): Account => ({ ...account, conversationId, to: `g:${groupId}` });
   const visitor = place(accounts.at(-1)!);
   return {
     conversationId,

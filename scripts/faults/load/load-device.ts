@@ -1,3 +1,4 @@
+import type { Recipient } from "@carillon/client";
 import type { DeviceHistory, ListedRow } from "@carillon/testkit";
 
 /** One device of the load: it sends when it is told to, keeps what it is shown, and comes back whatever happens. */
@@ -22,7 +23,7 @@ export interface Account {
   deviceId: string;
   peerId: string;
   /** Whom it writes to, as SEND names it. */
-  to: string;
+  to: Recipient;
   conversationId: string;
   token: string;
 }

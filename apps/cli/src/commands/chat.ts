@@ -4,7 +4,14 @@
  */
 import { createInterface } from "node:readline";
 import { randomId } from "@carillon/base";
-import { CarillonClient, CarillonError, type ConversationRow, type Event, HttpApi } from "@carillon/client";
+import {
+  CarillonClient,
+  CarillonError,
+  type ConversationRow,
+  type Event,
+  HttpApi,
+  type Recipient,
+} from "@carillon/client";
 import { Command, Option } from "commander";
 import pc from "picocolors";
 import { parseCount } from "../command";
@@ -123,7 +130,7 @@ class ChatView {
   }
 
   /** @returns whether the message has its number */
-  async send(to: string, content: string): Promise<boolean> {
+  async send(to: Recipient, content: string): Promise<boolean> {
     try {
       const { seq, sentAt } = await this.client.send(to, content);
       this.say(`${pc.dim(timeOf(sentAt))} ${pc.green("sent")} ${pc.dim(`#${seq}`)} ${visible(content)}`);

@@ -8,6 +8,7 @@
 import { CarillonError, type ConnectedPayload, type ConnectPayload, type GatewayAddress } from "@carillon/protocol";
 import { throwIfAborted } from "../abort";
 import { GatewayConnection } from "./gateway-connection";
+import { ConnectionLost, NoAnswer } from "./requests";
 import type { Transport } from "./transport";
 
 export interface FindGatewayOptions {
@@ -85,7 +86,8 @@ async function tryGateway(
     return answer as { reconnectTo?: GatewayAddress };
   } catch (error) {
     connection.close(undefined, "not opened");
-    if (error instanceof CarillonError) throw error;
+    const isUnanswered = error instanceof ConnectionLost || error instanceof NoAnswer;
+    if (error instanceof CarillonError && !isUnanswered) throw error;
     // Silence after the connection was accepted: as good as not answering.
     return unreachable(error as Error);
   } finally {

@@ -78,8 +78,7 @@ export class GatewayConnection {
 
   /**
    * Sends a request and resolves with its answer.
-   * @throws CarillonError when that is ERROR; DeadlineExceeded when others are heard of and this is not answered;
-   *   ConnectionLost
+   * @throws CarillonError when that is ERROR; NoAnswer when the server is heard and this is not answered; ConnectionLost
    */
   request(command: number, payload: object, timeoutMs: number): Promise<ServerMessage> {
     if (this.isEnded) return Promise.reject(new ConnectionLost());

@@ -28,7 +28,7 @@ export class Questions {
     return connection;
   }
 
-  /** Over the connection in use, or not at all. @throws ConnectionLost; CarillonError; DeadlineExceeded */
+  /** Over the connection in use, or not at all. @throws CarillonError, also ConnectionLost and NoAnswer */
   async once<T>(command: number, payload: object, timeoutMs = REQUEST_MS): Promise<T> {
     return (await this.inUse.request(command, payload, timeoutMs)).payload as T;
   }
@@ -36,7 +36,7 @@ export class Questions {
   /**
    * Waits some seconds for a connection. When that ends before the answer, the request goes over the next one: it must do
    * no harm when it comes twice.
-   * @throws CarillonError the refusal; UNAVAILABLE without a connection; DeadlineExceeded
+   * @throws CarillonError the refusal; UNAVAILABLE without a connection, or an answer
    */
   async ask<T extends ServerMessage["payload"]>(command: number, payload: object): Promise<T> {
     return withTimeout(REQUEST_MS, (waiting) => this.askUntil<T>(command, payload, waiting));

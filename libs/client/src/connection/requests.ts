@@ -1,12 +1,17 @@
 /** Requests that wait for their answers, by requestId. */
-import { DeadlineExceeded } from "@carillon/base";
 import { CarillonError, Command, type ServerMessage } from "@carillon/protocol";
 
 /** The connection ended before the answer came: whether the server did it is unknown. */
-export class ConnectionLost extends Error {
-  override readonly name = "ConnectionLost";
+export class ConnectionLost extends CarillonError {
   constructor() {
-    super("the connection ended before the answer came");
+    super("UNAVAILABLE", "the connection ended before the answer came");
+  }
+}
+
+/** The server is heard, and has not answered in time: whether it did it is unknown. */
+export class NoAnswer extends CarillonError {
+  constructor(what: string, timeoutMs: number) {
+    super("UNAVAILABLE", `no answer to ${what} in ${timeoutMs} ms`);
   }
 }
 
@@ -38,7 +43,7 @@ export class Requests {
           return;
         }
         this.waiting.delete(requestId);
-        reject(new DeadlineExceeded(what, timeoutMs));
+        reject(new NoAnswer(what, timeoutMs));
       };
       const waiting = { resolve, reject, timer: setTimeout(expire, timeoutMs) };
       this.waiting.set(requestId, waiting);

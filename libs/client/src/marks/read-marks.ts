@@ -5,7 +5,7 @@
  * between are told by it. A mark is stored until the server has it, so that what was read offline is told by the next
  * session, and by the next process.
  */
-import { DeadlineExceeded, sleep } from "@carillon/base";
+import { sleep } from "@carillon/base";
 import { CarillonError, type ReadPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
 import { type ClientStorage, readJson } from "../storage/storage";
@@ -67,7 +67,7 @@ export class ReadMarks {
 
   /**
    * @returns when the server has the mark, or a higher one
-   * @throws CarillonError when it refuses; ConnectionLost when the client is closed before
+   * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
    */
   move(conversationId: string, seq: number): Promise<void> {
     const mark = this.of(conversationId);
@@ -126,9 +126,8 @@ export class ReadMarks {
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
       if (error instanceof CarillonError && error.retry === "never") return error;
-      const isKnown = error instanceof CarillonError || error instanceof DeadlineExceeded;
-      if (!isKnown) return error as Error;
-      await sleep((error instanceof CarillonError && error.retryAfterMs) || RETRY_MS, this.stopping.signal);
+      if (!(error instanceof CarillonError)) return error as Error;
+      await sleep(error.retryAfterMs ?? RETRY_MS, this.stopping.signal);
       return "again";
     }
   }

@@ -30,7 +30,7 @@ interface Missing {
 }
 
 export interface GapFillerOptions extends Missing {
-  /** A page of a conversation over the connection in use. @throws ConnectionLost; CarillonError; DeadlineExceeded */
+  /** A page of a conversation over the connection in use. @throws CarillonError, also ConnectionLost and NoAnswer */
   pull(range: PullPayload): Promise<PulledPayload>;
   random?: () => number;
 }

@@ -15,9 +15,9 @@
  * - A storage that does not take the message: it is sent all the same, and the app is told that the storage has failed.
  * - Written before the server's time was known, and dated ahead of it: it has another id from then on.
  */
-import { DeadlineExceeded, sleep } from "@carillon/base";
+import { sleep } from "@carillon/base";
 import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
-import { ConnectionLost } from "../connection/requests";
+import { ConnectionLost, NoAnswer } from "../connection/requests";
 import { type ClientStorage, readJson } from "../storage/storage";
 
 export interface OutboxOptions {
@@ -181,7 +181,7 @@ export class Outbox {
       return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
-      if (error instanceof DeadlineExceeded) {
+      if (error instanceof NoAnswer) {
         entry.tries++;
         if (entry.tries < TRY_MS.length) return "again";
         return new CarillonError("UNAVAILABLE", "the message has no answer after three tries", { cause: error });

@@ -20,7 +20,7 @@ import { readPages, type Synced, type SyncSince } from "./read-pages";
 
 /** A connection, as far as SYNC needs it. */
 export interface SyncConnection {
-  /** One page. @throws ConnectionLost; CarillonError; DeadlineExceeded */
+  /** One page. @throws CarillonError, also ConnectionLost and NoAnswer */
   request(payload: SyncPayload): Promise<SyncedPayload>;
   /** Whether it is still the one in use. */
   isInUse(): boolean;
