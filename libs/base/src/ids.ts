@@ -3,12 +3,21 @@ const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz";
 /** The two digits of each byte. */
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+/**
+ * From the platform's secure source. React Native has none by itself: there, ids are still as good as unique, and nothing that
+ * has to be secret is made there.
+ */
+function randomBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const { crypto: source } = globalThis as { crypto?: { getRandomValues(bytes: Uint8Array): Uint8Array } };
+  if (source !== undefined) return source.getRandomValues(bytes);
+  return bytes.map(() => Math.floor(Math.random() * 256));
+}
+
 /** Random text of `length` letters and digits (5.7 bits each) from the platform's secure source. */
 export function randomId(length = 16): string {
-  const bytes = new Uint8Array(length);
-  crypto.getRandomValues(bytes);
   let id = "";
-  for (const byte of bytes) id += ALPHABET[byte % ALPHABET.length];
+  for (const byte of randomBytes(length)) id += ALPHABET[byte % ALPHABET.length];
   return id;
 }
 
@@ -17,7 +26,7 @@ export function randomId(length = 16): string {
  * @param now ms since the Unix epoch, by the server's clock
  * @param rest 16 bytes of which all but the time, version and variant are taken; the same give the same id
  */
-export function uuidv7(now: number, rest: Uint8Array = crypto.getRandomValues(new Uint8Array(16))): string {
+export function uuidv7(now: number, rest: Uint8Array = randomBytes(16)): string {
   const bytes = rest.slice(0, 16);
   let ms = now;
   for (let i = 5; i >= 0; i--) {

@@ -7,6 +7,7 @@ import { openIndexedDbStorage } from "../src/browser/indexed-db";
 import { CarillonClient } from "../src/node";
 import { openFileStorage } from "../src/node/file-storage";
 import { claimStorage } from "../src/storage/identity";
+import { KeyValueStorage } from "../src/storage/key-value-storage";
 import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/storage";
 import { SINCE, ViewStore } from "../src/view/view-store";
 
@@ -26,6 +27,21 @@ const inFolder = async (where = folder) => {
   opened.push(() => storage.close());
   return storage;
 };
+/** As React Native's AsyncStorage, and slow. */
+function keyValueStore() {
+  const values = new Map<string, string>([["not ours", "1"]]);
+  const later = async <T>(work: () => T) => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random()));
+    return work();
+  };
+  return {
+    getItem: (key: string) => later(() => values.get(key) ?? null),
+    setItem: (key: string, value: string) => later(() => void values.set(key, value)),
+    removeItem: (key: string) => later(() => void values.delete(key)),
+    getAllKeys: () => later(() => [...values.keys()]),
+  };
+}
+
 const inBrowser = async (name = folder) => {
   const storage = await openIndexedDbStorage(name);
   opened.push(() => storage.close());
@@ -36,6 +52,7 @@ const storages: [name: string, open: () => Promise<ClientStorage & { close?: () 
   ["memory", async () => new MemoryStorage(), false],
   ["file", inFolder, true],
   ["IndexedDB", inBrowser, true],
+  ["a store of keys and values", async () => new KeyValueStorage(keyValueStore(), "carillon/"), false],
 ];
 
 describe.each(storages)("%s", (_, open, lasts) => {

@@ -114,6 +114,7 @@ export class HttpApi {
 }
 
 function isUrl(text: string): boolean {
+  if (typeof URL === "undefined") return true;
   try {
     new URL(text);
     return true;
@@ -125,7 +126,7 @@ function isUrl(text: string): boolean {
 function toQuery(query: object): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
   if (given.length === 0) return "";
-  return `?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`;
+  return `?${given.map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`).join("&")}`;
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

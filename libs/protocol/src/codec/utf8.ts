@@ -1,6 +1,7 @@
 /** UTF-8 without copies: lengths of strings, validity of bytes, text of bytes. */
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** React Native may have none. */
+const decoder = typeof TextDecoder === "undefined" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Up to this many bytes a loop over ASCII is faster than the TextDecoder. */
 const shortText = 72;
@@ -53,20 +54,49 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
 
 /** The text of bytes[start, end), which must be well-formed. A leading byte order mark is text like any other. */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > shortText) return decoder.decode(bytes.subarray(start, end));
+  if (end - start > shortText) return decode(bytes, start, end);
   let text = "";
   let at = start;
   for (; at + 8 <= end; at += 8) {
     const eight = readEight(bytes, at);
-    if (eight === undefined) return decoder.decode(bytes.subarray(start, end));
+    if (eight === undefined) return decode(bytes, start, end);
     text += eight;
   }
   for (; at < end; at++) {
     const byte = bytes[at] as number;
-    if (byte > 0x7f) return decoder.decode(bytes.subarray(start, end));
+    if (byte > 0x7f) return decode(bytes, start, end);
     text += String.fromCharCode(byte);
   }
   return text;
+}
+
+function decode(bytes: Uint8Array, start: number, end: number): string {
+  return decoder === undefined ? decodeByHand(bytes, start, end) : decoder.decode(bytes.subarray(start, end));
+}
+
+/** The text of well-formed bytes, without a decoder of the platform. @throws RangeError for what is beyond Unicode */
+export function decodeByHand(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let at = start; at < end; ) {
+    const first = bytes[at++] as number;
+    const more = first < 0x80 ? 0 : sequenceSize(first) - 1;
+    let code = more <= 0 ? first : first & (0x3f >> more);
+    for (let i = 0; i < more; i++) code = (code << 6) | ((bytes[at++] as number) & 0x3f);
+    text += String.fromCodePoint(code);
+  }
+  return text;
+}
+
+/** Writes text that has a UTF-8 form, without an encoder of the platform. There must be room. @returns where it ends */
+export function writeUtf8(text: string, bytes: Uint8Array, start: number): number {
+  let at = start;
+  for (const character of text) {
+    const code = character.codePointAt(0) as number;
+    const more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    bytes[at++] = more === 0 ? code : ((0xff00 >> (more + 1)) & 0xff) | (code >> (6 * more));
+    for (let i = more - 1; i >= 0; i--) bytes[at++] = 0x80 | ((code >> (6 * i)) & 0x3f);
+  }
+  return at;
 }
 
 /** Eight characters at once make one string, not eight that are joined. @returns undefined unless all are ASCII */
