@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { sleep } from "@carillon/base";
 import {
   CarillonClient,
   type ClientOptions,
@@ -24,6 +25,8 @@ const clients: CarillonClient[] = [];
 const storages: FileStorage[] = [];
 const children: ChildProcess[] = [];
 const links: Link[] = [];
+/** Gateways whose hosts are gone: nobody is told, and nothing answers. */
+const vanished = new Set<string>();
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "carillon-sdk-"));
   cluster = await startTestCluster();
@@ -49,9 +52,19 @@ async function online(person: Person, storage?: ClientStorage): Promise<Carillon
   const options = { api: cluster.info().api, platform: "other", deviceId, credentials: { userId, password: PASSWORD } };
   const transport: Transport = {
     open: async (address, timeoutMs) => {
+      const isGone = () => vanished.has(address.gatewayId);
+      if (isGone()) {
+        await sleep(timeoutMs);
+        throw new Error(`${address.tcp} did not answer in ${timeoutMs} ms`);
+      }
       const link = await tcpTransport.open(address, timeoutMs);
       links.push(link);
-      return link;
+      return {
+        attach: ({ onFrame, onClosed }) =>
+          link.attach({ onFrame: (frame) => void (isGone() || onFrame(frame)), onClosed }),
+        send: (frames) => void (isGone() || link.send(frames)),
+        close: () => link.close(),
+      };
     },
   };
   const client = new CarillonClient({ ...options, transport, storage } as ClientOptions<"ws" | "tcp">);
@@ -117,6 +130,26 @@ test("a client is killed with messages in its outbox: the next life sends the re
   }
   expect(b.shown.map(({ content }) => content)).toEqual(contents);
 }, 120_000);
+
+test("the host of a gateway vanishes without a word while they write: nothing counts as not sent, the order is kept", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [a, b] = [await online(alice), await online(bob)];
+  const failed: unknown[] = [];
+  a.on("failed", (failure) => void failed.push(failure));
+  const sending: Promise<unknown>[] = [];
+  const write = setInterval(() => sending.push(a.send(`u:${bob.userId}`, `${sending.length}`)), 100);
+  await until("some to be sent", () => b.shown.length >= 10);
+  const { state } = a;
+  if (state.name !== "online") throw new Error(`alice is ${state.name}`);
+  vanished.add(state.gatewayId);
+  await until("another gateway", () => a.state.name === "online" && a.state.gatewayId !== state.gatewayId, 150_000);
+  clearInterval(write);
+  await Promise.all(sending);
+  await until("all to be shown", () => b.shown.length >= sending.length, 150_000);
+  vanished.clear();
+  expect(failed).toEqual([]);
+  expect(b.shown.map(({ content }) => Number(content))).toEqual(numbers(0, sending.length - 1));
+}, 400_000);
 
 /** Two people write while Redis is wiped three times. @param after what happens then to their connections */
 async function wipe(after: () => void, patienceMs: number): Promise<void> {

@@ -230,7 +230,7 @@ export class Engine {
   private makeKeeper(transport: Transport): Keeper {
     return new Keeper({
       transport,
-      route: async () => (await this.http.call<{ gateways: GatewayAddress[] }>("GET", "/v1/route")).gateways,
+      route: () => this.route(),
       greeting: () => this.greeting(),
       renewToken: () => this.tokens.renew(),
       onOpen: (found) => this.opened(found),
@@ -293,6 +293,12 @@ export class Engine {
     this.watches.stop();
     this.stored = Promise.all([this.inbox.stop(), this.shown?.stop()]);
     this.tokens.stop();
+  }
+
+  private async route(): Promise<GatewayAddress[]> {
+    const { gateways } = await this.http.call<{ gateways?: GatewayAddress[] }>("GET", "/v1/route");
+    if (!Array.isArray(gateways)) throw new CarillonError("UNAVAILABLE", "the api names no gateways");
+    return gateways;
   }
 
   private async greeting(): Promise<ConnectPayload> {

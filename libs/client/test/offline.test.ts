@@ -157,6 +157,16 @@ test("logged out without a network: nothing is left either, and the app hears th
   expect([await storage.keys(), client.state.name]).toEqual([[], "closed"]);
 });
 
+test("a network that answers everything by a page of its own is no reason to give up", async () => {
+  const answers = [() => new Response("<html>pay first</html>"), () => Response.json({ hello: "portal" })];
+  const real = jest.mocked(fetch).getMockImplementation()!;
+  jest.mocked(fetch).mockImplementation(async (...request) => answers.shift()?.() ?? real(...request));
+  isThere = true;
+  const { client } = life(new MemoryStorage(), new FakeGateway(Date.now()));
+  await client.connect();
+  expect([client.state.name, answers.length]).toEqual(["online", 0]);
+});
+
 test("an address that is none is said at once", async () => {
   for (const api of ["", "api.example.org", "htp://x", "http://", "http://host:99999"]) {
     const client = new BaseClient(

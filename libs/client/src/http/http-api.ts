@@ -107,7 +107,8 @@ export class HttpApi {
       throw new CarillonError("UNAVAILABLE", `${this.base} cannot be reached`, { cause });
     }
     const json = parse(text);
-    if (ok) return json as T;
+    // A network that wants to be paid first answers everything with a page of its own.
+    if (ok && (text === "" || json !== undefined)) return json as T;
     if (typeof json?.["code"] === "number") throw CarillonError.fromPayload(json as never);
     throw new CarillonError("UNAVAILABLE", `${this.base} answered something that is not of Carillon`);
   }

@@ -142,6 +142,7 @@ export class Tokens {
 
   private async takeOver({ userId, accessToken, refreshToken, expiresIn }: OpenedSession): Promise<string> {
     const { storage, onError } = this.options;
+    if (typeof accessToken !== "string") throw new CarillonError("UNAVAILABLE", "the answer holds no token");
     this.known = { userId, refreshToken };
     await storage.set(KEY, JSON.stringify(this.known)).catch(onError);
     this.current = accessToken;
