@@ -33,7 +33,7 @@ async function main(): Promise<number> {
       await startDetached(options);
       announce(readClusterInfo(directory)!, "npm run stop stops it");
     } else {
-      await superviseUntilStopped(options, (info) => announce(info, "Ctrl-C stops it"), parentIsGone());
+      await superviseUntilStopped(options, (info) => announce(info, "Ctrl-C stops it"), { until: parentIsGone() });
     }
     return 0;
   } catch (error) {

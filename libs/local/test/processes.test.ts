@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -94,6 +94,21 @@ describe("the common log", () => {
     log.close();
     const contents = [file, `${file}.1`, `${file}.2`].map((each) => readFileSync(each, "utf8"));
     expect(contents).toEqual(["fourth line\n", "third line\n", "second line\n"]);
+  });
+
+  test("goes on in a new file when somebody has moved it aside", () => {
+    const file = path.join(folder, "logs", "x.log");
+    const log = new LogFile(file);
+    log.write("before");
+    renameSync(file, `${file}.old`);
+    log.write("still there");
+    log.reopen();
+    log.write("after");
+    log.close();
+    expect([`${file}.old`, file].map((each) => readFileSync(each, "utf8"))).toEqual([
+      "before\nstill there\n",
+      "after\n",
+    ]);
   });
 
   test("takes lines whole, however the stream is cut", () => {

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
         ready = true;
         tell({ ready: true });
       },
-      lonely.signal,
+      { until: lonely.signal, survivesHangUp: true },
     );
   } catch (error) {
     process.stderr.write(`${(error as Error).stack}\n`);

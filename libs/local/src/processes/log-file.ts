@@ -31,6 +31,13 @@ export class LogFile {
     }
   }
 
+  /** Goes on in a new file: somebody else has moved the old one aside. */
+  reopen(): void {
+    closeSync(this.descriptor);
+    this.descriptor = openSync(this.file, "a");
+    this.size = fstatSync(this.descriptor).size;
+  }
+
   close(): void {
     closeSync(this.descriptor);
   }

@@ -29,6 +29,8 @@ export interface RunningCluster {
   startNode(name: string): Promise<void>;
   /** Starts one more process of a role; resolves to its node id. */
   addNode(role: Role): Promise<string>;
+  /** The common log was moved aside: goes on in a new file. */
+  reopenLog(): void;
   /** Drains and stops all; nothing lives afterwards. */
   stop(): Promise<void>;
 }
@@ -104,6 +106,7 @@ function describe(directory: string, supervisor: Supervisor, lock: string): Runn
     directory,
     info: () => supervisor.info(),
     servers: supervisor.servers,
+    reopenLog: () => supervisor.reopenLog(),
     stopNode: (name) => supervisor.keeper(name).stop(),
     startNode: (name) => supervisor.keeper(name).start(),
     addNode: (role) => supervisor.addNode(role),

@@ -77,6 +77,10 @@ export class Supervisor {
     return this.stopped;
   }
 
+  reopenLog(): void {
+    this.log.reopen();
+  }
+
   /** Says a line to people and writes it to the common log. */
   say(line: string): void {
     this.options.onProgress?.(line);
