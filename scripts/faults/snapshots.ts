@@ -1,4 +1,5 @@
 /** What the stores hold when all is quiet, read past the processes of the cluster and past all proxies. */
+import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
 import { type ConversationRow, decodeEvent, type Event } from "@carillon/protocol";
@@ -15,6 +16,9 @@ import {
   staysOf,
 } from "@carillon/testkit";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
+
+/** How often a list is asked for that an api has no room for. */
+const LIST_TRIES = 20;
 
 export interface StoreSnapshots {
   log: LoggedRecord[];
@@ -111,8 +115,15 @@ async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSn
   }
 }
 
+/** All ask at once: an api that has no room for one more says when to come again. */
 async function readList(api: string, { userId, token }: SnapshotSources["readers"][number]): Promise<ListedRow[]> {
-  const answer = await fetch(`${api}/v1/conversations?limit=200`, { headers: { authorization: `Bearer ${token}` } });
+  const ask = () => fetch(`${api}/v1/conversations?limit=200`, { headers: { authorization: `Bearer ${token}` } });
+  let answer = await ask();
+  for (let tries = 1; answer.status === 503 && tries < LIST_TRIES; tries++) {
+    const { retryAfterMs = 1_000 } = (await answer.json()) as { retryAfterMs?: number };
+    await sleep(retryAfterMs);
+    answer = await ask();
+  }
   if (!answer.ok) throw new Error(`no list of conversations for ${userId}: ${answer.status}`);
   const { items } = (await answer.json()) as { items: ConversationRow[] };
   return items.map((row) => listedRow(userId, row));
