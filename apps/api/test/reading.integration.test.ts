@@ -170,12 +170,15 @@ describe("the list of conversations", () => {
     for (const peer of peers) await send(client, peer, "hello");
     const first = await cluster.http("GET", "/v1/conversations?limit=2", { token: me.token });
     expect(first.body.items).toHaveLength(2);
+    // Two owners of partitions have two clocks: messages of one moment may be dated the other way round.
+    const shown = new Set(first.body.items.map(({ conversationId }: ConversationRow) => conversationId));
+    const [left] = peers.map((peer) => idOf(me, peer)).filter((id) => !shown.has(id));
     const where = `/v1/conversations?limit=2&cursor=${encodeURIComponent(first.body.cursor)}`;
     const second = await cluster.http("GET", where, { token: me.token });
     expect(second.body).toEqual({
       items: [
         expect.objectContaining({
-          conversationId: idOf(me, peers[0]!),
+          conversationId: left,
           unread: 0,
           preview: { senderId: me.userId, contentType: "text", text: "hello" },
         }),
