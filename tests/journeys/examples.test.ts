@@ -66,7 +66,9 @@ function start(line: string, env: Record<string, string> = {}): Started {
 }
 
 const says = ({ output }: Started, text: string) =>
-  until(`it says "${text}": ${output()}`, () => output().includes(text));
+  until(`it says "${text}"`, () => output().includes(text)).catch((error: Error) => {
+    throw new Error(`${error.message}; it said: ${output()}`);
+  });
 
 test("hello prints what its page shows", async () => {
   const hello = start(command("hello", "node "));

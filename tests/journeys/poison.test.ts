@@ -84,8 +84,10 @@ test("replayed before the fault is mended it is put aside again; afterwards it i
   const letters = async () => (await carillon("dead-letters", "list")).document.letters as { id: number }[];
   expect(await replay(1)).toMatchObject({ code: 0 });
   await until("it is put aside again", async () => (await letters()).some(({ id }) => id === 2));
-  // The owner is still careful: one death is enough.
-  expect(await letters()).toMatchObject([{ id: 2, reason: expect.stringContaining("while it tried this request") }]);
+  // An owner that is still careful dies once of it; on a slow machine that time may be over.
+  expect(await letters()).toMatchObject([
+    { id: 2, reason: expect.stringMatching(/while it tried this request|died \d+ times/) },
+  ]);
   expect((await sender.request(Command.SEND, poison)).payload.name).toBe("INTERNAL");
 
   const disarm: ControlQuestion = { ask: "failpoint", at: "off" };
