@@ -133,12 +133,15 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
   };
 }
 
-/** Nothing has happened before that. @returns monotonic ms; undefined when it lives on */
+/** @returns when it was alive for the last time, monotonic ms: all that comes of its death is later; undefined when it lives on */
 async function timeOfDeath({ pid }: Node): Promise<number | undefined> {
-  const deadline = performance.now() + PASSES_MS;
-  while (performance.now() < deadline) {
-    if (!isThere(pid)) return performance.now();
+  let aliveAt = performance.now();
+  const deadline = aliveAt + PASSES_MS;
+  while (aliveAt < deadline) {
     await sleep(20);
+    const lookedAt = performance.now();
+    if (!isThere(pid)) return aliveAt;
+    aliveAt = lookedAt;
   }
   return undefined;
 }
