@@ -1,5 +1,4 @@
 /** What the stores hold when all is quiet, read past the processes of the cluster and past all proxies. */
-import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
 import { type ConversationRow, decodeEvent, type Event } from "@carillon/protocol";
@@ -11,14 +10,12 @@ import {
   type LoggedRecord,
   type MessageFacts,
   type Place,
+  peopleAt,
   type QueueSnapshot,
   type Stay,
   staysOf,
 } from "@carillon/testkit";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
-
-/** How often a list is asked for that an api has no room for. */
-const LIST_TRIES = 20;
 
 export interface StoreSnapshots {
   log: LoggedRecord[];
@@ -117,15 +114,9 @@ async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSn
 
 /** All ask at once: an api that has no room for one more says when to come again. */
 async function readList(api: string, { userId, token }: SnapshotSources["readers"][number]): Promise<ListedRow[]> {
-  const ask = () => fetch(`${api}/v1/conversations?limit=200`, { headers: { authorization: `Bearer ${token}` } });
-  let answer = await ask();
-  for (let tries = 1; answer.status === 503 && tries < LIST_TRIES; tries++) {
-    const { retryAfterMs = 1_000 } = (await answer.json()) as { retryAfterMs?: number };
-    await sleep(retryAfterMs);
-    answer = await ask();
-  }
-  if (!answer.ok) throw new Error(`no list of conversations for ${userId}: ${answer.status}`);
-  const { items } = (await answer.json()) as { items: ConversationRow[] };
+  const { status, body } = await peopleAt(() => api).patiently("GET", "/v1/conversations?limit=200", { token });
+  if (status !== 200) throw new Error(`no list of conversations for ${userId}: ${status}`);
+  const { items } = body as { items: ConversationRow[] };
   return items.map((row) => listedRow(userId, row));
 }
 

@@ -351,8 +351,8 @@ export class PartitionJourney {
   /**
    * Nothing new goes into the log. A worker that lost the partition without knowing it must not say no; only the
    * owner can have its queue messages confirmed, since a new owner deletes the consumer first.
-   * What was put aside is in the hands of this worker alone once its batch is covered or confirmed: then it needs no
-   * confirmation of its own.
+   * A request that was put aside is in the hands of this worker alone once its batch is covered or confirmed: then it needs
+   * no confirmation of its own.
    * @returns verdicts that cannot be told yet, because their batch is not done
    */
   private async answerWithoutRecord({ batches, covered, isLast, untold }: RoundPart, verdicts: Verdict[]) {

@@ -119,12 +119,8 @@ export class ListenerFailed extends Error {
     readonly isFinal: boolean,
     cause: unknown,
   ) {
-    super(
-      `a listener to "${event}" failed${isFinal ? "" : ", it is called again"}: ${(cause as Error)?.message ?? cause}`,
-      {
-        cause,
-      },
-    );
+    const next = isFinal ? "" : ", it is called again";
+    super(`a listener to "${event}" failed${next}: ${(cause as Error)?.message ?? cause}`, { cause });
   }
 }
 
@@ -166,12 +162,7 @@ export class EventSource<Events extends object> {
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of this.of(name)) {
       const failed = (cause: unknown) => this.onFailure(new ListenerFailed(String(name), value, 1, true, cause));
-      try {
-        const result = listener(value);
-        if (isPromise(result)) result.then(undefined, failed);
-      } catch (error) {
-        failed(error);
-      }
+      call(listener, value)?.then(undefined, failed);
     }
   }
 
@@ -183,12 +174,8 @@ export class EventSource<Events extends object> {
   deliver<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
     const pending: Promise<unknown>[] = [];
     for (const listener of this.of(name)) {
-      try {
-        const result = listener(value);
-        if (isPromise(result)) pending.push(this.complete(name, listener, value, result));
-      } catch (error) {
-        pending.push(this.complete(name, listener, value, Promise.reject(error)));
-      }
+      const called = call(listener, value);
+      if (called !== undefined) pending.push(this.complete(name, listener, value, called));
     }
     return pending.length === 0 ? undefined : Promise.all(pending);
   }
@@ -199,7 +186,7 @@ export class EventSource<Events extends object> {
     value: Events[Name],
     first: PromiseLike<unknown>,
   ): Promise<void> {
-    let result = first;
+    let result: PromiseLike<unknown> | undefined = first;
     for (let tries = 1; ; tries++) {
       try {
         return await inTime(result);
@@ -211,7 +198,7 @@ export class EventSource<Events extends object> {
         // It comes again in the next life.
         if (this.closing.aborted) return new Promise(() => {});
         if (!this.of(name).includes(listener)) return;
-        result = (async () => listener(value))();
+        result = call(listener, value);
       }
     }
   }
@@ -233,7 +220,17 @@ export class EventSource<Events extends object> {
   }
 }
 
-async function inTime(work: PromiseLike<unknown>): Promise<void> {
+/** @returns undefined: it is done */
+function call<T>(listener: Listener<T>, value: T): PromiseLike<unknown> | undefined {
+  try {
+    const result = listener(value);
+    return isPromise(result) ? result : undefined;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+async function inTime(work: PromiseLike<unknown> | undefined): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`it was not done in ${LISTENER_MS / 1_000} s`)), LISTENER_MS);

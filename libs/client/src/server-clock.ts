@@ -32,7 +32,7 @@ export class ServerClock {
     const offset = Math.round(serverTime - Date.now());
     if (Math.abs(offset - this.offset) < SAME_MS) return;
     this.offset = offset;
-    // What is not stored is told anew at the next CONNECT.
+    // A clock that could not be stored is told anew at the next CONNECT.
     this.storage.set(KEY, JSON.stringify(offset)).catch(() => {});
   }
 

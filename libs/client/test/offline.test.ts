@@ -1,47 +1,32 @@
 /** What is written without a connection, by a device that may never have had one: shown and kept at once, sent once. */
-import { CarillonError, Command, encodeFrame, parseRequest, type SendPayload, uuidv7Time } from "@carillon/protocol";
+import { type ClientMessage, Command, type SendPayload, uuidv7Time } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
-import type { Link, LinkEvents } from "../src/connection/transport";
 import { type ClientStorage, MemoryStorage } from "../src/storage/storage";
 import { connected } from "./fixtures/connected";
+import { InProcessGateway } from "./fixtures/in-process-gateway";
 
 const CHAT = "p:alice:bob";
 
-/** A gateway in this process, whose clock is its own. */
-class FakeGateway implements Link {
-  private events: LinkEvents | undefined;
+/** A gateway whose clock is its own. */
+class FakeGateway extends InProcessGateway {
   readonly taken: SendPayload[] = [];
 
-  constructor(private readonly serverTime: number) {}
-
-  attach(events: LinkEvents): void {
-    this.events = events;
+  constructor(private readonly serverTime: number) {
+    super();
   }
 
-  close(): void {
-    this.events?.onClosed(undefined);
-  }
-
-  send(bytes: Uint8Array): void {
-    const requestId = bytes[11] as number;
-    const message = parseRequest(bytes[7] as number, bytes.subarray(12));
-    if ("error" in message) throw new CarillonError("BAD_PAYLOAD", message.message);
-    if (message.command === Command.CONNECT) {
+  protected hear({ command, payload }: ClientMessage, requestId: number): void {
+    if (command === Command.CONNECT) {
       this.say(Command.CONNECTED, { ...connected("g"), serverTime: this.serverTime }, requestId);
     }
-    if (message.command !== Command.SEND) return;
-    const { clientMsgId } = message.payload;
-    const seq = this.taken.push(message.payload);
+    if (command !== Command.SEND) return;
+    const { clientMsgId } = payload;
+    const seq = this.taken.push(payload);
     this.say(
       Command.SENT,
       { clientMsgId, conversationId: CHAT, seq, messageId: `${seq}`, sentAt: this.serverTime },
       requestId,
     );
-  }
-
-  private say(command: number, payload: object, requestId: number): void {
-    const frame = encodeFrame(command, requestId, payload);
-    queueMicrotask(() => this.events?.onFrame({ command, requestId, payload: frame.subarray(12) }));
   }
 }
 

@@ -2,13 +2,10 @@
  * The SDK where the platform has less than a browser: no text codecs, no secure random source, no URL, and an AbortSignal of the
  * first years. It is built as an app's bundler builds it, and runs in a world of its own.
  */
-import path from "node:path";
 import vm from "node:vm";
 import { Command, type Frame, FrameDecoder, frameOf, packPayload } from "@carillon/protocol";
-import { buildSync } from "esbuild";
+import { bundle } from "./fixtures/bundle";
 import { connected } from "./fixtures/connected";
-
-const libs = path.join(__dirname, "..", "..");
 
 /** AsyncStorage's shape. */
 class Store {
@@ -91,14 +88,7 @@ function newWorld() {
     WebSocket: FakeWebSocket,
   };
   const context = vm.createContext({ ...globals, module: { exports: {} } });
-  const { outputFiles } = buildSync({
-    entryPoints: [path.join(libs, "client/src/index.ts")],
-    ...{ bundle: true, write: false, format: "cjs", target: "es2022", platform: "browser" },
-    alias: {
-      "@carillon/base": path.join(libs, "base/src/index.ts"),
-      "@carillon/protocol": path.join(libs, "protocol/src/index.ts"),
-    },
-  });
+  const { outputFiles } = bundle({ format: "cjs" });
   vm.runInContext(outputFiles[0]!.text, context);
   return { sdk: context["module"].exports, fetched, run: (code: string) => vm.runInContext(code, context) };
 }

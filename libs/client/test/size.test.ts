@@ -1,21 +1,12 @@
 /** What an app in a browser has to load: the SDK and all that it takes along, as a bundler makes it of the sources. */
 import path from "node:path";
 import { brotliCompressSync } from "node:zlib";
-import { buildSync } from "esbuild";
+import { bundle, libs } from "./fixtures/bundle";
 
-const libs = path.join(__dirname, "..", "..");
 const MOST_BYTES = 32 * 1024;
 
 test("the SDK for browsers has at most 32 KiB (brotli), and nothing of Node or of the server's half of the protocol", () => {
-  const { outputFiles, metafile } = buildSync({
-    entryPoints: [path.join(libs, "client/src/index.ts")],
-    ...{ bundle: true, minify: true, write: false, metafile: true },
-    ...{ format: "esm", target: "es2022", platform: "browser" },
-    alias: {
-      "@carillon/base": path.join(libs, "base/src/index.ts"),
-      "@carillon/protocol": path.join(libs, "protocol/src/index.ts"),
-    },
-  });
+  const { outputFiles, metafile } = bundle({ minify: true, format: "esm" });
   const inside = Object.values(metafile.outputs)
     .flatMap(({ inputs }) => Object.entries(inputs))
     .flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [path.relative(libs, file)] : []));

@@ -1,9 +1,9 @@
 /** An event or row of the server that this version cannot read: it is left out, acknowledged and told once; all else goes on. */
-import { CarillonError, Command, type Event, encodeFrame, type PulledPayload, parseRequest } from "@carillon/protocol";
+import { type ClientMessage, Command, type Event, type PulledPayload } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
-import type { Link, LinkEvents } from "../src/connection/transport";
 import type { UnreadableEntry } from "../src/events";
 import { connected } from "./fixtures/connected";
+import { InProcessGateway } from "./fixtures/in-process-gateway";
 
 const CHAT = "p:alice:bob";
 const event = (seq: number, content = `${seq}`): Event => ({
@@ -12,26 +12,13 @@ const event = (seq: number, content = `${seq}`): Event => ({
 });
 const tooLong = (seq: number) => event(seq, "x".repeat(16_385));
 
-/** A gateway in this process. */
-class FakeGateway implements Link {
-  private events: LinkEvents | undefined;
+class FakeGateway extends InProcessGateway {
   received: number[] = [];
   pulls = 0;
   stored: Event[] = [];
   groups: object[] = [];
 
-  attach(events: LinkEvents): void {
-    this.events = events;
-  }
-
-  close(): void {
-    this.events?.onClosed(undefined);
-  }
-
-  send(bytes: Uint8Array): void {
-    const requestId = bytes[11] as number;
-    const message = parseRequest(bytes[7] as number, bytes.subarray(12));
-    if ("error" in message) throw new CarillonError("BAD_PAYLOAD", message.message);
+  protected hear(message: ClientMessage, requestId: number): void {
     switch (message.command) {
       case Command.CONNECT:
         return this.say(Command.CONNECTED, connected("g"), requestId);
@@ -55,11 +42,6 @@ class FakeGateway implements Link {
           requestId,
         );
     }
-  }
-
-  say(command: number, payload: object, requestId = 0): void {
-    const frame = encodeFrame(command, requestId, payload);
-    queueMicrotask(() => this.events?.onFrame({ command, requestId, payload: frame.subarray(12) }));
   }
 
   deliver(from: number, ...events: Event[]): void {

@@ -4,7 +4,6 @@
  * nothing of anybody arrives any more: the server repeats it until it is acknowledged.
  */
 import { type Fields, isIntegerBetween, isMap, type Validator } from "./checks";
-import { readPayload } from "./codec/read";
 import { Command } from "./generated/commands";
 import type { ServerMessage } from "./generated/payloads";
 import {
@@ -15,7 +14,7 @@ import {
   checkUserPresence,
 } from "./generated/validators";
 import { isConversationId } from "./ids";
-import { type MessageFault, parseServerMessage } from "./messages";
+import { type MessageFault, parseServerMessage, readFields } from "./messages";
 
 /** An entry that was left out. */
 export interface Unreadable {
@@ -59,25 +58,15 @@ const LISTS = new Map<number, readonly List[]>([
 export function readServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
   const parsed = parseServerMessage(command, payload);
   if (!("error" in parsed) || parsed.error !== "BAD_PAYLOAD") return parsed;
-  const fields = fieldsOf(payload);
-  if (fields === undefined) return parsed;
+  const read = readFields(payload);
+  if ("error" in read) return parsed;
+  const { fields } = read;
   const readable = command === Command.DELIVER ? deliveredOf(fields) : listsOf(fields, LISTS.get(command) ?? []);
   if (readable === undefined || readable.unreadable.length === 0) return parsed;
   const again = parseServerMessage(command, readable.fields);
   if ("error" in again) return again;
   Object.assign(again.payload, { unreadable: readable.unreadable });
   return again;
-}
-
-/** @returns undefined for what is no map of MessagePack */
-function fieldsOf(payload: Uint8Array | Fields): Fields | undefined {
-  if (!(payload instanceof Uint8Array)) return payload;
-  try {
-    const fields: unknown = readPayload(payload);
-    return isMap(fields) ? fields : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 interface Readable {

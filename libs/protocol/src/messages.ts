@@ -31,14 +31,18 @@ export function parseRequest(command: number, payload: Uint8Array | Fields): Cli
 export function parseServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
   const validator = serverValidators.get(command);
   if (validator === undefined) return unknownCommand(command);
-  let fields: Fields;
+  const read = readFields(payload);
+  return "error" in read ? read : (check(validator, command, read.fields) as ServerMessage | MessageFault);
+}
+
+/** The map of a payload that nobody has looked at before. */
+export function readFields(payload: Uint8Array | Fields): { fields: Fields } | MessageFault {
   try {
-    fields = fieldsOf(payload);
+    const fields = fieldsOf(payload);
+    return isMap(fields) ? { fields } : badPayload("a payload is a map");
   } catch (error) {
     return badPayload((error as Error).message);
   }
-  if (!isMap(fields)) return badPayload("a payload is a map");
-  return check(validator, command, fields) as ServerMessage | MessageFault;
 }
 
 function fieldsOf(payload: Uint8Array | Fields): Fields {

@@ -12,10 +12,10 @@
  * back spread over the time that it takes to serve it, and not together after a fixed second. A random share keeps two
  * processes and two crowds from marching in step.
  *
- * What is expected is more than the pace at which work is done lately: that pace is of a moment in which everything else was
- * busy as well. Those who wait can expect three times of it, since they would wait in vain otherwise; bookings go by nine
- * times. Whoever comes too early books again, which costs next to nothing; whoever was told to come too late leaves the
- * process idle (measured: of 10,000 devices that SYNC, the last thousand came 12 s after the others were done).
+ * Admission expects more than the pace at which work is done lately: that pace is of a moment in which everything else was
+ * busy as well. A place in the queue is given for a turn at three times the pace, since the asker would wait in vain otherwise;
+ * a booking goes by nine times. An asker who comes too early books again, which costs next to nothing; one who was told to come
+ * too late leaves the process idle (measured: of 10,000 devices that SYNC, the last thousand came 12 s after the others).
  *
  * A key (a user) has bounds of its own inside these, so that one user fills neither the work nor the queue. Work whose
  * key has enough under way stays in the queue and lets others pass.

@@ -1,6 +1,6 @@
 /**
- * Where a client keeps what must survive its process: `device` (whose storage it is), `tokens` (the refresh token), `clock` (the server's time minus this device's, ms),
- * `inbox` (the cursor), `conversation/<id>` (what was shown and what is missing), `conversations` (whether all are
+ * Where a client keeps what must survive its process: `device` (whose storage it is), `tokens` (the refresh token),
+ * `clock` (the server's time minus this device's, ms), `inbox` (the cursor), `conversation/<id>` (what was shown and what is missing), `conversations` (whether all are
  * known), `outbox/<id>` (messages without an answer), `read/<id>` (marks that the server does not have yet), `view/1/...`
  * (the view; 1 is the form of what is written there).
  */

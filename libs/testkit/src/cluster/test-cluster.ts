@@ -55,7 +55,7 @@ const NATS_PORT = 40;
 /** How the logger begins a line of level "fatal". */
 const FATAL = '{"level":60,';
 
-const BUSY_TRIES = 10;
+const BUSY_TRIES = 20;
 
 export const PASSWORD = "correct horse battery";
 
@@ -131,7 +131,10 @@ export async function startLinkedCluster(nodes: string, options: TestClusterOpti
 }
 
 /** People of a cluster that runs. */
-export type People = Pick<TestCluster, "http" | "person" | "device" | "online" | "route">;
+export interface People extends Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
+  /** As `http`, and once more, after the time that is named, when there is no room for the call. */
+  patiently: TestCluster["http"];
+}
 
 /** @param api its address, which may change when the cluster starts again */
 export function peopleAt(api: () => string): People {
@@ -164,6 +167,7 @@ export function peopleAt(api: () => string): People {
   const route: TestCluster["route"] = async ({ token }) => (await http("GET", "/v1/route", { token })).body.gateways;
   return {
     http,
+    patiently,
     route,
     person: async (name = "user") => {
       const userId = `${name}-${randomId(8)}`;
