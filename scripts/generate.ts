@@ -12,7 +12,8 @@ import { renderConfigurationPage } from "./generate/configuration-page";
 import { renderErrorPage } from "./generate/error-page";
 import { renderPayloads } from "./generate/payload-types";
 import { loadSchemas } from "./generate/schemas";
-import { renderCloseCodes, renderCommands, renderErrors, renderLimits } from "./generate/tables";
+import { renderShapes } from "./generate/shapes";
+import { renderCloseCodes, renderCommands, renderErrors, renderErrorTable, renderLimits } from "./generate/tables";
 import { renderValidators } from "./generate/validators";
 
 const generatedFolder = "libs/protocol/src/generated";
@@ -28,7 +29,9 @@ export function renderAll(root: string): Map<string, string> {
     [`${generatedFolder}/commands.ts`, renderCommands(schemas)],
     [`${generatedFolder}/payloads.ts`, renderPayloads(schemas)],
     [`${generatedFolder}/validators.ts`, renderValidators(schemas)],
+    [`${generatedFolder}/shapes.ts`, renderShapes(schemas)],
     [`${generatedFolder}/errors.ts`, renderErrors(schemas)],
+    [`${generatedFolder}/error-table.ts`, renderErrorTable(schemas)],
     [`${generatedFolder}/close-codes.ts`, renderCloseCodes(schemas)],
     [`${generatedFolder}/limits.ts`, renderLimits(schemas)],
     ["docs/errors.md", renderErrorPage(schemas)],

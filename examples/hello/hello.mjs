@@ -1,6 +1,7 @@
 // Two users, one message. See README.md.
 import { randomUUID } from "node:crypto";
 import { CarillonClient, HttpApi } from "@carillon/client";
+import { viewOf } from "@carillon/client/view";
 
 const api = process.env.CARILLON_API ?? "http://127.0.0.1:21000";
 
@@ -11,7 +12,7 @@ async function signUp(name) {
   await new HttpApi(api).register(userId, name, password);
   const client = new CarillonClient({ api, deviceId: "phone", platform: "other", credentials: { userId, password } });
   // A screen would bind to the view; asking for it once is what makes it.
-  void client.view;
+  viewOf(client);
   await client.connect();
   return { userId, client };
 }
@@ -19,7 +20,7 @@ async function signUp(name) {
 /** Waits until the view shows something. */
 function until(client, isShown) {
   return new Promise((resolve) => {
-    const stop = client.view.subscribe(look);
+    const stop = viewOf(client).subscribe(look);
     function look() {
       if (!isShown()) return;
       stop();
@@ -36,11 +37,11 @@ const { conversationId } = await alice.client.send(`u:${bob.userId}`, "hello, Bo
 const message = await received;
 console.log(`bob    received "${message.content}" (number ${message.seq})`);
 
-const status = () => alice.client.view.messages(conversationId).items[0]?.status;
+const status = () => viewOf(alice.client).messages(conversationId).items[0]?.status;
 await until(alice.client, () => status() === "delivered");
 console.log("alice  sees her message as delivered");
 
-const conversation = () => bob.client.view.conversations[0];
+const conversation = () => viewOf(bob.client).conversations[0];
 await until(bob.client, () => conversation()?.unread === 1);
 console.log(`bob    has 1 unread message of ${conversation().title}`);
 

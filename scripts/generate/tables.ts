@@ -50,6 +50,20 @@ export function renderErrors(schemas: Schemas): string {
     "/** What the sender of a refused request does: never, later, after logging in again, or at another gateway. */",
     'export type Retry = "never" | "later" | "after-auth" | "elsewhere";',
     "",
+    "/** What is to be done after an error, where that is not `never`. */",
+    "export const retries: Partial<Record<ErrorName, Retry>> = {",
+    ...schemas.errors.flatMap(({ name, retry }) => (retry === "never" ? [] : [`  ${name}: "${retry}",`])),
+    "};",
+    "",
+  ].join("\n");
+}
+
+/** The text of generated/error-table.ts: what an app need not load. */
+export function renderErrorTable(schemas: Schemas): string {
+  return [
+    header,
+    'import type { ErrorName, Retry } from "./errors";',
+    "",
     "export interface ErrorRow {",
     "  code: number;",
     "  name: ErrorName;",

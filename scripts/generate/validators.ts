@@ -1,9 +1,9 @@
 /**
- * Renders the validators: plain code without eval, one function for each payload and each shared map.
+ * Renders the validators of what clients send: plain code without eval, one function for each payload and each shared map.
  * A validator returns undefined when all is well, or the path of the first bad key and what it must be:
  * "content: must be 1-16384 bytes of UTF-8", "inbox.seq: missing", "userIds[3]: must be a user id, ...".
  */
-import { clientTypeName, serverTypeName } from "./payload-types";
+import { clientTypeName } from "./payload-types";
 import { follow, pascalCase, type Schema, type Schemas } from "./schemas";
 
 /** Check of a string format: the predicate of src/ids.ts and what the message says. */
@@ -39,27 +39,22 @@ export function renderValidators(schemas: Schemas): string {
 
 class ValidatorWriter {
   private readonly functions: string[] = [];
-  private readonly clientRows: string[] = [];
-  private readonly serverRows: string[] = [];
+  private readonly rows: string[] = [];
 
   constructor(private readonly schemas: Schemas) {}
 
   render(): string {
     const { commands, definitions } = this.schemas;
-    for (const [name, schema] of Object.entries(definitions)) {
-      if (schema.type === "object") this.writeFunction(`check${pascalCase(name)}`, schema);
-    }
     for (const command of commands) {
-      if (command.fromClient) {
-        const name = `check${clientTypeName(command)}`;
-        this.writeFunction(name, command.fromClient);
-        this.clientRows.push(`  [${command.number}, ${name}],`);
-      }
-      if (command.fromServer) {
-        const name = `check${serverTypeName(command)}`;
-        this.writeFunction(name, command.fromServer);
-        this.serverRows.push(`  [${command.number}, ${name}],`);
-      }
+      if (command.fromClient === undefined) continue;
+      const name = `check${clientTypeName(command)}`;
+      this.writeFunction(name, command.fromClient);
+      this.rows.push(`  [${command.number}, ${name}],`);
+    }
+    const body = this.functions.join("\n");
+    for (const [name, schema] of Object.entries(definitions)) {
+      const check = `check${pascalCase(name)}`;
+      if (schema.type === "object" && body.includes(`${check}(`)) this.writeFunction(check, schema);
     }
     return [...this.header(), ...this.functions, ...this.tables()].join("\n");
   }
@@ -81,12 +76,7 @@ class ValidatorWriter {
     return [
       "/** Checks of what clients send, by command number. */",
       "export const clientValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([",
-      ...this.clientRows,
-      "]);",
-      "",
-      "/** Checks of what the server sends, by command number. */",
-      "export const serverValidators: ReadonlyMap<number, Validator> = /* @__PURE__ */ new Map<number, Validator>([",
-      ...this.serverRows,
+      ...this.rows,
       "]);",
       "",
     ];

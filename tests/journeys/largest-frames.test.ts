@@ -4,6 +4,7 @@
  */
 import { randomId, uuidv7 } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
+import { viewOf } from "@carillon/client/view";
 import { Command, commandTable, limits, parseServerMessage, readServerMessage } from "@carillon/protocol";
 import {
   PASSWORD,
@@ -256,7 +257,7 @@ test("the SDK of somebody to whom all this has happened has all of it, and nothi
     credentials: { userId: victim.userId, password: PASSWORD },
   });
   client.on("error", (error) => void errors.push(error));
-  const { view } = client;
+  const view = viewOf(client);
   await client.connect();
   await until(
     "all groups and friends",

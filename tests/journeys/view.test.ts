@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { CarillonClient, type ClientOptions, type FileStorage, openFileStorage } from "@carillon/client";
+import { viewOf } from "@carillon/client/view";
 import { PASSWORD, type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
 let cluster: TestCluster;
@@ -29,7 +30,7 @@ function device({ userId }: Person, deviceId: string, extra: Extra = {}): Carill
   const options = { api: cluster.info().api, platform: "other", deviceId, credentials: { userId, password: PASSWORD } };
   const client = new CarillonClient({ ...options, ...extra } as ClientOptions<"ws" | "tcp">);
   clients.push(client);
-  void client.view;
+  viewOf(client);
   return client;
 }
 
@@ -45,11 +46,13 @@ async function inFolder(name: string): Promise<FileStorage> {
   return storage;
 }
 
-const listed = ({ view }: CarillonClient, conversationId: string) =>
-  view.conversations.find((one) => one.conversationId === conversationId);
+const listed = (client: CarillonClient, conversationId: string) =>
+  viewOf(client).conversations.find((one) => one.conversationId === conversationId);
 
-const shown = ({ view }: CarillonClient, conversationId: string) =>
-  view.messages(conversationId).items.map(({ content, status }) => `${content ?? "-"} ${status}`);
+const shown = (client: CarillonClient, conversationId: string) =>
+  viewOf(client)
+    .messages(conversationId)
+    .items.map(({ content, status }) => `${content ?? "-"} ${status}`);
 
 /** Waits until a client shows these messages, each with its status. */
 const shows = (client: CarillonClient, conversationId: string, expected: string[]) =>
@@ -105,7 +108,7 @@ test("a process that starts anew shows what it knew before it is connected, then
   await storage.close();
   await a.send(`u:${bob.userId}`, "missed");
   const after = device(bob, "laptop", { storage: await inFolder("restart") });
-  await after.view.restored;
+  await viewOf(after).restored;
   expect(shown(after, conversationId)).toEqual(["kept read"]);
   expect(listed(after, conversationId)).toMatchObject({ unread: 0, readSeq: 1, lastSeq: 1 });
   await after.connect();
@@ -122,14 +125,18 @@ test("a new device gets the list at once, and messages page by page when it look
   const fresh = await online(bob, "new");
   await lists(fresh, conversationId, { unread: 120, lastSeq: 120 });
   const drawn: number[] = [];
-  fresh.view.subscribe(`messages/${conversationId}`, () => {
-    drawn.push(fresh.view.messages(conversationId).items.length);
+  viewOf(fresh).subscribe(`messages/${conversationId}`, () => {
+    drawn.push(viewOf(fresh).messages(conversationId).items.length);
   });
-  expect(fresh.view.messages(conversationId)).toMatchObject({ items: [], hasOlder: true });
+  expect(viewOf(fresh).messages(conversationId)).toMatchObject({ items: [], hasOlder: true });
   await until("the newest page", () => drawn.at(-1) === 50);
-  expect(await fresh.view.loadOlder(conversationId)).toBe(true);
-  expect(await fresh.view.loadOlder(conversationId)).toBe(false);
-  expect(fresh.view.messages(conversationId).items.map(({ content }) => content)).toEqual(contents);
+  expect(await viewOf(fresh).loadOlder(conversationId)).toBe(true);
+  expect(await viewOf(fresh).loadOlder(conversationId)).toBe(false);
+  expect(
+    viewOf(fresh)
+      .messages(conversationId)
+      .items.map(({ content }) => content),
+  ).toEqual(contents);
   // Read in the middle: what is left is counted here.
   void fresh.markRead(conversationId, 60);
   expect(listed(fresh, conversationId)).toMatchObject({ unread: 60 });
@@ -147,14 +154,14 @@ test("what was read and sent offline is shown at once, and told by the next proc
   // A gateway that is not there: the train.
   const again = await inFolder("offline");
   const away = device(bob, "laptop", { storage: again, api: "http://127.0.0.1:1" });
-  await away.view.restored;
+  await viewOf(away).restored;
   away.connect().catch(() => {});
   away.markRead(conversationId, 1).catch(() => {});
   expect(listed(away, conversationId)).toMatchObject({ unread: 0, readSeq: 1 });
   await away.close();
   await again.close();
   const back = device(bob, "laptop", { storage: await inFolder("offline") });
-  await back.view.restored;
+  await viewOf(back).restored;
   expect(listed(back, conversationId)).toMatchObject({ unread: 0 });
   await back.connect();
   await shows(a, conversationId, ["to be read in the train read"]);
@@ -169,7 +176,8 @@ test("friends and remarks appear on both devices; who is a friend no more is gon
     await phone.friends.request(friend.userId!);
     await friend.friends.accept(alice.userId);
   }
-  const names = ({ view }: CarillonClient) => view.people.relations.map(({ name, state }) => `${name} ${state}`);
+  const names = (client: CarillonClient) =>
+    viewOf(client).people.relations.map(({ name, state }) => `${name} ${state}`);
   await phone.friends.setRemark(bob.userId, "Bobby");
   for (const client of [phone, laptop]) {
     await until("both friends", () => names(client).join() === "Bobby friend,carl friend");
@@ -178,7 +186,7 @@ test("friends and remarks appear on both devices; who is a friend no more is gon
   await storage.close();
   await phone.friends.remove(carl.userId);
   const later = device(alice, "laptop", { storage: await inFolder("friends") });
-  await later.view.restored;
+  await viewOf(later).restored;
   expect(names(later)).toEqual(["Bobby friend", "carl friend"]);
   await later.connect();
   await until("no ghost", () => names(later).join() === "Bobby friend");
@@ -213,9 +221,11 @@ test("groups appear, change and go on all devices; after days there is no ghost 
   const [a, phone] = [await online(alice), await online(bob)];
   const storage = await inFolder("groups");
   const laptop = await online(bob, "laptop", { storage });
-  const titles = ({ view }: CarillonClient) =>
-    view.conversations.map(({ title, unread }) => `${title} ${unread}`).sort();
-  const groups = ({ view }: CarillonClient) => view.people.groups.map(({ name, role }) => `${name} ${role}`);
+  const titles = (client: CarillonClient) =>
+    viewOf(client)
+      .conversations.map(({ title, unread }) => `${title} ${unread}`)
+      .sort();
+  const groups = (client: CarillonClient) => viewOf(client).people.groups.map(({ name, role }) => `${name} ${role}`);
   const choir = await a.groups.create({ name: "choir", members: [bob.userId] });
   const chess = await a.groups.create({ name: "chess", members: [bob.userId], joinPolicy: "open" });
   const { seq } = await a.send(`g:${choir.groupId}`, "sing");
@@ -237,7 +247,7 @@ test("groups appear, change and go on all devices; after days there is no ghost 
   await phone.groups.leave(choir.groupId);
   await a.groups.dissolve(chess.groupId);
   const later = device(bob, "laptop", { storage: await inFolder("groups") });
-  await later.view.restored;
+  await viewOf(later).restored;
   expect(groups(later)).toEqual(["big choir admin", "chess member"]);
   await later.connect();
   for (const client of [phone, later]) await until("no ghost among the groups", () => groups(client).length === 0);
@@ -251,8 +261,8 @@ test("presence of friends and typing are shown, and end; presence is told again 
   await a.friends.request(bob.userId);
   await b.friends.accept(alice.userId);
   const { conversationId } = await a.send(`u:${bob.userId}`, "hello");
-  const [one, other] = [a.view.watch([bob.userId]), a.view.watch([bob.userId])];
-  const isOnline = () => a.view.presence(bob.userId)?.online;
+  const [one, other] = [viewOf(a).watch([bob.userId]), viewOf(a).watch([bob.userId])];
+  const isOnline = () => viewOf(a).presence(bob.userId)?.online;
   await until("bob is there", () => isOnline() === true);
   one();
   await until("bob's list", () => listed(b, conversationId) !== undefined);

@@ -1,6 +1,7 @@
 /** Real people with real devices at a real cluster, who do what the operations say. */
 import { randomId } from "@carillon/base";
-import { CarillonClient, type Content, MemoryStorage, type Recipient, type ViewConversation } from "@carillon/client";
+import { CarillonClient, type Content, MemoryStorage, type Recipient } from "@carillon/client";
+import { type ViewConversation, viewOf } from "@carillon/client/view";
 import {
   CarillonError,
   type ConversationRow,
@@ -108,7 +109,7 @@ export class People {
   /** The same as one of his devices has it, which keeps it up to date by itself. */
   localRowsOf(who: number, device: number): Map<string, Row> {
     const { client } = this.people[who]!.devices[device]!;
-    return rowsById(client?.view.conversations ?? []);
+    return rowsById(client === undefined ? [] : viewOf(client).conversations);
   }
 
   async membersOf(who: number, group: number): Promise<string[]> {
@@ -296,7 +297,7 @@ export class People {
     const client = new CarillonClient({ api, deviceId, platform: "desktop", transport, token, storage });
     device.client = client;
     // It is kept from the first look on.
-    void client.view;
+    viewOf(client);
     for (const kind of ["message", "system", "recall"] as const) client.on(kind, (event) => this.show(device, event));
     await client.connect();
     return "ok";

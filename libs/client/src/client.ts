@@ -12,16 +12,19 @@ import {
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
 import type { Transport } from "./connection/transport";
+import type { Core } from "./core";
 import { Engine } from "./engine";
-import { type ClientEvents, eventStream, type Listener } from "./events";
-import type { ConversationSettings, Readers } from "./http/conversation-api";
+import { eventStream } from "./event-source";
+import type { ClientEvents, Listener } from "./events";
+import { ConversationApi, type ConversationSettings, type Readers } from "./http/conversation-api";
 import type { History, PageRange } from "./http/http-api";
 import type { ClientOptions } from "./options";
 import { Account, Devices, Users } from "./people/account";
 import { Friends } from "./people/friends";
 import { Groups } from "./people/groups";
+import { identityOf } from "./storage/identity";
+import type { MakeEngine } from "./storage/storage";
 import { readPages } from "./sync/read-pages";
-import { View } from "./view/view";
 
 const RECALL_TRIES = 5;
 
@@ -50,41 +53,33 @@ export class BaseClient<TransportName extends string> {
   readonly devices: Devices;
   /** Profiles of others, and the search for them. */
   readonly users: Users;
-  private readonly engine: Engine;
-  private face: View | undefined;
+  /** @internal What works behind it, for other parts of the SDK. */
+  readonly core: Core;
+  private readonly conversationApi: ConversationApi;
 
   /** @param transports by name; the first one is the default */
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
-    const { transport = Object.keys(transports)[0] as TransportName } = options;
-    this.engine = new Engine(options, typeof transport === "string" ? transports[transport] : transport);
-    const { http } = this.engine;
-    this.friends = new Friends(http);
-    this.groups = new Groups(http, () => this.engine.userId);
-    this.account = new Account(http);
-    this.devices = new Devices(http, () => this.logOut());
-    this.users = new Users(http);
+    const { transport = Object.keys(transports)[0] as TransportName, storage } = options;
+    const used = typeof transport === "string" ? transports[transport] : transport;
+    const makeEngine: MakeEngine = (events) => new Engine(options, used, events);
+    const core = storage?.share?.(makeEngine, identityOf(options)) ?? makeEngine();
+    this.core = core;
+    this.conversationApi = new ConversationApi(core);
+    this.friends = new Friends(core);
+    this.groups = new Groups(core, () => core.userId);
+    this.account = new Account(core);
+    this.devices = new Devices(core, () => this.logOut());
+    this.users = new Users(core);
   }
 
   /** Where the client stands. */
   get state(): ClientState {
-    return this.engine.state;
+    return this.core.state;
   }
 
   /** Whose client it is; undefined before the first session, when the app gave a token. */
   get userId(): string | undefined {
-    return this.engine.userId;
-  }
-
-  /**
-   * The local view: conversations, messages, people, presence, to be bound to. It is made when it is asked for first; a
-   * client that never asks keeps none. Asked for before `connect`, it shows what is stored at once.
-   */
-  get view(): View {
-    this.face ??= new View(this.engine.view, {
-      send: ({ to, ...content }) => this.send(to as Recipient, content),
-      watch: (userIds) => this.watchPresence(userIds),
-    });
-    return this.face;
+    return this.core.userId;
   }
 
   /**
@@ -93,7 +88,15 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError when log-in or session are refused for good, or the client was closed
    */
   connect(): Promise<void> {
-    return this.engine.connect();
+    return this.core.connect();
+  }
+
+  /**
+   * Takes the connection over from another tab, or from another client with the same device: for the state `elsewhere`.
+   * @throws CarillonError as `connect`
+   */
+  takeOver(): Promise<void> {
+    return this.core.takeOver();
   }
 
   /**
@@ -101,7 +104,7 @@ export class BaseClient<TransportName extends string> {
    * @returns when what listeners are done with is in the storage: then it may be closed
    */
   close(): Promise<void> {
-    return this.engine.close();
+    return this.core.close();
   }
 
   /**
@@ -110,12 +113,12 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError UNAVAILABLE when the server could not be told; the rest is done all the same
    */
   logOut(): Promise<void> {
-    return this.engine.logOut();
+    return this.core.logOut();
   }
 
   /** Listens to one kind of event. @returns a function that ends it */
   on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
-    return this.engine.events.on(name, listener);
+    return this.core.events.on(name, listener);
   }
 
   /**
@@ -123,7 +126,7 @@ export class BaseClient<TransportName extends string> {
    * Acknowledging does not wait for the loop: who must not lose one listens to "message" and returns a promise.
    */
   messages(): AsyncGenerator<Event, void> {
-    return eventStream<Event>((listener) => this.on("message", listener), this.engine.closing.signal);
+    return eventStream<Event>((listener) => this.on("message", listener), this.core.closing);
   }
 
   /**
@@ -135,8 +138,8 @@ export class BaseClient<TransportName extends string> {
    */
   async send(to: Recipient, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;
-    const fresh = await this.engine.newId();
-    return this.engine.outbox.add({ clientMsgId: rest.clientMsgId ?? fresh, to, contentType, content: rest.content });
+    const clientMsgId = rest.clientMsgId ?? (await this.core.newId());
+    return this.core.send({ clientMsgId, to, contentType, content: rest.content });
   }
 
   /**
@@ -145,15 +148,15 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY when it cannot be done now
    */
   async recall(conversationId: string, targetSeq: number): Promise<SentPayload> {
-    const payload = { clientMsgId: await this.engine.newId(), conversationId, targetSeq };
+    const payload = { clientMsgId: await this.core.newId(), conversationId, targetSeq };
     for (let tries = 1; ; tries++) {
       try {
-        return await this.engine.questions.ask<SentPayload>(Command.RECALL, payload);
+        return await this.core.ask<SentPayload>(Command.RECALL, payload);
       } catch (error) {
         // A message can be taken back as soon as it is archived, moments after it was sent.
         const isBusy = error instanceof CarillonError && error.name === "BUSY";
         if (!isBusy || tries === RECALL_TRIES) throw error;
-        await sleep(error.retryAfterMs ?? 0, this.engine.closing.signal);
+        await sleep(error.retryAfterMs ?? 0, this.core.closing);
       }
     }
   }
@@ -165,22 +168,20 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
    */
   markRead(conversationId: string, seq: number): Promise<void> {
-    return this.engine.marks.move(conversationId, seq);
+    return this.core.markRead(conversationId, seq);
   }
 
   /** The user is typing: may be called at every key, is said every 3 s, and is lost when there is no session. */
   typing(conversationId: string): void {
-    this.engine.typing.typing(conversationId);
+    this.core.typing(conversationId);
   }
 
   /**
    * The conversation on the screen, or null. In a large group its messages come without a detour then. What this device
    * missed in it is fetched before all else.
    */
-  async focus(conversationId: string | null): Promise<void> {
-    this.engine.focused = conversationId;
-    if (conversationId !== null) this.engine.inbox.first(conversationId);
-    await this.engine.questions.ask(Command.FOCUS, { conversationId });
+  focus(conversationId: string | null): Promise<void> {
+    return this.core.focus(conversationId);
   }
 
   /**
@@ -189,7 +190,7 @@ export class BaseClient<TransportName extends string> {
    * @returns a function that ends it
    */
   watchPresence(userIds: readonly string[]): () => void {
-    return this.engine.watches.watch(userIds);
+    return this.core.watch(userIds);
   }
 
   /**
@@ -197,13 +198,13 @@ export class BaseClient<TransportName extends string> {
    * missed in the conversation, and shows by "message", is fetched before that of all others.
    */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
-    this.engine.inbox.first(conversationId);
-    return this.engine.conversations.history(conversationId, range);
+    this.core.first(conversationId);
+    return this.conversationApi.history(conversationId, range);
   }
 
   /** All conversations, the newest first, as the server has them now. */
   async conversations(): Promise<ConversationRow[]> {
-    return (await readPages((payload) => this.engine.questions.ask(Command.SYNC, payload))).conversations;
+    return (await readPages((payload) => this.core.ask(Command.SYNC, payload))).conversations;
   }
 
   /**
@@ -212,8 +213,8 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError NO_SUCH_CONVERSATION
    */
   async conversationSettings(conversationId: string, settings: ConversationSettings): Promise<ConversationRow> {
-    const row = await this.engine.conversations.set(conversationId, settings);
-    this.engine.takeRow(row);
+    const row = await this.conversationApi.set(conversationId, settings);
+    this.core.events.emit("row", row);
     return row;
   }
 
@@ -222,11 +223,11 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE
    */
   readers(conversationId: string, seq: number, range: PageRange = {}): Promise<Readers> {
-    return this.engine.conversations.readers(conversationId, seq, range);
+    return this.conversationApi.readers(conversationId, seq, range);
   }
 
   /** Events of a conversation by number, at most 64. */
   pull(range: PullPayload): Promise<PulledPayload> {
-    return this.engine.pull(range);
+    return this.core.pull(range);
   }
 }

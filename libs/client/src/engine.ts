@@ -1,20 +1,20 @@
 /**
- * What works behind the face of a client: wires tokens, connection, outbox, inbox, marks and view. Each knows nothing of
- * the others.
+ * What works behind the face of a client: wires tokens, connection, outbox, inbox and marks. Each knows nothing of the
+ * others.
  *
  * A message goes outbox (kept, one at a time per conversation) -> connection in use -> SENT. An event comes connection ->
- * inbox (once, in order) -> "message" -> RECEIVED. The view listens to what the app listens to.
+ * inbox (once, in order) -> "message" -> RECEIVED. A view listens to what the app listens to.
  */
 import { settlesWithin, uuidv7 } from "@carillon/base";
 import {
   CarillonError,
   Command,
   type ConnectPayload,
-  type ConversationRow,
   type GatewayAddress,
   type Lenient,
   type PulledPayload,
   type PullPayload,
+  type ReadPayload,
   type SendPayload,
   type SentPayload,
   type ServerMessage,
@@ -27,9 +27,9 @@ import { Keeper } from "./connection/keeper";
 import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
-import { type ClientEvents, EventSource, ListenerFailed, reportUncaught, UnreadableEntry } from "./events";
+import { type Api, type Core, Listeners, type Tell } from "./core";
+import { UnreadableEntry } from "./events";
 import { AuthorizedApi } from "./http/authorized";
-import { ConversationApi } from "./http/conversation-api";
 import { HttpApi } from "./http/http-api";
 import { Tokens } from "./http/tokens";
 import { Inbox } from "./inbox/inbox";
@@ -39,37 +39,33 @@ import type { ClientOptions } from "./options";
 import { Outbox } from "./outbox/outbox";
 import { PresenceWatches } from "./presence/presence-watches";
 import { ServerClock } from "./server-clock";
-import { claimStorage } from "./storage/identity";
+import { claimStorage, identityOf } from "./storage/identity";
 import { type ClientStorage, MemoryStorage } from "./storage/storage";
 import { Synchroniser } from "./sync/synchroniser";
-import { ViewState } from "./view/view-state";
 
 const STORING_MS = 2_000;
 const SDK = "carillon-js/0.1.0";
 /** Entries that were left out are remembered up to here, so that each is told once. */
 const MOST_LEFT_OUT = 1_000;
 
-export class Engine {
-  readonly closing = new AbortController();
-  readonly events = new EventSource<ClientEvents>((failure) => this.fail(failure), this.closing.signal);
-  readonly http: AuthorizedApi;
-  readonly conversations: ConversationApi;
-  readonly outbox: Outbox;
-  readonly inbox: Inbox;
-  readonly marks: ReadMarks;
-  readonly watches: PresenceWatches;
-  readonly typing: TypingPace;
+export class Engine implements Core {
+  readonly events: Tell;
+  readonly storage: ClientStorage;
   readonly synchroniser: Synchroniser;
-  readonly questions: Questions;
-  /** Where the client stands. */
   state: ClientState = { name: "idle" };
-  /** Whose client this is; undefined before anybody said so. */
   userId: string | undefined;
+  private readonly ending = new AbortController();
+  private readonly http: Api;
+  private readonly outbox: Outbox;
+  private readonly inbox: Inbox;
+  private readonly marks: ReadMarks;
+  private readonly watches: PresenceWatches;
+  private readonly pace: TypingPace;
+  private readonly questions: Questions;
   /** The conversation on the screen: every new session is told. */
-  focused: string | null = null;
+  private focused: string | null = null;
   private readonly api: HttpApi;
   private readonly tokens: Tokens;
-  private readonly storage: ClientStorage;
   private readonly clock: ServerClock;
   private readonly keeper: Keeper;
   private readonly greet: Omit<ConnectPayload, "token" | "inbox">;
@@ -80,48 +76,45 @@ export class Engine {
   private stored: Promise<unknown> = Promise.resolve();
   /** Why this client cannot go on, whatever the server says. */
   private failure: Error | undefined;
-  private shown: ViewState | undefined;
+  private readonly lastWorks: (() => Promise<unknown>)[] = [];
   private readonly leftOut = new Set<string>();
 
-  constructor(
-    private readonly options: ClientOptions<string>,
-    transport: Transport,
-  ) {
+  /** @param events of whoever is told instead of listeners of this engine's own */
+  constructor(options: ClientOptions<string>, transport: Transport, events?: Tell) {
     const { deviceId, platform, credentials, session, token, storage = new MemoryStorage(), sdk = SDK } = options;
-    const userId = credentials?.userId ?? session?.userId;
+    this.events = events ?? new Listeners(this.closing);
     this.storage = storage;
     this.clock = new ServerClock(storage);
     this.greet = { deviceId, platform, sdk };
-    this.claim = { deviceId, ...(userId !== undefined && { userId }) };
-    this.userId = userId;
+    this.claim = identityOf(options);
+    this.userId = this.claim.userId;
     const api = new HttpApi(options.api);
     this.tokens = new Tokens({
       ...{ api, storage, deviceId, platform, credentials, session, token },
       onRenewed: (fresh) => void this.questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
-      onError: (error) => this.fail(error),
+      onError: (error) => this.events.fail(error),
     });
     this.api = api;
     this.http = new AuthorizedApi(api, this.tokens);
-    this.conversations = new ConversationApi(this.http);
     this.outbox = this.makeOutbox();
     this.inbox = this.makeInbox();
     this.keeper = this.makeKeeper(transport);
     this.questions = new Questions({
       current: () => this.keeper.current,
       untilOnline: (patience) => this.untilOnline(patience),
-      closing: this.closing.signal,
+      closing: this.closing,
     });
     this.marks = new ReadMarks({
       storage,
       transmit: (payload) => this.questions.once(Command.READ, payload),
-      onMark: (conversationId, seq) => this.shown?.read(conversationId, seq),
-      onError: (error) => this.fail(error),
+      onChange: () => this.events.emit("marks", this.unread()),
+      onError: (error) => this.events.fail(error),
     });
     this.watches = new PresenceWatches(
       (payload) => this.questions.once(Command.WATCH_PRESENCE, payload),
-      (userId) => this.shown?.forgetPresence([userId]),
+      (userId) => this.events.emit("released", [userId]),
     );
-    this.typing = new TypingPace((conversationId) => {
+    this.pace = new TypingPace((conversationId) => {
       this.keeper.current?.send(Command.TYPING, { conversationId });
       return this.keeper.current !== undefined;
     });
@@ -132,19 +125,30 @@ export class Engine {
           this.readable((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
         isInUse: () => this.keeper.current === connection,
       };
-    }, this.closing.signal);
+    }, this.closing);
   }
 
-  /** The view, which is made when somebody asks for it first. */
-  get view(): ViewState {
-    this.shown ??= this.makeView();
-    return this.shown;
+  get closing(): AbortSignal {
+    return this.ending.signal;
   }
 
   /** @throws CarillonError when log-in or session are refused for good, or the client was closed */
   async connect(): Promise<void> {
     this.running ??= this.run();
     await this.untilOnline();
+  }
+
+  keeps(): boolean {
+    return true;
+  }
+
+  /** There is nobody to take anything over from. */
+  takeOver(): Promise<void> {
+    return this.connect();
+  }
+
+  atEnd(work: () => Promise<unknown>): void {
+    this.lastWorks.push(work);
   }
 
   async close(): Promise<void> {
@@ -156,12 +160,9 @@ export class Engine {
     if (this.state.name !== "closed") this.changeState({ name: "closed" });
   }
 
-  /**
-   * Ends the session for good, and leaves nothing here: what is stored is deleted, messages without an answer as well.
-   * @throws CarillonError UNAVAILABLE when the server was not told, and the session goes on until it ends by itself
-   */
+  /** Leaves nothing here: what is stored is deleted, messages without an answer as well. */
   async logOut(): Promise<void> {
-    const revoked = this.http.call("DELETE", "/v1/sessions/current").then(
+    const revoked = this.call("DELETE", "/v1/sessions/current").then(
       () => undefined,
       (error: Error) => error,
     );
@@ -169,29 +170,64 @@ export class Engine {
     this.keeper.stop();
     const failure = await revoked;
     await this.close();
-    await this.shown?.stop();
+    await Promise.all(this.lastWorks.map((work) => work()));
     for (const key of await this.storage.keys()) await this.storage.delete(key);
     const isOver = failure === undefined || (failure instanceof CarillonError && failure.retry === "after-auth");
     if (!isOver) throw failure;
   }
 
-  /**
-   * A new id of a message, dated by the server's clock, or by what an earlier life of this device knew of it.
-   * @throws CarillonError UNAVAILABLE when the client is closed; what the storage throws
-   */
+  /** Dated by the server's clock, or by what an earlier life of this device knew of it. */
   async newId(): Promise<string> {
     await this.prepare();
-    if (this.closing.signal.aborted) throw closedError();
+    if (this.closing.aborted) throw closedError();
     return uuidv7(this.clock.now());
   }
 
-  /** The server has told how a conversation stands. */
-  takeRow(row: ConversationRow): void {
-    this.shown?.takeRow(row);
+  async send(message: SendPayload): Promise<SentPayload> {
+    await this.prepare();
+    return this.outbox.add(message);
   }
 
-  async pull(range: PullPayload): Promise<PulledPayload> {
-    return this.readable(await this.questions.ask<PulledPayload>(Command.PULL, range));
+  call<T>(...request: Parameters<Api["call"]>): Promise<T> {
+    return this.http.call<T>(...request);
+  }
+
+  async ask<T extends object>(command: number, payload: object): Promise<T> {
+    return this.readable<T>((await this.questions.ask(command, payload)) as unknown as T);
+  }
+
+  pull(range: PullPayload): Promise<PulledPayload> {
+    return this.ask(Command.PULL, range);
+  }
+
+  async markRead(conversationId: string, seq: number): Promise<void> {
+    await this.marks.move(conversationId, seq);
+  }
+
+  typing(conversationId: string): void {
+    this.pace.typing(conversationId);
+  }
+
+  async focus(conversationId: string | null): Promise<void> {
+    this.focused = conversationId;
+    if (conversationId !== null) this.first(conversationId);
+    await this.questions.ask(Command.FOCUS, { conversationId });
+  }
+
+  first(conversationId: string): void {
+    this.inbox.first(conversationId);
+  }
+
+  watch(userIds: readonly string[], mustRepeat = false): () => void {
+    return this.watches.watch(userIds, mustRepeat);
+  }
+
+  unsent(): SendPayload[] {
+    return this.outbox.payloads;
+  }
+
+  unread(): ReadPayload[] {
+    return this.marks.pending;
   }
 
   private makeOutbox(): Outbox {
@@ -203,11 +239,11 @@ export class Engine {
       onRedated: (from, to) => events.emit("redated", { from, to }),
       onAdded: (payload: SendPayload) => events.emit("sending", payload),
       onSent: (sent) => {
-        this.typing.sent(sent.conversationId);
+        this.pace.sent(sent.conversationId);
         events.emit("sent", sent);
       },
       onFailed: (message, error) => events.emit("failed", { message, error }),
-      onError: (error) => this.fail(error),
+      onError: (error) => this.events.fail(error),
     });
   }
 
@@ -223,7 +259,7 @@ export class Engine {
       listConversations: async () => (await this.synchroniser.all()).conversations,
       onResync: (rows) => events.deliver("resync", rows),
       onGap: (gap) => events.emit("gap", gap),
-      onError: (error) => this.fail(error),
+      onError: (error) => this.events.fail(error),
     });
   }
 
@@ -237,21 +273,6 @@ export class Engine {
       onMessage: (message) => this.dispatch(message),
       onState: (state) => this.changeState(state),
     });
-  }
-
-  private makeView(): ViewState {
-    const { storage, events, synchroniser, marks } = this;
-    const view = new ViewState({
-      ...{ storage, synchroniser, bounds: this.options.view ?? {}, claimed: this.prepare() },
-      userId: () => this.userId,
-      on: (name, listener) => events.on(name, listener),
-      pull: (range) => this.pull(range),
-      unsent: () => this.outbox.payloads,
-      unread: () => marks.pending,
-      onError: (error) => this.fail(error),
-    });
-    if (this.keeper.current !== undefined) view.online();
-    return view;
   }
 
   private async run(): Promise<void> {
@@ -274,29 +295,30 @@ export class Engine {
     }
   }
 
-  /** Takes over what an earlier life of this device has stored, once. @throws Error when the storage is another's */
-  private prepare(): Promise<void> {
+  prepare(): Promise<void> {
     this.preparing ??= (async () => {
       const { userId } = await claimStorage(this.storage, this.claim);
       this.userId ??= userId;
       await Promise.all([this.clock.restore(), this.inbox.restore(), this.outbox.restore(), this.marks.restore()]);
+      this.events.emit("outbox", this.unsent());
+      this.events.emit("marks", this.unread());
     })();
     return this.preparing;
   }
 
   private shutDown(): void {
-    if (this.closing.signal.aborted) return;
-    this.closing.abort();
+    if (this.closing.aborted) return;
+    this.ending.abort();
     this.keeper.stop();
     this.outbox.stop();
     this.marks.stop();
     this.watches.stop();
-    this.stored = Promise.all([this.inbox.stop(), this.shown?.stop()]);
+    this.stored = Promise.all([this.inbox.stop(), ...this.lastWorks.map((work) => work())]);
     this.tokens.stop();
   }
 
   private async route(): Promise<GatewayAddress[]> {
-    const { gateways } = await this.http.call<{ gateways?: GatewayAddress[] }>("GET", "/v1/route");
+    const { gateways } = await this.call<{ gateways?: GatewayAddress[] }>("GET", "/v1/route");
     if (!Array.isArray(gateways)) throw new CarillonError("UNAVAILABLE", "the api names no gateways");
     return gateways;
   }
@@ -316,7 +338,7 @@ export class Engine {
     this.userId = connected.userId;
     this.clock.adjust(connected.serverTime);
     this.inbox.open(connected);
-    this.shown?.online();
+    this.events.emit("session", { watchedUsers: connected.limits.watchedUsers });
     this.outbox.online();
     this.marks.online();
     this.watches.online(connected.limits.watchedUsers);
@@ -361,16 +383,9 @@ export class Engine {
       if (this.leftOut.has(name)) continue;
       if (this.leftOut.size >= MOST_LEFT_OUT) this.leftOut.clear();
       this.leftOut.add(name);
-      this.fail(new UnreadableEntry(entry));
+      this.events.fail(new UnreadableEntry(entry));
     }
     return payload;
-  }
-
-  /** A listener to "error" that fails is not told of that. */
-  private fail(error: Error): void {
-    const isOfErrors = error instanceof ListenerFailed && error.event === "error";
-    if (this.events.has("error") && !isOfErrors) this.events.emit("error", error);
-    else reportUncaught(error);
   }
 
   private changeState(state: ClientState): void {

@@ -3,7 +3,6 @@ import { BaseClient } from "./client";
 import { platformWebSocket } from "./connection/websocket";
 import type { ClientOptions } from "./options";
 
-export { type IndexedDbStorage, openIndexedDbStorage } from "./browser/indexed-db";
 export * from "./public";
 
 /** A client in a browser: one device of one user. Everything that it can do is in `BaseClient`. */

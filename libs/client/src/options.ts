@@ -3,7 +3,6 @@ import type { Platform } from "@carillon/protocol";
 import type { Transport } from "./connection/transport";
 import type { Credentials, OpenedSession, TokenSource } from "./http/tokens";
 import type { ClientStorage } from "./storage/storage";
-import type { ViewBounds } from "./view/conversation-list";
 
 interface BaseOptions<TransportName extends string> {
   /** Address of the HTTP API: `http://host:port`. */
@@ -16,8 +15,6 @@ interface BaseOptions<TransportName extends string> {
   storage?: ClientStorage;
   /** How it talks to gateways. Default `ws`. */
   transport?: TransportName | Transport;
-  /** How many messages `client.view` keeps. */
-  view?: ViewBounds;
   /** Said at CONNECT, for operators. */
   sdk?: string;
 }

@@ -21,12 +21,12 @@ export type { Content, Recipient } from "./client";
 export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
+export { ListenerFailed } from "./event-source";
 export {
   type ClientEvents,
   type FailedMessage,
   type Gap,
   type Listener,
-  ListenerFailed,
   type Receipt,
   UnreadableEntry,
 } from "./events";
@@ -39,7 +39,3 @@ export type { Friends, Relation } from "./people/friends";
 export type { Group, GroupChange, GroupMember, Groups, GroupWishes, Invitation, MemberChange } from "./people/groups";
 export { KeyValueStorage, type KeyValueStore } from "./storage/key-value-storage";
 export { type ClientStorage, MemoryStorage } from "./storage/storage";
-export type { ViewPart } from "./view/changes";
-export type { ViewBounds } from "./view/conversation-list";
-export type { MessageStatus, People, Person, ViewConversation, ViewMessage, ViewMessages } from "./view/snapshots";
-export type { View } from "./view/view";

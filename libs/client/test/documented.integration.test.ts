@@ -73,7 +73,7 @@ const isClass = (declaration: Declaration) => {
   return / class /.test(lines[at]!);
 };
 
-const all = ["node.d.ts", "index.d.ts"].flatMap((file) => exportsOf(path.join(dist, file)));
+const all = ["node.d.ts", "index.d.ts", "view-of.d.ts"].flatMap((file) => exportsOf(path.join(dist, file)));
 const declarations = [...new Map(all.map((one) => [`${one.file} ${one.name}`, one])).values()];
 
 test("there are names to look at", () => {

@@ -1,4 +1,4 @@
-import { EventSource, type ListenerFailed } from "../src/events";
+import { EventSource, type ListenerFailed } from "../src/event-source";
 
 interface Events {
   message: number;

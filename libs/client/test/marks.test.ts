@@ -21,7 +21,9 @@ function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = n
       sent.push(payload.seq);
       return answer(payload);
     },
-    onMark: (_, seq) => void moved.push(seq),
+    onChange: () => {
+      for (const { seq } of marks.pending) if (moved.at(-1) !== seq) moved.push(seq);
+    },
     onError: (error) => {
       throw error;
     },

@@ -2,6 +2,7 @@
 import { type ClientMessage, Command, type SendPayload, uuidv7Time } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
 import { type ClientStorage, MemoryStorage } from "../src/storage/storage";
+import { viewOf } from "../src/view-of";
 import { connected } from "./fixtures/connected";
 import { InProcessGateway } from "./fixtures/in-process-gateway";
 
@@ -42,7 +43,10 @@ function life(storage: ClientStorage, gateway: FakeGateway) {
     { fake: { open: async () => gateway } },
   );
   clients.push(client);
-  const shown = () => client.view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);
+  const shown = () =>
+    viewOf(client)
+      .messages(CHAT)
+      .items.map(({ content, status }) => `${content} ${status}`);
   return { client, shown };
 }
 
@@ -71,16 +75,16 @@ const outboxOf = async (storage: ClientStorage) => (await storage.keys()).filter
 test("a device that never connected: shown and stored at once, there after a reload, and sent once", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   const first = life(storage, gateway);
-  void first.client.view;
+  viewOf(first.client);
   first.client.connect().catch(() => {});
-  await first.client.view.restored;
+  await viewOf(first.client).restored;
   first.client.send("u:bob", "one").catch(() => {});
   first.client.send("u:bob", "two").catch(() => {});
   await until(async () => (await outboxOf(storage)).length === 2);
   expect(first.shown()).toEqual(["one sending", "two sending"]);
   await first.client.close();
   const second = life(storage, gateway);
-  await second.client.view.restored;
+  await viewOf(second.client).restored;
   expect(second.shown()).toEqual(["one sending", "two sending"]);
   isThere = true;
   await second.client.connect();

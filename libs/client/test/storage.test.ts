@@ -10,6 +10,7 @@ import { claimStorage } from "../src/storage/identity";
 import { KeyValueStorage } from "../src/storage/key-value-storage";
 import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/storage";
 import { SINCE, ViewStore } from "../src/view/view-store";
+import { viewOf } from "../src/view-of";
 
 let folder: string;
 let opened: (() => unknown)[] = [];
@@ -106,7 +107,12 @@ describe.each(storages)("%s", (_, open, lasts) => {
       return taken;
     };
     const errors: string[] = [];
-    const store = new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message));
+    const options = {
+      collect: takeChanges,
+      mayWrite: () => true,
+      onError: ({ message }: Error) => void errors.push(message),
+    };
+    const store = new ViewStore(storage, options);
     expect([...(await store.restore())]).toEqual([["a b", undefined]]);
     expect((await storage.keys()).sort()).toEqual(["inbox", "view/1/a b"]);
     // Blocks of messages come and go, as with every message of a long life.
@@ -115,7 +121,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
       if (i >= 5) changes.set(`messages/p:a:b/${i - 5}`, undefined);
       changes.set("conversation/p:a:b", { i });
       changes.set(SINCE, { conversationsSince: i });
-      await new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message)).stop();
+      await new ViewStore(storage, options).stop();
     }
     await store.stop();
     const keys = (await storage.keys()).filter((key) => key.startsWith("view/1/messages/"));
@@ -237,7 +243,11 @@ test("what a storage refused of the view is written with the next change; the pl
   };
   jest.useFakeTimers();
   try {
-    const store = new ViewStore(storage, takeChanges, ({ message }) => void errors.push(message));
+    const store = new ViewStore(storage, {
+      collect: takeChanges,
+      mayWrite: () => true,
+      onError: ({ message }) => void errors.push(message),
+    });
     store.note();
     await jest.advanceTimersByTimeAsync(1_000);
     expect([written, errors]).toEqual([["view/1/messages/p:a:b/0"], ["no space left"]]);
@@ -284,9 +294,9 @@ test("file: a folder of the version before the view is read, and a client goes o
   const storage = await inFolder();
   const options = { api: "http://127.0.0.1:1", token: "t", deviceId: "phone", platform: "other" } as const;
   const client = new CarillonClient({ ...options, storage });
-  await client.view.restored;
+  await viewOf(client).restored;
   expect(client.userId).toBe("bob");
-  const { items } = client.view.messages("p:alice:bob");
+  const { items } = viewOf(client).messages("p:alice:bob");
   expect(items.map(({ content, status }) => [content, status])).toEqual([["waits", "sending"]]);
   await client.close();
   for (const [key, value] of Object.entries(values)) expect(await storage.get(key)).toBe(value);

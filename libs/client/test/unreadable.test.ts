@@ -2,6 +2,7 @@
 import { type ClientMessage, Command, type Event, type PulledPayload } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
 import type { UnreadableEntry } from "../src/events";
+import { viewOf } from "../src/view-of";
 import { connected } from "./fixtures/connected";
 import { InProcessGateway } from "./fixtures/in-process-gateway";
 
@@ -120,7 +121,7 @@ test("a row of SYNC that cannot be read does not keep the others, nor is everyth
     role: "member",
   };
   gateway.groups = [group, { ...group, groupId: "band", mutedUntil: "9000000000000000000" }];
-  const { view } = client;
+  const view = viewOf(client);
   let syncs = 0;
   const say = gateway.say.bind(gateway);
   gateway.say = (command, payload, requestId) => {

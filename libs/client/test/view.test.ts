@@ -1,6 +1,6 @@
 /** What an app relies on when it binds to the view, and what the view leaves in the storage. */
 import type { Event, PulledPayload, SendPayload } from "@carillon/protocol";
-import { type ClientEvents, EventSource } from "../src/events";
+import { Listeners } from "../src/core";
 import { MemoryStorage } from "../src/storage/storage";
 import { View } from "../src/view/view";
 import { ViewState } from "../src/view/view-state";
@@ -146,12 +146,13 @@ function sendingView(
   unsent: SendPayload[] = [],
   userId = () => "mia" as string | undefined,
 ) {
-  const events = new EventSource<ClientEvents>(() => {}, new AbortController().signal);
+  const events = new Listeners(new AbortController().signal);
   const sent: SendPayload[] = [];
   const pulls: ((page: PulledPayload) => void)[] = [];
   const state = new ViewState({
     ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => unsent, unread: () => [] },
     synchroniser: { changes: () => {}, keeper: undefined },
+    keeps: () => true,
     userId,
     on: (name, listener) => events.on(name, listener),
     pull: () => new Promise((resolve) => pulls.push(resolve)),

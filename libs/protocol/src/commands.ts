@@ -1,11 +1,11 @@
 /** Look-ups in the command table. */
 import { Command, type CommandName, type CommandNumber, commandTable, type Direction } from "./generated/commands";
 
-const byNumber = new Map<number, (typeof commandTable)[number]>(commandTable.map((row) => [row.number, row]));
+const names = new Map<number, string>(Object.entries(Command).map(([name, number]) => [number, name]));
 
 /** The name of a command, or undefined when the number is none. */
 export function commandName(number: number): CommandName | undefined {
-  return byNumber.get(number)?.name;
+  return names.get(number) as CommandName | undefined;
 }
 
 /** The number of a command, or undefined when the name is none. */
@@ -15,5 +15,5 @@ export function commandNumber(name: string): CommandNumber | undefined {
 
 /** Who sends a command, or undefined when the number is none. */
 export function commandDirection(number: number): Direction | undefined {
-  return byNumber.get(number)?.direction;
+  return commandTable.find((row) => row.number === number)?.direction;
 }

@@ -1,27 +1,17 @@
-/** Look-ups in the error table, and the error that is thrown wherever one of its rows applies. */
+/** The error that is thrown wherever a row of the error table applies. */
 import { wellFormed } from "./codec/utf8";
-import { ErrorCode, type ErrorName, type ErrorRow, errorTable, type Retry } from "./generated/errors";
+import { ErrorCode, type ErrorName, type Retry, retries } from "./generated/errors";
 import type { ErrorPayload } from "./generated/payloads";
 
 const LONGEST_MESSAGE = 1_024;
 
-const byName = new Map<string, ErrorRow>(errorTable.map((row) => [row.name, row]));
-const byCode = new Map<number, ErrorRow>(errorTable.map((row) => [row.code, row]));
-
-/** The row of an error, or undefined when the name is none. */
-export function errorByName(name: ErrorName): ErrorRow;
-export function errorByName(name: string): ErrorRow | undefined;
-export function errorByName(name: string): ErrorRow | undefined {
-  return byName.get(name);
-}
-
-/** The row of an error, or undefined when the number is none. */
-export function errorByCode(code: number): ErrorRow | undefined {
-  return byCode.get(code);
-}
+/** Whether it is the name of an error that this version knows. */
+export const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ErrorCode, name);
 
 /** A refusal that the other side understands: an ERROR frame or an HTTP error body. */
 export class CarillonError extends Error {
+  /** What an error says that is given no message; an app does without: what it is told has the server's words. */
+  static textOf = (name: ErrorName): string => name.toLowerCase().replaceAll("_", " ");
   /** Number in the error table. */
   readonly code: number;
   /** Name in the error table; one that a newer server has added stays as it came. */
@@ -37,7 +27,7 @@ export class CarillonError extends Error {
    */
   constructor(name: ErrorName, message?: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
     super(
-      wellFormed((message ?? errorByName(name).text).slice(0, LONGEST_MESSAGE)),
+      wellFormed((message ?? CarillonError.textOf(name)).slice(0, LONGEST_MESSAGE)),
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.name = name;
@@ -48,18 +38,13 @@ export class CarillonError extends Error {
   /** What an ERROR frame or an HTTP body said. */
   static fromPayload(payload: ErrorPayload): CarillonError {
     const { code, name, message, retryAfterMs } = payload;
-    const error = new CarillonError(errorByName(name)?.name ?? "INTERNAL", message, { retryAfterMs });
+    const error = new CarillonError(isErrorName(name) ? name : "INTERNAL", message, { retryAfterMs });
     return Object.assign(error, { code, name });
-  }
-
-  /** The status of the HTTP answer; 500 for an error that this version does not know. */
-  get httpStatus(): number {
-    return errorByName(this.name)?.httpStatus ?? 500;
   }
 
   /** Whether and how the request may be repeated; `later` for an error that this version does not know. */
   get retry(): Retry {
-    return errorByName(this.name)?.retry ?? "later";
+    return isErrorName(this.name) ? (retries[this.name] ?? "never") : "later";
   }
 
   /** The payload of an ERROR frame, also the body of an HTTP error. */

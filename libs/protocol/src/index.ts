@@ -5,7 +5,8 @@ export { prescan } from "./codec/prescan";
 export { readValue } from "./codec/read";
 export { utf8Length, wellFormed } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
-export { CarillonError, errorByCode, errorByName } from "./errors";
+export { errorByCode, errorByName, httpStatusOf } from "./error-table";
+export { CarillonError } from "./errors";
 export { ByteWriter } from "./events/byte-writer";
 export { decodeEvent, type EventHead, encodeEvent, eventPrefix, peekEvent } from "./events/event-bytes";
 export {
@@ -22,6 +23,7 @@ export { decodeFrames, FrameDecoder } from "./frames/frame-decoder";
 export { decodeJsonFrame, encodeJsonFrame, type JsonFrame, type JsonFrameFault } from "./frames/json-form";
 export * from "./generated/close-codes";
 export * from "./generated/commands";
+export * from "./generated/error-table";
 export * from "./generated/errors";
 export * from "./generated/limits";
 export * from "./generated/payloads";

@@ -3,18 +3,12 @@
  * never have been stored) is left out and named, and the rest of the frame counts. Refusing the whole frame would mean that
  * nothing of anybody arrives any more: the server repeats it until it is acknowledged.
  */
-import { type Fields, isIntegerBetween, isMap, type Validator } from "./checks";
+import { type Fields, isIntegerBetween, isMap } from "./checks";
 import { Command } from "./generated/commands";
 import type { ServerMessage } from "./generated/payloads";
-import {
-  checkConversationRow,
-  checkEvent,
-  checkGroupRow,
-  checkRelationRow,
-  checkUserPresence,
-} from "./generated/validators";
 import { isConversationId } from "./ids";
 import { type MessageFault, parseServerMessage, readFields } from "./messages";
+import { mapFault, type ShapeName } from "./shapes";
 
 /** An entry that was left out. */
 export interface Unreadable {
@@ -35,23 +29,23 @@ export type Lenient<Payload> = Payload & { unreadable?: readonly Unreadable[] };
 
 interface List {
   name: string;
-  check: Validator;
+  entry: ShapeName;
   /** The key that says whose an entry is. */
   id: string;
 }
 
-const EVENTS: List = { name: "events", check: checkEvent, id: "conversationId" };
+const EVENTS: List = { name: "events", entry: "event", id: "conversationId" };
 const LISTS = new Map<number, readonly List[]>([
   [Command.PULLED, [EVENTS]],
   [
     Command.SYNCED,
     [
-      { name: "relations", check: checkRelationRow, id: "userId" },
-      { name: "groups", check: checkGroupRow, id: "groupId" },
-      { name: "conversations", check: checkConversationRow, id: "conversationId" },
+      { name: "relations", entry: "relationRow", id: "userId" },
+      { name: "groups", entry: "groupRow", id: "groupId" },
+      { name: "conversations", entry: "conversationRow", id: "conversationId" },
     ],
   ],
-  [Command.PRESENCE, [{ name: "users", check: checkUserPresence, id: "userId" }]],
+  [Command.PRESENCE, [{ name: "users", entry: "userPresence", id: "userId" }]],
 ]);
 
 /** As parseServerMessage, but without the entries that cannot be read: `payload.unreadable` names them. */
@@ -81,7 +75,7 @@ function listsOf(fields: Fields, lists: readonly List[]): Readable {
     const entries = fields[list.name];
     if (!Array.isArray(entries)) continue;
     kept[list.name] = entries.filter((entry) => {
-      const why = faultOf(list, entry);
+      const why = mapFault(entry, list.entry);
       if (why !== undefined) unreadable.push(describe(list, entry, why));
       return why === undefined;
     });
@@ -102,15 +96,11 @@ function deliveredOf(fields: Fields): Readable | undefined {
     const inboxSeq = first + index;
     const event = Array.isArray(entry) ? entry[1] : undefined;
     const isPair = Array.isArray(entry) && entry.length === 2 && entry[0] === inboxSeq;
-    const why = isPair ? faultOf(EVENTS, event) : "is no pair of number and event";
+    const why = isPair ? mapFault(event, EVENTS.entry) : "is no pair of number and event";
     if (why === undefined) events.push(entry);
     else unreadable.push({ ...describe(EVENTS, event, why), inboxSeq });
   });
   return { fields: { ...fields, events }, unreadable };
-}
-
-function faultOf({ check }: List, entry: unknown): string | undefined {
-  return isMap(entry) ? check(entry) : "must be a map";
 }
 
 function describe({ name, id: key }: List, entry: unknown, why: string): Unreadable {

@@ -3,7 +3,9 @@ import { type Fields, isMap, type Validator } from "./checks";
 import { prescan } from "./codec/prescan";
 import { readPayload } from "./codec/read";
 import type { ClientMessage, ServerMessage } from "./generated/payloads";
-import { clientValidators, serverValidators } from "./generated/validators";
+import { serverShapes } from "./generated/shapes";
+import { clientValidators } from "./generated/validators";
+import { faultOf } from "./shapes";
 
 /** Why a frame is refused; the message names the key where one is wrong. */
 export interface MessageFault {
@@ -29,10 +31,11 @@ export function parseRequest(command: number, payload: Uint8Array | Fields): Cli
  * before they read it, since it is not they who have to fear.
  */
 export function parseServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
-  const validator = serverValidators.get(command);
-  if (validator === undefined) return unknownCommand(command);
+  const shape = serverShapes.get(command);
+  if (shape === undefined) return unknownCommand(command);
   const read = readFields(payload);
-  return "error" in read ? read : (check(validator, command, read.fields) as ServerMessage | MessageFault);
+  if ("error" in read) return read;
+  return check((fields) => faultOf(fields, shape), command, read.fields) as ServerMessage | MessageFault;
 }
 
 /** The map of a payload that nobody has looked at before. */

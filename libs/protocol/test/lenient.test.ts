@@ -23,7 +23,7 @@ test("of DELIVER the one event that cannot be read is left out, with its numbers
       [11, event(5)],
     ],
     unreadable: [
-      { list: "events", id: "p:a:b", seq: 2, inboxSeq: 8, why: "content: must be 1-16384 bytes of UTF-8" },
+      { list: "events", id: "p:a:b", seq: 2, inboxSeq: 8, why: "content: must be text 1 16384" },
       { list: "events", id: "p:a:b", seq: 3, inboxSeq: 9, why: "is no pair of number and event" },
       { list: "events", inboxSeq: 10, why: "must be a map" },
       { list: "events", inboxSeq: 12, why: "is no pair of number and event" },
@@ -49,7 +49,7 @@ test("so it is with PULLED, SYNCED and PRESENCE", () => {
     ...{ relations: [], conversations: [], groups: [group] },
     unreadable: [
       { list: "relations", id: "b" },
-      { list: "groups", id: "band", why: "mutedUntil: must be an integer of at least 0" },
+      { list: "groups", id: "band", why: "mutedUntil: must be int 0" },
       { list: "conversations", why: "must be a map" },
     ],
   });

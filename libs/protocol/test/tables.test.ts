@@ -13,6 +13,7 @@ import {
   errorByCode,
   errorByName,
   errorTable,
+  httpStatusOf,
   limits,
   reconnectAdvice,
   retiredCommands,
@@ -79,7 +80,7 @@ describe("errors", () => {
     const error = new CarillonError("RATE_LIMITED", "too fast", { retryAfterMs: 250 });
     expect(error).toBeInstanceOf(Error);
     expect(error).toMatchObject({ code: 1900, name: "RATE_LIMITED", message: "too fast", retryAfterMs: 250 });
-    expect([error.httpStatus, error.retry]).toEqual([429, "later"]);
+    expect([httpStatusOf(error), error.retry]).toEqual([429, "later"]);
     expect(error.toPayload()).toEqual({ code: 1900, name: "RATE_LIMITED", message: "too fast", retryAfterMs: 250 });
     expect(CarillonError.fromPayload(error.toPayload())).toEqual(error);
     expect(new CarillonError("BUSY").toPayload()).toEqual({
@@ -93,7 +94,7 @@ describe("errors", () => {
 
   test("an error that this version does not know keeps its number and name", () => {
     const error = CarillonError.fromPayload({ code: 1999, name: "NEWER", message: "?" });
-    expect([error.code, error.name, error.message, error.retry, error.httpStatus]).toEqual([
+    expect([error.code, error.name, error.message, error.retry, httpStatusOf(error)]).toEqual([
       1999,
       "NEWER",
       "?",

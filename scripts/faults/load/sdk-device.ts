@@ -1,6 +1,7 @@
 /** A device that uses the SDK as an app does: it sends, listens, and fetches what a resync says it missed. */
 import { sleep, uuidv7 } from "@carillon/base";
 import { CarillonClient, type ConversationRow, type Event } from "@carillon/client";
+import { viewOf } from "@carillon/client/view";
 import type { DeviceRecorder, ListedRow, SentMessage } from "@carillon/testkit";
 import { listedRow } from "../snapshots";
 import type { Account, LoadDevice } from "./load-device";
@@ -28,7 +29,7 @@ export class SdkDevice implements LoadDevice {
     const { deviceId, token } = account;
     this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
     // It is kept from the first look on.
-    void this.client.view;
+    viewOf(this.client);
     this.shown = new ShownEvents(recorder);
     for (const kind of ["message", "system", "recall"] as const) {
       this.client.on(kind, (event) => this.show(event, "deliver"));
@@ -55,7 +56,7 @@ export class SdkDevice implements LoadDevice {
   }
 
   get list(): ListedRow[] {
-    return this.client.view.conversations.map((row) => listedRow(this.account.userId, row));
+    return viewOf(this.client).conversations.map((row) => listedRow(this.account.userId, row));
   }
 
   async connect(): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { Logger } from "@carillon/base/node";
 import { NotReached, WrongUse } from "@carillon/operations";
-import { CarillonError } from "@carillon/protocol";
+import { CarillonError, httpStatusOf } from "@carillon/protocol";
 import { busyStore } from "@carillon/store";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 
@@ -59,7 +59,10 @@ export function toCarillonError(error: unknown): CarillonError {
 export function sendError(reply: FastifyReply, error: CarillonError): FastifyReply {
   const { retryAfterMs } = error;
   if (retryAfterMs !== undefined) reply.header("retry-after", Math.ceil(retryAfterMs / 1_000));
-  return reply.code(error.httpStatus).type("application/json; charset=utf-8").send(JSON.stringify(error.toPayload()));
+  return reply
+    .code(httpStatusOf(error))
+    .type("application/json; charset=utf-8")
+    .send(JSON.stringify(error.toPayload()));
 }
 
 /** What is not even HTTP, or has too many headers, is answered by hand. */
@@ -71,7 +74,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
       : new CarillonError("BAD_FRAME", "this is not HTTP");
   const body = JSON.stringify(known.toPayload());
   const head = [
-    `HTTP/1.1 ${known.httpStatus} ${known.name}`,
+    `HTTP/1.1 ${httpStatusOf(known)} ${known.name}`,
     "content-type: application/json; charset=utf-8",
     `content-length: ${Buffer.byteLength(body)}`,
     "connection: close",

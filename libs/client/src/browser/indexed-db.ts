@@ -5,7 +5,10 @@
  * wait for this one), because the user clears what the site has stored. Then it is opened again with the next use.
  */
 import { type IDBPDatabase, openDB } from "idb";
-import type { ClientStorage } from "../storage/storage";
+import type { Identity } from "../storage/identity";
+import type { ClientStorage, MakeEngine } from "../storage/storage";
+import { type Browser, platformBrowser } from "./tabs/platform";
+import { TabCore } from "./tabs/tab-core";
 
 const STORE = "values";
 
@@ -15,12 +18,12 @@ export interface IndexedDbStorage extends ClientStorage {
 }
 
 /**
- * Opens a storage in IndexedDB.
+ * Opens a storage in IndexedDB. Tabs that open the same one share one connection: any of them may close.
  * @param name of the database; one for each user and device
  * @throws when the browser has no IndexedDB or refuses it (private windows of some browsers)
  */
 export async function openIndexedDbStorage(name: string): Promise<IndexedDbStorage> {
-  const storage = new Storage(name);
+  const storage = new Storage(name, platformBrowser());
   await storage.open();
   return storage;
 }
@@ -41,7 +44,14 @@ class Storage implements IndexedDbStorage {
   private waiting: Change[] = [];
   private writing: Promise<void> = Promise.resolve();
 
-  constructor(private readonly name: string) {}
+  constructor(
+    private readonly name: string,
+    private readonly browser: Browser | undefined,
+  ) {}
+
+  share(makeEngine: MakeEngine, identity: Identity): TabCore | undefined {
+    return this.browser && new TabCore(`carillon ${this.name}`, this.browser, this, identity, makeEngine);
+  }
 
   async get(key: string): Promise<string | undefined> {
     return this.use((database) => database.get(STORE, key) as Promise<string | undefined>);

@@ -7,5 +7,10 @@ export type ClientState =
   | { name: "online"; gatewayId: string }
   /** The last try failed; the next one comes by itself. */
   | { name: "waiting"; retryInMs: number; error: Error }
+  /**
+   * Another client with the same device has the connection; what is written here is kept. `takeOver` brings the connection here.
+   * Only in browsers without Web Locks, or where the storage was copied.
+   */
+  | { name: "elsewhere" }
   /** Over: by `close`, or by a refusal that trying again does not cure (then with its error). */
   | { name: "closed"; error?: Error };

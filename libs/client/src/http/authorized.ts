@@ -1,15 +1,15 @@
 /** Requests over HTTP in the name of the user, with a fresh token when the one at hand is refused. */
 import { CarillonError } from "@carillon/protocol";
+import type { Api } from "../core";
 import type { HttpApi, HttpRequest } from "./http-api";
 import type { Tokens } from "./tokens";
 
-export class AuthorizedApi {
+export class AuthorizedApi implements Api {
   constructor(
     private readonly api: HttpApi,
     private readonly tokens: Pick<Tokens, "access" | "renew">,
   ) {}
 
-  /** @throws CarillonError the refusal; UNAVAILABLE when nobody answers */
   async call<T>(method: string, path: string, request: Omit<HttpRequest, "token"> = {}): Promise<T> {
     const callWith = (token: string) => this.api.call<T>(method, path, { ...request, token });
     try {

@@ -1,6 +1,7 @@
 /** What is asked about one conversation over HTTP. */
 import type { ConversationRow } from "@carillon/protocol";
-import { type AuthorizedApi, step } from "./authorized";
+import type { Api } from "../core";
+import { step } from "./authorized";
 import type { History, PageRange } from "./http-api";
 
 /** What a user may say about a conversation, for all his devices. */
@@ -26,7 +27,7 @@ export interface Readers {
 }
 
 export class ConversationApi {
-  constructor(private readonly api: AuthorizedApi) {}
+  constructor(private readonly api: Api) {}
 
   history(conversationId: string, range: { before?: number; limit?: number }): Promise<History> {
     return this.api.call("GET", `${pathOf(conversationId)}/messages`, { query: range });

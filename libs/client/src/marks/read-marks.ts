@@ -14,8 +14,8 @@ export interface ReadMarksOptions {
   storage: ClientStorage;
   /** Sends READ over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: ReadPayload): Promise<unknown>;
-  /** A mark has moved on this device; the server may not have it yet. */
-  onMark(conversationId: string, seq: number): void;
+  /** What the server does not have is other than before. */
+  onChange(): void;
   /** The storage does not take a mark: it is told as long as this process lives. */
   onError(error: Error): void;
 }
@@ -75,7 +75,7 @@ export class ReadMarks {
     if (seq > mark.wanted) {
       mark.wanted = seq;
       this.options.storage.set(PREFIX + conversationId, JSON.stringify(seq)).catch(this.options.onError);
-      this.options.onMark(conversationId, seq);
+      this.options.onChange();
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
     // Most apps do not wait for it, and must not fall over when it is not told before they end.
@@ -136,6 +136,7 @@ export class ReadMarks {
     // What was refused is neither told nor wanted any more: asked again, it is told again.
     if (outcome === "told") mark.told = seq;
     else if (mark.wanted === seq) mark.wanted = mark.told;
+    this.options.onChange();
     if (mark.wanted <= seq) await this.options.storage.delete(PREFIX + conversationId).catch(this.options.onError);
     const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);
     mark.waiters = mark.waiters.filter((waiter) => waiter.seq > seq);

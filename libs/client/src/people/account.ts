@@ -1,6 +1,7 @@
 /** The user's own account and devices, and the search for others. */
 import type { Platform } from "@carillon/protocol";
-import { type AuthorizedApi, step } from "../http/authorized";
+import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
 
 /** A user as others see him. */
@@ -37,7 +38,7 @@ export interface Device {
 
 /** `client.account`: who the user is. */
 export class Account {
-  constructor(private readonly api: AuthorizedApi) {}
+  constructor(private readonly api: Api) {}
 
   /** The own profile. */
   profile(): Promise<OwnProfile> {
@@ -73,7 +74,7 @@ export class Account {
 export class Devices {
   /** @param logOutHere what is to be done for this device itself */
   constructor(
-    private readonly api: AuthorizedApi,
+    private readonly api: Api,
     private readonly logOutHere: () => Promise<void>,
   ) {}
 
@@ -94,7 +95,7 @@ export class Devices {
 
 /** `client.users`: everybody. */
 export class Users {
-  constructor(private readonly api: AuthorizedApi) {}
+  constructor(private readonly api: Api) {}
 
   /** @throws CarillonError NO_SUCH_USER */
   get(userId: string): Promise<Profile> {

@@ -1,6 +1,7 @@
 /** Friends, requests and blocks of the user. */
 import type { RelationState } from "@carillon/protocol";
-import { type AuthorizedApi, step } from "../http/authorized";
+import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
 
 /** A relation to somebody, as one sees it. */
@@ -18,7 +19,7 @@ export interface Relation {
 
 /** `client.friends`: what is changed here counts for the next message. All of it may be repeated. */
 export class Friends {
-  constructor(private readonly api: AuthorizedApi) {}
+  constructor(private readonly api: Api) {}
 
   /** Friends by id. */
   list(range: PageRange = {}): Promise<Page<Relation>> {

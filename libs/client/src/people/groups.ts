@@ -1,6 +1,7 @@
 /** Groups of the user. */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
-import { type AuthorizedApi, step } from "../http/authorized";
+import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
 
 /** A group as everybody in it sees it. */
@@ -72,7 +73,7 @@ const path = (groupId: string, rest = "") => `/v1/groups/${step(groupId)}${rest}
  */
 export class Groups {
   constructor(
-    private readonly api: AuthorizedApi,
+    private readonly api: Api,
     private readonly userId: () => string | undefined,
   ) {}
 

@@ -23,7 +23,7 @@ export class PresenceWatches {
 
   /**
    * @param ask sends WATCH_PRESENCE over the connection in use
-   * @param onReleased nobody watches this user any more: what is known of him grows old
+   * @param onReleased nobody watches this user any more: what is known of them grows old
    */
   constructor(
     private readonly ask: (payload: WatchPresencePayload) => Promise<unknown>,
@@ -32,11 +32,14 @@ export class PresenceWatches {
     this.session.abort();
   }
 
-  /** @returns a function that ends it */
-  watch(userIds: readonly string[]): () => void {
+  /**
+   * @param mustRepeat the server is to say again how they stand, also of those who are watched already
+   * @returns a function that ends it
+   */
+  watch(userIds: readonly string[], mustRepeat = false): () => void {
     const wanted = [...new Set(userIds)].filter(isUserId);
     for (const userId of wanted) {
-      if (!this.counts.has(userId) && this.told.has(userId)) this.again.add(userId);
+      if ((mustRepeat || !this.counts.has(userId)) && this.told.has(userId)) this.again.add(userId);
       this.counts.set(userId, (this.counts.get(userId) ?? 0) + 1);
     }
     void this.work();
@@ -49,7 +52,7 @@ export class PresenceWatches {
     };
   }
 
-  /** Whether anybody wants to see him. What is on its way of others comes too late. */
+  /** Whether anybody wants to see them. What is on its way of others comes too late. */
   isWatched(userId: string): boolean {
     return this.counts.has(userId);
   }

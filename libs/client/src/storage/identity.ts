@@ -1,18 +1,25 @@
 /** Whose storage it is: what another device or user has left there would be taken for this one's. */
+import type { ClientOptions } from "../options";
 import { type ClientStorage, readJson } from "./storage";
 
 const KEY = "device";
 
 /** A device of a user. */
-interface Identity {
+export interface Identity {
   deviceId: string;
   userId?: string;
+}
+
+/** Whose client it is by what the app has said; the user only when they are named there. */
+export function identityOf({ deviceId, credentials, session }: ClientOptions<string>): Identity {
+  const { userId } = credentials ?? session ?? {};
+  return { deviceId, ...(userId !== undefined && { userId }) };
 }
 
 /**
  * Writes down whose storage this is.
  * @param identity without userId as long as the server has not told it
- * @returns whose it is; the user is known when the server has told him, now or in an earlier life
+ * @returns whose it is; the user is known when the server has told, now or in an earlier life
  * @throws Error when it belongs to another device or user
  */
 export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<Identity> {

@@ -24,7 +24,8 @@ import {
   type SyncedPayload,
   type UserPresence,
 } from "@carillon/protocol";
-import type { ClientEvents, FailedMessage, Receipt } from "../events";
+import type { CoreEvents } from "../core";
+import type { FailedMessage, Receipt } from "../events";
 import type { ClientStorage } from "../storage/storage";
 import type { Synced, SyncSince } from "../sync/read-pages";
 import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";
@@ -45,13 +46,15 @@ export interface ViewContext {
   claimed: Promise<unknown>;
   /** Whose view it is; undefined before that was ever told. */
   userId(): string | undefined;
-  on<Name extends keyof ClientEvents>(name: Name, listener: (value: ClientEvents[Name]) => void): () => void;
+  on<Name extends keyof CoreEvents>(name: Name, listener: (value: CoreEvents[Name]) => void): () => void;
   synchroniser: Pick<Synchroniser, "changes" | "keeper">;
   pull(range: PullPayload): Promise<PulledPayload>;
   /** Messages that have no answer yet. */
   unsent(): SendPayload[];
   /** Marks that the server does not have yet. */
   unread(): ReadPayload[];
+  /** Whether this view is the one that is stored. */
+  keeps(): boolean;
   onError(error: Error): void;
 }
 
@@ -95,7 +98,11 @@ export class ViewState implements SyncKeeper {
     this.unsent = new Unsent(userId, (clientMsgId, message) => this.keep(FAILED + clientMsgId, message));
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
     this.loader = new MessageLoader(pull, (conversation, events) => this.takeFetched(conversation, events));
-    this.store = new ViewStore(storage, () => this.takeChanges(), onError);
+    this.store = new ViewStore(storage, {
+      collect: () => this.takeChanges(),
+      mayWrite: () => context.keeps(),
+      onError,
+    });
     this.listening = this.listen();
     // A storage of somebody else is not shown; `connect` says so.
     this.restored = claimed.then(
@@ -225,6 +232,13 @@ export class ViewState implements SyncKeeper {
       on("typing", ({ conversationId, userId }) => this.typing.begin(conversationId, userId)),
       on("presence", (users) => this.takePresence(users)),
       on("changed", () => this.context.synchroniser.changes()),
+      on("session", () => this.online()),
+      on("outbox", (payloads) => this.whenRestored(() => this.takeOutbox(payloads))),
+      on("marks", (marks) => {
+        for (const { conversationId, seq } of marks) this.read(conversationId, seq);
+      }),
+      on("row", (row) => this.takeRow(row)),
+      on("released", (userIds) => this.forgetPresence(userIds)),
       on("state", ({ name }) => {
         if (name !== "online") this.forgetPresence([...this.statuses.keys()]);
       }),
@@ -245,7 +259,7 @@ export class ViewState implements SyncKeeper {
       if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
     }
     for (const message of rows<UnsentMessage>(FAILED)) this.takeUnsent(message);
-    for (const payload of this.context.unsent()) this.takeUnsent({ payload });
+    this.takeOutbox(this.context.unsent());
     this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
     const { waiting = [] } = this;
     this.waiting = undefined;
@@ -281,6 +295,16 @@ export class ViewState implements SyncKeeper {
     const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
     for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.takeOwn(event);
     this.changes.note(`messages/${conversationId}`);
+  }
+
+  /** Messages of an earlier life, or of another tab, that this one was not told of. */
+  private takeOutbox(payloads: readonly SendPayload[]): void {
+    // The engine may be here from now on: then what could not be written is.
+    this.store.note();
+    for (const payload of payloads) {
+      const known = this.unsent.get(payload.clientMsgId);
+      if (known === undefined || known.failure !== undefined) this.takeUnsent({ payload });
+    }
   }
 
   private takeRedated(from: string, to: string): void {

@@ -12,28 +12,37 @@ const PREFIX = "view/1/";
 const DELAY_MS = 200;
 const RETRY_MS = 2_000;
 
+export interface ViewStoreOptions {
+  /** What has changed since the last call, by key; undefined: it is deleted. */
+  collect(): Map<string, unknown>;
+  /** Whether this view is the one that is kept: what it may not write waits until it may. */
+  mayWrite(): boolean;
+  onError(error: Error): void;
+}
+
 export class ViewStore {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private writing: Promise<void> = Promise.resolve();
   private isStopped = false;
-  /** What the storage has refused. */
+  /** What the storage has refused, or may not be written yet. */
   private refused = new Map<string, unknown>();
 
-  /** @param collect what has changed since the last call, by key; undefined: it is deleted */
   constructor(
     private readonly storage: ClientStorage,
-    private readonly collect: () => Map<string, unknown>,
-    private readonly onError: (error: Error) => void,
+    private readonly options: ViewStoreOptions,
   ) {}
 
   /** All that is kept, by key; what another version of the view left is deleted. */
   async restore(): Promise<Map<string, unknown>> {
     const { storage } = this;
+    // Before all else: another tab may write meanwhile, and what it is told to go on from must not be newer than the rest.
+    const since = await readJson<unknown>(storage, PREFIX + SINCE);
     const keys = (await storage.keys()).filter((key) => key.startsWith(ALL));
     const own = keys.filter((key) => key.startsWith(PREFIX));
     await Promise.all(keys.filter((key) => !key.startsWith(PREFIX)).map((key) => storage.delete(key)));
     const values = await Promise.all(own.map((key) => readJson<unknown>(storage, key)));
-    return new Map(own.map((key, i) => [key.slice(PREFIX.length), values[i]]));
+    const kept = new Map(own.map((key, i) => [key.slice(PREFIX.length), values[i]]));
+    return since === undefined ? kept : kept.set(SINCE, since);
   }
 
   /** Something has changed. */
@@ -54,7 +63,9 @@ export class ViewStore {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.writing = this.writing.then(async () => {
-      const values = new Map([...this.refused, ...this.collect()]);
+      const values = new Map([...this.refused, ...this.options.collect()]);
+      this.refused = values;
+      if (!this.options.mayWrite()) return;
       this.refused = new Map();
       try {
         for (const step of STEPS) {
@@ -63,7 +74,7 @@ export class ViewStore {
         }
       } catch (error) {
         this.refused = values;
-        this.onError(error as Error);
+        this.options.onError(error as Error);
         if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), RETRY_MS);
       }
     });

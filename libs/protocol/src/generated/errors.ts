@@ -63,40 +63,16 @@ export type ErrorName = keyof typeof ErrorCode;
 /** What the sender of a refused request does: never, later, after logging in again, or at another gateway. */
 export type Retry = "never" | "later" | "after-auth" | "elsewhere";
 
-export interface ErrorRow {
-  code: number;
-  name: ErrorName;
-  httpStatus: number;
-  retry: Retry;
-  text: string;
-}
-
-export const errorTable: readonly ErrorRow[] = [
-  { code: 1000, name: "BAD_FRAME", httpStatus: 400, retry: "never", text: "The bytes are not a frame of this protocol" },
-  { code: 1001, name: "FRAME_TOO_LARGE", httpStatus: 413, retry: "never", text: "The frame or request is larger than allowed" },
-  { code: 1002, name: "UNKNOWN_COMMAND", httpStatus: 400, retry: "never", text: "The command is unknown, or not one that may be sent here" },
-  { code: 1003, name: "BAD_PAYLOAD", httpStatus: 400, retry: "never", text: "The payload is malformed; the message names the key" },
-  { code: 1100, name: "NOT_AUTHENTICATED", httpStatus: 401, retry: "after-auth", text: "Not logged in, or the credentials or token are not valid" },
-  { code: 1101, name: "TOKEN_EXPIRED", httpStatus: 401, retry: "after-auth", text: "The token has expired" },
-  { code: 1102, name: "TOKEN_REVOKED", httpStatus: 401, retry: "after-auth", text: "The token has been revoked" },
-  { code: 1103, name: "USER_DISABLED", httpStatus: 403, retry: "never", text: "The user is disabled" },
-  { code: 1200, name: "FORBIDDEN", httpStatus: 403, retry: "never", text: "Not allowed" },
-  { code: 1201, name: "NOT_FRIENDS", httpStatus: 403, retry: "never", text: "The other one does not accept messages from this user" },
-  { code: 1202, name: "BLOCKED", httpStatus: 403, retry: "never", text: "This user has blocked the other one" },
-  { code: 1203, name: "NOT_A_MEMBER", httpStatus: 403, retry: "never", text: "Not a member of the group" },
-  { code: 1204, name: "USER_MUTED", httpStatus: 403, retry: "later", text: "The user may not send at present" },
-  { code: 1205, name: "GROUP_MUTED", httpStatus: 403, retry: "later", text: "The group, or this member in it, may not send at present" },
-  { code: 1206, name: "GROUP_DISSOLVED", httpStatus: 410, retry: "never", text: "The group has been dissolved" },
-  { code: 1207, name: "RECALL_NOT_ALLOWED", httpStatus: 403, retry: "never", text: "This message may not be recalled by this user" },
-  { code: 1208, name: "RECALL_TOO_LATE", httpStatus: 403, retry: "never", text: "The time in which the message could be recalled is over" },
-  { code: 1300, name: "NO_SUCH_USER", httpStatus: 404, retry: "never", text: "There is no such user" },
-  { code: 1301, name: "NO_SUCH_CONVERSATION", httpStatus: 404, retry: "never", text: "There is no such conversation for this user" },
-  { code: 1302, name: "NO_SUCH_MESSAGE", httpStatus: 404, retry: "never", text: "There is no such message" },
-  { code: 1303, name: "CONFLICT", httpStatus: 409, retry: "never", text: "The id is taken, or was used for something else" },
-  { code: 1400, name: "NOT_FOUND", httpStatus: 404, retry: "never", text: "There is nothing at this address" },
-  { code: 1900, name: "RATE_LIMITED", httpStatus: 429, retry: "later", text: "Too many requests; retryAfterMs says when to try again" },
-  { code: 1901, name: "BUSY", httpStatus: 503, retry: "later", text: "The server cannot take this at present; try again" },
-  { code: 1902, name: "WRONG_GATEWAY", httpStatus: 421, retry: "elsewhere", text: "Another gateway serves this user" },
-  { code: 1903, name: "UNAVAILABLE", httpStatus: 503, retry: "elsewhere", text: "This server is stopping or out of service; use another one" },
-  { code: 1904, name: "INTERNAL", httpStatus: 500, retry: "later", text: "The server failed" },
-];
+/** What is to be done after an error, where that is not `never`. */
+export const retries: Partial<Record<ErrorName, Retry>> = {
+  NOT_AUTHENTICATED: "after-auth",
+  TOKEN_EXPIRED: "after-auth",
+  TOKEN_REVOKED: "after-auth",
+  USER_MUTED: "later",
+  GROUP_MUTED: "later",
+  RATE_LIMITED: "later",
+  BUSY: "later",
+  WRONG_GATEWAY: "elsewhere",
+  UNAVAILABLE: "elsewhere",
+  INTERNAL: "later",
+};

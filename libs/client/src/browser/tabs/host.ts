@@ -1,0 +1,122 @@
+/**
+ * The side of the tab that has the connection: tells the others what its engine tells, and does for them what they ask for.
+ *
+ * Edge cases:
+ * - What must not be lost is acknowledged to the server when the listeners of all tabs are done with it. A tab that is not done in
+ *   5 s (frozen, or gone without a word) is not waited for again before it has answered once more; what was posted to it is there
+ *   when it wakes up.
+ * - A tab ends: whom it watched is watched no more. The lock that each tab holds on its own name says so.
+ */
+import { getOrSet, settlesWithin } from "@carillon/base";
+import type { WatchPresencePayload } from "@carillon/protocol";
+import type { CoreEvents } from "../../core";
+import type { Engine } from "../../engine";
+import { type CallName, type Post, packError, packValue } from "./posts";
+
+const PATIENCE_MS = 5_000;
+
+interface Tab {
+  /** Ends of what it watches, by user. */
+  watches: Map<string, () => void>;
+  /** Whether it has not answered in time. */
+  isAsleep: boolean;
+}
+
+export class Host {
+  private readonly tabs = new Map<string, Tab>();
+  private readonly waiting = new Map<string, () => void>();
+  private lastId = 0;
+
+  constructor(
+    private readonly id: string,
+    readonly engine: Engine,
+    private readonly post: (post: Post) => void,
+    private readonly whenGone: (tab: string, then: () => void) => void,
+  ) {}
+
+  /** Says how the engine stands. @param to all tabs, when it is left out */
+  introduce(to?: string): void {
+    const { id, engine } = this;
+    const { state, userId } = engine;
+    const stands = { state: packValue(state), unsent: engine.unsent(), unread: engine.unread() };
+    this.post({ kind: "leader", from: id, ...(to && { to }), ...(userId && { userId }), ...stands });
+  }
+
+  hear(post: Post): void {
+    if (post.kind === "hello") {
+      this.tabOf(post.from);
+      this.introduce(post.from);
+    }
+    if (post.kind === "done" && post.to === this.id) {
+      this.tabOf(post.from).isAsleep = false;
+      this.waiting.get(`${post.from} ${post.id}`)?.();
+    }
+    if (post.kind === "call" && post.to === this.id) void this.answer(post);
+  }
+
+  tell<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): void {
+    if (this.isAlone) return;
+    this.post({ kind: "event", from: this.id, name, value: packValue(value) });
+  }
+
+  /** @returns when all tabs are done with it that answer at all; undefined: there is none */
+  deliver<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
+    const awake = [...this.tabs].filter(([tab, { isAsleep }]) => tab !== this.id && !isAsleep);
+    if (awake.length === 0) return void this.tell(name, value);
+    const id = ++this.lastId;
+    const done = awake.map(([tab]) => this.untilDone(tab, id));
+    this.post({ kind: "event", from: this.id, name, value, id });
+    return Promise.all(done);
+  }
+
+  /** Does what a tab, this one or another, asks for. */
+  async do(from: string, name: CallName, args: unknown[]): Promise<unknown> {
+    if (name === "watch") return this.watch(from, args[0] as WatchPresencePayload);
+    return (this.engine[name] as (...all: unknown[]) => unknown).apply(this.engine, args);
+  }
+
+  /** A tab begins or ends to watch users. */
+  private watch(from: string, { userIds, on }: WatchPresencePayload): void {
+    const { watches } = this.tabOf(from);
+    for (const userId of userIds) {
+      watches.get(userId)?.();
+      watches.delete(userId);
+      // Who is watched by another tab already is told again for this one.
+      if (on) watches.set(userId, this.engine.watch([userId], true));
+    }
+  }
+
+  /** Nothing is posted where nobody hears it. */
+  private get isAlone(): boolean {
+    return this.tabs.size === (this.tabs.has(this.id) ? 1 : 0);
+  }
+
+  private async untilDone(tab: string, id: number): Promise<void> {
+    const key = `${tab} ${id}`;
+    const done = new Promise<void>((resolve) => this.waiting.set(key, resolve));
+    if (!(await settlesWithin(done, PATIENCE_MS))) this.tabOf(tab).isAsleep = true;
+    this.waiting.delete(key);
+  }
+
+  private async answer({ from, id, name, args }: Post & { kind: "call" }): Promise<void> {
+    const answer = { kind: "answer", to: from, id } as const;
+    try {
+      this.post({ ...answer, value: await this.do(from, name, args) });
+    } catch (error) {
+      this.post({ ...answer, error: packError(error) });
+    }
+  }
+
+  private tabOf(id: string): Tab {
+    return getOrSet(this.tabs, id, () => {
+      if (id !== this.id) this.whenGone(id, () => this.forget(id));
+      return { watches: new Map(), isAsleep: false };
+    });
+  }
+
+  private forget(id: string): void {
+    for (const end of this.tabs.get(id)?.watches.values() ?? []) end();
+    this.tabs.delete(id);
+    for (const [key, resolve] of this.waiting) if (key.startsWith(`${id} `)) resolve();
+  }
+}

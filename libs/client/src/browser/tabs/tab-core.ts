@@ -1,0 +1,428 @@
+/**
+ * What works behind the client of one of several tabs that have their storage in common.
+ *
+ * The idea: the tab that holds the lock has the engine (connection, outbox, inbox, storage), and tells the others what it tells
+ * its own listeners; what they want done they ask it for. When it ends, another one gets the lock, and goes on from what is
+ * stored. Each tab has its own listeners and its own view; the view of a tab writes when that tab has the engine.
+ *
+ * Edge cases:
+ * - An event that the tab before had told, and not acknowledged, comes again: each tab shows it once.
+ * - The lock is taken by force (`takeOver`): the engine ends, and the tab asks as the others do.
+ * - No locks (a page that is not secure): each tab has an engine of its own, and the server ends the older one. That one keeps what
+ *   is written, and is `elsewhere` until the app says `takeOver`.
+ */
+import { settlesWithin, uuidv7 } from "@carillon/base";
+import {
+  CloseCode,
+  Command,
+  type Event,
+  limits,
+  type PulledPayload,
+  type PullPayload,
+  type ReadPayload,
+  type SendPayload,
+  type SentPayload,
+  type SyncedPayload,
+  type SyncPayload,
+  type UserPresence,
+} from "@carillon/protocol";
+import type { ClientState } from "../../connection/client-state";
+import { closedError } from "../../connection/questions";
+import { ConnectionLost } from "../../connection/requests";
+import { type Calls, type Core, type CoreEvents, Listeners, type Tell } from "../../core";
+import type { Engine } from "../../engine";
+import { PresenceWatches } from "../../presence/presence-watches";
+import { ServerClock } from "../../server-clock";
+import { claimStorage, type Identity } from "../../storage/identity";
+import type { ClientStorage, MakeEngine } from "../../storage/storage";
+import { Synchroniser, type SyncKeeper } from "../../sync/synchroniser";
+import { Host } from "./host";
+import type { Browser, Channel } from "./platform";
+import { type CallName, type Post, unpackState, unpackValue } from "./posts";
+import { Remote } from "./remote";
+
+const ENDING_MS = 2_000;
+/** Events that were shown last: the next engine may tell them again. */
+const MOST_SHOWN = 2_000;
+
+export class TabCore implements Core {
+  readonly events: Listeners;
+  readonly synchroniser: Core["synchroniser"];
+  state: ClientState = { name: "idle" };
+  userId: string | undefined;
+  private readonly ending = new AbortController();
+  private readonly id = uuidv7(Date.now());
+  private readonly clock: ServerClock;
+  private readonly remote = new Remote(this.id, (post) => this.post(post));
+  private readonly watches: PresenceWatches;
+  private readonly ownSync: Synchroniser;
+  private keeper: SyncKeeper | undefined;
+  private channel: Channel | undefined;
+  /** The engine, when this tab has it. */
+  private host: Host | undefined;
+  private isKeeper = false;
+  /** Sessions that this tab was told of. */
+  private sessions = 0;
+  private wantsConnection = false;
+  private readonly waiting = new Map<string, SendPayload>();
+  private marks: ReadPayload[] = [];
+  /** What was shown, and whether its listeners are done with it. */
+  private readonly shown = new Map<string, Promise<unknown> | undefined>();
+  private readonly lastWorks: (() => Promise<unknown>)[] = [];
+  /** What is to be written at the end. */
+  private ended: Promise<unknown> | undefined;
+  private leaving: Promise<void> | undefined;
+  /** Resolves when others may go on with the storage. */
+  private gone: Promise<void> | undefined;
+  private preparing: Promise<void> | undefined;
+  private release: () => void = () => {};
+  /** When this tab lets go of its locks; they go with the tab, however that ends. */
+  private readonly released = new Promise<void>((resolve) => {
+    this.release = resolve;
+  });
+
+  /** @param name of the lock and the channel that these tabs have in common */
+  constructor(
+    private readonly name: string,
+    private readonly browser: Browser,
+    readonly storage: ClientStorage,
+    private readonly identity: Identity,
+    private readonly makeEngine: MakeEngine,
+  ) {
+    this.userId = identity.userId;
+    this.events = new Listeners(this.closing);
+    this.clock = new ServerClock(storage);
+    this.watches = new PresenceWatches(
+      (payload) => this.request("watch", payload),
+      (userId) => this.events.emit("released", [userId]),
+    );
+    this.ownSync = new Synchroniser(() => this.syncOver(this.sessions), this.closing);
+    this.synchroniser = this.makeSynchroniser();
+  }
+
+  get closing(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  prepare(): Promise<void> {
+    this.preparing ??= (async () => {
+      const { userId } = await claimStorage(this.storage, this.identity);
+      this.userId ??= userId;
+      await this.clock.restore();
+    })();
+    return this.preparing;
+  }
+
+  async connect(): Promise<void> {
+    this.wantsConnection = true;
+    if (this.state.name === "idle") this.changeState({ name: "connecting" });
+    await this.request("connect");
+  }
+
+  async takeOver(): Promise<void> {
+    this.wantsConnection = true;
+    if (this.host === undefined && this.browser.locks !== undefined) void this.elect(true);
+    await this.request("connect");
+  }
+
+  logOut(): Promise<void> {
+    this.leaving = this.request("logOut");
+    return this.leaving;
+  }
+
+  async newId(): Promise<string> {
+    await this.prepare();
+    if (this.closing.aborted) throw closedError();
+    return uuidv7(this.clock.now());
+  }
+
+  send(message: SendPayload): Promise<SentPayload> {
+    return this.request("send", message);
+  }
+
+  call<T>(...request: Parameters<Calls["call"]>): Promise<T> {
+    return this.request("call", ...request);
+  }
+
+  ask<T extends object>(command: number, payload: object): Promise<T> {
+    return this.request("ask", command, payload);
+  }
+
+  pull(range: PullPayload): Promise<PulledPayload> {
+    return this.request("pull", range);
+  }
+
+  markRead(conversationId: string, seq: number): Promise<void> {
+    const done = this.request<void>("markRead", conversationId, seq);
+    done.catch(() => {});
+    return done;
+  }
+
+  typing(conversationId: string): void {
+    this.request("typing", conversationId).catch(() => {});
+  }
+
+  focus(conversationId: string | null): Promise<void> {
+    return this.request("focus", conversationId);
+  }
+
+  first(conversationId: string): void {
+    this.request("first", conversationId).catch(() => {});
+  }
+
+  watch(userIds: readonly string[]): () => void {
+    return this.watches.watch(userIds);
+  }
+
+  unsent(): SendPayload[] {
+    return [...this.waiting.values()];
+  }
+
+  unread(): ReadPayload[] {
+    return this.marks;
+  }
+
+  keeps(): boolean {
+    return this.isKeeper;
+  }
+
+  atEnd(work: () => Promise<unknown>): void {
+    this.lastWorks.push(work);
+  }
+
+  async close(): Promise<void> {
+    const { host } = this;
+    // The others are not told: one of them goes on.
+    this.host = undefined;
+    this.end({ name: "closed" }, host?.engine);
+    await this.gone;
+  }
+
+  private request<T>(name: CallName, ...args: unknown[]): Promise<T> {
+    if (this.closing.aborted) return Promise.reject(closedError());
+    this.start();
+    const done = this.host?.do(this.id, name, args) ?? this.remote.call(name, ...args);
+    return done as Promise<T>;
+  }
+
+  private start(): void {
+    if (this.channel !== undefined) return;
+    this.channel = this.browser.openChannel(this.name);
+    this.channel.onmessage = ({ data }) => this.hear(data as Post);
+    const { locks } = this.browser;
+    if (locks === undefined) return this.lead();
+    void locks.request(`${this.name} ${this.id}`, {}, () => this.released);
+    this.post({ kind: "hello", from: this.id });
+    void this.elect();
+  }
+
+  /** Waits for the lock, as long as this tab lives. */
+  private async elect(steal = false): Promise<void> {
+    const hold = () => {
+      this.lead();
+      return this.released;
+    };
+    // One of the two only: what takes by force does not wait.
+    const options = steal ? { steal } : { signal: this.closing };
+    try {
+      await this.browser.locks?.request(this.name, options, hold);
+    } catch {
+      if (this.closing.aborted) return;
+      this.stepDown();
+      void this.elect();
+    }
+  }
+
+  private lead(): void {
+    if (this.closing.aborted) return;
+    const engine = this.makeEngine(this.tellOf(() => this.host?.engine === engine));
+    this.isKeeper = true;
+    const whenGone = (tab: string, then: () => void) =>
+      void this.browser.locks
+        ?.request(`${this.name} ${tab}`, { signal: this.closing }, async () => then())
+        .catch(() => {});
+    const host = new Host(this.id, engine, (post) => this.post(post), whenGone);
+    this.host = host;
+    engine.atEnd(() => this.ended ?? Promise.resolve());
+    engine.synchroniser.keeper = this.keeper;
+    engine.prepare().catch(() => {
+      // Whoever connects, or sends, is told.
+    });
+    host.introduce();
+    this.remote.moveTo((name, args) => host.do(this.id, name, args));
+    if (this.wantsConnection) engine.connect().catch(() => {});
+  }
+
+  /** Another tab has taken the lock. */
+  private stepDown(): void {
+    const { host } = this;
+    this.host = undefined;
+    this.isKeeper = false;
+    this.post({ kind: "hello", from: this.id });
+    // What this one has stored since the other one has looked is not known there.
+    for (const message of host?.engine.unsent() ?? []) this.request("send", message).catch(() => {});
+    void host?.engine.close();
+  }
+
+  /** What an engine of this tab tells, as long as it is the one in use. */
+  private tellOf(isInUse: () => boolean): Tell {
+    const { events } = this;
+    return {
+      on: (name, listener) => events.on(name, listener),
+      emit: (name, value) => {
+        if (!isInUse()) return;
+        this.host?.tell(name, value);
+        this.take(name, value);
+      },
+      deliver: (name, value) => {
+        // Nobody acknowledges it: it comes again.
+        if (!isInUse()) return new Promise(() => {});
+        const there = this.host?.deliver(name, value);
+        const here = this.take(name, value);
+        return there === undefined ? here : Promise.all([here, there]);
+      },
+      fail: (error) => events.fail(error),
+    };
+  }
+
+  private hear(post: Post): void {
+    this.host?.hear(post);
+    if (this.host !== undefined) return;
+    if (post.kind === "leader" && (post.to ?? this.id) === this.id) this.follow(post);
+    if (post.kind === "answer" && post.to === this.id) this.remote.settle(post);
+    if (post.kind === "event") void this.takePosted(post);
+  }
+
+  private follow({ from, state, userId, unsent, unread }: Post & { kind: "leader" }): void {
+    this.userId ??= userId;
+    this.remote.follow(from);
+    this.take("marks", unread);
+    this.take("outbox", unsent);
+    const stands = unpackState(state);
+    if (this.wantsConnection && stands.name !== "online") this.request("connect").catch(() => {});
+    if (stands.name === "online") this.take("session", { watchedUsers: limits.maxWatchedUsers });
+    if (stands.name !== "idle" || this.wantsConnection) this.take("state", stands);
+  }
+
+  private async takePosted({ from, name, value, id }: Post & { kind: "event" }): Promise<void> {
+    await this.take(name, unpackValue(value) as never);
+    if (id !== undefined) this.post({ kind: "done", from: this.id, to: from, id });
+  }
+
+  /** The engine, here or elsewhere, has told something. @returns when the listeners are done with it */
+  private take<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
+    // Whom it watches each tab knows itself.
+    if (name === "released") return undefined;
+    this.note(name, value);
+    if (name === "state") return void this.changeState(value as ClientState);
+    if (name === "presence") return void this.tellPresence(value as UserPresence[]);
+    if (name === "resync") return this.events.deliver(name, value);
+    if (name === "message" || name === "recall" || name === "system") return this.show(name, value as Event);
+    return void this.events.emit(name, value);
+  }
+
+  private note(name: keyof CoreEvents, value: unknown): void {
+    switch (name) {
+      case "session":
+        this.sessions++;
+        return this.watches.online((value as CoreEvents["session"]).watchedUsers);
+      case "marks":
+        this.marks = value as ReadPayload[];
+        return;
+      case "outbox":
+        this.waiting.clear();
+        for (const message of value as SendPayload[]) this.waiting.set(message.clientMsgId, message);
+        return;
+      case "sending":
+        return void this.waiting.set((value as SendPayload).clientMsgId, value as SendPayload);
+      case "sent":
+        return void this.waiting.delete((value as SentPayload).clientMsgId);
+      case "failed":
+        return void this.waiting.delete((value as CoreEvents["failed"]).message.clientMsgId);
+      case "redated": {
+        const { from, to } = value as CoreEvents["redated"];
+        this.remote.redated(from, to);
+        const message = this.waiting.get(from);
+        if (message !== undefined && this.waiting.delete(from)) this.waiting.set(to, { ...message, clientMsgId: to });
+      }
+    }
+  }
+
+  private show(name: "message" | "recall" | "system", event: Event): Promise<unknown> | undefined {
+    const key = `${event.conversationId} ${event.seq}`;
+    if (this.shown.has(key)) return this.shown.get(key);
+    const done = this.events.deliver(name, event);
+    this.shown.set(key, done);
+    const [first] = this.shown.keys();
+    if (this.shown.size > MOST_SHOWN) this.shown.delete(first as string);
+    return done;
+  }
+
+  private tellPresence(users: readonly UserPresence[]): void {
+    const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
+    if (watched.length > 0) this.events.emit("presence", watched);
+  }
+
+  private changeState(state: ClientState): void {
+    const isElsewhere = state.name === "closed" && (state.error as { code?: number })?.code === CloseCode.REPLACED;
+    if (isElsewhere) return this.standBy();
+    if (state.name === "closed") return this.end(state, this.host?.engine);
+    this.state = state;
+    this.events.emit("state", state);
+  }
+
+  /** Another client with this device has the connection: what is written is kept by an engine that does not connect. */
+  private standBy(): void {
+    this.wantsConnection = false;
+    if (this.host !== undefined) this.lead();
+    this.changeState({ name: "elsewhere" });
+  }
+
+  /** For good. What is stored is written before the locks are let go of. */
+  private end(state: ClientState, engine: Engine | undefined): void {
+    if (this.closing.aborted) return;
+    this.state = state;
+    this.events.emit("state", state);
+    this.ended = Promise.all(this.lastWorks.map((work) => work()));
+    this.ending.abort();
+    this.watches.stop();
+    const { error = closedError() } = state as { error?: Error };
+    this.gone = this.letGo(error, engine);
+  }
+
+  private async letGo(error: Error, engine: Engine | undefined): Promise<void> {
+    const all = [this.ended, this.remote.end(error), engine?.close(), this.leaving];
+    await settlesWithin(Promise.all(all), ENDING_MS);
+    this.release();
+    if (this.channel !== undefined) this.channel.onmessage = null;
+    this.channel?.close();
+  }
+
+  private syncOver(session: number) {
+    if (this.state.name !== "online") throw new ConnectionLost();
+    return {
+      request: (payload: SyncPayload) => this.ask<SyncedPayload>(Command.SYNC, payload),
+      isInUse: () => this.state.name === "online" && this.sessions === session,
+    };
+  }
+
+  /** The engine asks for everything for its inbox: where it is here, the view is served by the same SYNC. */
+  private makeSynchroniser(): Core["synchroniser"] {
+    const core = this;
+    return {
+      changes: (isAll) => (core.host?.engine.synchroniser ?? core.ownSync).changes(isAll),
+      get keeper() {
+        return core.keeper;
+      },
+      set keeper(keeper) {
+        core.keeper = keeper;
+        core.ownSync.keeper = keeper;
+        if (core.host !== undefined) core.host.engine.synchroniser.keeper = keeper;
+      },
+    };
+  }
+
+  private post(post: Post): void {
+    this.channel?.postMessage(post);
+  }
+}

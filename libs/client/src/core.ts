@@ -1,0 +1,104 @@
+/**
+ * What works behind the face of a client. In Node, and in a page that is open once, it is an engine; tabs of a browser that have
+ * their storage in common share one.
+ */
+import type {
+  ConversationRow,
+  PulledPayload,
+  PullPayload,
+  ReadPayload,
+  SendPayload,
+  SentPayload,
+} from "@carillon/protocol";
+import type { ClientState } from "./connection/client-state";
+import { EventSource, ListenerFailed, reportUncaught } from "./event-source";
+import type { ClientEvents } from "./events";
+import type { HttpRequest } from "./http/http-api";
+import type { ClientStorage } from "./storage/storage";
+import type { Synchroniser } from "./sync/synchroniser";
+
+/** What parts of the SDK tell each other, besides what the app hears. */
+export interface CoreEvents extends ClientEvents {
+  /** A session is open; the server takes so many watched users of it. */
+  session: { watchedUsers: number };
+  /** Messages without an answer, as an engine that begins has found them. */
+  outbox: SendPayload[];
+  /** All marks that the server does not have yet, when one of them has moved. */
+  marks: ReadPayload[];
+  /** The server has told how one conversation stands. */
+  row: ConversationRow;
+  /** Nobody watches these users any more. */
+  released: string[];
+}
+
+/** Through which a client is told. */
+export type Tell = Pick<EventSource<CoreEvents>, "on" | "emit" | "deliver"> & {
+  /** Something has failed that nobody waits for: an "error", or in the console where nobody listens. */
+  fail(error: Error): void;
+};
+
+/** The listeners of one client. */
+export class Listeners extends EventSource<CoreEvents> implements Tell {
+  /** @param closing aborted when the client is closed */
+  constructor(closing: AbortSignal) {
+    super((failure) => this.fail(failure), closing);
+  }
+
+  fail(error: Error): void {
+    // A listener to "error" that fails is not told of that.
+    const isOfErrors = error instanceof ListenerFailed && error.event === "error";
+    if (this.has("error") && !isOfErrors) this.emit("error", error);
+    else reportUncaught(error);
+  }
+}
+
+/** Requests over HTTP in the name of the user. */
+export interface Api {
+  /** @throws CarillonError the refusal; UNAVAILABLE when nobody answers */
+  call<T>(method: string, path: string, request?: Omit<HttpRequest, "token">): Promise<T>;
+}
+
+/** What a tab can ask of the one that has the connection: arguments and answers are plain values. */
+export interface Calls extends Api {
+  /** Connects, and stays connected. @returns when a session is open */
+  connect(): Promise<void>;
+  /** Ends the session for good. @throws CarillonError UNAVAILABLE when the server was not told */
+  logOut(): Promise<void>;
+  send(message: SendPayload): Promise<SentPayload>;
+  /** Over the connection in use, or the next one. @throws CarillonError */
+  ask<T extends object>(command: number, payload: object): Promise<T>;
+  pull(range: PullPayload): Promise<PulledPayload>;
+  /** @returns when the server has it */
+  markRead(conversationId: string, seq: number): Promise<void>;
+  typing(conversationId: string): void;
+  focus(conversationId: string | null): Promise<void>;
+  /** What was missed in this conversation is fetched before all else. */
+  first(conversationId: string): void;
+}
+
+export interface Core extends Calls {
+  readonly events: Tell;
+  readonly storage: ClientStorage;
+  /** SYNC, for whoever keeps what it tells. */
+  readonly synchroniser: Pick<Synchroniser, "changes" | "keeper">;
+  /** Aborted when the client is closed. */
+  readonly closing: AbortSignal;
+  readonly state: ClientState;
+  /** Whose client this is; undefined before anybody said so. */
+  readonly userId: string | undefined;
+  /** Takes over what an earlier life has stored. @throws Error when the storage is another's */
+  prepare(): Promise<void>;
+  /** A new id of a message. @throws CarillonError UNAVAILABLE when the client is closed; what the storage throws */
+  newId(): Promise<string>;
+  watch(userIds: readonly string[]): () => void;
+  /** Messages that have no answer yet. */
+  unsent(): SendPayload[];
+  /** Marks that the server does not have yet. */
+  unread(): ReadPayload[];
+  /** Whether what is shown is stored by this client, and by no other. */
+  keeps(): boolean;
+  takeOver(): Promise<void>;
+  close(): Promise<void>;
+  /** What is to be written before `close` resolves. */
+  atEnd(work: () => Promise<unknown>): void;
+}
