@@ -18,8 +18,8 @@ const libs = path.dirname(here);
 const out = path.resolve(process.argv[2] ?? here);
 const TYPED = ["@carillon/base", "@carillon/protocol"];
 const NODE_ONLY = ["ws"];
-/** Name of an entry, and its source. */
-const ENTRIES = { index: "index.ts", node: "node.ts" };
+/** What an app can import, and the source of it. */
+const ENTRIES = { index: "index.ts", node: "node.ts", browser: "browser.ts", view: "view-of.ts" };
 
 const read = (folder) => JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
 const write = (folder, manifest) => {
@@ -35,16 +35,34 @@ function folderOf(name) {
   return found;
 }
 
+/** What entries have in common lies in files of its own, so that it is there once: a view must know the client that it is of. */
 function bundle(stage) {
-  for (const [name, source] of Object.entries(ENTRIES)) {
-    const options = {
-      entryPoints: [path.join(here, "src", source)],
-      ...{ bundle: true, target: "es2022", external: NODE_ONLY, logLevel: "warning" },
-      platform: name === "node" ? "node" : "browser",
-      alias: Object.fromEntries(TYPED.map((each) => [each, path.join(libs, path.basename(each), "src/index.ts")])),
-    };
-    buildSync({ ...options, format: "esm", outfile: path.join(stage, "esm", `${name}.mjs`) });
-    buildSync({ ...options, format: "cjs", outfile: path.join(stage, "cjs", `${name}.cjs`) });
+  const options = {
+    ...{ bundle: true, target: "es2022", logLevel: "warning", platform: "neutral", mainFields: ["module", "main"] },
+    external: [...NODE_ONLY, "node:*"],
+    alias: Object.fromEntries(TYPED.map((each) => [each, path.join(libs, path.basename(each), "src/index.ts")])),
+  };
+  const sources = Object.entries(ENTRIES).map(([name, source]) => [name, path.join(here, "src", source)]);
+  buildSync({
+    ...{ ...options, format: "esm", splitting: true, outdir: path.join(stage, "esm") },
+    ...{ entryPoints: Object.fromEntries(sources), outExtension: { ".js": ".mjs" }, chunkNames: "common-[hash]" },
+  });
+  // Without "import" there is no such sharing: one file has all for a platform, and each entry shows its part of it.
+  for (const platform of ["index", "node"]) {
+    const names = Object.keys(ENTRIES).filter((name) => platform === "index" || name !== "browser");
+    const parts = names.filter((name) => name !== (platform === "index" ? "node" : "index"));
+    const contents = parts
+      .map((name) => `export * as ${name} from ${JSON.stringify(path.join(here, "src", ENTRIES[name]))};`)
+      .join("\n");
+    const stdin = { contents, resolveDir: here, loader: "ts" };
+    buildSync({ ...options, stdin, format: "cjs", outfile: path.join(stage, "cjs", `all-${platform}.cjs`) });
+    for (const name of parts) {
+      const file = name === "view" ? `view-${platform}` : name;
+      writeFileSync(
+        path.join(stage, "cjs", `${file}.cjs`),
+        `module.exports = require("./all-${platform}.cjs").${name};\n`,
+      );
+    }
   }
 }
 
@@ -55,10 +73,10 @@ function copyTypes(from, to) {
   cpSync(path.join(from, "dist"), path.join(to, "dist"), { recursive: true, filter });
 }
 
-const entry = (name) => ({
-  types: `./dist/${name}.d.ts`,
+const entry = (name, cjs = name) => ({
+  types: `./dist/${name === "view" ? "view-of" : name}.d.ts`,
   import: `./esm/${name}.mjs`,
-  default: `./cjs/${name}.cjs`,
+  default: `./cjs/${cjs}.cjs`,
 });
 
 const stage = mkdtempSync(path.join(tmpdir(), "carillon-client-"));
@@ -70,16 +88,19 @@ try {
     ...{ main: "./cjs/node.cjs", browser: "./cjs/index.cjs", types: "./dist/node.d.ts" },
     exports: {
       ".": { node: entry("node"), default: entry("index") },
-      "./browser": entry("index"),
+      "./browser": entry("browser"),
       "./node": entry("node"),
+      "./view": { node: entry("view", "view-node"), default: entry("view", "view-index") },
     },
-    files: ["browser", "cjs", "dist", "esm", "node"],
+    files: ["browser", "cjs", "dist", "esm", "node", "view"],
     dependencies: Object.fromEntries(bundled.map((each) => [each, read(folderOf(each)).version])),
     bundleDependencies: bundled,
   });
   // For tools that do not know "exports".
-  write(path.join(stage, "browser"), { main: "../cjs/index.cjs", types: "../dist/index.d.ts" });
+  write(path.join(stage, "browser"), { main: "../cjs/browser.cjs", types: "../dist/browser.d.ts" });
   write(path.join(stage, "node"), { main: "../cjs/node.cjs", types: "../dist/node.d.ts" });
+  const [main, browser] = ["../cjs/view-node.cjs", "../cjs/view-index.cjs"];
+  write(path.join(stage, "view"), { main, browser, types: "../dist/view-of.d.ts" });
   bundle(stage);
   copyTypes(here, stage);
   cpSync(path.join(here, "README.md"), path.join(stage, "README.md"));

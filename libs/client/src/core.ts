@@ -27,6 +27,8 @@ export interface CoreEvents extends ClientEvents {
   marks: ReadPayload[];
   /** The server has told how one conversation stands. */
   row: ConversationRow;
+  /** What is shown is stored by this client from now on, in place of what another one has stored. */
+  adopted: undefined;
   /** Nobody watches these users any more. */
   released: string[];
 }

@@ -40,6 +40,7 @@ import { Outbox } from "./outbox/outbox";
 import { PresenceWatches } from "./presence/presence-watches";
 import { ServerClock } from "./server-clock";
 import { claimStorage, identityOf } from "./storage/identity";
+import { KeptValues } from "./storage/kept-values";
 import { type ClientStorage, MemoryStorage } from "./storage/storage";
 import { Synchroniser } from "./sync/synchroniser";
 
@@ -65,6 +66,7 @@ export class Engine implements Core {
   /** The conversation on the screen: every new session is told. */
   private focused: string | null = null;
   private readonly api: HttpApi;
+  private readonly kept: KeptValues;
   private readonly tokens: Tokens;
   private readonly clock: ServerClock;
   private readonly keeper: Keeper;
@@ -89,8 +91,9 @@ export class Engine implements Core {
     this.claim = identityOf(options);
     this.userId = this.claim.userId;
     const api = new HttpApi(options.api);
+    this.kept = new KeptValues(storage, (error) => this.events.fail(error), this.closing);
     this.tokens = new Tokens({
-      ...{ api, storage, deviceId, platform, credentials, session, token },
+      ...{ api, storage, kept: this.kept, deviceId, platform, credentials, session, token },
       onRenewed: (fresh) => void this.questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
       onError: (error) => this.events.fail(error),
     });
@@ -105,10 +108,9 @@ export class Engine implements Core {
       closing: this.closing,
     });
     this.marks = new ReadMarks({
-      storage,
+      ...{ storage, kept: this.kept },
       transmit: (payload) => this.questions.once(Command.READ, payload),
       onChange: () => this.events.emit("marks", this.unread()),
-      onError: (error) => this.events.fail(error),
     });
     this.watches = new PresenceWatches(
       (payload) => this.questions.once(Command.WATCH_PRESENCE, payload),
@@ -231,9 +233,9 @@ export class Engine implements Core {
   }
 
   private makeOutbox(): Outbox {
-    const { events, storage } = this;
+    const { events, storage, kept } = this;
     return new Outbox({
-      storage,
+      ...{ storage, kept },
       transmit: (payload, timeoutMs) => this.questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
       redate: (clientMsgId) => this.clock.redate(clientMsgId),
       onRedated: (from, to) => events.emit("redated", { from, to }),
@@ -243,7 +245,6 @@ export class Engine implements Core {
         events.emit("sent", sent);
       },
       onFailed: (message, error) => events.emit("failed", { message, error }),
-      onError: (error) => this.events.fail(error),
     });
   }
 

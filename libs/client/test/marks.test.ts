@@ -4,6 +4,7 @@ import { ConnectionLost } from "../src/connection/requests";
 import { ReadMarks } from "../src/marks/read-marks";
 import { TypingPace } from "../src/marks/typing-pace";
 import { PresenceWatches } from "../src/presence/presence-watches";
+import { KeptValues } from "../src/storage/kept-values";
 import { MemoryStorage } from "../src/storage/storage";
 
 const CHAT = "p:alice:bob";
@@ -15,17 +16,18 @@ const passes = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
 function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = new MemoryStorage()) {
   const sent: number[] = [];
   const moved: number[] = [];
+  const fail = (error: Error) => {
+    throw error;
+  };
   const marks = new ReadMarks({
     storage,
+    kept: new KeptValues(storage, fail, new AbortController().signal),
     transmit: (payload) => {
       sent.push(payload.seq);
       return answer(payload);
     },
     onChange: () => {
       for (const { seq } of marks.pending) if (moved.at(-1) !== seq) moved.push(seq);
-    },
-    onError: (error) => {
-      throw error;
     },
   });
   return { marks, sent, moved, storage };

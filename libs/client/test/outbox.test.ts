@@ -2,6 +2,7 @@ import { uuidv7 } from "@carillon/base";
 import { CarillonError, type SendPayload, type SentPayload } from "@carillon/protocol";
 import { ConnectionLost, NoAnswer } from "../src/connection/requests";
 import { Outbox, TRY_MS } from "../src/outbox/outbox";
+import { KeptValues } from "../src/storage/kept-values";
 import { MemoryStorage } from "../src/storage/storage";
 
 type Transmit = (payload: SendPayload, timeoutMs: number) => Promise<SentPayload>;
@@ -28,6 +29,7 @@ function outboxOf(
   const redated: [string, string][] = [];
   const outbox = new Outbox({
     storage,
+    kept: new KeptValues(storage, (error) => void errors.push(error.message), new AbortController().signal),
     transmit: (payload, timeoutMs) => {
       calls.push({ content: payload.content, timeoutMs });
       return transmit(payload, timeoutMs);
@@ -37,7 +39,6 @@ function outboxOf(
     onAdded: ({ clientMsgId }) => void added.push(clientMsgId),
     onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
     onFailed: ({ content }) => void failed.push(content),
-    onError: (error) => void errors.push(error.message),
     random: () => 0,
   });
   return { outbox, calls, failed, added, arrived, errors, redated, storage };

@@ -20,12 +20,15 @@ test("an app in an empty folder can install, import, require and compile against
   writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "app", private: true }));
   run("npm", "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", tarball);
   const use = `const c = new CarillonClient({ api: "http://127.0.0.1:1", token: "t", deviceId: "d", platform: "other", transport: "tcp" });
-    console.log(c.state.name);`;
-  writeFileSync(path.join(folder, "a.cjs"), `const { CarillonClient } = require("@carillon/client");\n${use}`);
-  writeFileSync(path.join(folder, "a.mjs"), `import { CarillonClient } from "@carillon/client";\n${use}`);
-  writeFileSync(path.join(folder, "a.mts"), `import { CarillonClient } from "@carillon/client";\n${use}`);
-  expect(run(process.execPath, "a.cjs")).toBe("idle\n");
-  expect(run(process.execPath, "a.mjs")).toBe("idle\n");
+    console.log(c.state.name, viewOf(c) === viewOf(c), viewOf(c).conversations.length);
+    c.close();`;
+  const imports = `import { CarillonClient } from "@carillon/client";\nimport { viewOf } from "@carillon/client/view";\n`;
+  const requires = imports.replace(/import (.*) from (.*);/g, "const $1 = require($2);");
+  writeFileSync(path.join(folder, "a.cjs"), requires + use);
+  writeFileSync(path.join(folder, "a.mjs"), imports + use);
+  writeFileSync(path.join(folder, "a.mts"), imports + use);
+  expect(run(process.execPath, "a.cjs")).toBe("idle true 0\n");
+  expect(run(process.execPath, "a.mjs")).toBe("idle true 0\n");
   const tsc = path.join(root, "..", "..", "node_modules", ".bin", "tsc");
   const types = path.join(root, "..", "..", "node_modules", "@types");
   const compile = (file: string, ...options: string[]) =>

@@ -1,6 +1,7 @@
 import { CarillonError } from "@carillon/protocol";
 import type { TokenAnswer } from "../src/http/http-api";
 import { type AppToken, Tokens, type TokensOptions } from "../src/http/tokens";
+import { KeptValues } from "../src/storage/kept-values";
 import { MemoryStorage } from "../src/storage/storage";
 
 const answer = (n: number): TokenAnswer => ({
@@ -27,6 +28,7 @@ function tokensOf(options: Partial<TokensOptions>, storage = new MemoryStorage()
       },
     },
     storage,
+    kept: new KeptValues(storage, (error) => void errors.push(error.message), new AbortController().signal),
     deviceId: "d",
     platform: "other",
     onRenewed: (token) => void renewed.push(token),

@@ -1,16 +1,14 @@
 /**
- * Storage of the browser: one database per device and user, one store of text values.
+ * Storage of the browser: one database per device and user, one store of text values. Tabs that open the same one share it.
  *
  * A browser may close a database under the page: because its files are gone, because another page deletes it (which must not
  * wait for this one), because the user clears what the site has stored. Then it is opened again with the next use.
  */
-import { type IDBPDatabase, openDB } from "idb";
 import type { Identity } from "../storage/identity";
 import type { ClientStorage, MakeEngine } from "../storage/storage";
+import { type Database, type ObjectStore, openDatabase } from "./database";
 import { type Browser, platformBrowser } from "./tabs/platform";
 import { TabCore } from "./tabs/tab-core";
-
-const STORE = "values";
 
 /** A storage that was opened; who opened it closes it, after the client. */
 export interface IndexedDbStorage extends ClientStorage {
@@ -30,16 +28,13 @@ export async function openIndexedDbStorage(name: string): Promise<IndexedDbStora
 
 /** What is to be changed, and who waits for it. */
 interface Change {
-  make(store: { put: PutValue; delete: DeleteValue }): Promise<unknown>;
+  make(store: ObjectStore): unknown;
   resolve(): void;
   reject(error: unknown): void;
 }
 
-type PutValue = (value: string, key: string) => Promise<unknown>;
-type DeleteValue = (key: string) => Promise<unknown>;
-
 class Storage implements IndexedDbStorage {
-  private opened: Promise<IDBPDatabase> | undefined;
+  private opened: Promise<Database> | undefined;
   private isClosed = false;
   private waiting: Change[] = [];
   private writing: Promise<void> = Promise.resolve();
@@ -53,8 +48,8 @@ class Storage implements IndexedDbStorage {
     return this.browser && new TabCore(`carillon ${this.name}`, this.browser, this, identity, makeEngine);
   }
 
-  async get(key: string): Promise<string | undefined> {
-    return this.use((database) => database.get(STORE, key) as Promise<string | undefined>);
+  get(key: string): Promise<string | undefined> {
+    return this.use((database) => database.read((store) => store.get(key)));
   }
 
   set(key: string, value: string): Promise<void> {
@@ -65,8 +60,13 @@ class Storage implements IndexedDbStorage {
     return this.write((store) => store.delete(key));
   }
 
-  async keys(): Promise<string[]> {
-    return this.use((database) => database.getAllKeys(STORE) as Promise<string[]>);
+  keys(): Promise<string[]> {
+    return this.use((database) => database.read((store) => store.getAllKeys()));
+  }
+
+  async readAll(prefix: string): Promise<Map<string, string>> {
+    const [keys, values] = await this.use((database) => database.readAll());
+    return new Map(keys.flatMap((key, i) => (key.startsWith(prefix) ? [[key, values[i] as string]] : [])));
   }
 
   close(): void {
@@ -74,7 +74,7 @@ class Storage implements IndexedDbStorage {
     this.letGo();
   }
 
-  async open(): Promise<IDBPDatabase> {
+  async open(): Promise<Database> {
     if (this.isClosed) throw new Error("the storage is closed");
     this.opened ??= this.connect();
     return this.opened;
@@ -85,24 +85,17 @@ class Storage implements IndexedDbStorage {
     this.opened = undefined;
   }
 
-  private async connect(): Promise<IDBPDatabase> {
-    const forget = () => {
-      this.opened = undefined;
-    };
+  private async connect(): Promise<Database> {
     try {
-      return await openDB(this.name, 1, {
-        upgrade: (database) => void database.createObjectStore(STORE),
-        blocking: () => this.letGo(),
-        terminated: forget,
-      });
+      return await openDatabase(this.name, () => this.letGo());
     } catch (error) {
-      forget();
+      this.opened = undefined;
       throw error;
     }
   }
 
   /** Once more when the browser had closed it, which is seen by its use only. */
-  private async use<T>(work: (database: IDBPDatabase) => Promise<T>): Promise<T> {
+  private async use<T>(work: (database: Database) => Promise<T>): Promise<T> {
     try {
       return await work(await this.open());
     } catch (error) {
@@ -122,14 +115,15 @@ class Storage implements IndexedDbStorage {
     });
   }
 
-  /** `strict`: a value that was taken has reached the disk, not only the browser. So what is asked for in one turn goes together. */
+  /** What is asked for in one turn goes together. */
   private async writeAll(): Promise<void> {
     const changes = this.waiting.splice(0);
     try {
-      await this.use(async (database) => {
-        const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
-        await Promise.all([...changes.map(({ make }) => make(transaction.store)), transaction.done]);
-      });
+      await this.use((database) =>
+        database.write((store) => {
+          for (const { make } of changes) make(store);
+        }),
+      );
       for (const { resolve } of changes) resolve();
     } catch (error) {
       // All or nothing: one that fails takes back the others.

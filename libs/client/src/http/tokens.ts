@@ -10,6 +10,7 @@
  */
 import { settlesWithin } from "@carillon/base";
 import { CarillonError, type Platform } from "@carillon/protocol";
+import type { KeptValues } from "../storage/kept-values";
 import { type ClientStorage, readJson } from "../storage/storage";
 import type { HttpApi, TokenAnswer } from "./http-api";
 
@@ -39,6 +40,8 @@ export type OpenedSession = Pick<TokenAnswer, "userId" | "accessToken" | "refres
 export interface TokensOptions {
   api: Pick<HttpApi, "refresh" | "logIn">;
   storage: ClientStorage;
+  /** What is stored of an older token is void, and would end the session when it is shown in the next life. */
+  kept: KeptValues;
   deviceId: string;
   platform: Platform;
   credentials?: Credentials | undefined;
@@ -127,7 +130,7 @@ export class Tokens {
 
   /** @returns undefined when there is no refresh token, or it is refused */
   private async refresh(userId: string): Promise<TokenAnswer | undefined> {
-    const { api, storage, onError } = this.options;
+    const { api, storage, kept, onError } = this.options;
     this.known ??= await readJson<Stored>(storage, KEY).catch((error: Error) => void onError(error));
     if (this.known?.userId !== userId) return undefined;
     try {
@@ -135,19 +138,31 @@ export class Tokens {
     } catch (error) {
       if (!(error instanceof CarillonError) || error.retry !== "after-auth") throw error;
       this.known = undefined;
-      await storage.delete(KEY).catch(onError);
+      await kept.delete(KEY);
       return undefined;
     }
   }
 
   private async takeOver({ userId, accessToken, refreshToken, expiresIn }: OpenedSession): Promise<string> {
-    const { storage, onError } = this.options;
     if (typeof accessToken !== "string") throw new CarillonError("UNAVAILABLE", "the answer holds no token");
+    const before = this.known;
     this.known = { userId, refreshToken };
-    await storage.set(KEY, JSON.stringify(this.known)).catch(onError);
+    await this.store(this.known, before);
     this.current = accessToken;
     this.schedule(expiresIn);
     return accessToken;
+  }
+
+  private async store(token: Stored, before: Stored | undefined): Promise<void> {
+    const { storage, kept } = this.options;
+    try {
+      const stored = await readJson<Stored>(storage, KEY);
+      // Another tab has taken the connection over, and has gone on from there.
+      if (this.stopped && stored?.refreshToken !== before?.refreshToken) return;
+    } catch {
+      // Told by what follows.
+    }
+    await kept.set(KEY, token);
   }
 
   private async askApp(source: () => Promise<AppToken>): Promise<string> {

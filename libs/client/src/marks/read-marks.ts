@@ -8,16 +8,16 @@
 import { sleep } from "@carillon/base";
 import { CarillonError, type ReadPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
-import { type ClientStorage, readJson } from "../storage/storage";
+import type { KeptValues } from "../storage/kept-values";
+import { type ClientStorage, readAllJson } from "../storage/storage";
 
 export interface ReadMarksOptions {
   storage: ClientStorage;
+  kept: KeptValues;
   /** Sends READ over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: ReadPayload): Promise<unknown>;
   /** What the server does not have is other than before. */
   onChange(): void;
-  /** The storage does not take a mark: it is told as long as this process lives. */
-  onError(error: Error): void;
 }
 
 interface Waiter {
@@ -56,13 +56,10 @@ export class ReadMarks {
 
   /** Takes over what an earlier life of this device could not tell. */
   async restore(): Promise<void> {
-    const { storage } = this.options;
-    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
-    const stored = await Promise.all(keys.map((key) => readJson<number>(storage, key)));
-    keys.forEach((key, i) => {
+    for (const [key, seq = 0] of await readAllJson<number>(this.options.storage, PREFIX)) {
       const mark = this.of(key.slice(PREFIX.length));
-      mark.wanted = Math.max(mark.wanted, stored[i] ?? 0);
-    });
+      mark.wanted = Math.max(mark.wanted, seq);
+    }
   }
 
   /**
@@ -74,7 +71,7 @@ export class ReadMarks {
     if (seq <= mark.told) return Promise.resolve();
     if (seq > mark.wanted) {
       mark.wanted = seq;
-      this.options.storage.set(PREFIX + conversationId, JSON.stringify(seq)).catch(this.options.onError);
+      void this.options.kept.set(PREFIX + conversationId, seq);
       this.options.onChange();
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
@@ -137,7 +134,7 @@ export class ReadMarks {
     if (outcome === "told") mark.told = seq;
     else if (mark.wanted === seq) mark.wanted = mark.told;
     this.options.onChange();
-    if (mark.wanted <= seq) await this.options.storage.delete(PREFIX + conversationId).catch(this.options.onError);
+    if (mark.wanted <= seq) await this.options.kept.delete(PREFIX + conversationId);
     const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);
     mark.waiters = mark.waiters.filter((waiter) => waiter.seq > seq);
     for (const { resolve, reject } of settled) {

@@ -19,7 +19,7 @@ import {
   type Unreadable,
 } from "@carillon/protocol";
 import type { Gap } from "../events";
-import { type ClientStorage, readJson } from "../storage/storage";
+import { type ClientStorage, readAllJson, readJson } from "../storage/storage";
 import { GapFiller } from "./gap-filler";
 import type { SeqRange } from "./holes";
 import { type EarlyRoom, type StoredTimeline, Timeline } from "./timeline";
@@ -71,12 +71,10 @@ export class Timelines {
 
   async restore(): Promise<void> {
     const { storage } = this.options;
-    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
-    const found = await Promise.all(keys.map((key) => readJson<StoredTimeline>(storage, key)));
-    found.forEach((stored, i) => {
-      const conversationId = (keys[i] as string).slice(PREFIX.length);
-      if (stored !== undefined) this.timelines.set(conversationId, Timeline.restore(this.room, stored));
-    });
+    const found = await readAllJson<StoredTimeline>(storage, PREFIX);
+    for (const [key, stored] of found) {
+      if (stored !== undefined) this.timelines.set(key.slice(PREFIX.length), Timeline.restore(this.room, stored));
+    }
     this.isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
   }
 

@@ -18,10 +18,12 @@
 import { sleep } from "@carillon/base";
 import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
 import { ConnectionLost, NoAnswer } from "../connection/requests";
-import { type ClientStorage, readJson } from "../storage/storage";
+import type { KeptValues } from "../storage/kept-values";
+import { type ClientStorage, readAllJson } from "../storage/storage";
 
 export interface OutboxOptions {
   storage: ClientStorage;
+  kept: KeptValues;
   /** Sends a message over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
   /** Another id for a message whose own the server would refuse; undefined when it is good. */
@@ -31,8 +33,6 @@ export interface OutboxOptions {
   onAdded(payload: SendPayload): void;
   onSent(sent: SentPayload): void;
   onFailed(message: SendPayload, error: Error): void;
-  /** The storage does not take a message, or does not let go of one that is settled. */
-  onError(error: Error): void;
   random?: () => number;
 }
 
@@ -92,13 +92,10 @@ export class Outbox {
 
   /** Takes over what an earlier life of this device left behind. */
   async restore(): Promise<void> {
-    const { storage } = this.options;
-    const keys = (await storage.keys()).filter((key) => key.startsWith(PREFIX));
-    const stored = await Promise.all(
-      keys.map(async (key) => ({ key, ...(await readJson<{ payload: SendPayload; order: number }>(storage, key)) })),
-    );
-    const found = stored.filter(({ payload }) => payload !== undefined && !this.entries.has(payload.clientMsgId));
-    for (const { key, payload, order } of (found as Entry[]).sort((a, b) => a.order - b.order)) {
+    const stored = await readAllJson<Pick<Entry, "payload" | "order">>(this.options.storage, PREFIX);
+    const found = [...stored].map(([key, value]) => ({ key, ...value }) as Pick<Entry, "key" | "payload" | "order">);
+    for (const { key, payload, order } of found.sort((a, b) => a.order - b.order)) {
+      if (payload === undefined || this.entries.has(payload.clientMsgId)) continue;
       this.lastOrder = Math.max(this.lastOrder, order);
       // Nobody waits for the promise of a message of an earlier life; the events tell.
       this.enter({ key, payload, order, stored: Promise.resolve() }).result.catch(() => {});
@@ -111,9 +108,11 @@ export class Outbox {
    * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
    */
   async add(payload: SendPayload): Promise<SentPayload> {
-    const same = this.entries.get(payload.clientMsgId);
+    const key = PREFIX + payload.clientMsgId;
+    // Who has not heard that it was dated anew knows it by its first id.
+    const same = this.entries.get(payload.clientMsgId) ?? [...this.entries.values()].find((entry) => entry.key === key);
     if (same !== undefined) return same.result;
-    const [key, order] = [PREFIX + payload.clientMsgId, ++this.lastOrder];
+    const order = ++this.lastOrder;
     const entry = this.enter({ key, payload, order, stored: this.store(key, payload, order) });
     this.options.onAdded(payload);
     this.pump(payload.to);
@@ -138,7 +137,7 @@ export class Outbox {
   }
 
   private store(key: string, payload: SendPayload, order: number): Promise<void> {
-    return this.options.storage.set(key, JSON.stringify({ payload, order })).catch(this.options.onError);
+    return this.options.kept.set(key, { payload, order });
   }
 
   private enter(given: Pick<Entry, "key" | "payload" | "order" | "stored">): Entry {
@@ -209,8 +208,8 @@ export class Outbox {
 
   private async settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
     const { payload } = entry;
-    const { storage, onSent, onFailed, onError } = this.options;
-    await storage.delete(entry.key).catch(onError);
+    const { kept, onSent, onFailed } = this.options;
+    await kept.delete(entry.key);
     // Until now the same id is the same message; from now on it is a new try of the user.
     this.entries.delete(payload.clientMsgId);
     if (outcome instanceof Error) {

@@ -4,6 +4,9 @@ import { type ClientStorage, readJson } from "./storage";
 
 const KEY = "device";
 
+/** The storage is of another device or user. */
+export class OthersStorage extends Error {}
+
 /** A device of a user. */
 export interface Identity {
   deviceId: string;
@@ -20,14 +23,14 @@ export function identityOf({ deviceId, credentials, session }: ClientOptions<str
  * Writes down whose storage this is.
  * @param identity without userId as long as the server has not told it
  * @returns whose it is; the user is known when the server has told, now or in an earlier life
- * @throws Error when it belongs to another device or user
+ * @throws OthersStorage when it belongs to another device or user
  */
 export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<Identity> {
   const owner = await readJson<Identity>(storage, KEY);
   if (owner !== undefined) {
-    if (owner.deviceId !== deviceId) throw new Error(`this storage belongs to device ${owner.deviceId}`);
+    if (owner.deviceId !== deviceId) throw new OthersStorage(`this storage belongs to device ${owner.deviceId}`);
     if (userId === undefined || owner.userId === userId) return owner;
-    if (owner.userId !== undefined) throw new Error(`this storage belongs to user ${owner.userId}`);
+    if (owner.userId !== undefined) throw new OthersStorage(`this storage belongs to user ${owner.userId}`);
   }
   const claimed = { deviceId, ...(userId === undefined ? {} : { userId }) };
   await storage.set(KEY, JSON.stringify(claimed));

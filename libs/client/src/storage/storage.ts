@@ -24,6 +24,11 @@ export interface ClientStorage {
   /** Of all values, in any order. */
   keys(): Promise<string[]>;
   /**
+   * All values whose keys begin so, as of one moment, by key. A storage that several clients have in common needs it: one of
+   * them may write while another reads.
+   */
+  readAll?(prefix: string): Promise<Map<string, string>>;
+  /**
    * Where several clients have the storage in common, as the tabs of a browser do: what works behind one of them.
    * @returns undefined where this cannot be had: each has an engine of its own
    */
@@ -52,11 +57,29 @@ export class MemoryStorage implements ClientStorage {
   async keys(): Promise<string[]> {
     return [...this.values.keys()];
   }
+
+  async readAll(prefix: string): Promise<Map<string, string>> {
+    return new Map([...this.values].filter(([key]) => key.startsWith(prefix)));
+  }
 }
 
 /** The value of a key; undefined when there is none or it is not JSON. */
 export async function readJson<T>(storage: ClientStorage, key: string): Promise<T | undefined> {
-  const text = await storage.get(key);
+  return parseJson<T>(await storage.get(key));
+}
+
+/** All values whose keys begin so, by key; undefined for what is not JSON. */
+export async function readAllJson<T>(storage: ClientStorage, prefix: string): Promise<Map<string, T | undefined>> {
+  const texts = storage.readAll === undefined ? await readEach(storage, prefix) : await storage.readAll(prefix);
+  return new Map([...texts].map(([key, text]) => [key, parseJson<T>(text)]));
+}
+
+async function readEach(storage: ClientStorage, prefix: string): Promise<[key: string, text: string | undefined][]> {
+  const keys = (await storage.keys()).filter((key) => key.startsWith(prefix));
+  return Promise.all(keys.map(async (key) => [key, await storage.get(key)]));
+}
+
+function parseJson<T>(text: string | undefined): T | undefined {
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text) as T;

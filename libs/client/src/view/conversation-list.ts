@@ -111,6 +111,14 @@ export class ConversationList {
     if (isStored) this.unstored.add(conversationId);
   }
 
+  /** All of it is to be written. */
+  touchAll(): void {
+    for (const [conversationId, { blocks }] of this.entries) {
+      blocks.touchAll();
+      this.touch(conversationId);
+    }
+  }
+
   /** Takes a conversation out, and what is stored of it. */
   drop(conversationId: string): void {
     const entry = this.entries.get(conversationId);

@@ -22,6 +22,11 @@ export class PeopleList {
     return { relations: this.relations.size, groups: this.present.length };
   }
 
+  /** Ids of all that is kept, groups that one has left included. */
+  get ids(): { persons: Iterable<string>; groups: Iterable<string> } {
+    return { persons: this.relations.keys(), groups: this.groups.keys() };
+  }
+
   person(userId: string): Person | undefined {
     return this.relations.get(userId);
   }

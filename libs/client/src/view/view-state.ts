@@ -233,6 +233,7 @@ export class ViewState implements SyncKeeper {
       on("presence", (users) => this.takePresence(users)),
       on("changed", () => this.context.synchroniser.changes()),
       on("session", () => this.online()),
+      on("adopted", () => this.whenRestored(() => this.adopt())),
       on("outbox", (payloads) => this.whenRestored(() => this.takeOutbox(payloads))),
       on("marks", (marks) => {
         for (const { conversationId, seq } of marks) this.read(conversationId, seq);
@@ -297,10 +298,10 @@ export class ViewState implements SyncKeeper {
     this.changes.note(`messages/${conversationId}`);
   }
 
-  /** Messages of an earlier life, or of another tab, that this one was not told of. */
+  /** All that waits, as an engine that begins has found it; another tab may have sent the rest, or dated it anew. */
   private takeOutbox(payloads: readonly SendPayload[]): void {
-    // The engine may be here from now on: then what could not be written is.
-    this.store.note();
+    const ids = new Set(payloads.map(({ clientMsgId }) => clientMsgId));
+    for (const clientMsgId of this.unsent.waiting) if (!ids.has(clientMsgId)) this.discard(clientMsgId);
     for (const payload of payloads) {
       const known = this.unsent.get(payload.clientMsgId);
       if (known === undefined || known.failure !== undefined) this.takeUnsent({ payload });
@@ -367,11 +368,7 @@ export class ViewState implements SyncKeeper {
     const { people } = this;
     const persons = new Set(people.takeRelations(relations, all));
     const changed = new Set(people.takeGroups(groups, all));
-    for (const userId of persons) {
-      const { name: _, ...row } = people.person(userId) ?? {};
-      this.keep(`relation/${userId}`, people.person(userId) && row);
-    }
-    for (const groupId of changed) this.keep(`group/${groupId}`, people.group(groupId));
+    this.keepPeople(persons, changed);
     if (persons.size + changed.size === 0) return;
     this.changes.note("people", "conversations");
     // Titles are made of names.
@@ -380,6 +377,25 @@ export class ViewState implements SyncKeeper {
       const isNamed = kind === "group" ? changed.has(groupIdOf(conversationId) ?? "") : persons.has(peerId ?? "");
       if (isNamed) this.list.touch(conversationId, false);
     }
+  }
+
+  private keepPeople(persons: Iterable<string>, groups: Iterable<string>): void {
+    const { people } = this;
+    for (const userId of persons) {
+      const { name: _, ...row } = people.person(userId) ?? {};
+      this.keep(`relation/${userId}`, people.person(userId) && row);
+    }
+    for (const groupId of groups) this.keep(`group/${groupId}`, people.group(groupId));
+  }
+
+  /** All of it is stored, in place of what another view has left there, which may know less, or something else. */
+  private adopt(): void {
+    const { persons, groups } = this.people.ids;
+    this.list.touchAll();
+    this.keepPeople(persons, groups);
+    for (const [clientMsgId, message] of this.unsent.failed) this.keep(FAILED + clientMsgId, message);
+    this.keep(SINCE, this.since);
+    this.store.replace();
   }
 
   /** A conversation is other than before. @param isStored false: only for this moment */

@@ -5,7 +5,7 @@
  * Changes are gathered for a moment and written together: first messages, then what relies on them, then the place from
  * which the next sync goes on. A process that dies in between is told again what it had not kept.
  */
-import { type ClientStorage, readJson } from "../storage/storage";
+import { type ClientStorage, readAllJson } from "../storage/storage";
 
 const ALL = "view/";
 const PREFIX = "view/1/";
@@ -15,7 +15,7 @@ const RETRY_MS = 2_000;
 export interface ViewStoreOptions {
   /** What has changed since the last call, by key; undefined: it is deleted. */
   collect(): Map<string, unknown>;
-  /** Whether this view is the one that is kept: what it may not write waits until it may. */
+  /** Whether this view is the one that is stored. */
   mayWrite(): boolean;
   onError(error: Error): void;
 }
@@ -24,7 +24,8 @@ export class ViewStore {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private writing: Promise<void> = Promise.resolve();
   private isStopped = false;
-  /** What the storage has refused, or may not be written yet. */
+  private isReplacing = false;
+  /** What the storage has refused. */
   private refused = new Map<string, unknown>();
 
   constructor(
@@ -35,19 +36,22 @@ export class ViewStore {
   /** All that is kept, by key; what another version of the view left is deleted. */
   async restore(): Promise<Map<string, unknown>> {
     const { storage } = this;
-    // Before all else: another tab may write meanwhile, and what it is told to go on from must not be newer than the rest.
-    const since = await readJson<unknown>(storage, PREFIX + SINCE);
-    const keys = (await storage.keys()).filter((key) => key.startsWith(ALL));
-    const own = keys.filter((key) => key.startsWith(PREFIX));
-    await Promise.all(keys.filter((key) => !key.startsWith(PREFIX)).map((key) => storage.delete(key)));
-    const values = await Promise.all(own.map((key) => readJson<unknown>(storage, key)));
-    const kept = new Map(own.map((key, i) => [key.slice(PREFIX.length), values[i]]));
-    return since === undefined ? kept : kept.set(SINCE, since);
+    const values = await readAllJson(storage, ALL);
+    const own = [...values].filter(([key]) => key.startsWith(PREFIX));
+    const others = [...values.keys()].filter((key) => !key.startsWith(PREFIX));
+    await Promise.all(others.map((key) => storage.delete(key)));
+    return new Map(own.map(([key, value]) => [key.slice(PREFIX.length), value]));
   }
 
   /** Something has changed. */
   note(): void {
     if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), DELAY_MS);
+  }
+
+  /** What is collected next is all that there is: what else is stored is deleted. */
+  replace(): void {
+    this.isReplacing = true;
+    this.note();
   }
 
   /** Nothing is written any more after what has changed up to now. @returns when that is written */
@@ -64,20 +68,28 @@ export class ViewStore {
     this.timer = undefined;
     this.writing = this.writing.then(async () => {
       const values = new Map([...this.refused, ...this.options.collect()]);
-      this.refused = values;
-      if (!this.options.mayWrite()) return;
       this.refused = new Map();
+      if (!this.options.mayWrite()) return;
       try {
+        if (this.isReplacing) await this.findOthers(values);
         for (const step of STEPS) {
           const part = [...values].filter(([key, value]) => step(key, value));
           await Promise.all(part.map(([key, value]) => this.put(PREFIX + key, value)));
         }
+        this.isReplacing = false;
       } catch (error) {
         this.refused = values;
         this.options.onError(error as Error);
         if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), RETRY_MS);
       }
     });
+  }
+
+  private async findOthers(values: Map<string, unknown>): Promise<void> {
+    for (const key of await this.storage.keys()) {
+      const own = key.slice(PREFIX.length);
+      if (key.startsWith(PREFIX) && !values.has(own)) values.set(own, undefined);
+    }
   }
 
   private put(key: string, value: unknown): Promise<void> {

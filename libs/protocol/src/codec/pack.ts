@@ -1,43 +1,69 @@
 /**
  * The payload of a request, in the same bytes as `encodePayload` gives it: maps, lists, text, booleans and natural numbers are
- * all that a client says. @msgpack/msgpack does much more, and would be a tenth of the SDK.
+ * all that a client says. @msgpack/msgpack does much more, and would be a tenth of the SDK; a client says little, so this is made
+ * to be short.
  */
 import { CarillonError } from "../errors";
-import { ByteWriter } from "../events/byte-writer";
+import { utf8Length, writeUtf8 } from "./utf8";
 
-const writer = /* @__PURE__ */ new ByteWriter();
+/** First bytes of the forms of a size or a number, and how many bytes that has in it. */
+type Forms = readonly (readonly [mark: number, size: number])[];
+
+const NUMBER: Forms = [0xcc, 0xcd, 0xce, 0xcf].map((mark, i) => [mark, 2 ** i]);
+const TEXT: Forms = [0xd9, 0xda, 0xdb].map((mark, i) => [mark, 2 ** i]);
+const LIST: Forms = [[0xdc, 2]];
+const MAP: Forms = [[0xde, 2]];
 
 /** @throws CarillonError BAD_PAYLOAD for what no request may hold: half of a surrogate pair, a fraction */
 export function packPayload(payload: object): Uint8Array {
-  writer.begin();
-  try {
-    writeValue(payload);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new CarillonError("BAD_PAYLOAD", error.message);
-  }
-  return writer.finish();
+  const bytes: number[] = [];
+  writeValue(bytes, payload);
+  return Uint8Array.from(bytes);
 }
 
-function writeValue(value: unknown): void {
-  if (typeof value === "string") writer.text(value);
-  else if (typeof value === "number") writer.unsigned(value);
-  else if (value === true) writer.true();
-  else if (value === false) writer.false();
-  else if (value === null) writer.nil();
+function writeValue(bytes: number[], value: unknown): void {
+  if (typeof value === "string") writeText(bytes, value);
+  else if (Number.isSafeInteger(value) && (value as number) >= 0) writeHead(bytes, value as number, 0, 0x80, NUMBER);
+  else if (typeof value === "boolean") bytes.push(value ? 0xc3 : 0xc2);
+  else if (value === null) bytes.push(0xc0);
   else if (Array.isArray(value)) {
-    writer.listHeader(value.length);
-    for (const item of value) writeValue(item);
-  } else if (typeof value === "object") writeMap(value as Record<string, unknown>);
-  else throw new RangeError(`a ${typeof value} cannot be sent`);
+    writeHead(bytes, value.length, 0x90, 16, LIST);
+    for (const item of value) writeValue(bytes, item);
+  } else if (typeof value === "object") writeMap(bytes, value as Record<string, unknown>);
+  else throw unfit(`${value} is not an integer from 0 to 2^53 - 1, nor anything else that can be sent`);
 }
 
 /** What is undefined is left out. */
-function writeMap(map: Record<string, unknown>): void {
+function writeMap(bytes: number[], map: Record<string, unknown>): void {
   const given = Object.entries(map).filter(([, value]) => value !== undefined);
-  writer.mapHeader(given.length);
+  writeHead(bytes, given.length, 0x80, 16, MAP);
   for (const [key, value] of given) {
-    writer.text(key);
-    writeValue(value);
+    writeText(bytes, key);
+    writeValue(bytes, value);
   }
+}
+
+function writeText(bytes: number[], text: string): void {
+  const length = utf8Length(text);
+  if (length < 0) throw unfit("text with half of a surrogate pair has no UTF-8 form");
+  writeHead(bytes, length, 0xa0, 32, TEXT);
+  const written = new Uint8Array(length);
+  writeUtf8(text, written, 0);
+  for (const byte of written) bytes.push(byte);
+}
+
+/** Below `limit` the number is in the first byte. */
+function writeHead(bytes: number[], value: number, fixed: number, limit: number, forms: Forms): void {
+  if (value < limit) {
+    bytes.push(fixed + value);
+    return;
+  }
+  const [mark, size] = forms.find(([, bytesOf]) => value < 256 ** bytesOf) ?? [];
+  if (mark === undefined || size === undefined) throw unfit("too many entries");
+  bytes.push(mark);
+  for (let place = size - 1; place >= 0; place--) bytes.push(Math.floor(value / 256 ** place) % 256);
+}
+
+function unfit(message: string): CarillonError {
+  return new CarillonError("BAD_PAYLOAD", message);
 }

@@ -1,8 +1,7 @@
 /** Writes MessagePack by hand, in the shortest form of each value: the same bytes as the generic encoder. */
-import { utf8Length, writeUtf8 } from "../codec/utf8";
+import { utf8Length } from "../codec/utf8";
 
-/** React Native may have none. */
-const textEncoder = typeof TextEncoder === "undefined" ? undefined : new TextEncoder();
+const textEncoder = new TextEncoder();
 
 /** Up to so many characters a loop is faster than the encoder. */
 const SHORT_TEXT = 72;
@@ -113,7 +112,7 @@ export class ByteWriter {
       }
       this.at += length;
       if (index === length) return;
-    } else if (textEncoder !== undefined) {
+    } else {
       const { read, written } = textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
       this.at += length;
       if (read === length && written === length) return;
@@ -127,8 +126,7 @@ export class ByteWriter {
     if (length < 0) throw new RangeError("text with half of a surrogate pair has no UTF-8 form");
     this.reserve(this.at + 5 + length);
     this.textHeader(length);
-    if (textEncoder === undefined) writeUtf8(value, this.bytes, this.at);
-    else textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
+    textEncoder.encodeInto(value, this.bytes.subarray(this.at, this.at + length));
     this.at += length;
   }
 

@@ -7,8 +7,9 @@
  *   when it wakes up.
  * - A tab ends: whom it watched is watched no more. The lock that each tab holds on its own name says so.
  */
-import { getOrSet, settlesWithin } from "@carillon/base";
+import { getOrSet, settlesWithin, uuidv7 } from "@carillon/base";
 import type { WatchPresencePayload } from "@carillon/protocol";
+import type { ClientState } from "../../connection/client-state";
 import type { CoreEvents } from "../../core";
 import type { Engine } from "../../engine";
 import { type CallName, type Post, packError, packValue } from "./posts";
@@ -22,50 +23,73 @@ interface Tab {
   isAsleep: boolean;
 }
 
+export interface HostOptions {
+  /** Where the tab stands. */
+  state(): ClientState;
+  post(post: Post): void;
+  /** Calls back when a tab has ended. */
+  whenGone(tab: string, then: () => void): void;
+}
+
 export class Host {
   private readonly tabs = new Map<string, Tab>();
   private readonly waiting = new Map<string, () => void>();
+  private readonly answering = new Set<Promise<void>>();
+  private hasLeft = false;
   private lastId = 0;
 
+  /** Another one for each time that a tab has the connection: what it was asked for before is asked for again. */
+  private readonly id = uuidv7(Date.now());
+
   constructor(
-    private readonly id: string,
+    /** The tab that it lives in. */
+    private readonly tab: string,
     readonly engine: Engine,
-    private readonly post: (post: Post) => void,
-    private readonly whenGone: (tab: string, then: () => void) => void,
+    private readonly options: HostOptions,
   ) {}
 
-  /** Says how the engine stands. @param to all tabs, when it is left out */
-  introduce(to?: string): void {
-    const { id, engine } = this;
-    const { state, userId } = engine;
-    const stands = { state: packValue(state), unsent: engine.unsent(), unread: engine.unread() };
-    this.post({ kind: "leader", from: id, ...(to && { to }), ...(userId && { userId }), ...stands });
+  /** Resolves when all that was asked for is answered. */
+  get answered(): Promise<unknown> {
+    return Promise.all(this.answering);
+  }
+
+  /** The others go on with another one: what it cannot do any more it does not answer. */
+  leave(): void {
+    this.hasLeft = true;
   }
 
   hear(post: Post): void {
-    if (post.kind === "hello") {
-      this.tabOf(post.from);
-      this.introduce(post.from);
-    }
+    if (post.kind === "hello") this.welcome(post.from);
     if (post.kind === "done" && post.to === this.id) {
       this.tabOf(post.from).isAsleep = false;
       this.waiting.get(`${post.from} ${post.id}`)?.();
     }
-    if (post.kind === "call" && post.to === this.id) void this.answer(post);
+    if (post.kind === "call" && post.to === this.id) {
+      const answered = this.answer(post).finally(() => this.answering.delete(answered));
+      this.answering.add(answered);
+    }
+  }
+
+  private welcome(to: string): void {
+    const { id, engine } = this;
+    const { userId } = engine;
+    this.tabOf(to);
+    const stands = { userId, state: packValue(this.options.state()), unsent: engine.unsent(), unread: engine.unread() };
+    this.options.post({ kind: "stands", from: id, to, ...stands });
   }
 
   tell<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): void {
     if (this.isAlone) return;
-    this.post({ kind: "event", from: this.id, name, value: packValue(value) });
+    this.options.post({ kind: "event", from: this.id, name, value: packValue(value) });
   }
 
   /** @returns when all tabs are done with it that answer at all; undefined: there is none */
   deliver<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
-    const awake = [...this.tabs].filter(([tab, { isAsleep }]) => tab !== this.id && !isAsleep);
+    const awake = [...this.tabs].filter(([tab, { isAsleep }]) => tab !== this.tab && !isAsleep);
     if (awake.length === 0) return void this.tell(name, value);
     const id = ++this.lastId;
     const done = awake.map(([tab]) => this.untilDone(tab, id));
-    this.post({ kind: "event", from: this.id, name, value, id });
+    this.options.post({ kind: "event", from: this.id, name, value, id });
     return Promise.all(done);
   }
 
@@ -88,7 +112,7 @@ export class Host {
 
   /** Nothing is posted where nobody hears it. */
   private get isAlone(): boolean {
-    return this.tabs.size === (this.tabs.has(this.id) ? 1 : 0);
+    return this.tabs.size === (this.tabs.has(this.tab) ? 1 : 0);
   }
 
   private async untilDone(tab: string, id: number): Promise<void> {
@@ -101,15 +125,15 @@ export class Host {
   private async answer({ from, id, name, args }: Post & { kind: "call" }): Promise<void> {
     const answer = { kind: "answer", to: from, id } as const;
     try {
-      this.post({ ...answer, value: await this.do(from, name, args) });
+      this.options.post({ ...answer, value: await this.do(from, name, args) });
     } catch (error) {
-      this.post({ ...answer, error: packError(error) });
+      if (!this.hasLeft) this.options.post({ ...answer, error: packError(error) });
     }
   }
 
   private tabOf(id: string): Tab {
     return getOrSet(this.tabs, id, () => {
-      if (id !== this.id) this.whenGone(id, () => this.forget(id));
+      if (id !== this.tab) this.options.whenGone(id, () => this.forget(id));
       return { watches: new Map(), isAsleep: false };
     });
   }

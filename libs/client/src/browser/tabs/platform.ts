@@ -4,8 +4,9 @@
 export interface Locks {
   request(
     name: string,
-    options: { signal?: AbortSignal; steal?: boolean },
-    hold: () => Promise<unknown>,
+    options: { signal?: AbortSignal; steal?: boolean; ifAvailable?: boolean },
+    /** Given null where the lock is held, and was asked for `ifAvailable`. */
+    hold: (lock: unknown) => Promise<unknown>,
   ): Promise<unknown>;
 }
 

@@ -1,7 +1,10 @@
 /** What tabs post to each other. All of it is plain values: errors go as what an ERROR frame would say. */
 import { CarillonError, type ErrorPayload, type ReadPayload, type SendPayload } from "@carillon/protocol";
-import type { ClientState } from "../../connection/client-state";
+import { Refused } from "../../connection/keeper";
 import type { Calls, CoreEvents } from "../../core";
+
+/** Codes of closes are above those of errors. */
+const LEAST_CLOSE_CODE = 4_000;
 
 /** What may be asked of the tab that has the connection. */
 export type CallName = keyof Calls | "watch";
@@ -9,16 +12,21 @@ export type CallName = keyof Calls | "watch";
 export type Post =
   /** A tab has come, and wants to know who has the connection. */
   | { kind: "hello"; from: string }
-  /** It is this one, and so it stands. To all tabs, or to one. */
+  /** This one has it from now on: whoever is there says so. */
+  | { kind: "leader"; from: string }
+  /** This one has it, and so it stands. */
   | {
-      kind: "leader";
+      kind: "stands";
       from: string;
-      to?: string;
+      to: string;
       state: unknown;
-      userId?: string;
+      userId: string | undefined;
       unsent: SendPayload[];
       unread: ReadPayload[];
     }
+  /** Another tab wants it: whoever has it lets go, and says so. */
+  | { kind: "yield"; from: string }
+  | { kind: "yielded"; to: string }
   | { kind: "call"; from: string; to: string; id: number; name: CallName; args: unknown[] }
   | { kind: "answer"; to: string; id: number; value?: unknown; error?: ErrorPayload }
   /** To all tabs. @param id of those that must not be lost: each tab answers when its listeners are done */
@@ -27,8 +35,15 @@ export type Post =
 
 export function packError(error: unknown): ErrorPayload {
   if (error instanceof CarillonError) return error.toPayload();
-  const { code, message } = error as { code?: unknown; message?: string };
-  return { ...new CarillonError("INTERNAL", message).toPayload(), ...(typeof code === "number" && { code }) };
+  const { message } = error as { message?: string };
+  return {
+    ...new CarillonError("INTERNAL", message).toPayload(),
+    ...(error instanceof Refused && { code: error.code }),
+  };
+}
+
+function unpackError({ code, ...rest }: ErrorPayload): Error {
+  return code >= LEAST_CLOSE_CODE ? new Refused(rest.message, code) : CarillonError.fromPayload({ code, ...rest });
 }
 
 /** States and failed messages hold an error. */
@@ -39,7 +54,5 @@ export function packValue(value: unknown): unknown {
 
 export function unpackValue<T>(value: T): T {
   const { error } = (value ?? {}) as { error?: ErrorPayload };
-  return error === undefined ? value : { ...value, error: CarillonError.fromPayload(error) };
+  return error === undefined ? value : { ...value, error: unpackError(error) };
 }
-
-export const unpackState = (state: unknown): ClientState => unpackValue(state as ClientState);

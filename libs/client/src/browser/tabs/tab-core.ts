@@ -11,8 +11,9 @@
  * - No locks (a page that is not secure): each tab has an engine of its own, and the server ends the older one. That one keeps what
  *   is written, and is `elsewhere` until the app says `takeOver`.
  */
-import { settlesWithin, uuidv7 } from "@carillon/base";
+import { settlesWithin, sleep, uuidv7 } from "@carillon/base";
 import {
+  CarillonError,
   CloseCode,
   Command,
   type Event,
@@ -27,21 +28,23 @@ import {
   type UserPresence,
 } from "@carillon/protocol";
 import type { ClientState } from "../../connection/client-state";
+import { Refused } from "../../connection/keeper";
 import { closedError } from "../../connection/questions";
 import { ConnectionLost } from "../../connection/requests";
 import { type Calls, type Core, type CoreEvents, Listeners, type Tell } from "../../core";
-import type { Engine } from "../../engine";
 import { PresenceWatches } from "../../presence/presence-watches";
 import { ServerClock } from "../../server-clock";
-import { claimStorage, type Identity } from "../../storage/identity";
+import { claimStorage, type Identity, OthersStorage } from "../../storage/identity";
 import type { ClientStorage, MakeEngine } from "../../storage/storage";
 import { Synchroniser, type SyncKeeper } from "../../sync/synchroniser";
 import { Host } from "./host";
-import type { Browser, Channel } from "./platform";
-import { type CallName, type Post, unpackState, unpackValue } from "./posts";
+import type { Browser, Channel, Locks } from "./platform";
+import { type CallName, type Post, unpackValue } from "./posts";
 import { Remote } from "./remote";
 
 const ENDING_MS = 2_000;
+const AGAIN_MS = 2_000;
+const YIELDING_MS = 2_000;
 /** Events that were shown last: the next engine may tell them again. */
 const MOST_SHOWN = 2_000;
 
@@ -61,6 +64,13 @@ export class TabCore implements Core {
   /** The engine, when this tab has it. */
   private host: Host | undefined;
   private isKeeper = false;
+  /** Whether another tab has had the storage since this one looked at it first. */
+  private hasFollowed = false;
+  private place: () => void = () => {};
+  /** Resolves when it is clear whether another tab has the storage: until then nothing is read of it. */
+  private readonly placed = new Promise<void>((resolve) => {
+    this.place = resolve;
+  });
   /** Sessions that this tab was told of. */
   private sessions = 0;
   private wantsConnection = false;
@@ -75,6 +85,7 @@ export class TabCore implements Core {
   /** Resolves when others may go on with the storage. */
   private gone: Promise<void> | undefined;
   private preparing: Promise<void> | undefined;
+  private onYielded: () => void = () => {};
   private release: () => void = () => {};
   /** When this tab lets go of its locks; they go with the tab, however that ends. */
   private readonly released = new Promise<void>((resolve) => {
@@ -106,23 +117,40 @@ export class TabCore implements Core {
 
   prepare(): Promise<void> {
     this.preparing ??= (async () => {
-      const { userId } = await claimStorage(this.storage, this.identity);
+      this.start();
+      await this.placed;
+      const { userId } = await this.claim();
       this.userId ??= userId;
-      await this.clock.restore();
     })();
     return this.preparing;
+  }
+
+  /** A storage that has failed is tried again: other tabs may be at work, and this one shows what they show. */
+  private async claim(): Promise<Identity> {
+    while (true) {
+      try {
+        await this.clock.restore();
+        return await claimStorage(this.storage, this.identity);
+      } catch (error) {
+        if (error instanceof OthersStorage || this.closing.aborted) throw error;
+        this.events.fail(error as Error);
+        await sleep(AGAIN_MS, this.closing);
+      }
+    }
   }
 
   async connect(): Promise<void> {
     this.wantsConnection = true;
     if (this.state.name === "idle") this.changeState({ name: "connecting" });
-    await this.request("connect");
+    await this.untilOnline();
   }
 
   async takeOver(): Promise<void> {
+    const { locks } = this.browser;
     this.wantsConnection = true;
-    if (this.host === undefined && this.browser.locks !== undefined) void this.elect(true);
-    await this.request("connect");
+    this.start();
+    if (this.host === undefined && locks !== undefined) await this.seize(locks);
+    await this.untilOnline();
   }
 
   logOut(): Promise<void> {
@@ -194,7 +222,8 @@ export class TabCore implements Core {
     const { host } = this;
     // The others are not told: one of them goes on.
     this.host = undefined;
-    this.end({ name: "closed" }, host?.engine);
+    host?.leave();
+    this.end({ name: "closed" }, host);
     await this.gone;
   }
 
@@ -205,6 +234,23 @@ export class TabCore implements Core {
     return done as Promise<T>;
   }
 
+  /** @throws the error with which the client was closed */
+  private async untilOnline(): Promise<void> {
+    this.request("connect").catch(() => {
+      // The state says why.
+    });
+    await new Promise<void>((resolve, reject) => {
+      const stop = this.events.on("state", (state) => look(state));
+      const look = (state: ClientState) => {
+        if (state.name === "online") resolve();
+        else if (state.name === "closed") reject(state.error ?? closedError());
+        else return;
+        stop();
+      };
+      look(this.state);
+    });
+  }
+
   private start(): void {
     if (this.channel !== undefined) return;
     this.channel = this.browser.openChannel(this.name);
@@ -213,55 +259,82 @@ export class TabCore implements Core {
     if (locks === undefined) return this.lead();
     void locks.request(`${this.name} ${this.id}`, {}, () => this.released);
     this.post({ kind: "hello", from: this.id });
-    void this.elect();
+    void this.waitForLock(locks);
   }
 
-  /** Waits for the lock, as long as this tab lives. */
-  private async elect(steal = false): Promise<void> {
-    const hold = () => {
-      this.lead();
-      return this.released;
-    };
-    // One of the two only: what takes by force does not wait.
-    const options = steal ? { steal } : { signal: this.closing };
+  /** Waits for the lock, as long as this tab lives; also behind one that another tab has taken by force. */
+  private async waitForLock(locks: Locks): Promise<void> {
     try {
-      await this.browser.locks?.request(this.name, options, hold);
+      await this.hold(locks, { ifAvailable: true });
+      while (!this.closing.aborted) await this.hold(locks, { signal: this.closing });
     } catch {
-      if (this.closing.aborted) return;
-      this.stepDown();
-      void this.elect();
+      // A page of no origin may not use them: as where there are none.
+      this.lead();
     }
+  }
+
+  private hold(locks: Locks, options: Parameters<Locks["request"]>[1]): Promise<void> {
+    const holding = locks.request(this.name, options, async (lock) => {
+      if (lock === null) {
+        this.hasFollowed = true;
+        return this.place();
+      }
+      if (this.host === undefined) this.lead();
+      return this.released;
+    });
+    return holding.then(
+      () => {},
+      (error: Error) => {
+        if (error.name !== "AbortError") throw error;
+        return this.stepDown();
+      },
+    );
   }
 
   private lead(): void {
     if (this.closing.aborted) return;
     const engine = this.makeEngine(this.tellOf(() => this.host?.engine === engine));
     this.isKeeper = true;
+    this.place();
     const whenGone = (tab: string, then: () => void) =>
       void this.browser.locks
         ?.request(`${this.name} ${tab}`, { signal: this.closing }, async () => then())
         .catch(() => {});
-    const host = new Host(this.id, engine, (post) => this.post(post), whenGone);
+    const host = new Host(this.id, engine, { state: () => this.state, post: (post) => this.post(post), whenGone });
     this.host = host;
     engine.atEnd(() => this.ended ?? Promise.resolve());
     engine.synchroniser.keeper = this.keeper;
     engine.prepare().catch(() => {
       // Whoever connects, or sends, is told.
     });
-    host.introduce();
+    this.post({ kind: "leader", from: this.id });
+    if (this.hasFollowed) this.events.emit("adopted", undefined);
     this.remote.moveTo((name, args) => host.do(this.id, name, args));
     if (this.wantsConnection) engine.connect().catch(() => {});
   }
 
-  /** Another tab has taken the lock. */
-  private stepDown(): void {
+  /** Takes the lock by force, when whoever has it has let go of the storage, or does not answer. */
+  private async seize(locks: Locks): Promise<void> {
+    const yielded = new Promise<void>((resolve) => {
+      this.onYielded = resolve;
+    });
+    this.post({ kind: "yield", from: this.id });
+    await settlesWithin(yielded, YIELDING_MS);
+    this.hold(locks, { steal: true }).catch(() => {});
+  }
+
+  /** Another tab has taken the lock, or is about to. */
+  private async stepDown(): Promise<void> {
     const { host } = this;
+    if (host === undefined || this.closing.aborted) return;
     this.host = undefined;
     this.isKeeper = false;
+    this.hasFollowed = true;
+    host.leave();
+    await host.engine.close();
     this.post({ kind: "hello", from: this.id });
     // What this one has stored since the other one has looked is not known there.
-    for (const message of host?.engine.unsent() ?? []) this.request("send", message).catch(() => {});
-    void host?.engine.close();
+    for (const message of host.engine.unsent()) this.request("send", message).catch(() => {});
   }
 
   /** What an engine of this tab tells, as long as it is the one in use. */
@@ -271,8 +344,9 @@ export class TabCore implements Core {
       on: (name, listener) => events.on(name, listener),
       emit: (name, value) => {
         if (!isInUse()) return;
-        this.host?.tell(name, value);
-        this.take(name, value);
+        const told = name === "state" ? (this.stateOf(value as ClientState) as typeof value) : value;
+        this.host?.tell(name, told);
+        this.take(name, told);
       },
       deliver: (name, value) => {
         // Nobody acknowledges it: it comes again.
@@ -287,18 +361,27 @@ export class TabCore implements Core {
 
   private hear(post: Post): void {
     this.host?.hear(post);
+    if (post.kind === "yield") void this.yieldTo(post.from);
+    if (post.kind === "yielded" && post.to === this.id) this.onYielded();
     if (this.host !== undefined) return;
-    if (post.kind === "leader" && (post.to ?? this.id) === this.id) this.follow(post);
+    if (post.kind === "leader") this.post({ kind: "hello", from: this.id });
+    if (post.kind === "stands" && post.to === this.id) this.follow(post);
     if (post.kind === "answer" && post.to === this.id) this.remote.settle(post);
     if (post.kind === "event") void this.takePosted(post);
   }
 
-  private follow({ from, state, userId, unsent, unread }: Post & { kind: "leader" }): void {
+  private async yieldTo(to: string): Promise<void> {
+    if (this.host === undefined) return;
+    await this.stepDown();
+    this.post({ kind: "yielded", to });
+  }
+
+  private follow({ from, state, userId, unsent, unread }: Post & { kind: "stands" }): void {
     this.userId ??= userId;
     this.remote.follow(from);
     this.take("marks", unread);
     this.take("outbox", unsent);
-    const stands = unpackState(state);
+    const stands = unpackValue(state as ClientState);
     if (this.wantsConnection && stands.name !== "online") this.request("connect").catch(() => {});
     if (stands.name === "online") this.take("session", { watchedUsers: limits.maxWatchedUsers });
     if (stands.name !== "idle" || this.wantsConnection) this.take("state", stands);
@@ -364,22 +447,29 @@ export class TabCore implements Core {
   }
 
   private changeState(state: ClientState): void {
-    const isElsewhere = state.name === "closed" && (state.error as { code?: number })?.code === CloseCode.REPLACED;
-    if (isElsewhere) return this.standBy();
-    if (state.name === "closed") return this.end(state, this.host?.engine);
+    if (state.name === "closed") return this.end(state, this.host);
     this.state = state;
     this.events.emit("state", state);
   }
 
-  /** Another client with this device has the connection: what is written is kept by an engine that does not connect. */
-  private standBy(): void {
-    this.wantsConnection = false;
-    if (this.host !== undefined) this.lead();
-    this.changeState({ name: "elsewhere" });
+  /** What the engine's state is to the tabs: an end that one of them can do something about is none. */
+  private stateOf(state: ClientState): ClientState {
+    const { error } = state as { error?: Error };
+    if (state.name !== "closed" || error === undefined) return state;
+    if (error instanceof Refused && error.code === CloseCode.REPLACED) {
+      // What is written is kept by an engine that does not connect.
+      this.wantsConnection = false;
+      this.lead();
+      return { name: "elsewhere" };
+    }
+    if (error instanceof Refused || error instanceof CarillonError || error instanceof OthersStorage) return state;
+    // The storage has failed.
+    setTimeout(() => this.host !== undefined && this.lead(), AGAIN_MS);
+    return { name: "waiting", retryInMs: AGAIN_MS, error };
   }
 
   /** For good. What is stored is written before the locks are let go of. */
-  private end(state: ClientState, engine: Engine | undefined): void {
+  private end(state: ClientState, host: Host | undefined): void {
     if (this.closing.aborted) return;
     this.state = state;
     this.events.emit("state", state);
@@ -387,11 +477,11 @@ export class TabCore implements Core {
     this.ending.abort();
     this.watches.stop();
     const { error = closedError() } = state as { error?: Error };
-    this.gone = this.letGo(error, engine);
+    this.gone = this.letGo(error, host);
   }
 
-  private async letGo(error: Error, engine: Engine | undefined): Promise<void> {
-    const all = [this.ended, this.remote.end(error), engine?.close(), this.leaving];
+  private async letGo(error: Error, host: Host | undefined): Promise<void> {
+    const all = [this.ended, this.remote.end(error), host?.engine.close(), host?.answered, this.leaving];
     await settlesWithin(Promise.all(all), ENDING_MS);
     this.release();
     if (this.channel !== undefined) this.channel.onmessage = null;

@@ -26,6 +26,11 @@ export class MessageBlocks {
     for (const seq of seqs) this.changed.add(Math.floor(seq / BLOCK));
   }
 
+  /** Nothing of what is stored is known to be right. */
+  touchAll(): void {
+    this.stored.clear();
+  }
+
   /**
    * What has to be written now; it counts as written then.
    * @param most events that are kept

@@ -31,6 +31,15 @@ export class Unsent {
     return own.sort((a, b) => (a.sent?.seq ?? Infinity) - (b.sent?.seq ?? Infinity) || 0);
   }
 
+  /** Ids of those that have neither a number nor failed. */
+  get waiting(): string[] {
+    return [...this.messages].flatMap(([id, { sent, failure }]) => ((sent ?? failure) === undefined ? [id] : []));
+  }
+
+  get failed(): [clientMsgId: string, message: UnsentMessage][] {
+    return [...this.messages].filter(([, { failure }]) => failure !== undefined);
+  }
+
   get(clientMsgId: string): UnsentMessage | undefined {
     return this.messages.get(clientMsgId);
   }

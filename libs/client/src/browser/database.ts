@@ -1,0 +1,87 @@
+/** As much of IndexedDB as one store of texts needs, with promises. A library for it would be a thirtieth of the SDK. */
+
+const STORE = "values";
+
+interface Request<T> {
+  result: T;
+  error: unknown;
+  onsuccess: unknown;
+  onerror: unknown;
+  onupgradeneeded?: unknown;
+}
+
+interface Transaction {
+  objectStore(name: string): ObjectStore;
+  error: unknown;
+  oncomplete: unknown;
+  onabort: unknown;
+}
+
+/** As much of an `IDBObjectStore` as is used. */
+export interface ObjectStore {
+  get(key: string): Request<string | undefined>;
+  getAll(): Request<string[]>;
+  getAllKeys(): Request<string[]>;
+  put(value: string, key: string): unknown;
+  delete(key: string): unknown;
+}
+
+interface Opened {
+  createObjectStore(name: string): unknown;
+  transaction(store: string, mode?: string, options?: { durability: string }): Transaction;
+  close(): void;
+  onversionchange: unknown;
+  onclose: unknown;
+}
+
+/** An open database. */
+export class Database {
+  constructor(private readonly opened: Opened) {}
+
+  read<T>(ask: (store: ObjectStore) => Request<T>): Promise<T> {
+    return resultOf(ask(this.opened.transaction(STORE).objectStore(STORE)));
+  }
+
+  /** Keys and values, as of one moment. */
+  readAll(): Promise<[keys: string[], values: string[]]> {
+    const store = this.opened.transaction(STORE).objectStore(STORE);
+    return Promise.all([resultOf(store.getAllKeys()), resultOf(store.getAll())]);
+  }
+
+  /** `strict`: a value that was taken has reached the disk, not only the browser. @returns when all of it has */
+  write(change: (store: ObjectStore) => void): Promise<void> {
+    const transaction = this.opened.transaction(STORE, "readwrite", { durability: "strict" });
+    change(transaction.objectStore(STORE));
+    return new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? new Error("the storage took nothing"));
+    });
+  }
+
+  close(): void {
+    this.opened.close();
+  }
+}
+
+/**
+ * @param letGo called when somebody wants to delete it, or the browser has closed it: it is not to be used any more
+ * @throws when the browser has no IndexedDB, or refuses it
+ */
+export async function openDatabase(name: string, letGo: () => void): Promise<Database> {
+  const { indexedDB } = globalThis as unknown as {
+    indexedDB: { open(name: string, version: number): Request<Opened> };
+  };
+  const request = indexedDB.open(name, 1);
+  request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+  const opened = await resultOf(request);
+  opened.onversionchange = letGo;
+  opened.onclose = letGo;
+  return new Database(opened);
+}
+
+function resultOf<T>(request: Request<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
