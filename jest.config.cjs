@@ -10,6 +10,7 @@ const base = {
   moduleNameMapper: {
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
+    "^@carillon/client/view$": "<rootDir>/libs/client/src/view-of.ts",
     "^@carillon/(base|protocol|coordination|bus|store|operations|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
   },
   // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
@@ -31,6 +32,10 @@ module.exports = {
       testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/scripts/**/*.test.ts"],
     },
     { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
-    { ...base, displayName: "journeys", testMatch: ["<rootDir>/tests/{journeys,faults,model,fuzz}/**/*.test.ts"] },
+    {
+      ...base,
+      displayName: "journeys",
+      testMatch: ["<rootDir>/tests/{journeys,browser,faults,model,fuzz}/**/*.test.ts"],
+    },
   ],
 };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { provisionServer, type ServerName } from "@carillon/local";
+import { provideChromium } from "../tests/browser/chromium";
 
 /**
  * `npm test`: every check and every test, whether a cluster runs or not. The last line is `N passed, N failed`: each
@@ -132,6 +133,9 @@ async function provideServers(): Promise<StepResult> {
       const { server, version } = await provisionServer(name, { onProgress: (line) => console.log(`  ${line}`) });
       console.log(`  ${path.basename(server)} ${version}`);
     }
+    await provideChromium((line) => console.log(`  ${line}`)).catch((error: Error) => {
+      console.log(`  NO CHROMIUM, so the tests in a browser are skipped: ${error.message}`);
+    });
     return { passed: 1, failed: 0, output: "" };
   } catch (error) {
     return { passed: 0, failed: 1, output: (error as Error).message };

@@ -20,7 +20,7 @@ const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].joi
 /** Files that are started, not imported. */
 const ENTRIES = [
   /^apps\/[^/]+\/src\/main\.ts$/,
-  /^libs\/[^/]+\/src\/(index|node)\.ts$/,
+  /^libs\/[^/]+\/src\/(index|node|browser)\.ts$/,
   /^libs\/base\/src\/node\/index\.ts$/,
   /^scripts\//,
   /\.test\.ts$/,

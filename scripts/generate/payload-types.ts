@@ -30,7 +30,7 @@ export function clientTypeName(command: CommandSchema): string {
 }
 
 /** SENT -> SentPayload; a command that goes both ways gets another name for the server's form: TypingServerPayload. */
-export function serverTypeName(command: CommandSchema): string {
+function serverTypeName(command: CommandSchema): string {
   return `${pascalCase(command.name)}${command.fromClient ? "Server" : ""}Payload`;
 }
 

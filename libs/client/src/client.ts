@@ -12,10 +12,10 @@ import {
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
 import type { Transport } from "./connection/transport";
-import type { Core } from "./core";
+import type { Core, MakeEngine, SharingStorage } from "./core";
 import { Engine } from "./engine";
-import { eventStream } from "./event-source";
-import type { ClientEvents, Listener } from "./events";
+import { eventStream } from "./events/event-source";
+import type { ClientEvents, Listener } from "./events/events";
 import { ConversationApi, type ConversationSettings, type Readers } from "./http/conversation-api";
 import type { History, PageRange } from "./http/http-api";
 import type { ClientOptions } from "./options";
@@ -23,7 +23,6 @@ import { Account, Devices, Users } from "./people/account";
 import { Friends } from "./people/friends";
 import { Groups } from "./people/groups";
 import { identityOf } from "./storage/identity";
-import type { MakeEngine } from "./storage/storage";
 import { readPages } from "./sync/read-pages";
 
 const RECALL_TRIES = 5;
@@ -62,7 +61,8 @@ export class BaseClient<TransportName extends string> {
     const { transport = Object.keys(transports)[0] as TransportName, storage } = options;
     const used = typeof transport === "string" ? transports[transport] : transport;
     const makeEngine: MakeEngine = (events) => new Engine(options, used, events);
-    const core = storage?.share?.(makeEngine, identityOf(options)) ?? makeEngine();
+    const core =
+      (storage as Partial<SharingStorage> | undefined)?.share?.(makeEngine, identityOf(options)) ?? makeEngine();
     this.core = core;
     this.conversationApi = new ConversationApi(core);
     this.friends = new Friends(core);

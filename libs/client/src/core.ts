@@ -11,9 +11,10 @@ import type {
   SentPayload,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
-import { EventSource, ListenerFailed, reportUncaught } from "./event-source";
-import type { ClientEvents } from "./events";
+import { EventSource, ListenerFailed, reportUncaught } from "./events/event-source";
+import type { ClientEvents } from "./events/events";
 import type { HttpRequest } from "./http/http-api";
+import type { Identity } from "./storage/identity";
 import type { ClientStorage } from "./storage/storage";
 import type { Synchroniser } from "./sync/synchroniser";
 
@@ -78,6 +79,7 @@ export interface Calls extends Api {
   first(conversationId: string): void;
 }
 
+/** What works behind the face of a client. */
 export interface Core extends Calls {
   readonly events: Tell;
   readonly storage: ClientStorage;
@@ -103,4 +105,19 @@ export interface Core extends Calls {
   close(): Promise<void>;
   /** What is to be written before `close` resolves. */
   atEnd(work: () => Promise<unknown>): void;
+}
+
+/** One that tabs can share. */
+export interface SharedEngine extends Core {
+  /** @param mustRepeat the server is to say again how they stand, also of those who are watched already */
+  watch(userIds: readonly string[], mustRepeat?: boolean): () => void;
+}
+
+/** Makes an engine; it tells `events` instead of its own listeners. */
+export type MakeEngine = (events?: Tell) => SharedEngine;
+
+/** A storage that several clients have in common, as the tabs of a browser do. */
+export interface SharingStorage extends ClientStorage {
+  /** @returns what works behind one of them; undefined where it cannot be shared: each has an engine of its own */
+  share(makeEngine: MakeEngine, identity: Identity): Core | undefined;
 }

@@ -28,7 +28,7 @@ import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
 import { type Api, type Core, Listeners, type Tell } from "./core";
-import { UnreadableEntry } from "./events";
+import { UnreadableEntry } from "./events/events";
 import { AuthorizedApi } from "./http/authorized";
 import { HttpApi } from "./http/http-api";
 import { Tokens } from "./http/tokens";

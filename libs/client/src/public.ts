@@ -21,7 +21,7 @@ export type { Content, Recipient } from "./client";
 export type { ClientState } from "./connection/client-state";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
-export { ListenerFailed } from "./event-source";
+export { ListenerFailed } from "./events/event-source";
 export {
   type ClientEvents,
   type FailedMessage,
@@ -29,7 +29,7 @@ export {
   type Listener,
   type Receipt,
   UnreadableEntry,
-} from "./events";
+} from "./events/events";
 export type { ConversationSettings, Readers } from "./http/conversation-api";
 export { type History, HttpApi, type LogIn, type Page, type PageRange, type TokenAnswer } from "./http/http-api";
 export type { AppToken, Credentials, OpenedSession, TokenSource } from "./http/tokens";

@@ -1,4 +1,4 @@
-import { EventSource, type ListenerFailed } from "../src/event-source";
+import { EventSource, type ListenerFailed } from "../src/events/event-source";
 
 interface Events {
   message: number;

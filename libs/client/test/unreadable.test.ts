@@ -1,7 +1,7 @@
 /** An event or row of the server that this version cannot read: it is left out, acknowledged and told once; all else goes on. */
 import { type ClientMessage, Command, type Event, type PulledPayload } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
-import type { UnreadableEntry } from "../src/events";
+import type { UnreadableEntry } from "../src/events/events";
 import { viewOf } from "../src/view-of";
 import { connected } from "./fixtures/connected";
 import { InProcessGateway } from "./fixtures/in-process-gateway";

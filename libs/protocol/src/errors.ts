@@ -6,7 +6,7 @@ import type { ErrorPayload } from "./generated/payloads";
 const LONGEST_MESSAGE = 1_024;
 
 /** Whether it is the name of an error that this version knows. */
-export const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ErrorCode, name);
+const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ErrorCode, name);
 
 /** A refusal that the other side understands: an ERROR frame or an HTTP error body. */
 export class CarillonError extends Error {

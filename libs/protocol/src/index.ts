@@ -21,6 +21,7 @@ export {
 export { encodeFrame, type Frame, type FrameFault, frameOf } from "./frames/frame";
 export { decodeFrames, FrameDecoder } from "./frames/frame-decoder";
 export { decodeJsonFrame, encodeJsonFrame, type JsonFrame, type JsonFrameFault } from "./frames/json-form";
+export { type Lenient, readServerMessage, type Unreadable } from "./from-server/lenient";
 export * from "./generated/close-codes";
 export * from "./generated/commands";
 export * from "./generated/error-table";
@@ -28,7 +29,6 @@ export * from "./generated/errors";
 export * from "./generated/limits";
 export * from "./generated/payloads";
 export * from "./ids";
-export { type Lenient, readServerMessage, type Unreadable } from "./lenient";
 export { type MessageFault, parseRequest, parseServerMessage } from "./messages";
 export { deliveredBy } from "./receipts";
 export {

@@ -2,10 +2,10 @@
 import { type Fields, isMap, type Validator } from "./checks";
 import { prescan } from "./codec/prescan";
 import { readPayload } from "./codec/read";
+import { faultOf } from "./from-server/shapes";
 import type { ClientMessage, ServerMessage } from "./generated/payloads";
 import { serverShapes } from "./generated/shapes";
 import { clientValidators } from "./generated/validators";
-import { faultOf } from "./shapes";
 
 /** Why a frame is refused; the message names the key where one is wrong. */
 export interface MessageFault {

@@ -4,8 +4,9 @@
  * A browser may close a database under the page: because its files are gone, because another page deletes it (which must not
  * wait for this one), because the user clears what the site has stored. Then it is opened again with the next use.
  */
+import type { MakeEngine, SharingStorage } from "../core";
 import type { Identity } from "../storage/identity";
-import type { ClientStorage, MakeEngine } from "../storage/storage";
+import type { ClientStorage } from "../storage/storage";
 import { type Database, type ObjectStore, openDatabase } from "./database";
 import { type Browser, platformBrowser } from "./tabs/platform";
 import { TabCore } from "./tabs/tab-core";
@@ -33,7 +34,7 @@ interface Change {
   reject(error: unknown): void;
 }
 
-class Storage implements IndexedDbStorage {
+class Storage implements IndexedDbStorage, SharingStorage {
   private opened: Promise<Database> | undefined;
   private isClosed = false;
   private waiting: Change[] = [];

@@ -18,7 +18,7 @@ import {
   parseSystemContent,
   type Unreadable,
 } from "@carillon/protocol";
-import type { Gap } from "../events";
+import type { Gap } from "../events/events";
 import { type ClientStorage, readAllJson, readJson } from "../storage/storage";
 import { GapFiller } from "./gap-filler";
 import type { SeqRange } from "./holes";

@@ -5,10 +5,6 @@
  * (the view; 1 is the form of what is written there).
  */
 
-import type { Core, Tell } from "../core";
-import type { Engine } from "../engine";
-import type { Identity } from "./identity";
-
 /**
  * A store of one device of one user. Values are JSON text. A change that has resolved is kept, whatever happens to the
  * process then; one that rejects has changed nothing. Changes of a key take place in the order in which they were
@@ -28,15 +24,7 @@ export interface ClientStorage {
    * them may write while another reads.
    */
   readAll?(prefix: string): Promise<Map<string, string>>;
-  /**
-   * Where several clients have the storage in common, as the tabs of a browser do: what works behind one of them.
-   * @returns undefined where this cannot be had: each has an engine of its own
-   */
-  share?(makeEngine: MakeEngine, identity: Identity): Core | undefined;
 }
-
-/** Makes an engine; it tells `events` instead of its own listeners. */
-export type MakeEngine = (events?: Tell) => Engine;
 
 /** Keeps nothing beyond the process; the server's memory of the device's cursor does the rest. */
 export class MemoryStorage implements ClientStorage {

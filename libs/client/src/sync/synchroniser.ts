@@ -15,7 +15,7 @@
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
-import { reportUncaught } from "../event-source";
+import { reportUncaught } from "../events/event-source";
 import { readPages, type Synced, type SyncSince } from "./read-pages";
 
 /** A connection, as far as SYNC needs it. */

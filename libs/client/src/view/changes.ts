@@ -1,6 +1,6 @@
 /** Who wants to hear that the view has changed, and of what; told once per turn of the event loop. */
 import { getOrSet } from "@carillon/base";
-import { reportUncaught } from "../event-source";
+import { reportUncaught } from "../events/event-source";
 
 /** A part of the view. */
 export type ViewPart = "conversations" | "people" | `messages/${string}` | `presence/${string}`;

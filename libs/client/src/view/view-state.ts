@@ -25,7 +25,7 @@ import {
   type UserPresence,
 } from "@carillon/protocol";
 import type { CoreEvents } from "../core";
-import type { FailedMessage, Receipt } from "../events";
+import type { FailedMessage, Receipt } from "../events/events";
 import type { ClientStorage } from "../storage/storage";
 import type { Synced, SyncSince } from "../sync/read-pages";
 import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";

@@ -10,8 +10,7 @@
 import { getOrSet, settlesWithin, uuidv7 } from "@carillon/base";
 import type { WatchPresencePayload } from "@carillon/protocol";
 import type { ClientState } from "../../connection/client-state";
-import type { CoreEvents } from "../../core";
-import type { Engine } from "../../engine";
+import type { CoreEvents, SharedEngine } from "../../core";
 import { type CallName, type Post, packError, packValue } from "./posts";
 
 const PATIENCE_MS = 5_000;
@@ -44,7 +43,7 @@ export class Host {
   constructor(
     /** The tab that it lives in. */
     private readonly tab: string,
-    readonly engine: Engine,
+    readonly engine: SharedEngine,
     private readonly options: HostOptions,
   ) {}
 

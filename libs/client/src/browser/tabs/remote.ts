@@ -8,6 +8,7 @@
  */
 import { CarillonError } from "@carillon/protocol";
 import { ConnectionLost } from "../../connection/requests";
+import type { CoreEvents } from "../../core";
 import type { CallName, Post } from "./posts";
 
 interface Pending {
@@ -62,7 +63,7 @@ export class Remote {
   }
 
   /** A message that waits here has another id from now on. */
-  redated(from: string, to: string): void {
+  redated({ from, to }: CoreEvents["redated"]): void {
     for (const { name, args } of this.pending.values()) {
       const message = args[0] as { clientMsgId?: string };
       if (name === "send" && message.clientMsgId === from) args[0] = { ...message, clientMsgId: to };

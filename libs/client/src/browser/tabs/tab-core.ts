@@ -31,22 +31,22 @@ import type { ClientState } from "../../connection/client-state";
 import { Refused } from "../../connection/keeper";
 import { closedError } from "../../connection/questions";
 import { ConnectionLost } from "../../connection/requests";
-import { type Calls, type Core, type CoreEvents, Listeners, type Tell } from "../../core";
+import { type Calls, type Core, type CoreEvents, Listeners, type MakeEngine, type Tell } from "../../core";
 import { PresenceWatches } from "../../presence/presence-watches";
 import { ServerClock } from "../../server-clock";
 import { claimStorage, type Identity, OthersStorage } from "../../storage/identity";
-import type { ClientStorage, MakeEngine } from "../../storage/storage";
+import type { ClientStorage } from "../../storage/storage";
 import { Synchroniser, type SyncKeeper } from "../../sync/synchroniser";
 import { Host } from "./host";
 import type { Browser, Channel, Locks } from "./platform";
 import { type CallName, type Post, unpackValue } from "./posts";
 import { Remote } from "./remote";
+import { TabLocks } from "./tab-locks";
+import { TabMemory } from "./tab-memory";
 
 const ENDING_MS = 2_000;
 const AGAIN_MS = 2_000;
 const YIELDING_MS = 2_000;
-/** Events that were shown last: the next engine may tell them again. */
-const MOST_SHOWN = 2_000;
 
 export class TabCore implements Core {
   readonly events: Listeners;
@@ -64,6 +64,7 @@ export class TabCore implements Core {
   /** The engine, when this tab has it. */
   private host: Host | undefined;
   private isKeeper = false;
+  private isPresent = false;
   /** Whether another tab has had the storage since this one looked at it first. */
   private hasFollowed = false;
   private place: () => void = () => {};
@@ -74,10 +75,7 @@ export class TabCore implements Core {
   /** Sessions that this tab was told of. */
   private sessions = 0;
   private wantsConnection = false;
-  private readonly waiting = new Map<string, SendPayload>();
-  private marks: ReadPayload[] = [];
-  /** What was shown, and whether its listeners are done with it. */
-  private readonly shown = new Map<string, Promise<unknown> | undefined>();
+  private readonly memory = new TabMemory();
   private readonly lastWorks: (() => Promise<unknown>)[] = [];
   /** What is to be written at the end. */
   private ended: Promise<unknown> | undefined;
@@ -86,11 +84,8 @@ export class TabCore implements Core {
   private gone: Promise<void> | undefined;
   private preparing: Promise<void> | undefined;
   private onYielded: () => void = () => {};
-  private release: () => void = () => {};
-  /** When this tab lets go of its locks; they go with the tab, however that ends. */
-  private readonly released = new Promise<void>((resolve) => {
-    this.release = resolve;
-  });
+  /** Undefined where there are none. */
+  private readonly locks: TabLocks | undefined;
 
   /** @param name of the lock and the channel that these tabs have in common */
   constructor(
@@ -109,6 +104,7 @@ export class TabCore implements Core {
     );
     this.ownSync = new Synchroniser(() => this.syncOver(this.sessions), this.closing);
     this.synchroniser = this.makeSynchroniser();
+    this.locks = this.browser.locks && this.makeLocks(this.browser.locks);
   }
 
   get closing(): AbortSignal {
@@ -146,10 +142,9 @@ export class TabCore implements Core {
   }
 
   async takeOver(): Promise<void> {
-    const { locks } = this.browser;
     this.wantsConnection = true;
     this.start();
-    if (this.host === undefined && locks !== undefined) await this.seize(locks);
+    if (this.host === undefined && this.locks !== undefined) await this.seize(this.locks);
     await this.untilOnline();
   }
 
@@ -203,11 +198,11 @@ export class TabCore implements Core {
   }
 
   unsent(): SendPayload[] {
-    return [...this.waiting.values()];
+    return this.memory.unsent;
   }
 
   unread(): ReadPayload[] {
-    return this.marks;
+    return this.memory.marks;
   }
 
   keeps(): boolean {
@@ -255,40 +250,24 @@ export class TabCore implements Core {
     if (this.channel !== undefined) return;
     this.channel = this.browser.openChannel(this.name);
     this.channel.onmessage = ({ data }) => this.hear(data as Post);
-    const { locks } = this.browser;
-    if (locks === undefined) return this.lead();
-    void locks.request(`${this.name} ${this.id}`, {}, () => this.released);
-    this.post({ kind: "hello", from: this.id });
-    void this.waitForLock(locks);
+    if (this.locks === undefined) this.lead();
+    else this.locks.start();
   }
 
-  /** Waits for the lock, as long as this tab lives; also behind one that another tab has taken by force. */
-  private async waitForLock(locks: Locks): Promise<void> {
-    try {
-      await this.hold(locks, { ifAvailable: true });
-      while (!this.closing.aborted) await this.hold(locks, { signal: this.closing });
-    } catch {
-      // A page of no origin may not use them: as where there are none.
-      this.lead();
-    }
-  }
-
-  private hold(locks: Locks, options: Parameters<Locks["request"]>[1]): Promise<void> {
-    const holding = locks.request(this.name, options, async (lock) => {
-      if (lock === null) {
-        this.hasFollowed = true;
-        return this.place();
-      }
-      if (this.host === undefined) this.lead();
-      return this.released;
-    });
-    return holding.then(
-      () => {},
-      (error: Error) => {
-        if (error.name !== "AbortError") throw error;
-        return this.stepDown();
+  private makeLocks(locks: Locks): TabLocks {
+    return new TabLocks(this.name, this.id, locks, {
+      closing: this.closing,
+      onPresent: () => {
+        this.isPresent = true;
+        this.hello();
       },
-    );
+      onTaken: () => {
+        this.hasFollowed = true;
+        this.place();
+      },
+      onHeld: () => this.host === undefined && this.lead(),
+      onLost: () => this.stepDown(),
+    });
   }
 
   private lead(): void {
@@ -296,11 +275,11 @@ export class TabCore implements Core {
     const engine = this.makeEngine(this.tellOf(() => this.host?.engine === engine));
     this.isKeeper = true;
     this.place();
-    const whenGone = (tab: string, then: () => void) =>
-      void this.browser.locks
-        ?.request(`${this.name} ${tab}`, { signal: this.closing }, async () => then())
-        .catch(() => {});
-    const host = new Host(this.id, engine, { state: () => this.state, post: (post) => this.post(post), whenGone });
+    const host = new Host(this.id, engine, {
+      state: () => this.state,
+      post: (post) => this.post(post),
+      whenGone: (tab, then) => this.locks?.whenGone(tab, then),
+    });
     this.host = host;
     engine.atEnd(() => this.ended ?? Promise.resolve());
     engine.synchroniser.keeper = this.keeper;
@@ -314,13 +293,13 @@ export class TabCore implements Core {
   }
 
   /** Takes the lock by force, when whoever has it has let go of the storage, or does not answer. */
-  private async seize(locks: Locks): Promise<void> {
+  private async seize(locks: TabLocks): Promise<void> {
     const yielded = new Promise<void>((resolve) => {
       this.onYielded = resolve;
     });
     this.post({ kind: "yield", from: this.id });
     await settlesWithin(yielded, YIELDING_MS);
-    this.hold(locks, { steal: true }).catch(() => {});
+    locks.seize();
   }
 
   /** Another tab has taken the lock, or is about to. */
@@ -332,7 +311,7 @@ export class TabCore implements Core {
     this.hasFollowed = true;
     host.leave();
     await host.engine.close();
-    this.post({ kind: "hello", from: this.id });
+    this.hello();
     // What this one has stored since the other one has looked is not known there.
     for (const message of host.engine.unsent()) this.request("send", message).catch(() => {});
   }
@@ -364,7 +343,7 @@ export class TabCore implements Core {
     if (post.kind === "yield") void this.yieldTo(post.from);
     if (post.kind === "yielded" && post.to === this.id) this.onYielded();
     if (this.host !== undefined) return;
-    if (post.kind === "leader") this.post({ kind: "hello", from: this.id });
+    if (post.kind === "leader") this.hello();
     if (post.kind === "stands" && post.to === this.id) this.follow(post);
     if (post.kind === "answer" && post.to === this.id) this.remote.settle(post);
     if (post.kind === "event") void this.takePosted(post);
@@ -396,49 +375,21 @@ export class TabCore implements Core {
   private take<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
     // Whom it watches each tab knows itself.
     if (name === "released") return undefined;
-    this.note(name, value);
+    this.memory.note(name, value);
+    if (name === "session") this.beginSession(value as CoreEvents["session"]);
+    if (name === "redated") this.remote.redated(value as CoreEvents["redated"]);
     if (name === "state") return void this.changeState(value as ClientState);
     if (name === "presence") return void this.tellPresence(value as UserPresence[]);
     if (name === "resync") return this.events.deliver(name, value);
-    if (name === "message" || name === "recall" || name === "system") return this.show(name, value as Event);
+    if (name === "message" || name === "recall" || name === "system") {
+      return this.memory.once(value as Event, () => this.events.deliver(name, value));
+    }
     return void this.events.emit(name, value);
   }
 
-  private note(name: keyof CoreEvents, value: unknown): void {
-    switch (name) {
-      case "session":
-        this.sessions++;
-        return this.watches.online((value as CoreEvents["session"]).watchedUsers);
-      case "marks":
-        this.marks = value as ReadPayload[];
-        return;
-      case "outbox":
-        this.waiting.clear();
-        for (const message of value as SendPayload[]) this.waiting.set(message.clientMsgId, message);
-        return;
-      case "sending":
-        return void this.waiting.set((value as SendPayload).clientMsgId, value as SendPayload);
-      case "sent":
-        return void this.waiting.delete((value as SentPayload).clientMsgId);
-      case "failed":
-        return void this.waiting.delete((value as CoreEvents["failed"]).message.clientMsgId);
-      case "redated": {
-        const { from, to } = value as CoreEvents["redated"];
-        this.remote.redated(from, to);
-        const message = this.waiting.get(from);
-        if (message !== undefined && this.waiting.delete(from)) this.waiting.set(to, { ...message, clientMsgId: to });
-      }
-    }
-  }
-
-  private show(name: "message" | "recall" | "system", event: Event): Promise<unknown> | undefined {
-    const key = `${event.conversationId} ${event.seq}`;
-    if (this.shown.has(key)) return this.shown.get(key);
-    const done = this.events.deliver(name, event);
-    this.shown.set(key, done);
-    const [first] = this.shown.keys();
-    if (this.shown.size > MOST_SHOWN) this.shown.delete(first as string);
-    return done;
+  private beginSession({ watchedUsers }: CoreEvents["session"]): void {
+    this.sessions++;
+    this.watches.online(watchedUsers);
   }
 
   private tellPresence(users: readonly UserPresence[]): void {
@@ -483,7 +434,7 @@ export class TabCore implements Core {
   private async letGo(error: Error, host: Host | undefined): Promise<void> {
     const all = [this.ended, this.remote.end(error), host?.engine.close(), host?.answered, this.leaving];
     await settlesWithin(Promise.all(all), ENDING_MS);
-    this.release();
+    this.locks?.release();
     if (this.channel !== undefined) this.channel.onmessage = null;
     this.channel?.close();
   }
@@ -510,6 +461,10 @@ export class TabCore implements Core {
         if (core.host !== undefined) core.host.engine.synchroniser.keeper = keeper;
       },
     };
+  }
+
+  private hello(): void {
+    if (this.isPresent) this.post({ kind: "hello", from: this.id });
   }
 
   private post(post: Post): void {

@@ -3,11 +3,11 @@
  * never have been stored) is left out and named, and the rest of the frame counts. Refusing the whole frame would mean that
  * nothing of anybody arrives any more: the server repeats it until it is acknowledged.
  */
-import { type Fields, isIntegerBetween, isMap } from "./checks";
-import { Command } from "./generated/commands";
-import type { ServerMessage } from "./generated/payloads";
-import { isConversationId } from "./ids";
-import { type MessageFault, parseServerMessage, readFields } from "./messages";
+import { type Fields, isIntegerBetween, isMap } from "../checks";
+import { Command } from "../generated/commands";
+import type { ServerMessage } from "../generated/payloads";
+import { isConversationId } from "../ids";
+import { type MessageFault, parseServerMessage, readFields } from "../messages";
 import { mapFault, type ShapeName } from "./shapes";
 
 /** An entry that was left out. */

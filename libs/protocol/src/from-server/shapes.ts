@@ -2,9 +2,9 @@
  * Checks what a server has sent by the table of its shapes, which says how it is written (`scripts/generate/shapes.ts`). Keys that
  * are not in the shape may be of a newer server: they are ignored.
  */
-import { type Fields, isIntegerBetween, isMap, isTextBetween } from "./checks";
-import { shapes } from "./generated/shapes";
-import { isClientMsgId, isConversationId, isGroupId, isNodeId, isUserId } from "./ids";
+import { type Fields, isIntegerBetween, isMap, isTextBetween } from "../checks";
+import { shapes } from "../generated/shapes";
+import { isClientMsgId, isConversationId, isGroupId, isNodeId, isUserId } from "../ids";
 
 /** Maps that lists consist of. */
 export type ShapeName = keyof typeof shapes;
