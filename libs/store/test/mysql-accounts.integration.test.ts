@@ -197,12 +197,14 @@ describe("refresh tokens", () => {
     expect(await store.accounts.rotate(successor, next("h3"), NOW)).toMatchObject({ kind: "rotated" });
   });
 
-  test("one whose answer was lost brings its successor for half a minute, unless that was used", async () => {
+  test("one whose answer was lost brings its successor until the device is seen, then for half a minute, unless that was used", async () => {
     const userId = await newUser();
     const shown = (hash: string) => ({ userId, deviceId: "d", family: "f", hash });
     await store.accounts.signIn(userId, device("d"), { ...refresh("f", "h1"), expiresAt: NOW + 100_000 }, NOW);
     const later = (hash: string) => ({ hash, expiresAt: NOW + 100_000 });
     await store.accounts.rotate(shown("h1"), later("h2"), NOW);
+    expect(await store.accounts.rotate(shown("h1"), later("h2"), NOW + 90_000)).toMatchObject({ kind: "rotated" });
+    await store.users.saw([[userId, "d", NOW + 1]]);
     expect(await store.accounts.rotate(shown("h1"), later("h2"), NOW + 30_000)).toMatchObject({ kind: "rotated" });
     // Asking again does not make the half minute begin anew.
     expect(await store.accounts.rotate(shown("h1"), later("h2"), NOW + 30_001)).toEqual({ kind: "reused" });

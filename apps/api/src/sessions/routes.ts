@@ -41,7 +41,7 @@ function giving(server: FastifyInstance, context: SessionContext): void {
       schema: {
         summary: "Exchange a refresh token",
         description:
-          "The token shown is void afterwards. Shown again within 30 s, as long as its successor was not used, it brings the same successor: the first answer may have been lost. Later it revokes all tokens of its device.",
+          "The token shown is void afterwards. Shown again before the device was seen (or within 30 s), as long as its successor was not used, it brings the same successor: the first answer may have been lost. Later it revokes all tokens of its device.",
         tags: ["sessions"],
         body: refreshBody,
         response: { 200: tokens },

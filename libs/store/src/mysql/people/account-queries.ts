@@ -68,7 +68,7 @@ export type Rotation =
   /** Used before: the family is revoked now. */
   | { kind: "reused" };
 
-/** How long the token before the newest brings the newest again, ms. */
+/** How long the token before the newest brings the newest again though the device was seen since, ms. */
 const SAME_SUCCESSOR_MS = 30_000;
 
 export class AccountQueries {
@@ -154,7 +154,10 @@ export class AccountQueries {
         return { kind: "unknown" };
       }
       const isNewest = device.refresh_hash === shown.hash;
-      const isAgain = device.refresh_hash === next.hash && now - (device.refreshed_at ?? 0) <= SAME_SUCCESSOR_MS;
+      const refreshedAt = device.refreshed_at ?? 0;
+      // A page may be closed before the answer is stored, and opened again the next day: nobody has the newest one then.
+      const isUnused = device.last_seen_at <= refreshedAt;
+      const isAgain = device.refresh_hash === next.hash && (isUnused || now - refreshedAt <= SAME_SUCCESSOR_MS);
       if (!isNewest && !isAgain) {
         await revokeDevices(statements, shown.userId, [shown.deviceId], now);
         return { kind: "reused" };
