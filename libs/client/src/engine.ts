@@ -202,8 +202,8 @@ export class Engine implements Core {
     return this.ask(Command.PULL, range);
   }
 
-  async markRead(conversationId: string, seq: number): Promise<void> {
-    await this.marks.move(conversationId, seq);
+  markRead(conversationId: string, seq: number): Promise<void> {
+    return this.marks.move(conversationId, seq);
   }
 
   typing(conversationId: string): void {
