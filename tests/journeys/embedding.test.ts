@@ -49,10 +49,11 @@ async function person(name: string): Promise<Person> {
   return { userId, deviceId: "phone", token: body.accessToken, refreshToken: body.refreshToken };
 }
 
-const message = (from: Person, to: Person, content = "from another system") => ({
+/** @param ahead how far the clock of the other system is, ms */
+const message = (from: Person, to: Person, content = "from another system", ahead = 0) => ({
   senderId: from.userId,
   to: `u:${to.userId}`,
-  clientMsgId: uuidv7(Date.now()),
+  clientMsgId: uuidv7(Date.now() + ahead),
   contentType: "text",
   content,
 });
@@ -123,6 +124,9 @@ test("a message over HTTP is refused as any other", async () => {
   expect(await refusal({ to: "u:nobody-of-this-name" })).toBe("NO_SUCH_USER");
   expect(await refusal({ senderId: "nobody-of-this-name" })).toBe("NO_SUCH_USER");
   expect(await refusal({ clientMsgId: "not-a-uuid" })).toBe("BAD_PAYLOAD");
+  // The clock of another system may be a little ahead, not an hour.
+  expect(await refusal({ clientMsgId: uuidv7(Date.now() + 3_600_000) })).toBe("BAD_PAYLOAD");
+  expect((await call("POST", "/v1/messages", message(alice, bob, "early", 12_000))).status).toBe(200);
   expect(await refusal({ content: "" })).toBe("BAD_PAYLOAD");
   expect(await refusal({ content: "x".repeat(16_385) })).toBe("BAD_PAYLOAD");
   expect(await refusal({ seq: 7 })).toBe("BAD_PAYLOAD");
@@ -130,6 +134,8 @@ test("a message over HTTP is refused as any other", async () => {
   const mute = { until: Date.now() + 3_600_000 };
   expect((await call("POST", `/v1/admin/users/${alice.userId}/mute`, mute)).status).toBe(204);
   expect(await refusal({})).toBe("USER_MUTED");
+  const { body } = await call("POST", "/v1/messages", message(alice, bob));
+  expect(Date.now() + body.retryAfterMs).toBeGreaterThan(mute.until - 60_000);
 });
 
 test("while nobody can answer it is BUSY; repeated with the same id it is stored once", async () => {
