@@ -289,4 +289,15 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (id)
     ) ${TEXT_OPTIONS}`,
   ],
+  // Under what users are found; who has is_filed = 0 has no rows yet, or those of an older name.
+  [
+    "CreateUserNames",
+    `CREATE TABLE user_names (
+      entry VARCHAR(64) NOT NULL,
+      user_id ${ID} NOT NULL,
+      PRIMARY KEY (entry, user_id),
+      KEY user_names_user (user_id, entry)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  ["AddIsFiled", "ALTER TABLE users ADD COLUMN is_filed TINYINT(1) NOT NULL DEFAULT 0, ADD KEY users_filed (is_filed)"],
 ];
