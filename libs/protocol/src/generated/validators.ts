@@ -73,7 +73,7 @@ export function checkEvent(fields: Fields): string | undefined {
   if (!(isIntegerBetween(seq, 1, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 1";
   const senderId = fields["senderId"];
   if (senderId === undefined) return "senderId: missing";
-  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const kind = fields["kind"];
   if (kind === undefined) return "kind: missing";
   if (!(kind === "message" || kind === "recall" || kind === "system")) return "kind: must be one of message recall system";
@@ -103,7 +103,7 @@ export function checkEvent(fields: Fields): string | undefined {
 export function checkPreview(fields: Fields): string | undefined {
   const senderId = fields["senderId"];
   if (senderId === undefined) return "senderId: missing";
-  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(senderId))) return "senderId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const contentType = fields["contentType"];
   if (contentType === undefined) return "contentType: missing";
   if (!(contentType === "text" || contentType === "image" || contentType === "file" || contentType === "voice" || contentType === "video" || contentType === "location" || contentType === "custom" || contentType === "system")) return "contentType: must be one of text image file voice video location custom system";
@@ -161,7 +161,7 @@ export function checkConversationRow(fields: Fields): string | undefined {
 export function checkRelationRow(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const state = fields["state"];
   if (state === undefined) return "state: missing";
   if (!(state === "none" || state === "requested" || state === "asked" || state === "friend" || state === "blocked")) return "state: must be one of none requested asked friend blocked";
@@ -192,7 +192,7 @@ export function checkGroupRow(fields: Fields): string | undefined {
   }
   const ownerId = fields["ownerId"];
   if (ownerId === undefined) return "ownerId: missing";
-  if (!(isUserId(ownerId))) return "ownerId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(ownerId))) return "ownerId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const joinPolicy = fields["joinPolicy"];
   if (joinPolicy === undefined) return "joinPolicy: missing";
   if (!(joinPolicy === "open" || joinPolicy === "approval" || joinPolicy === "invite")) return "joinPolicy: must be one of open approval invite";
@@ -247,7 +247,7 @@ export function checkSyncCounts(fields: Fields): string | undefined {
 export function checkUserPresence(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const online = fields["online"];
   if (online === undefined) return "online: missing";
   if (!(typeof online === "boolean")) return "online: must be true or false";
@@ -298,7 +298,7 @@ export function checkConnectPayload(fields: Fields): string | undefined {
 export function checkConnectedPayload(fields: Fields): string | undefined {
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const sessionId = fields["sessionId"];
   if (sessionId === undefined) return "sessionId: missing";
   if (!(isTextBetween(sessionId, 1, 128))) return "sessionId: must be 1-128 bytes of UTF-8";
@@ -639,7 +639,7 @@ export function checkReadUpdatePayload(fields: Fields): string | undefined {
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const seq = fields["seq"];
   if (seq === undefined) return "seq: missing";
   if (!(isIntegerBetween(seq, 0, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 0";
@@ -652,7 +652,7 @@ export function checkDeliveredUpdatePayload(fields: Fields): string | undefined 
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   const seq = fields["seq"];
   if (seq === undefined) return "seq: missing";
   if (!(isIntegerBetween(seq, 0, Number.MAX_SAFE_INTEGER))) return "seq: must be an integer of at least 0";
@@ -691,7 +691,7 @@ export function checkTypingServerPayload(fields: Fields): string | undefined {
   if (!(isConversationId(conversationId))) return "conversationId: must be p:<userId>:<userId> in byte order, or g:<groupId>";
   const userId = fields["userId"];
   if (userId === undefined) return "userId: missing";
-  if (!(isUserId(userId))) return "userId: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current";
+  if (!(isUserId(userId))) return "userId: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current";
   return undefined;
 }
 
@@ -712,7 +712,7 @@ export function checkWatchPresencePayload(fields: Fields): string | undefined {
   if (userIds.length > 64) return "userIds: must have at most 64 entries";
   for (let index = 0; index < userIds.length; index++) {
     const entry: unknown = userIds[index];
-    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current`;
+    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current`;
   }
   const on = fields["on"];
   if (on === undefined) return "on: missing";

@@ -32,8 +32,8 @@ export const UserEntity = new EntitySchema<UserRow>({
   name: "User",
   tableName: "users",
   columns: {
-    id: id("id", { primary: true }),
-    foldedId: id("folded_id", { unique: true }),
+    id: longId("id", { primary: true }),
+    foldedId: longId("folded_id", { unique: true }),
     displayName: text("display_name", 64),
     foldedName: text("folded_name", 128, { nullable: true, select: false, insert: false, update: false }),
     isFiled: { ...flag("is_filed"), select: false, insert: false, update: false },
@@ -63,7 +63,7 @@ export const UserNameEntity = new EntitySchema<UserNameRow>({
   tableName: "user_names",
   columns: {
     entry: text("entry", 64, { primary: true }),
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
   },
 });
 
@@ -87,7 +87,7 @@ export const DeviceEntity = new EntitySchema<DeviceRow>({
   name: "Device",
   tableName: "devices",
   columns: {
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     deviceId: longId("device_id", { primary: true }),
     platform: word("platform"),
     refreshFamily: longId("refresh_family", { nullable: true }),

@@ -7,7 +7,11 @@
  */
 import type { Sql, Statements } from "../sql";
 import { entriesOf, fold } from "./folding";
-import type { NamedUser } from "./user-queries";
+
+export interface NamedUser {
+  userId: string;
+  displayName: string;
+}
 
 /** The entry under which somebody was found: the list goes on behind it. */
 export interface FoundPlace {

@@ -3,12 +3,7 @@ import { DELETED_USER } from "@carillon/protocol";
 import { isInserted } from "../errors";
 import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
-import { fileUsers } from "./name-queries";
-
-export interface NamedUser {
-  userId: string;
-  displayName: string;
-}
+import { fileUsers, type NamedUser } from "./name-queries";
 
 /** A user as operators see him. */
 export interface UserRecord extends NamedUser {
