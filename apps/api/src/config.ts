@@ -1,4 +1,12 @@
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  checkHost,
+  checkProxies,
+  type Issuer,
+  loadSettings,
+  nodeIdOf,
+  readIssuers,
+  type Settings,
+} from "@carillon/base/node";
 
 export interface ApiConfig
   extends Pick<
@@ -37,7 +45,11 @@ export function loadConfig(): ApiConfig {
     nats,
     redis,
     mysql,
-    api: { ...api, trustProxy: [...checkProxies("api.trustProxy", api.trustProxy)] },
+    api: {
+      ...api,
+      host: checkHost("api.host", api.host),
+      trustProxy: [...checkProxies("api.trustProxy", api.trustProxy)],
+    },
     registration,
     policy,
     relations,

@@ -1,4 +1,4 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { checkHost, loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
 export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archiver" | "log"> {
   nodeId: string;
@@ -10,6 +10,7 @@ export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archi
 export function loadConfig(): ArchiverConfig {
   const settings = loadSettings();
   const { nats, mysql, archiver, log, logic } = settings;
+  checkHost("archiver.host", archiver.host);
   const replayWindowMs = logic.replayWindowSeconds * 1_000;
   return { nodeId: nodeIdOf(settings, "archiver"), replayWindowMs, nats, mysql, archiver, log };
 }

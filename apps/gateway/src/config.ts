@@ -1,6 +1,16 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionBounds } from "@carillon/base";
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  advertisedHost,
+  checkHost,
+  checkProxies,
+  hostInAddress,
+  type Issuer,
+  loadSettings,
+  nodeIdOf,
+  readIssuers,
+  type Settings,
+} from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "log"> {
@@ -8,7 +18,7 @@ export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limi
   secret: string;
   /** Who else signs access tokens. */
   issuers: Issuer[];
-  /** Host that clients are told. */
+  /** Host that clients are told, as it stands in front of a port. */
   advertiseHost: string;
   /** Connections at once. */
   connectionBounds: ConnectionBounds;
@@ -37,7 +47,7 @@ export function loadConfig(): GatewayConfig {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,
     issuers: readIssuers(auth.issuers),
-    advertiseHost: gateway.advertiseHost ?? gateway.host,
+    advertiseHost: hostInAddress(advertisedHost(gateway.advertiseHost, checkHost("gateway.host", gateway.host))),
     connectionBounds: {
       inAll: Math.min(gateway.maxConnections, openFiles() - FILES_KEPT),
       perAddress: gateway.maxConnectionsPerAddress,

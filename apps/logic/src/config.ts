@@ -1,4 +1,4 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { checkHost, loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
 export interface LogicConfig
   extends Pick<
@@ -13,5 +13,6 @@ export function loadConfig(): LogicConfig {
   const settings = loadSettings();
   const { nats, redis, mysql, policy, groups, recall, retention, limits, logic, log } = settings;
   const nodeId = nodeIdOf(settings, "logic");
+  checkHost("logic.host", logic.host);
   return { nodeId, nats, redis, mysql, policy, groups, recall, retention, limits, logic, log };
 }

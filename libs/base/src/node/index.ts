@@ -3,6 +3,7 @@ export * from "./fail-point";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";
+export { advertisedHost, checkHost, hostInAddress } from "./net/hosts";
 export { createStrangersServer, expectResets, listenOn, remoteOf } from "./net/listen";
 export * from "./net/probes";
 export { readTls, type TlsFiles } from "./net/tls";

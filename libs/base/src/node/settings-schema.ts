@@ -225,7 +225,10 @@ export const settingsSchema = section("", {
   gateway: section("The gateway process.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     advertiseHost: Type.Optional(
-      Type.String({ description: "Host name that clients are told. Default: the address to listen on." }),
+      Type.String({
+        description:
+          "Host name or address that clients are told, without scheme and port. Default: the address to listen on, which must not be every address (`0.0.0.0`) then.",
+      }),
     ),
     tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
     wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),

@@ -4,6 +4,7 @@
  */
 import type { RequestListener } from "node:http";
 import type { Registry } from "../metrics";
+import { hostInAddress } from "./hosts";
 import { createStrangersServer, listenOn } from "./listen";
 
 const PATIENCE_MS = 5_000;
@@ -57,5 +58,5 @@ export async function serveProbes(
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { http: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`, close };
+  return { http: `http://${hostInAddress(host)}:${taken}`, close };
 }
