@@ -217,6 +217,7 @@ export class Api {
     return {
       ...reading,
       nodeId,
+      metricsToken: config.metrics.token,
       ring,
       accounts,
       credentials: mysql.credentials,

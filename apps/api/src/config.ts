@@ -21,6 +21,7 @@ export interface ApiConfig
     | "groups"
     | "retention"
     | "limits"
+    | "metrics"
     | "log"
   > {
   nodeId: string;
@@ -35,7 +36,8 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, log, auth } = settings;
+  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, metrics, log, auth } =
+    settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
@@ -56,6 +58,7 @@ export function loadConfig(): ApiConfig {
     groups,
     retention,
     limits,
+    metrics,
     log,
   };
 }

@@ -13,7 +13,7 @@ import {
 } from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 
-export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "log"> {
+export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "metrics" | "log"> {
   nodeId: string;
   secret: string;
   /** Who else signs access tokens. */
@@ -42,7 +42,7 @@ function openFiles(): number {
 /** @throws SettingsError */
 export function loadConfig(): GatewayConfig {
   const settings = loadSettings();
-  const { nats, gateway, limits: clientLimits, log, auth } = settings;
+  const { nats, gateway, limits: clientLimits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,
@@ -63,6 +63,7 @@ export function loadConfig(): GatewayConfig {
     nats,
     gateway: { ...gateway, trustProxy: [...checkProxies("gateway.trustProxy", gateway.trustProxy)] },
     limits: clientLimits,
+    metrics,
     log,
   };
 }

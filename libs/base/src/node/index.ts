@@ -5,6 +5,7 @@ export * from "./logger";
 export * from "./metrics";
 export { advertisedHost, checkHost, hostInAddress } from "./net/hosts";
 export { createStrangersServer, expectResets, listenOn, remoteOf } from "./net/listen";
+export { mayReadMetrics } from "./net/metrics-access";
 export * from "./net/probes";
 export { readTls, type TlsFiles } from "./net/tls";
 export { checkProxies, TrustedProxies } from "./net/trusted-proxies";

@@ -76,6 +76,18 @@ export const settingsSchema = section("", {
       description: "Least level that is written.",
     }),
   }),
+  metrics: section("What Prometheus reads.", {
+    token: Type.Optional(
+      Type.String({
+        minLength: 16,
+        maxLength: 1_024,
+        pattern: "^[!-~]+$",
+        description:
+          "What who reads `/metrics` of any process has to show, as `Authorization: Bearer ...`; at least 16 characters. Without it whoever reaches the port may read them.",
+        secret: true,
+      }),
+    ),
+  }),
   nats: section("NATS JetStream: queue, log, coordination.", {
     servers: Type.Array(Type.String({ minLength: 1 }), {
       minItems: 1,
