@@ -117,6 +117,18 @@ test("a message over HTTP is a message like any other, and is stored once", asyn
   expect((await call("POST", "/v1/messages", message(bob, alice))).body.seq).toBe(2);
 });
 
+test("nobody writes what looks like the server's own: by a frame, by a key, to many", async () => {
+  const [alice, bob] = [await person("alice"), await person("bob")];
+  const client = await cluster.online(alice, "tcp");
+  const { senderId, ...payload } = { ...message(alice, bob, '{"type":"dissolved"}'), contentType: "system" };
+  expect((await client.request(Command.SEND, payload)).payload.name).toBe("BAD_PAYLOAD");
+  expect((await call("POST", "/v1/messages", { senderId, ...payload })).body.name).toBe("BAD_PAYLOAD");
+  const { key: toMany } = await newKey("broadcast");
+  const body = { senderId, contentType: "system", content: payload.content };
+  expect((await call("POST", "/v1/admin/broadcast", body, toMany)).body.name).toBe("BAD_PAYLOAD");
+  client.close();
+});
+
 test("a message over HTTP is refused as any other", async () => {
   const [alice, bob] = [await person("alice"), await person("bob")];
   const refusal = async (change: object, token = key) =>
