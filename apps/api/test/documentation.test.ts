@@ -71,6 +71,15 @@ test("bodies and answers have examples, and the examples are of their own shape"
   expect(wrong).toEqual([]);
 });
 
+test("examples name addresses as a gateway makes them, and roles that users have", () => {
+  const text = JSON.stringify(routes.map(([, { responses }]) => responses));
+  const addresses = [...text.matchAll(/"ws":"([^"]*)"/g)].map(([, address]) => address);
+  expect(addresses.length).toBeGreaterThan(1);
+  for (const address of addresses) expect(address).toMatch(/^ws:\/\/[\w.]+:\d+\/ws$/);
+  const [, user] = routes.find(([name]) => name === "get /v1/admin/users/{userId}")!;
+  expect(user.responses["200"]?.content?.["application/json"]).toMatchObject({ example: { role: "user" } });
+});
+
 test("every list is asked and answered by the page", () => {
   const lists = routes.filter(([, { responses }]) => {
     const shape = responses["200"]?.content?.["application/json"]?.schema as { properties?: object } | undefined;
