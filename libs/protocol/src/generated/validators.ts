@@ -140,6 +140,10 @@ export function checkConversationRow(fields: Fields): string | undefined {
   const clearedSeq = fields["clearedSeq"];
   if (clearedSeq === undefined) return "clearedSeq: missing";
   if (!(isIntegerBetween(clearedSeq, 0, Number.MAX_SAFE_INTEGER))) return "clearedSeq: must be an integer of at least 0";
+  const hiddenSeq = fields["hiddenSeq"];
+  if (hiddenSeq !== undefined) {
+    if (!(isIntegerBetween(hiddenSeq, 0, Number.MAX_SAFE_INTEGER))) return "hiddenSeq: must be an integer of at least 0";
+  }
   const unread = fields["unread"];
   if (unread === undefined) return "unread: missing";
   if (!(isIntegerBetween(unread, 0, Number.MAX_SAFE_INTEGER))) return "unread: must be an integer of at least 0";

@@ -45,6 +45,8 @@ export interface ConversationMemberRow {
   clearedSeq: number;
   /** Up to here he has cleared it himself: history shows him what lies above. */
   hiddenSeq: number;
+  /** The user does not want to see the conversation until there is more than this. */
+  unlistedSeq: number;
   /** What the other one of a private conversation is told, while one of them blocks the other; null: the marks. */
   toldReadSeq: number | null;
   toldDeliveredSeq: number | null;
@@ -65,6 +67,7 @@ export const ConversationMemberEntity = new EntitySchema<ConversationMemberRow>(
     deliveredSeq: counter("delivered_seq", { default: 0 }),
     clearedSeq: counter("cleared_seq", { default: 0 }),
     hiddenSeq: counter("hidden_seq", { default: 0 }),
+    unlistedSeq: counter("unlisted_seq", { default: 0 }),
     toldReadSeq: counter("told_read_seq", { nullable: true }),
     toldDeliveredSeq: counter("told_delivered_seq", { nullable: true }),
     pinned: flag("pinned"),

@@ -337,4 +337,6 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     `ALTER TABLE messages MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL, MODIFY sender ${LONG_ID} NOT NULL`,
   ],
   ["LengthenOutbox", `ALTER TABLE outbox MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL`],
+  // Up to which number a conversation is in no list of the user; hidden_seq is about its messages.
+  ["AddUnlistedSeq", "ALTER TABLE conversation_members ADD COLUMN unlisted_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
 ];
