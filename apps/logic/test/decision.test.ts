@@ -1,6 +1,6 @@
 import { uuidv7 } from "@carillon/base";
 import type { LogRecord, OriginatedRequest } from "@carillon/bus";
-import { decodeEvent, privateConversationId } from "@carillon/protocol";
+import { decodeEvent, limits, privateConversationId } from "@carillon/protocol";
 import fc from "fast-check";
 import type { Policy, PrivateFacts } from "../src/authorize/authorize";
 import { digestOf } from "../src/body-digest";
@@ -274,6 +274,15 @@ describe("rules", () => {
     expect(round.verdicts[0]!.outcome).toMatchObject({
       error: { name: "USER_MUTED", retryAfterMs: 90_000, message: "muted until 2026-11-21T00:01:30.000Z" },
     });
+  });
+
+  test("a mute that was stored without a bound ends with the last time there is", () => {
+    for (const mutedUntil of [9e18, Number.POSITIVE_INFINITY]) {
+      const muted = { ...strangers, sender: { ...normal, mutedUntil } };
+      const known = facts({ privateFacts: () => muted });
+      const { outcome } = decideRound(newPartitionState(0, 0), [request()], known, policy, NOW).verdicts[0]!;
+      expect(outcome).toMatchObject({ error: { name: "USER_MUTED", retryAfterMs: limits.maxTimeMs - NOW } });
+    }
   });
 
   test("friends only, if so wished", () => {
