@@ -10,7 +10,7 @@ import { follow, pascalCase, type Schema, type Schemas } from "./schemas";
 const formats: Record<string, { test: string; must: string }> = {
   "user-id": {
     test: "isUserId",
-    must: "must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current",
+    must: "must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current",
   },
   "group-id": {
     test: "isGroupId",

@@ -164,7 +164,7 @@ test("exit codes: 2 for wrong use, 3 when there is no cluster, 1 for a failure",
     ["nope"],
     ["nodes", "--nope"],
     ["locate"],
-    ["locate", "no.dots", ...here()],
+    ["locate", "no/slash", ...here()],
     ["nodes", "drain", "none", ...here()],
   ];
   for (const args of wrong) expect(await carillon(args)).toMatchObject({ code: 2, stdout: "" });

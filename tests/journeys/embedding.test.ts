@@ -49,10 +49,11 @@ async function person(name: string): Promise<Person> {
   return { userId, deviceId: "phone", token: body.accessToken, refreshToken: body.refreshToken };
 }
 
-const message = (from: Person, to: Person, content = "from another system") => ({
+/** @param ahead how far the clock of the other system is, ms */
+const message = (from: Person, to: Person, content = "from another system", ahead = 0) => ({
   senderId: from.userId,
   to: `u:${to.userId}`,
-  clientMsgId: uuidv7(Date.now()),
+  clientMsgId: uuidv7(Date.now() + ahead),
   contentType: "text",
   content,
 });
@@ -116,6 +117,18 @@ test("a message over HTTP is a message like any other, and is stored once", asyn
   expect((await call("POST", "/v1/messages", message(bob, alice))).body.seq).toBe(2);
 });
 
+test("nobody writes what looks like the server's own: by a frame, by a key, to many", async () => {
+  const [alice, bob] = [await person("alice"), await person("bob")];
+  const client = await cluster.online(alice, "tcp");
+  const { senderId, ...payload } = { ...message(alice, bob, '{"type":"dissolved"}'), contentType: "system" };
+  expect((await client.request(Command.SEND, payload)).payload.name).toBe("BAD_PAYLOAD");
+  expect((await call("POST", "/v1/messages", { senderId, ...payload })).body.name).toBe("BAD_PAYLOAD");
+  const { key: toMany } = await newKey("broadcast");
+  const body = { senderId, contentType: "system", content: payload.content };
+  expect((await call("POST", "/v1/admin/broadcast", body, toMany)).body.name).toBe("BAD_PAYLOAD");
+  client.close();
+});
+
 test("a message over HTTP is refused as any other", async () => {
   const [alice, bob] = [await person("alice"), await person("bob")];
   const refusal = async (change: object, token = key) =>
@@ -123,6 +136,9 @@ test("a message over HTTP is refused as any other", async () => {
   expect(await refusal({ to: "u:nobody-of-this-name" })).toBe("NO_SUCH_USER");
   expect(await refusal({ senderId: "nobody-of-this-name" })).toBe("NO_SUCH_USER");
   expect(await refusal({ clientMsgId: "not-a-uuid" })).toBe("BAD_PAYLOAD");
+  // The clock of another system may be a little ahead, not an hour.
+  expect(await refusal({ clientMsgId: uuidv7(Date.now() + 3_600_000) })).toBe("BAD_PAYLOAD");
+  expect((await call("POST", "/v1/messages", message(alice, bob, "early", 12_000))).status).toBe(200);
   expect(await refusal({ content: "" })).toBe("BAD_PAYLOAD");
   expect(await refusal({ content: "x".repeat(16_385) })).toBe("BAD_PAYLOAD");
   expect(await refusal({ seq: 7 })).toBe("BAD_PAYLOAD");
@@ -130,6 +146,8 @@ test("a message over HTTP is refused as any other", async () => {
   const mute = { until: Date.now() + 3_600_000 };
   expect((await call("POST", `/v1/admin/users/${alice.userId}/mute`, mute)).status).toBe(204);
   expect(await refusal({})).toBe("USER_MUTED");
+  const { body } = await call("POST", "/v1/messages", message(alice, bob));
+  expect(Date.now() + body.retryAfterMs).toBeGreaterThan(mute.until - 60_000);
 });
 
 test("while nobody can answer it is BUSY; repeated with the same id it is stored once", async () => {

@@ -2,6 +2,9 @@
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { runCarillon } from "./fixtures/run-carillon";
+
+const METRICS_TOKEN = "a-token-for-Prometheus";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -11,6 +14,7 @@ beforeAll(async () => {
       CARILLON_GROUPS_MAX_MEMBERS: "3",
       CARILLON_GROUPS_HISTORY_BEFORE_JOINING: "true",
       CARILLON_LOG_LEVEL: "debug",
+      CARILLON_METRICS_TOKEN: METRICS_TOKEN,
     },
   });
 }, 300_000);
@@ -73,4 +77,22 @@ test("at level debug the log has the way of a message through all roles, and fro
   expect(JSON.stringify(await cluster.logged())).not.toContain("find me");
   sender.close();
   receiver.close();
+});
+
+test("the metrics of every process are for who shows the token, and its health is for everybody", async () => {
+  const { nodes } = (await runCarillon(cluster, "nodes")).document;
+  const places: [string, string][] = nodes.map(
+    ({ role, addresses: { http, ws } }: { role: string; addresses: { http?: string; ws?: string } }) => [
+      role,
+      http ?? `http://${new URL(ws!).host}`,
+    ],
+  );
+  expect(places.map(([role]) => role).sort()).toEqual(["api", "archiver", "gateway", "logic"]);
+  const authorization = `Bearer ${METRICS_TOKEN}`;
+  for (const [role, http] of places) {
+    expect([role, (await fetch(`${http}/metrics`)).status]).toEqual([role, 401]);
+    const answer = await fetch(`${http}/metrics`, { headers: { authorization } });
+    expect(await answer.text()).toContain(`role="${role}"`);
+    expect([role, (await fetch(`${http}/healthz`)).status]).toEqual([role, 200]);
+  }
 });

@@ -93,3 +93,24 @@ test.each(ROLES)("%s refuses to start in production without a secret of its own"
   expect(code).toBe(1);
   expect(text).toMatch(/auth\.secret/);
 });
+
+test.each(ROLES)("%s refuses to start with a host that is none, and names the setting", async (role) => {
+  const variable = `CARILLON_${role.toUpperCase()}_HOST`;
+  for (const host of ["", "[::1]", "wss://chat.example.org", "chat.example.org:443"]) {
+    const { code, text } = await start(role, { [variable]: host });
+    expect([host, code]).toEqual([host, 1]);
+    expect(text).toContain(`${role}.host: ${JSON.stringify(host)} is no address and no host name`);
+  }
+});
+
+test.each([
+  ["every address, and no name for clients", { CARILLON_GATEWAY_HOST: "0.0.0.0" }, "gateway.host: 0.0.0.0 is every"],
+  ["every address of IPv6", { CARILLON_GATEWAY_HOST: "::" }, "gateway.host: :: is every"],
+  ["a name with a port", { CARILLON_GATEWAY_ADVERTISE_HOST: "chat.example.org:443" }, "gateway.advertiseHost: "],
+  ["a URL", { CARILLON_GATEWAY_ADVERTISE_HOST: "wss://chat.example.org" }, "gateway.advertiseHost: "],
+  ["nothing", { CARILLON_GATEWAY_ADVERTISE_HOST: "" }, "gateway.advertiseHost: "],
+])("a gateway refuses to tell clients %s", async (_name, env, message) => {
+  const { code, text } = await start("gateway", env);
+  expect(code).toBe(1);
+  expect(text).toContain(message);
+});

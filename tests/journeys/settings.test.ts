@@ -58,6 +58,31 @@ describe("settings of a conversation", () => {
     expect((await call(alice, "GET", where)).body).toMatchObject({ pinned: false, muted: false });
   });
 
+  test("a conversation can be hidden until something new is said", async () => {
+    const [alice, bob] = [await member("alice"), await member("bob")];
+    const conversationId = privateConversationId(alice.person.userId, bob.person.userId);
+    await say(alice, `u:${bob.person.userId}`, "hello");
+    const where = `/v1/conversations/${conversationId}`;
+    expect((await call(bob, "PATCH", where, { hidden: true, clear: true })).body).toMatchObject({
+      ...{ hiddenSeq: 1, clearedSeq: 1, lastSeq: 1 },
+    });
+    const tablet = await cluster.online(await cluster.device(bob.person, "tablet"), "tcp");
+    const listed = async () => (await tablet.request(Command.SYNC, {})).payload.conversations;
+    expect(await listed()).toMatchObject([{ conversationId, hiddenSeq: 1 }]);
+    expect((await call(bob, "GET", "/v1/conversations")).body.items).toMatchObject([{ conversationId, hiddenSeq: 1 }]);
+    expect((await call(alice, "GET", where)).body).not.toHaveProperty("hiddenSeq");
+    // It can be taken back, and is over with the next message.
+    expect((await call(bob, "PATCH", where, { hidden: false })).body).not.toHaveProperty("hiddenSeq");
+    expect((await call(bob, "PATCH", where, { hidden: true })).body.hiddenSeq).toBe(1);
+    expect((await call(bob, "PATCH", where, { muted: true })).body.hiddenSeq).toBe(1);
+    await say(alice, `u:${bob.person.userId}`, "again");
+    await until("it is listed again", async () => (await listed())[0].lastSeq === 2);
+    expect((await listed())[0]).not.toHaveProperty("hiddenSeq");
+    expect((await call(bob, "PATCH", "/v1/conversations/p:a:b", { hidden: true })).body.name).toBe(
+      "NO_SUCH_CONVERSATION",
+    );
+  });
+
   test("clearing takes what there is out of the own view, and of nobody else's", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const conversationId = privateConversationId(alice.person.userId, bob.person.userId);

@@ -192,6 +192,20 @@ test("friends and remarks appear on both devices; who is a friend no more is gon
   await until("no ghost", () => names(later).join() === "Bobby friend");
 });
 
+test("what is hidden is in no list of any device, until something new is said", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const [phone, tablet] = [await online(bob), await online(bob, "tablet")];
+  const { conversationId } = await a.send(`u:${bob.userId}`, "one");
+  for (const client of [phone, tablet]) await lists(client, conversationId, { unread: 1 });
+  await phone.conversationSettings(conversationId, { hidden: true, clear: true });
+  expect(viewOf(phone).conversations).toEqual([]);
+  await until("the tablet hides it, too", () => viewOf(tablet).conversations.length === 0);
+  expect(viewOf(a).conversations).toHaveLength(1);
+  await a.send(`u:${bob.userId}`, "two");
+  for (const client of [phone, tablet]) await lists(client, conversationId, { unread: 1, lastSeq: 2 });
+});
+
 test("settings of one device appear on the other; what is cleared is gone from both", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);

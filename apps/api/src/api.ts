@@ -46,6 +46,7 @@ import { QueryService } from "./queries/query-service";
 import { SharedQuestions } from "./queries/shared-questions";
 import { deleteExpired, RETENTION_EVERY_MS, RETENTION_FIRST_MS } from "./retention/retention";
 import { type ApiContext, buildServer } from "./server";
+import { FILE_USERS_EVERY_MS, FILE_USERS_FIRST_MS, fileUsers } from "./users/file-users";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -108,6 +109,7 @@ export class Api {
       this.broadcasts,
       this.relayJob(),
       this.housekeepingJob(),
+      this.fileUsersJob(),
       ...this.retentionJobs(),
       ...this.leaderJobs(),
     ];
@@ -167,6 +169,17 @@ export class Api {
     });
   }
 
+  private fileUsersJob(): LeaseJob {
+    const { lease, bus, mysql } = this.options;
+    return new LeaseJob({
+      lease: lease("user-names"),
+      firstMs: FILE_USERS_FIRST_MS,
+      everyMs: FILE_USERS_EVERY_MS,
+      work: (signal) => fileUsers(mysql, signal),
+      onFailure: (err) => bus.logger.debug({ err }, "new users are found later"),
+    });
+  }
+
   /** None where messages are kept for ever. */
   private retentionJobs(): LeaseJob[] {
     const { lease, bus, config, mysql } = this.options;
@@ -204,6 +217,7 @@ export class Api {
     return {
       ...reading,
       nodeId,
+      metricsToken: config.metrics.token,
       ring,
       accounts,
       credentials: mysql.credentials,
@@ -239,6 +253,7 @@ export class Api {
       logger: bus.logger,
       relations: mysql.relations,
       people: mysql.users,
+      names: mysql.names,
       relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
       closeConnections: (userId, deviceId) =>
         this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),

@@ -1,4 +1,12 @@
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  checkHost,
+  checkProxies,
+  type Issuer,
+  loadSettings,
+  nodeIdOf,
+  readIssuers,
+  type Settings,
+} from "@carillon/base/node";
 
 export interface ApiConfig
   extends Pick<
@@ -13,6 +21,7 @@ export interface ApiConfig
     | "groups"
     | "retention"
     | "limits"
+    | "metrics"
     | "log"
   > {
   nodeId: string;
@@ -27,7 +36,8 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, log, auth } = settings;
+  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, metrics, log, auth } =
+    settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,
@@ -37,13 +47,18 @@ export function loadConfig(): ApiConfig {
     nats,
     redis,
     mysql,
-    api: { ...api, trustProxy: [...checkProxies("api.trustProxy", api.trustProxy)] },
+    api: {
+      ...api,
+      host: checkHost("api.host", api.host),
+      trustProxy: [...checkProxies("api.trustProxy", api.trustProxy)],
+    },
     registration,
     policy,
     relations,
     groups,
     retention,
     limits,
+    metrics,
     log,
   };
 }

@@ -29,6 +29,8 @@ import { type UserRoutesContext, userRoutes } from "./users/routes";
 
 /** The largest request is a registration: some hundred bytes. */
 const MOST_BODY_BYTES = 64 * 1024;
+/** A conversation of two whose ids have 64 characters, each of them percent-encoded. */
+const MOST_PARAM_LENGTH = 400;
 /** A client that sends its request slower than this is cut off, ms. */
 const REQUEST_MS = 15_000;
 const IDLE_MS = 65_000;
@@ -67,6 +69,7 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     // Only what a proxy of the list has seen itself counts: a client cannot put an address before its own.
     trustProxy: options.trustProxy.length === 0 ? false : [...options.trustProxy],
     bodyLimit: MOST_BODY_BYTES,
+    routerOptions: { maxParamLength: MOST_PARAM_LENGTH },
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: IDLE_MS,
     // Who says nothing is cut off as soon as one who says nothing to a gateway.

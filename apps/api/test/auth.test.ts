@@ -11,6 +11,11 @@ describe("refresh tokens", () => {
     expect(token).not.toContain(stored.hash);
   });
 
+  test.each(["ann.lee@mail.example", "a..", "_x", "auth0|5f"])("of a user called %s are read back", (userId) => {
+    const { token, ...stored } = newRefreshToken(userId, "phone");
+    expect(parseRefreshToken(token)).toEqual(stored);
+  });
+
   test("of one family differ, and each has one successor only, which takes the secret", () => {
     const first = newRefreshToken("alice", "phone");
     const next = successorOf(first, "a secret");

@@ -71,6 +71,15 @@ test("bodies and answers have examples, and the examples are of their own shape"
   expect(wrong).toEqual([]);
 });
 
+test("examples name addresses as a gateway makes them, and roles that users have", () => {
+  const text = JSON.stringify(routes.map(([, { responses }]) => responses));
+  const addresses = [...text.matchAll(/"ws":"([^"]*)"/g)].map(([, address]) => address);
+  expect(addresses.length).toBeGreaterThan(1);
+  for (const address of addresses) expect(address).toMatch(/^ws:\/\/[\w.]+:\d+\/ws$/);
+  const [, user] = routes.find(([name]) => name === "get /v1/admin/users/{userId}")!;
+  expect(user.responses["200"]?.content?.["application/json"]).toMatchObject({ example: { role: "user" } });
+});
+
 test("every list is asked and answered by the page", () => {
   const lists = routes.filter(([, { responses }]) => {
     const shape = responses["200"]?.content?.["application/json"]?.schema as { properties?: object } | undefined;
@@ -92,6 +101,8 @@ interface Part {
   minimum?: number;
   maximum?: number;
   maxLength?: number;
+  /** What a text is for, which says what may stand in it. */
+  words?: string;
   maxItems?: number;
   properties?: Record<string, Part>;
   items?: Part;
@@ -120,4 +131,26 @@ test("whatever a request may hold has a bound: numbers, texts and lists", () => 
     ];
   });
   expect(found).toEqual([]);
+});
+
+/** Texts that nobody else is shown as somebody's or something's name. */
+const NO_NAMES = ["content", "password", "oldPassword", "newPassword", "refreshToken", "clientMsgId", "to"];
+
+/** Keys of free texts that are not checked as what people are shown. */
+function unchecked({ type, properties, items, ...part }: Part, key: string): string[] {
+  const isFree = type === "string" && part.pattern === undefined && part.enum === undefined;
+  return [
+    ...(isFree && part.words === undefined && !NO_NAMES.includes(key) ? [key] : []),
+    ...Object.entries(properties ?? {}).flatMap(([name, value]) => unchecked(value, name)),
+    ...(items === undefined ? [] : unchecked(items, key)),
+  ];
+}
+
+test("whatever a person types and others are shown is checked as a name, a remark or a notice", () => {
+  const bodies = routes.flatMap(([name, { requestBody }]) => {
+    const body = (requestBody?.content as Record<string, { schema: Part }> | undefined)?.["application/json"]?.schema;
+    return body === undefined ? [] : [[name, body] as const];
+  });
+  expect(bodies.length).toBeGreaterThan(15);
+  expect(bodies.flatMap(([name, body]) => unchecked(body, "").map((key) => `${name} ${key}`))).toEqual([]);
 });

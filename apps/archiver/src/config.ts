@@ -1,6 +1,6 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { checkHost, loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
-export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archiver" | "log"> {
+export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archiver" | "metrics" | "log"> {
   nodeId: string;
   /** Age below which records stay in the log, ms. */
   replayWindowMs: number;
@@ -9,7 +9,8 @@ export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archi
 /** @throws SettingsError */
 export function loadConfig(): ArchiverConfig {
   const settings = loadSettings();
-  const { nats, mysql, archiver, log, logic } = settings;
+  const { nats, mysql, archiver, metrics, log, logic } = settings;
+  checkHost("archiver.host", archiver.host);
   const replayWindowMs = logic.replayWindowSeconds * 1_000;
-  return { nodeId: nodeIdOf(settings, "archiver"), replayWindowMs, nats, mysql, archiver, log };
+  return { nodeId: nodeIdOf(settings, "archiver"), replayWindowMs, nats, mysql, archiver, metrics, log };
 }

@@ -44,7 +44,7 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   });
   const checks = { nats: () => !bus.connection.isClosed() };
   const probes = await serveProbes(
-    { registry: archiverMetrics(nodeId, () => archiver), checks },
+    { registry: archiverMetrics(nodeId, () => archiver), checks, metricsToken: config.metrics.token },
     { host: config.archiver.host, port: config.archiver.httpPort },
   );
   const addresses = { http: probes.http };

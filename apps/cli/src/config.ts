@@ -42,6 +42,13 @@ export function usesDevelopmentSecret(data?: string): boolean {
   return loadSettings(clusterEnvironment(data)).auth.secret === DEVELOPMENT_SECRET;
 }
 
+/** Whether other machines can reach the metrics of gateways or apis, and need no token. @throws NotReached, SettingsError */
+export function areMetricsOpen(data?: string): boolean {
+  const { gateway, api, metrics } = loadSettings(clusterEnvironment(data));
+  const isOwn = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.");
+  return metrics.token === undefined && !(isOwn(gateway.host) && isOwn(api.host));
+}
+
 /** Address of the HTTP API, as the running cluster told it. @throws NotReached */
 export function apiAddress(data?: string): string {
   const file = path.join(dataDirectory(data), "cluster.json");

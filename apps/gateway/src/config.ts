@@ -1,14 +1,24 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionBounds } from "@carillon/base";
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  advertisedHost,
+  checkHost,
+  checkProxies,
+  hostInAddress,
+  type Issuer,
+  loadSettings,
+  nodeIdOf,
+  readIssuers,
+  type Settings,
+} from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 
-export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "log"> {
+export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "metrics" | "log"> {
   nodeId: string;
   secret: string;
   /** Who else signs access tokens. */
   issuers: Issuer[];
-  /** Host that clients are told. */
+  /** Host that clients are told, as it stands in front of a port. */
   advertiseHost: string;
   /** Connections at once. */
   connectionBounds: ConnectionBounds;
@@ -32,12 +42,12 @@ function openFiles(): number {
 /** @throws SettingsError */
 export function loadConfig(): GatewayConfig {
   const settings = loadSettings();
-  const { nats, gateway, limits: clientLimits, log, auth } = settings;
+  const { nats, gateway, limits: clientLimits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,
     issuers: readIssuers(auth.issuers),
-    advertiseHost: gateway.advertiseHost ?? gateway.host,
+    advertiseHost: hostInAddress(advertisedHost(gateway.advertiseHost, checkHost("gateway.host", gateway.host))),
     connectionBounds: {
       inAll: Math.min(gateway.maxConnections, openFiles() - FILES_KEPT),
       perAddress: gateway.maxConnectionsPerAddress,
@@ -53,6 +63,7 @@ export function loadConfig(): GatewayConfig {
     nats,
     gateway: { ...gateway, trustProxy: [...checkProxies("gateway.trustProxy", gateway.trustProxy)] },
     limits: clientLimits,
+    metrics,
     log,
   };
 }

@@ -55,7 +55,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const ws = await listenWebSocket({
     ...listening,
     port: settings.wsPort,
-    http: gateway.metrics.serve(hasLease),
+    http: gateway.metrics.serve(hasLease, config.metrics.token),
     patienceMs: settings.loginSeconds * 1_000,
   });
   const addresses = { ws: ws.address, tcp: tcp.address };

@@ -53,8 +53,12 @@ export class GatewayMetrics {
     });
   }
 
-  /** Answers probes. @param isReady whether the gateway has its place in the cluster */
-  serve(isReady: () => boolean): RequestListener {
-    return answerProbes({ registry: this.registry, checks: { place: isReady } });
+  /**
+   * Answers probes.
+   * @param isReady whether the gateway has its place in the cluster
+   * @param metricsToken what who reads the metrics has to show; undefined: nothing
+   */
+  serve(isReady: () => boolean, metricsToken: string | undefined): RequestListener {
+    return answerProbes({ registry: this.registry, checks: { place: isReady }, metricsToken });
   }
 }

@@ -1,6 +1,9 @@
 /** The listeners with real sockets: what a stranger sends, and what fails behind a connection, ends that connection only. */
+import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { type CaughtError, onCaught } from "@carillon/base";
+import { hostInAddress } from "@carillon/base/node";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { ClientConnection, ConnectionEvents, Listener } from "../src/accept/client-connection";
@@ -22,11 +25,11 @@ const echo = (connection: ClientConnection): Partial<ConnectionEvents> => ({
   onFrame: ({ requestId }) => connection.send(encodeFrame(Command.PONG, requestId, { serverTime: 1 })),
 });
 
-beforeAll(async () => {
+function listen(host: string, advertiseHost: string): Promise<[tcp: Listener, ws: Listener]> {
   const options = {
-    host: "127.0.0.1",
+    host,
     port: 0,
-    advertiseHost: "127.0.0.1",
+    advertiseHost,
     mostQueuedBytes: 1_000_000,
     door: new Doorkeeper({
       bounds: { inAll: 20, perAddress: 3 },
@@ -45,12 +48,12 @@ beforeAll(async () => {
       });
     },
   };
-  tcp = await listenTcp(options);
-  ws = await listenWebSocket({
-    ...options,
-    http: (_, response) => void response.writeHead(404).end(),
-    patienceMs: 300,
-  });
+  const http = (_: unknown, response: ServerResponse) => void response.writeHead(404).end();
+  return Promise.all([listenTcp(options), listenWebSocket({ ...options, http, patienceMs: 300 })]);
+}
+
+beforeAll(async () => {
+  [tcp, ws] = await listen("127.0.0.1", "127.0.0.1");
 });
 afterAll(async () => {
   await Promise.all([tcp.close(), ws.close()]);
@@ -260,4 +263,21 @@ test("a PING of WebSocket is answered when it was not too much", async () => {
   await until("all were judged", () => left === -3);
   await until("two answers", () => Buffer.concat(pongs).equals(Buffer.from([0x8a, 1, 0, 0x8a, 1, 1])));
   client.destroy();
+});
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
+
+(hasIpv6 ? test : test.skip)("addresses of IPv6 that clients are told can be opened", async () => {
+  const listeners = await listen("::1", hostInAddress("::1"));
+  const addresses = { tcp: listeners[0].address, ws: listeners[1].address };
+  expect(addresses).toEqual({
+    tcp: expect.stringMatching(/^\[::1\]:\d+$/),
+    ws: expect.stringMatching(/^ws:\/\/\[::1\]:\d+\/ws$/),
+  });
+  for (const transport of ["tcp", "ws"] as const) {
+    const client = await RawClient.open(transport, addresses);
+    expect((await client.request(Command.PING)).command).toBe(Command.PONG);
+    client.close();
+  }
+  await Promise.all(listeners.map((each) => each.close()));
 });

@@ -1,6 +1,7 @@
 import type { GroupRoster } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload } from "@carillon/protocol";
 import { LargeGroup } from "../src/groups/large-group";
+import { inParts } from "../src/groups/large-groups";
 import type { Session } from "../src/session/session";
 
 /** A group of which alice's gateway hears, and the answers that its owners give to what it asks, in order. */
@@ -43,4 +44,16 @@ test("a group that its owner calls small is followed no longer", async () => {
   const { want, told } = setUp(small, large);
   expect(await want(4)).toBe("ended");
   expect(told).toEqual([]);
+});
+
+test("many users are asked about in parts; the answer is that of the earliest number", async () => {
+  const users = Array.from({ length: 20_000 }, (_, i) => `u${i}`);
+  const sizes: number[] = [];
+  const roster = await inParts(users, async (some) => {
+    sizes.push(some.length);
+    return { isLarge: true, lastSeq: 9 + sizes.length, members: some.map((userId): [string, number] => [userId, 1]) };
+  });
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(8_000);
+  expect(roster.lastSeq).toBe(10);
+  expect(roster.members.map(([userId]) => userId)).toEqual(users);
 });

@@ -1,9 +1,9 @@
-import { loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { checkHost, loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
 
 export interface LogicConfig
   extends Pick<
     Settings,
-    "nats" | "redis" | "mysql" | "policy" | "groups" | "recall" | "retention" | "limits" | "logic" | "log"
+    "nats" | "redis" | "mysql" | "policy" | "groups" | "recall" | "retention" | "limits" | "logic" | "metrics" | "log"
   > {
   nodeId: string;
 }
@@ -11,7 +11,8 @@ export interface LogicConfig
 /** @throws SettingsError */
 export function loadConfig(): LogicConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, policy, groups, recall, retention, limits, logic, log } = settings;
+  const { nats, redis, mysql, policy, groups, recall, retention, limits, logic, metrics, log } = settings;
   const nodeId = nodeIdOf(settings, "logic");
-  return { nodeId, nats, redis, mysql, policy, groups, recall, retention, limits, logic, log };
+  checkHost("logic.host", logic.host);
+  return { nodeId, nats, redis, mysql, policy, groups, recall, retention, limits, logic, metrics, log };
 }

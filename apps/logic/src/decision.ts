@@ -22,6 +22,7 @@ import {
   refuseRecall,
   type UserFacts,
 } from "./authorize/authorize";
+import { mutedError } from "./authorize/muted";
 import { digestOf, digestOfRecall } from "./body-digest";
 import { busy } from "./busy";
 import type { AcceptedMessage } from "./dedupe/accepted-message";
@@ -266,13 +267,20 @@ class RoundInProgress {
     const facts = this.facts.privateFacts(senderId, peerId);
     if (facts === undefined) return UNKNOWN;
     const error = refusePrivate(facts, peerId === senderId, this.policy, this.now);
+    if (error === "USER_MUTED") return { error: mutedError(error, facts.sender?.mutedUntil, this.now) };
     return error === undefined ? undefined : refusal(error);
   }
 
   private refuseInGroup(senderId: string, groupId: string): Decided | undefined {
     const [sender, group] = [this.facts.user(senderId), this.facts.group(groupId)];
     if (sender === undefined || group === undefined) return UNKNOWN;
-    const error = refuseGroup(sender ?? undefined, group?.group, group?.member(senderId), this.now);
+    const member = group?.member(senderId);
+    const error = refuseGroup(sender ?? undefined, group?.group, member, this.now);
+    if (error === "USER_MUTED") return { error: mutedError(error, sender?.mutedUntil, this.now) };
+    // Where the whole group is muted, the end of their own mute changes nothing.
+    if (error === "GROUP_MUTED") {
+      return { error: mutedError(error, group!.group.muted ? undefined : member!.mutedUntil, this.now) };
+    }
     if (error !== undefined) return refusal(error);
     if (!this.tellChanges(group!)) return UNKNOWN;
     // In a large group members fetch what is said: it costs what telling them costs, and that is little.

@@ -42,7 +42,7 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
     delivery: () => worker.delivers,
   };
   const probes = await serveProbes(
-    { registry: worker.metrics.registry, checks },
+    { registry: worker.metrics.registry, checks, metricsToken: config.metrics.token },
     { host: config.logic.host, port: config.logic.httpPort },
   );
   const addresses = { http: probes.http };

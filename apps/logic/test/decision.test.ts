@@ -1,6 +1,6 @@
 import { uuidv7 } from "@carillon/base";
 import type { LogRecord, OriginatedRequest } from "@carillon/bus";
-import { decodeEvent, privateConversationId } from "@carillon/protocol";
+import { decodeEvent, limits, privateConversationId } from "@carillon/protocol";
 import fc from "fast-check";
 import type { Policy, PrivateFacts } from "../src/authorize/authorize";
 import { digestOf } from "../src/body-digest";
@@ -199,6 +199,23 @@ describe("repeated requests", () => {
     expect(outcomes(decideRound(state, ids, facts(), policy, NOW))).toEqual([1, "BAD_PAYLOAD"]);
   });
 
+  test("an id of a key may be dated minutes ahead, and is recognised when the table has forgotten it before its date", () => {
+    const state = newPartitionState(0, 0);
+    const dated = (ahead: number) => request({ gateway: "api.api-1", clientMsgId: uuidv7(NOW + ahead) });
+    const [last, beyond] = [dated(300_000), dated(300_001)];
+    const round = decideRound(state, [last, beyond], facts(), policy, NOW);
+    expect(outcomes(round)).toEqual([1, "BAD_PAYLOAD"]);
+    append(state, round);
+    state.archived = Number.MAX_SAFE_INTEGER;
+    pruneState(state, NOW + 1);
+    expect(state.dedupe.size).toBe(0);
+    const archived = { digest: digestOf("text", "hello"), seq: 1, messageId: "70", sentAt: NOW };
+    const again = (answer: typeof archived | undefined) =>
+      outcomes(decideRound(state, [last], facts({ archivedMessage: () => answer }), policy, NOW + 60_000));
+    expect(again(undefined)).toEqual(["BUSY"]);
+    expect(again(archived)).toEqual([1]);
+  });
+
   test("an id older than the table is recognised by the archive alone, and BUSY without its answer", () => {
     const state = newPartitionState(0, NOW - 60_000);
     const late = request({ clientMsgId: uuidv7(NOW - 3_600_000) });
@@ -249,6 +266,23 @@ describe("rules", () => {
     ["strangers", {}, 1],
   ])("%s", (_name, changes, expected) => {
     expect(refusedBy(changes)).toBe(expected);
+  });
+
+  test("a muted sender is told until when", () => {
+    const muted = { ...strangers, sender: { ...normal, mutedUntil: NOW + 90_000 } };
+    const round = decideRound(newPartitionState(0, 0), [request()], facts({ privateFacts: () => muted }), policy, NOW);
+    expect(round.verdicts[0]!.outcome).toMatchObject({
+      error: { name: "USER_MUTED", retryAfterMs: 90_000, message: "muted until 2026-11-21T00:01:30.000Z" },
+    });
+  });
+
+  test("a mute that was stored without a bound ends with the last time there is", () => {
+    for (const mutedUntil of [9e18, Number.POSITIVE_INFINITY]) {
+      const muted = { ...strangers, sender: { ...normal, mutedUntil } };
+      const known = facts({ privateFacts: () => muted });
+      const { outcome } = decideRound(newPartitionState(0, 0), [request()], known, policy, NOW).verdicts[0]!;
+      expect(outcome).toMatchObject({ error: { name: "USER_MUTED", retryAfterMs: limits.maxTimeMs - NOW } });
+    }
   });
 
   test("friends only, if so wished", () => {

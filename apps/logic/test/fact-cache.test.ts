@@ -1,11 +1,13 @@
 import { silentLogger } from "@carillon/base/node";
-import type { SendRequest } from "@carillon/bus";
+import type { OriginatedRequest } from "@carillon/bus";
 import type { UserFacts } from "../src/authorize/authorize";
 import { GroupCache } from "../src/groups/group-cache";
 import { FactCache } from "../src/lookups/fact-cache";
 import { newPartitionState } from "../src/partition-state";
 
-const request: SendRequest = {
+const request: OriginatedRequest = {
+  gateway: "g1",
+  boot: "b1",
   connection: 1,
   requestId: 1,
   senderId: "alice",

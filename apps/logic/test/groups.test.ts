@@ -152,6 +152,19 @@ describe("who may write", () => {
     expect(refusedBy(group, own)).toBe(expected);
   });
 
+  test.each([
+    ["their own mute", { mutedUntil: NOW + 60_000 }, false, {}, 60_000],
+    ["that of all groups", {}, false, { mutedUntil: NOW + 1_000 }, 1_000],
+    ["the group's, whose end nobody knows", { mutedUntil: NOW + 60_000 }, true, {}, undefined],
+  ])("a muted member is told when %s ends", (_, own, muted, user, retryAfterMs) => {
+    const state = newPartitionState(0, 0);
+    const from = loaded([member("anna", own)], 1);
+    const group = groupOf(state, { ...from, group: { ...from.group, muted } });
+    const known = facts(group, { user: () => ({ ...normal, ...user }) });
+    const [verdict] = decideRound(state, [request("anna")], known, policy, NOW).verdicts;
+    expect(verdict!.outcome).toMatchObject({ error: { retryAfterMs } });
+  });
+
   test("a disabled user nowhere, and nobody where no group is", () => {
     expect(refusedBy({}, {}, { status: "disabled", mutedUntil: 0 })).toBe("USER_DISABLED");
     expect(refusedBy({}, {}, { status: "normal", mutedUntil: NOW + 1 })).toBe("USER_MUTED");

@@ -34,6 +34,23 @@ test("of lines with the same text five are written in ten seconds, and then how 
   expect(lines).toHaveLength(9);
 });
 
+test("what one address does often does not hide what another does; very many are counted together", () => {
+  const { lines, logger } = newLogger("info");
+  const refuse = (address: string) => logger.info({ address }, "a request was refused");
+  for (let i = 0; i < 200; i++) refuse("203.0.113.7");
+  refuse("198.51.100.1");
+  expect(lines.filter((line) => "address" in line && line.address === "203.0.113.7")).toHaveLength(5);
+  expect(lines.at(-1)).toMatchObject({ address: "198.51.100.1", msg: "a request was refused" });
+  jest.advanceTimersByTime(10_000);
+  expect(lines.at(-1)).toMatchObject({ address: "203.0.113.7", leftOut: 195 });
+  for (let port = 1; port <= 9; port++) logger.info({ remote: `[2001:db8::1]:${port}` }, "a CONNECT was refused");
+  logger.info({ remote: "203.0.113.9:1" }, "a CONNECT was refused");
+  expect(lines.filter(({ msg }) => msg === "a CONNECT was refused")).toHaveLength(6);
+  const before = lines.length;
+  for (let i = 0; i < 5_000; i++) refuse(`10.0.${i >> 8}.${i & 255}`);
+  expect(lines.length - before).toBeLessThan(600);
+});
+
 test("lines of level debug are written each, and only those who ask for them get the way of a message", () => {
   const { lines, logger } = newLogger("debug");
   const trace = traceOf(logger)!;

@@ -47,6 +47,19 @@ describe("settings", () => {
     expect(load(content, variables)).toThrow(message);
   });
 
+  test("every number has a range; a time is none that a timer would take for no time", () => {
+    const numbers = describeSettings().filter(({ type }) => type === "integer");
+    expect(numbers.length).toBeGreaterThan(30);
+    for (const { path, variable } of numbers) {
+      for (const text of ["-1", `${2 ** 53}`]) {
+        expect(() => loadSettings({ [variable]: text })).toThrow(`wrong value of ${path}`);
+      }
+      if (!/Seconds$/.test(path)) continue;
+      expect(() => loadSettings({ [variable]: `${2 ** 31 / 1_000}` })).toThrow(`wrong value of ${path}`);
+      expect(() => loadSettings({ [variable]: `${2 ** 31}` })).toThrow(`wrong value of ${path}`);
+    }
+  });
+
   test("a missing file is named", () => {
     expect(() => loadSettings({ CARILLON_CONFIG: "/nowhere/carillon.json" })).toThrow("/nowhere/carillon.json");
   });

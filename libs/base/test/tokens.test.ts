@@ -89,6 +89,13 @@ test("a token of another issuer ends within a day, or what the settings say; ope
   expect(strict(ends(70))).toBe("invalid");
 });
 
+test("a token of another issuer may name a user as that issuer does", () => {
+  for (const sub of ["auth0|5f7c8ec7c33c6c004bbafe82", "ann.lee+x@mail.example", "_x", "a".repeat(64)]) {
+    const verify = createTokenVerifier(SECRET, issuersOf(pairs.ec));
+    expect(verify(signed(pairs.ec, { ...claims, sub }))).toMatchObject({ userId: sub });
+  }
+});
+
 test("a key file that is not there, or holds no key, is named", () => {
   const read = (publicKeyFile: string) => () => readIssuers([{ issuer: ISSUER, publicKeyFile }]);
   expect(read(join(directory, "none.pem"))).toThrow("none.pem");

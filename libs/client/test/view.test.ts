@@ -80,6 +80,17 @@ test("a listener that another one has ended in the same turn is not told", async
   expect(told).toEqual(["first"]);
 });
 
+test("a hidden conversation is back with the next event, also before a row tells", async () => {
+  const world = await worldWith(2);
+  const { pinned: _, ...shown } = world.view.conversations[0]!;
+  world.state.takeRow({ ...shown, pinned: false, hiddenSeq: 2 });
+  expect(world.view.conversations).toEqual([]);
+  world.write(CHAT, "bob", "message", "new");
+  world.deliver(1);
+  await passes(0);
+  expect(world.view.conversations).toMatchObject([{ conversationId: CHAT, lastSeq: 3 }]);
+});
+
 test("what the server has answered to a change of settings is newer than the rows of a sync that was under way", async () => {
   const world = await worldWith(2);
   const { pinned: _, ...shown } = world.view.conversations[0]!;

@@ -1,5 +1,7 @@
 /** The forms of ids: who may be named, where a message goes, which conversation two users share. */
 
+/** Wide enough for the ids of other systems: UUIDs, e-mail addresses, `auth0|...`. None of it separates ids anywhere. */
+const userId = /^[A-Za-z0-9_][A-Za-z0-9_.@|+-]{0,63}$/;
 const shortId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const longId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -10,11 +12,11 @@ function isReserved(id: string): boolean {
 }
 
 export function isUserId(value: unknown): value is string {
-  return typeof value === "string" && shortId.test(value) && !isReserved(value);
+  return typeof value === "string" && userId.test(value) && !isReserved(value);
 }
 
 export function isGroupId(value: unknown): value is string {
-  return isUserId(value);
+  return typeof value === "string" && shortId.test(value) && !isReserved(value);
 }
 
 export function isDeviceId(value: unknown): value is string {
@@ -47,7 +49,8 @@ export type ConversationParts =
 
 /** True for `u:<userId>` or `g:<groupId>`. */
 export function isTarget(value: unknown): value is string {
-  return typeof value === "string" && (value.startsWith("u:") || value.startsWith("g:")) && isUserId(value.slice(2));
+  if (typeof value !== "string") return false;
+  return value.startsWith("u:") ? isUserId(value.slice(2)) : value.startsWith("g:") && isGroupId(value.slice(2));
 }
 
 /**

@@ -6,11 +6,9 @@ import { utf8Length } from "./codec/utf8";
 import { limits } from "./generated/limits";
 import type { GroupRole, JoinPolicy } from "./generated/payloads";
 
-/** Longest of a user id in a list, with quotes and comma; and what stands around the list. */
-const BYTES_PER_USER = 32 + 3;
+/** What stands around a list of user ids, and around each of them: quotes and comma. */
 const BYTES_AROUND = 64;
-/** So many users fit into the event of one change, whatever their ids. */
-const MOST_USERS = Math.floor((limits.maxContentBytes - BYTES_AROUND) / BYTES_PER_USER);
+const BYTES_AROUND_USER = 3;
 
 /** A change of a group; `userIds` and `userId` are those whom it is about. */
 export type SystemContent =
@@ -46,11 +44,22 @@ export function encodeSystemContent(content: SystemContent): string {
  * the group and does not fit into `created` joins right after it.
  */
 export function splitSystemContent(content: SystemContent): SystemContent[] {
-  if (!("userIds" in content) || content.userIds.length <= MOST_USERS) return [content];
+  if (!("userIds" in content)) return [content];
   const rest = content.type === "created" ? "joined" : content.type;
-  const parts: SystemContent[] = [];
-  for (let at = 0; at < content.userIds.length; at += MOST_USERS) {
-    parts.push({ type: at === 0 ? content.type : rest, userIds: content.userIds.slice(at, at + MOST_USERS) });
+  return partsOf(content.userIds).map((userIds, at) => ({ type: at === 0 ? content.type : rest, userIds }));
+}
+
+/** At least one part, each as long as the event of a change may be. */
+function partsOf(userIds: string[]): string[][] {
+  const parts: string[][] = [[]];
+  let bytes = BYTES_AROUND;
+  for (const userId of userIds) {
+    bytes += userId.length + BYTES_AROUND_USER;
+    if (bytes > limits.maxContentBytes) {
+      parts.push([]);
+      bytes = BYTES_AROUND + userId.length + BYTES_AROUND_USER;
+    }
+    parts.at(-1)!.push(userId);
   }
   return parts;
 }

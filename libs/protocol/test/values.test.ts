@@ -51,7 +51,6 @@ describe("ids", () => {
   ];
 
   test.each([
-    ["user", isUserId, 32],
     ["group", isGroupId, 32],
     ["device", isDeviceId, 64],
     ["node", isNodeId, 64],
@@ -60,9 +59,47 @@ describe("ids", () => {
     for (const id of [...wrong, "a".repeat(most + 1)]) expect([id, isId(id)]).toEqual([id, false]);
   });
 
+  test("user id: also those of other systems, as they are", () => {
+    const others = ["550e8400-e29b-41d4-a716-446655440000", "ann.o+x@mail.example", "auth0|5f7c8ec7c33c6c004bbafe82"];
+    const good = ["a", "_x", "a.b", "a..", "Me", "google-oauth2|103547991597142817347", "a".repeat(64), ...others];
+    for (const id of good) expect([id, isUserId(id)]).toEqual([id, true]);
+    const also = [
+      ".",
+      "..",
+      "-a",
+      "@a",
+      "|a",
+      "+1",
+      "a b",
+      "a:b",
+      "a/b",
+      "a,b",
+      "a{b",
+      "a*",
+      "a>",
+      "a%",
+      "a".repeat(65),
+    ];
+    for (const id of [...wrong.filter((one) => one !== "_a" && one !== "a.b"), ...also])
+      expect([id, isUserId(id)]).toEqual([id, false]);
+  });
+
   test("target", () => {
-    for (const to of ["u:bob", "g:team", `u:${"a".repeat(32)}`]) expect(isTarget(to)).toBe(true);
-    for (const to of ["bob", "u:", "g:", "x:bob", "U:bob", "u:me", "g:current", "u:a:b", `u:${"a".repeat(33)}`, 7]) {
+    for (const to of ["u:bob", "g:team", `u:${"a".repeat(64)}`, "u:auth0|7"]) expect(isTarget(to)).toBe(true);
+    for (const to of [
+      "bob",
+      "u:",
+      "g:",
+      "x:bob",
+      "U:bob",
+      "u:me",
+      "g:current",
+      "u:a:b",
+      `u:${"a".repeat(65)}`,
+      "g:a.b",
+      `g:${"a".repeat(33)}`,
+      7,
+    ]) {
       expect([to, isTarget(to)]).toEqual([to, false]);
     }
   });

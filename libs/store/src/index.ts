@@ -17,6 +17,7 @@ export * from "./mysql/people/account-queries";
 export * from "./mysql/people/broadcast-queries";
 export { CredentialQueries, type Credentials, refusalOf } from "./mysql/people/credential-queries";
 export * from "./mysql/people/key-queries";
+export { type FoundPage, type FoundPlace, type NamedUser, NameQueries } from "./mysql/people/name-queries";
 export * from "./mysql/people/old-device-queries";
 export * from "./mysql/people/relation-queries";
 export * from "./mysql/people/user-queries";

@@ -43,13 +43,13 @@ describe("the schema", () => {
     try {
       for (const { tableName, columns } of source.entityMetadatas) {
         const rows = (await statement(
-          `SELECT column_name AS name, is_nullable AS nullable, column_key = 'PRI' AS prim, data_type AS type
+          `SELECT column_name AS name, is_nullable AS nullable, column_key = 'PRI' AS prim, IF(data_type = 'varchar', CONCAT('varchar', character_maximum_length), data_type) AS type
            FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '${tableName}'`,
         )) as { name: string; nullable: string; prim: number; type: string }[];
         const stored = rows.map(({ name, nullable, prim, type }) => `${name} ${type} ${nullable} ${prim}`).sort();
         const declared = columns.map(
-          ({ databaseName, type, isNullable, isPrimary }) =>
-            `${databaseName} ${String(type)} ${isNullable ? "YES" : "NO"} ${isPrimary ? 1 : 0}`,
+          ({ databaseName, type, length, isNullable, isPrimary }) =>
+            `${databaseName} ${String(type)}${type === "varchar" ? length : ""} ${isNullable ? "YES" : "NO"} ${isPrimary ? 1 : 0}`,
         );
         expect([tableName, ...stored]).toEqual([tableName, ...declared.sort()]);
       }

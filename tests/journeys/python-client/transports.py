@@ -49,6 +49,7 @@ class FrameStream:
 class TcpTransport:
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
+        host = host.strip("[]")
         self.socket = socket.create_connection((host, int(port)), CONNECT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._frames = FrameStream()

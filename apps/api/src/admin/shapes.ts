@@ -1,4 +1,5 @@
 /** Bodies of the requests and answers of operators and other systems. */
+import { OPERATOR_ROLE } from "@carillon/base/node";
 import { Type } from "typebox";
 import { chosenTime, deviceId, listOf, platform, strict, time, userId } from "../http/shapes";
 import { displayName, password } from "../users/shapes";
@@ -22,7 +23,7 @@ export const record = Type.Object({
   displayName: Type.String(),
   status: Type.Enum(["normal", "disabled", "deleted"]),
   mutedUntil: time,
-  role: Type.String(),
+  role: Type.String({ examples: ["user"], description: `user or ${OPERATOR_ROLE}` }),
   createdAt: time,
   lastLoginAt: Type.Optional(time),
 });

@@ -18,6 +18,7 @@ export type Caller = Pick<AccessClaims, "userId" | "deviceId">;
 /** The last use of a key is for people: it is written so often at most, ms. */
 const USED_EVERY_MS = 60_000;
 
+const KEY = "ck_";
 const BEARER = /^Bearer +([^\s]+)$/i;
 
 export class Authenticator {
@@ -41,6 +42,9 @@ export class Authenticator {
   readToken(authorization: string | undefined): AccessClaims {
     const token = bearerOf(authorization);
     if (token === undefined) throw new CarillonError("NOT_AUTHENTICATED", "an access token is needed");
+    if (token.startsWith(KEY)) {
+      throw new CarillonError("NOT_AUTHENTICATED", "this takes the access token of a user, and an API key was shown");
+    }
     const claims = this.verify(token);
     if (claims === "expired") throw new CarillonError("TOKEN_EXPIRED");
     if (claims === "invalid") throw new CarillonError("NOT_AUTHENTICATED");
@@ -96,4 +100,4 @@ function bearerOf(authorization: string | undefined): string | undefined {
 }
 
 /** Whether what is shown is an API key, and no token of a person. */
-export const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith("ck_") === true;
+export const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith(KEY) === true;

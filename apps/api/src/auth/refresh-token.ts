@@ -39,8 +39,11 @@ export function successorOf(shown: ShownToken, secret: string): RefreshToken {
 
 /** @returns undefined when the text is no token of ours */
 export function parseRefreshToken(token: string): ShownToken | undefined {
-  const [userId, deviceId, family, secret, ...rest] = token.split(".");
-  if (!isUserId(userId) || !isDeviceId(deviceId) || rest.length > 0) return undefined;
+  // A user id may have dots in it, the rest has none.
+  const parts = token.split(".");
+  const [deviceId, family, secret] = parts.splice(-3);
+  const userId = parts.join(".");
+  if (!isUserId(userId) || !isDeviceId(deviceId)) return undefined;
   if (family?.length !== FAMILY_LENGTH || secret?.length !== SECRET_LENGTH) return undefined;
   return { userId, deviceId, family, hash: digest(token) };
 }

@@ -91,10 +91,11 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
     {
       config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
-        summary: "Pin, mute or clear a conversation",
+        summary: "Pin, mute, clear or hide a conversation",
         description:
           "For oneself, on all devices. What is cleared is not shown to this user any more, neither by history nor as " +
-          "unread or preview; others see it as before. It cannot be taken back.",
+          "unread or preview; others see it as before. It cannot be taken back. What is hidden has `hiddenSeq` in its row until something new " +
+          "is said: lists that people see leave it out.",
         tags: TAGS,
         body: shapes.settingsBody,
         response: { 200: shapes.conversation },

@@ -1,4 +1,4 @@
-/** What a user makes of a conversation for himself: pinned, muted, cleared. His other devices hear of it. */
+/** What users make of a conversation for themselves: pinned, muted, cleared, hidden. Their other devices hear of it. */
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, type ConversationRow, encodeFrame } from "@carillon/protocol";
 import type { ConversationQueries, ViewQueries } from "@carillon/store";
@@ -22,6 +22,8 @@ export interface SettingsWishes {
   clearedSeq?: number;
   /** All that there is now is cleared. */
   clear?: boolean;
+  /** In no list until something new is said. */
+  hidden?: boolean;
 }
 
 /** @throws CarillonError NO_SUCH_CONVERSATION (also one of others, or of a group that he has left), BUSY */
@@ -47,14 +49,15 @@ export async function changeSettings(
   conversationId: string,
   wishes: SettingsWishes,
 ): Promise<ConversationRow> {
-  const { pinned, muted, clear = false, clearedSeq = 0 } = wishes;
+  const { pinned, muted, clear = false, clearedSeq = 0, hidden } = wishes;
   const wanted = clear ? Number.MAX_SAFE_INTEGER : clearedSeq;
   // The archive is a moment behind: the owner knows the last number.
-  const lastSeq = wanted === 0 ? 0 : (await context.spans(userId, conversationId)).lastSeq;
+  const lastSeq = wanted === 0 && hidden !== true ? 0 : (await context.spans(userId, conversationId)).lastSeq;
   const change = {
     ...(pinned === undefined ? {} : { pinned }),
     ...(muted === undefined ? {} : { muted }),
     clearedSeq: Math.min(wanted, lastSeq),
+    ...(hidden === undefined ? {} : { hiddenSeq: hidden ? lastSeq : 0 }),
   };
   await context.barrier.passed().catch(() => false);
   const changedAt = await context.views.change(userId, conversationId, change);

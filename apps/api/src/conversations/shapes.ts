@@ -37,6 +37,7 @@ export const conversation = Type.Object({
   peerReadSeq: Type.Optional(seq),
   peerDeliveredSeq: Type.Optional(seq),
   clearedSeq: seq,
+  hiddenSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Hidden until an event comes above it" })),
   unread: Type.Integer(),
   pinned: Type.Boolean(),
   muted: Type.Boolean(),
@@ -56,6 +57,9 @@ export const settingsBody = strict(
     pinned: Type.Optional(Type.Boolean()),
     muted: Type.Optional(Type.Boolean()),
     clearedSeq: Type.Optional(chosenSeq({ minimum: 0, description: "Nothing up to here is shown any more" })),
+    hidden: Type.Optional(
+      Type.Boolean({ description: "In no list of the user until something new is said, or it is false again" }),
+    ),
     clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
   },
   { pinned: true },

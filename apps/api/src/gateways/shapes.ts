@@ -7,7 +7,6 @@ export const routeAnswer = Type.Object({
       gatewayId: Type.String(),
       ws: Type.String({ description: "URL" }),
       tcp: Type.String({ description: "host:port" }),
-      udp: Type.Optional(Type.String({ description: "host:port" })),
     }),
     { description: "The ring's choice first, then the next distinct node" },
   ),

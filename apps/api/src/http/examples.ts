@@ -28,7 +28,7 @@ const BY_NAME: Record<string, unknown> = {
   ...{ password: "correct horse battery", oldPassword: "correct horse battery", newPassword: "battery staple correct" },
   ...{ deviceId: "phone", platform: "ios", expiresIn: 900, refreshToken: "alice.phone.c8Xw2L.9fKq", remark: "Al" },
   ...{ accessToken: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl", version: 7, role: "member" },
-  ...{ gatewayId: "gateway-1", ws: "wss://chat.example/ws", tcp: "chat.example:7001", udp: "chat.example:7002" },
+  ...{ gatewayId: "gateway-1", ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700" },
   ...{
     name: "Choir",
     notice: "Tonight at eight",
@@ -38,7 +38,13 @@ const BY_NAME: Record<string, unknown> = {
     joinPolicy: "invite",
   },
   ...{ conversationId: "p:alice:bob", messageId: "36028797018963968", seq: 1, lastSeq: 1, readSeq: 1, unread: 0 },
-  ...{ peerReadSeq: 1, peerDeliveredSeq: 1, clearedSeq: 0, clientMsgId: "019f0000-0000-7000-8000-000000000001" },
+  ...{
+    peerReadSeq: 1,
+    peerDeliveredSeq: 1,
+    clearedSeq: 0,
+    hiddenSeq: 0,
+    clientMsgId: "019f0000-0000-7000-8000-000000000001",
+  },
   ...{ invited: ["carl"], inviterId: "bob", whoMayAdd: "consent", whoMayWrite: "everybody" },
   ...{ to: "u:bob", text: "Hello", content: "Hello", contentType: "text", kind: "private", count: 1, targetSeq: 1 },
   ...{ cursor: "WyJ1c2VycyIsImFsaWNlIl0", unconfirmed: ["gateway-2"], id: "Jx3nQ0aB7kLm", scopes: ["users"] },
@@ -50,7 +56,7 @@ const BY_NAME: Record<string, unknown> = {
   },
   ...{ userIds: ["bob", "carl"], sent: 2, refused: 0, total: 2, nodeId: "gateway-1", boot: "Zr3w9Kq1Lm", weight: 1 },
   ...{
-    addresses: { ws: "wss://chat.example/ws" },
+    addresses: { ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700" },
     load: { connections: 2 },
     connections: 2,
     ring: "5f3a9c",

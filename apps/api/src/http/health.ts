@@ -1,6 +1,7 @@
 /** For load balancers, orchestrators and Prometheus. */
 import { withDeadline } from "@carillon/base";
-import { createMetrics, Histogram } from "@carillon/base/node";
+import { createMetrics, Histogram, mayReadMetrics } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 
@@ -15,6 +16,8 @@ const CHECK_MS = 2_000;
 
 export interface HealthContext {
   nodeId: string;
+  /** What who reads the metrics has to show; undefined: nothing. */
+  metricsToken: string | undefined;
   /**
    * What an api uses, by name; each resolves or rejects. It is ready while NATS is there: the route of a client needs no
    * store, and a proxy that takes all apis out because MySQL is away would take that from everybody, too.
@@ -22,7 +25,7 @@ export interface HealthContext {
   checks: { nats(): Promise<void> } & Record<string, () => Promise<void>>;
 }
 
-export function healthRoutes(server: FastifyInstance, { nodeId, checks }: HealthContext): void {
+export function healthRoutes(server: FastifyInstance, { nodeId, metricsToken, checks }: HealthContext): void {
   const registry = createMetrics("api", nodeId);
   const seconds = new Histogram({
     name: "carillon_http_request_seconds",
@@ -53,7 +56,8 @@ export function healthRoutes(server: FastifyInstance, { nodeId, checks }: Health
     },
   );
 
-  server.get("/metrics", { schema: { hide: true } }, async (_, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
-  );
+  server.get("/metrics", { schema: { hide: true } }, async ({ headers }, reply) => {
+    if (!mayReadMetrics(headers.authorization, metricsToken)) throw new CarillonError("NOT_AUTHENTICATED");
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
 }

@@ -10,7 +10,9 @@ export const strict = <T extends TProperties>(properties: T, example?: object) =
   Type.Object(properties, { additionalProperties: false, ...(example === undefined ? {} : { examples: [example] }) });
 
 export const shortId = () => Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" });
-export const userId = shortId();
+/** As `isUserId`, but for the words that are reserved. */
+export const USER_ID = "[A-Za-z0-9_][A-Za-z0-9_.@|+-]{0,63}";
+export const userId = Type.String({ pattern: `^${USER_ID}$` });
 export const groupId = shortId();
 export const deviceId = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" });
 export const platform = Type.Enum([...platformValues]);

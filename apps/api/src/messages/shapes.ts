@@ -6,7 +6,7 @@ import { content, strict, time, userId } from "../http/shapes";
 /** The rest of the rules are those of SEND, and are checked as there. */
 export const messageBody = strict({
   senderId: userId,
-  to: Type.String({ maxLength: 34, description: "`u:<userId>` or `g:<groupId>`" }),
+  to: Type.String({ maxLength: 66, description: "`u:<userId>` or `g:<groupId>`" }),
   clientMsgId: Type.String({ maxLength: 36, description: "UUIDv7, lower case; repeat it with the same message" }),
   contentType: Type.Enum([...sentContentTypeValues]),
   content,

@@ -80,7 +80,7 @@ export const trace = Type.Object({
   archived: Type.Object({ row: Type.Boolean(), passed: orNull(Type.Boolean()) }),
 });
 
-export const auditQuery = strict({ conversationId: Type.String({ maxLength: 67, examples: ["p:alice:bob"] }) });
+export const auditQuery = strict({ conversationId: Type.String({ maxLength: 131, examples: ["p:alice:bob"] }) });
 
 export const audit = Type.Object({
   ok: Type.Boolean(),

@@ -1,13 +1,12 @@
 /** Who is online, as JSON Schema. */
 import { Type } from "typebox";
-import { platform, strict } from "../http/shapes";
+import { platform, strict, USER_ID } from "../http/shapes";
 
-const ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,31}";
 const MOST_IDS = 100;
 
 export const presenceQuery = strict({
   ids: Type.String({
-    pattern: `^${ID}(,${ID}){0,${MOST_IDS - 1}}$`,
+    pattern: `^${USER_ID}(,${USER_ID}){0,${MOST_IDS - 1}}$`,
     description: `User ids with commas between, at most ${MOST_IDS}`,
   }),
 });

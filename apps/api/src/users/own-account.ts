@@ -10,7 +10,7 @@ export interface OwnAccountContext {
   accounts: Pick<AccountQueries, "find" | "findWithPassword" | "preferences" | "prefer">;
   /** What holds for users who have not chosen. */
   defaults: OwnPreferences;
-  people: Pick<UserQueries, "names" | "search" | "rename" | "setPassword" | "delete">;
+  people: Pick<UserQueries, "names" | "rename" | "setPassword" | "delete">;
   relations: Pick<RelationQueries, "touchFriends">;
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
   passwords: Passwords;

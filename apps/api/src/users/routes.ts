@@ -1,18 +1,20 @@
 /** Registration, one's own account, and the profiles of others. */
 import { CarillonError, isUserId } from "@carillon/protocol";
+import type { NameQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../http/access";
 import { confirmed } from "../http/confirmed";
-import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, nothing, unconfirmed } from "../http/shapes";
 import { changePassword, deleteAccount, type OwnAccountContext, prefer, readOwnProfile, rename } from "./own-account";
 import { type RegisterContext, register } from "./register";
+import { searchPage } from "./search";
 import * as shapes from "./shapes";
 
 const answered = { 202: unconfirmed, 204: nothing };
 
 export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "people"> {
+  names: Pick<NameQueries, "search">;
   people: RegisterContext["people"] & OwnAccountContext["people"];
 }
 
@@ -116,7 +118,7 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
   );
 }
 
-function others(server: FastifyInstance, { people }: UserRoutesContext): void {
+function others(server: FastifyInstance, { people, names }: UserRoutesContext): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -124,7 +126,9 @@ function others(server: FastifyInstance, { people }: UserRoutesContext): void {
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Users whose id or name begins so",
+        summary: "Users whose id, or a word of whose name, begins so",
+        description:
+          "By what was found. Who cannot be written to, because the account is disabled or gone, is not there.",
         tags: ["users"],
         querystring: shapes.searchQuery,
         response: { 200: shapes.found },
@@ -132,8 +136,7 @@ function others(server: FastifyInstance, { people }: UserRoutesContext): void {
     },
     async (request) => {
       const { search: text, limit = DEFAULT_LIMIT, cursor } = request.query;
-      const found = await people.search(text, limit + 1, readIdCursor("users", cursor));
-      return pageById("users", found, limit, ({ userId }) => userId);
+      return searchPage(names, text, limit, cursor);
     },
   );
 

@@ -45,7 +45,8 @@ export const searchQuery = strict({
     examples: ["ali"],
     minLength: 1,
     maxLength: limits.maxNameCharacters,
-    description: "Beginning of an id or a name, whatever the case",
+    description:
+      "Beginning of an id, or of a name from any of its words on, whatever the case, accents and punctuation",
   }),
   limit,
   cursor,

@@ -5,7 +5,7 @@ import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
-import { checkClocks, checkSecret } from "../doctor/machine-checks";
+import { checkClocks, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
 import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
 import { EXIT } from "../output/failures";
 import { print } from "../output/print";
@@ -38,6 +38,7 @@ async function examine(cluster: Cluster, data: string | undefined): Promise<Doct
     checkDeadLetters(cluster),
     checkNodes(cluster),
     checkSecret(data),
+    checkMetricsAccess(data),
   ]);
   // Alone: what runs beside a measurement of clocks is in it.
   const checks = [...groups.flat(), ...(await checkClocks(cluster))];

@@ -1,7 +1,7 @@
-/** Whether the clocks agree, and the key of the tokens is the cluster's own. */
+/** Whether the clocks agree, the key of the tokens is the cluster's own, and strangers read no metrics. */
 
 import type { Cluster } from "../cluster/open-cluster";
-import { usesDevelopmentSecret } from "../config";
+import { areMetricsOpen, usesDevelopmentSecret } from "../config";
 import { type Check, checksOf, judge } from "./check";
 
 /** Differences in ms that people should look at, and that are wrong: tokens expire too early or too late. */
@@ -29,6 +29,17 @@ export async function checkSecret(data: string | undefined): Promise<Check[]> {
     judge("token key", !isKnown, isKnown ? "the development key, which everyone knows" : "your own", {
       result: "warning",
       advice: "set auth.secret, and mode: production, which refuses to start without",
+    }),
+  ];
+}
+
+export async function checkMetricsAccess(data: string | undefined): Promise<Check[]> {
+  const isOpen = areMetricsOpen(data);
+  const text = isOpen ? "whoever reaches the ports of gateways and apis reads /metrics" : "not for everybody";
+  return [
+    judge("metrics", !isOpen, text, {
+      result: "warning",
+      advice: "set metrics.token, or keep /metrics off at a proxy",
     }),
   ];
 }

@@ -117,7 +117,10 @@ export class LargeGroups {
       conversationId,
       sessions: (userId) => users.user(userId)?.sessions ?? [],
       listen: (onEvents) => listenToGroup(bus, groupId, onEvents),
-      roster: (userIds) => ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId, userIds }),
+      roster: (userIds) =>
+        inParts(userIds, (some) =>
+          ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId, userIds: some }),
+        ),
       monotonic: () => bus.clock.monotonic(),
       onUnanswered: (err) => bus.logger.debug({ groupId, err }, "the owner of a group is asked again"),
       onEnd: () => {
@@ -147,4 +150,22 @@ export class LargeGroups {
     }
     this.isAsking = false;
   }
+}
+
+/** Users who are asked about in one message, whatever their ids. */
+const MOST_ASKED = 8_000;
+
+/**
+ * A roster that is asked for in parts, each a little later than the one before. It is that of the first part's number:
+ * what was changed behind it is heard as well, and may be heard of somebody whose part had it already.
+ */
+export async function inParts(userIds: string[], ask: (some: string[]) => Promise<GroupRoster>): Promise<GroupRoster> {
+  const whole = await ask(userIds.slice(0, MOST_ASKED));
+  for (let at = MOST_ASKED; at < userIds.length; at += MOST_ASKED) {
+    const { isLarge, lastSeq, members } = await ask(userIds.slice(at, at + MOST_ASKED));
+    whole.isLarge &&= isLarge;
+    whole.lastSeq = Math.min(whole.lastSeq, lastSeq);
+    whole.members.push(...members);
+  }
+  return whole;
 }

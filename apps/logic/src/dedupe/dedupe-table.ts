@@ -3,13 +3,11 @@
  * F that is not in the table was never accepted; an older one is looked up in the archive, which has everything
  * before F, because entries leave the table only when they are archived. So any retry is recognised for ever.
  */
-import type { SendRequest } from "@carillon/bus";
+import type { OriginatedRequest } from "@carillon/bus";
 import { uuidv7Time } from "@carillon/protocol";
 import { AcceptedLog } from "./accepted-log";
 import type { AcceptedMessage, AcceptedRequest } from "./accepted-message";
-
-/** Clients' clocks may be this much off before the archive is asked, ms. */
-const FLOOR_MARGIN_MS = 10_000;
+import { mostAheadMs } from "./most-ahead";
 
 export class DedupeTable {
   private readonly accepted = new AcceptedLog();
@@ -35,10 +33,12 @@ export class DedupeTable {
   }
 
   /** Whether only the archive can tell if this id was accepted before. */
-  needsArchive({ senderId, conversationId, clientMsgId }: SendRequest): boolean {
+  needsArchive(request: OriginatedRequest): boolean {
+    const { senderId, conversationId, clientMsgId } = request;
     return (
       this.floorTime > 0 &&
-      uuidv7Time(clientMsgId) <= this.floorTime + FLOOR_MARGIN_MS &&
+      // What was accepted before the floor may have been dated so much behind it.
+      uuidv7Time(clientMsgId) <= this.floorTime + mostAheadMs(request) &&
       this.find(senderId, conversationId, clientMsgId) === undefined
     );
   }

@@ -1,8 +1,9 @@
 /** Is this request new, or one that was accepted before? Pure: what the archive said is passed in. */
-import type { SendRequest } from "@carillon/bus";
-import { limits, uuidv7Time } from "@carillon/protocol";
+import type { OriginatedRequest } from "@carillon/bus";
+import { uuidv7Time } from "@carillon/protocol";
 import type { AcceptedMessage } from "./accepted-message";
 import type { DedupeTable } from "./dedupe-table";
+import { mostAheadMs } from "./most-ahead";
 
 /** Clients date their ids, and old messages are deleted by the time at which they were accepted. */
 const AGE_MARGIN_MS = 60_000;
@@ -25,7 +26,7 @@ export type Recognition =
  * @param keptSince ms since 1970: what was sent before may have been deleted
  */
 export function recognise(
-  request: SendRequest,
+  request: OriginatedRequest,
   digest: string,
   accepted: AcceptedMessage | undefined,
   archived: AcceptedMessage | null | undefined,
@@ -39,7 +40,7 @@ export function recognise(
     return isSame ? { kind: "duplicate", first } : { kind: "conflict" };
   }
   const datedAt = uuidv7Time(request.clientMsgId);
-  if (datedAt > now + limits.maxClockAheadMs) return { kind: "ahead" };
+  if (datedAt > now + mostAheadMs(request)) return { kind: "ahead" };
   if (datedAt < keptSince + AGE_MARGIN_MS) return { kind: "too-old" };
   if (archived === undefined && table.needsArchive(request)) return { kind: "unknown" };
   return { kind: "new" };

@@ -7,7 +7,7 @@
  */
 import { GroupedQuestions, KEYS_PER_STATEMENT } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
-import type { SendRequest } from "@carillon/bus";
+import type { OriginatedRequest, SendRequest } from "@carillon/bus";
 import { groupConversationId, parseConversationId, privateConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
@@ -100,7 +100,7 @@ export class FactCache {
   }
 
   /** Asks for what these requests need and is not known. The facts answer from what has come. */
-  prepare(state: PartitionState, groups: GroupCache, requests: SendRequest[]): RoundFacts {
+  prepare(state: PartitionState, groups: GroupCache, requests: OriginatedRequest[]): RoundFacts {
     const preparation = this.begin(state, groups);
     for (const request of requests) {
       const { conversationId, senderId } = request;

@@ -8,7 +8,7 @@ const COUNTED_FROM = pino.levels.values["info"]!;
 
 /**
  * A logger that writes one JSON line per event to standard output, each with role and node. Of lines with the same text
- * five are written in 10 s, then `leftOut` says how many there were besides.
+ * five are written in 10 s, of each `address` where they have one; then `leftOut` says how many there were besides.
  * @param level least level that is written
  */
 export function createLogger(role: string, nodeId: string, level: string): Logger {
@@ -38,10 +38,19 @@ export function countRepeated(): NonNullable<pino.LoggerOptions["hooks"]> {
   return {
     logMethod(args, method, level) {
       const text: unknown = args.find((argument: unknown) => typeof argument === "string");
-      const tell = (leftOut: number) => method.call(this, { leftOut }, String(text));
-      if (level < COUNTED_FROM || text === undefined || lines.admits(level, String(text), tell)) {
+      const address = addressIn(args[0]);
+      const from = address === undefined ? {} : { address };
+      const tell = (leftOut: number) => method.call(this, { leftOut, ...from }, String(text));
+      if (level < COUNTED_FROM || text === undefined || lines.admits(level, String(text), address, tell)) {
         method.apply(this, args);
       }
     },
   };
+}
+
+/** Where somebody is who has made a line necessary: an `address`, or a `remote`, which has a port. */
+function addressIn(fields: unknown): string | undefined {
+  const { address, remote } = Object(fields) as { address?: unknown; remote?: unknown };
+  if (typeof address === "string") return address;
+  return typeof remote === "string" ? remote.slice(0, remote.lastIndexOf(":")) : undefined;
 }

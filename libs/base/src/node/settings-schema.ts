@@ -16,6 +16,17 @@ const port = (description: string, fallback: number) =>
 const count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2 ** 50, default: fallback, description });
 
+/** A timer of Node.js counts 2^31 ms at most, and one that is set to more is over at once. */
+const MOST_SECONDS = 2_000_000;
+
+const seconds = (description: string, fallback: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: MOST_SECONDS, default: fallback, description });
+
+const MOST_DAYS = 36_500;
+
+const days = (description: string, fallback: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: MOST_DAYS, default: fallback, description });
+
 const proxies = (where: string) =>
   Type.Array(Type.String({ minLength: 1 }), {
     default: [],
@@ -64,6 +75,18 @@ export const settingsSchema = section("", {
       default: "info",
       description: "Least level that is written.",
     }),
+  }),
+  metrics: section("What Prometheus reads.", {
+    token: Type.Optional(
+      Type.String({
+        minLength: 16,
+        maxLength: 1_024,
+        pattern: "^[!-~]+$",
+        description:
+          "What who reads `/metrics` of any process has to show, as `Authorization: Bearer ...`; at least 16 characters. Without it whoever reaches the port may read them.",
+        secret: true,
+      }),
+    ),
   }),
   nats: section("NATS JetStream: queue, log, coordination.", {
     servers: Type.Array(Type.String({ minLength: 1 }), {
@@ -114,14 +137,14 @@ export const settingsSchema = section("", {
         secret: true,
       }),
     ),
-    accessTokenSeconds: count("Life of an access token, s.", 900, 5),
-    refreshTokenDays: count("Life of a refresh token, days.", 30),
+    accessTokenSeconds: seconds("Life of an access token, s.", 900, 5),
+    refreshTokenDays: days("Life of a refresh token, days.", 30),
     issuers: Type.Array(
       Type.Object(
         {
           issuer: Type.String({ minLength: 1 }),
           publicKeyFile: Type.String({ minLength: 1 }),
-          maxTokenSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: 2 ** 31 })),
+          maxTokenSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: MOST_SECONDS })),
           operators: Type.Optional(Type.Boolean()),
         },
         { additionalProperties: false },
@@ -179,14 +202,10 @@ export const settingsSchema = section("", {
     }),
   }),
   recall: section("Taking messages back.", {
-    windowSeconds: count("How long after it was sent a message may be taken back by its sender.", 120),
+    windowSeconds: seconds("How long after it was sent a message may be taken back by its sender.", 120),
   }),
   retention: section("How long messages are kept.", {
-    days: Type.Integer({
-      minimum: 0,
-      default: 0,
-      description: "Messages older than this are deleted, all but the newest of a conversation; 0: they are kept.",
-    }),
+    days: days("Messages older than this are deleted, all but the newest of a conversation; 0: they are kept.", 0, 0),
   }),
   limits: section("What one client may do.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
@@ -218,16 +237,19 @@ export const settingsSchema = section("", {
   gateway: section("The gateway process.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     advertiseHost: Type.Optional(
-      Type.String({ description: "Host name that clients are told. Default: the address to listen on." }),
+      Type.String({
+        description:
+          "Host name or address that clients are told, without scheme and port. Default: the address to listen on, which must not be every address (`0.0.0.0`) then.",
+      }),
     ),
     tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
     wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),
     weight,
-    heartbeatSeconds: count("Silence after which a client sends PING, s.", 30),
-    silenceSeconds: count("Silence after which a connection is closed, s.", 75),
+    heartbeatSeconds: seconds("Silence after which a client sends PING, s.", 30),
+    silenceSeconds: seconds("Silence after which a connection is closed, s.", 75),
     renewalPerSecond: count("Users whose sessions are registered again after a loss of Redis, per second.", 200),
-    tokenGraceSeconds: count("Time that a connection outlives its access token, s.", 60, 0),
-    loginSeconds: count("Time from accept to CONNECT, s.", 5),
+    tokenGraceSeconds: seconds("Time that a connection outlives its access token, s.", 60, 0),
+    loginSeconds: seconds("Time from accept to CONNECT, s.", 5),
     sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),
     maxConnections: count(
       "Connections that one gateway holds; never more than its limit of open files leaves.",
@@ -239,13 +261,13 @@ export const settingsSchema = section("", {
     ),
     trustProxy: proxies("over WebSocket; connections from them are not counted by their own address"),
     rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
-    drainSeconds: count("Time in which a draining gateway says good-bye to its clients, s.", 5),
+    drainSeconds: seconds("Time in which a draining gateway says good-bye to its clients, s.", 5),
   }),
   logic: section("The logic worker.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
     httpPort: port("Port of health and metrics (0: any free one).", 7720),
     weight,
-    replayWindowSeconds: count("Age below which records stay in the log, s.", 600, 60),
+    replayWindowSeconds: seconds("Age below which records stay in the log, s.", 600, 60),
   }),
   archiver: section("The archiver.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
@@ -256,7 +278,7 @@ export const settingsSchema = section("", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
     maxConnections: count("Connections that one api holds.", 10_000),
-    spreadLeadersSeconds: count(
+    spreadLeadersSeconds: seconds(
       "When all servers of a NATS cluster have been well for so long, one api has those that lead too many streams hand some over (0: never).",
       60,
       0,

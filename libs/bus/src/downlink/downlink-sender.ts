@@ -85,13 +85,13 @@ export class DownlinkSender {
   }
 
   pushes(gateway: string, pushes: Push[]): void {
-    for (const part of cut(pushes, (push) => push.event.length + push.targets.length * 64)) {
+    for (const part of cut(pushes, (push) => push.event.length + push.targets.length * 96)) {
       this.send(gateway, { kind: "pushes", pushes: part });
     }
   }
 
   notices(gateway: string, notices: Notice[]): void {
-    for (const part of cut(notices, (notice) => notice.frame.length + 96)) {
+    for (const part of cut(notices, (notice) => notice.frame.length + 128)) {
       this.send(gateway, { kind: "notices", notices: part });
     }
   }
@@ -99,7 +99,7 @@ export class DownlinkSender {
   /** Tells every gateway of inboxes that were made now. */
   announce(announcements: Announcement[]): void {
     for (const gateway of this.links.keys()) {
-      for (const part of cut(announcements, () => 64)) {
+      for (const part of cut(announcements, () => 96)) {
         this.send(gateway, { kind: "announcements", announcements: part });
       }
     }
@@ -108,7 +108,7 @@ export class DownlinkSender {
   /** Tells every gateway what became of large groups. */
   groups(news: GroupNews[]): void {
     for (const gateway of this.links.keys()) {
-      for (const part of cut(news, ({ members = [] }) => members.length * 34 + 48)) {
+      for (const part of cut(news.flatMap(splitNews), ({ members = [] }) => members.length * 66 + 48)) {
         this.send(gateway, { kind: "groups", news: part });
       }
     }
@@ -152,4 +152,17 @@ export class DownlinkSender {
     if (link === undefined || this.bus.connection.isClosed()) return undefined;
     return encodeDownlink({ sender: this.sender, linkId: link.id, number: ++link.number }, message);
   }
+}
+
+/** Members that are named in one message, whatever their ids. */
+const MOST_NAMED = 10_000;
+
+/** Who belongs to a large group may be told in parts: each says of some that they do. */
+function splitNews({ members, ...news }: GroupNews): GroupNews[] {
+  if (members === undefined || members.length <= MOST_NAMED) return [{ ...news, ...(members && { members }) }];
+  const parts = Math.ceil(members.length / MOST_NAMED);
+  return Array.from({ length: parts }, (_, part) => ({
+    ...news,
+    members: members.slice(part * MOST_NAMED, (part + 1) * MOST_NAMED),
+  }));
 }

@@ -45,7 +45,8 @@ export function senderRole(sender: string): "worker" | "api" | "command" {
 /** Events of a large group, for the gateways that have members of it. */
 export const groupSubject = (groupId: string) => `im.group.${groupId}`;
 /** Where a user has devices, from the gateways that have them to those whose users want to know. */
-export const presenceSubject = (userId: string) => `im.presence.${userId}`;
+/** A dot would part the subject; ids have no comma. */
+export const presenceSubject = (userId: string) => `im.presence.${userId.replaceAll(".", ",")}`;
 export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
 export const rpcSubject = (name: string) => `im.rpc.${name}`;
 export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;

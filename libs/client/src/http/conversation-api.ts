@@ -10,6 +10,8 @@ export interface ConversationSettings {
   pinned?: boolean;
   /** The app shall be quiet about it. */
   muted?: boolean;
+  /** In no list until something new is said. */
+  hidden?: boolean;
   /** Everything up to this number is gone for the user; it only moves forward. */
   clearedSeq?: number;
   /** All that there is when the server is asked is gone for the user, also what this device does not know of yet. */

@@ -11,7 +11,11 @@ const LINGER_MS = 1_000;
 export const tcpTransport: Transport = {
   open: async ({ tcp }, timeoutMs) => {
     const colon = tcp.lastIndexOf(":");
-    const socket = connect({ host: tcp.slice(0, colon), port: Number(tcp.slice(colon + 1)), noDelay: true });
+    const socket = connect({
+      host: tcp.slice(0, colon).replace(/[[\]]/g, ""),
+      port: Number(tcp.slice(colon + 1)),
+      noDelay: true,
+    });
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => socket.destroy(new Error(`${tcp} did not answer in ${timeoutMs} ms`)), timeoutMs);
       socket.once("connect", () => {

@@ -80,7 +80,9 @@ export class ConversationList {
       if (entry !== undefined) entry.snapshot = keepSame(entry.snapshot, this.draw(entry.conversation));
     }
     this.undrawn.clear();
-    const all = [...this.entries.values()].flatMap(({ snapshot }) => (snapshot && isShown(snapshot) ? [snapshot] : []));
+    const all = [...this.entries.values()].flatMap(({ conversation, snapshot }) =>
+      snapshot && conversation.isShown ? [snapshot] : [],
+    );
     all.sort(byPlace);
     const isSame = all.length === this.shown.length && all.every((one, i) => one === this.shown[i]);
     if (!isSame) this.shown = all;
@@ -220,9 +222,6 @@ export class ConversationList {
 }
 
 const keyOf = (conversationId: string, block: number) => `${MESSAGES}${conversationId}/${block}`;
-
-/** One that was only opened, with nothing in it yet, is in no list. */
-const isShown = ({ lastSeq }: ViewConversation) => lastSeq > 0;
 
 function byPlace(a: ViewConversation, b: ViewConversation): number {
   if (a.pinned !== b.pinned) return a.pinned ? -1 : 1;

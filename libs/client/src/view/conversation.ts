@@ -40,6 +40,8 @@ export interface StoredConversation {
   /** Up to where the user has read on this device, where that is beyond what was here; undefined: the server has told. */
   readAhead?: number | undefined;
   clearedSeq: number;
+  /** In no list until there is more than this. */
+  hiddenSeq?: number;
   peerReadSeq: number;
   peerDeliveredSeq: number;
   pinned: boolean;
@@ -85,6 +87,11 @@ export class Conversation {
     return Math.max(this.state.readSeq, this.state.clearedSeq);
   }
 
+  /** Whether it stands in the list: something was said, behind where the user has hidden it. */
+  get isShown(): boolean {
+    return this.state.lastSeq > (this.state.hiddenSeq ?? 0);
+  }
+
   get unread(): number {
     return this.count().unread;
   }
@@ -126,7 +133,7 @@ export class Conversation {
       this.change({ lastSeq: row.lastSeq, lastAt: row.lastAt, preview: row.preview, previewSeq: undefined });
     this.change({
       isListed: true,
-      ...{ pinned: row.pinned, muted: row.muted },
+      ...{ pinned: row.pinned, muted: row.muted, hiddenSeq: row.hiddenSeq ?? 0 },
       readSeq: Math.max(state.readSeq, row.readSeq),
       clearedSeq: Math.max(state.clearedSeq, row.clearedSeq),
       peerReadSeq: Math.max(state.peerReadSeq, row.peerReadSeq ?? 0),

@@ -148,9 +148,9 @@ export class ViewState implements SyncKeeper {
   takePage(page: SyncedPayload): void {
     this.takePeople(page);
     for (const row of page.conversations) {
-      const { pinned, muted } = this.list.of(row.conversationId).conversation.stored;
+      const { pinned, muted, hiddenSeq = 0 } = this.list.of(row.conversationId).conversation.stored;
       const isTold = this.toldSince.has(row.conversationId);
-      this.applyRow(isTold ? { ...row, pinned, muted } : row, !this.readSince.has(row.conversationId));
+      this.applyRow(isTold ? { ...row, pinned, muted, hiddenSeq } : row, !this.readSince.has(row.conversationId));
     }
   }
 

@@ -97,7 +97,7 @@ export interface Preview {
   text: string;
 }
 
-/** A conversation in a user's list. peerReadSeq and peerDeliveredSeq: private conversations only. */
+/** A conversation in a user's list. peerReadSeq and peerDeliveredSeq: private conversations only. hiddenSeq: it is in no list until an event comes above it. */
 export interface ConversationRow {
   conversationId: string;
   kind: ConversationKind;
@@ -113,6 +113,8 @@ export interface ConversationRow {
   peerDeliveredSeq?: number;
   /** A number up to which something holds; 0 = none. */
   clearedSeq: number;
+  /** A number up to which something holds; 0 = none. */
+  hiddenSeq?: number;
   unread: number;
   pinned: boolean;
   muted: boolean;

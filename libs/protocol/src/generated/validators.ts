@@ -192,7 +192,7 @@ export function checkWatchPresencePayload(fields: Fields): string | undefined {
   if (userIds.length > 64) return "userIds: must have at most 64 entries";
   for (let index = 0; index < userIds.length; index++) {
     const entry: unknown = userIds[index];
-    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-32 of A-Z a-z 0-9 _ -, first a letter or digit, not me or current`;
+    if (!(isUserId(entry))) return `userIds[${index}]: must be a user id: 1-64 of A-Z a-z 0-9 _ - . @ | +, first a letter, digit or _, not me or current`;
   }
   const on = fields["on"];
   if (on === undefined) return "on: missing";

@@ -190,7 +190,7 @@ export class ConversationQueries {
 }
 
 const LIST_COLUMNS = `c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.preview_sender, c.preview_content_type,
-  c.preview_text, m.read_seq, m.cleared_seq, m.pinned, m.muted, COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
+  c.preview_text, m.read_seq, m.cleared_seq, m.unlisted_seq, m.pinned, m.muted, COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
   COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held`;
 
 /** To the own row: the conversation, and the row of the other one in a private conversation. */
@@ -270,6 +270,7 @@ interface ListRow {
   preview_text: string;
   read_seq: number;
   cleared_seq: number;
+  unlisted_seq: number;
   pinned: number;
   muted: number;
   peer_read: number | null;
@@ -300,6 +301,7 @@ function toListed(userId: string, row: ListRow): ListedConversation {
     lastAt: row.last_at,
     readSeq: row.read_seq,
     clearedSeq: row.cleared_seq,
+    ...(row.unlisted_seq >= row.last_seq ? { hiddenSeq: row.unlisted_seq } : {}),
     pinned: row.pinned === 1,
     muted: row.muted === 1,
     ...peer,

@@ -1,6 +1,6 @@
 import { DataSource } from "typeorm";
 import { dataSourceOptions, type MysqlAddress } from "./connections";
-import { ApiKeyEntity, DeviceEntity, UserEntity } from "./entities/accounts";
+import { ApiKeyEntity, DeviceEntity, UserEntity, UserNameEntity } from "./entities/accounts";
 import {
   ArchivePositionEntity,
   ConversationEntity,
@@ -23,6 +23,7 @@ import { migrations } from "./migrations/migrations";
 
 const entities = [
   UserEntity,
+  UserNameEntity,
   DeviceEntity,
   ApiKeyEntity,
   RelationEntity,

@@ -14,6 +14,7 @@ import { AccountQueries } from "./people/account-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
 import { CredentialQueries } from "./people/credential-queries";
 import { KeyQueries } from "./people/key-queries";
+import { NameQueries } from "./people/name-queries";
 import { OldDeviceQueries } from "./people/old-device-queries";
 import { RelationQueries } from "./people/relation-queries";
 import { UserQueries } from "./people/user-queries";
@@ -45,6 +46,7 @@ export class MysqlStore {
   readonly audit: AuditQueries;
   readonly relations: RelationQueries;
   readonly users: UserQueries;
+  readonly names: NameQueries;
   readonly keys: KeyQueries;
   readonly broadcasts: BroadcastQueries;
   private readonly sql: Sql;
@@ -68,6 +70,7 @@ export class MysqlStore {
     this.retention = new RetentionQueries(this.sql);
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);
+    this.names = new NameQueries(this.sql);
     this.keys = new KeyQueries(this.sql, this.checks);
     this.broadcasts = new BroadcastQueries(this.sql);
     this.server = new ServerQueries(this.sql);

@@ -1,4 +1,4 @@
-/** What users make of a conversation for themselves: pinned, muted, cleared; and who of them has read how far. */
+/** What users make of a conversation for themselves: pinned, muted, cleared, hidden; and who of them has read how far. */
 import { databaseTime, type Sql } from "./sql";
 
 /** Counting stops here. */
@@ -9,6 +9,8 @@ export interface ViewChange {
   muted?: boolean;
   /** Up to this number he does not want to see it any more. */
   clearedSeq?: number;
+  /** The conversation is in no list until there is more than this; 0: it is in the list. */
+  hiddenSeq?: number;
 }
 
 /** Up to which numbers nothing is shown of a conversation. */
@@ -43,14 +45,15 @@ export class ViewQueries {
    * @returns when, ms by the database's clock; undefined when he has no such conversation
    */
   async change(userId: string, conversationId: string, change: ViewChange): Promise<number | undefined> {
-    const { pinned, muted, clearedSeq = 0 } = change;
+    const { pinned, muted, clearedSeq = 0, hiddenSeq } = change;
     return this.sql.transaction(async (statements) => {
       const changedAt = await databaseTime(statements);
       const met = await statements.run(
         `UPDATE conversation_members SET pinned = COALESCE(?, pinned), muted = COALESCE(?, muted),
-           cleared_seq = GREATEST(cleared_seq, ?), hidden_seq = GREATEST(hidden_seq, ?), changed_at = ?
+           cleared_seq = GREATEST(cleared_seq, ?), hidden_seq = GREATEST(hidden_seq, ?),
+           unlisted_seq = COALESCE(?, unlisted_seq), changed_at = ?
          WHERE user_id = ? AND conversation = ?`,
-        [pinned ?? null, muted ?? null, clearedSeq, clearedSeq, changedAt, userId, conversationId],
+        [pinned ?? null, muted ?? null, clearedSeq, clearedSeq, hiddenSeq ?? null, changedAt, userId, conversationId],
       );
       return met === 0 ? undefined : changedAt;
     });

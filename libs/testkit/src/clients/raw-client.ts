@@ -183,8 +183,8 @@ function decoded({
 }
 
 async function openTcp(address: string): Promise<Link> {
-  const [host, port] = address.split(":") as [string, string];
-  const socket = connect({ host, port: Number(port), noDelay: true });
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const socket = connect({ host: hostname.replace(/[[\]]/g, ""), port: Number(port), noDelay: true });
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", reject);

@@ -4,7 +4,9 @@
  */
 import type { RequestListener } from "node:http";
 import type { Registry } from "../metrics";
+import { hostInAddress } from "./hosts";
 import { createStrangersServer, listenOn } from "./listen";
+import { mayReadMetrics } from "./metrics-access";
 
 const PATIENCE_MS = 5_000;
 
@@ -12,10 +14,12 @@ export interface Probes {
   registry: Registry;
   /** What has to be so for the process to do its work, by name. */
   checks: Record<string, () => boolean>;
+  /** What who reads the metrics has to show; undefined: nothing. */
+  metricsToken: string | undefined;
 }
 
 /** Answers probes; anything else is 404, or 405. */
-export function answerProbes({ registry, checks }: Probes): RequestListener {
+export function answerProbes({ registry, checks, metricsToken }: Probes): RequestListener {
   const json = { "content-type": "application/json" };
   return (request, response) => {
     if (request.method !== "GET") return void response.writeHead(405).end();
@@ -29,6 +33,9 @@ export function answerProbes({ registry, checks }: Probes): RequestListener {
         return void response.writeHead(isReady ? 200 : 503, json).end(JSON.stringify(body));
       }
       case "/metrics":
+        if (!mayReadMetrics(request.headers.authorization, metricsToken)) {
+          return void response.writeHead(401, { "www-authenticate": "Bearer" }).end();
+        }
         return registry.metrics().then((text) => {
           response.writeHead(200, { "content-type": registry.contentType }).end(text);
         });
@@ -57,5 +64,5 @@ export async function serveProbes(
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { http: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`, close };
+  return { http: `http://${hostInAddress(host)}:${taken}`, close };
 }

@@ -32,7 +32,7 @@ interface IssuedClaims {
   mayOperate: boolean;
 }
 
-const USER_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const USER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.@|+-]{0,63}$/;
 const DEVICE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
 /** Reads the key of each issuer. @throws SettingsError naming the file that cannot be read or holds no public key */

@@ -1,14 +1,16 @@
 /** Users, their devices, and the keys of other systems. */
 import { EntitySchema } from "typeorm";
-import { id, longId, oneOf, text, time, word } from "./columns";
+import { flag, id, longId, oneOf, text, time, word } from "./columns";
 
 export interface UserRow {
   id: string;
   /** The id in lower case: two ids that differ only in case cannot both exist. */
   foldedId: string;
   displayName: string;
-  /** The name in lower case, for the search; made by the database. */
+  /** The name in lower case, made by the database: apis of the build before search by it. */
   foldedName?: string;
+  /** 0: made by such an api, or by hand; nobody finds the user yet. */
+  isFiled?: number;
   /** argon2id in its text form; null: this user cannot log in with a password. */
   passwordHash: string | null;
   status: "normal" | "disabled";
@@ -30,10 +32,11 @@ export const UserEntity = new EntitySchema<UserRow>({
   name: "User",
   tableName: "users",
   columns: {
-    id: id("id", { primary: true }),
-    foldedId: id("folded_id", { unique: true }),
+    id: longId("id", { primary: true }),
+    foldedId: longId("folded_id", { unique: true }),
     displayName: text("display_name", 64),
     foldedName: text("folded_name", 128, { nullable: true, select: false, insert: false, update: false }),
+    isFiled: { ...flag("is_filed"), select: false, insert: false, update: false },
     passwordHash: id("password_hash", { length: 255, nullable: true }),
     status: oneOf("status", ["normal", "disabled"], { default: "normal" }),
     mutedUntil: time("muted_until", { default: 0 }),
@@ -45,6 +48,22 @@ export const UserEntity = new EntitySchema<UserRow>({
     deletedAt: time("deleted_at", { nullable: true }),
     whoMayAdd: word("who_may_add", { nullable: true }),
     whoMayWrite: word("who_may_write", { nullable: true }),
+  },
+});
+
+export interface UserNameRow {
+  /** The folded id, or the folded name from one of its words on. */
+  entry: string;
+  userId: string;
+}
+
+/** Under what users are found, of those who can be written to. */
+export const UserNameEntity = new EntitySchema<UserNameRow>({
+  name: "UserName",
+  tableName: "user_names",
+  columns: {
+    entry: text("entry", 64, { primary: true }),
+    userId: longId("user_id", { primary: true }),
   },
 });
 
@@ -68,7 +87,7 @@ export const DeviceEntity = new EntitySchema<DeviceRow>({
   name: "Device",
   tableName: "devices",
   columns: {
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     deviceId: longId("device_id", { primary: true }),
     platform: word("platform"),
     refreshFamily: longId("refresh_family", { nullable: true }),

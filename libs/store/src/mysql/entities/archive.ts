@@ -1,7 +1,7 @@
 /** Conversations and their messages as the archiver writes them, and how far it has come. */
 import { type ConversationKind, conversationKindValues, type EventKind, eventKindValues } from "@carillon/protocol";
 import { EntitySchema } from "typeorm";
-import { conversationId, counter, flag, id, longId, oneOf, text, time, word } from "./columns";
+import { conversationId, counter, flag, longId, oneOf, text, time, word } from "./columns";
 
 export interface ConversationEntityRow {
   id: string;
@@ -28,7 +28,7 @@ export const ConversationEntity = new EntitySchema<ConversationEntityRow>({
     lastSeq: counter("last_seq"),
     lastAt: time("last_at"),
     previewSeq: counter("preview_seq", { default: 0 }),
-    previewSender: id("preview_sender", { nullable: true }),
+    previewSender: longId("preview_sender", { nullable: true }),
     previewContentType: word("preview_content_type", { nullable: true }),
     previewText: text("preview_text", 100, { nullable: true }),
     changedAt: time("changed_at"),
@@ -45,6 +45,8 @@ export interface ConversationMemberRow {
   clearedSeq: number;
   /** Up to here he has cleared it himself: history shows him what lies above. */
   hiddenSeq: number;
+  /** The user does not want to see the conversation until there is more than this. */
+  unlistedSeq: number;
   /** What the other one of a private conversation is told, while one of them blocks the other; null: the marks. */
   toldReadSeq: number | null;
   toldDeliveredSeq: number | null;
@@ -59,12 +61,13 @@ export const ConversationMemberEntity = new EntitySchema<ConversationMemberRow>(
   name: "ConversationMember",
   tableName: "conversation_members",
   columns: {
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     conversation: conversationId("conversation", { primary: true }),
     readSeq: counter("read_seq", { default: 0 }),
     deliveredSeq: counter("delivered_seq", { default: 0 }),
     clearedSeq: counter("cleared_seq", { default: 0 }),
     hiddenSeq: counter("hidden_seq", { default: 0 }),
+    unlistedSeq: counter("unlisted_seq", { default: 0 }),
     toldReadSeq: counter("told_read_seq", { nullable: true }),
     toldDeliveredSeq: counter("told_delivered_seq", { nullable: true }),
     pinned: flag("pinned"),
@@ -97,7 +100,7 @@ export const MessageEntity = new EntitySchema<MessageRow>({
     seq: counter("seq", { primary: true }),
     messageId: { name: "message_id", type: "bigint", unsigned: true },
     kind: oneOf("kind", eventKindValues),
-    sender: id("sender"),
+    sender: longId("sender"),
     clientMsgId: longId("client_msg_id"),
     contentType: word("content_type"),
     content: { name: "content", type: "text", nullable: true },

@@ -1,6 +1,6 @@
 /** Messages of one sender to many, and how far they have come. */
 import { EntitySchema } from "typeorm";
-import { id, time, word } from "./columns";
+import { id, longId, time, word } from "./columns";
 
 export interface BroadcastRow {
   id: string;
@@ -24,12 +24,12 @@ export const BroadcastEntity = new EntitySchema<BroadcastRow>({
   tableName: "broadcasts",
   columns: {
     id: id("id", { primary: true }),
-    senderId: id("sender_id"),
+    senderId: longId("sender_id"),
     contentType: word("content_type"),
     content: { name: "content", type: "text" },
     userIds: { name: "user_ids", type: "mediumtext", nullable: true },
     createdAt: time("created_at"),
-    afterId: id("after_id", { default: "" }),
+    afterId: longId("after_id", { default: "" }),
     sent: count("sent"),
     refused: count("refused"),
     doneAt: time("done_at", { nullable: true }),

@@ -9,7 +9,7 @@ const toNumber = {
   to: (value: unknown) => value,
 };
 
-/** A user, group or other id of at most 32 characters. */
+/** A group or other id of at most 32 characters. */
 export const id = (name: string, options: Partial<EntitySchemaColumnOptions> = {}): EntitySchemaColumnOptions => ({
   name,
   type: "varchar",
@@ -18,12 +18,12 @@ export const id = (name: string, options: Partial<EntitySchemaColumnOptions> = {
   ...options,
 });
 
-/** A device id, a digest in hex, or another text of at most 64 ASCII characters. */
+/** A user or device id, a digest in hex, or another text of at most 64 ASCII characters. */
 export const longId = (name: string, options: Partial<EntitySchemaColumnOptions> = {}) =>
   id(name, { length: 64, ...options });
 
 export const conversationId = (name: string, options: Partial<EntitySchemaColumnOptions> = {}) =>
-  id(name, { length: 67, ...options });
+  id(name, { length: 131, ...options });
 
 /** One of a few words that the code knows. */
 export const word = (name: string, options: Partial<EntitySchemaColumnOptions> = {}) =>

@@ -8,7 +8,7 @@ import {
   relationStateValues,
 } from "@carillon/protocol";
 import { EntitySchema } from "typeorm";
-import { counter, flag, id, oneOf, text, time } from "./columns";
+import { counter, flag, id, longId, oneOf, text, time } from "./columns";
 
 /** How `ownerId` sees `peerId`; the other direction is another row. */
 export interface RelationEntityRow {
@@ -26,8 +26,8 @@ export const RelationEntity = new EntitySchema<RelationEntityRow>({
   name: "Relation",
   tableName: "relations",
   columns: {
-    ownerId: id("owner_id", { primary: true }),
-    peerId: id("peer_id", { primary: true }),
+    ownerId: longId("owner_id", { primary: true }),
+    peerId: longId("peer_id", { primary: true }),
     state: oneOf("state", relationStateValues),
     remark: text("remark", 64, { nullable: true }),
     version: counter("version"),
@@ -60,7 +60,7 @@ export const UserGroupEntity = new EntitySchema<UserGroupRow>({
     id: id("id", { primary: true }),
     name: text("name", 64),
     notice: text("notice", 1024, { nullable: true }),
-    ownerId: id("owner_id"),
+    ownerId: longId("owner_id"),
     joinPolicy: oneOf("join_policy", joinPolicyValues),
     muted: flag("muted"),
     memberCount: { name: "member_count", type: "int", unsigned: true, default: 0 },
@@ -92,7 +92,7 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
   tableName: "group_members",
   columns: {
     groupId: id("group_id", { primary: true }),
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     role: oneOf("role", groupRoleValues, { default: "member" }),
     mutedUntil: time("muted_until", { default: 0 }),
     present: { ...flag("present"), default: true },
@@ -121,7 +121,7 @@ export const GroupStayEntity = new EntitySchema<GroupStayRow>({
   tableName: "group_stays",
   columns: {
     groupId: id("group_id", { primary: true }),
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     joinedVersion: counter("joined_version", { primary: true }),
     joinedSeq: counter("joined_seq", { default: 0 }),
     leftVersion: counter("left_version", { nullable: true }),
@@ -141,7 +141,7 @@ export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
   tableName: "group_requests",
   columns: {
     groupId: id("group_id", { primary: true }),
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     askedAt: time("asked_at"),
   },
 });
@@ -159,9 +159,9 @@ export const GroupInvitationEntity = new EntitySchema<GroupInvitationRow>({
   name: "GroupInvitation",
   tableName: "group_invitations",
   columns: {
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     groupId: id("group_id", { primary: true }),
-    inviterId: id("inviter_id"),
+    inviterId: longId("inviter_id"),
     invitedAt: time("invited_at"),
     turnedDownAt: time("turned_down_at", { nullable: true }),
   },
@@ -175,7 +175,7 @@ export interface DepartureRow {
 export const DepartureEntity = new EntitySchema<DepartureRow>({
   name: "Departure",
   tableName: "departures",
-  columns: { userId: id("user_id", { primary: true }) },
+  columns: { userId: longId("user_id", { primary: true }) },
 });
 
 export interface UserVersionsRow {
@@ -187,7 +187,7 @@ export const UserVersionsEntity = new EntitySchema<UserVersionsRow>({
   name: "UserVersions",
   tableName: "user_versions",
   columns: {
-    userId: id("user_id", { primary: true }),
+    userId: longId("user_id", { primary: true }),
     relationsVersion: counter("relations_version", { default: 0 }),
   },
 });

@@ -7,8 +7,10 @@
  */
 const ID = "VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin";
 const LONG_ID = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin";
-/** `p:<32>:<32>` is the longest. */
+/** `p:<32>:<32>` was the longest. */
 const CONVERSATION_ID = "VARCHAR(67) CHARACTER SET ascii COLLATE ascii_bin";
+/** `p:<64>:<64>` is the longest. */
+const LONG_CONVERSATION_ID = "VARCHAR(131) CHARACTER SET ascii COLLATE ascii_bin";
 const WORD = "VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin";
 const TEXT_OPTIONS = "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
@@ -289,4 +291,52 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (id)
     ) ${TEXT_OPTIONS}`,
   ],
+  // Under what users are found; who has is_filed = 0 has no rows yet, or those of an older name.
+  [
+    "CreateUserNames",
+    `CREATE TABLE user_names (
+      entry VARCHAR(64) NOT NULL,
+      user_id ${LONG_ID} NOT NULL,
+      PRIMARY KEY (entry, user_id),
+      KEY user_names_user (user_id, entry)
+    ) ${TEXT_OPTIONS}`,
+  ],
+  ["AddIsFiled", "ALTER TABLE users ADD COLUMN is_filed TINYINT(1) NOT NULL DEFAULT 0, ADD KEY users_filed (is_filed)"],
+  // User ids of other systems, docs/decisions/0028: a longer VARCHAR below 256 bytes changes no row.
+  ["LengthenUsers", `ALTER TABLE users MODIFY id ${LONG_ID} NOT NULL, MODIFY folded_id ${LONG_ID} NOT NULL`],
+  ["LengthenDevices", `ALTER TABLE devices MODIFY user_id ${LONG_ID} NOT NULL`],
+  [
+    "LengthenRelations",
+    `ALTER TABLE relations MODIFY owner_id ${LONG_ID} NOT NULL, MODIFY peer_id ${LONG_ID} NOT NULL`,
+  ],
+  ["LengthenUserGroups", `ALTER TABLE user_groups MODIFY owner_id ${LONG_ID} NOT NULL`],
+  ["LengthenGroupMembers", `ALTER TABLE group_members MODIFY user_id ${LONG_ID} NOT NULL`],
+  ["LengthenGroupStays", `ALTER TABLE group_stays MODIFY user_id ${LONG_ID} NOT NULL`],
+  ["LengthenGroupRequests", `ALTER TABLE group_requests MODIFY user_id ${LONG_ID} NOT NULL`],
+  [
+    "LengthenGroupInvitations",
+    `ALTER TABLE group_invitations MODIFY user_id ${LONG_ID} NOT NULL, MODIFY inviter_id ${LONG_ID} NOT NULL`,
+  ],
+  ["LengthenUserVersions", `ALTER TABLE user_versions MODIFY user_id ${LONG_ID} NOT NULL`],
+  ["LengthenDepartures", `ALTER TABLE departures MODIFY user_id ${LONG_ID} NOT NULL`],
+  [
+    "LengthenBroadcasts",
+    `ALTER TABLE broadcasts MODIFY sender_id ${LONG_ID} NOT NULL, MODIFY after_id ${LONG_ID} NOT NULL DEFAULT ''`,
+  ],
+  [
+    "LengthenConversations",
+    `ALTER TABLE conversations MODIFY id ${LONG_CONVERSATION_ID} NOT NULL, MODIFY preview_sender ${LONG_ID} NULL`,
+  ],
+  [
+    "LengthenConversationMembers",
+    `ALTER TABLE conversation_members
+      MODIFY user_id ${LONG_ID} NOT NULL, MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL`,
+  ],
+  [
+    "LengthenMessages",
+    `ALTER TABLE messages MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL, MODIFY sender ${LONG_ID} NOT NULL`,
+  ],
+  ["LengthenOutbox", `ALTER TABLE outbox MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL`],
+  // Up to which number a conversation is in no list of the user; hidden_seq is about its messages.
+  ["AddUnlistedSeq", "ALTER TABLE conversation_members ADD COLUMN unlisted_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
 ];

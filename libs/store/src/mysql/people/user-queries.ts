@@ -3,11 +3,7 @@ import { DELETED_USER } from "@carillon/protocol";
 import { isInserted } from "../errors";
 import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
-
-export interface NamedUser {
-  userId: string;
-  displayName: string;
-}
+import { fileUsers, type NamedUser } from "./name-queries";
 
 /** A user as operators see him. */
 export interface UserRecord extends NamedUser {
@@ -62,21 +58,6 @@ export class UserQueries {
     return new Map(rows.map(({ id, last_seen_at }) => [id, last_seen_at]));
   }
 
-  /** Users whose id or name begins so, whatever the case; by id, behind `after`. */
-  async search(text: string, limit: number, after = ""): Promise<NamedUser[]> {
-    const prefix = `${text.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
-    const one = (column: string) =>
-      `(SELECT id, display_name FROM users WHERE ${column} LIKE ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?)`;
-    // ASCII only may be compared with an id.
-    const isAscii = /^[\x20-\x7e]*$/.test(text);
-    const rows = await this.sql.rows<{ id: string; display_name: string }>(
-      `SELECT id, display_name FROM (${isAscii ? `${one("folded_id")} UNION ` : ""}${one("folded_name")}) AS found
-       ORDER BY id LIMIT ?`,
-      [...(isAscii ? [prefix, after, limit] : []), prefix, after, limit, limit],
-    );
-    return rows.map(({ id, display_name }) => ({ userId: id, displayName: display_name }));
-  }
-
   /** All users by id, behind `after`; those that were deleted too. */
   async list(limit: number, after = "", role?: string): Promise<UserRecord[]> {
     const rows = await this.sql.rows<UserRow>(
@@ -94,7 +75,7 @@ export class UserQueries {
 
   /** The columns that these change are those of a user who is there; @returns false when there is none */
   rename(userId: string, displayName: string): Promise<boolean> {
-    return this.update(userId, "display_name = ?", [displayName]);
+    return this.refile(userId, "display_name = ?", [displayName]);
   }
 
   mute(userId: string, until: number): Promise<boolean> {
@@ -106,7 +87,7 @@ export class UserQueries {
   }
 
   setStatus(userId: string, status: "normal" | "disabled"): Promise<boolean> {
-    return this.update(userId, "status = ?", [status]);
+    return this.refile(userId, "status = ?", [status]);
   }
 
   /** A new password; every device but one has to log in again. @returns the devices that were logged in and are not */
@@ -147,6 +128,7 @@ export class UserQueries {
         [now, DELETED_USER, userId],
       );
       await revokeAll(statements, userId, now);
+      await fileUsers(statements, [userId]);
       // His groups learn of it one by one; who is not done yet is known here.
       await statements.run("INSERT INTO departures (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id", [
         userId,
@@ -158,20 +140,38 @@ export class UserQueries {
   /** Makes a user who has no password, or one. @returns false when the id is taken, also by one that differs in case only */
   async create(user: NamedUser & { passwordHash?: string | undefined; now: number }): Promise<boolean> {
     const { userId, displayName, passwordHash = null, now } = user;
-    return isInserted(
-      this.sql.run(
-        "INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)",
-        [userId, userId.toLowerCase(), displayName, passwordHash, now],
-      ),
-    );
+    return this.sql.transaction(async (statements) => {
+      const isNew = await isInserted(
+        statements.run(
+          "INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)",
+          [userId, userId.toLowerCase(), displayName, passwordHash, now],
+        ),
+      );
+      if (isNew) await fileUsers(statements, [userId]);
+      return isNew;
+    });
   }
 
-  private async update(userId: string, change: string, values: unknown[]): Promise<boolean> {
-    const found = await this.sql.run(`UPDATE users SET ${change} WHERE id = ? AND deleted_at IS NULL`, [
+  private async update(
+    userId: string,
+    change: string,
+    values: unknown[],
+    statements: Statements = this.sql,
+  ): Promise<boolean> {
+    const found = await statements.run(`UPDATE users SET ${change} WHERE id = ? AND deleted_at IS NULL`, [
       ...values,
       userId,
     ]);
     return found > 0;
+  }
+
+  /** As `update`, for what decides how a user is found. */
+  private refile(userId: string, change: string, values: unknown[]): Promise<boolean> {
+    return this.sql.transaction(async (statements) => {
+      const isThere = await this.update(userId, change, values, statements);
+      if (isThere) await fileUsers(statements, [userId]);
+      return isThere;
+    });
   }
 }
 
