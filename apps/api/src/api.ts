@@ -16,7 +16,8 @@ import {
   subjects,
 } from "@carillon/bus";
 import type { Coordination, Lease } from "@carillon/coordination";
-import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { tellGroupOwner } from "@carillon/operations";
+import { CarillonError, CloseCode, parseConversationId } from "@carillon/protocol";
 import {
   Cursors,
   Inboxes,
@@ -157,7 +158,12 @@ export class Api {
   private housekeepingJob(): LeaseJob {
     const { lease, bus, mysql, redis } = this.options;
     const { logger } = bus;
-    const parts = { devices: mysql.oldDevices, cursors: new Cursors(redis), invitations: mysql.invitations };
+    const parts = {
+      devices: mysql.oldDevices,
+      cursors: new Cursors(redis),
+      invitations: mysql.invitations,
+      requests: mysql.groupRequests,
+    };
     return new LeaseJob({
       lease: lease("housekeeping"),
       firstMs: HOUSEKEEPING_FIRST_MS,
@@ -197,7 +203,7 @@ export class Api {
   }
 
   private buildContext(reading: ReadingContext): ApiContext {
-    const { config, bus, redis, mysql, ring, coordination } = this.options;
+    const { config, bus, partitions, redis, mysql, ring, coordination } = this.options;
     const { limits, secret, accessTokenSeconds, refreshTokenMs, nodeId } = config;
     const { accounts } = mysql;
     const monotonic = () => bus.clock.monotonic();
@@ -213,6 +219,7 @@ export class Api {
       wakeBroadcasts: () => this.broadcasts.wake(),
       parts: { bus, coordination, redis: async () => redis, mysql: async () => mysql },
       invitations: mysql.invitations,
+      requests: mysql.groupRequests,
       defaults: {
         whoMayAdd: config.groups.whoMayAdd,
         whoMayWrite: config.policy.strangers === "allow" ? "everybody" : "friends",
@@ -224,7 +231,7 @@ export class Api {
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
       isThere: (gateway, ofBoot) => coordination.view.get("gateway", gateway)?.boot === ofBoot,
-      tellOwner: (groupId) => this.tellOwner(groupId),
+      tellOwner: (groupId) => tellGroupOwner(bus, partitions, groupId),
       secret,
       accessTokenSeconds,
       refreshTokenMs,
@@ -305,10 +312,6 @@ export class Api {
     if (parts?.userIds.includes(userId) !== true) throw new CarillonError("NO_SUCH_CONVERSATION");
     const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
     return { spans: [[1, lastSeq]], lastSeq };
-  }
-
-  private async tellOwner(groupId: string): Promise<void> {
-    await this.askOwner(groupConversationId(groupId), { ask: "group-changed", groupId });
   }
 
   private askOwner<A>(conversationId: string, question: OwnerQuestion): Promise<A> {

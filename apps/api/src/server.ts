@@ -11,8 +11,7 @@ import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
-import type { InvitationContext } from "./groups/invitations";
-import { groupRoutes } from "./groups/routes";
+import { type GroupRoutesContext, groupRoutes } from "./groups/routes";
 import { type Guards, guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
@@ -41,7 +40,7 @@ const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'un
 export type ApiContext = Guards &
   SessionContext &
   ConversationRoutesContext &
-  InvitationContext &
+  GroupRoutesContext &
   RelationContext &
   PresenceContext &
   UserRoutesContext &

@@ -12,8 +12,13 @@ const BYTES_AROUND = 64;
 /** So many users fit into the event of one change, whatever their ids. */
 const MOST_USERS = Math.floor((limits.maxContentBytes - BYTES_AROUND) / BYTES_PER_USER);
 
-/** A change of a group; `userIds` and `userId` are those whom it is about. */
-export type SystemContent =
+/**
+ * A change of a group; `userIds` and `userId` are those whom it is about. With `by` the operators of the service did it: the
+ * event's sender, the owner of the group, had no part in it.
+ */
+export type SystemContent = GroupChange & { by?: "operator" };
+
+type GroupChange =
   /** The group was made, with these members besides its owner. */
   | { type: "created"; userIds: string[] }
   /** These became members; the sender himself, or those whom he brought. */
@@ -50,7 +55,8 @@ export function splitSystemContent(content: SystemContent): SystemContent[] {
   const rest = content.type === "created" ? "joined" : content.type;
   const parts: SystemContent[] = [];
   for (let at = 0; at < content.userIds.length; at += MOST_USERS) {
-    parts.push({ type: at === 0 ? content.type : rest, userIds: content.userIds.slice(at, at + MOST_USERS) });
+    const userIds = content.userIds.slice(at, at + MOST_USERS);
+    parts.push({ ...content, type: at === 0 ? content.type : rest, userIds });
   }
   return parts;
 }

@@ -1,9 +1,9 @@
 /** What operators and other systems do about users: it is committed, then every worker and gateway confirms it. */
 import type { ChangeTeller } from "@carillon/bus";
+import { mustLieAhead } from "@carillon/operations";
 import { CarillonError, CloseCode, isUserId } from "@carillon/protocol";
 import type { AccountQueries, UserQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
-import { mustLieAhead } from "../http/checks";
 
 export interface ManageUsersContext {
   accounts: Pick<AccountQueries, "revokeDevice">;

@@ -2,8 +2,8 @@
  * Whoever deletes his account leaves his groups, one by one; those that he owns go to an admin, or to another member, and
  * one without anybody else is dissolved. Done again after a crash, it goes on where it stopped.
  */
+import { dissolve, removeMember, transfer } from "@carillon/operations";
 import { changeGroup, type GroupContext } from "./change-group";
-import { dissolve, removeMember, transfer } from "./rules";
 
 const GROUPS_AT_ONCE = 100;
 

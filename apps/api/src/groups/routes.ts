@@ -1,5 +1,6 @@
 /** Groups over HTTP. */
 
+import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
 import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -8,10 +9,12 @@ import { callerOf } from "../http/access";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../http/shapes";
 import { changeGroup, type GroupContext } from "./change-group";
-import { answerRequest, bringIn, createGroup, joinGroup, mustBeAdmin, mustBeMember } from "./groups";
+import { doorRoutes } from "./door-routes";
+import { bringIn, createGroup, joinGroup } from "./groups";
 import { invitationRoutes } from "./invitation-routes";
 import type { InvitationContext } from "./invitations";
-import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
+import { mustBeMember } from "./members";
+import type { RequestContext } from "./requests";
 import * as shapes from "./shapes";
 
 interface GroupParams {
@@ -21,13 +24,15 @@ interface MemberParams extends GroupParams {
   userId: string;
 }
 
-export function groupRoutes(server: FastifyInstance, context: InvitationContext): void {
+export type GroupRoutesContext = InvitationContext & RequestContext;
+
+export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext): void {
   reading(server, context);
   changing(server, context);
   ending(server, context);
   members(server, context);
   changingMembers(server, context);
-  requests(server, context);
+  doorRoutes(server, context);
   invitationRoutes(server, context);
 }
 
@@ -85,15 +90,17 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
       config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"] },
       schema: {
         summary: "Make a group",
-        description: "Members who want to be asked first get an invitation, and are named in `invited`.",
+        description:
+          "Members who want to be asked first get an invitation, and are named in `invited`. 200: the same request has made " +
+          "it before; the group is shown as it is now.",
         tags: ["groups"],
         body: shapes.createBody,
-        response: { 201: shapes.created },
+        response: { 200: shapes.created, 201: shapes.created },
       },
     },
     async (request, reply) => {
-      const { group, invited } = await createGroup(context, callerOf(request).userId, request.body);
-      return reply.code(201).send({ ...present(group), ...(invited.length === 0 ? {} : { invited }) });
+      const { group, invited, isNew } = await createGroup(context, callerOf(request).userId, request.body);
+      return reply.code(isNew ? 201 : 200).send({ ...present(group), ...(invited.length === 0 ? {} : { invited }) });
     },
   );
 
@@ -159,7 +166,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
   );
 }
 
-function members(server: FastifyInstance, context: InvitationContext): void {
+function members(server: FastifyInstance, context: GroupRoutesContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
@@ -189,12 +196,22 @@ function members(server: FastifyInstance, context: InvitationContext): void {
     {
       config: {
         access: "user",
-        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NO_SUCH_USER", "NOT_FOUND", "NOT_FRIENDS", "BLOCKED"],
+        errors: [
+          "NOT_A_MEMBER",
+          "FORBIDDEN",
+          "GROUP_DISSOLVED",
+          "NO_SUCH_USER",
+          "NOT_FOUND",
+          "NOT_FRIENDS",
+          "BLOCKED",
+          "BANNED",
+        ],
       },
       schema: {
         summary: "Join, or bring somebody in",
         description:
-          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like.",
+          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like. " +
+          "An admin who brings back somebody who was removed lifts the ban.",
         tags: ["groups"],
         body: shapes.memberBody,
         response: { 201: shapes.joined, 202: shapes.joined },
@@ -242,7 +259,12 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId/members/:userId",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
-      schema: { summary: "Remove a member; `me` leaves", tags: ["groups"], response: { 204: nothing } },
+      schema: {
+        summary: "Remove a member; `me` leaves",
+        description: "Who was removed comes back only by an admin, or when one lifts the ban.",
+        tags: ["groups"],
+        response: { 204: nothing },
+      },
     },
     async (request, reply) => {
       const { groupId } = request.params;
@@ -252,46 +274,6 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       return reply.code(204).send();
     },
   );
-}
-
-function requests(server: FastifyInstance, context: GroupContext): void {
-  server.get<{ Params: GroupParams }>(
-    "/v1/groups/:groupId/requests",
-    {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
-      schema: {
-        summary: "Who asks to be let in, by id",
-        tags: ["groups"],
-        querystring: listQuery,
-        response: { 200: shapes.requests },
-      },
-    },
-    async (request) => {
-      const { groupId } = request.params;
-      await mustBeAdmin(context, callerOf(request).userId, groupId);
-      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
-      const found = await context.groups.requests(groupId, limit + 1, readIdCursor("requests", cursor));
-      return pageById("requests", found, limit, ({ userId }) => userId);
-    },
-  );
-  for (const answer of ["accept", "reject"] as const) {
-    server.post<{ Params: MemberParams }>(
-      `/v1/groups/:groupId/requests/:userId/${answer}`,
-      {
-        config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
-        schema: {
-          summary: answer === "accept" ? "Let somebody in" : "Turn somebody down",
-          tags: ["groups"],
-          response: { 204: nothing },
-        },
-      },
-      async (request, reply) => {
-        const { groupId, userId } = request.params;
-        await answerRequest(context, callerOf(request).userId, groupId, userId, answer === "accept");
-        return reply.code(204).send();
-      },
-    );
-  }
 }
 
 function present({ groupId, name, notice, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved }: Group) {

@@ -74,3 +74,14 @@ export const invitations = listOf(
 );
 
 export const requests = listOf(Type.Object({ userId: Type.String(), askedAt: time }));
+
+export const ownRequests = listOf(
+  Type.Object({
+    groupId: Type.String(),
+    name: Type.String(),
+    askedAt: time,
+    refusedAt: Type.Optional(Type.Integer({ description: "ms since 1970-01-01 UTC; absent: nobody has answered" })),
+  }),
+);
+
+export const bans = listOf(Type.Object({ userId: Type.String(), bannedBy: Type.String(), bannedAt: time }));

@@ -211,6 +211,10 @@ export function checkGroupRow(fields: Fields): string | undefined {
   if (mutedUntil !== undefined) {
     if (!(isIntegerBetween(mutedUntil, 0, Number.MAX_SAFE_INTEGER))) return "mutedUntil: must be an integer of at least 0";
   }
+  const requests = fields["requests"];
+  if (requests !== undefined) {
+    if (!(isIntegerBetween(requests, 0, Number.MAX_SAFE_INTEGER))) return "requests: must be an integer of at least 0";
+  }
   const dissolved = fields["dissolved"];
   if (dissolved !== undefined) {
     if (!(typeof dissolved === "boolean")) return "dissolved: must be true or false";

@@ -289,4 +289,12 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (id)
     ) ${TEXT_OPTIONS}`,
   ],
+  // Whom an admin has removed comes back by an admin only.
+  ["GroupsAddBans", `ALTER TABLE group_members ADD COLUMN banned_by ${ID} NULL`],
+  [
+    "GroupsAddRefusals",
+    "ALTER TABLE group_requests ADD COLUMN refused_at BIGINT NULL, ADD KEY group_requests_user (user_id)",
+  ],
+  // Which request has made a group: the same one again is answered with the group, whatever it is now.
+  ["GroupsAddRequestDigest", `ALTER TABLE user_groups ADD COLUMN request_digest ${LONG_ID} NULL`],
 ];
