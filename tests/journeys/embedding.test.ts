@@ -86,7 +86,10 @@ test("a key does what its scopes say, until it is revoked; it is no token of a u
   expect((await call("POST", "/v1/admin/tokens", login, narrow.key)).status).toBe(200);
   expect((await call("GET", "/v1/admin/users", undefined, narrow.key)).body.name).toBe("FORBIDDEN");
   expect((await call("POST", "/v1/messages", message(alice, alice), narrow.key)).body.name).toBe("FORBIDDEN");
-  expect((await call("GET", "/v1/users/me", undefined, narrow.key)).body.name).toBe("NOT_AUTHENTICATED");
+  const ofUsers = (await call("GET", "/v1/users/me", undefined, narrow.key)).body;
+  expect(ofUsers).toMatchObject({ name: "FORBIDDEN", message: expect.stringContaining("no API key") });
+  const lacking = (await call("POST", "/v1/admin/groups", { ownerId: "a" }, narrow.key)).body;
+  expect(lacking).toMatchObject({ name: "FORBIDDEN", message: "this API key has not the scope groups" });
   expect((await call("GET", "/v1/admin/users", undefined, wrong)).status).toBe(401);
   const listed = (await runCarillon(cluster, "keys", "list")).document.keys;
   expect(listed.find(({ id }: { id: string }) => id === narrow.id)).toMatchObject({

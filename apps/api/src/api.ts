@@ -231,6 +231,7 @@ export class Api {
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
       isThere: (gateway, ofBoot) => coordination.view.get("gateway", gateway)?.boot === ofBoot,
+      wholeOf: (conversationId) => this.wholeOf(conversationId),
       tellOwner: (groupId) => tellGroupOwner(bus, partitions, groupId),
       secret,
       accessTokenSeconds,
@@ -285,6 +286,12 @@ export class Api {
     };
   }
 
+  /** All that a conversation has, for those who may read any. */
+  private async wholeOf(conversationId: string): Promise<ReadableSpans> {
+    const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
+    return { spans: [[1, lastSeq]], lastSeq };
+  }
+
   private readingContext(): ReadingContext {
     const { bus, config, mysql, redis, partitions } = this.options;
     return {
@@ -310,8 +317,7 @@ export class Api {
       return this.askOwner(conversationId, { ask: "group-spans", groupId: parts.groupId, userId });
     }
     if (parts?.userIds.includes(userId) !== true) throw new CarillonError("NO_SUCH_CONVERSATION");
-    const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
-    return { spans: [[1, lastSeq]], lastSeq };
+    return this.wholeOf(conversationId);
   }
 
   private askOwner<A>(conversationId: string, question: OwnerQuestion): Promise<A> {

@@ -7,6 +7,9 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
+import type { AdminGroupsContext } from "./admin/groups/context";
+import { adminGroupRoutes } from "./admin/groups/routes";
+import { type ModerationRoutesContext, moderationRoutes } from "./admin/moderation/routes";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
@@ -45,6 +48,8 @@ export type ApiContext = Guards &
   PresenceContext &
   UserRoutesContext &
   AdminRoutesContext &
+  AdminGroupsContext &
+  ModerationRoutesContext &
   MessageRoutesContext &
   KeyRoutesContext &
   OperationRoutesContext &
@@ -108,6 +113,8 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     presenceRoutes(routes, context);
     userRoutes(routes, context);
     adminRoutes(routes, context);
+    adminGroupRoutes(routes, context);
+    moderationRoutes(routes, context);
     messageRoutes(routes, context);
     keyRoutes(routes, context);
     operationRoutes(routes, context);

@@ -2,6 +2,7 @@ export { auditAll, auditOne } from "./audit/audit";
 export { type AuditDocument, Findings } from "./audit/findings";
 export type { ClusterParts } from "./cluster-parts";
 export * from "./failures";
+export * from "./groups/administer";
 export * from "./groups/change-group";
 export { tellGroupOwner } from "./groups/group-owner";
 export * from "./groups/new-group";

@@ -2,7 +2,6 @@
 
 import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
-import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../http/access";
@@ -56,7 +55,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await groups.groupsOf(userId, limit + 1, readIdCursor("groups", cursor));
       const page = pageById("groups", found, limit, ({ groupId }) => groupId);
-      return { ...page, items: page.items.map(present) };
+      return { ...page, items: page.items.map(shapes.present) };
     },
   );
 
@@ -75,7 +74,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
       if (group === undefined || (!isMember && (group.joinPolicy === "invite" || group.dissolved))) {
         throw new CarillonError("NOT_FOUND", "no such group");
       }
-      return present(group);
+      return shapes.present(group);
     },
   );
 }
@@ -100,7 +99,9 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
     },
     async (request, reply) => {
       const { group, invited, isNew } = await createGroup(context, callerOf(request).userId, request.body);
-      return reply.code(isNew ? 201 : 200).send({ ...present(group), ...(invited.length === 0 ? {} : { invited }) });
+      return reply
+        .code(isNew ? 201 : 200)
+        .send({ ...shapes.present(group), ...(invited.length === 0 ? {} : { invited }) });
     },
   );
 
@@ -123,7 +124,7 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
         await changeGroup(context, actor, groupId, [], changeProfile(actor, profile));
       if (muted !== undefined) await changeGroup(context, actor, groupId, [], muteAll(actor, muted));
       await mustBeMember(context, actor, groupId);
-      return present((await groups.find(groupId))!);
+      return shapes.present((await groups.find(groupId))!);
     },
   );
 }
@@ -161,7 +162,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
       const actor = callerOf(request).userId;
       const { userId } = request.body as { userId: string };
       await changeGroup(context, actor, groupId, [userId], transfer(actor, userId));
-      return present((await groups.find(groupId))!);
+      return shapes.present((await groups.find(groupId))!);
     },
   );
 }
@@ -187,7 +188,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext): void {
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const found = await groups.members(groupId, limit + 1, readIdCursor("members", cursor));
       const page = pageById("members", found, limit, ({ userId }) => userId);
-      return { ...page, items: page.items.map(presentMember) };
+      return { ...page, items: page.items.map(shapes.presentMember) };
     },
   );
 
@@ -274,13 +275,4 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       return reply.code(204).send();
     },
   );
-}
-
-function present({ groupId, name, notice, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved }: Group) {
-  const group = { groupId, name, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved };
-  return notice === undefined ? group : { ...group, notice };
-}
-
-function presentMember({ userId, role, mutedUntil }: GroupMember) {
-  return { userId, role, mutedUntil };
 }
