@@ -35,7 +35,7 @@ import { Passwords } from "./auth/passwords";
 import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./broadcasts/broadcasts";
 import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
-import { leaveAllGroups } from "./groups/departure";
+import { depart } from "./groups/departure";
 import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
 import { HOUSEKEEPING_EVERY_MS, HOUSEKEEPING_FIRST_MS, keepHouse } from "./housekeeping/housekeeping";
 import { HttpAdmission } from "./http/admission";
@@ -250,8 +250,10 @@ export class Api {
       relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
       closeConnections: (userId, deviceId) =>
         this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),
-      leaveGroups: (userId) => {
-        leaveAllGroups(this.context, userId).catch((err: Error) => bus.logger.info({ err }, "groups are left later"));
+      depart: (userId) => {
+        depart(this.context, userId).catch((err: Error) =>
+          bus.logger.info({ err }, "what refers to a user ends later"),
+        );
       },
       now: () => bus.clock.now(),
       checks: {

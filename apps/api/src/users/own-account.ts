@@ -11,8 +11,8 @@ export interface ProfileContext {
   people: Pick<UserQueries, "rename" | "delete">;
   relations: Pick<RelationQueries, "touchFriends">;
   changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
-  /** Begins to take a user out of his groups; what fails is done later. */
-  leaveGroups(userId: string): void;
+  /** Begins to end what refers to a user; what fails is done later. */
+  depart(userId: string): void;
   now(): number;
 }
 
@@ -114,8 +114,8 @@ export async function changePassword(
 }
 
 /**
- * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. The user leaves
- * their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
+ * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. Friendships
+ * end, the user leaves their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
  * @param password of the user; one who has none comes by tokens of others only, and needs none here
  * @returns nodes that have not confirmed
  * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
@@ -137,14 +137,13 @@ export async function deleteAccount(
 }
 
 /**
- * Ends an account, whoever wants it; again, it tells those who were not told yet.
+ * Ends an account, whoever wants it. What refers to the user ends by a job that outlives this process.
  * @returns nodes that have not confirmed
  */
 export async function endAccount(context: ProfileContext, userId: string): Promise<string[]> {
-  const { people, changes, now, leaveGroups } = context;
+  const { people, changes, now, depart } = context;
   await people.delete(userId, now());
-  leaveGroups(userId);
-  await tellProfile(context, userId);
+  depart(userId);
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
   return (await Promise.all(told)).flat();
 }

@@ -182,24 +182,30 @@ export class GroupQueries {
     return rows.map(toGroup);
   }
 
-  /** Who would own the group if its owner left: an admin rather than a member; undefined: nobody else is there. */
+  /**
+   * Who would own the group if its owner left: one who may act rather than one who is disabled, an admin rather than a member,
+   * who came first rather than who came later.
+   * @returns undefined when nobody else is there
+   */
   async successor(groupId: string, ownerId: string): Promise<string | undefined> {
     const [row] = await this.sql.rows<{ user_id: string }>(
-      `SELECT user_id FROM group_members WHERE group_id = ? AND user_id <> ? AND present = 1
-       ORDER BY role = 'admin' DESC, user_id LIMIT 1`,
+      `SELECT m.user_id FROM group_members m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+       JOIN group_stays s ON s.group_id = m.group_id AND s.user_id = m.user_id AND s.left_version IS NULL
+       WHERE m.group_id = ? AND m.user_id <> ? AND m.present = 1
+       ORDER BY u.status = 'normal' DESC, m.role = 'admin' DESC, s.joined_version, m.user_id LIMIT 1`,
       [groupId, ownerId],
     );
     return row?.user_id;
   }
 
-  /** Users whose account is deleted, and who may still belong to groups; by id, behind `after`. */
+  /** Users whose account is deleted, and to whom something may still refer; by id, behind `after`. */
   async departures(limit: number, after = ""): Promise<string[]> {
     const sql = "SELECT user_id FROM departures WHERE user_id > ? ORDER BY user_id LIMIT ?";
     const rows = await this.sql.rows<{ user_id: string }>(sql, [after, limit]);
     return rows.map(({ user_id }) => user_id);
   }
 
-  /** This user belongs to no group any more. */
+  /** Nothing refers to this user any more that should not. */
   async departed(userId: string): Promise<void> {
     await this.sql.run("DELETE FROM departures WHERE user_id = ?", [userId]);
   }

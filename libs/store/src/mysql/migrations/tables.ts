@@ -297,4 +297,6 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ],
   // Which request has made a group: the same one again is answered with the group, whatever it is now.
   ["GroupsAddRequestDigest", `ALTER TABLE user_groups ADD COLUMN request_digest ${LONG_ID} NULL`],
+  // Who has to do with somebody who deletes their account is found by it.
+  ["RelationsAddPeerKey", "ALTER TABLE relations ADD KEY relations_peer (peer_id)"],
 ];
