@@ -107,6 +107,19 @@ test("who has left is asked, whoever brings them in; who was removed need not be
   expect((await add(anna, groupId, bert)).body.state).toBe("joined");
 });
 
+test("who has left and is brought back again and again hears of it once", async () => {
+  const [anna, bert, carl] = await people("anna", "bert", "carl");
+  const { groupId } = await newGroup(anna, [bert, carl], "open");
+  await call(bert, "DELETE", `/v1/groups/${groupId}/members/me`);
+  const phone = await cluster.online(bert, "tcp");
+  for (let i = 0; i < 20; i++) await add(carl, groupId, bert);
+  const heard = () => phone.frames.filter(({ command }) => command === Command.CHANGED).length;
+  await until("the invitation is told", () => heard() > 0);
+  expect((await phone.request(Command.PING)).command).toBe(Command.PONG);
+  expect([heard(), (await invitations(bert)).length]).toEqual([1, 1]);
+  phone.close();
+});
+
 test("coming and going, and asking and taking back, are bounded", async () => {
   const [anna, bert] = await people("anna", "bert");
   const { groupId } = await newGroup(anna, [], "open");

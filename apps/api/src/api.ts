@@ -33,6 +33,7 @@ import { Authenticator } from "./auth/authenticate";
 import { LoginLimits } from "./auth/login-limits";
 import { Passwords } from "./auth/passwords";
 import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./broadcasts/broadcasts";
+import { CalmNotices } from "./calm-notices";
 import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
 import { depart } from "./groups/departure";
@@ -227,6 +228,7 @@ export class Api {
       bringingPolicy: { strangers: config.policy.strangers, whoMayAdd: config.groups.whoMayAdd },
       recipients: new Budgets({ perSecond: limits.recipientsPerSecond, burst: limits.recipientsBurst, monotonic }),
       comings: new Budgets({ ...CHURN, monotonic }),
+      calmNotices: new CalmNotices(),
       requestsOfPairs: new Budgets({ ...CHURN, monotonic }),
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),

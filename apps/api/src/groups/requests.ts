@@ -5,6 +5,7 @@
 import { acceptRequest, tellGroups } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
 import type { RequestQueries } from "@carillon/store";
+import type { CalmNotices } from "../calm-notices";
 import { changeGroup, type GroupContext } from "./change-group";
 import { mustBeAdmin } from "./members";
 
@@ -13,12 +14,14 @@ export const REFUSED_MS = 7 * 86_400_000;
 
 export interface RequestContext extends GroupContext {
   requests: RequestQueries;
+  calmNotices: CalmNotices;
 }
 
 /** Asks to be let in; who asks again while it waits has asked already. @throws CarillonError FORBIDDEN (refused lately) */
-export async function ask({ requests, changes, now }: RequestContext, groupId: string, userId: string): Promise<void> {
+export async function ask(context: RequestContext, groupId: string, userId: string): Promise<void> {
+  const { requests, now } = context;
   const asked = await requests.ask(groupId, userId, now(), now() - REFUSED_MS);
-  if (asked.outcome === "asked") tellGroups(changes, asked.admins, now());
+  if (asked.outcome === "asked") tellOfAsking(context, groupId, userId, asked.admins);
   if (asked.outcome === "refused") {
     const retryAfterMs = asked.since + REFUSED_MS - now();
     throw new CarillonError("FORBIDDEN", "the admins have refused: a week later one may ask again", { retryAfterMs });
@@ -26,8 +29,14 @@ export async function ask({ requests, changes, now }: RequestContext, groupId: s
 }
 
 /** Takes the own request back; where there is none, nothing changes. */
-export async function withdraw({ requests, changes, now }: RequestContext, groupId: string, userId: string) {
-  tellGroups(changes, (await requests.withdraw(groupId, userId)) ?? [], now());
+export async function withdraw(context: RequestContext, groupId: string, userId: string): Promise<void> {
+  tellOfAsking(context, groupId, userId, (await context.requests.withdraw(groupId, userId)) ?? []);
+}
+
+/** Asking and taking back is what one can do alone, as often as one likes. */
+function tellOfAsking(context: RequestContext, groupId: string, userId: string, admins: string[]): void {
+  const { calmNotices, changes, now } = context;
+  if (admins.length > 0) calmNotices.tell(`${userId} g:${groupId}`, () => tellGroups(changes, admins, now()));
 }
 
 /** Lets somebody in who asked. @throws CarillonError NOT_A_MEMBER, FORBIDDEN, NOT_FOUND, GROUP_DISSOLVED */
