@@ -71,6 +71,12 @@ test("where registration is closed, keys and operators make users", async () => 
   const credentials = { userId: wanted.userId, password: PASSWORD, deviceId: "d", platform: "web" };
   expect((await cluster.http("POST", "/v1/sessions", { body: credentials })).status).toBe(200);
   const alice = await person("alice");
+  const again = { userId: alice.userId, displayName: "alice" };
+  await cluster.http("PATCH", "/v1/users/me", { token: alice.token, body: { displayName: "Alice" } });
+  expect(await call("POST", "/v1/admin/users", again)).toEqual({ status: 200, body: { userId: alice.userId } });
+  for (const change of [{ displayName: "Alice" }, { password: PASSWORD }, { userId: alice.userId.toUpperCase() }]) {
+    expect((await call("POST", "/v1/admin/users", { ...again, ...change })).body.name).toBe("CONFLICT");
+  }
   const withoutPassword = { ...credentials, userId: alice.userId };
   expect((await cluster.http("POST", "/v1/sessions", { body: withoutPassword })).body.name).toBe("NOT_AUTHENTICATED");
   (await cluster.online(alice, "tcp")).close();

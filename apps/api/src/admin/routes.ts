@@ -82,15 +82,17 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "users" }, errors: ["CONFLICT"] },
       schema: {
-        summary: "Make a user; without a password he comes by tokens only",
+        summary: "Make a user; without a password they come by tokens only",
+        description:
+          "200: the same request, without a password, has made the user before. With one it is 409 CONFLICT.",
         tags: TAGS,
         body: shapes.makeUserBody,
-        response: { 201: registered },
+        response: { 200: registered, 201: registered },
       },
     },
     async (request, reply) => {
-      await makeUser(context, request.body);
-      return reply.code(201).send({ userId: request.body.userId });
+      const isNew = await makeUser(context, request.body);
+      return reply.code(isNew ? 201 : 200).send({ userId: request.body.userId });
     },
   );
 

@@ -299,4 +299,6 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["GroupsAddRequestDigest", `ALTER TABLE user_groups ADD COLUMN request_digest ${LONG_ID} NULL`],
   // Who has to do with somebody who deletes their account is found by it.
   ["RelationsAddPeerKey", "ALTER TABLE relations ADD KEY relations_peer (peer_id)"],
+  // The name that a program first gave a user whom it made: the same request again is recognised by it.
+  ["UsersAddMadeAs", "ALTER TABLE users ADD COLUMN made_as VARCHAR(64) NULL"],
 ];
