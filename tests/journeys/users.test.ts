@@ -155,6 +155,9 @@ test("with the account end requests to be let into groups, and invitations by an
     await make(alice, "open", [bob]),
     await make(bob, "open"),
   ];
+  const refusing = await make(bob, "approval");
+  await call(alice, "POST", `/v1/groups/${refusing}/members`, { userId: alice.userId });
+  await call(bob, "POST", `/v1/groups/${refusing}/requests/${alice.userId}/reject`);
   expect((await call(alice, "POST", `/v1/groups/${guarded}/members`, { userId: alice.userId })).body.state).toBe(
     "asked",
   );

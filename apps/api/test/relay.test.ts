@@ -22,7 +22,7 @@ function newContext(owed: string[], departures: string[], tellOwner: DepartureCo
   const nobody = {
     relations: { peers: async () => [] },
     invitations: { deleteOf: async () => {} },
-    requests: { ofUser: async () => [] },
+    requests: { ofUser: async () => [], deleteOf: async () => {} },
   };
   return { context: { ...nobody, groups, tellOwner, now: () => 0 } as unknown as DepartureContext, departed };
 }

@@ -11,7 +11,6 @@ import { changeGroup } from "./change-group";
 import { type RequestContext, withdraw } from "./requests";
 
 const AT_ONCE = 100;
-const REFUSED_TOO = 0;
 
 export interface DepartureContext extends RequestContext {
   relations: Pick<RelationQueries, "change" | "peers">;
@@ -41,12 +40,15 @@ async function endRelations({ relations, changes, now }: DepartureContext, userI
   }
 }
 
+/** The admins hear of those that wait. */
 async function endRequests(context: DepartureContext, userId: string): Promise<void> {
+  const { requests, now } = context;
   for (let after: string | undefined = ""; after !== undefined; ) {
-    const asked: { groupId: string }[] = await context.requests.ofUser(userId, REFUSED_TOO, AT_ONCE, after);
-    for (const { groupId } of asked) await withdraw(context, groupId, userId);
-    after = asked.at(-1)?.groupId;
+    const waiting: { groupId: string }[] = await requests.ofUser(userId, now(), AT_ONCE, after);
+    for (const { groupId } of waiting) await withdraw(context, groupId, userId);
+    after = waiting.at(-1)?.groupId;
   }
+  await requests.deleteOf(userId);
 }
 
 async function leaveGroups(context: DepartureContext, userId: string): Promise<void> {

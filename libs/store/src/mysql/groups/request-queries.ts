@@ -86,6 +86,11 @@ export class RequestQueries {
     return rows.map((row) => ({ ...row, refusedAt: row.refusedAt ?? undefined }));
   }
 
+  /** Deletes all requests of a user, without a word to anybody. */
+  async deleteOf(userId: string): Promise<void> {
+    await this.sql.run("DELETE FROM group_requests WHERE user_id = ?", [userId]);
+  }
+
   /** Deletes requests that were refused before then (ms). */
   async deleteOlder(before: number, limit: number): Promise<number> {
     return this.sql.run("DELETE FROM group_requests WHERE refused_at < ? LIMIT ?", [before, limit]);

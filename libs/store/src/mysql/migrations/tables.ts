@@ -301,4 +301,6 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["RelationsAddPeerKey", "ALTER TABLE relations ADD KEY relations_peer (peer_id)"],
   // The name that a program first gave a user whom it made: the same request again is recognised by it.
   ["UsersAddMadeAs", "ALTER TABLE users ADD COLUMN made_as VARCHAR(64) NULL"],
+  // Older builds ended only the memberships of those who deleted their accounts: the rest ends now.
+  ["UsersDepartAgain", "INSERT IGNORE INTO departures (user_id) SELECT id FROM users WHERE deleted_at IS NOT NULL"],
 ];
