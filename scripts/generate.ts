@@ -5,6 +5,7 @@
  *   npm run generate             write what differs
  *   npm run generate -- --check  write nothing, exit 1 and name the files that differ
  */
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { renderApiPage } from "./generate/api-page";
@@ -56,18 +57,31 @@ export async function renderRoutes(root: string): Promise<[path: string, text: s
 
 async function main(args: readonly string[]): Promise<number> {
   const root = resolve(__dirname, "..");
-  const rendered = new Map([...renderAll(root), await renderRoutes(root)]);
-  const stale = drift(root, rendered);
+  const rendered = renderAll(root);
   if (args.includes("--check")) {
+    const stale = drift(root, new Map([...rendered, await renderRoutes(root)]));
     for (const path of stale) console.error(`${path} is not up to date: run npm run generate`);
     return stale.length === 0 ? 0 : 1;
   }
+  const isProtocolNew = write(root, rendered).some((path) => path.startsWith(generatedFolder));
+  // The routes are those of the api as it is built, which may use what is new in the protocol.
+  if (isProtocolNew)
+    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "libs/protocol"], {
+      cwd: root,
+    });
+  write(root, new Map([await renderRoutes(root)]));
+  return 0;
+}
+
+/** @returns what was other than before */
+function write(root: string, rendered: Map<string, string>): string[] {
+  const stale = drift(root, rendered);
   for (const path of stale) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), rendered.get(path) as string);
     console.log(`wrote ${path}`);
   }
-  return 0;
+  return stale;
 }
 
 if (require.main === module) {

@@ -72,6 +72,12 @@ test("where registration is closed, keys and operators make users", async () => 
   const credentials = { userId: wanted.userId, password: PASSWORD, deviceId: "d", platform: "web" };
   expect((await cluster.http("POST", "/v1/sessions", { body: credentials })).status).toBe(200);
   const alice = await person("alice");
+  const again = { userId: alice.userId, displayName: "alice" };
+  await cluster.http("PATCH", "/v1/users/me", { token: alice.token, body: { displayName: "Alice" } });
+  expect(await call("POST", "/v1/admin/users", again)).toEqual({ status: 200, body: { userId: alice.userId } });
+  for (const change of [{ displayName: "Alice" }, { password: PASSWORD }, { userId: alice.userId.toUpperCase() }]) {
+    expect((await call("POST", "/v1/admin/users", { ...again, ...change })).body.name).toBe("CONFLICT");
+  }
   const withoutPassword = { ...credentials, userId: alice.userId };
   expect((await cluster.http("POST", "/v1/sessions", { body: withoutPassword })).body.name).toBe("NOT_AUTHENTICATED");
   (await cluster.online(alice, "tcp")).close();
@@ -87,7 +93,10 @@ test("a key does what its scopes say, until it is revoked; it is no token of a u
   expect((await call("POST", "/v1/admin/tokens", login, narrow.key)).status).toBe(200);
   expect((await call("GET", "/v1/admin/users", undefined, narrow.key)).body.name).toBe("FORBIDDEN");
   expect((await call("POST", "/v1/messages", message(alice, alice), narrow.key)).body.name).toBe("FORBIDDEN");
-  expect((await call("GET", "/v1/users/me", undefined, narrow.key)).body.name).toBe("NOT_AUTHENTICATED");
+  const ofUsers = (await call("GET", "/v1/users/me", undefined, narrow.key)).body;
+  expect(ofUsers).toMatchObject({ name: "FORBIDDEN", message: expect.stringContaining("no API key") });
+  const lacking = (await call("POST", "/v1/admin/groups", { ownerId: "a" }, narrow.key)).body;
+  expect(lacking).toMatchObject({ name: "FORBIDDEN", message: "this API key has not the scope groups" });
   expect((await call("GET", "/v1/admin/users", undefined, wrong)).status).toBe(401);
   const listed = (await runCarillon(cluster, "keys", "list")).document.keys;
   expect(listed.find(({ id }: { id: string }) => id === narrow.id)).toMatchObject({

@@ -107,6 +107,19 @@ test("who has left is asked, whoever brings them in; who was removed need not be
   expect((await add(anna, groupId, bert)).body.state).toBe("joined");
 });
 
+test("who has left and is brought back again and again hears of it once", async () => {
+  const [anna, bert, carl] = await people("anna", "bert", "carl");
+  const { groupId } = await newGroup(anna, [bert, carl], "open");
+  await call(bert, "DELETE", `/v1/groups/${groupId}/members/me`);
+  const phone = await cluster.online(bert, "tcp");
+  for (let i = 0; i < 20; i++) await add(carl, groupId, bert);
+  const heard = () => phone.frames.filter(({ command }) => command === Command.CHANGED).length;
+  await until("the invitation is told", () => heard() > 0);
+  expect((await phone.request(Command.PING)).command).toBe(Command.PONG);
+  expect([heard(), (await invitations(bert)).length]).toEqual([1, 1]);
+  phone.close();
+});
+
 test("coming and going, and asking and taking back, are bounded", async () => {
   const [anna, bert] = await people("anna", "bert");
   const { groupId } = await newGroup(anna, [], "open");
@@ -160,4 +173,39 @@ test("outsiders learn nothing of a group: neither that it is there, nor who belo
     const [there, nowhere] = [groupId, none].map((id) => call(mallory, "GET", `/v1/conversations/g:${id}${where}`));
     expect([where, (await there)!.body]).toEqual([where, (await nowhere)!.body]);
   }
+});
+
+test("the same request with an id brings the group that it made, whatever came between; another one is a conflict", async () => {
+  const [anna, bert, carl, dora] = await people("anna", "bert", "carl", "dora");
+  await prefer(carl, { whoMayAdd: "consent" });
+  const groupId = `choir-${anna.userId}`.slice(0, 32);
+  const wanted = { groupId, name: "choir", joinPolicy: "open", members: [bert.userId, carl.userId] };
+  const make = (who: Person, change: object = {}) => call(who, "POST", "/v1/groups", { ...wanted, ...change });
+  const first = await make(anna);
+  expect(first).toMatchObject({ status: 201, body: { groupId, memberCount: 2, invited: [carl.userId] } });
+  expect(await make(anna)).toEqual({ status: 200, body: first.body });
+  // Somebody comes, somebody goes, and it has another name and another owner.
+  await add(dora, groupId, dora);
+  await call(bert, "DELETE", `/v1/groups/${groupId}/members/me`);
+  await call(anna, "PATCH", `/v1/groups/${groupId}`, { name: "band", joinPolicy: "invite" });
+  const owned = await call(anna, "POST", `/v1/groups/${groupId}/transfer`, { userId: dora.userId });
+  expect(owned.status).toBe(200);
+  const again = await make(anna, { members: [carl.userId, bert.userId] });
+  expect(again).toEqual({ status: 200, body: { ...owned.body, invited: [carl.userId] } });
+  expect((await memberIds(anna, groupId)).sort()).toEqual([anna.userId, dora.userId].sort());
+  const others = [{ name: "band" }, { joinPolicy: "invite" }, { members: [bert.userId] }, { members: [] }];
+  for (const change of others) expect((await make(anna, change)).body.name).toBe("CONFLICT");
+  expect((await make(dora)).body.name).toBe("CONFLICT");
+  await call(dora, "DELETE", `/v1/groups/${groupId}`);
+  expect(await make(anna)).toMatchObject({ status: 200, body: { dissolved: true } });
+});
+
+test("two identical requests at the same moment make one group", async () => {
+  const [anna, bert] = await people("anna", "bert");
+  const groupId = `duo-${anna.userId}`.slice(0, 32);
+  const wanted = { groupId, name: "duo", joinPolicy: "invite", members: [bert.userId] };
+  const answers = await Promise.all([1, 2, 3].map(() => call(anna, "POST", "/v1/groups", wanted)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 201]);
+  const history = (await call(bert, "GET", `/v1/conversations/g:${groupId}/messages`)).body.messages;
+  expect(history).toHaveLength(1);
 });

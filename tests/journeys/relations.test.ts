@@ -89,6 +89,22 @@ test("a request that is turned down is gone; one may ask again, and who asks bac
   expect(await states(alice, "friends")).toEqual([[bob.userId, "friend"]]);
 });
 
+test("asked and taken back again and again is told at once, and then about how it stands", async () => {
+  const { alice, bob, fromBob } = await pair();
+  const heard = () => fromBob.frames.filter(({ command }) => command === Command.CHANGED).map((frame) => frame.payload);
+  // As often as it goes in a row.
+  for (let i = 0; i < 20; i++) {
+    await ask(alice, bob);
+    await call(alice, "DELETE", `/v1/friends/${bob.userId}`);
+  }
+  const { versions } = (await fromBob.request(Command.SYNC, {})).payload;
+  expect(versions.relations).toBeGreaterThan(10);
+  await changed(fromBob, versions.relations);
+  // On a fast machine it is two: the first one at once, and the last.
+  expect(heard().length).toBeLessThan(versions.relations / 2);
+  expect([heard()[0]?.version, heard().at(-1)?.version]).toEqual([1, versions.relations]);
+});
+
 test("a friendship that ended ends the right to write at once", async () => {
   const { alice, bob, fromAlice, fromBob } = await friends();
   expect(await firstOutcome(fromAlice, bob)).toBe("SENT");

@@ -117,6 +117,92 @@ test("with his account he leaves his groups; one that he owned goes to an admin,
   expect(Number((rows as { at: number }[])[0]!.at)).toBeGreaterThan(0);
 });
 
+test("with the account end friendships, requests and blocks; the others' devices hear of it", async () => {
+  const names = ["alice", "friend", "asker", "asked", "blocker", "blocked"];
+  const [alice, ...others] = (await Promise.all(names.map((name) => cluster.person(name)))) as [Person, ...Person[]];
+  const [friend, asker, asked, blocker, blocked] = others as [Person, Person, Person, Person, Person];
+  const request = (from: Person, to: Person) => call(from, "POST", "/v1/friend-requests", { userId: to.userId });
+  await request(alice, friend);
+  await call(friend, "POST", `/v1/friend-requests/${alice.userId}/accept`);
+  await request(asker, alice);
+  await request(alice, asked);
+  await call(blocker, "PUT", `/v1/blocks/${alice.userId}`);
+  await call(alice, "PUT", `/v1/blocks/${blocked.userId}`);
+  const device = await cluster.online(friend, "tcp");
+  const { versions } = (await device.request(Command.SYNC, {})).payload;
+  expect((await call(alice, "DELETE", "/v1/users/me", { password: PASSWORD })).status).toBe(204);
+  await until("the friend's device hears of it", () =>
+    device.frames.some(({ command, payload }) => command === Command.CHANGED && payload.what === "relations"),
+  );
+  const synced = (await device.request(Command.SYNC, { relationsVersion: versions.relations })).payload;
+  expect(synced).toMatchObject({ relations: [{ userId: alice.userId, state: "none" }], counts: { relations: 0 } });
+  for (const one of others) {
+    for (const list of ["friends", "friend-requests", "blocks"]) {
+      const isEmpty = async () => (await call(one, "GET", `/v1/${list}`)).body.items.length === 0;
+      await until(`the ${list} of ${one.userId} are empty`, isEmpty);
+    }
+  }
+  expect((await request(friend, alice)).body.name).toBe("NO_SUCH_USER");
+  device.close();
+});
+
+test("with the account end requests to be let into groups, and invitations by and to its user", async () => {
+  const people = await Promise.all(["alice", "bob", "carl"].map((name) => cluster.person(name)));
+  const [alice, bob, carl] = people as [Person, Person, Person];
+  const make = async (owner: Person, joinPolicy: string, members: Person[] = []) => {
+    const body = { name: "g", joinPolicy, members: members.map(({ userId }) => userId) };
+    return (await call(owner, "POST", "/v1/groups", body)).body.groupId as string;
+  };
+  for (const one of [alice, carl]) await call(one, "PATCH", "/v1/users/me", { whoMayAdd: "consent" });
+  const [guarded, shared, own] = [
+    await make(bob, "approval"),
+    await make(alice, "open", [bob]),
+    await make(bob, "open"),
+  ];
+  const refusing = await make(bob, "approval");
+  await call(alice, "POST", `/v1/groups/${refusing}/members`, { userId: alice.userId });
+  await call(bob, "POST", `/v1/groups/${refusing}/requests/${alice.userId}/reject`);
+  expect((await call(alice, "POST", `/v1/groups/${guarded}/members`, { userId: alice.userId })).body.state).toBe(
+    "asked",
+  );
+  expect((await call(alice, "POST", `/v1/groups/${shared}/members`, { userId: carl.userId })).body.state).toBe(
+    "invited",
+  );
+  expect((await call(bob, "POST", `/v1/groups/${own}/members`, { userId: alice.userId })).body.state).toBe("invited");
+  expect((await call(alice, "DELETE", "/v1/users/me", { password: PASSWORD })).status).toBe(204);
+  const count = async (table: string) => {
+    const [rows] = await pool.query(`SELECT 1 FROM ${table} WHERE user_id = ?`, [alice.userId]);
+    return (rows as unknown[]).length;
+  };
+  await until("nothing is left to do", async () => (await count("departures")) === 0);
+  expect([await count("group_requests"), await count("group_invitations")]).toEqual([0, 0]);
+  expect((await call(bob, "GET", `/v1/groups/${guarded}/requests`)).body.items).toEqual([]);
+  expect((await call(carl, "GET", "/v1/group-invitations")).body.items).toEqual([]);
+  expect((await call(bob, "GET", `/v1/groups/${shared}`)).body).toMatchObject({ ownerId: bob.userId, memberCount: 1 });
+});
+
+test("the heir of a group is who came first, admins before members, and nobody who is disabled", async () => {
+  const names = ["alice", "z-first", "y-second", "x-third"];
+  const [alice, first, second, third] = (await Promise.all(names.map((name) => cluster.person(name)))) as Person[];
+  const make = async () => {
+    const body = { name: "g", joinPolicy: "open" };
+    const { groupId } = (await call(alice!, "POST", "/v1/groups", body)).body;
+    for (const one of [first!, second!, third!]) {
+      await call(one, "POST", `/v1/groups/${groupId}/members`, { userId: one.userId });
+    }
+    return groupId as string;
+  };
+  const [plain, withAdmins] = [await make(), await make()];
+  for (const one of [second!, third!]) {
+    await call(alice!, "PATCH", `/v1/groups/${withAdmins}/members/${one.userId}`, { role: "admin" });
+  }
+  await carillon("users", "disable", second!.userId);
+  expect((await call(alice!, "DELETE", "/v1/users/me", { password: PASSWORD })).status).toBe(204);
+  const ownerOf = async (groupId: string) => (await call(third!, "GET", `/v1/groups/${groupId}`)).body.ownerId;
+  await until("the first one has it", async () => (await ownerOf(plain)) === first!.userId);
+  await until("the admin who may act has it", async () => (await ownerOf(withAdmins)) === third!.userId);
+});
+
 const carillon = (...args: string[]) => runCarillon(cluster, ...args);
 
 test("the first operator is made by the command; he sees all users, and others do not", async () => {

@@ -10,7 +10,11 @@ export class Group {
   readonly conversation = new Conversation();
   readonly members = new Map<number, { role: Role; isMuted: boolean }>();
   private readonly wasMember = new Set<number>();
+  /** Those who left by themselves, and those whom an admin has removed. */
+  private readonly hasLeft = new Set<number>();
+  private readonly banned = new Set<number>();
   private readonly asking = new Set<number>();
+  private readonly refused = new Set<number>();
   private isMuted = false;
   isDissolved = false;
 
@@ -63,6 +67,8 @@ export class Group {
 
   private join(who: number, whom: number): string {
     if (who === whom && this.joinPolicy === "approval" && !this.members.has(whom) && !this.isDissolved) {
+      if (this.banned.has(whom)) return "BANNED";
+      if (this.refused.has(whom)) return "FORBIDDEN";
       this.asking.add(whom);
       return "asked";
     }
@@ -71,14 +77,16 @@ export class Group {
     if (who !== whom && !this.members.has(who)) return "NOT_A_MEMBER";
     const mayJoin = this.joinPolicy === "open" || (who !== whom && this.members.get(who)!.role !== "member");
     if (!mayJoin) return "FORBIDDEN";
+    const isAdmin = this.members.has(who) && this.members.get(who)!.role !== "member";
+    if (this.banned.has(whom) && !isAdmin) return "BANNED";
     return who === whom ? this.letIn(who, whom) : this.bring(who, whom);
   }
 
-  /** Who has been a member before is invited; the others join at once. */
+  /** Who has left by themselves is invited; the others join at once. */
   private bring(who: number, whom: number): string {
     const refused = this.friends.refuse(who, whom);
     if (refused !== undefined) return refused;
-    return this.wasMember.has(whom) ? "ok" : this.letIn(who, whom);
+    return this.hasLeft.has(whom) ? "ok" : this.letIn(who, whom);
   }
 
   private answer(who: number, whom: number, isAccepted: boolean): string {
@@ -87,7 +95,7 @@ export class Group {
     if (isAccepted && !this.members.has(whom) && !this.asking.has(whom)) return "NOT_FOUND";
     if (isAccepted && this.isDissolved) return "GROUP_DISSOLVED";
     if (isAccepted && !this.members.has(whom)) return this.letIn(who, whom);
-    if (!isAccepted) this.asking.delete(whom);
+    if (!isAccepted && this.asking.delete(whom)) this.refused.add(whom);
     return "ok";
   }
 
@@ -99,14 +107,23 @@ export class Group {
     if (!this.wasMember.has(who)) return "NOT_A_MEMBER";
     if (!this.members.has(who)) return "ok";
     if (this.members.get(who)!.role === "owner") return "CONFLICT";
-    return this.tell(who, "left", () => this.exit(who));
+    return this.tell(who, "left", () => {
+      this.exit(who);
+      this.hasLeft.add(who);
+    });
   }
 
   private remove(who: number, whom: number): string {
     const refused = this.need(who, "admin");
     if (refused !== undefined) return refused;
     if (!this.members.has(whom)) return "ok";
-    return this.outrank(who, whom) ?? this.tell(who, "removed", () => this.exit(whom));
+    return (
+      this.outrank(who, whom) ??
+      this.tell(who, "removed", () => {
+        this.exit(whom);
+        this.banned.add(whom);
+      })
+    );
   }
 
   private setRole(who: number, whom: number, role: "admin" | "member"): string {
@@ -172,7 +189,7 @@ export class Group {
   private enter(who: number, role: Role): void {
     this.members.set(who, { role, isMuted: false });
     this.wasMember.add(who);
-    this.asking.delete(who);
+    for (const waiting of [this.asking, this.refused, this.hasLeft, this.banned]) waiting.delete(who);
     this.conversation.enter(who);
   }
 

@@ -16,7 +16,8 @@ import {
   subjects,
 } from "@carillon/bus";
 import type { Coordination, Lease } from "@carillon/coordination";
-import { CarillonError, CloseCode, groupConversationId, parseConversationId } from "@carillon/protocol";
+import { tellGroupOwner } from "@carillon/operations";
+import { CarillonError, CloseCode, parseConversationId } from "@carillon/protocol";
 import {
   Cursors,
   Inboxes,
@@ -32,9 +33,10 @@ import { Authenticator } from "./auth/authenticate";
 import { LoginLimits } from "./auth/login-limits";
 import { Passwords } from "./auth/passwords";
 import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./broadcasts/broadcasts";
+import { CalmNotices } from "./calm-notices";
 import type { ApiConfig } from "./config";
 import type { GatewayRing } from "./gateways/routes";
-import { leaveAllGroups } from "./groups/departure";
+import { depart } from "./groups/departure";
 import { RELAY_EVERY_MS, relayGroups } from "./groups/relay";
 import { HOUSEKEEPING_EVERY_MS, HOUSEKEEPING_FIRST_MS, keepHouse } from "./housekeeping/housekeeping";
 import { HttpAdmission } from "./http/admission";
@@ -159,7 +161,12 @@ export class Api {
   private housekeepingJob(): LeaseJob {
     const { lease, bus, mysql, redis } = this.options;
     const { logger } = bus;
-    const parts = { devices: mysql.oldDevices, cursors: new Cursors(redis), invitations: mysql.invitations };
+    const parts = {
+      devices: mysql.oldDevices,
+      cursors: new Cursors(redis),
+      invitations: mysql.invitations,
+      requests: mysql.groupRequests,
+    };
     return new LeaseJob({
       lease: lease("housekeeping"),
       firstMs: HOUSEKEEPING_FIRST_MS,
@@ -210,7 +217,7 @@ export class Api {
   }
 
   private buildContext(reading: ReadingContext): ApiContext {
-    const { config, bus, redis, mysql, ring, coordination } = this.options;
+    const { config, bus, partitions, redis, mysql, ring, coordination } = this.options;
     const { limits, secret, accessTokenSeconds, refreshTokenMs, nodeId } = config;
     const { accounts } = mysql;
     const monotonic = () => bus.clock.monotonic();
@@ -227,6 +234,7 @@ export class Api {
       wakeBroadcasts: () => this.broadcasts.wake(),
       parts: { bus, coordination, redis: async () => redis, mysql: async () => mysql },
       invitations: mysql.invitations,
+      requests: mysql.groupRequests,
       defaults: {
         whoMayAdd: config.groups.whoMayAdd,
         whoMayWrite: config.policy.strangers === "allow" ? "everybody" : "friends",
@@ -234,11 +242,13 @@ export class Api {
       bringingPolicy: { strangers: config.policy.strangers, whoMayAdd: config.groups.whoMayAdd },
       recipients: new Budgets({ perSecond: limits.recipientsPerSecond, burst: limits.recipientsBurst, monotonic }),
       comings: new Budgets({ ...CHURN, monotonic }),
+      calmNotices: new CalmNotices(),
       requestsOfPairs: new Budgets({ ...CHURN, monotonic }),
       groupLimits: { members: config.groups.maxMembers, writeFanOut: config.groups.writeFanoutMax },
       findPresence: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
       isThere: (gateway, ofBoot) => coordination.view.get("gateway", gateway)?.boot === ofBoot,
-      tellOwner: (groupId) => this.tellOwner(groupId),
+      wholeOf: (conversationId) => this.wholeOf(conversationId),
+      tellOwner: (groupId) => tellGroupOwner(bus, partitions, groupId),
       secret,
       accessTokenSeconds,
       refreshTokenMs,
@@ -257,8 +267,10 @@ export class Api {
       relationLimits: { friends: config.relations.maxFriends, blocks: config.relations.maxBlocks },
       closeConnections: (userId, deviceId) =>
         this.changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED }),
-      leaveGroups: (userId) => {
-        leaveAllGroups(this.context, userId).catch((err: Error) => bus.logger.info({ err }, "groups are left later"));
+      depart: (userId) => {
+        depart(this.context, userId).catch((err: Error) =>
+          bus.logger.info({ err }, "what refers to a user ends later"),
+        );
       },
       now: () => bus.clock.now(),
       checks: {
@@ -293,6 +305,12 @@ export class Api {
     };
   }
 
+  /** All that a conversation has, for those who may read any. */
+  private async wholeOf(conversationId: string): Promise<ReadableSpans> {
+    const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
+    return { spans: [[1, lastSeq]], lastSeq };
+  }
+
   private readingContext(): ReadingContext {
     const { bus, config, mysql, redis, partitions } = this.options;
     return {
@@ -318,12 +336,7 @@ export class Api {
       return this.askOwner(conversationId, { ask: "group-spans", groupId: parts.groupId, userId });
     }
     if (parts?.userIds.includes(userId) !== true) throw new CarillonError("NO_SUCH_CONVERSATION");
-    const { lastSeq } = await this.askOwner<LastSeq>(conversationId, { ask: "last-seq", conversationId });
-    return { spans: [[1, lastSeq]], lastSeq };
-  }
-
-  private async tellOwner(groupId: string): Promise<void> {
-    await this.askOwner(groupConversationId(groupId), { ask: "group-changed", groupId });
+    return this.wholeOf(conversationId);
   }
 
   private askOwner<A>(conversationId: string, question: OwnerQuestion): Promise<A> {

@@ -7,12 +7,14 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
+import type { AdminGroupsContext } from "./admin/groups/context";
+import { adminGroupRoutes } from "./admin/groups/routes";
+import { type ModerationRoutesContext, moderationRoutes } from "./admin/moderation/routes";
 import { type AdminRoutesContext, adminRoutes } from "./admin/routes";
 import { type BroadcastRoutesContext, broadcastRoutes } from "./broadcasts/routes";
 import { type ConversationRoutesContext, conversationRoutes } from "./conversations/routes";
 import { type GatewayRoutesContext, gatewayRoutes } from "./gateways/routes";
-import type { InvitationContext } from "./groups/invitations";
-import { groupRoutes } from "./groups/routes";
+import { type GroupRoutesContext, groupRoutes } from "./groups/routes";
 import { type Guards, guardRoutes } from "./http/access";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
@@ -43,11 +45,13 @@ const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'un
 export type ApiContext = Guards &
   SessionContext &
   ConversationRoutesContext &
-  InvitationContext &
+  GroupRoutesContext &
   RelationContext &
   PresenceContext &
   UserRoutesContext &
   AdminRoutesContext &
+  AdminGroupsContext &
+  ModerationRoutesContext &
   MessageRoutesContext &
   KeyRoutesContext &
   OperationRoutesContext &
@@ -112,6 +116,8 @@ export async function buildServer(context: ApiContext, options: ServerOptions): 
     presenceRoutes(routes, context);
     userRoutes(routes, context);
     adminRoutes(routes, context);
+    adminGroupRoutes(routes, context);
+    moderationRoutes(routes, context);
     messageRoutes(routes, context);
     keyRoutes(routes, context);
     operationRoutes(routes, context);

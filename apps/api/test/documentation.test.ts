@@ -87,6 +87,8 @@ test("every list is asked and answered by the page", () => {
   });
   // These have a bound of their own: the devices of a user, those who were named, the nodes and partitions of a cluster.
   const bounded = ["get /v1/sessions", "get /v1/presence", "get /v1/admin/nodes", "get /v1/admin/partitions"];
+  const ofMembers = "post /v1/admin/groups/{groupId}/members";
+  bounded.push(ofMembers, `${ofMembers}/remove`);
   const unpaged = lists.filter(([, { parameters = [] }]) => {
     const names = parameters.map(({ name }) => name);
     return !names.includes("limit") || !names.includes("cursor");

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => at.stop());
 
-test("devices that are over, cursors that did not move, invitations without an answer", async () => {
+test("devices that are over, cursors that did not move, invitations without an answer, refused requests", async () => {
   const { mysql, redis } = at;
   const userId = await at.newUser();
   const device = (deviceId: string, days: number) =>
@@ -37,16 +37,25 @@ test("devices that are over, cursors that did not move, invitations without an a
   await received("good", 1);
   await mysql.invitations.invite("choir", "anna", [userId], NOW - 91 * DAY_MS);
   await mysql.invitations.invite("band", "anna", [userId], NOW - DAY_MS);
+  for (const [groupId, refusedDaysAgo] of [
+    ["choir", 46],
+    ["band", 44],
+  ] as const) {
+    await mysql.groupRequests.ask(groupId, userId, NOW - 50 * DAY_MS, NOW);
+    await mysql.groupRequests.refuse(groupId, userId, NOW - refusedDaysAgo * DAY_MS);
+  }
+  await mysql.groupRequests.ask("team", userId, NOW - 50 * DAY_MS, NOW);
   const logged: object[] = [];
   const context = {
     devices: mysql.oldDevices,
     cursors: new Cursors(redis),
     invitations: mysql.invitations,
+    requests: mysql.groupRequests,
     now: () => NOW,
     logger: { info: (what: object) => void logged.push(what) } as never,
   };
   await keepHouse(context, new AbortController().signal);
-  expect(logged).toEqual([{ devices: 2, cursors: 1, invitations: 1 }]);
+  expect(logged).toEqual([{ devices: 2, cursors: 1, invitations: 1, requests: 1 }]);
   const left = ["over", "lately-over", "good", "logged-out", "lately-logged-out"];
   const known = await mysql.credentials.of(left.map((deviceId) => ({ userId, deviceId })));
   expect(left.filter((_, i) => known[i]?.device !== undefined)).toEqual(["lately-over", "good", "lately-logged-out"]);

@@ -1,11 +1,11 @@
-import type { GroupContext } from "../src/groups/change-group";
+import type { DepartureContext } from "../src/groups/departure";
 import { relayGroups } from "../src/groups/relay";
 
 const ids = (count: number, prefix: string) =>
   Array.from({ length: count }, (_, i) => `${prefix}${String(i).padStart(3, "0")}`);
 
 /** A context in which these conversations are owed an event, and these users have to leave their groups. */
-function newContext(owed: string[], departures: string[], tellOwner: GroupContext["tellOwner"]) {
+function newContext(owed: string[], departures: string[], tellOwner: DepartureContext["tellOwner"]) {
   const departed: string[] = [];
   const page = (all: string[]) => async (limit: number, after: string) =>
     all.filter((id) => id > after).slice(0, limit);
@@ -19,7 +19,12 @@ function newContext(owed: string[], departures: string[], tellOwner: GroupContex
     },
     departed: async (userId: string) => void departed.push(userId),
   };
-  return { context: { groups, tellOwner, now: () => 0 } as unknown as GroupContext, departed };
+  const nobody = {
+    relations: { peers: async () => [] },
+    invitations: { deleteOf: async () => {} },
+    requests: { ofUser: async () => [], deleteOf: async () => {} },
+  };
+  return { context: { ...nobody, groups, tellOwner, now: () => 0 } as unknown as DepartureContext, departed };
 }
 
 const signal = new AbortController().signal;

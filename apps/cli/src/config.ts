@@ -4,8 +4,11 @@ import path from "node:path";
 import { DEVELOPMENT_SECRET, describeSettings, loadSettings, type Settings } from "@carillon/base/node";
 import { NotReached } from "./output/failures";
 
-/** What the commands need of the settings. */
+/** What `carillon init` needs of the settings. */
 export type CliConfig = Pick<Settings, "nats" | "redis" | "mysql">;
+
+/** What the commands need that look into a cluster. */
+export type ClusterConfig = CliConfig & Pick<Settings, "groups">;
 
 /** One setting as it counts. */
 export interface EffectiveSetting {
@@ -32,9 +35,9 @@ export function loadConfig(data?: string): CliConfig {
  * @param data a data directory; undefined: CARILLON_CONFIG, CARILLON_DATA, the environment, ./.carillon
  * @throws NotReached when there is none; SettingsError
  */
-export function loadClusterConfig(data?: string): CliConfig {
-  const { nats, redis, mysql } = loadSettings(clusterEnvironment(data));
-  return { nats, redis, mysql };
+export function loadClusterConfig(data?: string): ClusterConfig {
+  const { nats, redis, mysql, groups } = loadSettings(clusterEnvironment(data));
+  return { nats, redis, mysql, groups };
 }
 
 /** Whether tokens are signed with the key that everyone knows. @throws NotReached, SettingsError */

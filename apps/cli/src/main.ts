@@ -9,6 +9,7 @@ import { initCommand } from "./commands/init";
 import { locateCommand } from "./commands/locate";
 import { nodesCommand } from "./commands/nodes";
 import { partitionsCommand } from "./commands/partitions";
+import { groupsCommand } from "./commands/people/groups";
 import { keysCommand } from "./commands/people/keys";
 import { usersCommand } from "./commands/people/users";
 import { ringCommand } from "./commands/ring";
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
     locateCommand(),
     sessionsCommand(),
     usersCommand(),
+    groupsCommand(),
     keysCommand(),
     partitionsCommand(),
     deadLettersCommand(),

@@ -296,18 +296,19 @@ class RoundInProgress {
   }
 
   private refuseRecall(request: OriginatedRequest, parts: ConversationParts): Decided | undefined {
-    const { senderId, conversationId, targetSeq } = request;
+    const { senderId, conversationId, targetSeq, byOperator = false } = request;
     const [sender, target] = [this.facts.user(senderId), this.facts.recallTarget(request)];
     if (sender === undefined || target === undefined) return UNKNOWN;
-    if (sender?.status !== "normal") return refusal("USER_DISABLED");
+    if (sender?.status !== "normal" && !byOperator) return refusal("USER_DISABLED");
     const isRecalled = this.wasRecalled(conversationId, targetSeq!);
-    let role: GroupRole | undefined;
+    // Operators may what the owner of a group may, and that everywhere.
+    let role: GroupRole | undefined = byOperator ? "owner" : undefined;
     if (parts?.kind === "group") {
       const group = this.facts.group(parts.groupId);
       if (group === undefined) return UNKNOWN;
-      role = group?.member(senderId)?.role;
-      if (role === undefined) return refusal("NOT_A_MEMBER");
-      const isShown = this.policy.showsBefore || group!.isShownTo(senderId, targetSeq!);
+      role ??= group?.member(senderId)?.role;
+      if (group === null || role === undefined) return refusal("NOT_A_MEMBER");
+      const isShown = byOperator || this.policy.showsBefore || group!.isShownTo(senderId, targetSeq!);
       if (!isShown) return refusal("NO_SUCH_MESSAGE");
       if (!this.tellChanges(group!)) return UNKNOWN;
     }

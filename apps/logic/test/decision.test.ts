@@ -86,6 +86,23 @@ test("a message is taken back once, also before the archive knows that it was", 
   expect(outcomes(decideRound(state, [recall()], archived, policy, NOW))).toEqual(["RECALL_NOT_ALLOWED"]);
 });
 
+test("operators take back a message in the name of its sender, who may do nothing any more, at any time; and once", () => {
+  const state = newPartitionState(0, 0);
+  append(state, decideRound(state, [request()], facts(), policy, NOW));
+  const target = { senderId: "alice", kind: "message" as const, sentAt: NOW - 2 * policy.recallMs, recalled: false };
+  const known = { recallTarget: () => target, user: () => ({ status: "disabled" as const, mutedUntil: 0 }) };
+  const recall = (change: object) => request({ contentType: "system", content: "", targetSeq: 1, ...change });
+  expect(outcomes(decideRound(state, [recall({})], facts(known), policy, NOW))).toEqual(["USER_DISABLED"]);
+  const round = decideRound(state, [recall({ byOperator: true })], facts(known), policy, NOW);
+  expect(outcomes(round)).toEqual([2]);
+  append(state, round);
+  const again = decideRound(state, [recall({ byOperator: true })], facts(known), policy, NOW);
+  expect(outcomes(again)).toEqual(["RECALL_NOT_ALLOWED"]);
+  const system = facts({ ...known, recallTarget: () => ({ ...target, kind: "system" as const }) });
+  const other = decideRound(state, [recall({ byOperator: true, targetSeq: 2 })], system, policy, NOW);
+  expect(outcomes(other)).toEqual(["RECALL_NOT_ALLOWED"]);
+});
+
 test("what is said about a message of the same round holds only if the round is appended", () => {
   const state = newPartitionState(0, 0);
   append(state, decideRound(state, [request({ clientMsgId: OLD_ID })], facts(), policy, NOW));

@@ -12,6 +12,20 @@ test("the content of a request is in the queue as it was sent, a byte order mark
   expect(decodeRequestBatch(bytes)).toEqual([{ gateway: "g1", boot: "b1", replayedAt: undefined, ...request }]);
 });
 
+test("a RECALL says whose it is: the sender's, or the operators'", () => {
+  const recall = {
+    ...{ connection: 7, requestId: 8, senderId: "alice", clientMsgId: "01932c07-9d80-7000-8000-00000000002a" },
+    ...{ conversationId: "g:choir", contentType: "system", content: "", targetSeq: 5 },
+  };
+  const requests = [recall, { ...recall, byOperator: true }, { ...recall, targetSeq: 6 }];
+  const decoded = decodeRequestBatch(encodeRequestBatch({ gateway: "g1", boot: "b1", requests }));
+  expect(decoded.map(({ targetSeq, byOperator }) => [targetSeq, byOperator])).toEqual([
+    [5, undefined],
+    [5, true],
+    [6, undefined],
+  ]);
+});
+
 test("a batch that is cut short cannot be read", () => {
   const bytes = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [] });
   expect(() => decodeRequestBatch(bytes.subarray(0, bytes.length - 1))).toThrow();

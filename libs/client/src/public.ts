@@ -36,6 +36,16 @@ export type { AppToken, Credentials, OpenedSession, TokenSource } from "./http/t
 export type { ClientOptions } from "./options";
 export type { Account, Device, Devices, OwnProfile, Preferences, Profile, Users } from "./people/account";
 export type { Friends, Relation } from "./people/friends";
-export type { Group, GroupChange, GroupMember, Groups, GroupWishes, Invitation, MemberChange } from "./people/groups";
+export type {
+  Ban,
+  Group,
+  GroupChange,
+  GroupMember,
+  Groups,
+  GroupWishes,
+  Invitation,
+  MemberChange,
+  OwnRequest,
+} from "./people/groups";
 export { KeyValueStorage, type KeyValueStore } from "./storage/key-value-storage";
 export { type ClientStorage, MemoryStorage } from "./storage/storage";

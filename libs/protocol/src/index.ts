@@ -5,8 +5,8 @@ export { prescan } from "./codec/prescan";
 export { readValue } from "./codec/read";
 export { utf8Length, wellFormed } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
-export { errorByCode, errorByName, httpStatusOf } from "./error-table";
-export { CarillonError } from "./errors";
+export { errorByCode, errorByName, httpStatusOf } from "./errors/error-table";
+export { CarillonError } from "./errors/errors";
 export { ByteWriter } from "./events/byte-writer";
 export { decodeEvent, type EventHead, encodeEvent, eventPrefix, peekEvent } from "./events/event-bytes";
 export {

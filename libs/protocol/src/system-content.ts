@@ -10,8 +10,13 @@ import type { GroupRole, JoinPolicy } from "./generated/payloads";
 const BYTES_AROUND = 64;
 const BYTES_AROUND_USER = 3;
 
-/** A change of a group; `userIds` and `userId` are those whom it is about. */
-export type SystemContent =
+/**
+ * A change of a group; `userIds` and `userId` are those whom it is about. With `by` the operators of the service did it: the
+ * event's sender, the owner of the group, had no part in it.
+ */
+export type SystemContent = GroupChange & { by?: "operator" };
+
+type GroupChange =
   /** The group was made, with these members besides its owner. */
   | { type: "created"; userIds: string[] }
   /** These became members; the sender himself, or those whom he brought. */
@@ -46,7 +51,11 @@ export function encodeSystemContent(content: SystemContent): string {
 export function splitSystemContent(content: SystemContent): SystemContent[] {
   if (!("userIds" in content)) return [content];
   const rest = content.type === "created" ? "joined" : content.type;
-  return partsOf(content.userIds).map((userIds, at) => ({ type: at === 0 ? content.type : rest, userIds }));
+  return partsOf(content.userIds).map((userIds, at) => ({
+    ...content,
+    type: at === 0 ? content.type : rest,
+    userIds,
+  }));
 }
 
 /** At least one part, each as long as the event of a change may be. */

@@ -11,6 +11,7 @@ export * from "./mysql/groups/group-queries";
 export type { Group, GroupMember, GroupStay, MemberStays } from "./mysql/groups/group-rows";
 export * from "./mysql/groups/invitation-queries";
 export * from "./mysql/groups/membership-queries";
+export * from "./mysql/groups/request-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
 export { type MysqlSettings, MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/account-queries";

@@ -102,7 +102,7 @@ test.each<[string, () => Promise<void>, (limit: number, after: string) => Promis
       const rows = ids.map((id) => ["g", id, 7]);
       await connection.query("INSERT INTO group_requests (group_id, user_id, asked_at) VALUES ?", [rows]);
     },
-    async (limit, after) => (await opened.store.groups.requests("g", limit, after)).map(({ userId }) => userId),
+    async (limit, after) => (await opened.store.groupRequests.list("g", limit, after)).map(({ userId }) => userId),
   ],
 ])(
   "%s, in the order of their ids",

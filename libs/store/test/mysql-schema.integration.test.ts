@@ -72,6 +72,15 @@ describe("the schema", () => {
     expect((await migrate(settings(), silentLogger())).ran).toEqual([expect.stringMatching(/^CreateApiKeys/)]);
   });
 
+  test("what refers to those who deleted their accounts under an older build ends, too", async () => {
+    await statement(
+      "INSERT INTO users (id, folded_id, display_name, created_at, deleted_at) VALUES ('gone', 'gone', 'x', 1, 2), ('here', 'here', 'x', 1, NULL)",
+    );
+    await statement("DELETE FROM migrations WHERE name LIKE 'UsersDepartAgain%'");
+    await migrate(settings(), silentLogger());
+    expect(await statement("SELECT user_id AS userId FROM departures")).toEqual([{ userId: "gone" }]);
+  });
+
   test("connections work with READ COMMITTED, UTC and strict mode", async () => {
     const sql = new Sql(settings(), silentLogger(), 2);
     const [row] = await sql.rows<Record<string, string>>(

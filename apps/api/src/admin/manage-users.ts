@@ -1,28 +1,34 @@
 /** What operators and other systems do about users: it is committed, then every worker and gateway confirms it. */
 import type { ChangeTeller } from "@carillon/bus";
+import { mustLieAhead } from "@carillon/operations";
 import { CarillonError, CloseCode, isUserId } from "@carillon/protocol";
 import type { AccountQueries, UserQueries } from "@carillon/store";
 import type { Passwords } from "../auth/passwords";
-import { mustLieAhead } from "../http/checks";
 
 export interface ManageUsersContext {
   accounts: Pick<AccountQueries, "revokeDevice">;
-  people: Pick<UserQueries, "create" | "list" | "record" | "setStatus" | "mute" | "logOutEverywhere">;
+  people: Pick<UserQueries, "create" | "wasMade" | "list" | "record" | "setStatus" | "mute" | "logOutEverywhere">;
   changes: Pick<ChangeTeller, "close" | "forget" | "unlock">;
   passwords: Passwords;
   now(): number;
 }
 
-/** @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken) */
+/**
+ * Makes a user. One without a password may be made again by the same request, whatever has become of them.
+ * @returns false when the same request made them before
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken)
+ */
 export async function makeUser(
   { people, passwords, now }: ManageUsersContext,
   user: { userId: string; displayName: string; password?: string },
-): Promise<void> {
+): Promise<boolean> {
   const { userId, displayName, password } = user;
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
   const passwordHash = password === undefined ? undefined : await passwords.hash(password);
   const created = await people.create({ userId, displayName, passwordHash, now: now() });
-  if (!created) throw new CarillonError("CONFLICT", "this user id is taken");
+  if (created) return true;
+  if (password === undefined && (await people.wasMade(user))) return false;
+  throw new CarillonError("CONFLICT", "this user id is taken");
 }
 
 /** @returns nodes that have not confirmed @throws CarillonError NO_SUCH_USER */

@@ -8,6 +8,7 @@ import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing, unconfirmed } from "../http/shapes";
 import { logInFor, type SessionContext } from "../sessions/sessions";
 import { tokens } from "../sessions/shapes";
+import { endAccount, type ProfileContext, rename } from "../users/own-account";
 import { registered } from "../users/shapes";
 import { disable, enable, kick, type ManageUsersContext, makeUser, mute, unlock } from "./manage-users";
 import * as shapes from "./shapes";
@@ -19,8 +20,11 @@ const CONFIRMED =
   "they can be reached, workers in 30 s at the latest.";
 
 export interface AdminRoutesContext
-  extends Omit<ManageUsersContext, "accounts">,
-    Omit<SessionContext, "passwords" | "now"> {
+  extends Omit<ManageUsersContext, "accounts" | "people" | "changes">,
+    Omit<SessionContext, "passwords" | "now">,
+    Omit<ProfileContext, "people" | "changes"> {
+  people: ManageUsersContext["people"] & ProfileContext["people"];
+  changes: ManageUsersContext["changes"] & ProfileContext["changes"];
   logger: Pick<Logger, "debug" | "info">;
 }
 
@@ -31,6 +35,7 @@ interface OfUser {
 export function adminRoutes(server: FastifyInstance, context: AdminRoutesContext): void {
   looking(server, context);
   making(server, context);
+  changing(server, context);
   ordering(server, context);
 }
 
@@ -77,15 +82,17 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "users" }, errors: ["CONFLICT"] },
       schema: {
-        summary: "Make a user; without a password he comes by tokens only",
+        summary: "Make a user; without a password they come by tokens only",
+        description:
+          "200: the same request, without a password, has made the user before. With one it is 409 CONFLICT.",
         tags: TAGS,
         body: shapes.makeUserBody,
-        response: { 201: registered },
+        response: { 200: registered, 201: registered },
       },
     },
     async (request, reply) => {
-      await makeUser(context, request.body);
-      return reply.code(201).send({ userId: request.body.userId });
+      const isNew = await makeUser(context, request.body);
+      return reply.code(isNew ? 201 : 200).send({ userId: request.body.userId });
     },
   );
 
@@ -102,6 +109,44 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
     },
     async (request) => {
       return logInFor(context, request.body);
+    },
+  );
+}
+
+function changing(server: FastifyInstance, context: AdminRoutesContext): void {
+  const { people, logger } = context;
+
+  server.patch<OfUser & { Body: { displayName: string } }>(
+    "/v1/admin/users/:userId",
+    {
+      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      schema: { summary: "Rename a user", tags: TAGS, body: shapes.renameBody, response: { 200: shapes.record } },
+    },
+    async (request) => {
+      const { userId } = request.params;
+      await rename(context, userId, request.body.displayName);
+      logger.info({ order: "rename", userId, by: request.by }, "an operator's order about a user");
+      return (await people.record(userId))!;
+    },
+  );
+
+  server.delete<OfUser>(
+    "/v1/admin/users/:userId",
+    {
+      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      schema: {
+        summary: "Delete an account, for ever",
+        description: `Messages stay, and show the name \`deleted user\`; the id is not given again. ${CONFIRMED}`,
+        tags: TAGS,
+        response: { 202: unconfirmed, 204: nothing },
+      },
+    },
+    async (request, reply) => {
+      const { userId } = request.params;
+      if ((await people.record(userId)) === undefined) throw new CarillonError("NO_SUCH_USER");
+      const late = await endAccount(context, userId);
+      logger.info({ order: "delete", userId, by: request.by, late }, "an operator's order about a user");
+      return confirmed(reply, late);
     },
   );
 }

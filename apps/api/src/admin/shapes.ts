@@ -10,6 +10,8 @@ export const makeUserBody = strict({
   password: Type.Optional(password),
 });
 
+export const renameBody = strict({ displayName });
+
 export const muteBody = strict({
   until: chosenTime("ms since 1970-01-01 UTC, ahead; 0: not muted"),
 });

@@ -1,27 +1,35 @@
 /** Groups, as people make them and come into them. */
-import { randomId, uuidv7 } from "@carillon/base";
-import { CarillonError, isGroupId, splitSystemContent } from "@carillon/protocol";
-import type { Group, GroupMember } from "@carillon/store";
-import { changeGroup, type GroupContext, spend, tellDevices } from "./change-group";
+import { randomId } from "@carillon/base";
+import {
+  addMember,
+  digestOfWishes,
+  findMade,
+  type GroupWishes,
+  joinOpen,
+  makeGroup,
+  mayBring,
+  mayLetBack,
+  membersOf,
+  mustNotBeBanned,
+} from "@carillon/operations";
+import { CarillonError, isGroupId } from "@carillon/protocol";
+import type { Group } from "@carillon/store";
+import { changeGroup, spend } from "./change-group";
 import { type InvitationContext, invite, sortBrought } from "./invitations";
-import { acceptRequest, addMember, joinOpen, mayBring } from "./rules";
+import { ask, type RequestContext } from "./requests";
 
 const GROUP_ID_LENGTH = 12;
-
-export interface GroupWishes {
-  groupId?: string;
-  name: string;
-  joinPolicy: Group["joinPolicy"];
-  members?: string[];
-}
 
 /** Who came into a new group, and who is asked whether they want to. */
 export interface CreatedGroup {
   group: Group;
   invited: string[];
+  /** False: the same request has made it before. */
+  isNew: boolean;
 }
 
 /**
+ * Makes a group. The same request with an id again brings the group as it is now, and changes nothing.
  * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), NOT_FRIENDS, BLOCKED,
  *   BUSY
  */
@@ -30,42 +38,72 @@ export async function createGroup(
   ownerId: string,
   wishes: GroupWishes,
 ): Promise<CreatedGroup> {
-  const { groups, groupLimits, now } = context;
-  const groupId = wishes.groupId ?? randomId(GROUP_ID_LENGTH);
+  const { members: most } = context.groupLimits;
+  const { name, joinPolicy, groupId = randomId(GROUP_ID_LENGTH) } = wishes;
   if (!isGroupId(groupId)) throw new CarillonError("BAD_PAYLOAD", "groupId: this id is reserved");
-  const others = [...new Set(wishes.members ?? [])].filter((userId) => userId !== ownerId);
-  if (others.length + 1 > groupLimits.members) {
-    throw new CarillonError("FORBIDDEN", `a group has at most ${groupLimits.members} members`);
-  }
+  const digest = digestOfWishes(ownerId, wishes);
+  const before = await findMade(context, groupId, digest);
+  const others = membersOf(ownerId, wishes);
+  if (before !== undefined) return madeBefore(context, ownerId, before, others);
+  if (others.length + 1 > most) throw new CarillonError("FORBIDDEN", `a group has at most ${most} members`);
   const { join: memberIds, invite: asked, drop } = await sortBrought(context, ownerId, groupId, others);
   spend(context, ownerId, memberIds.length + 1);
-  const { name, joinPolicy } = wishes;
-  const wanted = { groupId, name, joinPolicy, ownerId, memberIds };
-  const created = await groups.create(wanted, uuidv7(now()), now(), groupLimits.writeFanOut);
-  const group = await groups.find(groupId);
-  // A user who asks again after a lost answer gets the group that they made.
-  const { length: versions } = splitSystemContent({ type: "created", userIds: memberIds });
-  const isMine = group?.ownerId === ownerId && group.name === name && group.version === versions;
-  if (created === undefined && !isMine) throw new CarillonError("CONFLICT", "this group id is taken");
-  if (created !== undefined) tellDevices(context, created);
+  const isNew = await makeGroup(context, { groupId, name, joinPolicy, ownerId, memberIds, digest });
+  // When the id was taken meanwhile: by this request, or another one has it.
+  const group = (await findMade(context, groupId, digest))!;
+  if (!isNew) return madeBefore(context, ownerId, group, others);
   await invite(context, ownerId, groupId, asked);
   await context.tellOwner(groupId);
   // In the order of the wish, so that it does not tell who is which.
-  return { group: group!, invited: others.filter((userId) => asked.includes(userId) || drop.includes(userId)) };
+  return { group, isNew, invited: others.filter((userId) => asked.includes(userId) || drop.includes(userId)) };
+}
+
+/** What the first request began and did not finish is done now: the owner invites those who never came. */
+async function madeBefore(
+  context: InvitationContext,
+  makerId: string,
+  group: Group,
+  others: string[],
+): Promise<CreatedGroup> {
+  const { groupId } = group;
+  const came = await context.groups.everMembers(groupId, others);
+  const invited = others.filter((userId) => !came.has(userId));
+  if (group.ownerId === makerId && !group.dissolved) {
+    const willing = await sortBrought(context, makerId, groupId, invited).catch(nobodyWhenRefused);
+    await invite(context, makerId, groupId, willing.invite);
+  }
+  await context.tellOwner(groupId);
+  return { group, isNew: false, invited };
+}
+
+/** Somebody has gone, or blocks meanwhile: the first answer stays true all the same. */
+function nobodyWhenRefused(error: unknown): { invite: string[] } {
+  if (error instanceof CarillonError && error.name !== "BUSY") return { invite: [] };
+  throw error;
 }
 
 /** What became of somebody who was to come into a group. */
 export type Joining = "joined" | "asked" | "invited";
 
-/** Comes into a group by oneself. @returns `asked` when an admin has to let them in first */
-export async function joinGroup(context: InvitationContext, userId: string, groupId: string): Promise<Joining> {
-  const { groups, groupLimits, now } = context;
+/**
+ * Comes into a group by oneself.
+ * @returns `asked` when an admin has to let them in first
+ * @throws CarillonError NOT_FOUND, FORBIDDEN (full; refused lately), BANNED, RATE_LIMITED
+ */
+export async function joinGroup(
+  context: InvitationContext & RequestContext,
+  userId: string,
+  groupId: string,
+): Promise<Joining> {
+  const { groups, groupLimits } = context;
   const group = await groups.find(groupId);
   if (group === undefined) throw new CarillonError("NOT_FOUND", "no such group");
-  const isMember = (await groups.member(groupId, userId))?.isPresent === true;
+  const member = await groups.member(groupId, userId);
+  const isMember = member?.isPresent === true;
   if (!isMember) limitChurn(context, groupId, userId);
   if (group.joinPolicy === "approval" && !isMember && !group.dissolved) {
-    await groups.ask(groupId, userId, now());
+    mustNotBeBanned(member);
+    await ask(context, groupId, userId);
     return "asked";
   }
   await changeGroup(context, userId, groupId, [userId], joinOpen(userId, groupLimits.members));
@@ -76,7 +114,8 @@ export async function joinGroup(context: InvitationContext, userId: string, grou
  * Brings somebody else into a group. What the one who acts may do is looked at first: an outsider learns neither who
  * belongs to a group, nor who exists.
  * @returns `invited` when the other one wants to be asked
- * @throws CarillonError NOT_A_MEMBER, FORBIDDEN, GROUP_DISSOLVED, NO_SUCH_USER, NOT_FRIENDS, BLOCKED, RATE_LIMITED
+ * @throws CarillonError NOT_A_MEMBER, FORBIDDEN, GROUP_DISSOLVED, NO_SUCH_USER, NOT_FRIENDS, BLOCKED, BANNED (only an admin
+ *   brings back whom one has removed), RATE_LIMITED
  */
 export async function bringIn(
   context: InvitationContext,
@@ -91,8 +130,10 @@ export async function bringIn(
     groups.member(groupId, userId),
   ]);
   if (group === undefined) throw new CarillonError("NOT_A_MEMBER");
-  mayBring({ group, member: () => actor }, actorId);
+  const known = { group, member: () => actor };
+  mayBring(known, actorId);
   if (member?.isPresent !== true) {
+    mayLetBack(known, actorId, member);
     limitChurn(context, groupId, userId);
     const sorted = await sortBrought(context, actorId, groupId, [userId]);
     await invite(context, actorId, groupId, sorted.invite);
@@ -106,34 +147,4 @@ export async function bringIn(
 function limitChurn({ comings }: InvitationContext, groupId: string, userId: string): void {
   const retryAfterMs = comings.take(`${groupId} ${userId}`);
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
-}
-
-/** Lets somebody in who asked, or not. */
-export async function answerRequest(
-  context: GroupContext,
-  actorId: string,
-  groupId: string,
-  userId: string,
-  isAccepted: boolean,
-): Promise<void> {
-  const { groups, groupLimits } = context;
-  await mustBeAdmin(context, actorId, groupId);
-  if (!isAccepted) return groups.forgetRequest(groupId, userId);
-  const isMember = (await groups.member(groupId, userId))?.isPresent === true;
-  if (!isMember && !(await groups.hasAsked(groupId, userId))) {
-    throw new CarillonError("NOT_FOUND", "nobody of that id asked");
-  }
-  await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
-}
-
-/** @throws CarillonError NOT_A_MEMBER, also for a group that does not exist */
-export async function mustBeMember(context: GroupContext, userId: string, groupId: string): Promise<GroupMember> {
-  const member = await context.groups.member(groupId, userId);
-  if (member?.isPresent !== true) throw new CarillonError("NOT_A_MEMBER");
-  return member;
-}
-
-export async function mustBeAdmin(context: GroupContext, userId: string, groupId: string): Promise<void> {
-  const { role } = await mustBeMember(context, userId, groupId);
-  if (role === "member") throw new CarillonError("FORBIDDEN", "only the group's admins may do this");
 }

@@ -1,10 +1,10 @@
 /** Invitations: bringing others into groups, and what those who are asked answer. */
 import type { Budgets } from "@carillon/base";
-import { CarillonError, Command, encodeFrame } from "@carillon/protocol";
+import { acceptInvitation, tellGroups } from "@carillon/operations";
+import { CarillonError } from "@carillon/protocol";
 import type { InvitationQueries } from "@carillon/store";
 import { type Bringing, type BringingPolicy, bringing } from "./bringing";
 import { changeGroup, type GroupContext } from "./change-group";
-import { acceptInvitation } from "./rules";
 
 export interface InvitationContext extends GroupContext {
   invitations: InvitationQueries;
@@ -43,7 +43,7 @@ export async function invite(
 ): Promise<void> {
   const version = now();
   const invited = await invitations.invite(groupId, actorId, userIds, version);
-  if (invited.length > 0) changes.notify(invited, encodeFrame(Command.CHANGED, 0, { what: "groups", version }));
+  tellGroups(changes, invited, version);
 }
 
 /** @throws CarillonError NOT_FOUND when nobody invites (any more), FORBIDDEN (full) */

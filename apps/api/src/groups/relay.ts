@@ -1,10 +1,9 @@
 /**
  * Goes on with what an api has begun and not finished, because it died or somebody did not answer: owners are told of
- * changes that nobody told them, and those who deleted their accounts leave their groups.
+ * changes that nobody told them, and what refers to those who deleted their accounts ends.
  */
 import { groupIdOf } from "@carillon/protocol";
-import type { GroupContext } from "./change-group";
-import { leaveAllGroups } from "./departure";
+import { type DepartureContext, depart } from "./departure";
 
 export const RELAY_EVERY_MS = 2_000;
 /** Who committed a change tells it himself at once. */
@@ -12,7 +11,7 @@ const PATIENCE_MS = 3_000;
 const AT_ONCE = 20;
 
 /** @throws the first failure, when all that could be done is done: one owner that is away holds up nobody else */
-export async function relayGroups(context: GroupContext, signal: AbortSignal): Promise<void> {
+export async function relayGroups(context: DepartureContext, signal: AbortSignal): Promise<void> {
   const { groups, tellOwner, now } = context;
   const failures: unknown[] = [];
   const each = async (items: string[], work: (item: string) => Promise<void>) => {
@@ -27,7 +26,7 @@ export async function relayGroups(context: GroupContext, signal: AbortSignal): P
   );
   await inPages(
     (after) => groups.departures(AT_ONCE, after),
-    (page) => each(page, (userId) => leaveAllGroups(context, userId)),
+    (page) => each(page, (userId) => depart(context, userId)),
     signal,
   );
   if (failures.length > 0) throw failures[0];

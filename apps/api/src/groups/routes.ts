@@ -1,17 +1,19 @@
 /** Groups over HTTP. */
 
+import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
-import type { Group, GroupMember } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../http/access";
 import { pageById, readIdCursor } from "../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../http/shapes";
 import { changeGroup, type GroupContext } from "./change-group";
-import { answerRequest, bringIn, createGroup, joinGroup, mustBeAdmin, mustBeMember } from "./groups";
+import { doorRoutes } from "./door-routes";
+import { bringIn, createGroup, joinGroup } from "./groups";
 import { invitationRoutes } from "./invitation-routes";
 import type { InvitationContext } from "./invitations";
-import { changeMember, changeProfile, dissolve, muteAll, removeMember, transfer } from "./rules";
+import { mustBeMember } from "./members";
+import type { RequestContext } from "./requests";
 import * as shapes from "./shapes";
 
 interface GroupParams {
@@ -21,13 +23,15 @@ interface MemberParams extends GroupParams {
   userId: string;
 }
 
-export function groupRoutes(server: FastifyInstance, context: InvitationContext): void {
+export type GroupRoutesContext = InvitationContext & RequestContext;
+
+export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext): void {
   reading(server, context);
   changing(server, context);
   ending(server, context);
   members(server, context);
   changingMembers(server, context);
-  requests(server, context);
+  doorRoutes(server, context);
   invitationRoutes(server, context);
 }
 
@@ -51,7 +55,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const found = await groups.groupsOf(userId, limit + 1, readIdCursor("groups", cursor));
       const page = pageById("groups", found, limit, ({ groupId }) => groupId);
-      return { ...page, items: page.items.map(present) };
+      return { ...page, items: page.items.map(shapes.present) };
     },
   );
 
@@ -70,7 +74,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
       if (group === undefined || (!isMember && (group.joinPolicy === "invite" || group.dissolved))) {
         throw new CarillonError("NOT_FOUND", "no such group");
       }
-      return present(group);
+      return shapes.present(group);
     },
   );
 }
@@ -85,15 +89,19 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
       config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"] },
       schema: {
         summary: "Make a group",
-        description: "Members who want to be asked first get an invitation, and are named in `invited`.",
+        description:
+          "Members who want to be asked first get an invitation, and are named in `invited`. 200: the same request has made " +
+          "it before; the group is shown as it is now.",
         tags: ["groups"],
         body: shapes.createBody,
-        response: { 201: shapes.created },
+        response: { 200: shapes.created, 201: shapes.created },
       },
     },
     async (request, reply) => {
-      const { group, invited } = await createGroup(context, callerOf(request).userId, request.body);
-      return reply.code(201).send({ ...present(group), ...(invited.length === 0 ? {} : { invited }) });
+      const { group, invited, isNew } = await createGroup(context, callerOf(request).userId, request.body);
+      return reply
+        .code(isNew ? 201 : 200)
+        .send({ ...shapes.present(group), ...(invited.length === 0 ? {} : { invited }) });
     },
   );
 
@@ -116,7 +124,7 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
         await changeGroup(context, actor, groupId, [], changeProfile(actor, profile));
       if (muted !== undefined) await changeGroup(context, actor, groupId, [], muteAll(actor, muted));
       await mustBeMember(context, actor, groupId);
-      return present((await groups.find(groupId))!);
+      return shapes.present((await groups.find(groupId))!);
     },
   );
 }
@@ -154,12 +162,12 @@ function ending(server: FastifyInstance, context: GroupContext): void {
       const actor = callerOf(request).userId;
       const { userId } = request.body as { userId: string };
       await changeGroup(context, actor, groupId, [userId], transfer(actor, userId));
-      return present((await groups.find(groupId))!);
+      return shapes.present((await groups.find(groupId))!);
     },
   );
 }
 
-function members(server: FastifyInstance, context: InvitationContext): void {
+function members(server: FastifyInstance, context: GroupRoutesContext): void {
   const { groups } = context;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
@@ -180,7 +188,7 @@ function members(server: FastifyInstance, context: InvitationContext): void {
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const found = await groups.members(groupId, limit + 1, readIdCursor("members", cursor));
       const page = pageById("members", found, limit, ({ userId }) => userId);
-      return { ...page, items: page.items.map(presentMember) };
+      return { ...page, items: page.items.map(shapes.presentMember) };
     },
   );
 
@@ -189,12 +197,22 @@ function members(server: FastifyInstance, context: InvitationContext): void {
     {
       config: {
         access: "user",
-        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NO_SUCH_USER", "NOT_FOUND", "NOT_FRIENDS", "BLOCKED"],
+        errors: [
+          "NOT_A_MEMBER",
+          "FORBIDDEN",
+          "GROUP_DISSOLVED",
+          "NO_SUCH_USER",
+          "NOT_FOUND",
+          "NOT_FRIENDS",
+          "BLOCKED",
+          "BANNED",
+        ],
       },
       schema: {
         summary: "Join, or bring somebody in",
         description:
-          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like.",
+          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like. " +
+          "An admin who brings back somebody who was removed lifts the ban.",
         tags: ["groups"],
         body: shapes.memberBody,
         response: { 201: shapes.joined, 202: shapes.joined },
@@ -242,7 +260,12 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId/members/:userId",
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
-      schema: { summary: "Remove a member; `me` leaves", tags: ["groups"], response: { 204: nothing } },
+      schema: {
+        summary: "Remove a member; `me` leaves",
+        description: "Who was removed comes back only by an admin, or when one lifts the ban.",
+        tags: ["groups"],
+        response: { 204: nothing },
+      },
     },
     async (request, reply) => {
       const { groupId } = request.params;
@@ -252,53 +275,4 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       return reply.code(204).send();
     },
   );
-}
-
-function requests(server: FastifyInstance, context: GroupContext): void {
-  server.get<{ Params: GroupParams }>(
-    "/v1/groups/:groupId/requests",
-    {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
-      schema: {
-        summary: "Who asks to be let in, by id",
-        tags: ["groups"],
-        querystring: listQuery,
-        response: { 200: shapes.requests },
-      },
-    },
-    async (request) => {
-      const { groupId } = request.params;
-      await mustBeAdmin(context, callerOf(request).userId, groupId);
-      const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
-      const found = await context.groups.requests(groupId, limit + 1, readIdCursor("requests", cursor));
-      return pageById("requests", found, limit, ({ userId }) => userId);
-    },
-  );
-  for (const answer of ["accept", "reject"] as const) {
-    server.post<{ Params: MemberParams }>(
-      `/v1/groups/:groupId/requests/:userId/${answer}`,
-      {
-        config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
-        schema: {
-          summary: answer === "accept" ? "Let somebody in" : "Turn somebody down",
-          tags: ["groups"],
-          response: { 204: nothing },
-        },
-      },
-      async (request, reply) => {
-        const { groupId, userId } = request.params;
-        await answerRequest(context, callerOf(request).userId, groupId, userId, answer === "accept");
-        return reply.code(204).send();
-      },
-    );
-  }
-}
-
-function present({ groupId, name, notice, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved }: Group) {
-  const group = { groupId, name, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved };
-  return notice === undefined ? group : { ...group, notice };
-}
-
-function presentMember({ userId, role, mutedUntil }: GroupMember) {
-  return { userId, role, mutedUntil };
 }

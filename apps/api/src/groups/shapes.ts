@@ -1,5 +1,6 @@
 /** Bodies of requests and answers about groups, as JSON Schema. */
 import { groupRoleValues, joinPolicyValues, limits } from "@carillon/protocol";
+import type { Group, GroupMember } from "@carillon/store";
 import { Type } from "typebox";
 import { chosenTime, groupId, listOf, name, strict, time, userId } from "../http/shapes";
 
@@ -7,12 +8,16 @@ const notice = Type.String({ maxLength: limits.maxNoticeCharacters, words: "noti
 const joinPolicy = Type.Enum([...joinPolicyValues]);
 const MOST_AT_ONCE = 500;
 
-export const createBody = strict({
+const wishes = {
   groupId: Type.Optional(groupId),
   name,
   joinPolicy,
-  members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Besides the one who asks" })),
-});
+  members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Besides the owner" })),
+};
+
+export const createBody = strict(wishes);
+
+export const createForBody = strict({ ownerId: userId, ...wishes });
 
 export const changeBody = strict(
   {
@@ -74,3 +79,33 @@ export const invitations = listOf(
 );
 
 export const requests = listOf(Type.Object({ userId: Type.String(), askedAt: time }));
+
+export const ownRequests = listOf(
+  Type.Object({
+    groupId: Type.String(),
+    name: Type.String(),
+    askedAt: time,
+    refusedAt: Type.Optional(Type.Integer({ description: "ms since 1970-01-01 UTC; absent: nobody has answered" })),
+  }),
+);
+
+export const bans = listOf(Type.Object({ userId: Type.String(), bannedBy: Type.String(), bannedAt: time }));
+
+export function present({
+  groupId,
+  name,
+  notice,
+  ownerId,
+  joinPolicy,
+  muted,
+  memberCount,
+  createdAt,
+  dissolved,
+}: Group) {
+  const shown = { groupId, name, ownerId, joinPolicy, muted, memberCount, createdAt, dissolved };
+  return notice === undefined ? shown : { ...shown, notice };
+}
+
+export function presentMember({ userId, role, mutedUntil }: GroupMember) {
+  return { userId, role, mutedUntil };
+}

@@ -1,10 +1,10 @@
 /**
  * Deletes what nobody can use any more, once a day: devices that were logged out or whose tokens are over, cursors that did
- * not move, invitations that nobody answered. All of it may be done twice, and goes on the next time where it stopped.
+ * not move, invitations that nobody answered, requests that were refused. All of it may be done twice, and goes on the next time where it stopped.
  */
 import { sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
-import type { Cursors, InvitationQueries, OldDevice, OldDeviceQueries } from "@carillon/store";
+import type { Cursors, InvitationQueries, OldDevice, OldDeviceQueries, RequestQueries } from "@carillon/store";
 
 const DAY_MS = 86_400_000;
 export const HOUSEKEEPING_EVERY_MS = DAY_MS;
@@ -21,17 +21,20 @@ export interface HousekeepingContext {
   devices: Pick<OldDeviceQueries, "page" | "delete" | "users">;
   cursors: Pick<Cursors, "forgetOlder">;
   invitations: Pick<InvitationQueries, "deleteOlder">;
+  requests: Pick<RequestQueries, "deleteOlder">;
   now(): number;
   logger: Pick<Logger, "info">;
 }
 
 export async function keepHouse(context: HousekeepingContext, signal: AbortSignal): Promise<void> {
-  const { now, logger } = context;
+  const { now, logger, ...queries } = context;
   const before = now() - OLD_MS;
   const devices = await deleteDevices(context, before, signal);
   const cursors = await forgetCursors(context, before, signal);
-  const invitations = await deleteInvitations(context, now() - INVITATIONS_MS, signal);
-  if (devices + cursors + invitations > 0) logger.info({ devices, cursors, invitations }, "what is old was deleted");
+  const invitations = await deleteOlder(queries.invitations, now() - INVITATIONS_MS, signal);
+  const requests = await deleteOlder(queries.requests, before, signal);
+  const found = { devices, cursors, invitations, requests };
+  if (Object.values(found).some((count) => count > 0)) logger.info(found, "what is old was deleted");
 }
 
 async function deleteDevices({ devices }: HousekeepingContext, before: number, signal: AbortSignal): Promise<number> {
@@ -60,14 +63,14 @@ async function forgetCursors(
   return forgotten;
 }
 
-async function deleteInvitations(
-  { invitations }: HousekeepingContext,
+async function deleteOlder(
+  queries: Pick<InvitationQueries | RequestQueries, "deleteOlder">,
   before: number,
   signal: AbortSignal,
 ): Promise<number> {
   let deleted = 0;
   for (let step = AT_ONCE; step === AT_ONCE && !signal.aborted; ) {
-    step = await invitations.deleteOlder(before, AT_ONCE);
+    step = await queries.deleteOlder(before, AT_ONCE);
     deleted += step;
     await sleep(PAUSE_MS, signal);
   }

@@ -86,6 +86,10 @@ function workOf(method: string | string[], access: Access | undefined, work: Wor
   return [method].flat().every((name) => name === "GET" || name === "HEAD") ? "read" : "write";
 }
 
+/** A program is told that no key does, and not to log in. */
+const FOR_OPERATORS = "no API key may call this: it needs the access token of an operator";
+const FOR_USERS = "no API key may call this, only a user: what keys may call is under /v1/admin";
+
 async function letIn({ authenticator, admission }: Guards, access: Access, request: FastifyRequest): Promise<void> {
   const { authorization } = request.headers;
   if (access === "anybody") return;
@@ -94,7 +98,7 @@ async function letIn({ authenticator, admission }: Guards, access: Access, reque
     request.by = await authenticator.authorizeKey(authorization, scope, request.ip);
     return;
   }
-  if (access === "operator" && isKey(authorization)) throw new CarillonError("FORBIDDEN", "operators only");
+  if (isKey(authorization)) throw new CarillonError("FORBIDDEN", access === "operator" ? FOR_OPERATORS : FOR_USERS);
   const claims = authenticator.readToken(authorization);
   const { method, config } = request.routeOptions;
   // A user who asks too much is told so before MySQL is asked about them.
@@ -146,13 +150,6 @@ const ACCESS: Record<ReturnType<typeof kindOf>, (access: Access) => string> = {
 
 function errorsOf(access: Access): ErrorName[] {
   if (access === "anybody") return [];
-  if (access === "token") return ["NOT_AUTHENTICATED", "TOKEN_EXPIRED"];
-  const ofTokens: ErrorName[] = [
-    "NOT_AUTHENTICATED",
-    "TOKEN_EXPIRED",
-    "TOKEN_REVOKED",
-    "USER_DISABLED",
-    "RATE_LIMITED",
-  ];
-  return access === "user" ? ofTokens : [...ofTokens, "FORBIDDEN"];
+  if (access === "token") return ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"];
+  return ["NOT_AUTHENTICATED", "TOKEN_EXPIRED", "TOKEN_REVOKED", "USER_DISABLED", "RATE_LIMITED", "FORBIDDEN"];
 }

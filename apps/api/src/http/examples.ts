@@ -45,7 +45,7 @@ const BY_NAME: Record<string, unknown> = {
     hiddenSeq: 0,
     clientMsgId: "019f0000-0000-7000-8000-000000000001",
   },
-  ...{ invited: ["carl"], inviterId: "bob", whoMayAdd: "consent", whoMayWrite: "everybody" },
+  ...{ invited: ["carl"], inviterId: "bob", bannedBy: "alice", whoMayAdd: "consent", whoMayWrite: "everybody" },
   ...{ to: "u:bob", text: "Hello", content: "Hello", contentType: "text", kind: "private", count: 1, targetSeq: 1 },
   ...{ cursor: "WyJ1c2VycyIsImFsaWNlIl0", unconfirmed: ["gateway-2"], id: "Jx3nQ0aB7kLm", scopes: ["users"] },
   ...{

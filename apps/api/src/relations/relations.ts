@@ -6,12 +6,14 @@ import type { Budgets } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, encodeFrame, isUserId } from "@carillon/protocol";
 import type { Relation, RelationQueries, UserQueries } from "@carillon/store";
+import type { CalmNotices } from "../calm-notices";
 import { endings, type RelationLimits, type Rule } from "./rules";
 
 export interface RelationContext {
   relations: RelationQueries;
   people: Pick<UserQueries, "names">;
   changes: Pick<ChangeTeller, "forget" | "notify">;
+  calmNotices: CalmNotices;
   relationLimits: RelationLimits;
   /** How often each user may ask each other one for friendship. */
   requestsOfPairs: Budgets;
@@ -54,7 +56,10 @@ export async function changeRelation(
   const isSure = versions.length > 0 && !mattersToWorkers;
   const unconfirmed = isSure ? [] : await forget();
   for (const { userId: changed, version } of versions) {
-    changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
+    const notify = () => changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
+    // Asking and taking back is what one can do to the other alone, as often as one likes.
+    if (changed === userId || mattersToWorkers) notify();
+    else context.calmNotices.tell(`${userId} ${peerId}`, notify);
   }
   return { relation: { ...own, displayName: known.displayName }, unconfirmed };
 }

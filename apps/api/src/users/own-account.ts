@@ -6,18 +6,23 @@ import type { Caller } from "../auth/authenticate";
 import type { LoginLimits } from "../auth/login-limits";
 import type { Passwords } from "../auth/passwords";
 
-export interface OwnAccountContext {
+/** What is needed to change a user whom others see. */
+export interface ProfileContext {
+  people: Pick<UserQueries, "rename" | "delete">;
+  relations: Pick<RelationQueries, "touchFriends">;
+  changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
+  /** Begins to end what refers to a user; what fails is done later. */
+  depart(userId: string): void;
+  now(): number;
+}
+
+export interface OwnAccountContext extends ProfileContext {
   accounts: Pick<AccountQueries, "find" | "findWithPassword" | "preferences" | "prefer">;
   /** What holds for users who have not chosen. */
   defaults: OwnPreferences;
   people: Pick<UserQueries, "names" | "rename" | "setPassword" | "delete">;
-  relations: Pick<RelationQueries, "touchFriends">;
-  changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
   passwords: Passwords;
   loginLimits: LoginLimits;
-  /** Begins to take a user out of his groups; what fails is done later. */
-  leaveGroups(userId: string): void;
-  now(): number;
 }
 
 /** What a user lets others do. */
@@ -65,12 +70,12 @@ export async function prefer(
  * told yet.
  * @throws CarillonError NO_SUCH_USER when he was deleted meanwhile
  */
-export async function rename(context: OwnAccountContext, { userId }: Caller, displayName: string): Promise<void> {
+export async function rename(context: ProfileContext, userId: string, displayName: string): Promise<void> {
   if (!(await context.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
   await tellProfile(context, userId);
 }
 
-async function tellProfile({ relations, changes, now }: OwnAccountContext, userId: string): Promise<void> {
+async function tellProfile({ relations, changes, now }: ProfileContext, userId: string): Promise<void> {
   // A profile has no numbers of its own: the time tells a later change from an earlier one.
   const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() });
   changes.notify([userId], frame);
@@ -109,8 +114,8 @@ export async function changePassword(
 }
 
 /**
- * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. The user leaves
- * their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
+ * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. Friendships
+ * end, the user leaves their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
  * @param password of the user; one who has none comes by tokens of others only, and needs none here
  * @returns nodes that have not confirmed
  * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
@@ -120,7 +125,7 @@ export async function deleteAccount(
   { userId, deviceId }: Caller,
   password: string,
 ): Promise<string[]> {
-  const { accounts, passwords, loginLimits, people, changes, now, leaveGroups } = context;
+  const { accounts, passwords, loginLimits } = context;
   const found = await accounts.findWithPassword(userId);
   if (found?.passwordHash !== undefined) {
     const isRight = () => passwords.matches(found.passwordHash, password);
@@ -128,9 +133,17 @@ export async function deleteAccount(
       throw new CarillonError("FORBIDDEN", "password: is wrong, or missing");
     }
   }
+  return endAccount(context, userId);
+}
+
+/**
+ * Ends an account, whoever wants it. What refers to the user ends by a job that outlives this process.
+ * @returns nodes that have not confirmed
+ */
+export async function endAccount(context: ProfileContext, userId: string): Promise<string[]> {
+  const { people, changes, now, depart } = context;
   await people.delete(userId, now());
-  leaveGroups(userId);
-  await tellProfile(context, userId);
+  depart(userId);
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
   return (await Promise.all(told)).flat();
 }

@@ -66,7 +66,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
     async (request) => {
       const caller = callerOf(request);
       const { displayName, ...preferences } = request.body;
-      if (displayName !== undefined) await rename(context, caller, displayName);
+      if (displayName !== undefined) await rename(context, caller.userId, displayName);
       if (Object.keys(preferences).length > 0) await prefer(context, caller, preferences);
       return readOwnProfile(context, caller.userId);
     },

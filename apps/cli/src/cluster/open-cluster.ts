@@ -4,7 +4,7 @@ import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
 import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
-import { type CliConfig, loadClusterConfig } from "../config";
+import { type ClusterConfig, loadClusterConfig } from "../config";
 import { NotReached } from "../output/failures";
 
 /** A store that is away is waited for as long, ms. */
@@ -16,7 +16,7 @@ export class Cluster {
   private mysqlStore: MysqlStore | undefined;
 
   private constructor(
-    readonly config: CliConfig,
+    readonly config: ClusterConfig,
     readonly bus: Bus,
     readonly coordination: Coordination,
   ) {}

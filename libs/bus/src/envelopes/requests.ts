@@ -23,6 +23,8 @@ export interface SendRequest {
   content: string;
   /** Number of the message that a RECALL takes back; absent in a SEND. */
   targetSeq?: number;
+  /** A RECALL of the operators, in the place of the message's sender: their rights are not asked for. */
+  byOperator?: boolean;
 }
 
 /** A request with the gateway that it came from. */
@@ -61,16 +63,21 @@ export function encodeRequestBatch({ gateway, boot, requests, isReplayed = false
 function writeRequest(request: SendRequest): void {
   const { connection, requestId, senderId, clientMsgId, conversationId, contentType, content, targetSeq } = request;
   const isSend = targetSeq === undefined;
-  writer.listHeader(isSend ? 8 : 7);
+  const byOperator = request.byOperator === true;
+  writer.listHeader(isSend || byOperator ? 8 : 7);
   writer.unsigned(isSend ? KIND_SEND : KIND_RECALL);
   writer.unsigned(connection);
   writer.unsigned(requestId);
   writer.text(senderId);
   writer.text(clientMsgId);
   writer.text(conversationId);
-  if (!isSend) return writer.unsigned(targetSeq);
-  writer.text(contentType);
-  writer.text(content);
+  if (isSend) {
+    writer.text(contentType);
+    writer.text(content);
+  } else {
+    writer.unsigned(targetSeq);
+    if (byOperator) writer.true();
+  }
 }
 
 /** @param seq place of the batch in its queue */
@@ -96,6 +103,7 @@ function fromRow(row: unknown[], gateway: string, boot: string, replayedAt: numb
     contentType: isSend ? (row[6] as string) : "system",
     content: isSend ? (row[7] as string) : "",
     targetSeq: isSend ? undefined : (row[6] as number),
+    byOperator: !isSend && row[7] === true ? true : undefined,
     replayedAt,
   };
 }

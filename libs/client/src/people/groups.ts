@@ -49,6 +49,24 @@ export interface Invitation {
   invitedAt: number;
 }
 
+/** A group that the user has asked to be let into. */
+export interface OwnRequest {
+  groupId: string;
+  name: string;
+  /** ms since 1970. */
+  askedAt: number;
+  /** ms since 1970: the admins have refused, and one may ask again a week later. */
+  refusedAt?: number;
+}
+
+/** Somebody whom an admin has removed, and who comes back only by one. */
+export interface Ban {
+  userId: string;
+  bannedBy: string;
+  /** ms since 1970. */
+  bannedAt: number;
+}
+
 /** What of a group can be changed. */
 export interface GroupChange {
   name?: string;
@@ -88,7 +106,7 @@ export class Groups {
   }
 
   /**
-   * Makes a group; the user is its owner. Members who want to be asked first are named in `invited`.
+   * Makes a group; the user is its owner. With the same wishes again it is the group as it is now. Members who want to be asked first are named in `invited`.
    * @throws CarillonError CONFLICT (the id is taken), NO_SUCH_USER, NOT_FRIENDS
    */
   create({ joinPolicy = "invite", ...wishes }: GroupWishes): Promise<Group & { invited?: string[] }> {
@@ -142,7 +160,7 @@ export class Groups {
   /**
    * The user belongs to the group from now on.
    * @returns `asked` when an admin has to agree first
-   * @throws CarillonError FORBIDDEN when one has to be invited; UNAVAILABLE before the first session told who the user is
+   * @throws CarillonError NOT_FOUND when one has to be invited; BANNED when one was removed; FORBIDDEN when one was refused; UNAVAILABLE before the first session told who the user is
    */
   join(groupId: string): Promise<"joined" | "asked"> {
     const userId = this.userId();
@@ -150,7 +168,7 @@ export class Groups {
     return this.bring<"joined" | "asked">(groupId, userId);
   }
 
-  /** Removes a member; `me` leaves. @throws CarillonError CONFLICT: the owner cannot leave */
+  /** Removes a member, who is kept out from then on; `me` leaves. @throws CarillonError CONFLICT: the owner cannot leave */
   async remove(groupId: string, userId: string): Promise<void> {
     await this.api.call("DELETE", path(groupId, `/members/${step(userId)}`));
   }
@@ -179,6 +197,26 @@ export class Groups {
   /** Turns somebody down who has asked. */
   async reject(groupId: string, userId: string): Promise<void> {
     await this.api.call("POST", path(groupId, `/requests/${step(userId)}/reject`));
+  }
+
+  /** Groups that the user has asked to be let into; `changed` with `groups` says that there may be an answer. */
+  ownRequests(range: PageRange = {}): Promise<Page<OwnRequest>> {
+    return this.api.call("GET", "/v1/group-requests", { query: range });
+  }
+
+  /** Asks no longer to be let in. */
+  async withdraw(groupId: string): Promise<void> {
+    await this.api.call("DELETE", `/v1/group-requests/${step(groupId)}`);
+  }
+
+  /** Who was removed and is kept out; for admins. */
+  bans(groupId: string, range: PageRange = {}): Promise<Page<Ban>> {
+    return this.api.call("GET", path(groupId, "/bans"), { query: range });
+  }
+
+  /** Who was removed may come again as everybody. */
+  async liftBan(groupId: string, userId: string): Promise<void> {
+    await this.api.call("DELETE", path(groupId, `/bans/${step(userId)}`));
   }
 
   private async bring<State>(groupId: string, userId: string): Promise<State> {

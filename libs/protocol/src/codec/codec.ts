@@ -1,6 +1,6 @@
 /** Payload bytes to objects and back. */
 import { Encoder } from "@msgpack/msgpack";
-import { CarillonError } from "../errors";
+import { CarillonError } from "../errors/errors";
 import { limits } from "../generated/limits";
 import { prescan } from "./prescan";
 import { readPayload } from "./read";

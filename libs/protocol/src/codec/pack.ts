@@ -3,7 +3,7 @@
  * all that a client says. @msgpack/msgpack does much more, and would be a tenth of the SDK; a client says little, so this is made
  * to be short.
  */
-import { CarillonError } from "../errors";
+import { CarillonError } from "../errors/errors";
 import { utf8Length, writeUtf8 } from "./utf8";
 
 /** First bytes of the forms of a size or a number, and how many bytes that has in it. */

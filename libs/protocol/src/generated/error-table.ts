@@ -27,6 +27,7 @@ export const errorTable: readonly ErrorRow[] = [
   { code: 1206, name: "GROUP_DISSOLVED", httpStatus: 410, retry: "never", text: "The group has been dissolved" },
   { code: 1207, name: "RECALL_NOT_ALLOWED", httpStatus: 403, retry: "never", text: "This message may not be recalled by this user" },
   { code: 1208, name: "RECALL_TOO_LATE", httpStatus: 403, retry: "never", text: "The time in which the message could be recalled is over" },
+  { code: 1209, name: "BANNED", httpStatus: 403, retry: "never", text: "An admin has removed this user from the group, and only an admin can let them in again" },
   { code: 1300, name: "NO_SUCH_USER", httpStatus: 404, retry: "never", text: "There is no such user" },
   { code: 1301, name: "NO_SUCH_CONVERSATION", httpStatus: 404, retry: "never", text: "There is no such conversation for this user" },
   { code: 1302, name: "NO_SUCH_MESSAGE", httpStatus: 404, retry: "never", text: "There is no such message" },

@@ -36,6 +36,8 @@ export const ErrorCode = {
   RECALL_NOT_ALLOWED: 1207,
   /** The time in which the message could be recalled is over. */
   RECALL_TOO_LATE: 1208,
+  /** An admin has removed this user from the group, and only an admin can let them in again. */
+  BANNED: 1209,
   /** There is no such user. */
   NO_SUCH_USER: 1300,
   /** There is no such conversation for this user. */

@@ -149,6 +149,7 @@ export interface GroupRow {
   role?: GroupRole;
   /** A time (since 1970-01-01 UTC) or a duration, in ms. */
   mutedUntil?: number;
+  requests?: number;
   dissolved?: boolean;
   /** A number up to which something holds; 0 = none. */
   version: number;

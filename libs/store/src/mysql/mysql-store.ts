@@ -10,6 +10,7 @@ import { GroupFacts } from "./groups/group-facts";
 import { GroupQueries } from "./groups/group-queries";
 import { InvitationQueries } from "./groups/invitation-queries";
 import { MembershipQueries } from "./groups/membership-queries";
+import { RequestQueries } from "./groups/request-queries";
 import { AccountQueries } from "./people/account-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
 import { CredentialQueries } from "./people/credential-queries";
@@ -41,6 +42,7 @@ export class MysqlStore {
   readonly groupFacts: GroupFacts;
   readonly invitations: InvitationQueries;
   readonly memberships: MembershipQueries;
+  readonly groupRequests: RequestQueries;
   readonly retention: RetentionQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
@@ -67,6 +69,7 @@ export class MysqlStore {
     this.groupFacts = new GroupFacts(this.sql);
     this.invitations = new InvitationQueries(this.sql);
     this.memberships = new MembershipQueries(this.sql);
+    this.groupRequests = new RequestQueries(this.sql);
     this.retention = new RetentionQueries(this.sql);
     this.relations = new RelationQueries(this.sql);
     this.users = new UserQueries(this.sql);

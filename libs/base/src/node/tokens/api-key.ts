@@ -10,7 +10,7 @@ const SECRET_LENGTH = 40;
 const FORM = new RegExp(`^ck_([A-Za-z0-9]{${ID_LENGTH}})_([A-Za-z0-9]{${SECRET_LENGTH}})$`);
 
 /** What a key may do. */
-export const apiKeyScopes = ["users", "tokens", "messages", "broadcast", "operations"] as const;
+export const apiKeyScopes = ["users", "tokens", "messages", "groups", "moderation", "broadcast", "operations"] as const;
 export type ApiKeyScope = (typeof apiKeyScopes)[number];
 
 /** The role of users who may do under /v1/admin what a key of every scope may. */

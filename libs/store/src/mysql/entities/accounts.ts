@@ -26,6 +26,8 @@ export interface UserRow {
   /** Who may bring the user into groups, and write to them; null: what the settings say. */
   whoMayAdd: string | null;
   whoMayWrite: string | null;
+  /** The name in the request that made a user without a password; null: there was a password, or an older build. */
+  madeAs: string | null;
 }
 
 export const UserEntity = new EntitySchema<UserRow>({
@@ -48,6 +50,7 @@ export const UserEntity = new EntitySchema<UserRow>({
     deletedAt: time("deleted_at", { nullable: true }),
     whoMayAdd: word("who_may_add", { nullable: true }),
     whoMayWrite: word("who_may_write", { nullable: true }),
+    madeAs: text("made_as", 64, { nullable: true }),
   },
 });
 

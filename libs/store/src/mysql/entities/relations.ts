@@ -49,6 +49,8 @@ export interface UserGroupRow {
   version: number;
   createdAt: number;
   dissolvedAt: number | null;
+  /** Of the request that made it; null: an older build has. */
+  requestDigest: string | null;
   /** By the database's clock. */
   changedAt: number;
 }
@@ -68,6 +70,7 @@ export const UserGroupEntity = new EntitySchema<UserGroupRow>({
     version: counter("version", { default: 0 }),
     createdAt: time("created_at"),
     dissolvedAt: time("dissolved_at", { nullable: true }),
+    requestDigest: longId("request_digest", { nullable: true }),
     changedAt: time("changed_at", { default: 0 }),
   },
 });
@@ -81,6 +84,8 @@ export interface GroupMemberRow {
   present: boolean;
   /** They left by themselves, when they left last. */
   leftAlone: boolean;
+  /** Who has removed them; null: nobody, or a ban that was lifted. */
+  bannedBy: string | null;
   /** Version of the group that his last change made. */
   version: number;
   /** When that was, by the database's clock. */
@@ -97,6 +102,7 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     mutedUntil: time("muted_until", { default: 0 }),
     present: { ...flag("present"), default: true },
     leftAlone: flag("left_alone"),
+    bannedBy: id("banned_by", { nullable: true }),
     version: counter("version"),
     changedAt: time("changed_at", { default: 0 }),
   },
@@ -133,6 +139,8 @@ export interface GroupRequestRow {
   groupId: string;
   userId: string;
   askedAt: number;
+  /** Null: it waits. */
+  refusedAt: number | null;
 }
 
 /** Who asked to be let in. */
@@ -143,6 +151,7 @@ export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
     groupId: id("group_id", { primary: true }),
     userId: longId("user_id", { primary: true }),
     askedAt: time("asked_at"),
+    refusedAt: time("refused_at", { nullable: true }),
   },
 });
 

@@ -86,7 +86,8 @@ export async function writeEdit(statements: Statements, written: WrittenEdit): P
   await writeGroup(statements, written, changedAt);
   if (join.length > 0) await writeJoins(statements, groupId, { version, changedAt }, join);
   if (leave.length > 0) {
-    await writeLeaves(statements, groupId, { version, changedAt }, leave, content.type === "left");
+    const bannedBy = content.type === "left" ? undefined : actorId;
+    await writeLeaves(statements, groupId, { version, changedAt }, leave, bannedBy);
   }
   for (const { userId, role, mutedUntil } of members) {
     await statements.run(
@@ -144,8 +145,8 @@ async function writeJoins(
   await statements.run(
     `INSERT INTO group_members (group_id, user_id, role, version, changed_at)
      VALUES ${join.map(() => "(?, ?, ?, ?, ?)").join(", ")}
-     ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, present = 1, version = VALUES(version),
-       changed_at = VALUES(changed_at)`,
+     ON DUPLICATE KEY UPDATE role = VALUES(role), muted_until = 0, present = 1, banned_by = NULL,
+       version = VALUES(version), changed_at = VALUES(changed_at)`,
     join.flatMap(({ userId, role }) => [groupId, userId, role, version, changedAt]),
   );
   await statements.run(
@@ -158,17 +159,18 @@ async function writeJoins(
   }
 }
 
+/** @param bannedBy who removes them; undefined: they leave by themselves */
 async function writeLeaves(
   statements: Statements,
   groupId: string,
   { version, changedAt }: Mark,
   leave: string[],
-  alone: boolean,
+  bannedBy: string | undefined,
 ): Promise<void> {
   await statements.run(
-    `UPDATE group_members SET present = 0, version = ?, role = 'member', changed_at = ?, left_alone = ?
+    `UPDATE group_members SET present = 0, version = ?, role = 'member', changed_at = ?, left_alone = ?, banned_by = ?
      WHERE group_id = ? AND user_id IN (?)`,
-    [version, changedAt, alone, groupId, leave],
+    [version, changedAt, bannedBy === undefined, bannedBy ?? null, groupId, leave],
   );
   await statements.run(
     "UPDATE group_stays SET left_version = ? WHERE group_id = ? AND user_id IN (?) AND left_version IS NULL",

@@ -39,6 +39,18 @@ export interface NewGroup {
   joinPolicy: Group["joinPolicy"];
   ownerId: string;
   memberIds: string[];
+  /** Of the request: the same one again is recognised by it. */
+  digest: string;
+  /** The operators made it. */
+  by?: "operator";
+}
+
+/** Somebody whom an admin has removed. */
+export interface Ban {
+  userId: string;
+  bannedBy: string;
+  /** ms by the database's clock. */
+  bannedAt: number;
 }
 
 export class GroupQueries {
@@ -54,7 +66,7 @@ export class GroupQueries {
     now: number,
     writeFanOut: number,
   ): Promise<ChangedGroup | undefined> {
-    const { groupId, name, joinPolicy, ownerId, memberIds } = group;
+    const { groupId, name, joinPolicy, ownerId, memberIds, digest, by } = group;
     const joining = [
       { userId: ownerId, role: "owner" as const },
       ...memberIds.map((userId) => ({ userId, role: "member" as const })),
@@ -62,10 +74,12 @@ export class GroupQueries {
     try {
       return await this.sql.transaction(async (statements) => {
         await statements.run(
-          "INSERT INTO user_groups (id, name, owner_id, join_policy, version, created_at) VALUES (?, ?, ?, ?, 0, ?)",
-          [groupId, name, ownerId, joinPolicy, now],
+          `INSERT INTO user_groups (id, name, owner_id, join_policy, version, created_at, request_digest)
+           VALUES (?, ?, ?, ?, 0, ?, ?)`,
+          [groupId, name, ownerId, joinPolicy, now, digest],
         );
-        const edit = { content: { type: "created", userIds: memberIds } as const, join: joining };
+        const content = { type: "created" as const, userIds: memberIds, ...(by === undefined ? {} : { by }) };
+        const edit = { content, join: joining };
         const change = { groupId, actorId: ownerId, clientMsgId, now, writeFanOut };
         return writeParts(statements, { version: 0, memberCount: 0, fanOut: "write" }, change, edit);
       });
@@ -77,16 +91,17 @@ export class GroupQueries {
 
   /**
    * Changes a group under its lock.
-   * @param involved members that `decide` asks for
+   * @param change.actorId who does it; undefined: the owner
+   * @param change.involved members that `decide` asks for, besides the owner and the one who acts
    * @param decide what is to be done, by the state under the lock; throws to refuse, undefined to leave all as it is
    * @returns undefined for a group that does not exist
    */
   async change(
     groupId: string,
-    change: { actorId: string; clientMsgId: string; involved: string[]; now: number; writeFanOut: number },
+    change: { actorId: string | undefined; clientMsgId: string; involved: string[]; now: number; writeFanOut: number },
     decide: (locked: LockedGroup) => GroupEdit | undefined,
   ): Promise<ChangedGroup | undefined> {
-    const { actorId, clientMsgId, involved, now, writeFanOut } = change;
+    const { clientMsgId, involved, now, writeFanOut } = change;
     return this.sql.transaction(async (statements) => {
       const [row] = await statements.rows<GroupRow>(
         `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id = ? FOR UPDATE`,
@@ -94,7 +109,8 @@ export class GroupQueries {
       );
       if (row === undefined) return undefined;
       const group = toGroup(row);
-      const known = await membersOf(statements, groupId, [...new Set([actorId, ...involved])]);
+      const actorId = change.actorId ?? group.ownerId;
+      const known = await membersOf(statements, groupId, [...new Set([actorId, group.ownerId, ...involved])]);
       const edit = decide({ group, member: (userId) => known.get(userId) });
       if (edit === undefined) return { version: group.version, changedAt: 0, about: [] };
       return writeParts(statements, group, { groupId, actorId, clientMsgId, now, writeFanOut }, edit);
@@ -104,6 +120,23 @@ export class GroupQueries {
   async find(groupId: string): Promise<Group | undefined> {
     const rows = await this.sql.rows<GroupRow>(`SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id = ?`, [groupId]);
     return rows[0] && toGroup(rows[0]);
+  }
+
+  /** Digest of the request that made a group; undefined for one that an older build has made, and for none. */
+  async requestDigest(groupId: string): Promise<string | undefined> {
+    const sql = "SELECT request_digest AS digest FROM user_groups WHERE id = ?";
+    return (await this.sql.rows<{ digest: string | null }>(sql, [groupId]))[0]?.digest ?? undefined;
+  }
+
+  /** All groups by id, behind `after`; those that were dissolved too. */
+  async page(limit: number, after = ""): Promise<Group[]> {
+    const sql = `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id > ? ORDER BY id LIMIT ?`;
+    return (await this.sql.rows<GroupRow>(sql, [after, limit])).map(toGroup);
+  }
+
+  /** Those of these users who belong to a group, or have belonged to it. */
+  async everMembers(groupId: string, userIds: string[]): Promise<Set<string>> {
+    return new Set(userIds.length === 0 ? [] : (await membersOf(this.sql, groupId, userIds)).keys());
   }
 
   async member(groupId: string, userId: string): Promise<GroupMember | undefined> {
@@ -129,6 +162,15 @@ export class GroupQueries {
     return rows.map(toMember);
   }
 
+  /** The owner and the admins. */
+  async admins(groupId: string): Promise<string[]> {
+    const rows = await this.sql.rows<{ user_id: string }>(
+      "SELECT user_id FROM group_members WHERE group_id = ? AND present = 1 AND role <> 'member'",
+      [groupId],
+    );
+    return rows.map(({ user_id }) => user_id);
+  }
+
   /** Groups that the user belongs to, by id, behind `after`. */
   async groupsOf(userId: string, limit: number, after = ""): Promise<Group[]> {
     const rows = await this.sql.rows<GroupRow>(
@@ -140,52 +182,49 @@ export class GroupQueries {
     return rows.map(toGroup);
   }
 
-  /** Who would own the group if its owner left: an admin rather than a member; undefined: nobody else is there. */
+  /**
+   * Who would own the group if its owner left: one who may act rather than one who is disabled, an admin rather than a member,
+   * who came first rather than who came later.
+   * @returns undefined when nobody else is there
+   */
   async successor(groupId: string, ownerId: string): Promise<string | undefined> {
     const [row] = await this.sql.rows<{ user_id: string }>(
-      `SELECT user_id FROM group_members WHERE group_id = ? AND user_id <> ? AND present = 1
-       ORDER BY role = 'admin' DESC, user_id LIMIT 1`,
+      `SELECT m.user_id FROM group_members m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+       JOIN group_stays s ON s.group_id = m.group_id AND s.user_id = m.user_id AND s.left_version IS NULL
+       WHERE m.group_id = ? AND m.user_id <> ? AND m.present = 1
+       ORDER BY u.status = 'normal' DESC, m.role = 'admin' DESC, s.joined_version, m.user_id LIMIT 1`,
       [groupId, ownerId],
     );
     return row?.user_id;
   }
 
-  /** Users whose account is deleted, and who may still belong to groups; by id, behind `after`. */
+  /** Users whose account is deleted, and to whom something may still refer; by id, behind `after`. */
   async departures(limit: number, after = ""): Promise<string[]> {
     const sql = "SELECT user_id FROM departures WHERE user_id > ? ORDER BY user_id LIMIT ?";
     const rows = await this.sql.rows<{ user_id: string }>(sql, [after, limit]);
     return rows.map(({ user_id }) => user_id);
   }
 
-  /** This user belongs to no group any more. */
+  /** Nothing refers to this user any more that should not. */
   async departed(userId: string): Promise<void> {
     await this.sql.run("DELETE FROM departures WHERE user_id = ?", [userId]);
   }
 
-  /** Remembers that somebody asks to be let in. */
-  async ask(groupId: string, userId: string, now: number): Promise<void> {
-    await this.sql.run(
-      "INSERT INTO group_requests (group_id, user_id, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE group_id = group_id",
-      [groupId, userId, now],
-    );
-  }
-
-  async forgetRequest(groupId: string, userId: string): Promise<void> {
-    await this.sql.run("DELETE FROM group_requests WHERE group_id = ? AND user_id = ?", [groupId, userId]);
-  }
-
-  async hasAsked(groupId: string, userId: string): Promise<boolean> {
-    const sql = "SELECT user_id FROM group_requests WHERE group_id = ? AND user_id = ?";
-    return (await this.sql.rows(sql, [groupId, userId])).length > 0;
-  }
-
-  /** Who asks to be let in, by id, behind `after`. */
-  async requests(groupId: string, limit: number, after = ""): Promise<{ userId: string; askedAt: number }[]> {
-    const rows = await this.sql.rows<{ user_id: string; asked_at: number }>(
-      "SELECT user_id, asked_at FROM group_requests WHERE group_id = ? AND user_id > ? ORDER BY user_id LIMIT ?",
+  /** Whom admins have removed, and who may come only by them; by id, behind `after`. */
+  async bans(groupId: string, limit: number, after = ""): Promise<Ban[]> {
+    return this.sql.rows<Ban>(
+      `SELECT user_id AS userId, banned_by AS bannedBy, changed_at AS bannedAt FROM group_members
+       WHERE group_id = ? AND user_id > ? AND banned_by IS NOT NULL ORDER BY user_id LIMIT ?`,
       [groupId, after, limit],
     );
-    return rows.map(({ user_id, asked_at }) => ({ userId: user_id, askedAt: asked_at }));
+  }
+
+  /** Somebody who was removed may come again as everybody; where there is no such ban, nothing changes. */
+  async liftBan(groupId: string, userId: string): Promise<void> {
+    await this.sql.run("UPDATE group_members SET banned_by = NULL WHERE group_id = ? AND user_id = ?", [
+      groupId,
+      userId,
+    ]);
   }
 
   /**

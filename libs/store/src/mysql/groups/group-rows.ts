@@ -27,6 +27,8 @@ export interface GroupMember {
   mutedUntil: number;
   /** False for one who has left. */
   isPresent: boolean;
+  /** Who has removed them: only an admin lets them in again. Absent for one who is in, or who left by themselves. */
+  bannedBy?: string;
 }
 
 /** From which number to which somebody belongs to a group. */
@@ -84,12 +86,14 @@ export interface MemberRow {
   role: GroupRole;
   muted_until: number | string;
   present: number;
+  banned_by: string | null;
 }
 
-export const MEMBER_COLUMNS = "group_id, user_id, role, muted_until, present";
+export const MEMBER_COLUMNS = "group_id, user_id, role, muted_until, present, banned_by";
 
-export function toMember({ user_id, role, muted_until, present }: MemberRow): GroupMember {
-  return { userId: user_id, role, mutedUntil: timeOf(muted_until), isPresent: present === 1 };
+export function toMember({ user_id, role, muted_until, present, banned_by }: MemberRow): GroupMember {
+  const member = { userId: user_id, role, mutedUntil: timeOf(muted_until), isPresent: present === 1 };
+  return banned_by === null ? member : { ...member, bannedBy: banned_by };
 }
 
 export interface StayRow {

@@ -89,7 +89,7 @@ export class InvitationQueries {
     return invited;
   }
 
-  /** Invitations of a user by the group's id, behind `after`; none by whom the user has blocked since. */
+  /** Invitations of a user by the group's id, behind `after`; none by whom the user has blocked since, or who has left. */
   async list(userId: string, limit: number, after = ""): Promise<Invitation[]> {
     return this.sql.rows<Invitation>(
       `SELECT g.id AS groupId, g.name, g.member_count AS memberCount, v.inviter_id AS inviterId,
@@ -117,6 +117,11 @@ export class InvitationQueries {
     return met > 0;
   }
 
+  /** Deletes all invitations of a user. */
+  async deleteOf(userId: string): Promise<void> {
+    await this.sql.run("DELETE FROM group_invitations WHERE user_id = ?", [userId]);
+  }
+
   /** Deletes invitations that nobody answered, and those that were turned down, since before then (ms). */
   async deleteOlder(before: number, limit: number): Promise<number> {
     return this.sql.run("DELETE FROM group_invitations WHERE invited_at < ? LIMIT ?", [before, limit]);
@@ -125,6 +130,7 @@ export class InvitationQueries {
 
 /** Invitations that a user sees. */
 const WAITING = `FROM group_invitations v JOIN user_groups g ON g.id = v.group_id AND g.dissolved_at IS NULL
+  JOIN group_members i ON i.group_id = v.group_id AND i.user_id = v.inviter_id AND i.present = 1
   LEFT JOIN relations r ON r.owner_id = v.user_id AND r.peer_id = v.inviter_id AND r.state = 'blocked'
   WHERE v.user_id = ? AND v.turned_down_at IS NULL AND r.owner_id IS NULL`;
 

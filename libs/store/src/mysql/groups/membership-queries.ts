@@ -56,6 +56,8 @@ export class MembershipQueries {
 }
 
 const COLUMNS = `g.id, g.name, g.notice, g.owner_id, g.join_policy, g.muted, g.member_count, g.dissolved_at,
+  IF(m.role = 'member', 0,
+    (SELECT COUNT(*) FROM group_requests q WHERE q.group_id = g.id AND q.refused_at IS NULL)) AS requests,
   m.role, m.muted_until, m.present, GREATEST(IF(m.present = 1, g.changed_at, 0), m.changed_at) AS version`;
 
 interface MembershipRow {
@@ -67,6 +69,8 @@ interface MembershipRow {
   muted: number;
   member_count: number;
   dissolved_at: number | null;
+  /** Who ask to be let in, told to admins only. */
+  requests: number;
   role: GroupRole;
   muted_until: number | string;
   present: number;
@@ -86,6 +90,7 @@ function toGroupRow(row: MembershipRow): GroupRow {
     ...(isPresent && row.muted === 1 ? { muted: true } : {}),
     memberCount: isPresent ? row.member_count : 0,
     ...(isPresent && !isOver ? { role: row.role } : {}),
+    ...(isPresent && !isOver && row.requests > 0 ? { requests: row.requests } : {}),
     ...(mutedUntil > 0 ? { mutedUntil } : {}),
     ...(isPresent && isOver ? { dissolved: true } : {}),
     version: row.version,

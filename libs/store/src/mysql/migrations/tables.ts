@@ -339,4 +339,18 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["LengthenOutbox", `ALTER TABLE outbox MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL`],
   // Up to which number a conversation is in no list of the user; hidden_seq is about its messages.
   ["AddUnlistedSeq", "ALTER TABLE conversation_members ADD COLUMN unlisted_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
+  // Whom an admin has removed comes back by an admin only.
+  ["GroupsAddBans", `ALTER TABLE group_members ADD COLUMN banned_by ${LONG_ID} NULL`],
+  [
+    "GroupsAddRefusals",
+    "ALTER TABLE group_requests ADD COLUMN refused_at BIGINT NULL, ADD KEY group_requests_user (user_id)",
+  ],
+  // Which request has made a group: the same one again is answered with the group, whatever it is now.
+  ["GroupsAddRequestDigest", `ALTER TABLE user_groups ADD COLUMN request_digest ${LONG_ID} NULL`],
+  // Who has to do with somebody who deletes their account is found by it.
+  ["RelationsAddPeerKey", "ALTER TABLE relations ADD KEY relations_peer (peer_id)"],
+  // The name that a program first gave a user whom it made: the same request again is recognised by it.
+  ["UsersAddMadeAs", "ALTER TABLE users ADD COLUMN made_as VARCHAR(64) NULL"],
+  // Older builds ended only the memberships of those who deleted their accounts: the rest ends now.
+  ["UsersDepartAgain", "INSERT IGNORE INTO departures (user_id) SELECT id FROM users WHERE deleted_at IS NOT NULL"],
 ];

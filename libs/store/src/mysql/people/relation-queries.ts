@@ -128,6 +128,17 @@ export class RelationQueries {
     });
   }
 
+  /** Those who are something to a user, or to whom the user is something; by id, behind `after`. */
+  async peers(userId: string, limit: number, after = ""): Promise<string[]> {
+    const side = (other: string, own: string) =>
+      `(SELECT ${other} AS id FROM relations WHERE ${own} = ? AND ${other} > ? AND state <> 'none' ORDER BY ${other} LIMIT ?)`;
+    const rows = await this.sql.rows<{ id: string }>(
+      `SELECT id FROM (${side("peer_id", "owner_id")} UNION ${side("owner_id", "peer_id")}) AS found ORDER BY id LIMIT ?`,
+      [userId, after, limit, userId, after, limit, limit],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Relations of some states by the id of the other one, behind `after`. */
   async list(ownerId: string, states: readonly RelationState[], limit: number, after = ""): Promise<Relation[]> {
     const rows = await this.sql.rows<RelationRow>(

@@ -123,7 +123,7 @@ export class UserQueries {
   async delete(userId: string, now: number): Promise<boolean> {
     return this.sql.transaction(async (statements) => {
       const found = await statements.run(
-        `UPDATE users SET deleted_at = ?, display_name = ?, password_hash = NULL, role = 'user',
+        `UPDATE users SET deleted_at = ?, display_name = ?, made_as = NULL, password_hash = NULL, role = 'user',
            token_version = token_version + 1 WHERE id = ? AND deleted_at IS NULL`,
         [now, DELETED_USER, userId],
       );
@@ -140,16 +140,25 @@ export class UserQueries {
   /** Makes a user who has no password, or one. @returns false when the id is taken, also by one that differs in case only */
   async create(user: NamedUser & { passwordHash?: string | undefined; now: number }): Promise<boolean> {
     const { userId, displayName, passwordHash = null, now } = user;
+    // A password leaves nothing by which another request could be compared with this one.
+    const madeAs = passwordHash === null ? displayName : null;
     return this.sql.transaction(async (statements) => {
       const isNew = await isInserted(
         statements.run(
-          "INSERT INTO users (id, folded_id, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)",
-          [userId, userId.toLowerCase(), displayName, passwordHash, now],
+          `INSERT INTO users (id, folded_id, display_name, password_hash, created_at, made_as)
+           VALUES (?, ?, ?, ?, ?, ?)`,
+          [userId, userId.toLowerCase(), displayName, passwordHash, now, madeAs],
         ),
       );
       if (isNew) await fileUsers(statements, [userId]);
       return isNew;
     });
+  }
+
+  /** Whether such a user was made with this name and without a password, and is not deleted, whatever they are called now. */
+  async wasMade({ userId, displayName }: NamedUser): Promise<boolean> {
+    const sql = "SELECT 1 FROM users WHERE id = ? AND made_as = ? AND deleted_at IS NULL";
+    return (await this.sql.rows(sql, [userId, displayName])).length > 0;
   }
 
   private async update(

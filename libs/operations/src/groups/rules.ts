@@ -4,7 +4,7 @@
  */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
 import type { GroupEdit, GroupMember, LockedGroup } from "@carillon/store";
-import { mustLieAhead } from "../http/checks";
+import { mustLieAhead } from "../must-lie-ahead";
 
 export type Rule = (locked: LockedGroup) => GroupEdit | undefined;
 
@@ -20,6 +20,7 @@ export function joinOpen(userId: string, most: number): Rule {
     if (isPresent(locked.member(userId))) return undefined;
     const { group } = locked;
     if (group.dissolved || group.joinPolicy === "invite") throw new CarillonError("NOT_FOUND", "no such group");
+    mustNotBeBanned(locked.member(userId));
     if (group.joinPolicy !== "open") throw new CarillonError("FORBIDDEN", "one has to be let into this group");
     return joining([userId], group.memberCount, most);
   };
@@ -29,7 +30,9 @@ export function joinOpen(userId: string, most: number): Rule {
 export function addMember(actorId: string, userId: string, most: number): Rule {
   return (locked) => {
     mayBring(locked, actorId);
-    if (isPresent(locked.member(userId))) return undefined;
+    const member = locked.member(userId);
+    if (isPresent(member)) return undefined;
+    mayLetBack(locked, actorId, member);
     return joining([userId], locked.group.memberCount, most);
   };
 }
@@ -42,12 +45,28 @@ export function mayBring(locked: LockedGroup, actorId: string): void {
   }
 }
 
+/**
+ * Whom an admin has removed is kept out until an admin lets them in again, or lifts the ban: they neither come nor ask by
+ * themselves, and no other member brings them.
+ * @throws CarillonError BANNED
+ */
+export function mustNotBeBanned(member: GroupMember | undefined): void {
+  if (member?.bannedBy !== undefined) throw new CarillonError("BANNED");
+}
+
+/** As `mustNotBeBanned`, for one who brings them: an admin may, and lifts the ban by it. */
+export function mayLetBack(locked: LockedGroup, actorId: string, member: GroupMember | undefined): void {
+  if (memberOf(locked, actorId).role === "member") mustNotBeBanned(member);
+}
+
 /** Somebody comes who was invited, as long as the one who invited may still bring others in. */
 export function acceptInvitation(userId: string, inviterId: string, most: number): Rule {
   return (locked) => {
-    if (isPresent(locked.member(userId))) return undefined;
+    const member = locked.member(userId);
+    if (isPresent(member)) return undefined;
     try {
       mayBring(locked, inviterId);
+      mayLetBack(locked, inviterId, member);
     } catch {
       throw new CarillonError("NOT_FOUND", "there is no such invitation any more");
     }

@@ -29,6 +29,7 @@ const members = [
   member("abe", "admin"),
   member("max", "member"),
   member("gus", "member", false),
+  { ...member("out", "member", false), bannedBy: "ada" },
 ];
 
 function locked(changes: Partial<Group> = {}): LockedGroup {
@@ -64,6 +65,13 @@ test.each<[string, rules.Rule, Partial<Group>, unknown]>([
   ["a member does not invite", rules.addMember("max", "new", 9), {}, "FORBIDDEN"],
   ["an admin invites", rules.addMember("ada", "new", 9), {}, joined("new")],
   ["who is in is in", rules.addMember("ada", "max", 9), {}, "nothing"],
+  ["whom an admin has removed does not come back by themselves", rules.joinOpen("out", 9), open, "BANNED"],
+  ["nor hears of a group that they cannot come into", rules.joinOpen("out", 9), {}, "NOT_FOUND"],
+  ["nor by another member", rules.addMember("max", "out", 9), open, "BANNED"],
+  ["an admin brings them back", rules.addMember("ada", "out", 9), open, joined("out")],
+  ["an admin lets them in if they asked before", rules.acceptRequest("ada", "out", 9), open, joined("out")],
+  ["invited by an admin they come", rules.acceptInvitation("out", "ada", 9), open, joined("out")],
+  ["not by a member", rules.acceptInvitation("out", "max", 9), open, "NOT_FOUND"],
   ["a full group is full", rules.addMember("ada", "new", 4), {}, "FORBIDDEN"],
   ["nobody joins what is dissolved", rules.joinOpen("new", 9), { ...open, dissolved: true }, "NOT_FOUND"],
   ["and its members are told why", rules.addMember("ada", "new", 9), { dissolved: true }, "GROUP_DISSOLVED"],

@@ -1,7 +1,8 @@
 /** Look-ups in the whole error table, for those who answer. A bundler leaves it out of an app. */
+
+import { type ErrorRow, errorTable } from "../generated/error-table";
+import type { ErrorName } from "../generated/errors";
 import { CarillonError } from "./errors";
-import { type ErrorRow, errorTable } from "./generated/error-table";
-import type { ErrorName } from "./generated/errors";
 
 const byName = new Map<string, ErrorRow>(errorTable.map((row) => [row.name, row]));
 const byCode = new Map<number, ErrorRow>(errorTable.map((row) => [row.code, row]));

@@ -1,7 +1,7 @@
 /** The error that is thrown wherever a row of the error table applies. */
-import { wellFormed } from "./codec/utf8";
-import { ErrorCode, type ErrorName, type Retry, retries } from "./generated/errors";
-import type { ErrorPayload } from "./generated/payloads";
+import { wellFormed } from "../codec/utf8";
+import { ErrorCode, type ErrorName, type Retry, retries } from "../generated/errors";
+import type { ErrorPayload } from "../generated/payloads";
 
 const LONGEST_MESSAGE = 1_024;
 

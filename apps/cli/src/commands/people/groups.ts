@@ -1,0 +1,192 @@
+/** `carillon groups`: what an operator does about groups, in the place of their owners. It speaks to the stores, as `users`. */
+import {
+  addMembers,
+  administerGroup,
+  changeMember,
+  changeProfile,
+  dissolve,
+  findGroup,
+  type GroupAdministration,
+  type GroupWishes,
+  MOST_MEMBERS_AT_ONCE,
+  makeGroupFor,
+  type ProfileChange,
+  removeMembers,
+  transfer,
+} from "@carillon/operations";
+import { CarillonError, httpStatusOf, joinPolicyValues, limits, nameFault, noticeFault } from "@carillon/protocol";
+import type { Group, GroupMember } from "@carillon/store";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { openGroups } from "../../cluster/groups";
+import { withCluster } from "../../cluster/open-cluster";
+import { type CommonOptions, clusterCommand, parseCount } from "../../command";
+import { WrongUse } from "../../output/failures";
+import { print, tableOf } from "../../output/print";
+
+const DEFAULT_LIMIT = 100;
+
+export function groupsCommand(): Command {
+  const command = clusterCommand("groups", "groups: look, make, fill, give to another owner, dissolve");
+  for (const one of [listCommand(), showCommand(), createCommand(), changeCommand()]) command.addCommand(one);
+  command.addCommand(membersCommand("add", "bring users in, by one event; nobody is asked", addMembers));
+  command.addCommand(membersCommand("remove", "remove users, by one event; they are kept out", removeMembers));
+  command.addCommand(roleCommand());
+  command.addCommand(transferCommand());
+  command.addCommand(dissolveCommand());
+  return command;
+}
+
+function listCommand(): Command {
+  return clusterCommand("list", "groups by id, dissolved ones too")
+    .option("--after <group>", "behind this id")
+    .option("--limit <n>", `at most so many (default ${DEFAULT_LIMIT})`, parseCount)
+    .action(async (_: CommonOptions, command: Command) => {
+      const { after, limit } = command.optsWithGlobals<{ after?: string; limit?: number }>();
+      const groups = await inGroups(command, (context) => context.groups.page(limit ?? DEFAULT_LIMIT, after));
+      const { json } = command.optsWithGlobals<CommonOptions>();
+      print({ groups }, json, (shown) => (groups.length === 0 ? "there are no groups\n" : describe(shown.groups)));
+    });
+}
+
+function showCommand(): Command {
+  return groupCommand("show", "a group and its members")
+    .option("--after <user>", "members behind this id")
+    .option("--limit <n>", `at most so many members (default ${DEFAULT_LIMIT})`, parseCount)
+    .action(async (groupId: string, _: CommonOptions, command: Command) => {
+      const { json, after, limit } = command.optsWithGlobals<CommonOptions & { after?: string; limit?: number }>();
+      const found = await inGroups(command, async (context) => ({
+        group: await findGroup(context, groupId),
+        members: await context.groups.members(groupId, limit ?? DEFAULT_LIMIT, after),
+      }));
+      print(found, json, ({ group, members }) => describe([group]) + describeMembers(members));
+    });
+}
+
+function createCommand(): Command {
+  return clusterCommand("create", "make a group for its owner; nobody is asked")
+    .argument("<owner>", "user id")
+    .argument("<name>", "what it is called", textOf("name", limits.maxNameCharacters, nameFault))
+    .argument("[users...]", "members besides the owner")
+    .option("--id <group>", "an id of yours: the same command again brings the same group")
+    .addOption(joinPolicy().default("invite"))
+    .action(async (owner: string, name: string, members: string[], _: CommonOptions, command: Command) => {
+      const { id, join } = command.optsWithGlobals<{ id?: string; join: Group["joinPolicy"] }>();
+      const wishes: GroupWishes = { name, joinPolicy: join, members, ...(id === undefined ? {} : { groupId: id }) };
+      await showAfter(command, async (context) => (await makeGroupFor(context, owner, wishes)).group);
+    });
+}
+
+function changeCommand(): Command {
+  return groupCommand("change", "change name, notice or who may come")
+    .option("--name <name>", "what it is called", textOf("name", limits.maxNameCharacters, nameFault))
+    .option("--notice <text>", "what stands above it", textOf("notice", limits.maxNoticeCharacters, noticeFault))
+    .addOption(joinPolicy())
+    .action(async (groupId: string, _: CommonOptions, command: Command) => {
+      const { name, notice, join } = command.optsWithGlobals<Omit<ProfileChange, "joinPolicy"> & { join?: never }>();
+      const wanted = Object.entries({ name, notice, joinPolicy: join }).filter(([, value]) => value !== undefined);
+      if (wanted.length === 0) throw new WrongUse("nothing is to be changed: give --name, --notice or --join");
+      const change = Object.fromEntries(wanted) as ProfileChange;
+      await showAfter(command, async (context) => {
+        await administerGroup(context, groupId, [], (ownerId) => changeProfile(ownerId, change));
+        return findGroup(context, groupId);
+      });
+    });
+}
+
+type ChangeMembers = (context: GroupAdministration, groupId: string, userIds: string[]) => Promise<Map<string, string>>;
+
+function membersCommand(name: string, description: string, change: ChangeMembers): Command {
+  return groupCommand(name, description)
+    .argument("<users...>", `user ids, at most ${MOST_MEMBERS_AT_ONCE}`)
+    .action(async (groupId: string, userIds: string[], _: CommonOptions, command: Command) => {
+      if (userIds.length > MOST_MEMBERS_AT_ONCE) throw new WrongUse(`at most ${MOST_MEMBERS_AT_ONCE} users at once`);
+      const states = await inGroups(command, (context) => change(context, groupId, userIds));
+      const members = [...states].map(([userId, state]) => ({ userId, state }));
+      const { json } = command.optsWithGlobals<CommonOptions>();
+      print({ members }, json, (shown) =>
+        tableOf(
+          ["user", "state"],
+          shown.members.map(({ userId, state }) => [userId, state]),
+        ),
+      );
+    });
+}
+
+function roleCommand(): Command {
+  return groupCommand("role", "make a member an admin, or not")
+    .argument("<user>", "user id of a member")
+    .argument("<role>", "admin or member")
+    .action(async (groupId: string, userId: string, role: string, _: CommonOptions, command: Command) => {
+      if (role !== "admin" && role !== "member") throw new WrongUse("a role is admin or member");
+      await showAfter(command, async (context) => {
+        const rule = (ownerId: string) => changeMember(ownerId, userId, { role }, context.now());
+        await administerGroup(context, groupId, [userId], rule);
+        return findGroup(context, groupId);
+      });
+    });
+}
+
+function transferCommand(): Command {
+  return groupCommand("transfer", "give a group to another member, also when its owner is disabled")
+    .argument("<user>", "user id of a member")
+    .action(async (groupId: string, userId: string, _: CommonOptions, command: Command) => {
+      await showAfter(command, async (context) => {
+        await administerGroup(context, groupId, [userId], (ownerId) => transfer(ownerId, userId));
+        return findGroup(context, groupId);
+      });
+    });
+}
+
+function dissolveCommand(): Command {
+  return groupCommand("dissolve", "end a group for all; its history stays").action(
+    async (groupId: string, _: CommonOptions, command: Command) => {
+      await showAfter(command, async (context) => {
+        await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.now()));
+        return findGroup(context, groupId);
+      });
+    },
+  );
+}
+
+function groupCommand(name: string, description: string): Command {
+  return clusterCommand(name, description).argument("<group>", "group id");
+}
+
+const joinPolicy = () => new Option("--join <policy>", "who may come").choices([...joinPolicyValues]);
+
+/** What the rules refuse is wrong use of the command. */
+async function inGroups<T>(command: Command, work: (context: GroupAdministration) => Promise<T>): Promise<T> {
+  const { data } = command.optsWithGlobals<CommonOptions>();
+  return withCluster(data, async (cluster) => work(await openGroups(cluster))).catch((error: Error) => {
+    const isRefused = error instanceof CarillonError && httpStatusOf(error) < 500;
+    throw isRefused ? new WrongUse(error.message) : error;
+  });
+}
+
+async function showAfter(command: Command, work: (context: GroupAdministration) => Promise<Group>): Promise<void> {
+  const group = await inGroups(command, work);
+  print({ group }, command.optsWithGlobals<CommonOptions>().json, (shown) => describe([shown.group]));
+}
+
+function textOf(what: string, most: number, faultOf: (text: string) => string | undefined) {
+  return (text: string): string => {
+    const fault = [...text].length > most ? `must have at most ${most} characters` : faultOf(text);
+    if (text === "" && what === "name") throw new InvalidArgumentError("must not be empty");
+    if (fault !== undefined) throw new InvalidArgumentError(fault);
+    return text;
+  };
+}
+
+function describe(groups: Group[]): string {
+  const rows = groups.map(({ groupId, name, ownerId, joinPolicy: join, memberCount, dissolved }) => {
+    return [groupId, name, ownerId, join, memberCount, dissolved ? "dissolved" : null];
+  });
+  return tableOf(["group", "name", "owner", "join", "members", ""], rows);
+}
+
+function describeMembers(members: GroupMember[]): string {
+  const rows = members.map(({ userId, role, mutedUntil }) => {
+    return [userId, role, mutedUntil > Date.now() ? new Date(mutedUntil).toISOString() : null];
+  });
+  return `\n${tableOf(["member", "role", "muted until"], rows)}`;
+}
