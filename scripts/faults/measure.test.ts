@@ -4,12 +4,14 @@ import {
   acknowledgedMeanwhile,
   closings,
   disconnects,
+  failedSends,
   lastReturn,
   leadersSpread,
   longestSilence,
   percentile,
   type RunFacts,
   resumption,
+  sendTime,
   stallOfSends,
   takeOvers,
 } from "./measure";
@@ -110,4 +112,16 @@ test("a NATS server that came back and was given nothing is never made up for", 
   const [first, second] = facts().strikes;
   const strikes = [{ ...first!, madeUpMs: 40_000 }, second!];
   expect(leadersSpread(0).seen({ ...facts(), strikes })).toEqual([40_000, Number.POSITIVE_INFINITY]);
+});
+
+test("what was sent while a fault was at work: how long it took, and whether it failed", () => {
+  const sent = (sentAt: number, answeredAt?: number, refusals: object[] = []) => ({
+    ...{ sentAt, refusals, answers: answeredAt === undefined ? [] : [{ at: answeredAt }] },
+  });
+  const messages = [sent(5, 9), sent(10, 14), sent(12, 40), sent(19, 20, [{ name: "UNAVAILABLE" }]), sent(20)];
+  const run = { evidence: { messages }, strikes: [{ struckAt: 10, healedAt: 20 }] } as unknown as RunFacts;
+  expect(sendTime(1).seen(run)).toEqual([4, 28, 1]);
+  expect(failedSends(0).seen(run)).toEqual([1]);
+  const never = { ...run, strikes: [{ struckAt: 20, healedAt: 30 }] } as unknown as RunFacts;
+  expect(sendTime(1).seen(never)).toEqual([Number.POSITIVE_INFINITY]);
 });

@@ -1,6 +1,6 @@
 /** What a run took: times and counts from its history, to be held against the bounds of the fault matrix. Pure. */
 import { partitionOf } from "@carillon/base";
-import type { Evidence } from "@carillon/testkit";
+import type { Evidence, SentMessage } from "@carillon/testkit";
 
 /** A fault that struck. */
 export interface Strike {
@@ -103,6 +103,24 @@ function timesToReturn(facts: RunFacts): number[] {
     }
   }
   return times;
+}
+
+/** Time from the moment that an app sends a message, while a fault is at work, until it has its number: p99. */
+export function sendTime(most: number): Bound {
+  const seen = (facts: RunFacts) =>
+    sentMeanwhile(facts).map(({ sentAt, answers }) => (answers[0]?.at ?? Number.POSITIVE_INFINITY) - sentAt);
+  return { what: "from a send to its number, p99", unit: "ms", most, part: 0.99, seen };
+}
+
+/** Messages that an app was told of as not sent, though another gateway served. */
+export function failedSends(most: number): Bound {
+  const seen = (facts: RunFacts) => [sentMeanwhile(facts).filter(({ refusals }) => refusals.length > 0).length];
+  return { what: "messages that count as not sent", unit: "times", most, seen };
+}
+
+function sentMeanwhile({ evidence, strikes }: RunFacts): SentMessage[] {
+  const isMeanwhile = (at: number) => strikes.some(({ struckAt, healedAt }) => at >= struckAt && at < healedAt);
+  return evidence.messages.filter(({ sentAt }) => isMeanwhile(sentAt));
 }
 
 /** Connections that ended while the load was written. */

@@ -13,6 +13,7 @@ export const ROWS = {
   "NATS without majority": "kill -9 of two of three NATS servers, and of all",
   "NATS server returns": "one of three NATS servers was away for half a minute, and is back",
   "NATS servers restarted": "three NATS servers are restarted one after the other",
+  "host vanished": "the host of a gateway is gone without a FIN, for three times its lease",
   "nodes paused": "pause of 2 x ttl: worker, gateway, archiver",
   "stores paused": "pause of 30 s: NATS, Redis, MySQL",
   "links cut": "a link is cut, both ways and one way: worker-NATS, gateway-NATS, worker-Redis",

@@ -1,5 +1,5 @@
 /** Our own processes are killed and paused, at any moment and exactly between two steps. */
-import { resumption, stallOfSends } from "../measure";
+import { failedSends, resumption, sendTime, stallOfSends } from "../measure";
 import { once, steady } from "../plan";
 import type { Scenario } from "../scenario";
 
@@ -71,6 +71,14 @@ export const processes: readonly Scenario[] = [
     row: "nodes paused",
     plan: once(["pause worker", "pause gateway", "pause archiver"], 2.5 * TTL_MS, 2 * TTL_MS),
     bounds: [stallOfSends(5_000)],
+  },
+  {
+    // To its clients a process that is stopped is a host that has vanished: nothing is closed, nothing answers.
+    name: "vanish-gateway",
+    row: "host vanished",
+    plan: steady(["pause gateway"], { times: 2, everyMs: 50_000, holdMs: 3 * TTL_MS }),
+    load: { sdkPairs: 40, rawPairs: 0, rate: 200 },
+    bounds: [sendTime(15_000), failedSends(0)],
   },
   {
     name: "pause-worker-at-points",

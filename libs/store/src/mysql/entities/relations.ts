@@ -102,7 +102,7 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
     mutedUntil: time("muted_until", { default: 0 }),
     present: { ...flag("present"), default: true },
     leftAlone: flag("left_alone"),
-    bannedBy: id("banned_by", { nullable: true }),
+    bannedBy: longId("banned_by", { nullable: true }),
     version: counter("version"),
     changedAt: time("changed_at", { default: 0 }),
   },
