@@ -9,7 +9,7 @@ import {
   parseSystemContent,
   privateConversationId,
 } from "@carillon/protocol";
-import type { TestCluster } from "@carillon/testkit";
+import { peopleAt, type TestCluster } from "@carillon/testkit";
 import { lineOf, type ModelEvent, type Row } from "./conversation";
 import { SKIPPED } from "./model";
 import { type Arrangement, DEVICES, type Operation, PEOPLE } from "./operations";
@@ -270,11 +270,12 @@ export class People {
 
   private async make(userId: string, transport: Device["transport"]): Promise<Person> {
     const asKey = { token: this.key };
-    await this.cluster.http("POST", "/v1/admin/users", { ...asKey, body: { userId, displayName: userId } });
+    const { patiently } = peopleAt(() => this.cluster.info().api);
+    await patiently("POST", "/v1/admin/users", { ...asKey, body: { userId, displayName: userId } });
     const devices = await Promise.all(
       Array.from({ length: DEVICES }, async (_, i): Promise<Device> => {
         const wanted = { userId, deviceId: `d${i}`, platform: "desktop" };
-        const { status, body } = await this.cluster.http("POST", "/v1/admin/tokens", { ...asKey, body: wanted });
+        const { status, body } = await patiently("POST", "/v1/admin/tokens", { ...asKey, body: wanted });
         if (status !== 200) throw new Error(`no token: ${JSON.stringify(body)}`);
         const { deviceId } = wanted;
         return {

@@ -99,3 +99,10 @@ function clusterEnvironment(data: string | undefined): NodeJS.ProcessEnv {
   const isNamed = env["CARILLON_DATA"] === undefined && env["CARILLON_NATS_SERVERS"] !== undefined;
   return isNamed ? env : environmentOf(dataDirectory(undefined));
 }
+
+/** What NO_COLOR and FORCE_COLOR say of colours; undefined: nothing. */
+export function areColoursForced(): boolean | undefined {
+  const { NO_COLOR, FORCE_COLOR } = process.env;
+  if (FORCE_COLOR !== undefined) return !["", "0", "false"].includes(FORCE_COLOR);
+  return NO_COLOR ? false : undefined;
+}

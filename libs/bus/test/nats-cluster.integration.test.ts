@@ -45,13 +45,19 @@ beforeAll(async () => {
   servers = await startServers({ nats: true, natsPeers: true });
   all = [servers.nats, ...servers.natsPeers];
   const bus = await busOf(all[0]!);
-  await createLayout(bus, settingsOf(all), 2);
+  // Three servers that have just met may still elect: nobody answers then.
+  await until("the streams are there", () => createLayout(bus, settingsOf(all), 2).then(() => true, isNoAnswer));
   await bus.close();
 }, 120_000);
 
 afterAll(async () => {
   await servers.stop();
 });
+
+function isNoAnswer(error: Error): false {
+  if (error.name !== "TimeoutError") throw error;
+  return false;
+}
 
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };

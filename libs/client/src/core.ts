@@ -4,7 +4,6 @@
  */
 import type {
   ConversationRow,
-  Event,
   PulledPayload,
   PullPayload,
   ReadPayload,
@@ -37,25 +36,15 @@ export interface CoreEvents extends ClientEvents {
 
 /** Through which a client is told. */
 export type Tell = Pick<EventSource<CoreEvents>, "on" | "emit" | "deliver"> & {
-  /** Whether an event is shown; what keeps a view knows what other devices have cleared. */
-  wants?: ((event: Event) => boolean | Promise<boolean>) | undefined;
   /** Something has failed that nobody waits for: an "error", or in the console where nobody listens. */
   fail(error: Error): void;
 };
 
 /** The listeners of one client. */
 export class Listeners extends EventSource<CoreEvents> implements Tell {
-  wants: Tell["wants"];
-
   /** @param closing aborted when the client is closed */
   constructor(closing: AbortSignal) {
     super((failure) => this.fail(failure), closing);
-  }
-
-  override deliver<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
-    const isWanted = name === "resync" ? true : (this.wants?.(value as Event) ?? true);
-    const tell = (isShown: boolean) => (isShown ? super.deliver(name, value) : undefined);
-    return typeof isWanted === "boolean" ? tell(isWanted) : isWanted.then(tell);
   }
 
   fail(error: Error): void {

@@ -32,7 +32,6 @@ export function viewOf<TransportName extends string>(client: BaseClient<Transpor
     onError: (error) => events.fail(error),
   });
   core.atEnd(() => state.stop());
-  events.wants = (event) => state.wants(event);
   if (core.state.name === "online") state.online();
   const view = new View(state, {
     send: ({ to, ...content }) => client.send(to as Recipient, content),

@@ -2,9 +2,9 @@
 import { type AuditDocument, auditAll, auditOne, Findings } from "@carillon/operations";
 import { isConversationId } from "@carillon/protocol";
 import type { Command } from "commander";
-import pc from "picocolors";
 import { withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
+import { colours as pc } from "../output/colours";
 import { EXIT, WrongUse } from "../output/failures";
 import { print } from "../output/print";
 import { visible } from "../output/visible";

@@ -13,9 +13,9 @@ import {
   type Recipient,
 } from "@carillon/client";
 import { Command, Option } from "commander";
-import pc from "picocolors";
 import { parseCount } from "../command";
 import { apiAddress } from "../config";
+import { colours as pc } from "../output/colours";
 import { NotReached } from "../output/failures";
 import { readPassword } from "../output/password";
 import { terminalText, visible } from "../output/visible";

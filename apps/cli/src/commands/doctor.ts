@@ -1,12 +1,12 @@
 /** `carillon doctor`: whether servers, settings and processes are what the guarantees need, and what to do if not. */
 import type { Command } from "commander";
-import pc from "picocolors";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
 import { checkClocks, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
 import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
+import { colours as pc } from "../output/colours";
 import { EXIT } from "../output/failures";
 import { print } from "../output/print";
 

@@ -1,6 +1,6 @@
 /** What commands print: one JSON document for programs, a table for people. */
 import Table from "cli-table3";
-import pc from "picocolors";
+import { colours as pc } from "./colours";
 import { terminalJson, terminalText, visibleParts } from "./visible";
 
 const NO_LINES = {

@@ -12,7 +12,6 @@
  * - What cannot be counted here is asked for, some seconds apart.
  * - A mark comes before the conversation is known, by a sync that was read before it: it is kept for the row.
  */
-import { settlesWithin } from "@carillon/base";
 import {
   type ConversationRow,
   type Event,
@@ -60,8 +59,6 @@ export interface ViewContext {
 }
 
 const ASK_AGAIN_MS = 2_000;
-/** How long a replay waits for what SYNC tells. */
-const SYNC_MS = 5_000;
 const MOST_ASKED = 5;
 const FAILED = "failed/";
 const NONE = "0,0,0";
@@ -92,9 +89,6 @@ export class ViewState implements SyncKeeper {
   /** Conversations whose numbers the server has to tell. */
   private readonly doubtful = new Set<string>();
   private timesAsked = 0;
-  /** Until this session has told what has changed. */
-  private synced: Promise<void> | undefined;
-  private onSynced: () => void = () => {};
   /** How much more was here than the server counted, after the last sync of everything. */
   private excess = NONE;
   private askAgain: ReturnType<typeof setTimeout> | undefined;
@@ -117,24 +111,9 @@ export class ViewState implements SyncKeeper {
     );
   }
 
-  /**
-   * Whether an event is more than what another device has cleared meanwhile: a replay comes before the SYNC that tells that.
-   * Without an answer it is shown after a while.
-   */
-  wants({ conversationId, seq }: Event): boolean | Promise<boolean> {
-    const look = () => seq > (this.list.get(conversationId)?.conversation.stored.clearedSeq ?? 0);
-    return this.synced?.then(look) ?? look();
-  }
-
   /** A session is open. */
   online(): void {
     this.timesAsked = 0;
-    const synced = new Promise<void>((resolve) => {
-      this.onSynced = resolve;
-    });
-    this.synced = settlesWithin(synced, SYNC_MS).then(() => {
-      this.synced = undefined;
-    });
     this.loader.online();
     this.whenRestored(() => this.context.synchroniser.changes());
   }
@@ -179,7 +158,6 @@ export class ViewState implements SyncKeeper {
   take(synced: Synced, isAll: boolean): void {
     const { versions, syncedAt, counts } = synced;
     if (isAll) this.dropMissing(synced);
-    this.onSynced();
     const { relations: relationsVersion, groups: groupsVersion } = versions;
     this.since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
     this.keep(SINCE, this.since);
