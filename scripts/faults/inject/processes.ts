@@ -14,6 +14,8 @@ type OrderedRole = keyof typeof CONTROL_NAMES;
 const BACK_MS = 60_000;
 /** Time in which a process passes the place where it is to die: an idle one may not. */
 const PASSES_MS = 10_000;
+/** A process that dies closes its connections before it is gone: their ends belong to its death. */
+const DYING_MS = 100;
 /** Time for a node to say how it is. */
 const STATE_MS = 700;
 /** How long a clock that was an hour ahead is an hour back. */
@@ -140,7 +142,7 @@ async function timeOfDeath({ pid }: Node): Promise<number | undefined> {
   while (aliveAt < deadline) {
     await sleep(20);
     const lookedAt = performance.now();
-    if (!isThere(pid)) return aliveAt;
+    if (!isThere(pid)) return aliveAt - DYING_MS;
     aliveAt = lookedAt;
   }
   return undefined;
