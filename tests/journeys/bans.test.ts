@@ -1,6 +1,7 @@
 /** Who is kept out of a group and who waits at its door: bans, requests, and who is told of them. */
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { callAs, newPeople } from "./fixtures/member";
 
 let cluster: TestCluster;
 
@@ -10,12 +11,10 @@ beforeAll(async () => {
 
 afterAll(() => cluster.stop(), 60_000);
 
-const call = (who: Person, method: string, where: string, body?: object) =>
-  cluster.http(method, where, { token: who.token, ...(body === undefined ? {} : { body }) });
+const call = (person: Person, method: string, where: string, body?: object) =>
+  callAs(cluster, { person }, method, where, body);
 
-async function people<const Names extends readonly string[]>(...names: Names) {
-  return (await Promise.all(names.map((name) => cluster.person(name)))) as { [Each in keyof Names]: Person };
-}
+const people = <const Names extends readonly string[]>(...names: Names) => newPeople(cluster, names);
 
 async function newGroup(owner: Person, members: Person[], joinPolicy: string): Promise<string> {
   const wanted = { name: "choir", joinPolicy, members: members.map(({ userId }) => userId) };

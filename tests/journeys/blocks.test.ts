@@ -2,6 +2,7 @@
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
+import { callAs } from "./fixtures/member";
 
 let cluster: TestCluster;
 
@@ -11,8 +12,8 @@ beforeAll(async () => {
 
 afterAll(() => cluster.stop(), 60_000);
 
-const call = (who: Person, method: string, where: string, body?: object) =>
-  cluster.http(method, where, { token: who.token, ...(body === undefined ? {} : { body }) });
+const call = (person: Person, method: string, where: string, body?: object) =>
+  callAs(cluster, { person }, method, where, body);
 
 async function someone(name: string): Promise<[Person, RawClient]> {
   const person = await cluster.person(name);

@@ -3,6 +3,7 @@ import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { createPool } from "mysql2/promise";
+import { newPeople } from "./fixtures/member";
 import { runCarillon } from "./fixtures/run-carillon";
 
 jest.setTimeout(120_000);
@@ -25,9 +26,7 @@ async function newKey(scopes: string): Promise<string> {
 const call = (method: string, where: string, body?: object, token = key) =>
   cluster.http(method, where, { token, ...(body === undefined ? {} : { body }) });
 
-async function people<const Names extends readonly string[]>(...names: Names) {
-  return (await Promise.all(names.map((name) => cluster.person(name)))) as { [Each in keyof Names]: Person };
-}
+const people = <const Names extends readonly string[]>(...names: Names) => newPeople(cluster, names);
 
 const idsOf = (persons: Person[]) => persons.map(({ userId }) => userId);
 

@@ -11,6 +11,7 @@ import type {
   SentPayload,
 } from "@carillon/protocol";
 import type { ClientState } from "./connection/client-state";
+import { closedError } from "./connection/questions";
 import { EventSource, ListenerFailed, reportUncaught } from "./events/event-source";
 import type { ClientEvents } from "./events/events";
 import type { HttpRequest } from "./http/http-api";
@@ -120,4 +121,31 @@ export type MakeEngine = (events?: Tell) => SharedEngine;
 export interface SharingStorage extends ClientStorage {
   /** @returns what works behind one of them; undefined where it cannot be shared: each has an engine of its own */
   share(makeEngine: MakeEngine, identity: Identity): Core | undefined;
+}
+
+/**
+ * @param isInUse whether there is a connection as well: its end may not be told yet
+ * @param patience aborted when it was waited for long enough: then it resolves, too
+ * @returns when the client is online
+ * @throws the error with which it was closed
+ */
+export function untilOnline(
+  { events, state }: Pick<Core, "events" | "state">,
+  isInUse: () => boolean,
+  patience?: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = (now: ClientState) => {
+      if (now.name === "closed") reject(now.error ?? closedError());
+      else if (now.name === "online" && isInUse()) resolve();
+      else return;
+      stop();
+    };
+    const stop = events.on("state", look);
+    patience?.addEventListener("abort", () => {
+      stop();
+      resolve();
+    });
+    look(state);
+  });
 }

@@ -27,7 +27,7 @@ import { Keeper } from "./connection/keeper";
 import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
-import { type Api, type Core, Listeners, type Tell } from "./core";
+import { type Api, type Core, Listeners, type Tell, untilOnline } from "./core";
 import { UnreadableEntry } from "./events/events";
 import { AuthorizedApi } from "./http/authorized";
 import { HttpApi } from "./http/http-api";
@@ -396,19 +396,6 @@ export class Engine implements Core {
 
   /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
   private untilOnline(patience?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (state: ClientState) => {
-        if (state.name === "closed") reject(state.error ?? closedError());
-        else if (state.name === "online" && this.keeper.current !== undefined) resolve();
-        else return;
-        stop();
-      };
-      const stop = this.events.on("state", look);
-      patience?.addEventListener("abort", () => {
-        stop();
-        resolve();
-      });
-      look(this.state);
-    });
+    return untilOnline(this, () => this.keeper.current !== undefined, patience);
   }
 }

@@ -94,7 +94,7 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
         summary: "Pin, mute, clear or hide a conversation",
         description:
           "For oneself, on all devices. What is cleared is not shown to this user any more, neither by history nor as " +
-          "unread or preview; others see it as before. It cannot be taken back. What is hidden has `hiddenSeq` in its row until something new " +
+          "unread or preview; others see it as before. It cannot be taken back. A hidden conversation has `hiddenSeq` in its row until something new " +
           "is said: lists that people see leave it out.",
         tags: TAGS,
         body: shapes.settingsBody,

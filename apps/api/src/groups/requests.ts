@@ -1,6 +1,6 @@
 /**
  * Requests to be let into a group, and the bans of those whom its admins have removed. The admins' devices hear of each request
- * and of its end, the one who asks hears of the answer. One that was refused is not made again for a week.
+ * and of its end, the one who asks hears of the answer. A refused request is not made again for a week.
  */
 import { acceptRequest, tellGroups } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";

@@ -262,7 +262,7 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
       schema: {
         summary: "Remove a member; `me` leaves",
-        description: "Who was removed comes back only by an admin, or when one lifts the ban.",
+        description: "A removed user comes back only by an admin, or when one lifts the ban.",
         tags: ["groups"],
         response: { 204: nothing },
       },

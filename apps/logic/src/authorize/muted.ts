@@ -4,7 +4,7 @@ import { CarillonError, limits } from "@carillon/protocol";
 /** @param until ms since 1970, ahead of `now`; undefined: nobody knows when it ends */
 export function mutedError(name: "USER_MUTED" | "GROUP_MUTED", until: number | undefined, now: number): CarillonError {
   if (until === undefined) return new CarillonError(name);
-  // What was stored before times were bounded may be none that a date can say.
+  // A time that was stored before times were bounded may be beyond any date.
   const end = Math.min(until, limits.maxTimeMs);
   return new CarillonError(name, `muted until ${new Date(end).toISOString()}`, { retryAfterMs: end - now });
 }

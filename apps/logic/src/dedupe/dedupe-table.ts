@@ -37,7 +37,7 @@ export class DedupeTable {
     const { senderId, conversationId, clientMsgId } = request;
     return (
       this.floorTime > 0 &&
-      // What was accepted before the floor may have been dated so much behind it.
+      // A message that was accepted before the floor may be dated so much behind it.
       uuidv7Time(clientMsgId) <= this.floorTime + mostAheadMs(request) &&
       this.find(senderId, conversationId, clientMsgId) === undefined
     );

@@ -17,11 +17,14 @@ interface Transaction {
   onabort: unknown;
 }
 
+/** An `IDBKeyRange`, which is only handed on. */
+type KeyRange = object;
+
 /** As much of an `IDBObjectStore` as is used. */
 export interface ObjectStore {
   get(key: string): Request<string | undefined>;
-  getAll(): Request<string[]>;
-  getAllKeys(): Request<string[]>;
+  getAll(range?: KeyRange): Request<string[]>;
+  getAllKeys(range?: KeyRange): Request<string[]>;
   put(value: string, key: string): unknown;
   delete(key: string): unknown;
 }
@@ -42,10 +45,13 @@ export class Database {
     return resultOf(ask(this.opened.transaction(STORE).objectStore(STORE)));
   }
 
-  /** Keys and values, as of one moment. */
-  readAll(): Promise<[keys: string[], values: string[]]> {
+  /** Keys that begin so and their values, as of one moment. */
+  async readAll(prefix: string): Promise<Map<string, string>> {
+    const { IDBKeyRange } = globalThis as unknown as { IDBKeyRange: { bound(from: string, to: string): KeyRange } };
+    const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
     const store = this.opened.transaction(STORE).objectStore(STORE);
-    return Promise.all([resultOf(store.getAllKeys()), resultOf(store.getAll())]);
+    const [keys, values] = await Promise.all([resultOf(store.getAllKeys(range)), resultOf(store.getAll(range))]);
+    return new Map(keys.map((key, i) => [key, values[i] as string]));
   }
 
   /** `strict`: a value that was taken has reached the disk, not only the browser. @returns when all of it has */

@@ -65,9 +65,8 @@ class Storage implements IndexedDbStorage, SharingStorage {
     return this.use((database) => database.read((store) => store.getAllKeys()));
   }
 
-  async readAll(prefix: string): Promise<Map<string, string>> {
-    const [keys, values] = await this.use((database) => database.readAll());
-    return new Map(keys.flatMap((key, i) => (key.startsWith(prefix) ? [[key, values[i] as string]] : [])));
+  readAll(prefix: string): Promise<Map<string, string>> {
+    return this.use((database) => database.readAll(prefix));
   }
 
   close(): void {

@@ -155,12 +155,10 @@ export class Tokens {
 
   private async store(token: Stored, before: Stored | undefined): Promise<void> {
     const { storage, kept } = this.options;
-    try {
-      const stored = await readJson<Stored>(storage, KEY);
+    if (this.stopped) {
+      const stored = await readJson<Stored>(storage, KEY).catch(() => before);
       // Another tab has taken the connection over, and has gone on from there.
-      if (this.stopped && stored?.refreshToken !== before?.refreshToken) return;
-    } catch {
-      // Told by what follows.
+      if (stored?.refreshToken !== before?.refreshToken) return;
     }
     await kept.set(KEY, token);
   }

@@ -73,6 +73,8 @@ interface Lane {
 export class Outbox {
   private readonly lanes = new Map<string, Lane>();
   private readonly entries = new Map<string, Entry>();
+  /** Ids of messages that were dated anew, by the first one. */
+  private readonly redated = new Map<string, string>();
   private readonly stopping = new AbortController();
   private lastOrder = 0;
   /** Sessions up to now: what was lost with an earlier one may be sent again at once. */
@@ -108,11 +110,11 @@ export class Outbox {
    * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
    */
   async add(payload: SendPayload): Promise<SentPayload> {
-    const key = PREFIX + payload.clientMsgId;
+    const { clientMsgId } = payload;
     // Who has not heard that it was dated anew knows it by its first id.
-    const same = this.entries.get(payload.clientMsgId) ?? [...this.entries.values()].find((entry) => entry.key === key);
+    const same = this.entries.get(this.redated.get(clientMsgId) ?? clientMsgId);
     if (same !== undefined) return same.result;
-    const order = ++this.lastOrder;
+    const [key, order] = [PREFIX + clientMsgId, ++this.lastOrder];
     const entry = this.enter({ key, payload, order, stored: this.store(key, payload, order) });
     this.options.onAdded(payload);
     this.pump(payload.to);
@@ -133,7 +135,15 @@ export class Outbox {
       entry.reject(new ConnectionLost());
     }
     this.entries.clear();
+    this.redated.clear();
     this.lanes.clear();
+  }
+
+  /** By the id that it has now, and findable by its first one. */
+  private register(entry: Entry): void {
+    const [first, { clientMsgId }] = [firstIdOf(entry), entry.payload];
+    this.entries.set(clientMsgId, entry);
+    if (first !== clientMsgId) this.redated.set(first, clientMsgId);
   }
 
   private store(key: string, payload: SendPayload, order: number): Promise<void> {
@@ -144,7 +154,7 @@ export class Outbox {
     const { payload } = given;
     const entry = { ...given, tries: 0, refusedSince: undefined } as Entry;
     entry.result = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
-    this.entries.set(payload.clientMsgId, entry);
+    this.register(entry);
     const lane = this.lanes.get(payload.to) ?? { waiting: [], busy: false };
     this.lanes.set(payload.to, lane);
     lane.waiting.push(entry);
@@ -201,7 +211,7 @@ export class Outbox {
     if (id === undefined) return;
     entry.payload = { ...entry.payload, clientMsgId: id };
     this.entries.delete(clientMsgId);
-    this.entries.set(id, entry);
+    this.register(entry);
     await this.store(entry.key, entry.payload, entry.order);
     this.options.onRedated(clientMsgId, id);
   }
@@ -212,6 +222,7 @@ export class Outbox {
     await kept.delete(entry.key);
     // Until now the same id is the same message; from now on it is a new try of the user.
     this.entries.delete(payload.clientMsgId);
+    this.redated.delete(firstIdOf(entry));
     if (outcome instanceof Error) {
       entry.reject(outcome);
       onFailed(payload, outcome);
@@ -221,3 +232,5 @@ export class Outbox {
     }
   }
 }
+
+const firstIdOf = ({ key }: Entry) => key.slice(PREFIX.length);

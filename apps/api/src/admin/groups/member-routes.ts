@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import * as groupShapes from "../../groups/shapes";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
-import type { AdminGroupsContext } from "./context";
+import { type AdminGroupsContext, noteOrder } from "./context";
 import * as shapes from "./shapes";
 
 const TAGS = ["admin"];
@@ -44,7 +44,7 @@ export function memberRoutes(server: FastifyInstance, context: AdminGroupsContex
           changeMember(ownerId, userId, change, context.now()),
         );
       }
-      context.logger.info({ order: "member", groupId, userId, by: request.by }, "an operator's order about a group");
+      noteOrder(context, request, { order: "member", groupId, userId });
       return reply.code(204).send();
     },
   );
@@ -67,49 +67,49 @@ function listing(server: FastifyInstance, context: AdminGroupsContext): void {
   );
 }
 
+/** What is done to many members by one call, each with its own outcome. */
+interface Bulk {
+  order: "add" | "remove";
+  path: string;
+  summary: string;
+  description: string;
+  outcomes: object;
+  act(context: AdminGroupsContext, groupId: string, userIds: string[]): Promise<Map<string, string>>;
+}
+
+const BULKS: readonly Bulk[] = [
+  {
+    order: "add",
+    path: "/v1/admin/groups/:groupId/members",
+    summary: "Bring many users into a group, by one event",
+    description: "Nobody is asked; who was removed before, or left, comes back.",
+    outcomes: shapes.added,
+    act: addMembers,
+  },
+  {
+    order: "remove",
+    path: "/v1/admin/groups/:groupId/members/remove",
+    summary: "Remove many users from a group, by one event",
+    description: "They are kept out as if an admin had removed them.",
+    outcomes: shapes.removed,
+    act: removeMembers,
+  },
+];
+
 function many(server: FastifyInstance, context: AdminGroupsContext): void {
-  const { logger } = context;
-  const items = <State>(states: Map<string, State>) => ({
-    items: [...states].map(([userId, state]) => ({ userId, state })),
-  });
-
-  server.post<OfGroup & Members>(
-    "/v1/admin/groups/:groupId/members",
-    {
-      config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
-      schema: {
-        summary: "Bring many users into a group, by one event",
-        description: "Nobody is asked; who was removed before, or left, comes back.",
-        tags: TAGS,
-        body: shapes.membersBody,
-        response: { 200: shapes.added },
+  for (const { order, path, summary, description, outcomes, act } of BULKS) {
+    server.post<OfGroup & Members>(
+      path,
+      {
+        config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
+        schema: { summary, description, tags: TAGS, body: shapes.membersBody, response: { 200: outcomes } },
       },
-    },
-    async (request) => {
-      const { groupId } = request.params;
-      const added = await addMembers(context, groupId, request.body.userIds);
-      logger.info({ order: "add", groupId, users: added.size, by: request.by }, "an operator's order about a group");
-      return items(added);
-    },
-  );
-
-  server.post<OfGroup & Members>(
-    "/v1/admin/groups/:groupId/members/remove",
-    {
-      config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
-      schema: {
-        summary: "Remove many users from a group, by one event",
-        description: "They are kept out as if an admin had removed them.",
-        tags: TAGS,
-        body: shapes.membersBody,
-        response: { 200: shapes.removed },
+      async (request) => {
+        const { groupId } = request.params;
+        const states = await act(context, groupId, request.body.userIds);
+        noteOrder(context, request, { order, groupId, users: states.size });
+        return { items: [...states].map(([userId, state]) => ({ userId, state })) };
       },
-    },
-    async (request) => {
-      const { groupId } = request.params;
-      const gone = await removeMembers(context, groupId, request.body.userIds);
-      logger.info({ order: "remove", groupId, users: gone.size, by: request.by }, "an operator's order about a group");
-      return items(gone);
-    },
-  );
+    );
+  }
 }

@@ -14,7 +14,7 @@ import type { FastifyInstance } from "fastify";
 import * as shapes from "../../groups/shapes";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
-import type { AdminGroupsContext } from "./context";
+import { type AdminGroupsContext, noteOrder } from "./context";
 import { memberRoutes } from "./member-routes";
 
 const TAGS = ["admin"];
@@ -89,8 +89,6 @@ function making(server: FastifyInstance, context: AdminGroupsContext): void {
 }
 
 function changing(server: FastifyInstance, context: AdminGroupsContext): void {
-  const { logger } = context;
-
   server.patch<OfGroup & { Body: ProfileChange & { muted?: boolean } }>(
     "/v1/admin/groups/:groupId",
     {
@@ -109,7 +107,7 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
         await administerGroup(context, groupId, [], (ownerId) => changeProfile(ownerId, profile));
       }
       if (muted !== undefined) await administerGroup(context, groupId, [], (ownerId) => muteAll(ownerId, muted));
-      logger.info({ order: "change", groupId, by: request.by }, "an operator's order about a group");
+      noteOrder(context, request, { order: "change", groupId });
       return shapes.present(await findGroup(context, groupId));
     },
   );
@@ -130,7 +128,7 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
       const { groupId } = request.params;
       const { userId } = request.body;
       await administerGroup(context, groupId, [userId], (ownerId) => transfer(ownerId, userId));
-      logger.info({ order: "transfer", groupId, userId, by: request.by }, "an operator's order about a group");
+      noteOrder(context, request, { order: "transfer", groupId, userId });
       return shapes.present(await findGroup(context, groupId));
     },
   );
@@ -146,7 +144,7 @@ function ending(server: FastifyInstance, context: AdminGroupsContext): void {
     async (request, reply) => {
       const { groupId } = request.params;
       await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.now()));
-      context.logger.info({ order: "dissolve", groupId, by: request.by }, "an operator's order about a group");
+      noteOrder(context, request, { order: "dissolve", groupId });
       return reply.code(204).send();
     },
   );

@@ -31,7 +31,7 @@ import type { ClientState } from "../../connection/client-state";
 import { Refused } from "../../connection/keeper";
 import { closedError } from "../../connection/questions";
 import { ConnectionLost } from "../../connection/requests";
-import { type Calls, type Core, type CoreEvents, Listeners, type MakeEngine, type Tell } from "../../core";
+import { type Calls, type Core, type CoreEvents, Listeners, type MakeEngine, type Tell, untilOnline } from "../../core";
 import { PresenceWatches } from "../../presence/presence-watches";
 import { ServerClock } from "../../server-clock";
 import { claimStorage, type Identity, OthersStorage } from "../../storage/identity";
@@ -234,16 +234,7 @@ export class TabCore implements Core {
     this.request("connect").catch(() => {
       // The state says why.
     });
-    await new Promise<void>((resolve, reject) => {
-      const stop = this.events.on("state", (state) => look(state));
-      const look = (state: ClientState) => {
-        if (state.name === "online") resolve();
-        else if (state.name === "closed") reject(state.error ?? closedError());
-        else return;
-        stop();
-      };
-      look(this.state);
-    });
+    await untilOnline(this, () => true);
   }
 
   private start(): void {
