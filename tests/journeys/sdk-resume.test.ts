@@ -238,3 +238,26 @@ test("a tablet that is away now and then shows what it missed, once, and nothing
   await until("all on the phone", () => phone.shown.length >= last);
   expect(seqs(phone, conversationId)).toEqual(numbers(1, last));
 });
+
+test("what the laptop has cleared while the phone was away is told to nobody on the phone; what follows is", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [a, laptop] = [await online(alice), await online({ ...bob, deviceId: "laptop" })];
+  const storage = await stored(bob);
+  const before = await online(bob, storage);
+  const { conversationId } = await a.send(`u:${bob.userId}`, "1");
+  await until("the first", () => before.shown.length === 1);
+  await before.close();
+  await Promise.all(numbers(2, 21).map((i) => a.send(`u:${bob.userId}`, `${i}`)));
+  await until("all on the laptop", () => laptop.shown.length === 21);
+  const { clearedSeq } = await laptop.conversationSettings(conversationId, { clearedSeq: 20 });
+  const after = await online(bob, storage);
+  await a.send(`u:${bob.userId}`, "22");
+  await until("what follows", () => after.shown.length >= 2);
+  expect([clearedSeq, seqs(after, conversationId), after.gaps, after.resyncs]).toEqual([20, [21, 22], [], []]);
+  await after.close();
+  // It was acknowledged like all else.
+  const later = await online(bob, storage);
+  await a.send(`u:${bob.userId}`, "23");
+  await until("the next", () => later.shown.length > 0);
+  expect(seqs(later, conversationId)).toEqual([23]);
+});

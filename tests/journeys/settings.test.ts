@@ -99,8 +99,8 @@ describe("settings of a conversation", () => {
     expect(all).not.toHaveProperty("preview");
     expect((await call(bob, "PATCH", where, { clearedSeq: 1 })).body.clearedSeq).toBe(3);
     expect(await history(bob, conversationId)).toEqual([]);
-    // A device that fills its gaps is told all the same: it hides by itself what is cleared.
-    expect(await pulled(bob, conversationId)).toEqual(["one", "two", "three"]);
+    // A device that fills its gaps gets all numbers, and no content that was cleared.
+    expect(await pulled(bob, conversationId)).toEqual([undefined, undefined, undefined]);
     expect(await history(alice, conversationId)).toEqual(["one", "two", "three"]);
     await say(alice, `u:${bob.person.userId}`, "four");
     expect(await history(bob, conversationId)).toEqual(["four"]);

@@ -63,7 +63,7 @@ const STOP_MS = 2_000;
 
 /** What lists and histories are made from. */
 type ReadingContext = Pick<ApiContext, "marks" | "barrier" | "spans" | "recent" | "showsBefore"> &
-  Pick<MysqlStore, "conversations" | "memberships" | "views">;
+  Pick<MysqlStore, "conversations" | "memberships" | "views"> & { inboxes: Inboxes };
 
 export interface ApiOptions {
   config: ApiConfig;
@@ -90,7 +90,7 @@ export class Api {
   private server: FastifyInstance | undefined;
 
   constructor(private readonly options: ApiOptions) {
-    const { bus, boot, config, partitions, redis } = options;
+    const { bus, boot, config, partitions } = options;
     this.downlink = new DownlinkSender(bus, apiSender(config.nodeId));
     this.changes = new ChangeTeller(bus, this.downlink);
     this.messages = new MessageSender({ bus, nodeId: config.nodeId, boot, partitions });
@@ -99,7 +99,7 @@ export class Api {
     this.context = this.buildContext(reading);
     const { sync } = options.mysql;
     const monotonic = () => bus.clock.monotonic();
-    const shared = new SharedQuestions({ ...reading, sync, inboxes: new Inboxes(redis), monotonic });
+    const shared = new SharedQuestions({ ...reading, sync, monotonic });
     this.queries = new QueryService(bus, { ...this.context, ...reading, shared });
     this.broadcasts = new LeaseJob({
       lease: options.lease("broadcasts"),
@@ -319,6 +319,7 @@ export class Api {
       views: mysql.views,
       showsBefore: config.groups.historyBeforeJoining,
       marks: new Marks(redis),
+      inboxes: new Inboxes(redis),
       recent: new RecentEvents(redis),
       barrier: new ArchiveBarrier({
         logEnds: () => readLogEnds(bus, partitions),

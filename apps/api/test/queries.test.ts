@@ -82,13 +82,37 @@ describe("history", () => {
     expect(await page({ from: 5, to: 8 }, cleared)).toEqual(["5 6 7 8", false]);
   });
 
+  test("a device that fills its gaps gets the numbers of what was cleared, and nothing of its content", async () => {
+    const contentsOf = async (of: HistoryContext, conversationId: string) => {
+      const { events } = await readHistory(of, "alice", conversationId, { from: 1, limit: 50, backwards: false });
+      return events.map(({ seq, content, cleared }) => [seq, content, cleared]);
+    };
+    const wanted = [
+      [1, undefined, true],
+      [2, undefined, true],
+      [3, "said", undefined],
+    ];
+    const of = { ...context(3, 3, "said"), views: { floor: async () => ({ purgedSeq: 0, hiddenSeq: 2 }) } };
+    expect(await contentsOf(of, CONVERSATION)).toEqual(wanted);
+    const recent = {
+      read: async () => [1, 2, 3].map((seq) => ({ seq, event: encodeEvent(event(seq, "said")) })),
+      clearedUpTo: async () => 2,
+    };
+    expect(await contentsOf({ ...context(3, 0), recent }, "g:choir")).toEqual(wanted);
+    // Who joined and who left is told all the same: the numbers of a group hang on it.
+    const system = async () => [{ ...event(1, "{}"), kind: "system" as const }];
+    expect(
+      await contentsOf({ ...of, ...context(1), views: of.views, conversations: { history: system } }, CONVERSATION),
+    ).toEqual([[1, "{}", undefined]]);
+  });
+
   test("what is at hand is given while MySQL is away", async () => {
     const atHand = (from: number, to: number) =>
       Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, event: encodeEvent(event(from + i)) }));
     const away = {
       ...context(10),
       views: { floor: () => Promise.reject(new Error("MySQL is away")) },
-      recent: { read: async (_: string, from: number, to: number) => atHand(from, to) },
+      recent: { read: async (_: string, from: number, to: number) => atHand(from, to), clearedUpTo: async () => 0 },
     };
     const range = { from: 9, limit: 50, backwards: false };
     const { events } = await readHistory(away, "alice", "g:choir", range);
@@ -99,7 +123,10 @@ describe("history", () => {
     const atHand = (from: number, to: number) =>
       Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, event: encodeEvent(event(from + i)) }));
     const seen = async (purgedSeq: number, hiddenSeq: number) => {
-      const recent = { read: async (_: string, from: number, to: number) => atHand(from, to) };
+      const recent = {
+        read: async (_: string, from: number, to: number) => atHand(from, to),
+        clearedUpTo: async () => hiddenSeq,
+      };
       const of = { ...context(10), views: { floor: async () => ({ purgedSeq, hiddenSeq }) }, recent };
       const { events, more } = await readHistory(of, "alice", "g:choir", {
         from: 10,

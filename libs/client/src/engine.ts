@@ -252,7 +252,8 @@ export class Engine implements Core {
     const { events, storage } = this;
     return new Inbox({
       storage,
-      show: (event) => events.deliver(event.kind, event),
+      // What another device has cleared is told to nobody.
+      show: (event) => (event.cleared ? undefined : events.deliver(event.kind, event)),
       userId: () => this.userId,
       received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
       reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),

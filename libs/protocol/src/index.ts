@@ -8,7 +8,14 @@ export { commandDirection, commandName, commandNumber } from "./commands";
 export { errorByCode, errorByName, httpStatusOf } from "./errors/error-table";
 export { CarillonError } from "./errors/errors";
 export { ByteWriter } from "./events/byte-writer";
-export { decodeEvent, type EventHead, encodeEvent, eventPrefix, peekEvent } from "./events/event-bytes";
+export {
+  conversationPrefix,
+  decodeEvent,
+  type EventHead,
+  encodeEvent,
+  eventPrefix,
+  peekEvent,
+} from "./events/event-bytes";
 export {
   encodeDeliver,
   encodeDeliverFrame,

@@ -36,9 +36,10 @@ const sample: Event = {
 
 /** The keys of an event in the order in which it is written. */
 function inOrder(event: Event): Event {
-  const { conversationId, seq, senderId, kind, messageId, clientMsgId, contentType, sentAt, content, targetSeq } =
-    event;
-  return { conversationId, seq, senderId, kind, messageId, clientMsgId, contentType, sentAt, content, targetSeq };
+  const { conversationId, seq, senderId, kind, ...behind } = event;
+  const { messageId, clientMsgId, contentType, sentAt, content, targetSeq, cleared } = behind;
+  const written = { messageId, clientMsgId, contentType, sentAt, content, targetSeq, cleared };
+  return { conversationId, seq, senderId, kind, ...written };
 }
 
 describe("event bytes", () => {

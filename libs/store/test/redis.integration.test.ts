@@ -242,6 +242,60 @@ describe("sessions", () => {
   });
 });
 
+describe("what a user has cleared", () => {
+  const event = (conversationId: string, seq: number, kind: "message" | "system" = "message") =>
+    encodeEvent({
+      ...{ conversationId, seq, senderId: "ann", messageId: `${seq}`, clientMsgId: `id-${seq}`, sentAt: seq },
+      ...{ kind, contentType: kind === "system" ? "system" : "text", content: `cleared said ${seq} content` },
+    });
+
+  test("loses its content in the own inbox, and keeps its place; all else stays", async () => {
+    const [alice, bob] = [newUser(), newUser()];
+    const [cleared, other] = [`p:${alice}:${bob}`, `p:${alice}:zoe`];
+    const recalled = { conversationId: cleared, seq: 300 };
+    // Numbers of one, two, three and five bytes.
+    const numbers = [1, 127, 128, 300, 70_000, 2 ** 32 + 1];
+    const events = [
+      ...numbers.map((seq) => event(cleared, seq)),
+      event(cleared, 70_001, "system"),
+      event(other, 1),
+      event(cleared, 2 ** 32 + 2),
+    ];
+    const [recipients, position] = [[alice, bob], Date.now()];
+    await inboxes.deliver(
+      0,
+      "private",
+      events.map((bytes, i) => ({ position: position + i, event: bytes, recipients })),
+    );
+    await inboxes.erase([alice], recalled);
+    const seen = async (userId: string) =>
+      (await inboxes.read(userId, 0, 100)).events.map(([inboxSeq, bytes]) => {
+        const { conversationId, seq, content, cleared: mark } = decodeEvent(bytes);
+        return [inboxSeq, conversationId, seq, content !== undefined, mark];
+      });
+    const before = await seen(bob);
+    await inboxes.clear(alice, cleared, 2 ** 32 + 1);
+    const wanted = [
+      ...numbers.map((seq, i) => [i + 1, cleared, seq, false, true]),
+      [7, cleared, 70_001, true, undefined],
+      [8, other, 1, true, undefined],
+      [9, cleared, 2 ** 32 + 2, true, undefined],
+    ];
+    expect(await seen(alice)).toEqual(wanted);
+    await inboxes.clear(alice, cleared, 2 ** 32 + 1);
+    expect(await seen(alice)).toEqual(wanted);
+    expect(await seen(bob)).toEqual(before);
+    await inboxes.clear(newUser(), cleared, 5);
+  });
+
+  test("is remembered beside the newest events of a large group", async () => {
+    const recent = new RecentEvents(store);
+    await recent.clear("g:crowd", "ann", 7);
+    expect(await recent.clearedUpTo("g:crowd", "ann")).toBe(7);
+    expect(await recent.clearedUpTo("g:crowd", "bob")).toBe(0);
+  });
+});
+
 describe("marks", () => {
   test("move forward only, and read implies delivered", async () => {
     const marks = new Marks(store);

@@ -1,7 +1,7 @@
 /** What users make of a conversation for themselves: pinned, muted, cleared, hidden. Their other devices hear of it. */
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, type ConversationRow, encodeFrame } from "@carillon/protocol";
-import type { ConversationQueries, ViewQueries } from "@carillon/store";
+import type { ConversationQueries, Inboxes, RecentEvents, ViewQueries } from "@carillon/store";
 import type { ArchiveBarrier } from "../queries/archive-barrier";
 import { type ListContext, readConversation } from "../queries/conversation-list";
 import type { HistoryContext } from "../queries/history";
@@ -13,6 +13,8 @@ export interface SettingsContext {
   spans: HistoryContext["spans"];
   barrier: Pick<ArchiveBarrier, "passed" | "passedFor">;
   changes: Pick<ChangeTeller, "notify">;
+  inboxes: Pick<Inboxes, "clear">;
+  recent: Pick<RecentEvents, "clear">;
 }
 
 export interface SettingsWishes {
@@ -62,7 +64,23 @@ export async function changeSettings(
   await context.barrier.passed().catch(() => false);
   const changedAt = await context.views.change(userId, conversationId, change);
   if (changedAt === undefined) throw new CarillonError("NO_SUCH_CONVERSATION");
+  if (change.clearedSeq > 0) await clearCopies(context, userId, conversationId, change.clearedSeq);
   const news = { what: "conversation-settings" as const, version: changedAt };
   context.changes.notify([userId], encodeFrame(Command.CHANGED, 0, news));
   return present(await readConversation(context, userId, conversationId));
+}
+
+/**
+ * A device that was offline does not get what was cleared meanwhile. What Redis holds is a copy: while Redis is away the
+ * device gets it all the same, and the view leaves it out.
+ */
+async function clearCopies(
+  { inboxes, recent }: SettingsContext,
+  userId: string,
+  conversationId: string,
+  upTo: number,
+): Promise<void> {
+  await Promise.all([inboxes.clear(userId, conversationId, upTo), recent.clear(conversationId, userId, upTo)]).catch(
+    () => {},
+  );
 }

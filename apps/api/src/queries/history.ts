@@ -19,7 +19,10 @@ export interface HistoryRange {
   to?: number | undefined;
   limit: number;
   backwards: boolean;
-  /** Without what the user has cleared. A device that fills its gaps is told everything: it hides that by itself. */
+  /**
+   * Leaves out what the user has cleared. A device that fills its gaps needs every number: it is given cleared messages
+   * without their content, marked `cleared`.
+   */
   hidesCleared?: boolean;
 }
 
@@ -35,7 +38,7 @@ export interface HistoryContext {
   conversations: Pick<ConversationQueries, "history">;
   views: Pick<ViewQueries, "floor">;
   /** Newest events of large groups, as far as they are at hand. */
-  recent?: Pick<RecentEvents, "read">;
+  recent?: Pick<RecentEvents, "read" | "clearedUpTo">;
   /**
    * What the user may read of the conversation, from its owner.
    * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
@@ -61,13 +64,20 @@ export async function readHistory(
   const askFloor = () => context.views.floor(userId, conversationId);
   const floor = range.hidesCleared === true ? await askFloor() : undefined;
   const page = pageOf(spans, range, floor === undefined ? 1 : lowestOf(floor));
-  const recent = await readRecent(context, conversationId, page.parts);
+  const recent = await readRecent(context, userId, conversationId, page.parts);
   if (recent !== undefined) return { events: recent, lastSeq, more: page.more };
-  const lowest = floor === undefined ? (await askFloor()).purgedSeq + 1 : lowestOf(floor);
-  const { parts, more } = pageOf(spans, range, lowest);
+  const { purgedSeq, hiddenSeq } = floor ?? (await askFloor());
+  const { parts, more } = floor === undefined ? pageOf(spans, range, purgedSeq + 1) : page;
   const events: Event[] = [];
   for (const [from, to] of parts) events.push(...(await readRows(context, conversationId, from, to)));
-  return { events, lastSeq, more };
+  return { events: events.map((event) => clearedBelow(hiddenSeq, event)), lastSeq, more };
+}
+
+/** A message that the user has cleared has no content; it is marked, so that no device shows it. */
+function clearedBelow(hiddenSeq: number, event: Event): Event {
+  if (event.seq > hiddenSeq || event.kind !== "message") return event;
+  const { content: _, ...rest } = event;
+  return { ...rest, cleared: true };
 }
 
 /** The first number that is shown to somebody who has cleared the conversation. */
@@ -96,14 +106,19 @@ function pageOf(spans: Span[], range: HistoryRange, lowest = 1): { parts: Span[]
 /** @returns undefined unless all of them are at hand */
 async function readRecent(
   { recent }: HistoryContext,
+  userId: string,
   conversationId: string,
   parts: Span[],
 ): Promise<Event[] | undefined> {
   const [part] = parts;
   if (recent === undefined || part === undefined || parts.length > 1) return undefined;
   if (parseConversationId(conversationId)?.kind !== "group") return undefined;
-  const found = await recent.read(conversationId, ...part).catch(() => []);
-  return found.length === part[1] - part[0] + 1 ? found.map(({ event }) => decodeEvent(event)) : undefined;
+  const [found, hiddenSeq] = await Promise.all([
+    recent.read(conversationId, ...part),
+    recent.clearedUpTo(conversationId, userId),
+  ]).catch(() => [[], 0] as const);
+  if (found.length < part[1] - part[0] + 1) return undefined;
+  return found.map(({ event }) => clearedBelow(hiddenSeq, decodeEvent(event)));
 }
 
 async function readRows(

@@ -19,6 +19,7 @@ const contentTypeKey = encodedKey("contentType");
 const sentAtKey = encodedKey("sentAt");
 const contentKey = encodedKey("content");
 const targetSeqKey = encodedKey("targetSeq");
+const clearedKey = encodedKey("cleared");
 
 const requiredKeys = 8;
 const writer = new ByteWriter();
@@ -33,13 +34,18 @@ export interface EventHead {
 
 /**
  * The bytes of an event, keys in the order conversationId, seq, senderId, kind, messageId, clientMsgId, contentType,
- * sentAt, content?, targetSeq?. The fields are not checked against the schema.
+ * sentAt, content?, targetSeq?, cleared?. The fields are not checked against the schema.
  * @throws RangeError for a number that is no unsigned integer, or text without a UTF-8 form
  */
 export function encodeEvent(event: Event): Uint8Array {
-  const { content, targetSeq } = event;
+  const { content, targetSeq, cleared } = event;
   writer.begin();
-  writer.mapHeader(requiredKeys + (content === undefined ? 0 : 1) + (targetSeq === undefined ? 0 : 1));
+  writer.mapHeader(
+    requiredKeys +
+      (content === undefined ? 0 : 1) +
+      (targetSeq === undefined ? 0 : 1) +
+      (cleared === undefined ? 0 : 1),
+  );
   writeText(conversationIdKey, event.conversationId);
   writeNumber(seqKey, event.seq);
   writeText(senderIdKey, event.senderId);
@@ -50,6 +56,7 @@ export function encodeEvent(event: Event): Uint8Array {
   writeNumber(sentAtKey, event.sentAt);
   if (content !== undefined) writeText(contentKey, content);
   if (targetSeq !== undefined) writeNumber(targetSeqKey, targetSeq);
+  if (cleared !== undefined) writeBoolean(clearedKey, cleared);
   return writer.finish();
 }
 
@@ -60,6 +67,14 @@ export function eventPrefix(conversationId: string, seq: number): Uint8Array {
   writer.begin();
   writeText(conversationIdKey, conversationId);
   writeNumber(seqKey, seq);
+  return writer.finish();
+}
+
+/** As `eventPrefix`, for all events of a conversation: their `seq` follows. */
+export function conversationPrefix(conversationId: string): Uint8Array {
+  writer.begin();
+  writeText(conversationIdKey, conversationId);
+  writer.raw(seqKey);
   return writer.finish();
 }
 
@@ -91,6 +106,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   };
   if (cursor.isAt(contentKey)) event.content = cursor.text(contentKey);
   if (cursor.isAt(targetSeqKey)) event.targetSeq = cursor.unsigned(targetSeqKey);
+  if (cursor.isAt(clearedKey)) event.cleared = cursor.boolean(clearedKey);
   cursor.end();
   return event;
 }
@@ -114,6 +130,12 @@ function writeNumber(key: Uint8Array, value: number): void {
   writer.unsigned(value);
 }
 
+function writeBoolean(key: Uint8Array, value: boolean): void {
+  writer.raw(key);
+  if (value) writer.true();
+  else writer.false();
+}
+
 function notEncodedHere(): Error {
   return new Error("these bytes are not as encodeEvent writes an event");
 }
@@ -126,7 +148,7 @@ class EventCursor {
 
   constructor(private readonly bytes: Uint8Array) {
     this.left = (bytes[0] ?? 0) - 0x80;
-    if (this.left < requiredKeys || this.left > requiredKeys + 2) throw notEncodedHere();
+    if (this.left < requiredKeys || this.left > requiredKeys + 3) throw notEncodedHere();
   }
 
   isAt(key: Uint8Array): boolean {
@@ -149,6 +171,13 @@ class EventCursor {
     if (first < 0x80) return first;
     if (first < 0xcc || first > 0xcf) throw notEncodedHere();
     return this.bigEndian(1 << (first & 3));
+  }
+
+  boolean(key: Uint8Array): boolean {
+    this.expect(key);
+    const value = this.bytes[this.at++];
+    if (value !== 0xc2 && value !== 0xc3) throw notEncodedHere();
+    return value === 0xc3;
   }
 
   /** @throws Error unless everything was read */

@@ -68,7 +68,7 @@ export interface GatewayAddress {
   udp?: string;
 }
 
-/** One numbered entry of a conversation. content is absent after a recall; targetSeq is what a recall recalls. */
+/** One numbered entry of a conversation. content is absent after a recall, and of a message that the user has cleared (cleared is true); targetSeq is what a recall recalls. */
 export interface Event {
   conversationId: string;
   /** Number of an event, from 1. */
@@ -87,6 +87,7 @@ export interface Event {
   content?: string;
   /** Number of an event, from 1. */
   targetSeq?: number;
+  cleared?: boolean;
 }
 
 /** The beginning of a conversation's newest message. */

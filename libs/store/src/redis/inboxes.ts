@@ -4,7 +4,7 @@
  * changes nothing.
  */
 import { randomId } from "@carillon/base";
-import { eventPrefix, readValue } from "@carillon/protocol";
+import { conversationPrefix, eventPrefix, readValue } from "@carillon/protocol";
 import { Encoder } from "@msgpack/msgpack";
 import { asBuffer } from "./buffers";
 import { IDLE_SECONDS, keys } from "./keys";
@@ -132,6 +132,12 @@ export class Inboxes {
       await this.redis.script("erase", inboxes, [prefix]);
     }
     await this.redis.script("erase", [keys.recent(event.conversationId)], [prefix]);
+  }
+
+  /** Takes the content out of the messages of a conversation in one user's inbox, up to a number: the user has cleared them. */
+  async clear(userId: string, conversationId: string, upTo: number): Promise<void> {
+    const prefix = asBuffer(conversationPrefix(conversationId));
+    await this.redis.script("clear", [keys.inbox(userId)], [prefix, upTo]);
   }
 
   /** Events above `after`, in order, and the head. A first number other than after + 1 means that some are gone. */

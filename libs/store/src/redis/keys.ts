@@ -6,6 +6,7 @@ export const keys = {
   cursors: (userId: string) => `{u:${userId}}:cursors`,
   auth: (userId: string) => `{u:${userId}}:auth`,
   recent: (conversationId: string) => `{c:${conversationId}}:recent`,
+  cleared: (conversationId: string) => `{c:${conversationId}}:cleared`,
   marks: (conversationId: string) => `{c:${conversationId}}:marks`,
   fanout: (partition: number) => `{p:${partition}}:fanout`,
 } as const;

@@ -10,6 +10,8 @@ import type { RedisStore } from "./redis-store";
 const KEEPS = 500;
 /** A group in which nothing is said for so long is read from the archive. */
 const IDLE_SECONDS = 3_600;
+/** 500 events of a large group hardly last for longer. */
+const CLEARED_SECONDS = 30 * 24 * 3_600;
 
 export class RecentEvents {
   constructor(private readonly redis: RedisStore) {}
@@ -18,6 +20,19 @@ export class RecentEvents {
   async add(conversationId: string, events: { seq: number; event: Uint8Array }[]): Promise<void> {
     const args = events.flatMap(({ seq, event }) => [seq, asBuffer(event)]);
     await this.redis.script("recent", [keys.recent(conversationId)], [KEEPS, IDLE_SECONDS, ...args]);
+  }
+
+  /** Remembers up to which number a user has cleared the conversation, for as long as its events can be here. */
+  async clear(conversationId: string, userId: string, upTo: number): Promise<void> {
+    await this.redis.setHashField(keys.cleared(conversationId), userId, upTo, CLEARED_SECONDS);
+  }
+
+  /** Up to which number a user has cleared the conversation, as far as `clear` was told of it; 0: not at all. */
+  async clearedUpTo(conversationId: string, userId: string): Promise<number> {
+    const [[upTo]] = (await this.redis.hashFieldsOfMany([{ key: keys.cleared(conversationId), fields: [userId] }])) as [
+      [string | null],
+    ];
+    return Number(upTo ?? 0);
   }
 
   /** Those of a range that are here, ascending; both ends inclusive. */

@@ -16,6 +16,7 @@ const SCRIPTS = {
   "session-close": false,
   received: false,
   erase: false,
+  clear: false,
   "read-inbox": true,
   heads: true,
   recent: false,
@@ -115,6 +116,11 @@ export class RedisStore {
     const pairs: [number, Buffer][] = [];
     for (let i = 0; i < flat.length; i += 2) pairs.push([Number(flat[i + 1]!.toString()), flat[i]!]);
     return pairs;
+  }
+
+  /** Sets a field of a hash, which expires when none was set for so long. */
+  async setHashField(key: string, field: string, value: string | number, expirySeconds: number): Promise<void> {
+    await this.redis.pipeline().hset(key, field, value).expire(key, expirySeconds).exec();
   }
 
   /** Several hash look-ups in one round trip. */
