@@ -71,11 +71,9 @@ export class GatewayJourney {
   /** Step 1, accept: a connection, which has to say who it is. */
   accept(connection: ClientConnection): void {
     failPoint("accept.before");
-    const { now, monotonic, sessionLimits } = this.options;
+    const { monotonic, sessionLimits } = this.options;
     const { watch, users } = this.stages();
-    const session = new Session(++this.lastNumber, connection, now(), sessionLimits(), monotonic(), (due) =>
-      watch.check(due),
-    );
+    const session = new Session(++this.lastNumber, connection, sessionLimits(), monotonic(), (due) => watch.check(due));
     users.sessions.set(session.number, session);
     connection.attach({
       onFrame: (frame) => this.receive(session, frame),

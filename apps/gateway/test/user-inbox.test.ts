@@ -86,7 +86,7 @@ class Device {
     };
     Object.defineProperty(connection, "queuedBytes", { get: () => this.queuedBytes });
     const limits = sessionLimits({ framesPerSecond: 1, framesBurst: 1 }, 0);
-    this.session = new Session(1, connection, 0, limits, 0, () => {});
+    this.session = new Session(1, connection, limits, 0, () => {});
     const identity = { userId: "alice", deviceId: "d", platform: "web", tokenVersion: 1 };
     this.session.state = { phase: "open", identity, tokenExpiresAt: 0 };
     this.session.delivery = new DeliveryCursor(store.epoch, from);

@@ -28,15 +28,7 @@ import type { FactCache } from "./lookups/fact-cache";
 import { RoundFacts } from "./lookups/round-facts";
 import { isDead } from "./own/poison";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
-
-/** How long a round waits for what is not known before it goes on without, ms: most answers of MySQL come within this time. */
-const HEAD_MS = 20;
-/** How long a round waits that may not put anything aside, ms. */
-const INLINE_MS = 1_500;
-/** How long an owner that hands over waits for what its parked requests wait for, ms. */
-const FINISH_MS = 500;
-/** What was asked longer ago than this may have been forgotten by the log since, ms. */
-const MOST_AGE_MS = 20_000;
+import { HEAD_MS, INLINE_MS, MOST_FACT_AGE_MS, STOPPING } from "./timings";
 
 export interface JourneyOptions {
   bus: Bus;
@@ -96,7 +88,7 @@ export class PartitionJourney {
   async finish(): Promise<void> {
     await this.consumer.stop();
     this.buffer.clear();
-    await this.parked.emptied(FINISH_MS);
+    await this.parked.emptied(STOPPING.parkedMs);
     await this.stop();
   }
 
@@ -253,7 +245,7 @@ export class PartitionJourney {
   /** A batch may have waited for long, because NATS was away. */
   private renewFacts(batch: PulledBatch<RoundFacts>): void {
     const { bus, state, facts, groups } = this.options;
-    if (batch.facts.askedAt > bus.clock.monotonic() - MOST_AGE_MS) return;
+    if (batch.facts.askedAt > bus.clock.monotonic() - MOST_FACT_AGE_MS) return;
     batch.facts = facts.prepare(state, groups, batch.requests);
   }
 

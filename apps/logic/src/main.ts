@@ -14,10 +14,10 @@ import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/b
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { type LogicConfig, loadConfig } from "./config";
+import { STOP_MS } from "./timings";
 import { Worker } from "./worker";
 
 const ROLE = "logic";
-const STOP_MS = 9_000;
 
 async function start(config: LogicConfig, logger: Logger): Promise<RunningProcess> {
   const { nodeId } = config;

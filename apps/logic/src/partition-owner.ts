@@ -21,6 +21,7 @@ import {
   readLog,
   readLogState,
   serve,
+  TIMINGS,
 } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
@@ -35,21 +36,19 @@ import type { FactCache } from "./lookups/fact-cache";
 import { ArchiveHistory } from "./own/archive-history";
 import type { OwnedPartition } from "./own/ownership";
 import { whyPutAside } from "./own/poison";
-import { CACHE_MS, foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
+import { foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { OwnerAnswers } from "./owner-answers";
 import { type PartitionState, pruneState } from "./partition-state";
+import { ACCEPTED_IDS_MS, NUMBERS_MS, STOPPING } from "./timings";
 
 const HOUSEKEEPING_MS = 5_000;
-const LAST_FAN_OUT_MS = 1_000;
-/** How long numbers are remembered that the archive has, ms: as long as the log is kept for it (the replay window). */
-const NUMBERS_MS = 600_000;
 /** Conversations whose people a new owner asks for in advance. */
 const MOST_WARM = 10_000;
 
 /** Orders, and what is answered from memory at once. */
 const ORDERS: ReadonlySet<OwnerQuestion["ask"]> = new Set(["state", "hand-over", "group-changed"]);
 /** Questions about the conversations of a partition at once; a gateway waits 3 s for an answer. */
-const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: 2_500 };
+const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: TIMINGS.openSessionMs };
 
 /** What all partitions of a worker share. */
 export interface OwnerContext {
@@ -146,7 +145,7 @@ export class PartitionOwner implements OwnedPartition {
     });
     // The next owner does not wait for this: both fill inboxes in the order of the log, and what one has put in the
     // other passes over.
-    await this.fanOut.drain(LAST_FAN_OUT_MS);
+    await this.fanOut.drain(STOPPING.fanOutMs);
     await this.fanOut.stop();
   }
 
@@ -226,8 +225,8 @@ export class PartitionOwner implements OwnedPartition {
     }
     const log = await readLogState(bus, this.state.partition).catch(() => undefined);
     if (log !== undefined) this.writer.setRoom(log.room);
-    const longArchived = { ids: this.archive.at(now - CACHE_MS), numbers: this.archive.at(now - NUMBERS_MS) };
-    pruneState(this.state, bus.clock.now() - CACHE_MS, longArchived);
+    const longArchived = { ids: this.archive.at(now - ACCEPTED_IDS_MS), numbers: this.archive.at(now - NUMBERS_MS) };
+    pruneState(this.state, bus.clock.now() - ACCEPTED_IDS_MS, longArchived);
     await this.publish();
   }
 

@@ -21,3 +21,4 @@ export * from "./streams/definitions";
 export * from "./streams/layout";
 export * from "./streams/leaders";
 export * from "./streams/server-report";
+export { TIMINGS } from "./timings";

@@ -6,8 +6,8 @@
  * also that those are gone who have left since.
  */
 import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
+import { LINGER_MS } from "../timings";
 
-const LINGER_MS = 5_000;
 /** Longer than it takes to notice that what is told goes nowhere. */
 const REMEMBER_MS = 60_000;
 const AGAIN_AT_MOST_EVERY_MS = 2_000;

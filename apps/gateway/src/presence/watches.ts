@@ -16,7 +16,7 @@
  * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
 import { getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
-import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
+import { type PresenceFound, type PresenceNews, type PresenceRead, TIMINGS } from "@carillon/bus";
 import { Command, limits, type UserPresence } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import { WatchedUser } from "./watched-user";
@@ -24,8 +24,6 @@ import { WatchedUser } from "./watched-user";
 const GATHER_MS = 250;
 const RETRY_MS = 1_000;
 const DOUBT_AT_MOST_EVERY_MS = 2_000;
-/** Longer than workers remember relations of which nobody told them that they changed. */
-const DOUBT_AGAIN_MS = 35_000;
 const COMPARE_EVERY_MS = 5_000;
 /** About so many pairs is asked at once. */
 const PAIRS_PER_QUESTION = 2_048;
@@ -130,7 +128,7 @@ export class Watches {
       this.doubtTimer = undefined;
       this.doubts.request();
     };
-    this.doubtTimer ??= setTimeout(guarded("timer", doubtAgain), DOUBT_AGAIN_MS);
+    this.doubtTimer ??= setTimeout(guarded("timer", doubtAgain), TIMINGS.watchAgainMs);
   }
 
   stop(): void {

@@ -4,11 +4,10 @@
  * and paced, since every device asks.
  */
 import { guarded, sleep } from "@carillon/base";
+import { TIMINGS } from "@carillon/bus";
 import { Command, encodeFrame } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
-/** Longer than workers gather. */
-const DELAY_MS = 7_000;
 const STEP_MS = 50;
 
 export class LostNotices {
@@ -27,7 +26,7 @@ export class LostNotices {
     this.isWantedAgain = this.timer !== undefined;
     this.timer ??= setTimeout(
       guarded("timer", () => this.tell()),
-      DELAY_MS,
+      TIMINGS.noticeRepairMs,
     );
   }
 

@@ -4,15 +4,13 @@
  * ever tell it once more.
  */
 import { guarded } from "@carillon/base";
-import { ask, type Bus, type Received, subjects } from "@carillon/bus";
+import { ask, type Bus, type Received, subjects, TIMINGS } from "@carillon/bus";
 import { deliveredBy, type ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
 /** Long enough that a busy device costs one update of its cursor for several RECEIVED. */
 const GATHER_MS = 200;
 const MOST_PER_MESSAGE = 1_000;
-/** Workers gather, too, before they write to MySQL. */
-const ANSWER_MS = 15_000;
 const AGAIN_MS = 2_000;
 
 type Cursor = Received["cursors"][number];
@@ -74,7 +72,7 @@ export class ReceivedBatch {
 
   private async tell(received: Received): Promise<void> {
     try {
-      await ask<Received, null>(this.bus, subjects.received, received, ANSWER_MS);
+      await ask<Received, null>(this.bus, subjects.received, received, TIMINGS.deliveredAnswerMs);
     } catch {
       for (const mark of received.delivered) this.unconfirmed.add(mark);
       this.againTimer ??= setTimeout(

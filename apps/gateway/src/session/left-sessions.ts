@@ -4,9 +4,8 @@
  */
 import { sleep } from "@carillon/base";
 import { ask, type Bus, type SessionClose, subjects } from "@carillon/bus";
+import { CLOSED_ANSWER_MS } from "../timings";
 
-/** Shorter than people are told to be here after they have gone: then nobody has asked meanwhile and was told otherwise. */
-const ANSWER_MS = 3_000;
 const AGAIN_MS = 2_000;
 const ASKED_AT_ONCE = 500;
 
@@ -50,7 +49,7 @@ export class LeftSessions {
   }
 
   private async isConfirmed(left: SessionClose): Promise<boolean> {
-    return ask<SessionClose, null>(this.bus, subjects.sessionClose, left, ANSWER_MS).then(
+    return ask<SessionClose, null>(this.bus, subjects.sessionClose, left, CLOSED_ANSWER_MS).then(
       () => true,
       () => false,
     );

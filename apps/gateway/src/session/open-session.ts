@@ -1,6 +1,6 @@
 /** CONNECT: who is it, does he belong here, where does his device go on. Ends in CONNECTED, GOAWAY or a close. */
 import type { VerifiedToken } from "@carillon/base/node";
-import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
+import { ask, type Bus, type SessionOpen, type SessionOpened, subjects, TIMINGS } from "@carillon/bus";
 import {
   type CarillonError,
   CloseCode,
@@ -21,8 +21,6 @@ import { WaitingRoom } from "./waiting-room";
 const FALLBACK_STAYS_MS = 600_000;
 /** Sessions that a gateway opens at once. */
 const AT_ONCE = 32;
-/** The longest wait for a turn, ms: a worker has 3 s for its answer, and a client waits for 10 s. */
-const PATIENCE_MS = 7_000;
 
 export interface OpenSessionOptions {
   bus: Bus;
@@ -51,7 +49,7 @@ export class SessionOpener {
   private readonly room: WaitingRoom;
 
   constructor(private readonly options: OpenSessionOptions) {
-    this.room = new WaitingRoom(AT_ONCE, PATIENCE_MS, () => options.bus.clock.monotonic());
+    this.room = new WaitingRoom(AT_ONCE, TIMINGS.connectTurnMs, () => options.bus.clock.monotonic());
   }
 
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
@@ -65,6 +63,7 @@ export class SessionOpener {
     const identity = identityOf(token);
     const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
     session.state = opening;
+    session.since = bus.clock.now();
     const user = users.enter(userId, session);
     let opened: SessionOpened | undefined;
     try {

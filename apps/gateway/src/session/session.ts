@@ -18,6 +18,11 @@ export class Session {
   delivery: DeliveryCursor | undefined;
   /** Monotonic ms of the last frame. */
   heardAt: number;
+  /**
+   * When its last CONNECT arrived, ms on the cluster's clock. The time of the accept would not do: a client that is put off
+   * by BUSY sends CONNECT again on the same connection, and workers count how long registering takes at most.
+   */
+  since = 0;
   /** A connection that came here as a fallback is not sent back before this time (monotonic ms). */
   keepUntil = 0;
   /** Next check of silence, log-in deadline or token: one entry of the wheel serves all. */
@@ -30,8 +35,6 @@ export class Session {
     /** Unique inside this boot of the gateway. */
     readonly number: number,
     readonly connection: ClientConnection,
-    /** When it was accepted, ms on the cluster's clock. */
-    readonly since: number,
     readonly limits: SessionLimits,
     monotonic: number,
     onDeadline: (session: Session) => void,

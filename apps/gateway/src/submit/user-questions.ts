@@ -10,6 +10,7 @@ import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/b
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { WaitingRoom } from "../session/waiting-room";
+import { QUESTION } from "../timings";
 
 type Kind = "pull" | "sync";
 
@@ -18,13 +19,6 @@ const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
 /** The same for all users together. */
 const AT_ONCE_IN_ALL = 16;
 
-/** From the frame to its answer, ms: a device waits for 10 s. */
-const DEADLINE_MS = 9_000;
-/** The longest wait for a turn among one's own questions, and then among everybody's, ms. */
-const PATIENCE_MS = 4_000;
-const ROOM_PATIENCE_MS = 6_000;
-/** The longest wait for an api, ms. */
-const ASK_MS = 5_000;
 const BUSY_RETRY_MS = 1_000;
 
 export interface UserQuestionsOptions {
@@ -43,7 +37,7 @@ export class UserQuestions {
   constructor(private readonly options: UserQuestionsOptions) {
     const { limits, monotonic } = options;
     this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
-    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, ROOM_PATIENCE_MS, monotonic);
+    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, QUESTION.roomTurnMs, monotonic);
     this.rooms = { pull: newRoom(), sync: newRoom() };
     this.budgets = {
       pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
@@ -62,8 +56,8 @@ export class UserQuestions {
     if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
     const key = `${kind} ${userId}`;
     const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
-    const deadline = monotonic() + DEADLINE_MS;
-    const inTurn = () => ask(Math.min(ASK_MS, deadline - monotonic()));
+    const deadline = monotonic() + QUESTION.deadlineMs;
+    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - monotonic()));
     try {
       return await admission.run(() => this.rooms[kind].run(inTurn, { deadline }), { deadline });
     } catch (error) {
@@ -75,7 +69,12 @@ export class UserQuestions {
 
   private newAdmission(kind: Kind): Admission {
     const { monotonic } = this.options;
-    return new Admission({ atOnce: AT_ONCE[kind], waiting: this.bursts[kind], patienceMs: PATIENCE_MS, monotonic });
+    return new Admission({
+      atOnce: AT_ONCE[kind],
+      waiting: this.bursts[kind],
+      patienceMs: QUESTION.ownTurnMs,
+      monotonic,
+    });
   }
 }
 

@@ -9,9 +9,8 @@
 import { settlesWithin } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";
 import { placeOf } from "../decision";
+import { PARKED_MS } from "../timings";
 
-/** How long a request may wait, ms; drawn anew for each, so that those that are refused together do not come back together. */
-const PATIENCE_MS = { from: 1_000, to: 2_000 };
 /** Timers have whole milliseconds, and may come a little early: a request whose time is nearly over does not wait again. */
 const TIMER_SLACK_MS = 5;
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -147,7 +146,7 @@ export class ParkedRequests<F extends Answers> {
   }
 
   private newDeadline(): number {
-    const { from, to } = PATIENCE_MS;
+    const { from, to } = PARKED_MS;
     return this.monotonic() + from + Math.random() * (to - from);
   }
 }

@@ -4,13 +4,13 @@
  * Every 30 s it is looked at again all the same.
  */
 import { GroupedQuestions } from "@carillon/base";
+import { TIMINGS } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import type { LoadedGroup } from "@carillon/store";
 import { LRUCache } from "lru-cache";
 import type { GroupChanges } from "./group-changes";
 import { GroupState } from "./group-state";
 
-const FRESH_MS = 30_000;
 /** Members of all groups together. */
 const MOST_MEMBERS = 200_000;
 
@@ -47,7 +47,7 @@ export class GroupCache {
 
   isFresh(groupId: string): boolean {
     const group = this.groups.get(groupId);
-    return group !== undefined && group.loadedAt > this.monotonic() - FRESH_MS;
+    return group !== undefined && group.loadedAt > this.monotonic() - TIMINGS.factsFreshMs;
   }
 
   /**

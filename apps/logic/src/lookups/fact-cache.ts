@@ -8,6 +8,7 @@
 import { GroupedQuestions, KEYS_PER_STATEMENT } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import type { OriginatedRequest, SendRequest } from "@carillon/bus";
+import { TIMINGS } from "@carillon/bus";
 import { groupConversationId, parseConversationId, privateConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
@@ -19,7 +20,6 @@ import type { ArchivedMessage, FactSource } from "./fact-source";
 import { LoadsUnderWay } from "./loads-under-way";
 import { type FactSources, type Known, messageKey, RoundFacts } from "./round-facts";
 
-const FRESH_MS = 30_000;
 /** Users, and directed pairs of users, that are remembered. */
 const MOST_KNOWN = 200_000;
 /** How long the question who may write somewhere waits for what it needs, ms. */
@@ -141,7 +141,7 @@ export class FactCache {
    * @throws when MySQL does not answer about a user of whom nothing is known
    */
   async visible(wanted: [watcherId: string, userIds: string[]][], orStrangers: boolean): Promise<string[][]> {
-    const staleBefore = this.monotonic() - FRESH_MS;
+    const staleBefore = this.monotonic() - TIMINGS.factsFreshMs;
     const pairs = wanted.flatMap(([watcherId, userIds]) => userIds.map((userId): Pair => [userId, watcherId]));
     const missing = pairs.filter((pair) => isMissing(this.relations.get(relationKey(pair)), staleBefore));
     await this.questions.relations.askAll(missing);
@@ -182,7 +182,7 @@ export class FactCache {
    * of them at once, with senders waiting.
    */
   async warm(conversationIds: string[]): Promise<void> {
-    const staleBefore = this.monotonic() - FRESH_MS;
+    const staleBefore = this.monotonic() - TIMINGS.factsFreshMs;
     const some = KEYS_PER_STATEMENT / 2;
     for (let from = 0; from < conversationIds.length; from += some) {
       const asked: Promise<unknown>[] = [];
@@ -222,7 +222,7 @@ export class FactCache {
     const { users, relations } = this;
     const sources: FactSources = { users, relations, groups, sequences, retentionCut: () => this.cut };
     const now = this.monotonic();
-    return { facts: new RoundFacts(sources, now), groups, staleBefore: now - FRESH_MS };
+    return { facts: new RoundFacts(sources, now), groups, staleBefore: now - TIMINGS.factsFreshMs };
   }
 
   private needPair(preparation: Preparation, pair: Pair, request?: SendRequest): void {

@@ -17,21 +17,15 @@ import { guarded, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { type OwnerState, PartitionLost } from "@carillon/bus";
 import type { PartitionState } from "../partition-state";
+import { AT_WORK_MS, STOPPING } from "../timings";
 
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
 const HAND_OVER_POLL_MS = 25;
-/**
- * An owner whose last record is younger is at work. Shorter than it takes until a dead one is suspected, so that nobody waits
- * for the records of the dead.
- */
-const AT_WORK_MS = 1_000;
 /** How often a living owner is asked: he may see the assignment later than his heir. */
 const ASK_MS = 200;
 /** How long an owner to whom a partition is no longer assigned goes on without being asked for it. */
 const UNASKED_MS = 3_000;
-/** How long a worker that stops waits for its heirs. */
-const LAST_HAND_OVER_MS = 2_000;
 /** How long a worker that lost a partition to another leaves it alone; twice as long each time that it loses it again. */
 const LOST_WAIT_MS = 1_000;
 const MOST_LOST_WAIT_MS = 32_000;
@@ -39,7 +33,6 @@ const MOST_LOST_WAIT_MS = 32_000;
 const LOOK_MS = 500;
 /** A worker that has owned a partition for so long has not lost it for the same reason as before. */
 const SETTLED_MS = 60_000;
-const LAST_TAKE_OVER_MS = 3_000;
 
 /** Who owned a partition last, by the log's last record. */
 export interface FormerOwner {
@@ -141,13 +134,13 @@ export class Ownership {
 
   /** Releases everything: to heirs when they ask, the rest at once. */
   async stop(): Promise<void> {
-    const deadline = performance.now() + LAST_HAND_OVER_MS;
+    const deadline = performance.now() + STOPPING.handOverMs;
     while (this.partitions.some(this.options.hasHeir) && performance.now() < deadline) await sleep(HAND_OVER_POLL_MS);
     this.stopping.abort();
     clearInterval(this.timer);
     await Promise.all(this.partitions.map((partition) => this.release(partition)));
     // A take-over that is under way sees the stop and releases what it took.
-    await settlesWithin(Promise.allSettled(this.busy.values()), LAST_TAKE_OVER_MS);
+    await settlesWithin(Promise.allSettled(this.busy.values()), STOPPING.takeOverMs);
   }
 
   private keepForHeir(partition: number): void {

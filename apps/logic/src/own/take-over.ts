@@ -24,10 +24,8 @@ import {
 } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import { foldRecord, newPartitionState, type PartitionState } from "../partition-state";
+import { ACCEPTED_IDS_MS } from "../timings";
 import { withDead } from "./poison";
-
-/** The idempotency cache reaches at least this far back, ms. */
-export const CACHE_MS = 60_000;
 
 const ARCHIVE_ANSWER_MS = 500;
 
@@ -134,7 +132,7 @@ async function foldTail(
   log: LogState,
   archived: number | undefined,
 ): Promise<PartitionState> {
-  const minuteAgo = await findRecordSince(bus, partition, bus.clock.now() - CACHE_MS, log);
+  const minuteAgo = await findRecordSince(bus, partition, bus.clock.now() - ACCEPTED_IDS_MS, log);
   // The last record is always folded: its header tells epoch and covered.
   const from = Math.max(
     log.firstSeq,

@@ -2,9 +2,10 @@
  * Which receipts may go to the other one of a private conversation: none while one of the two blocks the other. What is
  * known is used for 30 s, and longer when MySQL does not answer; relations that changed are forgotten by order.
  */
+
+import { TIMINGS } from "@carillon/bus";
 import { LRUCache } from "lru-cache";
 
-const FRESH_MS = 30_000;
 const MOST_KNOWN = 100_000;
 
 /** Two users, one of whom is told something of the other. */
@@ -29,7 +30,7 @@ export class Blocks {
    * @throws what MySQL says, when it does not answer about a pair of which nothing is known
    */
   async between(pairs: readonly Pair[]): Promise<boolean[]> {
-    const staleBefore = this.options.monotonic() - FRESH_MS;
+    const staleBefore = this.options.monotonic() - TIMINGS.factsFreshMs;
     const keys = pairs.map(keyOf);
     const wanted = new Set(keys.filter((key) => (this.known.get(key)?.loadedAt ?? -Infinity) < staleBefore));
     if (wanted.size > 0) {

@@ -1,8 +1,8 @@
 /** Delivered marks on their way to MySQL: gathered for seconds, since of many of a conversation only the last counts. */
 import { guarded } from "@carillon/base";
+import { TIMINGS } from "@carillon/bus";
 import type { MarkUpdate } from "@carillon/store";
 
-const GATHER_MS = 5_000;
 const ROWS_AT_ONCE = 1_000;
 
 /** What is written by one turn. */
@@ -48,7 +48,7 @@ export class MarkSaver {
     }
     this.timer ??= setTimeout(
       guarded("timer", () => this.flush()),
-      GATHER_MS,
+      TIMINGS.gatherMarksMs,
     );
     await done;
   }

@@ -17,15 +17,13 @@ import {
   type Received,
   serve,
   subjects,
+  TIMINGS,
 } from "@carillon/bus";
 import { Command, encodeFrame, peerOf } from "@carillon/protocol";
 import { busyStore, type Marks, type MarkUpdate, type Sessions } from "@carillon/store";
 import { orBusy } from "../busy";
 import type { Blocks } from "./blocks";
 import { MarkSaver } from "./mark-saver";
-
-/** From the time when a connection is accepted until its device is registered, at most. */
-const LOG_IN_MS = 10_000;
 
 export interface ReceiptServiceOptions {
   bus: Bus;
@@ -87,7 +85,7 @@ export class ReceiptService {
    * changed in MySQL did not find them yet.
    */
   private tellNewcomers(updates: MarkUpdate[], since: number): void {
-    this.sendReceipts(updates.flatMap(deliveredNotices), since - LOG_IN_MS).catch((err: Error) => {
+    this.sendReceipts(updates.flatMap(deliveredNotices), since - TIMINGS.connectMs).catch((err: Error) => {
       this.options.bus.logger.debug({ err }, "those who came meanwhile are not told of marks");
     });
   }
@@ -103,7 +101,7 @@ export class ReceiptService {
     );
   }
 
-  /** @param since only to gateways where a connection of the user was accepted since, ms */
+  /** @param since only to gateways where a device of the user has sent CONNECT since, ms */
   private async sendNotices(notices: Notice[], since = 0): Promise<void> {
     if (notices.length === 0) return;
     const sessions = await orBusy(this.options.sessions.ofMany(notices.map(({ userId }) => userId)));

@@ -17,6 +17,7 @@ import {
   type SessionVerdicts,
   serve,
   subjects,
+  TIMINGS,
 } from "@carillon/bus";
 import { CarillonError, CloseCode, deliveredBy, fitsSizes, limits, peekEvent } from "@carillon/protocol";
 import {
@@ -31,8 +32,6 @@ import {
 import { busy, orBusy } from "../busy";
 
 const QUEUE = "workers";
-/** A gateway waits 3 s for the answer to a CONNECT. */
-const PATIENCE_MS = 2_500;
 
 /** Sessions that are opened at once, each with some look-ups in Redis and MySQL. */
 const OPENINGS = { atOnce: 64, waiting: 96 };
@@ -70,9 +69,14 @@ export class SessionService {
     const monotonic = () => clock.monotonic();
     this.admissions = {
       // A user who connects again and again fills neither.
-      open: new Admission({ ...OPENINGS, perKey: { atOnce: 4, waiting: 16 }, patienceMs: PATIENCE_MS, monotonic }),
-      check: new Admission({ ...CHECKS, patienceMs: PATIENCE_MS, monotonic }),
-      groups: new Admission({ ...CHECKS, patienceMs: PATIENCE_MS, monotonic }),
+      open: new Admission({
+        ...OPENINGS,
+        perKey: { atOnce: 4, waiting: 16 },
+        patienceMs: TIMINGS.openSessionMs,
+        monotonic,
+      }),
+      check: new Admission({ ...CHECKS, patienceMs: TIMINGS.openSessionMs, monotonic }),
+      groups: new Admission({ ...CHECKS, patienceMs: TIMINGS.openSessionMs, monotonic }),
     };
   }
 
@@ -111,7 +115,7 @@ export class SessionService {
     const { userId, inbox, deviceId, platform, gateway, boot, connection, since } = question;
     const session = { deviceId, platform, gateway, boot, connection, since };
     const { clock } = this.options.bus;
-    const givenUpAt = clock.monotonic() + PATIENCE_MS;
+    const givenUpAt = clock.monotonic() + TIMINGS.openSessionMs;
     const [refused] = await this.check([question], deadline);
     if (refused != null) throw new CarillonError(refused);
     // Nobody waits for the answer any more: who would be registered now may be gone, and would be shown online for ever.

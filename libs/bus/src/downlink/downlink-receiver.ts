@@ -8,9 +8,8 @@ import type { Bus } from "../connection";
 import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
 import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions";
 import { hear } from "../subscription";
+import { TIMINGS } from "../timings";
 
-/** A sender ticks every 2 s; after this silence something is wrong with it or with the way. */
-const SILENCE_MS = 5_000;
 const LOOK_MS = 1_000;
 
 export interface DownlinkReceiverOptions {
@@ -69,7 +68,7 @@ export class DownlinkReceiver {
   private findSilent(): void {
     const now = this.options.bus.clock.monotonic();
     for (const [sender, link] of this.links) {
-      if (now - link.heardAt < SILENCE_MS) continue;
+      if (now - link.heardAt < TIMINGS.linkSilenceMs) continue;
       this.links.delete(sender);
       this.options.onBreak(sender, "silent");
     }

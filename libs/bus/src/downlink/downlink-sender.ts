@@ -16,9 +16,8 @@ import {
   type Tick,
 } from "../envelopes/downlink-messages";
 import { gatewaySubject } from "../streams/definitions";
+import { TIMINGS } from "../timings";
 import { cut } from "./cut";
-
-const TICK_MS = 2_000;
 
 /** A message that has to be confirmed is sent again after this time, and so soon if nobody is there to take it, ms. */
 const CONFIRM_MS = 500;
@@ -47,7 +46,7 @@ export class DownlinkSender {
   start(): void {
     this.timer = setInterval(
       guarded("timer", () => this.tick()),
-      TICK_MS,
+      TIMINGS.linkTickMs,
     );
     this.tick();
   }

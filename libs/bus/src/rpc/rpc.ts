@@ -10,9 +10,7 @@ import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { hear } from "../subscription";
-
-/** Default time for an answer, ms. */
-const DEADLINE_MS = 3_000;
+import { TIMINGS } from "../timings";
 
 /** Least time after which a question that nobody answered is asked again, ms; a random share is added. */
 const RETRY_MS = 1_000;
@@ -25,7 +23,12 @@ const ABSENT_MS = 100;
  * Asks whoever serves `subject`.
  * @throws CarillonError: what the server threw; BUSY when nobody serves or answers in time
  */
-export async function ask<Q, A>(bus: Bus, subject: string, question: Q, deadlineMs = DEADLINE_MS): Promise<A> {
+export async function ask<Q, A>(
+  bus: Bus,
+  subject: string,
+  question: Q,
+  deadlineMs: number = TIMINGS.answerMs,
+): Promise<A> {
   const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + deadlineMs, question]);
   let answer: Msg;
   try {

@@ -6,7 +6,7 @@
  * An entry sits in slot (due mod slots); an entry whose due tick is rounds ahead is met early and put back.
  * Precision is one tick, late by up to one tick, never early.
  */
-import { guarded, reportCaught } from "./boundary";
+import { guarded, reportCaught } from "../boundary";
 
 export interface WheelEntry {
   /** Called once when due. May set the entry again. */
