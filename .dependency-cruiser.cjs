@@ -12,7 +12,7 @@ const allowed = {
   "libs/local": ["libs/base"],
   "libs/testkit": ["libs/*"],
   "apps/gateway": ["libs/protocol", "libs/bus", "libs/coordination", "libs/base"],
-  "apps/logic": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
+  "apps/worker": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
   "apps/archiver": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
   "apps/api": ["libs/operations", "libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
   "apps/cli": [
@@ -36,7 +36,7 @@ const packageRules = Object.entries(allowed).map(([from, targets]) => ({
 }));
 
 /** The root files of an app wire its stages; that stages do not import each other is checked by scripts/tidy.ts. */
-const rootRules = ["gateway", "logic", "archiver"].map((app) => ({
+const rootRules = ["gateway", "worker", "archiver"].map((app) => ({
   name: `stages of ${app} do not import journey or main`,
   severity: "error",
   from: { path: `^apps/${app}/src/[^/]+/` },
@@ -81,7 +81,7 @@ module.exports = {
     {
       name: "workers know neither sockets nor HTTP",
       severity: "error",
-      from: { path: "^apps/(logic|archiver)/src/" },
+      from: { path: "^apps/(worker|archiver)/src/" },
       to: { path: "^(net|http|https|tls|dgram)$", dependencyTypes: ["core"] },
     },
     {

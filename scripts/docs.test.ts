@@ -108,7 +108,7 @@ test("docs/journey.md has the steps of the code, each with its files", () => {
   );
   expect([...steps.keys()]).toEqual(Array.from({ length: steps.size }, (_, i) => i + 1));
   for (const { text } of steps.values()) expect(text).toMatch(/`(apps|libs)\/[\w\-/.]+\.ts`/);
-  const told = ["gateway", "logic"].flatMap((app) => [
+  const told = ["gateway", "worker"].flatMap((app) => [
     ...textOf(`apps/${app}/src/journey.ts`).matchAll(/\*\* Steps? (\d+)(?: to \d+)?, ([a-z-]+)/g),
   ]);
   expect(told.length).toBeGreaterThan(6);

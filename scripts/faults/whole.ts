@@ -1,3 +1,4 @@
+import { ROLES } from "@carillon/base";
 import { ask, type Bus, type ControlQuestion, subjects } from "@carillon/bus";
 import type { RunningCluster } from "@carillon/local";
 
@@ -7,7 +8,7 @@ export async function isWhole(bus: Bus, cluster: RunningCluster): Promise<boolea
   if ([...nats, redis, mysql].some(({ pid }) => pid === undefined)) return false;
   const subjectsOfAll = [
     ...gateways.map(({ nodeId }) => subjects.control("gateway", nodeId)),
-    ...workers.map(({ nodeId }) => subjects.control("logic", nodeId)),
+    ...workers.map(({ nodeId }) => subjects.control(ROLES.worker, nodeId)),
     ...archivers.map(({ nodeId }) => subjects.control("archiver", nodeId)),
   ];
   const answers = await Promise.allSettled(

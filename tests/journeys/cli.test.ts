@@ -39,8 +39,8 @@ test("nodes: role, state, addresses, load of each; as a table, too", async () =>
     ["archiver", "archiver-1", "up"],
     ["gateway", "gateway-1", "up"],
     ["gateway", "gateway-2", "up"],
-    ["logic", "worker-1", "up"],
-    ["logic", "worker-2", "up"],
+    ["worker", "worker-1", "up"],
+    ["worker", "worker-2", "up"],
   ]);
   expect(nodes[2]).toMatchObject({ addresses: { ws: cluster.info().gateways[0]!.ws }, connections: 0 });
   const text = await carillon(["nodes"], "", { CARILLON_DATA: cluster.running.directory });
@@ -113,11 +113,11 @@ test("workers and archivers answer probes where their records say, and count wha
     const answer = await fetch(`${addressOf(role)}${path}`);
     return { status: answer.status, text: await answer.text() };
   };
-  expect(JSON.parse((await get("logic", "/readyz")).text)).toEqual({
+  expect(JSON.parse((await get("worker", "/readyz")).text)).toEqual({
     status: "ready",
     checks: { nats: true, place: true, delivery: true },
   });
-  expect((await get("logic", "/metrics")).text).toMatch(/carillon_delivery_lag_seconds\{partition="\d",role="logic"/);
+  expect((await get("worker", "/metrics")).text).toMatch(/carillon_delivery_lag_seconds\{partition="\d",role="worker"/);
   expect((await get("archiver", "/readyz")).status).toBe(200);
   expect((await get("archiver", "/metrics")).text).toContain("carillon_archive_lag_records");
 });

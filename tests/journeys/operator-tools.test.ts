@@ -1,6 +1,6 @@
 /** What operators look with: a cluster that is well is called well, and what is broken for real is found. */
 
-import { partitionOf, uuidv7 } from "@carillon/base";
+import { partitionOf, ROLES, uuidv7 } from "@carillon/base";
 import { buildVersion } from "@carillon/base/node";
 import { type Bus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
@@ -77,7 +77,7 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
   const report = { owner: "worker-1", boot: "b", epoch: 0, trouble: "it ends at record 9, the archive is at 12" };
   const { connection, logger } = bus;
   const coordination = await openCoordination({ connection, logger });
-  await coordination.partitions.put("logic", 1, report);
+  await coordination.partitions.put(ROLES.worker, 1, report);
   await coordination.close();
   const hanging = await doctor().finally(() => {
     for (const { pid } of workers) process.kill(pid, "SIGCONT");

@@ -87,7 +87,7 @@ test("the metrics of every process are for who shows the token, and its health i
       http ?? `http://${new URL(ws!).host}`,
     ],
   );
-  expect(places.map(([role]) => role).sort()).toEqual(["api", "archiver", "gateway", "logic"]);
+  expect(places.map(([role]) => role).sort()).toEqual(["api", "archiver", "gateway", "worker"]);
   const authorization = `Bearer ${METRICS_TOKEN}`;
   for (const [role, http] of places) {
     expect([role, (await fetch(`${http}/metrics`)).status]).toEqual([role, 401]);

@@ -1,5 +1,5 @@
 /** A request that kills every worker that touches it: the partition goes on without it, and people can look at it. */
-import { uuidv7 } from "@carillon/base";
+import { ROLES, uuidv7 } from "@carillon/base";
 import {
   ask,
   type Bus,
@@ -101,7 +101,7 @@ test("replayed before the fault is mended it is put aside again; afterwards it i
 
   const disarm: ControlQuestion = { ask: "failpoint", at: "off" };
   for (const { nodeId } of cluster.info().workers) {
-    const disarmed = () => ask(bus, subjects.control("logic", nodeId), disarm).catch(() => undefined);
+    const disarmed = () => ask(bus, subjects.control(ROLES.worker, nodeId), disarm).catch(() => undefined);
     await until(`${nodeId} is back and disarmed`, disarmed);
   }
   const { workers } = cluster.info();

@@ -6,7 +6,7 @@ import { runProgram, startTestCluster, type TestCluster } from "@carillon/testki
 import { Kvm } from "@nats-io/kv";
 import { createPool, type Pool } from "mysql2/promise";
 
-const ROLES = ["gateway", "logic", "archiver", "api"] as const;
+const ROLES = ["gateway", "worker", "archiver", "api"] as const;
 const root = path.join(__dirname, "..", "..");
 
 let cluster: TestCluster;

@@ -1,11 +1,11 @@
 /** A worker of the simulation: the real wiring, ownership, take-over, journey and fan-out over simulated stores. */
 import type { GroupNews } from "@carillon/bus";
-import { ParkedRequests } from "../../apps/logic/dist/consume/parked-requests";
-import { GroupCasts } from "../../apps/logic/dist/fan-out/large-groups";
-import { FactCache } from "../../apps/logic/dist/lookups/fact-cache";
-import type { Ownership } from "../../apps/logic/dist/own/ownership";
-import { PartitionOwner } from "../../apps/logic/dist/partition-owner";
-import { newOwnership, type Placement, type WorkerPorts } from "../../apps/logic/dist/wiring";
+import { ParkedRequests } from "../../apps/worker/dist/consume/parked-requests";
+import { GroupCasts } from "../../apps/worker/dist/fan-out/large-groups";
+import { FactCache } from "../../apps/worker/dist/lookups/fact-cache";
+import type { Ownership } from "../../apps/worker/dist/own/ownership";
+import { PartitionOwner } from "../../apps/worker/dist/partition-owner";
+import { newOwnership, type Placement, type WorkerPorts } from "../../apps/worker/dist/wiring";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
 import type { SimGroups } from "./groups";

@@ -1,5 +1,5 @@
 /** Constructs the connections of an api, starts it, and ends it in good order. */
-import { randomId } from "@carillon/base";
+import { ROLES, randomId } from "@carillon/base";
 import {
   buildVersion,
   createLogger,
@@ -37,7 +37,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const lease = (name: string) => coordination.lease(name, `${nodeId}.${boot}`);
   const api = new Api({ config, bus, boot, partitions, redis, mysql, ring: ringOf(coordination), coordination, lease });
   const nodes = (role: string) => coordination.view.nodes(role);
-  const onView = () => api.setNodes({ gateways: nodes("gateway"), workers: nodes("logic"), apis: nodes(ROLE) });
+  const onView = () => api.setNodes({ gateways: nodes("gateway"), workers: nodes(ROLES.worker), apis: nodes(ROLE) });
   coordination.onChange(onView);
   onView();
   const http = await api.start();

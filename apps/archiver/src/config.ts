@@ -9,8 +9,8 @@ export interface ArchiverConfig extends Pick<Settings, "nats" | "mysql" | "archi
 /** @throws SettingsError */
 export function loadConfig(): ArchiverConfig {
   const settings = loadSettings();
-  const { nats, mysql, archiver, metrics, log, logic } = settings;
+  const { nats, mysql, archiver, metrics, log, worker } = settings;
   checkHost("archiver.host", archiver.host);
-  const replayWindowMs = logic.replayWindowSeconds * 1_000;
+  const replayWindowMs = worker.replayWindowSeconds * 1_000;
   return { nodeId: nodeIdOf(settings, "archiver"), replayWindowMs, nats, mysql, archiver, metrics, log };
 }

@@ -9,6 +9,7 @@ export * from "./group-commit";
 export * from "./grouped-questions";
 export * from "./hash";
 export * from "./ids";
+export * from "./roles";
 export * from "./snowflake";
 export * from "./time/backoff";
 export * from "./time/clock";

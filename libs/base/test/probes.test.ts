@@ -4,7 +4,7 @@ test("health, readiness and metrics are answered, and nothing else", async () =>
   const ready = { nats: true, delivery: true };
   const probes = await serveProbes(
     {
-      registry: createMetrics("logic", "worker-1"),
+      registry: createMetrics("worker", "worker-1"),
       checks: { nats: () => ready.nats, delivery: () => ready.delivery },
       metricsToken: undefined,
     },
@@ -29,7 +29,7 @@ test("health, readiness and metrics are answered, and nothing else", async () =>
 test("metrics are for who shows the token, where there is one; health is for everybody", async () => {
   const token = "a-token-of-these-tests";
   const probes = await serveProbes(
-    { registry: createMetrics("logic", "worker-1"), checks: {}, metricsToken: token },
+    { registry: createMetrics("worker", "worker-1"), checks: {}, metricsToken: token },
     { host: "127.0.0.1", port: 0 },
   );
   const statusOf = async (path: string, authorization?: string) =>

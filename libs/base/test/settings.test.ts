@@ -71,3 +71,34 @@ describe("settings", () => {
     expect(settings.find((setting) => setting.path === "gateway.tcpPort")?.variable).toBe("CARILLON_GATEWAY_TCP_PORT");
   });
 });
+
+describe("a section that had another name in the version before", () => {
+  const load = (raw: object, variables: Record<string, string> = {}) => {
+    const file = join(mkdtempSync(join(tmpdir(), "carillon-settings-")), "carillon.json");
+    writeFileSync(file, JSON.stringify(raw));
+    const warnings: string[] = [];
+    const settings = loadSettings({ CARILLON_CONFIG: file, ...variables }, (line) => warnings.push(line));
+    return { worker: settings.worker, warnings, file };
+  };
+
+  test("is read under the old one, with a warning", () => {
+    const { worker, warnings, file } = load({ logic: { weight: 7 } }, { CARILLON_LOGIC_HTTP_PORT: "9" });
+    expect(worker).toMatchObject({ weight: 7, httpPort: 9 });
+    expect(warnings).toEqual([
+      `the section "logic" in ${file} is called "worker" now; the next version will not know the old name`,
+      "CARILLON_LOGIC_HTTP_PORT is called CARILLON_WORKER_HTTP_PORT now; the next version will not know the old name",
+    ]);
+  });
+
+  test("counts less than the new one, and what it says is checked as ever", () => {
+    const both = load(
+      { logic: { weight: 7, httpPort: 1 }, worker: { weight: 8 } },
+      {
+        CARILLON_LOGIC_HTTP_PORT: "9",
+        CARILLON_WORKER_HTTP_PORT: "10",
+      },
+    );
+    expect(both.worker).toMatchObject({ weight: 8, httpPort: 10 });
+    expect(() => load({ logic: { wight: 7 } })).toThrow("unknown setting worker.wight");
+  });
+});

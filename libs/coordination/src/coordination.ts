@@ -1,4 +1,4 @@
-import { retryFor } from "@carillon/base";
+import { ROLES, retryFor } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Bucket } from "./kv/bucket";
 import { Lease, type LeaseOptions } from "./lease/lease";
@@ -72,7 +72,7 @@ export class Coordination {
     private readonly timings: Timings,
     private readonly buckets: Buckets,
   ) {
-    const { connection, logger, heartbeatRoles: roles = ["logic", "archiver"] } = options;
+    const { connection, logger, heartbeatRoles: roles = [ROLES.worker, ROLES.archiver] } = options;
     const { heartbeatMs, suspectMs } = timings;
     this.view = new ClusterView(buckets.nodes, connection, logger, timings);
     const nodes = (role: string) => this.view.nodes(role);

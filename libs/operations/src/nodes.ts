@@ -1,4 +1,5 @@
 /** The nodes of a cluster: what they have registered, and what each says of itself when asked. */
+import { roleName } from "@carillon/base";
 import { ask, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { NodeRecord } from "@carillon/coordination";
 import type { ClusterParts } from "./cluster-parts";
@@ -44,7 +45,8 @@ async function rowOf({ bus }: ClusterParts, record: NodeRecord): Promise<NodeRow
   const subject = subjects.control(role, nodeId);
   const answer = await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, ANSWER_MS).catch(() => null);
   return {
-    ...{ nodeId, role, boot, weight, addresses, startedAt, version },
+    role: roleName(role),
+    ...{ nodeId, boot, weight, addresses, startedAt, version },
     state: answer === null ? "silent" : state,
     connections: answer?.load["connections"] ?? null,
     load: answer?.load ?? {},

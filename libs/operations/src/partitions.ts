@@ -1,4 +1,5 @@
 /** The partitions of a cluster: who owns them, and how much waits where. */
+import { ROLES } from "@carillon/base";
 import {
   ask,
   type OwnerQuestion,
@@ -46,7 +47,7 @@ export async function listPartitions(cluster: ClusterParts): Promise<PartitionRo
   return Promise.all(
     Array.from({ length: partitions }, async (_, partition) => {
       const find = (role: string) => posted.find((one) => one.role === role && one.partition === partition);
-      return rowOf(cluster, partition, find("logic"), find("archiver"), positions);
+      return rowOf(cluster, partition, find(ROLES.worker), find("archiver"), positions);
     }),
   );
 }
@@ -54,7 +55,7 @@ export async function listPartitions(cluster: ClusterParts): Promise<PartitionRo
 async function rowOf(
   { bus }: ClusterParts,
   partition: number,
-  logic: PostedPartition | undefined,
+  worker: PostedPartition | undefined,
   archiver: PostedPartition | undefined,
   positions: Map<number, number> | undefined,
 ): Promise<PartitionRow> {
@@ -66,9 +67,9 @@ async function rowOf(
   const archived = Math.max(0, recordSeqOf(positions?.get(partition) ?? -1));
   return {
     partition,
-    owner: owner?.nodeId ?? logic?.owner ?? null,
+    owner: owner?.nodeId ?? worker?.owner ?? null,
     answers: owner !== undefined,
-    epoch: owner?.epoch ?? logic?.epoch ?? null,
+    epoch: owner?.epoch ?? worker?.epoch ?? null,
     queueLength,
     logLength: log.lastSeq - log.firstSeq + 1,
     logBytes: log.bytes,

@@ -1,12 +1,12 @@
 /** Harm to our own processes: killed, paused, killed at a fail point, drained, joined by another. */
-import { sleep } from "@carillon/base";
+import { ROLES, sleep } from "@carillon/base";
 import { ask, type Bus, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { ClusterInfo, Role } from "@carillon/local";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
 
 /** How orders call a role. */
-const CONTROL_NAMES = { gateway: "gateway", worker: "logic", archiver: "archiver" } as const;
+const CONTROL_NAMES = { gateway: "gateway", worker: ROLES.worker, archiver: "archiver" } as const;
 
 type OrderedRole = keyof typeof CONTROL_NAMES;
 

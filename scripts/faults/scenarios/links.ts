@@ -46,7 +46,7 @@ export const links: readonly Scenario[] = [
     links: true,
     plan: once(["cut all workers-redis"], 100_000, 90_000),
     bounds: [stallOfSends(3_000), stallOfDelivery(20_000, "healedAt")],
-    env: { CARILLON_LOGIC_REPLAY_WINDOW_SECONDS: "60" },
+    env: { CARILLON_WORKER_REPLAY_WINDOW_SECONDS: "60" },
     load: { rate: 100 },
     afterMs: 20_000,
   },

@@ -30,7 +30,7 @@ export const pressure: readonly Scenario[] = [
     row: "stream full",
     plan: once(["large contents"], 30_000, 25_000),
     bounds: [],
-    env: { CARILLON_NATS_STREAM_MEGABYTES: "8", CARILLON_LOGIC_REPLAY_WINDOW_SECONDS: "60" },
+    env: { CARILLON_NATS_STREAM_MEGABYTES: "8", CARILLON_WORKER_REPLAY_WINDOW_SECONDS: "60" },
     afterMs: 15_000,
   },
   {

@@ -1,5 +1,5 @@
 /** Orders about people, from the command line: to all gateways and workers of the view, as the api gives them. */
-import { randomId } from "@carillon/base";
+import { ROLES, randomId } from "@carillon/base";
 import { ChangeTeller, commandSender, DownlinkSender } from "@carillon/bus";
 import type { Cluster } from "./open-cluster";
 
@@ -10,6 +10,6 @@ import type { Cluster } from "./open-cluster";
 export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
   const changes = new ChangeTeller(bus, new DownlinkSender(bus, commandSender(randomId(8))));
   const nodes = (role: string) => coordination.view.nodes(role);
-  changes.setNodes({ gateways: nodes("gateway"), workers: nodes("logic"), apis: nodes("api") });
+  changes.setNodes({ gateways: nodes("gateway"), workers: nodes(ROLES.worker), apis: nodes("api") });
   return changes;
 }

@@ -1,4 +1,5 @@
 /** Whether the processes agree, every partition is served, and nothing piles up. */
+import { ROLES } from "@carillon/base";
 import {
   askAll,
   countDeadLetters,
@@ -13,7 +14,7 @@ import type { Cluster } from "../cluster/open-cluster";
 import { checkFingerprints, checkVersions } from "./agreement";
 import { type Check, checksOf, judge, ok } from "./check";
 
-const ROLES = ["gateway", "logic", "archiver", "api"];
+const NEEDED_ROLES = ["gateway", "worker", "archiver", "api"];
 
 /** Records and requests that may wait in a cluster that is well. */
 const MUCH = 1_000;
@@ -65,7 +66,7 @@ export function checkDeadLetters({ bus }: Cluster): Promise<Check[]> {
 export function checkNodes(cluster: Cluster): Promise<Check[]> {
   return checksOf("nodes", "see carillon nodes", async () => {
     const nodes = await listNodes(cluster);
-    const missing = ROLES.filter((role) => !nodes.some((node) => node.role === role && node.state === "up"));
+    const missing = NEEDED_ROLES.filter((role) => !nodes.some((node) => node.role === role && node.state === "up"));
     const silent = nodes.filter(({ state }) => state === "silent").map(({ nodeId }) => nodeId);
     const quiet = silent.length === 0 ? "all answer" : `silent: ${silent.join(", ")}`;
     return [
@@ -91,7 +92,7 @@ export function checkNodes(cluster: Cluster): Promise<Check[]> {
 
 async function troublesOf({ coordination }: Cluster, rows: PartitionRow[]): Promise<string[]> {
   return (await coordination.partitions.all())
-    .filter(({ role, partition }) => role === "logic" && rows[partition]?.answers === false)
+    .filter(({ role, partition }) => role === ROLES.worker && rows[partition]?.answers === false)
     .filter(({ trouble }) => trouble !== undefined)
     .map(({ owner, partition, trouble }) => `partition ${partition}, says ${owner}: ${trouble}`);
 }

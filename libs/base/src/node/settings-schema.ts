@@ -263,7 +263,7 @@ export const settingsSchema = section("", {
     rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
     drainSeconds: seconds("Time in which a draining gateway says good-bye to its clients, s.", 5),
   }),
-  logic: section("The logic worker.", {
+  worker: section("The worker: numbers messages, logs them, fans them out.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
     httpPort: port("Port of health and metrics (0: any free one).", 7720),
     weight,

@@ -8,6 +8,9 @@ import { type Settings, settingsSchema } from "./settings-schema";
 /** Variables of ours that are no settings: where things are, and the fault points of tests. */
 const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);
 
+/** Sections that had another name in the version before: the old name is still read, with a warning. */
+const RENAMED_SECTIONS = { logic: "worker" } as const;
+
 /** What signs tokens where nobody named a key; known to everyone. */
 export const DEVELOPMENT_SECRET = "carillon-development-secret-not-for-production";
 
@@ -32,13 +35,17 @@ export interface SettingDescription {
 /**
  * Reads `carillon.json` (named by CARILLON_CONFIG; without it only defaults count), then the CARILLON_ variables.
  * @returns the frozen settings
+ * @param warn told of what an operator should change, a line each; default: standard error
  * @throws SettingsError naming the key and where it was set: unknown key, wrong value, missing secret
  */
-export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+export function loadSettings(
+  environment: NodeJS.ProcessEnv = process.env,
+  warn: (line: string) => void = (line) => process.stderr.write(`carillon: ${line}\n`),
+): Settings {
   const file = environment["CARILLON_CONFIG"];
-  const raw = file === undefined ? {} : readJson(file);
+  const raw = file === undefined ? {} : renameSections(readJson(file), `in ${file}`, warn);
   const origins = new Map<string, string>();
-  applyVariables(raw, environment, origins);
+  applyVariables(raw, renameVariables(environment, warn), origins);
   const settings = Value.Default(settingsSchema, raw) as Settings;
   const fault = Value.Errors(settingsSchema, settings).find((error) => error.message !== "schema is false");
   if (fault !== undefined) throw new SettingsError(explain(fault, file, origins));
@@ -114,6 +121,34 @@ function readJson(file: string): Record<string, unknown> {
     throw new SettingsError(`${file} is not JSON: ${(error as Error).message}`);
   }
   throw new SettingsError(`${file} must hold a JSON object`);
+}
+
+/** @returns the settings with sections under their new names; what stands under both counts as the new one says */
+function renameSections(raw: Record<string, unknown>, where: string, warn: (line: string) => void) {
+  const renamed = { ...raw };
+  for (const [old, now] of Object.entries(RENAMED_SECTIONS)) {
+    const section = renamed[old];
+    if (typeof section !== "object" || section === null) continue;
+    delete renamed[old];
+    renamed[now] = { ...section, ...(renamed[now] as object | undefined) };
+    warn(`the section "${old}" ${where} is called "${now}" now; the next version will not know the old name`);
+  }
+  return renamed;
+}
+
+function renameVariables(environment: NodeJS.ProcessEnv, warn: (line: string) => void): NodeJS.ProcessEnv {
+  const renamed: NodeJS.ProcessEnv = { ...environment };
+  for (const [variable, text] of Object.entries(environment)) {
+    for (const [old, now] of Object.entries(RENAMED_SECTIONS)) {
+      const prefix = `CARILLON_${old.toUpperCase()}_`;
+      if (!variable.startsWith(prefix)) continue;
+      const name = `CARILLON_${now.toUpperCase()}_${variable.slice(prefix.length)}`;
+      delete renamed[variable];
+      renamed[name] ??= text;
+      warn(`${variable} is called ${name} now; the next version will not know the old name`);
+    }
+  }
+  return renamed;
 }
 
 function applyVariables(raw: Record<string, unknown>, environment: NodeJS.ProcessEnv, origins: Map<string, string>) {

@@ -3,6 +3,7 @@
  * hear that there is something to fetch. The first two are confirmed by every node of the view; who has not confirmed
  * is named, and finds out by himself (docs/decisions/0013 and 0014).
  */
+import { ROLES } from "@carillon/base";
 import type { Bus } from "../connection";
 import type { ControlQuestion, People } from "../rpc/contracts";
 import { order } from "../rpc/rpc";
@@ -66,7 +67,7 @@ export class ChangeTeller {
     const question: ControlQuestion = { ask: "forget", users, pairs };
     const tell = (role: string) => (nodeId: string) =>
       order(this.bus, controlSubject(role, nodeId), question, CONFIRM_MS);
-    const workers = await unconfirmed(this.workers, tell("logic"));
+    const workers = await unconfirmed(this.workers, tell(ROLES.worker));
     const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, tell("gateway"));
     return [...workers, ...gateways];
   }

@@ -22,15 +22,6 @@ import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
 import type { Secrets } from "./secrets";
 import { renderAppSettings, startStores } from "./stores";
 
-/** Where each role is built. */
-const APP_FOLDERS: Record<Role | "cli", string> = {
-  gateway: "gateway",
-  worker: "logic",
-  archiver: "archiver",
-  api: "api",
-  cli: "cli",
-};
-
 /** Our processes get this long after a supervisor that was killed, before a shell that outlives it kills them. */
 const ORPHAN_GRACE_SECONDS = 4.7;
 
@@ -244,7 +235,7 @@ export class Supervisor {
   }
 
   private entryPoint(role: Role | "cli"): string {
-    return this.options.entryPoints?.[role] ?? path.join(findCheckout(), "apps", APP_FOLDERS[role], "dist", "main.js");
+    return this.options.entryPoints?.[role] ?? path.join(findCheckout(), "apps", role, "dist", "main.js");
   }
 
   private get appEnvironment(): Record<string, string> {
@@ -267,7 +258,7 @@ export class Supervisor {
       env["CARILLON_API_PORT"] = String(basePort + number - 1);
     }
     // Several on one machine: health and metrics are where the node's record says.
-    env["CARILLON_LOGIC_HTTP_PORT"] = "0";
+    env["CARILLON_WORKER_HTTP_PORT"] = "0";
     env["CARILLON_ARCHIVER_HTTP_PORT"] = "0";
     Object.assign(env, this.options.nodeEnv?.(nodeId, this.stores));
     const app = new AppProcess({

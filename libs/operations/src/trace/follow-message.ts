@@ -1,4 +1,5 @@
 /** Where a message has got to: log, inboxes, devices, marks, archive. */
+import { ROLES } from "@carillon/base";
 import { positionOf } from "@carillon/bus";
 import { peekEvent } from "@carillon/protocol";
 import { Inboxes, inspectCursors, inspectInbox, Marks, type MemberMarks, type RedisStore } from "@carillon/store";
@@ -76,7 +77,7 @@ export async function followMessage(cluster: ClusterParts, found: FoundMessage):
 
 function describePlace({ coordination }: ClusterParts, { record, index }: NonNullable<FoundMessage["logged"]>) {
   const { seq, storedAt, header } = record;
-  const owner = coordination.view.nodes("logic").find(({ boot }) => boot === header.boot)?.nodeId ?? null;
+  const owner = coordination.view.nodes(ROLES.worker).find(({ boot }) => boot === header.boot)?.nodeId ?? null;
   return { record: seq, index, storedAt, epoch: header.epoch, owner };
 }
 

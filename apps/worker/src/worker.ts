@@ -1,5 +1,5 @@
 /** A worker's parts, built and wired; main.ts gives it the connections to the world. */
-import { Budgets, guarded } from "@carillon/base";
+import { Budgets, guarded, ROLES } from "@carillon/base";
 import { traceOf } from "@carillon/base/node";
 import { apiLink, type Bus, type Closing, DownlinkSender, type People } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
@@ -12,7 +12,7 @@ import {
   type RedisStore,
   Sessions,
 } from "@carillon/store";
-import type { LogicConfig } from "./config";
+import type { WorkerConfig } from "./config";
 import type { Verdict } from "./decision";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
@@ -24,13 +24,13 @@ import { Blocks } from "./receipts/blocks";
 import { ReceiptService } from "./receipts/receipt-service";
 import { SessionService } from "./sessions/session-service";
 import { shareCredentials } from "./sessions/shared-credentials";
-import { newOwnership, type Placement, ROLE, type WorkerPorts } from "./wiring";
+import { newOwnership, type Placement, type WorkerPorts } from "./wiring";
 
 const RUN_EVERY_MS = 2_000;
 const DAY_MS = 86_400_000;
 
 export interface WorkerOptions {
-  config: LogicConfig;
+  config: WorkerConfig;
   bus: Bus;
   boot: string;
   partitions: number;
@@ -194,7 +194,7 @@ export class Worker {
         if (trace !== undefined) for (const verdict of verdicts) trace(traced(verdict), "a request was decided");
       },
       archivePositions: () => mysql.facts.archivePositions(),
-      post: (partition, report) => coordination.partitions.put(ROLE, partition, report),
+      post: (partition, report) => coordination.partitions.put(ROLES.worker, partition, report),
     };
   }
 
@@ -206,15 +206,15 @@ export class Worker {
 }
 
 function placementOf(coordination: Coordination, partitions: number, nodeId: string): Placement {
-  const assigned = (partition: number) => coordination.assignment(ROLE, partitions).get(partition);
+  const assigned = (partition: number) => coordination.assignment(ROLES.worker, partitions).get(partition);
   const { heartbeats, view } = coordination;
   return {
     isMine: (partition) => assigned(partition) === nodeId,
-    willBeMine: (partition) => coordination.assignmentToCome(ROLE, partitions).get(partition) === nodeId,
+    willBeMine: (partition) => coordination.assignmentToCome(ROLES.worker, partitions).get(partition) === nodeId,
     hasHeir: (partition) => ![undefined, nodeId].includes(assigned(partition)),
-    isPresent: (former) => view.nodes(ROLE).some((node) => node.boot === former),
+    isPresent: (former) => view.nodes(ROLES.worker).some((node) => node.boot === former),
     isAlive: (former) =>
-      view.nodes(ROLE).some((node) => node.boot === former && !heartbeats.suspected(ROLE, node.nodeId)),
+      view.nodes(ROLES.worker).some((node) => node.boot === former && !heartbeats.suspected(ROLES.worker, node.nodeId)),
   };
 }
 

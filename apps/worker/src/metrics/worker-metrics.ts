@@ -13,7 +13,7 @@ export class WorkerMetrics {
 
   /** @param states of the partitions that are owned now */
   constructor(nodeId: string, states: () => OwnedState[]) {
-    this.registry = createMetrics("logic", nodeId);
+    this.registry = createMetrics("worker", nodeId);
     const registers = [this.registry];
     this.answers = new Counter({
       name: "carillon_requests_total",

@@ -13,8 +13,6 @@ import type { FactCache } from "./lookups/fact-cache";
 import { Ownership } from "./own/ownership";
 import { type OwnerContext, PartitionOwner } from "./partition-owner";
 
-export const ROLE = "logic";
-
 /** Whose a partition is by the view of the moment. */
 export interface Placement {
   isMine(partition: number): boolean;

@@ -1,5 +1,5 @@
 /** Constructs the connections of a worker, starts it, and ends it in good order. */
-import { randomId } from "@carillon/base";
+import { ROLES, randomId } from "@carillon/base";
 import {
   buildVersion,
   createLogger,
@@ -13,20 +13,18 @@ import {
 import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
-import { type LogicConfig, loadConfig } from "./config";
+import { loadConfig, type WorkerConfig } from "./config";
 import { STOP_MS } from "./timings";
 import { Worker } from "./worker";
 
-const ROLE = "logic";
-
-async function start(config: LogicConfig, logger: Logger): Promise<RunningProcess> {
+async function start(config: WorkerConfig, logger: Logger): Promise<RunningProcess> {
   const { nodeId } = config;
   const boot = randomId(10);
   const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
   const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
   const layout = await readLayout(bus);
   const { partitions } = layout;
-  const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
+  const self = { nodeId, boot, role: ROLES.worker, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql, coordination] = await Promise.all([
     RedisStore.connect(config.redis, logger),
@@ -43,10 +41,10 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   };
   const probes = await serveProbes(
     { registry: worker.metrics.registry, checks, metricsToken: config.metrics.token },
-    { host: config.logic.host, port: config.logic.httpPort },
+    { host: config.worker.host, port: config.worker.httpPort },
   );
   const addresses = { http: probes.http };
-  const member = await coordination.join({ ...self, addresses, weight: config.logic.weight });
+  const member = await coordination.join({ ...self, addresses, weight: config.worker.weight });
   hasPlace = true;
   member.on("lost", () => {
     hasPlace = false;
@@ -56,7 +54,7 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
   });
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   await worker.start();
-  const stopControl = serveControl(bus, ROLE, nodeId, {
+  const stopControl = serveControl(bus, ROLES.worker, nodeId, {
     state: () => ({ nodeId, state: member.record.state, load: { partitions: worker.ownership.partitions.length } }),
     drain: () => member.setState("draining"),
     undrain: () => member.setState("up"),
@@ -77,5 +75,5 @@ async function start(config: LogicConfig, logger: Logger): Promise<RunningProces
 }
 
 const config = loadOrExit(loadConfig);
-const logger = createLogger(ROLE, config.nodeId, config.log.level);
-void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs: STOP_MS }, () => start(config, logger));
+const logger = createLogger("worker", config.nodeId, config.log.level);
+void runProcess({ role: "worker", nodeId: config.nodeId, logger, stopMs: STOP_MS }, () => start(config, logger));
