@@ -114,3 +114,9 @@ test("docs/journey.md has the steps of the code, each with its files", () => {
   expect(told.length).toBeGreaterThan(6);
   for (const [, number, name] of told) expect(steps.get(Number(number))?.name.toLowerCase()).toBe(name);
 });
+
+test("docs/README.md lists every page of docs/", () => {
+  const listed = [...textOf("docs/README.md").matchAll(/\]\(([^)#]+)/g)].map(([, target]) => `docs/${target}`);
+  const missing = pages.filter((page) => /^docs\/[^/]+$/.test(page) && !listed.includes(page));
+  expect(missing).toEqual(["docs/README.md"]);
+});
