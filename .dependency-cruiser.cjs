@@ -32,7 +32,7 @@ const packageRules = Object.entries(allowed).map(([from, targets]) => ({
   name: `${from} imports only what it may`,
   severity: "error",
   from: { path: `^${from}/src/` },
-  to: { path: "^(libs|apps|scripts|tests)/", pathNot: [`^${from}/`, ...targets.map(pattern)] },
+  to: { path: "^(libs|apps|scripts|bench|tests)/", pathNot: [`^${from}/`, ...targets.map(pattern)] },
 }));
 
 /** The root files of an app wire its stages; that stages do not import each other is checked by scripts/tidy.ts. */

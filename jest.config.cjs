@@ -29,7 +29,7 @@ module.exports = {
     {
       ...base,
       displayName: "unit",
-      testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/scripts/**/*.test.ts"],
+      testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/{scripts,bench}/**/*.test.ts"],
     },
     { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
     {

@@ -1,8 +1,8 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
 import { parseArgs } from "node:util";
 import { usualPartitions } from "@carillon/local";
-import { describeJudged } from "./bench/report/targets";
-import { type Asked, isScenario, runAll, runScenario } from "./bench/scenarios/run-scenario";
+import { describeJudged } from "../bench/report/targets";
+import { type Asked, isScenario, runAll, runScenario } from "../bench/scenarios/run-scenario";
 
 const USAGE = `npm run bench -- SCENARIO [options]
 

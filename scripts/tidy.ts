@@ -11,8 +11,20 @@ const MOST_FILE_LINES = 500;
 const MOST_FUNCTION_LINES = 70;
 const MOST_FOLDER_FILES = 12;
 
-/** Stages of these apps do not import each other; in the gateway all may know the session, the noun they share. */
-const STAGED_APPS: Record<string, string[]> = { gateway: ["session"], logic: [], archiver: [] };
+/**
+ * The stages of an app, in the order in which a message passes them, or in which they need each other: a stage may import
+ * those before it.
+ */
+const STAGES: Record<string, readonly string[]> = {
+  gateway: [
+    ...["session", "accept", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
+  ],
+  worker: [
+    ...["groups", "sequence", "dedupe", "authorize", "consume", "lookups", "own", "acknowledge", "fan-out"],
+    ...["receipts", "presence", "sessions", "metrics"],
+  ],
+  archiver: ["read", "write", "purge"],
+};
 
 /** Written in pieces, so that this file does not find itself. */
 const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
@@ -22,7 +34,7 @@ const ENTRIES = [
   /^apps\/[^/]+\/src\/main\.ts$/,
   /^libs\/[^/]+\/src\/(index|node|browser)\.ts$/,
   /^libs\/base\/src\/node\/index\.ts$/,
-  /^scripts\//,
+  /^(scripts|bench)\//,
   /\.test\.ts$/,
   /\/test\/fixtures\//,
 ];
@@ -89,13 +101,15 @@ function checkFunctions({ file, lines }: Source): void {
 /** Types may be shared; code of another stage is wired by the app's root files. */
 function checkStages({ file, lines }: Source): void {
   const [, app, stage] = /^apps\/([^/]+)\/src\/([^/]+)\//.exec(file) ?? [];
-  if (app === undefined || stage === undefined || STAGED_APPS[app] === undefined) return;
+  const order = STAGES[app ?? ""];
+  if (order === undefined || stage === undefined) return;
+  if (!order.includes(stage)) problems.push(`${file}: stage ${stage} is not in the order of ${app} (scripts/tidy.ts)`);
   for (const [statement, names, target] of lines
     .join("\n")
     .matchAll(/^import ([^;]*?) from "\.\.\/([^/"]+)\/[^"]+";$/gms)) {
     const isType = statement.startsWith("import type ") || !/(?:\{|,)\s*(?!type )\w/.test(names!);
-    if (isType || STAGED_APPS[app]!.includes(target!)) continue;
-    problems.push(`${file}: stage ${stage} imports code of stage ${target}; wire them in the app's root`);
+    if (isType || order.indexOf(target!) < order.indexOf(stage)) continue;
+    problems.push(`${file}: stage ${stage} imports code of stage ${target}, which comes after it`);
   }
 }
 
@@ -119,7 +133,7 @@ function checkWords({ file, lines }: Source): void {
  * the process. Those that only settle a promise cannot fail.
  */
 function checkTimers({ file, lines }: Source): void {
-  if (!/^(apps\/(api|archiver|gateway|logic)|libs\/(base|bus|coordination|store))\/src\//.test(file)) return;
+  if (!/^(apps\/(api|archiver|gateway|worker)|libs\/(base|bus|coordination|store))\/src\//.test(file)) return;
   const text = lines.join("\n");
   for (const match of text.matchAll(/\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\(\s*/g)) {
     const callback = text.slice(match.index + match[0].length, match.index + match[0].length + 40);

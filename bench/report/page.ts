@@ -1,5 +1,5 @@
 /** A result as one page that needs nothing else: targets, what a message costs, how long it takes, batches, the account. Pure. */
-import { escapeMarkup, renderDocument } from "../../page/markup";
+import { escapeMarkup, renderDocument } from "../../scripts/page/markup";
 import type { Account } from "../account/account";
 import { bars, type Curve, percentileChart, type StackedRow, short, stackedBars } from "./charts";
 import type { Machine } from "./machine";

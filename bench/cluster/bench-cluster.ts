@@ -19,7 +19,7 @@ import { DEVICE } from "../generator/carillon/protocol";
 import type { CountedCluster } from "./server-counts";
 
 const run = promisify(execFile);
-const CARILLON = path.join(__dirname, "../../carillon.mjs");
+const CARILLON = path.join(__dirname, "../../scripts/carillon.mjs");
 
 const CONNECT_AT_ONCE = 50;
 const ROWS_AT_ONCE = 1_000;

@@ -1,4 +1,4 @@
-import { peers } from ".";
+import { peers } from "./";
 import { pairedClients } from "./pairs";
 
 test("each peer has a name of its own and can be described before anything of it was got", () => {

@@ -1,5 +1,5 @@
 /** The charts of a result as SVG: stacked bars, curves over percentiles, bars of sizes. Pure. */
-import { escapeMarkup } from "../../page/markup";
+import { escapeMarkup } from "../../scripts/page/markup";
 
 const WIDTH = 1_000;
 const LABELS = 150;
