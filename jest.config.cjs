@@ -29,13 +29,20 @@ module.exports = {
     {
       ...base,
       displayName: "unit",
-      testMatch: ["<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts", "<rootDir>/{scripts,bench}/**/*.test.ts"],
+      testMatch: [
+        "<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts",
+        "<rootDir>/{scripts,bench}/**/*.test.ts",
+        "<rootDir>/tests/faults/{measure,plan}.test.ts",
+      ],
     },
     { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
     {
       ...base,
       displayName: "journeys",
-      testMatch: ["<rootDir>/tests/{journeys,browser,faults,model,fuzz}/**/*.test.ts"],
+      testMatch: [
+        "<rootDir>/tests/{journeys,browser,model,fuzz}/**/*.test.ts",
+        "<rootDir>/tests/faults/short-*.test.ts",
+      ],
     },
   ],
 };

@@ -1,13 +1,13 @@
 /** `npm run faults -- SCENARIO`: does harm to a whole cluster under load and checks that every promise was kept. */
 import { parseArgs } from "node:util";
-import { whyNoDisk } from "./faults/inject/disk";
-import { repeatedPlan } from "./faults/plan";
-import { describeResult, describeResults } from "./faults/report/text";
-import { writeReport } from "./faults/report/write";
-import { runScenario, type ScenarioResult } from "./faults/run-scenario";
-import type { Scenario } from "./faults/scenario";
-import { scenarios } from "./faults/scenarios/all";
-import { mixedRun } from "./faults/scenarios/mixtures";
+import { whyNoDisk } from "../tests/faults/inject/disk";
+import { repeatedPlan } from "../tests/faults/plan";
+import { describeResult, describeResults } from "../tests/faults/report/text";
+import { writeReport } from "../tests/faults/report/write";
+import { runScenario, type ScenarioResult } from "../tests/faults/run-scenario";
+import type { Scenario } from "../tests/faults/scenario";
+import { scenarios } from "../tests/faults/scenarios/all";
+import { mixedRun } from "../tests/faults/scenarios/mixtures";
 
 const USAGE = `npm run faults -- [SCENARIO... | all] [options]
 

@@ -2,10 +2,10 @@
  * The fault machine in short: some strikes on each of three clusters, a small load, every invariant. Times are judged by
  * `npm run faults`, which runs all scenarios, each on a cluster of its own, longer and harder.
  */
-import type { FaultName } from "../../scripts/faults/inject/catalogue";
-import { steadyPlan } from "../../scripts/faults/plan";
-import { runScenario } from "../../scripts/faults/run-scenario";
-import type { Row, Scenario } from "../../scripts/faults/scenario";
+import type { FaultName } from "./inject/catalogue";
+import { steadyPlan } from "./plan";
+import { runScenario } from "./run-scenario";
+import type { Row, Scenario } from "./scenario";
 
 const SEED = 1;
 

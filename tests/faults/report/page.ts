@@ -2,7 +2,7 @@
  * The report as one page that needs nothing else: per scenario a time line with the faults as bars over the rates of
  * what was sent, acknowledged and shown, then bounds and violations. Pure.
  */
-import { escapeMarkup, renderDocument } from "../../page/markup";
+import { escapeMarkup, renderDocument } from "../../../scripts/page/markup";
 import type { ReportData, ResultSummary } from "./text";
 
 const WIDTH = 1_000;
