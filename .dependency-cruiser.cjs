@@ -9,8 +9,8 @@ const allowed = {
   "libs/store": ["libs/protocol", "libs/base"],
   "libs/operations": ["libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
   "libs/client": ["libs/protocol", "libs/base"],
-  "libs/local": ["libs/base"],
-  "libs/testkit": ["libs/*"],
+  "infra/local": ["libs/base"],
+  "tests/kit": ["libs/*", "infra/local"],
   "apps/gateway": ["libs/protocol", "libs/bus", "libs/coordination", "libs/base"],
   "apps/worker": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
   "apps/archiver": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
@@ -32,7 +32,7 @@ const packageRules = Object.entries(allowed).map(([from, targets]) => ({
   name: `${from} imports only what it may`,
   severity: "error",
   from: { path: `^${from}/src/` },
-  to: { path: "^(libs|apps|scripts|bench|tests)/", pathNot: [`^${from}/`, ...targets.map(pattern)] },
+  to: { path: "^(libs|apps|infra|scripts|bench|tests)/", pathNot: [`^${from}/`, ...targets.map(pattern)] },
 }));
 
 /** The root files of an app wire its stages; that stages do not import each other is checked by scripts/tidy.ts. */
@@ -64,8 +64,8 @@ module.exports = {
         pathNot: ["^(libs|apps)/$2/", "^libs/[^/]+/(src|dist)/(node/)?(index|node)\\.(ts|js|d\\.ts)$"],
       },
     },
-    only("NATS stays in its libraries", "node_modules/@nats-io/", ["^libs/(bus|coordination|testkit)/"]),
-    only("Redis and MySQL stay in the store", "node_modules/(ioredis|mysql2|typeorm)/", ["^libs/(store|testkit)/"]),
+    only("NATS stays in its libraries", "node_modules/@nats-io/", ["^libs/(bus|coordination)/"]),
+    only("Redis and MySQL stay in the store", "node_modules/(ioredis|mysql2|typeorm)/", ["^libs/store/"]),
     {
       name: "the protocol and the client's core run in a browser",
       severity: "error",

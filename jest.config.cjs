@@ -1,4 +1,4 @@
-// Three kinds of tests: unit (no server), integration (*.integration.test.ts, real servers from the testkit),
+// Three kinds of tests: unit (no server), integration (*.integration.test.ts, real servers from tests/kit),
 // and journeys (tests/journeys, a whole cluster over the wire).
 const base = {
   transform: {
@@ -11,7 +11,9 @@ const base = {
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
     "^@carillon/client/view$": "<rootDir>/libs/client/src/view-of.ts",
-    "^@carillon/(base|protocol|coordination|bus|store|operations|local|testkit)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@carillon/(base|protocol|coordination|bus|store|operations)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@carillon/local$": "<rootDir>/infra/local/src/index.ts",
+    "^@carillon/testkit$": "<rootDir>/tests/kit/src/index.ts",
   },
   // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
   transformIgnorePatterns: [
@@ -30,12 +32,16 @@ module.exports = {
       ...base,
       displayName: "unit",
       testMatch: [
-        "<rootDir>/{libs,apps}/*/test/**/!(*.integration).test.ts",
+        "<rootDir>/{libs/*,apps/*,infra/local,tests/kit}/test/**/!(*.integration).test.ts",
         "<rootDir>/{scripts,bench}/**/*.test.ts",
         "<rootDir>/tests/faults/{measure,plan}.test.ts",
       ],
     },
-    { ...base, displayName: "integration", testMatch: ["<rootDir>/{libs,apps}/*/test/**/*.integration.test.ts"] },
+    {
+      ...base,
+      displayName: "integration",
+      testMatch: ["<rootDir>/{libs/*,apps/*,infra/local,tests/kit}/test/**/*.integration.test.ts"],
+    },
     {
       ...base,
       displayName: "journeys",

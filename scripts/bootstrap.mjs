@@ -31,9 +31,9 @@ const [command, ...args] = process.argv.slice(2);
 
 /** What has to be built before each command; everything where it is not named. */
 const PROJECTS = {
-  start: ["libs/local", ...appProjects()],
-  stop: ["libs/local"],
-  test: ["libs/local"],
+  start: ["infra/local", ...appProjects()],
+  stop: ["infra/local"],
+  test: ["infra/local"],
 };
 
 function appProjects() {
@@ -126,9 +126,10 @@ function run(program, programArgs, options = {}) {
 
 function installFingerprint() {
   const hash = createHash("sha256");
-  const workspaces = ["libs", "apps"].flatMap((folder) =>
-    readdirSync(path.join(root, folder)).map((name) => path.join(folder, name, "package.json")),
+  const members = ["libs", "apps"].flatMap((folder) =>
+    readdirSync(path.join(root, folder)).map((name) => path.join(folder, name)),
   );
+  const workspaces = [...members, "infra/local", "tests/kit"].map((folder) => path.join(folder, "package.json"));
   for (const file of ["package-lock.json", "package.json", ...workspaces].map((name) => path.join(root, name))) {
     hash.update(existsSync(file) ? readFileSync(file) : "absent");
   }
@@ -175,7 +176,7 @@ function npmEnvironment() {
 
 function build() {
   const projects = PROJECTS[command] ?? [];
-  if (command === "stop" && existsSync(path.join(root, "libs", "local", "dist", "index.js"))) {
+  if (command === "stop" && existsSync(path.join(root, "infra", "local", "dist", "index.js"))) {
     return;
   }
   if (command === "start") {

@@ -39,7 +39,7 @@ const CHECKS: Check[] = [
     name: "imports",
     args: [
       path.join(packages, "dependency-cruiser/bin/dependency-cruise.mjs"),
-      ...["--config", ".dependency-cruiser.cjs", "apps", "libs", "scripts", "bench", "tests"],
+      ...["--config", ".dependency-cruiser.cjs", "apps", "libs", "infra", "scripts", "bench", "tests"],
     ],
     needs: ".dependency-cruiser.cjs",
   },

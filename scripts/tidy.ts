@@ -32,7 +32,7 @@ const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].joi
 /** Files that are started, not imported. */
 const ENTRIES = [
   /^apps\/[^/]+\/src\/main\.ts$/,
-  /^libs\/[^/]+\/src\/(index|node|browser)\.ts$/,
+  /^(libs\/[^/]+|infra\/local|tests\/kit)\/src\/(index|node|browser)\.ts$/,
   /^libs\/base\/src\/node\/index\.ts$/,
   /^(scripts|bench)\//,
   /\.test\.ts$/,
@@ -115,8 +115,6 @@ function checkStages({ file, lines }: Source): void {
 
 function checkSettings({ file, lines }: Source): void {
   if (!/^(apps|libs)\/[^/]+\/src\//.test(file) || /(config|settings)\.ts$/.test(file)) return;
-  // libs/local starts processes and hands its environment on; the testkit and the command line look for a cluster.
-  if (/^libs\/(local|testkit)\//.test(file)) return;
   lines.forEach((line, at) => {
     if (line.includes("process.env")) problems.push(`${file}:${at + 1}: settings are read in config.ts only`);
   });

@@ -6,7 +6,7 @@ export type Store = "nats" | "redis" | "mysql";
 
 const STORES: readonly Store[] = ["nats", "redis", "mysql"];
 
-/** Where the stores of a local cluster listen, from its base port (libs/local, planPorts). */
+/** Where the stores of a local cluster listen, from its base port (infra/local, planPorts). */
 const PORTS: Record<Store, number> = { nats: 40, redis: 42, mysql: 43 };
 
 export class Links {
