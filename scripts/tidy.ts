@@ -23,7 +23,7 @@ const STAGES: Record<string, readonly string[]> = {
     ...["groups", "sequence", "dedupe", "authorize", "consume", "lookups", "own", "acknowledge", "fan-out"],
     ...["receipts", "presence", "sessions", "metrics"],
   ],
-  archiver: ["read", "write", "purge"],
+  archiver: ["write", "purge"],
 };
 
 /** Written in pieces, so that this file does not find itself. */

@@ -64,7 +64,7 @@ test("at level debug the log has the way of a message through all roles, and fro
     "archiver: an event was archived",
     "gateway: a request was submitted",
     "gateway: an event is being delivered",
-    "logic: a request was decided",
+    "worker: a request was decided",
   ]);
   const wrong = { userId: emma.userId, password: "a wrong one", deviceId: "x", platform: "web" };
   expect((await cluster.http("POST", "/v1/sessions", { body: wrong })).status).toBe(401);

@@ -1,28 +1,18 @@
 /**
  * The way of a partition's records into MySQL, and out of the log:
  *
- *   claim        fence every former archiver of the partition; learn the position      (MySQL)
- *   read         records behind the position, in order, without a hole                 read/
+ *   claim, read  the follower of libs/bus: fences every former archiver, reads behind the position without a hole
  *   write        batches, each with the position in one transaction                    write/
  *   purge        what is archived, fanned out and old enough leaves the log            purge/
- *
- * Whatever goes wrong on the way (MySQL away, connection lost in mid-commit, NATS away), the journey begins again
- * at the claim after a pause: the claim waits for a transaction that may still be under way, and what it reads is
- * the only truth about what was written. The records wait in the log.
  */
-import { Backoff, guarded, sleep } from "@carillon/base";
+import { guarded } from "@carillon/base";
 import { failPoint, type Logger, traceOf } from "@carillon/base/node";
-import { type Bus, putEventAside, recordSeqOf } from "@carillon/bus";
+import { type Bus, type Followed, type FollowerProgress, PartitionFollower, putEventAside } from "@carillon/bus";
 import { type Event, encodeEvent } from "@carillon/protocol";
 import { ArchiveFenced, type ArchiveWriter, isStoreUnavailable } from "@carillon/store";
 import { purgePartition } from "./purge/purge";
-import { checkLogFits, RecordReader } from "./read/read-records";
-import { RecordBuffer } from "./read/record-buffer";
-import { type ArchiveState, writeBatches } from "./write/write-batches";
+import { writeBatch } from "./write/write-batch";
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
-const FENCED_PAUSE_MS = 1_000;
 const PURGE_EVERY_MS = 30_000;
 
 export interface JourneyOptions {
@@ -34,68 +24,39 @@ export interface JourneyOptions {
   purgeEveryMs?: number;
 }
 
-export class PartitionJourney {
-  readonly state: ArchiveState = { epoch: 0, position: -1, written: 0 };
-  private readonly backoff = new Backoff({ first: FIRST_PAUSE_MS, most: LONGEST_PAUSE_MS });
-  private readonly stopping = new AbortController();
-  private running: Promise<void> = Promise.resolve();
+export class PartitionJourney implements Followed {
+  private readonly follower: PartitionFollower;
   private purgeTimer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: JourneyOptions) {}
+  constructor(private readonly options: JourneyOptions) {
+    const { bus, partition, archive, logger } = options;
+    const writing = { archive, partition, putAside: this.putAside, trace: traceOf(logger) };
+    this.follower = new PartitionFollower({
+      ...{ bus, partition, logger },
+      claim: () => archive.claim(partition),
+      work: (batch, progress) => writeBatch(writing, batch, progress),
+      judge: (error) => {
+        if (error instanceof ArchiveFenced) return "fenced";
+        return isStoreUnavailable(error) ? "away" : "fault";
+      },
+    });
+  }
+
+  get progress(): FollowerProgress {
+    return this.follower.progress;
+  }
 
   start(): void {
-    this.running = this.run();
+    this.follower.start();
     this.purgeTimer = setInterval(
       guarded("timer", () => this.purge()),
       this.options.purgeEveryMs ?? PURGE_EVERY_MS,
     );
   }
 
-  /** Finishes the batch under way. */
   async stop(): Promise<void> {
-    this.stopping.abort();
     clearInterval(this.purgeTimer);
-    await this.running;
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      const before = this.state.position;
-      const error = await this.archiveUntilFault().catch((fault: unknown) => fault);
-      if (signal.aborted) return;
-      if (this.state.position > before) this.backoff.reset();
-      await sleep(this.pauseAfter(error), signal);
-    }
-  }
-
-  /** Claims, then reads and writes until stop() or a fault of either side. */
-  private async archiveUntilFault(): Promise<void> {
-    const { bus, partition, archive } = this.options;
-    const { signal } = this.stopping;
-    Object.assign(this.state, await archive.claim(partition));
-    const archived = Math.max(0, recordSeqOf(this.state.position));
-    await checkLogFits(bus, partition, archived);
-    if (signal.aborted) return;
-    const buffer = new RecordBuffer();
-    const reader = new RecordReader(bus, partition, buffer);
-    const end = () => {
-      buffer.close();
-      reader.stop();
-    };
-    signal.addEventListener("abort", end);
-    try {
-      const reading = reader.run(archived + 1).finally(end);
-      const { state, putAside } = this;
-      const trace = traceOf(this.options.logger);
-      const writing = writeBatches({ archive, partition, state, putAside, trace }, buffer).finally(end);
-      const faults = (await Promise.allSettled([writing, reading])).flatMap((result) =>
-        result.status === "rejected" ? [result.reason as Error] : [],
-      );
-      if (faults.length > 0) throw faults[0];
-    } finally {
-      signal.removeEventListener("abort", end);
-    }
+    await this.follower.stop();
   }
 
   private readonly putAside = async (event: Event, reason: string): Promise<void> => {
@@ -105,23 +66,11 @@ export class PartitionJourney {
     await putEventAside(bus, { partition, event: encodeEvent(event), reason, id: `${conversationId}-${seq}` });
   };
 
-  private pauseAfter(error: unknown): number {
-    const { logger, partition } = this.options;
-    if (error instanceof ArchiveFenced) {
-      logger.info({ partition }, "another archiver has claimed the partition");
-      return FENCED_PAUSE_MS * (1 + Math.random());
-    }
-    const pauseMs = this.backoff.next();
-    if (isStoreUnavailable(error)) logger.warn({ partition, pauseMs, err: error }, "MySQL is away, the log waits");
-    else if (error instanceof Error) logger.error({ partition, pauseMs, err: error }, "a partition is not archived");
-    return pauseMs;
-  }
-
   private async purge(): Promise<void> {
     const { bus, partition, logger, replayWindowMs } = this.options;
     try {
       failPoint("purge.before");
-      const purged = await purgePartition(bus, partition, this.state.position, replayWindowMs);
+      const purged = await purgePartition(bus, partition, this.progress.position, replayWindowMs);
       failPoint("purge.after");
       if (purged > 0) logger.debug({ partition, purged }, "records left the log");
     } catch (err) {

@@ -10,10 +10,9 @@ import {
   runProcess,
   serveProbes,
 } from "@carillon/base/node";
-import { connectBus, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
+import { connectBus, Followers, fingerprintOf, readLayout, serveControl } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore } from "@carillon/store";
-import { Archiver } from "./archiver";
 import { type ArchiverConfig, loadConfig } from "./config";
 import { PartitionJourney } from "./journey";
 import { archiverMetrics } from "./metrics";
@@ -33,13 +32,12 @@ async function start(config: ArchiverConfig, logger: Logger): Promise<RunningPro
   const mysql = await MysqlStore.connect(config.mysql, logger);
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
-  const archiver = new Archiver({
+  const archiver = new Followers({
     bus,
     logger,
     partitions,
     isMine: (partition) => coordination.assignment(ROLE, partitions).get(partition) === nodeId,
-    openJourney: (partition) =>
-      new PartitionJourney({ bus, partition, archive: mysql.archive, logger, replayWindowMs }),
+    open: (partition) => new PartitionJourney({ bus, partition, archive: mysql.archive, logger, replayWindowMs }),
     report: (partition, report) => coordination.partitions.put(ROLE, partition, { ...report, owner: nodeId, boot }),
   });
   const checks = { nats: () => !bus.connection.isClosed() };

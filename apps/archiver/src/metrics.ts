@@ -1,8 +1,8 @@
 /** What an archiver shows of the partitions that it archives. */
 import { createMetrics, Gauge, type Registry } from "@carillon/base/node";
-import type { Archiver } from "./archiver";
+import type { Followers } from "@carillon/bus";
 
-export function archiverMetrics(nodeId: string, archiver: () => Archiver): Registry {
+export function archiverMetrics(nodeId: string, archiver: () => Followers): Registry {
   const registry = createMetrics("archiver", nodeId);
   const shown = [
     ["carillon_partitions_archived", "Partitions that this archiver writes", "partitions"],

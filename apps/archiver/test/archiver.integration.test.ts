@@ -3,6 +3,7 @@ import { silentLogger } from "@carillon/base/node";
 import {
   type Bus,
   endOfRecord,
+  Followers,
   LogWriter,
   listDeadLetters,
   purgeLog,
@@ -13,7 +14,6 @@ import { decodeEvent, type Event, encodeEvent } from "@carillon/protocol";
 import { MysqlStore, migrate } from "@carillon/store";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
-import { Archiver } from "../src/archiver";
 import { PartitionJourney } from "../src/journey";
 import { purgePartition } from "../src/purge/purge";
 
@@ -134,7 +134,7 @@ describe("a partition", () => {
     const journey = start(log.partition);
     await until("all is archived", archivedRecord(log.partition, last));
     expect(await archivedSeqs(log.conversationId)).toEqual(upTo(19 * 150 + 2_000));
-    expect(journey.state.written).toBe(19 * 150 + 2_000);
+    expect(journey.progress.done).toBe(19 * 150 + 2_000);
   });
 
   test("goes on where the archiver before stopped", async () => {
@@ -218,7 +218,7 @@ describe("a partition", () => {
     for (let i = 0; i < 5; i++) await log.append(1);
     await purgeLog(bus, log.partition, 3);
     const journey = start(log.partition);
-    await until("it was claimed", () => journey.state.epoch > 0);
+    await until("it was claimed", () => journey.progress.epoch > 0);
     await sleep(500);
     expect((await store.archive.progress(log.partition))?.position).toBe(-1);
     expect(await archivedSeqs(log.conversationId)).toEqual([]);
@@ -241,12 +241,12 @@ test("an archiver runs what is assigned to it, reports, and lets go of what is n
   await log.append(1);
   let mine = true;
   const reports: unknown[] = [];
-  const archiver = new Archiver({
+  const archiver = new Followers({
     bus,
     logger: silentLogger(),
     partitions: PARTITIONS,
     isMine: (number) => mine && number === log.partition,
-    openJourney: (number) =>
+    open: (number) =>
       new PartitionJourney({
         bus,
         partition: number,

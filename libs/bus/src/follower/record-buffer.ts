@@ -1,28 +1,32 @@
 /**
- * Records between the log and MySQL. An idle archive writes each record at once. A busy one begins a batch at most
- * every 200 ms, unless a whole batch is there: what a transaction costs (the position, the conversations' newest
- * events, an fsync) is then shared by more messages. What waits is bounded; a full buffer makes the reader wait, and
- * the log keeps the rest.
+ * Records between a log and what a follower makes of them. An idle follower takes each record at once. A busy one begins a
+ * batch at most every 200 ms, unless a whole batch is there: what a transaction costs (the position, an fsync) is then
+ * shared by more events. What waits is bounded: a full buffer makes the reader wait, and the log keeps the rest.
  */
 import { guarded } from "@carillon/base";
 import type { Event } from "@carillon/protocol";
-import type { ArchivedChange } from "@carillon/store";
 
-export interface ReadRecord {
+/** An event that tells of a change of its group, and the version that the group has from then on. */
+export interface GroupChangeEvent {
+  event: Event;
+  version: number;
+}
+
+export interface FollowedRecord {
   /** Sequence in the log. */
   seq: number;
   events: Event[];
   /** Those of the events that tell of a change of their group. */
-  changes: ArchivedChange[];
+  changes: GroupChangeEvent[];
   /** Size of the events as they were in the log. */
   bytes: number;
 }
 
 /** Whole records, one after the other. */
-export interface RecordBatch {
+export interface FollowedBatch {
   lastSeq: number;
   events: Event[];
-  changes: ArchivedChange[];
+  changes: GroupChangeEvent[];
 }
 
 export interface BatchBounds {
@@ -38,7 +42,7 @@ const BATCH_EVERY_MS = 200;
 export class RecordBuffer {
   /** When the last batch was taken, on the monotonic clock. */
   private takenAt = Number.NEGATIVE_INFINITY;
-  private records: ReadRecord[] = [];
+  private records: FollowedRecord[] = [];
   private rows = 0;
   private bytes = 0;
   private closed = false;
@@ -50,7 +54,7 @@ export class RecordBuffer {
   ) {}
 
   /** Waits until there is room. @returns false when the buffer is closed: read no more */
-  async add(record: ReadRecord): Promise<boolean> {
+  async add(record: FollowedRecord): Promise<boolean> {
     while (!this.closed && this.isFull()) await this.changed();
     if (this.closed) return false;
     this.records.push(record);
@@ -61,7 +65,7 @@ export class RecordBuffer {
   }
 
   /** Waits for the next batch. @returns undefined when the buffer is closed; what waited is in the log still */
-  async take(): Promise<RecordBatch | undefined> {
+  async take(): Promise<FollowedBatch | undefined> {
     while (!this.closed && this.records.length === 0) await this.changed();
     const dueAt = this.takenAt + this.everyMs;
     for (let now = performance.now(); !this.closed && !this.isFull() && now < dueAt; now = performance.now()) {

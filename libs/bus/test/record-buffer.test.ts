@@ -1,8 +1,8 @@
 import type { Event } from "@carillon/protocol";
-import { type ReadRecord, RecordBuffer } from "../src/read/record-buffer";
+import { type FollowedRecord, RecordBuffer } from "../src/follower/record-buffer";
 
 const event = {} as Event;
-const record = (seq: number, rows: number, bytes = rows): ReadRecord => ({
+const record = (seq: number, rows: number, bytes = rows): FollowedRecord => ({
   seq,
   events: new Array<Event>(rows).fill(event),
   changes: [],
