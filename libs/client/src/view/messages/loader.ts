@@ -7,11 +7,11 @@ import type { Conversation } from "../conversation";
 export const PAGE = 50;
 
 export class MessageLoader {
-  private readonly underWay = new Map<string, Promise<void>>();
+  readonly #underWay = new Map<string, Promise<void>>();
   /** Up to where the newest ones were had, or refused, over this connection. */
-  private readonly asked = new Map<string, number>();
+  readonly #asked = new Map<string, number>();
   /** From where on a page was filled up, by conversation, over this connection. */
-  private readonly filled = new Map<string, number>();
+  readonly #filled = new Map<string, number>();
 
   /**
    * @param pull a page of a conversation
@@ -24,8 +24,8 @@ export class MessageLoader {
 
   /** Another connection: what could not be had is asked for again. */
   online(): void {
-    this.asked.clear();
-    this.filled.clear();
+    this.#asked.clear();
+    this.#filled.clear();
   }
 
   /** Fetches what is missing at the end. Who looks when it has come, or could not be had, has the rest fetched. */
@@ -34,38 +34,38 @@ export class MessageLoader {
     const { lastSeq } = stored;
     const what = `newest ${conversationId}`;
     const end = window.newest?.[1] ?? 0;
-    if (lastSeq <= stored.clearedSeq || this.underWay.has(what)) return;
-    if (end >= lastSeq) return this.fill(conversation);
-    if ((this.asked.get(conversationId) ?? 0) >= lastSeq) return;
-    this.asked.set(conversationId, lastSeq);
-    this.one(what, () => this.fetch(conversation, end, lastSeq)).catch((error) => {
-      if (!isRefused(error)) this.asked.delete(conversationId);
+    if (lastSeq <= stored.clearedSeq || this.#underWay.has(what)) return;
+    if (end >= lastSeq) return this.#fill(conversation);
+    if ((this.#asked.get(conversationId) ?? 0) >= lastSeq) return;
+    this.#asked.set(conversationId, lastSeq);
+    this.#one(what, () => this.#fetch(conversation, end, lastSeq)).catch((error) => {
+      if (!isRefused(error)) this.#asked.delete(conversationId);
     });
   }
 
   /** What came by itself may be the last message only: the first look shows a page. */
-  private fill(conversation: Conversation): void {
+  #fill(conversation: Conversation): void {
     const { conversationId, window, stored } = conversation;
     const [first = 0] = window.newest ?? [];
-    if (first <= stored.clearedSeq + 1 || window.count >= PAGE || this.filled.get(conversationId) === first) return;
-    this.filled.set(conversationId, first);
+    if (first <= stored.clearedSeq + 1 || window.count >= PAGE || this.#filled.get(conversationId) === first) return;
+    this.#filled.set(conversationId, first);
     this.older(conversation).catch((error) => {
-      if (!isRefused(error)) this.filled.delete(conversationId);
+      if (!isRefused(error)) this.#filled.delete(conversationId);
     });
   }
 
   /** Fetches the page before what is shown. @throws CarillonError UNAVAILABLE without a connection */
   older(conversation: Conversation): Promise<void> {
-    return this.one(`older ${conversation.conversationId}`, async () => {
+    return this.#one(`older ${conversation.conversationId}`, async () => {
       const { window, stored } = conversation;
       const { newest } = window;
       const to = newest === undefined ? stored.lastSeq : newest[0] - 1;
-      if (to > stored.clearedSeq) await this.fetch(conversation, window.below, to);
+      if (to > stored.clearedSeq) await this.#fetch(conversation, window.below, to);
     });
   }
 
   /** @param below the highest number below that is at hand */
-  private async fetch(conversation: Conversation, below: number, to: number): Promise<void> {
+  async #fetch(conversation: Conversation, below: number, to: number): Promise<void> {
     const { conversationId, window } = conversation;
     const lowest = () => Math.max(below, conversation.stored.clearedSeq) + 1;
     const range = { conversationId, fromSeq: to, toSeq: lowest(), limit: PAGE, backwards: true };
@@ -79,8 +79,8 @@ export class MessageLoader {
   }
 
   /** Who asks for what is under way waits for the same. */
-  private one(what: string, work: () => Promise<void>): Promise<void> {
-    return getOrSet(this.underWay, what, () => work().finally(() => this.underWay.delete(what)));
+  #one(what: string, work: () => Promise<void>): Promise<void> {
+    return getOrSet(this.#underWay, what, () => work().finally(() => this.#underWay.delete(what)));
   }
 }
 
