@@ -4,6 +4,7 @@ import type { SeqRange } from "../order/holes";
 import { Conversation, type StoredConversation } from "./conversation";
 import { MessageBlocks } from "./messages/blocks";
 import { type Drawn, listMessages } from "./messages/list";
+import { PAGE } from "./messages/loader";
 import type { UnsentMessage } from "./messages/unsent";
 import { MessageWindow } from "./messages/window";
 import type { PeopleList } from "./people-list";
@@ -21,10 +22,11 @@ export interface ViewBounds {
 export interface Entry {
   readonly conversation: Conversation;
   readonly blocks: MessageBlocks;
-  /** Messages that may stay in memory: more than are stored when the app has loaded older ones. */
+  /** Messages at the newest end that may stay in memory: more than are stored when the app has loaded older ones. */
   room: number;
   snapshot?: ViewConversation | undefined;
-  messages?: ViewMessages | undefined;
+  /** Snapshots that were shown last, by the number around which the app looks; undefined: the newest end. */
+  readonly messages: Map<number | undefined, ViewMessages>;
   readonly drawn: Drawn;
 }
 
@@ -101,10 +103,11 @@ export class ConversationList {
     return this.#put(conversationId, new MessageWindow(), new MessageBlocks());
   }
 
-  messages(conversationId: string, unsent: readonly UnsentMessage[]): ViewMessages {
-    const entry = this.of(conversationId);
-    entry.messages = listMessages(entry.conversation, unsent, entry.messages, entry.drawn);
-    return entry.messages;
+  messages(conversationId: string, unsent: readonly UnsentMessage[], around?: number): ViewMessages {
+    const { conversation, messages, drawn } = this.of(conversationId);
+    const shown = listMessages(conversation, unsent, messages.get(around), drawn, around);
+    messages.set(around, shown);
+    return shown;
   }
 
   /** A conversation is shown differently now. @param isStored false: what is stored of it is as before */
@@ -135,17 +138,19 @@ export class ConversationList {
 
   /**
    * Lets go of messages beyond the bounds.
-   * @param isOpen what the app looks at keeps what it has loaded
+   * @param isOpen what the app looks at keeps what it has loaded, around a number, too
    * @returns the conversations of which some went
    */
   trim(isOpen: (conversationId: string) => boolean): string[] {
     const trimmed: string[] = [];
     const full = [...this.#entries.values()].filter(({ conversation }) => conversation.window.newest !== undefined);
     full.sort((a, b) => b.conversation.stored.lastAt - a.conversation.stored.lastAt);
-    full.forEach(({ conversation, room }, place) => {
+    full.forEach(({ conversation, room, messages }, place) => {
       const { conversationId } = conversation;
-      const most = isOpen(conversationId) ? room : place < this.#mostWindows ? this.#mostMessages : 0;
-      if (conversation.trim(most)) trimmed.push(conversationId);
+      const isWatched = isOpen(conversationId);
+      const most = isWatched ? room : place < this.#mostWindows ? this.#mostMessages : 0;
+      for (const around of messages.keys()) if (around !== undefined && !isWatched) messages.delete(around);
+      if (conversation.trim(most, [...messages.keys()])) trimmed.push(conversationId);
     });
     for (const conversationId of trimmed) this.touch(conversationId);
     return trimmed;
@@ -192,7 +197,9 @@ export class ConversationList {
 
   #put(conversationId: string, window: MessageWindow, blocks: MessageBlocks, stored?: StoredConversation): Entry {
     const conversation = new Conversation(conversationId, this.userId(), window, stored);
-    const entry = { conversation, blocks, room: this.#mostMessages, drawn: new WeakMap() };
+    // A page that the first look has fetched stays while the app looks, however little is stored.
+    const room = Math.max(this.#mostMessages, PAGE);
+    const entry = { conversation, blocks, room, messages: new Map(), drawn: new WeakMap() };
     this.#entries.set(conversationId, entry);
     return entry;
   }

@@ -87,6 +87,16 @@ export class Conversation {
     return Math.max(this.#state.readSeq, this.#state.clearedSeq);
   }
 
+  /**
+   * The number around which messages are shown when the app asks for this one: a cleared number becomes the first that is
+   * not cleared; a number beyond the last becomes undefined, the newest end.
+   */
+  placeOf(around: number | undefined): number | undefined {
+    const { lastSeq, clearedSeq } = this.#state;
+    if (around === undefined || around > lastSeq || lastSeq <= clearedSeq) return undefined;
+    return Math.max(around, clearedSeq + 1);
+  }
+
   /** Whether it stands in the list: something was said, behind where the user has hidden it. */
   get isShown(): boolean {
     return this.#state.lastSeq > (this.#state.hiddenSeq ?? 0);
@@ -166,8 +176,12 @@ export class Conversation {
     this.#change({ later: [...later, seq] });
   }
 
-  /** Lets go of all but the newest messages. What is counted from them is written down before. @returns whether any went */
-  trim(most: number): boolean {
+  /**
+   * Lets go of all but the newest messages. What is counted from them is written down before.
+   * @param around where the app looks besides
+   * @returns whether any went
+   */
+  trim(most: number, around: readonly (number | undefined)[] = []): boolean {
     const { base, recalls } = this.#state;
     const { mark, window, userId } = this;
     if (
@@ -180,7 +194,10 @@ export class Conversation {
       const unread = window.countOthers(mark + 1, base.lastSeq, userId);
       this.#change({ base: { lastSeq: base.lastSeq, unread, mark } });
     }
-    return window.trim(most);
+    return window.trim(
+      most,
+      around.flatMap((one) => this.placeOf(one) ?? []),
+    );
   }
 
   /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */

@@ -97,7 +97,7 @@ export class ViewState implements SyncKeeper {
     const { storage, bounds, claimed, onError, pull, userId } = context;
     this.unsent = new Unsent(userId, (clientMsgId, message) => this.#keep(FAILED + clientMsgId, message));
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.#typing.in(id));
-    this.loader = new MessageLoader(pull, (conversation, events) => this.#takeFetched(conversation, events));
+    this.loader = new MessageLoader(pull, (...page) => this.#takeFetched(...page));
     this.#store = new ViewStore(storage, {
       collect: () => this.#takeChanges(),
       mayWrite: () => context.keeps(),
@@ -286,7 +286,6 @@ export class ViewState implements SyncKeeper {
     this.#touch(conversationId);
     // Who belongs to a group, and what it is called, is told by SYNC.
     if (kind === "system") this.context.synchroniser.changes();
-    if (conversation.window.below > 0) this.#fetchBelow(conversationId);
   }
 
   #takeUnsent(message: UnsentMessage): void {
@@ -328,11 +327,13 @@ export class ViewState implements SyncKeeper {
     if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
   }
 
-  #takeFetched(conversation: Conversation, events: readonly Event[]): void {
+  #takeFetched(conversation: Conversation, events: readonly Event[], last: number): void {
     const { conversationId } = conversation;
     const entry = this.list.get(conversationId);
     // It was taken out of the list while the page was under way.
     if (entry?.conversation !== conversation) return;
+    // The next block may hold events that lay apart until now and are not stored.
+    entry.blocks.touch(last + 1);
     for (const event of events) {
       entry.blocks.touch(event.seq, event.targetSeq ?? event.seq);
       this.#takeOwn(event);
@@ -443,16 +444,10 @@ export class ViewState implements SyncKeeper {
 
   /** What the app looks at is fetched as soon as it is known to be there. */
   #fetchWatched(): void {
-    for (const { conversation } of this.list.all) {
-      if (this.changes.isWatched(`messages/${conversation.conversationId}`)) this.loader.newest(conversation);
+    for (const { conversation, messages } of this.list.all) {
+      if (!this.changes.isWatched(`messages/${conversation.conversationId}`)) continue;
+      this.loader.newest(conversation);
+      for (const around of messages.keys()) this.loader.around(conversation, around);
     }
-  }
-
-  /** What is shown has a hole below it: where the app looks, it is filled. */
-  #fetchBelow(conversationId: string): void {
-    if (!this.changes.isWatched(`messages/${conversationId}`)) return;
-    this.loader.older(this.list.of(conversationId).conversation).catch(() => {
-      // The app may ask for older ones itself.
-    });
   }
 }
