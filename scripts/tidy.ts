@@ -1,6 +1,7 @@
 /**
  * Style rules that matter, as a check: sizes of files, functions and folders, imports between the stages of an app,
- * settings read in config files only, files that nothing imports, words of unfinished work, timers without a boundary.
+ * settings read in config files only, files that nothing imports, words of unfinished work, timers without a boundary,
+ * private members of the SDK.
  * `npm run tidy` prints what is wrong, one line each, and fails if anything is.
  */
 import { execFileSync } from "node:child_process";
@@ -53,6 +54,7 @@ for (const source of sources) {
   checkSettings(source);
   checkWords(source);
   checkTimers(source);
+  checkPrivate(source);
 }
 checkFolders(sources);
 checkDeadFiles(sources);
@@ -145,6 +147,14 @@ function checkTimers({ file, lines }: Source): void {
 function isGuardedName(lines: string[], callback: string): boolean {
   const [, name] = /^(\w+)\b/.exec(callback) ?? [];
   return name !== undefined && lines.some((line) => line.includes(`const ${name} = guarded(`));
+}
+
+/** What a browser loads has names that a minifier can shorten; a parameter of a constructor cannot have such a name. */
+function checkPrivate({ file, lines }: Source): void {
+  if (!file.startsWith("libs/client/src/")) return;
+  lines.forEach((line, at) => {
+    if (/^ {2}private (?!constructor\b)/.test(line)) problems.push(`${file}:${at + 1}: a private member is #name here`);
+  });
 }
 
 function checkFolders(all: Source[]): void {

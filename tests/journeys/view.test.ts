@@ -142,6 +142,76 @@ test("a new device gets the list at once, and messages page by page when it look
   expect(listed(fresh, conversationId)).toMatchObject({ unread: 60 });
 });
 
+test("a conversation opens around a message, goes on both ways, and meets the newest end", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const a = await online(alice);
+  const sent = await Promise.all(Array.from({ length: 180 }, (_, i) => a.send(`u:${bob.userId}`, `${i + 1}`)));
+  const { conversationId } = sent[0]!;
+  const storage = await inFolder("around");
+  const b = await online(bob, "new", { storage });
+  await lists(b, conversationId, { lastSeq: 180 });
+  const view = viewOf(b);
+  const place = { around: 70 };
+  const look = (around?: number) => view.messages(conversationId, { around });
+  const seqs = (around?: number) => look(around).items.map(({ seq }) => seq);
+  const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  let drawn = look(70);
+  view.subscribe(`messages/${conversationId}`, () => {
+    drawn = look(70);
+  });
+  expect(drawn).toMatchObject({ items: [], hasOlder: true, hasNewer: true });
+  await until("both sides", () => drawn.items.length === 100);
+  expect([seqs(70), drawn.hasOlder, drawn.hasNewer]).toEqual([from(21, 120), true, true]);
+  // A new message is at the newest end, which lies apart.
+  await a.send(`u:${bob.userId}`, "meanwhile");
+  await until("the live one", () => look().items.at(-1)?.content === "meanwhile");
+  expect([seqs(70), seqs()]).toEqual([from(21, 120), from(131, 181)]);
+  expect([await view.loadOlder(conversationId, place), await view.loadNewer(conversationId, place)]).toEqual([
+    false,
+    false,
+  ]);
+  expect([seqs(70), seqs()]).toEqual([from(1, 181), from(1, 181)]);
+  await a.send(`u:${bob.userId}`, "at the end");
+  await until("the newest end", () => drawn.items.at(-1)?.content === "at the end");
+  await b.conversationSettings(conversationId, { clearedSeq: 100 });
+  expect([seqs(70), look(70).hasOlder]).toEqual([from(101, 182), false]);
+  await b.close();
+  await storage.close();
+  const later = device(bob, "new", { storage: await inFolder("around") });
+  await viewOf(later).restored;
+  expect(viewOf(later).messages(conversationId, { around: 110 })).toMatchObject({
+    items: from(101, 182).map((seq) => ({ seq })),
+    ...{ hasOlder: false, hasNewer: false },
+  });
+});
+
+test("a group that is opened around a message from before the user came begins with their coming", async () => {
+  const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+  const [a, b] = [await online(alice), await online(bob)];
+  const { groupId } = await a.groups.create({ name: "choir", joinPolicy: "open" });
+  const say = async (count: number) => {
+    for (let i = 1; i < count; i++) await a.send(`g:${groupId}`, "la");
+    return (await a.send(`g:${groupId}`, "la")).seq;
+  };
+  await say(3);
+  await b.groups.join(groupId);
+  await say(3);
+  await b.groups.leave(groupId);
+  const before = await say(60);
+  await b.groups.join(groupId);
+  const end = await say(60);
+  const fresh = await online(bob, "new");
+  await lists(fresh, `g:${groupId}`, { lastSeq: end });
+  const seen = Array.from({ length: end - before }, (_, i) => before + 1 + i);
+  for (const around of [before, 1]) {
+    const look = () => viewOf(fresh).messages(`g:${groupId}`, { around });
+    const stop = viewOf(fresh).subscribe(`messages/g:${groupId}`, () => void look());
+    await until("all since they came", () => look().items.length === seen.length);
+    expect(look()).toMatchObject({ items: seen.map((seq) => ({ seq })), hasOlder: false, hasNewer: false });
+    stop();
+  }
+});
+
 test("what was read and sent offline is shown at once, and told by the next process", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);

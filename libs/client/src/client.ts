@@ -54,7 +54,7 @@ export class BaseClient<TransportName extends string> {
   readonly users: Users;
   /** @internal What works behind it, for other parts of the SDK. */
   readonly core: Core;
-  private readonly conversationApi: ConversationApi;
+  readonly #conversationApi: ConversationApi;
 
   /** @param transports by name; the first one is the default */
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
@@ -64,7 +64,7 @@ export class BaseClient<TransportName extends string> {
     const core =
       (storage as Partial<SharingStorage> | undefined)?.share?.(makeEngine, identityOf(options)) ?? makeEngine();
     this.core = core;
-    this.conversationApi = new ConversationApi(core);
+    this.#conversationApi = new ConversationApi(core);
     this.friends = new Friends(core);
     this.groups = new Groups(core, () => core.userId);
     this.account = new Account(core);
@@ -199,7 +199,7 @@ export class BaseClient<TransportName extends string> {
    */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
     this.core.first(conversationId);
-    return this.conversationApi.history(conversationId, range);
+    return this.#conversationApi.history(conversationId, range);
   }
 
   /** All conversations, the newest first, as the server has them now. */
@@ -213,7 +213,7 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError NO_SUCH_CONVERSATION
    */
   async conversationSettings(conversationId: string, settings: ConversationSettings): Promise<ConversationRow> {
-    const row = await this.conversationApi.set(conversationId, settings);
+    const row = await this.#conversationApi.set(conversationId, settings);
     this.core.events.emit("row", row);
     return row;
   }
@@ -223,7 +223,7 @@ export class BaseClient<TransportName extends string> {
    * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE
    */
   readers(conversationId: string, seq: number, range: PageRange = {}): Promise<Readers> {
-    return this.conversationApi.readers(conversationId, seq, range);
+    return this.#conversationApi.readers(conversationId, seq, range);
   }
 
   /** Events of a conversation by number, at most 64. */

@@ -55,89 +55,89 @@ export class Engine implements Core {
   readonly synchroniser: Synchroniser;
   state: ClientState = { name: "idle" };
   userId: string | undefined;
-  private readonly ending = new AbortController();
-  private readonly http: Api;
-  private readonly outbox: Outbox;
-  private readonly inbox: Inbox;
-  private readonly marks: ReadMarks;
-  private readonly watches: PresenceWatches;
-  private readonly pace: TypingPace;
-  private readonly questions: Questions;
+  readonly #ending = new AbortController();
+  readonly #http: Api;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #marks: ReadMarks;
+  readonly #watches: PresenceWatches;
+  readonly #pace: TypingPace;
+  readonly #questions: Questions;
   /** The conversation on the screen: every new session is told. */
-  private focused: string | null = null;
-  private readonly api: HttpApi;
-  private readonly kept: KeptValues;
-  private readonly tokens: Tokens;
-  private readonly clock: ServerClock;
-  private readonly keeper: Keeper;
-  private readonly greet: Omit<ConnectPayload, "token" | "inbox">;
-  private readonly claim: { deviceId: string; userId?: string };
-  private preparing: Promise<void> | undefined;
-  private running: Promise<void> | undefined;
+  #focused: string | null = null;
+  readonly #api: HttpApi;
+  readonly #kept: KeptValues;
+  readonly #tokens: Tokens;
+  readonly #clock: ServerClock;
+  readonly #keeper: Keeper;
+  readonly #greet: Omit<ConnectPayload, "token" | "inbox">;
+  readonly #claim: { deviceId: string; userId?: string };
+  #preparing: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
   /** What `close` leaves to be written. */
-  private stored: Promise<unknown> = Promise.resolve();
+  #stored: Promise<unknown> = Promise.resolve();
   /** Why this client cannot go on, whatever the server says. */
-  private failure: Error | undefined;
-  private readonly lastWorks: (() => Promise<unknown>)[] = [];
-  private readonly leftOut = new Set<string>();
+  #failure: Error | undefined;
+  readonly #lastWorks: (() => Promise<unknown>)[] = [];
+  readonly #leftOut = new Set<string>();
 
   /** @param events of whoever is told instead of listeners of this engine's own */
   constructor(options: ClientOptions<string>, transport: Transport, events?: Tell) {
     const { deviceId, platform, credentials, session, token, storage = new MemoryStorage(), sdk = SDK } = options;
     this.events = events ?? new Listeners(this.closing);
     this.storage = storage;
-    this.clock = new ServerClock(storage);
-    this.greet = { deviceId, platform, sdk };
-    this.claim = identityOf(options);
-    this.userId = this.claim.userId;
+    this.#clock = new ServerClock(storage);
+    this.#greet = { deviceId, platform, sdk };
+    this.#claim = identityOf(options);
+    this.userId = this.#claim.userId;
     const api = new HttpApi(options.api);
-    this.kept = new KeptValues(storage, (error) => this.events.fail(error), this.closing);
-    this.tokens = new Tokens({
-      ...{ api, storage, kept: this.kept, deviceId, platform, credentials, session, token },
-      onRenewed: (fresh) => void this.questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
+    this.#kept = new KeptValues(storage, (error) => this.events.fail(error), this.closing);
+    this.#tokens = new Tokens({
+      ...{ api, storage, kept: this.#kept, deviceId, platform, credentials, session, token },
+      onRenewed: (fresh) => void this.#questions.once(Command.TOKEN, { token: fresh }).catch(() => {}),
       onError: (error) => this.events.fail(error),
     });
-    this.api = api;
-    this.http = new AuthorizedApi(api, this.tokens);
-    this.outbox = this.makeOutbox();
-    this.inbox = this.makeInbox();
-    this.keeper = this.makeKeeper(transport);
-    this.questions = new Questions({
-      current: () => this.keeper.current,
-      untilOnline: (patience) => this.untilOnline(patience),
+    this.#api = api;
+    this.#http = new AuthorizedApi(api, this.#tokens);
+    this.#outbox = this.#makeOutbox();
+    this.#inbox = this.#makeInbox();
+    this.#keeper = this.#makeKeeper(transport);
+    this.#questions = new Questions({
+      current: () => this.#keeper.current,
+      untilOnline: (patience) => this.#untilOnline(patience),
       closing: this.closing,
     });
-    this.marks = new ReadMarks({
-      ...{ storage, kept: this.kept },
-      transmit: (payload) => this.questions.once(Command.READ, payload),
+    this.#marks = new ReadMarks({
+      ...{ storage, kept: this.#kept },
+      transmit: (payload) => this.#questions.once(Command.READ, payload),
       onChange: () => this.events.emit("marks", this.unread()),
     });
-    this.watches = new PresenceWatches(
-      (payload) => this.questions.once(Command.WATCH_PRESENCE, payload),
+    this.#watches = new PresenceWatches(
+      (payload) => this.#questions.once(Command.WATCH_PRESENCE, payload),
       (userId) => this.events.emit("released", [userId]),
     );
-    this.pace = new TypingPace((conversationId) => {
-      this.keeper.current?.send(Command.TYPING, { conversationId });
-      return this.keeper.current !== undefined;
+    this.#pace = new TypingPace((conversationId) => {
+      this.#keeper.current?.send(Command.TYPING, { conversationId });
+      return this.#keeper.current !== undefined;
     });
     this.synchroniser = new Synchroniser(() => {
-      const connection = this.questions.inUse;
+      const connection = this.#questions.inUse;
       return {
         request: async (payload) =>
-          this.readable((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
-        isInUse: () => this.keeper.current === connection,
+          this.#readable((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
+        isInUse: () => this.#keeper.current === connection,
       };
     }, this.closing);
   }
 
   get closing(): AbortSignal {
-    return this.ending.signal;
+    return this.#ending.signal;
   }
 
   /** @throws CarillonError when log-in or session are refused for good, or the client was closed */
   async connect(): Promise<void> {
-    this.running ??= this.run();
-    await this.untilOnline();
+    this.#running ??= this.#run();
+    await this.#untilOnline();
   }
 
   keeps(): boolean {
@@ -150,16 +150,16 @@ export class Engine implements Core {
   }
 
   atEnd(work: () => Promise<unknown>): void {
-    this.lastWorks.push(work);
+    this.#lastWorks.push(work);
   }
 
   async close(): Promise<void> {
-    this.shutDown();
+    this.#shutDown();
     // A storage that hangs is not waited for.
-    await settlesWithin(Promise.resolve(this.running), STORING_MS);
+    await settlesWithin(Promise.resolve(this.#running), STORING_MS);
     // A listener that closes the client is itself waited for by what is still to be stored.
-    await settlesWithin(this.stored, STORING_MS);
-    if (this.state.name !== "closed") this.changeState({ name: "closed" });
+    await settlesWithin(this.#stored, STORING_MS);
+    if (this.state.name !== "closed") this.#changeState({ name: "closed" });
   }
 
   /** Leaves nothing here: what is stored is deleted, messages without an answer as well. */
@@ -169,10 +169,10 @@ export class Engine implements Core {
       (error: Error) => error,
     );
     // Whose session is revoked is cut off, and would log in again.
-    this.keeper.stop();
+    this.#keeper.stop();
     const failure = await revoked;
     await this.close();
-    await Promise.all(this.lastWorks.map((work) => work()));
+    await Promise.all(this.#lastWorks.map((work) => work()));
     for (const key of await this.storage.keys()) await this.storage.delete(key);
     const isOver = failure === undefined || (failure instanceof CarillonError && failure.retry === "after-auth");
     if (!isOver) throw failure;
@@ -182,20 +182,20 @@ export class Engine implements Core {
   async newId(): Promise<string> {
     await this.prepare();
     if (this.closing.aborted) throw closedError();
-    return uuidv7(this.clock.now());
+    return uuidv7(this.#clock.now());
   }
 
   async send(message: SendPayload): Promise<SentPayload> {
     await this.prepare();
-    return this.outbox.add(message);
+    return this.#outbox.add(message);
   }
 
   call<T>(...request: Parameters<Api["call"]>): Promise<T> {
-    return this.http.call<T>(...request);
+    return this.#http.call<T>(...request);
   }
 
   async ask<T extends object>(command: number, payload: object): Promise<T> {
-    return this.readable<T>((await this.questions.ask(command, payload)) as unknown as T);
+    return this.#readable<T>((await this.#questions.ask(command, payload)) as unknown as T);
   }
 
   pull(range: PullPayload): Promise<PulledPayload> {
@@ -203,61 +203,62 @@ export class Engine implements Core {
   }
 
   markRead(conversationId: string, seq: number): Promise<void> {
-    return this.marks.move(conversationId, seq);
+    return this.#marks.move(conversationId, seq);
   }
 
   typing(conversationId: string): void {
-    this.pace.typing(conversationId);
+    this.#pace.typing(conversationId);
   }
 
   async focus(conversationId: string | null): Promise<void> {
-    this.focused = conversationId;
+    this.#focused = conversationId;
     if (conversationId !== null) this.first(conversationId);
-    await this.questions.ask(Command.FOCUS, { conversationId });
+    await this.#questions.ask(Command.FOCUS, { conversationId });
   }
 
   first(conversationId: string): void {
-    this.inbox.first(conversationId);
+    this.#inbox.first(conversationId);
   }
 
   watch(userIds: readonly string[], mustRepeat = false): () => void {
-    return this.watches.watch(userIds, mustRepeat);
+    return this.#watches.watch(userIds, mustRepeat);
   }
 
   unsent(): SendPayload[] {
-    return this.outbox.payloads;
+    return this.#outbox.payloads;
   }
 
   unread(): ReadPayload[] {
-    return this.marks.pending;
+    return this.#marks.pending;
   }
 
-  private makeOutbox(): Outbox {
-    const { events, storage, kept } = this;
+  #makeOutbox(): Outbox {
+    const { events, storage } = this;
+    const kept = this.#kept;
     return new Outbox({
       ...{ storage, kept },
-      transmit: (payload, timeoutMs) => this.questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
-      redate: (clientMsgId) => this.clock.redate(clientMsgId),
+      transmit: (payload, timeoutMs) => this.#questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
+      redate: (clientMsgId) => this.#clock.redate(clientMsgId),
       onRedated: (from, to) => events.emit("redated", { from, to }),
       onAdded: (payload: SendPayload) => events.emit("sending", payload),
       onSent: (sent) => {
-        this.pace.sent(sent.conversationId);
+        this.#pace.sent(sent.conversationId);
         events.emit("sent", sent);
       },
       onFailed: (message, error) => events.emit("failed", { message, error }),
     });
   }
 
-  private makeInbox(): Inbox {
+  #makeInbox(): Inbox {
     const { events, storage } = this;
     return new Inbox({
       storage,
       // What another device has cleared is told to nobody.
       show: (event) => (event.cleared ? undefined : events.deliver(event.kind, event)),
       userId: () => this.userId,
-      received: ({ epoch, seq }) => this.keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
-      reconnect: () => this.keeper.current?.close(undefined, "the inbox has a hole"),
-      pull: async (range) => this.readable(await this.questions.once<PulledPayload>(Command.PULL, range)),
+      received: ({ epoch, seq }) => this.#keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
+      reconnect: () => this.#keeper.current?.close(undefined, "the inbox has a hole"),
+      pull: async (range) => this.#readable(await this.#questions.once<PulledPayload>(Command.PULL, range)),
       listConversations: async () => (await this.synchroniser.all()).conversations,
       onResync: (rows) => events.deliver("resync", rows),
       onGap: (gap) => events.emit("gap", gap),
@@ -265,96 +266,96 @@ export class Engine implements Core {
     });
   }
 
-  private makeKeeper(transport: Transport): Keeper {
+  #makeKeeper(transport: Transport): Keeper {
     return new Keeper({
       transport,
-      route: () => this.route(),
-      greeting: () => this.greeting(),
-      renewToken: () => this.tokens.renew(),
-      onOpen: (found) => this.opened(found),
-      onMessage: (message) => this.dispatch(message),
-      onState: (state) => this.changeState(state),
+      route: () => this.#route(),
+      greeting: () => this.#greeting(),
+      renewToken: () => this.#tokens.renew(),
+      onOpen: (found) => this.#opened(found),
+      onMessage: (message) => this.#dispatch(message),
+      onState: (state) => this.#changeState(state),
     });
   }
 
-  private async run(): Promise<void> {
-    this.changeState({ name: "connecting" });
+  async #run(): Promise<void> {
+    this.#changeState({ name: "connecting" });
     const stopListening = listenToPage({
-      onHope: () => this.keeper.hurry(),
-      onLost: () => this.keeper.networkLost(),
+      onHope: () => this.#keeper.hurry(),
+      onLost: () => this.#keeper.networkLost(),
     });
     try {
-      this.api.check();
+      this.#api.check();
       await this.prepare();
-      await this.keeper.run();
-      if (this.failure !== undefined) throw this.failure;
-      this.changeState({ name: "closed" });
+      await this.#keeper.run();
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#changeState({ name: "closed" });
     } catch (error) {
-      this.shutDown();
-      this.changeState({ name: "closed", error: error as Error });
+      this.#shutDown();
+      this.#changeState({ name: "closed", error: error as Error });
     } finally {
       stopListening();
     }
   }
 
   prepare(): Promise<void> {
-    this.preparing ??= (async () => {
-      const { userId } = await claimStorage(this.storage, this.claim);
+    this.#preparing ??= (async () => {
+      const { userId } = await claimStorage(this.storage, this.#claim);
       this.userId ??= userId;
-      await Promise.all([this.clock.restore(), this.inbox.restore(), this.outbox.restore(), this.marks.restore()]);
+      await Promise.all([this.#clock.restore(), this.#inbox.restore(), this.#outbox.restore(), this.#marks.restore()]);
       this.events.emit("outbox", this.unsent());
       this.events.emit("marks", this.unread());
     })();
-    return this.preparing;
+    return this.#preparing;
   }
 
-  private shutDown(): void {
+  #shutDown(): void {
     if (this.closing.aborted) return;
-    this.ending.abort();
-    this.keeper.stop();
-    this.outbox.stop();
-    this.marks.stop();
-    this.watches.stop();
-    this.stored = Promise.all([this.inbox.stop(), ...this.lastWorks.map((work) => work())]);
-    this.tokens.stop();
+    this.#ending.abort();
+    this.#keeper.stop();
+    this.#outbox.stop();
+    this.#marks.stop();
+    this.#watches.stop();
+    this.#stored = Promise.all([this.#inbox.stop(), ...this.#lastWorks.map((work) => work())]);
+    this.#tokens.stop();
   }
 
-  private async route(): Promise<GatewayAddress[]> {
+  async #route(): Promise<GatewayAddress[]> {
     const { gateways } = await this.call<{ gateways?: GatewayAddress[] }>("GET", "/v1/route");
     if (!Array.isArray(gateways)) throw new CarillonError("UNAVAILABLE", "the api names no gateways");
     return gateways;
   }
 
-  private async greeting(): Promise<ConnectPayload> {
-    const inbox = this.inbox.position;
-    const token = await this.tokens.access();
-    return { ...this.greet, token, ...(inbox === undefined ? {} : { inbox }) };
+  async #greeting(): Promise<ConnectPayload> {
+    const inbox = this.#inbox.position;
+    const token = await this.#tokens.access();
+    return { ...this.#greet, token, ...(inbox === undefined ? {} : { inbox }) };
   }
 
-  private opened({ connected }: Found): void {
-    const { deviceId } = this.claim;
+  #opened({ connected }: Found): void {
+    const { deviceId } = this.#claim;
     claimStorage(this.storage, { deviceId, userId: connected.userId }).catch((error: Error) => {
-      this.failure = error;
-      this.shutDown();
+      this.#failure = error;
+      this.#shutDown();
     });
     this.userId = connected.userId;
-    this.clock.adjust(connected.serverTime);
-    this.inbox.open(connected);
+    this.#clock.adjust(connected.serverTime);
+    this.#inbox.open(connected);
     this.events.emit("session", { watchedUsers: connected.limits.watchedUsers });
-    this.outbox.online();
-    this.marks.online();
-    this.watches.online(connected.limits.watchedUsers);
-    if (this.focused === null) return;
-    this.questions.once(Command.FOCUS, { conversationId: this.focused }).catch(() => {
+    this.#outbox.online();
+    this.#marks.online();
+    this.#watches.online(connected.limits.watchedUsers);
+    if (this.#focused === null) return;
+    this.#questions.once(Command.FOCUS, { conversationId: this.#focused }).catch(() => {
       // The next session is told again.
     });
   }
 
-  private dispatch(message: ServerMessage): void {
+  #dispatch(message: ServerMessage): void {
     const { events } = this;
     switch (message.command) {
       case Command.DELIVER:
-        return this.inbox.deliver(this.readable(message.payload));
+        return this.#inbox.deliver(this.#readable(message.payload));
       case Command.DELIVERED_UPDATE:
         return events.emit("receipt", { kind: "delivered", ...message.payload });
       case Command.READ_UPDATE:
@@ -362,41 +363,41 @@ export class Engine implements Core {
       case Command.TYPING:
         return events.emit("typing", message.payload);
       case Command.PRESENCE:
-        return this.tellPresence(message.payload.users);
+        return this.#tellPresence(message.payload.users);
       case Command.NOTIFY:
-        this.inbox.expect(message.payload.conversationId, message.payload.lastSeq);
+        this.#inbox.expect(message.payload.conversationId, message.payload.lastSeq);
         return events.emit("notify", message.payload);
       case Command.PULLED:
-        return this.inbox.take(this.readable(message.payload));
+        return this.#inbox.take(this.#readable(message.payload));
       case Command.CHANGED:
         return events.emit("changed", message.payload);
     }
   }
 
-  private tellPresence(users: readonly UserPresence[]): void {
-    const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
+  #tellPresence(users: readonly UserPresence[]): void {
+    const watched = users.filter(({ userId }) => this.#watches.isWatched(userId));
     if (watched.length > 0) this.events.emit("presence", watched);
   }
 
   /** Tells the app, once each, of entries that were left out of a payload. */
-  private readable<Payload extends object>(payload: Lenient<Payload>): Payload {
+  #readable<Payload extends object>(payload: Lenient<Payload>): Payload {
     for (const entry of payload.unreadable ?? []) {
       const name = `${entry.list} ${entry.id} ${entry.seq}`;
-      if (this.leftOut.has(name)) continue;
-      if (this.leftOut.size >= MOST_LEFT_OUT) this.leftOut.clear();
-      this.leftOut.add(name);
+      if (this.#leftOut.has(name)) continue;
+      if (this.#leftOut.size >= MOST_LEFT_OUT) this.#leftOut.clear();
+      this.#leftOut.add(name);
       this.events.fail(new UnreadableEntry(entry));
     }
     return payload;
   }
 
-  private changeState(state: ClientState): void {
+  #changeState(state: ClientState): void {
     this.state = state;
     this.events.emit("state", state);
   }
 
   /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
-  private untilOnline(patience?: AbortSignal): Promise<void> {
-    return untilOnline(this, () => this.keeper.current !== undefined, patience);
+  #untilOnline(patience?: AbortSignal): Promise<void> {
+    return untilOnline(this, () => this.#keeper.current !== undefined, patience);
   }
 }

@@ -14,31 +14,31 @@ const AHEAD_MS = 5_000;
 
 export class ServerClock {
   /** The server's time at 0 of the monotonic clock; undefined before it was told. */
-  private origin: number | undefined;
+  #origin: number | undefined;
   /** The server's time minus this device's, of an earlier life, ms. */
-  private offset = 0;
+  #offset = 0;
 
   constructor(private readonly storage: ClientStorage) {}
 
   /** Takes over what an earlier life of this device knew. */
   async restore(): Promise<void> {
     const stored = await readJson<number>(this.storage, KEY);
-    if (typeof stored === "number") this.offset = stored;
+    if (typeof stored === "number") this.#offset = stored;
   }
 
   /** @param serverTime ms since the Unix epoch, read from an answer that came just now */
   adjust(serverTime: number): void {
-    this.origin = serverTime - performance.now();
+    this.#origin = serverTime - performance.now();
     const offset = Math.round(serverTime - Date.now());
-    if (Math.abs(offset - this.offset) < SAME_MS) return;
-    this.offset = offset;
+    if (Math.abs(offset - this.#offset) < SAME_MS) return;
+    this.#offset = offset;
     // A clock that could not be stored is told anew at the next CONNECT.
     this.storage.set(KEY, JSON.stringify(offset)).catch(() => {});
   }
 
   /** ms since the Unix epoch. */
   now(): number {
-    return this.origin === undefined ? Date.now() + this.offset : Math.floor(this.origin + performance.now());
+    return this.#origin === undefined ? Date.now() + this.#offset : Math.floor(this.#origin + performance.now());
   }
 
   /**
@@ -46,7 +46,7 @@ export class ServerClock {
    *   the server has not told its time
    */
   redate(clientMsgId: string): string | undefined {
-    if (this.origin === undefined) return undefined;
+    if (this.#origin === undefined) return undefined;
     const now = this.now();
     return uuidv7Time(clientMsgId) > now + AHEAD_MS ? uuidv7(now) : undefined;
   }

@@ -7,7 +7,7 @@ import { ViewState } from "./view/view-state";
 export type { ViewPart } from "./view/changes";
 export type { ViewBounds } from "./view/conversation-list";
 export type { MessageStatus, People, Person, ViewConversation, ViewMessage, ViewMessages } from "./view/snapshots";
-export type { View } from "./view/view";
+export type { View, ViewPlace } from "./view/view";
 
 const views = new WeakMap<object, View>();
 

@@ -1,5 +1,6 @@
 /** Whatever happens in whatever order, when all is quiet the view shows what the server has. */
 import * as fc from "fast-check";
+import { ConnectionLost } from "../src/connection/requests";
 import { ME, ViewWorld } from "./fixtures/view-world";
 
 const CONVERSATIONS = ["p:mia:zoe", "p:bob:mia", "p:carl:mia", "p:dora:mia", "g:choir", "g:chess"];
@@ -19,12 +20,17 @@ type Step =
   | { do: "relation"; at: number; state: "friend" | "none" | "blocked" }
   | { do: "member"; at: number; role: "member" | "admin" | undefined }
   | { do: "look"; at: number }
+  | { do: "open"; at: number; seq: number }
+  | { do: "leave"; at: number }
+  | { do: "page"; at: number; seq: number; isNewer: boolean }
+  | { do: "miss"; at: number; count: number }
   | { do: "wait"; ms: number }
   | { do: "lose" | "online" }
   | { do: "restart"; isKilled: boolean };
 
 const at = fc.nat(CONVERSATIONS.length - 1);
 const back = fc.nat(6);
+const seq = fc.nat(80);
 const step = (what: string, shape: Record<string, fc.Arbitrary<unknown>>) =>
   fc.record({ do: fc.constant(what), ...shape }) as unknown as fc.Arbitrary<Step>;
 const steps = fc.array(
@@ -34,14 +40,18 @@ const steps = fc.array(
     { weight: 3, arbitrary: step("wait", { ms: fc.constantFrom(1, 7, 30, 300, 15_000) }) },
     { weight: 2, arbitrary: step("recall", { at, back }) },
     { weight: 2, arbitrary: step("read", { at, back: fc.integer({ min: -2, max: 6 }), isHere: fc.boolean() }) },
-    { weight: 2, arbitrary: step("online", {}) },
+    { weight: 3, arbitrary: step("online", {}) },
     step("rename", { at: fc.integer({ min: 4, max: 5 }) }),
     step("mark", { at: fc.nat(3), back, kind: fc.constantFrom("read", "delivered") }),
     step("settings", { at, pinned: fc.boolean(), muted: fc.boolean(), clearBack: fc.option(back, { nil: undefined }) }),
     step("relation", { at: fc.nat(3), state: fc.constantFrom("friend", "none", "blocked") }),
     step("member", { at: fc.integer({ min: 4, max: 5 }), role: fc.constantFrom("member", "admin", undefined) }),
     step("look", { at }),
+    { weight: 4, arbitrary: step("open", { at, seq }) },
+    step("leave", { at }),
+    { weight: 2, arbitrary: step("page", { at, seq, isNewer: fc.boolean() }) },
     step("lose", {}),
+    { weight: 2, arbitrary: step("miss", { at, count: fc.integer({ min: 1, max: 40 }) }) },
     step("restart", { isKilled: fc.boolean() }),
   ),
   { maxLength: 80, size: "max" },
@@ -49,7 +59,52 @@ const steps = fc.array(
 
 const peerOf = (conversationId: string) => conversationId.split(":").find((id) => !["p", "g", ME].includes(id))!;
 
-async function take(world: ViewWorld, one: Step): Promise<void> {
+/**
+ * A screen with a conversation around a number. Whenever it hears of something it looks, and it sees no hole, and all that
+ * it has seen before besides what was cleared.
+ */
+class Screen {
+  readonly leave: () => void;
+  private before: readonly number[] = [];
+
+  constructor(
+    private readonly world: ViewWorld,
+    private readonly conversationId: string,
+    readonly around: number,
+    private readonly faults: string[],
+  ) {
+    this.leave = world.view.subscribe(`messages/${conversationId}`, () => this.look());
+    this.look();
+  }
+
+  look(): void {
+    const { world, conversationId, around } = this;
+    const { items } = world.view.messages(conversationId, { around });
+    const { events: known = [], clearedSeq = 0 } = world.conversations.get(conversationId) ?? {};
+    // Messages that another device has cleared may be shown for a moment, with holes: the server has them no more.
+    const seqs = items.flatMap(({ seq = 0 }) => (seq > clearedSeq ? [seq] : []));
+    const [first = 1, last = 0] = [seqs[0], seqs.at(-1)];
+    const inside = known.flatMap(({ seq, kind }) => (seq >= first && seq <= last && kind !== "recall" ? [seq] : []));
+    const row = world.view.conversations.find((one) => one.conversationId === conversationId);
+    // One that has left the list has nothing at hand any more.
+    const before = row === undefined ? [] : this.before.filter((seq) => seq > clearedSeq);
+    if (!isEqual(seqs, inside) || before.some((seq) => !seqs.includes(seq))) {
+      this.faults.push(`${conversationId} around ${around}: ${seqs} after ${before} of ${inside}`);
+    }
+    // A number beyond the last one is shown at the newest end, which may leave messages before it behind.
+    this.before = row !== undefined && around <= row.lastSeq ? seqs : [];
+  }
+}
+
+/** By conversation. */
+class Screens extends Map<string, Screen> {
+  /** What they have seen that they should not. */
+  readonly faults: string[] = [];
+}
+
+const isEqual = (some: readonly number[], others: readonly number[]) => some.join() === others.join();
+
+async function take(world: ViewWorld, screens: Screens, one: Step): Promise<void> {
   const conversationId = "at" in one ? CONVERSATIONS[one.at]! : "";
   const known = world.conversations.get(conversationId)?.events ?? [];
   const upTo = "back" in one ? known.length - one.back : 0;
@@ -66,6 +121,9 @@ async function take(world: ViewWorld, one: Step): Promise<void> {
       if (conversationId.startsWith("g:") && world.groups.get(conversationId.slice(2))?.role === undefined) return;
       return world.write(conversationId, target.senderId, "recall", undefined, target.seq);
     }
+    case "miss":
+      await take(world, screens, { do: "write", at: one.at, isMine: false, count: one.count });
+      return world.miss();
     case "rename":
       if (world.groups.get(conversationId.slice(2))?.role === undefined) return;
       world.group(conversationId.slice(2), `name ${known.length}`, world.groups.get(conversationId.slice(2))!.role);
@@ -86,6 +144,18 @@ async function take(world: ViewWorld, one: Step): Promise<void> {
       return world.group(conversationId.slice(2), `group ${one.at}`, one.role);
     case "look":
       return void world.view.messages(conversationId);
+    case "open":
+      screens.get(conversationId)?.leave();
+      return void screens.set(conversationId, new Screen(world, conversationId, one.seq, screens.faults));
+    case "leave":
+      screens.get(conversationId)?.leave();
+      return void screens.delete(conversationId);
+    case "page": {
+      const place = { around: screens.get(conversationId)?.around ?? one.seq };
+      const { view } = world;
+      const loaded = one.isNewer ? view.loadNewer(conversationId, place) : view.loadOlder(conversationId, place);
+      return void loaded.catch((error) => expect(error).toBeInstanceOf(ConnectionLost));
+    }
     case "wait":
       return void (await jest.advanceTimersByTimeAsync(one.ms));
     case "lose":
@@ -93,22 +163,28 @@ async function take(world: ViewWorld, one: Step): Promise<void> {
     case "online":
       return world.online();
     case "restart":
+      for (const screen of screens.values()) screen.leave();
+      screens.clear();
       await world.end(one.isKilled);
       return world.start();
   }
 }
 
-/** Everything that the view has of a conversation, the oldest too. */
-async function allMessages(world: ViewWorld, conversationId: string): Promise<string[]> {
-  const stop = world.view.subscribe(`messages/${conversationId}`, () => {});
-  world.view.messages(conversationId);
+/** Everything that the view has of a conversation, page by page from the newest end, or from a number on. */
+async function allMessages(world: ViewWorld, conversationId: string, around?: number): Promise<string[]> {
+  const { view } = world;
+  const stop = view.subscribe(`messages/${conversationId}`, () => {});
+  const look = () => view.messages(conversationId, { around });
+  look();
   await jest.advanceTimersByTimeAsync(100);
-  for (let i = 0; world.view.messages(conversationId).hasOlder && i < 100; i++) {
-    const loaded = world.view.loadOlder(conversationId);
+  for (let i = 0; (look().hasOlder || look().hasNewer) && i < 100; i++) {
+    const loaded = look().hasNewer
+      ? view.loadNewer(conversationId, { around })
+      : view.loadOlder(conversationId, { around });
     await jest.advanceTimersByTimeAsync(100);
     await loaded;
   }
-  const { items } = world.view.messages(conversationId);
+  const { items } = look();
   stop();
   return items.map(({ seq, content, status }) => `${seq} ${content} ${status}`);
 }
@@ -123,7 +199,8 @@ async function converges(all: readonly Step[]): Promise<void> {
   const world = new ViewWorld();
   world.start();
   world.online();
-  for (const one of all) await take(world, one);
+  const screens = new Screens();
+  for (const one of all) await take(world, screens, one);
   world.online();
   await jest.advanceTimersByTimeAsync(1_000);
   world.deliver(Number.MAX_SAFE_INTEGER);
@@ -137,8 +214,12 @@ async function converges(all: readonly Step[]): Promise<void> {
   expect(groups.map(({ groupId, name, role }) => [groupId, name, role]).sort()).toEqual(
     present.map(({ groupId, name, role }) => [groupId, name, role]).sort(),
   );
-  for (const { conversationId } of world.view.conversations) {
-    expect(await allMessages(world, conversationId)).toEqual(world.expectedMessages(conversationId));
+  for (const screen of screens.values()) screen.look();
+  expect(screens.faults).toEqual([]);
+  for (const { conversationId, lastSeq } of world.view.conversations) {
+    for (const around of [screens.get(conversationId)?.around ?? lastSeq >> 1, undefined]) {
+      expect(await allMessages(world, conversationId, around)).toEqual(world.expectedMessages(conversationId));
+    }
   }
   await world.end(false);
 }

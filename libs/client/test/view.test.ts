@@ -338,6 +338,38 @@ test("the storage does not grow with the messages: old blocks are deleted, and t
   );
 });
 
+test("a conversation beyond those that have messages at hand shows them whenever the app opens it, not only once", async () => {
+  const world = await worldWith(3);
+  for (const peerId of ["carl", "dora"]) {
+    await passes(1_000);
+    world.write(`p:${peerId}:mia`, peerId, "message", "newer");
+  }
+  world.deliver(2);
+  await passes(1_000);
+  for (let i = 0; i < 3; i++) {
+    const leave = world.view.subscribe(`messages/${CHAT}`, () => {});
+    world.view.messages(CHAT);
+    await passes(100);
+    expect(world.view.messages(CHAT).items).toHaveLength(3);
+    leave();
+    await passes(1_000);
+  }
+  expect(world.state.list.of(CHAT).conversation.window.newest).toBeUndefined();
+});
+
+test("the page that the first look has fetched stays while the app looks, though fewer messages are stored", async () => {
+  const world = await worldWith(60);
+  const look = () => world.view.messages(CHAT).items.length;
+  world.view.subscribe(`messages/${CHAT}`, () => void look());
+  look();
+  await passes(1_000);
+  expect(look()).toBeGreaterThanOrEqual(50);
+  world.write(CHAT, "bob", "message", "new");
+  world.deliver(1);
+  await passes(1_000);
+  expect(look()).toBeGreaterThanOrEqual(50);
+});
+
 test("a storage of a former version of the view is cleared of it, and nothing else in it is touched", async () => {
   const storage = new MemoryStorage();
   await storage.set("view/0/conversation/p:bob:mia", "{}");

@@ -35,10 +35,10 @@ interface Change {
 }
 
 class Storage implements IndexedDbStorage, SharingStorage {
-  private opened: Promise<Database> | undefined;
-  private isClosed = false;
-  private waiting: Change[] = [];
-  private writing: Promise<void> = Promise.resolve();
+  #opened: Promise<Database> | undefined;
+  #isClosed = false;
+  #waiting: Change[] = [];
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly name: string,
@@ -50,76 +50,76 @@ class Storage implements IndexedDbStorage, SharingStorage {
   }
 
   get(key: string): Promise<string | undefined> {
-    return this.use((database) => database.read((store) => store.get(key)));
+    return this.#use((database) => database.read((store) => store.get(key)));
   }
 
   set(key: string, value: string): Promise<void> {
-    return this.write((store) => store.put(value, key));
+    return this.#write((store) => store.put(value, key));
   }
 
   delete(key: string): Promise<void> {
-    return this.write((store) => store.delete(key));
+    return this.#write((store) => store.delete(key));
   }
 
   keys(): Promise<string[]> {
-    return this.use((database) => database.read((store) => store.getAllKeys()));
+    return this.#use((database) => database.read((store) => store.getAllKeys()));
   }
 
   readAll(prefix: string): Promise<Map<string, string>> {
-    return this.use((database) => database.readAll(prefix));
+    return this.#use((database) => database.readAll(prefix));
   }
 
   close(): void {
-    this.isClosed = true;
-    this.letGo();
+    this.#isClosed = true;
+    this.#letGo();
   }
 
   async open(): Promise<Database> {
-    if (this.isClosed) throw new Error("the storage is closed");
-    this.opened ??= this.connect();
-    return this.opened;
+    if (this.#isClosed) throw new Error("the storage is closed");
+    this.#opened ??= this.#connect();
+    return this.#opened;
   }
 
-  private letGo(): void {
-    this.opened?.then((database) => database.close()).catch(() => {});
-    this.opened = undefined;
+  #letGo(): void {
+    this.#opened?.then((database) => database.close()).catch(() => {});
+    this.#opened = undefined;
   }
 
-  private async connect(): Promise<Database> {
+  async #connect(): Promise<Database> {
     try {
-      return await openDatabase(this.name, () => this.letGo());
+      return await openDatabase(this.name, () => this.#letGo());
     } catch (error) {
-      this.opened = undefined;
+      this.#opened = undefined;
       throw error;
     }
   }
 
   /** Once more when the browser had closed it, which is seen by its use only. */
-  private async use<T>(work: (database: Database) => Promise<T>): Promise<T> {
+  async #use<T>(work: (database: Database) => Promise<T>): Promise<T> {
     try {
       return await work(await this.open());
     } catch (error) {
       if ((error as Error).name !== "InvalidStateError") throw error;
-      this.opened = undefined;
+      this.#opened = undefined;
       return work(await this.open());
     }
   }
 
-  private write(make: Change["make"]): Promise<void> {
+  #write(make: Change["make"]): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.waiting.push({ make, resolve, reject }) > 1) return;
+      if (this.#waiting.push({ make, resolve, reject }) > 1) return;
       // One after the other, also when the database has to be opened again in between.
       queueMicrotask(() => {
-        this.writing = this.writing.then(() => this.writeAll());
+        this.#writing = this.#writing.then(() => this.#writeAll());
       });
     });
   }
 
   /** What is asked for in one turn goes together. */
-  private async writeAll(): Promise<void> {
-    const changes = this.waiting.splice(0);
+  async #writeAll(): Promise<void> {
+    const changes = this.#waiting.splice(0);
     try {
-      await this.use((database) =>
+      await this.#use((database) =>
         database.write((store) => {
           for (const { make } of changes) make(store);
         }),

@@ -3,26 +3,26 @@ import type { Frame } from "@carillon/protocol";
 import type { LinkEvents } from "./transport";
 
 export class LinkBuffer implements LinkEvents {
-  private events: LinkEvents | undefined;
-  private frames: Frame[] = [];
-  private closed: { code: number | undefined } | undefined;
+  #events: LinkEvents | undefined;
+  #frames: Frame[] = [];
+  #closed: { code: number | undefined } | undefined;
 
   attach(events: LinkEvents): void {
-    this.events = events;
-    for (const frame of this.frames.splice(0)) events.onFrame(frame);
-    if (this.closed !== undefined) events.onClosed(this.closed.code);
+    this.#events = events;
+    for (const frame of this.#frames.splice(0)) events.onFrame(frame);
+    if (this.#closed !== undefined) events.onClosed(this.#closed.code);
   }
 
   onFrame(frame: Frame): void {
-    if (this.closed !== undefined) return;
-    if (this.events === undefined) this.frames.push(frame);
-    else this.events.onFrame(frame);
+    if (this.#closed !== undefined) return;
+    if (this.#events === undefined) this.#frames.push(frame);
+    else this.#events.onFrame(frame);
   }
 
   /** Only the first call counts. */
   onClosed(code: number | undefined): void {
-    if (this.closed !== undefined) return;
-    this.closed = { code };
-    this.events?.onClosed(code);
+    if (this.#closed !== undefined) return;
+    this.#closed = { code };
+    this.#events?.onClosed(code);
   }
 }

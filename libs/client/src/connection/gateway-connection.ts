@@ -31,25 +31,25 @@ export class GatewayConnection {
   readonly ended: Promise<Ended>;
   /** Resolves when the gateway asks to go elsewhere. */
   readonly goaway: Promise<GoawayPayload>;
-  private readonly requests = new Requests();
-  private heartbeat: Heartbeat | undefined;
-  private end: (ended: Ended) => void = () => {};
-  private sendAway: (goaway: GoawayPayload) => void = () => {};
-  private kicked: Ended | undefined;
-  private isEnded = false;
+  readonly #requests = new Requests();
+  #heartbeat: Heartbeat | undefined;
+  #end: (ended: Ended) => void = () => {};
+  #sendAway: (goaway: GoawayPayload) => void = () => {};
+  #kicked: Ended | undefined;
+  #isEnded = false;
   /** Frames that have come. */
-  private heard = 0;
-  private onMessage: (message: ServerMessage) => void = () => {};
-  private early: ServerMessage[] = [];
+  #heard = 0;
+  #onMessage: (message: ServerMessage) => void = () => {};
+  #early: ServerMessage[] = [];
 
   constructor(private readonly link: Link) {
     this.ended = new Promise((resolve) => {
-      this.end = resolve;
+      this.#end = resolve;
     });
     this.goaway = new Promise((resolve) => {
-      this.sendAway = resolve;
+      this.#sendAway = resolve;
     });
-    link.attach({ onFrame: (frame) => this.receive(frame), onClosed: (code) => this.closed(code) });
+    link.attach({ onFrame: (frame) => this.#receive(frame), onClosed: (code) => this.#closed(code) });
   }
 
   /**
@@ -62,7 +62,7 @@ export class GatewayConnection {
     if (answer.command === Command.GOAWAY) return answer.payload;
     if (answer.command !== Command.CONNECTED) throw new Error(`CONNECT was answered by command ${answer.command}`);
     this.connected = answer.payload;
-    this.heartbeat = new Heartbeat({
+    this.#heartbeat = new Heartbeat({
       heartbeatMs: answer.payload.heartbeatSeconds * 1_000,
       ping: () => this.send(Command.PING, {}),
       lost: () => this.close(CloseCode.HEARTBEAT_LOST, "the gateway does not answer any more"),
@@ -72,8 +72,8 @@ export class GatewayConnection {
 
   /** Hands over everything that is no answer, what came before included; from now on the session is in use. */
   listen(onMessage: (message: ServerMessage) => void): void {
-    this.onMessage = onMessage;
-    for (const message of this.early.splice(0)) onMessage(message);
+    this.#onMessage = onMessage;
+    for (const message of this.#early.splice(0)) onMessage(message);
   }
 
   /**
@@ -81,31 +81,32 @@ export class GatewayConnection {
    * @throws CarillonError when that is ERROR; NoAnswer when the server is heard and this is not answered; ConnectionLost
    */
   request(command: number, payload: object, timeoutMs: number): Promise<ServerMessage> {
-    if (this.isEnded) return Promise.reject(new ConnectionLost());
+    if (this.#isEnded) return Promise.reject(new ConnectionLost());
     let body: Uint8Array;
     try {
       body = packPayload(payload);
     } catch (error) {
       return Promise.reject(error);
     }
-    const { heard, heartbeat } = this;
+    const heard = this.#heard;
+    const heartbeat = this.#heartbeat;
     // Without a heartbeat nobody else notices that the connection is dead.
-    const isHeard = () => heartbeat === undefined || this.heard > heard;
+    const isHeard = () => heartbeat === undefined || this.#heard > heard;
     const what = commandName(command) ?? `command ${command}`;
-    const { requestId, answer } = this.requests.add(what, timeoutMs, isHeard);
-    this.write(command, requestId, body);
+    const { requestId, answer } = this.#requests.add(what, timeoutMs, isHeard);
+    this.#write(command, requestId, body);
     heartbeat?.asked();
     return answer;
   }
 
   /** Sends what has no answer. */
   send(command: number, payload: object): void {
-    if (!this.isEnded) this.write(command, 0, packPayload(payload));
+    if (!this.#isEnded) this.#write(command, 0, packPayload(payload));
   }
 
   /** The network may have changed: the connection shall show that it is alive. */
   doubt(): void {
-    if (!this.isEnded) this.heartbeat?.doubt();
+    if (!this.#isEnded) this.#heartbeat?.doubt();
   }
 
   /** Says good-bye and ends. Nothing that comes afterwards is looked at. */
@@ -115,37 +116,37 @@ export class GatewayConnection {
   }
 
   close(code: number | undefined, reason: string): void {
-    this.kicked ??= { code, reason };
+    this.#kicked ??= { code, reason };
     this.link.close();
   }
 
-  private write(command: number, requestId: number, body: Uint8Array): void {
-    this.heartbeat?.sent();
+  #write(command: number, requestId: number, body: Uint8Array): void {
+    this.#heartbeat?.sent();
     this.link.send(frameOf(command, requestId, body));
   }
 
-  private receive(frame: Frame): void {
-    if (this.isEnded) return;
-    this.heard++;
-    this.heartbeat?.heard();
+  #receive(frame: Frame): void {
+    if (this.#isEnded) return;
+    this.#heard++;
+    this.#heartbeat?.heard();
     const message = readServerMessage(frame.command, frame.payload);
     if ("error" in message) {
       // A command that a newer server knows is none of ours; a malformed answer must not be waited for.
-      if (frame.requestId !== 0) this.requests.fail(frame.requestId, new Error(message.message));
+      if (frame.requestId !== 0) this.#requests.fail(frame.requestId, new Error(message.message));
       return;
     }
-    if (frame.requestId !== 0 && this.requests.settle(frame.requestId, message)) return;
-    if (message.command === Command.GOAWAY) return this.sendAway(message.payload);
-    if (message.command === Command.KICKED) this.kicked ??= message.payload;
-    else if (this.connected === undefined) this.early.push(message);
-    else this.onMessage(message);
+    if (frame.requestId !== 0 && this.#requests.settle(frame.requestId, message)) return;
+    if (message.command === Command.GOAWAY) return this.#sendAway(message.payload);
+    if (message.command === Command.KICKED) this.#kicked ??= message.payload;
+    else if (this.connected === undefined) this.#early.push(message);
+    else this.#onMessage(message);
   }
 
-  private closed(code: number | undefined): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
-    this.heartbeat?.stop();
-    this.end(this.kicked ?? { code, reason: "the connection was lost" });
-    this.requests.failAll();
+  #closed(code: number | undefined): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#heartbeat?.stop();
+    this.#end(this.#kicked ?? { code, reason: "the connection was lost" });
+    this.#requests.failAll();
   }
 }

@@ -20,78 +20,78 @@ export interface HeartbeatOptions {
 }
 
 export class Heartbeat {
-  private heardAt = performance.now();
-  private sentAt = performance.now();
-  private unanswered = 0;
+  #heardAt = performance.now();
+  #sentAt = performance.now();
+  #unanswered = 0;
   /** Whether somebody waits for an answer, and nothing has come since it was asked for. */
-  private isUrgent = false;
-  private dueAt = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  #isUrgent = false;
+  #dueAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: HeartbeatOptions) {
-    this.schedule(options.heartbeatMs);
+    this.#schedule(options.heartbeatMs);
   }
 
   heard(): void {
-    this.heardAt = performance.now();
+    this.#heardAt = performance.now();
     // An answer that was waited for: the next look is a whole heartbeat away again.
-    if (this.unanswered > 0 || this.isUrgent) this.schedule(this.options.heartbeatMs);
-    this.unanswered = 0;
-    this.isUrgent = false;
+    if (this.#unanswered > 0 || this.#isUrgent) this.#schedule(this.options.heartbeatMs);
+    this.#unanswered = 0;
+    this.#isUrgent = false;
   }
 
   sent(): void {
-    this.sentAt = performance.now();
+    this.#sentAt = performance.now();
   }
 
   /** Something was sent that the server answers. */
   asked(): void {
     this.sent();
-    if (this.isUrgent) return;
-    this.isUrgent = true;
-    this.hasten(URGENT_MS);
+    if (this.#isUrgent) return;
+    this.#isUrgent = true;
+    this.#hasten(URGENT_MS);
   }
 
   /** There is reason to doubt that the connection is alive: asks at once. */
   doubt(): void {
-    this.isUrgent = true;
-    if (this.unanswered === 0) this.ask();
-    else this.hasten(URGENT_MS);
+    this.#isUrgent = true;
+    if (this.#unanswered === 0) this.#ask();
+    else this.#hasten(URGENT_MS);
   }
 
   stop(): void {
-    clearTimeout(this.timer);
+    clearTimeout(this.#timer);
   }
 
-  private schedule(ms: number): void {
-    clearTimeout(this.timer);
-    this.dueAt = performance.now() + ms;
-    this.timer = setTimeout(() => this.look(), ms);
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#dueAt = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#look(), ms);
   }
 
   /** The next look comes within this time. */
-  private hasten(ms: number): void {
-    if (this.dueAt > performance.now() + ms) this.schedule(ms);
+  #hasten(ms: number): void {
+    if (this.#dueAt > performance.now() + ms) this.#schedule(ms);
   }
 
-  private look(): void {
+  #look(): void {
     const { heartbeatMs, lost } = this.options;
     const now = performance.now();
-    if (now - this.dueAt > LATE_MS) {
-      this.unanswered = 0;
-      return this.ask();
+    if (now - this.#dueAt > LATE_MS) {
+      this.#unanswered = 0;
+      return this.#ask();
     }
-    const silent = now - Math.min(this.heardAt, this.sentAt);
-    if (this.unanswered === 0 && !this.isUrgent && silent < heartbeatMs) return this.schedule(heartbeatMs - silent);
-    if (this.unanswered === MOST_UNANSWERED) return lost();
-    this.ask();
+    const silent = now - Math.min(this.#heardAt, this.#sentAt);
+    if (this.#unanswered === 0 && !this.#isUrgent && silent < heartbeatMs) return this.#schedule(heartbeatMs - silent);
+    if (this.#unanswered === MOST_UNANSWERED) return lost();
+    this.#ask();
   }
 
-  private ask(): void {
+  #ask(): void {
     const { heartbeatMs, ping } = this.options;
-    this.unanswered++;
+    this.#unanswered++;
     this.sent();
-    this.schedule(Math.min(this.isUrgent ? URGENT_MS : ANSWER_MS, heartbeatMs));
+    this.#schedule(Math.min(this.#isUrgent ? URGENT_MS : ANSWER_MS, heartbeatMs));
     ping();
   }
 }

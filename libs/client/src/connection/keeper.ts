@@ -65,17 +65,17 @@ interface Next {
 
 export class Keeper {
   current: GatewayConnection | undefined;
-  private readonly stopping = new AbortController();
-  private readonly stopped = new Promise<undefined>((resolve) => {
-    this.stopping.signal.addEventListener("abort", () => resolve(undefined));
+  readonly #stopping = new AbortController();
+  readonly #stopped = new Promise<undefined>((resolve) => {
+    this.#stopping.signal.addEventListener("abort", () => resolve(undefined));
   });
-  private readonly backoff: Backoff;
-  private hops = 0;
-  private openMs = OPEN_MS.first;
-  private endPause: () => void = () => {};
+  readonly #backoff: Backoff;
+  #hops = 0;
+  #openMs = OPEN_MS.first;
+  #endPause: () => void = () => {};
 
   constructor(private readonly options: KeeperOptions) {
-    this.backoff = new Backoff(BACKOFF, options.random);
+    this.#backoff = new Backoff(BACKOFF, options.random);
   }
 
   /** Runs until `stop` or a final refusal, which it throws. */
@@ -83,17 +83,17 @@ export class Keeper {
     let next: Next = { delayMs: 0 };
     try {
       while (true) {
-        const found = await this.find(next);
+        const found = await this.#find(next);
         const openedAt = performance.now();
-        this.use(found);
-        next = await this.serve(found.connection);
+        this.#use(found);
+        next = await this.#serve(found.connection);
         if (performance.now() - openedAt >= GOOD_AFTER_MS) {
-          this.backoff.reset();
-          this.hops = 0;
+          this.#backoff.reset();
+          this.#hops = 0;
         }
       }
     } catch (error) {
-      if (!this.stopping.signal.aborted) throw error;
+      if (!this.#stopping.signal.aborted) throw error;
     } finally {
       this.current?.leave();
       this.current = undefined;
@@ -101,13 +101,13 @@ export class Keeper {
   }
 
   stop(): void {
-    this.stopping.abort(new Error("closed by the app"));
+    this.#stopping.abort(new Error("closed by the app"));
   }
 
   /** The network may be there again: tries at once, and asks whether the connection in use is alive. */
   hurry(): void {
-    this.backoff.reset();
-    this.endPause();
+    this.#backoff.reset();
+    this.#endPause();
     this.current?.doubt();
   }
 
@@ -117,54 +117,54 @@ export class Keeper {
   }
 
   /** Tries until there is a session. */
-  private async find(first: Next): Promise<Found> {
-    const { signal } = this.stopping;
+  async #find(first: Next): Promise<Found> {
+    const { signal } = this.#stopping;
     let next = first;
     let failure: Error = new Error("the connection was lost");
     while (true) {
-      const delay = next.delayMs ?? this.backoff.next();
+      const delay = next.delayMs ?? this.#backoff.next();
       if (this.current === undefined && next.delayMs === undefined) {
         this.options.onState({ name: "waiting", retryInMs: delay, error: failure });
       }
-      await this.pause(delay, next.delayMs === undefined);
+      await this.#pause(delay, next.delayMs === undefined);
       throwIfAborted(signal);
       if (this.current === undefined) this.options.onState({ name: "connecting" });
       try {
         // The app may be asked for a token, and may take its time.
-        if (next.renew === true) await this.untilStopped(this.options.renewToken());
-        const found = await this.untilStopped(findGateway(this.options, next.to, this.hops, signal, this.openMs));
-        this.openMs = OPEN_MS.first;
+        if (next.renew === true) await this.#untilStopped(this.options.renewToken());
+        const found = await this.#untilStopped(findGateway(this.options, next.to, this.#hops, signal, this.#openMs));
+        this.#openMs = OPEN_MS.first;
         return found;
       } catch (error) {
         throwIfAborted(signal);
-        this.openMs = Math.min(this.openMs + OPEN_MS.more, OPEN_MS.most);
+        this.#openMs = Math.min(this.#openMs + OPEN_MS.more, OPEN_MS.most);
         failure = error as Error;
-        next = this.afterRefusal(failure, next);
+        next = this.#afterRefusal(failure, next);
       }
     }
   }
 
   /** @param mayHurry whether it is of our own: what a server asked for is kept to */
-  private async pause(ms: number, mayHurry: boolean): Promise<void> {
+  async #pause(ms: number, mayHurry: boolean): Promise<void> {
     const isOver = new AbortController();
     const end = () => isOver.abort();
-    if (mayHurry) this.endPause = end;
-    this.stopping.signal.addEventListener("abort", end);
+    if (mayHurry) this.#endPause = end;
+    this.#stopping.signal.addEventListener("abort", end);
     await sleep(ms, isOver.signal);
-    this.stopping.signal.removeEventListener("abort", end);
-    this.endPause = () => {};
+    this.#stopping.signal.removeEventListener("abort", end);
+    this.#endPause = () => {};
   }
 
   /** @throws the reason of `stop` */
-  private async untilStopped<T>(work: Promise<T>): Promise<T> {
-    const result = await Promise.race([work, this.stopped.then(() => STOPPED)]);
+  async #untilStopped<T>(work: Promise<T>): Promise<T> {
+    const result = await Promise.race([work, this.#stopped.then(() => STOPPED)]);
     if (result !== STOPPED) return result as T;
     work.catch(() => {});
-    throw this.stopping.signal.reason;
+    throw this.#stopping.signal.reason;
   }
 
   /** @throws when it is final */
-  private afterRefusal(error: Error, { renew }: Next): Next {
+  #afterRefusal(error: Error, { renew }: Next): Next {
     // A fault of ours or of the app, which no other try mends: everything of the network is a CarillonError.
     if (!(error instanceof CarillonError)) throw error;
     if (error.retry === "after-auth") {
@@ -174,14 +174,14 @@ export class Keeper {
     }
     if (error.retry === "never") throw error;
     if (error.retryAfterMs === undefined) return {};
-    return { delayMs: this.backoff.nextAfter(error.retryAfterMs) };
+    return { delayMs: this.#backoff.nextAfter(error.retryAfterMs) };
   }
 
-  private use(found: Found): void {
+  #use(found: Found): void {
     const { connection, connected, hops } = found;
     const old = this.current;
     this.current = connection;
-    this.hops = hops;
+    this.#hops = hops;
     old?.leave();
     this.options.onState({ name: "online", gatewayId: connected.gatewayId });
     this.options.onOpen(found);
@@ -191,28 +191,28 @@ export class Keeper {
   }
 
   /** Waits until another connection is needed. @throws Refused after 42xx */
-  private async serve(connection: GatewayConnection): Promise<Next> {
-    const event = await Promise.race([this.stopped, connection.ended, connection.goaway]);
-    if (event === undefined) throw this.stopping.signal.reason;
-    if (!("graceMs" in event)) return this.afterEnd(event);
+  async #serve(connection: GatewayConnection): Promise<Next> {
+    const event = await Promise.race([this.#stopped, connection.ended, connection.goaway]);
+    if (event === undefined) throw this.#stopping.signal.reason;
+    if (!("graceMs" in event)) return this.#afterEnd(event);
     void connection.ended.then(() => {
       if (this.current === connection) this.current = undefined;
     });
-    return this.afterGoaway(event);
+    return this.#afterGoaway(event);
   }
 
-  private afterGoaway({ reconnectTo, afterMs }: GoawayPayload): Next {
-    this.hops++;
+  #afterGoaway({ reconnectTo, afterMs }: GoawayPayload): Next {
+    this.#hops++;
     return { to: reconnectTo, delayMs: afterMs };
   }
 
-  private afterEnd({ code, reason }: Ended): Next {
+  #afterEnd({ code, reason }: Ended): Next {
     this.current = undefined;
     switch (code === undefined ? "back-off" : reconnectAdvice(code)) {
       case "never":
         throw new Refused(reason, code as number);
       case "new-token":
-        return { renew: true, delayMs: this.backoff.next() };
+        return { renew: true, delayMs: this.#backoff.next() };
       case "back-off":
         return {};
     }

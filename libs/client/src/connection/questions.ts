@@ -39,11 +39,11 @@ export class Questions {
    * @throws CarillonError the refusal; UNAVAILABLE without a connection, or an answer
    */
   async ask<T extends ServerMessage["payload"]>(command: number, payload: object): Promise<T> {
-    return withTimeout(REQUEST_MS, (waiting) => this.askUntil<T>(command, payload, waiting));
+    return withTimeout(REQUEST_MS, (waiting) => this.#askUntil<T>(command, payload, waiting));
   }
 
   /** @param waiting aborted when it was waited for a connection long enough */
-  private async askUntil<T>(command: number, payload: object, waiting: AbortSignal): Promise<T> {
+  async #askUntil<T>(command: number, payload: object, waiting: AbortSignal): Promise<T> {
     const { current, untilOnline, closing } = this.options;
     while (true) {
       while (current() === undefined) {

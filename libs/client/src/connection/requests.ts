@@ -26,8 +26,8 @@ const HIGHEST = 0xffffffff;
 const LOOK_MS = 500;
 
 export class Requests {
-  private readonly waiting = new Map<number, Waiting>();
-  private lastId = 0;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
 
   /**
    * A new requestId and the promise of its answer. ERROR rejects with CarillonError.
@@ -35,25 +35,25 @@ export class Requests {
    *   then, and no deadline of the server is over
    */
   add(what: string, timeoutMs: number, isHeard: () => boolean): { requestId: number; answer: Promise<ServerMessage> } {
-    const requestId = this.nextId();
+    const requestId = this.#nextId();
     const answer = new Promise<ServerMessage>((resolve, reject) => {
       const expire = () => {
         if (!isHeard()) {
           waiting.timer = setTimeout(expire, LOOK_MS);
           return;
         }
-        this.waiting.delete(requestId);
+        this.#waiting.delete(requestId);
         reject(new NoAnswer(what, timeoutMs));
       };
       const waiting = { resolve, reject, timer: setTimeout(expire, timeoutMs) };
-      this.waiting.set(requestId, waiting);
+      this.#waiting.set(requestId, waiting);
     });
     return { requestId, answer };
   }
 
   /** @returns whether somebody waited for this frame */
   settle(requestId: number, message: ServerMessage): boolean {
-    const one = this.take(requestId);
+    const one = this.#take(requestId);
     if (one === undefined) return false;
     if (message.command === Command.ERROR) one.reject(CarillonError.fromPayload(message.payload));
     else one.resolve(message);
@@ -62,26 +62,26 @@ export class Requests {
 
   /** The answer to a request came, but cannot be understood. */
   fail(requestId: number, error: Error): void {
-    this.take(requestId)?.reject(error);
+    this.#take(requestId)?.reject(error);
   }
 
   /** The connection is gone. */
   failAll(): void {
-    for (const requestId of [...this.waiting.keys()]) this.fail(requestId, new ConnectionLost());
+    for (const requestId of [...this.#waiting.keys()]) this.fail(requestId, new ConnectionLost());
   }
 
-  private take(requestId: number): Waiting | undefined {
-    const one = this.waiting.get(requestId);
+  #take(requestId: number): Waiting | undefined {
+    const one = this.#waiting.get(requestId);
     if (one === undefined) return undefined;
-    this.waiting.delete(requestId);
+    this.#waiting.delete(requestId);
     clearTimeout(one.timer);
     return one;
   }
 
-  private nextId(): number {
+  #nextId(): number {
     do {
-      this.lastId = this.lastId === HIGHEST ? 1 : this.lastId + 1;
-    } while (this.waiting.has(this.lastId));
-    return this.lastId;
+      this.#lastId = this.#lastId === HIGHEST ? 1 : this.#lastId + 1;
+    } while (this.#waiting.has(this.#lastId));
+    return this.#lastId;
   }
 }

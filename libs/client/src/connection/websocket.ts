@@ -38,12 +38,12 @@ export function platformWebSocket(): Transport {
 }
 
 class WebSocketLink implements Link {
-  private readonly buffer = new LinkBuffer();
+  readonly #buffer = new LinkBuffer();
 
   constructor(private readonly socket: WebSocketFace) {
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", ({ data }) => this.receive(data));
-    socket.addEventListener("close", ({ code }) => this.buffer.onClosed(code));
+    socket.addEventListener("message", ({ data }) => this.#receive(data));
+    socket.addEventListener("close", ({ code }) => this.#buffer.onClosed(code));
     socket.addEventListener("error", () => {});
   }
 
@@ -65,7 +65,7 @@ class WebSocketLink implements Link {
   }
 
   attach(events: LinkEvents): void {
-    this.buffer.attach(events);
+    this.#buffer.attach(events);
   }
 
   send(frames: Uint8Array): void {
@@ -75,14 +75,14 @@ class WebSocketLink implements Link {
   close(): void {
     this.socket.close();
     // A dead network never confirms the close; the client must not wait for it.
-    this.buffer.onClosed(undefined);
+    this.#buffer.onClosed(undefined);
   }
 
-  private receive(data: unknown): void {
+  #receive(data: unknown): void {
     // Text is not of this subprotocol.
     if (!(data instanceof ArrayBuffer)) return this.close();
     const { frames, fault } = decodeFrames(new Uint8Array(data));
-    for (const frame of frames) this.buffer.onFrame(frame);
+    for (const frame of frames) this.#buffer.onFrame(frame);
     if (fault !== undefined) this.close();
   }
 }

@@ -27,9 +27,9 @@ const LISTENER_MS = 60_000;
 
 /** Calls listeners in the order in which they came. One that fails disturbs no other, and nobody else. */
 export class EventSource<Events extends object> {
-  private readonly listeners = new Map<keyof Events, Set<Listener<never>>>();
+  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
   /** Ends of the pauses before listeners are called again. */
-  private readonly pauses = new Set<() => void>();
+  readonly #pauses = new Set<() => void>();
 
   /**
    * @param onFailure told of each failure of a listener
@@ -40,24 +40,24 @@ export class EventSource<Events extends object> {
     private readonly closing: AbortSignal,
   ) {
     closing.addEventListener("abort", () => {
-      for (const end of this.pauses) end();
+      for (const end of this.#pauses) end();
     });
   }
 
   /** @returns a function that ends the listening */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
-    const set = this.listeners.get(name) ?? new Set();
-    this.listeners.set(name, set.add(listener as Listener<never>));
+    const set = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, set.add(listener as Listener<never>));
     return () => void set.delete(listener as Listener<never>);
   }
 
   has(name: keyof Events): boolean {
-    return (this.listeners.get(name)?.size ?? 0) > 0;
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
   }
 
   /** Tells what is worth being told once. */
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
-    for (const listener of this.of(name)) {
+    for (const listener of this.#of(name)) {
       const failed = (cause: unknown) => this.onFailure(new ListenerFailed(String(name), value, 1, true, cause));
       call(listener, value)?.then(undefined, failed);
     }
@@ -70,14 +70,14 @@ export class EventSource<Events extends object> {
    */
   deliver<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
     const pending: Promise<unknown>[] = [];
-    for (const listener of this.of(name)) {
+    for (const listener of this.#of(name)) {
       const called = call(listener, value);
-      if (called !== undefined) pending.push(this.complete(name, listener, value, called));
+      if (called !== undefined) pending.push(this.#complete(name, listener, value, called));
     }
     return pending.length === 0 ? undefined : Promise.all(pending);
   }
 
-  private async complete<Name extends keyof Events>(
+  async #complete<Name extends keyof Events>(
     name: Name,
     listener: Listener<Events[Name]>,
     value: Events[Name],
@@ -91,29 +91,29 @@ export class EventSource<Events extends object> {
         const pauseMs = AGAIN_MS[tries - 1];
         this.onFailure(new ListenerFailed(String(name), value, tries, pauseMs === undefined, cause));
         if (pauseMs === undefined) return;
-        await this.pause(pauseMs);
+        await this.#pause(pauseMs);
         // It comes again in the next life.
         if (this.closing.aborted) return new Promise(() => {});
-        if (!this.of(name).includes(listener)) return;
+        if (!this.#of(name).includes(listener)) return;
         result = call(listener, value);
       }
     }
   }
 
-  private pause(ms: number): Promise<void> {
+  #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
-        this.pauses.delete(end);
+        this.#pauses.delete(end);
         resolve();
       };
       const timer = setTimeout(end, ms);
-      this.pauses.add(end);
+      this.#pauses.add(end);
     });
   }
 
-  private of<Name extends keyof Events>(name: Name): Listener<Events[Name]>[] {
-    return [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[];
+  #of<Name extends keyof Events>(name: Name): Listener<Events[Name]>[] {
+    return [...(this.#listeners.get(name) ?? [])] as Listener<Events[Name]>[];
   }
 }
 

@@ -57,17 +57,17 @@ const TIMEOUT_MS = 15_000;
 
 /** Talks to the API of a cluster. */
 export class HttpApi {
-  private readonly base: string;
+  readonly #base: string;
 
   /** @param api `http://host:port`, with or without a slash at the end */
   constructor(api: string) {
-    this.base = api.replace(/\/+$/, "");
+    this.#base = api.replace(/\/+$/, "");
   }
 
   /** @throws CarillonError BAD_PAYLOAD when the address is none: no try would ever succeed */
   check(): void {
-    if (!/^https?:\/\/[^/?#\s]+/i.test(this.base) || !isUrl(this.base)) {
-      throw new CarillonError("BAD_PAYLOAD", `the address of the API is none: ${this.base} (http://host:port is one)`);
+    if (!/^https?:\/\/[^/?#\s]+/i.test(this.#base) || !isUrl(this.#base)) {
+      throw new CarillonError("BAD_PAYLOAD", `the address of the API is none: ${this.#base} (http://host:port is one)`);
     }
   }
 
@@ -100,17 +100,17 @@ export class HttpApi {
     let ok: boolean;
     try {
       [ok, text] = await withTimeout(TIMEOUT_MS, async (signal) => {
-        const answer = await fetch(this.base + path + toQuery(query), { ...request, signal });
+        const answer = await fetch(this.#base + path + toQuery(query), { ...request, signal });
         return [answer.ok, await answer.text()];
       });
     } catch (cause) {
-      throw new CarillonError("UNAVAILABLE", `${this.base} cannot be reached`, { cause });
+      throw new CarillonError("UNAVAILABLE", `${this.#base} cannot be reached`, { cause });
     }
     const json = parse(text);
     // A network that wants to be paid first answers everything with a page of its own.
     if (ok && (text === "" || json !== undefined)) return json as T;
     if (typeof json?.["code"] === "number") throw CarillonError.fromPayload(json as never);
-    throw new CarillonError("UNAVAILABLE", `${this.base} answered something that is not of Carillon`);
+    throw new CarillonError("UNAVAILABLE", `${this.#base} answered something that is not of Carillon`);
   }
 }
 

@@ -68,94 +68,94 @@ interface Stored {
 }
 
 export class Tokens {
-  private current: string | undefined;
-  private pending: Promise<string> | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private stopped = false;
+  #current: string | undefined;
+  #pending: Promise<string> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
   /** Taken from the storage, or from the last answer: what the storage does not take is used all the same. */
-  private known: Stored | undefined;
+  #known: Stored | undefined;
   /** What a back end gave is good for the first time only. */
-  private opened: OpenedSession | undefined;
+  #opened: OpenedSession | undefined;
 
   constructor(private readonly options: TokensOptions) {
-    this.opened = options.session;
+    this.#opened = options.session;
   }
 
   /** A token that is good as far as we know. @throws CarillonError when there is none to be had */
   access(): Promise<string> {
-    return this.current === undefined ? this.renew() : Promise.resolve(this.current);
+    return this.#current === undefined ? this.renew() : Promise.resolve(this.#current);
   }
 
   /** A fresh token, because the server refused the last one. */
   renew(): Promise<string> {
-    this.pending ??= this.fetch().finally(() => {
-      this.pending = undefined;
+    this.#pending ??= this.#fetch().finally(() => {
+      this.#pending = undefined;
     });
-    return this.pending;
+    return this.#pending;
   }
 
   stop(): void {
-    this.stopped = true;
-    clearTimeout(this.timer);
+    this.#stopped = true;
+    clearTimeout(this.#timer);
   }
 
-  private async fetch(): Promise<string> {
+  async #fetch(): Promise<string> {
     const { token, credentials, session } = this.options;
-    if (credentials !== undefined) return this.takeOver(await this.exchange(credentials));
-    if (session !== undefined) return this.takeOver(await this.goOn(session));
-    if (typeof token === "function") return this.askApp(token);
+    if (credentials !== undefined) return this.#takeOver(await this.#exchange(credentials));
+    if (session !== undefined) return this.#takeOver(await this.#goOn(session));
+    if (typeof token === "function") return this.#askApp(token);
     // A token that the app gave as text cannot be exchanged: once refused, it is over.
-    if (token === undefined || this.current !== undefined) throw new CarillonError("TOKEN_EXPIRED");
-    this.current = token;
+    if (token === undefined || this.#current !== undefined) throw new CarillonError("TOKEN_EXPIRED");
+    this.#current = token;
     return token;
   }
 
-  private async exchange({ userId, password }: Credentials): Promise<TokenAnswer> {
+  async #exchange({ userId, password }: Credentials): Promise<TokenAnswer> {
     const { api, deviceId, platform } = this.options;
-    const refreshed = await this.refresh(userId);
+    const refreshed = await this.#refresh(userId);
     if (refreshed !== undefined) return refreshed;
     if (password === undefined) throw new CarillonError("NOT_AUTHENTICATED", "no session is stored: log in");
     return api.logIn({ userId, password, deviceId, platform });
   }
 
   /** A session that was opened before is gone on with, also in a later life of the app, which has the old one at hand. */
-  private async goOn(session: OpenedSession): Promise<OpenedSession> {
-    const { opened } = this;
-    this.opened = undefined;
-    const refreshed = await this.refresh(session.userId);
+  async #goOn(session: OpenedSession): Promise<OpenedSession> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    const refreshed = await this.#refresh(session.userId);
     if (refreshed !== undefined) return refreshed;
     if (opened !== undefined) return opened;
     throw new CarillonError("TOKEN_REVOKED", "the session is over: open another one");
   }
 
   /** @returns undefined when there is no refresh token, or it is refused */
-  private async refresh(userId: string): Promise<TokenAnswer | undefined> {
+  async #refresh(userId: string): Promise<TokenAnswer | undefined> {
     const { api, storage, kept, onError } = this.options;
-    this.known ??= await readJson<Stored>(storage, KEY).catch((error: Error) => void onError(error));
-    if (this.known?.userId !== userId) return undefined;
+    this.#known ??= await readJson<Stored>(storage, KEY).catch((error: Error) => void onError(error));
+    if (this.#known?.userId !== userId) return undefined;
     try {
-      return await api.refresh(this.known.refreshToken);
+      return await api.refresh(this.#known.refreshToken);
     } catch (error) {
       if (!(error instanceof CarillonError) || error.retry !== "after-auth") throw error;
-      this.known = undefined;
+      this.#known = undefined;
       await kept.delete(KEY);
       return undefined;
     }
   }
 
-  private async takeOver({ userId, accessToken, refreshToken, expiresIn }: OpenedSession): Promise<string> {
+  async #takeOver({ userId, accessToken, refreshToken, expiresIn }: OpenedSession): Promise<string> {
     if (typeof accessToken !== "string") throw new CarillonError("UNAVAILABLE", "the answer holds no token");
-    const before = this.known;
-    this.known = { userId, refreshToken };
-    await this.store(this.known, before);
-    this.current = accessToken;
-    this.schedule(expiresIn);
+    const before = this.#known;
+    this.#known = { userId, refreshToken };
+    await this.#store(this.#known, before);
+    this.#current = accessToken;
+    this.#schedule(expiresIn);
     return accessToken;
   }
 
-  private async store(token: Stored, before: Stored | undefined): Promise<void> {
+  async #store(token: Stored, before: Stored | undefined): Promise<void> {
     const { storage, kept } = this.options;
-    if (this.stopped) {
+    if (this.#stopped) {
       const stored = await readJson<Stored>(storage, KEY).catch(() => before);
       // Another tab has taken the connection over, and has gone on from there.
       if (stored?.refreshToken !== before?.refreshToken) return;
@@ -163,7 +163,7 @@ export class Tokens {
     await kept.set(KEY, token);
   }
 
-  private async askApp(source: () => Promise<AppToken>): Promise<string> {
+  async #askApp(source: () => Promise<AppToken>): Promise<string> {
     const asked = (async () => source())();
     if (
       !(await settlesWithin(
@@ -182,22 +182,22 @@ export class Tokens {
     }
     const { token, expiresIn } = readAppToken(given);
     if (typeof token !== "string") throw new CarillonError("UNAVAILABLE", "the app gave something else than a token");
-    this.current = token;
-    this.schedule(expiresIn);
+    this.#current = token;
+    this.#schedule(expiresIn);
     return token;
   }
 
   /** @param expiresIn seconds; undefined: nobody knows, the server will say */
-  private schedule(expiresIn: number | undefined): void {
-    if (expiresIn !== undefined && expiresIn > 0) this.renewIn(expiresIn * 1_000 * RENEW_AFTER);
+  #schedule(expiresIn: number | undefined): void {
+    if (expiresIn !== undefined && expiresIn > 0) this.#renewIn(expiresIn * 1_000 * RENEW_AFTER);
   }
 
-  private renewIn(ms: number): void {
-    clearTimeout(this.timer);
-    if (this.stopped) return;
-    this.timer = setTimeout(
+  #renewIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(
       () => {
-        this.renew().then(this.options.onRenewed, () => this.renewIn(RETRY_MS));
+        this.renew().then(this.options.onRenewed, () => this.#renewIn(RETRY_MS));
       },
       Math.min(ms, LONGEST_MS),
     );

@@ -3,22 +3,22 @@ const DELAY_MS = 50;
 const MOST_EVENTS = 20;
 
 export class Acknowledger {
-  private events = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  #events = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param acknowledge acknowledges everything up to now */
   constructor(private readonly acknowledge: () => void) {}
 
   /** An event was handed to the app. */
   add(): void {
-    if (++this.events >= MOST_EVENTS) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), DELAY_MS);
+    if (++this.#events >= MOST_EVENTS) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
   }
 
   stop(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.events = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#events = 0;
   }
 
   /** Acknowledges now. */

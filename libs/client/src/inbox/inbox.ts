@@ -43,125 +43,128 @@ export interface InboxOptions
 
 export class Inbox {
   /** seq undefined: the next DELIVER tells where the inbox goes on. */
-  private seen: { epoch: string; seq: number | undefined } | undefined;
+  #seen: { epoch: string; seq: number | undefined } | undefined;
   /** The head of the inbox when the connection was opened, until it is reached and nothing waits for that any more. */
-  private head: number | undefined;
-  private resyncing = false;
-  private connection = 0;
-  private readonly timelines: Timelines;
-  private readonly progress: Progress;
+  #head: number | undefined;
+  #resyncing = false;
+  #connection = 0;
+  readonly #timelines: Timelines;
+  readonly #progress: Progress;
 
   constructor(private readonly options: InboxOptions) {
-    this.timelines = new Timelines({
+    this.#timelines = new Timelines({
       ...options,
-      show: (event) => this.progress.handle(options.show(event)),
-      onChange: () => this.progress.note(),
+      show: (event) => this.#progress.handle(options.show(event)),
+      onChange: () => this.#progress.note(),
     });
-    this.progress = new Progress({
+    this.#progress = new Progress({
       ...options,
-      takeChanges: () => this.timelines.takeChanges(),
-      putBack: (keys) => this.timelines.putBack(keys),
+      takeChanges: () => this.#timelines.takeChanges(),
+      putBack: (keys) => this.#timelines.putBack(keys),
     });
   }
 
   async restore(): Promise<void> {
-    await Promise.all([this.progress.restore(), this.timelines.restore()]);
+    await Promise.all([this.#progress.restore(), this.#timelines.restore()]);
   }
 
   /** What CONNECT says. */
   get position(): InboxPosition | undefined {
-    return this.progress.cursor;
+    return this.#progress.cursor;
   }
 
   /** A session is open; its DELIVERs follow. */
   open({ inbox, resume }: Pick<ConnectedPayload, "inbox" | "resume">): void {
-    this.connection++;
+    this.#connection++;
     const head = { epoch: inbox.epoch, seq: inbox.seq };
-    this.progress.begin(resume === "none" ? head : undefined);
-    this.resyncing = false;
-    this.head = undefined;
-    this.timelines.online(resume === "resync");
-    if (resume === "resync") return this.startResync(inbox.epoch, inbox.seq);
+    this.#progress.begin(resume === "none" ? head : undefined);
+    this.#resyncing = false;
+    this.#head = undefined;
+    this.#timelines.online(resume === "resync");
+    if (resume === "resync") return this.#startResync(inbox.epoch, inbox.seq);
     // Without a cursor of our own, the first event tells where the server's memory of this device goes on.
-    const { cursor } = this.progress;
+    const { cursor } = this.#progress;
     const from = resume === "none" ? inbox.seq : cursor?.epoch === inbox.epoch ? cursor.seq : undefined;
-    this.seen = { epoch: inbox.epoch, seq: from };
-    if (!this.timelines.knowsAll) this.head = inbox.seq;
-    this.learnWhenCaughtUp();
-    if (resume === "none") this.progress.reach(head);
+    this.#seen = { epoch: inbox.epoch, seq: from };
+    if (!this.#timelines.knowsAll) this.#head = inbox.seq;
+    this.#learnWhenCaughtUp();
+    if (resume === "none") this.#progress.reach(head);
   }
 
   deliver({ epoch, events, unreadable = [] }: Lenient<DeliverPayload>): void {
-    if (this.seen === undefined || epoch !== this.seen.epoch) {
-      this.connection++;
-      this.progress.begin();
+    if (this.#seen === undefined || epoch !== this.#seen.epoch) {
+      this.#connection++;
+      this.#progress.begin();
       // A new epoch is counted from its beginning; a first number that is higher is a hole like any other.
-      this.startResync(epoch, 0);
+      this.#startResync(epoch, 0);
     }
-    const seen = this.seen as { seq: number | undefined };
+    const seen = this.#seen as { seq: number | undefined };
     for (const [inboxSeq, event] of inOrder(events, unreadable)) {
       if (seen.seq !== undefined && inboxSeq <= seen.seq) continue;
       if (seen.seq !== undefined && inboxSeq > seen.seq + 1) return this.options.reconnect();
       seen.seq = inboxSeq;
-      if ("why" in event) this.timelines.pass([event]);
-      else this.timelines.offer(event);
-      this.progress.note(this.resyncing ? undefined : { epoch, seq: inboxSeq });
+      if ("why" in event) this.#timelines.pass([event]);
+      else this.#timelines.offer(event);
+      this.#progress.note(this.#resyncing ? undefined : { epoch, seq: inboxSeq });
     }
-    this.learnWhenCaughtUp();
+    this.#learnWhenCaughtUp();
   }
 
   /** A conversation of a large group goes up to this number. */
   expect(conversationId: string, lastSeq: number): void {
-    this.timelines.expect(conversationId, lastSeq);
+    this.#timelines.expect(conversationId, lastSeq);
   }
 
   /** Events of a large group, for a device that looks at it. */
   take(page: Lenient<PulledPayload>): void {
-    this.timelines.take(page);
+    this.#timelines.take(page);
   }
 
   /** The app looks at this conversation: what is missing in it comes first. */
   first(conversationId: string): void {
-    this.timelines.first(conversationId);
+    this.#timelines.first(conversationId);
   }
 
   /** Nothing is acknowledged any more. @returns when what was begun is stored */
   stop(): Promise<void> {
-    this.connection++;
-    this.timelines.stop();
-    return this.progress.stop();
+    this.#connection++;
+    this.#timelines.stop();
+    return this.#progress.stop();
   }
 
-  private startResync(epoch: string, seq: number): void {
-    const { connection, options } = this;
-    this.resyncing = true;
-    this.seen = { epoch, seq };
-    this.timelines.startResync();
-    this.list(connection, (rows) => {
+  #startResync(epoch: string, seq: number): void {
+    const { options } = this;
+    const connection = this.#connection;
+    this.#resyncing = true;
+    this.#seen = { epoch, seq };
+    this.#timelines.startResync();
+    this.#list(connection, (rows) => {
       // First the app hears how things stand, then what it missed; both before the cursor moves.
-      this.progress.handle(options.onResync(rows));
-      this.timelines.compare(rows);
-      this.resyncing = false;
-      this.progress.reach({ epoch, seq: this.seen?.seq ?? seq });
+      this.#progress.handle(options.onResync(rows));
+      this.#timelines.compare(rows);
+      this.#resyncing = false;
+      this.#progress.reach({ epoch, seq: this.#seen?.seq ?? seq });
     });
   }
 
-  private learnWhenCaughtUp(): void {
-    const { head, seen, connection } = this;
+  #learnWhenCaughtUp(): void {
+    const head = this.#head;
+    const seen = this.#seen;
+    const connection = this.#connection;
     if (head === undefined || seen?.seq === undefined || seen.seq < head) return;
-    this.head = undefined;
-    if (head === 0) this.timelines.noteComplete();
+    this.#head = undefined;
+    if (head === 0) this.#timelines.noteComplete();
     else
-      this.list(connection, (rows) => {
-        this.timelines.compare(rows);
-        this.progress.note();
+      this.#list(connection, (rows) => {
+        this.#timelines.compare(rows);
+        this.#progress.note();
       });
   }
 
-  private list(connection: number, then: (rows: ConversationRow[]) => void): void {
+  #list(connection: number, then: (rows: ConversationRow[]) => void): void {
     this.options.listConversations().then(
       (rows) => {
-        if (this.connection === connection) then(rows);
+        if (this.#connection === connection) then(rows);
       },
       () => {
         // The connection ended; the next one begins with the old cursor and comes here again.

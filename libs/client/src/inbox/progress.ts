@@ -33,16 +33,16 @@ export class Progress {
   /** The place that is stored. */
   cursor: InboxPosition | undefined;
   /** The place that this connection has reached; undefined while it must not be acknowledged. */
-  private reached: InboxPosition | undefined;
+  #reached: InboxPosition | undefined;
   /** The place that the server knows of. */
-  private told: InboxPosition | undefined;
-  private connection = 0;
-  private handled: Promise<unknown> = Promise.resolve();
-  private writing: Promise<void> = Promise.resolve();
-  private isStopped = false;
-  private retry: ReturnType<typeof setTimeout> | undefined;
-  private readonly backoff = new Backoff(RETRY);
-  private readonly acknowledger = new Acknowledger(() => this.write());
+  #told: InboxPosition | undefined;
+  #connection = 0;
+  #handled: Promise<unknown> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
+  #isStopped = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #backoff = new Backoff(RETRY);
+  readonly #acknowledger = new Acknowledger(() => this.#write());
 
   constructor(private readonly options: ProgressOptions) {}
 
@@ -55,72 +55,74 @@ export class Progress {
    * @param told what the server knows of already
    */
   begin(told?: InboxPosition): void {
-    this.connection++;
-    this.reached = undefined;
-    this.told = told;
+    this.#connection++;
+    this.#reached = undefined;
+    this.#told = told;
   }
 
   /** The app was given something; the promise settles when it is done with it. */
   handle(done: Promise<unknown> | undefined): void {
-    if (done !== undefined) this.handled = Promise.all([this.handled, done]).then(() => {});
+    if (done !== undefined) this.#handled = Promise.all([this.#handled, done]).then(() => {});
   }
 
   /** Something has changed that is to be stored soon. @param reached also the place in the inbox */
   note(reached?: InboxPosition): void {
-    if (reached !== undefined) this.reached = reached;
-    this.acknowledger.add();
+    if (reached !== undefined) this.#reached = reached;
+    this.#acknowledger.add();
   }
 
   /** The place in the inbox, to be stored and told now. */
   reach(reached: InboxPosition): void {
-    this.reached = reached;
-    this.acknowledger.flush();
+    this.#reached = reached;
+    this.#acknowledger.flush();
   }
 
   /** @returns when what was begun is stored */
   stop(): Promise<void> {
     this.begin();
-    clearTimeout(this.retry);
-    this.retry = undefined;
-    this.isStopped = true;
-    this.acknowledger.flush();
-    return this.writing;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#isStopped = true;
+    this.#acknowledger.flush();
+    return this.#writing;
   }
 
-  private write(): void {
+  #write(): void {
     // With a storage that does not work everything waits for the next try.
-    if (this.retry !== undefined) return;
-    const { connection, reached, handled } = this;
+    if (this.#retry !== undefined) return;
+    const connection = this.#connection;
+    const reached = this.#reached;
+    const handled = this.#handled;
     const changes = this.options.takeChanges();
     if (changes.size === 0 && reached === undefined) return;
-    this.writing = this.writing.then(async () => {
+    this.#writing = this.#writing.then(async () => {
       await handled;
       try {
-        await this.store(changes, connection, reached);
-        this.backoff.reset();
+        await this.#store(changes, connection, reached);
+        this.#backoff.reset();
       } catch (error) {
         this.options.putBack(changes.keys());
         this.options.onError(error as Error);
-        if (this.isStopped) return;
-        this.retry ??= setTimeout(() => {
-          this.retry = undefined;
-          this.write();
-        }, this.backoff.next());
+        if (this.#isStopped) return;
+        this.#retry ??= setTimeout(() => {
+          this.#retry = undefined;
+          this.#write();
+        }, this.#backoff.next());
       }
     });
   }
 
   /** What belongs to an earlier connection is not told: the next one was opened with the cursor of before. */
-  private async store(changes: Map<string, string>, connection: number, reached?: InboxPosition): Promise<void> {
+  async #store(changes: Map<string, string>, connection: number, reached?: InboxPosition): Promise<void> {
     const { storage, received } = this.options;
     await Promise.all([...changes].map(([key, value]) => storage.set(key, value)));
-    if (reached === undefined || this.connection !== connection) return;
+    if (reached === undefined || this.#connection !== connection) return;
     if (!isSame(this.cursor, reached)) {
       await storage.set(KEY, JSON.stringify(reached));
       this.cursor = reached;
     }
-    if (this.connection !== connection || isSame(this.told, reached)) return;
-    this.told = reached;
+    if (this.#connection !== connection || isSame(this.#told, reached)) return;
+    this.#told = reached;
     received(reached);
   }
 }

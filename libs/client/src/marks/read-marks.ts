@@ -40,16 +40,16 @@ const PREFIX = "read/";
 const RETRY_MS = 1_000;
 
 export class ReadMarks {
-  private readonly marks = new Map<string, Mark>();
-  private readonly stopping = new AbortController();
+  readonly #marks = new Map<string, Mark>();
+  readonly #stopping = new AbortController();
   /** Sessions up to now: what was lost with an earlier one is told at once over the one that is open. */
-  private sessions = 0;
+  #sessions = 0;
 
   constructor(private readonly options: ReadMarksOptions) {}
 
   /** Marks that the server does not have yet, as far as is known. */
   get pending(): ReadPayload[] {
-    return [...this.marks].flatMap(([conversationId, { wanted, told }]) =>
+    return [...this.#marks].flatMap(([conversationId, { wanted, told }]) =>
       wanted > told ? [{ conversationId, seq: wanted }] : [],
     );
   }
@@ -57,7 +57,7 @@ export class ReadMarks {
   /** Takes over what an earlier life of this device could not tell. */
   async restore(): Promise<void> {
     for (const [key, seq = 0] of await readAllJson<number>(this.options.storage, PREFIX)) {
-      const mark = this.of(key.slice(PREFIX.length));
+      const mark = this.#of(key.slice(PREFIX.length));
       mark.wanted = Math.max(mark.wanted, seq);
     }
   }
@@ -67,7 +67,7 @@ export class ReadMarks {
    * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
    */
   move(conversationId: string, seq: number): Promise<void> {
-    const mark = this.of(conversationId);
+    const mark = this.#of(conversationId);
     if (seq <= mark.told) return Promise.resolve();
     if (seq > mark.wanted) {
       mark.wanted = seq;
@@ -77,46 +77,46 @@ export class ReadMarks {
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
     // Most apps do not wait for it, and must not fall over when it is not told before they end.
     done.catch(() => {});
-    void this.tell(conversationId, mark);
+    void this.#tell(conversationId, mark);
     return done;
   }
 
   /** A session is open: what could not be told is told now. */
   online(): void {
-    this.sessions++;
-    for (const [conversationId, mark] of this.marks) void this.tell(conversationId, mark);
+    this.#sessions++;
+    for (const [conversationId, mark] of this.#marks) void this.#tell(conversationId, mark);
   }
 
   stop(): void {
-    this.stopping.abort();
-    for (const { waiters } of this.marks.values()) {
+    this.#stopping.abort();
+    for (const { waiters } of this.#marks.values()) {
       for (const { reject } of waiters.splice(0)) reject(new ConnectionLost());
     }
   }
 
-  private of(conversationId: string): Mark {
-    const known = this.marks.get(conversationId);
+  #of(conversationId: string): Mark {
+    const known = this.#marks.get(conversationId);
     if (known !== undefined) return known;
     const mark: Mark = { wanted: 0, told: 0, isBusy: false, waiters: [] };
-    this.marks.set(conversationId, mark);
+    this.#marks.set(conversationId, mark);
     return mark;
   }
 
-  private async tell(conversationId: string, mark: Mark): Promise<void> {
+  async #tell(conversationId: string, mark: Mark): Promise<void> {
     if (mark.isBusy) return;
     mark.isBusy = true;
-    while (mark.wanted > mark.told && !this.stopping.signal.aborted) {
+    while (mark.wanted > mark.told && !this.#stopping.signal.aborted) {
       const seq = mark.wanted;
-      const { sessions } = this;
-      const outcome = await this.attempt({ conversationId, seq });
-      if (outcome === "lost" && this.sessions === sessions) break;
+      const sessions = this.#sessions;
+      const outcome = await this.#attempt({ conversationId, seq });
+      if (outcome === "lost" && this.#sessions === sessions) break;
       if (outcome === "lost" || outcome === "again") continue;
-      await this.settle(conversationId, mark, seq, outcome);
+      await this.#settle(conversationId, mark, seq, outcome);
     }
     mark.isBusy = false;
   }
 
-  private async attempt(payload: ReadPayload): Promise<"told" | "lost" | "again" | Error> {
+  async #attempt(payload: ReadPayload): Promise<"told" | "lost" | "again" | Error> {
     try {
       await this.options.transmit(payload);
       return "told";
@@ -124,12 +124,12 @@ export class ReadMarks {
       if (error instanceof ConnectionLost) return "lost";
       if (error instanceof CarillonError && error.retry === "never") return error;
       if (!(error instanceof CarillonError)) return error as Error;
-      await sleep(error.retryAfterMs ?? RETRY_MS, this.stopping.signal);
+      await sleep(error.retryAfterMs ?? RETRY_MS, this.#stopping.signal);
       return "again";
     }
   }
 
-  private async settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
+  async #settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
     // What was refused is neither told nor wanted any more: asked again, it is told again.
     if (outcome === "told") mark.told = seq;
     else if (mark.wanted === seq) mark.wanted = mark.told;

@@ -5,7 +5,7 @@ const MOST = 100;
 
 export class TypingPace {
   /** When it was said last, by conversation; the earliest first. */
-  private readonly said = new Map<string, number>();
+  readonly #said = new Map<string, number>();
 
   /** @param say sends the hint over the connection in use. @returns whether there was one */
   constructor(private readonly say: (conversationId: string) => boolean) {}
@@ -13,15 +13,15 @@ export class TypingPace {
   /** The user has pressed a key. */
   typing(conversationId: string): void {
     const now = performance.now();
-    if (now - (this.said.get(conversationId) ?? -LEAST_MS) < LEAST_MS || !this.say(conversationId)) return;
-    this.said.delete(conversationId);
-    this.said.set(conversationId, now);
-    const [earliest] = this.said.keys();
-    if (this.said.size > MOST && earliest !== undefined) this.said.delete(earliest);
+    if (now - (this.#said.get(conversationId) ?? -LEAST_MS) < LEAST_MS || !this.say(conversationId)) return;
+    this.#said.delete(conversationId);
+    this.#said.set(conversationId, now);
+    const [earliest] = this.#said.keys();
+    if (this.#said.size > MOST && earliest !== undefined) this.#said.delete(earliest);
   }
 
   /** The message was sent: the next key begins anew. */
   sent(conversationId: string): void {
-    this.said.delete(conversationId);
+    this.#said.delete(conversationId);
   }
 }

@@ -64,12 +64,12 @@ export async function openFileStorage(folder: string): Promise<FileStorage> {
 }
 
 class LogStorage implements FileStorage {
-  private readonly values = new Map<string, string>();
-  private bytes = 0;
-  private liveBytes = 0;
-  private pending: Change[] = [];
-  private writing: Promise<void> | undefined;
-  private isClosed = false;
+  readonly #values = new Map<string, string>();
+  #bytes = 0;
+  #liveBytes = 0;
+  #pending: Change[] = [];
+  #writing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(
     private readonly folder: string,
@@ -84,84 +84,84 @@ class LogStorage implements FileStorage {
       const newline = content.indexOf(10, end);
       const entries = newline === -1 ? undefined : readLine(content.subarray(end, newline));
       if (entries === undefined) break;
-      this.apply(entries);
+      this.#apply(entries);
       end = newline + 1;
     }
     if (hasReadableLine(content, end)) throw new Error(`${path.join(this.folder, LOG)} is damaged at byte ${end}`);
     if (end < content.length) await this.log.truncate(end);
-    this.bytes = end;
+    this.#bytes = end;
   }
 
   async get(key: string): Promise<string | undefined> {
-    return this.values.get(key);
+    return this.#values.get(key);
   }
 
   async keys(): Promise<string[]> {
-    return [...this.values.keys()];
+    return [...this.#values.keys()];
   }
 
   set(key: string, value: string): Promise<void> {
-    return this.change(key, value);
+    return this.#change(key, value);
   }
 
   delete(key: string): Promise<void> {
-    return this.change(key, null);
+    return this.#change(key, null);
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    await this.writing;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#writing;
     await this.log.close();
     await this.unlock();
   }
 
-  private change(key: string, value: string | null): Promise<void> {
-    if (this.isClosed) return Promise.reject(new Error("the storage is closed"));
+  #change(key: string, value: string | null): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Error("the storage is closed"));
     return new Promise((resolve, reject) => {
-      this.pending.push({ entry: [key, value], resolve, reject });
-      this.writing ??= this.writeAll();
+      this.#pending.push({ entry: [key, value], resolve, reject });
+      this.#writing ??= this.#writeAll();
     });
   }
 
-  private async writeAll(): Promise<void> {
+  async #writeAll(): Promise<void> {
     // What is asked for in this turn goes together.
     await Promise.resolve();
-    while (this.pending.length > 0) {
-      const changes = this.pending;
-      this.pending = [];
+    while (this.#pending.length > 0) {
+      const changes = this.#pending;
+      this.#pending = [];
       try {
         const entries = changes.map(({ entry }) => entry);
-        await this.append(lineOf(entries));
-        this.apply(entries);
+        await this.#append(lineOf(entries));
+        this.#apply(entries);
         for (const { resolve } of changes) resolve();
       } catch (error) {
         for (const { reject } of changes) reject(error);
         continue;
       }
       // The values are safe in the old file: compacting may fail, and is tried again after the next write.
-      if (this.bytes > COMPACT_BYTES && this.bytes > COMPACT_FACTOR * this.liveBytes) {
-        await this.compact().catch(() => {});
+      if (this.#bytes > COMPACT_BYTES && this.#bytes > COMPACT_FACTOR * this.#liveBytes) {
+        await this.#compact().catch(() => {});
       }
     }
     // In the turn in which nothing was left: what is asked for next starts anew.
-    this.writing = undefined;
+    this.#writing = undefined;
   }
 
-  private async append(line: Buffer): Promise<void> {
+  async #append(line: Buffer): Promise<void> {
     try {
-      await writeAt(this.log, line, this.bytes);
-      this.bytes += line.length;
+      await writeAt(this.log, line, this.#bytes);
+      this.#bytes += line.length;
     } catch (error) {
       // Whether it is there or not: nobody may find it later, as the caller is told that it is not kept.
-      await this.log.truncate(this.bytes);
+      await this.log.truncate(this.#bytes);
       throw error;
     }
   }
 
-  private async compact(): Promise<void> {
+  async #compact(): Promise<void> {
     const file = path.join(this.folder, COMPACTED);
-    const line = lineOf([...this.values]);
+    const line = lineOf([...this.#values]);
     const compacted = await open(file, "w+", 0o600);
     try {
       await writeAt(compacted, line, 0);
@@ -172,19 +172,19 @@ class LogStorage implements FileStorage {
     }
     const old = this.log;
     this.log = compacted;
-    this.bytes = line.length;
+    this.#bytes = line.length;
     await old.close();
     await syncFolder(this.folder);
   }
 
-  private apply(entries: readonly Entry[]): void {
+  #apply(entries: readonly Entry[]): void {
     for (const [key, value] of entries) {
-      const before = this.values.get(key);
-      if (before !== undefined) this.liveBytes -= key.length + before.length;
-      if (value === null) this.values.delete(key);
+      const before = this.#values.get(key);
+      if (before !== undefined) this.#liveBytes -= key.length + before.length;
+      if (value === null) this.#values.delete(key);
       else {
-        this.values.set(key, value);
-        this.liveBytes += key.length + value.length;
+        this.#values.set(key, value);
+        this.#liveBytes += key.length + value.length;
       }
     }
   }

@@ -32,17 +32,17 @@ export const tcpTransport: Transport = {
 };
 
 class TcpLink implements Link {
-  private readonly buffer = new LinkBuffer();
-  private readonly decoder = new FrameDecoder();
+  readonly #buffer = new LinkBuffer();
+  readonly #decoder = new FrameDecoder();
 
   constructor(private readonly socket: Socket) {
-    socket.on("data", (chunk) => this.receive(chunk));
+    socket.on("data", (chunk) => this.#receive(chunk));
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.buffer.onClosed(undefined));
+    socket.on("close", () => this.#buffer.onClosed(undefined));
   }
 
   attach(events: LinkEvents): void {
-    this.buffer.attach(events);
+    this.#buffer.attach(events);
   }
 
   send(frames: Uint8Array): void {
@@ -52,11 +52,11 @@ class TcpLink implements Link {
   close(): void {
     this.socket.end();
     setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
-    this.buffer.onClosed(undefined);
+    this.#buffer.onClosed(undefined);
   }
 
-  private receive(chunk: Uint8Array): void {
-    for (const frame of this.decoder.push(chunk)) this.buffer.onFrame(frame);
-    if (this.decoder.fault !== undefined) this.close();
+  #receive(chunk: Uint8Array): void {
+    for (const frame of this.#decoder.push(chunk)) this.#buffer.onFrame(frame);
+    if (this.#decoder.fault !== undefined) this.close();
   }
 }

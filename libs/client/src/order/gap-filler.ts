@@ -47,81 +47,81 @@ type Outcome = "progress" | "lost" | "refused" | { isTry: boolean; retryAfterMs:
 
 export class GapFiller {
   /** In order of their turn. */
-  private waiting: string[] = [];
-  private readonly active = new Set<string>();
+  #waiting: string[] = [];
+  readonly #active = new Set<string>();
   /** Those among the waiting that somebody looks at. */
-  private readonly urgentOnes = new Set<string>();
-  private session = new AbortController();
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #urgentOnes = new Set<string>();
+  #session = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: GapFillerOptions) {
-    this.session.abort();
+    this.#session.abort();
   }
 
   /** A connection is open: what waits is asked for over it, what was given up is tried again. */
   online(): void {
-    this.session.abort();
-    this.session = new AbortController();
-    this.waiting.unshift(...this.active);
-    this.active.clear();
-    this.reopen();
+    this.#session.abort();
+    this.#session = new AbortController();
+    this.#waiting.unshift(...this.#active);
+    this.#active.clear();
+    this.#reopen();
   }
 
   /** The client ends. */
   stop(): void {
-    this.session.abort();
-    clearTimeout(this.timer);
-    this.waiting = [];
+    this.#session.abort();
+    clearTimeout(this.#timer);
+    this.#waiting = [];
   }
 
   /** This conversation misses something. */
   want(conversationId: string): void {
-    if (this.active.has(conversationId) || this.waiting.includes(conversationId)) return;
-    this.waiting.push(conversationId);
-    this.pump();
+    if (this.#active.has(conversationId) || this.#waiting.includes(conversationId)) return;
+    this.#waiting.push(conversationId);
+    this.#pump();
   }
 
   /** If this conversation misses something, it comes next. */
   urgent(conversationId: string): void {
-    if (this.active.has(conversationId) || this.options.missing(conversationId) === undefined) return;
-    this.waiting = [conversationId, ...this.waiting.filter((one) => one !== conversationId)];
-    this.urgentOnes.add(conversationId);
-    this.pump();
+    if (this.#active.has(conversationId) || this.options.missing(conversationId) === undefined) return;
+    this.#waiting = [conversationId, ...this.#waiting.filter((one) => one !== conversationId)];
+    this.#urgentOnes.add(conversationId);
+    this.#pump();
   }
 
-  private reopen(): void {
+  #reopen(): void {
     for (const conversationId of this.options.reopen()) this.want(conversationId);
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.pump();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#pump();
   }
 
-  private pump(): void {
-    const { signal } = this.session;
-    while (!signal.aborted && this.active.size < MOST_AT_ONCE) {
-      const next = this.waiting.shift();
+  #pump(): void {
+    const { signal } = this.#session;
+    while (!signal.aborted && this.#active.size < MOST_AT_ONCE) {
+      const next = this.#waiting.shift();
       if (next === undefined) return;
-      this.urgentOnes.delete(next);
-      this.active.add(next);
-      void this.work(next, signal).then((outcome) => {
+      this.#urgentOnes.delete(next);
+      this.#active.add(next);
+      void this.#work(next, signal).then((outcome) => {
         // With its connection gone it stays among the active ones, which the next connection takes over.
         if (signal.aborted || outcome === "lost") return;
-        this.active.delete(next);
-        if (outcome === "later") this.waiting.splice(this.urgentOnes.size, 0, next);
-        this.pump();
+        this.#active.delete(next);
+        if (outcome === "later") this.#waiting.splice(this.#urgentOnes.size, 0, next);
+        this.#pump();
       });
     }
   }
 
-  private async work(conversationId: string, signal: AbortSignal): Promise<"done" | "later" | "lost"> {
+  async #work(conversationId: string, signal: AbortSignal): Promise<"done" | "later" | "lost"> {
     const backoff = new Backoff(BACKOFF, this.options.random);
     let tries = 0;
     let answeredAt = performance.now();
     while (true) {
       const range = this.options.missing(conversationId);
       if (range === undefined) return "done";
-      if (tries === 0 && this.urgentOnes.size > 0) return "later";
-      const outcome = await this.ask(conversationId, range, signal);
+      if (tries === 0 && this.#urgentOnes.size > 0) return "later";
+      const outcome = await this.#ask(conversationId, range, signal);
       if (signal.aborted || outcome === "lost") return "lost";
       const isBusy = typeof outcome === "object" && !outcome.isTry;
       if (!isBusy) answeredAt = performance.now();
@@ -133,13 +133,13 @@ export class GapFiller {
       if (!isBusy || performance.now() - answeredAt > BUSY_MS) tries++;
       if (outcome === "refused" || tries === MOST_TRIES) {
         this.options.giveUp(conversationId);
-        this.timer ??= setTimeout(() => this.reopen(), REOPEN_MS);
+        this.#timer ??= setTimeout(() => this.#reopen(), REOPEN_MS);
         tries = 0;
       } else await sleep(backoff.nextAfter(outcome.retryAfterMs), signal);
     }
   }
 
-  private async ask(conversationId: string, range: SeqRange, signal: AbortSignal): Promise<Outcome> {
+  async #ask(conversationId: string, range: SeqRange, signal: AbortSignal): Promise<Outcome> {
     const [fromSeq, toSeq] = range;
     try {
       const page = await this.options.pull({ conversationId, fromSeq, toSeq, limit: PAGE });

@@ -4,7 +4,7 @@
 export type SeqRange = [from: number, to: number];
 
 export class Holes {
-  private readonly ranges: SeqRange[] = [];
+  readonly #ranges: SeqRange[] = [];
 
   constructor(ranges: readonly SeqRange[] = []) {
     for (const [from, to] of ranges) this.add(from, to);
@@ -12,27 +12,27 @@ export class Holes {
 
   /** @param from above all numbers that are there: holes are made in the order of the conversation */
   add(from: number, to: number): void {
-    const last = this.ranges.at(-1);
+    const last = this.#ranges.at(-1);
     if (last !== undefined && last[1] === from - 1) last[1] = to;
-    else this.ranges.push([from, to]);
+    else this.#ranges.push([from, to]);
   }
 
   /** Takes a number out. @returns false when it was in no hole */
   take(seq: number): boolean {
-    const at = this.ranges.findIndex(([from, to]) => from <= seq && seq <= to);
+    const at = this.#ranges.findIndex(([from, to]) => from <= seq && seq <= to);
     if (at === -1) return false;
-    const [from, to] = this.ranges[at] as SeqRange;
+    const [from, to] = this.#ranges[at] as SeqRange;
     const left: SeqRange[] = seq > from ? [[from, seq - 1]] : [];
     const right: SeqRange[] = seq < to ? [[seq + 1, to]] : [];
-    this.ranges.splice(at, 1, ...left, ...right);
+    this.#ranges.splice(at, 1, ...left, ...right);
     return true;
   }
 
   get first(): SeqRange | undefined {
-    return this.ranges[0];
+    return this.#ranges[0];
   }
 
   get list(): SeqRange[] {
-    return this.ranges.map(([from, to]) => [from, to]);
+    return this.#ranges.map(([from, to]) => [from, to]);
   }
 }

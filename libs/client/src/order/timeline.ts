@@ -37,14 +37,14 @@ export interface EarlyRoom {
 export class Timeline {
   /** Holes are looked for once after each reconnect, and then left alone for a while. */
   retriesHoles = false;
-  private known = 0;
-  private readonly early = new Map<number, Event>();
-  private readonly holes: Holes;
+  #known = 0;
+  readonly #early = new Map<number, Event>();
+  readonly #holes: Holes;
   /** Numbers by which the user left the group, and by which he came to it. */
-  private readonly left = new Set<number>();
-  private readonly came = new Set<number>();
+  readonly #left = new Set<number>();
+  readonly #came = new Set<number>();
   /** Parts that are not his, ahead; ascending. */
-  private away: SeqRange[] = [];
+  #away: SeqRange[] = [];
 
   private constructor(
     private readonly room: EarlyRoom,
@@ -52,8 +52,8 @@ export class Timeline {
     private isFloating: boolean,
     holes: SeqRange[] = [],
   ) {
-    this.known = upTo ?? 0;
-    this.holes = new Holes(holes);
+    this.#known = upTo ?? 0;
+    this.#holes = new Holes(holes);
   }
 
   static undecided(room: EarlyRoom): Timeline {
@@ -63,8 +63,8 @@ export class Timeline {
   static restore(room: EarlyRoom, stored: StoredTimeline): Timeline {
     const { upTo, known, holes, isFloating = false, left = [], away = [] } = stored;
     const timeline = new Timeline(room, upTo, isFloating, holes);
-    for (const seq of left) timeline.left.add(seq);
-    timeline.away = away.map(([from, to]) => [from, to]);
+    for (const seq of left) timeline.#left.add(seq);
+    timeline.#away = away.map(([from, to]) => [from, to]);
     timeline.expect(known);
     return timeline;
   }
@@ -74,13 +74,16 @@ export class Timeline {
   }
 
   get hasHoles(): boolean {
-    return this.holes.first !== undefined;
+    return this.#holes.first !== undefined;
   }
 
   get stored(): StoredTimeline | undefined {
-    const { upTo, known, isFloating, left, away } = this;
+    const { upTo, isFloating } = this;
+    const known = this.#known;
+    const left = this.#left;
+    const away = this.#away;
     if (upTo === undefined) return undefined;
-    const holes = this.holes.list;
+    const holes = this.#holes.list;
     return {
       upTo,
       known,
@@ -94,16 +97,16 @@ export class Timeline {
   /** Decides where the conversation begins here: behind `upTo`. @returns the events whose turn it is now */
   begin(upTo: number, isFloating = false): Event[] {
     if (this.upTo !== undefined) return [];
-    const earliest = Math.min(...this.early.keys());
+    const earliest = Math.min(...this.#early.keys());
     this.isFloating = isFloating && earliest > upTo;
     this.upTo = isFloating ? Math.min(upTo, earliest - 1) : upTo;
     this.expect(upTo);
-    return this.release();
+    return this.#release();
   }
 
   /** Numbers up to this one exist. */
   expect(lastSeq: number): void {
-    this.known = Math.max(this.known, lastSeq);
+    this.#known = Math.max(this.#known, lastSeq);
   }
 
   /** An event has come, by whatever way. @returns the events whose turn it is now, ascending */
@@ -111,17 +114,17 @@ export class Timeline {
     const { seq } = event;
     this.expect(seq);
     if (this.upTo !== undefined && seq <= this.upTo) {
-      if (this.holes.take(seq)) return [event];
+      if (this.#holes.take(seq)) return [event];
       if (!this.isFloating) return [];
       this.upTo = seq - 1;
     }
     if (this.upTo !== undefined && seq === this.upTo + 1) {
       this.upTo = seq;
       this.isFloating = false;
-      return [event, ...this.release()];
+      return [event, ...this.#release()];
     }
-    if (this.room.left > 0 && !this.early.has(seq)) {
-      this.early.set(seq, event);
+    if (this.room.left > 0 && !this.#early.has(seq)) {
+      this.#early.set(seq, event);
       this.room.left--;
     }
     return [];
@@ -129,8 +132,8 @@ export class Timeline {
 
   /** The user left the group with the event of this number, which is the last of his stay. */
   leave(seq: number): void {
-    this.left.add(seq);
-    this.findAway();
+    this.#left.add(seq);
+    this.#findAway();
   }
 
   /**
@@ -138,9 +141,9 @@ export class Timeline {
    * @returns the events whose turn it is now
    */
   comeBack(seq: number): Event[] {
-    this.came.add(seq);
-    this.findAway();
-    return this.release();
+    this.#came.add(seq);
+    this.#findAway();
+    return this.#release();
   }
 
   /**
@@ -149,22 +152,22 @@ export class Timeline {
    */
   pass(seq: number): Event[] {
     this.expect(seq);
-    if (this.upTo !== undefined && seq <= this.upTo) this.holes.take(seq);
-    else if (!this.away.some(([from, to]) => from <= seq && seq <= to)) {
-      this.away.push([seq, seq]);
-      this.away.sort(([a], [b]) => a - b);
+    if (this.upTo !== undefined && seq <= this.upTo) this.#holes.take(seq);
+    else if (!this.#away.some(([from, to]) => from <= seq && seq <= to)) {
+      this.#away.push([seq, seq]);
+      this.#away.sort(([a], [b]) => a - b);
     }
-    return this.release();
+    return this.#release();
   }
 
   /** What has to be asked for next; undefined when there is nothing to ask for. */
   get missing(): SeqRange | undefined {
-    if (this.upTo !== undefined && this.known > this.upTo) {
-      const ends = [...this.early.keys(), ...this.away.map(([from]) => from)].map((seq) => seq - 1);
-      const to = Math.min(this.known, ...ends);
+    if (this.upTo !== undefined && this.#known > this.upTo) {
+      const ends = [...this.#early.keys(), ...this.#away.map(([from]) => from)].map((seq) => seq - 1);
+      const to = Math.min(this.#known, ...ends);
       return [this.upTo + 1, to];
     }
-    return this.retriesHoles ? this.holes.first : undefined;
+    return this.retriesHoles ? this.#holes.first : undefined;
   }
 
   /**
@@ -177,52 +180,52 @@ export class Timeline {
       this.retriesHoles = false;
       return { hole: undefined, events: [] };
     }
-    this.holes.add(...missing);
+    this.#holes.add(...missing);
     this.upTo = missing[1];
     this.isFloating = false;
-    return { hole: missing, events: this.release() };
+    return { hole: missing, events: this.#release() };
   }
 
   /** Between a departure and the next return nothing is the user's. */
-  private findAway(): void {
+  #findAway(): void {
     if (this.upTo === undefined) return;
-    for (const back of this.came) {
-      const gone = Math.max(...[...this.left].filter((seq) => seq < back));
-      const isNext = Number.isFinite(gone) && ![...this.came].some((seq) => gone < seq && seq < back);
+    for (const back of this.#came) {
+      const gone = Math.max(...[...this.#left].filter((seq) => seq < back));
+      const isNext = Number.isFinite(gone) && ![...this.#came].some((seq) => gone < seq && seq < back);
       if (!isNext) continue;
       const from = Math.max(gone, this.upTo) + 1;
-      const isKnown = this.away.some(([, to]) => to === back - 1);
-      if (from < back && !isKnown) this.away.push([from, back - 1]);
+      const isKnown = this.#away.some(([, to]) => to === back - 1);
+      if (from < back && !isKnown) this.#away.push([from, back - 1]);
     }
-    this.away.sort(([a], [b]) => a - b);
+    this.#away.sort(([a], [b]) => a - b);
   }
 
   /** Goes past what is not the user's. */
-  private passAway(): void {
-    while (this.upTo !== undefined && this.away[0] !== undefined && this.away[0][0] <= this.upTo + 1) {
-      this.upTo = Math.max(this.upTo, (this.away.shift() as SeqRange)[1]);
+  #passAway(): void {
+    while (this.upTo !== undefined && this.#away[0] !== undefined && this.#away[0][0] <= this.upTo + 1) {
+      this.upTo = Math.max(this.upTo, (this.#away.shift() as SeqRange)[1]);
       this.isFloating = false;
-      const newest = Math.max(...this.left);
-      for (const seq of this.left) if (seq < newest && seq <= this.upTo) this.left.delete(seq);
-      for (const seq of this.came) if (seq <= this.upTo) this.came.delete(seq);
+      const newest = Math.max(...this.#left);
+      for (const seq of this.#left) if (seq < newest && seq <= this.upTo) this.#left.delete(seq);
+      for (const seq of this.#came) if (seq <= this.upTo) this.#came.delete(seq);
     }
   }
 
   /** Takes the early events out that join what was shown. Those below it are in nobody's way any more. */
-  private release(): Event[] {
+  #release(): Event[] {
     const events: Event[] = [];
-    this.passAway();
+    this.#passAway();
     if (this.upTo === undefined) return events;
-    for (const seq of [...this.early.keys()].sort((a, b) => a - b)) {
+    for (const seq of [...this.#early.keys()].sort((a, b) => a - b)) {
       if (seq > this.upTo + 1) break;
-      const event = this.early.get(seq) as Event;
-      this.early.delete(seq);
+      const event = this.#early.get(seq) as Event;
+      this.#early.delete(seq);
       this.room.left++;
       if (seq <= this.upTo) continue;
       this.upTo = seq;
       this.isFloating = false;
       events.push(event);
-      this.passAway();
+      this.#passAway();
     }
     return events;
   }

@@ -45,62 +45,62 @@ const COMPLETE = "conversations";
 const MOST_EARLY = 1_000;
 
 export class Timelines {
-  private readonly timelines = new Map<string, Timeline>();
-  private readonly room: EarlyRoom = { left: MOST_EARLY };
-  private readonly changed = new Set<string>();
-  private readonly filler: GapFiller;
-  private isComplete = false;
-  private isResyncing = false;
+  readonly #timelines = new Map<string, Timeline>();
+  readonly #room: EarlyRoom = { left: MOST_EARLY };
+  readonly #changed = new Set<string>();
+  readonly #filler: GapFiller;
+  #isComplete = false;
+  #isResyncing = false;
 
   constructor(private readonly options: TimelinesOptions) {
     const { pull, random } = options;
-    this.filler = new GapFiller({
+    this.#filler = new GapFiller({
       pull,
-      missing: (conversationId) => this.timelines.get(conversationId)?.missing,
-      fill: (conversationId, range, page) => this.fill(conversationId, range, page),
-      giveUp: (conversationId) => this.giveUp(conversationId),
-      reopen: () => this.reopen(),
+      missing: (conversationId) => this.#timelines.get(conversationId)?.missing,
+      fill: (conversationId, range, page) => this.#fill(conversationId, range, page),
+      giveUp: (conversationId) => this.#giveUp(conversationId),
+      reopen: () => this.#reopen(),
       ...(random === undefined ? {} : { random }),
     });
   }
 
   /** Whether the list of all conversations was seen here: what is not known is new. */
   get knowsAll(): boolean {
-    return this.isComplete;
+    return this.#isComplete;
   }
 
   async restore(): Promise<void> {
     const { storage } = this.options;
     const found = await readAllJson<StoredTimeline>(storage, PREFIX);
     for (const [key, stored] of found) {
-      if (stored !== undefined) this.timelines.set(key.slice(PREFIX.length), Timeline.restore(this.room, stored));
+      if (stored !== undefined) this.#timelines.set(key.slice(PREFIX.length), Timeline.restore(this.#room, stored));
     }
-    this.isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
+    this.#isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
   }
 
   /** A connection is open. @param isResyncing the list of conversations will be asked for before anything is decided */
   online(isResyncing: boolean): void {
     if (isResyncing) this.startResync();
-    else this.decideAll();
-    this.filler.online();
+    else this.#decideAll();
+    this.#filler.online();
   }
 
   startResync(): void {
-    this.isResyncing = true;
+    this.#isResyncing = true;
   }
 
   stop(): void {
-    this.filler.stop();
+    this.#filler.stop();
   }
 
   /** An event was delivered. */
   offer(event: Event): void {
     const { conversationId, seq } = event;
-    const timeline = this.timelineOf(conversationId);
-    const shown = this.put(timeline, event);
-    if (!timeline.isDecided && !(this.isResyncing && this.isComplete)) shown.push(...timeline.begin(seq - 1));
-    this.showAll(conversationId, shown);
-    if (timeline.missing !== undefined) this.filler.want(conversationId);
+    const timeline = this.#timelineOf(conversationId);
+    const shown = this.#put(timeline, event);
+    if (!timeline.isDecided && !(this.#isResyncing && this.#isComplete)) shown.push(...timeline.begin(seq - 1));
+    this.#showAll(conversationId, shown);
+    if (timeline.missing !== undefined) this.#filler.want(conversationId);
   }
 
   /**
@@ -108,31 +108,31 @@ export class Timelines {
    * begins by this: the event by which it begins for the user is in his inbox.
    */
   expect(conversationId: string, lastSeq: number): void {
-    const timeline = this.timelineOf(conversationId);
+    const timeline = this.#timelineOf(conversationId);
     timeline.expect(lastSeq);
     if (timeline.missing === undefined) return;
-    this.changed.add(PREFIX + conversationId);
+    this.#changed.add(PREFIX + conversationId);
     this.options.onChange();
-    this.filler.want(conversationId);
+    this.#filler.want(conversationId);
   }
 
   /** Events that cannot be read on this device: nothing waits for them. */
   pass(unreadable: readonly Unreadable[]): void {
     for (const { id, seq } of unreadable) {
       if (id === undefined || seq === undefined) continue;
-      this.showAll(id, this.timelineOf(id).pass(seq));
+      this.#showAll(id, this.#timelineOf(id).pass(seq));
       this.options.onChange();
     }
   }
 
   /** Events that came although nobody asked for them, and are not in the inbox. */
   take({ conversationId, events, lastSeq, unreadable = [] }: Lenient<PulledPayload>): void {
-    const timeline = this.timelineOf(conversationId);
+    const timeline = this.#timelineOf(conversationId);
     this.pass(unreadable);
     if (timeline.isDecided) {
-      this.showAll(
+      this.#showAll(
         conversationId,
-        events.flatMap((event) => this.put(timeline, event)),
+        events.flatMap((event) => this.#put(timeline, event)),
       );
       this.options.onChange();
     }
@@ -142,82 +142,82 @@ export class Timelines {
   /** The list of all conversations, the newest first: what is missing is fetched in this order. */
   compare(rows: readonly ConversationRow[]): void {
     for (const { conversationId, lastSeq, clearedSeq } of rows) {
-      const timeline = this.timelineOf(conversationId);
-      const shown = this.isComplete ? timeline.begin(clearedSeq) : timeline.begin(lastSeq, true);
+      const timeline = this.#timelineOf(conversationId);
+      const shown = this.#isComplete ? timeline.begin(clearedSeq) : timeline.begin(lastSeq, true);
       timeline.expect(lastSeq);
-      this.showAll(conversationId, shown);
+      this.#showAll(conversationId, shown);
     }
-    this.decideAll();
+    this.#decideAll();
     this.noteComplete();
     for (const { conversationId } of rows) {
-      if (this.timelines.get(conversationId)?.missing !== undefined) this.filler.want(conversationId);
+      if (this.#timelines.get(conversationId)?.missing !== undefined) this.#filler.want(conversationId);
     }
   }
 
   /** There is no conversation that is not known here. */
   noteComplete(): void {
-    this.isComplete = true;
-    this.changed.add(COMPLETE);
+    this.#isComplete = true;
+    this.#changed.add(COMPLETE);
   }
 
   /** The app looks at this conversation: what it misses is fetched before all else. */
   first(conversationId: string): void {
-    this.filler.urgent(conversationId);
+    this.#filler.urgent(conversationId);
   }
 
   /** What has changed since the last call, as it is to be stored: keys and values. */
   takeChanges(): Map<string, string> {
     const changes = new Map<string, string>();
-    for (const key of this.changed) {
-      const value = key === COMPLETE ? this.isComplete : this.timelines.get(key.slice(PREFIX.length))?.stored;
+    for (const key of this.#changed) {
+      const value = key === COMPLETE ? this.#isComplete : this.#timelines.get(key.slice(PREFIX.length))?.stored;
       if (value !== undefined) changes.set(key, JSON.stringify(value));
     }
-    this.changed.clear();
+    this.#changed.clear();
     return changes;
   }
 
   /** These could not be stored: they are among the next changes again. */
   putBack(keys: Iterable<string>): void {
-    for (const key of keys) this.changed.add(key);
+    for (const key of keys) this.#changed.add(key);
   }
 
   /** No list will come that says where conversations begin. */
-  private decideAll(): void {
-    this.isResyncing = false;
-    for (const [conversationId, timeline] of this.timelines) {
+  #decideAll(): void {
+    this.#isResyncing = false;
+    for (const [conversationId, timeline] of this.#timelines) {
       if (timeline.isDecided) continue;
-      this.showAll(conversationId, timeline.begin(0));
-      if (timeline.missing !== undefined) this.filler.want(conversationId);
+      this.#showAll(conversationId, timeline.begin(0));
+      if (timeline.missing !== undefined) this.#filler.want(conversationId);
     }
   }
 
-  private fill(conversationId: string, [from, to]: SeqRange, page: Lenient<PulledPayload>): boolean {
+  #fill(conversationId: string, [from, to]: SeqRange, page: Lenient<PulledPayload>): boolean {
     const { events, unreadable = [] } = page;
-    const timeline = this.timelineOf(conversationId);
+    const timeline = this.#timelineOf(conversationId);
     const before = timeline.missing;
     this.pass(unreadable.filter(({ id }) => id === conversationId));
     let isFilled = timeline.missing?.join() !== before?.join();
     for (const event of events) {
       if (event.conversationId !== conversationId || event.seq < from || event.seq > to) continue;
-      const shown = this.put(timeline, event);
+      const shown = this.#put(timeline, event);
       isFilled ||= shown.length > 0;
-      this.showAll(conversationId, shown);
+      this.#showAll(conversationId, shown);
     }
     if (isFilled) this.options.onChange();
     return isFilled;
   }
 
-  private giveUp(conversationId: string): void {
-    const { hole, events } = this.timelineOf(conversationId).giveUp();
+  #giveUp(conversationId: string): void {
+    const { hole, events } = this.#timelineOf(conversationId).giveUp();
     if (hole === undefined) return;
     this.options.onGap({ conversationId, fromSeq: hole[0], toSeq: hole[1] });
-    this.showAll(conversationId, events);
+    this.#showAll(conversationId, events);
     this.options.onChange();
   }
 
-  private reopen(): string[] {
+  #reopen(): string[] {
     const found: string[] = [];
-    for (const [conversationId, timeline] of this.timelines) {
+    for (const [conversationId, timeline] of this.#timelines) {
       timeline.retriesHoles = timeline.hasHoles;
       if (timeline.missing !== undefined) found.push(conversationId);
     }
@@ -225,15 +225,15 @@ export class Timelines {
   }
 
   /** @returns the events whose turn it is now */
-  private put(timeline: Timeline, event: Event): Event[] {
-    const change = this.changeOf(event);
+  #put(timeline: Timeline, event: Event): Event[] {
+    const change = this.#changeOf(event);
     if (change === "left") timeline.leave(event.seq);
     const shown = change === "came" ? timeline.comeBack(event.seq) : [];
     return [...shown, ...timeline.offer(event)];
   }
 
   /** Whether this user belongs to the group from this event on, or up to it. */
-  private changeOf({ kind, senderId, content }: Event): "came" | "left" | undefined {
+  #changeOf({ kind, senderId, content }: Event): "came" | "left" | undefined {
     const userId = this.options.userId();
     if (kind !== "system" || userId === undefined) return undefined;
     const { joined, left } = membershipOf(senderId, parseSystemContent(content));
@@ -241,16 +241,16 @@ export class Timelines {
     return left.includes(userId) ? "left" : undefined;
   }
 
-  private showAll(conversationId: string, events: readonly Event[]): void {
-    this.changed.add(PREFIX + conversationId);
+  #showAll(conversationId: string, events: readonly Event[]): void {
+    this.#changed.add(PREFIX + conversationId);
     for (const event of events) this.options.show(event);
   }
 
-  private timelineOf(conversationId: string): Timeline {
-    const known = this.timelines.get(conversationId);
+  #timelineOf(conversationId: string): Timeline {
+    const known = this.#timelines.get(conversationId);
     if (known !== undefined) return known;
-    const timeline = Timeline.undecided(this.room);
-    this.timelines.set(conversationId, timeline);
+    const timeline = Timeline.undecided(this.#room);
+    this.#timelines.set(conversationId, timeline);
     return timeline;
   }
 }

@@ -71,25 +71,25 @@ interface Lane {
 }
 
 export class Outbox {
-  private readonly lanes = new Map<string, Lane>();
-  private readonly entries = new Map<string, Entry>();
+  readonly #lanes = new Map<string, Lane>();
+  readonly #entries = new Map<string, Entry>();
   /** Ids of messages that were dated anew, by the first one. */
-  private readonly redated = new Map<string, string>();
-  private readonly stopping = new AbortController();
-  private lastOrder = 0;
+  readonly #redated = new Map<string, string>();
+  readonly #stopping = new AbortController();
+  #lastOrder = 0;
   /** Sessions up to now: what was lost with an earlier one may be sent again at once. */
-  private sessions = 0;
+  #sessions = 0;
 
   constructor(private readonly options: OutboxOptions) {}
 
   /** Messages that have no answer yet. */
   get size(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   /** Those messages, in the order in which they were taken. */
   get payloads(): SendPayload[] {
-    return [...this.entries.values()].sort((a, b) => a.order - b.order).map(({ payload }) => payload);
+    return [...this.#entries.values()].sort((a, b) => a.order - b.order).map(({ payload }) => payload);
   }
 
   /** Takes over what an earlier life of this device left behind. */
@@ -97,10 +97,10 @@ export class Outbox {
     const stored = await readAllJson<Pick<Entry, "payload" | "order">>(this.options.storage, PREFIX);
     const found = [...stored].map(([key, value]) => ({ key, ...value }) as Pick<Entry, "key" | "payload" | "order">);
     for (const { key, payload, order } of found.sort((a, b) => a.order - b.order)) {
-      if (payload === undefined || this.entries.has(payload.clientMsgId)) continue;
-      this.lastOrder = Math.max(this.lastOrder, order);
+      if (payload === undefined || this.#entries.has(payload.clientMsgId)) continue;
+      this.#lastOrder = Math.max(this.#lastOrder, order);
       // Nobody waits for the promise of a message of an earlier life; the events tell.
-      this.enter({ key, payload, order, stored: Promise.resolve() }).result.catch(() => {});
+      this.#enter({ key, payload, order, stored: Promise.resolve() }).result.catch(() => {});
     }
   }
 
@@ -112,81 +112,81 @@ export class Outbox {
   async add(payload: SendPayload): Promise<SentPayload> {
     const { clientMsgId } = payload;
     // Who has not heard that it was dated anew knows it by its first id.
-    const same = this.entries.get(this.redated.get(clientMsgId) ?? clientMsgId);
+    const same = this.#entries.get(this.#redated.get(clientMsgId) ?? clientMsgId);
     if (same !== undefined) return same.result;
-    const [key, order] = [PREFIX + clientMsgId, ++this.lastOrder];
-    const entry = this.enter({ key, payload, order, stored: this.store(key, payload, order) });
+    const [key, order] = [PREFIX + clientMsgId, ++this.#lastOrder];
+    const entry = this.#enter({ key, payload, order, stored: this.#store(key, payload, order) });
     this.options.onAdded(payload);
-    this.pump(payload.to);
+    this.#pump(payload.to);
     return entry.result;
   }
 
   /** A session is open. */
   online(): void {
-    this.sessions++;
-    for (const to of [...this.lanes.keys()]) this.pump(to);
+    this.#sessions++;
+    for (const to of [...this.#lanes.keys()]) this.#pump(to);
   }
 
   /** Ends all waiting; what is stored is sent in the next life. */
   stop(): void {
-    this.stopping.abort();
-    for (const entry of this.entries.values()) {
+    this.#stopping.abort();
+    for (const entry of this.#entries.values()) {
       entry.result.catch(() => {});
       entry.reject(new ConnectionLost());
     }
-    this.entries.clear();
-    this.redated.clear();
-    this.lanes.clear();
+    this.#entries.clear();
+    this.#redated.clear();
+    this.#lanes.clear();
   }
 
   /** By the id that it has now, and findable by its first one. */
-  private register(entry: Entry): void {
+  #register(entry: Entry): void {
     const [first, { clientMsgId }] = [firstIdOf(entry), entry.payload];
-    this.entries.set(clientMsgId, entry);
-    if (first !== clientMsgId) this.redated.set(first, clientMsgId);
+    this.#entries.set(clientMsgId, entry);
+    if (first !== clientMsgId) this.#redated.set(first, clientMsgId);
   }
 
-  private store(key: string, payload: SendPayload, order: number): Promise<void> {
+  #store(key: string, payload: SendPayload, order: number): Promise<void> {
     return this.options.kept.set(key, { payload, order });
   }
 
-  private enter(given: Pick<Entry, "key" | "payload" | "order" | "stored">): Entry {
+  #enter(given: Pick<Entry, "key" | "payload" | "order" | "stored">): Entry {
     const { payload } = given;
     const entry = { ...given, tries: 0, refusedSince: undefined } as Entry;
     entry.result = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
-    this.register(entry);
-    const lane = this.lanes.get(payload.to) ?? { waiting: [], busy: false };
-    this.lanes.set(payload.to, lane);
+    this.#register(entry);
+    const lane = this.#lanes.get(payload.to) ?? { waiting: [], busy: false };
+    this.#lanes.set(payload.to, lane);
     lane.waiting.push(entry);
     return entry;
   }
 
   /** Sends the messages of a lane one by one, until it is empty or there is no session. */
-  private async pump(to: string): Promise<void> {
-    const lane = this.lanes.get(to);
+  async #pump(to: string): Promise<void> {
+    const lane = this.#lanes.get(to);
     if (lane === undefined || lane.busy) return;
     lane.busy = true;
     while (lane.waiting.length > 0) {
       const entry = lane.waiting[0] as Entry;
-      const { sessions } = this;
-      const outcome = await this.attempt(entry);
-      if (this.stopping.signal.aborted) return;
+      const sessions = this.#sessions;
+      const outcome = await this.#attempt(entry);
+      if (this.#stopping.signal.aborted) return;
       if (outcome === "again") continue;
       if (outcome === "lost") {
-        if (this.sessions === sessions) break;
+        if (this.#sessions === sessions) break;
         continue;
       }
       const isUnsent = outcome instanceof CarillonError && NOT_TAKEN.has(outcome.name);
-      for (const each of lane.waiting.splice(0, isUnsent ? lane.waiting.length : 1)) await this.settle(each, outcome);
+      for (const each of lane.waiting.splice(0, isUnsent ? lane.waiting.length : 1)) await this.#settle(each, outcome);
     }
     lane.busy = false;
-    if (lane.waiting.length === 0) this.lanes.delete(to);
+    if (lane.waiting.length === 0) this.#lanes.delete(to);
   }
 
-  private async attempt(entry: Entry): Promise<SentPayload | Error | "again" | "lost"> {
+  async #attempt(entry: Entry): Promise<SentPayload | Error | "again" | "lost"> {
     try {
       await entry.stored;
-      await this.redate(entry);
+      await this.#redate(entry);
       return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
@@ -199,30 +199,30 @@ export class Outbox {
       entry.refusedSince ??= performance.now();
       if (performance.now() - entry.refusedSince > REFUSED_MS) return error;
       const { random = Math.random } = this.options;
-      await sleep((error.retryAfterMs ?? RETRY_MS) + random() * RETRY_MS, this.stopping.signal);
+      await sleep((error.retryAfterMs ?? RETRY_MS) + random() * RETRY_MS, this.#stopping.signal);
       return "again";
     }
   }
 
   /** In one write, so that no life of this device finds both. */
-  private async redate(entry: Entry): Promise<void> {
+  async #redate(entry: Entry): Promise<void> {
     const { clientMsgId } = entry.payload;
     const id = this.options.redate(clientMsgId);
     if (id === undefined) return;
     entry.payload = { ...entry.payload, clientMsgId: id };
-    this.entries.delete(clientMsgId);
-    this.register(entry);
-    await this.store(entry.key, entry.payload, entry.order);
+    this.#entries.delete(clientMsgId);
+    this.#register(entry);
+    await this.#store(entry.key, entry.payload, entry.order);
     this.options.onRedated(clientMsgId, id);
   }
 
-  private async settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
+  async #settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
     const { payload } = entry;
     const { kept, onSent, onFailed } = this.options;
     await kept.delete(entry.key);
     // Until now the same id is the same message; from now on it is a new try of the user.
-    this.entries.delete(payload.clientMsgId);
-    this.redated.delete(firstIdOf(entry));
+    this.#entries.delete(payload.clientMsgId);
+    this.#redated.delete(firstIdOf(entry));
     if (outcome instanceof Error) {
       entry.reject(outcome);
       onFailed(payload, outcome);

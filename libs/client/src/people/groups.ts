@@ -139,7 +139,7 @@ export class Groups {
    * @throws CarillonError NO_SUCH_USER; FORBIDDEN, also when the group is full; NOT_FRIENDS
    */
   add(groupId: string, userId: string): Promise<"joined" | "invited"> {
-    return this.bring<"joined" | "invited">(groupId, userId);
+    return this.#bring<"joined" | "invited">(groupId, userId);
   }
 
   /** Groups that others invite the user to; `changed` with `groups` says that there may be a new one. */
@@ -165,7 +165,7 @@ export class Groups {
   join(groupId: string): Promise<"joined" | "asked"> {
     const userId = this.userId();
     if (userId === undefined) return Promise.reject(new CarillonError("UNAVAILABLE", "not connected yet"));
-    return this.bring<"joined" | "asked">(groupId, userId);
+    return this.#bring<"joined" | "asked">(groupId, userId);
   }
 
   /** Removes a member, who is kept out from then on; `me` leaves. @throws CarillonError CONFLICT: the owner cannot leave */
@@ -219,7 +219,7 @@ export class Groups {
     await this.api.call("DELETE", path(groupId, `/bans/${step(userId)}`));
   }
 
-  private async bring<State>(groupId: string, userId: string): Promise<State> {
+  async #bring<State>(groupId: string, userId: string): Promise<State> {
     const body = { userId };
     return (await this.api.call<{ state: State }>("POST", path(groupId, "/members"), { body })).state;
   }

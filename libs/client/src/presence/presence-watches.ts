@@ -12,14 +12,14 @@ const BACKOFF = { first: 2_000, most: 60_000, jitter: "full" } as const;
 
 export class PresenceWatches {
   /** How many want to see a user, in the order in which they were first asked for. */
-  private readonly counts = new Map<string, number>();
+  readonly #counts = new Map<string, number>();
   /** Those that the server was told of over this connection. */
-  private told = new Set<string>();
+  #told = new Set<string>();
   /** Those among them who were let go of and are watched again: the server repeats how they stand when it is asked. */
-  private readonly again = new Set<string>();
-  private most = 0;
-  private session = new AbortController();
-  private isWorking = false;
+  readonly #again = new Set<string>();
+  #most = 0;
+  #session = new AbortController();
+  #isWorking = false;
 
   /**
    * @param ask sends WATCH_PRESENCE over the connection in use
@@ -29,7 +29,7 @@ export class PresenceWatches {
     private readonly ask: (payload: WatchPresencePayload) => Promise<unknown>,
     private readonly onReleased: (userId: string) => void,
   ) {
-    this.session.abort();
+    this.#session.abort();
   }
 
   /**
@@ -39,83 +39,83 @@ export class PresenceWatches {
   watch(userIds: readonly string[], mustRepeat = false): () => void {
     const wanted = [...new Set(userIds)].filter(isUserId);
     for (const userId of wanted) {
-      if ((mustRepeat || !this.counts.has(userId)) && this.told.has(userId)) this.again.add(userId);
-      this.counts.set(userId, (this.counts.get(userId) ?? 0) + 1);
+      if ((mustRepeat || !this.#counts.has(userId)) && this.#told.has(userId)) this.#again.add(userId);
+      this.#counts.set(userId, (this.#counts.get(userId) ?? 0) + 1);
     }
-    void this.work();
+    void this.#work();
     let isOver = false;
     return () => {
       if (isOver) return;
       isOver = true;
-      for (const userId of wanted) this.release(userId);
-      void this.work();
+      for (const userId of wanted) this.#release(userId);
+      void this.#work();
     };
   }
 
   /** Whether anybody wants to see them. What is on its way of others comes too late. */
   isWatched(userId: string): boolean {
-    return this.counts.has(userId);
+    return this.#counts.has(userId);
   }
 
   /** A session is open; it knows of nobody. @param most users that the server takes of a connection */
   online(most: number): void {
-    this.session.abort();
-    this.session = new AbortController();
-    this.told = new Set();
-    this.again.clear();
-    this.most = most;
-    this.isWorking = false;
-    void this.work();
+    this.#session.abort();
+    this.#session = new AbortController();
+    this.#told = new Set();
+    this.#again.clear();
+    this.#most = most;
+    this.#isWorking = false;
+    void this.#work();
   }
 
   stop(): void {
-    this.session.abort();
+    this.#session.abort();
   }
 
-  private release(userId: string): void {
-    const count = (this.counts.get(userId) ?? 0) - 1;
-    if (count > 0) this.counts.set(userId, count);
-    else if (this.counts.delete(userId)) this.onReleased(userId);
+  #release(userId: string): void {
+    const count = (this.#counts.get(userId) ?? 0) - 1;
+    if (count > 0) this.#counts.set(userId, count);
+    else if (this.#counts.delete(userId)) this.onReleased(userId);
   }
 
-  private async work(): Promise<void> {
-    const { signal } = this.session;
-    if (this.isWorking || signal.aborted) return;
-    this.isWorking = true;
+  async #work(): Promise<void> {
+    const { signal } = this.#session;
+    if (this.#isWorking || signal.aborted) return;
+    this.#isWorking = true;
     await Promise.resolve();
     const backoff = new Backoff(BACKOFF);
     while (!signal.aborted) {
-      const next = this.next();
+      const next = this.#next();
       if (next === undefined) break;
       try {
         await this.ask(next);
         if (signal.aborted) return;
-        this.note(next);
+        this.#note(next);
         backoff.reset();
       } catch (error) {
         // What is refused for good is not asked for again over this connection.
-        if (error instanceof CarillonError && error.retry === "never") this.note(next);
+        if (error instanceof CarillonError && error.retry === "never") this.#note(next);
         const retryAfterMs = error instanceof CarillonError ? (error.retryAfterMs ?? 0) : 0;
         await sleep(backoff.nextAfter(retryAfterMs), signal);
       }
     }
-    if (!signal.aborted) this.isWorking = false;
+    if (!signal.aborted) this.#isWorking = false;
   }
 
-  private note({ userIds, on }: WatchPresencePayload): void {
+  #note({ userIds, on }: WatchPresencePayload): void {
     for (const userId of userIds) {
-      this.again.delete(userId);
-      if (on) this.told.add(userId);
-      else this.told.delete(userId);
+      this.#again.delete(userId);
+      if (on) this.#told.add(userId);
+      else this.#told.delete(userId);
     }
   }
 
   /** Who is watched no more makes room first. */
-  private next(): WatchPresencePayload | undefined {
-    const wanted = new Set([...this.counts.keys()].slice(0, this.most));
-    const gone = [...this.told].filter((userId) => !wanted.has(userId)).slice(0, MOST_AT_ONCE);
+  #next(): WatchPresencePayload | undefined {
+    const wanted = new Set([...this.#counts.keys()].slice(0, this.#most));
+    const gone = [...this.#told].filter((userId) => !wanted.has(userId)).slice(0, MOST_AT_ONCE);
     if (gone.length > 0) return { userIds: gone, on: false };
-    const isFresh = (userId: string) => !this.told.has(userId) || this.again.has(userId);
+    const isFresh = (userId: string) => !this.#told.has(userId) || this.#again.has(userId);
     const fresh = [...wanted].filter(isFresh).slice(0, MOST_AT_ONCE);
     return fresh.length > 0 ? { userIds: fresh, on: true } : undefined;
   }

@@ -8,8 +8,8 @@ const AGAIN_MS = 2_000;
 
 export class KeptValues {
   /** Changes that are under way or have failed; undefined: the key is to be taken out. */
-  private readonly wanted = new Map<string, { value: string | undefined }>();
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #wanted = new Map<string, { value: string | undefined }>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param onError told of each failure
@@ -23,29 +23,30 @@ export class KeptValues {
 
   /** @returns when it was tried once: a storage that has failed holds up nobody */
   set(key: string, value: unknown): Promise<void> {
-    return this.change(key, { value: JSON.stringify(value) });
+    return this.#change(key, { value: JSON.stringify(value) });
   }
 
   /** As `set`. */
   delete(key: string): Promise<void> {
-    return this.change(key, { value: undefined });
+    return this.#change(key, { value: undefined });
   }
 
-  private async change(key: string, change: { value: string | undefined }): Promise<void> {
-    const { storage, wanted } = this;
+  async #change(key: string, change: { value: string | undefined }): Promise<void> {
+    const { storage } = this;
+    const wanted = this.#wanted;
     wanted.set(key, change);
     try {
       await (change.value === undefined ? storage.delete(key) : storage.set(key, change.value));
       if (wanted.get(key) === change) wanted.delete(key);
     } catch (error) {
       this.onError(error as Error);
-      this.timer ??= setTimeout(() => this.again(), AGAIN_MS);
+      this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
     }
   }
 
-  private again(): void {
-    this.timer = undefined;
+  #again(): void {
+    this.#timer = undefined;
     if (this.closing.aborted) return;
-    for (const [key, change] of [...this.wanted]) void this.change(key, change);
+    for (const [key, change] of [...this.#wanted]) void this.#change(key, change);
   }
 }

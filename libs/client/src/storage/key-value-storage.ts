@@ -14,7 +14,7 @@ export interface KeyValueStore {
  * store one after the other.
  */
 export class KeyValueStorage implements ClientStorage {
-  private last: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly store: KeyValueStore,
@@ -23,28 +23,28 @@ export class KeyValueStorage implements ClientStorage {
 
   /** The value that was set last; undefined when there is none. */
   async get(key: string): Promise<string | undefined> {
-    return (await this.inTurn(() => this.store.getItem(this.prefix + key))) ?? undefined;
+    return (await this.#inTurn(() => this.store.getItem(this.prefix + key))) ?? undefined;
   }
 
   /** Keeps a value. @throws what the store throws */
   async set(key: string, value: string): Promise<void> {
-    await this.inTurn(() => this.store.setItem(this.prefix + key, value));
+    await this.#inTurn(() => this.store.setItem(this.prefix + key, value));
   }
 
   /** Takes a value out; it may not be there. @throws what the store throws */
   async delete(key: string): Promise<void> {
-    await this.inTurn(() => this.store.removeItem(this.prefix + key));
+    await this.#inTurn(() => this.store.removeItem(this.prefix + key));
   }
 
   /** Of all values, in any order, without the prefix. */
   async keys(): Promise<string[]> {
-    const keys = await this.inTurn(() => this.store.getAllKeys());
+    const keys = await this.#inTurn(() => this.store.getAllKeys());
     return keys.flatMap((key) => (key.startsWith(this.prefix) ? [key.slice(this.prefix.length)] : []));
   }
 
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.last.then(work);
-    this.last = result.catch(() => {});
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
     return result;
   }
 }

@@ -28,26 +28,26 @@ export interface ClientStorage {
 
 /** Keeps nothing beyond the process; the server's memory of the device's cursor does the rest. */
 export class MemoryStorage implements ClientStorage {
-  private readonly values = new Map<string, string>();
+  readonly #values = new Map<string, string>();
 
   async get(key: string): Promise<string | undefined> {
-    return this.values.get(key);
+    return this.#values.get(key);
   }
 
   async set(key: string, value: string): Promise<void> {
-    this.values.set(key, value);
+    this.#values.set(key, value);
   }
 
   async delete(key: string): Promise<void> {
-    this.values.delete(key);
+    this.#values.delete(key);
   }
 
   async keys(): Promise<string[]> {
-    return [...this.values.keys()];
+    return [...this.#values.keys()];
   }
 
   async readAll(prefix: string): Promise<Map<string, string>> {
-    return new Map([...this.values].filter(([key]) => key.startsWith(prefix)));
+    return new Map([...this.#values].filter(([key]) => key.startsWith(prefix)));
   }
 }
 

@@ -52,10 +52,10 @@ const PAUSE = { first: 200, most: 3_000 } as const;
 export class Synchroniser {
   /** Whoever keeps what is told; nobody at first. */
   keeper: SyncKeeper | undefined;
-  private next: Job | undefined;
-  private isRunning = false;
+  #next: Job | undefined;
+  #isRunning = false;
   /** Ends the pause. */
-  private hurry = new AbortController();
+  #hurry = new AbortController();
 
   /**
    * @param connect the connection in use; throws ConnectionLost when there is none
@@ -65,57 +65,57 @@ export class Synchroniser {
     private readonly connect: () => SyncConnection,
     private readonly stopping: AbortSignal,
   ) {
-    stopping.addEventListener("abort", () => this.hurry.abort());
+    stopping.addEventListener("abort", () => this.#hurry.abort());
   }
 
   /** Everything there is. @throws ConnectionLost when the connection ended before the last page */
   all(): Promise<Synced> {
-    const done = this.want(true, true);
-    this.hurry.abort();
+    const done = this.#want(true, true);
+    this.#hurry.abort();
     return done;
   }
 
   /** Asks for what has changed, for the keeper. Without a connection nothing happens. */
   changes(isAll = false): void {
-    this.want(isAll).catch(() => {
+    this.#want(isAll).catch(() => {
       // The next connection asks again.
     });
   }
 
-  private want(isAll: boolean, isUrgent = false): Promise<Synced> {
-    this.next ??= newJob();
-    this.next.isAll ||= isAll;
-    this.next.isUrgent ||= isUrgent;
-    const { done } = this.next;
-    if (!this.isRunning) void this.run();
+  #want(isAll: boolean, isUrgent = false): Promise<Synced> {
+    this.#next ??= newJob();
+    this.#next.isAll ||= isAll;
+    this.#next.isUrgent ||= isUrgent;
+    const { done } = this.#next;
+    if (!this.#isRunning) void this.#run();
     return done;
   }
 
-  private async run(): Promise<void> {
-    this.isRunning = true;
+  async #run(): Promise<void> {
+    this.#isRunning = true;
     // Who asks in the same turn is served together.
     await Promise.resolve();
     const pace = new Backoff(PAUSE);
-    while (this.next !== undefined) {
-      const job = this.next;
-      this.next = undefined;
+    while (this.#next !== undefined) {
+      const job = this.#next;
+      this.#next = undefined;
       try {
-        job.resolve(await this.read(job.isAll));
+        job.resolve(await this.#read(job.isAll));
       } catch (error) {
         job.reject(error);
       }
-      await this.pause(pace.next());
+      await this.#pause(pace.next());
     }
-    this.isRunning = false;
+    this.#isRunning = false;
   }
 
-  private async pause(ms: number): Promise<void> {
-    if (this.stopping.aborted || this.next?.isUrgent === true) return;
-    this.hurry = new AbortController();
-    await sleep(ms, this.hurry.signal);
+  async #pause(ms: number): Promise<void> {
+    if (this.stopping.aborted || this.#next?.isUrgent === true) return;
+    this.#hurry = new AbortController();
+    await sleep(ms, this.#hurry.signal);
   }
 
-  private async read(wantsAll: boolean): Promise<Synced> {
+  async #read(wantsAll: boolean): Promise<Synced> {
     const connection = this.connect();
     const backoff = new Backoff(RETRY);
     while (true) {
@@ -124,7 +124,7 @@ export class Synchroniser {
         const known = keeper.begin();
         const since = wantsAll ? {} : known;
         const synced = await readPages(
-          (payload) => this.page(connection, payload, backoff),
+          (payload) => this.#page(connection, payload, backoff),
           since,
           (page) => keeper.takePage(page),
         );
@@ -138,7 +138,7 @@ export class Synchroniser {
   }
 
   /** One page, asked for until it comes, or is refused for another reason than that it cannot be made now. */
-  private async page(connection: SyncConnection, payload: SyncPayload, backoff: Backoff): Promise<SyncedPayload> {
+  async #page(connection: SyncConnection, payload: SyncPayload, backoff: Backoff): Promise<SyncedPayload> {
     while (true) {
       try {
         const page = await connection.request(payload);
@@ -159,18 +159,18 @@ class CarefulKeeper implements SyncKeeper {
   constructor(private keeper: SyncKeeper | undefined) {}
 
   begin(): SyncSince {
-    return this.attempt((keeper) => keeper.begin()) ?? {};
+    return this.#attempt((keeper) => keeper.begin()) ?? {};
   }
 
   takePage(page: SyncedPayload): void {
-    this.attempt((keeper) => keeper.takePage(page));
+    this.#attempt((keeper) => keeper.takePage(page));
   }
 
   take(synced: Synced, isAll: boolean): void {
-    this.attempt((keeper) => keeper.take(synced, isAll));
+    this.#attempt((keeper) => keeper.take(synced, isAll));
   }
 
-  private attempt<T>(tell: (keeper: SyncKeeper) => T): T | undefined {
+  #attempt<T>(tell: (keeper: SyncKeeper) => T): T | undefined {
     try {
       return this.keeper && tell(this.keeper);
     } catch (error) {

@@ -6,45 +6,45 @@ import { reportUncaught } from "../events/event-source";
 export type ViewPart = "conversations" | "people" | `messages/${string}` | `presence/${string}`;
 
 export class Changes {
-  private readonly listeners = new Map<ViewPart | "all", Set<() => void>>();
-  private readonly changed = new Set<ViewPart>();
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #listeners = new Map<ViewPart | "all", Set<() => void>>();
+  readonly #changed = new Set<ViewPart>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @returns a function that ends it */
   subscribe(part: ViewPart | "all", listener: () => void): () => void {
     // A listener that subscribes twice is told twice, and ends each by itself.
     const own = () => listener();
-    const set = getOrSet(this.listeners, part, () => new Set());
+    const set = getOrSet(this.#listeners, part, () => new Set());
     set.add(own);
     return () => {
       set.delete(own);
-      if (set.size === 0 && this.listeners.get(part) === set) this.listeners.delete(part);
+      if (set.size === 0 && this.#listeners.get(part) === set) this.#listeners.delete(part);
     };
   }
 
   /** Whether somebody listens to this part by its name. */
   isWatched(part: ViewPart): boolean {
-    return this.listeners.has(part);
+    return this.#listeners.has(part);
   }
 
   note(...parts: ViewPart[]): void {
-    for (const part of parts) this.changed.add(part);
-    this.timer ??= setTimeout(() => this.tell());
+    for (const part of parts) this.#changed.add(part);
+    this.#timer ??= setTimeout(() => this.#tell());
   }
 
   stop(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.tell();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#tell();
   }
 
-  private tell(): void {
-    this.timer = undefined;
-    const parts = [...this.changed];
+  #tell(): void {
+    this.#timer = undefined;
+    const parts = [...this.#changed];
     if (parts.length === 0) return;
-    this.changed.clear();
+    this.#changed.clear();
     for (const part of [...parts, "all" as const]) {
-      const listeners = this.listeners.get(part) ?? new Set();
+      const listeners = this.#listeners.get(part) ?? new Set();
       for (const listener of [...listeners]) {
         // One that was told before may have ended it.
         if (!listeners.has(listener)) continue;

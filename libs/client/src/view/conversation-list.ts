@@ -4,6 +4,7 @@ import type { SeqRange } from "../order/holes";
 import { Conversation, type StoredConversation } from "./conversation";
 import { MessageBlocks } from "./messages/blocks";
 import { type Drawn, listMessages } from "./messages/list";
+import { PAGE } from "./messages/loader";
 import type { UnsentMessage } from "./messages/unsent";
 import { MessageWindow } from "./messages/window";
 import type { PeopleList } from "./people-list";
@@ -21,10 +22,11 @@ export interface ViewBounds {
 export interface Entry {
   readonly conversation: Conversation;
   readonly blocks: MessageBlocks;
-  /** Messages that may stay in memory: more than are stored when the app has loaded older ones. */
+  /** Messages at the newest end that may stay in memory: more than are stored when the app has loaded older ones. */
   room: number;
   snapshot?: ViewConversation | undefined;
-  messages?: ViewMessages | undefined;
+  /** Snapshots that were shown last, by the number around which the app looks; undefined: the newest end. */
+  readonly messages: Map<number | undefined, ViewMessages>;
   readonly drawn: Drawn;
 }
 
@@ -39,14 +41,14 @@ const CONVERSATION = "conversation/";
 const MESSAGES = "messages/";
 
 export class ConversationList {
-  private readonly entries = new Map<string, Entry>();
-  private readonly unstored = new Set<string>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #unstored = new Set<string>();
   /** What was taken out, to be deleted from the storage. */
-  private readonly deletions = new Set<string>();
-  private readonly undrawn = new Set<string>();
-  private shown: readonly ViewConversation[] = [];
-  private readonly mostMessages: number;
-  private readonly mostWindows: number;
+  readonly #deletions = new Set<string>();
+  readonly #undrawn = new Set<string>();
+  #shown: readonly ViewConversation[] = [];
+  readonly #mostMessages: number;
+  readonly #mostWindows: number;
 
   constructor(
     bounds: ViewBounds,
@@ -54,68 +56,69 @@ export class ConversationList {
     private readonly people: Pick<PeopleList, "person" | "group">,
     private readonly typing: (conversationId: string) => readonly string[],
   ) {
-    this.mostMessages = bounds.messages ?? 200;
-    this.mostWindows = bounds.conversations ?? 100;
+    this.#mostMessages = bounds.messages ?? 200;
+    this.#mostWindows = bounds.conversations ?? 100;
   }
 
   get all(): Iterable<Entry> {
-    return this.entries.values();
+    return this.#entries.values();
   }
 
   /** Those in which something was said. */
   get ids(): string[] {
-    return [...this.entries].flatMap(([id, { conversation }]) => (conversation.stored.lastSeq > 0 ? [id] : []));
+    return [...this.#entries].flatMap(([id, { conversation }]) => (conversation.stored.lastSeq > 0 ? [id] : []));
   }
 
   /** How many the server has listed: it counts them, too. */
   get listed(): number {
-    return [...this.entries.values()].filter(({ conversation }) => conversation.stored.isListed).length;
+    return [...this.#entries.values()].filter(({ conversation }) => conversation.stored.isListed).length;
   }
 
   /** Pinned ones first, then the newest; the same object until something changes. */
   get snapshot(): readonly ViewConversation[] {
-    if (this.undrawn.size === 0) return this.shown;
-    for (const conversationId of this.undrawn) {
-      const entry = this.entries.get(conversationId);
-      if (entry !== undefined) entry.snapshot = keepSame(entry.snapshot, this.draw(entry.conversation));
+    if (this.#undrawn.size === 0) return this.#shown;
+    for (const conversationId of this.#undrawn) {
+      const entry = this.#entries.get(conversationId);
+      if (entry !== undefined) entry.snapshot = keepSame(entry.snapshot, this.#draw(entry.conversation));
     }
-    this.undrawn.clear();
-    const all = [...this.entries.values()].flatMap(({ conversation, snapshot }) =>
+    this.#undrawn.clear();
+    const all = [...this.#entries.values()].flatMap(({ conversation, snapshot }) =>
       snapshot && conversation.isShown ? [snapshot] : [],
     );
     all.sort(byPlace);
-    const isSame = all.length === this.shown.length && all.every((one, i) => one === this.shown[i]);
-    if (!isSame) this.shown = all;
-    return this.shown;
+    const isSame = all.length === this.#shown.length && all.every((one, i) => one === this.#shown[i]);
+    if (!isSame) this.#shown = all;
+    return this.#shown;
   }
 
   get(conversationId: string): Entry | undefined {
-    return this.entries.get(conversationId);
+    return this.#entries.get(conversationId);
   }
 
   /** The entry of a conversation, which is made when there is none. */
   of(conversationId: string): Entry {
-    const known = this.entries.get(conversationId);
+    const known = this.#entries.get(conversationId);
     // One that was opened before it was known whose list this is has nothing in it yet: it is made anew.
     if (known !== undefined && known.conversation.userId === this.userId()) return known;
-    return this.put(conversationId, new MessageWindow(), new MessageBlocks());
+    return this.#put(conversationId, new MessageWindow(), new MessageBlocks());
   }
 
-  messages(conversationId: string, unsent: readonly UnsentMessage[]): ViewMessages {
-    const entry = this.of(conversationId);
-    entry.messages = listMessages(entry.conversation, unsent, entry.messages, entry.drawn);
-    return entry.messages;
+  messages(conversationId: string, unsent: readonly UnsentMessage[], around?: number): ViewMessages {
+    const { conversation, messages, drawn } = this.of(conversationId);
+    const shown = listMessages(conversation, unsent, messages.get(around), drawn, around);
+    messages.set(around, shown);
+    return shown;
   }
 
   /** A conversation is shown differently now. @param isStored false: what is stored of it is as before */
   touch(conversationId: string, isStored = true): void {
-    this.undrawn.add(conversationId);
-    if (isStored) this.unstored.add(conversationId);
+    this.#undrawn.add(conversationId);
+    if (isStored) this.#unstored.add(conversationId);
   }
 
   /** All of it is to be written. */
   touchAll(): void {
-    for (const [conversationId, { blocks }] of this.entries) {
+    for (const [conversationId, { blocks }] of this.#entries) {
       blocks.touchAll();
       this.touch(conversationId);
     }
@@ -123,29 +126,31 @@ export class ConversationList {
 
   /** Takes a conversation out, and what is stored of it. */
   drop(conversationId: string): void {
-    const entry = this.entries.get(conversationId);
+    const entry = this.#entries.get(conversationId);
     if (entry === undefined) return;
-    this.entries.delete(conversationId);
-    this.unstored.delete(conversationId);
-    this.undrawn.add(conversationId);
-    this.deletions.add(CONVERSATION + conversationId);
+    this.#entries.delete(conversationId);
+    this.#unstored.delete(conversationId);
+    this.#undrawn.add(conversationId);
+    this.#deletions.add(CONVERSATION + conversationId);
     const { blocks } = entry.blocks.take(new MessageWindow(), 0);
-    for (const block of blocks.keys()) this.deletions.add(keyOf(conversationId, block));
+    for (const block of blocks.keys()) this.#deletions.add(keyOf(conversationId, block));
   }
 
   /**
    * Lets go of messages beyond the bounds.
-   * @param isOpen what the app looks at keeps what it has loaded
+   * @param isOpen what the app looks at keeps what it has loaded, around a number, too
    * @returns the conversations of which some went
    */
   trim(isOpen: (conversationId: string) => boolean): string[] {
     const trimmed: string[] = [];
-    const full = [...this.entries.values()].filter(({ conversation }) => conversation.window.newest !== undefined);
+    const full = [...this.#entries.values()].filter(({ conversation }) => conversation.window.newest !== undefined);
     full.sort((a, b) => b.conversation.stored.lastAt - a.conversation.stored.lastAt);
-    full.forEach(({ conversation, room }, place) => {
+    full.forEach(({ conversation, room, messages }, place) => {
       const { conversationId } = conversation;
-      const most = isOpen(conversationId) ? room : place < this.mostWindows ? this.mostMessages : 0;
-      if (conversation.trim(most)) trimmed.push(conversationId);
+      const isWatched = isOpen(conversationId);
+      const most = isWatched ? room : place < this.#mostWindows ? this.#mostMessages : 0;
+      for (const around of messages.keys()) if (around !== undefined && !isWatched) messages.delete(around);
+      if (conversation.trim(most, [...messages.keys()])) trimmed.push(conversationId);
     });
     for (const conversationId of trimmed) this.touch(conversationId);
     return trimmed;
@@ -153,15 +158,15 @@ export class ConversationList {
 
   /** What is to be written of all that has changed since the last call, by key; undefined: deleted. */
   takeChanges(): Map<string, unknown> {
-    const changes = new Map<string, unknown>([...this.deletions].map((key) => [key, undefined]));
-    this.deletions.clear();
-    for (const conversationId of this.unstored) {
+    const changes = new Map<string, unknown>([...this.#deletions].map((key) => [key, undefined]));
+    this.#deletions.clear();
+    for (const conversationId of this.#unstored) {
       const { conversation, blocks } = this.of(conversationId);
-      const kept = blocks.take(conversation.window, this.mostMessages);
+      const kept = blocks.take(conversation.window, this.#mostMessages);
       for (const [block, events] of kept.blocks) changes.set(keyOf(conversationId, block), events);
       changes.set(CONVERSATION + conversationId, { state: conversation.stored, range: kept.range });
     }
-    this.unstored.clear();
+    this.#unstored.clear();
     return changes;
   }
 
@@ -181,28 +186,25 @@ export class ConversationList {
       const { state, range } = value as StoredEntry;
       const window = new MessageWindow();
       if (range !== undefined) window.addPage(...range, events.get(conversationId) ?? []);
-      this.put(conversationId, window, new MessageBlocks(blocks.get(conversationId)), state);
-      this.undrawn.add(conversationId);
+      this.#put(conversationId, window, new MessageBlocks(blocks.get(conversationId)), state);
+      this.#undrawn.add(conversationId);
     }
     for (const [conversationId, numbers] of blocks) {
-      if (this.entries.has(conversationId)) continue;
-      for (const block of numbers) this.deletions.add(keyOf(conversationId, block));
+      if (this.#entries.has(conversationId)) continue;
+      for (const block of numbers) this.#deletions.add(keyOf(conversationId, block));
     }
   }
 
-  private put(
-    conversationId: string,
-    window: MessageWindow,
-    blocks: MessageBlocks,
-    stored?: StoredConversation,
-  ): Entry {
+  #put(conversationId: string, window: MessageWindow, blocks: MessageBlocks, stored?: StoredConversation): Entry {
     const conversation = new Conversation(conversationId, this.userId(), window, stored);
-    const entry = { conversation, blocks, room: this.mostMessages, drawn: new WeakMap() };
-    this.entries.set(conversationId, entry);
+    // A page that the first look has fetched stays while the app looks, however little is stored.
+    const room = Math.max(this.#mostMessages, PAGE);
+    const entry = { conversation, blocks, room, messages: new Map(), drawn: new WeakMap() };
+    this.#entries.set(conversationId, entry);
     return entry;
   }
 
-  private draw(conversation: Conversation): ViewConversation {
+  #draw(conversation: Conversation): ViewConversation {
     const { conversationId, kind, peerId, unread, preview, stored } = conversation;
     const { lastSeq, lastAt, pinned, muted, readSeq, clearedSeq, peerReadSeq, peerDeliveredSeq } = stored;
     const groupId = groupIdOf(conversationId);

@@ -61,7 +61,7 @@ export class Conversation {
   readonly kind: ConversationRow["kind"];
   /** The other one of a private conversation. */
   readonly peerId: string | undefined;
-  private state: StoredConversation = {
+  #state: StoredConversation = {
     ...{ isListed: false, lastSeq: 0, lastAt: 0, readSeq: 0, clearedSeq: 0, peerReadSeq: 0, peerDeliveredSeq: 0 },
     ...{ pinned: false, muted: false, later: [], recalls: [] },
   };
@@ -75,37 +75,47 @@ export class Conversation {
     const parts = parseConversationId(conversationId);
     this.kind = parts?.kind ?? "private";
     if (parts?.kind === "private") this.peerId = parts.userIds.find((id) => id !== userId) ?? userId;
-    if (stored !== undefined) this.state = stored;
+    if (stored !== undefined) this.#state = stored;
   }
 
   get stored(): Readonly<StoredConversation> {
-    return this.state;
+    return this.#state;
   }
 
   /** Up to where it is read or cleared. */
   get mark(): number {
-    return Math.max(this.state.readSeq, this.state.clearedSeq);
+    return Math.max(this.#state.readSeq, this.#state.clearedSeq);
+  }
+
+  /**
+   * The number around which messages are shown when the app asks for this one: a cleared number becomes the first that is
+   * not cleared; a number beyond the last becomes undefined, the newest end.
+   */
+  placeOf(around: number | undefined): number | undefined {
+    const { lastSeq, clearedSeq } = this.#state;
+    if (around === undefined || around > lastSeq || lastSeq <= clearedSeq) return undefined;
+    return Math.max(around, clearedSeq + 1);
   }
 
   /** Whether it stands in the list: something was said, behind where the user has hidden it. */
   get isShown(): boolean {
-    return this.state.lastSeq > (this.state.hiddenSeq ?? 0);
+    return this.#state.lastSeq > (this.#state.hiddenSeq ?? 0);
   }
 
   get unread(): number {
-    return this.count().unread;
+    return this.#count().unread;
   }
 
   /** Whether the list shows what the server would tell. */
   get isExact(): boolean {
-    const { isListed, doubtSeq, lastSeq, later, readSeq, readAhead = 0 } = this.state;
+    const { isListed, doubtSeq, lastSeq, later, readSeq, readAhead = 0 } = this.#state;
     const isKnown = isListed && doubtSeq === undefined && later.length <= MOST_LATER && readAhead <= readSeq;
-    return lastSeq === 0 || (isKnown && this.count().isExact);
+    return lastSeq === 0 || (isKnown && this.#count().isExact);
   }
 
   /** What the list shows of the newest message; undefined when there is none, or it is cleared. */
   get preview(): Preview | undefined {
-    const { preview, previewSeq, clearedSeq, base } = this.state;
+    const { preview, previewSeq, clearedSeq, base } = this.#state;
     return (previewSeq ?? base?.lastSeq ?? 0) > clearedSeq ? preview : undefined;
   }
 
@@ -114,24 +124,24 @@ export class Conversation {
    * @param hasMarks whether it was read when the server had all that the user has read on this device
    */
   takeRow(row: ConversationRow, hasMarks = true): void {
-    const { state } = this;
+    const state = this.#state;
     const mark = Math.max(row.readSeq, row.clearedSeq);
     const isNewest = row.lastSeq >= state.lastSeq;
     const { base } = state;
     if (base === undefined || row.lastSeq > base.lastSeq || (row.lastSeq === base.lastSeq && mark >= base.mark)) {
       const later = state.later.filter((seq) => seq > row.lastSeq);
       const recalls = state.recalls.filter(([seq]) => seq > row.lastSeq);
-      this.change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls });
+      this.#change({ base: { lastSeq: row.lastSeq, unread: row.unread, mark }, later, recalls });
     }
-    if (row.lastSeq >= (state.doubtSeq ?? 0)) this.change({ doubtSeq: undefined });
-    if (hasMarks) this.change({ readAhead: undefined });
+    if (row.lastSeq >= (state.doubtSeq ?? 0)) this.#change({ doubtSeq: undefined });
+    if (hasMarks) this.#change({ readAhead: undefined });
     // It was read before the last event, which may have taken back what it shows; and nobody knows of a newer message.
     if (!isNewest && !this.window.covers((state.previewSeq ?? 0) + 1, row.lastSeq)) {
-      this.change({ doubtSeq: state.lastSeq });
+      this.#change({ doubtSeq: state.lastSeq });
     }
     if (isNewest)
-      this.change({ lastSeq: row.lastSeq, lastAt: row.lastAt, preview: row.preview, previewSeq: undefined });
-    this.change({
+      this.#change({ lastSeq: row.lastSeq, lastAt: row.lastAt, preview: row.preview, previewSeq: undefined });
+    this.#change({
       isListed: true,
       ...{ pinned: row.pinned, muted: row.muted, hiddenSeq: row.hiddenSeq ?? 0 },
       readSeq: Math.max(state.readSeq, row.readSeq),
@@ -145,30 +155,34 @@ export class Conversation {
 
   /** The server has told all conversations, and not this one. */
   unlist(): void {
-    this.change({ isListed: false });
+    this.#change({ isListed: false });
   }
 
   /** An event was shown. */
   takeEvent(event: Event): void {
-    const { base, lastSeq, later, clearedSeq } = this.state;
+    const { base, lastSeq, later, clearedSeq } = this.#state;
     const { seq, sentAt } = event;
     // Who sees the first event knows how it began.
-    if (base === undefined && seq === 1) this.change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
+    if (base === undefined && seq === 1) this.#change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
     const isLate = seq <= lastSeq;
-    if (event.kind === "recall" && event.targetSeq !== undefined) this.takeRecall(event, event.targetSeq);
+    if (event.kind === "recall" && event.targetSeq !== undefined) this.#takeRecall(event, event.targetSeq);
     if (seq > clearedSeq) this.window.add(event);
     // What was taken back before it came has lost its content there.
     const kept = this.window.get(seq) ?? event;
-    if (!isLate) this.change({ lastSeq: seq, lastAt: sentAt });
-    if (kept.kind === "message" && seq > clearedSeq) this.takeMessage(kept);
+    if (!isLate) this.#change({ lastSeq: seq, lastAt: sentAt });
+    if (kept.kind === "message" && seq > clearedSeq) this.#takeMessage(kept);
     if (seq <= Math.max(base?.lastSeq ?? 0, this.mark) || !isCounted(kept, this.userId)) return;
     if (isLate && later.includes(seq)) return;
-    this.change({ later: [...later, seq] });
+    this.#change({ later: [...later, seq] });
   }
 
-  /** Lets go of all but the newest messages. What is counted from them is written down before. @returns whether any went */
-  trim(most: number): boolean {
-    const { base, recalls } = this.state;
+  /**
+   * Lets go of all but the newest messages. What is counted from them is written down before.
+   * @param around where the app looks besides
+   * @returns whether any went
+   */
+  trim(most: number, around: readonly (number | undefined)[] = []): boolean {
+    const { base, recalls } = this.#state;
     const { mark, window, userId } = this;
     if (
       base !== undefined &&
@@ -178,58 +192,61 @@ export class Conversation {
       window.covers(mark + 1, base.lastSeq)
     ) {
       const unread = window.countOthers(mark + 1, base.lastSeq, userId);
-      this.change({ base: { lastSeq: base.lastSeq, unread, mark } });
+      this.#change({ base: { lastSeq: base.lastSeq, unread, mark } });
     }
-    return window.trim(most);
+    return window.trim(
+      most,
+      around.flatMap((one) => this.placeOf(one) ?? []),
+    );
   }
 
   /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */
   read(seq: number): void {
-    const { lastSeq, readAhead = 0 } = this.state;
-    if (seq > lastSeq) this.change({ readAhead: Math.max(seq, readAhead) });
+    const { lastSeq, readAhead = 0 } = this.#state;
+    if (seq > lastSeq) this.#change({ readAhead: Math.max(seq, readAhead) });
     this.takeReceipt("read", { userId: this.userId ?? "", seq: Math.min(seq, lastSeq) });
   }
 
   /** A mark has moved. */
   takeReceipt(kind: "read" | "delivered", { userId, seq }: Pick<ReadUpdatePayload, "userId" | "seq">): void {
-    const { readSeq, peerReadSeq, peerDeliveredSeq } = this.state;
+    const { readSeq, peerReadSeq, peerDeliveredSeq } = this.#state;
     if (userId === this.userId) {
       if (kind !== "read" || seq <= readSeq) return;
-      this.change({ readSeq: seq, later: this.state.later.filter((one) => one > seq) });
+      this.#change({ readSeq: seq, later: this.#state.later.filter((one) => one > seq) });
     } else if (this.kind === "private") {
       // What is read was delivered.
-      this.change({ peerDeliveredSeq: Math.max(peerDeliveredSeq, seq) });
-      if (kind === "read") this.change({ peerReadSeq: Math.max(peerReadSeq, seq) });
+      this.#change({ peerDeliveredSeq: Math.max(peerDeliveredSeq, seq) });
+      if (kind === "read") this.#change({ peerReadSeq: Math.max(peerReadSeq, seq) });
     }
   }
 
-  private change(change: Partial<StoredConversation>): void {
-    this.state = { ...this.state, ...change };
+  #change(change: Partial<StoredConversation>): void {
+    this.#state = { ...this.#state, ...change };
   }
 
-  private takeMessage(event: Event): void {
-    const { previewSeq, base } = this.state;
+  #takeMessage(event: Event): void {
+    const { previewSeq, base } = this.#state;
     if (event.seq > (previewSeq ?? base?.lastSeq ?? 0))
-      this.change({ preview: previewOf(event), previewSeq: event.seq });
+      this.#change({ preview: previewOf(event), previewSeq: event.seq });
   }
 
-  private takeRecall({ seq, senderId }: Event, targetSeq: number): void {
-    const { base, later, preview, previewSeq, recalls } = this.state;
-    if (later.includes(targetSeq)) this.change({ later: later.filter((one) => one !== targetSeq) });
+  #takeRecall({ seq, senderId }: Event, targetSeq: number): void {
+    const { base, later, preview, previewSeq, recalls } = this.#state;
+    if (later.includes(targetSeq)) this.#change({ later: later.filter((one) => one !== targetSeq) });
     // A base that has the recall has counted without its target, and does not show it.
     if (seq <= (base?.lastSeq ?? 0)) return;
     const target = this.window.get(targetSeq);
     const isPreviewed = previewSeq === undefined ? isLike(preview, target) : previewSeq === targetSeq;
-    if (isPreviewed && preview !== undefined) this.change({ preview: { ...preview, text: "" } });
+    if (isPreviewed && preview !== undefined) this.#change({ preview: { ...preview, text: "" } });
     // Whether the preview of the row was of this message, only the next row can tell for certain.
-    if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.change({ doubtSeq: seq });
+    if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.#change({ doubtSeq: seq });
     const isOwn =
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
-    if (!isOwn && !recalls.some(([one]) => one === seq)) this.change({ recalls: [...recalls, [seq, targetSeq]] });
+    if (!isOwn && !recalls.some(([one]) => one === seq)) this.#change({ recalls: [...recalls, [seq, targetSeq]] });
   }
 
-  private count(): { unread: number; isExact: boolean } {
-    const { base, later, recalls } = this.state;
+  #count(): { unread: number; isExact: boolean } {
+    const { base, later, recalls } = this.#state;
     const { mark, window, userId } = this;
     const laterOnes = later.filter((seq) => seq > mark).length;
     if (base === undefined) return { unread: laterOnes, isExact: false };

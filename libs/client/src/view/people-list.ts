@@ -3,36 +3,36 @@ import type { GroupRow, RelationRow } from "@carillon/protocol";
 import type { People, Person } from "./snapshots";
 
 export class PeopleList {
-  private readonly relations = new Map<string, Person>();
+  readonly #relations = new Map<string, Person>();
   /** Those that one has left are kept for the titles of their conversations. */
-  private readonly groups = new Map<string, GroupRow>();
-  private snapshot: People | undefined;
+  readonly #groups = new Map<string, GroupRow>();
+  #snapshot: People | undefined;
 
   /** The same object until something changes. */
   get people(): People {
-    this.snapshot ??= {
-      relations: [...this.relations.values()].sort((a, b) => compare(a.name, b.name) || compare(a.userId, b.userId)),
-      groups: this.present.sort((a, b) => compare(a.name, b.name) || compare(a.groupId, b.groupId)),
+    this.#snapshot ??= {
+      relations: [...this.#relations.values()].sort((a, b) => compare(a.name, b.name) || compare(a.userId, b.userId)),
+      groups: this.#present.sort((a, b) => compare(a.name, b.name) || compare(a.groupId, b.groupId)),
     };
-    return this.snapshot;
+    return this.#snapshot;
   }
 
   /** As SYNC counts them. */
   get counts(): { relations: number; groups: number } {
-    return { relations: this.relations.size, groups: this.present.length };
+    return { relations: this.#relations.size, groups: this.#present.length };
   }
 
   /** Ids of all that is kept, groups that one has left included. */
   get ids(): { persons: Iterable<string>; groups: Iterable<string> } {
-    return { persons: this.relations.keys(), groups: this.groups.keys() };
+    return { persons: this.#relations.keys(), groups: this.#groups.keys() };
   }
 
   person(userId: string): Person | undefined {
-    return this.relations.get(userId);
+    return this.#relations.get(userId);
   }
 
   group(groupId: string): GroupRow | undefined {
-    return this.groups.get(groupId);
+    return this.#groups.get(groupId);
   }
 
   /**
@@ -41,36 +41,36 @@ export class PeopleList {
    */
   takeRelations(rows: readonly RelationRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ userId }) => userId));
-    const known = all === undefined ? [] : [...this.relations.keys()];
+    const known = all === undefined ? [] : [...this.#relations.keys()];
     const ended = known.filter((userId) => !told.has(userId) && !all?.has(userId));
     for (const row of rows) {
       if (row.state === "none") ended.push(row.userId);
-      else this.relations.set(row.userId, { ...row, name: row.remark || row.displayName || row.userId });
+      else this.#relations.set(row.userId, { ...row, name: row.remark || row.displayName || row.userId });
     }
-    for (const userId of ended) this.relations.delete(userId);
+    for (const userId of ended) this.#relations.delete(userId);
     const changed = [...new Set([...told, ...ended])];
-    if (changed.length > 0) this.snapshot = undefined;
+    if (changed.length > 0) this.#snapshot = undefined;
     return changed;
   }
 
   /** As `takeRelations`; a group that one has left stays, without a role. */
   takeGroups(rows: readonly GroupRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ groupId }) => groupId));
-    const known = all === undefined ? [] : this.present;
+    const known = all === undefined ? [] : this.#present;
     const left = known.filter(({ groupId }) => !told.has(groupId) && !all?.has(groupId));
-    for (const { role: _, ...former } of left) this.groups.set(former.groupId, former);
+    for (const { role: _, ...former } of left) this.#groups.set(former.groupId, former);
     for (const row of rows) {
       // Who has left is not told the name any more.
-      const name = row.name || (this.groups.get(row.groupId)?.name ?? "");
-      this.groups.set(row.groupId, { ...row, name });
+      const name = row.name || (this.#groups.get(row.groupId)?.name ?? "");
+      this.#groups.set(row.groupId, { ...row, name });
     }
     const changed = [...told, ...left.map(({ groupId }) => groupId)];
-    if (changed.length > 0) this.snapshot = undefined;
+    if (changed.length > 0) this.#snapshot = undefined;
     return changed;
   }
 
-  private get present(): GroupRow[] {
-    return [...this.groups.values()].filter(({ role, dissolved }) => role !== undefined && dissolved !== true);
+  get #present(): GroupRow[] {
+    return [...this.#groups.values()].filter(({ role, dissolved }) => role !== undefined && dissolved !== true);
   }
 }
 

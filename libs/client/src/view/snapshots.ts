@@ -30,12 +30,17 @@ export interface ViewMessage {
   readonly failure?: string;
 }
 
-/** The newest messages of a conversation, ascending; own ones without a number are the last. */
+/**
+ * Messages of a conversation, ascending, none between them left out: the newest, or those around a number. Own ones without
+ * a number are the last, where the newest end is reached.
+ */
 export interface ViewMessages {
   readonly conversationId: string;
   readonly items: readonly ViewMessage[];
   /** Whether `loadOlder` can bring more. */
   readonly hasOlder: boolean;
+  /** Whether `loadNewer` can bring more; never at the newest end, where the view fetches by itself. */
+  readonly hasNewer: boolean;
 }
 
 /** A conversation in the list. */

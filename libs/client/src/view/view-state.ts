@@ -72,126 +72,126 @@ export class ViewState implements SyncKeeper {
   readonly list: ConversationList;
   readonly loader: MessageLoader;
   readonly statuses = new Map<string, UserPresence>();
-  private readonly typing = new TypingList((conversationId) => this.touch(conversationId, false));
-  private readonly store: ViewStore;
+  readonly #typing = new TypingList((conversationId) => this.#touch(conversationId, false));
+  readonly #store: ViewStore;
   /** Besides conversations, what is to be stored; undefined: deleted. */
-  private readonly unstored = new Map<string, unknown>();
-  private readonly listening: (() => void)[];
+  readonly #unstored = new Map<string, unknown>();
+  readonly #listening: (() => void)[];
   /** What has come before the stored view was there. */
-  private waiting: (() => void)[] | undefined = [];
-  private since: SyncSince = {};
+  #waiting: (() => void)[] | undefined = [];
+  #since: SyncSince = {};
   /** Conversations that something was told of since the sync began that is under way. */
-  private readonly touchedSince = new Set<string>();
+  readonly #touchedSince = new Set<string>();
   /** Those that the server told apart from SYNC since then: rows of this one may be older, and settings have no number. */
-  private readonly toldSince = new Set<string>();
+  readonly #toldSince = new Set<string>();
   /** Those of which the server may not have had the marks of this device when that sync began. */
-  private readonly readSince = new Set<string>();
+  readonly #readSince = new Set<string>();
   /** Conversations whose numbers the server has to tell. */
-  private readonly doubtful = new Set<string>();
-  private timesAsked = 0;
+  readonly #doubtful = new Set<string>();
+  #timesAsked = 0;
   /** How much more was here than the server counted, after the last sync of everything. */
-  private excess = NONE;
-  private askAgain: ReturnType<typeof setTimeout> | undefined;
+  #excess = NONE;
+  #askAgain: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly context: ViewContext) {
     const { storage, bounds, claimed, onError, pull, userId } = context;
-    this.unsent = new Unsent(userId, (clientMsgId, message) => this.keep(FAILED + clientMsgId, message));
-    this.list = new ConversationList(bounds, userId, this.people, (id) => this.typing.in(id));
-    this.loader = new MessageLoader(pull, (conversation, events) => this.takeFetched(conversation, events));
-    this.store = new ViewStore(storage, {
-      collect: () => this.takeChanges(),
+    this.unsent = new Unsent(userId, (clientMsgId, message) => this.#keep(FAILED + clientMsgId, message));
+    this.list = new ConversationList(bounds, userId, this.people, (id) => this.#typing.in(id));
+    this.loader = new MessageLoader(pull, (...page) => this.#takeFetched(...page));
+    this.#store = new ViewStore(storage, {
+      collect: () => this.#takeChanges(),
       mayWrite: () => context.keeps(),
       onError,
     });
-    this.listening = this.listen();
+    this.#listening = this.#listen();
     // A storage of somebody else is not shown; `connect` says so.
     this.restored = claimed.then(
-      () => this.restore(),
+      () => this.#restore(),
       () => {},
     );
   }
 
   /** A session is open. */
   online(): void {
-    this.timesAsked = 0;
+    this.#timesAsked = 0;
     this.loader.online();
-    this.whenRestored(() => this.context.synchroniser.changes());
+    this.#whenRestored(() => this.context.synchroniser.changes());
   }
 
   /** The user has read up to a number; the server is told by somebody else. */
   read(conversationId: string, seq: number): void {
-    this.whenRestored(() => {
-      this.readSince.add(conversationId);
+    this.#whenRestored(() => {
+      this.#readSince.add(conversationId);
       this.list.of(conversationId).conversation.read(seq);
-      this.touch(conversationId);
+      this.#touch(conversationId);
     });
   }
 
   /** The server has told how one conversation stands. */
   takeRow(row: ConversationRow): void {
-    this.whenRestored(() => {
-      this.toldSince.add(row.conversationId);
+    this.#whenRestored(() => {
+      this.#toldSince.add(row.conversationId);
       // Nobody knows whether the server had the marks of this device by then.
-      this.applyRow(row, false);
+      this.#applyRow(row, false);
     });
   }
 
   begin(): SyncSince {
-    this.touchedSince.clear();
-    this.toldSince.clear();
-    this.readSince.clear();
-    for (const { conversationId } of this.context.unread()) this.readSince.add(conversationId);
-    return this.since;
+    this.#touchedSince.clear();
+    this.#toldSince.clear();
+    this.#readSince.clear();
+    for (const { conversationId } of this.context.unread()) this.#readSince.add(conversationId);
+    return this.#since;
   }
 
   /** What is told is shown at once: a new device has its newest conversations after one round trip. */
   takePage(page: SyncedPayload): void {
-    this.takePeople(page);
+    this.#takePeople(page);
     for (const row of page.conversations) {
       const { pinned, muted, hiddenSeq = 0 } = this.list.of(row.conversationId).conversation.stored;
-      const isTold = this.toldSince.has(row.conversationId);
-      this.applyRow(isTold ? { ...row, pinned, muted, hiddenSeq } : row, !this.readSince.has(row.conversationId));
+      const isTold = this.#toldSince.has(row.conversationId);
+      this.#applyRow(isTold ? { ...row, pinned, muted, hiddenSeq } : row, !this.#readSince.has(row.conversationId));
     }
   }
 
   /** What is gone can be known, and the place to go on from be kept, only when the last page has come. */
   take(synced: Synced, isAll: boolean): void {
     const { versions, syncedAt, counts } = synced;
-    if (isAll) this.dropMissing(synced);
+    if (isAll) this.#dropMissing(synced);
     const { relations: relationsVersion, groups: groupsVersion } = versions;
-    this.since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
-    this.keep(SINCE, this.since);
+    this.#since = { relationsVersion, groupsVersion, conversationsSince: syncedAt };
+    this.#keep(SINCE, this.#since);
     const held = { ...this.people.counts, conversations: this.list.listed };
     const excess = (["relations", "groups", "conversations"] as const).map((what) => held[what] - counts[what]).join();
     // Pages are not of one moment: what a sync of everything leaves is believed when another one has left it, too.
-    if (excess !== this.excess && !(isAll && excess === NONE)) this.context.synchroniser.changes(true);
-    if (isAll) this.excess = excess;
-    this.fetchWatched();
-    this.askLater();
+    if (excess !== this.#excess && !(isAll && excess === NONE)) this.context.synchroniser.changes(true);
+    if (isAll) this.#excess = excess;
+    this.#fetchWatched();
+    this.#askLater();
   }
 
-  private applyRow(row: ConversationRow, hasMarks: boolean): void {
+  #applyRow(row: ConversationRow, hasMarks: boolean): void {
     const { conversation, blocks } = this.list.of(row.conversationId);
     const before = conversation.stored.clearedSeq;
     conversation.takeRow(row, hasMarks);
     // The block in which it ends is written anew; those before are deleted.
     if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
-    this.touch(row.conversationId);
+    this.#touch(row.conversationId);
   }
 
-  private dropMissing(synced: Synced): void {
-    this.takePeople(synced, synced.unreadable);
+  #dropMissing(synced: Synced): void {
+    this.#takePeople(synced, synced.unreadable);
     // What this device cannot read is there all the same: it stays as it was.
     const told = new Set([...synced.conversations.map(({ conversationId }) => conversationId), ...synced.unreadable]);
     for (const conversationId of this.list.ids) {
       if (told.has(conversationId)) continue;
-      if (this.touchedSince.has(conversationId)) {
+      if (this.#touchedSince.has(conversationId)) {
         // Written to meanwhile, it may have passed the pages by; or it is gone, and these were its last events.
         this.list.of(conversationId).conversation.unlist();
-        this.touch(conversationId);
+        this.#touch(conversationId);
       } else {
         this.list.drop(conversationId);
-        this.doubtful.delete(conversationId);
+        this.#doubtful.delete(conversationId);
         this.changes.note("conversations", `messages/${conversationId}`);
       }
     }
@@ -210,31 +210,31 @@ export class ViewState implements SyncKeeper {
 
   /** Nothing is taken any more. @returns when all is stored */
   stop(): Promise<void> {
-    for (const stop of this.listening) stop();
-    clearTimeout(this.askAgain);
-    this.typing.stop();
+    for (const stop of this.#listening) stop();
+    clearTimeout(this.#askAgain);
+    this.#typing.stop();
     this.changes.stop();
-    return this.restored.then(() => this.store.stop());
+    return this.restored.then(() => this.#store.stop());
   }
 
-  private listen(): (() => void)[] {
+  #listen(): (() => void)[] {
     const { on } = this.context;
-    const event = (one: Event) => this.whenRestored(() => this.takeEvent(one));
+    const event = (one: Event) => this.#whenRestored(() => this.#takeEvent(one));
     return [
       on("message", event),
       on("recall", event),
       on("system", event),
-      on("sending", (payload) => this.whenRestored(() => this.takeUnsent({ payload }))),
-      on("redated", ({ from, to }) => this.whenRestored(() => this.takeRedated(from, to))),
-      on("sent", (sent) => this.whenRestored(() => this.takeSent(sent))),
-      on("failed", (failed) => this.whenRestored(() => this.takeFailed(failed))),
-      on("receipt", (receipt) => this.whenRestored(() => this.takeReceipt(receipt))),
-      on("typing", ({ conversationId, userId }) => this.typing.begin(conversationId, userId)),
-      on("presence", (users) => this.takePresence(users)),
+      on("sending", (payload) => this.#whenRestored(() => this.#takeUnsent({ payload }))),
+      on("redated", ({ from, to }) => this.#whenRestored(() => this.#takeRedated(from, to))),
+      on("sent", (sent) => this.#whenRestored(() => this.#takeSent(sent))),
+      on("failed", (failed) => this.#whenRestored(() => this.#takeFailed(failed))),
+      on("receipt", (receipt) => this.#whenRestored(() => this.#takeReceipt(receipt))),
+      on("typing", ({ conversationId, userId }) => this.#typing.begin(conversationId, userId)),
+      on("presence", (users) => this.#takePresence(users)),
       on("changed", () => this.context.synchroniser.changes()),
       on("session", () => this.online()),
-      on("adopted", () => this.whenRestored(() => this.adopt())),
-      on("outbox", (payloads) => this.whenRestored(() => this.takeOutbox(payloads))),
+      on("adopted", () => this.#whenRestored(() => this.#adopt())),
+      on("outbox", (payloads) => this.#whenRestored(() => this.#takeOutbox(payloads))),
       on("marks", (marks) => {
         for (const { conversationId, seq } of marks) this.read(conversationId, seq);
       }),
@@ -246,8 +246,8 @@ export class ViewState implements SyncKeeper {
     ];
   }
 
-  private async restore(): Promise<void> {
-    const values = await this.store.restore().catch((error: Error) => {
+  async #restore(): Promise<void> {
+    const values = await this.#store.restore().catch((error: Error) => {
       this.context.onError(error);
       return new Map<string, unknown>();
     });
@@ -257,13 +257,13 @@ export class ViewState implements SyncKeeper {
     this.people.takeGroups(rows("group/"));
     this.list.restore(values);
     for (const { conversation } of this.list.all) {
-      if (!conversation.isExact) this.doubtful.add(conversation.conversationId);
+      if (!conversation.isExact) this.#doubtful.add(conversation.conversationId);
     }
-    for (const message of rows<UnsentMessage>(FAILED)) this.takeUnsent(message);
-    this.takeOutbox(this.context.unsent());
-    this.since = (values.get(SINCE) as SyncSince | undefined) ?? {};
-    const { waiting = [] } = this;
-    this.waiting = undefined;
+    for (const message of rows<UnsentMessage>(FAILED)) this.#takeUnsent(message);
+    this.#takeOutbox(this.context.unsent());
+    this.#since = (values.get(SINCE) as SyncSince | undefined) ?? {};
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
     this.context.synchroniser.keeper = this;
     for (const work of waiting) work();
     for (const { conversationId, seq } of this.context.unread()) this.read(conversationId, seq);
@@ -271,78 +271,79 @@ export class ViewState implements SyncKeeper {
   }
 
   /** What comes before the stored view is there waits for it: it is newer. */
-  private whenRestored(work: () => void): void {
-    if (this.waiting === undefined) work();
-    else this.waiting.push(work);
+  #whenRestored(work: () => void): void {
+    if (this.#waiting === undefined) work();
+    else this.#waiting.push(work);
   }
 
-  private takeEvent(event: Event): void {
+  #takeEvent(event: Event): void {
     const { conversationId, seq, kind, senderId } = event;
     const { conversation, blocks } = this.list.of(conversationId);
     conversation.takeEvent(event);
     blocks.touch(seq, event.targetSeq ?? seq);
-    this.takeOwn(event);
-    this.typing.end(conversationId, senderId);
-    this.touch(conversationId);
+    this.#takeOwn(event);
+    this.#typing.end(conversationId, senderId);
+    this.#touch(conversationId);
     // Who belongs to a group, and what it is called, is told by SYNC.
     if (kind === "system") this.context.synchroniser.changes();
-    if (conversation.window.below > 0) this.fetchBelow(conversationId);
   }
 
-  private takeUnsent(message: UnsentMessage): void {
+  #takeUnsent(message: UnsentMessage): void {
     const conversationId = this.unsent.put(message);
     if (conversationId === undefined) return;
     // The server may have it, though the outbox has not heard so.
     const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
-    for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.takeOwn(event);
+    for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.#takeOwn(event);
     this.changes.note(`messages/${conversationId}`);
   }
 
   /** All that waits, as an engine that begins has found it; another tab may have sent the rest, or dated it anew. */
-  private takeOutbox(payloads: readonly SendPayload[]): void {
+  #takeOutbox(payloads: readonly SendPayload[]): void {
     const ids = new Set(payloads.map(({ clientMsgId }) => clientMsgId));
     for (const clientMsgId of this.unsent.waiting) if (!ids.has(clientMsgId)) this.discard(clientMsgId);
     for (const payload of payloads) {
       const known = this.unsent.get(payload.clientMsgId);
-      if (known === undefined || known.failure !== undefined) this.takeUnsent({ payload });
+      if (known === undefined || known.failure !== undefined) this.#takeUnsent({ payload });
     }
   }
 
-  private takeRedated(from: string, to: string): void {
+  #takeRedated(from: string, to: string): void {
     const conversationId = this.unsent.rename(from, to);
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
-  private takeFailed({ message, error }: FailedMessage): void {
-    this.takeUnsent({ payload: message, failure: error.message });
+  #takeFailed({ message, error }: FailedMessage): void {
+    this.#takeUnsent({ payload: message, failure: error.message });
   }
 
-  private takeSent(sent: SentPayload): void {
+  #takeSent(sent: SentPayload): void {
     if (this.unsent.sent(sent) === undefined) return;
-    this.settle(sent.conversationId);
+    this.#settle(sent.conversationId);
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
   /** An own message that is among the events is unsent no more, and did not fail. */
-  private takeOwn({ senderId, clientMsgId }: Event): void {
+  #takeOwn({ senderId, clientMsgId }: Event): void {
     if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
   }
 
-  private takeFetched(conversation: Conversation, events: readonly Event[]): void {
+  #takeFetched(conversation: Conversation, events: readonly Event[], last: number): void {
     const { conversationId } = conversation;
     const entry = this.list.get(conversationId);
     // It was taken out of the list while the page was under way.
     if (entry?.conversation !== conversation) return;
+    // The next block may hold events that lay apart until now and are not stored.
+    entry.blocks.touch(last + 1);
     for (const event of events) {
       entry.blocks.touch(event.seq, event.targetSeq ?? event.seq);
-      this.takeOwn(event);
+      this.#takeOwn(event);
     }
-    this.settle(conversationId);
-    this.touch(conversationId);
+    this.#settle(conversationId);
+    this.#touch(conversationId);
   }
 
   /** Own messages that are among the events now, or below them, are unsent no more. */
-  private settle(conversationId: string): void {
+  #settle(conversationId: string): void {
     const { window } = this.list.of(conversationId).conversation;
     const newest = window.newest?.[1] ?? 0;
     for (const { sent, payload } of this.unsent.in(conversationId)) {
@@ -350,13 +351,13 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  private takeReceipt({ kind, ...update }: Receipt): void {
+  #takeReceipt({ kind, ...update }: Receipt): void {
     // It may be the first that is heard of the conversation: the row that is under way can be older.
     this.list.of(update.conversationId).conversation.takeReceipt(kind, update);
-    this.touch(update.conversationId);
+    this.#touch(update.conversationId);
   }
 
-  private takePresence(users: readonly UserPresence[]): void {
+  #takePresence(users: readonly UserPresence[]): void {
     for (const user of users) {
       this.statuses.set(user.userId, user);
       this.changes.note(`presence/${user.userId}`);
@@ -364,11 +365,11 @@ export class ViewState implements SyncKeeper {
   }
 
   /** @param all as in PeopleList */
-  private takePeople({ relations, groups }: Pick<Synced, "relations" | "groups">, all?: ReadonlySet<string>): void {
+  #takePeople({ relations, groups }: Pick<Synced, "relations" | "groups">, all?: ReadonlySet<string>): void {
     const { people } = this;
     const persons = new Set(people.takeRelations(relations, all));
     const changed = new Set(people.takeGroups(groups, all));
-    this.keepPeople(persons, changed);
+    this.#keepPeople(persons, changed);
     if (persons.size + changed.size === 0) return;
     this.changes.note("people", "conversations");
     // Titles are made of names.
@@ -379,80 +380,74 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  private keepPeople(persons: Iterable<string>, groups: Iterable<string>): void {
+  #keepPeople(persons: Iterable<string>, groups: Iterable<string>): void {
     const { people } = this;
     for (const userId of persons) {
       const { name: _, ...row } = people.person(userId) ?? {};
-      this.keep(`relation/${userId}`, people.person(userId) && row);
+      this.#keep(`relation/${userId}`, people.person(userId) && row);
     }
-    for (const groupId of groups) this.keep(`group/${groupId}`, people.group(groupId));
+    for (const groupId of groups) this.#keep(`group/${groupId}`, people.group(groupId));
   }
 
   /** All of it is stored, in place of what another view has left there, which may know less, or something else. */
-  private adopt(): void {
+  #adopt(): void {
     const { persons, groups } = this.people.ids;
     this.list.touchAll();
-    this.keepPeople(persons, groups);
-    for (const [clientMsgId, message] of this.unsent.failed) this.keep(FAILED + clientMsgId, message);
-    this.keep(SINCE, this.since);
-    this.store.replace();
+    this.#keepPeople(persons, groups);
+    for (const [clientMsgId, message] of this.unsent.failed) this.#keep(FAILED + clientMsgId, message);
+    this.#keep(SINCE, this.#since);
+    this.#store.replace();
   }
 
   /** A conversation is other than before. @param isStored false: only for this moment */
-  private touch(conversationId: string, isStored = true): void {
+  #touch(conversationId: string, isStored = true): void {
     this.list.touch(conversationId, isStored);
     this.changes.note("conversations", `messages/${conversationId}`);
     if (!isStored) return;
-    this.touchedSince.add(conversationId);
-    this.store.note();
-    this.check(conversationId);
+    this.#touchedSince.add(conversationId);
+    this.#store.note();
+    this.#check(conversationId);
   }
 
   /** What the server has to tell is asked for. */
-  private check(conversationId: string): void {
+  #check(conversationId: string): void {
     const isExact = this.list.get(conversationId)?.conversation.isExact ?? true;
-    if (isExact) this.doubtful.delete(conversationId);
-    else if (!this.doubtful.has(conversationId) || this.timesAsked >= MOST_ASKED) {
-      this.doubtful.add(conversationId);
-      this.timesAsked = 0;
+    if (isExact) this.#doubtful.delete(conversationId);
+    else if (!this.#doubtful.has(conversationId) || this.#timesAsked >= MOST_ASKED) {
+      this.#doubtful.add(conversationId);
+      this.#timesAsked = 0;
       this.context.synchroniser.changes();
     }
   }
 
-  private keep(key: string, value: unknown): void {
-    this.unstored.set(key, value);
-    this.store.note();
+  #keep(key: string, value: unknown): void {
+    this.#unstored.set(key, value);
+    this.#store.note();
   }
 
-  private takeChanges(): Map<string, unknown> {
+  #takeChanges(): Map<string, unknown> {
     const trimmed = this.list.trim((conversationId) => this.changes.isWatched(`messages/${conversationId}`));
-    for (const conversationId of trimmed) this.check(conversationId);
-    const changes = new Map([...this.list.takeChanges(), ...this.unstored]);
-    this.unstored.clear();
+    for (const conversationId of trimmed) this.#check(conversationId);
+    const changes = new Map([...this.list.takeChanges(), ...this.#unstored]);
+    this.#unstored.clear();
     return changes;
   }
 
-  private askLater(): void {
-    clearTimeout(this.askAgain);
-    if (this.doubtful.size === 0 || this.timesAsked >= MOST_ASKED) return;
-    this.timesAsked++;
+  #askLater(): void {
+    clearTimeout(this.#askAgain);
+    if (this.#doubtful.size === 0 || this.#timesAsked >= MOST_ASKED) return;
+    this.#timesAsked++;
     // What a sync of changes does not tell may not be there any more: then one of everything says so.
-    const isAll = this.timesAsked > MOST_ASKED / 2;
-    this.askAgain = setTimeout(() => this.context.synchroniser.changes(isAll), ASK_AGAIN_MS);
+    const isAll = this.#timesAsked > MOST_ASKED / 2;
+    this.#askAgain = setTimeout(() => this.context.synchroniser.changes(isAll), ASK_AGAIN_MS);
   }
 
   /** What the app looks at is fetched as soon as it is known to be there. */
-  private fetchWatched(): void {
-    for (const { conversation } of this.list.all) {
-      if (this.changes.isWatched(`messages/${conversation.conversationId}`)) this.loader.newest(conversation);
+  #fetchWatched(): void {
+    for (const { conversation, messages } of this.list.all) {
+      if (!this.changes.isWatched(`messages/${conversation.conversationId}`)) continue;
+      this.loader.newest(conversation);
+      for (const around of messages.keys()) this.loader.around(conversation, around);
     }
-  }
-
-  /** What is shown has a hole below it: where the app looks, it is filled. */
-  private fetchBelow(conversationId: string): void {
-    if (!this.changes.isWatched(`messages/${conversationId}`)) return;
-    this.loader.older(this.list.of(conversationId).conversation).catch(() => {
-      // The app may ask for older ones itself.
-    });
   }
 }

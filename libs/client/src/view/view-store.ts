@@ -21,12 +21,12 @@ export interface ViewStoreOptions {
 }
 
 export class ViewStore {
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private writing: Promise<void> = Promise.resolve();
-  private isStopped = false;
-  private isReplacing = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #isStopped = false;
+  #isReplacing = false;
   /** What the storage has refused. */
-  private refused = new Map<string, unknown>();
+  #refused = new Map<string, unknown>();
 
   constructor(
     private readonly storage: ClientStorage,
@@ -45,54 +45,54 @@ export class ViewStore {
 
   /** Something has changed. */
   note(): void {
-    if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), DELAY_MS);
+    if (!this.#isStopped) this.#timer ??= setTimeout(() => this.#write(), DELAY_MS);
   }
 
   /** What is collected next is all that there is: what else is stored is deleted. */
   replace(): void {
-    this.isReplacing = true;
+    this.#isReplacing = true;
     this.note();
   }
 
   /** Nothing is written any more after what has changed up to now. @returns when that is written */
   stop(): Promise<void> {
-    if (!this.isStopped) {
-      this.isStopped = true;
-      this.write();
+    if (!this.#isStopped) {
+      this.#isStopped = true;
+      this.#write();
     }
-    return this.writing;
+    return this.#writing;
   }
 
-  private write(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.writing = this.writing.then(async () => {
-      const values = new Map([...this.refused, ...this.options.collect()]);
-      this.refused = new Map();
+  #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(async () => {
+      const values = new Map([...this.#refused, ...this.options.collect()]);
+      this.#refused = new Map();
       if (!this.options.mayWrite()) return;
       try {
-        if (this.isReplacing) await this.findOthers(values);
+        if (this.#isReplacing) await this.#findOthers(values);
         for (const step of STEPS) {
           const part = [...values].filter(([key, value]) => step(key, value));
-          await Promise.all(part.map(([key, value]) => this.put(PREFIX + key, value)));
+          await Promise.all(part.map(([key, value]) => this.#put(PREFIX + key, value)));
         }
-        this.isReplacing = false;
+        this.#isReplacing = false;
       } catch (error) {
-        this.refused = values;
+        this.#refused = values;
         this.options.onError(error as Error);
-        if (!this.isStopped) this.timer ??= setTimeout(() => this.write(), RETRY_MS);
+        if (!this.#isStopped) this.#timer ??= setTimeout(() => this.#write(), RETRY_MS);
       }
     });
   }
 
-  private async findOthers(values: Map<string, unknown>): Promise<void> {
+  async #findOthers(values: Map<string, unknown>): Promise<void> {
     for (const key of await this.storage.keys()) {
       const own = key.slice(PREFIX.length);
       if (key.startsWith(PREFIX) && !values.has(own)) values.set(own, undefined);
     }
   }
 
-  private put(key: string, value: unknown): Promise<void> {
+  #put(key: string, value: unknown): Promise<void> {
     return value === undefined ? this.storage.delete(key) : this.storage.set(key, JSON.stringify(value));
   }
 }

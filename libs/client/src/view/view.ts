@@ -15,6 +15,12 @@ interface ViewActions {
   watch(userIds: readonly string[]): () => void;
 }
 
+/** Where in a conversation the app looks. */
+export interface ViewPlace {
+  /** Number of a message, `seq`. Left out, or beyond the last one: the newest end. */
+  around?: number | undefined;
+}
+
 /** The local view of a client: `client.view`. */
 export class View {
   constructor(
@@ -37,25 +43,41 @@ export class View {
     return this.state.people.people;
   }
 
-  /** The newest messages of a conversation. What is not at hand is fetched, and the listeners hear of it. */
-  messages(conversationId: string): ViewMessages {
+  /**
+   * Messages of a conversation: the newest, or those on both sides of a number, which need not be that of a message. Those
+   * that are not at hand are fetched, and the listeners hear of it.
+   */
+  messages(conversationId: string, { around }: ViewPlace = {}): ViewMessages {
     const { list, unsent, loader } = this.state;
-    const messages = list.messages(conversationId, unsent.in(conversationId));
-    loader.newest(list.of(conversationId).conversation);
+    const messages = list.messages(conversationId, unsent.in(conversationId), around);
+    const { conversation } = list.of(conversationId);
+    loader.newest(conversation);
+    loader.around(conversation, around);
     return messages;
   }
 
   /**
-   * Brings the messages before those that are shown. They stay while somebody subscribes to `messages/<id>`.
+   * Brings the messages before those that are shown there. They stay while somebody subscribes to `messages/<id>`.
    * @returns whether there are still older ones
    * @throws CarillonError UNAVAILABLE without a connection
    */
-  async loadOlder(conversationId: string): Promise<boolean> {
+  async loadOlder(conversationId: string, place?: ViewPlace): Promise<boolean> {
     const { list, loader } = this.state;
     const entry = list.of(conversationId);
     entry.room = Math.max(entry.room, entry.conversation.window.shown.length + PAGE);
-    await loader.older(entry.conversation);
-    return this.messages(conversationId).hasOlder;
+    await loader.older(entry.conversation, place?.around);
+    return this.messages(conversationId, place).hasOlder;
+  }
+
+  /**
+   * Brings the messages behind those that are shown around a number. They stay as the older ones do.
+   * @returns whether there are still newer ones; false: the newest end is reached
+   * @throws CarillonError UNAVAILABLE without a connection
+   */
+  async loadNewer(conversationId: string, place: ViewPlace): Promise<boolean> {
+    const { list, loader } = this.state;
+    await loader.newer(list.of(conversationId).conversation, place.around);
+    return this.messages(conversationId, place).hasNewer;
   }
 
   /** Whether a user is there; undefined while he is not watched, or the client is not connected. */

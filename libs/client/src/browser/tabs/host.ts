@@ -31,14 +31,14 @@ export interface HostOptions {
 }
 
 export class Host {
-  private readonly tabs = new Map<string, Tab>();
-  private readonly waiting = new Map<string, () => void>();
-  private readonly answering = new Set<Promise<void>>();
-  private hasLeft = false;
-  private lastId = 0;
+  readonly #tabs = new Map<string, Tab>();
+  readonly #waiting = new Map<string, () => void>();
+  readonly #answering = new Set<Promise<void>>();
+  #hasLeft = false;
+  #lastId = 0;
 
   /** Another one for each time that a tab has the connection: what it was asked for before is asked for again. */
-  private readonly id = uuidv7(Date.now());
+  readonly #id = uuidv7(Date.now());
 
   constructor(
     /** The tab that it lives in. */
@@ -49,58 +49,59 @@ export class Host {
 
   /** Resolves when all that was asked for is answered. */
   get answered(): Promise<unknown> {
-    return Promise.all(this.answering);
+    return Promise.all(this.#answering);
   }
 
   /** The others go on with another one: what it cannot do any more it does not answer. */
   leave(): void {
-    this.hasLeft = true;
+    this.#hasLeft = true;
   }
 
   hear(post: Post): void {
-    if (post.kind === "hello") this.welcome(post.from);
-    if (post.kind === "done" && post.to === this.id) {
-      this.tabOf(post.from).isAsleep = false;
-      this.waiting.get(`${post.from} ${post.id}`)?.();
+    if (post.kind === "hello") this.#welcome(post.from);
+    if (post.kind === "done" && post.to === this.#id) {
+      this.#tabOf(post.from).isAsleep = false;
+      this.#waiting.get(`${post.from} ${post.id}`)?.();
     }
-    if (post.kind === "call" && post.to === this.id) {
-      const answered = this.answer(post).finally(() => this.answering.delete(answered));
-      this.answering.add(answered);
+    if (post.kind === "call" && post.to === this.#id) {
+      const answered = this.#answer(post).finally(() => this.#answering.delete(answered));
+      this.#answering.add(answered);
     }
   }
 
-  private welcome(to: string): void {
-    const { id, engine } = this;
+  #welcome(to: string): void {
+    const { engine } = this;
+    const id = this.#id;
     const { userId } = engine;
-    this.tabOf(to);
+    this.#tabOf(to);
     const stands = { userId, state: packValue(this.options.state()), unsent: engine.unsent(), unread: engine.unread() };
     this.options.post({ kind: "stands", from: id, to, ...stands });
   }
 
   tell<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): void {
-    if (this.isAlone) return;
-    this.options.post({ kind: "event", from: this.id, name, value: packValue(value) });
+    if (this.#isAlone) return;
+    this.options.post({ kind: "event", from: this.#id, name, value: packValue(value) });
   }
 
   /** @returns when all tabs are done with it that answer at all; undefined: there is none */
   deliver<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
-    const awake = [...this.tabs].filter(([tab, { isAsleep }]) => tab !== this.tab && !isAsleep);
+    const awake = [...this.#tabs].filter(([tab, { isAsleep }]) => tab !== this.tab && !isAsleep);
     if (awake.length === 0) return void this.tell(name, value);
-    const id = ++this.lastId;
-    const done = awake.map(([tab]) => this.untilDone(tab, id));
-    this.options.post({ kind: "event", from: this.id, name, value, id });
+    const id = ++this.#lastId;
+    const done = awake.map(([tab]) => this.#untilDone(tab, id));
+    this.options.post({ kind: "event", from: this.#id, name, value, id });
     return Promise.all(done);
   }
 
   /** Does what a tab, this one or another, asks for. */
   async do(from: string, name: CallName, args: unknown[]): Promise<unknown> {
-    if (name === "watch") return this.watch(from, args[0] as WatchPresencePayload);
+    if (name === "watch") return this.#watch(from, args[0] as WatchPresencePayload);
     return (this.engine[name] as (...all: unknown[]) => unknown).apply(this.engine, args);
   }
 
   /** A tab begins or ends to watch users. */
-  private watch(from: string, { userIds, on }: WatchPresencePayload): void {
-    const { watches } = this.tabOf(from);
+  #watch(from: string, { userIds, on }: WatchPresencePayload): void {
+    const { watches } = this.#tabOf(from);
     for (const userId of userIds) {
       watches.get(userId)?.();
       watches.delete(userId);
@@ -110,36 +111,36 @@ export class Host {
   }
 
   /** Nothing is posted where nobody hears it. */
-  private get isAlone(): boolean {
-    return this.tabs.size === (this.tabs.has(this.tab) ? 1 : 0);
+  get #isAlone(): boolean {
+    return this.#tabs.size === (this.#tabs.has(this.tab) ? 1 : 0);
   }
 
-  private async untilDone(tab: string, id: number): Promise<void> {
+  async #untilDone(tab: string, id: number): Promise<void> {
     const key = `${tab} ${id}`;
-    const done = new Promise<void>((resolve) => this.waiting.set(key, resolve));
-    if (!(await settlesWithin(done, PATIENCE_MS))) this.tabOf(tab).isAsleep = true;
-    this.waiting.delete(key);
+    const done = new Promise<void>((resolve) => this.#waiting.set(key, resolve));
+    if (!(await settlesWithin(done, PATIENCE_MS))) this.#tabOf(tab).isAsleep = true;
+    this.#waiting.delete(key);
   }
 
-  private async answer({ from, id, name, args }: Post & { kind: "call" }): Promise<void> {
+  async #answer({ from, id, name, args }: Post & { kind: "call" }): Promise<void> {
     const answer = { kind: "answer", to: from, id } as const;
     try {
       this.options.post({ ...answer, value: await this.do(from, name, args) });
     } catch (error) {
-      if (!this.hasLeft) this.options.post({ ...answer, error: packError(error) });
+      if (!this.#hasLeft) this.options.post({ ...answer, error: packError(error) });
     }
   }
 
-  private tabOf(id: string): Tab {
-    return getOrSet(this.tabs, id, () => {
-      if (id !== this.tab) this.options.whenGone(id, () => this.forget(id));
+  #tabOf(id: string): Tab {
+    return getOrSet(this.#tabs, id, () => {
+      if (id !== this.tab) this.options.whenGone(id, () => this.#forget(id));
       return { watches: new Map(), isAsleep: false };
     });
   }
 
-  private forget(id: string): void {
-    for (const end of this.tabs.get(id)?.watches.values() ?? []) end();
-    this.tabs.delete(id);
-    for (const [key, resolve] of this.waiting) if (key.startsWith(`${id} `)) resolve();
+  #forget(id: string): void {
+    for (const end of this.#tabs.get(id)?.watches.values() ?? []) end();
+    this.#tabs.delete(id);
+    for (const [key, resolve] of this.#waiting) if (key.startsWith(`${id} `)) resolve();
   }
 }

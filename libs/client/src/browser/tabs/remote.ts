@@ -21,9 +21,9 @@ interface Pending {
 }
 
 export class Remote {
-  private readonly pending = new Map<number, Pending>();
-  private lastId = 0;
-  private leader: string | undefined;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #leader: string | undefined;
 
   constructor(
     private readonly id: string,
@@ -33,38 +33,38 @@ export class Remote {
   /** @throws CarillonError what the engine throws; UNAVAILABLE when it is not known whether it was done */
   call<T>(name: CallName, ...args: unknown[]): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
-      const id = ++this.lastId;
-      this.pending.set(id, { name, args, resolve, reject });
-      this.ask(id);
+      const id = ++this.#lastId;
+      this.#pending.set(id, { name, args, resolve, reject });
+      this.#ask(id);
     }) as Promise<T>;
   }
 
   /** Another tab has the connection. */
   follow(leader: string): void {
-    this.leader = leader;
-    for (const id of [...this.pending.keys()]) this.ask(id);
+    this.#leader = leader;
+    for (const id of [...this.#pending.keys()]) this.#ask(id);
   }
 
   /** This tab has it: what waits is done here. */
   moveTo(call: (name: CallName, args: unknown[]) => Promise<unknown>): void {
-    this.leader = undefined;
-    for (const [id, each] of this.pending) {
-      this.pending.delete(id);
+    this.#leader = undefined;
+    for (const [id, each] of this.#pending) {
+      this.#pending.delete(id);
       if (isRepeatable(each)) call(each.name, each.args).then(each.resolve, each.reject);
       else each.reject(new ConnectionLost());
     }
   }
 
   settle({ id, value, error }: Post & { kind: "answer" }): void {
-    const pending = this.pending.get(id);
-    this.pending.delete(id);
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
     if (error === undefined) pending?.resolve(value);
     else pending?.reject(CarillonError.fromPayload(error));
   }
 
   /** A message that waits here has another id from now on. */
   redated({ from, to }: CoreEvents["redated"]): void {
-    for (const { name, args } of this.pending.values()) {
+    for (const { name, args } of this.#pending.values()) {
       const message = args[0] as { clientMsgId?: string };
       if (name === "send" && message.clientMsgId === from) args[0] = { ...message, clientMsgId: to };
     }
@@ -72,21 +72,21 @@ export class Remote {
 
   /** Nothing waits any more, but for the end of a log-out. @returns when there is nothing left */
   async end(error: Error): Promise<void> {
-    const last = [...this.pending.values()].filter(({ name }) => name === "logOut");
-    for (const [id, { name, reject }] of this.pending) {
+    const last = [...this.#pending.values()].filter(({ name }) => name === "logOut");
+    for (const [id, { name, reject }] of this.#pending) {
       if (name === "logOut") continue;
-      this.pending.delete(id);
+      this.#pending.delete(id);
       reject(error);
     }
     await Promise.all(last.map((each) => settled(each)));
   }
 
-  private ask(id: number): void {
-    const pending = this.pending.get(id) as Pending;
-    const { leader } = this;
+  #ask(id: number): void {
+    const pending = this.#pending.get(id) as Pending;
+    const leader = this.#leader;
     if (leader === undefined || pending.asked === leader) return;
     if (!isRepeatable(pending)) {
-      this.pending.delete(id);
+      this.#pending.delete(id);
       pending.reject(new ConnectionLost());
       return;
     }

@@ -53,39 +53,39 @@ export class TabCore implements Core {
   readonly synchroniser: Core["synchroniser"];
   state: ClientState = { name: "idle" };
   userId: string | undefined;
-  private readonly ending = new AbortController();
-  private readonly id = uuidv7(Date.now());
-  private readonly clock: ServerClock;
-  private readonly remote = new Remote(this.id, (post) => this.post(post));
-  private readonly watches: PresenceWatches;
-  private readonly ownSync: Synchroniser;
-  private keeper: SyncKeeper | undefined;
-  private channel: Channel | undefined;
+  readonly #ending = new AbortController();
+  readonly #id = uuidv7(Date.now());
+  readonly #clock: ServerClock;
+  readonly #remote = new Remote(this.#id, (post) => this.#post(post));
+  readonly #watches: PresenceWatches;
+  readonly #ownSync: Synchroniser;
+  #keeper: SyncKeeper | undefined;
+  #channel: Channel | undefined;
   /** The engine, when this tab has it. */
-  private host: Host | undefined;
-  private isKeeper = false;
-  private isPresent = false;
+  #host: Host | undefined;
+  #isKeeper = false;
+  #isPresent = false;
   /** Whether another tab has had the storage since this one looked at it first. */
-  private hasFollowed = false;
-  private place: () => void = () => {};
+  #hasFollowed = false;
+  #place: () => void = () => {};
   /** Resolves when it is clear whether another tab has the storage: until then nothing is read of it. */
-  private readonly placed = new Promise<void>((resolve) => {
-    this.place = resolve;
+  readonly #placed = new Promise<void>((resolve) => {
+    this.#place = resolve;
   });
   /** Sessions that this tab was told of. */
-  private sessions = 0;
-  private wantsConnection = false;
-  private readonly memory = new TabMemory();
-  private readonly lastWorks: (() => Promise<unknown>)[] = [];
+  #sessions = 0;
+  #wantsConnection = false;
+  readonly #memory = new TabMemory();
+  readonly #lastWorks: (() => Promise<unknown>)[] = [];
   /** What is to be written at the end. */
-  private ended: Promise<unknown> | undefined;
-  private leaving: Promise<void> | undefined;
+  #ended: Promise<unknown> | undefined;
+  #leaving: Promise<void> | undefined;
   /** Resolves when others may go on with the storage. */
-  private gone: Promise<void> | undefined;
-  private preparing: Promise<void> | undefined;
-  private onYielded: () => void = () => {};
+  #gone: Promise<void> | undefined;
+  #preparing: Promise<void> | undefined;
+  #onYielded: () => void = () => {};
   /** Undefined where there are none. */
-  private readonly locks: TabLocks | undefined;
+  readonly #locks: TabLocks | undefined;
 
   /** @param name of the lock and the channel that these tabs have in common */
   constructor(
@@ -97,35 +97,35 @@ export class TabCore implements Core {
   ) {
     this.userId = identity.userId;
     this.events = new Listeners(this.closing);
-    this.clock = new ServerClock(storage);
-    this.watches = new PresenceWatches(
-      (payload) => this.request("watch", payload),
+    this.#clock = new ServerClock(storage);
+    this.#watches = new PresenceWatches(
+      (payload) => this.#request("watch", payload),
       (userId) => this.events.emit("released", [userId]),
     );
-    this.ownSync = new Synchroniser(() => this.syncOver(this.sessions), this.closing);
-    this.synchroniser = this.makeSynchroniser();
-    this.locks = this.browser.locks && this.makeLocks(this.browser.locks);
+    this.#ownSync = new Synchroniser(() => this.#syncOver(this.#sessions), this.closing);
+    this.synchroniser = this.#makeSynchroniser();
+    this.#locks = this.browser.locks && this.#makeLocks(this.browser.locks);
   }
 
   get closing(): AbortSignal {
-    return this.ending.signal;
+    return this.#ending.signal;
   }
 
   prepare(): Promise<void> {
-    this.preparing ??= (async () => {
-      this.start();
-      await this.placed;
-      const { userId } = await this.claim();
+    this.#preparing ??= (async () => {
+      this.#start();
+      await this.#placed;
+      const { userId } = await this.#claim();
       this.userId ??= userId;
     })();
-    return this.preparing;
+    return this.#preparing;
   }
 
   /** A storage that has failed is tried again: other tabs may be at work, and this one shows what they show. */
-  private async claim(): Promise<Identity> {
+  async #claim(): Promise<Identity> {
     while (true) {
       try {
-        await this.clock.restore();
+        await this.#clock.restore();
         return await claimStorage(this.storage, this.identity);
       } catch (error) {
         if (error instanceof OthersStorage || this.closing.aborted) throw error;
@@ -136,329 +136,329 @@ export class TabCore implements Core {
   }
 
   async connect(): Promise<void> {
-    this.wantsConnection = true;
-    if (this.state.name === "idle") this.changeState({ name: "connecting" });
-    await this.untilOnline();
+    this.#wantsConnection = true;
+    if (this.state.name === "idle") this.#changeState({ name: "connecting" });
+    await this.#untilOnline();
   }
 
   async takeOver(): Promise<void> {
-    this.wantsConnection = true;
-    this.start();
-    if (this.host === undefined && this.locks !== undefined) await this.seize(this.locks);
-    await this.untilOnline();
+    this.#wantsConnection = true;
+    this.#start();
+    if (this.#host === undefined && this.#locks !== undefined) await this.#seize(this.#locks);
+    await this.#untilOnline();
   }
 
   logOut(): Promise<void> {
-    this.leaving = this.request("logOut");
-    return this.leaving;
+    this.#leaving = this.#request("logOut");
+    return this.#leaving;
   }
 
   async newId(): Promise<string> {
     await this.prepare();
     if (this.closing.aborted) throw closedError();
-    return uuidv7(this.clock.now());
+    return uuidv7(this.#clock.now());
   }
 
   send(message: SendPayload): Promise<SentPayload> {
-    return this.request("send", message);
+    return this.#request("send", message);
   }
 
   call<T>(...request: Parameters<Calls["call"]>): Promise<T> {
-    return this.request("call", ...request);
+    return this.#request("call", ...request);
   }
 
   ask<T extends object>(command: number, payload: object): Promise<T> {
-    return this.request("ask", command, payload);
+    return this.#request("ask", command, payload);
   }
 
   pull(range: PullPayload): Promise<PulledPayload> {
-    return this.request("pull", range);
+    return this.#request("pull", range);
   }
 
   markRead(conversationId: string, seq: number): Promise<void> {
-    const done = this.request<void>("markRead", conversationId, seq);
+    const done = this.#request<void>("markRead", conversationId, seq);
     done.catch(() => {});
     return done;
   }
 
   typing(conversationId: string): void {
-    this.request("typing", conversationId).catch(() => {});
+    this.#request("typing", conversationId).catch(() => {});
   }
 
   focus(conversationId: string | null): Promise<void> {
-    return this.request("focus", conversationId);
+    return this.#request("focus", conversationId);
   }
 
   first(conversationId: string): void {
-    this.request("first", conversationId).catch(() => {});
+    this.#request("first", conversationId).catch(() => {});
   }
 
   watch(userIds: readonly string[]): () => void {
-    return this.watches.watch(userIds);
+    return this.#watches.watch(userIds);
   }
 
   unsent(): SendPayload[] {
-    return this.memory.unsent;
+    return this.#memory.unsent;
   }
 
   unread(): ReadPayload[] {
-    return this.memory.marks;
+    return this.#memory.marks;
   }
 
   keeps(): boolean {
-    return this.isKeeper;
+    return this.#isKeeper;
   }
 
   atEnd(work: () => Promise<unknown>): void {
-    this.lastWorks.push(work);
+    this.#lastWorks.push(work);
   }
 
   async close(): Promise<void> {
-    const { host } = this;
+    const host = this.#host;
     // The others are not told: one of them goes on.
-    this.host = undefined;
+    this.#host = undefined;
     host?.leave();
-    this.end({ name: "closed" }, host);
-    await this.gone;
+    this.#end({ name: "closed" }, host);
+    await this.#gone;
   }
 
-  private request<T>(name: CallName, ...args: unknown[]): Promise<T> {
+  #request<T>(name: CallName, ...args: unknown[]): Promise<T> {
     if (this.closing.aborted) return Promise.reject(closedError());
-    this.start();
-    const done = this.host?.do(this.id, name, args) ?? this.remote.call(name, ...args);
+    this.#start();
+    const done = this.#host?.do(this.#id, name, args) ?? this.#remote.call(name, ...args);
     return done as Promise<T>;
   }
 
   /** @throws the error with which the client was closed */
-  private async untilOnline(): Promise<void> {
-    this.request("connect").catch(() => {
+  async #untilOnline(): Promise<void> {
+    this.#request("connect").catch(() => {
       // The state says why.
     });
     await untilOnline(this, () => true);
   }
 
-  private start(): void {
-    if (this.channel !== undefined) return;
-    this.channel = this.browser.openChannel(this.name);
-    this.channel.onmessage = ({ data }) => this.hear(data as Post);
-    if (this.locks === undefined) this.lead();
-    else this.locks.start();
+  #start(): void {
+    if (this.#channel !== undefined) return;
+    this.#channel = this.browser.openChannel(this.name);
+    this.#channel.onmessage = ({ data }) => this.#hear(data as Post);
+    if (this.#locks === undefined) this.#lead();
+    else this.#locks.start();
   }
 
-  private makeLocks(locks: Locks): TabLocks {
-    return new TabLocks(this.name, this.id, locks, {
+  #makeLocks(locks: Locks): TabLocks {
+    return new TabLocks(this.name, this.#id, locks, {
       closing: this.closing,
       onPresent: () => {
-        this.isPresent = true;
-        this.hello();
+        this.#isPresent = true;
+        this.#hello();
       },
       onTaken: () => {
-        this.hasFollowed = true;
-        this.place();
+        this.#hasFollowed = true;
+        this.#place();
       },
-      onHeld: () => this.host === undefined && this.lead(),
-      onLost: () => this.stepDown(),
+      onHeld: () => this.#host === undefined && this.#lead(),
+      onLost: () => this.#stepDown(),
     });
   }
 
-  private lead(): void {
+  #lead(): void {
     if (this.closing.aborted) return;
-    const engine = this.makeEngine(this.tellOf(() => this.host?.engine === engine));
-    this.isKeeper = true;
-    this.place();
-    const host = new Host(this.id, engine, {
+    const engine = this.makeEngine(this.#tellOf(() => this.#host?.engine === engine));
+    this.#isKeeper = true;
+    this.#place();
+    const host = new Host(this.#id, engine, {
       state: () => this.state,
-      post: (post) => this.post(post),
-      whenGone: (tab, then) => this.locks?.whenGone(tab, then),
+      post: (post) => this.#post(post),
+      whenGone: (tab, then) => this.#locks?.whenGone(tab, then),
     });
-    this.host = host;
-    engine.atEnd(() => this.ended ?? Promise.resolve());
-    engine.synchroniser.keeper = this.keeper;
+    this.#host = host;
+    engine.atEnd(() => this.#ended ?? Promise.resolve());
+    engine.synchroniser.keeper = this.#keeper;
     engine.prepare().catch(() => {
       // Whoever connects, or sends, is told.
     });
-    this.post({ kind: "leader", from: this.id });
-    if (this.hasFollowed) this.events.emit("adopted", undefined);
-    this.remote.moveTo((name, args) => host.do(this.id, name, args));
-    if (this.wantsConnection) engine.connect().catch(() => {});
+    this.#post({ kind: "leader", from: this.#id });
+    if (this.#hasFollowed) this.events.emit("adopted", undefined);
+    this.#remote.moveTo((name, args) => host.do(this.#id, name, args));
+    if (this.#wantsConnection) engine.connect().catch(() => {});
   }
 
   /** Takes the lock by force, when whoever has it has let go of the storage, or does not answer. */
-  private async seize(locks: TabLocks): Promise<void> {
+  async #seize(locks: TabLocks): Promise<void> {
     const yielded = new Promise<void>((resolve) => {
-      this.onYielded = resolve;
+      this.#onYielded = resolve;
     });
-    this.post({ kind: "yield", from: this.id });
+    this.#post({ kind: "yield", from: this.#id });
     await settlesWithin(yielded, YIELDING_MS);
     locks.seize();
   }
 
   /** Another tab has taken the lock, or is about to. */
-  private async stepDown(): Promise<void> {
-    const { host } = this;
+  async #stepDown(): Promise<void> {
+    const host = this.#host;
     if (host === undefined || this.closing.aborted) return;
-    this.host = undefined;
-    this.isKeeper = false;
-    this.hasFollowed = true;
+    this.#host = undefined;
+    this.#isKeeper = false;
+    this.#hasFollowed = true;
     host.leave();
     await host.engine.close();
-    this.hello();
+    this.#hello();
     // What this one has stored since the other one has looked is not known there.
-    for (const message of host.engine.unsent()) this.request("send", message).catch(() => {});
+    for (const message of host.engine.unsent()) this.#request("send", message).catch(() => {});
   }
 
   /** What an engine of this tab tells, as long as it is the one in use. */
-  private tellOf(isInUse: () => boolean): Tell {
+  #tellOf(isInUse: () => boolean): Tell {
     const { events } = this;
     return {
       on: (name, listener) => events.on(name, listener),
       emit: (name, value) => {
         if (!isInUse()) return;
-        const told = name === "state" ? (this.stateOf(value as ClientState) as typeof value) : value;
-        this.host?.tell(name, told);
-        this.take(name, told);
+        const told = name === "state" ? (this.#stateOf(value as ClientState) as typeof value) : value;
+        this.#host?.tell(name, told);
+        this.#take(name, told);
       },
       deliver: (name, value) => {
         // Nobody acknowledges it: it comes again.
         if (!isInUse()) return new Promise(() => {});
-        const there = this.host?.deliver(name, value);
-        const here = this.take(name, value);
+        const there = this.#host?.deliver(name, value);
+        const here = this.#take(name, value);
         return there === undefined ? here : Promise.all([here, there]);
       },
       fail: (error) => events.fail(error),
     };
   }
 
-  private hear(post: Post): void {
-    this.host?.hear(post);
-    if (post.kind === "yield") void this.yieldTo(post.from);
-    if (post.kind === "yielded" && post.to === this.id) this.onYielded();
-    if (this.host !== undefined) return;
-    if (post.kind === "leader") this.hello();
-    if (post.kind === "stands" && post.to === this.id) this.follow(post);
-    if (post.kind === "answer" && post.to === this.id) this.remote.settle(post);
-    if (post.kind === "event") void this.takePosted(post);
+  #hear(post: Post): void {
+    this.#host?.hear(post);
+    if (post.kind === "yield") void this.#yieldTo(post.from);
+    if (post.kind === "yielded" && post.to === this.#id) this.#onYielded();
+    if (this.#host !== undefined) return;
+    if (post.kind === "leader") this.#hello();
+    if (post.kind === "stands" && post.to === this.#id) this.#follow(post);
+    if (post.kind === "answer" && post.to === this.#id) this.#remote.settle(post);
+    if (post.kind === "event") void this.#takePosted(post);
   }
 
-  private async yieldTo(to: string): Promise<void> {
-    if (this.host === undefined) return;
-    await this.stepDown();
-    this.post({ kind: "yielded", to });
+  async #yieldTo(to: string): Promise<void> {
+    if (this.#host === undefined) return;
+    await this.#stepDown();
+    this.#post({ kind: "yielded", to });
   }
 
-  private follow({ from, state, userId, unsent, unread }: Post & { kind: "stands" }): void {
+  #follow({ from, state, userId, unsent, unread }: Post & { kind: "stands" }): void {
     this.userId ??= userId;
-    this.remote.follow(from);
-    this.take("marks", unread);
-    this.take("outbox", unsent);
+    this.#remote.follow(from);
+    this.#take("marks", unread);
+    this.#take("outbox", unsent);
     const stands = unpackValue(state as ClientState);
-    if (this.wantsConnection && stands.name !== "online") this.request("connect").catch(() => {});
-    if (stands.name === "online") this.take("session", { watchedUsers: limits.maxWatchedUsers });
-    if (stands.name !== "idle" || this.wantsConnection) this.take("state", stands);
+    if (this.#wantsConnection && stands.name !== "online") this.#request("connect").catch(() => {});
+    if (stands.name === "online") this.#take("session", { watchedUsers: limits.maxWatchedUsers });
+    if (stands.name !== "idle" || this.#wantsConnection) this.#take("state", stands);
   }
 
-  private async takePosted({ from, name, value, id }: Post & { kind: "event" }): Promise<void> {
-    await this.take(name, unpackValue(value) as never);
-    if (id !== undefined) this.post({ kind: "done", from: this.id, to: from, id });
+  async #takePosted({ from, name, value, id }: Post & { kind: "event" }): Promise<void> {
+    await this.#take(name, unpackValue(value) as never);
+    if (id !== undefined) this.#post({ kind: "done", from: this.#id, to: from, id });
   }
 
   /** The engine, here or elsewhere, has told something. @returns when the listeners are done with it */
-  private take<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
+  #take<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
     // Whom it watches each tab knows itself.
     if (name === "released") return undefined;
-    this.memory.note(name, value);
-    if (name === "session") this.beginSession(value as CoreEvents["session"]);
-    if (name === "redated") this.remote.redated(value as CoreEvents["redated"]);
-    if (name === "state") return void this.changeState(value as ClientState);
-    if (name === "presence") return void this.tellPresence(value as UserPresence[]);
+    this.#memory.note(name, value);
+    if (name === "session") this.#beginSession(value as CoreEvents["session"]);
+    if (name === "redated") this.#remote.redated(value as CoreEvents["redated"]);
+    if (name === "state") return void this.#changeState(value as ClientState);
+    if (name === "presence") return void this.#tellPresence(value as UserPresence[]);
     if (name === "resync") return this.events.deliver(name, value);
     if (name === "message" || name === "recall" || name === "system") {
-      return this.memory.once(value as Event, () => this.events.deliver(name, value));
+      return this.#memory.once(value as Event, () => this.events.deliver(name, value));
     }
     return void this.events.emit(name, value);
   }
 
-  private beginSession({ watchedUsers }: CoreEvents["session"]): void {
-    this.sessions++;
-    this.watches.online(watchedUsers);
+  #beginSession({ watchedUsers }: CoreEvents["session"]): void {
+    this.#sessions++;
+    this.#watches.online(watchedUsers);
   }
 
-  private tellPresence(users: readonly UserPresence[]): void {
-    const watched = users.filter(({ userId }) => this.watches.isWatched(userId));
+  #tellPresence(users: readonly UserPresence[]): void {
+    const watched = users.filter(({ userId }) => this.#watches.isWatched(userId));
     if (watched.length > 0) this.events.emit("presence", watched);
   }
 
-  private changeState(state: ClientState): void {
-    if (state.name === "closed") return this.end(state, this.host);
+  #changeState(state: ClientState): void {
+    if (state.name === "closed") return this.#end(state, this.#host);
     this.state = state;
     this.events.emit("state", state);
   }
 
   /** What the engine's state is to the tabs: an end that one of them can do something about is none. */
-  private stateOf(state: ClientState): ClientState {
+  #stateOf(state: ClientState): ClientState {
     const { error } = state as { error?: Error };
     if (state.name !== "closed" || error === undefined) return state;
     if (error instanceof Refused && error.code === CloseCode.REPLACED) {
       // What is written is kept by an engine that does not connect.
-      this.wantsConnection = false;
-      this.lead();
+      this.#wantsConnection = false;
+      this.#lead();
       return { name: "elsewhere" };
     }
     if (error instanceof Refused || error instanceof CarillonError || error instanceof OthersStorage) return state;
     // The storage has failed.
-    setTimeout(() => this.host !== undefined && this.lead(), AGAIN_MS);
+    setTimeout(() => this.#host !== undefined && this.#lead(), AGAIN_MS);
     return { name: "waiting", retryInMs: AGAIN_MS, error };
   }
 
   /** For good. What is stored is written before the locks are let go of. */
-  private end(state: ClientState, host: Host | undefined): void {
+  #end(state: ClientState, host: Host | undefined): void {
     if (this.closing.aborted) return;
     this.state = state;
     this.events.emit("state", state);
-    this.ended = Promise.all(this.lastWorks.map((work) => work()));
-    this.ending.abort();
-    this.watches.stop();
+    this.#ended = Promise.all(this.#lastWorks.map((work) => work()));
+    this.#ending.abort();
+    this.#watches.stop();
     const { error = closedError() } = state as { error?: Error };
-    this.gone = this.letGo(error, host);
+    this.#gone = this.#letGo(error, host);
   }
 
-  private async letGo(error: Error, host: Host | undefined): Promise<void> {
-    const all = [this.ended, this.remote.end(error), host?.engine.close(), host?.answered, this.leaving];
+  async #letGo(error: Error, host: Host | undefined): Promise<void> {
+    const all = [this.#ended, this.#remote.end(error), host?.engine.close(), host?.answered, this.#leaving];
     await settlesWithin(Promise.all(all), ENDING_MS);
-    this.locks?.release();
-    if (this.channel !== undefined) this.channel.onmessage = null;
-    this.channel?.close();
+    this.#locks?.release();
+    if (this.#channel !== undefined) this.#channel.onmessage = null;
+    this.#channel?.close();
   }
 
-  private syncOver(session: number) {
+  #syncOver(session: number) {
     if (this.state.name !== "online") throw new ConnectionLost();
     return {
       request: (payload: SyncPayload) => this.ask<SyncedPayload>(Command.SYNC, payload),
-      isInUse: () => this.state.name === "online" && this.sessions === session,
+      isInUse: () => this.state.name === "online" && this.#sessions === session,
     };
   }
 
   /** The engine asks for everything for its inbox: where it is here, the view is served by the same SYNC. */
-  private makeSynchroniser(): Core["synchroniser"] {
+  #makeSynchroniser(): Core["synchroniser"] {
     const core = this;
     return {
-      changes: (isAll) => (core.host?.engine.synchroniser ?? core.ownSync).changes(isAll),
+      changes: (isAll) => (core.#host?.engine.synchroniser ?? core.#ownSync).changes(isAll),
       get keeper() {
-        return core.keeper;
+        return core.#keeper;
       },
       set keeper(keeper) {
-        core.keeper = keeper;
-        core.ownSync.keeper = keeper;
-        if (core.host !== undefined) core.host.engine.synchroniser.keeper = keeper;
+        core.#keeper = keeper;
+        core.#ownSync.keeper = keeper;
+        if (core.#host !== undefined) core.#host.engine.synchroniser.keeper = keeper;
       },
     };
   }
 
-  private hello(): void {
-    if (this.isPresent) this.post({ kind: "hello", from: this.id });
+  #hello(): void {
+    if (this.#isPresent) this.#post({ kind: "hello", from: this.#id });
   }
 
-  private post(post: Post): void {
-    this.channel?.postMessage(post);
+  #post(post: Post): void {
+    this.#channel?.postMessage(post);
   }
 }

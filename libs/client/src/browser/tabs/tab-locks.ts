@@ -18,10 +18,10 @@ export interface TabLocksOptions {
 }
 
 export class TabLocks {
-  private let: () => void = () => {};
+  #let: () => void = () => {};
   /** When this tab lets go of all. */
-  private readonly released = new Promise<void>((resolve) => {
-    this.let = resolve;
+  readonly #released = new Promise<void>((resolve) => {
+    this.#let = resolve;
   });
 
   /** @param name of the common lock */
@@ -34,45 +34,45 @@ export class TabLocks {
 
   start(): void {
     // Whoever finds this one free takes the tab for gone: nobody is to look before it is held.
-    void this.locks.request(this.nameOf(this.tab), {}, () => {
+    void this.locks.request(this.#nameOf(this.tab), {}, () => {
       this.options.onPresent();
-      return this.released;
+      return this.#released;
     });
-    void this.wait();
+    void this.#wait();
   }
 
   /** Takes the common lock from whoever holds it. */
   seize(): void {
-    this.hold({ steal: true }).catch(() => {});
+    this.#hold({ steal: true }).catch(() => {});
   }
 
   whenGone(tab: string, then: () => void): void {
-    this.locks.request(this.nameOf(tab), { signal: this.options.closing }, async () => then()).catch(() => {});
+    this.locks.request(this.#nameOf(tab), { signal: this.options.closing }, async () => then()).catch(() => {});
   }
 
   release(): void {
-    this.let();
+    this.#let();
   }
 
   /** Waits as long as this tab lives, also behind one that has taken the lock by force. */
-  private async wait(): Promise<void> {
+  async #wait(): Promise<void> {
     const { closing, onHeld } = this.options;
     try {
-      await this.hold({ ifAvailable: true });
-      while (!closing.aborted) await this.hold({ signal: closing });
+      await this.#hold({ ifAvailable: true });
+      while (!closing.aborted) await this.#hold({ signal: closing });
     } catch {
       // A page of no origin may not use locks: as where there are none.
       onHeld();
     }
   }
 
-  private async hold(options: Parameters<Locks["request"]>[1]): Promise<void> {
+  async #hold(options: Parameters<Locks["request"]>[1]): Promise<void> {
     const { onTaken, onHeld, onLost } = this.options;
     try {
       await this.locks.request(this.name, options, async (lock) => {
         if (lock === null) return onTaken();
         onHeld();
-        return this.released;
+        return this.#released;
       });
     } catch (error) {
       if ((error as Error).name !== "AbortError") throw error;
@@ -80,7 +80,7 @@ export class TabLocks {
     }
   }
 
-  private nameOf(tab: string): string {
+  #nameOf(tab: string): string {
     return `${this.name} ${tab}`;
   }
 }

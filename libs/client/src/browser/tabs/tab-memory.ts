@@ -8,17 +8,17 @@ const MOST_SHOWN = 2_000;
 export class TabMemory {
   /** Marks that the server does not have yet. */
   marks: ReadPayload[] = [];
-  private readonly waiting = new Map<string, SendPayload>();
+  readonly #waiting = new Map<string, SendPayload>();
   /** What was shown, and when its listeners are done with it. */
-  private readonly shown = new Map<string, Promise<unknown> | undefined>();
+  readonly #shown = new Map<string, Promise<unknown> | undefined>();
 
   /** Messages that have no answer yet. */
   get unsent(): SendPayload[] {
-    return [...this.waiting.values()];
+    return [...this.#waiting.values()];
   }
 
   note(name: keyof CoreEvents, value: unknown): void {
-    const { waiting } = this;
+    const waiting = this.#waiting;
     switch (name) {
       case "marks":
         this.marks = value as ReadPayload[];
@@ -43,7 +43,7 @@ export class TabMemory {
 
   /** Shows an event, unless that was done before. @returns when its listeners are done with it */
   once({ conversationId, seq }: Event, show: () => Promise<unknown> | undefined): Promise<unknown> | undefined {
-    const { shown } = this;
+    const shown = this.#shown;
     const key = `${conversationId} ${seq}`;
     if (!shown.has(key)) shown.set(key, show());
     const [first] = shown.keys();

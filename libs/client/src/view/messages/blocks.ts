@@ -16,14 +16,14 @@ export interface KeptMessages {
 }
 
 export class MessageBlocks {
-  private readonly changed = new Set<number>();
+  readonly #changed = new Set<number>();
 
   /** @param stored numbers of the blocks that lie in the storage */
   constructor(private stored = new Set<number>()) {}
 
   /** Something about these numbers is other than before. */
   touch(...seqs: number[]): void {
-    for (const seq of seqs) this.changed.add(Math.floor(seq / BLOCK));
+    for (const seq of seqs) this.#changed.add(Math.floor(seq / BLOCK));
   }
 
   /** Nothing of what is stored is known to be right. */
@@ -48,10 +48,10 @@ export class MessageBlocks {
     const blocks = new Map<number, Event[] | undefined>();
     for (const block of this.stored) if (!wanted.has(block)) blocks.set(block, undefined);
     for (const [block, inside] of wanted) {
-      if (this.changed.has(block) || !this.stored.has(block)) blocks.set(block, inside);
+      if (this.#changed.has(block) || !this.stored.has(block)) blocks.set(block, inside);
     }
     this.stored = new Set(wanted.keys());
-    this.changed.clear();
+    this.#changed.clear();
     return { range, blocks };
   }
 }

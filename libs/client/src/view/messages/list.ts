@@ -7,28 +7,36 @@ import type { UnsentMessage } from "./unsent";
 /** How events and unsent messages were shown last: what has not changed stays the same object. */
 export type Drawn = WeakMap<Event | UnsentMessage, ViewMessage>;
 
-/** @param before what was shown last */
+/**
+ * @param unsent own messages at the newest end; shown where that is reached
+ * @param before what was shown last
+ * @param around as in `view.messages`
+ */
 export function listMessages(
   conversation: Conversation,
   unsent: readonly UnsentMessage[],
   before: ViewMessages | undefined,
   drawn: Drawn,
+  around: number | undefined,
 ): ViewMessages {
   const { conversationId, window, userId } = conversation;
-  const { clearedSeq } = conversation.stored;
+  const { clearedSeq, lastSeq } = conversation.stored;
+  const place = conversation.placeOf(around);
+  const range = window.rangeOf(place);
+  const hasOlder = (range?.[0] ?? (place ?? lastSeq) + 1) > clearedSeq + 1;
+  const hasNewer = place !== undefined && (range?.[1] ?? 0) < lastSeq;
   const items: ViewMessage[] = [];
-  for (const event of window.shown) {
+  for (const event of window.eventsIn(range)) {
     if (event.kind === "recall" || event.seq <= clearedSeq) continue;
     const status = statusOf(event, conversation);
     items.push(drawn.get(event)?.status === status ? drawn.get(event)! : keep(drawn, event, toMessage(event, status)));
   }
-  for (const message of unsent) {
+  for (const message of hasNewer ? [] : unsent) {
     items.push(drawn.get(message) ?? keep(drawn, message, toUnsent(conversationId, message, userId)));
   }
-  const hasOlder = (window.newest?.[0] ?? conversation.stored.lastSeq + 1) > clearedSeq + 1;
-  const isSame = before?.hasOlder === hasOlder && before.items.length === items.length;
+  const isSame = before?.hasOlder === hasOlder && before.hasNewer === hasNewer && before.items.length === items.length;
   if (isSame && items.every((item, i) => item === before.items[i])) return before;
-  return { conversationId, items, hasOlder };
+  return { conversationId, items, hasOlder, hasNewer };
 }
 
 function keep(drawn: Drawn, what: Event | UnsentMessage, item: ViewMessage): ViewMessage {

@@ -2,8 +2,9 @@
  * The messages of one conversation that this device has at hand. Pure.
  *
  * The idea: ranges of numbers that are covered, and the events in them. A covered number without an event is none of the
- * user's (what was said between two stays in a group). What is shown is the newest range, so nothing is shown with a
- * hole in it; what lies below is shown as soon as the hole is filled.
+ * user's (what was said between two stays in a group). The app is shown one range, so it sees no hole: the newest one, or
+ * the one that covers a number around which it looks. Ranges that lie apart meet as soon as the hole between them is
+ * filled.
  *
  * Edge cases:
  * - Events come late, twice, by a page and by delivery: each number is kept once, and ranges that touch become one.
@@ -14,54 +15,67 @@ import type { SeqRange } from "../../order/holes";
 
 export class MessageWindow {
   /** Ascending, not touching each other. */
-  private ranges: SeqRange[] = [];
-  private readonly events = new Map<number, Event>();
+  #ranges: SeqRange[] = [];
+  readonly #events = new Map<number, Event>();
   /** Their numbers, ascending. */
-  private readonly seqs: number[] = [];
-  private readonly recalled = new Set<number>();
+  #seqs: number[] = [];
+  readonly #recalled = new Set<number>();
 
-  /** The range that is shown; undefined when there is nothing at hand. */
+  /** The newest range; undefined when there is nothing at hand. */
   get newest(): SeqRange | undefined {
-    return this.ranges.at(-1);
+    return this.#ranges.at(-1);
   }
 
-  /** The highest number at hand below the newest range; 0 when there is none. */
-  get below(): number {
-    return this.ranges.at(-2)?.[1] ?? 0;
+  /** The range that covers a number, or for no number the newest one; undefined when that is not at hand. */
+  rangeOf(seq: number | undefined): SeqRange | undefined {
+    return seq === undefined ? this.newest : this.#ranges.find(([first, last]) => first <= seq && seq <= last);
+  }
+
+  /** The highest number at hand below a range; 0 when there is none. */
+  below(first: number): number {
+    return this.#ranges.filter(([, last]) => last < first).at(-1)?.[1] ?? 0;
+  }
+
+  /** The lowest number at hand above a range; Infinity when there is none. */
+  above(last: number): number {
+    return this.#ranges.find(([first]) => first > last)?.[0] ?? Infinity;
   }
 
   /** Events of the newest range, ascending. */
   get shown(): Event[] {
-    const { newest } = this;
-    return newest === undefined ? [] : this.eventsIn(newest);
+    return this.eventsIn(this.newest);
   }
 
-  /** How many those are. */
-  get count(): number {
-    const { newest } = this;
-    return newest === undefined ? 0 : this.placeOf(newest[1] + 1) - this.placeOf(newest[0]);
+  /** Events of a range, ascending; of none: none. */
+  eventsIn(range: SeqRange | undefined): Event[] {
+    return range === undefined ? [] : this.#seqsIn(range).map((seq) => this.#events.get(seq)!);
+  }
+
+  /** How many events there are from one number to another. */
+  count([from, to]: SeqRange): number {
+    return this.#placeOf(to + 1) - this.#placeOf(from);
   }
 
   get(seq: number): Event | undefined {
-    return this.events.get(seq);
+    return this.#events.get(seq);
   }
 
   /** An event has come. */
   add(event: Event): void {
-    this.cover(event.seq, event.seq);
-    this.keep(event);
+    this.#cover(event.seq, event.seq);
+    this.#keep(event);
   }
 
   /** A page: all events of the user from one number to another, both inclusive. */
   addPage(from: number, to: number, events: readonly Event[]): void {
     if (from > to) return;
-    this.cover(from, to);
-    for (const event of events) if (event.seq >= from && event.seq <= to) this.keep(event);
+    this.#cover(from, to);
+    for (const event of events) if (event.seq >= from && event.seq <= to) this.#keep(event);
   }
 
   /** @returns whether every number of the range is at hand, or none of the user's */
   covers(from: number, to: number): boolean {
-    return from > to || this.ranges.some((range) => range[0] <= from && to <= range[1]);
+    return from > to || this.#ranges.some((range) => range[0] <= from && to <= range[1]);
   }
 
   /** Messages of others in a covered range, not recalled. */
@@ -69,71 +83,87 @@ export class MessageWindow {
     return this.eventsIn([from, to]).filter((event) => isCounted(event, userId)).length;
   }
 
-  /** Lets go of all but the newest events of the newest range. @returns whether anything went */
-  trim(most: number): boolean {
+  /**
+   * Lets go of all but the newest events of the newest range.
+   * @param around ranges that cover these numbers stay as they are
+   * @returns whether anything went
+   */
+  trim(most: number, around: readonly number[] = []): boolean {
     const { newest } = this;
-    if (newest === undefined) return false;
-    const seqs = this.seqs.slice(this.placeOf(newest[0]), this.placeOf(newest[1] + 1));
-    const from = seqs.length > most ? (seqs[seqs.length - most] ?? newest[1] + 1) : newest[0];
-    if (this.ranges.length === 1 && from === newest[0]) return false;
-    this.dropBelow(from);
+    const kept = new Set(around.map((seq) => this.rangeOf(seq)));
+    const ranges = this.#ranges.flatMap((range): SeqRange[] => {
+      if (kept.has(range)) return [range];
+      if (range !== newest) return [];
+      const seqs = this.#seqsIn(range);
+      if (seqs.length <= most) return [range];
+      return most === 0 ? [] : [[seqs[seqs.length - most]!, range[1]]];
+    });
+    if (ranges.length === this.#ranges.length && ranges.at(-1)?.[0] === newest?.[0]) return false;
+    this.#retain(ranges);
     return true;
   }
 
   /** Lets go of all numbers below this one. */
   dropBelow(from: number): void {
-    this.ranges = this.ranges.flatMap(([first, last]): SeqRange[] =>
-      last < from ? [] : [[Math.max(first, from), last]],
+    this.#retain(
+      this.#ranges.flatMap(([first, last]): SeqRange[] => (last < from ? [] : [[Math.max(first, from), last]])),
     );
-    for (const seq of this.seqs.splice(0, this.placeOf(from))) this.events.delete(seq);
-    for (const seq of this.recalled) if (seq < from) this.recalled.delete(seq);
+    for (const seq of this.#recalled) if (seq < from) this.#recalled.delete(seq);
   }
 
-  private keep(event: Event): void {
+  #keep(event: Event): void {
     const { seq, kind, targetSeq } = event;
-    if (kind === "recall" && targetSeq !== undefined) this.recall(targetSeq);
+    if (kind === "recall" && targetSeq !== undefined) this.#recall(targetSeq);
     // A recalled one has no content any more: it says more than what was kept before.
-    if (this.events.has(seq) && event.content !== undefined) return;
-    if (!this.events.has(seq)) this.insert(seq);
+    if (this.#events.has(seq) && event.content !== undefined) return;
+    if (!this.#events.has(seq)) this.#insert(seq);
     const { content, ...rest } = event;
-    this.events.set(seq, content === undefined || this.recalled.has(seq) ? rest : event);
+    this.#events.set(seq, content === undefined || this.#recalled.has(seq) ? rest : event);
   }
 
-  private recall(targetSeq: number): void {
-    this.recalled.add(targetSeq);
-    const target = this.events.get(targetSeq);
+  #recall(targetSeq: number): void {
+    this.#recalled.add(targetSeq);
+    const target = this.#events.get(targetSeq);
     if (target === undefined) return;
     const { content: _, ...rest } = target;
-    this.events.set(targetSeq, rest);
+    this.#events.set(targetSeq, rest);
   }
 
-  private eventsIn([from, to]: SeqRange): Event[] {
-    const found = this.seqs.slice(this.placeOf(from), this.placeOf(to + 1));
-    return found.map((seq) => this.events.get(seq)!);
+  #seqsIn([from, to]: SeqRange): number[] {
+    return this.#seqs.slice(this.#placeOf(from), this.#placeOf(to + 1));
   }
 
-  private insert(seq: number): void {
-    if (seq > (this.seqs.at(-1) ?? 0)) this.seqs.push(seq);
-    else this.seqs.splice(this.placeOf(seq), 0, seq);
+  /** Lets go of all events but those of these ranges. */
+  #retain(ranges: SeqRange[]): void {
+    const seqs = ranges.flatMap((range) => this.#seqsIn(range));
+    const kept = new Set(seqs);
+    for (const seq of this.#seqs) if (!kept.has(seq)) this.#events.delete(seq);
+    this.#seqs = seqs;
+    this.#ranges = ranges;
+  }
+
+  #insert(seq: number): void {
+    if (seq > (this.#seqs.at(-1) ?? 0)) this.#seqs.push(seq);
+    else this.#seqs.splice(this.#placeOf(seq), 0, seq);
   }
 
   /** Where the first number lies that is not below this one. */
-  private placeOf(seq: number): number {
-    let [low, high] = [0, this.seqs.length];
+  #placeOf(seq: number): number {
+    let [low, high] = [0, this.#seqs.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.seqs[middle]! < seq) low = middle + 1;
+      if (this.#seqs[middle]! < seq) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  private cover(from: number, to: number): void {
-    const apart = this.ranges.filter(([first, last]) => last < from - 1 || first > to + 1);
-    const touching = this.ranges.filter((range) => !apart.includes(range));
+  #cover(from: number, to: number): void {
+    const apart = this.#ranges.filter(([first, last]) => last < from - 1 || first > to + 1);
+    const touching = this.#ranges.filter((range) => !apart.includes(range));
     const first = Math.min(from, ...touching.map((range) => range[0]));
     const last = Math.max(to, ...touching.map((range) => range[1]));
-    this.ranges = [...apart, [first, last] as SeqRange].sort(([a], [b]) => a - b);
+    this.#ranges = [...apart, [first, last] as SeqRange].sort(([a], [b]) => a - b);
   }
 }
 
