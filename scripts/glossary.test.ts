@@ -18,7 +18,7 @@ const sourcesOf = (app: string) => filesIn(`${app}/src`, ".ts");
 const PACKAGES = ["libs/bus", "libs/coordination", "apps/worker"];
 
 /** Exported classes that are what every engineer expects under their name. */
-const PLAIN_TERMS = ["Bucket", "Columns", "Listeners", "RevisionConflict", "WorkerMetrics"];
+const PLAIN_TERMS = ["Bucket", "Listeners", "RevisionConflict", "WorkerMetrics"];
 
 const classes = PACKAGES.flatMap(sourcesOf).flatMap((file) =>
   [...textOf(file).matchAll(/^export (?:abstract )?class (\w+)/gm)].map(([, name]) => name!),

@@ -20,10 +20,7 @@ const STAGES: Record<string, readonly string[]> = {
   gateway: [
     ...["session", "accept", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
   ],
-  worker: [
-    ...["groups", "sequence", "dedupe", "authorize", "consume", "lookups", "own", "acknowledge", "fan-out"],
-    ...["receipts", "presence", "sessions", "metrics"],
-  ],
+  worker: ["decide", "lookups", "answers", "fan-out", "partition", "receipts", "presence", "sessions"],
   archiver: ["write", "purge"],
 };
 

@@ -1,11 +1,11 @@
 /** A worker of the simulation: the real wiring, ownership, take-over, journey and fan-out over simulated stores. */
 import type { GroupNews } from "@carillon/bus";
-import { ParkedRequests } from "../../apps/worker/dist/consume/parked-requests";
 import { GroupCasts } from "../../apps/worker/dist/fan-out/large-groups";
 import { FactCache } from "../../apps/worker/dist/lookups/fact-cache";
-import type { Ownership } from "../../apps/worker/dist/own/ownership";
-import { PartitionOwner } from "../../apps/worker/dist/partition-owner";
-import { newOwnership, type Placement, type WorkerPorts } from "../../apps/worker/dist/wiring";
+import { PartitionOwner } from "../../apps/worker/dist/partition/owner";
+import type { Ownership } from "../../apps/worker/dist/partition/ownership";
+import { ParkedRequests } from "../../apps/worker/dist/partition/parked-requests";
+import { newOwnership, type Placement, type WorkerPorts } from "../../apps/worker/dist/ports";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
 import type { SimGroups } from "./groups";

@@ -2,7 +2,7 @@
 import type { FailAction } from "@carillon/base/node";
 import { endOfRecord, recordSeqOf } from "@carillon/bus";
 import { purgePartition } from "../../apps/archiver/dist/purge/purge";
-import type { Placement } from "../../apps/worker/dist/wiring";
+import type { Placement } from "../../apps/worker/dist/ports";
 import { Clients, USERS } from "./clients";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";

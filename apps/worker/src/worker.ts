@@ -13,18 +13,17 @@ import {
   Sessions,
 } from "@carillon/store";
 import type { WorkerConfig } from "./config";
-import type { Verdict } from "./decision";
+import type { Verdict } from "./decide/decision";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
-import { WorkerMetrics } from "./metrics/worker-metrics";
-import type { Ownership } from "./own/ownership";
+import { WorkerMetrics } from "./metrics";
+import type { Ownership } from "./partition/ownership";
+import { newOwnership, type Placement, type WorkerPorts } from "./ports";
 import { LastSeen } from "./presence/last-seen";
 import { PresenceService } from "./presence/presence-service";
 import { Blocks } from "./receipts/blocks";
 import { ReceiptService } from "./receipts/receipt-service";
-import { SessionService } from "./sessions/session-service";
-import { shareCredentials } from "./sessions/shared-credentials";
-import { newOwnership, type Placement, type WorkerPorts } from "./wiring";
+import { SessionService, shareCredentials } from "./sessions/session-service";
 
 const RUN_EVERY_MS = 2_000;
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 import { uuidv7 } from "@carillon/base";
-import { ArchiveHistory } from "../src/own/archive-history";
-import { newPartitionState, pruneState } from "../src/partition-state";
+import { ArchiveHistory } from "../src/partition/archive-history";
+import { newPartitionState, pruneState } from "../src/partition/state";
 
 test("a position counts from when it was seen, and a lower one later voids it", () => {
   const history = new ArchiveHistory(600);

@@ -1,4 +1,4 @@
-import { ChangedGroups } from "../src/groups/changed-groups";
+import { ChangedGroups } from "../src/partition/changed-groups";
 
 test("all groups about which all is known are taken together, each once", async () => {
   let woken = 0;

@@ -2,10 +2,9 @@ import { uuidv7 } from "@carillon/base";
 import type { LogRecord, OriginatedRequest } from "@carillon/bus";
 import { decodeEvent, limits, privateConversationId } from "@carillon/protocol";
 import fc from "fast-check";
-import type { Policy, PrivateFacts } from "../src/authorize/authorize";
-import { digestOf } from "../src/body-digest";
-import { decideRound, type Facts, type Round } from "../src/decision";
-import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
+import type { Policy, PrivateFacts } from "../src/decide/authorize";
+import { decideRound, digestOf, type Facts, type Round } from "../src/decide/decision";
+import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition/state";
 
 const NOW = Date.UTC(2026, 10, 21);
 const DAY = 86_400_000;

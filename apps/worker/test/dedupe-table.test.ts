@@ -1,6 +1,6 @@
 import { uuidv7 } from "@carillon/base";
-import type { AcceptedRequest } from "../src/dedupe/accepted-message";
-import { DedupeTable } from "../src/dedupe/dedupe-table";
+import type { AcceptedRequest } from "../src/decide/accepted-log";
+import { DedupeTable } from "../src/decide/dedupe-table";
 
 const NOW = 1_700_000_000_000;
 

@@ -1,9 +1,9 @@
 import { silentLogger } from "@carillon/base/node";
 import type { OriginatedRequest } from "@carillon/bus";
-import type { UserFacts } from "../src/authorize/authorize";
-import { GroupCache } from "../src/groups/group-cache";
+import type { UserFacts } from "../src/decide/authorize";
 import { FactCache } from "../src/lookups/fact-cache";
-import { newPartitionState } from "../src/partition-state";
+import { GroupCache } from "../src/lookups/group-cache";
+import { newPartitionState } from "../src/partition/state";
 
 const request: OriginatedRequest = {
   gateway: "g1",

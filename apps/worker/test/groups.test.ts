@@ -4,10 +4,10 @@ import type { OriginatedRequest } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import type { GroupChange, GroupStay, LoadedGroup, MemberStays } from "@carillon/store";
 import { until } from "@carillon/testkit";
-import { decideChanges, decideRound, type Facts, type Round } from "../src/decision";
-import { GroupCache } from "../src/groups/group-cache";
-import { GroupState } from "../src/groups/group-state";
-import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition-state";
+import { decideChanges, decideRound, type Facts, type Round } from "../src/decide/decision";
+import { GroupState } from "../src/decide/group-state";
+import { GroupCache } from "../src/lookups/group-cache";
+import { foldRecord, newPartitionState, type PartitionState, pruneState } from "../src/partition/state";
 
 const NOW = Date.UTC(2026, 10, 21);
 const policy = {

@@ -1,5 +1,5 @@
 import { seeded } from "@carillon/testkit";
-import { bucketOf, newMultipliers } from "../src/dedupe/id-hash";
+import { bucketOf, newMultipliers } from "../src/decide/accepted-log";
 
 const WORDS = 4;
 const BUCKETS = 65_536;

@@ -2,11 +2,11 @@ import { silentLogger } from "@carillon/base/node";
 import { type Bus, encodeRequestBatch, RequestConsumer, type RequestConsumerOptions } from "@carillon/bus";
 import { decodePayload, FrameDecoder } from "@carillon/protocol";
 import type { FanOut } from "../src/fan-out/fan-out";
-import { GroupCache } from "../src/groups/group-cache";
-import { PartitionJourney } from "../src/journey";
 import { FactCache } from "../src/lookups/fact-cache";
 import type { ArchivedMessage } from "../src/lookups/fact-source";
-import { newPartitionState } from "../src/partition-state";
+import { GroupCache } from "../src/lookups/group-cache";
+import { PartitionJourney } from "../src/partition/journey";
+import { newPartitionState } from "../src/partition/state";
 
 const NOW = 1_800_000_000_000;
 const AN_HOUR_AGO = (NOW - 3_600_000).toString(16).padStart(12, "0");

@@ -1,8 +1,8 @@
 import { silentLogger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
 import { until } from "@carillon/testkit";
-import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/own/ownership";
-import { newPartitionState } from "../src/partition-state";
+import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/partition/ownership";
+import { newPartitionState } from "../src/partition/state";
 
 /** Of an owner who has not written for long. */
 const lastRecord: FormerOwner = { boot: "other", released: false, seq: 7, ageMs: 60_000 };

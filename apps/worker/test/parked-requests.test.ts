@@ -1,5 +1,5 @@
 import type { OriginatedRequest } from "@carillon/bus";
-import { ParkedRequests } from "../src/consume/parked-requests";
+import { ParkedRequests } from "../src/partition/parked-requests";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,5 +1,5 @@
 import { type LogBody, type OriginatedRequest, PREFETCH } from "@carillon/bus";
-import { CAREFUL_FROM, foldPoison, isDead, newPoison, type Poison } from "../src/own/poison";
+import { CAREFUL_FROM, foldPoison, isDead, newPoison, type Poison } from "../src/partition/poison";
 
 const request: OriginatedRequest = {
   gateway: "g",

@@ -1,4 +1,4 @@
-import { Sequences } from "../src/sequence/sequences";
+import { Sequences } from "../src/decide/sequences";
 
 test("of a conversation that the log forgets, the last number goes on counting, until the next one is given", () => {
   const sequences = new Sequences();

@@ -1,5 +1,5 @@
 import { CarillonError, decodePayload, FrameDecoder } from "@carillon/protocol";
-import { answersByGateway } from "../src/acknowledge/acknowledge";
+import { answersByGateway } from "../src/answers/answers";
 import { pushesByGateway } from "../src/fan-out/round";
 import { resumeFrom } from "../src/sessions/session-service";
 

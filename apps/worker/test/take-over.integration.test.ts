@@ -15,8 +15,8 @@ import {
 } from "@carillon/bus";
 import { decodeEvent, encodeEvent } from "@carillon/protocol";
 import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
-import { foldEarly, LogUnfit, type TakeOverOptions, takeOver } from "../src/own/take-over";
-import type { PartitionState } from "../src/partition-state";
+import type { PartitionState } from "../src/partition/state";
+import { foldEarly, LogUnfit, type TakeOverOptions, takeOver } from "../src/partition/take-over";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;

@@ -1,7 +1,7 @@
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, encodeLogBody, logStream, ownerSubject } from "@carillon/bus";
 import { until } from "@carillon/testkit";
-import { newOwnership, type WorkerPorts } from "../src/wiring";
+import { newOwnership, type WorkerPorts } from "../src/ports";
 
 test("a partition's owner is looked for in its own log, and asked for it under its own subject", async () => {
   const [read, asked] = [new Set<string>(), new Set<string>()];

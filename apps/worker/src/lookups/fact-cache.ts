@@ -7,17 +7,15 @@
  */
 import { GroupedQuestions, KEYS_PER_STATEMENT } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
-import type { OriginatedRequest, SendRequest } from "@carillon/bus";
-import { TIMINGS } from "@carillon/bus";
+import { type OriginatedRequest, type SendRequest, TIMINGS } from "@carillon/bus";
 import { groupConversationId, parseConversationId, privateConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
-import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
-import { digestOf, digestOfRecall } from "../body-digest";
-import type { AcceptedMessage } from "../dedupe/accepted-message";
-import type { GroupCache } from "../groups/group-cache";
-import type { PartitionState } from "../partition-state";
+import type { AcceptedMessage } from "../decide/accepted-log";
+import type { RecallTarget, Relation, UserFacts } from "../decide/authorize";
+import { digestOf, digestOfRecall } from "../decide/decision";
+import type { PartitionState } from "../partition/state";
 import type { ArchivedMessage, FactSource } from "./fact-source";
-import { LoadsUnderWay } from "./loads-under-way";
+import type { GroupCache } from "./group-cache";
 import { type FactSources, type Known, messageKey, RoundFacts } from "./round-facts";
 
 /** Users, and directed pairs of users, that are remembered. */
@@ -336,4 +334,30 @@ function accepted(message: ArchivedMessage): AcceptedMessage {
 function archivedDigest({ kind, contentType, content, targetSeq, recalled }: ArchivedMessage): string | undefined {
   if (recalled) return undefined;
   return kind === "recall" ? digestOfRecall(targetSeq!) : digestOf(contentType, content);
+}
+
+/**
+ * Questions to MySQL that are under way. What was asked before a change and is answered after it may be what was so
+ * before: it must not be remembered, or the order to forget would be undone.
+ */
+class LoadsUnderWay {
+  /** For each load, what was forgotten since it began; undefined in it: everything. */
+  private readonly loads = new Set<Set<string | undefined>>();
+
+  /** @returns the answer, and which keys were forgotten meanwhile: what it says of them is void */
+  async run<T>(load: () => Promise<T>): Promise<{ found: T; isVoid(key: string): boolean }> {
+    const forgotten = new Set<string | undefined>();
+    this.loads.add(forgotten);
+    try {
+      const found = await load();
+      return { found, isVoid: (key) => forgotten.has(key) || forgotten.has(undefined) };
+    } finally {
+      this.loads.delete(forgotten);
+    }
+  }
+
+  /** @param key absent: everything */
+  forget(key?: string): void {
+    for (const forgotten of this.loads) forgotten.add(key);
+  }
 }

@@ -1,4 +1,4 @@
-import type { RecallTarget, Relation, UserFacts } from "../authorize/authorize";
+import type { RecallTarget, Relation, UserFacts } from "../decide/authorize";
 
 /** What the worker asks MySQL (the primary) for: one statement per kind and call. */
 export interface FactSource {

@@ -5,13 +5,13 @@
 import { settlesWithin } from "@carillon/base";
 import type { SendRequest } from "@carillon/bus";
 import type { LRUCache } from "lru-cache";
-import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../authorize/authorize";
-import { type Facts, placeOf } from "../decision";
-import type { AcceptedMessage } from "../dedupe/accepted-message";
-import type { GroupCache } from "../groups/group-cache";
-import type { GroupState } from "../groups/group-state";
-import type { Sequences } from "../sequence/sequences";
+import type { AcceptedMessage } from "../decide/accepted-log";
+import type { PrivateFacts, RecallTarget, Relation, UserFacts } from "../decide/authorize";
+import { type Facts, placeOf } from "../decide/decision";
+import type { GroupState } from "../decide/group-state";
+import type { Sequences } from "../decide/sequences";
 import type { MessageKey } from "./fact-source";
+import type { GroupCache } from "./group-cache";
 
 export interface Known<T> {
   value: T;

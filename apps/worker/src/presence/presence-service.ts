@@ -5,7 +5,7 @@
 import { Admission, getOrSet } from "@carillon/base";
 import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
 import type { SessionEntry } from "@carillon/store";
-import { orBusy } from "../busy";
+import { orBusy } from "../decide/busy";
 
 export interface PresenceServiceOptions {
   bus: Bus;

@@ -21,7 +21,7 @@ import {
 } from "@carillon/bus";
 import { Command, encodeFrame, peerOf } from "@carillon/protocol";
 import { busyStore, type Marks, type MarkUpdate, type Sessions } from "@carillon/store";
-import { orBusy } from "../busy";
+import { orBusy } from "../decide/busy";
 import type { Blocks } from "./blocks";
 import { MarkSaver } from "./mark-saver";
 

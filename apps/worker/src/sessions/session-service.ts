@@ -1,5 +1,5 @@
 /** Questions of gateways about sessions and inboxes: who is where, what an inbox holds. */
-import { Admission } from "@carillon/base";
+import { Admission, GroupedQuestions } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import {
   type Announcement,
@@ -22,6 +22,7 @@ import {
 import { CarillonError, CloseCode, deliveredBy, fitsSizes, limits, peekEvent } from "@carillon/protocol";
 import {
   type CredentialQueries,
+  type Credentials,
   type DeviceRules,
   type DeviceSession,
   type Inboxes,
@@ -29,7 +30,7 @@ import {
   refusalOf,
   type Sessions,
 } from "@carillon/store";
-import { busy, orBusy } from "../busy";
+import { busy, orBusy } from "../decide/busy";
 
 const QUEUE = "workers";
 
@@ -201,3 +202,35 @@ export function resumeFrom(
   }
   return { resume: cursor.seq === head.seq ? "none" : "replay", from: cursor.seq };
 }
+
+/**
+ * What is stored of those who connect. A crowd connects at the same moment: sessions that are opened one by one are
+ * looked up together. Questions about many sessions are one statement anyway.
+ */
+
+interface Device {
+  userId: string;
+  deviceId: string;
+}
+
+/** @returns as `CredentialQueries.of`; throws Unanswered as well */
+export function shareCredentials(
+  credentials: Pick<CredentialQueries, "of">,
+  monotonic: () => number,
+): CredentialQueries["of"] {
+  const questions = new GroupedQuestions<Device, Credentials>({
+    idOf,
+    monotonic,
+    ask: async (devices) => {
+      const found = await credentials.of(devices);
+      return new Map(devices.flatMap((device, i) => (found[i] === undefined ? [] : [[idOf(device), found[i]]])));
+    },
+  });
+  return async (sessions, deadline) => {
+    const [only, ...others] = sessions;
+    if (only === undefined || others.length > 0) return credentials.of(sessions, deadline);
+    return [await questions.ask(only)];
+  };
+}
+
+const idOf = ({ userId, deviceId }: Device) => `${userId} ${deviceId}`;

@@ -23,9 +23,9 @@ import {
   recordSeqOf,
 } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
-import { foldRecord, newPartitionState, type PartitionState } from "../partition-state";
 import { ACCEPTED_IDS_MS } from "../timings";
 import { withDead } from "./poison";
+import { foldRecord, newPartitionState, type PartitionState } from "./state";
 
 const ARCHIVE_ANSWER_MS = 500;
 

@@ -8,7 +8,7 @@
  */
 import { settlesWithin } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";
-import { placeOf } from "../decision";
+import { placeOf } from "../decide/decision";
 import { PARKED_MS } from "../timings";
 
 /** Timers have whole milliseconds, and may come a little early: a request whose time is nearly over does not wait again. */

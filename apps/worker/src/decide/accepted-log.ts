@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+
 /**
  * Accepted messages in the order of the log, found by their clientMsgId: a ring of rows, and a hash table of chains.
  *
@@ -6,11 +8,6 @@
  *
  * Edge case: two users may use the same id. Sender and conversation are compared, too, and the youngest comes first.
  */
-
-import type { AcceptedMessage, AcceptedRequest } from "./accepted-message";
-import { Columns, ID_WORDS } from "./columns";
-import { CountedNames } from "./counted-names";
-import { bucketOf, newMultipliers } from "./id-hash";
 
 /** Powers of two, so that a bit mask wraps. */
 const FEWEST_ROWS = 64;
@@ -165,4 +162,162 @@ function hexOf(text: string, from: number, to: number, before = 0): number {
     value = (value << 4) | (code < 58 ? code - 48 : code - 87);
   }
   return value;
+}
+
+/** What is remembered of a message that was accepted: enough to answer a repeated request as the first one was. */
+export interface AcceptedMessage {
+  /** Digest of kind and body; undefined when the archive no longer has the body. */
+  digest: string | undefined;
+  seq: number;
+  messageId: string;
+  sentAt: number;
+}
+
+/** An accepted message with the request that it came from. */
+export interface AcceptedRequest extends AcceptedMessage {
+  senderId: string;
+  conversationId: string;
+  clientMsgId: string;
+}
+
+/** One row per accepted message in arrays of numbers, which the garbage collector neither copies nor looks through. */
+
+/** Of a digest, ASCII; shorter ones end with zeros. */
+const DIGEST_BYTES = 16;
+/** Of a message id, at most 19 decimal digits. */
+const MESSAGE_ID_BYTES = 20;
+
+/** A UUID is four words of 32 bits. */
+const ID_WORDS = 4;
+
+class Columns {
+  readonly ids: Uint32Array;
+  readonly senders: Uint32Array;
+  readonly conversations: Uint32Array;
+  readonly seqs: Float64Array;
+  readonly sentAt: Float64Array;
+  readonly positions: Float64Array;
+  readonly storedAt: Float64Array;
+  private readonly digests: Buffer;
+  private readonly messageIds: Buffer;
+
+  constructor(readonly rows: number) {
+    this.ids = new Uint32Array(rows * ID_WORDS);
+    this.senders = new Uint32Array(rows);
+    this.conversations = new Uint32Array(rows);
+    this.seqs = new Float64Array(rows);
+    this.sentAt = new Float64Array(rows);
+    this.positions = new Float64Array(rows);
+    this.storedAt = new Float64Array(rows);
+    this.digests = Buffer.alloc(rows * DIGEST_BYTES);
+    this.messageIds = Buffer.alloc(rows * MESSAGE_ID_BYTES);
+  }
+
+  /** Takes `count` rows of another from its row `from` on; they begin at row `at` here. */
+  copy(other: Columns, from: number, count: number, at: number): void {
+    const mine = this.all();
+    for (const [i, { column, width }] of other.all().entries()) {
+      mine[i]!.column.set(column.subarray(from * width, (from + count) * width), at * width);
+    }
+  }
+
+  digest(row: number): string {
+    return readText(this.digests, row * DIGEST_BYTES, DIGEST_BYTES);
+  }
+
+  messageId(row: number): string {
+    return readText(this.messageIds, row * MESSAGE_ID_BYTES, MESSAGE_ID_BYTES);
+  }
+
+  setTexts(row: number, digest: string, messageId: string): void {
+    writeText(this.digests, row * DIGEST_BYTES, DIGEST_BYTES, digest);
+    writeText(this.messageIds, row * MESSAGE_ID_BYTES, MESSAGE_ID_BYTES, messageId);
+  }
+
+  private all(): { column: Uint32Array | Float64Array | Uint8Array; width: number }[] {
+    const { ids, digests, messageIds, senders, conversations, seqs, sentAt, positions, storedAt } = this;
+    const single = [senders, conversations, seqs, sentAt, positions, storedAt].map((column) => ({ column, width: 1 }));
+    return [
+      { column: ids, width: ID_WORDS },
+      { column: digests, width: DIGEST_BYTES },
+      { column: messageIds, width: MESSAGE_ID_BYTES },
+      ...single,
+    ];
+  }
+}
+
+function writeText(bytes: Uint8Array, at: number, width: number, text: string): void {
+  const length = Math.min(width, text.length);
+  for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
+  if (length < width) bytes.fill(0, at + length, at + width);
+}
+
+function readText(bytes: Buffer, at: number, width: number): string {
+  let end = at;
+  while (end < at + width && bytes[end] !== 0) end++;
+  return bytes.toString("latin1", at, end);
+}
+
+/** Texts that many refer to, kept once and named by a small number for as long as somebody refers to them. */
+class CountedNames {
+  private readonly numbers = new Map<string, number>();
+  private readonly texts: (string | undefined)[] = [];
+  private readonly counts: number[] = [];
+  private readonly free: number[] = [];
+
+  get size(): number {
+    return this.numbers.size;
+  }
+
+  /** One more refers to this text. @returns its number */
+  take(text: string): number {
+    const known = this.numbers.get(text);
+    if (known !== undefined) {
+      this.counts[known]!++;
+      return known;
+    }
+    const number = this.free.pop() ?? this.texts.length;
+    this.numbers.set(text, number);
+    this.texts[number] = text;
+    this.counts[number] = 1;
+    return number;
+  }
+
+  /** The text of a number that `take` gave and that is still referred to. */
+  text(number: number): string | undefined {
+    return this.texts[number];
+  }
+
+  /** One fewer refers to it. */
+  release(number: number): void {
+    if (--this.counts[number]! > 0) return;
+    this.numbers.delete(this.texts[number]!);
+    this.texts[number] = undefined;
+    this.free.push(number);
+  }
+}
+
+/**
+ * Where an id lies in a hash table, in a way that nobody outside can foresee: clients choose their ids, and ids that fall into
+ * one bucket would make each of them cost as much as all together.
+ *
+ * Each word is multiplied by an odd number of its own, drawn when the process starts, and the highest bits of the sum are
+ * taken (multiply-shift, Dietzfelbinger et al. 1997): of any two ids, whoever chose them, at most 2 in `buckets` processes
+ * put both into one bucket. A seed that is only mixed into a fixed hash would not do: ids that collide before the mixing
+ * collide with every seed.
+ */
+
+const WORD_BYTES = 4;
+
+/** One random odd number for each word of an id. */
+export function newMultipliers(words: number): Uint32Array {
+  const bytes = randomBytes(words * WORD_BYTES);
+  return Uint32Array.from({ length: words }, (_, word) => bytes.readUInt32LE(word * WORD_BYTES) | 1);
+}
+
+/** @param buckets a power of two, 2 or more */
+export function bucketOf(id: Uint32Array, multipliers: Uint32Array, buckets: number): number {
+  let sum = 0;
+  for (let word = 0; word < multipliers.length; word++) sum = (sum + Math.imul(id[word]!, multipliers[word]!)) | 0;
+  return sum >>> (Math.clz32(buckets) + 1);
 }

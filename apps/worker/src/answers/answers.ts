@@ -2,7 +2,7 @@
 import { getOrSet } from "@carillon/base";
 import type { Answer, LoggedEvent } from "@carillon/bus";
 import { Command, decodeEvent, encodeFrame, encodeSentFrame } from "@carillon/protocol";
-import type { Verdict } from "../decision";
+import type { Verdict } from "../decide/decision";
 
 export interface GatewayAnswers {
   gateway: string;

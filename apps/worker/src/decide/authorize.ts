@@ -1,5 +1,5 @@
 /** May this user write there? Pure: the facts are passed in. */
-import type { ErrorName, GroupRole } from "@carillon/protocol";
+import { CarillonError, type ErrorName, type GroupRole, limits } from "@carillon/protocol";
 
 /** What the rules need to know about a user. */
 export interface UserFacts {
@@ -110,4 +110,14 @@ export function refuseRecall(
 function refuseSender(sender: UserFacts | undefined, now: number): ErrorName | undefined {
   if (sender === undefined || sender.status !== "normal") return "USER_DISABLED";
   return sender.mutedUntil > now ? "USER_MUTED" : undefined;
+}
+
+/** What somebody is told who may not write for a time: until when. */
+
+/** @param until ms since 1970, ahead of `now`; undefined: nobody knows when it ends */
+export function mutedError(name: "USER_MUTED" | "GROUP_MUTED", until: number | undefined, now: number): CarillonError {
+  if (until === undefined) return new CarillonError(name);
+  // A time that was stored before times were bounded may be beyond any date.
+  const end = Math.min(until, limits.maxTimeMs);
+  return new CarillonError(name, `muted until ${new Date(end).toISOString()}`, { retryAfterMs: end - now });
 }

@@ -5,13 +5,13 @@
 import type { Announcement, Answer, Bus, GroupNews, OwnerQuestion, Push } from "@carillon/bus";
 import { ask, ownerSubject, readLastRecord } from "@carillon/bus";
 import type { Inboxes, RecentEvents } from "@carillon/store";
-import type { Policy } from "./authorize/authorize";
-import type { Verdict } from "./decision";
+import type { Policy } from "./decide/authorize";
+import type { Verdict } from "./decide/decision";
 import type { GroupCasts } from "./fan-out/large-groups";
-import type { GroupSource } from "./groups/group-cache";
 import type { FactCache } from "./lookups/fact-cache";
-import { Ownership } from "./own/ownership";
-import { type OwnerContext, PartitionOwner } from "./partition-owner";
+import type { GroupSource } from "./lookups/group-cache";
+import { type OwnerContext, PartitionOwner } from "./partition/owner";
+import { Ownership } from "./partition/ownership";
 
 /** Whose a partition is by the view of the moment. */
 export interface Placement {

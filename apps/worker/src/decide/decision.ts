@@ -3,6 +3,8 @@
  * told. Pure: the partition's state is read and not changed; it changes when the record is folded, after the log
  * took it. So a refused append leaves no trace, and a round can be decided again.
  */
+
+import { hash } from "node:crypto";
 import { nextSnowflake } from "@carillon/base";
 import type { LoggedEvent, Origin, OriginatedRequest, SendRequest } from "@carillon/bus";
 import {
@@ -13,7 +15,10 @@ import {
   parseConversationId,
   type SentPayload,
 } from "@carillon/protocol";
+import type { FoldedEvent, PartitionState } from "../partition/state";
+import type { AcceptedMessage } from "./accepted-log";
 import {
+  mutedError,
   type Policy,
   type PrivateFacts,
   type RecallTarget,
@@ -21,15 +26,10 @@ import {
   refusePrivate,
   refuseRecall,
   type UserFacts,
-} from "./authorize/authorize";
-import { mutedError } from "./authorize/muted";
-import { digestOf, digestOfRecall } from "./body-digest";
+} from "./authorize";
 import { busy } from "./busy";
-import type { AcceptedMessage } from "./dedupe/accepted-message";
-import { recognise } from "./dedupe/recognise";
-import { RoundIds } from "./dedupe/round-ids";
-import type { GroupState } from "./groups/group-state";
-import type { FoldedEvent, PartitionState } from "./partition-state";
+import { RoundIds, recognise } from "./dedupe-table";
+import type { GroupState } from "./group-state";
 
 /** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
 export interface Facts {
@@ -337,4 +337,14 @@ export function originOf({ gateway, boot, connection, requestId }: OriginatedReq
 /** Requests of one sender into one conversation keep their order: when one of them waits, those behind it wait, too. */
 export function placeOf({ senderId, conversationId }: Pick<SendRequest, "senderId" | "conversationId">): string {
   return `${senderId} ${conversationId}`;
+}
+
+/** Digest of what makes a repeated request the same request: its kind and body. 16 characters. */
+export function digestOf(contentType: string, content: string): string {
+  return hash("sha1", `message ${contentType} ${content}`, "base64").slice(0, 16);
+}
+
+/** Digest of a RECALL, whose body is the number that it takes back. */
+export function digestOfRecall(targetSeq: number): string {
+  return digestOf("recall", String(targetSeq));
 }

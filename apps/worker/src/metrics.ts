@@ -1,7 +1,7 @@
 /** What a worker counts and shows: what became of requests, and how far its partitions are behind. */
 import { Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
 import type { OwnerState } from "@carillon/bus";
-import type { Verdict } from "../decision";
+import type { Verdict } from "./decide/decision";
 
 export interface OwnedState extends OwnerState {
   partition: number;

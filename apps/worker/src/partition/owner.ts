@@ -25,21 +25,21 @@ import {
 } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
-import { answersAgain, type GatewayAnswers } from "./acknowledge/acknowledge";
-import type { Policy } from "./authorize/authorize";
-import type { Verdict } from "./decision";
-import { FanOut, type RefusedDelivery } from "./fan-out/fan-out";
-import type { SaidEvent } from "./fan-out/large-groups";
-import { GroupCache, type GroupSource } from "./groups/group-cache";
+import { answersAgain, type GatewayAnswers } from "../answers/answers";
+import type { Policy } from "../decide/authorize";
+import type { Verdict } from "../decide/decision";
+import { FanOut, type RefusedDelivery } from "../fan-out/fan-out";
+import type { SaidEvent } from "../fan-out/large-groups";
+import type { FactCache } from "../lookups/fact-cache";
+import { GroupCache, type GroupSource } from "../lookups/group-cache";
+import { ACCEPTED_IDS_MS, NUMBERS_MS, STOPPING } from "../timings";
+import { ArchiveHistory } from "./archive-history";
 import { PartitionJourney } from "./journey";
-import type { FactCache } from "./lookups/fact-cache";
-import { ArchiveHistory } from "./own/archive-history";
-import type { OwnedPartition } from "./own/ownership";
-import { whyPutAside } from "./own/poison";
-import { foldEarly, type TakeOverOptions, takeOver } from "./own/take-over";
 import { OwnerAnswers } from "./owner-answers";
-import { type PartitionState, pruneState } from "./partition-state";
-import { ACCEPTED_IDS_MS, NUMBERS_MS, STOPPING } from "./timings";
+import type { OwnedPartition } from "./ownership";
+import { whyPutAside } from "./poison";
+import { type PartitionState, pruneState } from "./state";
+import { foldEarly, type TakeOverOptions, takeOver } from "./take-over";
 
 const HOUSEKEEPING_MS = 5_000;
 /** Conversations whose people a new owner asks for in advance. */

@@ -16,8 +16,8 @@
 import { guarded, settlesWithin, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import { type OwnerState, PartitionLost } from "@carillon/bus";
-import type { PartitionState } from "../partition-state";
 import { AT_WORK_MS, STOPPING } from "../timings";
+import type { PartitionState } from "./state";
 
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;

@@ -4,12 +4,12 @@
  */
 import type { GroupRoster, Listeners, Readable, ReadableSpans } from "@carillon/bus";
 import { CarillonError, groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
-import { type Policy, refuseGroup, refusePrivate } from "./authorize/authorize";
-import { orBusy } from "./busy";
-import type { GroupCache } from "./groups/group-cache";
-import type { GroupState } from "./groups/group-state";
-import type { FactCache } from "./lookups/fact-cache";
-import type { PartitionState } from "./partition-state";
+import { type Policy, refuseGroup, refusePrivate } from "../decide/authorize";
+import { orBusy } from "../decide/busy";
+import type { GroupState } from "../decide/group-state";
+import type { FactCache } from "../lookups/fact-cache";
+import type { GroupCache } from "../lookups/group-cache";
+import type { PartitionState } from "./state";
 
 export interface OwnerAnswersOptions {
   state: PartitionState;

@@ -15,20 +15,20 @@ import {
   RequestConsumer,
 } from "@carillon/bus";
 import { CarillonError, groupIdOf } from "@carillon/protocol";
-import { answersByGateway, type GatewayAnswers } from "./acknowledge/acknowledge";
-import type { Policy } from "./authorize/authorize";
-import { busy, orBusy } from "./busy";
-import { type ParkedRequest, ParkedRequests } from "./consume/parked-requests";
-import { type PulledBatch, RoundBuffer } from "./consume/round-buffer";
-import { decideChanges, decideRound, originOf, type Round, type Verdict } from "./decision";
-import type { FanOut } from "./fan-out/fan-out";
-import { type ChangedGroup, ChangedGroups } from "./groups/changed-groups";
-import type { GroupCache } from "./groups/group-cache";
-import type { FactCache } from "./lookups/fact-cache";
-import { RoundFacts } from "./lookups/round-facts";
-import { isDead } from "./own/poison";
-import { type FoldedEvent, foldAppended, type PartitionState } from "./partition-state";
-import { HEAD_MS, INLINE_MS, MOST_FACT_AGE_MS, STOPPING } from "./timings";
+import { answersByGateway, type GatewayAnswers } from "../answers/answers";
+import type { Policy } from "../decide/authorize";
+import { busy, orBusy } from "../decide/busy";
+import { decideChanges, decideRound, originOf, type Round, type Verdict } from "../decide/decision";
+import type { FanOut } from "../fan-out/fan-out";
+import type { FactCache } from "../lookups/fact-cache";
+import type { GroupCache } from "../lookups/group-cache";
+import { RoundFacts } from "../lookups/round-facts";
+import { HEAD_MS, INLINE_MS, MOST_FACT_AGE_MS, STOPPING } from "../timings";
+import { type ChangedGroup, ChangedGroups } from "./changed-groups";
+import { type ParkedRequest, ParkedRequests } from "./parked-requests";
+import { isDead } from "./poison";
+import { type PulledBatch, RoundBuffer } from "./round-buffer";
+import { type FoldedEvent, foldAppended, type PartitionState } from "./state";
 
 export interface JourneyOptions {
   bus: Bus;

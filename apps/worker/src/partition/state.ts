@@ -5,12 +5,12 @@
 import { parseSnowflake, type SnowflakeState } from "@carillon/base";
 import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
-import { RecalledMessages } from "./authorize/recalled-messages";
-import type { AcceptedMessage } from "./dedupe/accepted-message";
-import { DedupeTable } from "./dedupe/dedupe-table";
-import { GroupChanges } from "./groups/group-changes";
-import { foldPoison, newPoison, type Poison } from "./own/poison";
-import { Sequences } from "./sequence/sequences";
+import type { AcceptedMessage } from "../decide/accepted-log";
+import { DedupeTable } from "../decide/dedupe-table";
+import { GroupChanges } from "../decide/group-changes";
+import { RecalledMessages } from "../decide/recalled-messages";
+import { Sequences } from "../decide/sequences";
+import { foldPoison, newPoison, type Poison } from "./poison";
 
 export interface PartitionState {
   readonly partition: number;
