@@ -17,8 +17,8 @@ test("a position counts from when it was seen, and a lower one later voids it", 
 test("what the archive has only just taken is not forgotten, however old it is", () => {
   const state = newPartitionState(0, 0);
   const message = { senderId: "a", conversationId: "p:a:b", clientMsgId: uuidv7(0), digest: "d", seq: 7 };
-  state.sequences.set("p:a:b", 7, 5, 0);
-  state.dedupe.add({ ...message, messageId: "1", sentAt: 0 }, 5, 0);
+  state.sequences.set("p:a:b", 7, { position: 5, storedAt: 0 });
+  state.dedupe.add({ ...message, messageId: "1", sentAt: 0 }, { position: 5, storedAt: 0 });
   state.archived = 5;
   pruneState(state, 3_600_000, { ids: 4, numbers: 4 });
   expect([state.sequences.last("p:a:b"), state.dedupe.size]).toEqual([7, 1]);

@@ -31,7 +31,7 @@ test("whatever was added is found as it was, until it is dropped; through growth
   const add = (count: number) => {
     for (let i = 0; i < count; i++) {
       all.push(message(all.length));
-      table.add(all.at(-1)!, all.length, NOW + all.length);
+      table.add(all.at(-1)!, { position: all.length, storedAt: NOW + all.length });
     }
   };
   const drop = (count: number) => {
@@ -68,7 +68,7 @@ test("the same id of two senders, and in two conversations, is not the same mess
   const one = message(1);
   const other = message(2, one.clientMsgId);
   const elsewhere = { ...message(1, one.clientMsgId), conversationId: "g:choir", seq: 9 };
-  for (const each of [one, other, elsewhere]) table.add(each, 1, NOW);
+  for (const each of [one, other, elsewhere]) table.add(each, { position: 1, storedAt: NOW });
   for (const each of [one, other, elsewhere]) expect(found(table, each)).toEqual(firstOf(each));
   expect(found(table, message(3, one.clientMsgId))).toBeUndefined();
   expect(found(table, message(1, uuidv7(NOW)))).toBeUndefined();
@@ -77,7 +77,7 @@ test("the same id of two senders, and in two conversations, is not the same mess
 test("ids that differ in one digit are not the same", () => {
   const table = new DedupeTable(NOW);
   const id = "01932c07-0a1b-7c2d-8e3f-0123456789ab";
-  table.add(message(1, id), 1, NOW);
+  table.add(message(1, id), { position: 1, storedAt: NOW });
   for (const [at, digit] of [...id].entries()) {
     if (digit === "-") continue;
     const other = id.slice(0, at) + (digit === "0" ? "1" : "0") + id.slice(at + 1);
@@ -89,8 +89,8 @@ test("ids that differ in one digit are not the same", () => {
 test("what is not archived stays, however old", () => {
   const table = new DedupeTable(NOW);
   const [one, two] = [message(1), message(2)];
-  table.add(one, 10, NOW);
-  table.add(two, 20, NOW + 1);
+  table.add(one, { position: 10, storedAt: NOW });
+  table.add(two, { position: 20, storedAt: NOW + 1 });
   table.prune(NOW + 1_000, 15);
   expect(found(table, one)).toBeUndefined();
   expect(found(table, two)).toEqual(firstOf(two));

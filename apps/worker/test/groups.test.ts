@@ -181,7 +181,7 @@ describe("who belongs", () => {
     const state = newPartitionState(0, 0);
     const group = groupOf(state, loaded([member("anna"), member("bert", { stays: [stay({ joinedVersion: 7 })] })], 7));
     expect([group.spansOf("bert"), group.spansOf("carl")]).toEqual([[], []]);
-    state.groupChanges.add("g:choir", 7, 12, 1, NOW);
+    state.groupChanges.add("g:choir", 7, 12, { position: 1, storedAt: NOW });
     group.settle();
     expect(group.spansOf("bert")).toEqual([{ from: 12, to: Number.POSITIVE_INFINITY }]);
     const left = member("bert", {
@@ -190,7 +190,7 @@ describe("who belongs", () => {
     });
     group.refresh(loaded([left], 9), 0);
     expect(group.spansOf("bert")).toEqual([{ from: 12, to: Number.POSITIVE_INFINITY }]);
-    state.groupChanges.add("g:choir", 9, 20, 2, NOW);
+    state.groupChanges.add("g:choir", 9, 20, { position: 2, storedAt: NOW });
     group.settle();
     expect(group.spansOf("bert")).toEqual([{ from: 12, to: 20 }]);
     expect([11, 12, 20, 21].map((seq) => group.recipients(seq).join("+"))).toEqual([
@@ -211,7 +211,7 @@ describe("who belongs", () => {
     const first = stay({ joinedVersion: 7, joinedSeq: 12, leftVersion: 9, leftSeq: 20 });
     group.refresh(loaded([member("bert", { stays: [first, stay({ joinedVersion: 10 })] })], 10), 0);
     expect([12, 20, 21].map((seq) => group.recipients(seq).includes("bert"))).toEqual([true, true, false]);
-    state.groupChanges.add("g:choir", 10, 25, 3, NOW);
+    state.groupChanges.add("g:choir", 10, 25, { position: 3, storedAt: NOW });
     group.settle();
     expect([12, 20, 24, 25].map((seq) => group.recipients(seq).includes("bert"))).toEqual([true, true, false, true]);
     expect(group.spansOf("bert")).toEqual([

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Age } from "./unarchived";
 
 /**
  * Accepted messages in the order of the log, found by their clientMsgId: a ring of rows, and a hash table of chains.
@@ -14,14 +15,6 @@ const FEWEST_ROWS = 64;
 /** The ring is made smaller when less than this part of it is in use. */
 const SPARSE = 1 / 8;
 const NONE = -1;
-
-/** What is found of the oldest row. */
-export interface Age {
-  /** Log position. */
-  position: number;
-  /** When the log stored it, ms. */
-  storedAt: number;
-}
 
 export class AcceptedLog {
   private columns = new Columns(FEWEST_ROWS);

@@ -8,6 +8,7 @@ import { getOrSet } from "@carillon/base";
 import { type OriginatedRequest, senderRole } from "@carillon/bus";
 import { limits, uuidv7Time } from "@carillon/protocol";
 import { AcceptedLog, type AcceptedMessage, type AcceptedRequest } from "./accepted-log";
+import { type Age, mayForget } from "./unarchived";
 
 export class DedupeTable {
   private readonly accepted = new AcceptedLog();
@@ -43,16 +44,16 @@ export class DedupeTable {
     );
   }
 
-  /** @param position log position, rising; @param storedAt when the log stored it, ms */
-  add(message: AcceptedRequest, position: number, storedAt: number): void {
-    this.accepted.add(message, { position, storedAt });
+  /** @param age its position is above that of all others */
+  add(message: AcceptedRequest, age: Age): void {
+    this.accepted.add(message, age);
   }
 
   /** Drops what is older than `olderThan` (ms) and archived up to log position `archived`; the floor rises. */
   prune(olderThan: number, archived: number): void {
     const { accepted } = this;
     for (let age = accepted.oldest(); age !== undefined; age = accepted.oldest()) {
-      if (age.storedAt >= olderThan || age.position > archived) break;
+      if (!mayForget(age, olderThan, archived)) break;
       accepted.dropOldest();
       this.floorTime = Math.max(this.floorTime, age.storedAt + 1);
     }

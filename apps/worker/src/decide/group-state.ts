@@ -1,6 +1,6 @@
 /** A group as the owner of its conversation knows it. */
 import type { Group, GroupChange, GroupStay, LoadedGroup, MemberStays } from "@carillon/store";
-import type { GroupChanges } from "./group-changes";
+import type { GroupChanges } from "./unarchived";
 
 export class GroupState {
   private readonly members = new Map<string, MemberStays>();

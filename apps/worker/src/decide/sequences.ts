@@ -6,20 +6,13 @@
  * owner appends to it. That is kept, within bounds, so that MySQL is asked once about a conversation and not once a round.
  */
 
+import { type Age, UnarchivedMap } from "./unarchived";
+
 /** Conversations whose number in the archive is remembered: about 20 MB for a partition. */
 const MOST_ARCHIVED = 100_000;
 
-interface Entry {
-  seq: number;
-  /** Log position of the last event. */
-  position: number;
-  /** When it was stored, ms. */
-  storedAt: number;
-}
-
 export class Sequences {
-  /** In order of the last event: a conversation that gets one moves to the end. */
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new UnarchivedMap<string, number>();
   /** In the order in which they were learned: the oldest is forgotten first. */
   private readonly archive = new Map<string, number>();
 
@@ -36,7 +29,7 @@ export class Sequences {
 
   /** The last number of a conversation that the log holds, or undefined when only the archive can tell. */
   last(conversationId: string): number | undefined {
-    return this.entries.get(conversationId)?.seq;
+    return this.entries.get(conversationId);
   }
 
   /** The last number of a conversation that only the archive knows, as it was told; undefined when it was not asked. */
@@ -52,18 +45,13 @@ export class Sequences {
     if (!this.entries.has(conversationId)) this.keep(conversationId, seq);
   }
 
-  set(conversationId: string, seq: number, position: number, storedAt: number): void {
+  set(conversationId: string, seq: number, age: Age): void {
     this.archive.delete(conversationId);
-    this.entries.delete(conversationId);
-    this.entries.set(conversationId, { seq, position, storedAt });
+    this.entries.set(conversationId, seq, age);
   }
 
   prune(olderThan: number, archived: number): void {
-    for (const [conversationId, entry] of this.entries) {
-      if (entry.storedAt >= olderThan || entry.position > archived) return;
-      this.entries.delete(conversationId);
-      this.keep(conversationId, entry.seq);
-    }
+    this.entries.prune(olderThan, archived, (conversationId, seq) => this.keep(conversationId, seq));
   }
 
   private keep(conversationId: string, seq: number): void {

@@ -8,8 +8,8 @@ import { TIMINGS } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 import type { LoadedGroup } from "@carillon/store";
 import { LRUCache } from "lru-cache";
-import type { GroupChanges } from "../decide/group-changes";
 import { GroupState } from "../decide/group-state";
+import type { GroupChanges } from "../decide/unarchived";
 
 /** Members of all groups together. */
 const MOST_MEMBERS = 200_000;

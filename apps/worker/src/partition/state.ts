@@ -7,9 +7,8 @@ import { endOfRecord, type LoggedEvent, type LogRecord } from "@carillon/bus";
 import { decodeEvent } from "@carillon/protocol";
 import type { AcceptedMessage } from "../decide/accepted-log";
 import { DedupeTable } from "../decide/dedupe-table";
-import { GroupChanges } from "../decide/group-changes";
-import { RecalledMessages } from "../decide/recalled-messages";
 import { Sequences } from "../decide/sequences";
+import { GroupChanges, RecalledMessages } from "../decide/unarchived";
 import { foldPoison, newPoison, type Poison } from "./poison";
 
 export interface PartitionState {
@@ -79,13 +78,13 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   state.fanout = Math.max(state.fanout, header.fanout);
   state.lastSeq = seq;
   state.life = header.life;
-  const position = endOfRecord(seq);
+  const age = { position: endOfRecord(seq), storedAt };
   for (const event of events) {
-    state.sequences.set(event.conversationId, event.seq, position, storedAt);
-    state.dedupe.add(event, position, storedAt);
+    state.sequences.set(event.conversationId, event.seq, age);
+    state.dedupe.add(event, age);
     const { conversationId, version, targetSeq } = event;
-    if (targetSeq !== undefined) state.recalled.add(conversationId, targetSeq, position, storedAt);
-    if (version !== undefined) state.groupChanges.add(conversationId, version, event.seq, position, storedAt);
+    if (targetSeq !== undefined) state.recalled.add(conversationId, targetSeq, age);
+    if (version !== undefined) state.groupChanges.add(conversationId, version, event.seq, age);
   }
   const last = events.at(-1);
   if (last === undefined) return;
