@@ -2,10 +2,11 @@
 import type { GroupNews } from "@carillon/bus";
 import { GroupCasts } from "../../apps/worker/dist/fan-out/large-groups";
 import { FactCache } from "../../apps/worker/dist/lookups/fact-cache";
+import { newOwnership } from "../../apps/worker/dist/partition/own-partitions";
 import { PartitionOwner } from "../../apps/worker/dist/partition/owner";
 import type { Ownership } from "../../apps/worker/dist/partition/ownership";
 import { ParkedRequests } from "../../apps/worker/dist/partition/parked-requests";
-import { newOwnership, type Placement, type WorkerPorts } from "../../apps/worker/dist/ports";
+import type { Placement, WorkerPorts } from "../../apps/worker/dist/ports";
 import { Connection, type Network } from "./connection";
 import type { Coverage } from "./coverage";
 import type { SimGroups } from "./groups";

@@ -249,7 +249,7 @@ export class World {
     return {
       isMine,
       willBeMine: (partition) => this.willBeMine(worker, partition),
-      hasHeir: (partition) => !isMine(partition),
+      hasSuccessor: (partition) => !isMine(partition),
       isPresent: (boot) => this.living.some((each) => each.boot === boot),
       isAlive: (boot) => this.slots.some((slot) => slot.worker.boot === boot && this.isSeen(slot)),
     };

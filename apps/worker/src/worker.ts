@@ -17,8 +17,9 @@ import type { Verdict } from "./decide/decision";
 import { GroupCasts } from "./fan-out/large-groups";
 import { FactCache } from "./lookups/fact-cache";
 import { WorkerMetrics } from "./metrics";
+import { newOwnership } from "./partition/own-partitions";
 import type { Ownership } from "./partition/ownership";
-import { newOwnership, type Placement, type WorkerPorts } from "./ports";
+import type { Placement, WorkerPorts } from "./ports";
 import { LastSeen } from "./presence/last-seen";
 import { PresenceService } from "./presence/presence-service";
 import { Blocks } from "./receipts/blocks";
@@ -210,7 +211,7 @@ function placementOf(coordination: Coordination, partitions: number, nodeId: str
   return {
     isMine: (partition) => assigned(partition) === nodeId,
     willBeMine: (partition) => coordination.assignmentToCome(ROLES.worker, partitions).get(partition) === nodeId,
-    hasHeir: (partition) => ![undefined, nodeId].includes(assigned(partition)),
+    hasSuccessor: (partition) => ![undefined, nodeId].includes(assigned(partition)),
     isPresent: (former) => view.nodes(ROLES.worker).some((node) => node.boot === former),
     isAlive: (former) =>
       view.nodes(ROLES.worker).some((node) => node.boot === former && !heartbeats.suspected(ROLES.worker, node.nodeId)),

@@ -1,11 +1,10 @@
 import { sleep } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { endOfRecord, type LoggedEvent } from "@carillon/bus";
+import { type Bus, endOfRecord, type LoggedEvent } from "@carillon/bus";
 import { encodeEvent, peekEvent, privateConversationId } from "@carillon/protocol";
-import type { InboxDelivery } from "@carillon/store";
-import { FanOut, type FanOutOptions, type RefusedDelivery } from "../src/fan-out/fan-out";
-
-class Refused extends Error {}
+import { type InboxDelivery, type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
+import type { GroupState } from "../src/decide/group-state";
+import { FanOut, type FanOutOptions, type Lane, type RefusedDelivery } from "../src/fan-out/fan-out";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -30,31 +29,34 @@ function newFanOut(changes: Partial<FanOutOptions> = {}) {
     isAway: false,
     refuses: undefined as string | undefined,
   };
-  const options: FanOutOptions = {
-    partition: 0,
-    logger: silentLogger(),
-    monotonic: () => world.now,
-    deliver: async (lane, deliveries: InboxDelivery[]) => {
+  const inboxes = {
+    deliver: async (_partition: number, lane: Lane, deliveries: InboxDelivery[]) => {
       await world.gate;
       if (world.isAway) throw new Error("Redis is away");
       const users = new Set(deliveries.flatMap(({ recipients }) => recipients));
-      if (world.refuses !== undefined && users.has(world.refuses)) throw new Refused("too many results to unpack");
+      if (world.refuses !== undefined && users.has(world.refuses))
+        throw new RedisRefusal(new Error("too many results to unpack"));
       for (const { event: bytes, recipients } of deliveries) {
         for (const user of recipients) world.delivered.push(`${lane} ${user} ${peekEvent(bytes).seq}`);
       }
       return { run: "1", inboxes: [] };
     },
-    isRefusal: (error) => error instanceof Refused,
-    setAside: async (refused) => void world.aside.push(refused),
     erase: async () => {},
-    savePosition: async () => {},
-    push: () => {},
-    announce: () => {},
-    onUncertain: () => world.uncertain++,
-    membersAt: async () => ["alice", "carol"],
-    keepRecent: async () => {},
-    cast: () => {},
-    tellNews: () => {},
+    setFanoutPosition: async () => {},
+  };
+  const group = { recipients: () => ["alice", "carol"] };
+  const options: FanOutOptions = {
+    partition: 0,
+    bus: { logger: silentLogger(), clock: { monotonic: () => world.now } as Bus["clock"] },
+    inboxes: inboxes as unknown as Inboxes,
+    recent: { add: async () => {} } as unknown as RecentEvents,
+    downlink: {
+      ...{ answers: () => {}, pushes: () => {}, announce: () => {}, groups: () => {} },
+      renewLinks: () => world.uncertain++,
+    },
+    casts: { cast: () => {} },
+    groups: { get: () => group as unknown as GroupState, load: async () => new Map() },
+    setAside: async (refused) => void world.aside.push(refused),
     readEvents: async (_lane, from, onRecord) => {
       for (const [seq, events] of world.log) if (seq >= from) await onRecord(seq, events);
     },
@@ -160,10 +162,10 @@ test("while the log is read again twice as much must be delivered as is added", 
 
 test("private messages do not wait for a group whose members nobody knows", async () => {
   let answer: (members: string[]) => void = () => {};
-  const members = new Promise<string[]>((resolve) => {
-    answer = resolve;
+  const members = new Promise<Map<string, GroupState>>((resolve) => {
+    answer = (userIds) => resolve(new Map([["choir", { recipients: () => userIds } as unknown as GroupState]]));
   });
-  const { world, fanOut } = newFanOut({ membersAt: () => members });
+  const { world, fanOut } = newFanOut({ groups: { get: () => undefined, load: () => members } });
   fanOut.add(1, [event(1, "g:choir"), event(1)]);
   fanOut.add(2, [event(2)]);
   await settle();

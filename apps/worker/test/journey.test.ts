@@ -1,5 +1,5 @@
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, encodeRequestBatch, RequestConsumer, type RequestConsumerOptions } from "@carillon/bus";
+import { type Answer, type Bus, encodeRequestBatch, RequestConsumer, type RequestConsumerOptions } from "@carillon/bus";
 import { decodePayload, FrameDecoder } from "@carillon/protocol";
 import type { FanOut } from "../src/fan-out/fan-out";
 import { FactCache } from "../src/lookups/fact-cache";
@@ -61,12 +61,13 @@ function newJourney(source: { relations?: () => Promise<Map<string, "none">>; ar
     groups: new GroupCache({ load: async () => new Map() }, state.groupChanges, clock.monotonic),
     writer: { life: "l", append: async () => state.lastSeq + 1 } as never,
     fanOut: { position: -1, room: () => hasRoom, add: () => {} } as unknown as FanOut,
-    answer: (given) => {
-      for (const { frame } of given.answers)
-        for (const { payload } of new FrameDecoder().push(frame)) answers.push(decodePayload(payload) as never);
-    },
+    downlink: {
+      answers: (_gateway: string, _boot: string, given: Answer[]) => {
+        for (const { frame } of given)
+          for (const { payload } of new FrameDecoder().push(frame)) answers.push(decodePayload(payload) as never);
+      },
+    } as never,
     onVerdicts: () => {},
-    putAside: async () => {},
     onLost: () => {},
   });
   return {

@@ -1,8 +1,9 @@
 import { silentLogger } from "@carillon/base/node";
 import { PartitionLost } from "@carillon/bus";
 import { until } from "@carillon/testkit";
-import { type FormerOwner, Ownership, type OwnershipOptions } from "../src/partition/ownership";
+import { type FormerOwner, Ownership, type PartitionSteps } from "../src/partition/ownership";
 import { newPartitionState } from "../src/partition/state";
+import type { Placement } from "../src/ports";
 
 /** Of an owner who has not written for long. */
 const lastRecord: FormerOwner = { boot: "other", released: false, seq: 7, ageMs: 60_000 };
@@ -10,27 +11,27 @@ const lastRecord: FormerOwner = { boot: "other", released: false, seq: 7, ageMs:
 const describe = () => ({ nodeId: "me", epoch: 1, covered: 0, lastSeq: 0, fanout: 0 });
 
 /** A worker named "me" among imaginary others; what it does is written down. */
-function worker(changes: Partial<OwnershipOptions> = {}) {
+function worker({ boot = "me", ...changes }: Partial<PartitionSteps & Placement & { boot: string }> = {}) {
   const state = {
     mine: new Set([0, 1]),
     toCome: new Set<number>(),
-    heirs: new Set<number>(),
+    successors: new Set<number>(),
     alive: new Set<string>(),
     present: new Set<string>(["other"]),
     former: undefined as FormerOwner | undefined,
     did: [] as string[],
     lose: new Map<number, () => void>(),
   };
-  const ownership = new Ownership({
-    logger: silentLogger(),
-    partitions: 3,
-    boot: "me",
-    isMine: (partition) => state.mine.has(partition),
-    hasHeir: (partition) => state.heirs.has(partition),
+  const placement = {
+    isMine: (partition: number) => state.mine.has(partition),
+    hasSuccessor: (partition: number) => state.successors.has(partition),
+    willBeMine: (partition: number) => state.toCome.has(partition),
+    isAlive: (former: string) => state.alive.has(former),
+    isPresent: (former: string) => state.present.has(former),
+    ...changes,
+  };
+  const steps: PartitionSteps = {
     askRelease: async (partition) => void state.did.push(`ask ${partition}`),
-    willBeMine: (partition) => state.toCome.has(partition),
-    isAlive: (boot) => state.alive.has(boot),
-    isPresent: (boot) => state.present.has(boot),
     formerOwner: async () => state.former,
     foldEarly: async (partition) => {
       state.did.push(`fold ${partition}`);
@@ -48,7 +49,8 @@ function worker(changes: Partial<OwnershipOptions> = {}) {
       };
     },
     ...changes,
-  });
+  };
+  const ownership = new Ownership({ partitions: 3, boot, placement, bus: { logger: silentLogger() } }, steps);
   return { state, ownership };
 }
 
@@ -88,12 +90,12 @@ test("waits for a living owner until he released, or is suspected", async () => 
   await ownership.stop();
 });
 
-test("what nobody asks for is released after a while, and a worker that stops waits for its heirs", async () => {
+test("what nobody asks for is released after a while, and a worker that stops waits for its successors", async () => {
   const { state, ownership } = worker();
   ownership.start();
   await until("two taken", () => ownership.partitions.length === 2);
   state.mine = new Set([1]);
-  state.heirs = new Set([1]);
+  state.successors = new Set([1]);
   await until("released unasked", () => state.did.includes("release 0"));
   const stopping = ownership.stop();
   state.mine = new Set();

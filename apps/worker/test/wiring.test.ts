@@ -1,7 +1,8 @@
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, encodeLogBody, logStream, ownerSubject } from "@carillon/bus";
 import { until } from "@carillon/testkit";
-import { newOwnership, type WorkerPorts } from "../src/ports";
+import { newOwnership } from "../src/partition/own-partitions";
+import type { WorkerPorts } from "../src/ports";
 
 test("a partition's owner is looked for in its own log, and asked for it under its own subject", async () => {
   const [read, asked] = [new Set<string>(), new Set<string>()];
@@ -34,7 +35,7 @@ test("a partition's owner is looked for in its own log, and asked for it under i
     placement: {
       isMine: (partition) => partition === 2,
       willBeMine: () => false,
-      hasHeir: () => false,
+      hasSuccessor: () => false,
       isAlive: () => true,
       isPresent: () => true,
     },

@@ -3,6 +3,7 @@ import { getOrSet } from "@carillon/base";
 import type { Answer, LoggedEvent } from "@carillon/bus";
 import { Command, decodeEvent, encodeFrame, encodeSentFrame } from "@carillon/protocol";
 import type { Verdict } from "../decide/decision";
+import type { Downlink } from "../ports";
 
 export interface GatewayAnswers {
   gateway: string;
@@ -36,4 +37,9 @@ export function answersAgain(events: LoggedEvent[]): GatewayAnswers[] {
       return { origin, outcome: { sent: { clientMsgId, conversationId, seq, messageId, sentAt } } };
     }),
   );
+}
+
+/** Each answer to the boot of the gateway whose connection asked. */
+export function sendAnswers(downlink: Pick<Downlink, "answers">, all: GatewayAnswers[]): void {
+  for (const { gateway, boot, answers } of all) downlink.answers(gateway, boot, answers);
 }

@@ -8,10 +8,19 @@
  * A sender is told SENT when the log has the message. So that SENT does not outrun delivery, the owner takes no new round
  * while a lane is more than half a second behind although its stores answer; while they do not, sending goes on.
  */
-import { failPoint, type Logger } from "@carillon/base/node";
-import { type Announcement, type GroupNews, type LoggedEvent, type Push, positionOf } from "@carillon/bus";
-import { decodeEvent, type EventHead, groupIdOf, parseConversationId, peekEvent } from "@carillon/protocol";
-import type { DeliveredInbox, InboxDelivery } from "@carillon/store";
+import { failPoint } from "@carillon/base/node";
+import { type Bus, type LoggedEvent, positionOf } from "@carillon/bus";
+import {
+  decodeEvent,
+  type EventHead,
+  groupConversationId,
+  groupIdOf,
+  parseConversationId,
+  peekEvent,
+} from "@carillon/protocol";
+import { type DeliveredInbox, type InboxDelivery, RedisRefusal } from "@carillon/store";
+import type { GroupCache } from "../lookups/group-cache";
+import type { WorkerPorts } from "../ports";
 import { FanOutLane, type Item } from "./lane";
 import type { GroupStep, SaidEvent } from "./large-groups";
 import { pushesByGateway, ROUND_DELIVERIES, Round } from "./round";
@@ -30,40 +39,22 @@ export interface RefusedDelivery {
   reason: string;
 }
 
-export interface FanOutOptions {
-  partition: number;
-  logger: Logger;
-  /** ms */
-  monotonic(): number;
-  /** Fills inboxes (store). */
-  deliver(lane: Lane, deliveries: InboxDelivery[]): Promise<{ run: string; inboxes: DeliveredInbox[] }>;
-  /** Whether the store will not take these deliveries however often it is asked. */
-  isRefusal(error: unknown): boolean;
-  /** Puts aside what an inbox refuses; the user's devices fetch everything anew. */
-  setAside(refused: RefusedDelivery): Promise<void>;
-  /** Takes the content out of a recalled message in these users' inboxes (store). */
-  erase(userIds: string[], message: { conversationId: string; seq: number }): Promise<void>;
-  savePosition(partition: number, position: number): Promise<void>;
-  /** Hands pushes to a gateway (downlink). */
-  push(gateway: string, pushes: Push[]): void;
-  /** Tells all gateways of inboxes that were made now: they may have devices that nobody is registered for. */
-  announce(announcements: Announcement[]): void;
-  /** Inboxes may hold events that no gateway was told of, since a round had failed halfway. */
-  onUncertain(): void;
-  /** Members of a group when its event of that number was said. @throws while nobody knows them */
-  membersAt(groupId: string, seq: number): Promise<string[]>;
-  /** Keeps events of a large group for those who fetch them (store). */
-  keepRecent(groupId: string, said: SaidEvent[]): Promise<void>;
-  /** Tells the gateways of a large group's members what was said in it. */
-  cast(groupId: string, said: SaidEvent[]): void;
-  /** Tells all gateways who belongs to large groups now. */
-  tellNews(news: GroupNews[]): void;
-  /** Reads the log from a record on, up to what it held at the call. */
+/** The log of the partition, from which a lane that has fallen behind is read again. */
+export interface LogOfPartition {
+  /** Reads the events from a record on, up to what the log held at the call. */
   readEvents(
     lane: Lane,
     fromRecord: number,
     onRecord: (seq: number, events: LoggedEvent[]) => Promise<void>,
   ): Promise<void>;
+}
+
+export interface FanOutOptions extends Pick<WorkerPorts, "inboxes" | "recent" | "downlink" | "casts">, LogOfPartition {
+  bus: Pick<Bus, "logger" | "clock">;
+  partition: number;
+  groups: Pick<GroupCache, "get" | "load">;
+  /** Puts aside what an inbox refuses; the user's devices fetch everything anew. */
+  setAside(refused: RefusedDelivery): Promise<void>;
 }
 
 export class FanOut {
@@ -133,10 +124,11 @@ export class FanOut {
   }
 
   private newLane(name: Lane, position: number): FanOutLane {
-    const { partition, logger, monotonic, onUncertain } = this.options;
+    const { partition, bus } = this.options;
     return new FanOutLane(
       {
-        ...{ partition, logger, monotonic, onUncertain },
+        ...{ partition, logger: bus.logger, monotonic: () => bus.clock.monotonic() },
+        onUncertain: () => this.options.downlink.renewLinks(),
         deliver: (items, onRound) => this.deliverItems(name, items, onRound),
         onMoved: () => this.savePosition(),
         readEvents: (fromRecord, onRecords) => this.readItems(name, fromRecord, onRecords),
@@ -198,17 +190,24 @@ export class FanOut {
 
   private async addOfGroup(round: Round, { event, head, position }: Item): Promise<void> {
     const groupId = groupIdOf(head.conversationId)!;
-    const members = () => this.options.membersAt(groupId, head.seq);
+    const members = () => this.membersAt(groupId, head.seq);
     const recipients = await round.groups.add(groupId, head.seq, event, members);
     const holders = head.kind === "recall" ? await members() : recipients;
     round.add(position, event.event, recipients, head.kind, holders);
+  }
+
+  /** Members of a group when its event of that number was said. @throws while nobody knows them */
+  private async membersAt(groupId: string, seq: number): Promise<string[]> {
+    const { groups } = this.options;
+    const group = groups.get(groupId) ?? (await groups.load([groupId])).get(groupId);
+    return group?.recipients(seq) ?? [];
   }
 
   private async finish(lane: Lane, { deliveries, recalls, groups }: Round): Promise<void> {
     failPoint("fan-out.before");
     // Of a large group most events are in nobody's inbox.
     if (deliveries.length > 0) await this.deliver(lane, deliveries);
-    for (const step of groups.list) if ("said" in step) await this.options.keepRecent(step.groupId, step.said);
+    for (const step of groups.list) if ("said" in step) await this.keepRecent(step.groupId, step.said);
     for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
     this.tellGroups(groups.list);
     failPoint("fan-out.after");
@@ -220,22 +219,23 @@ export class FanOut {
     await this.deliverAround(lane, deliveries, refusal);
     // The script may have filled inboxes before it failed, of which nobody was told. Once: every gateway compares all of its
     // inboxes for it.
-    this.options.onUncertain();
+    this.options.downlink.renewLinks();
   }
 
   /** @returns why the store refuses it */
   private async tryToDeliver(lane: Lane, deliveries: InboxDelivery[]): Promise<Error | undefined> {
-    const { deliver, push, announce, isRefusal } = this.options;
-    let inboxes: DeliveredInbox[];
+    const { downlink, partition } = this.options;
+    let filled: DeliveredInbox[];
     try {
-      ({ inboxes } = await deliver(lane, deliveries));
+      ({ inboxes: filled } = await this.options.inboxes.deliver(partition, lane, deliveries));
     } catch (error) {
-      if (isRefusal(error)) return error as Error;
+      // The store will not take these deliveries however often it is asked.
+      if (error instanceof RedisRefusal) return error;
       throw error;
     }
-    for (const [gateway, pushes] of pushesByGateway(deliveries, inboxes)) push(gateway, pushes);
-    const made = inboxes.filter(({ isNew }) => isNew);
-    if (made.length > 0) announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
+    for (const [gateway, pushes] of pushesByGateway(deliveries, filled)) downlink.pushes(gateway, pushes);
+    const made = filled.filter(({ isNew }) => isNew);
+    if (made.length > 0) downlink.announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
     return undefined;
   }
 
@@ -259,21 +259,25 @@ export class FanOut {
 
   private tellGroups(steps: readonly GroupStep[]): void {
     for (const step of steps) {
-      if ("said" in step) this.options.cast(step.groupId, step.said);
-      else this.options.tellNews([step.news]);
+      if ("said" in step) this.options.casts.cast(step.groupId, step.said);
+      else this.options.downlink.groups([step.news]);
     }
+  }
+
+  private keepRecent(groupId: string, said: SaidEvent[]): Promise<void> {
+    return this.options.recent.add(groupConversationId(groupId), said);
   }
 
   private async eraseTarget(recall: Uint8Array, holders: string[]): Promise<void> {
     const { conversationId, targetSeq } = decodeEvent(recall);
-    if (targetSeq !== undefined) await this.options.erase(holders, { conversationId, seq: targetSeq });
+    if (targetSeq !== undefined) await this.options.inboxes.erase(holders, { conversationId, seq: targetSeq });
   }
 
   private savePosition(): void {
     const { position } = this;
     if (position <= this.saved) return;
     this.saved = position;
-    this.options.savePosition(this.options.partition, position).catch(() => {
+    this.options.inboxes.setFanoutPosition(this.options.partition, position).catch(() => {
       // Redis forgot it or is away: a redo from an older position changes nothing.
     });
   }

@@ -4,25 +4,23 @@
  */
 import { failPoint } from "@carillon/base/node";
 import {
-  type Bus,
-  type DeadLetter,
   type LogBody,
   LogFull,
   type LogWriter,
   type OriginatedRequest,
   PartitionLost,
+  putAside,
   type QueuedBatch,
   RequestConsumer,
 } from "@carillon/bus";
 import { CarillonError, groupIdOf } from "@carillon/protocol";
-import { answersByGateway, type GatewayAnswers } from "../answers/answers";
-import type { Policy } from "../decide/authorize";
+import { answersByGateway, sendAnswers } from "../answers/answers";
 import { busy, orBusy } from "../decide/busy";
 import { decideChanges, decideRound, originOf, type Round, type Verdict } from "../decide/decision";
 import type { FanOut } from "../fan-out/fan-out";
-import type { FactCache } from "../lookups/fact-cache";
 import type { GroupCache } from "../lookups/group-cache";
 import { RoundFacts } from "../lookups/round-facts";
+import type { WorkerPorts } from "../ports";
 import { HEAD_MS, INLINE_MS, MOST_FACT_AGE_MS, STOPPING } from "../timings";
 import { type ChangedGroup, ChangedGroups } from "./changed-groups";
 import { type ParkedRequest, ParkedRequests } from "./parked-requests";
@@ -30,20 +28,12 @@ import { isDead } from "./poison";
 import { type PulledBatch, RoundBuffer } from "./round-buffer";
 import { type FoldedEvent, foldAppended, type PartitionState } from "./state";
 
-export interface JourneyOptions {
-  bus: Bus;
-  boot: string;
-  policy: Policy;
-  facts: FactCache;
+export interface JourneyOptions
+  extends Pick<WorkerPorts, "bus" | "boot" | "policy" | "facts" | "downlink" | "onVerdicts"> {
   groups: GroupCache;
   state: PartitionState;
   writer: LogWriter;
   fanOut: FanOut;
-  answer(answers: GatewayAnswers): void;
-  /** Counts what became of requests. */
-  onVerdicts(verdicts: Verdict[]): void;
-  /** A batch that cannot be read: put aside, with the reason. */
-  putAside(letter: DeadLetter): Promise<void>;
   /** Another worker owns the partition now. */
   onLost(): void;
 }
@@ -119,14 +109,14 @@ export class PartitionJourney {
 
   /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
   private pull(batch: QueuedBatch): void {
-    const { bus, state, facts, groups, putAside } = this.options;
+    const { bus, state, facts, groups } = this.options;
     failPoint("consume.before");
     try {
       this.buffer.add(batch, (requests) => facts.prepare(state, groups, requests));
     } catch (err) {
       bus.logger.error({ partition: state.partition, seq: batch.seq, err }, "a batch cannot be read, it is put aside");
       const reason = (err as Error).message;
-      void putAside({ partition: state.partition, data: batch.data, reason, id: `${batch.seq}` })
+      void putAside(bus, { partition: state.partition, data: batch.data, reason, id: `${batch.seq}` })
         .then(() => batch.confirm())
         .catch(() => this.consumer.restart());
     }
@@ -335,7 +325,7 @@ export class PartitionJourney {
   /** Step 9, acknowledge: needs the log and nothing else. */
   private acknowledge(verdicts: Verdict[]): void {
     failPoint("acknowledge.before");
-    for (const answers of answersByGateway(verdicts)) this.options.answer(answers);
+    sendAnswers(this.options.downlink, answersByGateway(verdicts));
     this.options.onVerdicts(verdicts);
     failPoint("acknowledge.after");
   }

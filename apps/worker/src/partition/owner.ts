@@ -1,9 +1,6 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
 import { Admission, guarded } from "@carillon/base";
 import {
-  type Announcement,
-  type Bus,
-  type GroupNews,
   type GroupRoster,
   type LastSeq,
   type Listeners,
@@ -12,8 +9,6 @@ import {
   type OwnerState,
   ownerSubject,
   PartitionLost,
-  type Push,
-  putAside,
   putAsideRequest,
   putDeliveryAside,
   type Readable,
@@ -23,15 +18,10 @@ import {
   serve,
   TIMINGS,
 } from "@carillon/bus";
-import { groupConversationId } from "@carillon/protocol";
-import { type Inboxes, type RecentEvents, RedisRefusal } from "@carillon/store";
-import { answersAgain, type GatewayAnswers } from "../answers/answers";
-import type { Policy } from "../decide/authorize";
-import type { Verdict } from "../decide/decision";
-import { FanOut, type RefusedDelivery } from "../fan-out/fan-out";
-import type { SaidEvent } from "../fan-out/large-groups";
-import type { FactCache } from "../lookups/fact-cache";
-import { GroupCache, type GroupSource } from "../lookups/group-cache";
+import { answersAgain, sendAnswers } from "../answers/answers";
+import { FanOut, type LogOfPartition, type RefusedDelivery } from "../fan-out/fan-out";
+import { GroupCache } from "../lookups/group-cache";
+import type { WorkerPorts } from "../ports";
 import { ACCEPTED_IDS_MS, NUMBERS_MS, STOPPING } from "../timings";
 import { ArchiveHistory } from "./archive-history";
 import { PartitionJourney } from "./journey";
@@ -51,30 +41,9 @@ const ORDERS: ReadonlySet<OwnerQuestion["ask"]> = new Set(["state", "hand-over",
 const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: TIMINGS.openSessionMs };
 
 /** What all partitions of a worker share. */
-export interface OwnerContext {
-  bus: Bus;
-  nodeId: string;
-  boot: string;
-  policy: Policy;
-  facts: FactCache;
-  groupSource: GroupSource;
-  inboxes: Inboxes;
-  recent: RecentEvents;
-  /** Log position of the archive, -1 when it has nothing of the partition. */
-  archivePosition(partition: number): Promise<number>;
-  answer(answers: GatewayAnswers): void;
-  push(gateway: string, pushes: Push[]): void;
-  announce(announcements: Announcement[]): void;
-  cast(groupId: string, said: SaidEvent[]): void;
-  tellNews(news: GroupNews[]): void;
-  /** Pushes may be lost: gateways have to look what their users' inboxes hold. */
-  renewLinks(): void;
-  /** The heir of a partition asks for it. */
+export interface OwnerContext extends Omit<WorkerPorts, "placement" | "partitions"> {
+  /** The successor of a partition asks for it. */
   handOver(partition: number): void;
-  /** Counts what became of requests. */
-  onVerdicts(verdicts: Verdict[]): void;
-  /** Shows people who owns what. */
-  publishState(partition: number, state: OwnerState): Promise<void>;
 }
 
 type OwnerAnswer = LastSeq | Readable | Listeners | OwnerState | ReadableSpans | GroupRoster | null;
@@ -125,7 +94,6 @@ export class PartitionOwner implements OwnedPartition {
       writer,
       fanOut,
       groups,
-      putAside: (letter) => putAside(bus, letter),
       onLost,
     });
     const answers = new OwnerAnswers({ ...context, state, groups, now: () => bus.clock.now() });
@@ -216,8 +184,8 @@ export class PartitionOwner implements OwnedPartition {
   }
 
   private async keepHouse(): Promise<void> {
-    const { bus, archivePosition } = this.context;
-    const archived = await archivePosition(this.state.partition).catch(() => undefined);
+    const { bus } = this.context;
+    const archived = await archivePosition(this.context, this.state.partition).catch(() => undefined);
     const now = bus.clock.monotonic();
     if (archived !== undefined) {
       this.state.archived = archived;
@@ -231,10 +199,16 @@ export class PartitionOwner implements OwnedPartition {
   }
 
   private async publish(): Promise<void> {
-    await this.context.publishState(this.state.partition, this.describe()).catch((err: Error) => {
+    const { nodeId, boot } = this.context;
+    await this.context.post(this.state.partition, { ...this.describe(), owner: nodeId, boot }).catch((err: Error) => {
       this.context.bus.logger.debug({ err }, "the state of a partition is not shown");
     });
   }
+}
+
+/** Log position of the archive; -1 when it has nothing of the partition. */
+async function archivePosition({ archivePositions }: OwnerContext, partition: number): Promise<number> {
+  return (await archivePositions()).get(partition)?.position ?? -1;
 }
 
 function warmFacts({ facts, bus }: OwnerContext, { sequences, partition }: PartitionState): void {
@@ -250,7 +224,7 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
     partition,
     nodeId,
     boot,
-    archivePosition: () => context.archivePosition(partition),
+    archivePosition: () => archivePosition(context, partition),
     fanoutPosition: () => inboxes.fanoutPosition(partition),
     putAside: (seq, index, attempts) => putAsideRequest(bus, partition, { seq, index }, whyPutAside(attempts)),
   };
@@ -279,37 +253,15 @@ function asideFor({ bus, inboxes }: OwnerContext, partition: number): (refused: 
  */
 function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionState, position: number): FanOut {
   const { partition, lastSeq: takenAt } = state;
-  const { bus, inboxes, recent } = context;
-  return new FanOut(
-    {
-      partition,
-      logger: bus.logger,
-      monotonic: () => bus.clock.monotonic(),
-      deliver: (lane, deliveries) => inboxes.deliver(partition, lane, deliveries),
-      isRefusal: (error) => error instanceof RedisRefusal,
-      setAside: asideFor(context, partition),
-      erase: (userIds, message) => inboxes.erase(userIds, message),
-      savePosition: (p, filled) => inboxes.setFanoutPosition(p, filled),
-      push: (gateway, pushes) => context.push(gateway, pushes),
-      announce: (announcements) => context.announce(announcements),
-      keepRecent: (groupId, said) => recent.add(groupConversationId(groupId), said),
-      cast: (groupId, said) => context.cast(groupId, said),
-      tellNews: (news) => context.tellNews(news),
-      onUncertain: () => context.renewLinks(),
-      membersAt: async (groupId, seq) => {
-        const group = groups.get(groupId) ?? (await groups.load([groupId])).get(groupId);
-        return group?.recipients(seq) ?? [];
-      },
-      readEvents: async (lane, fromRecord, onRecord) => {
-        const { firstSeq } = await readLogState(bus, partition);
-        // Not beyond what this owner knows: what another one has appended since is for members of whom it has not heard.
-        await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
-          if (body.kind !== "events") return;
-          if (seq < takenAt && lane === "private") for (const again of answersAgain(body.events)) context.answer(again);
-          await onRecord(seq, body.events);
-        });
-      },
-    },
-    position,
-  );
+  const { bus } = context;
+  const readEvents: LogOfPartition["readEvents"] = async (lane, fromRecord, onRecord) => {
+    const { firstSeq } = await readLogState(bus, partition);
+    // Not beyond what this owner knows: what another one has appended since is for members of whom it has not heard.
+    await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
+      if (body.kind !== "events") return;
+      if (seq < takenAt && lane === "private") sendAnswers(context.downlink, answersAgain(body.events));
+      await onRecord(seq, body.events);
+    });
+  };
+  return new FanOut({ ...context, partition, groups, readEvents, setAside: asideFor(context, partition) }, position);
 }

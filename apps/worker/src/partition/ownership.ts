@@ -14,8 +14,8 @@
  * whoever lost a partition to another leaves it alone, longer each time.
  */
 import { guarded, settlesWithin, sleep } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
-import { type OwnerState, PartitionLost } from "@carillon/bus";
+import { type Bus, type OwnerState, PartitionLost } from "@carillon/bus";
+import type { WorkerPorts } from "../ports";
 import { AT_WORK_MS, STOPPING } from "../timings";
 import type { PartitionState } from "./state";
 
@@ -44,28 +44,16 @@ export interface FormerOwner {
   ageMs: number;
 }
 
-export interface OwnershipOptions {
-  logger: Logger;
-  partitions: number;
-  boot: string;
-  /** Whether the partition is assigned to this worker by the view of now. */
-  isMine(partition: number): boolean;
-  /** Whether it will be, unless a worker comes back whose heartbeat was missed. */
-  willBeMine(partition: number): boolean;
-  /** Whether the worker of that boot is in the view and not suspected. */
-  isAlive(boot: string): boolean;
-  /** Whether the worker of that boot is in the view, suspected or not. */
-  isPresent(boot: string): boolean;
-  /** Whether anybody else will take it. */
-  hasHeir(partition: number): boolean;
+/** What the ownership does to partitions, one by one. */
+export interface PartitionSteps {
   /** Asks the present owner to release it; no answer is no harm. */
   askRelease(partition: number): Promise<void>;
   formerOwner(partition: number): Promise<FormerOwner | undefined>;
   /** Folds the log for a take-over that comes soon. */
   foldEarly(partition: number): Promise<PartitionState>;
-  /** Takes the partition over; throws PartitionLost when another was faster. */
+  /** Takes the partition over; throws PartitionLost when another worker was faster. */
   take(partition: number, early: PartitionState | undefined, onLost: () => void): Promise<OwnedPartition>;
-  /** A partition cannot be taken over, for a reason that people should see. */
+  /** A partition cannot be taken over, for a reason that operators should see. */
   report(partition: number, trouble: string): void;
 }
 
@@ -91,7 +79,10 @@ export class Ownership {
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: OwnershipOptions) {}
+  constructor(
+    private readonly ports: Pick<WorkerPorts, "partitions" | "boot" | "placement"> & { bus: Pick<Bus, "logger"> },
+    private readonly steps: PartitionSteps,
+  ) {}
 
   /** Numbers of the partitions owned. */
   get partitions(): number[] {
@@ -114,12 +105,12 @@ export class Ownership {
   /** Compares wish and reality; called by the timer and when the view changes. */
   check(): void {
     if (this.stopping.signal.aborted) return;
-    for (let partition = 0; partition < this.options.partitions; partition++) {
+    for (let partition = 0; partition < this.ports.partitions; partition++) {
       if (this.busy.has(partition)) continue;
-      const mine = this.options.isMine(partition);
+      const mine = this.ports.placement.isMine(partition);
       const owned = this.owned.has(partition);
       if (mine && !owned) this.work(partition, () => this.acquire(partition));
-      if (!mine && owned) this.keepForHeir(partition);
+      if (!mine && owned) this.keepForSuccessor(partition);
       else this.unwanted.delete(partition);
       if (!mine && !owned) this.prepare(partition);
     }
@@ -127,15 +118,17 @@ export class Ownership {
 
   /** The heir of a partition is ready to take it. */
   handOver(partition: number): void {
-    if (this.busy.has(partition) || !this.owned.has(partition) || this.options.isMine(partition)) return;
+    if (this.busy.has(partition) || !this.owned.has(partition) || this.ports.placement.isMine(partition)) return;
     this.unwanted.delete(partition);
     this.work(partition, () => this.release(partition));
   }
 
   /** Releases everything: to heirs when they ask, the rest at once. */
   async stop(): Promise<void> {
+    const { placement } = this.ports;
     const deadline = performance.now() + STOPPING.handOverMs;
-    while (this.partitions.some(this.options.hasHeir) && performance.now() < deadline) await sleep(HAND_OVER_POLL_MS);
+    const hasSuccessor = (partition: number) => placement.hasSuccessor(partition);
+    while (this.partitions.some(hasSuccessor) && performance.now() < deadline) await sleep(HAND_OVER_POLL_MS);
     this.stopping.abort();
     clearInterval(this.timer);
     await Promise.all(this.partitions.map((partition) => this.release(partition)));
@@ -143,21 +136,21 @@ export class Ownership {
     await settlesWithin(Promise.allSettled(this.busy.values()), STOPPING.takeOverMs);
   }
 
-  private keepForHeir(partition: number): void {
+  private keepForSuccessor(partition: number): void {
     const since = this.unwanted.get(partition);
     if (since === undefined) this.unwanted.set(partition, performance.now());
     else if (performance.now() - since >= UNASKED_MS) this.handOver(partition);
   }
 
   private prepare(partition: number): void {
-    if (this.options.willBeMine(partition)) void this.foldEarly(partition);
+    if (this.ports.placement.willBeMine(partition)) void this.foldEarly(partition);
     else this.early.delete(partition);
   }
 
   private foldEarly(partition: number): Promise<PartitionState | undefined> {
     let early = this.early.get(partition);
     if (early === undefined) {
-      early = this.options.foldEarly(partition).catch(() => undefined);
+      early = this.steps.foldEarly(partition).catch(() => undefined);
       this.early.set(partition, early);
     }
     return early;
@@ -166,7 +159,8 @@ export class Ownership {
   private work(partition: number, job: () => Promise<void>): void {
     const working = job()
       .catch(async (err: Error) => {
-        const { logger, report } = this.options;
+        const { logger } = this.ports.bus;
+        const { report } = this.steps;
         if (err instanceof PartitionLost) logger.info({ partition }, "another worker took the partition");
         else {
           logger.error({ partition, err }, "a partition cannot be taken over, tried again");
@@ -199,21 +193,21 @@ export class Ownership {
     const { signal } = this.stopping;
     await sleep(Math.min(ms, 2 * LOST_WAIT_MS), signal);
     for (let left = ms - 2 * LOST_WAIT_MS; left > 0 && !signal.aborted; left -= LOOK_MS) {
-      const other = await this.options.formerOwner(partition).catch(() => undefined);
-      if (other === undefined || other.released || !this.options.isPresent(other.boot)) return;
+      const other = await this.steps.formerOwner(partition).catch(() => undefined);
+      if (other === undefined || other.released || !this.ports.placement.isPresent(other.boot)) return;
       await sleep(Math.min(left, LOOK_MS), signal);
     }
   }
 
   private async acquire(partition: number): Promise<void> {
-    const { logger, isMine, take } = this.options;
+    const { placement, bus } = this.ports;
     await this.awaitFormerOwner(partition);
     const early = await this.early.get(partition);
     this.early.delete(partition);
-    if (this.stopping.signal.aborted || !isMine(partition)) return;
+    if (this.stopping.signal.aborted || !placement.isMine(partition)) return;
     const startedAt = performance.now();
     let isLost = false;
-    const owned = await take(partition, early, () => {
+    const owned = await this.steps.take(partition, early, () => {
       isLost = true;
       this.lose(partition);
     });
@@ -222,25 +216,25 @@ export class Ownership {
       throw new PartitionLost(partition);
     }
     this.owned.set(partition, owned);
-    logger.info({ partition, ms: Math.round(performance.now() - startedAt) }, "partition taken over");
+    bus.logger.info({ partition, ms: Math.round(performance.now() - startedAt) }, "partition taken over");
     if (this.stopping.signal.aborted) await this.release(partition);
   }
 
   private async awaitFormerOwner(partition: number): Promise<void> {
-    const { formerOwner, isAlive, isMine, boot, askRelease } = this.options;
+    const { placement, boot } = this.ports;
     const pace = new Pace();
     let deadline = performance.now() + HAND_OVER_MS;
     let askedAt = Number.NEGATIVE_INFINITY;
-    while (isMine(partition) && !this.stopping.signal.aborted) {
-      const former = await formerOwner(partition);
+    while (placement.isMine(partition) && !this.stopping.signal.aborted) {
+      const former = await this.steps.formerOwner(partition);
       if (former === undefined || former.released || former.boot === boot) return;
       const now = performance.now();
       if (pace.isAtWork(former, now)) deadline = now + HAND_OVER_MS;
-      else if (!isAlive(former.boot) || now >= deadline) return;
+      else if (!placement.isAlive(former.boot) || now >= deadline) return;
       await this.foldEarly(partition);
       if (performance.now() - askedAt >= ASK_MS) {
         askedAt = performance.now();
-        void askRelease(partition).catch(() => {});
+        void this.steps.askRelease(partition).catch(() => {});
       }
       await sleep(HAND_OVER_POLL_MS, this.stopping.signal);
     }
@@ -250,14 +244,14 @@ export class Ownership {
     const owned = this.owned.get(partition);
     this.owned.delete(partition);
     await owned?.release();
-    if (owned !== undefined) this.options.logger.info({ partition }, "partition released");
+    if (owned !== undefined) this.ports.bus.logger.info({ partition }, "partition released");
   }
 
   private lose(partition: number): void {
     const owned = this.owned.get(partition);
     if (owned === undefined) return;
     this.owned.delete(partition);
-    this.options.logger.warn({ partition }, "partition lost");
+    this.ports.bus.logger.warn({ partition }, "partition lost");
     this.work(partition, async () => {
       await owned.abandon();
       throw new TakenAway(partition, this.patienceFor(partition));
