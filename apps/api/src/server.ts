@@ -133,7 +133,8 @@ function openApi() {
     info: {
       title: "Carillon",
       version: "1",
-      description: "Users, sessions, relations, conversations. Messages of people travel over the client protocol.",
+      description:
+        "Users, sessions, relations, groups, conversations, and routes for operators. Messages between users travel over the client protocol.",
     },
     components: { securitySchemes: { bearer: { type: "http" as const, scheme: "bearer" } } },
     security: [{ bearer: [] }],

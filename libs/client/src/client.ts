@@ -1,4 +1,4 @@
-/** The face of the SDK: what an app can ask of its client. What works behind it is the engine. */
+/** The methods that an app calls. An engine (`engine.ts`) works behind them. */
 import { sleep } from "@carillon/base";
 import {
   CarillonError,
@@ -27,36 +27,36 @@ import { readPages } from "./sync/read-pages";
 
 const RECALL_TRIES = 5;
 
-/** Content of a message: text, or another type with an opaque string of the app. */
+/** Content of a message: text, or an opaque string of the app with another type; 1-16,384 bytes of UTF-8. */
 export type Content =
   | string
   | {
       contentType?: SentContentType;
       content: string;
-      /** Of an earlier try of the same message: it cannot be doubled. */
+      /** The id of an earlier attempt: the server stores the message once. Default: a new id. */
       clientMsgId?: string;
     };
 
-/** Where a message goes: a user or a group, by id. */
+/** The target of a message: a user or a group, by id. */
 export type Recipient = `u:${string}` | `g:${string}`;
 
-/** A client of one device of one user. */
+/** The client of one device of one user. */
 export class BaseClient<TransportName extends string> {
   /** Friends, requests and blocks. */
   readonly friends: Friends;
   /** Groups and their members. */
   readonly groups: Groups;
-  /** The user's own profile and password. */
+  /** The user's own profile, password and preferences. */
   readonly account: Account;
-  /** Where the user is logged in. */
+  /** The devices on which the user is logged in. */
   readonly devices: Devices;
-  /** Profiles of others, and the search for them. */
+  /** Profiles of other users, and the search for users. */
   readonly users: Users;
-  /** @internal What works behind it, for other parts of the SDK. */
+  /** @internal For other parts of the SDK. */
   readonly core: Core;
   readonly #conversationApi: ConversationApi;
 
-  /** @param transports by name; the first one is the default */
+  /** @param transports by name; the first is the default */
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
     const { transport = Object.keys(transports)[0] as TransportName, storage } = options;
     const used = typeof transport === "string" ? transports[transport] : transport;
@@ -72,27 +72,26 @@ export class BaseClient<TransportName extends string> {
     this.users = new Users(core);
   }
 
-  /** Where the client stands. */
+  /** The present state of the client. */
   get state(): ClientState {
     return this.core.state;
   }
 
-  /** Whose client it is; undefined before the first session, when the app gave a token. */
+  /** The user's id; undefined before the first session if the app gave a token. */
   get userId(): string | undefined {
     return this.core.userId;
   }
 
   /**
-   * Connects, and stays connected until `close`.
-   * @returns when the first session is open, however long that takes
-   * @throws CarillonError when log-in or session are refused for good, or the client was closed
+   * Connects, and stays connected until `close`. Resolves when the first session is open, however long that takes.
+   * @throws CarillonError if log-in or session are refused and another attempt cannot succeed, or if the client was closed
    */
   connect(): Promise<void> {
     return this.core.connect();
   }
 
   /**
-   * Takes the connection over from another tab, or from another client with the same device: for the state `elsewhere`.
+   * Takes the connection over from another tab, or from another client with the same `deviceId`; for the state `elsewhere`.
    * @throws CarillonError as `connect`
    */
   takeOver(): Promise<void> {
@@ -100,41 +99,43 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Ends the session. Messages without an answer stay in the storage; their promises reject.
-   * @returns when what listeners are done with is in the storage: then it may be closed
+   * Ends the session. Unanswered messages stay in the storage; their promises reject. Resolves when the storage has recorded
+   * which events the listeners have finished; then the app may close the storage.
    */
   close(): Promise<void> {
     return this.core.close();
   }
 
   /**
-   * Logs this device out: its session is revoked, the client closes, and what it has stored is deleted, messages without an
-   * answer as well.
-   * @throws CarillonError UNAVAILABLE when the server could not be told; the rest is done all the same
+   * Logs this device out: revokes its session, closes the client, and deletes everything that it has stored, including
+   * unanswered messages.
+   * @throws CarillonError UNAVAILABLE if the server could not be told; everything else is done nevertheless
    */
   logOut(): Promise<void> {
     return this.core.logOut();
   }
 
-  /** Listens to one kind of event. @returns a function that ends it */
+  /** Listens to one kind of event. @returns an unsubscribe function */
   on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
     return this.core.events.on(name, listener);
   }
 
   /**
-   * All messages from the first look on: `for await (const message of client.messages())`; ends when the client is closed.
-   * Acknowledging does not wait for the loop: who must not lose one listens to "message" and returns a promise.
+   * All messages from the first iteration on: `for await (const message of client.messages())`. It ends when the client is
+   * closed. The client acknowledges messages without waiting for the loop. An app that must not lose any listens to "message"
+   * and returns a promise.
    */
   messages(): AsyncGenerator<Event, void> {
     return eventStream<Event>((listener) => this.on("message", listener), this.core.closing);
   }
 
   /**
-   * Sends a message. It is kept and shown at once, and waits for a connection if there is none, also in the next life.
+   * Sends a message. The client stores and shows it at once. Without a connection the message waits, even until the next start
+   * of the app.
    * @param to `u:<userId>` or `g:<groupId>`
-   * @returns its number in the conversation, once the server has it for good
-   * @throws CarillonError the refusal; UNAVAILABLE after three tries that the server, though heard, did not answer ("failed"
-   *   tells the id)
+   * @returns the message's number in the conversation (`seq`) and its ids, when the server has stored it durably
+   * @throws CarillonError of the refusal; UNAVAILABLE after three attempts (5, 10, 20 s) without an answer of a server that is
+   *   heard; "failed" then tells the id
    */
   async send(to: Recipient, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;
@@ -143,9 +144,9 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Takes a message back: one's own within the server's window, as an admin of a group any one.
-   * @returns when everybody will hear of it
-   * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY when it cannot be done now
+   * Recalls a message: the user's own within the server's time limit, and as an admin of a group any message. Resolves when all
+   * devices will receive the recall.
+   * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY if it is impossible now
    */
   async recall(conversationId: string, targetSeq: number): Promise<SentPayload> {
     const payload = { clientMsgId: await this.core.newId(), conversationId, targetSeq };
@@ -153,7 +154,7 @@ export class BaseClient<TransportName extends string> {
       try {
         return await this.core.ask<SentPayload>(Command.RECALL, payload);
       } catch (error) {
-        // A message can be taken back as soon as it is archived, moments after it was sent.
+        // The server can recall a message when it is archived, moments after it was sent.
         const isBusy = error instanceof CarillonError && error.name === "BUSY";
         if (!isBusy || tries === RECALL_TRIES) throw error;
         await sleep(error.retryAfterMs ?? 0, this.core.closing);
@@ -162,54 +163,58 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * The user has read everything up to `seq`: counts here at once, and is repeated until the server has it, also by the
-   * next process.
-   * @returns when the server has it, or a higher number
-   * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
+   * Marks everything up to `seq` as read. The mark counts on this device at once. The client repeats it until the server has
+   * it, even after a restart. Resolves when the server has this mark or a higher one.
+   * @throws CarillonError if the server refuses it; UNAVAILABLE if the client is closed before
    */
   markRead(conversationId: string, seq: number): Promise<void> {
     return this.core.markRead(conversationId, seq);
   }
 
-  /** The user is typing: may be called at every key, is said every 3 s, and is lost when there is no session. */
+  /**
+   * Tells others that the user is typing. Call it at every key; the client sends it at most every 3 s, and only while a session
+   * is open.
+   */
   typing(conversationId: string): void {
     this.core.typing(conversationId);
   }
 
   /**
-   * The conversation on the screen, or null. In a large group its messages come without a detour then. What this device
-   * missed in it is fetched before all else.
+   * Names the conversation on the screen (null: none). The client fetches first what this device missed there. In a large
+   * group, messages then arrive without a fetch.
    */
   focus(conversationId: string | null): Promise<void> {
     return this.core.focus(conversationId);
   }
 
   /**
-   * Begins to tell, by "presence", whether users are there; every new session is told again. Who is watched twice is
-   * watched until both have ended; of more than the server takes (500) the first are told.
-   * @returns a function that ends it
+   * Starts to report by "presence" whether users are online; the client renews the watch in every session. A user who is
+   * watched twice is watched until both watches end. The server accepts 500 users per connection; the client watches the first
+   * 500.
+   * @returns a function that ends the watch
    */
   watchPresence(userIds: readonly string[]): () => void {
     return this.core.watch(userIds);
   }
 
   /**
-   * Part of a conversation, ascending: the newest, or those before a number (exclusive); at most 200. What this device
-   * missed in the conversation, and shows by "message", is fetched before that of all others.
+   * Returns messages of a conversation in ascending order: the newest, or those before a number. The client also fetches what
+   * this device missed in this conversation before what it missed in others; "message" delivers it.
+   * @param range `before`: exclusive upper bound; `limit`: 1-200, default 50
    */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
     this.core.first(conversationId);
     return this.#conversationApi.history(conversationId, range);
   }
 
-  /** All conversations, the newest first, as the server has them now. */
+  /** Returns all conversations as the server has them now, newest first. */
   async conversations(): Promise<ConversationRow[]> {
     return (await readPages((payload) => this.core.ask(Command.SYNC, payload))).conversations;
   }
 
   /**
-   * Pins a conversation, silences it, or clears it, wholly or up to a number: for all devices of the user, and for nobody else.
-   * @returns the conversation as it is now
+   * Pins, mutes, hides or clears a conversation (wholly or up to a number): for all devices of the user, and for nobody else.
+   * @returns the row of the conversation after the change
    * @throws CarillonError NO_SUCH_CONVERSATION
    */
   async conversationSettings(conversationId: string, settings: ConversationSettings): Promise<ConversationRow> {
@@ -219,14 +224,14 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Who has read a message.
+   * Returns the users who have read a message, without its sender; in large groups only their number.
    * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE
    */
   readers(conversationId: string, seq: number, range: PageRange = {}): Promise<Readers> {
     return this.#conversationApi.readers(conversationId, seq, range);
   }
 
-  /** Events of a conversation by number, at most 64. */
+  /** Returns events of a conversation by number, at most 64 of them. */
   pull(range: PullPayload): Promise<PulledPayload> {
     return this.core.pull(range);
   }

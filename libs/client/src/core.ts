@@ -1,6 +1,6 @@
 /**
- * What works behind the face of a client. In Node, and in a page that is open once, it is an engine; tabs of a browser that have
- * their storage in common share one.
+ * The contract between a client (`client.ts`) and what works behind it: its core. In Node, and in a page that is open in one
+ * tab only, the core is an engine. Tabs of a browser with the same storage share one engine.
  */
 import type {
   ConversationRow,
@@ -19,37 +19,37 @@ import type { Identity } from "./storage/identity";
 import type { ClientStorage } from "./storage/storage";
 import type { Synchroniser } from "./sync/synchroniser";
 
-/** What parts of the SDK tell each other, besides what the app hears. */
+/** Events between parts of the SDK, in addition to those that the app can listen to. */
 export interface CoreEvents extends ClientEvents {
-  /** A session is open; the server takes so many watched users of it. */
+  /** A session is open. `watchedUsers`: how many users the server lets this connection watch. */
   session: { watchedUsers: number };
-  /** Messages without an answer, as an engine that begins has found them. */
+  /** Unanswered messages that an engine found in the storage when it started. */
   outbox: SendPayload[];
-  /** All marks that the server does not have yet, when one of them has moved. */
+  /** All read marks that the server does not have yet; emitted when one of them moves. */
   marks: ReadPayload[];
-  /** The server has told how one conversation stands. */
+  /** The server has returned the present row of one conversation. */
   row: ConversationRow;
-  /** What is shown is stored by this client from now on, in place of what another one has stored. */
+  /** From now on this client stores the view; what another client has stored is replaced. */
   adopted: undefined;
-  /** Nobody watches these users any more. */
+  /** No watch of these users is left. */
   released: string[];
 }
 
-/** Through which a client is told. */
+/** The way by which a core sends events to its client. */
 export type Tell = Pick<EventSource<CoreEvents>, "on" | "emit" | "deliver"> & {
-  /** Something has failed that nobody waits for: an "error", or in the console where nobody listens. */
+  /** Reports a failure that no caller waits for: by "error", or on the console if nobody listens to "error". */
   fail(error: Error): void;
 };
 
 /** The listeners of one client. */
 export class Listeners extends EventSource<CoreEvents> implements Tell {
-  /** @param closing aborted when the client is closed */
+  /** @param closing is aborted when the client is closed */
   constructor(closing: AbortSignal) {
     super((failure) => this.fail(failure), closing);
   }
 
   fail(error: Error): void {
-    // A listener to "error" that fails is not told of that.
+    // A failing listener to "error" is not called with its own failure.
     const isOfErrors = error instanceof ListenerFailed && error.event === "error";
     if (this.has("error") && !isOfErrors) this.emit("error", error);
     else reportUncaught(error);
@@ -58,76 +58,76 @@ export class Listeners extends EventSource<CoreEvents> implements Tell {
 
 /** Requests over HTTP in the name of the user. */
 export interface Api {
-  /** @throws CarillonError the refusal; UNAVAILABLE when nobody answers */
+  /** @throws CarillonError of the refusal; UNAVAILABLE without an answer */
   call<T>(method: string, path: string, request?: Omit<HttpRequest, "token">): Promise<T>;
 }
 
-/** What a tab can ask of the one that has the connection: arguments and answers are plain values. */
+/** Calls that a tab can make to the tab that has the connection. Arguments and results are plain values. */
 export interface Calls extends Api {
-  /** Connects, and stays connected. @returns when a session is open */
+  /** Connects, and stays connected. Resolves when a session is open. */
   connect(): Promise<void>;
-  /** Ends the session for good. @throws CarillonError UNAVAILABLE when the server was not told */
+  /** Revokes the session. @throws CarillonError UNAVAILABLE if the server could not be told */
   logOut(): Promise<void>;
   send(message: SendPayload): Promise<SentPayload>;
-  /** Over the connection in use, or the next one. @throws CarillonError */
+  /** Asks over the present connection, or the next one. @throws CarillonError */
   ask<T extends object>(command: number, payload: object): Promise<T>;
   pull(range: PullPayload): Promise<PulledPayload>;
-  /** @returns when the server has it */
+  /** Resolves when the server has the mark. */
   markRead(conversationId: string, seq: number): Promise<void>;
   typing(conversationId: string): void;
   focus(conversationId: string | null): Promise<void>;
-  /** What was missed in this conversation is fetched before all else. */
+  /** Fetches missing events of this conversation before those of all others. */
   first(conversationId: string): void;
 }
 
-/** What works behind the face of a client. */
+/** What works behind a client. */
 export interface Core extends Calls {
   readonly events: Tell;
   readonly storage: ClientStorage;
-  /** SYNC, for whoever keeps what it tells. */
+  /** Runs SYNC, for the part that stores its results. */
   readonly synchroniser: Pick<Synchroniser, "changes" | "keeper">;
   /** Aborted when the client is closed. */
   readonly closing: AbortSignal;
   readonly state: ClientState;
-  /** Whose client this is; undefined before anybody said so. */
+  /** The user's id; undefined until app or server have named it. */
   readonly userId: string | undefined;
-  /** Takes over what an earlier life has stored. @throws Error when the storage is another's */
+  /** Loads what an earlier run has stored. @throws Error if the storage belongs to another device or user */
   prepare(): Promise<void>;
-  /** A new id of a message. @throws CarillonError UNAVAILABLE when the client is closed; what the storage throws */
+  /** Returns a new message id (UUIDv7). @throws CarillonError UNAVAILABLE if the client is closed; errors of the storage */
   newId(): Promise<string>;
   watch(userIds: readonly string[]): () => void;
-  /** Messages that have no answer yet. */
+  /** Messages without an answer. */
   unsent(): SendPayload[];
   /** Marks that the server does not have yet. */
   unread(): ReadPayload[];
-  /** Whether what is shown is stored by this client, and by no other. */
+  /** Whether this client, and no other, stores the view. */
   keeps(): boolean;
   takeOver(): Promise<void>;
   close(): Promise<void>;
-  /** What is to be written before `close` resolves. */
+  /** Registers work that must finish before `close` resolves. */
   atEnd(work: () => Promise<unknown>): void;
 }
 
-/** One that tabs can share. */
+/** An engine that tabs can share. */
 export interface SharedEngine extends Core {
-  /** @param mustRepeat the server is to say again how they stand, also of those who are watched already */
+  /** @param mustRepeat whether the server must send the present state again, also of users who are already watched */
   watch(userIds: readonly string[], mustRepeat?: boolean): () => void;
 }
 
-/** Makes an engine; it tells `events` instead of its own listeners. */
+/** Creates an engine. If `events` is given, the engine sends its events there instead of to its own listeners. */
 export type MakeEngine = (events?: Tell) => SharedEngine;
 
-/** A storage that several clients have in common, as the tabs of a browser do. */
+/** A storage that several clients share, as the tabs of a browser do. */
 export interface SharingStorage extends ClientStorage {
-  /** @returns what works behind one of them; undefined where it cannot be shared: each has an engine of its own */
+  /** @returns the core of one of these clients; undefined where sharing is impossible and each client has its own engine */
   share(makeEngine: MakeEngine, identity: Identity): Core | undefined;
 }
 
 /**
- * @param isInUse whether there is a connection as well: its end may not be told yet
- * @param patience aborted when it was waited for long enough: then it resolves, too
- * @returns when the client is online
- * @throws the error with which it was closed
+ * Resolves when the client is online.
+ * @param isInUse whether a connection exists; the event of its end may still be on the way
+ * @param patience when it is aborted, the promise resolves as well
+ * @throws the error with which the client was closed
  */
 export function untilOnline(
   { events, state }: Pick<Core, "events" | "state">,

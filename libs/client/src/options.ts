@@ -1,4 +1,4 @@
-/** What an app says about its client. */
+/** The options of a client. */
 import type { Platform } from "@carillon/protocol";
 import type { Transport } from "./connection/transport";
 import type { Credentials, OpenedSession, TokenSource } from "./http/tokens";
@@ -7,21 +7,21 @@ import type { ClientStorage } from "./storage/storage";
 interface BaseOptions<TransportName extends string> {
   /** Address of the HTTP API: `http://host:port`. */
   api: string;
-  /** Names this device among the user's; a second client with the same one ends the first. */
+  /** The id of this device among the user's devices. A second client with the same `deviceId` ends the first one. */
   deviceId: string;
-  /** What it runs on. */
+  /** The platform of the device. */
   platform: Platform;
-  /** Of this device and user alone. Default: memory. */
+  /** A storage for this device and user alone. Default: memory. */
   storage?: ClientStorage;
-  /** How it talks to gateways. Default `ws`. */
+  /** The transport to gateways. Default: `ws`. */
   transport?: TransportName | Transport;
-  /** Said at CONNECT, for operators. */
+  /** The name and version that CONNECT tells operators. Default: those of the SDK. */
   sdk?: string;
 }
 
 /**
- * With `credentials` the client logs in and exchanges its tokens itself; with `session` it goes on with what a back end has
- * opened, and exchanges the tokens itself; with `token` the app does.
+ * With `credentials` the client logs in and renews its tokens itself. With `session` it continues a session that a back end has
+ * opened, and renews the tokens itself. With `token` the app provides the tokens.
  */
 export type ClientOptions<TransportName extends string = "ws"> = BaseOptions<TransportName> &
   (

@@ -16,8 +16,8 @@ import * as shapes from "./shapes";
 const TAGS = ["admin"];
 
 const CONFIRMED =
-  "204: every worker and gateway has confirmed it. 202: the nodes named have not within 2 s; gateways do it as soon as " +
-  "they can be reached, workers in 30 s at the latest.";
+  "204: every worker and gateway has confirmed the change. 202: the named nodes have not confirmed it within 2 s; gateways " +
+  "follow it as soon as they are reachable, workers within 30 s.";
 
 export interface AdminRoutesContext
   extends Omit<ManageUsersContext, "accounts" | "people" | "changes">,
@@ -47,7 +47,7 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "users" }, errors: [] },
       schema: {
-        summary: "All users by id",
+        summary: "List all users by id",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.records },
@@ -64,7 +64,7 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
     "/v1/admin/users/:userId",
     {
       config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
-      schema: { summary: "A user", tags: TAGS, response: { 200: shapes.record } },
+      schema: { summary: "Read a user", tags: TAGS, response: { 200: shapes.record } },
     },
     async (request) => {
       const record = await people.record(request.params.userId);
@@ -82,9 +82,9 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "users" }, errors: ["CONFLICT"] },
       schema: {
-        summary: "Make a user; without a password they come by tokens only",
+        summary: "Create a user; without a password the user connects with tokens only",
         description:
-          "200: the same request, without a password, has made the user before. With one it is 409 CONFLICT.",
+          "200: the same request, without a password, has created the user before. With a password the answer is 409 CONFLICT.",
         tags: TAGS,
         body: shapes.makeUserBody,
         response: { 200: registered, 201: registered },
@@ -101,7 +101,7 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "tokens" }, errors: ["NO_SUCH_USER", "USER_DISABLED"] },
       schema: {
-        summary: "Log a device of a user in without his password",
+        summary: "Log in a device of a user without the user's password",
         tags: TAGS,
         body: shapes.tokensBody,
         response: { 200: tokens },
@@ -135,8 +135,8 @@ function changing(server: FastifyInstance, context: AdminRoutesContext): void {
     {
       config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
       schema: {
-        summary: "Delete an account, for ever",
-        description: `Messages stay, and show the name \`deleted user\`; the id is not given again. ${CONFIRMED}`,
+        summary: "Delete an account permanently",
+        description: `Messages stay and show the name \`deleted user\`; nobody gets the id again. ${CONFIRMED}`,
         tags: TAGS,
         response: { 202: unconfirmed, 204: nothing },
       },
@@ -181,13 +181,18 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
         return confirmed(reply, late);
       },
     });
-  order("disable", "Let a user in no more", undefined, (userId) => disable(context, userId));
-  order("enable", "Let a disabled user in again", undefined, (userId) => enable(context, userId));
+  order("disable", "Disable a user: close the connections and allow no new ones", undefined, (userId) =>
+    disable(context, userId),
+  );
+  order("enable", "Let a disabled user connect again", undefined, (userId) => enable(context, userId));
   order("unlock", "Forget the failed log-ins of a user", undefined, (userId) => unlock(context, userId));
-  order<{ until: number }>("mute", "Let a user write no more until a time", shapes.muteBody, (userId, { until }) =>
+  order<{ until: number }>("mute", "Mute a user until a time", shapes.muteBody, (userId, { until }) =>
     mute(context, userId, until),
   );
-  order<{ deviceId?: string }>("kick", "Log out a device, or all of them", shapes.kickBody, (userId, { deviceId }) =>
-    kick(context, userId, deviceId),
+  order<{ deviceId?: string }>(
+    "kick",
+    "Log out one device of a user, or all",
+    shapes.kickBody,
+    (userId, { deviceId }) => kick(context, userId, deviceId),
   );
 }

@@ -13,7 +13,7 @@ export const makeUserBody = strict({
 export const renameBody = strict({ displayName });
 
 export const muteBody = strict({
-  until: chosenTime("ms since 1970-01-01 UTC, ahead; 0: not muted"),
+  until: chosenTime("ms since 1970-01-01 UTC, in the future; 0: not muted"),
 });
 
 export const kickBody = strict({ deviceId: Type.Optional(deviceId) });

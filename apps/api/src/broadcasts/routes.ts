@@ -21,10 +21,10 @@ export function broadcastRoutes(server: FastifyInstance, context: BroadcastRoute
     {
       config: { access: { scope: "broadcast" }, errors: ["NO_SUCH_USER", "CONFLICT"] },
       schema: {
-        summary: "Send a message to many users, or to everybody",
+        summary: "Send a message to many users, or to all",
         description:
-          "Each gets it once, as a private message of the sender, judged as if the sender had written it. 202: it is " +
-          "kept and goes on by itself, also when an api ends. The same broadcastId again changes nothing.",
+          "Each recipient gets it once, as a private message of the sender, after the same checks as if the sender had written it. 202: the " +
+          "broadcast is stored and continues by itself, even if an api stops. The same broadcastId again changes nothing.",
         tags: TAGS,
         body: shapes.broadcastBody,
         response: { 202: shapes.begun },
@@ -41,7 +41,7 @@ export function broadcastRoutes(server: FastifyInstance, context: BroadcastRoute
     "/v1/admin/broadcasts/:broadcastId",
     {
       config: { access: { scope: "broadcast" }, errors: ["NOT_FOUND"] },
-      schema: { summary: "How far a broadcast has come", tags: TAGS, response: { 200: shapes.progress } },
+      schema: { summary: "Read the progress of a broadcast", tags: TAGS, response: { 200: shapes.progress } },
     },
     async (request) => {
       const found = await broadcasts.find(request.params.broadcastId);

@@ -11,7 +11,7 @@ export const broadcastBody = strict({
   contentType: Type.Enum([...sentContentTypeValues]),
   content,
   userIds: Type.Optional(
-    Type.Array(userId, { minItems: 1, maxItems: MOST_RECIPIENTS, description: "Without it: everybody but the sender" }),
+    Type.Array(userId, { minItems: 1, maxItems: MOST_RECIPIENTS, description: "Absent: all users except the sender" }),
   ),
 });
 
@@ -23,7 +23,7 @@ export const progress = Type.Object({
   createdAt: time,
   sent: Type.Integer({ description: "Messages that were accepted" }),
   refused: Type.Integer({ description: "Recipients to whom the sender may not write, or who do not exist" }),
-  total: Type.Optional(Type.Integer({ description: "Recipients that were named" })),
+  total: Type.Optional(Type.Integer({ description: "Number of named recipients" })),
   isDone: Type.Boolean(),
   doneAt: Type.Optional(time),
 });

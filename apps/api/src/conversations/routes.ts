@@ -30,7 +30,7 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Conversations, newest first",
+        summary: "List conversations, newest first",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.conversations },
@@ -52,7 +52,7 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
     {
       config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
-        summary: "History, the newest or those before a number",
+        summary: "Read messages of a conversation: the newest, or those before a number",
         tags: TAGS,
         querystring: shapes.historyQuery,
         response: { 200: shapes.history },
@@ -81,7 +81,7 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
     "/v1/conversations/:conversationId",
     {
       config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
-      schema: { summary: "A conversation", tags: TAGS, response: { 200: shapes.conversation } },
+      schema: { summary: "Read a conversation", tags: TAGS, response: { 200: shapes.conversation } },
     },
     (request) => findConversation(context, callerOf(request).userId, request.params.conversationId),
   );
@@ -93,9 +93,9 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
       schema: {
         summary: "Pin, mute, clear or hide a conversation",
         description:
-          "For oneself, on all devices. What is cleared is not shown to this user any more, neither by history nor as " +
-          "unread or preview; others see it as before. It cannot be taken back. A hidden conversation has `hiddenSeq` in its row until something new " +
-          "is said: lists that people see leave it out.",
+          "The settings hold for the caller only, on all devices. Cleared messages are no longer in the caller's history, unread count or " +
+          "preview; other users see them as before. Clearing cannot be undone. A hidden conversation has `hiddenSeq` in its row until a new " +
+          "event arrives; clients do not list it until then.",
         tags: TAGS,
         body: shapes.settingsBody,
         response: { 200: shapes.conversation },
@@ -110,8 +110,8 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
     {
       config: { access: "user", errors: ["NO_SUCH_CONVERSATION", "NO_SUCH_MESSAGE"] },
       schema: {
-        summary: "Who has read a message",
-        description: "Without its sender. Of a large group only how many, at most 10,000.",
+        summary: "List the users who have read a message",
+        description: "The sender is not in the list. For a large group the answer is only a number, at most 10,000.",
         tags: TAGS,
         params: shapes.placeParams,
         querystring: listQuery,

@@ -5,7 +5,7 @@ import { chosenSeq, cursor, limit, listOf, seq, strict, time } from "../http/sha
 
 export const historyQuery = strict({
   limit,
-  before: Type.Optional(chosenSeq({ minimum: 1, description: "Only numbers below; default: the newest" })),
+  before: Type.Optional(chosenSeq({ minimum: 1, description: "Exclusive upper bound; default: the newest messages" })),
 });
 
 const event = Type.Object({
@@ -23,9 +23,9 @@ const event = Type.Object({
 
 export const history = Type.Object({
   conversationId: Type.String(),
-  messages: Type.Array(event, { description: "Ascending" }),
+  messages: Type.Array(event, { description: "In ascending order" }),
   lastSeq: seq,
-  more: Type.Boolean({ description: "Whether there are older ones" }),
+  more: Type.Boolean({ description: "Whether there are older messages" }),
 });
 
 export const conversation = Type.Object({
@@ -37,7 +37,7 @@ export const conversation = Type.Object({
   peerReadSeq: Type.Optional(seq),
   peerDeliveredSeq: Type.Optional(seq),
   clearedSeq: seq,
-  hiddenSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Hidden until an event comes above it" })),
+  hiddenSeq: Type.Optional(Type.Integer({ minimum: 0, description: "Hidden until lastSeq is higher" })),
   unread: Type.Integer(),
   pinned: Type.Boolean(),
   muted: Type.Boolean(),
@@ -56,11 +56,13 @@ export const settingsBody = strict(
   {
     pinned: Type.Optional(Type.Boolean()),
     muted: Type.Optional(Type.Boolean()),
-    clearedSeq: Type.Optional(chosenSeq({ minimum: 0, description: "Nothing up to here is shown any more" })),
+    clearedSeq: Type.Optional(chosenSeq({ minimum: 0, description: "Messages up to this number are no longer shown" })),
     hidden: Type.Optional(
-      Type.Boolean({ description: "In no list of the user until something new is said, or it is false again" }),
+      Type.Boolean({
+        description: "Clients do not list the conversation until a new event arrives, or until it is false again",
+      }),
     ),
-    clear: Type.Optional(Type.Boolean({ description: "Nothing that there is now is shown any more" })),
+    clear: Type.Optional(Type.Boolean({ description: "Messages that exist now are no longer shown" })),
   },
   { pinned: true },
 );
@@ -73,10 +75,10 @@ export const placeParams = Type.Object({
 export const readers = Type.Object(
   {
     items: Type.Optional(
-      Type.Array(Type.Object({ userId: Type.String(), readSeq: seq }), { description: "By id; without the sender" }),
+      Type.Array(Type.Object({ userId: Type.String(), readSeq: seq }), { description: "By id, without the sender" }),
     ),
     cursor,
-    count: Type.Optional(Type.Integer({ description: "Of a large group, instead of names" })),
+    count: Type.Optional(Type.Integer({ description: "Number of readers, for a large group instead of items" })),
   },
   { examples: [{ items: [{ userId: "bob", readSeq: 1 }] }] },
 );

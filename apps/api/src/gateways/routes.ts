@@ -25,7 +25,7 @@ export function gatewayRoutes(server: FastifyInstance, { ring }: GatewayRoutesCo
     "/v1/route",
     {
       config: { access: "token", errors: [] },
-      schema: { summary: "Gateways for this user", tags: ["gateways"], response: { 200: routeAnswer } },
+      schema: { summary: "Read which gateways serve the caller", tags: ["gateways"], response: { 200: routeAnswer } },
     },
     async (request) => {
       // The gateway checks the session again, so that clients find it also while MySQL is away.

@@ -8,6 +8,6 @@ export const routeAnswer = Type.Object({
       ws: Type.String({ description: "URL" }),
       tcp: Type.String({ description: "host:port" }),
     }),
-    { description: "The ring's choice first, then the next distinct node" },
+    { description: "The caller's own gateway first, then the one to try when it does not answer" },
   ),
 });

@@ -31,9 +31,9 @@ function ownRequests(server: FastifyInstance, context: RequestContext): void {
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Groups that one has asked to be let into",
+        summary: "List one's own requests to join groups",
         description:
-          "One that was refused stays for a week, and is not made again before. Devices hear of the answer by CHANGED {what: `groups`}.",
+          "A refused request stays in the list for a week; the caller cannot ask again before. After the answer the caller's devices receive CHANGED {what: `groups`}.",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.ownRequests },
@@ -55,7 +55,7 @@ function ownRequests(server: FastifyInstance, context: RequestContext): void {
     "/v1/group-requests/:groupId",
     {
       config: { access: "user", errors: [] },
-      schema: { summary: "Ask no longer to be let in", tags: TAGS, response: { 204: nothing } },
+      schema: { summary: "Take back one's own request to join a group", tags: TAGS, response: { 204: nothing } },
     },
     async (request, reply) => {
       await withdraw(context, request.params.groupId, callerOf(request).userId);
@@ -70,8 +70,9 @@ function requests(server: FastifyInstance, context: RequestContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
       schema: {
-        summary: "Who asks to be let in, by id",
-        description: "Admins' devices hear of a new one by CHANGED {what: `groups`}; SYNC tells them how many wait.",
+        summary: "List the users who ask to join, by id; for admins",
+        description:
+          "The admins' devices receive CHANGED {what: `groups`} for a new request; SYNC tells them how many wait.",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.requests },
@@ -86,8 +87,8 @@ function requests(server: FastifyInstance, context: RequestContext): void {
     },
   );
   for (const [name, summary, answer] of [
-    ["accept", "Let somebody in", acceptAsked],
-    ["reject", "Turn somebody down, for a week", refuseAsked],
+    ["accept", "Accept a request to join", acceptAsked],
+    ["reject", "Refuse a request to join, for a week", refuseAsked],
   ] as const) {
     server.post<{ Params: UserParams }>(
       `/v1/groups/:groupId/requests/:userId/${name}`,
@@ -112,7 +113,7 @@ function bans(server: FastifyInstance, context: RequestContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
       schema: {
-        summary: "Who was removed and is kept out, by id; for admins",
+        summary: "List the banned users, by id; for admins",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.bans },
@@ -132,7 +133,7 @@ function bans(server: FastifyInstance, context: RequestContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
       schema: {
-        summary: "Lift a ban: who was removed may come again as everybody",
+        summary: "Lift a ban: the removed user may join again like any other",
         tags: TAGS,
         response: { 204: nothing },
       },

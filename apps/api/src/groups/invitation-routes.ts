@@ -21,8 +21,8 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Groups that one is invited to",
-        description: "Devices hear of a new one by CHANGED {what: `groups`}.",
+        summary: "List one's own invitations to groups",
+        description: "Devices receive CHANGED {what: `groups`} for a new invitation.",
         tags: ["groups"],
         querystring: listQuery,
         response: { 200: shapes.invitations },
@@ -40,7 +40,7 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
     "/v1/group-invitations/:groupId/accept",
     {
       config: { access: "user", errors: ["NOT_FOUND", "FORBIDDEN"] },
-      schema: { summary: "Come into a group that one is invited to", tags: ["groups"], response: { 204: nothing } },
+      schema: { summary: "Accept an invitation and join the group", tags: ["groups"], response: { 204: nothing } },
     },
     async (request, reply) => {
       await acceptInvited(context, callerOf(request).userId, request.params.groupId);
@@ -53,7 +53,7 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
     {
       config: { access: "user", errors: ["NOT_FOUND"] },
       schema: {
-        summary: "Turn an invitation down; nobody is told, and one is not invited there again for a week",
+        summary: "Reject an invitation; nobody is told, and nobody can invite the caller there again for a week",
         tags: ["groups"],
         response: { 204: nothing },
       },

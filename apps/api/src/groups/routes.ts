@@ -44,7 +44,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Groups one belongs to",
+        summary: "List the groups that the caller belongs to",
         tags: ["groups"],
         querystring: listQuery,
         response: { 200: shapes.groups },
@@ -63,7 +63,7 @@ function reading(server: FastifyInstance, context: GroupContext): void {
     "/v1/groups/:groupId",
     {
       config: { access: "user", errors: ["NOT_FOUND"] },
-      schema: { summary: "A group", tags: ["groups"], response: { 200: shapes.group } },
+      schema: { summary: "Read a group", tags: ["groups"], response: { 200: shapes.group } },
     },
     async (request) => {
       const { groupId } = request.params;
@@ -88,10 +88,10 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
     {
       config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"] },
       schema: {
-        summary: "Make a group",
+        summary: "Create a group",
         description:
-          "Members who want to be asked first get an invitation, and are named in `invited`. 200: the same request has made " +
-          "it before; the group is shown as it is now.",
+          "Users who want to be asked first get an invitation, and are named in `invited`. 200: the same request has created " +
+          "the group before; the answer shows it as it is now.",
         tags: ["groups"],
         body: shapes.createBody,
         response: { 200: shapes.created, 201: shapes.created },
@@ -110,7 +110,7 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: {
-        summary: "Change name, notice, join policy; or mute all",
+        summary: "Change name, notice or join policy, or mute all members",
         tags: ["groups"],
         body: shapes.changeBody,
         response: { 200: shapes.group },
@@ -151,7 +151,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
       schema: {
-        summary: "Give a group to another member",
+        summary: "Transfer a group to another member",
         tags: ["groups"],
         body: shapes.memberBody,
         response: { 200: shapes.group },
@@ -176,7 +176,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER"] },
       schema: {
-        summary: "Members by id",
+        summary: "List the members by id",
         tags: ["groups"],
         querystring: listQuery,
         response: { 200: shapes.members },
@@ -209,10 +209,10 @@ function members(server: FastifyInstance, context: GroupRoutesContext): void {
         ],
       },
       schema: {
-        summary: "Join, or bring somebody in",
+        summary: "Join a group, or add another user",
         description:
-          "202 `asked`: an admin has to agree first. 202 `invited`: the other one has an invitation, and comes if they like. " +
-          "An admin who brings back somebody who was removed lifts the ban.",
+          "202 `asked`: an admin has to agree first. 202 `invited`: the other user has an invitation, and decides. " +
+          "An admin who adds a removed user lifts the ban.",
         tags: ["groups"],
         body: shapes.memberBody,
         response: { 201: shapes.joined, 202: shapes.joined },
@@ -237,7 +237,7 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
       schema: {
-        summary: "Give a role, or mute",
+        summary: "Change the role of a member, or mute a member",
         tags: ["groups"],
         body: shapes.changeMemberBody,
         response: { 204: nothing },
@@ -261,8 +261,8 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
     {
       config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
       schema: {
-        summary: "Remove a member; `me` leaves",
-        description: "A removed user comes back only by an admin, or when one lifts the ban.",
+        summary: "Remove a member; `me`: leave the group",
+        description: "A removed user is banned: only an admin can add them again, or lift the ban.",
         tags: ["groups"],
         response: { 204: nothing },
       },

@@ -12,7 +12,7 @@ const wishes = {
   groupId: Type.Optional(groupId),
   name,
   joinPolicy,
-  members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Besides the owner" })),
+  members: Type.Optional(Type.Array(userId, { maxItems: MOST_AT_ONCE, description: "Members besides the owner" })),
 };
 
 export const createBody = strict(wishes);
@@ -34,7 +34,7 @@ export const memberBody = strict({ userId }, { userId: "bob" });
 export const changeMemberBody = strict(
   {
     role: Type.Optional(Type.Enum(["admin", "member"])),
-    mutedUntil: Type.Optional(chosenTime("ms since 1970-01-01 UTC, ahead; 0: may write")),
+    mutedUntil: Type.Optional(chosenTime("ms since 1970-01-01 UTC, in the future; 0: may write")),
   },
   { role: "admin" },
 );
@@ -65,7 +65,7 @@ export const joined = Type.Object({ userId: Type.String(), state: Type.Enum(["jo
 
 export const created = Type.Object({
   ...group.properties,
-  invited: Type.Optional(Type.Array(Type.String(), { description: "Those who want to be asked first" })),
+  invited: Type.Optional(Type.Array(Type.String(), { description: "Users who want to be asked first" })),
 });
 
 export const invitations = listOf(

@@ -57,5 +57,5 @@ export const listOf = <T extends TSchema>(item: T, description?: string) =>
 export const nothing = Type.Null();
 
 export const unconfirmed = Type.Object({
-  unconfirmed: Type.Array(Type.String(), { description: "Nodes that were not reached" }),
+  unconfirmed: Type.Array(Type.String(), { description: "Nodes that have not confirmed" }),
 });

@@ -23,7 +23,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRou
     "/v1/admin/keys",
     {
       config: { access: "operator", errors: [] },
-      schema: { summary: "API keys by id", tags: TAGS, querystring: listQuery, response: { 200: shapes.keys } },
+      schema: { summary: "List API keys by id", tags: TAGS, querystring: listQuery, response: { 200: shapes.keys } },
     },
     async (request) => {
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
@@ -37,8 +37,8 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRou
     {
       config: { access: "operator", errors: [] },
       schema: {
-        summary: "Make an API key",
-        description: "The key is shown in this answer only. Each request makes another one.",
+        summary: "Create an API key",
+        description: "Only this answer contains the key. Each request creates another key.",
         tags: TAGS,
         body: shapes.newKeyBody,
         response: { 201: shapes.newKey },
@@ -58,7 +58,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRou
     "/v1/admin/keys/:id",
     {
       config: { access: "operator", errors: ["NOT_FOUND"] },
-      schema: { summary: "Make an API key void, for ever", tags: TAGS, response: { 204: nothing } },
+      schema: { summary: "Revoke an API key permanently", tags: TAGS, response: { 204: nothing } },
     },
     async (request, reply) => {
       const { id } = request.params;

@@ -11,7 +11,7 @@ export const newKey = Type.Object({
   id: Type.String(),
   name,
   scopes,
-  key: Type.String({ description: "Shown once" }),
+  key: Type.String({ description: "The key itself; no other answer contains it" }),
 });
 
 const key = Type.Object({

@@ -32,10 +32,10 @@ export function messageRoutes(server: FastifyInstance, { people, messages }: Mes
         ],
       },
       schema: {
-        summary: "Send a message in the name of a user (API key with the scope `messages`)",
+        summary: "Send a message in the name of a user",
         description:
-          "Judged, numbered and delivered as if the user had sent it. BUSY: nobody knows whether it is stored; repeat it " +
-          "with the same clientMsgId, at any time, and it is stored once.",
+          "The server checks, numbers and delivers it as if the user had sent it. BUSY: nobody knows whether it is stored; repeat the " +
+          "request with the same clientMsgId, at any time, and the server stores it once.",
         tags: ["messages"],
         body: messageBody,
         response: { 200: sent },

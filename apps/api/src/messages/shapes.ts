@@ -7,7 +7,10 @@ import { content, strict, time, userId } from "../http/shapes";
 export const messageBody = strict({
   senderId: userId,
   to: Type.String({ maxLength: 66, description: "`u:<userId>` or `g:<groupId>`" }),
-  clientMsgId: Type.String({ maxLength: 36, description: "UUIDv7, lower case; repeat it with the same message" }),
+  clientMsgId: Type.String({
+    maxLength: 36,
+    description: "UUIDv7, lower case; the same for each repeat of the message",
+  }),
   contentType: Type.Enum([...sentContentTypeValues]),
   content,
 });
@@ -18,5 +21,5 @@ export const sent = Type.Object({
   seq: Type.Integer(),
   messageId: Type.String(),
   sentAt: time,
-  duplicate: Type.Optional(Type.Boolean({ description: "It had been accepted before" })),
+  duplicate: Type.Optional(Type.Boolean({ description: "The server had accepted the message before" })),
 });

@@ -29,7 +29,11 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
     "/v1/admin/nodes",
     {
       config: { access, errors: [] },
-      schema: { summary: "Nodes, and what each says of itself", tags: TAGS, response: { 200: shapes.nodes } },
+      schema: {
+        summary: "List the nodes, with the state that each reports",
+        tags: TAGS,
+        response: { 200: shapes.nodes },
+      },
     },
     async () => ({ items: await listNodes(parts) }),
   );
@@ -39,7 +43,7 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
     {
       config: { access, errors: [] },
       schema: {
-        summary: "Owner, queue, log and archive of each partition",
+        summary: "List owner, queue, log and archive of each partition",
         tags: TAGS,
         response: { 200: shapes.partitions },
       },
@@ -52,9 +56,9 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
     {
       config: { access, errors: ["NO_SUCH_MESSAGE"] },
       schema: {
-        summary: "Where a message has got to",
+        summary: "Trace a message: where it is stored, and who has received it",
         description:
-          "By messageId, clientMsgId or `conversationId#seq`. A clientMsgId is looked for in the week after it was made.",
+          "Name it by messageId, clientMsgId or `conversationId#seq`. The api looks for a clientMsgId in the week after the client created it.",
         tags: TAGS,
         querystring: shapes.traceQuery,
         response: { 200: shapes.trace },
@@ -72,8 +76,8 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
     {
       config: { access, errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
-        summary: "Whether log, archive, inboxes and queue say the same of a conversation",
-        description: "It only reads. The audit of everything takes minutes: `carillon audit` does it.",
+        summary: "Check that log, archive, inboxes and queue agree on a conversation",
+        description: "The check only reads. An audit of all conversations takes minutes: use `carillon audit`.",
         tags: TAGS,
         querystring: shapes.auditQuery,
         response: { 200: shapes.audit },

@@ -31,8 +31,8 @@ export const partitions = Type.Object({
       owner: orNull(text),
       answers: Type.Boolean({ description: "Whether the owner answered" }),
       epoch: orNull(count),
-      queueLength: Type.Integer({ description: "Requests that wait" }),
-      logLength: Type.Integer({ description: "Records held" }),
+      queueLength: Type.Integer({ description: "Requests that wait in the queue" }),
+      logLength: Type.Integer({ description: "Records in the log" }),
       logBytes: count,
       covered: orNull(count),
       archiver: orNull(text),
@@ -76,7 +76,7 @@ export const trace = Type.Object({
   partition: count,
   logged: orNull(Type.Object({ record: count, index: count, storedAt: time, epoch: count, owner: orNull(text) })),
   fannedOut: orNull(Type.Boolean()),
-  members: Type.Array(member, { description: "Those who have it in their inboxes, or should" }),
+  members: Type.Array(member, { description: "Users who have the message in their inboxes, or should have it" }),
   archived: Type.Object({ row: Type.Boolean(), passed: orNull(Type.Boolean()) }),
 });
 
@@ -85,7 +85,7 @@ export const auditQuery = strict({ conversationId: Type.String({ maxLength: 131,
 export const audit = Type.Object({
   ok: Type.Boolean(),
   findings: Type.Array(Type.Object({ invariant: text, where: text, what: text })),
-  more: Type.Integer({ description: "Findings that were left out" }),
+  more: Type.Integer({ description: "Number of findings that were left out" }),
   checked: Type.Object({
     partitions: count,
     conversations: count,

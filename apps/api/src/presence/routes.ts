@@ -19,9 +19,9 @@ export function presenceRoutes(server: FastifyInstance, { findPresence, isThere 
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Who is online",
+        summary: "Read which users are online",
         description:
-          "Who may not be seen, and who does not exist, looks like one who was never there; who blocks the one who asks, like one who has not come since.",
+          "Users whom the caller may not see, and users who do not exist, appear as never seen. A user who has blocked the caller appears as offline since the block.",
         tags: ["users"],
         querystring: presenceQuery,
         response: { 200: presence },

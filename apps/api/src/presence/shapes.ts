@@ -7,7 +7,7 @@ const MOST_IDS = 100;
 export const presenceQuery = strict({
   ids: Type.String({
     pattern: `^${USER_ID}(,${USER_ID}){0,${MOST_IDS - 1}}$`,
-    description: `User ids with commas between, at most ${MOST_IDS}`,
+    description: `User ids, separated by commas, at most ${MOST_IDS}`,
   }),
 });
 
@@ -16,9 +16,11 @@ export const presence = Type.Object({
     Type.Object({
       userId: Type.String(),
       online: Type.Boolean(),
-      platforms: Type.Array(platform, { description: "Of the devices that are connected" }),
-      lastSeenAt: Type.Integer({ description: "When a connection was opened or closed last; 0: not known" }),
+      platforms: Type.Array(platform, { description: "Platforms of the connected devices" }),
+      lastSeenAt: Type.Integer({
+        description: "When a connection of the user was last opened or closed, ms since 1970-01-01 UTC; 0: not known",
+      }),
     }),
-    { description: "In the order of the question" },
+    { description: "In the order of the query" },
   ),
 });

@@ -18,7 +18,7 @@ import { accept, request as ask, block, type Rule, reject, remove, setRemark, un
 import * as shapes from "./shapes";
 
 const CONFIRMED =
-  "202: it is changed; the workers named have not confirmed within 2 s, and judge messages by it in 30 s at the latest.";
+  "202: the change is stored; the named workers have not confirmed it within 2 s, and follow it within 30 s.";
 
 interface Peer {
   Params: { userId: string };
@@ -39,18 +39,18 @@ export function relationRoutes(server: FastifyInstance, context: RelationContext
       handler: async (request, reply) =>
         confirmed(reply, (await change(request, request.params.userId, rule)).unconfirmed),
     });
-  ofPeer("POST", "/v1/friend-requests/:userId/accept", "Accept a request", accept(relationLimits));
-  ofPeer("POST", "/v1/friend-requests/:userId/reject", "Turn a request down", reject);
-  ofPeer("DELETE", "/v1/friends/:userId", "End a friendship, or take back a request", remove);
-  ofPeer("PUT", "/v1/blocks/:userId", "Block a user; he is not told", block(relationLimits));
-  ofPeer("DELETE", "/v1/blocks/:userId", "Lift a block", unblock);
+  ofPeer("POST", "/v1/friend-requests/:userId/accept", "Accept a friend request", accept(relationLimits));
+  ofPeer("POST", "/v1/friend-requests/:userId/reject", "Reject a friend request", reject);
+  ofPeer("DELETE", "/v1/friends/:userId", "End a friendship, or take back a friend request", remove);
+  ofPeer("PUT", "/v1/blocks/:userId", "Block a user; the user is not told", block(relationLimits));
+  ofPeer("DELETE", "/v1/blocks/:userId", "Unblock a user", unblock);
 
   server.patch<Peer & { Body: { remark: string } }>(
     "/v1/friends/:userId",
     {
       config: { access: "user", errors: ["NO_SUCH_USER", "NOT_FOUND"] },
       schema: {
-        summary: "Give a friend a name of one's own",
+        summary: "Set a remark on a friend, which only the caller sees",
         tags: ["relations"],
         body: shapes.remarkBody,
         response: { 200: shapes.relation },
@@ -71,7 +71,7 @@ function requests(server: FastifyInstance, context: RelationContext): void {
     {
       config: { access: "user", errors: ["NO_SUCH_USER", "BLOCKED", "FORBIDDEN"] },
       schema: {
-        summary: "Ask for friendship; who was asked by the other one accepts with it",
+        summary: "Send a friend request; if the other user has sent one before, both become friends",
         description: CONFIRMED,
         tags: ["relations"],
         body: shapes.requestBody,
@@ -110,9 +110,12 @@ function lists(server: FastifyInstance, context: RelationContext): void {
         return { ...page, items: (await withNames(context, page.items)).map(present) };
       },
     );
-  list("/v1/friend-requests", "Requests: `asked` by others, `requested` by oneself", ["asked", "requested"]);
-  list("/v1/friends", "Friends by id", ["friend"]);
-  list("/v1/blocks", "Users that one has blocked", ["blocked"]);
+  list("/v1/friend-requests", "List friend requests: `asked` are those of others, `requested` one's own", [
+    "asked",
+    "requested",
+  ]);
+  list("/v1/friends", "List friends by id", ["friend"]);
+  list("/v1/blocks", "List the users whom the caller has blocked", ["blocked"]);
 }
 
 function changer(context: RelationContext) {

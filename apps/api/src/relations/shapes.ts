@@ -9,7 +9,7 @@ export const remarkBody = strict({
   remark: Type.String({
     maxLength: limits.maxRemarkCharacters,
     words: "remark",
-    description: "Shown to oneself only; empty: none",
+    description: "Only the caller sees it; empty: none",
   }),
 });
 
@@ -26,7 +26,9 @@ export const relation = Type.Object(properties);
 
 export const lateRelation = Type.Object({
   ...properties,
-  unconfirmed: Type.Array(Type.String(), { description: "Workers that were not reached: they know it in 30 s" }),
+  unconfirmed: Type.Array(Type.String(), {
+    description: "Workers that were not reached; they follow the change within 30 s",
+  }),
 });
 
 export const relations = listOf(relation);

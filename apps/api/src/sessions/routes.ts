@@ -21,7 +21,7 @@ function giving(server: FastifyInstance, context: SessionContext): void {
     "/v1/sessions",
     {
       config: { access: "anybody", errors: ["NOT_AUTHENTICATED", "USER_DISABLED", "RATE_LIMITED"] },
-      schema: { summary: "Log in", tags: ["sessions"], body: logInBody, response: { 200: tokens } },
+      schema: { summary: "Log in a device", tags: ["sessions"], body: logInBody, response: { 200: tokens } },
     },
     async (request) => {
       const given = await logIn(context, request.body, request.ip);
@@ -41,7 +41,7 @@ function giving(server: FastifyInstance, context: SessionContext): void {
       schema: {
         summary: "Exchange a refresh token",
         description:
-          "The token shown is void afterwards. Shown again before the device was seen (or within 30 s), as long as its successor was not used, it brings the same successor: the first answer may have been lost. Later it revokes all tokens of its device.",
+          "The refresh token is void afterwards. Because the answer may be lost, it returns the same successor again until the device has connected, and for 30 s in any case, as long as the successor was not exchanged. Later use revokes all tokens of the device.",
         tags: ["sessions"],
         body: refreshBody,
         response: { 200: tokens },
@@ -59,7 +59,7 @@ function ending(server: FastifyInstance, context: SessionContext): void {
     "/v1/sessions",
     {
       config: { access: "user", errors: [] },
-      schema: { summary: "Devices that are logged in", tags: ["sessions"], response: { 200: devices } },
+      schema: { summary: "List the devices that are logged in", tags: ["sessions"], response: { 200: devices } },
     },
     async (request) => {
       const { userId, deviceId } = callerOf(request);
@@ -78,10 +78,10 @@ function ending(server: FastifyInstance, context: SessionContext): void {
     {
       config: { access: "user", errors: ["NOT_FOUND"] },
       schema: {
-        summary: "Log a device out; `current` is the one that asks",
+        summary: "Log out a device; `current` is the calling device",
         description:
-          "204: its tokens are void and its connections are closed. 202: its tokens are void; the gateways named have not " +
-          "confirmed within 2 s that its connections are closed, and do it as soon as they can be reached.",
+          "204: its tokens are void and its connections are closed. 202: its tokens are void; the named gateways have not " +
+          "confirmed within 2 s that its connections are closed, and close them as soon as they are reachable.",
         tags: ["sessions"],
         response: { 202: unconfirmed, 204: nothing },
       },

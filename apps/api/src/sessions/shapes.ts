@@ -14,7 +14,7 @@ export const tokens = Type.Object({
   userId: Type.String(),
   accessToken: Type.String(),
   refreshToken: Type.String(),
-  expiresIn: Type.Integer({ description: "Life of the access token, s" }),
+  expiresIn: Type.Integer({ description: "Lifetime of the access token, s" }),
 });
 
 export const devices = Type.Object({

@@ -24,7 +24,7 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
     {
       config: { access: "anybody", errors: ["CONFLICT", "FORBIDDEN", "RATE_LIMITED"] },
       schema: {
-        summary: "Register",
+        summary: "Register an account",
         tags: ["users"],
         body: shapes.registerBody,
         response: { 201: shapes.registered },
@@ -47,7 +47,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
     "/v1/users/me",
     {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
-      schema: { summary: "Own profile", tags: ["users"], response: { 200: shapes.ownProfile } },
+      schema: { summary: "Read one's own profile", tags: ["users"], response: { 200: shapes.ownProfile } },
     },
     (request) => readOwnProfile(context, callerOf(request).userId),
   );
@@ -57,7 +57,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
     {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
       schema: {
-        summary: "Change the own profile, or who may do what",
+        summary: "Change one's own profile and preferences",
         tags: ["users"],
         body: shapes.changeBody,
         response: { 200: shapes.ownProfile },
@@ -81,8 +81,9 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
     {
       config: { access: "user", errors: ["FORBIDDEN", "RATE_LIMITED"] },
       schema: {
-        summary: "Change the password",
-        description: "All other devices have to log in again. 202: the gateways named will close their connections.",
+        summary: "Change one's own password",
+        description:
+          "All other devices have to log in again. 202: the named gateways have not confirmed yet that their connections are closed, and will close them.",
         tags: ["users"],
         body: shapes.passwordBody,
         response: answered,
@@ -99,9 +100,9 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
     {
       config: { access: "user", errors: ["FORBIDDEN", "RATE_LIMITED"] },
       schema: {
-        summary: "Delete the own account",
+        summary: "Delete one's own account",
         description:
-          "Messages stay, and show the name `deleted user`. The id is not given again. Asks for the password, unless the user has none.",
+          "Messages stay and show the name `deleted user`. Nobody gets the id again. The password is needed, unless the user has none.",
         tags: ["users"],
         body: shapes.deleteBody,
         response: answered,
@@ -126,9 +127,8 @@ function others(server: FastifyInstance, { people, names }: UserRoutesContext): 
     {
       config: { access: "user", errors: [] },
       schema: {
-        summary: "Users whose id, or a word of whose name, begins so",
-        description:
-          "By what was found. Who cannot be written to, because the account is disabled or gone, is not there.",
+        summary: "Search users by the beginning of their id, or of a word of their name",
+        description: "In the order of the matching text. Disabled and deleted users are not found.",
         tags: ["users"],
         querystring: shapes.searchQuery,
         response: { 200: shapes.found },
@@ -144,7 +144,7 @@ function others(server: FastifyInstance, { people, names }: UserRoutesContext): 
     "/v1/users/:userId",
     {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
-      schema: { summary: "Profile of a user", tags: ["users"], response: { 200: shapes.profile } },
+      schema: { summary: "Read the profile of a user", tags: ["users"], response: { 200: shapes.profile } },
     },
     async (request) => {
       const { userId } = request.params;

@@ -10,9 +10,9 @@ export const registerBody = strict({ userId, displayName, password });
 export const registered = Type.Object({ userId: Type.String() });
 
 const whoMayAdd = Type.Enum(["everybody", "friends", "consent"], {
-  description: "Who brings the user into groups without asking; others invite",
+  description: "Users who may add this user to groups without asking; others invite",
 });
-const whoMayWrite = Type.Enum(["everybody", "friends"], { description: "Whose messages the user takes" });
+const whoMayWrite = Type.Enum(["everybody", "friends"], { description: "Users whose messages this user accepts" });
 
 export const ownProfile = Type.Object({
   userId: Type.String(),
@@ -36,7 +36,7 @@ export const passwordBody = strict({
 
 export const deleteBody = strict({
   password: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 128, description: "The user's own, if there is one" }),
+    Type.String({ minLength: 1, maxLength: 128, description: "The user's password, if there is one" }),
   ),
 });
 
@@ -46,7 +46,7 @@ export const searchQuery = strict({
     minLength: 1,
     maxLength: limits.maxNameCharacters,
     description:
-      "Beginning of an id, or of a name from any of its words on, whatever the case, accents and punctuation",
+      "Beginning of an id, or of a name starting at any of its words; case, accents and punctuation do not matter",
   }),
   limit,
   cursor,

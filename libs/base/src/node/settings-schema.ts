@@ -30,7 +30,7 @@ const days = (description: string, fallback: number, minimum = 1) =>
 const proxies = (where: string) =>
   Type.Array(Type.String({ minLength: 1 }), {
     default: [],
-    description: `Proxies whose X-Forwarded-For is believed ${where}: addresses, networks like \`10.0.0.0/8\`, or \`loopback\`. It cannot be \`true\`: a client could then name any address as its own.`,
+    description: `Proxies whose X-Forwarded-For the process trusts ${where}: addresses, networks like \`10.0.0.0/8\`, or \`loopback\`. It cannot be \`true\`, because a client could then claim any address.`,
   });
 
 const weight = Type.Integer({
@@ -44,36 +44,40 @@ const tls = (server: string) =>
   section(`Encryption of the connections to ${server}.`, {
     enabled: Type.Boolean({ default: false, description: `Whether connections to ${server} are encrypted.` }),
     caFile: Type.Optional(
-      Type.String({ description: "PEM file of who signs the server's certificate. Default: who Node.js trusts." }),
+      Type.String({
+        description:
+          "PEM file of the authority that signs the server's certificate. Default: the authorities that Node.js trusts.",
+      }),
     ),
-    certFile: Type.Optional(Type.String({ description: "PEM file of this client's own certificate." })),
-    keyFile: Type.Optional(Type.String({ description: "PEM file of the key to it." })),
+    certFile: Type.Optional(Type.String({ description: "PEM file of the client certificate that the process shows." })),
+    keyFile: Type.Optional(Type.String({ description: "PEM file of the key of that certificate." })),
     verify: Type.Boolean({
       default: true,
       description:
-        "Whether the server's certificate must be good. Without it anybody on the way can pose as the server.",
+        "Whether the server's certificate must be valid. If not, anybody between process and server can pose as the server.",
     }),
   });
 
 export const settingsSchema = section("", {
   mode: Type.Enum(["development", "production"], {
     default: "development",
-    description: "`production` refuses to start without secrets of its own.",
+    description:
+      "In `production`, a process refuses to start without `auth.secret`; in `development` it uses a well-known secret.",
   }),
   nodeId: Type.Optional(
     Type.String({
       pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
-      description: "Name of this node, unique in its role. Default: the role and the host's name.",
+      description: "Name of this node, unique in its role. Default: the role and the host name.",
     }),
   ),
   registration: Type.Enum(["open", "closed"], {
     default: "open",
-    description: "Whether anybody may make an account for themselves; else operators and API keys make them.",
+    description: "Whether anybody may register an account. With `closed`, only operators and API keys create accounts.",
   }),
   log: section("Logging.", {
     level: Type.Enum(["trace", "debug", "info", "warn", "error", "fatal"], {
       default: "info",
-      description: "Least level that is written.",
+      description: "The lowest level that is written.",
     }),
   }),
   metrics: section("What Prometheus reads.", {
@@ -83,7 +87,7 @@ export const settingsSchema = section("", {
         maxLength: 1_024,
         pattern: "^[!-~]+$",
         description:
-          "What who reads `/metrics` of any process has to show, as `Authorization: Bearer ...`; at least 16 characters. Without it whoever reaches the port may read them.",
+          "The token that a reader of `/metrics` must send to any process, as `Authorization: Bearer ...`; at least 16 characters. Without this setting, everybody who reaches the port may read the metrics.",
         secret: true,
       }),
     ),
@@ -97,24 +101,26 @@ export const settingsSchema = section("", {
     user: Type.Optional(Type.String({ description: "User name." })),
     password: Type.Optional(Type.String({ description: "Password.", secret: true })),
     monitor: Type.Optional(
-      Type.String({ description: "Monitoring address `http://host:port`; with it `sync_interval` can be checked." }),
+      Type.String({
+        description: "Monitoring address `http://host:port`, which Carillon needs to check `sync_interval`.",
+      }),
     ),
     fsync: Type.Boolean({
       default: true,
       description:
-        "Whether NATS has to be set to `sync_interval: always`. Without it a message may be lost by a loss of power after its sender was told that it was sent.",
+        "Whether NATS must be set to `sync_interval: always`. With `false`, Carillon also accepts a NATS server that fsyncs later; a loss of power may then lose messages that their senders were told are sent.",
     }),
     replicas: Type.Enum([1, 3, 5], {
       default: 1,
-      description: "Copies of each stream and bucket: 1 on one machine, 3 on a cluster.",
+      description: "Copies of each stream and bucket: 1 on one machine, 3 on a NATS cluster.",
     }),
-    streamMegabytes: count("Most size of each queue stream and each log stream, MiB.", 1024, 8),
+    streamMegabytes: count("Maximum size of each queue stream and each log stream, MiB.", 1024, 8),
     tls: Type.Optional(tls("NATS")),
   }),
   redis: section("Redis: inboxes, sessions, cursors, marks.", {
     url: Type.String({
       default: "redis://127.0.0.1:6379",
-      description: "Address; `rediss://` encrypts, as `redis.tls.enabled` does.",
+      description: "Address. `rediss://` encrypts, like `redis.tls.enabled`.",
       secret: true,
     }),
     tls: Type.Optional(tls("Redis")),
@@ -123,10 +129,14 @@ export const settingsSchema = section("", {
     url: Type.String({
       default: "mysql://carillon@127.0.0.1:3306/carillon",
       description:
-        "Address, with user, password and database. `?ssl=verify`, `?ssl=no-verify`, or the driver's options as JSON encrypt, as `mysql.tls.enabled` does.",
+        "Address, with user, password and database. `?ssl=verify`, `?ssl=no-verify`, or the driver's options as JSON encrypt, like `mysql.tls.enabled`.",
       secret: true,
     }),
-    poolSize: count("Most connections of one process. A quarter of them is kept for the checks of tokens.", 10, 2),
+    poolSize: count(
+      "Maximum number of connections of one process. A quarter of them is reserved for checks of tokens.",
+      10,
+      2,
+    ),
     tls: Type.Optional(tls("MySQL")),
   }),
   auth: section("Tokens.", {
@@ -137,8 +147,8 @@ export const settingsSchema = section("", {
         secret: true,
       }),
     ),
-    accessTokenSeconds: seconds("Life of an access token, s.", 900, 5),
-    refreshTokenDays: days("Life of a refresh token, days.", 30),
+    accessTokenSeconds: seconds("Lifetime of an access token, s.", 900, 5),
+    refreshTokenDays: days("Lifetime of a refresh token, days.", 30),
     issuers: Type.Array(
       Type.Object(
         {
@@ -152,32 +162,32 @@ export const settingsSchema = section("", {
       {
         default: [],
         description:
-          "Who else signs access tokens: a list of `{issuer, publicKeyFile, maxTokenSeconds?, operators?}`, the `iss` claim and a file with the key in PEM " +
-          "(in a variable: as JSON). A token that ends later than `maxTokenSeconds` from now (86400) is refused; by one of `operators: true` an operator may do what operators may.",
+          "Other systems that sign access tokens: a list of `{issuer, publicKeyFile, maxTokenSeconds?, operators?}` with the `iss` claim and a file with the key in PEM " +
+          "(in a variable: as JSON). A token that expires later than `maxTokenSeconds` from now (86400) is refused. Operators can use tokens of an issuer for operators' routes only with `operators: true`.",
       },
     ),
   }),
-  policy: section("Who may do what.", {
+  policy: section("Rights of users.", {
     strangers: Type.Enum(["allow", "friends-only"], {
       default: "allow",
       description: "Whether users may write to users who are not their friends.",
     }),
     presence: Type.Enum(["friends", "everybody"], {
       default: "friends",
-      description: "Who sees whether a user is online: his friends, or everybody whom he does not block.",
+      description: "Who sees whether a user is online: their friends, or everybody whom they do not block.",
     }),
     devices: Type.Enum(["all", "one-per-platform"], {
       default: "all",
-      description: "Which devices of a user may be connected at once.",
+      description: "Which devices of a user may be connected at the same time.",
     }),
     maxDevices: count(
-      "Devices of a user that may be logged in; for one more, the one that was idle longest is logged out.",
+      "How many devices of a user may be logged in. One more log-in logs out the device that was idle longest.",
       10,
     ),
   }),
   relations: section("Friends and blocks.", {
-    maxFriends: count("Most friends of one user, with the requests of his that are under way.", 5_000),
-    maxBlocks: count("Most users that one user blocks.", 1_000),
+    maxFriends: count("Maximum number of friends of one user, including the user's own open requests.", 5_000),
+    maxBlocks: count("Maximum number of users that one user may block.", 1_000),
   }),
   groups: section("Groups of users.", {
     maxMembers: Type.Integer({
@@ -185,53 +195,60 @@ export const settingsSchema = section("", {
       // A gateway asks for the members among its users in one message.
       maximum: 20_000,
       default: 10_000,
-      description: "Members that a group may have.",
+      description: "Maximum number of members of a group.",
     }),
     writeFanoutMax: count(
-      "Up to so many members a group's messages are put into everybody's inbox; in a larger one they are fetched.",
+      "Up to this number of members, the messages of a group go into the inbox of each member. Members of a larger group fetch them.",
       500,
     ),
     whoMayAdd: Type.Enum(["everybody", "friends", "consent"], {
       default: "everybody",
       description:
-        "Who brings a user into a group without asking, as long as the user has not chosen: everybody who may write to them, their friends, or nobody; others invite.",
+        "Who may add a user to a group without asking, if the user has not chosen: everybody who may write to them, their friends, or nobody (`consent`). Others invite.",
     }),
     historyBeforeJoining: Type.Boolean({
       default: false,
-      description: "Whether members may also read what was said before they joined.",
+      description: "Whether members may also read messages from before they joined.",
     }),
   }),
-  recall: section("Taking messages back.", {
-    windowSeconds: seconds("How long after it was sent a message may be taken back by its sender.", 120),
+  recall: section("Recalling messages.", {
+    windowSeconds: seconds("How long after sending a message its sender may recall it, s.", 120),
   }),
   retention: section("How long messages are kept.", {
-    days: days("Messages older than this are deleted, all but the newest of a conversation; 0: they are kept.", 0, 0),
+    days: days(
+      "Age in days after which messages are deleted, except the newest of each conversation; 0: messages are kept.",
+      0,
+      0,
+    ),
   }),
-  limits: section("What one client may do.", {
+  limits: section("Limits of one client.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),
     messagesPerSecond: count("Messages of one user, per second.", 50),
     messagesBurst: count("Messages that one user may send at once.", 200),
-    recipientsPerSecond: count("Members whom the messages and changes of one user in groups reach, per second.", 5_000),
-    recipientsBurst: count("Members whom the messages and changes of one user in groups reach at once.", 100_000),
-    pullsPerSecond: count("Pages of history (PULL) that one user may ask for at one gateway, per second.", 20),
-    pullsBurst: count("Pages of history that one user may ask for at once.", 200),
-    syncsPerSecond: count("Pages of SYNC that one user may ask for at one gateway, per second.", 2),
-    syncsBurst: count("Pages of SYNC that one user may ask for at once; one page has 64 rows.", 100),
-    httpReadsPerSecond: count("Lists and other reading of one user over HTTP at one api, per second.", 50),
-    httpReadsBurst: count("Lists and other reading of one user over HTTP at once.", 200),
+    recipientsPerSecond: count(
+      "Members of groups who receive the messages and changes of one user, per second.",
+      5_000,
+    ),
+    recipientsBurst: count("Members of groups who receive the messages and changes of one user, at once.", 100_000),
+    pullsPerSecond: count("Pages of history (PULL) that one user may request at one gateway, per second.", 20),
+    pullsBurst: count("Pages of history (PULL) that one user may request at once.", 200),
+    syncsPerSecond: count("Pages of SYNC that one user may request at one gateway, per second.", 2),
+    syncsBurst: count("Pages of SYNC that one user may request at once; a page has at most 64 rows.", 100),
+    httpReadsPerSecond: count("Read requests of one user over HTTP at one api, per second.", 50),
+    httpReadsBurst: count("Read requests of one user over HTTP at once.", 200),
     httpWritesPerSecond: count("Changes that one user makes over HTTP at one api, per second.", 10),
     httpWritesBurst: count("Changes that one user makes over HTTP at once.", 100),
     registrationsPerMinute: count("Registrations from one address, per minute.", 600),
     failedLoginsPerUser: count(
-      "Failed log-ins of one user from one address in 15 minutes; more are slowed, to one in 5 s, later in a minute.",
+      "Failed log-ins of one user from one address in 15 minutes. Beyond that one attempt is allowed in 5 s, later one in a minute.",
       10,
     ),
     failedLoginsPerAddress: count(
-      "Failed log-ins, unknown keys and refresh tokens from one address (of IPv6: one /64) in 15 minutes; more are slowed, to one in 2 s.",
+      "Failed log-ins, unknown keys and refresh tokens from one address (in IPv6: one /64) in 15 minutes. Beyond that one attempt is allowed in 0.5 s, later one in 2 s.",
       100,
     ),
-    loginsPerMinute: count("Log-ins of one user that succeed, per minute.", 30),
+    loginsPerMinute: count("Successful log-ins of one user, per minute.", 30),
     refreshesPerMinute: count("Refreshes of the tokens of one device, per minute.", 30),
   }),
   gateway: section("The gateway process.", {
@@ -239,35 +256,42 @@ export const settingsSchema = section("", {
     advertiseHost: Type.Optional(
       Type.String({
         description:
-          "Host name or address that clients are told, without scheme and port. Default: the address to listen on, which must not be every address (`0.0.0.0`) then.",
+          "Host name or address that clients are told, without scheme and port. Default: the address to listen on; that must not be `0.0.0.0` then.",
       }),
     ),
     tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
     wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),
     weight,
-    heartbeatSeconds: seconds("Silence after which a client sends PING, s.", 30),
-    silenceSeconds: seconds("Silence after which a connection is closed, s.", 75),
-    renewalPerSecond: count("Users whose sessions are registered again after a loss of Redis, per second.", 200),
-    tokenGraceSeconds: seconds("Time that a connection outlives its access token, s.", 60, 0),
-    loginSeconds: seconds("Time from accept to CONNECT, s.", 5),
-    sendQueueBytes: count("Bytes that may wait for one slow reader.", 1_048_576, 65_536),
+    heartbeatSeconds: seconds("Time without sending after which a client sends PING, s.", 30),
+    silenceSeconds: seconds("Time without a frame of the client after which the gateway closes a connection, s.", 75),
+    renewalPerSecond: count(
+      "Users whose sessions the gateway registers again after Redis has lost its data, per second.",
+      200,
+    ),
+    tokenGraceSeconds: seconds("Time by which a connection outlives its access token, s.", 60, 0),
+    loginSeconds: seconds("Time that a client has from opening the connection to CONNECT, s.", 5),
+    sendQueueBytes: count(
+      "Bytes that may wait for one client that reads slowly; beyond that the gateway closes the connection.",
+      1_048_576,
+      65_536,
+    ),
     maxConnections: count(
-      "Connections that one gateway holds; never more than its limit of open files leaves.",
+      "Maximum number of connections of one gateway; the process's limit of open files may lower it.",
       50_000,
     ),
     maxConnectionsPerAddress: count(
-      "Connections from one address (of IPv6: one /64) that one gateway holds. Addresses of the same machine are not counted.",
+      "Maximum number of connections from one address (in IPv6: one /64) at one gateway. Addresses of the same machine do not count.",
       1_000,
     ),
-    trustProxy: proxies("over WebSocket; connections from them are not counted by their own address"),
-    rebalancePerSecond: count("Clients per second that are sent to another gateway when the ring changes.", 500),
-    drainSeconds: seconds("Time in which a draining gateway says good-bye to its clients, s.", 5),
+    trustProxy: proxies("over WebSocket; their connections do not count by their own address"),
+    rebalancePerSecond: count("Clients per second that a gateway sends to another gateway when the ring changes.", 500),
+    drainSeconds: seconds("Time from GOAWAY until a draining gateway closes its connections, s.", 5),
   }),
   worker: section("The worker: numbers messages, logs them, fans them out.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
     httpPort: port("Port of health and metrics (0: any free one).", 7720),
     weight,
-    replayWindowSeconds: seconds("Age below which records stay in the log, s.", 600, 60),
+    replayWindowSeconds: seconds("Age below which records stay in the log, even if they are archived, s.", 600, 60),
   }),
   archiver: section("The archiver.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on for health and metrics." }),
@@ -277,9 +301,9 @@ export const settingsSchema = section("", {
   api: section("The HTTP API.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
-    maxConnections: count("Connections that one api holds.", 10_000),
+    maxConnections: count("Maximum number of connections of one api.", 10_000),
     spreadLeadersSeconds: seconds(
-      "When all servers of a NATS cluster have been well for so long, one api has those that lead too many streams hand some over (0: never).",
+      "When all servers of a NATS cluster have been healthy for this time, s, one api lets servers that lead too many streams hand some over (0: never).",
       60,
       0,
     ),

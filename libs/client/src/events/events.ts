@@ -1,4 +1,4 @@
-/** What a client tells its app, and how the app listens. */
+/** The events that a client sends to its app, and the type of listeners. */
 import type {
   ChangedPayload,
   ConversationRow,
@@ -12,7 +12,7 @@ import type {
 } from "@carillon/protocol";
 import type { ClientState } from "../connection/client-state";
 
-/** A mark of another user (or of another device of this one) has moved. */
+/** A mark of another user, or of another device of this user, has moved. */
 export interface Receipt {
   kind: "read" | "delivered";
   conversationId: string;
@@ -21,25 +21,25 @@ export interface Receipt {
   seq: number;
 }
 
-/** A message that is shown as "not sent"; sending it again with the same clientMsgId cannot double it. */
+/** A message that counts as not sent. If the app sends it again with the same clientMsgId, the server stores it once. */
 export interface FailedMessage {
   message: SendPayload;
   error: Error;
 }
 
-/** A part of a conversation that cannot be had now, both ends inclusive. */
+/** A part of a conversation that the client cannot fetch now; both ends are inclusive. */
 export interface Gap {
   conversationId: string;
   fromSeq: number;
   toSeq: number;
 }
 
-/** One event or row of the server that cannot be read here: it is left out, all others count. */
+/** One event or row of the server that this version cannot read. The client leaves it out; all others count. */
 export class UnreadableEntry extends Error {
   override readonly name = "UnreadableEntry";
 
   constructor(
-    /** Where it stood, whose it is, and what is wrong with it. */
+    /** The list that contained the entry, its id and number, and what is wrong with it. */
     readonly entry: Unreadable,
   ) {
     const { list, id, seq, why } = entry;
@@ -49,57 +49,60 @@ export class UnreadableEntry extends Error {
   }
 }
 
-/** What a client tells, by name. */
+/** The events of a client, by name. */
 export interface ClientEvents {
   /**
-   * An event of any conversation, the user's own messages included; each (conversationId, seq) once, in order of seq.
-   * Only what was told as a `gap` comes late.
+   * An event of kind `message` in any conversation, including the user's own messages. The app gets each (conversationId, seq)
+   * once, in the order of `seq`; only events of a reported `gap` come late.
    */
   message: Event;
-  /** A message was taken back: `targetSeq` says which. Its content must be forgotten. */
+  /** The message with the number `targetSeq` was recalled. The app must delete its content. */
   recall: Event;
-  /** A group has changed: its content, read by `parseSystemContent`, says how; the sender did it. */
+  /** A group has changed. `parseSystemContent` reads the change from the content; the sender made it. */
   system: Event;
-  /** A message of this device is kept, and waits for its number. */
+  /** A message of this device is in the outbox and waits for its number. */
   sending: SendPayload;
   /**
-   * A message of this device that was written before the server had told its time was dated ahead of it: from now on it has
-   * another id.
+   * A message of this device was written before the client knew the server's time, and its id was dated ahead of that time.
+   * From now on the message has the id `to` instead of `from`.
    */
   redated: { from: string; to: string };
   /** A message of this device has its number. */
   sent: SentPayload;
   /** A message of this device counts as not sent. */
   failed: FailedMessage;
-  /** A mark has moved: somebody has received, or read, up to a number; or this user has read on another device. */
+  /** A mark has moved: another user has received or read up to a number, or this user has read on another device. */
   receipt: Receipt;
-  /** Users who are watched have come or gone. */
+  /** Watched users went online or offline. */
   presence: UserPresence[];
-  /** Somebody is typing; the hint is repeated every 3 s as long as he does. */
+  /** A user is typing. The hint repeats every 3 s while they type. */
   typing: TypingServerPayload;
-  /** A conversation has more than was delivered here. */
+  /** A large group has events up to `lastSeq`; the client fetches them. */
   notify: NotifyPayload;
-  /** Relations, groups, the profile or settings have changed: the view has them soon. */
+  /** Relations, groups, a profile or settings have changed; the view follows by itself. */
   changed: ChangedPayload;
-  /** Where the client stands. */
+  /** The new state of the client. */
   state: ClientState;
   /**
-   * This device cannot be told by replay what it missed: these are all conversations as they stand. What it missed in
-   * those that it knew, and all of those that began meanwhile, follows as `message`, the newest conversation first.
+   * The server cannot replay what this device missed. The rows are all conversations as they are now. The missed events of
+   * known conversations, and all events of new ones, follow as `message`, the newest conversation first.
    */
   resync: ConversationRow[];
-  /** Events that three tries could not fetch: what is behind them is shown now, they follow when they can be had. */
+  /**
+   * Three attempts could not fetch these events. The app gets later events now; these follow when the client can fetch them.
+   */
   gap: Gap;
   /**
-   * The storage has failed: nothing is acknowledged to the server until it works again, nothing is lost. Or, as an
-   * `UnreadableEntry`: one event or row of the server cannot be read here and was left out. Or, as a `ListenerFailed`: a
-   * listener of the app threw, rejected or hung. Where nobody listens it is written to the console.
+   * One of three failures. The storage failed: until it works again, the client acknowledges nothing to the server, and nothing
+   * is lost. `UnreadableEntry`: this version cannot read one event or row of the server, and left it out. `ListenerFailed`: a
+   * listener of the app threw, rejected or hung. If nobody listens to "error", the client writes the failure to the console.
    */
   error: Error;
 }
 
 /**
- * May return a promise; a message, recall, system event or resync is acknowledged to the server when those of its listeners
- * are kept. One that throws, rejects or is not done in a minute is told by "error", and called again with the same value.
+ * A listener may return a promise. The client acknowledges a message, recall, system event or resync to the server when the
+ * promises of all its listeners have resolved. If a listener of these events throws, rejects, or takes longer than a minute,
+ * the client reports it by "error" and calls it again with the same value, five times in all.
  */
 export type Listener<T> = (value: T) => unknown;

@@ -4,17 +4,17 @@
 export const CloseCode = {
   /** The gateway is going away, or another one serves this user. */
   GOING_AWAY: 4000,
-  /** Nothing was heard from the client for too long. */
+  /** The server received nothing from the client for too long. */
   HEARTBEAT_LOST: 4001,
   /** The client did not read what was sent to it. */
   SLOW_READER: 4002,
   /** The server failed. */
   INTERNAL: 4003,
-  /** The token expired and no fresh one came. */
+  /** The token expired, and the client sent no fresh one. */
   TOKEN_EXPIRED: 4100,
   /** The token was revoked. */
   TOKEN_REVOKED: 4101,
-  /** No valid CONNECT came in time. */
+  /** The client sent no valid CONNECT in time. */
   NOT_AUTHENTICATED: 4102,
   /** The client does not speak this protocol. */
   PROTOCOL_ERROR: 4200,
@@ -41,12 +41,12 @@ export const closeCodeRanges: readonly { from: number; to: number; advice: Recon
 /** One sentence for each close code. */
 export const closeCodeTable: readonly { code: number; name: CloseCodeName; text: string }[] = [
   { code: 4000, name: "GOING_AWAY", text: "The gateway is going away, or another one serves this user" },
-  { code: 4001, name: "HEARTBEAT_LOST", text: "Nothing was heard from the client for too long" },
+  { code: 4001, name: "HEARTBEAT_LOST", text: "The server received nothing from the client for too long" },
   { code: 4002, name: "SLOW_READER", text: "The client did not read what was sent to it" },
   { code: 4003, name: "INTERNAL", text: "The server failed" },
-  { code: 4100, name: "TOKEN_EXPIRED", text: "The token expired and no fresh one came" },
+  { code: 4100, name: "TOKEN_EXPIRED", text: "The token expired, and the client sent no fresh one" },
   { code: 4101, name: "TOKEN_REVOKED", text: "The token was revoked" },
-  { code: 4102, name: "NOT_AUTHENTICATED", text: "No valid CONNECT came in time" },
+  { code: 4102, name: "NOT_AUTHENTICATED", text: "The client sent no valid CONNECT in time" },
   { code: 4200, name: "PROTOCOL_ERROR", text: "The client does not speak this protocol" },
   { code: 4201, name: "REPLACED", text: "The same device connected again" },
   { code: 4202, name: "KICKED", text: "An operator ended the connection" },

@@ -10,53 +10,53 @@ export const Command = {
   PING: 3,
   /** Answer to PING. */
   PONG: 4,
-  /** Go to another gateway. afterMs: wait before reconnecting; graceMs: then this connection is closed. */
+  /** Asks the client to move to another gateway. afterMs: wait before reconnecting; graceMs: time until this connection may be closed. */
   GOAWAY: 5,
-  /** The server forgets the connection at once. */
+  /** The client leaves; the server closes the connection at once. */
   DISCONNECT: 6,
-  /** The connection closes after it. code is the close code. */
+  /** The server closes the connection after it. code is the close code. */
   KICKED: 7,
-  /** Refusal of a request, or the reason of a close. */
+  /** Refuses a request, or says why the connection closes. */
   ERROR: 8,
   /** A fresh access token of the same user and device. */
   TOKEN: 9,
   /** Sends a message. */
   SEND: 10,
-  /** Answer to SEND and RECALL. duplicate: it had been accepted before. */
+  /** Answer to SEND and RECALL. duplicate: the server had accepted it before. */
   SENT: 11,
-  /** Events of the inbox as [inboxSeq, event], in inbox order; may be empty (tells a new epoch). */
+  /** Events of the inbox as [inboxSeq, event], in the order of the inbox; an empty list announces a new epoch. */
   DELIVER: 12,
-  /** Everything up to inboxSeq is safely on this device. */
+  /** This device has safely stored everything up to inboxSeq. */
   RECEIVED: 13,
-  /** There is more in a conversation; fetch it when you want it. */
+  /** The conversation has events up to lastSeq; the client fetches them when it wants them. */
   NOTIFY: 14,
-  /** Events of a conversation by number, both ends inclusive. */
+  /** Asks for events of a conversation by number, both ends inclusive. */
   PULL: 15,
-  /** Answer to PULL, events ascending. */
+  /** Answer to PULL, in ascending order; with requestId 0: new events of a large group that the device shows. */
   PULLED: 16,
-  /** What changed in relations, groups and conversations. */
+  /** Asks what has changed in relations, groups and conversations. */
   SYNC: 17,
-  /** Answer to SYNC; cursor continues while more. */
+  /** One page of the answer to SYNC; while more is true, cursor asks for the next. */
   SYNCED: 18,
   /** The user has read up to seq. */
   READ: 20,
   /** userId has read up to seq. */
   READ_UPDATE: 21,
-  /** userId has everything up to seq on a device. */
+  /** userId has received everything up to seq on a device. */
   DELIVERED_UPDATE: 22,
-  /** Takes a message back; arrives as an event of kind recall. */
+  /** Takes a message back; devices receive an event of kind recall. */
   RECALL: 23,
-  /** Someone is typing; the server says who. */
+  /** A user is typing; in the server's frame userId is that user. */
   TYPING: 24,
-  /** The conversation on the screen, or nil. */
+  /** The conversation on the device's screen, or nil. */
   FOCUS: 25,
-  /** Begins or ends watching users. */
+  /** Starts or stops watching users. */
   WATCH_PRESENCE: 30,
   /** Presence of watched users. */
   PRESENCE: 31,
-  /** Something changed: fetch it with SYNC. */
+  /** Something has changed: SYNC returns it. */
   CHANGED: 40,
-  /** Done; there is nothing else to say. */
+  /** The request is done; there is nothing else to return. */
   OK: 47,
 } as const;
 

@@ -6,11 +6,11 @@ export const ErrorCode = {
   BAD_FRAME: 1000,
   /** The frame or request is larger than allowed. */
   FRAME_TOO_LARGE: 1001,
-  /** The command is unknown, or not one that may be sent here. */
+  /** The command is unknown, or may not be sent here. */
   UNKNOWN_COMMAND: 1002,
   /** The payload is malformed; the message names the key. */
   BAD_PAYLOAD: 1003,
-  /** Not logged in, or the credentials or token are not valid. */
+  /** The caller is not logged in, or the credentials or the token are invalid. */
   NOT_AUTHENTICATED: 1100,
   /** The token has expired. */
   TOKEN_EXPIRED: 1101,
@@ -18,17 +18,17 @@ export const ErrorCode = {
   TOKEN_REVOKED: 1102,
   /** The user is disabled. */
   USER_DISABLED: 1103,
-  /** Not allowed. */
+  /** This is not allowed. */
   FORBIDDEN: 1200,
-  /** The other one does not accept messages from this user. */
+  /** The other user does not accept messages from this user. */
   NOT_FRIENDS: 1201,
-  /** This user has blocked the other one. */
+  /** This user has blocked the other user. */
   BLOCKED: 1202,
-  /** Not a member of the group. */
+  /** The user is not a member of the group. */
   NOT_A_MEMBER: 1203,
-  /** The user may not send at present. */
+  /** The user is muted and may not send now. */
   USER_MUTED: 1204,
-  /** The group, or this member in it, may not send at present. */
+  /** The group, or this member in it, is muted and may not send now. */
   GROUP_MUTED: 1205,
   /** The group has been dissolved. */
   GROUP_DISSOLVED: 1206,
@@ -50,7 +50,7 @@ export const ErrorCode = {
   NOT_FOUND: 1400,
   /** Too many requests; retryAfterMs says when to try again. */
   RATE_LIMITED: 1900,
-  /** The server cannot take this at present; try again. */
+  /** The server cannot take this now; try again. */
   BUSY: 1901,
   /** Another gateway serves this user. */
   WRONG_GATEWAY: 1902,

@@ -29,7 +29,7 @@ export function memberRoutes(server: FastifyInstance, context: AdminGroupsContex
     {
       config: { access, errors: ["NOT_FOUND", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: {
-        summary: "Give a role, or mute",
+        summary: "Change the role of a member, or mute a member",
         tags: TAGS,
         body: groupShapes.changeMemberBody,
         response: { 204: nothing },
@@ -55,7 +55,12 @@ function listing(server: FastifyInstance, context: AdminGroupsContext): void {
     "/v1/admin/groups/:groupId/members",
     {
       config: { access, errors: ["NOT_FOUND"] },
-      schema: { summary: "Members by id", tags: TAGS, querystring: listQuery, response: { 200: groupShapes.members } },
+      schema: {
+        summary: "List the members by id",
+        tags: TAGS,
+        querystring: listQuery,
+        response: { 200: groupShapes.members },
+      },
     },
     async (request) => {
       const { groupId } = await findGroup(context, request.params.groupId);
@@ -81,16 +86,16 @@ const BULKS: readonly Bulk[] = [
   {
     order: "add",
     path: "/v1/admin/groups/:groupId/members",
-    summary: "Bring many users into a group, by one event",
-    description: "Nobody is asked; who was removed before, or left, comes back.",
+    summary: "Add many users to a group with one event",
+    description: "The users are not asked. Users who were removed before, or left, become members again.",
     outcomes: shapes.added,
     act: addMembers,
   },
   {
     order: "remove",
     path: "/v1/admin/groups/:groupId/members/remove",
-    summary: "Remove many users from a group, by one event",
-    description: "They are kept out as if an admin had removed them.",
+    summary: "Remove many users from a group with one event",
+    description: "They are banned, as if an admin had removed them.",
     outcomes: shapes.removed,
     act: removeMembers,
   },

@@ -40,7 +40,7 @@ function looking(server: FastifyInstance, context: AdminGroupsContext): void {
     {
       config: { access, errors: [] },
       schema: {
-        summary: "All groups by id, dissolved ones too",
+        summary: "List all groups by id, including dissolved ones",
         tags: TAGS,
         querystring: listQuery,
         response: { 200: shapes.groups },
@@ -58,7 +58,7 @@ function looking(server: FastifyInstance, context: AdminGroupsContext): void {
     "/v1/admin/groups/:groupId",
     {
       config: { access, errors: ["NOT_FOUND"] },
-      schema: { summary: "A group", tags: TAGS, response: { 200: shapes.group } },
+      schema: { summary: "Read a group", tags: TAGS, response: { 200: shapes.group } },
     },
     async (request) => shapes.present(await findGroup(context, request.params.groupId)),
   );
@@ -70,9 +70,9 @@ function making(server: FastifyInstance, context: AdminGroupsContext): void {
     {
       config: { access, errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN"] },
       schema: {
-        summary: "Make a group for its owner",
+        summary: "Create a group for its owner",
         description:
-          "All members belong to it at once, nobody is asked. 200: the same request has made it before; the group is shown as it is now.",
+          "All members belong to it at once; they are not asked. 200: the same request has created it before; the answer shows the group as it is now.",
         tags: TAGS,
         body: shapes.createForBody,
         response: { 200: shapes.group, 201: shapes.group },
@@ -94,7 +94,7 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
     {
       config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
       schema: {
-        summary: "Change name, notice, join policy; or mute all",
+        summary: "Change name, notice or join policy, or mute all members",
         tags: TAGS,
         body: shapes.changeBody,
         response: { 200: shapes.group },
@@ -117,7 +117,7 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
     {
       config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
       schema: {
-        summary: "Give a group to another member, also when its owner is disabled",
+        summary: "Transfer a group to another member, even if its owner is disabled",
         description: "The former owner becomes an admin.",
         tags: TAGS,
         body: shapes.memberBody,

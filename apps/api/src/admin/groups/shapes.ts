@@ -12,7 +12,7 @@ export const added = Type.Object({
     Type.Object({
       userId: Type.String(),
       state: Type.Enum(["joined", "member", "full", "no-such-user"], {
-        description: "`member`: was in it before; `full`: the group has no room",
+        description: "`member`: belonged to it before; `full`: the group has no room",
       }),
     }),
   ),
@@ -23,7 +23,7 @@ export const removed = Type.Object({
     Type.Object({
       userId: Type.String(),
       state: Type.Enum(["removed", "absent", "owner"], {
-        description: "`absent`: was not in it; `owner`: give the group to another member first",
+        description: "`absent`: did not belong to it; `owner`: transfer the group first",
       }),
     }),
   ),

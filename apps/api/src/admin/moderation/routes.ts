@@ -21,8 +21,8 @@ export function moderationRoutes(server: FastifyInstance, context: ModerationRou
     {
       config: { access, errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
-        summary: "History of a group, the newest or those before a number",
-        description: "All of it, whoever was a member when. Each look is in the api's log.",
+        summary: "Read messages of a group: the newest, or those before a number",
+        description: "The answer covers the whole history, whoever was a member when. The api logs each call.",
         tags: TAGS,
         querystring: historyQuery,
         response: { 200: history },
@@ -48,7 +48,7 @@ export function moderationRoutes(server: FastifyInstance, context: ModerationRou
         errors: ["NO_SUCH_CONVERSATION", "NO_SUCH_MESSAGE", "RECALL_NOT_ALLOWED"],
       },
       schema: {
-        summary: "Take a message of anybody back, whenever it was sent",
+        summary: "Recall a message of any user, at any time",
         tags: TAGS,
         params: placeParams,
         response: { 204: nothing },
