@@ -14,7 +14,7 @@ import { type Coordination, openCoordination } from "@carillon/coordination";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
 import { type ApiConfig, loadConfig } from "./config";
-import type { GatewayRing } from "./gateways/routes";
+import type { GatewayRing } from "./subjects/conversations/gateways";
 
 const ROLE = "api";
 const STOP_MS = 9_000;

@@ -1,7 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { CarillonError } from "@carillon/protocol";
-import { Passwords } from "../src/auth/passwords";
-import { newRefreshToken, parseRefreshToken, successorOf } from "../src/auth/refresh-token";
+import { newRefreshToken, Passwords, parseRefreshToken, successorOf } from "../src/auth/passwords";
 
 describe("refresh tokens", () => {
   test("are read back, and only their digest is stored", () => {

@@ -1,5 +1,5 @@
 import type { BringingFacts } from "@carillon/store";
-import { type BringingPolicy, bringing } from "../src/groups/bringing";
+import { type BringingPolicy, bringing } from "../src/subjects/groups/requests";
 
 const facts = (change: Partial<BringingFacts> = {}): BringingFacts => ({
   userId: "bob",

@@ -1,4 +1,4 @@
-import { CalmNotices } from "../src/calm-notices";
+import { CalmNotices } from "../src/subjects/groups/requests";
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());

@@ -1,7 +1,7 @@
 /** What is old is deleted, and nothing else. */
 
 import { Cursors, keys } from "@carillon/store";
-import { keepHouse } from "../src/housekeeping/housekeeping";
+import { keepHouse } from "../src/jobs/housekeeping";
 import { TestApi } from "./fixtures/test-api";
 
 let at: TestApi;

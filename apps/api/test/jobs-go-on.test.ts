@@ -1,7 +1,7 @@
 import { CarillonError } from "@carillon/protocol";
 import type { Broadcast } from "@carillon/store";
-import { type BroadcastContext, carryOnBroadcasts } from "../src/broadcasts/broadcasts";
-import { deleteExpired, type RetentionContext } from "../src/retention/retention";
+import { type BroadcastContext, carryOnBroadcasts } from "../src/jobs/broadcasts";
+import { deleteExpired, type RetentionContext } from "../src/jobs/retention";
 
 const { signal } = new AbortController();
 

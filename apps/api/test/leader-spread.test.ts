@@ -1,5 +1,5 @@
 import { type CopyGroup, countLed, crowdedServers } from "@carillon/bus";
-import { type HandOver, LeaderSpread } from "../src/leaders/leader-spread";
+import { type HandOver, LeaderSpread } from "../src/jobs/leader-spread";
 
 const SERVERS = ["a", "b", "c"];
 const CALM_MS = 60_000;

@@ -1,4 +1,4 @@
-import { LeaseJob, type LeaseJobOptions } from "../src/lease-job";
+import { LeaseJob, type LeaseJobOptions } from "../src/jobs/lease-job";
 
 const noFailure = (error: Error) => {
   throw error;

@@ -1,6 +1,6 @@
 import { addressKey } from "@carillon/base";
 import type { CarillonError } from "@carillon/protocol";
-import { LoginLimits } from "../src/auth/login-limits";
+import { LoginLimits } from "../src/auth/brake";
 
 let now = 0;
 const options = { failedLoginsPerUser: 3, loginsPerMinute: 2, refreshesPerMinute: 2 };

@@ -1,8 +1,8 @@
 import { type CarillonError, type Event, encodeEvent } from "@carillon/protocol";
 import { readCursor, writeCursor } from "../src/http/cursor";
-import { ArchiveBarrier } from "../src/queries/archive-barrier";
-import { type HistoryContext, type HistoryRange, readHistory } from "../src/queries/history";
-import { pull } from "../src/queries/query-service";
+import { ArchiveBarrier } from "../src/reading/archive-barrier";
+import { type HistoryContext, type HistoryRange, readHistory } from "../src/reading/history";
+import { pull } from "../src/reading/query-service";
 
 const CONVERSATION = "p:alice:bob";
 

@@ -1,6 +1,15 @@
 import type { RelationState } from "@carillon/protocol";
 import fc from "fast-check";
-import { accept, block, type Rule, reject, remove, request, setRemark, unblock } from "../src/relations/rules";
+import {
+  accept,
+  block,
+  type Rule,
+  reject,
+  remove,
+  request,
+  setRemark,
+  unblock,
+} from "../src/subjects/people/relation-rules";
 
 const limits = { friends: 2, blocks: 1 };
 const counts = { ownFriends: 0, peerFriends: 0, ownBlocks: 0 };

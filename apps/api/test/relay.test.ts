@@ -1,5 +1,5 @@
-import type { DepartureContext } from "../src/groups/departure";
-import { relayGroups } from "../src/groups/relay";
+import { relayGroups } from "../src/jobs/relay";
+import type { DepartureContext } from "../src/subjects/groups/departure";
 
 const ids = (count: number, prefix: string) =>
   Array.from({ length: count }, (_, i) => `${prefix}${String(i).padStart(3, "0")}`);

@@ -6,10 +6,10 @@ import { Abandoned, Admission, Backoff, Overloaded, sleep } from "@carillon/base
 import { currentDeadline, withinDeadline } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { busyStore } from "@carillon/store";
-import { ArchiveBarrier } from "../src/queries/archive-barrier";
-import { newQueryAdmission } from "../src/queries/query-service";
-import { SharedQuestions } from "../src/queries/shared-questions";
-import { type SyncContext, sync } from "../src/queries/sync";
+import { ArchiveBarrier } from "../src/reading/archive-barrier";
+import { newQueryAdmission } from "../src/reading/query-service";
+import { SharedQuestions } from "../src/reading/shared-questions";
+import { type SyncContext, sync } from "../src/reading/sync";
 
 const STATEMENTS_PER_SECOND = 2_000;
 const CONNECTIONS = 8;

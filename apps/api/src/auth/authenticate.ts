@@ -10,7 +10,7 @@ import {
 } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { type CredentialQueries, type KeyQueries, refusalOf } from "@carillon/store";
-import type { LoginLimits } from "./login-limits";
+import type { LoginLimits } from "./brake";
 
 /** A person on a device, as the token says. */
 export type Caller = Pick<AccessClaims, "userId" | "deviceId">;

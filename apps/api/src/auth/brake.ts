@@ -3,7 +3,9 @@
  * growing time between them. What came in time is given back, and then all is as in the beginning. Counted in the
  * memory of this process.
  */
-import { TokenBucket } from "@carillon/base";
+import { Admission, addressKey, Budgets, Overloaded, TokenBucket } from "@carillon/base";
+import type { Settings } from "@carillon/base/node";
+import { CarillonError } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 
 const MOST_KEYS = 50_000;
@@ -70,4 +72,137 @@ export class Brake {
   releaseAll(beginning: string): void {
     for (const key of [...this.states.keys()]) if (key.startsWith(beginning)) this.states.delete(key);
   }
+}
+
+/**
+ * What guesses at passwords are limited by, without giving anybody a way to keep a user out.
+ *
+ * The idea: an attempt is counted before its password is looked at, and what was counted is given back when it was
+ * right. So of any number of guesses at once no more are judged than there is budget for; those of one user from one
+ * address are judged two at a time, so that many right ones are no guesses. There are budgets for a user
+ * from one address, and for an address whatever the user: a stranger elsewhere spends nothing of the user's own. When a
+ * budget is spent, nobody is locked out: attempts are slowed, by turns that are seconds apart. The right password gets
+ * in by such a turn as well, and then all is as before.
+ *
+ * Whoever shows a token of a device is counted by that device, so that guesses of strangers do not keep a user from
+ * changing the password. An operator can lift what is counted of a user.
+ */
+
+const MINUTE_MS = 60_000;
+const WINDOW_MS = 15 * MINUTE_MS;
+
+/** Turns at one user from one address, when that budget is spent. */
+const USER_TURNS = { firstTurnMs: 5_000, mostTurnMs: 60_000 };
+/** Turns of one address, which may be that of many people. */
+const ADDRESS_TURNS = { firstTurnMs: 500, mostTurnMs: 2_000 };
+
+/** Attempts at once, and of one user from one address. */
+const ATTEMPTS = { atOnce: 64, waiting: 96, perKey: { atOnce: 2, waiting: 16 }, patienceMs: 15_000 };
+
+export interface LoginLimitsOptions {
+  limits: Pick<
+    Settings["limits"],
+    "failedLoginsPerUser" | "failedLoginsPerAddress" | "loginsPerMinute" | "refreshesPerMinute"
+  >;
+  monotonic(): number;
+}
+
+export class LoginLimits {
+  private readonly ofUser: Brake;
+  private readonly ofAddress: Brake;
+  private readonly ofLookUps: Brake;
+  private readonly attempts: Admission;
+  private readonly logins: Budgets;
+  private readonly refreshes: Budgets;
+
+  constructor({ limits, monotonic }: LoginLimitsOptions) {
+    const perMinute = (most: number) => new Budgets({ perSecond: (most * 1_000) / MINUTE_MS, burst: most, monotonic });
+    const ofAddress = { most: limits.failedLoginsPerAddress, windowMs: WINDOW_MS, ...ADDRESS_TURNS, monotonic };
+    this.ofUser = new Brake({ most: limits.failedLoginsPerUser, windowMs: WINDOW_MS, ...USER_TURNS, monotonic });
+    this.ofAddress = new Brake(ofAddress);
+    this.ofLookUps = new Brake(ofAddress);
+    this.attempts = new Admission({ ...ATTEMPTS, monotonic });
+    this.logins = perMinute(limits.loginsPerMinute);
+    this.refreshes = perMinute(limits.refreshesPerMinute);
+  }
+
+  /**
+   * Judges the password that a stranger shows.
+   * @param isRight looks at it
+   * @throws CarillonError RATE_LIMITED until the next turn; what `isRight` throws, which counts for nothing
+   */
+  judge(userId: string, address: string, isRight: () => Promise<boolean>): Promise<boolean> {
+    const place = addressKey(address);
+    const key = `${userId} ${place}`;
+    // The address first: whoever makes up users must not fill the memory of what was counted of others.
+    const judge = () => attempt([this.ofAddress, place], () => attempt([this.ofUser, key, "release"], isRight));
+    return this.inTurn(key, judge);
+  }
+
+  /** The same for somebody who has shown a token of a device of the user. */
+  judgeOnDevice(userId: string, deviceId: string, isRight: () => Promise<boolean>): Promise<boolean> {
+    const key = `${userId} on ${deviceId}`;
+    return this.inTurn(key, () => attempt([this.ofUser, key, "release"], isRight));
+  }
+
+  /**
+   * Looks up what a stranger shows instead of a password, a refresh token or an API key.
+   * @param isGood whether what was found says that it was no guess
+   * @throws CarillonError RATE_LIMITED; what `find` throws, which counts for nothing
+   */
+  async lookUp<T>(address: string, find: () => Promise<T>, isGood: (found: T) => boolean): Promise<T> {
+    let found: { value: T } | undefined;
+    await attempt([this.ofLookUps, addressKey(address)], async () => {
+      found = { value: await find() };
+      return isGood(found.value);
+    });
+    return found!.value;
+  }
+
+  private async inTurn(key: string, judge: () => Promise<boolean>): Promise<boolean> {
+    return this.attempts.run(judge, { key }).catch((error: unknown) => {
+      if (!(error instanceof Overloaded)) throw error;
+      const { isOfKey, retryAfterMs } = error;
+      throw new CarillonError(isOfKey ? "RATE_LIMITED" : "BUSY", undefined, { retryAfterMs });
+    });
+  }
+
+  /** A log-in succeeds: even so many of one user are too many. @throws CarillonError RATE_LIMITED */
+  countLogin(userId: string): void {
+    refuse(this.logins.take(userId));
+  }
+
+  /** @param family of refresh tokens, known to its device only @throws CarillonError RATE_LIMITED */
+  countRefresh(family: string): void {
+    refuse(this.refreshes.take(family));
+  }
+
+  /** An operator lifts what is counted of a user. */
+  unlock(userId: string): void {
+    this.ofUser.releaseAll(`${userId} `);
+    this.logins.forget(userId);
+  }
+}
+
+/** @param release what was counted before is forgotten when it was right */
+async function attempt(
+  [brake, key, release]: [brake: Brake, key: string, release?: "release"],
+  isRight: () => Promise<boolean>,
+): Promise<boolean> {
+  const taken: Taken = brake.take(key);
+  if (taken.kind === "wait") throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: taken.ms });
+  let isWrong = false;
+  try {
+    const right = await isRight();
+    isWrong = !right;
+    if (right && release !== undefined) brake.release(key);
+    return right;
+  } finally {
+    // What could not be judged, because MySQL was away or too many waited, was no guess.
+    if (!isWrong) brake.giveBack(key, taken);
+  }
+}
+
+function refuse(retryAfterMs: number): void {
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }

@@ -1,5 +1,6 @@
 /** Checks requests against their schemas. No coercion in bodies: "5" is not a number. */
 import { CarillonError, displayNameFault, nameFault, noticeFault, remarkFault, utf8Length } from "@carillon/protocol";
+import type { FastifyReply } from "fastify";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 
@@ -85,4 +86,12 @@ function describe(fault: Fault | undefined): string {
   if (fault.keyword === "additionalProperties") return `${additionalProperties?.[0]?.slice(0, 64)}: unknown key`;
   if (fault.keyword === "required") return `${requiredProperties?.[0]}: is missing`;
   return `${path === "" ? "body" : path}: ${fault.message}`;
+}
+
+/**
+ * Answers a change that other nodes have to confirm: 204 when all have, or 202.
+ * @param late nodes that have not
+ */
+export function confirmed(reply: FastifyReply, late: string[]): FastifyReply {
+  return late.length === 0 ? reply.code(204).send() : reply.code(202).send({ unconfirmed: late });
 }

@@ -1,0 +1,45 @@
+/**
+ * Goes on with what an api has begun and not finished, because it died or somebody did not answer: owners are told of
+ * changes that nobody told them, and what refers to those who deleted their accounts ends.
+ */
+import { groupIdOf } from "@carillon/protocol";
+import { type DepartureContext, depart } from "../subjects/groups/departure";
+
+export const RELAY_EVERY_MS = 2_000;
+/** Who committed a change tells it himself at once. */
+const PATIENCE_MS = 3_000;
+const AT_ONCE = 20;
+
+/** @throws the first failure, when all that could be done is done: one owner that is away holds up nobody else */
+export async function relayGroups(context: DepartureContext, signal: AbortSignal): Promise<void> {
+  const { groups, tellOwner, now } = context;
+  const failures: unknown[] = [];
+  const each = async (items: string[], work: (item: string) => Promise<void>) => {
+    const results = await Promise.allSettled(items.map(work));
+    failures.push(...results.flatMap((result) => (result.status === "rejected" ? [result.reason] : [])));
+  };
+  // What is owed may be in the log already and only not archived: then the owner has nothing to do.
+  await inPages(
+    (after) => groups.owed(now() - PATIENCE_MS, AT_ONCE, after),
+    (page) => each(page, (conversationId) => tellOwner(groupIdOf(conversationId)!)),
+    signal,
+  );
+  await inPages(
+    (after) => groups.departures(AT_ONCE, after),
+    (page) => each(page, (userId) => depart(context, userId)),
+    signal,
+  );
+  if (failures.length > 0) throw failures[0];
+}
+
+async function inPages(
+  read: (after: string) => Promise<string[]>,
+  work: (page: string[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let after: string | undefined = ""; after !== undefined && !signal.aborted; ) {
+    const page: string[] = await read(after);
+    await work(page);
+    after = page.length < AT_ONCE ? undefined : page.at(-1);
+  }
+}

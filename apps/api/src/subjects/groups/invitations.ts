@@ -1,0 +1,127 @@
+/** Invitations over HTTP, for those who are invited. */
+
+import type { Budgets } from "@carillon/base";
+import { acceptInvitation, tellGroups } from "@carillon/operations";
+import { CarillonError } from "@carillon/protocol";
+import type { InvitationQueries } from "@carillon/store";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import { callerOf } from "../../http/access";
+import { pageById, readIdCursor } from "../../http/cursor";
+import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
+import { changeGroup, type GroupContext } from "./change-group";
+import { type Bringing, type BringingPolicy, bringing } from "./requests";
+import * as shapes from "./shapes";
+
+interface GroupParams {
+  groupId: string;
+}
+
+export function invitationRoutes(server: FastifyInstance, context: InvitationContext): void {
+  const { invitations, now } = context;
+  const routes = server.withTypeProvider<TypeBoxTypeProvider>();
+
+  routes.get(
+    "/v1/group-invitations",
+    {
+      config: { access: "user", errors: [] },
+      schema: {
+        summary: "List one's own invitations to groups",
+        description: "Devices receive CHANGED {what: `groups`} for a new invitation.",
+        tags: ["groups"],
+        querystring: listQuery,
+        response: { 200: shapes.invitations },
+      },
+    },
+    async (request) => {
+      const { limit = DEFAULT_LIMIT, cursor } = request.query;
+      const after = readIdCursor("invitations", cursor);
+      const found = await invitations.list(callerOf(request).userId, limit + 1, after);
+      return pageById("invitations", found, limit, ({ groupId }) => groupId);
+    },
+  );
+
+  routes.post<{ Params: GroupParams }>(
+    "/v1/group-invitations/:groupId/accept",
+    {
+      config: { access: "user", errors: ["NOT_FOUND", "FORBIDDEN"] },
+      schema: { summary: "Accept an invitation and join the group", tags: ["groups"], response: { 204: nothing } },
+    },
+    async (request, reply) => {
+      await acceptInvited(context, callerOf(request).userId, request.params.groupId);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.post<{ Params: GroupParams }>(
+    "/v1/group-invitations/:groupId/reject",
+    {
+      config: { access: "user", errors: ["NOT_FOUND"] },
+      schema: {
+        summary: "Reject an invitation; nobody is told, and nobody can invite the caller there again for a week",
+        tags: ["groups"],
+        response: { 204: nothing },
+      },
+    },
+    async (request, reply) => {
+      const isThere = await invitations.turnDown(callerOf(request).userId, request.params.groupId, now());
+      if (!isThere) throw new CarillonError("NOT_FOUND", "there is no such invitation");
+      return reply.code(204).send();
+    },
+  );
+}
+
+/** Invitations: bringing others into groups, and what those who are asked answer. */
+
+export interface InvitationContext extends GroupContext {
+  invitations: InvitationQueries;
+  bringingPolicy: BringingPolicy;
+  /** How often each user may come into each group. */
+  comings: Budgets;
+}
+
+/**
+ * How each of these users would come into a group.
+ * @throws CarillonError NO_SUCH_USER, NOT_FRIENDS, BLOCKED
+ */
+export async function sortBrought(
+  { invitations, bringingPolicy }: InvitationContext,
+  actorId: string,
+  groupId: string,
+  userIds: string[],
+): Promise<Record<Bringing, string[]>> {
+  const facts = await invitations.facts(actorId, groupId, userIds);
+  const known = new Map(facts.map((one) => [one.userId, one]));
+  const sorted: Record<Bringing, string[]> = { join: [], invite: [], drop: [] };
+  for (const userId of userIds) {
+    const one = known.get(userId);
+    if (one === undefined) throw new CarillonError("NO_SUCH_USER", `there is no user ${userId}`);
+    sorted[bringing(one, bringingPolicy)].push(userId);
+  }
+  return sorted;
+}
+
+/** Asks users whether they want to belong to a group; their devices hear that there is something new about groups. */
+export async function invite(
+  { invitations, changes, now }: InvitationContext,
+  actorId: string,
+  groupId: string,
+  userIds: string[],
+): Promise<void> {
+  const version = now();
+  const invited = await invitations.invite(groupId, actorId, userIds, version);
+  tellGroups(changes, invited, version);
+}
+
+/** @throws CarillonError NOT_FOUND when nobody invites (any more), FORBIDDEN (full) */
+async function acceptInvited(context: InvitationContext, userId: string, groupId: string): Promise<void> {
+  const { invitations, groups, groupLimits } = context;
+  const inviterId = await invitations.inviterOf(userId, groupId);
+  if (inviterId === undefined) {
+    // Asked again after a lost answer.
+    if ((await groups.member(groupId, userId))?.isPresent === true) return;
+    throw new CarillonError("NOT_FOUND", "there is no such invitation");
+  }
+  const rule = acceptInvitation(userId, inviterId, groupLimits.members);
+  await changeGroup(context, userId, groupId, [userId, inviterId], rule);
+}

@@ -1,0 +1,216 @@
+/** What a user changes about himself: his name, his password, whether he is here at all. */
+
+import { addressKey, type Budgets } from "@carillon/base";
+import type { ChangeTeller } from "@carillon/bus";
+import { CarillonError, CloseCode, Command, encodeFrame, isUserId } from "@carillon/protocol";
+import type {
+  AccountQueries,
+  FoundPlace,
+  NamedUser,
+  NameQueries,
+  RelationQueries,
+  UserQueries,
+  WhoMayAdd,
+  WhoMayWrite,
+} from "@carillon/store";
+import type { Caller } from "../../auth/authenticate";
+import type { LoginLimits } from "../../auth/brake";
+import type { Passwords } from "../../auth/passwords";
+import { readCursor, writeCursor } from "../../http/cursor";
+
+/** What is needed to change a user whom others see. */
+export interface ProfileContext {
+  people: Pick<UserQueries, "rename" | "delete">;
+  relations: Pick<RelationQueries, "touchFriends">;
+  changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
+  /** Begins to end what refers to a user; what fails is done later. */
+  depart(userId: string): void;
+  now(): number;
+}
+
+export interface OwnAccountContext extends ProfileContext {
+  accounts: Pick<AccountQueries, "find" | "findWithPassword" | "preferences" | "prefer">;
+  /** What holds for users who have not chosen. */
+  defaults: OwnPreferences;
+  people: Pick<UserQueries, "names" | "rename" | "setPassword" | "delete">;
+  passwords: Passwords;
+  loginLimits: LoginLimits;
+}
+
+/** What a user lets others do. */
+export interface OwnPreferences {
+  whoMayAdd: WhoMayAdd;
+  whoMayWrite: WhoMayWrite;
+}
+
+export interface OwnProfile extends OwnPreferences {
+  userId: string;
+  displayName: string;
+  createdAt: number;
+}
+
+/** Friends of one transaction: their counters are locked by it. */
+const FRIENDS_AT_ONCE = 500;
+
+/** @throws CarillonError NO_SUCH_USER when they were deleted meanwhile */
+export async function readOwnProfile({ accounts, defaults }: OwnAccountContext, userId: string): Promise<OwnProfile> {
+  const [account, chosen] = await Promise.all([accounts.find(userId), accounts.preferences(userId)]);
+  if (account === undefined || chosen === undefined) throw new CarillonError("NO_SUCH_USER");
+  const { displayName, createdAt } = account;
+  const { whoMayAdd = defaults.whoMayAdd, whoMayWrite = defaults.whoMayWrite } = chosen;
+  // Where only friends may write, nobody can let others.
+  const writers = defaults.whoMayWrite === "friends" ? "friends" : whoMayWrite;
+  return { userId, displayName, createdAt, whoMayAdd, whoMayWrite: writers };
+}
+
+/**
+ * Changes what the user lets others do. It counts from the next message on; at a worker that did not hear of it, after 30 s
+ * at the latest.
+ * @throws CarillonError NO_SUCH_USER when they were deleted meanwhile
+ */
+export async function prefer(
+  { accounts, changes }: OwnAccountContext,
+  { userId }: Caller,
+  wishes: Partial<OwnPreferences>,
+): Promise<void> {
+  if (!(await accounts.prefer(userId, wishes))) throw new CarillonError("NO_SUCH_USER");
+  if (wishes.whoMayWrite !== undefined) await changes.forget({ users: [userId] });
+}
+
+/**
+ * Changes the name. Friends see the new one by their next SYNC; done again after a crash, it tells those who were not
+ * told yet.
+ * @throws CarillonError NO_SUCH_USER when he was deleted meanwhile
+ */
+export async function rename(context: ProfileContext, userId: string, displayName: string): Promise<void> {
+  if (!(await context.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
+  await tellProfile(context, userId);
+}
+
+async function tellProfile({ relations, changes, now }: ProfileContext, userId: string): Promise<void> {
+  // A profile has no numbers of its own: the time tells a later change from an earlier one.
+  const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() });
+  changes.notify([userId], frame);
+  for (let after: string | undefined = ""; after !== undefined; ) {
+    const step: { owners: string[]; next?: string } = await relations.touchFriends(userId, FRIENDS_AT_ONCE, after);
+    changes.notify(step.owners, frame);
+    after = step.next;
+  }
+}
+
+/**
+ * Changes the password; all other devices have to log in again. Who asks again after a lost answer has it already.
+ * @returns gateways that have not confirmed that the connections of the others are closed
+ * @throws CarillonError FORBIDDEN (the old one is wrong), RATE_LIMITED (too often), BUSY
+ */
+export async function changePassword(
+  context: OwnAccountContext,
+  { userId, deviceId }: Caller,
+  { oldPassword, newPassword }: { oldPassword: string; newPassword: string },
+): Promise<string[]> {
+  const { accounts, people, changes, passwords, loginLimits, now } = context;
+  let isDone = false;
+  const isRight = await loginLimits.judgeOnDevice(userId, deviceId, async () => {
+    const found = await accounts.findWithPassword(userId);
+    if (await passwords.matches(found?.passwordHash, oldPassword)) return true;
+    isDone = await passwords.matches(found?.passwordHash, newPassword);
+    return isDone;
+  });
+  if (isDone) return [];
+  if (!isRight) throw new CarillonError("FORBIDDEN", "the old password is wrong");
+  const others = await people.setPassword(userId, await passwords.hash(newPassword), deviceId, now());
+  const closings = others.map((other) =>
+    changes.close(userId, { deviceId: other, closeCode: CloseCode.TOKEN_REVOKED }),
+  );
+  return [...new Set((await Promise.all(closings)).flat())];
+}
+
+/**
+ * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. Friendships
+ * end, the user leaves their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
+ * @param password of the user; one who has none comes by tokens of others only, and needs none here
+ * @returns nodes that have not confirmed
+ * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
+ */
+export async function deleteAccount(
+  context: OwnAccountContext,
+  { userId, deviceId }: Caller,
+  password: string,
+): Promise<string[]> {
+  const { accounts, passwords, loginLimits } = context;
+  const found = await accounts.findWithPassword(userId);
+  if (found?.passwordHash !== undefined) {
+    const isRight = () => passwords.matches(found.passwordHash, password);
+    if (!(await loginLimits.judgeOnDevice(userId, deviceId, isRight))) {
+      throw new CarillonError("FORBIDDEN", "password: is wrong, or missing");
+    }
+  }
+  return endAccount(context, userId);
+}
+
+/**
+ * Ends an account, whoever wants it. What refers to the user ends by a job that outlives this process.
+ * @returns nodes that have not confirmed
+ */
+export async function endAccount(context: ProfileContext, userId: string): Promise<string[]> {
+  const { people, changes, now, depart } = context;
+  await people.delete(userId, now());
+  depart(userId);
+  const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
+  return (await Promise.all(told)).flat();
+}
+
+export interface RegisterContext {
+  people: Pick<UserQueries, "create">;
+  passwords: Passwords;
+  /** Whether anybody may make an account for themselves. */
+  isRegistrationOpen: boolean;
+  /** Registrations per address. */
+  registrations: Budgets;
+  now(): number;
+}
+
+/**
+ * Makes a user.
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken, also by an id that differs in case only),
+ *   FORBIDDEN (closed), RATE_LIMITED, BUSY
+ */
+export async function register(
+  context: RegisterContext,
+  user: { userId: string; displayName: string; password: string },
+  address: string,
+): Promise<void> {
+  const { userId, displayName, password } = user;
+  if (!context.isRegistrationOpen) throw new CarillonError("FORBIDDEN", "registration is closed here");
+  if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
+  const retryAfterMs = context.registrations.take(addressKey(address));
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  const passwordHash = await context.passwords.hash(password);
+  const created = await context.people.create({ userId, displayName, passwordHash, now: context.now() });
+  if (!created) throw new CarillonError("CONFLICT", "this user id is taken");
+}
+
+/** The pages of the search for people. */
+
+/**
+ * @param text as it was typed
+ * @throws CarillonError BAD_PAYLOAD for a cursor of another list
+ */
+export async function searchPage(
+  names: Pick<NameQueries, "search">,
+  text: string,
+  limit: number,
+  cursor: string | undefined,
+): Promise<{ items: NamedUser[]; cursor?: string }> {
+  const { users, next } = await names.search(text, limit, cursor === undefined ? undefined : readPlace(cursor));
+  return { items: users, ...(next === undefined ? {} : { cursor: writePlace(next) }) };
+}
+
+/** What stands in a cursor is ASCII, and names are not. */
+const writePlace = ({ entry, userId }: FoundPlace) =>
+  writeCursor("users", [Buffer.from(entry).toString("base64url"), userId]);
+
+function readPlace(cursor: string): FoundPlace {
+  const [entry, userId] = readCursor("users", ["string", "string"], cursor) as [string, string];
+  return { entry: Buffer.from(entry, "base64url").toString(), userId };
+}

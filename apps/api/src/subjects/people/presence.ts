@@ -1,0 +1,71 @@
+/** Who is online, for those who may know. */
+import { type PresenceFound, type PresenceRead, platformsOf } from "@carillon/bus";
+import type { Platform } from "@carillon/protocol";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
+import { callerOf } from "../../http/access";
+import { platform, strict, USER_ID } from "../../http/shapes";
+
+export interface PresenceContext {
+  /** Asks a worker. @throws CarillonError BUSY */
+  findPresence(question: PresenceRead): Promise<PresenceFound>;
+  /** Whether a gateway is in the view: what one that died has registered says nothing. */
+  isThere(gateway: string, boot: string): boolean;
+}
+
+export function presenceRoutes(server: FastifyInstance, { findPresence, isThere }: PresenceContext): void {
+  server.withTypeProvider<TypeBoxTypeProvider>().get(
+    "/v1/presence",
+    {
+      config: { access: "user", errors: [] },
+      schema: {
+        summary: "Read which users are online",
+        description:
+          "Users whom the caller may not see, and users who do not exist, appear as never seen. A user who has blocked the caller appears as offline since the block.",
+        tags: ["users"],
+        querystring: presenceQuery,
+        response: { 200: presence },
+      },
+    },
+    async (request) => {
+      const { userId: watcherId } = callerOf(request);
+      const userIds = request.query.ids.split(",");
+      const { users, frozen = [] } = await findPresence({ wanted: [[watcherId, userIds]] });
+      const found = new Map(users.map((user) => [user.userId, user]));
+      const held = new Map(frozen[0]);
+      const items = userIds.map((userId) => {
+        // Who blocks the one who asks looks as if they had not come since.
+        const { at: registered = [], lastSeenAt = held.get(userId) ?? 0 } = found.get(userId) ?? {};
+        const at = registered.filter(({ gateway, boot }) => isThere(gateway, boot));
+        return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
+      });
+      return { items };
+    },
+  );
+}
+
+/** Who is online, as JSON Schema. */
+
+const MOST_IDS = 100;
+
+const presenceQuery = strict({
+  ids: Type.String({
+    pattern: `^${USER_ID}(,${USER_ID}){0,${MOST_IDS - 1}}$`,
+    description: `User ids, separated by commas, at most ${MOST_IDS}`,
+  }),
+});
+
+const presence = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      userId: Type.String(),
+      online: Type.Boolean(),
+      platforms: Type.Array(platform, { description: "Platforms of the connected devices" }),
+      lastSeenAt: Type.Integer({
+        description: "When a connection of the user was last opened or closed, ms since 1970-01-01 UTC; 0: not known",
+      }),
+    }),
+    { description: "In the order of the query" },
+  ),
+});

@@ -1,0 +1,179 @@
+/**
+ * How two users may change what they are to each other. Pure: decided under the lock of the pair.
+ *
+ * A block is silent: the row of the one who is blocked stays as it was, he may ask, accept and remove as if nothing
+ * were, and what he does changes his own row only. When the block is lifted, the blocker's row becomes the mirror of
+ * the other's, so the two agree again.
+ */
+
+import type { Budgets } from "@carillon/base";
+import type { ChangeTeller } from "@carillon/bus";
+import { CarillonError, Command, encodeFrame, isUserId, type RelationState } from "@carillon/protocol";
+import type { LockedPair, PairEdit, Relation, RelationQueries, UserQueries } from "@carillon/store";
+import type { CalmNotices } from "../groups/requests";
+
+export type Rule = (pair: LockedPair) => PairEdit;
+
+export interface RelationLimits {
+  friends: number;
+  blocks: number;
+}
+
+/** What one's row says when the other's is known. */
+const MIRROR: Record<RelationState, RelationState> = {
+  none: "none",
+  requested: "asked",
+  asked: "requested",
+  friend: "friend",
+  blocked: "none",
+};
+
+/** Asks for friendship; who was asked by the other one accepts with it. */
+export function request({ friends }: RelationLimits): Rule {
+  return (pair) => {
+    const { own, peer } = pair;
+    if (own === "blocked") throw new CarillonError("BLOCKED");
+    if (own === "friend" || own === "requested") return {};
+    if (own === "asked") return befriend(pair, friends);
+    if (pair.ownFriends >= friends) throw tooMany(friends);
+    return { own: "requested", ...unlessBlocked(peer, "asked") };
+  };
+}
+
+export function accept({ friends }: RelationLimits): Rule {
+  return (pair) => {
+    if (pair.own === "friend") return {};
+    if (pair.own !== "asked") throw nobodyAsked();
+    return befriend(pair, friends);
+  };
+}
+
+/** Turns a request down; again, when there is none any more, it changes nothing. */
+export function reject({ own, peer }: LockedPair): PairEdit {
+  if (own === "none") return {};
+  if (own !== "asked") throw nobodyAsked();
+  return { own: "none", ...unlessBlocked(peer, "none") };
+}
+
+/** Ends a friendship, or takes back a request; where there is neither, it changes nothing. */
+export function remove({ own, peer }: LockedPair): PairEdit {
+  if (own === "none") return {};
+  if (own !== "friend" && own !== "requested") throw new CarillonError("NOT_FOUND", "no such friend");
+  return { own: "none", ...unlessBlocked(peer, "none") };
+}
+
+/** @param text undefined takes the remark away */
+export function setRemark(text: string | undefined): Rule {
+  return ({ own }) => {
+    if (own !== "friend") throw new CarillonError("NOT_FOUND", "no such friend");
+    return { remark: { text } };
+  };
+}
+
+export function block({ blocks }: RelationLimits): Rule {
+  return ({ own, ownBlocks }) => {
+    if (own === "blocked") return {};
+    if (ownBlocks >= blocks) throw new CarillonError("FORBIDDEN", `one may block at most ${blocks} users`);
+    return { own: "blocked" };
+  };
+}
+
+export function unblock({ own, peer }: LockedPair): PairEdit {
+  return own === "blocked" ? { own: MIRROR[peer] } : {};
+}
+
+/** The limit of the other one counts also when he has blocked, so that it tells nothing. */
+function befriend({ peer, ownFriends, peerFriends }: LockedPair, friends: number): PairEdit {
+  if (ownFriends >= friends) throw tooMany(friends);
+  // A request of the other one is counted among his friends already.
+  if (peerFriends - (peer === "requested" ? 1 : 0) >= friends) {
+    throw new CarillonError("FORBIDDEN", "the other one has as many friends as he may have");
+  }
+  return { own: "friend", ...unlessBlocked(peer, "friend") };
+}
+
+function unlessBlocked(peer: RelationState, next: RelationState): PairEdit {
+  return peer === "blocked" ? {} : { peer: next };
+}
+
+function tooMany(friends: number): CarillonError {
+  return new CarillonError("FORBIDDEN", `one may have at most ${friends} friends and requests`);
+}
+
+function nobodyAsked(): CarillonError {
+  return new CarillonError("NOT_FOUND", "nobody of that id asked");
+}
+
+/** Those that one may use with a user who deleted his account. */
+const endings: ReadonlySet<Rule> = new Set<Rule>([reject, remove, unblock]);
+
+/**
+ * Relations, as people change them: decided and written in one transaction; then every worker forgets what it knew
+ * of the pair, the devices of those whose rows changed are told, and only then is the change answered.
+ */
+
+export interface RelationContext {
+  relations: RelationQueries;
+  people: Pick<UserQueries, "names">;
+  changes: Pick<ChangeTeller, "forget" | "notify">;
+  calmNotices: CalmNotices;
+  relationLimits: RelationLimits;
+  /** How often each user may ask each other one for friendship. */
+  requestsOfPairs: Budgets;
+  /** Devices of a user that are connected at this moment, as far as is known. */
+  connectedDevices(userId: string): Promise<string[]>;
+  now(): number;
+}
+
+/** A relation with the name that is shown. */
+export interface NamedRelation extends Relation {
+  displayName: string;
+}
+
+export interface ChangedRelation {
+  relation: NamedRelation;
+  /** Workers that have not confirmed; they judge messages by what was so before, for 30 s at most. */
+  unconfirmed: string[];
+}
+
+/** @throws CarillonError BAD_PAYLOAD (oneself), NO_SUCH_USER, what the rule throws; errors of MySQL */
+export async function changeRelation(
+  context: RelationContext,
+  userId: string,
+  peerId: string,
+  rule: Rule,
+): Promise<ChangedRelation> {
+  const { relations, changes, people, now, connectedDevices } = context;
+  if (userId === peerId) throw new CarillonError("BAD_PAYLOAD", "userId: one has no relation to oneself");
+  const known = isUserId(peerId) ? (await people.names([peerId])).get(peerId) : undefined;
+  if (known === undefined || (known.isDeleted && !endings.has(rule))) throw new CarillonError("NO_SUCH_USER");
+  const forget = () => changes.forget({ pairs: [[userId, peerId]] });
+  const isOnline = (await connectedDevices(userId)).length > 0;
+  const { own, versions, mattersToWorkers } = await relations
+    .change(userId, peerId, now(), rule, isOnline)
+    .catch(async (error: unknown) => {
+      if (error instanceof CarillonError && error.name === "NOT_FOUND") await forget();
+      throw error;
+    });
+  // Also when nothing was to be changed, or not any more: the api that changed it may have died before it told workers.
+  const isSure = versions.length > 0 && !mattersToWorkers;
+  const unconfirmed = isSure ? [] : await forget();
+  for (const { userId: changed, version } of versions) {
+    const notify = () => changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
+    // Asking and taking back is what one can do to the other alone, as often as one likes.
+    if (changed === userId || mattersToWorkers) notify();
+    else context.calmNotices.tell(`${userId} ${peerId}`, notify);
+  }
+  return { relation: { ...own, displayName: known.displayName }, unconfirmed };
+}
+
+/** Requests that are taken back and made again tell the other one each time. @throws CarillonError RATE_LIMITED */
+export function limitRequests({ requestsOfPairs }: RelationContext, userId: string, peerId: string): void {
+  const retryAfterMs = requestsOfPairs.take(`${userId} ${peerId}`);
+  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+}
+
+export async function withNames({ people }: RelationContext, found: Relation[]): Promise<NamedRelation[]> {
+  const names = await people.names(found.map(({ userId }) => userId));
+  return found.map((relation) => ({ ...relation, displayName: names.get(relation.userId)?.displayName ?? "" }));
+}
