@@ -61,7 +61,7 @@ test("takes what is assigned, releases what no longer is, and everything at the 
   state.mine = new Set([1, 2]);
   ownership.check();
   await until("one more taken", () => ownership.partitions.join() === "0,1,2");
-  // It stays until its heir is ready, and what is still assigned stays whoever asks.
+  // It stays until its successor is ready; a partition that is still assigned stays, whoever asks.
   ownership.handOver(0);
   ownership.handOver(1);
   await until("one moved", () => ownership.partitions.join() === "1,2");

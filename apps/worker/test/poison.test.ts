@@ -1,5 +1,5 @@
 import { type LogBody, type OriginatedRequest, PREFETCH } from "@carillon/bus";
-import { CAREFUL_FROM, foldPoison, isDead, newPoison, type Poison } from "../src/partition/poison";
+import { foldPoison, isDead, newPoison, type Poison, SINGLE_STEP_FROM } from "../src/partition/poison";
 
 const request: OriginatedRequest = {
   gateway: "g",
@@ -55,23 +55,23 @@ const release: LogBody = { kind: "release", worker: "w" };
 
 test("rounds are narrow for as many batches as can wait when the owner before died early", () => {
   const poison = begin(newPoison(), 100);
-  expect(poison.narrowUntil).toBe(0);
+  expect(poison.singleBatchUntil).toBe(0);
   begin(poison, 100 + PREFETCH - 1);
-  expect(poison.narrowUntil).toBe(100 + 2 * PREFETCH - 1);
+  expect(poison.singleBatchUntil).toBe(100 + 2 * PREFETCH - 1);
   begin(poison, 100 + 3 * PREFETCH);
-  expect(poison.narrowUntil).toBe(0);
+  expect(poison.singleBatchUntil).toBe(0);
 });
 
 test("an owner who has given the partition back did not die", () => {
   const poison = begin(newPoison(), 100);
   foldPoison(poison, release, 100, 101);
   begin(poison, 101);
-  expect(poison.narrowUntil).toBe(0);
+  expect(poison.singleBatchUntil).toBe(0);
 });
 
 test("requests are taken one by one from the third owner on that begins at the same place", () => {
-  const poison = begin(newPoison(), 100, CAREFUL_FROM - 1);
-  expect(poison.carefulUntil).toBe(0);
-  begin(poison, 100, CAREFUL_FROM);
-  expect(poison.carefulUntil).toBe(100 + PREFETCH);
+  const poison = begin(newPoison(), 100, SINGLE_STEP_FROM - 1);
+  expect(poison.singleStepUntil).toBe(0);
+  begin(poison, 100, SINGLE_STEP_FROM);
+  expect(poison.singleStepUntil).toBe(100 + PREFETCH);
 });

@@ -203,9 +203,9 @@ test("the request at which an owner died is put aside once, and the next epochs 
   const first = await take();
   await first.writer.append({ kind: "trying", seq: 1, index: 1 }, { covered: 0, fanout: 0 });
   const dead = [{ seq: 1, index: 1, senderId: "alice", clientMsgId: request(2).clientMsgId }];
-  const known = { trying: undefined, dead, beganAt: 0, narrowUntil: PREFETCH };
-  expect((await take()).state.poison).toEqual({ ...known, attempt: 2, carefulUntil: 0 });
-  expect((await take()).state.poison).toEqual({ ...known, attempt: 3, carefulUntil: PREFETCH });
+  const known = { trying: undefined, dead, beganAt: 0, singleBatchUntil: PREFETCH };
+  expect((await take()).state.poison).toEqual({ ...known, attempt: 2, singleStepUntil: 0 });
+  expect((await take()).state.poison).toEqual({ ...known, attempt: 3, singleStepUntil: PREFETCH });
   // A worker that does not know whether its letter was stored writes it again: it is stored once.
   await putAsideRequest(bus, partition, { seq: 1, index: 1 }, "again");
   const { state } = await bus.jsm.streams.info("DEAD", { subjects_filter: `im.dead.${partition}` });

@@ -1,10 +1,10 @@
 /**
- * What a round of fan-out means for large groups. Their members are not reached through inboxes: what was said is told
- * to the gateways that have members of the group, in the order of the conversation. Inboxes get only what a member
- * must not miss while he is away: that he belongs to the group, or no longer does.
+ * The part of a fan-out round that concerns large groups. Their events do not go through inboxes: the gateways that have
+ * members of the group receive the events in the order of the conversation. An inbox gets only what a member must not miss
+ * while they are offline: that they belong to the group now, or no longer do.
  *
- * All gateways are told who comes to belong to a large group: the one where he is connected may have no other member of
- * it, and so does not listen. When a group becomes large, these are all its members.
+ * All gateways hear of new members of a large group: the gateway of a new member may have no other member of the group, and
+ * so does not listen. When a group becomes large, all its members are new in this sense.
  */
 import { type Bus, castToGroup, type GroupNews, type LoggedEvent } from "@carillon/bus";
 import { decodeEvent, membershipOf, parseSystemContent } from "@carillon/protocol";

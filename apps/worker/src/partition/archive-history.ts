@@ -1,7 +1,6 @@
 /**
- * When each position of the archive was seen first: what the archive has is forgotten here only when it has had it for a
- * while. A MySQL that fails over to an asynchronous replica loses the last moments of what it had confirmed, however old the
- * messages were that it had just taken.
+ * When each position of the archive was seen first. The owner forgets an event only when the archive has had it for a while:
+ * a MySQL server that fails over to an asynchronous replica loses its last commits, however old the messages in them are.
  */
 interface Seen {
   position: number;

@@ -1,6 +1,6 @@
 /**
- * Groups that have changed in MySQL and whose conversations are to be told. What that needs from MySQL is asked aside, so
- * that no message waits for it; the journey takes the groups about which all is known.
+ * Groups that have changed in MySQL and whose conversations do not show it yet. Their facts are loaded apart from the rounds,
+ * so that no message waits for them; the journey takes a group when its facts are there.
  */
 export interface ChangedGroup<F> {
   groupId: string;

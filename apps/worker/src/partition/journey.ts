@@ -1,6 +1,6 @@
 /**
- * The way of a request through the worker, from the queue of a partition to inboxes and gateways, step by step.
- * docs/journey.md tells it in words; the numbers of the steps are the same.
+ * The steps of a request through the worker, from the queue of a partition to inboxes and gateways. docs/journey.md describes
+ * them under the same numbers.
  */
 import { failPoint } from "@carillon/base/node";
 import {
@@ -72,8 +72,8 @@ export class PartitionJourney {
   }
 
   /**
-   * As `stop`, before the partition is handed over. The queue waits for the next owner, but what was put aside is in no
-   * other hands: it is decided here if its answers come soon.
+   * As `stop`, before the partition is handed over. The next owner finds the queue, but requests that were put aside exist in
+   * this worker only: it decides them if their answers come soon.
    */
   async finish(): Promise<void> {
     await this.consumer.stop();
@@ -144,19 +144,19 @@ export class PartitionJourney {
 
   private async runRound(): Promise<void> {
     const { covered, poison } = this.options.state;
-    const careful = covered < poison.carefulUntil;
-    const narrow = careful || covered < poison.narrowUntil;
-    const batches = this.takeUncovered(narrow ? 1 : undefined);
+    const isSingleStep = covered < poison.singleStepUntil;
+    const isSingleBatch = isSingleStep || covered < poison.singleBatchUntil;
+    const batches = this.takeUncovered(isSingleBatch ? 1 : undefined);
     const parked = this.parked.takeReady();
     if (batches.length === 0 && parked.length === 0) return;
-    if (!careful) return this.processRound(parked, batches, !narrow);
+    if (!isSingleStep) return this.processRound(parked, batches, !isSingleBatch);
     if (parked.length > 0) await this.processRound(parked, [], false);
-    if (batches.length > 0) await this.processCarefully(batches[0]!);
+    if (batches.length > 0) await this.processSingly(batches[0]!);
   }
 
   /**
-   * The next round. A consumer that was made anew during an append hands out what that append is about once more: it is
-   * covered now, and was answered.
+   * The next round. A consumer that was recreated during an append delivers the batches of that append once more: the log
+   * covers them now, and their senders were answered.
    */
   private takeUncovered(most: number | undefined): PulledBatch<RoundFacts>[] {
     const { covered } = this.options.state;
@@ -215,8 +215,8 @@ export class PartitionJourney {
   }
 
   /**
-   * Lets a request wait that cannot be decided yet. What was known of its people may have been forgotten since it was asked
-   * for, because they changed: then it is asked for once more.
+   * Lets a request wait that cannot be decided yet. If its facts were forgotten since they were loaded, because they changed,
+   * they are loaded once more.
    * @returns false when waiting does not help
    */
   private putAside(
@@ -240,10 +240,10 @@ export class PartitionJourney {
   }
 
   /**
-   * One request at a time, named in the log before it is touched: if the worker dies now, the next owner knows why.
-   * Refusals are told when the whole batch is done: until then the next owner may decide about it again, and otherwise.
+   * One request at a time, named in the log before it is touched: if the worker dies now, the next owner knows the cause.
+   * Senders hear of refusals when the whole batch is done: until then the next owner may decide the batch again, differently.
    */
-  private async processCarefully(batch: PulledBatch<RoundFacts>): Promise<void> {
+  private async processSingly(batch: PulledBatch<RoundFacts>): Promise<void> {
     const { queued, requests } = batch;
     const { state } = this.options;
     let untold: Verdict[] = [];
@@ -389,7 +389,7 @@ function refuseDead(request: OriginatedRequest): Verdict {
   return { origin: originOf(request), outcome: { error }, isTentative: false };
 }
 
-/** The round was not appended: what was said about its messages is not so. */
+/** The round was not appended: its messages were not accepted. */
 function takeBack(verdict: Verdict): Verdict {
   return verdict.isTentative ? { ...verdict, ...LOG_IS_FULL } : verdict;
 }

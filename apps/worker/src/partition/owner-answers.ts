@@ -1,6 +1,6 @@
 /**
- * What the owner of a partition tells others of its conversations: nobody else knows where they stand, and who belongs
- * to them, at this very moment.
+ * Answers of the owner of a partition about its conversations: no other process knows their last numbers and members at this
+ * very moment.
  */
 import type { GroupRoster, Listeners, Readable, ReadableSpans } from "@carillon/bus";
 import { CarillonError, groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
@@ -26,7 +26,7 @@ export class OwnerAnswers {
     return (await this.lastSeqs([conversationId])).get(conversationId)!;
   }
 
-  /** What each of these users may have read: the last number of a conversation that he belongs to, otherwise 0. */
+  /** How far each of these users may have read: the last number of a conversation that the user belongs to, otherwise 0. */
   async readable(wanted: [conversationId: string, userId: string][]): Promise<Readable> {
     const [lastSeqs, groups] = await Promise.all([
       this.lastSeqs(wanted.map(([conversationId]) => conversationId)),
@@ -42,7 +42,7 @@ export class OwnerAnswers {
     });
   }
 
-  /** @throws CarillonError NO_SUCH_CONVERSATION for one who never belonged to the group */
+  /** @throws CarillonError NO_SUCH_CONVERSATION for a user who never belonged to the group */
   async groupSpans(groupId: string, userId: string): Promise<ReadableSpans> {
     const group = (await this.freshGroups([groupId])).get(groupId);
     const known = group?.spansOf(userId) ?? [];
@@ -50,7 +50,7 @@ export class OwnerAnswers {
     const lastSeq = await this.lastSeq(groupConversationId(groupId));
     const isMember = group?.member(userId) !== undefined;
     const spans = this.options.policy.showsBefore && isMember ? [{ from: 1, to: lastSeq }] : known;
-    // Whoever has left is not told how far it goes on.
+    // A user who has left is not told how far the conversation goes on.
     const last = isMember ? lastSeq : Math.min(lastSeq, Math.max(...known.map(({ to }) => to)));
     return { spans: spans.map(({ from, to }) => [from, Math.min(to, last)]), lastSeq: last };
   }
@@ -63,7 +63,7 @@ export class OwnerAnswers {
     // A number that the archive gave may be of another owner, who alone was told of the changes before it.
     const found = isOwn ? this.freshGroups([groupId]) : orBusy(groups.load([groupId]));
     const group = (await found).get(groupId);
-    // Who came by an event after that number is none of its members: the group is known as it is now.
+    // A user who joined by an event after that number is not a member yet: the group is loaded as it is now.
     const members = userIds.flatMap((userId): GroupRoster["members"] => {
       const span = group?.spansOf(userId).at(-1);
       return span === undefined || span.from > lastSeq || span.to <= lastSeq ? [] : [[userId, span.from]];
@@ -71,7 +71,7 @@ export class OwnerAnswers {
     return { isLarge: group?.group.fanOut === "read", lastSeq, members };
   }
 
-  /** Whoever may be told that a user is typing is whoever he may write to; in a large group nobody is told. */
+  /** The users who may be told that a user is typing: those to whom the user may write; in a large group none. */
   async listeners(conversationId: string, userId: string): Promise<Listeners> {
     const { state, facts, groups, policy, now } = this.options;
     const known = await facts.prepareWriter(state, groups, conversationId, userId);

@@ -108,11 +108,11 @@ export class PartitionOwner implements OwnedPartition {
     const { bus, nodeId } = this.context;
     const progress = { covered: this.state.covered, fanout: this.fanOut.position };
     await this.writer.append({ kind: "release", worker: nodeId }, progress).catch((err: Error) => {
-      // The next owner waits for the hand-over's deadline instead.
+      // Without the record the next owner waits for the deadline of the hand-over.
       if (!(err instanceof PartitionLost)) bus.logger.warn({ err }, "no release record");
     });
-    // The next owner does not wait for this: both fill inboxes in the order of the log, and what one has put in the
-    // other passes over.
+    // The next owner does not wait for this: both fill inboxes in the order of the log, and each passes over what the
+    // other has put in.
     await this.fanOut.drain(STOPPING.fanOutMs);
     await this.fanOut.stop();
   }
@@ -145,7 +145,7 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  /** Most answers come from memory; one that needs MySQL may take its time, and there may be many of those. */
+  /** Most answers come from memory. Those that need MySQL may take long, and there may be many of them. */
   private admit(question: OwnerQuestion, deadline: number): Promise<OwnerAnswer> {
     const answer = () => this.answer(question);
     return ORDERS.has(question.ask) ? answer() : this.admission.run(answer, { deadline });
@@ -230,7 +230,7 @@ function takeOverOptions(context: OwnerContext, partition: number): TakeOverOpti
   };
 }
 
-/** Of a user whose inbox refuses everything one letter in so long is enough, ms. */
+/** A user whose inbox refuses all events costs at most one dead letter in so long, ms. */
 const LETTER_EVERY_MS = 60_000;
 
 /** The user's devices are told that their inbox began anew, and fetch everything. */
@@ -248,7 +248,7 @@ function asideFor({ bus, inboxes }: OwnerContext, partition: number): (refused: 
 }
 
 /**
- * Of the records before that of the take-over nobody knows whether their senders have their SENT: they are told again.
+ * Nobody knows whether the senders of records before the take-over have their SENT: they are told again.
  * @param state as it is when the partition was taken over
  */
 function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionState, position: number): FanOut {
@@ -256,7 +256,7 @@ function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionSt
   const { bus } = context;
   const readEvents: LogOfPartition["readEvents"] = async (lane, fromRecord, onRecord) => {
     const { firstSeq } = await readLogState(bus, partition);
-    // Not beyond what this owner knows: what another one has appended since is for members of whom it has not heard.
+    // Not beyond this owner's own last record: records of a later owner may be for members whom this one does not know.
     await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
       if (body.kind !== "events") return;
       if (seq < takenAt && lane === "private") sendAnswers(context.downlink, answersAgain(body.events));

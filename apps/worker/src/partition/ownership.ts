@@ -3,15 +3,16 @@
  *
  * The assignment (ring with bounded load over the workers in view) says who should own a partition. It is a wish:
  * two workers may both believe it is theirs for a while, and the log decides. So the order is
- * - assigned and not owned: fold the log while the owner before still works, then ask him to release it, unless he is
- *   suspected or gone; then take over;
- * - owned and not assigned: go on until the heir asks, who may just have started and have much to do first; then finish
- *   the round, append a release record, let go. Without being asked, after 3 s;
- * - to be assigned, because the owner's heartbeat was missed: fold the log early. If he comes back, it is forgotten.
- * A hand-over that is not done in 5 s is taken, and so is the partition of a suspect, at once; but not while records of
- * the owner come. A link that carries one way only has workers suspect each other who are both well, and each would take from
- * the other what it has just taken: the log shows all of them who is at work. Where nothing is written it cannot tell; there
- * whoever lost a partition to another leaves it alone, longer each time.
+ * - assigned and not owned: the worker folds the log while the owner before still works, then asks that owner to release
+ *   the partition (unless it is suspected or gone), then takes over;
+ * - owned and not assigned: the worker goes on until its successor asks, which may just have started and have much to do
+ *   first; then it finishes the round, appends a release record and lets go. Without being asked it lets go after 3 s;
+ * - to be assigned, because the owner's heartbeat was missed: the worker folds the log early. If the owner comes back, the
+ *   folded state is dropped.
+ * A worker takes a partition whose hand-over is not done in 5 s, and the partition of a suspect at once; but not while records
+ * of the owner come. When a link carries one direction only, two healthy workers suspect each other, and each would take from
+ * the other what that one has just taken: the log shows both which of them is at work. Where nothing is written the log cannot
+ * tell; there a worker that lost a partition leaves it alone, longer each time.
  */
 import { guarded, settlesWithin, sleep } from "@carillon/base";
 import { type Bus, type OwnerState, PartitionLost } from "@carillon/bus";
@@ -22,7 +23,7 @@ import type { PartitionState } from "./state";
 const CHECK_MS = 200;
 const HAND_OVER_MS = 5_000;
 const HAND_OVER_POLL_MS = 25;
-/** How often a living owner is asked: he may see the assignment later than his heir. */
+/** How often a living owner is asked for the partition: it may see the assignment later than its successor. */
 const ASK_MS = 200;
 /** How long an owner to whom a partition is no longer assigned goes on without being asked for it. */
 const UNASKED_MS = 3_000;
@@ -116,14 +117,14 @@ export class Ownership {
     }
   }
 
-  /** The heir of a partition is ready to take it. */
+  /** The successor of a partition is ready to take it. */
   handOver(partition: number): void {
     if (this.busy.has(partition) || !this.owned.has(partition) || this.ports.placement.isMine(partition)) return;
     this.unwanted.delete(partition);
     this.work(partition, () => this.release(partition));
   }
 
-  /** Releases everything: to heirs when they ask, the rest at once. */
+  /** Releases all partitions: those that have a successor when it asks, the others at once. */
   async stop(): Promise<void> {
     const { placement } = this.ports;
     const deadline = performance.now() + STOPPING.handOverMs;
@@ -177,8 +178,8 @@ export class Ownership {
   }
 
   /**
-   * Two workers of which one does not hear the other both believe that a partition is theirs, and would take it from each
-   * other as long as that lasts. So whoever loses it waits, longer each time, and the other serves meanwhile.
+   * When one of two workers does not hear the other, both believe that a partition is theirs, and they would take it from each
+   * other for as long as that lasts. So the worker that loses it waits, longer each time, and the other one serves meanwhile.
    */
   private patienceFor(partition: number): number {
     const { count = 0, at = Number.NEGATIVE_INFINITY } = this.losses.get(partition) ?? {};
@@ -188,7 +189,7 @@ export class Ownership {
     return Math.min(MOST_LOST_WAIT_MS, LOST_WAIT_MS * 2 ** (inARow - 1));
   }
 
-  /** A worker that has left the cluster does not serve: nothing is left to it. */
+  /** A worker that has left the cluster does not serve: no partition stays with it. */
   private async leaveAlone(partition: number, ms: number): Promise<void> {
     const { signal } = this.stopping;
     await sleep(Math.min(ms, 2 * LOST_WAIT_MS), signal);
@@ -259,7 +260,7 @@ export class Ownership {
   }
 }
 
-/** Whether records of an owner come: by their age at first, then by what is seen, since clocks may differ. */
+/** Whether records of an owner arrive: judged by their age at first, then by arrival, since clocks may differ. */
 class Pace {
   private last: { seq: number; at: number } | undefined;
 

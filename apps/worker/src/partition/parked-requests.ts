@@ -1,10 +1,9 @@
 /**
- * Requests about which something is not known yet wait here, aside, while the rest of their round goes on: a conversation
- * that MySQL must be asked about holds up nobody else. They are decided in a later round, as soon as the answers are there
- * or their time is over.
+ * Requests that cannot be decided yet wait here while the rest of their round goes on: a conversation about which MySQL must
+ * be asked holds up no other. A later round decides them, as soon as the answers have come or their time is over.
  *
- * What waits here is covered by the log (docs/decisions/0023): a worker that dies loses it, its sender hears nothing and
- * sends again. Requests of one sender into one conversation stay together, in their order.
+ * The log covers waiting requests (docs/decisions/0023): a worker that dies loses them, and their senders, who hear nothing,
+ * send again. Requests of one sender into one conversation stay together, in their order.
  */
 import { settlesWithin } from "@carillon/base";
 import type { OriginatedRequest } from "@carillon/bus";

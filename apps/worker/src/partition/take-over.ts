@@ -1,12 +1,12 @@
 /**
- * Taking a partition over, safe against any pause of the owner before: what it does not know is decided by the log.
+ * A worker takes a partition over, safe against any pause of the owner before: the log decides.
  *
  * 1. Fold the log: since the archive's position, and at least 60 s back, so that the state knows every number that
  *    the archive does not and every id of the last minute. Without an answer of MySQL: all that the log holds. When the
- *    owner before is alive, this begins while he still works; what he appends meanwhile is folded at the end.
+ *    owner before is alive, folding begins while that owner still works; its later records are folded at the end.
  * 2. If the owner before died while it tried a single request, put that request aside (see poison.ts).
  * 3. Append an epoch record with the expected last sequence. From then on the former owner's appends are refused.
- *    If somebody else wrote first, the partition is his, and everything begins again later.
+ *    If another worker wrote first, the partition belongs to that worker, and all of this begins again later.
  * 4. Only then take requests, and go on with answers and fan-out from where they stood.
  */
 import { parseSnowflake, withDeadline } from "@carillon/base";
@@ -149,8 +149,8 @@ async function foldTail(
 }
 
 /**
- * The table knows the ids of all records from here on. By when those before were accepted, the leader of the log says with its
- * own clock, which may be behind; the message ids of the records rise whatever a clock does.
+ * The table knows the ids of all records from here on. The leader of the log dates the records before by its own clock, which may
+ * be behind; the message ids of the records rise whatever a clock does.
  * @returns whether nothing later can tell more
  */
 function raiseFloor({ dedupe }: PartitionState, { storedAt, body }: LogRecord): boolean {
