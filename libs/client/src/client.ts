@@ -10,7 +10,7 @@ import {
   type SentContentType,
   type SentPayload,
 } from "@carillon/protocol";
-import type { ClientState } from "./connection/client-state";
+import type { ClientState } from "./connection/keeper";
 import type { Transport } from "./connection/transport";
 import type { Core, MakeEngine, SharingStorage } from "./core";
 import { Engine } from "./engine";

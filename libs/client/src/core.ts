@@ -10,7 +10,7 @@ import type {
   SendPayload,
   SentPayload,
 } from "@carillon/protocol";
-import type { ClientState } from "./connection/client-state";
+import type { ClientState } from "./connection/keeper";
 import { closedError } from "./connection/questions";
 import { EventSource, ListenerFailed, reportUncaught } from "./events/event-source";
 import type { ClientEvents } from "./events/events";

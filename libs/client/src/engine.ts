@@ -21,8 +21,8 @@ import {
   type SyncedPayload,
   type UserPresence,
 } from "@carillon/protocol";
-import type { ClientState } from "./connection/client-state";
 import type { Found } from "./connection/find-gateway";
+import type { ClientState } from "./connection/keeper";
 import { Keeper } from "./connection/keeper";
 import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
@@ -33,8 +33,7 @@ import { AuthorizedApi } from "./http/authorized";
 import { HttpApi } from "./http/http-api";
 import { Tokens } from "./http/tokens";
 import { Inbox } from "./inbox/inbox";
-import { ReadMarks } from "./marks/read-marks";
-import { TypingPace } from "./marks/typing-pace";
+import { ReadMarks, TypingPace } from "./marks/marks";
 import type { ClientOptions } from "./options";
 import { Outbox } from "./outbox/outbox";
 import { PresenceWatches } from "./presence/presence-watches";

@@ -18,7 +18,7 @@ export {
   type UserPresence,
 } from "@carillon/protocol";
 export type { Content, Recipient } from "./client";
-export type { ClientState } from "./connection/client-state";
+export type { ClientState } from "./connection/keeper";
 export { Refused } from "./connection/keeper";
 export type { Link, LinkEvents, Transport } from "./connection/transport";
 export { ListenerFailed } from "./events/event-source";

@@ -1,7 +1,7 @@
 /** The parts of the connection that need no server: heartbeat, hand-over, what close codes mean. */
 import { Command, type ConnectPayload, encodeFrame, type GatewayAddress, parseRequest } from "@carillon/protocol";
-import type { ClientState } from "../src/connection/client-state";
 import { Heartbeat } from "../src/connection/heartbeat";
+import type { ClientState } from "../src/connection/keeper";
 import { Keeper } from "../src/connection/keeper";
 import type { Link, LinkEvents } from "../src/connection/transport";
 import { connected } from "./fixtures/connected";

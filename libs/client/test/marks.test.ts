@@ -1,8 +1,7 @@
 /** Read marks, typing and presence on their way to the server: merged, repeated, told again. */
 import { CarillonError, type ReadPayload, type WatchPresencePayload } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
-import { ReadMarks } from "../src/marks/read-marks";
-import { TypingPace } from "../src/marks/typing-pace";
+import { ReadMarks, TypingPace } from "../src/marks/marks";
 import { PresenceWatches } from "../src/presence/presence-watches";
 import { KeptValues } from "../src/storage/kept-values";
 import { MemoryStorage } from "../src/storage/storage";

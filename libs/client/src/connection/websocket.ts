@@ -1,7 +1,7 @@
 /** WebSocket of any making (browser or `ws`): binary messages of whole frames. */
 import { decodeFrames, type GatewayAddress } from "@carillon/protocol";
-import { LinkBuffer } from "./buffered-link";
 import type { Link, LinkEvents, Transport } from "./transport";
+import { LinkBuffer } from "./transport";
 
 export const SUBPROTOCOL = "carillon.v1";
 

@@ -10,7 +10,7 @@ import type {
   Unreadable,
   UserPresence,
 } from "@carillon/protocol";
-import type { ClientState } from "../connection/client-state";
+import type { ClientState } from "../connection/keeper";
 
 /** A mark of another user, or of another device of this user, has moved. */
 export interface Receipt {

@@ -11,7 +11,6 @@
 import { Backoff } from "@carillon/base";
 import type { InboxPosition } from "@carillon/protocol";
 import { type ClientStorage, readJson } from "../storage/storage";
-import { Acknowledger } from "./acknowledger";
 
 export interface ProgressOptions {
   storage: ClientStorage;
@@ -129,4 +128,34 @@ export class Progress {
 
 function isSame(one: InboxPosition | undefined, other: InboxPosition): boolean {
   return one?.epoch === other.epoch && one.seq === other.seq;
+}
+
+/** Tells the server what is safe here: 50 ms after the first event that is not yet acknowledged, or at 20 events. */
+const DELAY_MS = 50;
+const MOST_EVENTS = 20;
+
+class Acknowledger {
+  #events = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param acknowledge acknowledges everything up to now */
+  constructor(private readonly acknowledge: () => void) {}
+
+  /** An event was handed to the app. */
+  add(): void {
+    if (++this.#events >= MOST_EVENTS) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#events = 0;
+  }
+
+  /** Acknowledges now. */
+  flush(): void {
+    this.stop();
+    this.acknowledge();
+  }
 }

@@ -1,8 +1,8 @@
 /** TCP: a stream of length-prefixed frames. */
 import { connect, type Socket } from "node:net";
 import { FrameDecoder } from "@carillon/protocol";
-import { LinkBuffer } from "../connection/buffered-link";
 import type { Link, LinkEvents, Transport } from "../connection/transport";
+import { LinkBuffer } from "../connection/transport";
 
 /** After FIN was sent the other side has this long to close, ms. */
 const LINGER_MS = 1_000;

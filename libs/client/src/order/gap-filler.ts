@@ -15,7 +15,7 @@
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, type Lenient, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../connection/requests";
-import type { SeqRange } from "./holes";
+import type { SeqRange } from "./timeline";
 
 /** The conversations, as the filler sees them. */
 interface Missing {

@@ -21,7 +21,7 @@ import {
 import type { Gap } from "../events/events";
 import { type ClientStorage, readAllJson, readJson } from "../storage/storage";
 import { GapFiller } from "./gap-filler";
-import type { SeqRange } from "./holes";
+import type { SeqRange } from "./timeline";
 import { type EarlyRoom, type StoredTimeline, Timeline } from "./timeline";
 
 export interface TimelinesOptions {

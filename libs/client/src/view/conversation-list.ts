@@ -1,12 +1,11 @@
 /** All conversations of the view, as they are shown and as they are stored. */
 import { type Event, groupIdOf } from "@carillon/protocol";
-import type { SeqRange } from "../order/holes";
+import type { SeqRange } from "../order/timeline";
 import { Conversation, type StoredConversation } from "./conversation";
-import { MessageBlocks } from "./messages/blocks";
 import { type Drawn, listMessages } from "./messages/list";
 import { PAGE } from "./messages/loader";
 import type { UnsentMessage } from "./messages/unsent";
-import { MessageWindow } from "./messages/window";
+import { MessageBlocks, MessageWindow } from "./messages/window";
 import type { PeopleList } from "./people-list";
 import type { ViewConversation, ViewMessages } from "./snapshots";
 

@@ -34,8 +34,7 @@ import type { Conversation } from "./conversation";
 import { ConversationList, type ViewBounds } from "./conversation-list";
 import { MessageLoader } from "./messages/loader";
 import { Unsent, type UnsentMessage } from "./messages/unsent";
-import { PeopleList } from "./people-list";
-import { TypingList } from "./typing-list";
+import { PeopleList, TypingList } from "./people-list";
 import { SINCE, ViewStore } from "./view-store";
 
 /** What a view needs of its client. */

@@ -9,9 +9,9 @@
  */
 import { getOrSet, settlesWithin, uuidv7 } from "@carillon/base";
 import type { WatchPresencePayload } from "@carillon/protocol";
-import type { ClientState } from "../../connection/client-state";
+import type { ClientState } from "../../connection/keeper";
 import type { CoreEvents, SharedEngine } from "../../core";
-import { type CallName, type Post, packError, packValue } from "./posts";
+import { type CallName, type Post, packError, packValue } from "./platform";
 
 const PATIENCE_MS = 5_000;
 

@@ -9,7 +9,7 @@
 import { CarillonError } from "@carillon/protocol";
 import { ConnectionLost } from "../../connection/requests";
 import type { CoreEvents } from "../../core";
-import type { CallName, Post } from "./posts";
+import type { CallName, Post } from "./platform";
 
 interface Pending {
   name: CallName;

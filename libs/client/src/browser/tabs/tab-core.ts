@@ -27,7 +27,7 @@ import {
   type SyncPayload,
   type UserPresence,
 } from "@carillon/protocol";
-import type { ClientState } from "../../connection/client-state";
+import type { ClientState } from "../../connection/keeper";
 import { Refused } from "../../connection/keeper";
 import { closedError } from "../../connection/questions";
 import { ConnectionLost } from "../../connection/requests";
@@ -39,10 +39,9 @@ import type { ClientStorage } from "../../storage/storage";
 import { Synchroniser, type SyncKeeper } from "../../sync/synchroniser";
 import { Host } from "./host";
 import type { Browser, Channel, Locks } from "./platform";
-import { type CallName, type Post, unpackValue } from "./posts";
+import { type CallName, type Post, unpackValue } from "./platform";
 import { Remote } from "./remote";
-import { TabLocks } from "./tab-locks";
-import { TabMemory } from "./tab-memory";
+import { TabLocks, TabMemory } from "./tab-locks";
 
 const ENDING_MS = 2_000;
 const AGAIN_MS = 2_000;
