@@ -1,8 +1,8 @@
 /** What is asked about one conversation over HTTP. */
 import type { ConversationRow } from "@carillon/protocol";
 import type { Api } from "../core";
+import { step } from "./authorized";
 import type { History, PageRange } from "./http-api";
-import { step } from "./http-api";
 
 /** What a user may say about a conversation, for all his devices. */
 export interface ConversationSettings {

@@ -1,8 +1,8 @@
 /** The user's own account and devices, and the search for others. */
 import type { Platform } from "@carillon/protocol";
 import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
-import { step } from "../http/http-api";
 
 /** A user as others see him. */
 export interface Profile {

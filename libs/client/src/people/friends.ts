@@ -1,8 +1,8 @@
 /** Friends, requests and blocks of the user. */
 import type { RelationState } from "@carillon/protocol";
 import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
-import { step } from "../http/http-api";
 
 /** A relation to somebody, as one sees it. */
 export interface Relation {

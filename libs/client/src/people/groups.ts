@@ -1,8 +1,8 @@
 /** Groups of the user. */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
 import type { Api } from "../core";
+import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
-import { step } from "../http/http-api";
 
 /** A group as everybody in it sees it. */
 export interface Group {
