@@ -19,7 +19,7 @@ export type SystemContent = GroupChange & { by?: "operator" };
 type GroupChange =
   /** The group was made, with these members besides its owner. */
   | { type: "created"; userIds: string[] }
-  /** These became members; the sender himself, or those whom he brought. */
+  /** These became members: the sender, or the users whom the sender brought. */
   | { type: "joined"; userIds: string[] }
   | { type: "left" }
   | { type: "removed"; userIds: string[] }

@@ -27,7 +27,7 @@ export function readCursor(kind: string, form: readonly ("string" | "number")[],
   throw new CarillonError("BAD_PAYLOAD", "cursor: not one that this list has given");
 }
 
-/** Whether MySQL can compare it with ids and times: somebody may have made the cursor himself. */
+/** Whether MySQL can compare it with ids and times: a client may have made up the cursor. */
 function isStorable(value: string | number): boolean {
   return typeof value === "number" ? Number.isSafeInteger(value) : /^[\x20-\x7e]*$/.test(value);
 }

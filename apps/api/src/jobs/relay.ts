@@ -6,7 +6,7 @@ import { groupIdOf } from "@carillon/protocol";
 import { type DepartureContext, depart } from "../subjects/groups/departure";
 
 export const RELAY_EVERY_MS = 2_000;
-/** Who committed a change tells it himself at once. */
+/** The process that committed a change tells it at once by itself. */
 const PATIENCE_MS = 3_000;
 const AT_ONCE = 20;
 

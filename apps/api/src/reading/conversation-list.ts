@@ -42,7 +42,7 @@ export async function toPage(
   };
 }
 
-/** One conversation as the list shows it. @returns undefined when he has no such one */
+/** One conversation as the list shows it. @returns undefined when the user has no such conversation */
 export async function readConversation(
   context: ListContext & { conversations: Pick<ConversationQueries, "find"> },
   userId: string,

@@ -41,7 +41,7 @@ export interface HistoryContext {
   recent?: Pick<RecentEvents, "read" | "clearedUpTo">;
   /**
    * What the user may read of the conversation, from its owner.
-   * @throws CarillonError NO_SUCH_CONVERSATION when it is none of his
+   * @throws CarillonError NO_SUCH_CONVERSATION when the user does not belong to it
    */
   spans(userId: string, conversationId: string): Promise<ReadableSpans>;
   waitMs?: number;

@@ -4,7 +4,7 @@ import type { Api } from "../core";
 import { step } from "./authorized";
 import type { History, PageRange } from "./http-api";
 
-/** What a user may say about a conversation, for all his devices. */
+/** Settings of a conversation, for all devices of the user. */
 export interface ConversationSettings {
   /** Stands above the others. */
   pinned?: boolean;

@@ -9,8 +9,8 @@
  * - Nobody has decided yet where the conversation begins on this device (`upTo` is undefined): everything is early.
  * - `isFloating`: the beginning was read from a list, and events at or below it may still be on their way. The first
  *   one that comes moves the beginning down to itself; after that the beginning is fixed.
- * - Somebody who leaves a group and comes back never gets the numbers between: they are passed over. What he misses of
- *   his former stay is still his.
+ * - A user who leaves a group and comes back never gets the numbers between: they are passed over. What the device misses
+ *   of the former stay is still fetched.
  * - What cannot be read on this device is passed over in the same way.
  * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
  */
@@ -24,7 +24,7 @@ export interface StoredTimeline {
   isFloating?: boolean;
   /** Numbers by which the user left the group. */
   left?: number[];
-  /** Parts that are not his, ahead. */
+  /** Parts that the user may not read, ahead. */
   away?: SeqRange[];
 }
 
@@ -39,10 +39,10 @@ export class Timeline {
   #known = 0;
   readonly #early = new Map<number, Event>();
   readonly #holes: Holes;
-  /** Numbers by which the user left the group, and by which he came to it. */
+  /** Numbers by which the user left the group, and by which they came to it. */
   readonly #left = new Set<number>();
   readonly #came = new Set<number>();
-  /** Parts that are not his, ahead; ascending. */
+  /** Parts that the user may not read, ahead; ascending. */
   #away: SeqRange[] = [];
 
   private constructor(
@@ -129,14 +129,14 @@ export class Timeline {
     return [];
   }
 
-  /** The user left the group with the event of this number, which is the last of his stay. */
+  /** The user left the group with the event of this number, which is the last of this stay. */
   leave(seq: number): void {
     this.#left.add(seq);
     this.#findAway();
   }
 
   /**
-   * The user came to the group with the event of this number: what was said since he left is not his.
+   * The user came to the group with the event of this number: what was said since they left is not for them.
    * @returns the events whose turn it is now
    */
   comeBack(seq: number): Event[] {

@@ -105,7 +105,7 @@ export class Timelines {
 
   /**
    * The conversation has events up to this number, which the inbox does not bring: what is missing is fetched. It never
-   * begins by this: the event by which it begins for the user is in his inbox.
+   * begins by this: the event by which it begins for the user is in their inbox.
    */
   expect(conversationId: string, lastSeq: number): void {
     const timeline = this.#timelineOf(conversationId);

@@ -4,7 +4,7 @@ import type { Api } from "../core";
 import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
 
-/** A user as others see him. */
+/** A user as others see them. */
 export interface Profile {
   userId: string;
   displayName: string;

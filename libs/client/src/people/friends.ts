@@ -10,7 +10,7 @@ export interface Relation {
   displayName: string;
   /** `requested` by oneself, `asked` by the other, `friend`, `blocked`; `none` when it ended. */
   state: RelationState;
-  /** One's own name for him. */
+  /** One's own name for them. */
   remark?: string;
   version: number;
   /** ms since 1970. */
@@ -36,17 +36,17 @@ export class Friends {
     return this.api.call("GET", "/v1/blocks", { query: range });
   }
 
-  /** Asks for friendship; who has asked the user becomes his friend. @throws CarillonError NO_SUCH_USER, BLOCKED */
+  /** Asks for friendship; a user who has asked first becomes a friend at once. @throws CarillonError NO_SUCH_USER, BLOCKED */
   request(userId: string): Promise<Relation> {
     return this.api.call("POST", "/v1/friend-requests", { body: { userId } });
   }
 
-  /** @throws CarillonError NOT_FOUND when he has not asked */
+  /** @throws CarillonError NOT_FOUND when they have not asked */
   async accept(userId: string): Promise<void> {
     await this.api.call("POST", `/v1/friend-requests/${step(userId)}/accept`);
   }
 
-  /** Turns a request down; he is not told. */
+  /** Turns a request down; the other user is not told. */
   async reject(userId: string): Promise<void> {
     await this.api.call("POST", `/v1/friend-requests/${step(userId)}/reject`);
   }
@@ -61,7 +61,7 @@ export class Friends {
     return this.api.call("PATCH", `/v1/friends/${step(userId)}`, { body: { remark } });
   }
 
-  /** Nothing goes between the two any more; he is not told. */
+  /** Nothing goes between the two any more; the other user is not told. */
   async block(userId: string): Promise<void> {
     await this.api.call("PUT", `/v1/blocks/${step(userId)}`);
   }

@@ -178,7 +178,7 @@ export class Groups {
     return this.remove(groupId, "me");
   }
 
-  /** Makes a member an admin, or not; keeps him from writing until a time. */
+  /** Makes a member an admin, or not; keeps a member from writing until a time. */
   async changeMember(groupId: string, userId: string, change: MemberChange): Promise<void> {
     await this.api.call("PATCH", path(groupId, `/members/${step(userId)}`), { body: change });
   }
@@ -189,7 +189,7 @@ export class Groups {
     return answer.items;
   }
 
-  /** Lets somebody in who has asked. @throws CarillonError NOT_FOUND when he has not */
+  /** Lets a user in who has asked. @throws CarillonError NOT_FOUND when they have not */
   async accept(groupId: string, userId: string): Promise<void> {
     await this.api.call("POST", path(groupId, `/requests/${step(userId)}/accept`));
   }

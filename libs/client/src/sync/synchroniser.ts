@@ -1,7 +1,7 @@
 /**
  * All SYNCs of a client: one at a time, asked by whoever needs one.
  *
- * The idea: who asks is served by a SYNC that begins after he asked, so all who ask while one is under way share the
+ * The idea: an asker is served by a SYNC that begins after the question, so all who ask while one is under way share the
  * next. The inbox asks for everything when it cannot be told by replay what was missed; the view asks for what has
  * changed. When both ask, one SYNC of everything serves both.
  *
@@ -9,8 +9,8 @@
  * - The connection ends: all who wait are told. The next connection makes them ask again.
  * - An answer that says later (BUSY, RATE_LIMITED), or none, while the connection lasts: the same page is asked for
  *   again, after the time that the server named and a growing random one. Any other ERROR: from the first page.
- * - Somebody becomes the keeper while a SYNC is under way: that one is not told to him, who would miss its first pages.
- * - The keeper fails: he is told no more of this SYNC, and the inbox gets its answer all the same.
+ * - A keeper is set while a SYNC is under way: it is not told of that SYNC, whose first pages it would miss.
+ * - The keeper fails: it is told no more of this SYNC, and the inbox gets its answer all the same.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
@@ -154,7 +154,7 @@ export class Synchroniser {
   }
 }
 
-/** The keeper during one SYNC: what he throws is reported as uncaught, as what listeners throw is, and stops nobody. */
+/** The keeper during one SYNC: what it throws is reported as uncaught, like what listeners throw, and stops nobody. */
 class CarefulKeeper implements SyncKeeper {
   constructor(private keeper: SyncKeeper | undefined) {}
 
@@ -174,7 +174,7 @@ class CarefulKeeper implements SyncKeeper {
     try {
       return this.keeper && tell(this.keeper);
     } catch (error) {
-      // A page that he could not take is lost to him: the next SYNC must not go on from this one.
+      // A page that the keeper could not take is lost to it: the next SYNC must not go on from this one.
       this.keeper = undefined;
       reportUncaught(error);
       return undefined;

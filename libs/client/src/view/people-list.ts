@@ -107,7 +107,7 @@ export class TypingList {
     if (isNew) this.onChange(conversationId);
   }
 
-  /** His message has come, or nothing has for a while. */
+  /** Their message has come, or no hint has for a while. */
   end(conversationId: string, userId: string): void {
     const timers = this.#timers.get(conversationId);
     if (!timers?.has(userId)) return;

@@ -72,7 +72,7 @@ export interface ViewConversation {
 
 /** Somebody to whom one has a relation. */
 export interface Person extends Readonly<RelationRow> {
-  /** What to call him: the remark, or his own name, or his id. */
+  /** What to call them: the remark, or their own name, or their id. */
   readonly name: string;
 }
 

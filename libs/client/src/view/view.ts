@@ -80,7 +80,7 @@ export class View {
     return this.messages(conversationId, place).hasNewer;
   }
 
-  /** Whether a user is there; undefined while he is not watched, or the client is not connected. */
+  /** Whether a user is there; undefined while they are not watched, or the client is not connected. */
   presence(userId: string): UserPresence | undefined {
     return this.state.statuses.get(userId);
   }

@@ -149,7 +149,7 @@ type ReadersPage = { items: Reader[]; cursor?: string } | { count: number };
 /**
  * Those who have read up to an event, without its sender: the peer, or the members who may have seen it. The marks are
  * those of MySQL, which are a moment behind.
- * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE (also one that he may not read), BUSY
+ * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE (also a message that the user may not read), BUSY
  */
 async function listReaders(
   context: ReadersContext,

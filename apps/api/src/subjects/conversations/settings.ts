@@ -20,7 +20,7 @@ export interface SettingsContext {
 export interface SettingsWishes {
   pinned?: boolean;
   muted?: boolean;
-  /** Up to which number he does not want to see it any more. */
+  /** The user does not want to see messages up to this number any more. */
   clearedSeq?: number;
   /** All that there is now is cleared. */
   clear?: boolean;
@@ -28,7 +28,7 @@ export interface SettingsWishes {
   hidden?: boolean;
 }
 
-/** @throws CarillonError NO_SUCH_CONVERSATION (also one of others, or of a group that he has left), BUSY */
+/** @throws CarillonError NO_SUCH_CONVERSATION (also a conversation of others, or of a group that the user has left), BUSY */
 export async function findConversation(
   context: SettingsContext,
   userId: string,

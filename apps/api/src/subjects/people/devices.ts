@@ -72,7 +72,7 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
 }
 
 /**
- * Logs a device in for whom nobody showed a password: another system answers for him.
+ * Logs in a device of a user without a password: another system vouches for the user.
  * @throws CarillonError BAD_PAYLOAD (a reserved id), NO_SUCH_USER, USER_DISABLED
  */
 export async function logInFor(context: SessionContext, login: Omit<Credentials, "password">): Promise<Tokens> {
@@ -84,7 +84,7 @@ export async function logInFor(context: SessionContext, login: Omit<Credentials,
   return signIn(context, login);
 }
 
-/** @throws CarillonError NOT_AUTHENTICATED when he was deleted, or his password was changed, at this very moment */
+/** @throws CarillonError NOT_AUTHENTICATED when the user was deleted, or their password was changed, at this very moment */
 async function signIn(
   context: SessionContext,
   { userId, deviceId, platform }: Omit<Credentials, "password">,

@@ -1,4 +1,4 @@
-/** What a user changes about himself: his name, his password, whether he is here at all. */
+/** What users change about themselves: name, password, and the end of the account. */
 
 import { addressKey, type Budgets } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
@@ -80,7 +80,7 @@ export async function prefer(
 /**
  * Changes the name. Friends see the new one by their next SYNC; done again after a crash, it tells those who were not
  * told yet.
- * @throws CarillonError NO_SUCH_USER when he was deleted meanwhile
+ * @throws CarillonError NO_SUCH_USER when the user was deleted meanwhile
  */
 export async function rename(context: ProfileContext, userId: string, displayName: string): Promise<void> {
   if (!(await context.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");

@@ -1,8 +1,8 @@
 /**
  * How two users may change what they are to each other. Pure: decided under the lock of the pair.
  *
- * A block is silent: the row of the one who is blocked stays as it was, he may ask, accept and remove as if nothing
- * were, and what he does changes his own row only. When the block is lifted, the blocker's row becomes the mirror of
+ * A block is silent: the row of the blocked user stays as it was, they may ask, accept and remove as if nothing had
+ * happened, and this changes their own row only. When the block is lifted, the blocker's row becomes the mirror of
  * the other's, so the two agree again.
  */
 
@@ -82,12 +82,12 @@ export function unblock({ own, peer }: LockedPair): PairEdit {
   return own === "blocked" ? { own: MIRROR[peer] } : {};
 }
 
-/** The limit of the other one counts also when he has blocked, so that it tells nothing. */
+/** The limit of the other user counts also when they have blocked this one, so that it tells nothing. */
 function befriend({ peer, ownFriends, peerFriends }: LockedPair, friends: number): PairEdit {
   if (ownFriends >= friends) throw tooMany(friends);
-  // A request of the other one is counted among his friends already.
+  // A request of the other user is counted among their friends already.
   if (peerFriends - (peer === "requested" ? 1 : 0) >= friends) {
-    throw new CarillonError("FORBIDDEN", "the other one has as many friends as he may have");
+    throw new CarillonError("FORBIDDEN", "the other user has as many friends as they may have");
   }
   return { own: "friend", ...unlessBlocked(peer, "friend") };
 }
@@ -104,7 +104,7 @@ function nobodyAsked(): CarillonError {
   return new CarillonError("NOT_FOUND", "nobody of that id asked");
 }
 
-/** Those that one may use with a user who deleted his account. */
+/** Changes that are allowed with a user whose account is deleted. */
 const endings: ReadonlySet<Rule> = new Set<Rule>([reject, remove, unblock]);
 
 /**

@@ -156,7 +156,7 @@ function others(server: FastifyInstance, { people, names }: UserRoutesContext): 
     },
     async (request) => {
       const { userId } = request.params;
-      // Of one who deleted his account the messages are still there, so he is shown.
+      // The messages of a deleted account are still there, so the account is shown.
       const known = isUserId(userId) ? (await people.names([userId])).get(userId) : undefined;
       if (known === undefined) throw new CarillonError("NO_SUCH_USER");
       return { userId, displayName: known.displayName };
