@@ -18,7 +18,7 @@ const MOST_FOLDER_FILES = 12;
  */
 const STAGES: Record<string, readonly string[]> = {
   gateway: [
-    ...["session", "accept", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
+    ...["accept", "session", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
   ],
   worker: [
     ...["groups", "sequence", "dedupe", "authorize", "consume", "lookups", "own", "acknowledge", "fan-out"],

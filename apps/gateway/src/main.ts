@@ -19,8 +19,8 @@ import { doubtsAfter } from "./deliver/broken-link";
 import { newLinkRepair } from "./deliver/link-repair";
 import { Control } from "./drain/control";
 import { Gateway } from "./gateway";
+import { GatewayCluster } from "./session/placement";
 import { newRecheck } from "./session/recheck";
-import { ringView } from "./session/ring-view";
 
 const ROLE = "gateway";
 const LAST_ANSWERS_MS = 2_000;
@@ -35,10 +35,8 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
-  let member: Member | undefined;
-  const hasLease = () => member?.hasLease ?? false;
-  const isThere = (id: string, ofBoot: string) => coordination.view.get(ROLE, id)?.boot === ofBoot;
-  const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), isThere, hasLease });
+  const cluster = new GatewayCluster(coordination);
+  const gateway = new Gateway({ config, bus, boot, partitions, cluster });
   const { journey, stages, farewell } = gateway;
   const receiving = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
@@ -55,25 +53,17 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const ws = await listenWebSocket({
     ...listening,
     port: settings.wsPort,
-    http: gateway.metrics.serve(hasLease, config.metrics.token),
+    http: gateway.metrics.serve(cluster, config.metrics.token),
     patienceMs: settings.loginSeconds * 1_000,
   });
   const addresses = { ws: ws.address, tcp: tcp.address };
-  member = await coordination.join({ ...self, addresses, weight: settings.weight });
+  const member = await coordination.join({ ...self, addresses, weight: settings.weight });
+  cluster.member = member;
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
-  followCluster(coordination, member, gateway);
+  followCluster(coordination, member, cluster, gateway);
   const drainMs = settings.drainSeconds * 1_000;
-  const control = new Control({
-    bus,
-    nodeId,
-    users: stages.users,
-    forget: ({ pairs }) => stages.watches.forget(pairs),
-    member,
-    farewell,
-    graceMs: drainMs,
-    load: () => ({ waiting: stages.submitter.waiting }),
-    ring: () => coordination.ringOf(ROLE).fingerprint,
-  });
+  const { users, submitter, watches } = stages;
+  const control = new Control({ bus, nodeId, cluster, users, submitter, watches, farewell, graceMs: drainMs });
   control.start();
 
   const stop = async () => {
@@ -81,9 +71,9 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     ws.stopAccepting();
     await control.drain("shutdown");
     await control.emptied(drainMs);
-    await Promise.all([stages.submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
+    await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing } = stages;
+    const { groups, wheel, renewal, received, lostNotices, ownUsers, left, typing } = stages;
     const ending = [groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing];
     for (const part of [control, ...receiving, ...ending]) part.stop();
     await member.leave();
@@ -129,11 +119,16 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway)
 }
 
 /** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */
-function followCluster(coordination: Coordination, member: Member, { farewell, stages }: Gateway): void {
-  let ringPrint = coordination.ringOf(ROLE).fingerprint;
+function followCluster(
+  coordination: Coordination,
+  member: Member,
+  cluster: GatewayCluster,
+  { farewell, stages }: Gateway,
+): void {
+  let ringPrint = cluster.fingerprint;
   coordination.onChange(() => {
     stages.watches.compareGateways();
-    const { fingerprint } = coordination.ringOf(ROLE);
+    const { fingerprint } = cluster;
     if (fingerprint !== ringPrint && member.record.state === "up")
       detached("farewell", farewell.send("rebalance", false));
     ringPrint = fingerprint;

@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type CaughtError, onCaught } from "@carillon/base";
-import { hostInAddress } from "@carillon/base/node";
+import { hostInAddress, silentLogger } from "@carillon/base/node";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { ClientConnection, ConnectionEvents, Listener } from "../src/accept/client-connection";
@@ -34,7 +34,8 @@ function listen(host: string, advertiseHost: string): Promise<[tcp: Listener, ws
     door: new Doorkeeper({
       bounds: { inAll: 20, perAddress: 3 },
       trustProxy: ["127.0.0.5"],
-      onRefused: (why) => refused.push(why),
+      metrics: { refusedConnections: { inc: ({ why }: { why: string }) => refused.push(why) } as never },
+      logger: silentLogger(),
     }),
     accept: (connection: ClientConnection) => {
       accepted.push(connection);

@@ -1,3 +1,5 @@
+import { silentLogger } from "@carillon/base/node";
+import type { Bus } from "@carillon/bus";
 import { Deliverer } from "../src/deliver/deliverer";
 import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
@@ -14,17 +16,14 @@ function setUp(...devices: [deviceId: string, phase: Phase][]) {
   }));
   const user = { sessions: new Set(sessions as unknown as Session[]) };
   const users = { user: (userId: string) => (userId === "alice" ? user : undefined) } as unknown as UserRegistry;
-  const others = { onRun: () => {}, onGroupNews: () => {}, onGroupTick: () => {} };
-  return { kicked, deliverer: new Deliverer(users, "b1", others) };
+  const bus = { logger: silentLogger() } as unknown as Bus;
+  return { kicked, deliverer: new Deliverer(bus, "b1", users) };
 }
 
 test("an order to close meets a device's open sessions and those that are being opened, and no other", () => {
   const { kicked, deliverer } = setUp(["phone", "open"], ["phone", "opening"], ["laptop", "open"]);
   const close = (userId: string, deviceId?: string) =>
-    deliverer.deliver({
-      kind: "closings",
-      closings: [{ userId, closeCode: 4101, ...(deviceId === undefined ? {} : { deviceId }) }],
-    });
+    deliverer.close([{ userId, closeCode: 4101, ...(deviceId === undefined ? {} : { deviceId }) }]);
   close("bob");
   expect(kicked).toEqual([]);
   close("alice", "phone");
@@ -37,7 +36,7 @@ test("an order for one connection leaves the others, and those of a former boot 
   const { kicked, deliverer } = setUp(["phone", "open"], ["phone", "open"]);
   for (const boot of ["b0", "b1"]) {
     const closing = { userId: "alice", deviceId: "phone", connection: { boot, number: 2 }, closeCode: 4201 };
-    deliverer.deliver({ kind: "closings", closings: [closing] });
+    deliverer.close([closing]);
   }
   expect(kicked).toEqual(["phone 4201"]);
 });

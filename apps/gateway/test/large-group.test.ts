@@ -1,8 +1,9 @@
-import type { GroupRoster } from "@carillon/bus";
+import type { Bus, GroupRoster } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload } from "@carillon/protocol";
+import { inParts } from "../src/groups/group-owner";
 import { LargeGroup } from "../src/groups/large-group";
-import { inParts } from "../src/groups/large-groups";
 import type { Session } from "../src/session/session";
+import type { UserEntry } from "../src/session/user-registry";
 
 /** A group of which alice's gateway hears, and the answers that its owners give to what it asks, in order. */
 function setUp(...answers: GroupRoster[]) {
@@ -14,17 +15,23 @@ function setUp(...answers: GroupRoster[]) {
     },
   };
   const session = { isOpen: true, identity: { userId: "alice" }, connection } as unknown as Session;
-  const listening = { conversationId: "g:choir", listen: async () => () => {}, monotonic: () => 0 };
+  const users = new Map([["alice", { sessions: new Set([session]) }]]);
+  const listening = { conversationId: "g:choir", listen: async () => () => {} };
   const group = (onDone: (how: string) => void) =>
     new LargeGroup({
-      ...listening,
-      sessions: (userId) => (userId === "alice" ? [session] : []),
-      roster: async () => {
-        const answer = answers.shift()!;
-        if (answers.length === 0) setImmediate(() => onDone("answered"));
-        return answer;
+      owner: {
+        ...listening,
+        roster: async () => {
+          const answer = answers.shift()!;
+          if (answers.length === 0) setImmediate(() => onDone("answered"));
+          return answer;
+        },
       },
-      onUnanswered: (error) => onDone(error.message),
+      users: { user: (userId) => users.get(userId) as UserEntry | undefined },
+      bus: {
+        clock: { now: () => 0, monotonic: () => 0 },
+        logger: { debug: ({ err }: { err: Error }) => onDone(err.message) } as unknown as Bus["logger"],
+      },
       onEnd: () => onDone("ended"),
     });
   const want = (seq: number) => new Promise<string>((resolve) => group(resolve).want(["alice"], seq));

@@ -30,12 +30,7 @@ test("a CONNECT that was put off and comes again counts from its own arrival, no
     placement: { judge: () => "here" } as never,
     users: { enter: () => ({}), leave: () => {} } as never,
     verify: () => token as never,
-    newCursor: () => ({}) as never,
-    process: () => {},
-    onPutOff: () => {},
-    onDelivered: () => {},
-    onLeft: () => {},
-    onOpened: () => {},
+    watch: { begin: () => {}, opened: () => {} },
   });
   for (const arrival of [1_000, 61_000]) {
     now = arrival;

@@ -50,14 +50,16 @@ function newWatches(
     };
   };
   const watches = new Watches({
-    listen: (userId, onNews) => {
-      listeners.set(userId, onNews);
-      return () => listeners.delete(userId);
+    network: {
+      listen: (userId, onNews) => {
+        listeners.set(userId, onNews);
+        return () => listeners.delete(userId);
+      },
+      settled: async () => {},
+      find,
     },
-    settled: async () => {},
-    find,
-    isThere: (gateway) => gateways.has(gateway),
-    now: () => 7,
+    cluster: { isThere: (gateway) => gateways.has(gateway) },
+    clock: { now: () => 7 },
   });
   const news = (userId: string, platforms: string[]) =>
     listeners.get(userId)?.({ gateway: "g", boot: "b", platforms, since: 2 });
@@ -204,9 +206,8 @@ test("a device that comes back within the time was never gone for those who watc
   const told: string[] = [];
   const users = new OwnUsers({
     wheel,
-    userIds: () => ["bob"],
-    platforms: () => here,
-    tell: (_, platforms) => told.push(platforms.sort().join(" ")),
+    users: { userIds: ["bob"], platforms: () => here },
+    network: { publish: (_, platforms) => void told.push(platforms.sort().join(" ")) },
   });
   const pass = (ms: number) => {
     now += ms;
@@ -235,9 +236,8 @@ test("what may be lost is told again: who is here, and for a while who has gone"
   const told: [string, string[]][] = [];
   const users = new OwnUsers({
     wheel,
-    userIds: () => ["alice"],
-    platforms: (userId) => (userId === "alice" ? here : new Set()),
-    tell: (userId, platforms) => told.push([userId, platforms]),
+    users: { userIds: ["alice"], platforms: (userId) => (userId === "alice" ? here : new Set()) },
+    network: { publish: (userId, platforms) => void told.push([userId, platforms]) },
   });
   const pass = (ms: number) => {
     for (const end = now + ms; now < end; ) {

@@ -1,7 +1,12 @@
+import type { SessionOpened } from "@carillon/bus";
+import { CarillonError } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
 import { Renewal } from "../src/session/renewal";
 import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
+
+/** What a session knows of its device. */
+const device = { identity: { userId: "u", deviceId: "d" }, delivery: { epoch: "e1", acked: 0 } };
 
 function setUp(renew: (session: Session) => Promise<void> = async () => {}) {
   const renewed: number[] = [];
@@ -9,23 +14,28 @@ function setUp(renew: (session: Session) => Promise<void> = async () => {}) {
     [
       "alice",
       [
-        { number: 1, isOpen: true },
-        { number: 2, isOpen: false },
+        { ...device, number: 1, isOpen: true },
+        { ...device, number: 2, isOpen: false },
       ],
     ],
-    ["bob", [{ number: 3, isOpen: true }]],
+    ["bob", [{ ...device, number: 3, isOpen: true }]],
   ]);
   const users = {
     userIds: [...sessions.keys()],
-    user: (userId: string) => sessions.has(userId) && { sessions: new Set(sessions.get(userId)) },
+    user: () => undefined,
+    openSessions: (userId: string) => (sessions.get(userId) ?? []).filter(({ isOpen }) => isOpen),
   } as unknown as UserRegistry;
   const renewal = new Renewal({
     users,
     perSecond: 200,
-    renew: async (session) => {
-      await renew(session);
-      renewed.push(session.number);
+    opener: {
+      register: async (session) => {
+        await renew(session);
+        renewed.push(session.number);
+        return { inbox: { epoch: "e1", seq: 0 }, delivered: [] } as unknown as SessionOpened;
+      },
     },
+    received: { deliver: () => {} },
   });
   return { renewal, renewed };
 }
@@ -49,7 +59,7 @@ test("another life of Redis means everybody, the first one that is seen nobody",
 test("what failed is tried again", async () => {
   let failures = 2;
   const { renewal, renewed } = setUp(async () => {
-    if (failures-- > 0) throw new Error("nobody answers");
+    if (failures-- > 0) throw new CarillonError("BUSY");
   });
   renewal.request(["bob"]);
   await until("it worked", () => renewed.length === 1);

@@ -1,6 +1,7 @@
 import { TimerWheel } from "@carillon/base";
-import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
 import { Resend } from "../src/deliver/resend";
+import { GatewayMetrics } from "../src/metrics";
+import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
 import type { Session } from "../src/session/session";
 
 const head = { conversationId: "p:alice:bob", seq: 1, senderId: "bob", kind: "message" as const };
@@ -35,11 +36,11 @@ describe("sending again", () => {
     const wheel = new TimerWheel(100, 512, () => now);
     const resend = new Resend({
       wheel,
-      serve: () => void done.push(`served at ${now}`),
-      giveUp: () => void done.push(`given up at ${now}`),
-      onResent: () => {},
+      users: { serve: () => void done.push(`served at ${now}`) },
+      metrics: new GatewayMetrics("gateway-1"),
     });
-    const session = { delivery: new DeliveryCursor("e1", 0) } as Session;
+    const kick = () => void done.push(`given up at ${now}`);
+    const session = { delivery: new DeliveryCursor("e1", 0), kick } as unknown as Session;
     const send = (seq: number) => {
       session.delivery!.sent(seq, { ...head, seq });
       resend.sent(session);

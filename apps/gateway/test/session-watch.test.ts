@@ -18,8 +18,8 @@ function newWatch() {
     loginMs: LOGIN_MS,
     silenceMs: SILENCE_MS,
     tokenGraceMs: GRACE_MS,
-    now: () => now,
-    monotonic: () => now,
+    clock: { monotonic: () => now },
+    wallClock: { now: () => now },
     verify: () => "invalid",
   });
   const closed: number[] = [];

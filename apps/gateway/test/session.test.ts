@@ -1,6 +1,6 @@
 import { Command, commandTable } from "@carillon/protocol";
-import { DeliveryCursor } from "../src/deliver/delivery-cursor";
 import { FaultCounter } from "../src/receive/rate-limit";
+import { DeliveryCursor } from "../src/session/delivery-cursor";
 import { Placement } from "../src/session/placement";
 import { type Action, actionOn, type SessionState } from "../src/session/session-state";
 

@@ -1,10 +1,12 @@
+import type { InboxPage } from "@carillon/bus";
 import { Command, decodePayload, encodeEvent, FrameDecoder } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
 import fc from "fast-check";
 import type { ClientConnection } from "../src/accept/client-connection";
-import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
-import { type InboxPage, UserInbox } from "../src/deliver/user-inbox";
+import { UserInbox } from "../src/deliver/user-inbox";
+import { GatewayMetrics } from "../src/metrics";
 import { sessionLimits } from "../src/receive/receiver";
+import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
 import { Session } from "../src/session/session";
 
 const eventOf = (seq: number) =>
@@ -30,10 +32,10 @@ class Store {
 
   readonly inbox = new UserInbox({
     userId: "alice",
-    onDelivered: () => {},
-    onNewEpoch: () => this.newEpochs++,
-    onRepaired: () => {},
-    read: async (_user, _epoch, after): Promise<InboxPage> => {
+    resend: { sent: () => {} },
+    renewal: { request: () => void this.newEpochs++ },
+    metrics: new GatewayMetrics("gateway-1"),
+    readInbox: async (_user, _epoch, after): Promise<InboxPage> => {
       this.reads++;
       return this.page(after);
     },

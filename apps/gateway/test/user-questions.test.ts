@@ -3,9 +3,11 @@ import { UserQuestions } from "../src/submit/user-questions";
 
 const limits = { pullsPerSecond: 20, pullsBurst: 30, syncsPerSecond: 2, syncsBurst: 10 };
 
+const performanceClock = { monotonic: () => performance.now() };
+
 /** An api that answers when it is told to. */
 function slowApi() {
-  const questions = new UserQuestions({ limits, monotonic: () => performance.now() });
+  const questions = new UserQuestions({ limits, clock: performanceClock });
   const asked: { user: string; deadlineMs: number; answer(): void }[] = [];
   const ask = (user: string, kind: "pull" | "sync") =>
     questions
@@ -77,7 +79,7 @@ test("all users' questions wait in one room, and the next has what is left of it
 });
 
 test("what the api says is told as it is", async () => {
-  const questions = new UserQuestions({ limits, monotonic: () => performance.now() });
+  const questions = new UserQuestions({ limits, clock: performanceClock });
   const busy = new CarillonError("BUSY", "later", { retryAfterMs: 7 });
   await expect(questions.run("alice", "pull", () => Promise.reject(busy))).rejects.toBe(busy);
 });

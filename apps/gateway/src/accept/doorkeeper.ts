@@ -5,14 +5,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { type ConnectionBounds, ConnectionCaps } from "@carillon/base";
-import { remoteOf, TrustedProxies } from "@carillon/base/node";
+import { type Logger, remoteOf, TrustedProxies } from "@carillon/base/node";
+import type { GatewayMetrics } from "../metrics";
 
 export interface DoorkeeperOptions {
   bounds: ConnectionBounds;
   /** Proxies whose X-Forwarded-For is believed. */
   trustProxy: readonly string[];
-  /** There is no place for a connection: in all, or for this address. */
-  onRefused(why: "all" | "address", remote: string): void;
+  metrics: Pick<GatewayMetrics, "refusedConnections">;
+  logger: Pick<Logger, "warn">;
 }
 
 export class Doorkeeper {
@@ -28,7 +29,7 @@ export class Doorkeeper {
   admit(socket: Socket): boolean {
     const { remoteAddress = "" } = socket;
     const place = this.caps.enter();
-    if (place === undefined) this.options.onRefused("all", remoteOf(socket));
+    if (place === undefined) this.countRefused("all", remoteOf(socket));
     else socket.once("close", place);
     const isIn = place !== undefined && (this.proxies.trusts(remoteAddress) || this.admitFrom(socket, remoteAddress));
     if (!isIn) socket.destroy();
@@ -49,8 +50,14 @@ export class Doorkeeper {
 
   private admitFrom(socket: Socket, address: string): boolean {
     const place = this.caps.enterFrom(address);
-    if (place === undefined) this.options.onRefused("address", address);
+    if (place === undefined) this.countRefused("address", address);
     else socket.once("close", place);
     return place !== undefined;
+  }
+
+  /** @param why there is no place at all, or none for this address */
+  private countRefused(why: "all" | "address", remote: string): void {
+    this.options.metrics.refusedConnections.inc({ why });
+    this.options.logger.warn({ remote, why }, "there is no place for a connection");
   }
 }

@@ -4,17 +4,17 @@
  * after 10 s more once again; after another 20 s the connection is given up, and the inbox keeps everything.
  */
 import type { TimerWheel, WheelEntry } from "@carillon/base";
+import { CloseCode } from "@carillon/protocol";
+import type { GatewayMetrics } from "../metrics";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 
 const WAITS_MS = [5_000, 10_000, 20_000];
 
 export interface ResendOptions {
   wheel: TimerWheel;
-  /** Serves the session from its inbox, where its cursor stands. */
-  serve(session: Session): void;
-  /** The device does not answer: its connection is closed. */
-  giveUp(session: Session): void;
-  onResent(): void;
+  users: Pick<UserRegistry, "serve">;
+  metrics: Pick<GatewayMetrics, "resent">;
 }
 
 interface Waiting extends WheelEntry {
@@ -49,7 +49,7 @@ export class Resend {
   }
 
   private expire(session: Session, entry: Waiting): void {
-    const { serve, giveUp, onResent } = this.options;
+    const { users, metrics } = this.options;
     const cursor = session.delivery!;
     if (!cursor.isAwaiting) {
       this.waiting.delete(session);
@@ -58,13 +58,13 @@ export class Resend {
     const wait = WAITS_MS[entry.sendings];
     if (wait === undefined) {
       this.waiting.delete(session);
-      giveUp(session);
+      session.kick(CloseCode.SLOW_READER);
       return;
     }
     entry.sendings++;
     this.options.wheel.set(entry, wait);
-    onResent();
+    metrics.resent.inc();
     cursor.rewind();
-    serve(session);
+    users.serve(session);
   }
 }

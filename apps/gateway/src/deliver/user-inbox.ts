@@ -12,6 +12,7 @@
  * - A device whose window or socket is full leaves the live stream and is served from the inbox.
  */
 import { detached, guarded } from "@carillon/base";
+import { ask, type Bus, type InboxPage, type InboxRead, subjects } from "@carillon/bus";
 import {
   CloseCode,
   type EventHead,
@@ -20,6 +21,7 @@ import {
   type InboxEntry,
   peekEvent,
 } from "@carillon/protocol";
+import type { GatewayMetrics } from "../metrics";
 import type { Session } from "../session/session";
 import { type Flushable, turnCork } from "../turn-cork";
 
@@ -27,22 +29,22 @@ const MOST_EARLY = 256;
 const HOLE_PATIENCE_MS = 20;
 const RETRY_MS = 500;
 
-export interface InboxPage {
-  epoch: string;
-  seq: number;
-  events: [number, Uint8Array][];
+/** Reads the events of a user's inbox above the number `after`. */
+export type ReadInbox = (userId: string, epoch: string, after: number) => Promise<InboxPage>;
+
+/** Reads through a worker: a gateway itself never talks to Redis. Rejects with CarillonError BUSY. */
+export function inboxReader(bus: Bus): ReadInbox {
+  return (userId, epoch, after) => ask<InboxRead, InboxPage>(bus, subjects.inbox, { userId, epoch, after });
 }
 
 export interface UserInboxOptions {
   userId: string;
-  /** Reads events above a number from the store. */
-  read(userId: string, epoch: string, after: number): Promise<InboxPage>;
-  /** Events were written to a device. */
-  onDelivered(session: Session, events: number): void;
-  /** The inbox has another epoch than was known: Redis began anew, and may not know the user's sessions. */
-  onNewEpoch(userId: string): void;
-  /** Pushes were missing, and the inbox was read instead. */
-  onRepaired(): void;
+  readInbox: ReadInbox;
+  /** `Resend`: told of each session to which events were sent, so that it sends them again without an acknowledgement. */
+  resend: { sent(session: Session): void };
+  /** `Renewal`: asked to register the user's sessions again when the inbox has a new epoch: the new Redis may not know them. */
+  renewal: { request(userIds: string[]): void };
+  metrics: Pick<GatewayMetrics, "delivered" | "repairs">;
 }
 
 interface PendingEvent extends InboxEntry {
@@ -174,7 +176,7 @@ export class UserInbox implements Flushable {
     }
     session.connection.send(frame);
     for (const { inboxSeq, head } of part) cursor.sent(inboxSeq, head);
-    this.options.onDelivered(session, part.length);
+    this.countSent(session, part.length);
   }
 
   /** Serves a device from the inbox, page by page, until it is where the live stream is. */
@@ -183,7 +185,7 @@ export class UserInbox implements Flushable {
     cursor.reading = true;
     try {
       const { epoch, sentSeq } = cursor;
-      const page = first ?? (await this.options.read(this.options.userId, epoch, sentSeq));
+      const page = first ?? (await this.options.readInbox(this.options.userId, epoch, sentSeq));
       if (!session.isOpen || !this.sessions.has(session)) return;
       // What was asked for is no longer what comes next: the device acknowledged, or its cursor was moved.
       const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;
@@ -209,8 +211,13 @@ export class UserInbox implements Flushable {
     const entries = events.map(([inboxSeq, event]) => ({ inboxSeq, event }));
     session.connection.send(encodeDeliverFrame(cursor.epoch, entries));
     for (const { inboxSeq, event } of entries) cursor.sent(inboxSeq, peekEvent(event));
-    this.options.onDelivered(session, entries.length);
+    this.countSent(session, entries.length);
     return true;
+  }
+
+  private countSent(session: Session, events: number): void {
+    this.options.metrics.delivered.inc(events);
+    this.options.resend.sent(session);
   }
 
   /** The inbox began anew: nothing of before counts, and every device has to resync. */
@@ -219,7 +226,7 @@ export class UserInbox implements Flushable {
     this.epoch = epoch;
     this.next = 1;
     this.early.clear();
-    this.options.onNewEpoch(this.options.userId);
+    this.options.renewal.request([this.options.userId]);
     const frame = encodeDeliverFrame(epoch, []);
     for (const session of this.sessions) {
       if (session.delivery === undefined || !session.isOpen || session.delivery.epoch === epoch) continue;
@@ -245,8 +252,8 @@ export class UserInbox implements Flushable {
     let more = false;
     try {
       const after = this.next - 1;
-      this.options.onRepaired();
-      const page = await this.options.read(this.options.userId, this.epoch, after);
+      this.options.metrics.repairs.inc();
+      const page = await this.options.readInbox(this.options.userId, this.epoch, after);
       if (this.closed) return;
       if (page.epoch !== this.epoch) this.beginEpoch(page.epoch);
       else if (page.events.length > 0 && page.events[0]![0] > this.next) this.skipTo(page.events[0]![0]);

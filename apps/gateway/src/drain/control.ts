@@ -1,9 +1,11 @@
 /** Orders of operators to this gateway, over `im.ctl.gateway.<node>`: drain, undrain, kick, tell the state. */
 import { sleep } from "@carillon/base";
-import { type Bus, type ControlAnswer, type People, serveControl } from "@carillon/bus";
-import type { Member } from "@carillon/coordination";
+import { type Bus, type ControlAnswer, serveControl } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
+import type { Watches } from "../presence/watches";
+import type { GatewayCluster } from "../session/placement";
 import type { UserRegistry } from "../session/user-registry";
+import type { Submitter } from "../submit/submit";
 import type { Farewell } from "./farewell";
 
 const EMPTY_POLL_MS = 50;
@@ -12,16 +14,12 @@ export interface ControlOptions {
   bus: Bus;
   nodeId: string;
   users: UserRegistry;
-  member: Member;
+  cluster: Pick<GatewayCluster, "member" | "fingerprint">;
   farewell: Farewell;
   /** Time between GOAWAY and the close of a draining gateway's connections, ms. */
   graceMs: number;
-  /** Two users are no longer what they were to each other. */
-  forget(people: People): void;
-  /** What the state tells besides connections and users. */
-  load(): Record<string, number>;
-  /** Fingerprint of the ring as this gateway sees it. */
-  ring(): string;
+  submitter: Pick<Submitter, "waiting">;
+  watches: Pick<Watches, "forget">;
 }
 
 export class Control {
@@ -30,16 +28,16 @@ export class Control {
   constructor(private readonly options: ControlOptions) {}
 
   start(): void {
-    const { bus, nodeId, member } = this.options;
+    const { bus, nodeId, cluster, farewell, watches } = this.options;
     this.stopServing = serveControl(bus, "gateway", nodeId, {
       state: () => this.state(),
       drain: async () => void this.drain("drain"),
       undrain: async () => {
-        await member.setState("up");
-        this.options.farewell.stay();
+        await cluster.member!.setState("up");
+        farewell.stay();
       },
       kick: (userId, deviceId) => this.kick(userId, deviceId),
-      forget: (people) => this.options.forget(people),
+      forget: ({ pairs }) => watches.forget(pairs),
     });
   }
 
@@ -49,8 +47,8 @@ export class Control {
 
   /** Leaves the ring and sends everybody away, paced. */
   async drain(reason: "drain" | "shutdown"): Promise<void> {
-    const { member, farewell, graceMs } = this.options;
-    await member.setState("draining").catch(() => {
+    const { cluster, farewell, graceMs } = this.options;
+    await cluster.member!.setState("draining").catch(() => {
       // Without NATS the ring cannot be told; the clients can.
     });
     await farewell.send(reason, true, graceMs);
@@ -63,9 +61,9 @@ export class Control {
   }
 
   private state(): ControlAnswer {
-    const { nodeId, member, users, load, ring } = this.options;
-    const counts = { connections: users.sessions.size, users: users.userCount };
-    return { nodeId, state: member.record.state, load: { ...counts, ...load() }, ring: ring() };
+    const { nodeId, cluster, users, submitter } = this.options;
+    const load = { connections: users.sessions.size, users: users.userCount, waiting: submitter.waiting };
+    return { nodeId, state: cluster.member!.record.state, load, ring: cluster.fingerprint };
   }
 
   private kick(userId: string, deviceId: string | undefined): number {

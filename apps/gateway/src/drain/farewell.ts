@@ -6,9 +6,11 @@
  * A gateway that lost its lease only offers another place: who finds a working one moves, the others stay, because
  * the other gateways may be no better off.
  */
-import { guarded, sleep } from "@carillon/base";
+import { type Clock, guarded, sleep } from "@carillon/base";
 import { CloseCode, Command, type GatewayAddress } from "@carillon/protocol";
+import type { Placement } from "../session/placement";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 
 const GRACE_MS = 10_000;
 const STEP_MS = 50;
@@ -18,11 +20,11 @@ const OFFER_MS = 60_000;
 const SPREAD_MS = 1_000;
 
 export interface FarewellOptions {
-  sessions(): Iterable<Session>;
-  /** Where a session belongs, if not here; where it goes when this gateway leaves. */
-  destination(session: Session, leaving: boolean): GatewayAddress | undefined;
+  users: Pick<UserRegistry, "sessions">;
+  placement: Pick<Placement, "elsewhere" | "withoutMe">;
+  clock: Pick<Clock, "monotonic">;
+  /** GOAWAYs in a second. */
   perSecond: number;
-  random(): number;
 }
 
 export class Farewell {
@@ -50,7 +52,7 @@ export class Farewell {
   /** This gateway works again: who stayed can be sent away once more, when there is a reason. */
   stay(): void {
     this.round++;
-    for (const session of this.options.sessions()) session.goawaySent = false;
+    for (const session of this.options.users.sessions.values()) session.goawaySent = false;
   }
 
   private async goAway(
@@ -59,16 +61,16 @@ export class Farewell {
     graceMs: number,
     afterwards: (session: Session) => void,
   ): Promise<void> {
-    const { sessions, destination, perSecond, random } = this.options;
+    const { users, perSecond } = this.options;
     const round = ++this.round;
     const perStep = Math.max(1, Math.round((perSecond * STEP_MS) / 1_000));
     let sent = 0;
-    for (const session of [...sessions()]) {
+    for (const session of [...users.sessions.values()]) {
       if (!session.isOpen || session.goawaySent) continue;
-      const reconnectTo = destination(session, everybody);
+      const reconnectTo = this.destination(session, everybody);
       if (reconnectTo === undefined && !everybody) continue;
       session.goawaySent = true;
-      const afterMs = Math.floor(random() * Math.min(SPREAD_MS, graceMs / 2));
+      const afterMs = Math.floor(Math.random() * Math.min(SPREAD_MS, graceMs / 2));
       const payload = { reason, afterMs, graceMs };
       session.reply(Command.GOAWAY, 0, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
       afterwards(session);
@@ -77,5 +79,13 @@ export class Farewell {
         if (round !== this.round) return;
       }
     }
+  }
+
+  /** The address of the gateway where a session belongs, if not here; or where it goes when this gateway leaves. */
+  private destination({ identity, keepUntil }: Session, isLeaving: boolean): GatewayAddress | undefined {
+    const { placement, clock } = this.options;
+    if (identity === undefined) return undefined;
+    if (isLeaving) return placement.withoutMe(identity.userId);
+    return keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId);
   }
 }

@@ -14,7 +14,7 @@
  * - A device that cannot take what was passed on is told that there is more, like those that do not look.
  */
 import { detached, guarded, sleep } from "@carillon/base";
-import type { GroupRoster } from "@carillon/bus";
+import type { Bus, GroupRoster } from "@carillon/bus";
 import {
   Command,
   decodeEvent,
@@ -26,6 +26,8 @@ import {
   peekEvent,
 } from "@carillon/protocol";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
+import type { GroupOwner } from "./group-owner";
 
 const NOTIFY_EVERY_MS = 100;
 /** For so many members more all are told a millisecond later: a gateway with 5,000 tells them every 270 ms. */
@@ -35,18 +37,11 @@ const RETRY_MS = 500;
 const TOLD_AT_ONCE = 500;
 
 export interface LargeGroupOptions {
-  conversationId: string;
-  /** Sessions of a user that are here, open or not. */
-  sessions(userId: string): Iterable<Session>;
-  /** Listens to what is said; resolves when nothing more is missed. */
-  listen(onEvents: (events: Uint8Array[]) => void): Promise<() => void>;
-  /** Asks the owner of the conversation. @throws CarillonError BUSY */
-  roster(userIds: string[]): Promise<GroupRoster>;
-  monotonic(): number;
-  /** The owner could not be asked; he is asked again. */
-  onUnanswered(error: Error): void;
-  /** Nobody here belongs to the group, or it is small. */
-  onEnd(): void;
+  owner: Pick<GroupOwner, "conversationId" | "listen" | "roster">;
+  users: Pick<UserRegistry, "user">;
+  bus: Pick<Bus, "clock" | "logger">;
+  /** Called once, when nobody here belongs to the group any more, or the group has become small. */
+  onEnd: () => void;
 }
 
 export class LargeGroup {
@@ -77,7 +72,12 @@ export class LargeGroup {
   constructor(private readonly options: LargeGroupOptions) {}
 
   private get conversationId(): string {
-    return this.options.conversationId;
+    return this.options.owner.conversationId;
+  }
+
+  /** Sessions of a user that are here, open or not. */
+  private sessions(userId: string): Iterable<Session> {
+    return this.options.users.user(userId)?.sessions ?? [];
   }
 
   /**
@@ -167,7 +167,7 @@ export class LargeGroup {
   }
 
   private add(userId: string, from: number): void {
-    const sessions = [...this.options.sessions(userId)];
+    const sessions = [...this.sessions(userId)];
     if (sessions.length === 0) return;
     this.members.set(userId, from);
     for (const session of sessions) if (session.focus === this.conversationId) this.focused.add(session);
@@ -210,7 +210,7 @@ export class LargeGroup {
   private notifySoon(): void {
     if (this.isEnded || this.notifyTimer !== undefined) return;
     const pauseMs = NOTIFY_EVERY_MS + this.members.size / MEMBERS_PER_MS;
-    const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.monotonic());
+    const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.bus.clock.monotonic());
     const notify = () =>
       this.notify().finally(() => {
         this.notifyTimer = undefined;
@@ -225,13 +225,13 @@ export class LargeGroup {
     if (last === 0) return;
     this.behind = new Set();
     this.told = last;
-    this.notifiedAt = this.options.monotonic();
+    this.notifiedAt = this.options.bus.clock.monotonic();
     const userIds = [...this.members.keys()];
     for (let at = 0; at < userIds.length; at += TOLD_AT_ONCE) {
       if (at > 0) await new Promise((resolve) => setImmediate(resolve));
       const sessions = userIds
         .slice(at, at + TOLD_AT_ONCE)
-        .flatMap((userId) => (this.belongs(userId, last) ? [...this.options.sessions(userId)] : []));
+        .flatMap((userId) => (this.belongs(userId, last) ? [...this.sessions(userId)] : []));
       this.tell(
         sessions.filter((session) => !this.focused.has(session) || behind.has(session)),
         last,
@@ -269,12 +269,12 @@ export class LargeGroup {
 
   /** @returns undefined when nobody has answered */
   private async question(asked: string[]): Promise<GroupRoster | undefined> {
-    const { listen, roster, onUnanswered } = this.options;
+    const { owner, bus } = this.options;
     try {
-      this.stopListening ??= await listen((events) => this.receive(events));
-      return await roster(asked);
-    } catch (error) {
-      onUnanswered(error as Error);
+      this.stopListening ??= await owner.listen((events) => this.receive(events));
+      return await owner.roster(asked);
+    } catch (err) {
+      bus.logger.debug({ conversationId: this.conversationId, err }, "the owner of a group is asked again");
       return undefined;
     }
   }
@@ -310,7 +310,7 @@ export class LargeGroup {
   }
 
   private *sessionsOf(userIds: Iterable<string>): Generator<Session> {
-    for (const userId of userIds) yield* this.options.sessions(userId);
+    for (const userId of userIds) yield* this.sessions(userId);
   }
 
   private endIfEmpty(): void {

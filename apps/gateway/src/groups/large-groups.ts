@@ -1,19 +1,10 @@
 /** The large groups that users of this gateway belong to: found when a user comes, followed while he is here. */
-import { detached, PacedJob, partitionOf, sleep } from "@carillon/base";
-import {
-  ask,
-  type Bus,
-  type GroupNews,
-  type GroupRoster,
-  type LargeGroupsOf,
-  type LargeGroupsRead,
-  listenToGroup,
-  type OwnerQuestion,
-  subjects,
-} from "@carillon/bus";
-import { groupConversationId, parseConversationId } from "@carillon/protocol";
+import { detached, PacedJob, sleep } from "@carillon/base";
+import { ask, type Bus, type GroupNews, type LargeGroupsOf, type LargeGroupsRead, subjects } from "@carillon/bus";
+import { Command, type FocusPayload, parseConversationId } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
+import { GroupOwner } from "./group-owner";
 import { LargeGroup } from "./large-group";
 
 const USERS_PER_QUESTION = 500;
@@ -50,6 +41,12 @@ export class LargeGroups {
     if (this.users.user(userId) !== undefined) return;
     this.unknown.delete(userId);
     for (const group of this.groups.values()) group.leave(userId);
+  }
+
+  /** FOCUS: the device looks at this conversation from now on, or at none. */
+  request(session: Session, requestId: number, { conversationId }: FocusPayload): void {
+    this.focus(session, conversationId ?? undefined);
+    session.reply(Command.OK, requestId, {});
   }
 
   /** The conversation that a device looks at. */
@@ -111,22 +108,11 @@ export class LargeGroups {
 
   private open(groupId: string): LargeGroup {
     const { bus, partitions, users } = this;
-    const conversationId = groupConversationId(groupId);
-    const owner = subjects.owner(partitionOf(conversationId, partitions));
-    const group: LargeGroup = new LargeGroup({
-      conversationId,
-      sessions: (userId) => users.user(userId)?.sessions ?? [],
-      listen: (onEvents) => listenToGroup(bus, groupId, onEvents),
-      roster: (userIds) =>
-        inParts(userIds, (some) =>
-          ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId, userIds: some }),
-        ),
-      monotonic: () => bus.clock.monotonic(),
-      onUnanswered: (err) => bus.logger.debug({ groupId, err }, "the owner of a group is asked again"),
-      onEnd: () => {
-        if (this.groups.get(groupId) === group) this.groups.delete(groupId);
-      },
-    });
+    const owner = new GroupOwner(bus, groupId, partitions);
+    const onEnd = () => {
+      if (this.groups.get(groupId) === group) this.groups.delete(groupId);
+    };
+    const group: LargeGroup = new LargeGroup({ owner, users, bus, onEnd });
     return group;
   }
 
@@ -150,22 +136,4 @@ export class LargeGroups {
     }
     this.isAsking = false;
   }
-}
-
-/** Users who are asked about in one message, whatever their ids. */
-const MOST_ASKED = 8_000;
-
-/**
- * A roster that is asked for in parts, each a little later than the one before. It is that of the first part's number:
- * what was changed behind it is heard as well, and may be heard of somebody whose part had it already.
- */
-export async function inParts(userIds: string[], ask: (some: string[]) => Promise<GroupRoster>): Promise<GroupRoster> {
-  const whole = await ask(userIds.slice(0, MOST_ASKED));
-  for (let at = MOST_ASKED; at < userIds.length; at += MOST_ASKED) {
-    const { isLarge, lastSeq, members } = await ask(userIds.slice(at, at + MOST_ASKED));
-    whole.isLarge &&= isLarge;
-    whole.lastSeq = Math.min(whole.lastSeq, lastSeq);
-    whole.members.push(...members);
-  }
-  return whole;
 }

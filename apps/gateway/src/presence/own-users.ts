@@ -6,7 +6,9 @@
  * also that those are gone who have left since.
  */
 import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
+import type { UserRegistry } from "../session/user-registry";
 import { LINGER_MS } from "../timings";
+import type { PresenceNetwork } from "./presence-network";
 
 /** Longer than it takes to notice that what is told goes nowhere. */
 const REMEMBER_MS = 60_000;
@@ -16,12 +18,8 @@ const TOLD_AT_ONCE = 1_000;
 
 export interface OwnUsersOptions {
   wheel: Pick<TimerWheel, "set" | "cancel">;
-  /** Users with an open session here. */
-  userIds(): Iterable<string>;
-  /** Platforms of a user's open sessions here. */
-  platforms(userId: string): Set<string>;
-  /** Tells who listens. */
-  tell(userId: string, platforms: string[]): void;
+  users: Pick<UserRegistry, "userIds" | "platforms">;
+  network: Pick<PresenceNetwork, "publish">;
 }
 
 export class OwnUsers {
@@ -49,8 +47,8 @@ export class OwnUsers {
 
   /** A session that was open is gone. */
   went(userId: string, platform: string): void {
-    const { wheel, platforms } = this.options;
-    if (platforms(userId).has(platform)) return;
+    const { wheel, users } = this.options;
+    if (users.platforms(userId).has(platform)) return;
     const entry = getOrSet(
       getOrSet(this.leaving, userId, () => new Map<string, WheelEntry>()),
       platform,
@@ -67,7 +65,8 @@ export class OwnUsers {
   /** Tells how it is with one user now. */
   tell(userId: string): void {
     const leaving = this.leaving.get(userId)?.keys() ?? [];
-    this.options.tell(userId, [...new Set([...this.options.platforms(userId), ...leaving])]);
+    const { users, network } = this.options;
+    network.publish(userId, [...new Set([...users.platforms(userId), ...leaving])]);
   }
 
   stop(): void {
@@ -75,7 +74,7 @@ export class OwnUsers {
   }
 
   private async tellAll(): Promise<void> {
-    const userIds = new Set([...this.options.userIds(), ...this.leaving.keys(), ...this.gone.keys()]);
+    const userIds = new Set([...this.options.users.userIds, ...this.leaving.keys(), ...this.gone.keys()]);
     let told = 0;
     for (const userId of userIds) {
       this.tell(userId);
@@ -86,7 +85,7 @@ export class OwnUsers {
   private expire(userId: string, platform: string): void {
     this.forget(userId, platform);
     this.tell(userId);
-    if (this.leaving.has(userId) || this.options.platforms(userId).size > 0) return;
+    if (this.leaving.has(userId) || this.options.users.platforms(userId).size > 0) return;
     const entry = getOrSet(this.gone, userId, () => ({ due: -1, expire: () => this.forgetGone(userId) }));
     this.options.wheel.set(entry, REMEMBER_MS);
   }

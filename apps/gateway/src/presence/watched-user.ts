@@ -1,10 +1,10 @@
 /** A user whose presence somebody here wants to know: where he has devices, as far as it was told. */
 import { type AtGateway, type PresenceNews, platformsOf, type UserAtGateways } from "@carillon/bus";
 import type { Platform, UserPresence } from "@carillon/protocol";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 
-/** Whether a gateway is in the view. */
-type IsThere = (gateway: string, boot: string) => boolean;
+type Cluster = Pick<GatewayCluster, "isThere">;
 
 export class WatchedUser {
   /**
@@ -58,13 +58,13 @@ export class WatchedUser {
   }
 
   /** The answer: all that is registered, also at gateways that are not in the view (any more, or yet). */
-  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, isThere: IsThere): void {
+  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, cluster: Cluster): void {
     const found = new Map(at.map((place) => [`${place.gateway} ${place.boot}`, place]));
     for (const key of new Set([...this.at.keys(), ...found.keys()])) {
       if (this.heard.has(key)) continue;
       const place = found.get(key);
       this.place(key, place);
-      if (place !== undefined && !isThere(place.gateway, place.boot)) this.away.add(key);
+      if (place !== undefined && !cluster.isThere(place.gateway, place.boot)) this.away.add(key);
     }
     this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
   }
@@ -74,10 +74,10 @@ export class WatchedUser {
    * @param now ms
    * @returns whether that is otherwise than it was
    */
-  compare(isThere: IsThere, now: number): boolean {
+  compare(cluster: Cluster, now: number): boolean {
     let hasChanged = false;
     for (const [key, { gateway, boot }] of this.at) {
-      if (isThere(gateway, boot) !== this.away.has(key)) continue;
+      if (cluster.isThere(gateway, boot) !== this.away.has(key)) continue;
       hasChanged = true;
       if (this.away.delete(key)) continue;
       this.away.add(key);

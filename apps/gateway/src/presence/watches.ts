@@ -15,10 +15,12 @@
  *   Answers name all that is registered; which of it counts is for the view here to say, and it is looked again and again.
  * - What waits to be asked is bounded by what is watched, however often a client asks for it.
  */
-import { getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
-import { type PresenceFound, type PresenceNews, type PresenceRead, TIMINGS } from "@carillon/bus";
-import { Command, limits, type UserPresence } from "@carillon/protocol";
+import { type Clock, getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
+import { TIMINGS } from "@carillon/bus";
+import { Command, limits, type UserPresence, type WatchPresencePayload } from "@carillon/protocol";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
+import type { PresenceNetwork } from "./presence-network";
 import { WatchedUser } from "./watched-user";
 
 const GATHER_MS = 250;
@@ -29,15 +31,9 @@ const COMPARE_EVERY_MS = 5_000;
 const PAIRS_PER_QUESTION = 2_048;
 
 export interface WatchesOptions {
-  /** Listens to what gateways tell of a user. @returns ends it */
-  listen(userId: string, onNews: (news: PresenceNews) => void): () => void;
-  /** Resolves when whatever is told from now on is heard. */
-  settled(): Promise<void>;
-  /** Asks a worker. @throws CarillonError BUSY */
-  find(question: PresenceRead): Promise<PresenceFound>;
-  /** Whether a gateway is in the view. */
-  isThere(gateway: string, boot: string): boolean;
-  now(): number;
+  network: Pick<PresenceNetwork, "listen" | "settled" | "find">;
+  cluster: Pick<GatewayCluster, "isThere">;
+  clock: Pick<Clock, "now">;
 }
 
 /** What a session has to learn of one user. */
@@ -79,6 +75,12 @@ export class Watches {
 
   constructor(private readonly options: WatchesOptions) {}
 
+  /** WATCH_PRESENCE. */
+  request(session: Session, requestId: number, { userIds, on }: WatchPresencePayload): void {
+    if (this.watch(session, userIds, on)) session.reply(Command.OK, requestId, {});
+    else session.refuse(requestId, "FORBIDDEN", `a connection watches ${limits.maxWatchedUsers} users at most`);
+  }
+
   /** @returns false when the connection would watch more users than it may */
   watch(session: Session, userIds: string[], on: boolean): boolean {
     const watched = this.bySession.get(session) ?? new Set<string>();
@@ -117,8 +119,8 @@ export class Watches {
 
   /** The view of gateways has changed. */
   compareGateways(): void {
-    const { isThere, now } = this.options;
-    for (const user of this.users.values()) if (user.compare(isThere, now())) this.tellSoon(user);
+    const { cluster, clock } = this.options;
+    for (const user of this.users.values()) if (user.compare(cluster, clock.now())) this.tellSoon(user);
   }
 
   /** News may be lost. */
@@ -143,7 +145,7 @@ export class Watches {
   private follow(userId: string): WatchedUser {
     const user: WatchedUser = new WatchedUser(
       userId,
-      this.options.listen(userId, (news) => {
+      this.options.network.listen(userId, (news) => {
         user.hear(news);
         this.tellSoon(user);
       }),
@@ -182,7 +184,7 @@ export class Watches {
     for (const [session, maySee] of user?.watchers ?? []) {
       if (session.identity?.userId !== watcherId) continue;
       // Whoever is blocked sees the other one go, and is told the same by the answer.
-      const hidden = maySee === true ? user!.goneSince(this.options.now()) : (maySee ?? 0);
+      const hidden = maySee === true ? user!.goneSince(this.options.clock.now()) : (maySee ?? 0);
       user!.watchers.set(session, hidden);
       if (maySee === true) send(session, [user!.shownTo(hidden)]);
       this.enquire(session, [userId], { isDoubted: true });
@@ -235,15 +237,15 @@ export class Watches {
 
   private async ask(parts: Part[]): Promise<void> {
     if (parts.length === 0) return;
-    const { settled, find, isThere } = this.options;
+    const { network, cluster } = this.options;
     const wanted = parts.map(({ session, wishes }): [string, string[]] => [
       session.identity!.userId,
       [...wishes.keys()],
     ]);
     for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
-    await settled();
-    const { visible, frozen = [], users } = await find({ wanted });
-    for (const user of users) this.users.get(user.userId)?.learn(user, isThere);
+    await network.settled();
+    const { visible, frozen = [], users } = await network.find({ wanted });
+    for (const user of users) this.users.get(user.userId)?.learn(user, cluster);
     for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!), new Map(frozen[i]));
   }
 

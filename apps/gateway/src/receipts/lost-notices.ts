@@ -6,7 +6,7 @@
 import { guarded, sleep } from "@carillon/base";
 import { TIMINGS } from "@carillon/bus";
 import { Command, encodeFrame } from "@carillon/protocol";
-import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 
 const STEP_MS = 50;
 
@@ -17,7 +17,7 @@ export class LostNotices {
 
   /** @param perSecond devices that are told */
   constructor(
-    private readonly sessions: () => Iterable<Session>,
+    private readonly users: Pick<UserRegistry, "sessions">,
     private readonly perSecond: number,
   ) {}
 
@@ -39,7 +39,7 @@ export class LostNotices {
     const { signal } = this.stopping;
     const perStep = Math.max(1, Math.round((this.perSecond * STEP_MS) / 1_000));
     const frame = encodeFrame(Command.CHANGED, 0, { what: "conversation-settings", version: 0 });
-    const sessions = [...this.sessions()];
+    const sessions = [...this.users.sessions.values()];
     for (let at = 0; at < sessions.length && !signal.aborted; at += perStep) {
       for (const session of sessions.slice(at, at + perStep)) if (session.isOpen) session.connection.send(frame);
       await sleep(STEP_MS, signal);

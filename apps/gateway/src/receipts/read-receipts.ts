@@ -16,6 +16,7 @@ import {
 } from "@carillon/bus";
 import { Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 
 const BUSY_RETRY_MS = 1_000;
 const MOST_PER_QUESTION = 512;
@@ -24,7 +25,7 @@ const MOST_WAITING = 8_192;
 export interface ReadReceiptsOptions {
   bus: Bus;
   partitions: number;
-  session(number: number): Session | undefined;
+  users: Pick<UserRegistry, "sessions">;
 }
 
 interface PendingReceipt extends ReadReceipt {
@@ -98,7 +99,7 @@ export class ReadReceipts {
       sizeOf: () => 200,
       onStored: (receipts) => {
         for (const { connection, requestId } of receipts) {
-          this.options.session(connection)?.reply(Command.OK, requestId, {});
+          this.options.users.sessions.get(connection)?.reply(Command.OK, requestId, {});
         }
       },
       onRefused: (receipts) => this.refuse(receipts, "BUSY"),
@@ -106,8 +107,9 @@ export class ReadReceipts {
   }
 
   private refuse(receipts: PendingReceipt[], name: "BUSY" | "NO_SUCH_CONVERSATION"): void {
+    const retryMs = name === "BUSY" ? BUSY_RETRY_MS : undefined;
     for (const { connection, requestId } of receipts) {
-      this.options.session(connection)?.refuse(requestId, name, undefined, name === "BUSY" ? BUSY_RETRY_MS : undefined);
+      this.options.users.sessions.get(connection)?.refuse(requestId, name, undefined, retryMs);
     }
   }
 }

@@ -4,7 +4,10 @@
  */
 import { sleep } from "@carillon/base";
 import { ask, type Bus, type SessionClose, subjects } from "@carillon/bus";
+import type { OwnUsers } from "../presence/own-users";
 import { CLOSED_ANSWER_MS } from "../timings";
+import type { Session } from "./session";
+import type { Identity } from "./session-state";
 
 const AGAIN_MS = 2_000;
 const ASKED_AT_ONCE = 500;
@@ -14,13 +17,19 @@ export class LeftSessions {
   private isTrying = false;
   private readonly stopping = new AbortController();
 
-  /** @param onLate told of a user when the registry knows it only now: others may have been told of what it said before */
+  /**
+   * @param node this gateway and its boot
+   * @param presence publishes the user's presence again when the registry was late: others may have asked it before
+   */
   constructor(
     private readonly bus: Bus,
-    private readonly onLate: (userId: string) => void,
+    private readonly node: Pick<SessionClose, "gateway" | "boot">,
+    private readonly presence: Pick<OwnUsers, "tell">,
   ) {}
 
-  async add(left: SessionClose): Promise<void> {
+  /** The session's connection is closed. Resolves when the registry knows it, or when that is tried again later. */
+  async add({ number: connection }: Session, { userId, deviceId }: Identity): Promise<void> {
+    const left = { userId, deviceId, ...this.node, connection, endedAt: this.bus.clock.now() };
     if (await this.isConfirmed(left)) return;
     this.unconfirmed.add(left);
     void this.tryAgain();
@@ -45,7 +54,7 @@ export class LeftSessions {
   private async try(left: SessionClose): Promise<void> {
     if (this.stopping.signal.aborted || !(await this.isConfirmed(left))) return;
     this.unconfirmed.delete(left);
-    this.onLate(left.userId);
+    this.presence.tell(left.userId);
   }
 
   private async isConfirmed(left: SessionClose): Promise<boolean> {

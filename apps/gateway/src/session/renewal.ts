@@ -3,6 +3,9 @@
  * others may have taken its users for gone. Paced, because each renewal may make its devices synchronize.
  */
 import { sleep } from "@carillon/base";
+import type { CarillonError } from "@carillon/protocol";
+import type { ReceivedBatch } from "../receipts/received-batch";
+import { closeCodeOf, type SessionOpener } from "./open-session";
 import type { Session } from "./session";
 import type { UserRegistry } from "./user-registry";
 
@@ -11,8 +14,9 @@ const RETRY_MS = 1_000;
 
 export interface RenewalOptions {
   users: UserRegistry;
-  /** Registers one session again. Rejects when nobody could be asked. */
-  renew(session: Session): Promise<void>;
+  opener: Pick<SessionOpener, "register">;
+  received: Pick<ReceivedBatch, "deliver">;
+  /** Users whose sessions are registered again in a second. */
   perSecond: number;
 }
 
@@ -58,12 +62,33 @@ export class Renewal {
 
   /** @returns the user when it has to be tried again */
   private async renewUser(userId: string): Promise<string | undefined> {
-    const sessions = [...(this.options.users.user(userId)?.sessions ?? [])].filter(({ isOpen }) => isOpen);
     try {
-      await Promise.all(sessions.map((session) => this.options.renew(session)));
+      await Promise.all(this.options.users.openSessions(userId).map((session) => this.renewSession(session)));
       return undefined;
     } catch {
       return userId;
+    }
+  }
+
+  /**
+   * Registers an open session again, as it is now, and fetches the events that it missed meanwhile.
+   * @throws CarillonError BUSY when no worker could be asked
+   */
+  private async renewSession(session: Session): Promise<void> {
+    const { users, opener, received } = this.options;
+    const { identity, delivery } = session;
+    if (identity === undefined || delivery === undefined) return;
+    try {
+      const { inbox, delivered } = await opener.register(session, identity, {
+        epoch: delivery.epoch,
+        seq: delivery.acked,
+      });
+      received.deliver(identity.userId, delivered);
+      users.user(identity.userId)?.inbox.expectIfOpen(inbox.epoch, inbox.seq);
+    } catch (error) {
+      const { name } = error as CarillonError;
+      if (name === "BUSY" || name === "INTERNAL") throw error;
+      session.kick(closeCodeOf(name));
     }
   }
 }

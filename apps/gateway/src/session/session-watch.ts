@@ -3,8 +3,8 @@
  * has to be renewed. One entry of the timer wheel serves all three: when it is due, what is really due is looked at,
  * so that a frame costs no timer operation.
  */
-import type { TimerWheel } from "@carillon/base";
-import type { VerifiedToken } from "@carillon/base/node";
+import type { Clock, TimerWheel } from "@carillon/base";
+import type { createTokenVerifier } from "@carillon/base/node";
 import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 import { identityOf } from "./session-state";
@@ -12,15 +12,21 @@ import { identityOf } from "./session-state";
 /** Until what had arrived is read, ms. */
 const READING_MS = 100;
 
+/** Checks the signature and the expiry of an access token. */
+export type VerifyToken = ReturnType<typeof createTokenVerifier>;
+
 export interface SessionWatchOptions {
   wheel: TimerWheel;
+  /** Time for CONNECT after the accept, ms. */
   loginMs: number;
+  /** An open session is closed after this time without a frame, ms. */
   silenceMs: number;
-  /** A connection outlives its token by this time. */
+  /** A connection outlives its token by this time, ms. */
   tokenGraceMs: number;
-  now(): number;
-  monotonic(): number;
-  verify(token: string): VerifiedToken | "expired" | "invalid";
+  clock: Pick<Clock, "monotonic">;
+  /** Tokens are dated by the wall clock of the api that signed them. */
+  wallClock: Pick<Clock, "now">;
+  verify: VerifyToken;
 }
 
 export class SessionWatch {
@@ -55,10 +61,10 @@ export class SessionWatch {
       session.refuse(0, "NOT_AUTHENTICATED", "CONNECT did not come in time");
       return session.kick(CloseCode.NOT_AUTHENTICATED);
     }
-    if (this.options.monotonic() - session.heardAt >= this.options.silenceMs) {
+    if (this.options.clock.monotonic() - session.heardAt >= this.options.silenceMs) {
       return session.kick(CloseCode.HEARTBEAT_LOST);
     }
-    if (this.options.now() >= state.tokenExpiresAt + this.options.tokenGraceMs) {
+    if (this.options.wallClock.now() >= state.tokenExpiresAt + this.options.tokenGraceMs) {
       session.refuse(0, "TOKEN_EXPIRED");
       return session.kick(CloseCode.TOKEN_EXPIRED);
     }
@@ -81,9 +87,10 @@ export class SessionWatch {
   }
 
   private nextCheck(session: Session): number {
-    const { silenceMs, tokenGraceMs, monotonic, now } = this.options;
-    const silence = session.heardAt + silenceMs - monotonic();
-    const token = session.state.phase === "open" ? session.state.tokenExpiresAt + tokenGraceMs - now() : silence;
+    const { silenceMs, tokenGraceMs, clock, wallClock } = this.options;
+    const silence = session.heardAt + silenceMs - clock.monotonic();
+    const token =
+      session.state.phase === "open" ? session.state.tokenExpiresAt + tokenGraceMs - wallClock.now() : silence;
     return Math.max(0, Math.min(silence, token));
   }
 }

@@ -2,8 +2,8 @@
 import { reportCaught, type TokenBucket, type WheelEntry } from "@carillon/base";
 import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
 import type { ClientConnection } from "../accept/client-connection";
-import type { DeliveryCursor } from "../deliver/delivery-cursor";
 import type { FaultCounter } from "../receive/rate-limit";
+import type { DeliveryCursor } from "./delivery-cursor";
 import type { Identity, SessionState } from "./session-state";
 
 export interface SessionLimits {

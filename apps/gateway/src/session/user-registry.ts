@@ -3,22 +3,20 @@ import { getOrSet } from "@carillon/base";
 import type { UserInbox } from "../deliver/user-inbox";
 import type { Session } from "./session";
 
-/** What the gateway keeps per user, as long as one of his sessions is here. */
+/** The state that the gateway keeps for a user as long as one of the user's sessions is here. */
 export interface UserEntry {
   inbox: UserInbox;
   /** Sessions that are being opened or open. */
   sessions: Set<Session>;
 }
 
-export interface UserRegistryOptions {
-  newInbox(userId: string): UserInbox;
-}
-
 export class UserRegistry {
+  /** By number; also sessions that have not sent CONNECT. */
   readonly sessions = new Map<number, Session>();
   private readonly users = new Map<string, UserEntry>();
 
-  constructor(private readonly options: UserRegistryOptions) {}
+  /** @param newInbox makes the inbox view of a user whose first session enters */
+  constructor(private readonly newInbox: (userId: string) => UserInbox) {}
 
   get userCount(): number {
     return this.users.size;
@@ -32,17 +30,19 @@ export class UserRegistry {
     return this.users.get(userId);
   }
 
-  /** Platforms of a user's open sessions. */
-  platforms(userId: string): Set<string> {
-    const sessions = [...(this.users.get(userId)?.sessions ?? [])].filter(({ isOpen }) => isOpen);
-    return new Set(sessions.map(({ identity }) => identity!.platform));
+  openSessions(userId: string): Session[] {
+    return [...(this.users.get(userId)?.sessions ?? [])].filter(({ isOpen }) => isOpen);
   }
 
-  /** Puts a session under its user before it is registered anywhere: pushes may come at once. */
+  /** Platforms of a user's open sessions. */
+  platforms(userId: string): Set<string> {
+    return new Set(this.openSessions(userId).map(({ identity }) => identity!.platform));
+  }
+
+  /** Adds a session to its user before a worker registers it, because pushes may arrive at once. */
   enter(userId: string, session: Session): UserEntry {
-    const { newInbox } = this.options;
     const entry = getOrSet(this.users, userId, () => ({
-      inbox: newInbox(userId),
+      inbox: this.newInbox(userId),
       sessions: new Set<Session>(),
     }));
     entry.sessions.add(session);
@@ -57,5 +57,10 @@ export class UserRegistry {
     if (entry.sessions.size > 0) return;
     entry.inbox.close();
     this.users.delete(userId);
+  }
+
+  /** Continues to serve a device that has room for more events, or must get some again, from its user's inbox. */
+  serve(session: Session): void {
+    if (session.isOpen) this.users.get(session.identity!.userId)?.inbox.serve(session);
   }
 }

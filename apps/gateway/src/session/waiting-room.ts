@@ -3,7 +3,7 @@
  * connections anyway, and nobody else is asked before a turn has come. Asking for all of them at once would only move
  * the queue to where thousands of refusals cost as much as the work.
  */
-import { Admission, type Asker, Overloaded } from "@carillon/base";
+import { Admission, type Asker, type Clock, Overloaded } from "@carillon/base";
 import { CarillonError } from "@carillon/protocol";
 
 /** As many as a gateway may have connections. */
@@ -17,9 +17,9 @@ export class WaitingRoom {
   /**
    * @param atOnce questions that the gateway asks at once
    * @param patienceMs the longest wait for a turn; behind it the question itself needs time
-   * @param monotonic ms on the monotonic clock
    */
-  constructor(atOnce: number, patienceMs: number, monotonic: () => number) {
+  constructor(atOnce: number, patienceMs: number, clock: Pick<Clock, "monotonic">) {
+    const monotonic = () => clock.monotonic();
     this.admission = new Admission({ atOnce, waiting: WAITING, mostWaiting: MOST_WAITING, patienceMs, monotonic });
   }
 

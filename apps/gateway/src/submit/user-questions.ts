@@ -6,7 +6,7 @@
  *
  * Budgets outlive the sessions of their users: who connects again has spent what they had spent.
  */
-import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/base";
+import { Abandoned, Admission, Budgets, type Clock, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { WaitingRoom } from "../session/waiting-room";
@@ -23,8 +23,7 @@ const BUSY_RETRY_MS = 1_000;
 
 export interface UserQuestionsOptions {
   limits: Pick<Settings["limits"], "pullsPerSecond" | "pullsBurst" | "syncsPerSecond" | "syncsBurst">;
-  /** ms on the monotonic clock. */
-  monotonic(): number;
+  clock: Pick<Clock, "monotonic">;
 }
 
 export class UserQuestions {
@@ -35,9 +34,10 @@ export class UserQuestions {
   private readonly admissions = new Map<string, Admission>();
 
   constructor(private readonly options: UserQuestionsOptions) {
-    const { limits, monotonic } = options;
+    const { limits, clock } = options;
+    const monotonic = () => clock.monotonic();
     this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
-    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, QUESTION.roomTurnMs, monotonic);
+    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, QUESTION.roomTurnMs, clock);
     this.rooms = { pull: newRoom(), sync: newRoom() };
     this.budgets = {
       pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
@@ -51,13 +51,13 @@ export class UserQuestions {
    * @throws CarillonError RATE_LIMITED (too many), BUSY (no answer in time), or what the api says
    */
   async run<T>(userId: string, kind: Kind, ask: (deadlineMs: number) => Promise<T>): Promise<T> {
-    const { monotonic } = this.options;
+    const { clock } = this.options;
     const retryAfterMs = this.budgets[kind].take(userId);
     if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
     const key = `${kind} ${userId}`;
     const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
-    const deadline = monotonic() + QUESTION.deadlineMs;
-    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - monotonic()));
+    const deadline = clock.monotonic() + QUESTION.deadlineMs;
+    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - clock.monotonic()));
     try {
       return await admission.run(() => this.rooms[kind].run(inTurn, { deadline }), { deadline });
     } catch (error) {
@@ -68,12 +68,11 @@ export class UserQuestions {
   }
 
   private newAdmission(kind: Kind): Admission {
-    const { monotonic } = this.options;
     return new Admission({
       atOnce: AT_ONCE[kind],
       waiting: this.bursts[kind],
       patienceMs: QUESTION.ownTurnMs,
-      monotonic,
+      monotonic: () => this.options.clock.monotonic(),
     });
   }
 }

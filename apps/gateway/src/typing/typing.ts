@@ -14,7 +14,7 @@ import {
   tell,
 } from "@carillon/bus";
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
-import type { GatewayRing } from "../session/placement";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
@@ -29,7 +29,7 @@ export interface TypingOptions {
   bus: Bus;
   nodeId: string;
   partitions: number;
-  ring: GatewayRing;
+  cluster: Pick<GatewayCluster, "walk">;
   users: UserRegistry;
 }
 
@@ -50,7 +50,7 @@ export class Typing {
   }
 
   async hint(session: Session, conversationId: string): Promise<void> {
-    const { bus, partitions, ring } = this.options;
+    const { bus, partitions, cluster } = this.options;
     const { userId } = session.identity!;
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "private" && !parts.userIds.includes(userId)) return;
@@ -60,7 +60,7 @@ export class Typing {
     const to = await ask<OwnerQuestion, Listeners>(bus, owner, question, ANSWER_MS).catch(() => []);
     const byGateway = new Map<string, string[]>();
     for (const listener of to) {
-      for (const gateway of ring.walk(listener, PLACES)) {
+      for (const gateway of cluster.walk(listener, PLACES)) {
         getOrSet(byGateway, gateway, (): string[] => []).push(listener);
       }
     }
@@ -72,9 +72,7 @@ export class Typing {
   private show({ conversationId, userId, to }: TypingHint): null {
     const frame = encodeFrame(Command.TYPING, 0, { conversationId, userId });
     for (const listener of to) {
-      for (const session of this.options.users.user(listener)?.sessions ?? []) {
-        if (session.isOpen) session.connection.send(frame);
-      }
+      for (const session of this.options.users.openSessions(listener)) session.connection.send(frame);
     }
     return null;
   }
