@@ -18,7 +18,8 @@ const MOST_FOLDER_FILES = 12;
  */
 const STAGES: Record<string, readonly string[]> = {
   gateway: [
-    ...["accept", "session", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
+    ...["accept", "session", "receive", "submit", "deliver", "groups"],
+    ...["presence", "typing", "receipts", "recovery", "drain"],
   ],
   worker: [
     ...["groups", "sequence", "dedupe", "authorize", "consume", "lookups", "own", "acknowledge", "fan-out"],

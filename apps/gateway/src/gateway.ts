@@ -5,7 +5,6 @@ import type { Bus } from "@carillon/bus";
 import { Doorkeeper } from "./accept/doorkeeper";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
-import { Resend } from "./deliver/resend";
 import { inboxReader, UserInbox } from "./deliver/user-inbox";
 import { Farewell } from "./drain/farewell";
 import { LargeGroups } from "./groups/large-groups";
@@ -14,13 +13,13 @@ import { GatewayMetrics } from "./metrics";
 import { OwnUsers } from "./presence/own-users";
 import { PresenceNetwork } from "./presence/presence-network";
 import { Watches } from "./presence/watches";
-import { LostNotices } from "./receipts/lost-notices";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
-import { LeftSessions } from "./session/left-sessions";
+import { LostNotices, Resend } from "./recovery/devices";
+import { Recovery } from "./recovery/recovery";
+import { LeftSessions, Renewal } from "./recovery/registrations";
 import { SessionOpener } from "./session/open-session";
 import { type GatewayCluster, Placement } from "./session/placement";
-import { Renewal } from "./session/renewal";
 import { SessionWatch } from "./session/session-watch";
 import { UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
@@ -79,20 +78,21 @@ export class Gateway {
       heartbeatSeconds: settings.heartbeatSeconds,
       limits: config.connectionLimits,
     });
+    const groups = new LargeGroups(bus, partitions, users);
     const received = new ReceivedBatch(bus);
     const resend = new Resend({ wheel, users, metrics });
     const renewal = new Renewal({ users, opener, received, perSecond });
     const network = new PresenceNetwork(bus, node);
     const ownUsers = new OwnUsers({ wheel, users, network });
+    const watches = new Watches({ network, cluster, clock });
+    const lostNotices = new LostNotices(users, perSecond);
     return {
-      ...{ wheel, watch, users, opener, received, resend, renewal, ownUsers },
+      ...{ wheel, watch, users, opener, groups, received, resend, renewal, ownUsers, watches },
       submitter: this.buildSubmitter(users),
       deliverer: new Deliverer(bus, boot, users),
-      groups: new LargeGroups(bus, partitions, users),
-      watches: new Watches({ network, cluster, clock }),
       typing: new Typing({ bus, nodeId, partitions, cluster, users }),
       reads: new ReadReceipts({ bus, partitions, users }),
-      lostNotices: new LostNotices(users, perSecond),
+      recovery: new Recovery({ bus, users, groups, lostNotices, ownUsers, watches, renewal }),
       left: new LeftSessions(bus, node, ownUsers),
     };
   }

@@ -9,17 +9,16 @@ import { type ClientMessage, CloseCode, Command, type ConnectPayload, type Recei
 import type { ClientConnection, IncomingFrame } from "./accept/client-connection";
 import type { GatewayConfig } from "./config";
 import type { Deliverer } from "./deliver/deliverer";
-import type { Resend } from "./deliver/resend";
 import type { LargeGroups } from "./groups/large-groups";
 import type { OwnUsers } from "./presence/own-users";
 import type { Watches } from "./presence/watches";
-import type { LostNotices } from "./receipts/lost-notices";
 import type { ReadReceipts } from "./receipts/read-receipts";
 import type { ReceivedBatch } from "./receipts/received-batch";
 import { Receiver, sessionLimits } from "./receive/receiver";
-import type { LeftSessions } from "./session/left-sessions";
+import type { Resend } from "./recovery/devices";
+import type { Recovery } from "./recovery/recovery";
+import type { LeftSessions, Renewal } from "./recovery/registrations";
 import type { SessionOpener } from "./session/open-session";
-import type { Renewal } from "./session/renewal";
 import { Session } from "./session/session";
 import type { SessionWatch } from "./session/session-watch";
 import type { UserRegistry } from "./session/user-registry";
@@ -38,12 +37,12 @@ export interface GatewayStages {
   groups: LargeGroups;
   received: ReceivedBatch;
   reads: ReadReceipts;
-  lostNotices: LostNotices;
   watches: Watches;
   ownUsers: OwnUsers;
   typing: Typing;
   resend: Resend;
   renewal: Renewal;
+  recovery: Recovery;
 }
 
 type Handler<Payload> = (session: Session, requestId: number, payload: Payload) => void | Promise<void>;

@@ -15,12 +15,9 @@ import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
-import { doubtsAfter } from "./deliver/broken-link";
-import { newLinkRepair } from "./deliver/link-repair";
 import { Control } from "./drain/control";
 import { Gateway } from "./gateway";
 import { GatewayCluster } from "./session/placement";
-import { newRecheck } from "./session/recheck";
 
 const ROLE = "gateway";
 const LAST_ANSWERS_MS = 2_000;
@@ -38,7 +35,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const cluster = new GatewayCluster(coordination);
   const gateway = new Gateway({ config, bus, boot, partitions, cluster });
   const { journey, stages, farewell } = gateway;
-  const receiving = receiveDownlink(bus, nodeId, gateway);
+  const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   stages.typing.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
@@ -73,9 +70,9 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { groups, wheel, renewal, received, lostNotices, ownUsers, left, typing } = stages;
-    const ending = [groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing];
-    for (const part of [control, ...receiving, ...ending]) part.stop();
+    const { recovery, groups, wheel, received, ownUsers, left, typing } = stages;
+    for (const part of [control, downlink, recovery, groups, wheel, received, watches, ownUsers, left, typing])
+      part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
@@ -84,38 +81,17 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   return { addresses, stop };
 }
 
-/** Takes what workers and apis send, and looks for what may have been lost. @returns what has to be stopped */
-function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway): { stop(): void }[] {
-  const repair = newLinkRepair(bus, stages.users);
-  const recheck = newRecheck(bus, stages.users);
-  // Between servers of NATS, what gateways tell each other is lost together with what comes from workers and apis.
-  const findLost = () => {
-    stages.lostNotices.request();
-    stages.watches.doubt();
-    stages.ownUsers.tellAgain();
-  };
-  bus.onReconnect(() => {
-    recheck.request();
-    stages.groups.doubt();
-    findLost();
-  });
+/** Takes the messages of workers and apis, and notices when some may be lost. */
+function receiveDownlink(bus: Bus, nodeId: string, { journey, stages: { recovery } }: Gateway): DownlinkReceiver {
+  bus.onReconnect(() => recovery.after("the gateway's own connection to NATS is back"));
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
     onMessage: (message) => journey.deliver(message),
-    onBreak: (sender, why) => {
-      const { inboxes, sessions, notices } = doubtsAfter(sender, why);
-      bus.logger.info({ sender, why, inboxes, sessions, notices }, "a link broke, what it may have said is compared");
-      if (inboxes) {
-        repair.request();
-        stages.groups.doubt();
-      }
-      if (sessions) recheck.request();
-      if (notices) findLost();
-    },
+    onBreak: (sender, why) => recovery.afterBreak(sender, why),
   });
   downlink.start();
-  return [downlink, repair, recheck];
+  return downlink;
 }
 
 /** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */
@@ -136,10 +112,8 @@ function followCluster(
   member.on("lost", () => detached("farewell", farewell.offer()));
   member.on("regained", () => {
     farewell.stay();
-    // Others have taken the users of this gateway for gone, and it may have taken theirs.
-    stages.ownUsers.tellAgain();
-    stages.watches.doubt();
-    stages.renewal.request(stages.users.userIds);
+    // Other gateways have counted the users of this gateway as gone, and this gateway may have counted theirs.
+    stages.recovery.after("the gateway has its lease back");
   });
 }
 

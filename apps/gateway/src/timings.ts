@@ -5,6 +5,8 @@ import { assertTimings } from "@carillon/base";
 export const LINGER_MS = 5_000;
 /** A worker has so long to take a closed session out of the registry. */
 export const CLOSED_ANSWER_MS = 3_000;
+/** A gateway asks again for what may be lost (recovery/causes.ts) at most once in this time. */
+export const REPAIR_EVERY_MS = 2_000;
 /** PULL and SYNC, from the frame to the answer; a device waits for `CLIENT_WAITS_MS`. */
 export const QUESTION = { deadlineMs: 9_000, ownTurnMs: 4_000, roomTurnMs: 6_000, apiMs: 5_000 };
 const CLIENT_WAITS_MS = 10_000;

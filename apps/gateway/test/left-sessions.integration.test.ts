@@ -1,6 +1,6 @@
 import { type Bus, type SessionClose, serve, subjects } from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
-import { LeftSessions } from "../src/session/left-sessions";
+import { LeftSessions } from "../src/recovery/registrations";
 import type { Session } from "../src/session/session";
 
 let servers: TestServers<{ nats: true }>;

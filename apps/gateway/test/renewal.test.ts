@@ -1,7 +1,7 @@
 import type { SessionOpened } from "@carillon/bus";
 import { CarillonError } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
-import { Renewal } from "../src/session/renewal";
+import { Renewal } from "../src/recovery/registrations";
 import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
 

@@ -1,6 +1,6 @@
 import { TimerWheel } from "@carillon/base";
-import { Resend } from "../src/deliver/resend";
 import { GatewayMetrics } from "../src/metrics";
+import { Resend } from "../src/recovery/devices";
 import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
 import type { Session } from "../src/session/session";
 

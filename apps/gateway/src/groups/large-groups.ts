@@ -4,12 +4,12 @@ import { ask, type Bus, type GroupNews, type LargeGroupsOf, type LargeGroupsRead
 import { Command, type FocusPayload, parseConversationId } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
+import { REPAIR_EVERY_MS } from "../timings";
 import { GroupOwner } from "./group-owner";
 import { LargeGroup } from "./large-group";
 
 const USERS_PER_QUESTION = 500;
 const RETRY_MS = 1_000;
-const DOUBT_AT_MOST_EVERY_MS = 2_000;
 
 export class LargeGroups {
   private readonly groups = new Map<string, LargeGroup>();
@@ -19,7 +19,7 @@ export class LargeGroups {
   private readonly stopping = new AbortController();
   private readonly doubts = new PacedJob(
     async () => this.doubtAll(),
-    DOUBT_AT_MOST_EVERY_MS,
+    REPAIR_EVERY_MS,
     () => {},
   );
 

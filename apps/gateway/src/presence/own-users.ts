@@ -7,12 +7,11 @@
  */
 import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
 import type { UserRegistry } from "../session/user-registry";
-import { LINGER_MS } from "../timings";
+import { LINGER_MS, REPAIR_EVERY_MS } from "../timings";
 import type { PresenceNetwork } from "./presence-network";
 
 /** Longer than it takes to notice that what is told goes nowhere. */
 const REMEMBER_MS = 60_000;
-const AGAIN_AT_MOST_EVERY_MS = 2_000;
 /** Of one turn. */
 const TOLD_AT_ONCE = 1_000;
 
@@ -29,7 +28,7 @@ export class OwnUsers {
   private readonly gone = new Map<string, WheelEntry>();
   private readonly again = new PacedJob(
     () => this.tellAll(),
-    AGAIN_AT_MOST_EVERY_MS,
+    REPAIR_EVERY_MS,
     () => {},
   );
 

@@ -20,12 +20,12 @@ import { TIMINGS } from "@carillon/bus";
 import { Command, limits, type UserPresence, type WatchPresencePayload } from "@carillon/protocol";
 import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
+import { REPAIR_EVERY_MS } from "../timings";
 import type { PresenceNetwork } from "./presence-network";
 import { WatchedUser } from "./watched-user";
 
 const GATHER_MS = 250;
 const RETRY_MS = 1_000;
-const DOUBT_AT_MOST_EVERY_MS = 2_000;
 const COMPARE_EVERY_MS = 5_000;
 /** About so many pairs is asked at once. */
 const PAIRS_PER_QUESTION = 2_048;
@@ -69,7 +69,7 @@ export class Watches {
     async () => {
       for (const [session, watched] of this.bySession) this.enquire(session, watched);
     },
-    DOUBT_AT_MOST_EVERY_MS,
+    REPAIR_EVERY_MS,
     () => {},
   );
 
