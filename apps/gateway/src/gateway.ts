@@ -6,18 +6,18 @@ import { Doorkeeper } from "./accept/doorkeeper";
 import type { GatewayConfig } from "./config";
 import { Deliverer } from "./deliver/deliverer";
 import { inboxReader, UserInbox } from "./deliver/user-inbox";
-import { Farewell } from "./drain/farewell";
+import { Drain } from "./drain/drain";
 import { LargeGroups } from "./groups/large-groups";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
-import { OwnUsers } from "./presence/own-users";
+import { LocalPresence } from "./presence/local-presence";
 import { PresenceNetwork } from "./presence/presence-network";
 import { Watches } from "./presence/watches";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
-import { LostNotices, Resend } from "./recovery/devices";
+import { NoticeRepair, Resend } from "./recovery/devices";
 import { Recovery } from "./recovery/recovery";
-import { LeftSessions, Renewal } from "./recovery/registrations";
+import { ClosedSessions, Renewal } from "./recovery/registrations";
 import { SessionOpener } from "./session/open-session";
 import { type GatewayCluster, Placement } from "./session/placement";
 import { SessionWatch } from "./session/session-watch";
@@ -38,7 +38,7 @@ export class Gateway {
   readonly journey: GatewayJourney;
   readonly stages: GatewayStages;
   readonly metrics: GatewayMetrics;
-  readonly farewell: Farewell;
+  readonly drain: Drain;
   readonly door: Doorkeeper;
 
   constructor(private readonly options: GatewayOptions) {
@@ -53,7 +53,7 @@ export class Gateway {
     metrics.observe(users, submitter);
     this.journey = new GatewayJourney(clock, config.limits, this.stages);
     this.door = new Doorkeeper({ bounds, trustProxy: settings.trustProxy, metrics, logger });
-    this.farewell = new Farewell({ users, placement, clock, perSecond: settings.rebalancePerSecond });
+    this.drain = new Drain({ users, placement, clock, perSecond: settings.rebalancePerSecond });
   }
 
   private buildStages(placement: Placement): GatewayStages {
@@ -83,17 +83,17 @@ export class Gateway {
     const resend = new Resend({ wheel, users, metrics });
     const renewal = new Renewal({ users, opener, received, perSecond });
     const network = new PresenceNetwork(bus, node);
-    const ownUsers = new OwnUsers({ wheel, users, network });
+    const localPresence = new LocalPresence({ wheel, users, network });
     const watches = new Watches({ network, cluster, clock });
-    const lostNotices = new LostNotices(users, perSecond);
+    const noticeRepair = new NoticeRepair(users, perSecond);
     return {
-      ...{ wheel, watch, users, opener, groups, received, resend, renewal, ownUsers, watches },
+      ...{ wheel, watch, users, opener, groups, received, resend, renewal, localPresence, watches },
       submitter: this.buildSubmitter(users),
       deliverer: new Deliverer(bus, boot, users),
       typing: new Typing({ bus, nodeId, partitions, cluster, users }),
       reads: new ReadReceipts({ bus, partitions, users }),
-      recovery: new Recovery({ bus, users, groups, lostNotices, ownUsers, watches, renewal }),
-      left: new LeftSessions(bus, node, ownUsers),
+      recovery: new Recovery({ bus, users, groups, noticeRepair, localPresence, watches, renewal }),
+      closedSessions: new ClosedSessions(bus, node, localPresence),
     };
   }
 

@@ -10,14 +10,14 @@ import type { ClientConnection, IncomingFrame } from "./accept/client-connection
 import type { GatewayConfig } from "./config";
 import type { Deliverer } from "./deliver/deliverer";
 import type { LargeGroups } from "./groups/large-groups";
-import type { OwnUsers } from "./presence/own-users";
+import type { LocalPresence } from "./presence/local-presence";
 import type { Watches } from "./presence/watches";
 import type { ReadReceipts } from "./receipts/read-receipts";
 import type { ReceivedBatch } from "./receipts/received-batch";
 import { Receiver, sessionLimits } from "./receive/receiver";
 import type { Resend } from "./recovery/devices";
 import type { Recovery } from "./recovery/recovery";
-import type { LeftSessions, Renewal } from "./recovery/registrations";
+import type { ClosedSessions, Renewal } from "./recovery/registrations";
 import type { SessionOpener } from "./session/open-session";
 import { Session } from "./session/session";
 import type { SessionWatch } from "./session/session-watch";
@@ -26,19 +26,19 @@ import type { Submitter } from "./submit/submit";
 import type { Typing } from "./typing/typing";
 
 export interface GatewayStages {
-  /** The timer wheel of the deadlines of `watch`, `resend` and `ownUsers`. */
+  /** The timer wheel of the deadlines of `watch`, `resend` and `localPresence`. */
   wheel: TimerWheel;
   opener: SessionOpener;
   watch: SessionWatch;
   users: UserRegistry;
-  left: LeftSessions;
+  closedSessions: ClosedSessions;
   submitter: Submitter;
   deliverer: Deliverer;
   groups: LargeGroups;
   received: ReceivedBatch;
   reads: ReadReceipts;
   watches: Watches;
-  ownUsers: OwnUsers;
+  localPresence: LocalPresence;
   typing: Typing;
   resend: Resend;
   renewal: Renewal;
@@ -89,9 +89,9 @@ export class GatewayJourney {
     notices: ({ notices }) => this.stages.deliverer.notify(notices),
     closings: ({ closings }) => this.stages.deliverer.close(closings),
     announcements: ({ announcements }) => this.stages.deliverer.announce(announcements),
-    groups: ({ news }) => this.stages.groups.hear(news),
+    groups: ({ news }) => this.stages.groups.receive(news),
     tick: ({ run, groups }) => {
-      this.stages.renewal.seeRun(run);
+      this.stages.renewal.seeRedisLife(run);
       this.stages.groups.tick(groups);
     },
   };
@@ -133,15 +133,15 @@ export class GatewayJourney {
 
   /** Step 1 ends: the session is open, its user is here, and the frames that were held go up. */
   private async connect(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
-    const { opener, received, groups, ownUsers, left } = this.stages;
+    const { opener, received, groups, localPresence, closedSessions } = this.stages;
     const opening = await opener.open(session, requestId, payload);
-    if (opening.end === "left") void left.add(session, opening.identity);
+    if (opening.end === "disconnected") void closedSessions.add(session, opening.identity);
     if (opening.end !== "open") return;
     const { userId, platform } = opening.identity;
     // The device has received more than workers were told: its private conversations are delivered up to these numbers.
     received.deliver(userId, opening.delivered);
-    groups.came(userId);
-    ownUsers.came(userId, platform);
+    groups.added(userId);
+    localPresence.added(userId, platform);
     for (const frame of opening.held) {
       const message = session.isOpen ? this.receiver.parse(session, frame) : undefined;
       if (message !== undefined) this.handle(session, frame.requestId, message);
@@ -176,7 +176,7 @@ export class GatewayJourney {
 
   /** The connection is closed: every stage forgets the session. */
   private close(session: Session): void {
-    const { users, watch, resend, groups, watches, ownUsers, left } = this.stages;
+    const { users, watch, resend, groups, watches, localPresence, closedSessions } = this.stages;
     const { identity, isOpen: wasOpen } = session;
     session.state = { phase: "closed" };
     users.sessions.delete(session.number);
@@ -184,10 +184,10 @@ export class GatewayJourney {
     resend.end(session);
     if (identity === undefined) return;
     users.leave(identity.userId, session);
-    groups.left(session, identity.userId);
-    watches.left(session);
-    if (wasOpen) ownUsers.went(identity.userId, identity.platform);
+    groups.disconnected(session, identity.userId);
+    watches.disconnected(session);
+    if (wasOpen) localPresence.removed(identity.userId, identity.platform);
     // Also a session that was being opened: a worker may have registered it already.
-    void left.add(session, identity);
+    void closedSessions.add(session, identity);
   }
 }

@@ -34,7 +34,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   await coordination.view.ready();
   const cluster = new GatewayCluster(coordination);
   const gateway = new Gateway({ config, bus, boot, partitions, cluster });
-  const { journey, stages, farewell } = gateway;
+  const { journey, stages, drain } = gateway;
   const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   stages.typing.start();
@@ -60,7 +60,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   followCluster(coordination, member, cluster, gateway);
   const drainMs = settings.drainSeconds * 1_000;
   const { users, submitter, watches } = stages;
-  const control = new Control({ bus, nodeId, cluster, users, submitter, watches, farewell, graceMs: drainMs });
+  const control = new Control({ bus, nodeId, cluster, users, submitter, watches, drain, graceMs: drainMs });
   control.start();
 
   const stop = async () => {
@@ -70,8 +70,19 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     await control.emptied(drainMs);
     await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { recovery, groups, wheel, received, ownUsers, left, typing } = stages;
-    for (const part of [control, downlink, recovery, groups, wheel, received, watches, ownUsers, left, typing])
+    const { recovery, groups, wheel, received, localPresence, closedSessions, typing } = stages;
+    for (const part of [
+      control,
+      downlink,
+      recovery,
+      groups,
+      wheel,
+      received,
+      watches,
+      localPresence,
+      closedSessions,
+      typing,
+    ])
       part.stop();
     await member.leave();
     await coordination.close();
@@ -99,19 +110,18 @@ function followCluster(
   coordination: Coordination,
   member: Member,
   cluster: GatewayCluster,
-  { farewell, stages }: Gateway,
+  { drain, stages }: Gateway,
 ): void {
   let ringPrint = cluster.fingerprint;
   coordination.onChange(() => {
     stages.watches.compareGateways();
     const { fingerprint } = cluster;
-    if (fingerprint !== ringPrint && member.record.state === "up")
-      detached("farewell", farewell.send("rebalance", false));
+    if (fingerprint !== ringPrint && member.record.state === "up") detached("drain", drain.send("rebalance", false));
     ringPrint = fingerprint;
   });
-  member.on("lost", () => detached("farewell", farewell.offer()));
+  member.on("lost", () => detached("drain", drain.offer()));
   member.on("regained", () => {
-    farewell.stay();
+    drain.cancel();
     // Other gateways have counted the users of this gateway as gone, and this gateway may have counted theirs.
     stages.recovery.after("the gateway has its lease back");
   });

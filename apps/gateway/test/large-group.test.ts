@@ -34,7 +34,7 @@ function setUp(...answers: GroupRoster[]) {
       },
       onEnd: () => onDone("ended"),
     });
-  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).want(["alice"], seq));
+  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).requestRoster(["alice"], seq));
   return { want, told };
 }
 

@@ -2,7 +2,7 @@ import { TimerWheel } from "@carillon/base";
 import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
-import { OwnUsers } from "../src/presence/own-users";
+import { LocalPresence } from "../src/presence/local-presence";
 import { Watches } from "../src/presence/watches";
 import type { Session } from "../src/session/session";
 
@@ -182,7 +182,7 @@ test("users of a gateway that is gone are gone; nobody is listened to for nobody
   gateways.add("g");
   watches.compareGateways();
   await until("online again", () => frames.flat().at(-1)?.online === true);
-  watches.left(session);
+  watches.disconnected(session);
   expect(listeners.size).toBe(0);
 });
 
@@ -204,7 +204,7 @@ test("a device that comes back within the time was never gone for those who watc
   const wheel = new TimerWheel(100, 512, () => now);
   const here = new Set(["web", "ios"]);
   const told: string[] = [];
-  const users = new OwnUsers({
+  const users = new LocalPresence({
     wheel,
     users: { userIds: ["bob"], platforms: () => here },
     network: { publish: (_, platforms) => void told.push(platforms.sort().join(" ")) },
@@ -213,15 +213,15 @@ test("a device that comes back within the time was never gone for those who watc
     now += ms;
     wheel.advance();
   };
-  users.came("bob", "web");
+  users.added("bob", "web");
   here.delete("ios");
-  users.went("bob", "ios");
+  users.removed("bob", "ios");
   for (let i = 0; i < 4; i++) {
     here.delete("web");
-    users.went("bob", "web");
+    users.removed("bob", "web");
     pass(1_000);
     here.add("web");
-    users.came("bob", "web");
+    users.added("bob", "web");
   }
   expect(new Set(told)).toEqual(new Set(["ios web"]));
   // The one that flaps does not keep the other one there.
@@ -234,7 +234,7 @@ test("what may be lost is told again: who is here, and for a while who has gone"
   const wheel = new TimerWheel(100, 512, () => now);
   const here = new Set(["web"]);
   const told: [string, string[]][] = [];
-  const users = new OwnUsers({
+  const users = new LocalPresence({
     wheel,
     users: { userIds: ["alice"], platforms: (userId) => (userId === "alice" ? here : new Set()) },
     network: { publish: (userId, platforms) => void told.push([userId, platforms]) },
@@ -245,12 +245,12 @@ test("what may be lost is told again: who is here, and for a while who has gone"
       wheel.advance();
     }
   };
-  users.came("alice", "web");
-  users.went("bob", "ios");
+  users.added("alice", "web");
+  users.removed("bob", "ios");
   pass(5_200);
   told.length = 0;
-  users.tellAgain();
-  users.tellAgain();
+  users.publishAgain();
+  users.publishAgain();
   await until("both are told", () => told.length === 2);
   expect(told).toEqual([
     ["alice", ["web"]],

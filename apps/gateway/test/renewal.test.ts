@@ -49,10 +49,10 @@ test("open sessions of the users are registered again; who is gone is not", asyn
 
 test("another life of Redis means everybody, the first one that is seen nobody", async () => {
   const { renewal, renewed } = setUp();
-  for (const run of ["", "r1", "r1"]) renewal.seeRun(run);
+  for (const run of ["", "r1", "r1"]) renewal.seeRedisLife(run);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(renewed).toEqual([]);
-  renewal.seeRun("r2");
+  renewal.seeRedisLife("r2");
   await until("all", () => renewed.length === 2);
 });
 

@@ -25,7 +25,7 @@ function newWatch() {
   const closed: number[] = [];
   const session = {
     state: { phase: "new" } as SessionState,
-    heardAt: 0,
+    lastFrameAt: 0,
     deadline: { due: -1, expire: () => watch.check(session as unknown as Session) },
     refuse: () => {},
     kick: (code: number) => closed.push(code),
@@ -76,7 +76,7 @@ test("an open session is closed when nothing is heard of it, and when its token 
   watch.opened(of);
   for (let at = 0; at < TOKEN_EXPIRES_AT + GRACE_MS - 1_000; at += 10_000) {
     expect(closed).toEqual([]);
-    session.heardAt = at;
+    session.lastFrameAt = at;
     pass(10_000);
   }
   pass(1_200);

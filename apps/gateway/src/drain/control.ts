@@ -6,7 +6,7 @@ import type { Watches } from "../presence/watches";
 import type { GatewayCluster } from "../session/placement";
 import type { UserRegistry } from "../session/user-registry";
 import type { Submitter } from "../submit/submit";
-import type { Farewell } from "./farewell";
+import type { Drain } from "./drain";
 
 const EMPTY_POLL_MS = 50;
 
@@ -15,7 +15,7 @@ export interface ControlOptions {
   nodeId: string;
   users: UserRegistry;
   cluster: Pick<GatewayCluster, "member" | "fingerprint">;
-  farewell: Farewell;
+  drain: Drain;
   /** Time between GOAWAY and the close of a draining gateway's connections, ms. */
   graceMs: number;
   submitter: Pick<Submitter, "waiting">;
@@ -28,13 +28,13 @@ export class Control {
   constructor(private readonly options: ControlOptions) {}
 
   start(): void {
-    const { bus, nodeId, cluster, farewell, watches } = this.options;
+    const { bus, nodeId, cluster, drain, watches } = this.options;
     this.stopServing = serveControl(bus, "gateway", nodeId, {
       state: () => this.state(),
       drain: async () => void this.drain("drain"),
       undrain: async () => {
         await cluster.member!.setState("up");
-        farewell.stay();
+        drain.cancel();
       },
       kick: (userId, deviceId) => this.kick(userId, deviceId),
       forget: ({ pairs }) => watches.forget(pairs),
@@ -47,11 +47,11 @@ export class Control {
 
   /** Leaves the ring and sends everybody away, paced. */
   async drain(reason: "drain" | "shutdown"): Promise<void> {
-    const { cluster, farewell, graceMs } = this.options;
+    const { cluster, drain, graceMs } = this.options;
     await cluster.member!.setState("draining").catch(() => {
       // Without NATS the ring cannot be told; the clients can.
     });
-    await farewell.send(reason, true, graceMs);
+    await drain.send(reason, true, graceMs);
   }
 
   /** Resolves when no session is left, or after `ms`. */

@@ -34,7 +34,7 @@ const NOTIFY_EVERY_MS = 100;
 const MEMBERS_PER_MS = 30;
 const RETRY_MS = 500;
 /** Members that are told in one turn of the event loop. */
-const TOLD_AT_ONCE = 500;
+const NOTIFIED_AT_ONCE = 500;
 
 export interface LargeGroupOptions {
   owner: Pick<GroupOwner, "conversationId" | "listen" | "roster">;
@@ -48,7 +48,7 @@ export class LargeGroup {
   /** Members who are here, with their first numbers. */
   private readonly members = new Map<string, number>();
   /** Users who may belong to the group: the owner is asked. */
-  private readonly wanted = new Set<string>();
+  private readonly candidates = new Set<string>();
   /** Devices that look at the conversation. */
   private readonly focused = new Set<Session>();
   /** Those of them that were not given everything. */
@@ -66,7 +66,7 @@ export class LargeGroup {
   private stopListening: (() => void) | undefined;
   private notifyTimer: NodeJS.Timeout | undefined;
   /** Number that all who do not look were told last, and when. */
-  private told = 0;
+  private notified = 0;
   private notifiedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: LargeGroupOptions) {}
@@ -84,14 +84,14 @@ export class LargeGroup {
    * These users are here, and may belong to the group.
    * @param seq number with which this was said of the group, when an owner has said it
    */
-  want(userIds: Iterable<string>, seq = 0): void {
+  requestRoster(userIds: Iterable<string>, seq = 0): void {
     this.seen = Math.max(this.seen, seq);
-    for (const userId of userIds) this.wanted.add(userId);
+    for (const userId of userIds) this.candidates.add(userId);
     detached("group", this.load());
   }
 
   /** Something may have been lost. */
-  doubt(): void {
+  markStale(): void {
     this.isUncertain = true;
     detached("group", this.load());
   }
@@ -100,17 +100,17 @@ export class LargeGroup {
   tick(lastSeq: number): void {
     if (lastSeq <= this.last) return;
     this.seen = Math.max(this.seen, lastSeq);
-    this.doubt();
+    this.markStale();
   }
 
   /** The group is said to be small from this number on; it may be old news, of an owner who is none any more. */
   becameSmall(seq: number): void {
-    if (this.isUncertain || this.last <= seq) this.doubt();
+    if (this.isUncertain || this.last <= seq) this.markStale();
   }
 
   /** The user's last session is gone. */
   leave(userId: string): void {
-    this.wanted.delete(userId);
+    this.candidates.delete(userId);
     this.remove(userId);
     this.endIfEmpty();
   }
@@ -123,7 +123,7 @@ export class LargeGroup {
     // Its connection is gone.
     if (userId === undefined) return;
     if (isFocused && this.members.has(userId)) this.focused.add(session);
-    if (this.belongs(userId, this.last) && !this.isUncertain) this.tell([session], this.last);
+    if (this.belongs(userId, this.last) && !this.isUncertain) this.notify([session], this.last);
   }
 
   end(): void {
@@ -143,7 +143,7 @@ export class LargeGroup {
       this.seen = Math.max(this.seen, seq);
       if (this.isUncertain) continue;
       if (seq !== this.last + 1) {
-        this.doubt();
+        this.markStale();
         continue;
       }
       this.last = seq;
@@ -211,35 +211,35 @@ export class LargeGroup {
     if (this.isEnded || this.notifyTimer !== undefined) return;
     const pauseMs = NOTIFY_EVERY_MS + this.members.size / MEMBERS_PER_MS;
     const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.bus.clock.monotonic());
-    const notify = () =>
-      this.notify().finally(() => {
+    const notifyMembers = () =>
+      this.notifyMembers().finally(() => {
         this.notifyTimer = undefined;
-        if (this.behind.size > 0 || this.told < this.last) this.notifySoon();
+        if (this.behind.size > 0 || this.notified < this.last) this.notifySoon();
       });
-    this.notifyTimer = setTimeout(guarded("timer", notify), wait);
+    this.notifyTimer = setTimeout(guarded("timer", notifyMembers), wait);
   }
 
   /** Tells all who do not look, or could not be given all, how far the conversation is. */
-  private async notify(): Promise<void> {
+  private async notifyMembers(): Promise<void> {
     const { behind, last } = this;
     if (last === 0) return;
     this.behind = new Set();
-    this.told = last;
+    this.notified = last;
     this.notifiedAt = this.options.bus.clock.monotonic();
     const userIds = [...this.members.keys()];
-    for (let at = 0; at < userIds.length; at += TOLD_AT_ONCE) {
+    for (let at = 0; at < userIds.length; at += NOTIFIED_AT_ONCE) {
       if (at > 0) await new Promise((resolve) => setImmediate(resolve));
       const sessions = userIds
-        .slice(at, at + TOLD_AT_ONCE)
+        .slice(at, at + NOTIFIED_AT_ONCE)
         .flatMap((userId) => (this.belongs(userId, last) ? [...this.sessions(userId)] : []));
-      this.tell(
+      this.notify(
         sessions.filter((session) => !this.focused.has(session) || behind.has(session)),
         last,
       );
     }
   }
 
-  private tell(sessions: Iterable<Session>, lastSeq: number): void {
+  private notify(sessions: Iterable<Session>, lastSeq: number): void {
     const frame = encodeFrame(Command.NOTIFY, 0, { conversationId: this.conversationId, lastSeq });
     for (const session of sessions) if (session.isOpen) session.connection.send(frame);
   }
@@ -248,12 +248,12 @@ export class LargeGroup {
   private async load(): Promise<void> {
     if (this.loading) return;
     this.loading = true;
-    while (!this.isEnded && (this.isUncertain || this.wanted.size > 0)) {
+    while (!this.isEnded && (this.isUncertain || this.candidates.size > 0)) {
       const isWhole = this.isUncertain;
-      const asked = [...new Set([...(isWhole ? this.members.keys() : []), ...this.wanted])];
-      this.wanted.clear();
+      const asked = [...new Set([...(isWhole ? this.members.keys() : []), ...this.candidates])];
+      this.candidates.clear();
       if (asked.length === 0) this.end();
-      else if (!(await this.ask(asked, isWhole))) this.want(asked);
+      else if (!(await this.ask(asked, isWhole))) this.requestRoster(asked);
     }
     this.loading = false;
   }
@@ -286,8 +286,8 @@ export class LargeGroup {
     if (isOld) return false;
     if (!isLarge) {
       // Who came meanwhile has heard of it later than the owner's answer was given.
-      if (this.wanted.size > 0) return true;
-      detached("group", this.notify());
+      if (this.candidates.size > 0) return true;
+      detached("group", this.notifyMembers());
       this.end();
       return true;
     }
@@ -303,8 +303,8 @@ export class LargeGroup {
       this.isUncertain = false;
       // Those who look were given nothing meanwhile.
       this.behind = new Set(this.focused);
-      detached("group", this.notify());
-    } else this.tell(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
+      detached("group", this.notifyMembers());
+    } else this.notify(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
     this.endIfEmpty();
     return true;
   }
@@ -314,6 +314,6 @@ export class LargeGroup {
   }
 
   private endIfEmpty(): void {
-    if (this.members.size === 0 && this.wanted.size === 0 && !this.loading) this.end();
+    if (this.members.size === 0 && this.candidates.size === 0 && !this.loading) this.end();
   }
 }

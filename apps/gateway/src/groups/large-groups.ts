@@ -17,8 +17,8 @@ export class LargeGroups {
   private readonly unknown = new Set<string>();
   private isAsking = false;
   private readonly stopping = new AbortController();
-  private readonly doubts = new PacedJob(
-    async () => this.doubtAll(),
+  private readonly staleJob = new PacedJob(
+    async () => this.markAllStale(),
     REPAIR_EVERY_MS,
     () => {},
   );
@@ -30,13 +30,13 @@ export class LargeGroups {
   ) {}
 
   /** A session of this user is open. */
-  came(userId: string): void {
+  added(userId: string): void {
     this.unknown.add(userId);
     detached("group", this.lookUp());
   }
 
   /** A session is gone. */
-  left(session: Session, userId: string): void {
+  disconnected(session: Session, userId: string): void {
     this.focus(session, undefined);
     if (this.users.user(userId) !== undefined) return;
     this.unknown.delete(userId);
@@ -53,15 +53,15 @@ export class LargeGroups {
   focus(session: Session, conversationId: string | undefined): void {
     const before = session.focus;
     session.focus = conversationId;
-    for (const one of new Set([before, conversationId])) this.groupOf(one)?.focus(session, one === conversationId);
+    for (const id of new Set([before, conversationId])) this.groupOf(id)?.focus(session, id === conversationId);
   }
 
   /** Who belongs to large groups now. */
-  hear(news: GroupNews[]): void {
+  receive(news: GroupNews[]): void {
     for (const { groupId, seq, members } of news) {
       if (members === undefined) this.groups.get(groupId)?.becameSmall(seq);
       else
-        this.want(
+        this.requestRoster(
           groupId,
           members.filter((userId) => this.users.user(userId) !== undefined),
           seq,
@@ -75,18 +75,18 @@ export class LargeGroups {
   }
 
   /** What was said, or who came, may be lost. */
-  doubt(): void {
-    this.doubts.request();
+  markStale(): void {
+    this.staleJob.request();
   }
 
   stop(): void {
     this.stopping.abort();
-    this.doubts.stop();
+    this.staleJob.stop();
     for (const group of [...this.groups.values()]) group.end();
   }
 
-  private doubtAll(): void {
-    for (const group of [...this.groups.values()]) group.doubt();
+  private markAllStale(): void {
+    for (const group of [...this.groups.values()]) group.markStale();
     for (const userId of this.users.userIds) this.unknown.add(userId);
     detached("group", this.lookUp());
   }
@@ -96,14 +96,14 @@ export class LargeGroups {
     return parts?.kind === "group" ? this.groups.get(parts.groupId) : undefined;
   }
 
-  private want(groupId: string, userIds: string[], seq?: number): void {
+  private requestRoster(groupId: string, userIds: string[], seq?: number): void {
     if (userIds.length === 0 || this.stopping.signal.aborted) return;
     let group = this.groups.get(groupId);
     if (group === undefined) {
       group = this.open(groupId);
       this.groups.set(groupId, group);
     }
-    group.want(userIds, seq);
+    group.requestRoster(userIds, seq);
   }
 
   private open(groupId: string): LargeGroup {
@@ -126,7 +126,8 @@ export class LargeGroups {
       try {
         const found = await ask<LargeGroupsRead, LargeGroupsOf>(this.bus, subjects.groups, { userIds });
         for (const [userId, groupIds] of found) {
-          if (this.users.user(userId) !== undefined) for (const groupId of groupIds) this.want(groupId, [userId]);
+          if (this.users.user(userId) !== undefined)
+            for (const groupId of groupIds) this.requestRoster(groupId, [userId]);
         }
       } catch (err) {
         this.bus.logger.debug({ err }, "the groups of users are asked for again");

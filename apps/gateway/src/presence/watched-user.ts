@@ -15,12 +15,12 @@ export class WatchedUser {
   /** By gateway and its boot. */
   private readonly at = new Map<string, AtGateway>();
   /** Gateways that told something of him since he was asked for; they know better than the answer. */
-  private readonly heard = new Set<string>();
+  private readonly fresh = new Set<string>();
   /** Gateways that are out of the view. What they had is not forgotten: one that was without its lease comes back. */
   private readonly away = new Set<string>();
   private lastSeenAt = 0;
   /** How he looked when those who watch were told last; undefined: nobody was. */
-  private told: string | undefined;
+  private lastShown: string | undefined;
 
   constructor(
     readonly userId: string,
@@ -45,23 +45,23 @@ export class WatchedUser {
   }
 
   /** A gateway tells what it has of him. */
-  hear(news: PresenceNews): void {
+  receive(news: PresenceNews): void {
     const key = `${news.gateway} ${news.boot}`;
-    this.heard.add(key);
+    this.fresh.add(key);
     this.place(key, news);
     this.lastSeenAt = Math.max(this.lastSeenAt, news.since);
   }
 
   /** He is asked for. */
-  ask(): void {
-    this.heard.clear();
+  expectAnswer(): void {
+    this.fresh.clear();
   }
 
   /** The answer: all that is registered, also at gateways that are not in the view (any more, or yet). */
   learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, cluster: Cluster): void {
     const found = new Map(at.map((place) => [`${place.gateway} ${place.boot}`, place]));
     for (const key of new Set([...this.at.keys(), ...found.keys()])) {
-      if (this.heard.has(key)) continue;
+      if (this.fresh.has(key)) continue;
       const place = found.get(key);
       this.place(key, place);
       if (place !== undefined && !cluster.isThere(place.gateway, place.boot)) this.away.add(key);
@@ -89,14 +89,14 @@ export class WatchedUser {
   /** Whether he looks different from what those who watch were told last; from now on they are told this. */
   hasNews(): boolean {
     const look = this.presence.platforms.join(" ");
-    if (look === this.told) return false;
-    this.told = look;
+    if (look === this.lastShown) return false;
+    this.lastShown = look;
     return true;
   }
 
   /** Whether nobody was told anything of him. */
-  get isUntold(): boolean {
-    return this.told === undefined;
+  get isUnshown(): boolean {
+    return this.lastShown === undefined;
   }
 
   private place(key: string, place: AtGateway | undefined): void {

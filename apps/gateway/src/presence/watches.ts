@@ -37,17 +37,17 @@ export interface WatchesOptions {
 }
 
 /** What a session has to learn of one user. */
-interface Wish {
+interface Enquiry {
   /** It is told in any case, not only what has changed. */
   isNew: boolean;
   /** What is answered to an earlier question is not to be believed. */
-  isDoubted: boolean;
+  isStale: boolean;
 }
 
 /** Users of whom one session has to learn. */
-interface Part {
+interface SessionEnquiries {
   session: Session;
-  wishes: Map<string, Wish>;
+  enquiries: Map<string, Enquiry>;
 }
 
 export class Watches {
@@ -55,17 +55,17 @@ export class Watches {
   /** What each session watches. */
   private readonly bySession = new Map<Session, Set<string>>();
   /** What is to be asked. */
-  private readonly wanted = new Map<Session, Part["wishes"]>();
+  private readonly enquiries = new Map<Session, SessionEnquiries["enquiries"]>();
   private isAsking = false;
   private readonly changed = new Set<WatchedUser>();
   private timer: NodeJS.Timeout | undefined;
-  private doubtTimer: NodeJS.Timeout | undefined;
+  private staleTimer: NodeJS.Timeout | undefined;
   private readonly compareTimer = setInterval(
     guarded("timer", () => this.compareGateways()),
     COMPARE_EVERY_MS,
   ).unref();
   private readonly stopping = new AbortController();
-  private readonly doubts = new PacedJob(
+  private readonly staleJob = new PacedJob(
     async () => {
       for (const [session, watched] of this.bySession) this.enquire(session, watched);
     },
@@ -104,7 +104,7 @@ export class Watches {
   }
 
   /** A session is gone. */
-  left(session: Session): void {
+  disconnected(session: Session): void {
     const watched = this.bySession.get(session);
     if (watched !== undefined) this.unwatch(session, [...watched]);
   }
@@ -112,32 +112,32 @@ export class Watches {
   /** What these pairs of users are to each other has changed. */
   forget(pairs: [string, string][]): void {
     for (const [a, b] of pairs) {
-      this.doubtPair(a, b);
-      this.doubtPair(b, a);
+      this.markPairStale(a, b);
+      this.markPairStale(b, a);
     }
   }
 
   /** The view of gateways has changed. */
   compareGateways(): void {
     const { cluster, clock } = this.options;
-    for (const user of this.users.values()) if (user.compare(cluster, clock.now())) this.tellSoon(user);
+    for (const user of this.users.values()) if (user.compare(cluster, clock.now())) this.notifySoon(user);
   }
 
   /** News may be lost. */
-  doubt(): void {
-    this.doubts.request();
-    const doubtAgain = () => {
-      this.doubtTimer = undefined;
-      this.doubts.request();
+  markStale(): void {
+    this.staleJob.request();
+    const markStaleAgain = () => {
+      this.staleTimer = undefined;
+      this.staleJob.request();
     };
-    this.doubtTimer ??= setTimeout(guarded("timer", doubtAgain), TIMINGS.watchAgainMs);
+    this.staleTimer ??= setTimeout(guarded("timer", markStaleAgain), TIMINGS.watchAgainMs);
   }
 
   stop(): void {
     this.stopping.abort();
-    this.doubts.stop();
+    this.staleJob.stop();
     clearTimeout(this.timer);
-    clearTimeout(this.doubtTimer);
+    clearTimeout(this.staleTimer);
     clearInterval(this.compareTimer);
     for (const user of this.users.values()) user.stopListening();
   }
@@ -146,8 +146,8 @@ export class Watches {
     const user: WatchedUser = new WatchedUser(
       userId,
       this.options.network.listen(userId, (news) => {
-        user.hear(news);
-        this.tellSoon(user);
+        user.receive(news);
+        this.notifySoon(user);
       }),
     );
     return user;
@@ -164,9 +164,9 @@ export class Watches {
 
   private unwatch(session: Session, userIds: string[]): void {
     const watched = this.bySession.get(session);
-    const wishes = this.wanted.get(session);
+    const enquiries = this.enquiries.get(session);
     for (const userId of userIds) {
-      wishes?.delete(userId);
+      enquiries?.delete(userId);
       const user = this.users.get(userId);
       watched?.delete(userId);
       user?.watchers.delete(session);
@@ -175,11 +175,11 @@ export class Watches {
       this.users.delete(userId);
       this.changed.delete(user);
     }
-    if (wishes?.size === 0) this.wanted.delete(session);
+    if (enquiries?.size === 0) this.enquiries.delete(session);
     if (watched?.size === 0) this.bySession.delete(session);
   }
 
-  private doubtPair(watcherId: string, userId: string): void {
+  private markPairStale(watcherId: string, userId: string): void {
     const user = this.users.get(userId);
     for (const [session, maySee] of user?.watchers ?? []) {
       if (session.identity?.userId !== watcherId) continue;
@@ -187,19 +187,19 @@ export class Watches {
       const hidden = maySee === true ? user!.goneSince(this.options.clock.now()) : (maySee ?? 0);
       user!.watchers.set(session, hidden);
       if (maySee === true) send(session, [user!.shownTo(hidden)]);
-      this.enquire(session, [userId], { isDoubted: true });
+      this.enquire(session, [userId], { isStale: true });
     }
   }
 
   private enquire(
     session: Session,
     userIds: Iterable<string>,
-    { isNew = false, isDoubted = false }: Partial<Wish> = {},
+    { isNew = false, isStale = false }: Partial<Enquiry> = {},
   ) {
-    const wishes = getOrSet(this.wanted, session, (): Part["wishes"] => new Map());
+    const enquiries = getOrSet(this.enquiries, session, (): SessionEnquiries["enquiries"] => new Map());
     for (const userId of userIds) {
-      const wish = wishes.get(userId);
-      wishes.set(userId, { isNew: isNew || wish?.isNew === true, isDoubted: isDoubted || wish?.isDoubted === true });
+      const enquiry = enquiries.get(userId);
+      enquiries.set(userId, { isNew: isNew || enquiry?.isNew === true, isStale: isStale || enquiry?.isStale === true });
     }
     // What else is asked for in this turn goes with it.
     if (!this.isAsking) setImmediate(guarded("timer", () => this.askAll()));
@@ -209,8 +209,8 @@ export class Watches {
     if (this.isAsking) return;
     this.isAsking = true;
     const { signal } = this.stopping;
-    while (this.wanted.size > 0 && !signal.aborted) {
-      const parts = this.takeParts();
+    while (this.enquiries.size > 0 && !signal.aborted) {
+      const parts = this.takeNext();
       try {
         await this.ask(parts);
       } catch {
@@ -222,66 +222,66 @@ export class Watches {
   }
 
   /** What is asked next: those that wait longest, each with all that it wants. */
-  private takeParts(): Part[] {
-    const parts: Part[] = [];
+  private takeNext(): SessionEnquiries[] {
+    const parts: SessionEnquiries[] = [];
     let pairs = 0;
-    for (const [session, wishes] of this.wanted) {
-      if (pairs > 0 && pairs + wishes.size > PAIRS_PER_QUESTION) break;
-      this.wanted.delete(session);
-      if (!session.isOpen || wishes.size === 0) continue;
-      parts.push({ session, wishes });
-      pairs += wishes.size;
+    for (const [session, enquiries] of this.enquiries) {
+      if (pairs > 0 && pairs + enquiries.size > PAIRS_PER_QUESTION) break;
+      this.enquiries.delete(session);
+      if (!session.isOpen || enquiries.size === 0) continue;
+      parts.push({ session, enquiries });
+      pairs += enquiries.size;
     }
     return parts;
   }
 
-  private async ask(parts: Part[]): Promise<void> {
+  private async ask(parts: SessionEnquiries[]): Promise<void> {
     if (parts.length === 0) return;
     const { network, cluster } = this.options;
-    const wanted = parts.map(({ session, wishes }): [string, string[]] => [
+    const wanted = parts.map(({ session, enquiries }): [string, string[]] => [
       session.identity!.userId,
-      [...wishes.keys()],
+      [...enquiries.keys()],
     ]);
-    for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
+    for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.expectAnswer();
     await network.settled();
     const { visible, frozen = [], users } = await network.find({ wanted });
     for (const user of users) this.users.get(user.userId)?.learn(user, cluster);
     for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!), new Map(frozen[i]));
   }
 
-  private askAgain({ session, wishes }: Part): void {
+  private askAgain({ session, enquiries }: SessionEnquiries): void {
     const watched = this.bySession.get(session);
-    for (const [userId, wish] of wishes) if (watched?.has(userId)) this.enquire(session, [userId], wish);
+    for (const [userId, enquiry] of enquiries) if (watched?.has(userId)) this.enquire(session, [userId], enquiry);
   }
 
   /** The session learns of those that it asked for, and of those whom it may see now or no longer. */
-  private show({ session, wishes }: Part, visible: Set<string>, frozen: Map<string, number>): void {
+  private show({ session, enquiries }: SessionEnquiries, visible: Set<string>, frozen: Map<string, number>): void {
     const shown: UserPresence[] = [];
-    for (const [userId, { isNew }] of wishes) {
+    for (const [userId, { isNew }] of enquiries) {
       const user = this.users.get(userId);
       // It does not watch him any more.
       if (user === undefined || !user.watchers.has(session)) continue;
       const before = user.watchers.get(session);
-      const isDoubted = this.wanted.get(session)?.get(userId)?.isDoubted === true;
-      const hidden = isDoubted && typeof before === "number" ? before : (frozen.get(userId) ?? 0);
-      const maySee = visible.has(userId) && !isDoubted ? true : hidden;
+      const isStale = this.enquiries.get(session)?.get(userId)?.isStale === true;
+      const hidden = isStale && typeof before === "number" ? before : (frozen.get(userId) ?? 0);
+      const maySee = visible.has(userId) && !isStale ? true : hidden;
       user.watchers.set(session, maySee);
       if (isNew || maySee !== before) shown.push(user.shownTo(maySee));
-      if (user.isUntold) user.hasNews();
-      else this.tellSoon(user);
+      if (user.isUnshown) user.hasNews();
+      else this.notifySoon(user);
     }
     send(session, shown);
   }
 
-  private tellSoon(user: WatchedUser): void {
+  private notifySoon(user: WatchedUser): void {
     this.changed.add(user);
     this.timer ??= setTimeout(
-      guarded("timer", () => this.tell()),
+      guarded("timer", () => this.notify()),
       GATHER_MS,
     );
   }
 
-  private tell(): void {
+  private notify(): void {
     this.timer = undefined;
     const news = new Map<Session, UserPresence[]>();
     for (const user of this.changed) {

@@ -55,7 +55,7 @@ export class ReceivedBatch {
     this.cursors = new Map();
     for (let at = 0; at < Math.max(cursors.length, delivered.length); at += MOST_PER_MESSAGE) {
       const part = [at, at + MOST_PER_MESSAGE] as const;
-      void this.tell({ cursors: cursors.slice(...part), delivered: delivered.slice(...part), isRepeated: false });
+      void this.report({ cursors: cursors.slice(...part), delivered: delivered.slice(...part), isRepeated: false });
     }
   }
 
@@ -70,23 +70,23 @@ export class ReceivedBatch {
     );
   }
 
-  private async tell(received: Received): Promise<void> {
+  private async report(received: Received): Promise<void> {
     try {
       await ask<Received, null>(this.bus, subjects.received, received, TIMINGS.deliveredAnswerMs);
     } catch {
       for (const mark of received.delivered) this.unconfirmed.add(mark);
       this.againTimer ??= setTimeout(
-        guarded("timer", () => this.tellAgain()),
+        guarded("timer", () => this.reportAgain()),
         AGAIN_MS,
       );
     }
   }
 
-  private tellAgain(): void {
+  private reportAgain(): void {
     this.againTimer = undefined;
     const delivered = this.unconfirmed.takeAll();
     for (let at = 0; at < delivered.length; at += MOST_PER_MESSAGE) {
-      void this.tell({ cursors: [], delivered: delivered.slice(at, at + MOST_PER_MESSAGE), isRepeated: true });
+      void this.report({ cursors: [], delivered: delivered.slice(at, at + MOST_PER_MESSAGE), isRepeated: true });
     }
   }
 }

@@ -23,7 +23,7 @@ export class Receiver {
     const { state } = session;
     if (state.phase === "closed") return undefined;
     const now = this.clock.monotonic();
-    session.heardAt = now;
+    session.lastFrameAt = now;
     if (session.sentTooMuchUnauthenticated) {
       return refuseUnauthenticated(session, frame.requestId, "too much was sent before CONNECT");
     }
@@ -57,7 +57,7 @@ export class Receiver {
 
   /** Bytes or text that are no frame. */
   fail(session: Session, fault: IncomingFault): void {
-    session.heardAt = this.clock.monotonic();
+    session.lastFrameAt = this.clock.monotonic();
     if (session.state.phase === "closed") return;
     if (session.state.phase !== "open" && fault.recoverable) {
       refuseUnauthenticated(session, fault.requestId, "CONNECT comes first");

@@ -77,7 +77,7 @@ const STEP_MS = 50;
  * Tells all devices here to SYNC when updates of marks may be lost: such updates are in no inbox, and SYNC brings the marks.
  * Not at once, because workers gather marks before MySQL has them; and paced, because every device asks then.
  */
-export class LostNotices {
+export class NoticeRepair {
   private timer: NodeJS.Timeout | undefined;
   private isWantedAgain = false;
   private readonly stopping = new AbortController();
@@ -92,7 +92,7 @@ export class LostNotices {
   request(): void {
     this.isWantedAgain = this.timer !== undefined;
     this.timer ??= setTimeout(
-      guarded("timer", () => this.tell()),
+      guarded("timer", () => this.notifyAll()),
       PACES.marks.afterMs,
     );
   }
@@ -102,7 +102,7 @@ export class LostNotices {
     this.stopping.abort();
   }
 
-  private async tell(): Promise<void> {
+  private async notifyAll(): Promise<void> {
     const { signal } = this.stopping;
     const perStep = Math.max(1, Math.round((this.perSecond * STEP_MS) / 1_000));
     const frame = encodeFrame(Command.CHANGED, 0, { what: "conversation-settings", version: 0 });

@@ -2,21 +2,21 @@
 import type { PacedJob } from "@carillon/base";
 import type { Bus, DownlinkReceiverOptions } from "@carillon/bus";
 import type { LargeGroups } from "../groups/large-groups";
-import type { OwnUsers } from "../presence/own-users";
+import type { LocalPresence } from "../presence/local-presence";
 import type { Watches } from "../presence/watches";
 import type { UserRegistry } from "../session/user-registry";
 import { CAUSES, type Cause, causeOf, type Repair } from "./causes";
 import { newInboxRepair, newRecheck } from "./comparisons";
-import type { LostNotices } from "./devices";
+import type { NoticeRepair } from "./devices";
 import type { Renewal } from "./registrations";
 
 export interface RecoveryOptions {
   bus: Bus;
   users: UserRegistry;
-  groups: Pick<LargeGroups, "doubt">;
-  lostNotices: LostNotices;
-  ownUsers: Pick<OwnUsers, "tellAgain">;
-  watches: Pick<Watches, "doubt">;
+  groups: Pick<LargeGroups, "markStale">;
+  noticeRepair: NoticeRepair;
+  localPresence: Pick<LocalPresence, "publishAgain">;
+  watches: Pick<Watches, "markStale">;
   renewal: Renewal;
 }
 
@@ -44,23 +44,23 @@ export class Recovery {
   }
 
   stop(): void {
-    for (const part of [this.inboxRepair, this.recheck, this.options.lostNotices, this.options.renewal]) part.stop();
+    for (const part of [this.inboxRepair, this.recheck, this.options.noticeRepair, this.options.renewal]) part.stop();
   }
 
   private request(repair: Repair): void {
-    const { users, groups, lostNotices, ownUsers, watches, renewal } = this.options;
+    const { users, groups, noticeRepair, localPresence, watches, renewal } = this.options;
     switch (repair) {
       case "inboxes":
         return this.inboxRepair.request();
       case "groups":
-        return groups.doubt();
+        return groups.markStale();
       case "sessions":
         return this.recheck.request();
       case "marks":
-        return lostNotices.request();
+        return noticeRepair.request();
       case "presence":
-        ownUsers.tellAgain();
-        return watches.doubt();
+        localPresence.publishAgain();
+        return watches.markStale();
       case "registrations":
         return renewal.request(users.userIds);
     }

@@ -5,7 +5,7 @@
 import { sleep } from "@carillon/base";
 import { ask, type Bus, type SessionClose, subjects } from "@carillon/bus";
 import type { CarillonError } from "@carillon/protocol";
-import type { OwnUsers } from "../presence/own-users";
+import type { LocalPresence } from "../presence/local-presence";
 import type { ReceivedBatch } from "../receipts/received-batch";
 import { closeCodeOf, type SessionOpener } from "../session/open-session";
 import type { Session } from "../session/session";
@@ -44,10 +44,10 @@ export class Renewal {
   }
 
   /** Notices the life of Redis that a tick names; when it is a new life, the sessions of all users are registered again. */
-  seeRun(run: string): void {
-    if (run === "" || run === this.redisLife) return;
+  seeRedisLife(life: string): void {
+    if (life === "" || life === this.redisLife) return;
     const isFirst = this.redisLife === undefined;
-    this.redisLife = run;
+    this.redisLife = life;
     if (!isFirst) this.request(this.options.users.userIds);
   }
 
@@ -104,7 +104,7 @@ export class Renewal {
  * Reports closed sessions to workers until the registry has removed them. An entry that stays behind would show its user as
  * online for as long as this gateway lives. Entries of a gateway that has died do not count.
  */
-export class LeftSessions {
+export class ClosedSessions {
   private readonly unconfirmed = new Set<SessionClose>();
   private isTrying = false;
   private readonly stopping = new AbortController();
@@ -116,7 +116,7 @@ export class LeftSessions {
   constructor(
     private readonly bus: Bus,
     private readonly node: Pick<SessionClose, "gateway" | "boot">,
-    private readonly presence: Pick<OwnUsers, "tell">,
+    private readonly presence: Pick<LocalPresence, "publish">,
   ) {}
 
   /** The session's connection is closed. Resolves after the first attempt to report it. */
@@ -147,7 +147,7 @@ export class LeftSessions {
   private async try(closed: SessionClose): Promise<void> {
     if (this.stopping.signal.aborted || !(await this.isConfirmed(closed))) return;
     this.unconfirmed.delete(closed);
-    this.presence.tell(closed.userId);
+    this.presence.publish(closed.userId);
   }
 
   private async isConfirmed(closed: SessionClose): Promise<boolean> {

@@ -43,7 +43,7 @@ export type Opening =
   /** CONNECTED was sent. `held`: frames that the client sent meanwhile, which have not been processed. */
   | { end: "open"; identity: Identity; delivered: SessionOpened["delivered"]; held: IncomingFrame[] }
   /** The client closed the connection while a worker was asked; the session may be registered all the same. */
-  | { end: "left"; identity: Identity }
+  | { end: "disconnected"; identity: Identity }
   /** ERROR or GOAWAY was sent, or the client closed the connection before a worker was asked. */
   | { end: "refused" };
 
@@ -62,7 +62,7 @@ export class SessionOpener {
     if (typeof token === "string") return this.refuse(session, requestId, token);
     const { userId } = token;
     const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
-    if (place !== "here" && place !== "fallback") return this.sendOn(session, requestId, place);
+    if (place !== "here" && place !== "fallback") return this.redirect(session, requestId, place);
     if (place === "fallback") session.keepUntil = bus.clock.monotonic() + FALLBACK_STAYS_MS;
     const identity = identityOf(token);
     const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
@@ -75,12 +75,12 @@ export class SessionOpener {
       opened = await this.room.run(async () => (session.state === opening ? register() : undefined));
     } catch (error) {
       if (session.state === opening) return this.fail(session, requestId, error as CarillonError);
-      return { end: "left", identity };
+      return { end: "disconnected", identity };
     }
     // The client had gone before its turn came.
     if (opened === undefined) return REFUSED;
     // The client went away while the answer was on its way. A worker may have removed the session before it registered it.
-    if (session.state !== opening) return { end: "left", identity };
+    if (session.state !== opening) return { end: "disconnected", identity };
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
     session.delivery = new DeliveryCursor(opened.inbox.epoch, opened.from);
     this.confirm(session, requestId, opened);
@@ -119,7 +119,7 @@ export class SessionOpener {
     return REFUSED;
   }
 
-  private sendOn(session: Session, requestId: number, reconnectTo: GatewayAddress | undefined): Opening {
+  private redirect(session: Session, requestId: number, reconnectTo: GatewayAddress | undefined): Opening {
     const payload = { reason: "wrong-gateway", afterMs: 0, graceMs: 0 };
     session.reply(Command.GOAWAY, requestId, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
     session.close(CloseCode.GOING_AWAY);

@@ -61,7 +61,7 @@ export class SessionWatch {
       session.refuse(0, "NOT_AUTHENTICATED", "CONNECT did not come in time");
       return session.kick(CloseCode.NOT_AUTHENTICATED);
     }
-    if (this.options.clock.monotonic() - session.heardAt >= this.options.silenceMs) {
+    if (this.options.clock.monotonic() - session.lastFrameAt >= this.options.silenceMs) {
       return session.kick(CloseCode.HEARTBEAT_LOST);
     }
     if (this.options.wallClock.now() >= state.tokenExpiresAt + this.options.tokenGraceMs) {
@@ -88,7 +88,7 @@ export class SessionWatch {
 
   private nextCheck(session: Session): number {
     const { silenceMs, tokenGraceMs, clock, wallClock } = this.options;
-    const silence = session.heardAt + silenceMs - clock.monotonic();
+    const silence = session.lastFrameAt + silenceMs - clock.monotonic();
     const token =
       session.state.phase === "open" ? session.state.tokenExpiresAt + tokenGraceMs - wallClock.now() : silence;
     return Math.max(0, Math.min(silence, token));

@@ -17,7 +17,7 @@ export class Session {
   /** Set while the session is open. */
   delivery: DeliveryCursor | undefined;
   /** Monotonic ms of the last frame. */
-  heardAt: number;
+  lastFrameAt: number;
   /**
    * When its last CONNECT arrived, ms on the cluster's clock. The time of the accept would not do: a client that is put off
    * by BUSY sends CONNECT again on the same connection, and workers count how long registering takes at most.
@@ -39,7 +39,7 @@ export class Session {
     monotonic: number,
     onDeadline: (session: Session) => void,
   ) {
-    this.heardAt = monotonic;
+    this.lastFrameAt = monotonic;
     this.deadline = { due: -1, expire: () => onDeadline(this) };
   }
 

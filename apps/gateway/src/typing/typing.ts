@@ -54,7 +54,7 @@ export class Typing {
     const { userId } = session.identity!;
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "private" && !parts.userIds.includes(userId)) return;
-    if (!this.mayTell(`${userId} ${conversationId}`)) return;
+    if (!this.isDue(`${userId} ${conversationId}`)) return;
     const owner = subjects.owner(partitionOf(conversationId, partitions));
     const question: OwnerQuestion = { ask: "listeners", conversationId, userId };
     const to = await ask<OwnerQuestion, Listeners>(bus, owner, question, ANSWER_MS).catch(() => []);
@@ -77,7 +77,7 @@ export class Typing {
     return null;
   }
 
-  private mayTell(key: string): boolean {
+  private isDue(key: string): boolean {
     const now = this.options.bus.clock.monotonic();
     if (now - (this.recent.get(key) ?? Number.NEGATIVE_INFINITY) < AT_MOST_EVERY_MS) return false;
     if (this.recent.size >= MOST_REMEMBERED) this.recent.clear();

@@ -1,6 +1,6 @@
 import { type Bus, type SessionClose, serve, subjects } from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
-import { LeftSessions } from "../src/recovery/registrations";
+import { ClosedSessions } from "../src/recovery/registrations";
 import type { Session } from "../src/session/session";
 
 let servers: TestServers<{ nats: true }>;
@@ -18,8 +18,8 @@ afterAll(async () => {
 
 test("a connection that ended while no worker, or no Redis, was there is forgotten later, and its user told again", async () => {
   const late: string[] = [];
-  const presence = { tell: (userId: string) => void late.push(userId) };
-  const left = new LeftSessions(bus, { gateway: "gateway-1", boot: "b" }, presence);
+  const presence = { publish: (userId: string) => void late.push(userId) };
+  const left = new ClosedSessions(bus, { gateway: "gateway-1", boot: "b" }, presence);
   const add = (userId: string) =>
     left.add({ number: 1 } as Session, { userId, deviceId: "d", platform: "web", tokenVersion: 1 });
   await add("alice");

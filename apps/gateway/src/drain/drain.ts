@@ -19,7 +19,7 @@ const OFFER_MS = 60_000;
 /** Clients spread their reconnects over this time. */
 const SPREAD_MS = 1_000;
 
-export interface FarewellOptions {
+export interface DrainOptions {
   users: Pick<UserRegistry, "sessions">;
   placement: Pick<Placement, "elsewhere" | "withoutMe">;
   clock: Pick<Clock, "monotonic">;
@@ -27,10 +27,10 @@ export interface FarewellOptions {
   perSecond: number;
 }
 
-export class Farewell {
+export class Drain {
   private round = 0;
 
-  constructor(private readonly options: FarewellOptions) {}
+  constructor(private readonly options: DrainOptions) {}
 
   /**
    * Sends away who belongs elsewhere. A later call replaces one that is under way.
@@ -50,7 +50,7 @@ export class Farewell {
   }
 
   /** This gateway works again: who stayed can be sent away once more, when there is a reason. */
-  stay(): void {
+  cancel(): void {
     this.round++;
     for (const session of this.options.users.sessions.values()) session.goawaySent = false;
   }

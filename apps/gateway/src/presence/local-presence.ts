@@ -13,43 +13,43 @@ import type { PresenceNetwork } from "./presence-network";
 /** Longer than it takes to notice that what is told goes nowhere. */
 const REMEMBER_MS = 60_000;
 /** Of one turn. */
-const TOLD_AT_ONCE = 1_000;
+const PUBLISHED_AT_ONCE = 1_000;
 
-export interface OwnUsersOptions {
+export interface LocalPresenceOptions {
   wheel: Pick<TimerWheel, "set" | "cancel">;
   users: Pick<UserRegistry, "userIds" | "platforms">;
   network: Pick<PresenceNetwork, "publish">;
 }
 
-export class OwnUsers {
+export class LocalPresence {
   /** Platforms that a user has left, and that are still told of him; by user. */
-  private readonly leaving = new Map<string, Map<string, WheelEntry>>();
+  private readonly lingering = new Map<string, Map<string, WheelEntry>>();
   /** Users that were told to be gone lately. */
-  private readonly gone = new Map<string, WheelEntry>();
+  private readonly expired = new Map<string, WheelEntry>();
   private readonly again = new PacedJob(
-    () => this.tellAll(),
+    () => this.publishAll(),
     REPAIR_EVERY_MS,
     () => {},
   );
 
-  constructor(private readonly options: OwnUsersOptions) {}
+  constructor(private readonly options: LocalPresenceOptions) {}
 
   /** A session of the user is open. @param platform of its device */
-  came(userId: string, platform: string): void {
-    const entry = this.leaving.get(userId)?.get(platform);
+  added(userId: string, platform: string): void {
+    const entry = this.lingering.get(userId)?.get(platform);
     if (entry !== undefined) this.options.wheel.cancel(entry);
     this.forget(userId, platform);
-    this.forgetGone(userId);
+    this.forgetExpired(userId);
     // Also when he was never told to be gone: who asked while nobody was here has another answer.
-    this.tell(userId);
+    this.publish(userId);
   }
 
   /** A session that was open is gone. */
-  went(userId: string, platform: string): void {
+  removed(userId: string, platform: string): void {
     const { wheel, users } = this.options;
     if (users.platforms(userId).has(platform)) return;
     const entry = getOrSet(
-      getOrSet(this.leaving, userId, () => new Map<string, WheelEntry>()),
+      getOrSet(this.lingering, userId, () => new Map<string, WheelEntry>()),
       platform,
       () => ({ due: -1, expire: () => this.expire(userId, platform) }),
     );
@@ -57,13 +57,13 @@ export class OwnUsers {
   }
 
   /** What was told may be lost. */
-  tellAgain(): void {
+  publishAgain(): void {
     this.again.request();
   }
 
   /** Tells how it is with one user now. */
-  tell(userId: string): void {
-    const leaving = this.leaving.get(userId)?.keys() ?? [];
+  publish(userId: string): void {
+    const leaving = this.lingering.get(userId)?.keys() ?? [];
     const { users, network } = this.options;
     network.publish(userId, [...new Set([...users.platforms(userId), ...leaving])]);
   }
@@ -72,32 +72,32 @@ export class OwnUsers {
     this.again.stop();
   }
 
-  private async tellAll(): Promise<void> {
-    const userIds = new Set([...this.options.users.userIds, ...this.leaving.keys(), ...this.gone.keys()]);
-    let told = 0;
+  private async publishAll(): Promise<void> {
+    const userIds = new Set([...this.options.users.userIds, ...this.lingering.keys(), ...this.expired.keys()]);
+    let published = 0;
     for (const userId of userIds) {
-      this.tell(userId);
-      if (++told % TOLD_AT_ONCE === 0) await sleep(0);
+      this.publish(userId);
+      if (++published % PUBLISHED_AT_ONCE === 0) await sleep(0);
     }
   }
 
   private expire(userId: string, platform: string): void {
     this.forget(userId, platform);
-    this.tell(userId);
-    if (this.leaving.has(userId) || this.options.users.platforms(userId).size > 0) return;
-    const entry = getOrSet(this.gone, userId, () => ({ due: -1, expire: () => this.forgetGone(userId) }));
+    this.publish(userId);
+    if (this.lingering.has(userId) || this.options.users.platforms(userId).size > 0) return;
+    const entry = getOrSet(this.expired, userId, () => ({ due: -1, expire: () => this.forgetExpired(userId) }));
     this.options.wheel.set(entry, REMEMBER_MS);
   }
 
-  private forgetGone(userId: string): void {
-    const entry = this.gone.get(userId);
+  private forgetExpired(userId: string): void {
+    const entry = this.expired.get(userId);
     if (entry !== undefined) this.options.wheel.cancel(entry);
-    this.gone.delete(userId);
+    this.expired.delete(userId);
   }
 
   private forget(userId: string, platform: string): void {
-    const platforms = this.leaving.get(userId);
+    const platforms = this.lingering.get(userId);
     platforms?.delete(platform);
-    if (platforms?.size === 0) this.leaving.delete(userId);
+    if (platforms?.size === 0) this.lingering.delete(userId);
   }
 }
