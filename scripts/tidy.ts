@@ -18,7 +18,7 @@ const MOST_FOLDER_FILES = 12;
  */
 const STAGES: Record<string, readonly string[]> = {
   gateway: [
-    ...["accept", "session", "receive", "submit", "deliver", "groups"],
+    ...["accept", "session", "receive", "submit", "inbox", "groups"],
     ...["presence", "typing", "receipts", "recovery", "drain"],
   ],
   worker: [

@@ -15,7 +15,7 @@ import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
-import { Control } from "./drain/control";
+import { Control } from "./drain/drain";
 import { Gateway } from "./gateway";
 import { GatewayCluster } from "./session/placement";
 

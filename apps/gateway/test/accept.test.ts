@@ -6,11 +6,10 @@ import { type CaughtError, onCaught } from "@carillon/base";
 import { hostInAddress, silentLogger } from "@carillon/base/node";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
-import type { ClientConnection, ConnectionEvents, Listener } from "../src/accept/client-connection";
-import { Doorkeeper } from "../src/accept/doorkeeper";
-import { pathOf } from "../src/accept/request-target";
+import type { ClientConnection, ConnectionEvents } from "../src/accept/client-connection";
+import { Doorkeeper, type Listener } from "../src/accept/doorkeeper";
 import { listenTcp } from "../src/accept/tcp-listener";
-import { listenWebSocket } from "../src/accept/websocket-listener";
+import { listenWebSocket, pathOf } from "../src/accept/websocket-listener";
 
 const told: CaughtError[] = [];
 let stopTelling: () => void;

@@ -1,8 +1,8 @@
 import { silentLogger } from "@carillon/base/node";
 import type { Bus } from "@carillon/bus";
-import { Deliverer } from "../src/deliver/deliverer";
 import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
+import { Deliverer } from "../src/session/user-registry";
 
 type Phase = "opening" | "open";
 

@@ -1,9 +1,8 @@
 import type { Bus } from "@carillon/bus";
 import { Command, FrameDecoder, readValue } from "@carillon/protocol";
 import type { ClientConnection } from "../src/accept/client-connection";
-import { sessionLimits } from "../src/receive/receiver";
 import { SessionOpener } from "../src/session/open-session";
-import { Session } from "../src/session/session";
+import { Session, sessionLimits } from "../src/session/session";
 
 test("a CONNECT that was put off and comes again counts from its own arrival, not from the accept", async () => {
   const answers: number[] = [];

@@ -1,7 +1,7 @@
 import { Command, commandTable } from "@carillon/protocol";
-import { FaultCounter } from "../src/receive/rate-limit";
 import { DeliveryCursor } from "../src/session/delivery-cursor";
 import { Placement } from "../src/session/placement";
+import { FaultCounter } from "../src/session/session";
 import { type Action, actionOn, type SessionState } from "../src/session/session-state";
 
 describe("session states", () => {

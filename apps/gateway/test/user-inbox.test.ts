@@ -3,11 +3,10 @@ import { Command, decodePayload, encodeEvent, FrameDecoder } from "@carillon/pro
 import { until } from "@carillon/testkit";
 import fc from "fast-check";
 import type { ClientConnection } from "../src/accept/client-connection";
-import { UserInbox } from "../src/deliver/user-inbox";
+import { UserInbox } from "../src/inbox/user-inbox";
 import { GatewayMetrics } from "../src/metrics";
-import { sessionLimits } from "../src/receive/receiver";
 import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
-import { Session } from "../src/session/session";
+import { Session, sessionLimits } from "../src/session/session";
 
 const eventOf = (seq: number) =>
   encodeEvent({

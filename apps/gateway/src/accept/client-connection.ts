@@ -5,7 +5,7 @@
  * Writes are corked: frames that are sent in one turn of the event loop leave in one system call, since the call,
  * not the copying, is what a small frame costs.
  */
-import type { Doorkeeper } from "./doorkeeper";
+import { type Belonging, guarded, reportCaught } from "@carillon/base";
 
 /** A frame from a client. The payload is MessagePack bytes, or the object of the JSON form. */
 export interface IncomingFrame {
@@ -53,29 +53,79 @@ export interface ClientConnection {
   resumeReading(): void;
 }
 
-/** What a transport needs to listen. */
-export interface ListenOptions {
-  host: string;
-  port: number;
-  /** Host name that clients are told. */
-  advertiseHost: string;
-  accept: Accept;
-  door: Doorkeeper;
-  /** Bytes that may wait for a client that does not read; beyond, it is closed with SLOW_READER. */
-  mostQueuedBytes: number;
-}
-
 /** After a close the other side has this long to take what was sent, ms. */
 export const LINGER_MS = 2_000;
 
-/** Takes over a fresh connection. */
-type Accept = (connection: ClientConnection) => void;
+export interface Flushable {
+  flush(): void;
+}
 
-/** A way for clients to come in: TCP, WebSocket, and what may follow. */
-export interface Listener {
-  /** Address that clients are told. */
-  readonly address: string;
-  /** No new connections; the present ones stay. */
-  stopAccepting(): void;
-  close(): Promise<void>;
+/** Flushes at the end of each turn of the event loop what asked for it in this turn, in the order of asking. */
+class TurnCork {
+  private waiting: Flushable[] = [];
+
+  /** Has `flush` called at the end of the turn. The caller sees to it that it registers once only. */
+  add(flushable: Flushable): void {
+    if (this.waiting.push(flushable) === 1) setImmediate(guarded("flush", () => this.run()));
+  }
+
+  private run(): void {
+    // What is registered meanwhile (frames of a DELIVER that is flushed) belongs to this turn, too.
+    for (let i = 0; i < this.waiting.length; i++) {
+      try {
+        this.waiting[i]!.flush();
+      } catch (error) {
+        // The turn belongs to everybody: one that fails must not keep the frames of the others.
+        reportCaught("flush", error);
+      }
+    }
+    this.waiting = [];
+  }
+}
+
+export const turnCork = new TurnCork();
+
+/** Gathers the frames that one connection is sent in a turn of the event loop, and writes them together at its end. */
+export class FrameCork implements Flushable {
+  private frames: Uint8Array[] = [];
+  private bytes = 0;
+  private readonly write: (frames: Uint8Array[], bytes: number) => void;
+
+  /**
+   * @param write writes frames of `bytes` bytes in all; called with at least one frame
+   * @param connection is ended when its frames cannot be written: those of others are written all the same
+   */
+  constructor(write: (frames: Uint8Array[], bytes: number) => void, connection: Belonging) {
+    this.write = guarded("write", write, connection);
+  }
+
+  /** Bytes that wait. */
+  get size(): number {
+    return this.bytes;
+  }
+
+  add(frame: Uint8Array): void {
+    this.bytes += frame.length;
+    if (this.frames.push(frame) === 1) turnCork.add(this);
+  }
+
+  flush(): void {
+    if (this.frames.length === 0) return;
+    const { frames, bytes } = this;
+    this.frames = [];
+    this.bytes = 0;
+    this.write(frames, bytes);
+  }
+}
+
+/** Several frames as one piece of bytes. */
+export function concatFrames(frames: Uint8Array[], bytes: number): Uint8Array {
+  if (frames.length === 1) return frames[0]!;
+  const whole = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const frame of frames) {
+    whole.set(frame, at);
+    at += frame.length;
+  }
+  return whole;
 }

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { type ConnectionBounds, ConnectionCaps } from "@carillon/base";
 import { type Logger, remoteOf, TrustedProxies } from "@carillon/base/node";
 import type { GatewayMetrics } from "../metrics";
+import type { ClientConnection } from "./client-connection";
 
 export interface DoorkeeperOptions {
   bounds: ConnectionBounds;
@@ -60,4 +61,28 @@ export class Doorkeeper {
     this.options.metrics.refusedConnections.inc({ why });
     this.options.logger.warn({ remote, why }, "there is no place for a connection");
   }
+}
+
+/** What a transport needs to listen. */
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** Host name that clients are told. */
+  advertiseHost: string;
+  accept: Accept;
+  door: Doorkeeper;
+  /** Bytes that may wait for a client that does not read; beyond, it is closed with SLOW_READER. */
+  mostQueuedBytes: number;
+}
+
+/** Takes over a fresh connection. */
+type Accept = (connection: ClientConnection) => void;
+
+/** A way for clients to come in: TCP, WebSocket, and what may follow. */
+export interface Listener {
+  /** Address that clients are told. */
+  readonly address: string;
+  /** No new connections; the present ones stay. */
+  stopAccepting(): void;
+  close(): Promise<void>;
 }

@@ -3,14 +3,8 @@ import { createServer, type Socket } from "node:net";
 import { guarded } from "@carillon/base";
 import { listenOn, remoteOf } from "@carillon/base/node";
 import { FrameDecoder } from "@carillon/protocol";
-import {
-  type ClientConnection,
-  type ConnectionEvents,
-  LINGER_MS,
-  type Listener,
-  type ListenOptions,
-} from "./client-connection";
-import { concatFrames, FrameCork } from "./frame-cork";
+import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
+import type { Listener, ListenOptions } from "./doorkeeper";
 
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {

@@ -11,8 +11,7 @@ import {
   limits,
 } from "@carillon/protocol";
 import type { WebSocket } from "ws";
-import { type ClientConnection, type ConnectionEvents, LINGER_MS } from "./client-connection";
-import { concatFrames, FrameCork } from "./frame-cork";
+import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
 
 const BINARY = "carillon.v1";
 const JSON_TEXT = "carillon.json.v1";

@@ -9,8 +9,8 @@ import { guarded } from "@carillon/base";
 import { createStrangersServer, listenOn, remoteOf } from "@carillon/base/node";
 import { limits } from "@carillon/protocol";
 import { WebSocketServer } from "ws";
-import { LINGER_MS, type Listener, type ListenOptions } from "./client-connection";
-import { pathOf } from "./request-target";
+import { LINGER_MS } from "./client-connection";
+import type { Listener, ListenOptions } from "./doorkeeper";
 import { chooseProtocol, newWebSocketConnection } from "./websocket-connection";
 
 /** An honest client sends a message whole; many tiny fragments only pin memory. */
@@ -79,4 +79,17 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   const destroy = guarded("socket", () => socket.destroy());
   setTimeout(destroy, LINGER_MS).unref();
+}
+
+/** An address in front of the path: only a request to a proxy has one, and its host is nobody's business here. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+
+/**
+ * The path of a request's target, as it was sent: without query, nothing decoded. Whatever a stranger wrote there, it
+ * does not throw, as the constructor of URL does for `//` and `http://[`.
+ * @returns "/" when there is no path
+ */
+export function pathOf(target: string | undefined): string {
+  const [path = ""] = (target ?? "").replace(ORIGIN, "").split(/[?#]/, 1);
+  return path === "" ? "/" : path;
 }

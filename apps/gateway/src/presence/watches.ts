@@ -21,7 +21,7 @@ import { Command, limits, type UserPresence, type WatchPresencePayload } from "@
 import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import { REPAIR_EVERY_MS } from "../timings";
-import type { PresenceNetwork } from "./presence-network";
+import type { PresenceNetwork } from "./local-presence";
 import { WatchedUser } from "./watched-user";
 
 const GATHER_MS = 250;

@@ -1,16 +1,9 @@
 /** Checks frames of clients: how many bytes and frames the session may send, what its phase allows, the shape of the payload. */
-import { type Clock, TokenBucket } from "@carillon/base";
-import type { Settings } from "@carillon/base/node";
+import type { Clock } from "@carillon/base";
 import { type ClientMessage, CloseCode, Command, parseRequest } from "@carillon/protocol";
 import type { IncomingFault, IncomingFrame } from "../accept/client-connection";
 import type { Session } from "../session/session";
 import { actionOn } from "../session/session-state";
-import { FaultCounter } from "./rate-limit";
-
-const BAD_PAYLOADS = 10;
-const BAD_PAYLOADS_MS = 60_000;
-const REFUSED_FRAMES = 1_000;
-const REFUSED_FRAMES_MS = 10_000;
 
 export class Receiver {
   constructor(private readonly clock: Pick<Clock, "monotonic">) {}
@@ -96,12 +89,4 @@ export class Receiver {
 function refuseUnauthenticated(session: Session, requestId: number, message: string): undefined {
   session.refuse(requestId, "NOT_AUTHENTICATED", message);
   session.kick(CloseCode.NOT_AUTHENTICATED);
-}
-
-export function sessionLimits(settings: Pick<Settings["limits"], "framesPerSecond" | "framesBurst">, now: number) {
-  return {
-    frames: new TokenBucket(settings.framesPerSecond, settings.framesBurst, now),
-    badPayloads: new FaultCounter(BAD_PAYLOADS, BAD_PAYLOADS_MS, now),
-    refusedFrames: new FaultCounter(REFUSED_FRAMES, REFUSED_FRAMES_MS, now),
-  };
 }

@@ -1,8 +1,8 @@
 /** One client's session: its connection, its state, its limits, and how far it has been served. */
-import { reportCaught, type TokenBucket, type WheelEntry } from "@carillon/base";
+import { reportCaught, TokenBucket, type WheelEntry } from "@carillon/base";
+import type { Settings } from "@carillon/base/node";
 import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
 import type { ClientConnection } from "../accept/client-connection";
-import type { FaultCounter } from "../receive/rate-limit";
 import type { DeliveryCursor } from "./delivery-cursor";
 import type { Identity, SessionState } from "./session-state";
 
@@ -96,3 +96,42 @@ const SLOW_BYTES = 256 * 1024;
 
 /** Bytes of a client that is not logged in: one CONNECT and a few early frames. */
 const MOST_UNAUTHENTICATED_BYTES = Math.floor(limits.maxPayloadBytes / 4);
+
+const BAD_PAYLOADS = 10;
+const BAD_PAYLOADS_MS = 60_000;
+const REFUSED_FRAMES = 1_000;
+const REFUSED_FRAMES_MS = 10_000;
+
+export function sessionLimits(settings: Pick<Settings["limits"], "framesPerSecond" | "framesBurst">, now: number) {
+  return {
+    frames: new TokenBucket(settings.framesPerSecond, settings.framesBurst, now),
+    badPayloads: new FaultCounter(BAD_PAYLOADS, BAD_PAYLOADS_MS, now),
+    refusedFrames: new FaultCounter(REFUSED_FRAMES, REFUSED_FRAMES_MS, now),
+  };
+}
+
+/** Counts faults in a sliding window of time, roughly: two halves are enough. */
+export class FaultCounter {
+  private windowStart: number;
+  private current = 0;
+  private previous = 0;
+
+  constructor(
+    private readonly most: number,
+    private readonly windowMs: number,
+    now: number,
+  ) {
+    this.windowStart = now;
+  }
+
+  /** @returns whether there were more than allowed, this one included */
+  add(now: number): boolean {
+    const half = this.windowMs / 2;
+    if (now - this.windowStart >= half) {
+      this.previous = now - this.windowStart >= this.windowMs ? 0 : this.current;
+      this.current = 0;
+      this.windowStart = now;
+    }
+    return ++this.current + this.previous >= this.most;
+  }
+}

@@ -9,7 +9,7 @@
 import { Abandoned, Admission, Budgets, type Clock, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import { WaitingRoom } from "../session/waiting-room";
+import { WaitingRoom } from "../session/open-session";
 import { QUESTION } from "../timings";
 
 type Kind = "pull" | "sync";

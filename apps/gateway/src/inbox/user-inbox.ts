@@ -21,9 +21,9 @@ import {
   type InboxEntry,
   peekEvent,
 } from "@carillon/protocol";
+import { type Flushable, turnCork } from "../accept/client-connection";
 import type { GatewayMetrics } from "../metrics";
 import type { Session } from "../session/session";
-import { type Flushable, turnCork } from "../turn-cork";
 
 const MOST_EARLY = 256;
 const HOLE_PATIENCE_MS = 20;
