@@ -1,4 +1,4 @@
-/** Constructs the connections of a gateway, starts it, and ends it in good order. */
+/** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
 import { detached, randomId } from "@carillon/base";
 import {
   buildVersion,
@@ -105,7 +105,7 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages: { recovery
   return downlink;
 }
 
-/** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */
+/** Follows the ring and this gateway's own place in it: clients are sent to, or offered, the gateways to which they belong. */
 function followCluster(
   coordination: Coordination,
   member: Member,

@@ -4,14 +4,14 @@ import { apiSender, commandSender } from "@carillon/bus";
 import { CAUSES, type Cause, causeOf, type Repair } from "../src/recovery/causes";
 
 test.each([
-  ["a worker whose links begin anew", "worker-1", "begins", ["inboxes", "groups"]],
+  ["a worker whose links begin again", "worker-1", "begins", ["inboxes", "groups"]],
   ["a worker that is silent", "worker-1", "silent", ["inboxes", "groups", "marks", "presence"]],
   ["a worker that jumps", "api-like-name", "jumps", ["inboxes", "groups", "marks", "presence"]],
   ["an api that begins", apiSender("api-1"), "begins", ["sessions"]],
   ["an api that is silent", apiSender("api-1"), "silent", ["sessions", "marks", "presence"]],
   ["a command that gives an order", commandSender("x1"), "begins", []],
-  ["a command that is gone", commandSender("x1"), "silent", []],
-] as const)("%s makes a gateway look at what it may have said", (_, sender, why, repairs) => {
+  ["a command that has ended", commandSender("x1"), "silent", []],
+] as const)("%s makes a gateway ask again for what may be lost", (_, sender, why, repairs) => {
   const cause = causeOf(sender, why);
   expect(cause === undefined ? [] : CAUSES[cause]).toEqual(repairs);
 });

@@ -16,7 +16,7 @@ afterAll(async () => {
   await servers.stop();
 });
 
-test("a connection that ended while no worker, or no Redis, was there is forgotten later, and its user told again", async () => {
+test("a connection that closed while workers or Redis were away is removed later, and its user is published again", async () => {
   const late: string[] = [];
   const presence = { publish: (userId: string) => void late.push(userId) };
   const left = new ClosedSessions(bus, { gateway: "gateway-1", boot: "b" }, presence);
@@ -33,9 +33,9 @@ test("a connection that ended while no worker, or no Redis, was there is forgott
   await bus.connection.flush();
   await add("bob");
   isRedisThere = true;
-  await until("both are forgotten", () => late.length === 2, 30_000);
+  await until("both are removed", () => late.length === 2, 30_000);
   expect(forgotten).toEqual(["alice", "bob"]);
-  // In time: nobody can have asked and was told otherwise.
+  // Removed in time: no other gateway can have asked before and got another answer.
   await add("carol");
   expect(late).toEqual(["alice", "bob"]);
   left.stop();

@@ -20,7 +20,7 @@ function setUp(...devices: [deviceId: string, phase: Phase][]) {
   return { kicked, deliverer: new Deliverer(bus, "b1", users) };
 }
 
-test("an order to close meets a device's open sessions and those that are being opened, and no other", () => {
+test("an order to close closes a device's open sessions and those that are being opened, and no other session", () => {
   const { kicked, deliverer } = setUp(["phone", "open"], ["phone", "opening"], ["laptop", "open"]);
   const close = (userId: string, deviceId?: string) =>
     deliverer.close([{ userId, closeCode: 4101, ...(deviceId === undefined ? {} : { deviceId }) }]);
@@ -32,7 +32,7 @@ test("an order to close meets a device's open sessions and those that are being 
   expect(kicked.slice(2)).toEqual(["phone 4101", "phone 4101", "laptop 4101"]);
 });
 
-test("an order for one connection leaves the others, and those of a former boot mean nothing", () => {
+test("an order for one connection leaves the others open, and an order for a former boot closes nothing", () => {
   const { kicked, deliverer } = setUp(["phone", "open"], ["phone", "open"]);
   for (const boot of ["b0", "b1"]) {
     const closing = { userId: "alice", deviceId: "phone", connection: { boot, number: 2 }, closeCode: 4201 };

@@ -5,7 +5,7 @@ import { LargeGroup } from "../src/groups/large-group";
 import type { Session } from "../src/session/session";
 import type { UserEntry } from "../src/session/user-registry";
 
-/** A group of which alice's gateway hears, and the answers that its owners give to what it asks, in order. */
+/** A group that alice's gateway follows, and the answers of the group's owners in order. */
 function setUp(...answers: GroupRoster[]) {
   const told: number[] = [];
   const connection = {
@@ -41,19 +41,19 @@ function setUp(...answers: GroupRoster[]) {
 const small: GroupRoster = { isLarge: false, lastSeq: 4, members: [] };
 const large: GroupRoster = { isLarge: true, lastSeq: 30, members: [["alice", 5]] };
 
-test("an owner who knows less than was heard of the group is asked again, not believed that it is small", async () => {
+test("an owner whose answer is older than an event is asked again: its claim that the group is small does not count", async () => {
   const { want, told } = setUp(small, large);
   expect(await want(5)).toBe("answered");
   expect(told).toEqual([30]);
 });
 
-test("a group that its owner calls small is followed no longer", async () => {
+test("the gateway ceases to follow a group that its owner calls small", async () => {
   const { want, told } = setUp(small, large);
   expect(await want(4)).toBe("ended");
   expect(told).toEqual([]);
 });
 
-test("many users are asked about in parts; the answer is that of the earliest number", async () => {
+test("a roster of many users is asked for in parts, and counts from the earliest number of the parts", async () => {
   const users = Array.from({ length: 20_000 }, (_, i) => `u${i}`);
   const sizes: number[] = [];
   const roster = await inParts(users, async (some) => {

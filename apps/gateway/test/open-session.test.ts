@@ -4,7 +4,7 @@ import type { ClientConnection } from "../src/accept/client-connection";
 import { SessionOpener } from "../src/session/open-session";
 import { Session, sessionLimits } from "../src/session/session";
 
-test("a CONNECT that was put off and comes again counts from its own arrival, not from the accept", async () => {
+test("a CONNECT that is repeated after BUSY counts from its own arrival, not from the accept", async () => {
   const answers: number[] = [];
   const connection = {
     remote: "test",

@@ -18,7 +18,7 @@ afterAll(async () => {
   await servers.stop();
 });
 
-test("receipts of different partitions never share a batch: one whose owner is away holds up its own only", async () => {
+test("receipts of different partitions never share a batch: a partition whose owner is away does not hold up the others", async () => {
   const answered: number[] = [];
   const session = {
     number: 1,

@@ -5,7 +5,7 @@ import { Renewal } from "../src/recovery/registrations";
 import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
 
-/** What a session knows of its device. */
+/** The fields of a session that a registration needs. */
 const device = { identity: { userId: "u", deviceId: "d" }, delivery: { epoch: "e1", acked: 0 } };
 
 function setUp(renew: (session: Session) => Promise<void> = async () => {}) {
@@ -40,28 +40,28 @@ function setUp(renew: (session: Session) => Promise<void> = async () => {}) {
   return { renewal, renewed };
 }
 
-test("open sessions of the users are registered again; who is gone is not", async () => {
+test("open sessions of users are registered again; users without a session are skipped", async () => {
   const { renewal, renewed } = setUp();
   renewal.request(["alice", "nobody"]);
-  await until("one", () => renewed.length === 1);
+  await until("the session is registered", () => renewed.length === 1);
   expect(renewed).toEqual([1]);
 });
 
-test("another life of Redis means everybody, the first one that is seen nobody", async () => {
+test("a new life of Redis renews all users; the first life that the gateway sees renews nobody", async () => {
   const { renewal, renewed } = setUp();
   for (const run of ["", "r1", "r1"]) renewal.seeRedisLife(run);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(renewed).toEqual([]);
   renewal.seeRedisLife("r2");
-  await until("all", () => renewed.length === 2);
+  await until("all sessions are registered", () => renewed.length === 2);
 });
 
-test("what failed is tried again", async () => {
+test("a renewal that failed is tried again", async () => {
   let failures = 2;
   const { renewal, renewed } = setUp(async () => {
     if (failures-- > 0) throw new CarillonError("BUSY");
   });
   renewal.request(["bob"]);
-  await until("it worked", () => renewed.length === 1);
+  await until("the session is registered", () => renewed.length === 1);
   renewal.stop();
 });

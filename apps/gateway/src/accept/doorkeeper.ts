@@ -1,6 +1,6 @@
 /**
- * Who may come in at all: so many connections in all, and so many from one address. Behind a proxy that the operator has named
- * the address is the one that this proxy has seen; over TCP it cannot say so, and only the bound of all counts.
+ * Bounds the connections of a gateway: in all, and from one address. Behind a proxy that the operator has named, the address
+ * is the one that the proxy tells; over TCP a proxy cannot tell it, and only the bound on all connections counts.
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -11,7 +11,7 @@ import type { ClientConnection } from "./client-connection";
 
 export interface DoorkeeperOptions {
   bounds: ConnectionBounds;
-  /** Proxies whose X-Forwarded-For is believed. */
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: readonly string[];
   metrics: Pick<GatewayMetrics, "refusedConnections">;
   logger: Pick<Logger, "warn">;
@@ -26,7 +26,7 @@ export class Doorkeeper {
     this.proxies = new TrustedProxies(options.trustProxy);
   }
 
-  /** A connection has come. @returns false when there is no place for it, and it was closed */
+  /** Admits a new connection, or closes it. @returns whether it was admitted */
   admit(socket: Socket): boolean {
     const { remoteAddress = "" } = socket;
     const place = this.caps.enter();
@@ -38,8 +38,8 @@ export class Doorkeeper {
   }
 
   /**
-   * A proxy has brought a client.
-   * @returns whose connection it is, for the log; undefined when there is no place for it
+   * Admits a client whose request came directly or through a proxy.
+   * @returns the client's address, for the log; undefined when there is no place for the client
    */
   admitClient({ socket, headers }: IncomingMessage): string | undefined {
     const { remoteAddress = "" } = socket;
@@ -56,33 +56,33 @@ export class Doorkeeper {
     return place !== undefined;
   }
 
-  /** @param why there is no place at all, or none for this address */
+  /** @param why which bound is reached: that on all connections, or that on this address */
   private countRefused(why: "all" | "address", remote: string): void {
     this.options.metrics.refusedConnections.inc({ why });
     this.options.logger.warn({ remote, why }, "there is no place for a connection");
   }
 }
 
-/** What a transport needs to listen. */
+/** The options that all transports share. */
 export interface ListenOptions {
   host: string;
   port: number;
-  /** Host name that clients are told. */
+  /** Host name in the address that clients are told. */
   advertiseHost: string;
   accept: Accept;
   door: Doorkeeper;
-  /** Bytes that may wait for a client that does not read; beyond, it is closed with SLOW_READER. */
+  /** Bytes that may wait for a client that does not read; beyond that it is closed with SLOW_READER. */
   mostQueuedBytes: number;
 }
 
-/** Takes over a fresh connection. */
+/** Takes over a new connection. */
 type Accept = (connection: ClientConnection) => void;
 
-/** A way for clients to come in: TCP, WebSocket, and what may follow. */
+/** A listening transport: TCP or WebSocket. */
 export interface Listener {
-  /** Address that clients are told. */
+  /** The address that clients are told. */
   readonly address: string;
-  /** No new connections; the present ones stay. */
+  /** Accepts no new connections; the present ones stay. */
   stopAccepting(): void;
   close(): Promise<void>;
 }

@@ -1,10 +1,9 @@
 /**
- * Sending clients to another gateway, paced: when the ring changed (rebalance) or this gateway leaves (drain). A
- * client opens its new connection before it closes this one; what it does not close itself is closed after the
- * grace time.
+ * Sends clients to another gateway, at a limited rate, when the ring changed (rebalance) or this gateway leaves (drain). A
+ * client opens its new connection before it closes the old one; after the grace time the gateway closes what is still open.
  *
- * A gateway that lost its lease only offers another place: who finds a working one moves, the others stay, because
- * the other gateways may be no better off.
+ * A gateway that lost its lease only offers another gateway: clients that reach one move, the others stay, because the other
+ * gateways may have lost their leases as well.
  */
 import { type Clock, guarded, sleep } from "@carillon/base";
 import { type Bus, type ControlAnswer, serveControl } from "@carillon/bus";
@@ -17,10 +16,13 @@ import type { Submitter } from "../submit/submit";
 
 const GRACE_MS = 10_000;
 const STEP_MS = 50;
-/** An offer is good for so long; nobody is closed at its end. */
+/** Time for which an offer is good; no connection is closed at its end. */
 const OFFER_MS = 60_000;
-/** Clients spread their reconnects over this time. */
+/** Clients spread their reconnects over this time, ms. */
 const SPREAD_MS = 1_000;
+
+/** Why clients are sent to another gateway. */
+type GoAwayReason = "rebalance" | "drain" | "shutdown";
 
 export interface DrainOptions {
   users: Pick<UserRegistry, "sessions">;
@@ -36,47 +38,40 @@ export class Drain {
   constructor(private readonly options: DrainOptions) {}
 
   /**
-   * Sends away who belongs elsewhere. A later call replaces one that is under way.
-   * @param everybody also those that belong here: the gateway leaves
-   * @param graceMs time until connections are closed
+   * Sends GOAWAY to clients that belong to another gateway, and closes their connections later. A later call replaces a call
+   * that is under way. Resolves when the last GOAWAY is sent.
+   * @param isLeaving whether this gateway leaves: then clients that belong here get GOAWAY, too
+   * @param graceMs time from GOAWAY to the close of a connection
    */
-  async send(reason: "rebalance" | "drain" | "shutdown", everybody: boolean, graceMs = GRACE_MS): Promise<void> {
-    await this.goAway(reason, everybody, graceMs, (session) => {
-      const close = guarded("timer", () => session.close(CloseCode.GOING_AWAY));
-      setTimeout(close, graceMs).unref();
-    });
+  async send(reason: GoAwayReason, isLeaving: boolean, graceMs = GRACE_MS): Promise<void> {
+    await this.goAway(reason, isLeaving, graceMs, true);
   }
 
-  /** Offers everybody another gateway and closes nobody. */
+  /** Offers all clients another gateway and closes no connection. */
   async offer(): Promise<void> {
-    await this.goAway("rebalance", true, OFFER_MS, () => {});
+    await this.goAway("rebalance", true, OFFER_MS, false);
   }
 
-  /** This gateway works again: who stayed can be sent away once more, when there is a reason. */
+  /** This gateway works again: no more GOAWAYs are sent now, and clients that stayed can get another GOAWAY later. */
   cancel(): void {
     this.round++;
     for (const session of this.options.users.sessions.values()) session.goawaySent = false;
   }
 
-  private async goAway(
-    reason: "rebalance" | "drain" | "shutdown",
-    everybody: boolean,
-    graceMs: number,
-    afterwards: (session: Session) => void,
-  ): Promise<void> {
+  private async goAway(reason: GoAwayReason, isLeaving: boolean, graceMs: number, closes: boolean): Promise<void> {
     const { users, perSecond } = this.options;
     const round = ++this.round;
     const perStep = Math.max(1, Math.round((perSecond * STEP_MS) / 1_000));
     let sent = 0;
     for (const session of [...users.sessions.values()]) {
       if (!session.isOpen || session.goawaySent) continue;
-      const reconnectTo = this.destination(session, everybody);
-      if (reconnectTo === undefined && !everybody) continue;
+      const reconnectTo = this.destination(session, isLeaving);
+      if (reconnectTo === undefined && !isLeaving) continue;
       session.goawaySent = true;
       const afterMs = Math.floor(Math.random() * Math.min(SPREAD_MS, graceMs / 2));
       const payload = { reason, afterMs, graceMs };
       session.reply(Command.GOAWAY, 0, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
-      afterwards(session);
+      if (closes) closeLater(session, graceMs);
       if (++sent % perStep === 0) {
         await sleep(STEP_MS);
         if (round !== this.round) return;
@@ -93,6 +88,11 @@ export class Drain {
   }
 }
 
+function closeLater(session: Session, graceMs: number): void {
+  const close = guarded("timer", () => session.close(CloseCode.GOING_AWAY));
+  setTimeout(close, graceMs).unref();
+}
+
 const EMPTY_POLL_MS = 50;
 
 export interface ControlOptions {
@@ -107,7 +107,7 @@ export interface ControlOptions {
   watches: Pick<Watches, "forget">;
 }
 
-/** Orders of operators to this gateway, over `im.ctl.gateway.<node>`: drain, undrain, kick, tell the state. */
+/** Executes orders to this gateway, over `im.ctl.gateway.<node>`: state, drain, undrain, kick, forget. */
 export class Control {
   private stopServing: () => void = () => {};
 
@@ -131,11 +131,11 @@ export class Control {
     this.stopServing();
   }
 
-  /** Leaves the ring and sends everybody away, paced. */
+  /** Leaves the ring and sends all clients to other gateways. Resolves when the last GOAWAY is sent. */
   async drain(reason: "drain" | "shutdown"): Promise<void> {
     const { cluster, drain, graceMs } = this.options;
     await cluster.member!.setState("draining").catch(() => {
-      // Without NATS the ring cannot be told; the clients can.
+      // Without NATS this gateway cannot leave the ring, but it can tell its clients.
     });
     await drain.send(reason, true, graceMs);
   }

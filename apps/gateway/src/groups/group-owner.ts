@@ -1,4 +1,4 @@
-/** The owner of a large group's conversation, and the group's events: what the following of a group gets from the bus. */
+/** Reaches the owner of a large group's conversation over the bus, and listens to the events that it publishes. */
 import { partitionOf } from "@carillon/base";
 import { ask, type Bus, type GroupRoster, listenToGroup, type OwnerQuestion, subjects } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";

@@ -1,17 +1,18 @@
 /**
- * One large group, as far as its members are here: who they are, and up to which number they were told.
+ * One large group: its members who are here, and the number up to which they were told of its events.
  *
- * The idea: events come from the owner of the conversation in order, by multicast. One that follows the last is passed
- * on: to devices that look at the conversation the event itself, to all others, now and then, that there is more: at most
- * every 100 ms, and the more seldom the more they are, since telling thousands is a lot of work for a word that waits
- * well. Events also say who comes and goes, so the members follow from them. One that does not follow the last means
- * that something was lost: from then on nothing is passed on until the owner has told again who belongs to the group,
- * and then everybody is told where the conversation stands.
+ * The idea: the owner of the conversation publishes events in order to all gateways with members. The gateway passes on an
+ * event that follows the last one. Devices that look at the conversation get the event itself. All other devices get a NOTIFY
+ * with the last number: at most every 100 ms, and less often the more members are here, because notifying thousands is a lot
+ * of work for news that can wait. Events also say which users join and leave, so the gateway derives the members from them.
+ * An event that does not follow the last one means that events were lost. From then on the gateway passes nothing on until
+ * the owner has sent a new roster; then all members here are told the last number.
  *
  * Edge cases:
- * - A roster is one of a moment. If somebody came or went after it, by events that were heard already, it is asked again.
- * - Events up to the roster's number that come later are passed over: it has counted them.
- * - A device that cannot take what was passed on is told that there is more, like those that do not look.
+ * - A roster describes one moment. If an event that was received already says that members joined or left after that moment,
+ *   the gateway asks for a roster again.
+ * - Events up to the roster's number that arrive later are ignored: the roster includes them.
+ * - A device that could not be sent an event gets a NOTIFY, like devices that do not look at the conversation.
  */
 import { detached, guarded, sleep } from "@carillon/base";
 import type { Bus, GroupRoster } from "@carillon/bus";
@@ -30,10 +31,10 @@ import type { UserRegistry } from "../session/user-registry";
 import type { GroupOwner } from "./group-owner";
 
 const NOTIFY_EVERY_MS = 100;
-/** For so many members more all are told a millisecond later: a gateway with 5,000 tells them every 270 ms. */
+/** So many members add one millisecond between two NOTIFYs: 5,000 members are notified every 270 ms. */
 const MEMBERS_PER_MS = 30;
 const RETRY_MS = 500;
-/** Members that are told in one turn of the event loop. */
+/** Members who are notified in one turn of the event loop. */
 const NOTIFIED_AT_ONCE = 500;
 
 export interface LargeGroupOptions {
@@ -45,27 +46,27 @@ export interface LargeGroupOptions {
 }
 
 export class LargeGroup {
-  /** Members who are here, with their first numbers. */
+  /** Members who are here, each with the first number that they may see. */
   private readonly members = new Map<string, number>();
-  /** Users who may belong to the group: the owner is asked. */
+  /** Users who may belong to the group: the owner has to be asked about them. */
   private readonly candidates = new Set<string>();
   /** Devices that look at the conversation. */
   private readonly focused = new Set<Session>();
-  /** Those of them that were not given everything. */
+  /** Those of them that were not sent every event. */
   private behind = new Set<Session>();
-  /** Everything up to this number was passed on, or told of. */
+  /** Members were sent, or told of, everything up to this number. */
   private last = 0;
-  /** Highest number that was heard of. */
+  /** Highest number of which this gateway has heard. */
   private seen = 0;
-  /** Number of the last event by which somebody came or went. */
+  /** Number of the last event by which a member joined or left. */
   private lastChange = 0;
-  /** Something was lost, or nothing is known yet. */
+  /** Whether events may be lost, or no roster has arrived yet. */
   private isUncertain = true;
   private loading = false;
   private isEnded = false;
   private stopListening: (() => void) | undefined;
   private notifyTimer: NodeJS.Timeout | undefined;
-  /** Number that all who do not look were told last, and when. */
+  /** Number that was in the last NOTIFY to devices that do not look at the conversation, and its monotonic time. */
   private notified = 0;
   private notifiedAt = Number.NEGATIVE_INFINITY;
 
@@ -81,8 +82,8 @@ export class LargeGroup {
   }
 
   /**
-   * These users are here, and may belong to the group.
-   * @param seq number with which this was said of the group, when an owner has said it
+   * Asks the owner about these users, who are here and may belong to the group.
+   * @param seq number of the event by which an owner has said so; 0: none
    */
   requestRoster(userIds: Iterable<string>, seq = 0): void {
     this.seen = Math.max(this.seen, seq);
@@ -90,37 +91,37 @@ export class LargeGroup {
     detached("group", this.load());
   }
 
-  /** Something may have been lost. */
+  /** Events may be lost: the owner is asked for a new roster. */
   markStale(): void {
     this.isUncertain = true;
     detached("group", this.load());
   }
 
-  /** The owner has said this number. */
+  /** The owner names the last number of the conversation. */
   tick(lastSeq: number): void {
     if (lastSeq <= this.last) return;
     this.seen = Math.max(this.seen, lastSeq);
     this.markStale();
   }
 
-  /** The group is said to be small from this number on; it may be old news, of an owner who is none any more. */
+  /** A worker says that the group is small from this number on. The news may be old: of a former owner. */
   becameSmall(seq: number): void {
     if (this.isUncertain || this.last <= seq) this.markStale();
   }
 
-  /** The user's last session is gone. */
+  /** The user's last session here is closed. */
   leave(userId: string): void {
     this.candidates.delete(userId);
     this.remove(userId);
     this.endIfEmpty();
   }
 
-  /** A device looks at the conversation, or no longer does. What it was not told meanwhile, it is told now. */
+  /** The device begins or ceases to look at the conversation. It gets a NOTIFY with the last number. */
   focus(session: Session, isFocused: boolean): void {
     this.focused.delete(session);
     this.behind.delete(session);
     const userId = session.identity?.userId;
-    // Its connection is gone.
+    // The connection is closed.
     if (userId === undefined) return;
     if (isFocused && this.members.has(userId)) this.focused.add(session);
     if (this.belongs(userId, this.last) && !this.isUncertain) this.notify([session], this.last);
@@ -134,7 +135,7 @@ export class LargeGroup {
     this.options.onEnd();
   }
 
-  /** Events in the order of the conversation. */
+  /** Takes events in the order of the conversation. */
   receive(events: Uint8Array[]): void {
     let passed: Uint8Array[] = [];
     for (const event of events) {
@@ -149,7 +150,7 @@ export class LargeGroup {
       this.last = seq;
       passed.push(event);
       if (kind !== "system") continue;
-      // Who goes by this event gets it; who comes by it has it in his inbox.
+      // A member who leaves by this event gets it here; a user who joins by it has it in their inbox.
       this.pass(passed);
       passed = [];
       this.follow(event);
@@ -180,7 +181,7 @@ export class LargeGroup {
     }
   }
 
-  /** A roster is of a later moment than what was passed on: who is in it may have come after that. */
+  /** Whether the user may see the event `seq`: a roster may be newer than the event, and name members who joined later. */
   private belongs(userId: string, seq: number): boolean {
     const from = this.members.get(userId);
     return from !== undefined && from <= seq;
@@ -219,7 +220,7 @@ export class LargeGroup {
     this.notifyTimer = setTimeout(guarded("timer", notifyMembers), wait);
   }
 
-  /** Tells all who do not look, or could not be given all, how far the conversation is. */
+  /** Sends NOTIFY to all devices that do not look at the conversation, or were not sent every event. */
   private async notifyMembers(): Promise<void> {
     const { behind, last } = this;
     if (last === 0) return;
@@ -244,7 +245,7 @@ export class LargeGroup {
     for (const session of sessions) if (session.isOpen) session.connection.send(frame);
   }
 
-  /** Asks the owner until all is known. */
+  /** Asks the owner until no user is left to ask about, and the group is certain. */
   private async load(): Promise<void> {
     if (this.loading) return;
     this.loading = true;
@@ -258,7 +259,7 @@ export class LargeGroup {
     this.loading = false;
   }
 
-  /** @returns false when these have to be asked about again */
+  /** @returns false when the owner has to be asked about these users again */
   private async ask(asked: string[], isWhole: boolean): Promise<boolean> {
     const answer = await this.question(asked);
     if (this.isEnded) this.stopListening?.();
@@ -267,25 +268,28 @@ export class LargeGroup {
     return false;
   }
 
-  /** @returns undefined when nobody has answered */
+  /** @returns undefined when the owner has not answered */
   private async question(asked: string[]): Promise<GroupRoster | undefined> {
     const { owner, bus } = this.options;
     try {
       this.stopListening ??= await owner.listen((events) => this.receive(events));
       return await owner.roster(asked);
     } catch (err) {
-      bus.logger.debug({ conversationId: this.conversationId, err }, "the owner of a group is asked again");
+      bus.logger.debug(
+        { conversationId: this.conversationId, err },
+        "the owner of a group did not answer, the gateway asks again",
+      );
       return undefined;
     }
   }
 
   private take({ isLarge, lastSeq, members }: GroupRoster, asked: string[], isWhole: boolean): boolean {
     if (this.isEnded) return true;
-    // Of one who was the owner, and has not noticed yet that he is none any more, or of before what was heard since.
+    // The answer is of a former owner, or older than events that have arrived since.
     const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;
     if (isOld) return false;
     if (!isLarge) {
-      // Who came meanwhile has heard of it later than the owner's answer was given.
+      // Users who were added meanwhile may know of the group from news that is newer than this answer.
       if (this.candidates.size > 0) return true;
       detached("group", this.notifyMembers());
       this.end();
@@ -301,7 +305,7 @@ export class LargeGroup {
       this.last = lastSeq;
       this.lastChange = lastSeq;
       this.isUncertain = false;
-      // Those who look were given nothing meanwhile.
+      // Devices that look at the conversation were sent nothing meanwhile.
       this.behind = new Set(this.focused);
       detached("group", this.notifyMembers());
     } else this.notify(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));

@@ -1,4 +1,4 @@
-/** The large groups that users of this gateway belong to: found when a user comes, followed while he is here. */
+/** The large groups to which users here belong: looked up when a user connects, followed while the user is here. */
 import { detached, PacedJob, sleep } from "@carillon/base";
 import { ask, type Bus, type GroupNews, type LargeGroupsOf, type LargeGroupsRead, subjects } from "@carillon/bus";
 import { Command, type FocusPayload, parseConversationId } from "@carillon/protocol";
@@ -13,7 +13,7 @@ const RETRY_MS = 1_000;
 
 export class LargeGroups {
   private readonly groups = new Map<string, LargeGroup>();
-  /** Users whose groups have to be asked for. */
+  /** Users for whose large groups a worker has to be asked. */
   private readonly unknown = new Set<string>();
   private isAsking = false;
   private readonly stopping = new AbortController();
@@ -35,7 +35,7 @@ export class LargeGroups {
     detached("group", this.lookUp());
   }
 
-  /** A session is gone. */
+  /** The session is closed. */
   disconnected(session: Session, userId: string): void {
     this.focus(session, undefined);
     if (this.users.user(userId) !== undefined) return;
@@ -49,14 +49,14 @@ export class LargeGroups {
     session.reply(Command.OK, requestId, {});
   }
 
-  /** The conversation that a device looks at. */
+  /** Sets the conversation at which the device looks; undefined: none. */
   focus(session: Session, conversationId: string | undefined): void {
     const before = session.focus;
     session.focus = conversationId;
     for (const id of new Set([before, conversationId])) this.groupOf(id)?.focus(session, id === conversationId);
   }
 
-  /** Who belongs to large groups now. */
+  /** A worker tells which users have joined large groups, or that a group has become small. */
   receive(news: GroupNews[]): void {
     for (const { groupId, seq, members } of news) {
       if (members === undefined) this.groups.get(groupId)?.becameSmall(seq);
@@ -69,12 +69,12 @@ export class LargeGroups {
     }
   }
 
-  /** Last numbers of groups in which something was said lately. */
+  /** A tick names the last numbers of groups that had an event lately. */
   tick(groups: [groupId: string, lastSeq: number][]): void {
     for (const [groupId, lastSeq] of groups) this.groups.get(groupId)?.tick(lastSeq);
   }
 
-  /** What was said, or who came, may be lost. */
+  /** Events, or news of members, may be lost: owners and workers are asked again, at most every 2 s. */
   markStale(): void {
     this.staleJob.request();
   }
@@ -116,7 +116,7 @@ export class LargeGroups {
     return group;
   }
 
-  /** Asks for the groups of all users who came; one question serves those who came meanwhile. */
+  /** Asks for the large groups of users; users who connect meanwhile join the next question. */
   private async lookUp(): Promise<void> {
     if (this.isAsking) return;
     this.isAsking = true;
@@ -130,7 +130,7 @@ export class LargeGroups {
             for (const groupId of groupIds) this.requestRoster(groupId, [userId]);
         }
       } catch (err) {
-        this.bus.logger.debug({ err }, "the groups of users are asked for again");
+        this.bus.logger.debug({ err }, "no worker told the large groups of users, the gateway asks again");
         for (const userId of userIds) this.unknown.add(userId);
         await sleep(RETRY_MS, this.stopping.signal);
       }

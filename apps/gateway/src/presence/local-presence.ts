@@ -1,9 +1,9 @@
 /**
- * What this gateway tells others of the users that are here: the platforms of their devices, whenever those change. Who
- * comes is told at once; who goes, 5 s later, so that a device that flaps makes no noise.
+ * Publishes the presence of the users here to other gateways: the platforms of their devices, whenever those change. A new
+ * device is published at once; a device that disconnects, 5 s later, so that a device that flaps causes no traffic.
  *
- * What was told may be lost, for as long as nobody notices that the connection to NATS is dead. Then all of it is told again,
- * also that those are gone who have left since.
+ * What was published may be lost, for as long as nobody notices that the connection to NATS is dead. Then the presence of all
+ * users here is published again, and also that of users who have gone meanwhile.
  */
 import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
 import {
@@ -19,9 +19,9 @@ import {
 import type { UserRegistry } from "../session/user-registry";
 import { LINGER_MS, REPAIR_EVERY_MS } from "../timings";
 
-/** Longer than it takes to notice that what is told goes nowhere. */
+/** Longer than it takes to notice that the connection to NATS is dead, ms. */
 const REMEMBER_MS = 60_000;
-/** Of one turn. */
+/** Users who are published in one turn of the event loop. */
 const PUBLISHED_AT_ONCE = 1_000;
 
 export interface LocalPresenceOptions {
@@ -31,9 +31,9 @@ export interface LocalPresenceOptions {
 }
 
 export class LocalPresence {
-  /** Platforms that a user has left, and that are still told of him; by user. */
+  /** Platforms whose last device has disconnected, and that are still published; by user. */
   private readonly lingering = new Map<string, Map<string, WheelEntry>>();
-  /** Users that were told to be gone lately. */
+  /** Users who were lately published to be offline. */
   private readonly expired = new Map<string, WheelEntry>();
   private readonly again = new PacedJob(
     () => this.publishAll(),
@@ -43,17 +43,17 @@ export class LocalPresence {
 
   constructor(private readonly options: LocalPresenceOptions) {}
 
-  /** A session of the user is open. @param platform of its device */
+  /** A session of the user is open. @param platform the platform of its device */
   added(userId: string, platform: string): void {
     const entry = this.lingering.get(userId)?.get(platform);
     if (entry !== undefined) this.options.wheel.cancel(entry);
     this.forget(userId, platform);
     this.forgetExpired(userId);
-    // Also when he was never told to be gone: who asked while nobody was here has another answer.
+    // Also when the user was never published to be offline: a gateway that asked a worker meanwhile got another answer.
     this.publish(userId);
   }
 
-  /** A session that was open is gone. */
+  /** A session that was open is closed. */
   removed(userId: string, platform: string): void {
     const { wheel, users } = this.options;
     if (users.platforms(userId).has(platform)) return;
@@ -65,12 +65,12 @@ export class LocalPresence {
     wheel.set(entry, LINGER_MS);
   }
 
-  /** What was told may be lost. */
+  /** What was published may be lost: all of it is published again, at most every 2 s. */
   publishAgain(): void {
     this.again.request();
   }
 
-  /** Tells how it is with one user now. */
+  /** Publishes the presence of one user as it is now. */
   publish(userId: string): void {
     const leaving = this.lingering.get(userId)?.keys() ?? [];
     const { users, network } = this.options;
@@ -111,7 +111,7 @@ export class LocalPresence {
   }
 }
 
-/** Presence between gateways, over the bus: what this gateway publishes, listens to and asks of workers. */
+/** Presence over the bus: publishes to other gateways, listens to them, and asks workers. */
 export class PresenceNetwork {
   /** @param node this gateway and its boot */
   constructor(

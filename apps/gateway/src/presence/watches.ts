@@ -1,19 +1,20 @@
 /**
- * WATCH_PRESENCE: which devices here want to know whether which users are online.
+ * WATCH_PRESENCE: devices here watch whether other users are online.
  *
- * The idea: a user who is watched by anybody here is listened to, and asked for once: where he is now, and which of the
- * watchers may see him. From then on the gateways tell what changes. Changes are gathered for a moment, so that five
- * hundred friends who come at once are some frames, not five hundred.
+ * The idea: the gateway listens to the presence of each user whom a device here watches, and asks a worker once where the user
+ * is now and which of the watchers may see them. From then on other gateways publish each change. The gateway gathers changes
+ * for a moment, so that five hundred friends who come online at once cause a few frames, not five hundred.
  *
  * Edge cases:
- * - Who may not see somebody sees him as one who is never there, which is what one who does not exist looks like.
- * - When two users are no longer what they were to each other, it is asked again; until then they do not see each other, and
- *   an answer that was on its way does not change that.
- * - When news may be lost, all of it is asked again; and once more when workers have forgotten for certain who was whose
- *   friend, since what was lost may have been that somebody is no longer to be seen.
- * - A gateway that dies says nothing more of its users: they are gone when it is out of the view, and there again if it is.
- *   Answers name all that is registered; which of it counts is for the view here to say, and it is looked again and again.
- * - What waits to be asked is bounded by what is watched, however often a client asks for it.
+ * - A watcher who may not see a user is told that the user is offline and never was online: the same as for a user who does
+ *   not exist.
+ * - When the relation of two users changes, the gateway asks again. Until then the two do not see each other, and an answer
+ *   that was already on its way does not change that.
+ * - When news may be lost, the gateway asks again for all watched users. It asks once more when workers have forgotten the
+ *   relations that they knew, because the lost news may have been that a user must not be seen any longer.
+ * - A gateway that has died publishes nothing: its users are offline when it leaves the view, and online again if it comes
+ *   back. Answers of workers name all registered devices; this gateway's view decides which of them count, again and again.
+ * - The questions that wait are bounded by the users who are watched, however often a client repeats its request.
  */
 import { type Clock, getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
 import { TIMINGS } from "@carillon/bus";
@@ -27,7 +28,7 @@ import { WatchedUser } from "./watched-user";
 const GATHER_MS = 250;
 const RETRY_MS = 1_000;
 const COMPARE_EVERY_MS = 5_000;
-/** About so many pairs is asked at once. */
+/** Pairs of watcher and user in one question, about. */
 const PAIRS_PER_QUESTION = 2_048;
 
 export interface WatchesOptions {
@@ -38,13 +39,13 @@ export interface WatchesOptions {
 
 /** What a session has to learn of one user. */
 interface Enquiry {
-  /** It is told in any case, not only what has changed. */
+  /** Whether the session is told the answer in any case, and not only when it changes something. */
   isNew: boolean;
-  /** What is answered to an earlier question is not to be believed. */
+  /** Whether the answer to an earlier question may be out of date and must not be believed. */
   isStale: boolean;
 }
 
-/** Users of whom one session has to learn. */
+/** The users of whom one session has to learn. */
 interface SessionEnquiries {
   session: Session;
   enquiries: Map<string, Enquiry>;
@@ -52,9 +53,9 @@ interface SessionEnquiries {
 
 export class Watches {
   private readonly users = new Map<string, WatchedUser>();
-  /** What each session watches. */
+  /** The users whom each session watches. */
   private readonly bySession = new Map<Session, Set<string>>();
-  /** What is to be asked. */
+  /** The questions that wait, by session and user. */
   private readonly enquiries = new Map<Session, SessionEnquiries["enquiries"]>();
   private isAsking = false;
   private readonly changed = new Set<WatchedUser>();
@@ -75,13 +76,13 @@ export class Watches {
 
   constructor(private readonly options: WatchesOptions) {}
 
-  /** WATCH_PRESENCE. */
+  /** WATCH_PRESENCE: answers OK, or FORBIDDEN beyond the bound of a connection. */
   request(session: Session, requestId: number, { userIds, on }: WatchPresencePayload): void {
     if (this.watch(session, userIds, on)) session.reply(Command.OK, requestId, {});
     else session.refuse(requestId, "FORBIDDEN", `a connection watches ${limits.maxWatchedUsers} users at most`);
   }
 
-  /** @returns false when the connection would watch more users than it may */
+  /** Begins or ends watching. @returns false when the session would watch more users than it may */
   watch(session: Session, userIds: string[], on: boolean): boolean {
     const watched = this.bySession.get(session) ?? new Set<string>();
     if (!on) {
@@ -97,19 +98,19 @@ export class Watches {
       getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, undefined);
     }
     if (added.length > 0) this.enquire(session, added, { isNew: true });
-    // Of those that it watched before it is told at once; behind the answer to its request.
+    // The session is told at once of users whom it watched before; after the answer to its request.
     const known = wanted.filter((userId) => !added.includes(userId));
     queueMicrotask(guarded("timer", () => send(session, this.shownTo(session, known))));
     return true;
   }
 
-  /** A session is gone. */
+  /** The session is closed. */
   disconnected(session: Session): void {
     const watched = this.bySession.get(session);
     if (watched !== undefined) this.unwatch(session, [...watched]);
   }
 
-  /** What these pairs of users are to each other has changed. */
+  /** The relations of these pairs of users have changed. */
   forget(pairs: [string, string][]): void {
     for (const [a, b] of pairs) {
       this.markPairStale(a, b);
@@ -117,13 +118,13 @@ export class Watches {
     }
   }
 
-  /** The view of gateways has changed. */
+  /** The view of gateways may have changed. */
   compareGateways(): void {
     const { cluster, clock } = this.options;
     for (const user of this.users.values()) if (user.compare(cluster, clock.now())) this.notifySoon(user);
   }
 
-  /** News may be lost. */
+  /** News may be lost: the gateway asks again for all watched users, at most every 2 s, and once more 35 s later. */
   markStale(): void {
     this.staleJob.request();
     const markStaleAgain = () => {
@@ -157,7 +158,7 @@ export class Watches {
     return userIds.flatMap((userId) => {
       const user = this.users.get(userId);
       const maySee = user?.watchers.get(session);
-      // Who is being asked about is told when the answer comes.
+      // The session is told of a user without an answer when the answer comes.
       return maySee === undefined ? [] : [user!.shownTo(maySee)];
     });
   }
@@ -183,7 +184,7 @@ export class Watches {
     const user = this.users.get(userId);
     for (const [session, maySee] of user?.watchers ?? []) {
       if (session.identity?.userId !== watcherId) continue;
-      // Whoever is blocked sees the other one go, and is told the same by the answer.
+      // A blocked watcher sees the user go offline now, and the answer says the same.
       const hidden = maySee === true ? user!.goneSince(this.options.clock.now()) : (maySee ?? 0);
       user!.watchers.set(session, hidden);
       if (maySee === true) send(session, [user!.shownTo(hidden)]);
@@ -201,7 +202,7 @@ export class Watches {
       const enquiry = enquiries.get(userId);
       enquiries.set(userId, { isNew: isNew || enquiry?.isNew === true, isStale: isStale || enquiry?.isStale === true });
     }
-    // What else is asked for in this turn goes with it.
+    // Other requests of this turn of the event loop join the same question.
     if (!this.isAsking) setImmediate(guarded("timer", () => this.askAll()));
   }
 
@@ -221,7 +222,7 @@ export class Watches {
     this.isAsking = false;
   }
 
-  /** What is asked next: those that wait longest, each with all that it wants. */
+  /** Takes the sessions that wait longest, each with all its users, for the next question. */
   private takeNext(): SessionEnquiries[] {
     const parts: SessionEnquiries[] = [];
     let pairs = 0;
@@ -254,12 +255,12 @@ export class Watches {
     for (const [userId, enquiry] of enquiries) if (watched?.has(userId)) this.enquire(session, [userId], enquiry);
   }
 
-  /** The session learns of those that it asked for, and of those whom it may see now or no longer. */
+  /** Tells the session of users for whom it asked, and of users whom it may see now or may not see any longer. */
   private show({ session, enquiries }: SessionEnquiries, visible: Set<string>, frozen: Map<string, number>): void {
     const shown: UserPresence[] = [];
     for (const [userId, { isNew }] of enquiries) {
       const user = this.users.get(userId);
-      // It does not watch him any more.
+      // The session does not watch the user any more.
       if (user === undefined || !user.watchers.has(session)) continue;
       const before = user.watchers.get(session);
       const isStale = this.enquiries.get(session)?.get(userId)?.isStale === true;

@@ -1,6 +1,7 @@
 /**
- * READ: into the durable queue of receipts, and answered when it is stored there. Whose a private conversation is its
- * id says; who belongs to a group is asked of its owner, many questions at a time.
+ * READ goes into the durable queue of receipts, and is answered when it is stored there. The id of a private conversation
+ * names its two users. Whether a user may read in a group, the owner of the conversation says; one question asks about many
+ * receipts.
  */
 import { GroupCommit, getOrSet, partitionOf } from "@carillon/base";
 import {
@@ -34,9 +35,9 @@ interface PendingReceipt extends ReadReceipt {
 }
 
 export class ReadReceipts {
-  /** By partition: a worker stores a batch as a whole, and one whose owner is away must not hold up those of others. */
+  /** By partition: a worker stores a batch as a whole, and a partition whose owner is away must not hold up the others. */
   private readonly queues = new Map<number, BatchPublisher<PendingReceipt>>();
-  /** Receipts of groups, by partition, whose owner is to be asked. */
+  /** Receipts of groups that wait for the owner's answer, by partition. */
   private readonly questions = new Map<number, GroupCommit<PendingReceipt>>();
 
   constructor(private readonly options: ReadReceiptsOptions) {}
@@ -51,7 +52,7 @@ export class ReadReceipts {
     else this.refuse([receipt], "NO_SUCH_CONVERSATION");
   }
 
-  /** Waits for verdicts on what was submitted, at most `ms`. */
+  /** Waits for the queue's answers to submitted receipts, at most `ms`. */
   async stop(ms: number): Promise<void> {
     await Promise.all([...this.queues.values()].map((queue) => queue.stop(ms)));
   }

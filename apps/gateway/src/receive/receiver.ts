@@ -38,7 +38,7 @@ export class Receiver {
     }
   }
 
-  /** A PING or PONG of WebSocket costs as much as a frame. @returns whether it may be answered */
+  /** Counts a PING or PONG of WebSocket, which costs as much as a frame. @returns whether it may be answered */
   control(session: Session): boolean {
     if (session.state.phase === "closed") return false;
     const now = this.clock.monotonic();
@@ -48,7 +48,7 @@ export class Receiver {
     return false;
   }
 
-  /** Bytes or text that are no frame. */
+  /** Refuses bytes or text that are no valid frame, and closes the connection unless it may stay open. */
   fail(session: Session, fault: IncomingFault): void {
     session.lastFrameAt = this.clock.monotonic();
     if (session.state.phase === "closed") return;
@@ -75,7 +75,7 @@ export class Receiver {
     return undefined;
   }
 
-  /** A request that was refused for its content after its shape was found good. */
+  /** Counts a payload that was refused; too many of them close the connection. */
   countBadPayload(session: Session): void {
     if (session.limits.badPayloads.add(this.clock.monotonic())) session.kick(CloseCode.TOO_MANY_VIOLATIONS);
   }

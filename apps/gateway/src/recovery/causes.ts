@@ -11,7 +11,7 @@
 import { type DownlinkReceiverOptions, senderRole, TIMINGS } from "@carillon/bus";
 import { REPAIR_EVERY_MS } from "../timings";
 
-/** What is asked again, and how fast. */
+/** The repairs, each with its pace. */
 export const PACES = {
   /** Workers are asked for the heads of all inboxes, and missing events are fetched. */
   inboxes: { everyMs: REPAIR_EVERY_MS, usersPerQuestion: 500 },
@@ -34,7 +34,7 @@ export const PACES = {
 export type Repair = Exclude<keyof typeof PACES, "closings" | "events">;
 
 /**
- * What may be lost in each case. Two repairs begin without a row here, because they concern one device each: `closings`
+ * The causes, each with its repairs. Two repairs begin without a row here, because they concern one device each: `closings`
  * (no worker confirms a closed session) and `events` (a device does not acknowledge).
  */
 export const CAUSES = {
@@ -52,8 +52,8 @@ type Break = Parameters<DownlinkReceiverOptions["onBreak"]>[1];
 
 /**
  * The cause that a broken link is. A link that begins repairs less: its sender either said again what it had said before,
- * or told nobody. What gateways publish to each other travels the same way as the messages of a link, so it counts as lost
- * together with them.
+ * or told nobody. Messages between gateways take the same way through NATS as the messages of a link, so they count as lost
+ * together with these.
  * @returns undefined for a command-line process: it waits until each gateway has confirmed its order, so nothing is lost
  *   unnoticed
  */

@@ -1,4 +1,4 @@
-/** What devices are told again: events that they do not acknowledge, and that they should SYNC when notices may be lost. */
+/** The repairs at devices: unacknowledged events are sent again, and devices are told to SYNC when notices may be lost. */
 import { guarded, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
 import { CloseCode, Command, encodeFrame } from "@carillon/protocol";
 import type { GatewayMetrics } from "../metrics";

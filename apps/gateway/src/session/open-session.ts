@@ -77,9 +77,9 @@ export class SessionOpener {
       if (session.state === opening) return this.fail(session, requestId, error as CarillonError);
       return { end: "disconnected", identity };
     }
-    // The client had gone before its turn came.
+    // The client closed the connection before its turn came.
     if (opened === undefined) return REFUSED;
-    // The client went away while the answer was on its way. A worker may have removed the session before it registered it.
+    // The client closed the connection meanwhile. A worker may have processed the close before it registered the session.
     if (session.state !== opening) return { end: "disconnected", identity };
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
     session.delivery = new DeliveryCursor(opened.inbox.epoch, opened.from);
@@ -126,7 +126,7 @@ export class SessionOpener {
     return REFUSED;
   }
 
-  /** BUSY leaves the client connected: it may try again on the same connection. */
+  /** BUSY leaves the connection open, so that the client can send CONNECT again; any other error closes it. */
   private fail(session: Session, requestId: number, error: CarillonError): Opening {
     const { identity } = session;
     session.replyError(requestId, error);
@@ -140,11 +140,11 @@ export class SessionOpener {
     return REFUSED;
   }
 
-  /** Whoever looks for an attack wants to know from where. */
+  /** Logs the address with each refusal, for operators who look for an attack. */
   private logRefusal({ connection }: Session, error: string, userId?: string): void {
     const { logger } = this.options.bus;
     if (error !== "BUSY") logger.info({ remote: connection.remote, userId, error }, "a CONNECT was refused");
-    else logger.debug({ remote: connection.remote, userId }, "a CONNECT was put off");
+    else logger.debug({ remote: connection.remote, userId }, "a CONNECT was answered with BUSY");
   }
 
   private traceOpened({ number: session, connection }: Session, { userId, deviceId }: Identity): void {
@@ -182,22 +182,22 @@ export function closeCodeOf(refusal: string): number {
   }
 }
 
-/** As many as a gateway may have connections. */
+/** Askers who wait at once: as many as a gateway may have connections. */
 const MOST_WAITING = 20_000;
-/** Places that are there however slow the work is. */
+/** Askers who may wait however slow the answers are. */
 const WAITING = 64;
 
 /**
- * A crowd that comes together, because a gateway or a network was away, waits at its gateway: the gateway has the
- * connections anyway, and nobody else is asked before a turn has come. Asking for all of them at once would only move
- * the queue to where thousands of refusals cost as much as the work.
+ * The place where a crowd waits that connects at the same time, because a gateway or a network was away. It waits at its
+ * gateway, which has the connections anyway, and nobody else is asked before a turn has come. If the gateway asked for all
+ * devices at once, the queue would only move to workers and apis, where thousands of refusals cost as much as the work.
  */
 export class WaitingRoom {
   private readonly admission: Admission;
 
   /**
    * @param atOnce questions that the gateway asks at once
-   * @param patienceMs the longest wait for a turn; behind it the question itself needs time
+   * @param patienceMs the longest wait for a turn, ms; the question itself takes its time after that
    */
   constructor(atOnce: number, patienceMs: number, clock: Pick<Clock, "monotonic">) {
     const monotonic = () => clock.monotonic();
@@ -205,8 +205,8 @@ export class WaitingRoom {
   }
 
   /**
-   * Asks, now or when the turn has come.
-   * @throws CarillonError BUSY (too many others wait), Abandoned, or what `ask` throws
+   * Calls `ask`, now or when its turn has come.
+   * @throws CarillonError BUSY (too many askers wait), Abandoned, or the error of `ask`
    */
   async run<T>(ask: () => Promise<T>, asker?: Asker): Promise<T> {
     try {

@@ -1,7 +1,7 @@
 /**
- * Deadlines of sessions: CONNECT is due some seconds after accept, something must be heard now and then, and a token
- * has to be renewed. One entry of the timer wheel serves all three: when it is due, what is really due is looked at,
- * so that a frame costs no timer operation.
+ * Watches the deadlines of sessions: CONNECT has to arrive some seconds after the accept, frames have to arrive now and then,
+ * and the token has to be renewed. One entry of the timer wheel serves all three: when the entry is due, the watch looks which
+ * deadline has really passed, so a frame costs no timer operation.
  */
 import type { Clock, TimerWheel } from "@carillon/base";
 import type { createTokenVerifier } from "@carillon/base/node";
@@ -9,7 +9,7 @@ import { CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 import { identityOf } from "./session-state";
 
-/** Until what had arrived is read, ms. */
+/** Time in which a busy gateway reads what has arrived before a deadline, ms. */
 const READING_MS = 100;
 
 /** Checks the signature and the expiry of an access token. */
@@ -32,7 +32,7 @@ export interface SessionWatchOptions {
 export class SessionWatch {
   constructor(private readonly options: SessionWatchOptions) {}
 
-  /** A connection was accepted, or its CONNECT was put off. */
+  /** A connection was accepted, or its CONNECT was answered with BUSY. */
   begin(session: Session): void {
     this.options.wheel.set(session.deadline, this.options.loginMs);
   }
@@ -46,14 +46,14 @@ export class SessionWatch {
     this.options.wheel.cancel(session.deadline);
   }
 
-  /** A deadline of the session is due, or was moved meanwhile. */
+  /** The entry of the session is due; its real deadline may have moved meanwhile. */
   check(session: Session): void {
     const { state } = session;
     if (state.phase === "closed") return;
-    // Its CONNECT came: a client does not pay for workers that are slow. Who is put off has his time anew.
+    // CONNECT has arrived: a client does not pay for slow workers. A client that gets BUSY has the whole time again.
     if (state.phase === "opening") return this.begin(session);
     if (state.phase === "new") {
-      // While thousands connect, a CONNECT may have arrived and not be read: a moment later it is.
+      // While thousands connect, a CONNECT may have arrived that the gateway reads a moment later.
       if (state.isDue !== true) {
         session.state = { phase: "new", isDue: true };
         return this.options.wheel.set(session.deadline, READING_MS);
@@ -71,7 +71,7 @@ export class SessionWatch {
     this.options.wheel.set(session.deadline, this.nextCheck(session));
   }
 
-  /** TOKEN: a fresh access token of the same user and device. */
+  /** TOKEN: takes a new access token of the same user and device, or refuses it. */
   renewToken(session: Session, requestId: number, text: string): void {
     if (session.state.phase !== "open") return;
     const { userId, deviceId, platform } = session.state.identity;
@@ -81,7 +81,7 @@ export class SessionWatch {
       token !== "invalid" && token.userId === userId && token.deviceId === deviceId && token.platform === platform;
     if (!fits) return session.refuse(requestId, "NOT_AUTHENTICATED", "the token is not of this user and device");
     session.state.tokenExpiresAt = token.expiresAt;
-    // It may belong to a later log-in: the session stands and falls with that one from now on.
+    // The token may belong to a later log-in: the session depends on that log-in from now on.
     session.state.identity = identityOf(token);
     session.reply(Command.OK, requestId, {});
   }

@@ -1,4 +1,4 @@
-/** Requests of open sessions: into the queue of their partition, or asked of whoever knows the answer. */
+/** Puts requests of open sessions into the queue of their partition, and asks apis the questions PULL and SYNC. */
 import { type Budgets, partitionOf } from "@carillon/base";
 import { type Trace, traceOf } from "@carillon/base/node";
 import {
@@ -38,7 +38,7 @@ export interface SubmitterOptions {
   boot: string;
   partitions: number;
   questions: UserQuestions;
-  /** The messages that each user may send. */
+  /** Budgets of the messages that each user may send. */
   messages: Budgets;
   users: Pick<UserRegistry, "sessions">;
   /** Without its lease, the gateway takes no requests. */
@@ -117,7 +117,7 @@ export class Submitter {
     });
   }
 
-  /** Waits for verdicts on what was submitted, at most `ms`. */
+  /** Waits for the queues' answers to submitted requests, at most `ms`. */
   async stop(ms: number): Promise<void> {
     await Promise.all(this.queues.map((queue) => queue.stop(ms)));
   }

@@ -1,6 +1,6 @@
 /**
- * TYPING: from gateway to gateway, past the queue; a hint that may be lost. The owner of the conversation says who may
- * know: whoever the user may write to.
+ * TYPING goes from gateway to gateway and not through the queue: it is a hint that may be lost. The owner of the conversation
+ * says which users may see it: the users to whom the typing user may write.
  */
 import { getOrSet, partitionOf } from "@carillon/base";
 import {
@@ -18,11 +18,11 @@ import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
-/** Of one user in one conversation. */
+/** Hints of one user in one conversation. */
 const AT_MOST_EVERY_MS = 1_000;
 const ANSWER_MS = 1_000;
 const MOST_REMEMBERED = 10_000;
-/** A user's devices are at the ring's first choice, or at the next one when that did not answer. */
+/** A user's devices are at the ring's first choice, or at the second when the first did not answer. */
 const PLACES = 2;
 
 export interface TypingOptions {
@@ -34,7 +34,7 @@ export interface TypingOptions {
 }
 
 export class Typing {
-  /** When hints were passed on, monotonic ms, by user and conversation. */
+  /** When the last hint was passed on, monotonic ms, by user and conversation. */
   private readonly recent = new Map<string, number>();
   private stopServing: () => void = () => {};
 
