@@ -18,7 +18,8 @@ const MOST_FOLDER_FILES = 12;
  */
 const STAGES: Record<string, readonly string[]> = {
   gateway: [
-    ...["session", "accept", "receive", "submit", "deliver", "groups", "presence", "typing", "receipts", "drain"],
+    ...["accept", "session", "receive", "submit", "inbox", "groups"],
+    ...["presence", "typing", "receipts", "recovery", "drain"],
   ],
   worker: ["decide", "lookups", "answers", "fan-out", "partition", "receipts", "presence", "sessions"],
   archiver: ["write", "purge"],

@@ -89,12 +89,12 @@ export class SimGateway {
     const session = { ...about, connection } as unknown as Session;
     const device: Device = { session, known: 0, told };
     this.devices.set(userId, device);
-    this.groups.came(userId);
+    this.groups.added(userId);
   }
 
   private disconnect(userId: string, { session }: Device): void {
     this.devices.delete(userId);
-    this.groups.left(session, userId);
+    this.groups.disconnected(session, userId);
   }
 
   private receive(device: Device, bytes: Uint8Array): void {

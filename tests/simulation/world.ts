@@ -233,9 +233,9 @@ export class World {
       mysql: this.mysql,
       groups: this.groups,
       placementOf: (worker) => this.placementOf(worker),
-      hearNews: (news) => this.gateway.groups.hear(news),
+      hearNews: (news) => this.gateway.groups.receive(news),
       hearTick: (groups) => this.gateway.groups.tick(groups),
-      missed: () => this.gateway.groups.doubt(),
+      missed: () => this.gateway.groups.markStale(),
       answer: (_worker, frames) => this.clients.receive(frames),
     });
   }

@@ -16,20 +16,20 @@ import { type ConnectionLimits, limits } from "@carillon/protocol";
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "metrics" | "log"> {
   nodeId: string;
   secret: string;
-  /** Who else signs access tokens. */
+  /** Other issuers of access tokens. */
   issuers: Issuer[];
-  /** Host that clients are told, as it stands in front of a port. */
+  /** Host in the addresses that clients are told, in the form for use in front of a port. */
   advertiseHost: string;
-  /** Connections at once. */
+  /** Bounds on the connections at one time. */
   connectionBounds: ConnectionBounds;
-  /** What CONNECTED tells a client. */
+  /** The limits that CONNECTED tells a client. */
   connectionLimits: ConnectionLimits;
 }
 
-/** Files and connections that a gateway has open besides those of its clients. */
+/** Files and connections that a gateway has open besides the connections of its clients. */
 const FILES_KEPT = 128;
 
-/** How many files this process may have open; where the system does not say it, as many as it likes. */
+/** How many files this process may have open; without a limit where the system does not name one. */
 function openFiles(): number {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];

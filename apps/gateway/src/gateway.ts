@@ -1,41 +1,25 @@
-/** The stages of a gateway, built and wired; main.ts gives it the connections to the world. */
+/** Builds the stages of a gateway, each with the stages that it uses; main.ts makes the connections. */
 import { Budgets, TimerWheel } from "@carillon/base";
-import { createTokenVerifier, traceOf } from "@carillon/base/node";
-import {
-  ask,
-  type Bus,
-  castPresence,
-  listenToPresence,
-  type PresenceFound,
-  type PresenceRead,
-  subjects,
-} from "@carillon/bus";
-import { CloseCode } from "@carillon/protocol";
+import { createTokenVerifier } from "@carillon/base/node";
+import type { Bus } from "@carillon/bus";
 import { Doorkeeper } from "./accept/doorkeeper";
 import type { GatewayConfig } from "./config";
-import { Deliverer } from "./deliver/deliverer";
-import { DeliveryCursor } from "./deliver/delivery-cursor";
-import { readInbox } from "./deliver/read-inbox";
-import { Resend } from "./deliver/resend";
-import { UserInbox } from "./deliver/user-inbox";
-import { Farewell } from "./drain/farewell";
+import { Drain } from "./drain/drain";
 import { LargeGroups } from "./groups/large-groups";
+import { inboxReader, UserInbox } from "./inbox/user-inbox";
 import { GatewayJourney, type GatewayStages } from "./journey";
 import { GatewayMetrics } from "./metrics";
-import { OwnUsers } from "./presence/own-users";
+import { LocalPresence, PresenceNetwork } from "./presence/local-presence";
 import { Watches } from "./presence/watches";
-import { LostNotices } from "./receipts/lost-notices";
 import { ReadReceipts } from "./receipts/read-receipts";
 import { ReceivedBatch } from "./receipts/received-batch";
-import { sessionLimits } from "./receive/receiver";
-import { LeftSessions } from "./session/left-sessions";
+import { NoticeRepair, Resend } from "./recovery/devices";
+import { Recovery } from "./recovery/recovery";
+import { ClosedSessions, Renewal } from "./recovery/registrations";
 import { SessionOpener } from "./session/open-session";
-import { type GatewayRing, Placement } from "./session/placement";
-import { Renewal } from "./session/renewal";
-import type { Session } from "./session/session";
-import type { Identity } from "./session/session-state";
+import { type GatewayCluster, Placement } from "./session/placement";
 import { SessionWatch } from "./session/session-watch";
-import { UserRegistry } from "./session/user-registry";
+import { Deliverer, UserRegistry } from "./session/user-registry";
 import { Submitter } from "./submit/submit";
 import { UserQuestions } from "./submit/user-questions";
 import { Typing } from "./typing/typing";
@@ -45,199 +29,79 @@ export interface GatewayOptions {
   bus: Bus;
   boot: string;
   partitions: number;
-  ring: GatewayRing;
-  /** Whether a gateway of that boot is in the view. */
-  isThere(gateway: string, boot: string): boolean;
-  /** Whether this node has its lease: without it, requests are refused with BUSY. */
-  hasLease(): boolean;
+  cluster: GatewayCluster;
 }
 
 export class Gateway {
   readonly journey: GatewayJourney;
   readonly stages: GatewayStages;
   readonly metrics: GatewayMetrics;
-  readonly farewell: Farewell;
+  readonly drain: Drain;
   readonly door: Doorkeeper;
 
   constructor(private readonly options: GatewayOptions) {
-    const { config, bus, ring } = options;
-    const { clock } = bus;
-    const placement = new Placement(config.nodeId, ring);
-    this.metrics = new GatewayMetrics(
-      config.nodeId,
-      () => this.stages.users,
-      () => this.stages.submitter.waiting,
-    );
-    this.journey = new GatewayJourney(
-      {
-        now: () => clock.now(),
-        monotonic: () => clock.monotonic(),
-        sessionLimits: () => sessionLimits(config.limits, clock.monotonic()),
-        forget: (session, identity) => this.forget(session, identity),
-      },
-      () => this.stages,
-    );
+    const { config, bus, cluster } = options;
+    const { clock, logger } = bus;
+    const { connectionBounds: bounds, gateway: settings } = config;
+    const placement = new Placement(config.nodeId, cluster);
+    const metrics = new GatewayMetrics(config.nodeId);
+    this.metrics = metrics;
     this.stages = this.buildStages(placement);
-    this.door = new Doorkeeper({
-      bounds: config.connectionBounds,
-      trustProxy: config.gateway.trustProxy,
-      onRefused: (why, remote) => {
-        this.metrics.refusedConnections.inc({ why });
-        bus.logger.warn({ remote, why }, "there is no place for a connection");
-      },
-    });
-    this.farewell = new Farewell({
-      sessions: () => this.stages.users.sessions.values(),
-      destination: ({ identity, keepUntil }, leaving) => {
-        if (identity === undefined) return undefined;
-        if (leaving) return placement.withoutMe(identity.userId);
-        return keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId);
-      },
-      perSecond: config.gateway.rebalancePerSecond,
-      random: Math.random,
-    });
+    const { users, submitter } = this.stages;
+    metrics.observe(users, submitter);
+    this.journey = new GatewayJourney(clock, config.limits, this.stages);
+    this.door = new Doorkeeper({ bounds, trustProxy: settings.trustProxy, metrics, logger });
+    this.drain = new Drain({ users, placement, clock, perSecond: settings.rebalancePerSecond });
   }
 
   private buildStages(placement: Placement): GatewayStages {
-    const { config, bus, boot, partitions, ring } = this.options;
-    const { nodeId, gateway } = config;
-    const monotonic = () => bus.clock.monotonic();
+    const { config, bus, boot, partitions, cluster } = this.options;
+    const { metrics } = this;
+    const { nodeId, gateway: settings } = config;
+    const { clock } = bus;
+    const node = { gateway: nodeId, boot };
+    const perSecond = settings.renewalPerSecond;
     const verify = createTokenVerifier(config.secret, config.issuers);
     const wheel = new TimerWheel();
-    const users = new UserRegistry({
-      newInbox: (userId) =>
-        new UserInbox({
-          userId,
-          read: readInbox(bus),
-          onDelivered: (session, events) => {
-            this.metrics.delivered.inc(events);
-            resend.sent(session);
-          },
-          onNewEpoch: (user) => renewal.request([user]),
-          onRepaired: () => this.metrics.repairs.inc(),
-        }),
-    });
+    const readInbox = inboxReader(bus);
+    const users = new UserRegistry((userId) => new UserInbox({ userId, readInbox, resend, renewal, metrics }));
     const watch = new SessionWatch({
-      wheel,
-      loginMs: gateway.loginSeconds * 1_000,
-      silenceMs: gateway.silenceSeconds * 1_000,
-      tokenGraceMs: gateway.tokenGraceSeconds * 1_000,
-      // Tokens are dated by the wall clock of the api that signed them.
-      now: () => Date.now(),
-      monotonic,
-      verify,
+      ...{ wheel, clock, wallClock: Date, verify },
+      loginMs: settings.loginSeconds * 1_000,
+      silenceMs: settings.silenceSeconds * 1_000,
+      tokenGraceMs: settings.tokenGraceSeconds * 1_000,
     });
-    const session = (number: number) => users.sessions.get(number);
-    const resend = new Resend({
-      wheel,
-      serve: (waiting) => this.journey.serve(waiting),
-      giveUp: (waiting) => waiting.kick(CloseCode.SLOW_READER),
-      onResent: () => this.metrics.resent.inc(),
-    });
-    const renewal = new Renewal({
-      users,
-      renew: (renewed) => this.stages.opener.renew(renewed),
-      perSecond: gateway.renewalPerSecond,
+    const opener = new SessionOpener({
+      ...{ bus, nodeId, boot, placement, users, watch, verify },
+      heartbeatSeconds: settings.heartbeatSeconds,
+      limits: config.connectionLimits,
     });
     const groups = new LargeGroups(bus, partitions, users);
     const received = new ReceivedBatch(bus);
-    const ownUsers = this.buildOwnUsers(wheel, users);
+    const resend = new Resend({ wheel, users, metrics });
+    const renewal = new Renewal({ users, opener, received, perSecond });
+    const network = new PresenceNetwork(bus, node);
+    const localPresence = new LocalPresence({ wheel, users, network });
+    const watches = new Watches({ network, cluster, clock });
+    const noticeRepair = new NoticeRepair(users, perSecond);
     return {
-      wheel,
-      watch,
-      users,
-      left: new LeftSessions(bus, (userId) => ownUsers.tell(userId)),
-      groups,
-      resend,
-      renewal,
-      deliverer: new Deliverer(users, boot, {
-        onRun: (run) => renewal.seeRun(run),
-        onGroupNews: (news) => groups.hear(news),
-        onGroupTick: (lately) => groups.tick(lately),
-        trace: traceOf(bus.logger),
-      }),
-      received,
-      reads: new ReadReceipts({ bus, partitions, session }),
-      typing: new Typing({ bus, nodeId, partitions, ring, users }),
-      watches: this.buildWatches(),
-      ownUsers,
-      lostNotices: new LostNotices(() => users.sessions.values(), gateway.renewalPerSecond),
-      submitter: this.buildSubmitter(session),
-      opener: this.buildOpener(placement, { watch, users, groups, received, ownUsers, verify }),
+      ...{ wheel, watch, users, opener, groups, received, resend, renewal, localPresence, watches },
+      submitter: this.buildSubmitter(users),
+      deliverer: new Deliverer(bus, boot, users),
+      typing: new Typing({ bus, nodeId, partitions, cluster, users }),
+      reads: new ReadReceipts({ bus, partitions, users }),
+      recovery: new Recovery({ bus, users, groups, noticeRepair, localPresence, watches, renewal }),
+      closedSessions: new ClosedSessions(bus, node, localPresence),
     };
   }
 
-  private buildSubmitter(session: (number: number) => Session | undefined): Submitter {
-    const { config, bus, boot, partitions, hasLease } = this.options;
+  private buildSubmitter(users: UserRegistry): Submitter {
+    const { config, bus, boot, partitions, cluster } = this.options;
     const { nodeId, limits } = config;
-    const monotonic = () => bus.clock.monotonic();
-    return new Submitter({
-      ...{ bus, nodeId, boot, partitions, session, mayAccept: hasLease, trace: traceOf(bus.logger) },
-      questions: new UserQuestions({ limits, monotonic }),
-      messages: new Budgets({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst, monotonic }),
-    });
-  }
-
-  /** Has the registry forget a connection that is gone. */
-  private forget({ number: connection }: Session, { userId, deviceId }: Identity): void {
-    const { config, bus, boot } = this.options;
-    const endedAt = bus.clock.now();
-    void this.stages.left.add({ userId, deviceId, gateway: config.nodeId, boot, connection, endedAt });
-  }
-
-  private buildOwnUsers(wheel: TimerWheel, users: UserRegistry): OwnUsers {
-    const { config, bus, boot } = this.options;
-    const here = { gateway: config.nodeId, boot };
-    return new OwnUsers({
-      wheel,
-      userIds: () => users.userIds,
-      platforms: (userId) => users.platforms(userId),
-      tell: (userId, platforms) => castPresence(bus, userId, { ...here, platforms, since: bus.clock.now() }),
-    });
-  }
-
-  private buildWatches(): Watches {
-    const { bus, isThere } = this.options;
-    return new Watches({
-      listen: (userId, onNews) => listenToPresence(bus, userId, onNews),
-      settled: () => bus.connection.flush(),
-      find: (question) => ask<PresenceRead, PresenceFound>(bus, subjects.presence, question),
-      isThere,
-      now: () => bus.clock.now(),
-    });
-  }
-
-  private buildOpener(
-    placement: Placement,
-    parts: Pick<GatewayStages, "watch" | "users" | "groups" | "received" | "ownUsers"> & {
-      verify: ReturnType<typeof createTokenVerifier>;
-    },
-  ): SessionOpener {
-    const { config, bus, boot } = this.options;
-    const { watch, users, groups, received, ownUsers, verify } = parts;
-    const trace = traceOf(bus.logger);
-    return new SessionOpener({
-      bus,
-      nodeId: config.nodeId,
-      boot,
-      heartbeatSeconds: config.gateway.heartbeatSeconds,
-      limits: config.connectionLimits,
-      placement,
-      users,
-      verify,
-      newCursor: (epoch, from) => new DeliveryCursor(epoch, from),
-      process: (opened, frame) => this.journey.process(opened, frame),
-      onPutOff: (session) => watch.begin(session),
-      onDelivered: (userId, marks) => received.deliver(userId, marks),
-      onLeft: (session, identity) => this.forget(session, identity),
-      onOpened: (opened) => {
-        watch.opened(opened);
-        const { userId, deviceId, platform } = opened.identity!;
-        const { number: session, connection } = opened;
-        trace?.({ remote: connection.remote, userId, deviceId, session }, "a session is open");
-        groups.came(userId);
-        ownUsers.came(userId, platform);
-      },
-    });
+    const { clock } = bus;
+    const monotonic = () => clock.monotonic();
+    const messages = new Budgets({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst, monotonic });
+    const questions = new UserQuestions({ limits, clock });
+    return new Submitter({ bus, nodeId, boot, partitions, users, cluster, messages, questions });
   }
 }

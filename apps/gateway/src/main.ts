@@ -1,4 +1,4 @@
-/** Constructs the connections of a gateway, starts it, and ends it in good order. */
+/** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
 import { detached, randomId } from "@carillon/base";
 import {
   buildVersion,
@@ -15,12 +15,9 @@ import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
-import { doubtsAfter } from "./deliver/broken-link";
-import { newLinkRepair } from "./deliver/link-repair";
-import { Control } from "./drain/control";
+import { Control } from "./drain/drain";
 import { Gateway } from "./gateway";
-import { newRecheck } from "./session/recheck";
-import { ringView } from "./session/ring-view";
+import { GatewayCluster } from "./session/placement";
 
 const ROLE = "gateway";
 const LAST_ANSWERS_MS = 2_000;
@@ -35,12 +32,10 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
   const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
   await coordination.view.ready();
-  let member: Member | undefined;
-  const hasLease = () => member?.hasLease ?? false;
-  const isThere = (id: string, ofBoot: string) => coordination.view.get(ROLE, id)?.boot === ofBoot;
-  const gateway = new Gateway({ config, bus, boot, partitions, ring: ringView(coordination), isThere, hasLease });
-  const { journey, stages, farewell } = gateway;
-  const receiving = receiveDownlink(bus, nodeId, gateway);
+  const cluster = new GatewayCluster(coordination);
+  const gateway = new Gateway({ config, bus, boot, partitions, cluster });
+  const { journey, stages, drain } = gateway;
+  const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   stages.typing.start();
   const accept = (connection: ClientConnection) => journey.accept(connection);
@@ -55,25 +50,17 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const ws = await listenWebSocket({
     ...listening,
     port: settings.wsPort,
-    http: gateway.metrics.serve(hasLease, config.metrics.token),
+    http: gateway.metrics.serve(cluster, config.metrics.token),
     patienceMs: settings.loginSeconds * 1_000,
   });
   const addresses = { ws: ws.address, tcp: tcp.address };
-  member = await coordination.join({ ...self, addresses, weight: settings.weight });
+  const member = await coordination.join({ ...self, addresses, weight: settings.weight });
+  cluster.member = member;
   member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
-  followCluster(coordination, member, gateway);
+  followCluster(coordination, member, cluster, gateway);
   const drainMs = settings.drainSeconds * 1_000;
-  const control = new Control({
-    bus,
-    nodeId,
-    users: stages.users,
-    forget: ({ pairs }) => stages.watches.forget(pairs),
-    member,
-    farewell,
-    graceMs: drainMs,
-    load: () => ({ waiting: stages.submitter.waiting }),
-    ring: () => coordination.ringOf(ROLE).fingerprint,
-  });
+  const { users, submitter, watches } = stages;
+  const control = new Control({ bus, nodeId, cluster, users, submitter, watches, drain, graceMs: drainMs });
   control.start();
 
   const stop = async () => {
@@ -81,11 +68,22 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     ws.stopAccepting();
     await control.drain("shutdown");
     await control.emptied(drainMs);
-    await Promise.all([stages.submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
+    await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
     stages.received.flush();
-    const { groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing } = stages;
-    const ending = [groups, wheel, renewal, received, lostNotices, watches, ownUsers, left, typing];
-    for (const part of [control, ...receiving, ...ending]) part.stop();
+    const { recovery, groups, wheel, received, localPresence, closedSessions, typing } = stages;
+    for (const part of [
+      control,
+      downlink,
+      recovery,
+      groups,
+      wheel,
+      received,
+      watches,
+      localPresence,
+      closedSessions,
+      typing,
+    ])
+      part.stop();
     await member.leave();
     await coordination.close();
     await Promise.all([tcp.close(), ws.close()]);
@@ -94,57 +92,38 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   return { addresses, stop };
 }
 
-/** Takes what workers and apis send, and looks for what may have been lost. @returns what has to be stopped */
-function receiveDownlink(bus: Bus, nodeId: string, { journey, stages }: Gateway): { stop(): void }[] {
-  const repair = newLinkRepair(bus, stages.users);
-  const recheck = newRecheck(bus, stages.users);
-  // Between servers of NATS, what gateways tell each other is lost together with what comes from workers and apis.
-  const findLost = () => {
-    stages.lostNotices.request();
-    stages.watches.doubt();
-    stages.ownUsers.tellAgain();
-  };
-  bus.onReconnect(() => {
-    recheck.request();
-    stages.groups.doubt();
-    findLost();
-  });
+/** Takes the messages of workers and apis, and notices when some may be lost. */
+function receiveDownlink(bus: Bus, nodeId: string, { journey, stages: { recovery } }: Gateway): DownlinkReceiver {
+  bus.onReconnect(() => recovery.after("the gateway's own connection to NATS is back"));
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
     onMessage: (message) => journey.deliver(message),
-    onBreak: (sender, why) => {
-      const { inboxes, sessions, notices } = doubtsAfter(sender, why);
-      bus.logger.info({ sender, why, inboxes, sessions, notices }, "a link broke, what it may have said is compared");
-      if (inboxes) {
-        repair.request();
-        stages.groups.doubt();
-      }
-      if (sessions) recheck.request();
-      if (notices) findLost();
-    },
+    onBreak: (sender, why) => recovery.afterBreak(sender, why),
   });
   downlink.start();
-  return [downlink, repair, recheck];
+  return downlink;
 }
 
-/** The ring changed, or this gateway's own place in it: clients are sent, or offered, to where they are served. */
-function followCluster(coordination: Coordination, member: Member, { farewell, stages }: Gateway): void {
-  let ringPrint = coordination.ringOf(ROLE).fingerprint;
+/** Follows the ring and this gateway's own place in it: clients are sent to, or offered, the gateways to which they belong. */
+function followCluster(
+  coordination: Coordination,
+  member: Member,
+  cluster: GatewayCluster,
+  { drain, stages }: Gateway,
+): void {
+  let ringPrint = cluster.fingerprint;
   coordination.onChange(() => {
     stages.watches.compareGateways();
-    const { fingerprint } = coordination.ringOf(ROLE);
-    if (fingerprint !== ringPrint && member.record.state === "up")
-      detached("farewell", farewell.send("rebalance", false));
+    const { fingerprint } = cluster;
+    if (fingerprint !== ringPrint && member.record.state === "up") detached("drain", drain.send("rebalance", false));
     ringPrint = fingerprint;
   });
-  member.on("lost", () => detached("farewell", farewell.offer()));
+  member.on("lost", () => detached("drain", drain.offer()));
   member.on("regained", () => {
-    farewell.stay();
-    // Others have taken the users of this gateway for gone, and it may have taken theirs.
-    stages.ownUsers.tellAgain();
-    stages.watches.doubt();
-    stages.renewal.request(stages.users.userIds);
+    drain.cancel();
+    // Other gateways have counted the users of this gateway as gone, and this gateway may have counted theirs.
+    stages.recovery.after("the gateway has its lease back");
   });
 }
 

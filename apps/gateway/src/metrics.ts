@@ -1,8 +1,7 @@
 import type { RequestListener } from "node:http";
 import { answerProbes, Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
-import type { UserRegistry } from "./session/user-registry";
 
-/** What the gateway counts, and the HTTP answers for health checks and Prometheus. */
+/** Counts what the gateway does, and answers health checks and Prometheus over HTTP. */
 export class GatewayMetrics {
   readonly delivered: Counter;
   readonly repairs: Counter;
@@ -10,7 +9,7 @@ export class GatewayMetrics {
   readonly refusedConnections: Counter<"why">;
   private readonly registry: Registry;
 
-  constructor(nodeId: string, users: () => UserRegistry, waiting: () => number) {
+  constructor(nodeId: string) {
     this.registry = createMetrics("gateway", nodeId);
     const registers = [this.registry];
     this.delivered = new Counter({ name: "carillon_delivered_total", help: "Events written to devices", registers });
@@ -27,38 +26,32 @@ export class GatewayMetrics {
       labelNames: ["why"],
       registers,
     });
-    new Gauge({
-      name: "carillon_connections",
-      help: "Connections",
-      registers,
-      collect() {
-        this.set(users().sessions.size);
-      },
-    });
-    new Gauge({
-      name: "carillon_users",
-      help: "Users with a session here",
-      registers,
-      collect() {
-        this.set(users().userCount);
-      },
-    });
-    new Gauge({
-      name: "carillon_requests_waiting",
-      help: "Requests that wait for their queue",
-      registers,
-      collect() {
-        this.set(waiting());
-      },
-    });
+  }
+
+  /** Shows how many connections, users and waiting requests there are, at the moment when somebody reads the metrics. */
+  observe(users: { sessions: { size: number }; userCount: number }, submitter: { waiting: number }): void {
+    this.addGauge("carillon_connections", "Connections", () => users.sessions.size);
+    this.addGauge("carillon_users", "Users with a session here", () => users.userCount);
+    this.addGauge("carillon_requests_waiting", "Requests that wait for their queue", () => submitter.waiting);
   }
 
   /**
-   * Answers probes.
-   * @param isReady whether the gateway has its place in the cluster
-   * @param metricsToken what who reads the metrics has to show; undefined: nothing
+   * Answers probes and gives the metrics.
+   * @param cluster this gateway is ready while it has its lease
+   * @param metricsToken the token that a reader of the metrics has to show; undefined: none
    */
-  serve(isReady: () => boolean, metricsToken: string | undefined): RequestListener {
-    return answerProbes({ registry: this.registry, checks: { place: isReady }, metricsToken });
+  serve(cluster: { hasLease: boolean }, metricsToken: string | undefined): RequestListener {
+    return answerProbes({ registry: this.registry, checks: { place: () => cluster.hasLease }, metricsToken });
+  }
+
+  private addGauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
+    });
   }
 }

@@ -1,22 +1,21 @@
-/** The listeners with real sockets: what a stranger sends, and what fails behind a connection, ends that connection only. */
+/** The listeners with real sockets: bytes of a stranger, or an error behind a connection, end that connection only. */
 import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type CaughtError, onCaught } from "@carillon/base";
-import { hostInAddress } from "@carillon/base/node";
+import { hostInAddress, silentLogger } from "@carillon/base/node";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
-import type { ClientConnection, ConnectionEvents, Listener } from "../src/accept/client-connection";
-import { Doorkeeper } from "../src/accept/doorkeeper";
-import { pathOf } from "../src/accept/request-target";
+import type { ClientConnection, ConnectionEvents } from "../src/accept/client-connection";
+import { Doorkeeper, type Listener } from "../src/accept/doorkeeper";
 import { listenTcp } from "../src/accept/tcp-listener";
-import { listenWebSocket } from "../src/accept/websocket-listener";
+import { listenWebSocket, pathOf } from "../src/accept/websocket-listener";
 
 const told: CaughtError[] = [];
 let stopTelling: () => void;
 let tcp: Listener;
 let ws: Listener;
-/** What each accepted connection does with its frames. */
+/** The events of each accepted connection. */
 let events: (connection: ClientConnection) => Partial<ConnectionEvents>;
 const accepted: ClientConnection[] = [];
 const refused: string[] = [];
@@ -34,7 +33,8 @@ function listen(host: string, advertiseHost: string): Promise<[tcp: Listener, ws
     door: new Doorkeeper({
       bounds: { inAll: 20, perAddress: 3 },
       trustProxy: ["127.0.0.5"],
-      onRefused: (why) => refused.push(why),
+      metrics: { refusedConnections: { inc: ({ why }: { why: string }) => refused.push(why) } as never },
+      logger: silentLogger(),
     }),
     accept: (connection: ClientConnection) => {
       accepted.push(connection);
@@ -106,15 +106,15 @@ describe.each(["tcp", "ws", "json"] as const)("over %s", (transport) => {
     else client.send(Command.PING);
     if (name === "onClosed") client.destroy();
     else await client.closed();
-    await until("the error is told", () => told.length === 1);
+    await until("the error is reported", () => told.length === 1);
     expect(told[0]).toMatchObject({ place: "socket", remote: accepted[0]!.remote });
     await expectOthersServed();
   });
 
-  test("bytes that cannot be written end that connection; others of the same turn get theirs", async () => {
+  test("bytes that cannot be written end that connection; other connections of the same turn get their frames", async () => {
     const [broken, other] = [await open(transport), await open(transport)];
     await until("both are accepted", () => accepted.length === 2);
-    // A command that has no name cannot be told in JSON; what is no bytes can be written nowhere.
+    // A command without a name cannot be encoded as JSON; a symbol cannot be written at all.
     const nameless = Uint8Array.of(0, 0, 0, 8, 1, 0, 0xff, 0xff, 0, 0, 0, 1);
     accepted[0]!.send(transport === "json" ? nameless : (Symbol("no bytes") as never));
     accepted[1]!.send(encodeFrame(Command.PONG, 5, { serverTime: 1 }));
@@ -137,7 +137,7 @@ test("a listener that fails after it has begun does not end the process", () => 
   expect(told).toMatchObject([{ place: "listener" }]);
 });
 
-test("an answer that quotes what a client sent can be encoded and read, whatever that was", async () => {
+test("an answer that quotes a client's input can be encoded and read, whatever the input was", async () => {
   const { CarillonError } = await import("@carillon/protocol");
   const error = new CarillonError("BAD_PAYLOAD", `\ud800: unknown key ${"\udfff".repeat(5_000)}`);
   const [frame] = new FrameDecoder().push(encodeFrame(Command.ERROR, 1, error.toPayload()));
@@ -146,7 +146,7 @@ test("an answer that quotes what a client sent can be encoded and read, whatever
   });
 });
 
-/** A connection to the WebSocket port that says this and then nothing. */
+/** A connection to the WebSocket port that sends this text and then nothing. */
 async function say(
   text: string,
   localAddress = "127.0.0.1",
@@ -177,9 +177,9 @@ test.each([
   ["half of the headers", upgrade("/ws").slice(0, 80)],
   ["a request without its body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"],
   ["an upgrade that is refused", upgrade("/else")],
-])("who says %s is cut off", async (_name, text) => {
+])("a client that sends %s is cut off", async (_name, text) => {
   const { closed, socket } = await say(text);
-  // This side never closes by itself: told that nothing more comes, it goes on writing until the connection is gone.
+  // This side never closes by itself: after the end of the other side, it continues to write until the connection is closed.
   socket.on("end", () => {
     const timer = setInterval(() => socket.write("x"), 20);
     socket.once("close", () => clearInterval(timer));
@@ -196,7 +196,7 @@ describe("places", () => {
     refused.length = 0;
   });
 
-  test("an address has so many behind a proxy, as the proxy has seen it, and one that goes makes room", async () => {
+  test("an address that a proxy tells has a bounded number of places, and a connection that closes frees its place", async () => {
     const links = [];
     for (let i = 0; i < 3; i++) links.push(await from("192.0.2.7"));
     for (const link of links) expect(await statusOf(link)).toBe("101");
@@ -213,7 +213,7 @@ describe("places", () => {
     for (const { socket } of [...links, other, again]) socket.destroy();
   });
 
-  test("a client that names another address as its own is counted as who it is", async () => {
+  test("a client that claims another address is counted under its real address", async () => {
     const links = [];
     for (let i = 0; i < 5; i++) links.push(await say(upgrade("/ws", "X-Forwarded-For: 192.0.2.9")));
     for (const link of links) expect(await statusOf(link)).toBe("101");
@@ -221,7 +221,7 @@ describe("places", () => {
     for (const { socket } of links) socket.destroy();
   });
 
-  test("in all there are so many, over all transports; who has come before stays", async () => {
+  test("the number of places is bounded over all transports; connections that are open stay open", async () => {
     const clients: RawClient[] = [];
     const room = async () => {
       const client = await open("tcp");
@@ -252,7 +252,7 @@ describe("places", () => {
   });
 });
 
-test("a PING of WebSocket is answered when it was not too much", async () => {
+test("a PING of WebSocket is answered within the limit", async () => {
   let left = 2;
   events = () => ({ onControl: () => left-- > 0 });
   const client = await open("ws");

@@ -1,10 +1,11 @@
-import type { GroupRoster } from "@carillon/bus";
+import type { Bus, GroupRoster } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload } from "@carillon/protocol";
+import { inParts } from "../src/groups/group-owner";
 import { LargeGroup } from "../src/groups/large-group";
-import { inParts } from "../src/groups/large-groups";
 import type { Session } from "../src/session/session";
+import type { UserEntry } from "../src/session/user-registry";
 
-/** A group of which alice's gateway hears, and the answers that its owners give to what it asks, in order. */
+/** A group that alice's gateway follows, and the answers of the group's owners in order. */
 function setUp(...answers: GroupRoster[]) {
   const told: number[] = [];
   const connection = {
@@ -14,39 +15,45 @@ function setUp(...answers: GroupRoster[]) {
     },
   };
   const session = { isOpen: true, identity: { userId: "alice" }, connection } as unknown as Session;
-  const listening = { conversationId: "g:choir", listen: async () => () => {}, monotonic: () => 0 };
+  const users = new Map([["alice", { sessions: new Set([session]) }]]);
+  const listening = { conversationId: "g:choir", listen: async () => () => {} };
   const group = (onDone: (how: string) => void) =>
     new LargeGroup({
-      ...listening,
-      sessions: (userId) => (userId === "alice" ? [session] : []),
-      roster: async () => {
-        const answer = answers.shift()!;
-        if (answers.length === 0) setImmediate(() => onDone("answered"));
-        return answer;
+      owner: {
+        ...listening,
+        roster: async () => {
+          const answer = answers.shift()!;
+          if (answers.length === 0) setImmediate(() => onDone("answered"));
+          return answer;
+        },
       },
-      onUnanswered: (error) => onDone(error.message),
+      users: { user: (userId) => users.get(userId) as UserEntry | undefined },
+      bus: {
+        clock: { now: () => 0, monotonic: () => 0 },
+        logger: { debug: ({ err }: { err: Error }) => onDone(err.message) } as unknown as Bus["logger"],
+      },
       onEnd: () => onDone("ended"),
     });
-  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).want(["alice"], seq));
+  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).requestRoster(["alice"], seq));
   return { want, told };
 }
 
 const small: GroupRoster = { isLarge: false, lastSeq: 4, members: [] };
 const large: GroupRoster = { isLarge: true, lastSeq: 30, members: [["alice", 5]] };
 
-test("an owner who knows less than was heard of the group is asked again, not believed that it is small", async () => {
+test("an owner whose answer is older than an event is asked again: its claim that the group is small does not count", async () => {
   const { want, told } = setUp(small, large);
   expect(await want(5)).toBe("answered");
   expect(told).toEqual([30]);
 });
 
-test("a group that its owner calls small is followed no longer", async () => {
+test("the gateway ceases to follow a group that its owner calls small", async () => {
   const { want, told } = setUp(small, large);
   expect(await want(4)).toBe("ended");
   expect(told).toEqual([]);
 });
 
-test("many users are asked about in parts; the answer is that of the earliest number", async () => {
+test("a roster of many users is asked for in parts, and counts from the earliest number of the parts", async () => {
   const users = Array.from({ length: 20_000 }, (_, i) => `u${i}`);
   const sizes: number[] = [];
   const roster = await inParts(users, async (some) => {

@@ -1,11 +1,10 @@
 import type { Bus } from "@carillon/bus";
 import { Command, FrameDecoder, readValue } from "@carillon/protocol";
 import type { ClientConnection } from "../src/accept/client-connection";
-import { sessionLimits } from "../src/receive/receiver";
 import { SessionOpener } from "../src/session/open-session";
-import { Session } from "../src/session/session";
+import { Session, sessionLimits } from "../src/session/session";
 
-test("a CONNECT that was put off and comes again counts from its own arrival, not from the accept", async () => {
+test("a CONNECT that is repeated after BUSY counts from its own arrival, not from the accept", async () => {
   const answers: number[] = [];
   const connection = {
     remote: "test",
@@ -30,12 +29,7 @@ test("a CONNECT that was put off and comes again counts from its own arrival, no
     placement: { judge: () => "here" } as never,
     users: { enter: () => ({}), leave: () => {} } as never,
     verify: () => token as never,
-    newCursor: () => ({}) as never,
-    process: () => {},
-    onPutOff: () => {},
-    onDelivered: () => {},
-    onLeft: () => {},
-    onOpened: () => {},
+    watch: { begin: () => {}, opened: () => {} },
   });
   for (const arrival of [1_000, 61_000]) {
     now = arrival;

@@ -2,7 +2,7 @@ import { TimerWheel } from "@carillon/base";
 import type { PresenceFound, PresenceNews, PresenceRead } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
-import { OwnUsers } from "../src/presence/own-users";
+import { LocalPresence } from "../src/presence/local-presence";
 import { Watches } from "../src/presence/watches";
 import type { Session } from "../src/session/session";
 
@@ -11,7 +11,7 @@ interface Shown {
   online: boolean;
 }
 
-/** A session that remembers the PRESENCE frames it was sent. */
+/** A session that remembers the PRESENCE frames that it was sent. */
 function newSession(userId: string) {
   const frames: Shown[][] = [];
   const session = {
@@ -50,14 +50,16 @@ function newWatches(
     };
   };
   const watches = new Watches({
-    listen: (userId, onNews) => {
-      listeners.set(userId, onNews);
-      return () => listeners.delete(userId);
+    network: {
+      listen: (userId, onNews) => {
+        listeners.set(userId, onNews);
+        return () => listeners.delete(userId);
+      },
+      settled: async () => {},
+      find,
     },
-    settled: async () => {},
-    find,
-    isThere: (gateway) => gateways.has(gateway),
-    now: () => 7,
+    cluster: { isThere: (gateway) => gateways.has(gateway) },
+    clock: { now: () => 7 },
   });
   const news = (userId: string, platforms: string[]) =>
     listeners.get(userId)?.({ gateway: "g", boot: "b", platforms, since: 2 });
@@ -66,21 +68,21 @@ function newWatches(
 
 const friends = Array.from({ length: 500 }, (_, i) => `friend-${i}`);
 
-test("500 friends who come at once are eight frames for each who watches, not five hundred", async () => {
+test("500 friends who come online at once cost eight frames per watcher, not five hundred", async () => {
   const { watches, news } = newWatches(new Set(), () => true);
   const { session, frames } = newSession("alice");
   for (let at = 0; at < 500; at += 50) expect(watches.watch(session, friends.slice(at, at + 50), true)).toBe(true);
   await until("all are known", () => frames.flat().length === 500);
   frames.length = 0;
   for (const friend of friends) news(friend, ["web"]);
-  await until("all have come", () => frames.flat().length === 500);
+  await until("all are online", () => frames.flat().length === 500);
   expect(frames.length).toBe(8);
   expect(frames.flat().every(({ online }) => online)).toBe(true);
   expect(watches.watch(session, ["one-more"], true)).toBe(false);
   watches.stop();
 });
 
-test("who may not see somebody hears nothing of him, and who may no longer sees him go", async () => {
+test("a watcher who may not see a user is told nothing, and a watcher who may no longer see a user sees them go offline", async () => {
   let areFriends = true;
   const { watches, news } = newWatches(new Set(["bob"]), (watcherId) => watcherId === "alice" && areFriends);
   const [alice, mallory] = [newSession("alice"), newSession("mallory")];
@@ -89,7 +91,7 @@ test("who may not see somebody hears nothing of him, and who may no longer sees 
   expect(alice.frames.flat()).toMatchObject([{ online: true }]);
   areFriends = false;
   watches.forget([["bob", "alice"]]);
-  // At first as if the watched user had gone this moment, which is what a blocked watcher sees; then what the answer says.
+  // At first the watched user seems to go offline at this moment, as for a blocked watcher; then the answer counts.
   expect(alice.frames.flat().at(-1)).toMatchObject({ userId: "bob", online: false, lastSeenAt: 7 });
   news("bob", []);
   news("bob", ["ios"]);
@@ -100,7 +102,7 @@ test("who may not see somebody hears nothing of him, and who may no longer sees 
   watches.stop();
 });
 
-test("who blocks somebody looks to them as if they had gone and not come since", async () => {
+test("a user who blocks a watcher seems to be offline from then on", async () => {
   const frozen = new Map<string, number>();
   const isVisible = () => frozen.size === 0;
   const { watches, news } = newWatches(new Set(["bob"]), isVisible, frozen);
@@ -115,7 +117,7 @@ test("who blocks somebody looks to them as if they had gone and not come since",
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
   expect(frames.flat().slice(1)).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 7 }]);
-  // One who looks for the first time is told the same.
+  // A watcher who begins to watch now is told the same.
   const other = newSession("alice");
   watches.watch(other.session, ["bob"], true);
   await until("it has an answer", () => other.frames.length === 1);
@@ -123,7 +125,7 @@ test("who blocks somebody looks to them as if they had gone and not come since",
   watches.stop();
 });
 
-test("an answer that was on its way when two ceased to be friends shows nothing", async () => {
+test("an answer that was on its way when two users ceased to be friends shows nothing", async () => {
   let areFriends = true;
   const { watches, hold, asked } = newWatches(new Set(["bob"]), () => areFriends);
   const { session, frames } = newSession("alice");
@@ -132,19 +134,19 @@ test("an answer that was on its way when two ceased to be friends shows nothing"
     answer = resolve;
   });
   watches.watch(session, ["bob"], true);
-  await until("it is asked", () => asked() === 1);
+  await until("the worker is asked", () => asked() === 1);
   areFriends = false;
   watches.forget([["alice", "bob"]]);
   hold.answers = Promise.resolve();
   answer();
-  await until("it is asked again", () => asked() === 2);
-  await until("she is told", () => frames.length > 0);
+  await until("the worker is asked again", () => asked() === 2);
+  await until("the watcher is told", () => frames.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(frames.flat()).toEqual([{ userId: "bob", online: false, platforms: [], lastSeenAt: 0 }]);
   watches.stop();
 });
 
-test("who asks again and again while nobody answers waits with one question", async () => {
+test("a client that repeats its request while no worker answers waits with one question", async () => {
   const { watches, hold, asked } = newWatches(new Set(friends), () => true);
   const { session, frames } = newSession("alice");
   let answer = () => {};
@@ -152,12 +154,12 @@ test("who asks again and again while nobody answers waits with one question", as
     answer = resolve;
   });
   watches.watch(session, friends.slice(0, 1), true);
-  await until("one is asked about", () => asked() === 1);
+  await until("the worker is asked about one user", () => asked() === 1);
   for (let i = 0; i < 1_000; i++) {
     watches.watch(session, friends.slice(0, 64), false);
     watches.watch(session, friends.slice(0, 64), true);
   }
-  // Once more, without an end: it has an answer to come.
+  // The last request is not taken back, so it gets an answer.
   watches.watch(session, friends.slice(0, 64), true);
   answer();
   await until("all are known", () => new Set(frames.flat().map(({ userId }) => userId)).size === 64);
@@ -166,7 +168,7 @@ test("who asks again and again while nobody answers waits with one question", as
   watches.stop();
 });
 
-test("users of a gateway that is gone are gone; nobody is listened to for nobody", async () => {
+test("users of a gateway that left the view are offline; users whom no session watches are not listened to", async () => {
   const { watches, gateways, listeners } = newWatches(new Set(["bob"]), () => true);
   const { session, frames } = newSession("alice");
   watches.watch(session, ["bob", "bob"], true);
@@ -176,15 +178,15 @@ test("users of a gateway that is gone are gone; nobody is listened to for nobody
   await until("offline", () => frames.flat().at(-1)?.online === false);
   expect(frames.flat().at(-1)).toMatchObject({ lastSeenAt: 7 });
   expect(listeners.size).toBe(1);
-  // It had only lost its lease.
+  // The gateway had only lost its lease.
   gateways.add("g");
   watches.compareGateways();
   await until("online again", () => frames.flat().at(-1)?.online === true);
-  watches.left(session);
+  watches.disconnected(session);
   expect(listeners.size).toBe(0);
 });
 
-test("a user at a gateway that is not yet in the view here is there when it is", async () => {
+test("a user at a gateway that is not yet in the view is online when the gateway enters the view", async () => {
   const { watches, gateways } = newWatches(new Set(["bob"]), () => true);
   const { session, frames } = newSession("alice");
   gateways.clear();
@@ -197,47 +199,45 @@ test("a user at a gateway that is not yet in the view here is there when it is",
   watches.stop();
 });
 
-test("a device that comes back within the time was never gone for those who watch", () => {
+test("watchers never see a device offline that reconnects within 5 s", () => {
   let now = 0;
   const wheel = new TimerWheel(100, 512, () => now);
   const here = new Set(["web", "ios"]);
   const told: string[] = [];
-  const users = new OwnUsers({
+  const users = new LocalPresence({
     wheel,
-    userIds: () => ["bob"],
-    platforms: () => here,
-    tell: (_, platforms) => told.push(platforms.sort().join(" ")),
+    users: { userIds: ["bob"], platforms: () => here },
+    network: { publish: (_, platforms) => void told.push(platforms.sort().join(" ")) },
   });
   const pass = (ms: number) => {
     now += ms;
     wheel.advance();
   };
-  users.came("bob", "web");
+  users.added("bob", "web");
   here.delete("ios");
-  users.went("bob", "ios");
+  users.removed("bob", "ios");
   for (let i = 0; i < 4; i++) {
     here.delete("web");
-    users.went("bob", "web");
+    users.removed("bob", "web");
     pass(1_000);
     here.add("web");
-    users.came("bob", "web");
+    users.added("bob", "web");
   }
   expect(new Set(told)).toEqual(new Set(["ios web"]));
-  // The one that flaps does not keep the other one there.
+  // The device that flaps does not keep the other device online.
   pass(1_100);
   expect(told.at(-1)).toBe("web");
 });
 
-test("what may be lost is told again: who is here, and for a while who has gone", async () => {
+test("presence that may be lost is published again: of users here, and for a while of users who have gone", async () => {
   let now = 0;
   const wheel = new TimerWheel(100, 512, () => now);
   const here = new Set(["web"]);
   const told: [string, string[]][] = [];
-  const users = new OwnUsers({
+  const users = new LocalPresence({
     wheel,
-    userIds: () => ["alice"],
-    platforms: (userId) => (userId === "alice" ? here : new Set()),
-    tell: (userId, platforms) => told.push([userId, platforms]),
+    users: { userIds: ["alice"], platforms: (userId) => (userId === "alice" ? here : new Set()) },
+    network: { publish: (userId, platforms) => void told.push([userId, platforms]) },
   });
   const pass = (ms: number) => {
     for (const end = now + ms; now < end; ) {
@@ -245,19 +245,19 @@ test("what may be lost is told again: who is here, and for a while who has gone"
       wheel.advance();
     }
   };
-  users.came("alice", "web");
-  users.went("bob", "ios");
+  users.added("alice", "web");
+  users.removed("bob", "ios");
   pass(5_200);
   told.length = 0;
-  users.tellAgain();
-  users.tellAgain();
-  await until("both are told", () => told.length === 2);
+  users.publishAgain();
+  users.publishAgain();
+  await until("both users are published", () => told.length === 2);
   expect(told).toEqual([
     ["alice", ["web"]],
     ["bob", []],
   ]);
   pass(60_100);
-  await until("it is told once more", () => told.length === 3, 10_000);
+  await until("the user here is published once more", () => told.length === 3, 10_000);
   expect(told.at(-1)).toEqual(["alice", ["web"]]);
   users.stop();
 });

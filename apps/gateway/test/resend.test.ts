@@ -1,12 +1,13 @@
 import { TimerWheel } from "@carillon/base";
-import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
-import { Resend } from "../src/deliver/resend";
+import { GatewayMetrics } from "../src/metrics";
+import { Resend } from "../src/recovery/devices";
+import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
 import type { Session } from "../src/session/session";
 
 const head = { conversationId: "p:alice:bob", seq: 1, senderId: "bob", kind: "message" as const };
 
 describe("a delivery cursor", () => {
-  test("takes RECEIVED up to what was ever sent, and gives each event once", () => {
+  test("takes RECEIVED up to the last event that was sent, and gives each event once", () => {
     const cursor = new DeliveryCursor("e1", 10);
     for (const seq of [11, 12, 13]) cursor.sent(seq, { ...head, seq });
     expect(cursor.received(14)).toBeUndefined();
@@ -15,14 +16,14 @@ describe("a delivery cursor", () => {
     expect([cursor.acked, cursor.unacknowledgedCount, cursor.room]).toEqual([12, 1, MOST_UNACKNOWLEDGED - 1]);
   });
 
-  test("rewound, it sends again what is not acknowledged, and counts it once", () => {
+  test("sends unacknowledged events again after a rewind, and counts them once", () => {
     const cursor = new DeliveryCursor("e1", 0);
     for (let seq = 1; seq <= MOST_UNACKNOWLEDGED; seq++) cursor.sent(seq, { ...head, seq });
     cursor.received(2);
     cursor.rewind();
     expect([cursor.sentSeq, cursor.mode, cursor.room]).toEqual([2, "behind", MOST_UNACKNOWLEDGED]);
     cursor.sent(3, { ...head, seq: 3 });
-    // What was sent before the rewind may be acknowledged at any time.
+    // Events that were sent before the rewind may be acknowledged at any time.
     expect(cursor.received(5)!.map(({ seq }) => seq)).toEqual([3, 4, 5]);
     expect([cursor.sentSeq, cursor.unacknowledgedCount]).toEqual([5, 0]);
   });
@@ -35,11 +36,11 @@ describe("sending again", () => {
     const wheel = new TimerWheel(100, 512, () => now);
     const resend = new Resend({
       wheel,
-      serve: () => void done.push(`served at ${now}`),
-      giveUp: () => void done.push(`given up at ${now}`),
-      onResent: () => {},
+      users: { serve: () => void done.push(`served at ${now}`) },
+      metrics: new GatewayMetrics("gateway-1"),
     });
-    const session = { delivery: new DeliveryCursor("e1", 0) } as Session;
+    const kick = () => void done.push(`given up at ${now}`);
+    const session = { delivery: new DeliveryCursor("e1", 0), kick } as unknown as Session;
     const send = (seq: number) => {
       session.delivery!.sent(seq, { ...head, seq });
       resend.sent(session);
@@ -53,14 +54,14 @@ describe("sending again", () => {
     return { done, resend, session, send, pass };
   }
 
-  test("happens after 5 and 15 s, and after 35 s the connection is given up", () => {
+  test("happens after 5 and 15 s, and after 35 s the connection is closed", () => {
     const { done, send, pass } = setUp();
     send(1);
     pass(60_000);
     expect(done).toEqual(["served at 5000", "served at 15000", "given up at 35000"]);
   });
 
-  test("begins anew with every step of the device, and ends when nothing is left", () => {
+  test("starts its time again with each RECEIVED, and ends when nothing is unacknowledged", () => {
     const { done, resend, session, send, pass } = setUp();
     send(1);
     send(2);

@@ -9,7 +9,7 @@ const SILENCE_MS = 75_000;
 const GRACE_MS = 60_000;
 const TOKEN_EXPIRES_AT = 1_000_000;
 
-/** A watch over one session, in time that passes by itself. */
+/** A watch over one session, on a simulated clock. */
 function newWatch() {
   let now = 0;
   const wheel = new TimerWheel(100, 512, () => now);
@@ -18,14 +18,14 @@ function newWatch() {
     loginMs: LOGIN_MS,
     silenceMs: SILENCE_MS,
     tokenGraceMs: GRACE_MS,
-    now: () => now,
-    monotonic: () => now,
+    clock: { monotonic: () => now },
+    wallClock: { now: () => now },
     verify: () => "invalid",
   });
   const closed: number[] = [];
   const session = {
     state: { phase: "new" } as SessionState,
-    heardAt: 0,
+    lastFrameAt: 0,
     deadline: { due: -1, expire: () => watch.check(session as unknown as Session) },
     refuse: () => {},
     kick: (code: number) => closed.push(code),
@@ -42,7 +42,7 @@ function newWatch() {
 const identity = { userId: "alice", deviceId: "phone", platform: "ios" };
 const open: SessionState = { phase: "open", identity, tokenExpiresAt: TOKEN_EXPIRES_AT };
 
-test("a connection that says nothing is closed after its time to log in", () => {
+test("a connection without CONNECT is closed after its time to log in", () => {
   const { watch, closed, pass, of } = newWatch();
   watch.begin(of);
   pass(LOGIN_MS - 200);
@@ -57,14 +57,14 @@ test("a client whose CONNECT is being answered is not closed, however long that 
   session.state = { phase: "opening", identity, held: [] };
   pass(4 * LOGIN_MS);
   expect(closed).toEqual([]);
-  // Put off by BUSY, it has its time once more.
+  // After BUSY, the client has its time again.
   session.state = { phase: "new" };
   watch.begin(of);
   pass(LOGIN_MS + 200);
   expect(closed).toEqual([CloseCode.NOT_AUTHENTICATED]);
 });
 
-test("an open session is closed when nothing is heard of it, and when its token has been over for the time of grace", () => {
+test("an open session is closed after its time of silence, and when the grace time after its token is over", () => {
   const silent = newWatch();
   silent.session.state = open;
   silent.watch.opened(silent.of);
@@ -76,7 +76,7 @@ test("an open session is closed when nothing is heard of it, and when its token 
   watch.opened(of);
   for (let at = 0; at < TOKEN_EXPIRES_AT + GRACE_MS - 1_000; at += 10_000) {
     expect(closed).toEqual([]);
-    session.heardAt = at;
+    session.lastFrameAt = at;
     pass(10_000);
   }
   pass(1_200);

@@ -1,7 +1,7 @@
 import { Command, commandTable } from "@carillon/protocol";
-import { DeliveryCursor } from "../src/deliver/delivery-cursor";
-import { FaultCounter } from "../src/receive/rate-limit";
+import { DeliveryCursor } from "../src/session/delivery-cursor";
 import { Placement } from "../src/session/placement";
+import { FaultCounter } from "../src/session/session";
 import { type Action, actionOn, type SessionState } from "../src/session/session-state";
 
 describe("session states", () => {
@@ -52,19 +52,19 @@ describe("placement", () => {
   const placement = (order: string[]) =>
     new Placement("here", { walk: (_user, count) => order.slice(0, count), address });
 
-  test("the ring's choice stays, others are sent on", () => {
+  test("users stay at the ring's choice, and are sent on from other gateways", () => {
     expect(placement(["here", "b"]).judge("u", false, 0)).toBe("here");
     expect(placement([]).judge("u", false, 0)).toBe("here");
     expect(placement(["b", "here"]).judge("u", false, 0)).toEqual(address("b"));
   });
 
-  test("where to go when this gateway leaves", () => {
+  test("when this gateway leaves, its users go to the next gateway of the ring", () => {
     expect(placement(["here", "b"]).withoutMe("u")).toEqual(address("b"));
     expect(placement(["b", "here"]).withoutMe("u")).toEqual(address("b"));
     expect(placement(["here"]).withoutMe("u")).toBeUndefined();
   });
 
-  test("a fallback is taken by the second of the ring, and by any at the third try in 10 s", () => {
+  test("a fallback is accepted by the second gateway of the ring, and by any gateway at the third try in 10 s", () => {
     expect(placement(["b", "here"]).judge("u", true, 0)).toBe("fallback");
     const third = placement(["b", "c", "here"]);
     expect([0, 1, 2].map((now) => third.judge("u", true, now))).toEqual([address("b"), address("b"), "fallback"]);

@@ -1,11 +1,12 @@
+import type { InboxPage } from "@carillon/bus";
 import { Command, decodePayload, encodeEvent, FrameDecoder } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
 import fc from "fast-check";
 import type { ClientConnection } from "../src/accept/client-connection";
-import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/deliver/delivery-cursor";
-import { type InboxPage, UserInbox } from "../src/deliver/user-inbox";
-import { sessionLimits } from "../src/receive/receiver";
-import { Session } from "../src/session/session";
+import { UserInbox } from "../src/inbox/user-inbox";
+import { GatewayMetrics } from "../src/metrics";
+import { DeliveryCursor, MOST_UNACKNOWLEDGED } from "../src/session/delivery-cursor";
+import { Session, sessionLimits } from "../src/session/session";
 
 const eventOf = (seq: number) =>
   encodeEvent({
@@ -20,7 +21,7 @@ const eventOf = (seq: number) =>
     content: `message ${seq}`,
   });
 
-/** What Redis holds, and a gateway's inbox that reads it. */
+/** A simulated inbox in Redis, and the gateway's view that reads it. */
 class Store {
   epoch = "e1";
   head = 0;
@@ -30,10 +31,10 @@ class Store {
 
   readonly inbox = new UserInbox({
     userId: "alice",
-    onDelivered: () => {},
-    onNewEpoch: () => this.newEpochs++,
-    onRepaired: () => {},
-    read: async (_user, _epoch, after): Promise<InboxPage> => {
+    resend: { sent: () => {} },
+    renewal: { request: () => void this.newEpochs++ },
+    metrics: new GatewayMetrics("gateway-1"),
+    readInbox: async (_user, _epoch, after): Promise<InboxPage> => {
       this.reads++;
       return this.page(after);
     },
@@ -47,7 +48,7 @@ class Store {
     return { epoch: this.epoch, seq: this.head, events };
   }
 
-  /** An event comes into the inbox; `push` tells whether its push reaches the gateway now. */
+  /** Adds an event to the inbox. @param push whether its push reaches the gateway now */
   add(push = true): number {
     this.head++;
     if (push) this.push(this.head);
@@ -59,7 +60,7 @@ class Store {
   }
 }
 
-/** A device that writes down what it gets. */
+/** A device that records the events that it gets. */
 class Device {
   readonly got: [string, number][] = [];
   queuedBytes = 0;
@@ -72,12 +73,9 @@ class Device {
     first?: InboxPage,
   ) {
     const connection: ClientConnection = {
-      transport: "tcp",
       remote: "test",
       receivedBytes: 0,
       attach: () => {},
-      pauseReading: () => {},
-      resumeReading: () => {},
       close: (code) => {
         this.closedWith = code;
       },
@@ -119,8 +117,8 @@ class Device {
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 describe("user inbox", () => {
-  test("pushes that overtake each other go out in order", async () => {
-    // The patience with the missing ones must not run out however slow the machine is.
+  test("pushes that overtake each other are delivered in order", async () => {
+    // On a slow machine, the time to wait for missing pushes must not run out.
     jest.useFakeTimers();
     const store = new Store();
     const device = new Device(store, 0);
@@ -142,7 +140,7 @@ describe("user inbox", () => {
     expect(device.numbers).toEqual([1, 2, 3]);
   });
 
-  test("the last push lost is found by the head", async () => {
+  test("a lost last push is found by the head", async () => {
     const store = new Store();
     const device = new Device(store, 0);
     store.add(false);
@@ -150,7 +148,7 @@ describe("user inbox", () => {
     await until("the events", () => device.got.length === 1);
   });
 
-  test("a device that comes back gets what it missed, then the live ones, while others go on", async () => {
+  test("a device that connects again gets the events that it missed, then live events, while other devices continue", async () => {
     const store = new Store();
     const first = new Device(store, 0);
     for (let i = 0; i < 200; i++) store.add();
@@ -162,7 +160,7 @@ describe("user inbox", () => {
     expect(first.numbers).toEqual(range(1, 201));
   });
 
-  test("what came with the answer to CONNECT is not read again, and the rest is", async () => {
+  test("events that came with the answer to CONNECT are not read again, and the rest is read", async () => {
     const store = new Store();
     for (let i = 0; i < 100; i++) store.add(false);
     const short = new Device(store, 80, store.page(80));
@@ -171,7 +169,7 @@ describe("user inbox", () => {
     const long = new Device(store, 0, store.page(0));
     await until("the events", () => long.got.length === 100);
     expect([store.reads, long.numbers]).toEqual([1, range(1, 100)]);
-    // A page that was read before the inbox began anew is not used.
+    // A page of a former epoch is not used.
     const old = { ...store.page(90), epoch: "e0" };
     store.epoch = "e2";
     const late = new Device(store, 90, old);
@@ -179,7 +177,7 @@ describe("user inbox", () => {
     expect(late.got[0]![0]).not.toBe("e0");
   });
 
-  test("a device that does not acknowledge is not sent more than its window, and goes on when it does", async () => {
+  test("a device that does not acknowledge is sent its window only, and more when it acknowledges", async () => {
     const store = new Store();
     const device = new Device(store, 0);
     for (let i = 0; i < MOST_UNACKNOWLEDGED + 100; i++) store.add();
@@ -191,7 +189,7 @@ describe("user inbox", () => {
     expect(device.numbers).toEqual(range(1, MOST_UNACKNOWLEDGED + 100));
   });
 
-  test("a socket that is full stops the stream of this device only", async () => {
+  test("a full socket stops the stream of its device only", async () => {
     const store = new Store();
     const [slow, quick] = [new Device(store, 0), new Device(store, 0)];
     slow.queuedBytes = 10_000_000;
@@ -204,7 +202,7 @@ describe("user inbox", () => {
     expect(slow.numbers).toEqual(range(1, 10));
   });
 
-  test("a new epoch is told by an empty DELIVER, and its events follow from 1", async () => {
+  test("an empty DELIVER tells a new epoch, and its events follow from 1", async () => {
     const store = new Store();
     const device = new Device(store, 0);
     store.add();
@@ -222,7 +220,7 @@ describe("user inbox", () => {
     ]);
   });
 
-  test("a device whose next event is gone is closed, so that it comes back and resyncs", async () => {
+  test("a device whose next event was trimmed is closed, so that it connects again and resyncs", async () => {
     const store = new Store();
     store.head = 50;
     store.first = 20;

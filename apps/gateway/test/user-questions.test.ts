@@ -3,9 +3,11 @@ import { UserQuestions } from "../src/submit/user-questions";
 
 const limits = { pullsPerSecond: 20, pullsBurst: 30, syncsPerSecond: 2, syncsBurst: 10 };
 
-/** An api that answers when it is told to. */
+const performanceClock = { monotonic: () => performance.now() };
+
+/** An api that answers when the test says so. */
 function slowApi() {
-  const questions = new UserQuestions({ limits, monotonic: () => performance.now() });
+  const questions = new UserQuestions({ limits, clock: performanceClock });
   const asked: { user: string; deadlineMs: number; answer(): void }[] = [];
   const ask = (user: string, kind: "pull" | "sync") =>
     questions
@@ -24,7 +26,7 @@ function slowApi() {
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
 
-test("a user has a budget for each kind, and is told when there is more", async () => {
+test("a user has a budget for each kind, and is told when to ask again", async () => {
   const { ask, asked } = slowApi();
   const syncs = Array.from({ length: 11 }, () => ask("alice", "sync"));
   const refused = (await syncs[10]) as CarillonError;
@@ -44,7 +46,7 @@ test("a user has a budget for each kind, and is told when there is more", async 
   expect(asked).toHaveLength(13);
 });
 
-test("so many of a user's questions are under way at once, the next when one is answered", async () => {
+test("a bounded number of a user's questions is under way; the next one is asked when one is answered", async () => {
   const { ask, asked } = slowApi();
   const syncs = Array.from({ length: 6 }, () => ask("alice", "sync"));
   for (let i = 0; i < 10; i++) void ask("alice", "pull");
@@ -53,13 +55,13 @@ test("so many of a user's questions are under way at once, the next when one is 
   asked[0]!.answer();
   await jest.advanceTimersByTimeAsync(0);
   expect(asked).toHaveLength(13);
-  // The one behind it has waited too long in the end: it is told so, and an api is not bothered with it.
+  // The next question has waited too long: it is refused, and no api is asked.
   await jest.advanceTimersByTimeAsync(3_000);
   expect(await syncs[5]).toMatchObject({ name: "RATE_LIMITED", retryAfterMs: expect.any(Number) });
   expect(asked).toHaveLength(13);
 });
 
-test("all users' questions wait in one room, and the next has what is left of its time", async () => {
+test("the questions of all users wait in one room, and the next one has the rest of its time", async () => {
   const { ask, asked } = slowApi();
   const syncs = Array.from({ length: 18 }, (_, i) => ask(`user${i}`, "sync"));
   await jest.advanceTimersByTimeAsync(4_500);
@@ -76,8 +78,8 @@ test("all users' questions wait in one room, and the next has what is left of it
   expect(asked).toHaveLength(18);
 });
 
-test("what the api says is told as it is", async () => {
-  const questions = new UserQuestions({ limits, monotonic: () => performance.now() });
+test("an error of the api is passed on as it is", async () => {
+  const questions = new UserQuestions({ limits, clock: performanceClock });
   const busy = new CarillonError("BUSY", "later", { retryAfterMs: 7 });
   await expect(questions.run("alice", "pull", () => Promise.reject(busy))).rejects.toBe(busy);
 });

@@ -1,20 +1,14 @@
-/** Clients over TCP: a stream of length-prefixed frames, cut anywhere. */
+/** Listens for clients over TCP: a stream of length-prefixed frames, which may arrive in any pieces. */
 import { createServer, type Socket } from "node:net";
 import { guarded } from "@carillon/base";
 import { listenOn, remoteOf } from "@carillon/base/node";
 import { FrameDecoder } from "@carillon/protocol";
-import {
-  type ClientConnection,
-  type ConnectionEvents,
-  LINGER_MS,
-  type Listener,
-  type ListenOptions,
-} from "./client-connection";
-import { concatFrames, FrameCork } from "./frame-cork";
+import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
+import type { Listener, ListenOptions } from "./doorkeeper";
 
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
-    // A reset may come at any moment, so it is listened to before anything else happens to the connection.
+    // A reset may come at any moment, so this listener is added before anything else happens to the connection.
     socket.on("error", () => socket.destroy());
     if (!options.door.admit(socket)) return;
     const remote = remoteOf(socket);
@@ -30,7 +24,6 @@ export async function listenTcp(options: ListenOptions): Promise<Listener> {
 }
 
 class TcpConnection implements ClientConnection {
-  readonly transport = "tcp";
   private readonly decoder = new FrameDecoder();
   private events: ConnectionEvents | undefined;
   private readonly cork: FrameCork;
@@ -74,15 +67,7 @@ class TcpConnection implements ClientConnection {
     setTimeout(destroy, LINGER_MS).unref();
   }
 
-  pauseReading(): void {
-    this.socket.pause();
-  }
-
-  resumeReading(): void {
-    this.socket.resume();
-  }
-
-  /** An error in what this connection calls ends it. */
+  /** An error in a callback of this connection closes it. */
   private get belonging() {
     return { remote: this.remote, end: () => this.close() };
   }

@@ -1,4 +1,4 @@
-/** A client over WebSocket: binary messages of whole frames, or one frame as JSON text per message. */
+/** A client's connection over WebSocket: binary messages of whole frames, or one frame as JSON text per message. */
 import type { Socket } from "node:net";
 import { guarded } from "@carillon/base";
 import {
@@ -11,18 +11,17 @@ import {
   limits,
 } from "@carillon/protocol";
 import type { WebSocket } from "ws";
-import { type ClientConnection, type ConnectionEvents, LINGER_MS } from "./client-connection";
-import { concatFrames, FrameCork } from "./frame-cork";
+import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
 
 const BINARY = "carillon.v1";
 const JSON_TEXT = "carillon.json.v1";
 
-/** The first of the offered subprotocols that is known. */
+/** The first of the offered subprotocols that the gateway knows. */
 export function chooseProtocol(offered: Iterable<string>): string | undefined {
   return [...offered].find((name) => name === BINARY || name === JSON_TEXT);
 }
 
-/** @param remote address of the other side; @param mostQueuedBytes see ListenOptions */
+/** @param remote address of the client @param mostQueuedBytes see ListenOptions */
 export function newWebSocketConnection(
   webSocket: WebSocket,
   remote: string,
@@ -32,9 +31,8 @@ export function newWebSocketConnection(
   return new Connection(webSocket, remote, mostQueuedBytes);
 }
 
-/** What both subprotocols share: writing in turns, closing with a code. */
+/** The part that both subprotocols share: corked writes, and closing with a code. */
 abstract class WebSocketConnection implements ClientConnection {
-  abstract readonly transport: "ws" | "json";
   protected events: ConnectionEvents | undefined;
   protected closing = false;
   private readonly cork: FrameCork;
@@ -44,7 +42,7 @@ abstract class WebSocketConnection implements ClientConnection {
     readonly remote: string,
     private readonly mostQueuedBytes: number,
   ) {
-    // A message over the bound: ws closes with 1009 by itself.
+    // On a message over the bound, ws closes with 1009 by itself.
     webSocket.on("error", () => {});
     const write = (frames: Uint8Array[], bytes: number) => {
       if (this.webSocket.readyState === this.webSocket.OPEN) this.write(frames, bytes);
@@ -104,14 +102,6 @@ abstract class WebSocketConnection implements ClientConnection {
     setTimeout(destroy, LINGER_MS).unref();
   }
 
-  pauseReading(): void {
-    this.webSocket.pause();
-  }
-
-  resumeReading(): void {
-    this.webSocket.resume();
-  }
-
   private closeIfSlow(): void {
     if (this.queuedBytes > this.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
   }
@@ -128,15 +118,13 @@ abstract class WebSocketConnection implements ClientConnection {
     this.events!.onFault({ error: "BAD_FRAME", requestId: 0, message, recoverable: false });
   }
 
-  /** An error in what this connection calls ends it. */
+  /** An error in a callback of this connection closes it. */
   private get belonging() {
     return { remote: this.remote, end: () => this.close(CloseCode.INTERNAL) };
   }
 }
 
 class BinaryConnection extends WebSocketConnection {
-  readonly transport = "ws";
-
   protected receive(data: Buffer, isBinary: boolean): void {
     if (!isBinary) return this.refuseKind();
     const { frames, fault } = decodeFrames(data);
@@ -160,8 +148,6 @@ class BinaryConnection extends WebSocketConnection {
 }
 
 class JsonConnection extends WebSocketConnection {
-  readonly transport = "json";
-
   protected receive(data: Buffer, isBinary: boolean): void {
     if (isBinary) return this.refuseKind();
     const frame = decodeJsonFrame(data.toString("utf8"));

@@ -1,6 +1,6 @@
 /**
- * Clients over WebSocket: binary messages of whole frames (subprotocol carillon.v1), or one frame as JSON text per
- * message (carillon.json.v1). The same port answers health and metrics over HTTP.
+ * Listens for clients over WebSocket: binary messages of whole frames (subprotocol carillon.v1), or one frame as JSON text per
+ * message (carillon.json.v1). The same port answers health checks and metrics over HTTP.
  */
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { Socket } from "node:net";
@@ -9,19 +9,19 @@ import { guarded } from "@carillon/base";
 import { createStrangersServer, listenOn, remoteOf } from "@carillon/base/node";
 import { limits } from "@carillon/protocol";
 import { WebSocketServer } from "ws";
-import { LINGER_MS, type Listener, type ListenOptions } from "./client-connection";
-import { pathOf } from "./request-target";
+import { LINGER_MS } from "./client-connection";
+import type { Listener, ListenOptions } from "./doorkeeper";
 import { chooseProtocol, newWebSocketConnection } from "./websocket-connection";
 
-/** An honest client sends a message whole; many tiny fragments only pin memory. */
+/** An honest client sends a message whole; many tiny fragments only occupy memory. */
 const MOST_FRAGMENTS = 16;
 const MOST_CHUNKS = 256;
 const MOST_HEADER_BYTES = 8 * 1024;
 
 export interface WebSocketListenOptions extends ListenOptions {
-  /** What answers plain requests. */
+  /** Answers requests that are no upgrade. */
   http: RequestListener;
-  /** Who has not upgraded after this time, or sent a whole request, is cut off, ms. */
+  /** A client that has neither upgraded nor sent a whole request after this time is cut off, ms. */
   patienceMs: number;
 }
 
@@ -52,7 +52,7 @@ function newUpgrade({ accept, mostQueuedBytes, door }: ListenOptions) {
     perMessageDeflate: false,
     maxFragments: MOST_FRAGMENTS,
     maxBufferedChunks: MOST_CHUNKS,
-    // A PING counts like any other frame, and is answered when it was not too much.
+    // A PING counts like any other frame, and is answered within the limit of frames.
     autoPong: false,
     handleProtocols: (offered) => chooseProtocol(offered) ?? false,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
@@ -74,9 +74,22 @@ function refusalOf({ url, headers }: IncomingMessage): string | undefined {
   return chooseProtocol(offered) === undefined ? "400 Bad Request" : undefined;
 }
 
-/** The HTTP server has let go of the socket: who never closes would have it for ever. */
+/** The HTTP server does not watch the socket any more: without this, a client that never closes would keep it for ever. */
 function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   const destroy = guarded("socket", () => socket.destroy());
   setTimeout(destroy, LINGER_MS).unref();
+}
+
+/** An address in front of the path: only a request to a proxy has one, and its host does not matter here. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+
+/**
+ * The path of a request's target, as it was sent: without query, not decoded. Never throws, whatever the target is; the
+ * constructor of URL throws for `//` and `http://[`.
+ * @returns "/" when there is no path
+ */
+export function pathOf(target: string | undefined): string {
+  const [path = ""] = (target ?? "").replace(ORIGIN, "").split(/[?#]/, 1);
+  return path === "" ? "/" : path;
 }

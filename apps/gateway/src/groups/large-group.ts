@@ -1,20 +1,21 @@
 /**
- * One large group, as far as its members are here: who they are, and up to which number they were told.
+ * One large group: its members who are here, and the number up to which they were told of its events.
  *
- * The idea: events come from the owner of the conversation in order, by multicast. One that follows the last is passed
- * on: to devices that look at the conversation the event itself, to all others, now and then, that there is more: at most
- * every 100 ms, and the more seldom the more they are, since telling thousands is a lot of work for a word that waits
- * well. Events also say who comes and goes, so the members follow from them. One that does not follow the last means
- * that something was lost: from then on nothing is passed on until the owner has told again who belongs to the group,
- * and then everybody is told where the conversation stands.
+ * The idea: the owner of the conversation publishes events in order to all gateways with members. The gateway passes on an
+ * event that follows the last one. Devices that look at the conversation get the event itself. All other devices get a NOTIFY
+ * with the last number: at most every 100 ms, and less often the more members are here, because notifying thousands is a lot
+ * of work for news that can wait. Events also say which users join and leave, so the gateway derives the members from them.
+ * An event that does not follow the last one means that events were lost. From then on the gateway passes nothing on until
+ * the owner has sent a new roster; then all members here are told the last number.
  *
  * Edge cases:
- * - A roster is one of a moment. If somebody came or went after it, by events that were heard already, it is asked again.
- * - Events up to the roster's number that come later are passed over: it has counted them.
- * - A device that cannot take what was passed on is told that there is more, like those that do not look.
+ * - A roster describes one moment. If an event that was received already says that members joined or left after that moment,
+ *   the gateway asks for a roster again.
+ * - Events up to the roster's number that arrive later are ignored: the roster includes them.
+ * - A device that could not be sent an event gets a NOTIFY, like devices that do not look at the conversation.
  */
 import { detached, guarded, sleep } from "@carillon/base";
-import type { GroupRoster } from "@carillon/bus";
+import type { Bus, GroupRoster } from "@carillon/bus";
 import {
   Command,
   decodeEvent,
@@ -26,104 +27,104 @@ import {
   peekEvent,
 } from "@carillon/protocol";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
+import type { GroupOwner } from "./group-owner";
 
 const NOTIFY_EVERY_MS = 100;
-/** For so many members more all are told a millisecond later: a gateway with 5,000 tells them every 270 ms. */
+/** So many members add one millisecond between two NOTIFYs: 5,000 members are notified every 270 ms. */
 const MEMBERS_PER_MS = 30;
 const RETRY_MS = 500;
-/** Members that are told in one turn of the event loop. */
-const TOLD_AT_ONCE = 500;
+/** Members who are notified in one turn of the event loop. */
+const NOTIFIED_AT_ONCE = 500;
 
 export interface LargeGroupOptions {
-  conversationId: string;
-  /** Sessions of a user that are here, open or not. */
-  sessions(userId: string): Iterable<Session>;
-  /** Listens to what is said; resolves when nothing more is missed. */
-  listen(onEvents: (events: Uint8Array[]) => void): Promise<() => void>;
-  /** Asks the owner of the conversation. @throws CarillonError BUSY */
-  roster(userIds: string[]): Promise<GroupRoster>;
-  monotonic(): number;
-  /** The owner could not be asked; he is asked again. */
-  onUnanswered(error: Error): void;
-  /** Nobody here belongs to the group, or it is small. */
-  onEnd(): void;
+  owner: Pick<GroupOwner, "conversationId" | "listen" | "roster">;
+  users: Pick<UserRegistry, "user">;
+  bus: Pick<Bus, "clock" | "logger">;
+  /** Called once, when nobody here belongs to the group any more, or the group has become small. */
+  onEnd: () => void;
 }
 
 export class LargeGroup {
-  /** Members who are here, with their first numbers. */
+  /** Members who are here, each with the first number that they may see. */
   private readonly members = new Map<string, number>();
-  /** Users who may belong to the group: the owner is asked. */
-  private readonly wanted = new Set<string>();
+  /** Users who may belong to the group: the owner has to be asked about them. */
+  private readonly candidates = new Set<string>();
   /** Devices that look at the conversation. */
   private readonly focused = new Set<Session>();
-  /** Those of them that were not given everything. */
+  /** Those of them that were not sent every event. */
   private behind = new Set<Session>();
-  /** Everything up to this number was passed on, or told of. */
+  /** Members were sent, or told of, everything up to this number. */
   private last = 0;
-  /** Highest number that was heard of. */
+  /** Highest number of which this gateway has heard. */
   private seen = 0;
-  /** Number of the last event by which somebody came or went. */
+  /** Number of the last event by which a member joined or left. */
   private lastChange = 0;
-  /** Something was lost, or nothing is known yet. */
+  /** Whether events may be lost, or no roster has arrived yet. */
   private isUncertain = true;
   private loading = false;
   private isEnded = false;
   private stopListening: (() => void) | undefined;
   private notifyTimer: NodeJS.Timeout | undefined;
-  /** Number that all who do not look were told last, and when. */
-  private told = 0;
+  /** Number that was in the last NOTIFY to devices that do not look at the conversation, and its monotonic time. */
+  private notified = 0;
   private notifiedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: LargeGroupOptions) {}
 
   private get conversationId(): string {
-    return this.options.conversationId;
+    return this.options.owner.conversationId;
+  }
+
+  /** Sessions of a user that are here, open or not. */
+  private sessions(userId: string): Iterable<Session> {
+    return this.options.users.user(userId)?.sessions ?? [];
   }
 
   /**
-   * These users are here, and may belong to the group.
-   * @param seq number with which this was said of the group, when an owner has said it
+   * Asks the owner about these users, who are here and may belong to the group.
+   * @param seq number of the event by which an owner has said so; 0: none
    */
-  want(userIds: Iterable<string>, seq = 0): void {
+  requestRoster(userIds: Iterable<string>, seq = 0): void {
     this.seen = Math.max(this.seen, seq);
-    for (const userId of userIds) this.wanted.add(userId);
+    for (const userId of userIds) this.candidates.add(userId);
     detached("group", this.load());
   }
 
-  /** Something may have been lost. */
-  doubt(): void {
+  /** Events may be lost: the owner is asked for a new roster. */
+  markStale(): void {
     this.isUncertain = true;
     detached("group", this.load());
   }
 
-  /** The owner has said this number. */
+  /** The owner names the last number of the conversation. */
   tick(lastSeq: number): void {
     if (lastSeq <= this.last) return;
     this.seen = Math.max(this.seen, lastSeq);
-    this.doubt();
+    this.markStale();
   }
 
-  /** The group is said to be small from this number on; it may be old news, of an owner who is none any more. */
+  /** A worker says that the group is small from this number on. The news may be old: of a former owner. */
   becameSmall(seq: number): void {
-    if (this.isUncertain || this.last <= seq) this.doubt();
+    if (this.isUncertain || this.last <= seq) this.markStale();
   }
 
-  /** The user's last session is gone. */
+  /** The user's last session here is closed. */
   leave(userId: string): void {
-    this.wanted.delete(userId);
+    this.candidates.delete(userId);
     this.remove(userId);
     this.endIfEmpty();
   }
 
-  /** A device looks at the conversation, or no longer does. What it was not told meanwhile, it is told now. */
+  /** The device begins or ceases to look at the conversation. It gets a NOTIFY with the last number. */
   focus(session: Session, isFocused: boolean): void {
     this.focused.delete(session);
     this.behind.delete(session);
     const userId = session.identity?.userId;
-    // Its connection is gone.
+    // The connection is closed.
     if (userId === undefined) return;
     if (isFocused && this.members.has(userId)) this.focused.add(session);
-    if (this.belongs(userId, this.last) && !this.isUncertain) this.tell([session], this.last);
+    if (this.belongs(userId, this.last) && !this.isUncertain) this.notify([session], this.last);
   }
 
   end(): void {
@@ -134,7 +135,7 @@ export class LargeGroup {
     this.options.onEnd();
   }
 
-  /** Events in the order of the conversation. */
+  /** Takes events in the order of the conversation. */
   receive(events: Uint8Array[]): void {
     let passed: Uint8Array[] = [];
     for (const event of events) {
@@ -143,13 +144,13 @@ export class LargeGroup {
       this.seen = Math.max(this.seen, seq);
       if (this.isUncertain) continue;
       if (seq !== this.last + 1) {
-        this.doubt();
+        this.markStale();
         continue;
       }
       this.last = seq;
       passed.push(event);
       if (kind !== "system") continue;
-      // Who goes by this event gets it; who comes by it has it in his inbox.
+      // A member who leaves by this event gets it here; a user who joins by it has it in their inbox.
       this.pass(passed);
       passed = [];
       this.follow(event);
@@ -167,7 +168,7 @@ export class LargeGroup {
   }
 
   private add(userId: string, from: number): void {
-    const sessions = [...this.options.sessions(userId)];
+    const sessions = [...this.sessions(userId)];
     if (sessions.length === 0) return;
     this.members.set(userId, from);
     for (const session of sessions) if (session.focus === this.conversationId) this.focused.add(session);
@@ -180,7 +181,7 @@ export class LargeGroup {
     }
   }
 
-  /** A roster is of a later moment than what was passed on: who is in it may have come after that. */
+  /** Whether the user may see the event `seq`: a roster may be newer than the event, and name members who joined later. */
   private belongs(userId: string, seq: number): boolean {
     const from = this.members.get(userId);
     return from !== undefined && from <= seq;
@@ -210,55 +211,55 @@ export class LargeGroup {
   private notifySoon(): void {
     if (this.isEnded || this.notifyTimer !== undefined) return;
     const pauseMs = NOTIFY_EVERY_MS + this.members.size / MEMBERS_PER_MS;
-    const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.monotonic());
-    const notify = () =>
-      this.notify().finally(() => {
+    const wait = Math.max(0, this.notifiedAt + pauseMs - this.options.bus.clock.monotonic());
+    const notifyMembers = () =>
+      this.notifyMembers().finally(() => {
         this.notifyTimer = undefined;
-        if (this.behind.size > 0 || this.told < this.last) this.notifySoon();
+        if (this.behind.size > 0 || this.notified < this.last) this.notifySoon();
       });
-    this.notifyTimer = setTimeout(guarded("timer", notify), wait);
+    this.notifyTimer = setTimeout(guarded("timer", notifyMembers), wait);
   }
 
-  /** Tells all who do not look, or could not be given all, how far the conversation is. */
-  private async notify(): Promise<void> {
+  /** Sends NOTIFY to all devices that do not look at the conversation, or were not sent every event. */
+  private async notifyMembers(): Promise<void> {
     const { behind, last } = this;
     if (last === 0) return;
     this.behind = new Set();
-    this.told = last;
-    this.notifiedAt = this.options.monotonic();
+    this.notified = last;
+    this.notifiedAt = this.options.bus.clock.monotonic();
     const userIds = [...this.members.keys()];
-    for (let at = 0; at < userIds.length; at += TOLD_AT_ONCE) {
+    for (let at = 0; at < userIds.length; at += NOTIFIED_AT_ONCE) {
       if (at > 0) await new Promise((resolve) => setImmediate(resolve));
       const sessions = userIds
-        .slice(at, at + TOLD_AT_ONCE)
-        .flatMap((userId) => (this.belongs(userId, last) ? [...this.options.sessions(userId)] : []));
-      this.tell(
+        .slice(at, at + NOTIFIED_AT_ONCE)
+        .flatMap((userId) => (this.belongs(userId, last) ? [...this.sessions(userId)] : []));
+      this.notify(
         sessions.filter((session) => !this.focused.has(session) || behind.has(session)),
         last,
       );
     }
   }
 
-  private tell(sessions: Iterable<Session>, lastSeq: number): void {
+  private notify(sessions: Iterable<Session>, lastSeq: number): void {
     const frame = encodeFrame(Command.NOTIFY, 0, { conversationId: this.conversationId, lastSeq });
     for (const session of sessions) if (session.isOpen) session.connection.send(frame);
   }
 
-  /** Asks the owner until all is known. */
+  /** Asks the owner until no user is left to ask about, and the group is certain. */
   private async load(): Promise<void> {
     if (this.loading) return;
     this.loading = true;
-    while (!this.isEnded && (this.isUncertain || this.wanted.size > 0)) {
+    while (!this.isEnded && (this.isUncertain || this.candidates.size > 0)) {
       const isWhole = this.isUncertain;
-      const asked = [...new Set([...(isWhole ? this.members.keys() : []), ...this.wanted])];
-      this.wanted.clear();
+      const asked = [...new Set([...(isWhole ? this.members.keys() : []), ...this.candidates])];
+      this.candidates.clear();
       if (asked.length === 0) this.end();
-      else if (!(await this.ask(asked, isWhole))) this.want(asked);
+      else if (!(await this.ask(asked, isWhole))) this.requestRoster(asked);
     }
     this.loading = false;
   }
 
-  /** @returns false when these have to be asked about again */
+  /** @returns false when the owner has to be asked about these users again */
   private async ask(asked: string[], isWhole: boolean): Promise<boolean> {
     const answer = await this.question(asked);
     if (this.isEnded) this.stopListening?.();
@@ -267,27 +268,30 @@ export class LargeGroup {
     return false;
   }
 
-  /** @returns undefined when nobody has answered */
+  /** @returns undefined when the owner has not answered */
   private async question(asked: string[]): Promise<GroupRoster | undefined> {
-    const { listen, roster, onUnanswered } = this.options;
+    const { owner, bus } = this.options;
     try {
-      this.stopListening ??= await listen((events) => this.receive(events));
-      return await roster(asked);
-    } catch (error) {
-      onUnanswered(error as Error);
+      this.stopListening ??= await owner.listen((events) => this.receive(events));
+      return await owner.roster(asked);
+    } catch (err) {
+      bus.logger.debug(
+        { conversationId: this.conversationId, err },
+        "the owner of a group did not answer, the gateway asks again",
+      );
       return undefined;
     }
   }
 
   private take({ isLarge, lastSeq, members }: GroupRoster, asked: string[], isWhole: boolean): boolean {
     if (this.isEnded) return true;
-    // Of one who was the owner, and has not noticed yet that he is none any more, or of before what was heard since.
+    // The answer is of a former owner, or older than events that have arrived since.
     const isOld = isWhole ? lastSeq < this.seen : lastSeq < this.lastChange;
     if (isOld) return false;
     if (!isLarge) {
-      // Who came meanwhile has heard of it later than the owner's answer was given.
-      if (this.wanted.size > 0) return true;
-      detached("group", this.notify());
+      // Users who were added meanwhile may know of the group from news that is newer than this answer.
+      if (this.candidates.size > 0) return true;
+      detached("group", this.notifyMembers());
       this.end();
       return true;
     }
@@ -301,19 +305,19 @@ export class LargeGroup {
       this.last = lastSeq;
       this.lastChange = lastSeq;
       this.isUncertain = false;
-      // Those who look were given nothing meanwhile.
+      // Devices that look at the conversation were sent nothing meanwhile.
       this.behind = new Set(this.focused);
-      detached("group", this.notify());
-    } else this.tell(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
+      detached("group", this.notifyMembers());
+    } else this.notify(this.sessionsOf(from.keys()), Math.max(lastSeq, this.last));
     this.endIfEmpty();
     return true;
   }
 
   private *sessionsOf(userIds: Iterable<string>): Generator<Session> {
-    for (const userId of userIds) yield* this.options.sessions(userId);
+    for (const userId of userIds) yield* this.sessions(userId);
   }
 
   private endIfEmpty(): void {
-    if (this.members.size === 0 && this.wanted.size === 0 && !this.loading) this.end();
+    if (this.members.size === 0 && this.candidates.size === 0 && !this.loading) this.end();
   }
 }

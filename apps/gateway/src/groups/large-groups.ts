@@ -1,34 +1,25 @@
-/** The large groups that users of this gateway belong to: found when a user comes, followed while he is here. */
-import { detached, PacedJob, partitionOf, sleep } from "@carillon/base";
-import {
-  ask,
-  type Bus,
-  type GroupNews,
-  type GroupRoster,
-  type LargeGroupsOf,
-  type LargeGroupsRead,
-  listenToGroup,
-  type OwnerQuestion,
-  subjects,
-} from "@carillon/bus";
-import { groupConversationId, parseConversationId } from "@carillon/protocol";
+/** The large groups to which users here belong: looked up when a user connects, followed while the user is here. */
+import { detached, PacedJob, sleep } from "@carillon/base";
+import { ask, type Bus, type GroupNews, type LargeGroupsOf, type LargeGroupsRead, subjects } from "@carillon/bus";
+import { Command, type FocusPayload, parseConversationId } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
+import { REPAIR_EVERY_MS } from "../timings";
+import { GroupOwner } from "./group-owner";
 import { LargeGroup } from "./large-group";
 
 const USERS_PER_QUESTION = 500;
 const RETRY_MS = 1_000;
-const DOUBT_AT_MOST_EVERY_MS = 2_000;
 
 export class LargeGroups {
   private readonly groups = new Map<string, LargeGroup>();
-  /** Users whose groups have to be asked for. */
+  /** Users for whose large groups a worker has to be asked. */
   private readonly unknown = new Set<string>();
   private isAsking = false;
   private readonly stopping = new AbortController();
-  private readonly doubts = new PacedJob(
-    async () => this.doubtAll(),
-    DOUBT_AT_MOST_EVERY_MS,
+  private readonly staleJob = new PacedJob(
+    async () => this.markAllStale(),
+    REPAIR_EVERY_MS,
     () => {},
   );
 
@@ -39,32 +30,38 @@ export class LargeGroups {
   ) {}
 
   /** A session of this user is open. */
-  came(userId: string): void {
+  added(userId: string): void {
     this.unknown.add(userId);
     detached("group", this.lookUp());
   }
 
-  /** A session is gone. */
-  left(session: Session, userId: string): void {
+  /** The session is closed. */
+  disconnected(session: Session, userId: string): void {
     this.focus(session, undefined);
     if (this.users.user(userId) !== undefined) return;
     this.unknown.delete(userId);
     for (const group of this.groups.values()) group.leave(userId);
   }
 
-  /** The conversation that a device looks at. */
+  /** FOCUS: the device looks at this conversation from now on, or at none. */
+  request(session: Session, requestId: number, { conversationId }: FocusPayload): void {
+    this.focus(session, conversationId ?? undefined);
+    session.reply(Command.OK, requestId, {});
+  }
+
+  /** Sets the conversation at which the device looks; undefined: none. */
   focus(session: Session, conversationId: string | undefined): void {
     const before = session.focus;
     session.focus = conversationId;
-    for (const one of new Set([before, conversationId])) this.groupOf(one)?.focus(session, one === conversationId);
+    for (const id of new Set([before, conversationId])) this.groupOf(id)?.focus(session, id === conversationId);
   }
 
-  /** Who belongs to large groups now. */
-  hear(news: GroupNews[]): void {
+  /** A worker tells which users have joined large groups, or that a group has become small. */
+  receive(news: GroupNews[]): void {
     for (const { groupId, seq, members } of news) {
       if (members === undefined) this.groups.get(groupId)?.becameSmall(seq);
       else
-        this.want(
+        this.requestRoster(
           groupId,
           members.filter((userId) => this.users.user(userId) !== undefined),
           seq,
@@ -72,24 +69,24 @@ export class LargeGroups {
     }
   }
 
-  /** Last numbers of groups in which something was said lately. */
+  /** A tick names the last numbers of groups that had an event lately. */
   tick(groups: [groupId: string, lastSeq: number][]): void {
     for (const [groupId, lastSeq] of groups) this.groups.get(groupId)?.tick(lastSeq);
   }
 
-  /** What was said, or who came, may be lost. */
-  doubt(): void {
-    this.doubts.request();
+  /** Events, or news of members, may be lost: owners and workers are asked again, at most every 2 s. */
+  markStale(): void {
+    this.staleJob.request();
   }
 
   stop(): void {
     this.stopping.abort();
-    this.doubts.stop();
+    this.staleJob.stop();
     for (const group of [...this.groups.values()]) group.end();
   }
 
-  private doubtAll(): void {
-    for (const group of [...this.groups.values()]) group.doubt();
+  private markAllStale(): void {
+    for (const group of [...this.groups.values()]) group.markStale();
     for (const userId of this.users.userIds) this.unknown.add(userId);
     detached("group", this.lookUp());
   }
@@ -99,38 +96,27 @@ export class LargeGroups {
     return parts?.kind === "group" ? this.groups.get(parts.groupId) : undefined;
   }
 
-  private want(groupId: string, userIds: string[], seq?: number): void {
+  private requestRoster(groupId: string, userIds: string[], seq?: number): void {
     if (userIds.length === 0 || this.stopping.signal.aborted) return;
     let group = this.groups.get(groupId);
     if (group === undefined) {
       group = this.open(groupId);
       this.groups.set(groupId, group);
     }
-    group.want(userIds, seq);
+    group.requestRoster(userIds, seq);
   }
 
   private open(groupId: string): LargeGroup {
     const { bus, partitions, users } = this;
-    const conversationId = groupConversationId(groupId);
-    const owner = subjects.owner(partitionOf(conversationId, partitions));
-    const group: LargeGroup = new LargeGroup({
-      conversationId,
-      sessions: (userId) => users.user(userId)?.sessions ?? [],
-      listen: (onEvents) => listenToGroup(bus, groupId, onEvents),
-      roster: (userIds) =>
-        inParts(userIds, (some) =>
-          ask<OwnerQuestion, GroupRoster>(bus, owner, { ask: "group-roster", groupId, userIds: some }),
-        ),
-      monotonic: () => bus.clock.monotonic(),
-      onUnanswered: (err) => bus.logger.debug({ groupId, err }, "the owner of a group is asked again"),
-      onEnd: () => {
-        if (this.groups.get(groupId) === group) this.groups.delete(groupId);
-      },
-    });
+    const owner = new GroupOwner(bus, groupId, partitions);
+    const onEnd = () => {
+      if (this.groups.get(groupId) === group) this.groups.delete(groupId);
+    };
+    const group: LargeGroup = new LargeGroup({ owner, users, bus, onEnd });
     return group;
   }
 
-  /** Asks for the groups of all users who came; one question serves those who came meanwhile. */
+  /** Asks for the large groups of users; users who connect meanwhile join the next question. */
   private async lookUp(): Promise<void> {
     if (this.isAsking) return;
     this.isAsking = true;
@@ -140,32 +126,15 @@ export class LargeGroups {
       try {
         const found = await ask<LargeGroupsRead, LargeGroupsOf>(this.bus, subjects.groups, { userIds });
         for (const [userId, groupIds] of found) {
-          if (this.users.user(userId) !== undefined) for (const groupId of groupIds) this.want(groupId, [userId]);
+          if (this.users.user(userId) !== undefined)
+            for (const groupId of groupIds) this.requestRoster(groupId, [userId]);
         }
       } catch (err) {
-        this.bus.logger.debug({ err }, "the groups of users are asked for again");
+        this.bus.logger.debug({ err }, "no worker told the large groups of users, the gateway asks again");
         for (const userId of userIds) this.unknown.add(userId);
         await sleep(RETRY_MS, this.stopping.signal);
       }
     }
     this.isAsking = false;
   }
-}
-
-/** Users who are asked about in one message, whatever their ids. */
-const MOST_ASKED = 8_000;
-
-/**
- * A roster that is asked for in parts, each a little later than the one before. It is that of the first part's number:
- * what was changed behind it is heard as well, and may be heard of somebody whose part had it already.
- */
-export async function inParts(userIds: string[], ask: (some: string[]) => Promise<GroupRoster>): Promise<GroupRoster> {
-  const whole = await ask(userIds.slice(0, MOST_ASKED));
-  for (let at = MOST_ASKED; at < userIds.length; at += MOST_ASKED) {
-    const { isLarge, lastSeq, members } = await ask(userIds.slice(at, at + MOST_ASKED));
-    whole.isLarge &&= isLarge;
-    whole.lastSeq = Math.min(whole.lastSeq, lastSeq);
-    whole.members.push(...members);
-  }
-  return whole;
 }

@@ -1,26 +1,26 @@
-/** A user whose presence somebody here wants to know: where he has devices, as far as it was told. */
+/** A user whom devices here watch: where the user has devices, as far as gateways and workers have told it. */
 import { type AtGateway, type PresenceNews, platformsOf, type UserAtGateways } from "@carillon/bus";
 import type { Platform, UserPresence } from "@carillon/protocol";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 
-/** Whether a gateway is in the view. */
-type IsThere = (gateway: string, boot: string) => boolean;
+type Cluster = Pick<GatewayCluster, "isThere">;
 
 export class WatchedUser {
   /**
-   * Sessions that watch: `true` for one that may see them, else when they were seen last, as it is told to that one (ms, 0:
-   * never); undefined: no worker has said it yet.
+   * Sessions that watch this user: `true` when the session may see the user. Otherwise the time at which the session is told
+   * that the user was last online (ms, 0: never). undefined: no worker has answered yet.
    */
   readonly watchers = new Map<Session, true | number | undefined>();
-  /** By gateway and its boot. */
+  /** The user's devices, by gateway and its boot. */
   private readonly at = new Map<string, AtGateway>();
-  /** Gateways that told something of him since he was asked for; they know better than the answer. */
-  private readonly heard = new Set<string>();
-  /** Gateways that are out of the view. What they had is not forgotten: one that was without its lease comes back. */
+  /** Gateways that published the user's presence since a worker was asked: theirs is newer than the answer. */
+  private readonly fresh = new Set<string>();
+  /** Gateways that are not in the view. Their devices are remembered: a gateway that lost its lease may come back. */
   private readonly away = new Set<string>();
   private lastSeenAt = 0;
-  /** How he looked when those who watch were told last; undefined: nobody was. */
-  private told: string | undefined;
+  /** The platforms that watchers were told last; undefined: no watcher was told anything. */
+  private lastShown: string | undefined;
 
   constructor(
     readonly userId: string,
@@ -33,51 +33,51 @@ export class WatchedUser {
     return { userId: this.userId, online: platforms.length > 0, platforms, lastSeenAt: this.lastSeenAt };
   }
 
-  /** How they look to one who may not see them: as one who was not there since, or never. */
+  /** The presence as a watcher is told it: a watcher who may not see the user is told that the user is offline. */
   shownTo(maySee: true | number): UserPresence {
     if (maySee === true) return this.presence;
     return { userId: this.userId, online: false, platforms: [], lastSeenAt: maySee };
   }
 
-  /** What one who saw them until now is told at first, when that may have ended: as if they had gone this moment. */
+  /** When the user was last online for a watcher who saw them until now and may see them no longer, ms. */
   goneSince(now: number): number {
     return this.presence.online ? now : this.lastSeenAt;
   }
 
-  /** A gateway tells what it has of him. */
-  hear(news: PresenceNews): void {
+  /** A gateway has published which platforms of the user it has. */
+  receive(news: PresenceNews): void {
     const key = `${news.gateway} ${news.boot}`;
-    this.heard.add(key);
+    this.fresh.add(key);
     this.place(key, news);
     this.lastSeenAt = Math.max(this.lastSeenAt, news.since);
   }
 
-  /** He is asked for. */
-  ask(): void {
-    this.heard.clear();
+  /** A worker is asked where the user is. */
+  expectAnswer(): void {
+    this.fresh.clear();
   }
 
-  /** The answer: all that is registered, also at gateways that are not in the view (any more, or yet). */
-  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, isThere: IsThere): void {
+  /** Takes the worker's answer: all registered devices, also at gateways that are not, or not yet, in the view. */
+  learn({ at, lastSeenAt }: Omit<UserAtGateways, "userId">, cluster: Cluster): void {
     const found = new Map(at.map((place) => [`${place.gateway} ${place.boot}`, place]));
     for (const key of new Set([...this.at.keys(), ...found.keys()])) {
-      if (this.heard.has(key)) continue;
+      if (this.fresh.has(key)) continue;
       const place = found.get(key);
       this.place(key, place);
-      if (place !== undefined && !isThere(place.gateway, place.boot)) this.away.add(key);
+      if (place !== undefined && !cluster.isThere(place.gateway, place.boot)) this.away.add(key);
     }
     this.lastSeenAt = Math.max(this.lastSeenAt, lastSeenAt);
   }
 
   /**
-   * Looks which gateways are there; devices at others do not count.
-   * @param now ms
-   * @returns whether that is otherwise than it was
+   * Compares the gateways with the view: devices at gateways that are not in it do not count.
+   * @param now ms on the cluster's clock
+   * @returns whether the user's presence may have changed
    */
-  compare(isThere: IsThere, now: number): boolean {
+  compare(cluster: Cluster, now: number): boolean {
     let hasChanged = false;
     for (const [key, { gateway, boot }] of this.at) {
-      if (isThere(gateway, boot) !== this.away.has(key)) continue;
+      if (cluster.isThere(gateway, boot) !== this.away.has(key)) continue;
       hasChanged = true;
       if (this.away.delete(key)) continue;
       this.away.add(key);
@@ -86,21 +86,21 @@ export class WatchedUser {
     return hasChanged;
   }
 
-  /** Whether he looks different from what those who watch were told last; from now on they are told this. */
+  /** Whether watchers have to be told; the present look then counts as the one that they were told last. */
   hasNews(): boolean {
     const look = this.presence.platforms.join(" ");
-    if (look === this.told) return false;
-    this.told = look;
+    if (look === this.lastShown) return false;
+    this.lastShown = look;
     return true;
   }
 
-  /** Whether nobody was told anything of him. */
-  get isUntold(): boolean {
-    return this.told === undefined;
+  /** Whether no watcher was told anything of the user yet. */
+  get isUnshown(): boolean {
+    return this.lastShown === undefined;
   }
 
   private place(key: string, place: AtGateway | undefined): void {
-    // Who speaks is there.
+    // A gateway that publishes is there.
     this.away.delete(key);
     if (place === undefined || place.platforms.length === 0) this.at.delete(key);
     else this.at.set(key, place);

@@ -1,85 +1,88 @@
 /**
- * WATCH_PRESENCE: which devices here want to know whether which users are online.
+ * WATCH_PRESENCE: devices here watch whether other users are online.
  *
- * The idea: a user who is watched by anybody here is listened to, and asked for once: where he is now, and which of the
- * watchers may see him. From then on the gateways tell what changes. Changes are gathered for a moment, so that five
- * hundred friends who come at once are some frames, not five hundred.
+ * The idea: the gateway listens to the presence of each user whom a device here watches, and asks a worker once where the user
+ * is now and which of the watchers may see them. From then on other gateways publish each change. The gateway gathers changes
+ * for a moment, so that five hundred friends who come online at once cause a few frames, not five hundred.
  *
  * Edge cases:
- * - Who may not see somebody sees him as one who is never there, which is what one who does not exist looks like.
- * - When two users are no longer what they were to each other, it is asked again; until then they do not see each other, and
- *   an answer that was on its way does not change that.
- * - When news may be lost, all of it is asked again; and once more when workers have forgotten for certain who was whose
- *   friend, since what was lost may have been that somebody is no longer to be seen.
- * - A gateway that dies says nothing more of its users: they are gone when it is out of the view, and there again if it is.
- *   Answers name all that is registered; which of it counts is for the view here to say, and it is looked again and again.
- * - What waits to be asked is bounded by what is watched, however often a client asks for it.
+ * - A watcher who may not see a user is told that the user is offline and never was online: the same as for a user who does
+ *   not exist.
+ * - When the relation of two users changes, the gateway asks again. Until then the two do not see each other, and an answer
+ *   that was already on its way does not change that.
+ * - When news may be lost, the gateway asks again for all watched users. It asks once more when workers have forgotten the
+ *   relations that they knew, because the lost news may have been that a user must not be seen any longer.
+ * - A gateway that has died publishes nothing: its users are offline when it leaves the view, and online again if it comes
+ *   back. Answers of workers name all registered devices; this gateway's view decides which of them count, again and again.
+ * - The questions that wait are bounded by the users who are watched, however often a client repeats its request.
  */
-import { getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
-import { type PresenceFound, type PresenceNews, type PresenceRead, TIMINGS } from "@carillon/bus";
-import { Command, limits, type UserPresence } from "@carillon/protocol";
+import { type Clock, getOrSet, guarded, PacedJob, sleep } from "@carillon/base";
+import { TIMINGS } from "@carillon/bus";
+import { Command, limits, type UserPresence, type WatchPresencePayload } from "@carillon/protocol";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
+import { REPAIR_EVERY_MS } from "../timings";
+import type { PresenceNetwork } from "./local-presence";
 import { WatchedUser } from "./watched-user";
 
 const GATHER_MS = 250;
 const RETRY_MS = 1_000;
-const DOUBT_AT_MOST_EVERY_MS = 2_000;
 const COMPARE_EVERY_MS = 5_000;
-/** About so many pairs is asked at once. */
+/** Pairs of watcher and user in one question, about. */
 const PAIRS_PER_QUESTION = 2_048;
 
 export interface WatchesOptions {
-  /** Listens to what gateways tell of a user. @returns ends it */
-  listen(userId: string, onNews: (news: PresenceNews) => void): () => void;
-  /** Resolves when whatever is told from now on is heard. */
-  settled(): Promise<void>;
-  /** Asks a worker. @throws CarillonError BUSY */
-  find(question: PresenceRead): Promise<PresenceFound>;
-  /** Whether a gateway is in the view. */
-  isThere(gateway: string, boot: string): boolean;
-  now(): number;
+  network: Pick<PresenceNetwork, "listen" | "settled" | "find">;
+  cluster: Pick<GatewayCluster, "isThere">;
+  clock: Pick<Clock, "now">;
 }
 
 /** What a session has to learn of one user. */
-interface Wish {
-  /** It is told in any case, not only what has changed. */
+interface Enquiry {
+  /** Whether the session is told the answer in any case, and not only when it changes something. */
   isNew: boolean;
-  /** What is answered to an earlier question is not to be believed. */
-  isDoubted: boolean;
+  /** Whether the answer to an earlier question may be out of date and must not be believed. */
+  isStale: boolean;
 }
 
-/** Users of whom one session has to learn. */
-interface Part {
+/** The users of whom one session has to learn. */
+interface SessionEnquiries {
   session: Session;
-  wishes: Map<string, Wish>;
+  enquiries: Map<string, Enquiry>;
 }
 
 export class Watches {
   private readonly users = new Map<string, WatchedUser>();
-  /** What each session watches. */
+  /** The users whom each session watches. */
   private readonly bySession = new Map<Session, Set<string>>();
-  /** What is to be asked. */
-  private readonly wanted = new Map<Session, Part["wishes"]>();
+  /** The questions that wait, by session and user. */
+  private readonly enquiries = new Map<Session, SessionEnquiries["enquiries"]>();
   private isAsking = false;
   private readonly changed = new Set<WatchedUser>();
   private timer: NodeJS.Timeout | undefined;
-  private doubtTimer: NodeJS.Timeout | undefined;
+  private staleTimer: NodeJS.Timeout | undefined;
   private readonly compareTimer = setInterval(
     guarded("timer", () => this.compareGateways()),
     COMPARE_EVERY_MS,
   ).unref();
   private readonly stopping = new AbortController();
-  private readonly doubts = new PacedJob(
+  private readonly staleJob = new PacedJob(
     async () => {
       for (const [session, watched] of this.bySession) this.enquire(session, watched);
     },
-    DOUBT_AT_MOST_EVERY_MS,
+    REPAIR_EVERY_MS,
     () => {},
   );
 
   constructor(private readonly options: WatchesOptions) {}
 
-  /** @returns false when the connection would watch more users than it may */
+  /** WATCH_PRESENCE: answers OK, or FORBIDDEN beyond the bound of a connection. */
+  request(session: Session, requestId: number, { userIds, on }: WatchPresencePayload): void {
+    if (this.watch(session, userIds, on)) session.reply(Command.OK, requestId, {});
+    else session.refuse(requestId, "FORBIDDEN", `a connection watches ${limits.maxWatchedUsers} users at most`);
+  }
+
+  /** Begins or ends watching. @returns false when the session would watch more users than it may */
   watch(session: Session, userIds: string[], on: boolean): boolean {
     const watched = this.bySession.get(session) ?? new Set<string>();
     if (!on) {
@@ -95,47 +98,47 @@ export class Watches {
       getOrSet(this.users, userId, () => this.follow(userId)).watchers.set(session, undefined);
     }
     if (added.length > 0) this.enquire(session, added, { isNew: true });
-    // Of those that it watched before it is told at once; behind the answer to its request.
+    // The session is told at once of users whom it watched before; after the answer to its request.
     const known = wanted.filter((userId) => !added.includes(userId));
     queueMicrotask(guarded("timer", () => send(session, this.shownTo(session, known))));
     return true;
   }
 
-  /** A session is gone. */
-  left(session: Session): void {
+  /** The session is closed. */
+  disconnected(session: Session): void {
     const watched = this.bySession.get(session);
     if (watched !== undefined) this.unwatch(session, [...watched]);
   }
 
-  /** What these pairs of users are to each other has changed. */
+  /** The relations of these pairs of users have changed. */
   forget(pairs: [string, string][]): void {
     for (const [a, b] of pairs) {
-      this.doubtPair(a, b);
-      this.doubtPair(b, a);
+      this.markPairStale(a, b);
+      this.markPairStale(b, a);
     }
   }
 
-  /** The view of gateways has changed. */
+  /** The view of gateways may have changed. */
   compareGateways(): void {
-    const { isThere, now } = this.options;
-    for (const user of this.users.values()) if (user.compare(isThere, now())) this.tellSoon(user);
+    const { cluster, clock } = this.options;
+    for (const user of this.users.values()) if (user.compare(cluster, clock.now())) this.notifySoon(user);
   }
 
-  /** News may be lost. */
-  doubt(): void {
-    this.doubts.request();
-    const doubtAgain = () => {
-      this.doubtTimer = undefined;
-      this.doubts.request();
+  /** News may be lost: the gateway asks again for all watched users, at most every 2 s, and once more 35 s later. */
+  markStale(): void {
+    this.staleJob.request();
+    const markStaleAgain = () => {
+      this.staleTimer = undefined;
+      this.staleJob.request();
     };
-    this.doubtTimer ??= setTimeout(guarded("timer", doubtAgain), TIMINGS.watchAgainMs);
+    this.staleTimer ??= setTimeout(guarded("timer", markStaleAgain), TIMINGS.watchAgainMs);
   }
 
   stop(): void {
     this.stopping.abort();
-    this.doubts.stop();
+    this.staleJob.stop();
     clearTimeout(this.timer);
-    clearTimeout(this.doubtTimer);
+    clearTimeout(this.staleTimer);
     clearInterval(this.compareTimer);
     for (const user of this.users.values()) user.stopListening();
   }
@@ -143,9 +146,9 @@ export class Watches {
   private follow(userId: string): WatchedUser {
     const user: WatchedUser = new WatchedUser(
       userId,
-      this.options.listen(userId, (news) => {
-        user.hear(news);
-        this.tellSoon(user);
+      this.options.network.listen(userId, (news) => {
+        user.receive(news);
+        this.notifySoon(user);
       }),
     );
     return user;
@@ -155,16 +158,16 @@ export class Watches {
     return userIds.flatMap((userId) => {
       const user = this.users.get(userId);
       const maySee = user?.watchers.get(session);
-      // Who is being asked about is told when the answer comes.
+      // The session is told of a user without an answer when the answer comes.
       return maySee === undefined ? [] : [user!.shownTo(maySee)];
     });
   }
 
   private unwatch(session: Session, userIds: string[]): void {
     const watched = this.bySession.get(session);
-    const wishes = this.wanted.get(session);
+    const enquiries = this.enquiries.get(session);
     for (const userId of userIds) {
-      wishes?.delete(userId);
+      enquiries?.delete(userId);
       const user = this.users.get(userId);
       watched?.delete(userId);
       user?.watchers.delete(session);
@@ -173,33 +176,33 @@ export class Watches {
       this.users.delete(userId);
       this.changed.delete(user);
     }
-    if (wishes?.size === 0) this.wanted.delete(session);
+    if (enquiries?.size === 0) this.enquiries.delete(session);
     if (watched?.size === 0) this.bySession.delete(session);
   }
 
-  private doubtPair(watcherId: string, userId: string): void {
+  private markPairStale(watcherId: string, userId: string): void {
     const user = this.users.get(userId);
     for (const [session, maySee] of user?.watchers ?? []) {
       if (session.identity?.userId !== watcherId) continue;
-      // Whoever is blocked sees the other one go, and is told the same by the answer.
-      const hidden = maySee === true ? user!.goneSince(this.options.now()) : (maySee ?? 0);
+      // A blocked watcher sees the user go offline now, and the answer says the same.
+      const hidden = maySee === true ? user!.goneSince(this.options.clock.now()) : (maySee ?? 0);
       user!.watchers.set(session, hidden);
       if (maySee === true) send(session, [user!.shownTo(hidden)]);
-      this.enquire(session, [userId], { isDoubted: true });
+      this.enquire(session, [userId], { isStale: true });
     }
   }
 
   private enquire(
     session: Session,
     userIds: Iterable<string>,
-    { isNew = false, isDoubted = false }: Partial<Wish> = {},
+    { isNew = false, isStale = false }: Partial<Enquiry> = {},
   ) {
-    const wishes = getOrSet(this.wanted, session, (): Part["wishes"] => new Map());
+    const enquiries = getOrSet(this.enquiries, session, (): SessionEnquiries["enquiries"] => new Map());
     for (const userId of userIds) {
-      const wish = wishes.get(userId);
-      wishes.set(userId, { isNew: isNew || wish?.isNew === true, isDoubted: isDoubted || wish?.isDoubted === true });
+      const enquiry = enquiries.get(userId);
+      enquiries.set(userId, { isNew: isNew || enquiry?.isNew === true, isStale: isStale || enquiry?.isStale === true });
     }
-    // What else is asked for in this turn goes with it.
+    // Other requests of this turn of the event loop join the same question.
     if (!this.isAsking) setImmediate(guarded("timer", () => this.askAll()));
   }
 
@@ -207,8 +210,8 @@ export class Watches {
     if (this.isAsking) return;
     this.isAsking = true;
     const { signal } = this.stopping;
-    while (this.wanted.size > 0 && !signal.aborted) {
-      const parts = this.takeParts();
+    while (this.enquiries.size > 0 && !signal.aborted) {
+      const parts = this.takeNext();
       try {
         await this.ask(parts);
       } catch {
@@ -219,67 +222,67 @@ export class Watches {
     this.isAsking = false;
   }
 
-  /** What is asked next: those that wait longest, each with all that it wants. */
-  private takeParts(): Part[] {
-    const parts: Part[] = [];
+  /** Takes the sessions that wait longest, each with all its users, for the next question. */
+  private takeNext(): SessionEnquiries[] {
+    const parts: SessionEnquiries[] = [];
     let pairs = 0;
-    for (const [session, wishes] of this.wanted) {
-      if (pairs > 0 && pairs + wishes.size > PAIRS_PER_QUESTION) break;
-      this.wanted.delete(session);
-      if (!session.isOpen || wishes.size === 0) continue;
-      parts.push({ session, wishes });
-      pairs += wishes.size;
+    for (const [session, enquiries] of this.enquiries) {
+      if (pairs > 0 && pairs + enquiries.size > PAIRS_PER_QUESTION) break;
+      this.enquiries.delete(session);
+      if (!session.isOpen || enquiries.size === 0) continue;
+      parts.push({ session, enquiries });
+      pairs += enquiries.size;
     }
     return parts;
   }
 
-  private async ask(parts: Part[]): Promise<void> {
+  private async ask(parts: SessionEnquiries[]): Promise<void> {
     if (parts.length === 0) return;
-    const { settled, find, isThere } = this.options;
-    const wanted = parts.map(({ session, wishes }): [string, string[]] => [
+    const { network, cluster } = this.options;
+    const wanted = parts.map(({ session, enquiries }): [string, string[]] => [
       session.identity!.userId,
-      [...wishes.keys()],
+      [...enquiries.keys()],
     ]);
-    for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.ask();
-    await settled();
-    const { visible, frozen = [], users } = await find({ wanted });
-    for (const user of users) this.users.get(user.userId)?.learn(user, isThere);
+    for (const userId of wanted.flatMap(([, userIds]) => userIds)) this.users.get(userId)?.expectAnswer();
+    await network.settled();
+    const { visible, frozen = [], users } = await network.find({ wanted });
+    for (const user of users) this.users.get(user.userId)?.learn(user, cluster);
     for (const [i, part] of parts.entries()) this.show(part, new Set(visible[i]!), new Map(frozen[i]));
   }
 
-  private askAgain({ session, wishes }: Part): void {
+  private askAgain({ session, enquiries }: SessionEnquiries): void {
     const watched = this.bySession.get(session);
-    for (const [userId, wish] of wishes) if (watched?.has(userId)) this.enquire(session, [userId], wish);
+    for (const [userId, enquiry] of enquiries) if (watched?.has(userId)) this.enquire(session, [userId], enquiry);
   }
 
-  /** The session learns of those that it asked for, and of those whom it may see now or no longer. */
-  private show({ session, wishes }: Part, visible: Set<string>, frozen: Map<string, number>): void {
+  /** Tells the session of users for whom it asked, and of users whom it may see now or may not see any longer. */
+  private show({ session, enquiries }: SessionEnquiries, visible: Set<string>, frozen: Map<string, number>): void {
     const shown: UserPresence[] = [];
-    for (const [userId, { isNew }] of wishes) {
+    for (const [userId, { isNew }] of enquiries) {
       const user = this.users.get(userId);
-      // It does not watch him any more.
+      // The session does not watch the user any more.
       if (user === undefined || !user.watchers.has(session)) continue;
       const before = user.watchers.get(session);
-      const isDoubted = this.wanted.get(session)?.get(userId)?.isDoubted === true;
-      const hidden = isDoubted && typeof before === "number" ? before : (frozen.get(userId) ?? 0);
-      const maySee = visible.has(userId) && !isDoubted ? true : hidden;
+      const isStale = this.enquiries.get(session)?.get(userId)?.isStale === true;
+      const hidden = isStale && typeof before === "number" ? before : (frozen.get(userId) ?? 0);
+      const maySee = visible.has(userId) && !isStale ? true : hidden;
       user.watchers.set(session, maySee);
       if (isNew || maySee !== before) shown.push(user.shownTo(maySee));
-      if (user.isUntold) user.hasNews();
-      else this.tellSoon(user);
+      if (user.isUnshown) user.hasNews();
+      else this.notifySoon(user);
     }
     send(session, shown);
   }
 
-  private tellSoon(user: WatchedUser): void {
+  private notifySoon(user: WatchedUser): void {
     this.changed.add(user);
     this.timer ??= setTimeout(
-      guarded("timer", () => this.tell()),
+      guarded("timer", () => this.notify()),
       GATHER_MS,
     );
   }
 
-  private tell(): void {
+  private notify(): void {
     this.timer = undefined;
     const news = new Map<Session, UserPresence[]>();
     for (const user of this.changed) {

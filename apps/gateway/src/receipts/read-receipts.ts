@@ -1,6 +1,7 @@
 /**
- * READ: into the durable queue of receipts, and answered when it is stored there. Whose a private conversation is its
- * id says; who belongs to a group is asked of its owner, many questions at a time.
+ * READ goes into the durable queue of receipts, and is answered when it is stored there. The id of a private conversation
+ * names its two users. Whether a user may read in a group, the owner of the conversation says; one question asks about many
+ * receipts.
  */
 import { GroupCommit, getOrSet, partitionOf } from "@carillon/base";
 import {
@@ -16,6 +17,7 @@ import {
 } from "@carillon/bus";
 import { Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 
 const BUSY_RETRY_MS = 1_000;
 const MOST_PER_QUESTION = 512;
@@ -24,7 +26,7 @@ const MOST_WAITING = 8_192;
 export interface ReadReceiptsOptions {
   bus: Bus;
   partitions: number;
-  session(number: number): Session | undefined;
+  users: Pick<UserRegistry, "sessions">;
 }
 
 interface PendingReceipt extends ReadReceipt {
@@ -33,9 +35,9 @@ interface PendingReceipt extends ReadReceipt {
 }
 
 export class ReadReceipts {
-  /** By partition: a worker stores a batch as a whole, and one whose owner is away must not hold up those of others. */
+  /** By partition: a worker stores a batch as a whole, and a partition whose owner is away must not hold up the others. */
   private readonly queues = new Map<number, BatchPublisher<PendingReceipt>>();
-  /** Receipts of groups, by partition, whose owner is to be asked. */
+  /** Receipts of groups that wait for the owner's answer, by partition. */
   private readonly questions = new Map<number, GroupCommit<PendingReceipt>>();
 
   constructor(private readonly options: ReadReceiptsOptions) {}
@@ -50,7 +52,7 @@ export class ReadReceipts {
     else this.refuse([receipt], "NO_SUCH_CONVERSATION");
   }
 
-  /** Waits for verdicts on what was submitted, at most `ms`. */
+  /** Waits for the queue's answers to submitted receipts, at most `ms`. */
   async stop(ms: number): Promise<void> {
     await Promise.all([...this.queues.values()].map((queue) => queue.stop(ms)));
   }
@@ -98,7 +100,7 @@ export class ReadReceipts {
       sizeOf: () => 200,
       onStored: (receipts) => {
         for (const { connection, requestId } of receipts) {
-          this.options.session(connection)?.reply(Command.OK, requestId, {});
+          this.options.users.sessions.get(connection)?.reply(Command.OK, requestId, {});
         }
       },
       onRefused: (receipts) => this.refuse(receipts, "BUSY"),
@@ -106,8 +108,9 @@ export class ReadReceipts {
   }
 
   private refuse(receipts: PendingReceipt[], name: "BUSY" | "NO_SUCH_CONVERSATION"): void {
+    const retryMs = name === "BUSY" ? BUSY_RETRY_MS : undefined;
     for (const { connection, requestId } of receipts) {
-      this.options.session(connection)?.refuse(requestId, name, undefined, name === "BUSY" ? BUSY_RETRY_MS : undefined);
+      this.options.users.sessions.get(connection)?.refuse(requestId, name, undefined, retryMs);
     }
   }
 }

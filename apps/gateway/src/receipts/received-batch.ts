@@ -1,14 +1,14 @@
 /**
- * RECEIVED of many devices, gathered for a moment and told to a worker together. Cursors may be lost on the way: a
- * device repeats its own when it connects. What was delivered is told again until it is in MySQL, since nobody would
- * ever tell it once more.
+ * Gathers RECEIVED of many devices for a moment and reports them to a worker together. Cursors may be lost on the way,
+ * because each device repeats its cursor when it connects. Delivered marks are reported again until MySQL has them, because
+ * no device repeats them.
  */
 import { guarded } from "@carillon/base";
 import { ask, type Bus, type Received, subjects, TIMINGS } from "@carillon/bus";
 import { deliveredBy, type ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
-/** Long enough that a busy device costs one update of its cursor for several RECEIVED. */
+/** Long enough for several RECEIVED of a busy device to cost one update of its cursor. */
 const GATHER_MS = 200;
 const MOST_PER_MESSAGE = 1_000;
 const AGAIN_MS = 2_000;
@@ -20,7 +20,7 @@ export class ReceivedBatch {
   private cursors = new Map<number, Cursor>();
   private delivered = new Marks();
   private timer: NodeJS.Timeout | undefined;
-  /** What nobody has confirmed. */
+  /** Marks that no worker has confirmed. */
   private unconfirmed = new Marks();
   private againTimer: NodeJS.Timeout | undefined;
 
@@ -29,7 +29,7 @@ export class ReceivedBatch {
   /** @returns false when the number was never sent to this device */
   take(session: Session, { epoch, inboxSeq }: ReceivedPayload): boolean {
     const cursor = session.delivery!;
-    // A number of an inbox that is gone says nothing about this one.
+    // A number of a former epoch says nothing about this epoch of the inbox.
     if (epoch !== cursor.epoch) return true;
     const events = cursor.received(inboxSeq);
     if (events === undefined) return false;
@@ -40,7 +40,7 @@ export class ReceivedBatch {
     return true;
   }
 
-  /** The private conversations of a user are delivered up to these numbers. */
+  /** A user's private conversations are delivered up to these numbers. */
   deliver(userId: string, marks: Iterable<[conversationId: string, seq: number]>): void {
     for (const [conversationId, seq] of marks) {
       this.delivered.add([conversationId, userId, seq]);
@@ -55,7 +55,7 @@ export class ReceivedBatch {
     this.cursors = new Map();
     for (let at = 0; at < Math.max(cursors.length, delivered.length); at += MOST_PER_MESSAGE) {
       const part = [at, at + MOST_PER_MESSAGE] as const;
-      void this.tell({ cursors: cursors.slice(...part), delivered: delivered.slice(...part), isRepeated: false });
+      void this.report({ cursors: cursors.slice(...part), delivered: delivered.slice(...part), isRepeated: false });
     }
   }
 
@@ -70,23 +70,23 @@ export class ReceivedBatch {
     );
   }
 
-  private async tell(received: Received): Promise<void> {
+  private async report(received: Received): Promise<void> {
     try {
       await ask<Received, null>(this.bus, subjects.received, received, TIMINGS.deliveredAnswerMs);
     } catch {
       for (const mark of received.delivered) this.unconfirmed.add(mark);
       this.againTimer ??= setTimeout(
-        guarded("timer", () => this.tellAgain()),
+        guarded("timer", () => this.reportAgain()),
         AGAIN_MS,
       );
     }
   }
 
-  private tellAgain(): void {
+  private reportAgain(): void {
     this.againTimer = undefined;
     const delivered = this.unconfirmed.takeAll();
     for (let at = 0; at < delivered.length; at += MOST_PER_MESSAGE) {
-      void this.tell({ cursors: [], delivered: delivered.slice(at, at + MOST_PER_MESSAGE), isRepeated: true });
+      void this.report({ cursors: [], delivered: delivered.slice(at, at + MOST_PER_MESSAGE), isRepeated: true });
     }
   }
 }

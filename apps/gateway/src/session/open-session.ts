@@ -1,8 +1,12 @@
-/** CONNECT: who is it, does he belong here, where does his device go on. Ends in CONNECTED, GOAWAY or a close. */
-import type { VerifiedToken } from "@carillon/base/node";
+/**
+ * CONNECT: verifies the token, looks up whether the user belongs to this gateway, and has a worker register the device, which
+ * also says where the device continues in its inbox. Ends in CONNECTED, GOAWAY, BUSY or a close.
+ */
+import { Admission, type Asker, type Clock, Overloaded } from "@carillon/base";
+import { traceOf, type VerifiedToken } from "@carillon/base/node";
 import { ask, type Bus, type SessionOpen, type SessionOpened, subjects, TIMINGS } from "@carillon/bus";
 import {
-  type CarillonError,
+  CarillonError,
   CloseCode,
   Command,
   type ConnectionLimits,
@@ -10,12 +14,12 @@ import {
   type GatewayAddress,
 } from "@carillon/protocol";
 import type { IncomingFrame } from "../accept/client-connection";
-import type { DeliveryCursor } from "../deliver/delivery-cursor";
+import { DeliveryCursor } from "./delivery-cursor";
 import type { Placement } from "./placement";
 import type { Session } from "./session";
 import { type Identity, identityOf } from "./session-state";
+import type { SessionWatch, VerifyToken } from "./session-watch";
 import type { UserRegistry } from "./user-registry";
-import { WaitingRoom } from "./waiting-room";
 
 /** A fallback connection is not sent back before this time, ms. */
 const FALLBACK_STAYS_MS = 600_000;
@@ -30,35 +34,35 @@ export interface OpenSessionOptions {
   limits: ConnectionLimits;
   placement: Placement;
   users: UserRegistry;
-  verify(token: string): VerifiedToken | "expired" | "invalid";
-  /** Where a device goes on in its inbox. */
-  newCursor(epoch: string, from: number): DeliveryCursor;
-  /** Handles frames that were held while the session was being opened. */
-  process(session: Session, frame: IncomingFrame): void;
-  /** CONNECT was answered by BUSY: the client has its time to log in anew. */
-  onPutOff(session: Session): void;
-  /** The device has more than was reported of it: its private conversations are delivered up to these numbers. */
-  onDelivered(userId: string, marks: SessionOpened["delivered"]): void;
-  /** It was closed before it was open, and is registered now. */
-  onLeft(session: Session, identity: Identity): void;
-  /** A session opened: its deadlines begin. */
-  onOpened(session: Session): void;
+  watch: Pick<SessionWatch, "begin" | "opened">;
+  verify: VerifyToken;
 }
+
+/** How a CONNECT ended. */
+export type Opening =
+  /** CONNECTED was sent. `held`: frames that the client sent meanwhile, which have not been processed. */
+  | { end: "open"; identity: Identity; delivered: SessionOpened["delivered"]; held: IncomingFrame[] }
+  /** The client closed the connection while a worker was asked; the session may be registered all the same. */
+  | { end: "disconnected"; identity: Identity }
+  /** ERROR or GOAWAY was sent, or the client closed the connection before a worker was asked. */
+  | { end: "refused" };
+
+const REFUSED: Opening = { end: "refused" };
 
 export class SessionOpener {
   private readonly room: WaitingRoom;
 
   constructor(private readonly options: OpenSessionOptions) {
-    this.room = new WaitingRoom(AT_ONCE, TIMINGS.connectTurnMs, () => options.bus.clock.monotonic());
+    this.room = new WaitingRoom(AT_ONCE, TIMINGS.connectTurnMs, options.bus.clock);
   }
 
-  async open(session: Session, requestId: number, payload: ConnectPayload): Promise<void> {
+  async open(session: Session, requestId: number, payload: ConnectPayload): Promise<Opening> {
     const { bus, placement, users } = this.options;
     const token = this.checkToken(payload);
     if (typeof token === "string") return this.refuse(session, requestId, token);
     const { userId } = token;
     const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
-    if (place !== "here" && place !== "fallback") return this.sendOn(session, requestId, place);
+    if (place !== "here" && place !== "fallback") return this.redirect(session, requestId, place);
     if (place === "fallback") session.keepUntil = bus.clock.monotonic() + FALLBACK_STAYS_MS;
     const identity = identityOf(token);
     const opening = { phase: "opening" as const, identity, held: [] as IncomingFrame[] };
@@ -67,46 +71,37 @@ export class SessionOpener {
     const user = users.enter(userId, session);
     let opened: SessionOpened | undefined;
     try {
-      const question = this.question(session, identity, payload.inbox);
-      const register = () => ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+      const register = () => this.register(session, identity, payload.inbox);
       opened = await this.room.run(async () => (session.state === opening ? register() : undefined));
     } catch (error) {
-      if (session.state === opening) this.fail(session, requestId, error as CarillonError);
-      else this.options.onLeft(session, identity);
-      return;
+      if (session.state === opening) return this.fail(session, requestId, error as CarillonError);
+      return { end: "disconnected", identity };
     }
-    // The client had gone before its turn came.
-    if (opened === undefined) return;
-    // The client went away while the answer was on its way. That it left may have been told before it was registered.
-    if (session.state !== opening) return this.options.onLeft(session, identity);
+    // The client closed the connection before its turn came.
+    if (opened === undefined) return REFUSED;
+    // The client closed the connection meanwhile. A worker may have processed the close before it registered the session.
+    if (session.state !== opening) return { end: "disconnected", identity };
     session.state = { phase: "open", identity, tokenExpiresAt: token.expiresAt };
-    session.delivery = this.options.newCursor(opened.inbox.epoch, opened.from);
+    session.delivery = new DeliveryCursor(opened.inbox.epoch, opened.from);
     this.confirm(session, requestId, opened);
     user.inbox.expect(opened.inbox.epoch, opened.inbox.seq);
     user.inbox.join(session, opened.page);
-    this.options.onDelivered(userId, opened.delivered);
-    this.options.onOpened(session);
-    for (const frame of opening.held) this.options.process(session, frame);
+    this.options.watch.opened(session);
+    this.traceOpened(session, identity);
+    return { end: "open", identity, delivered: opened.delivered, held: opening.held };
   }
 
   /**
-   * Registers an open session again, under what it is and where it stands now. What it missed meanwhile is fetched.
-   * @throws CarillonError BUSY when nobody could be asked
+   * Has a worker register a session, or register it again.
+   * @param inbox the place in the inbox up to which the device has received; undefined: none is known
+   * @throws CarillonError BUSY when no worker could be asked, or the worker's refusal
    */
-  async renew(session: Session): Promise<void> {
-    const { bus, users } = this.options;
-    const { identity, delivery } = session;
-    if (!session.isOpen || identity === undefined || delivery === undefined) return;
-    const question = this.question(session, identity, { epoch: delivery.epoch, seq: delivery.acked });
-    try {
-      const { inbox, delivered } = await ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
-      this.options.onDelivered(identity.userId, delivered);
-      users.user(identity.userId)?.inbox.expectIfOpen(inbox.epoch, inbox.seq);
-    } catch (error) {
-      const { name } = error as CarillonError;
-      if (name === "BUSY" || name === "INTERNAL") throw error;
-      session.kick(closeCodeOf(name));
-    }
+  register(session: Session, identity: Identity, inbox: SessionOpen["inbox"]): Promise<SessionOpened> {
+    const { bus, nodeId, boot } = this.options;
+    const { number: connection, since } = session;
+    const place = inbox === undefined ? {} : { inbox };
+    const question = { ...identity, gateway: nodeId, boot, connection, since, ...place };
+    return ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
   }
 
   private checkToken(payload: ConnectPayload): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
@@ -117,40 +112,43 @@ export class SessionOpener {
     return own ? token : "NOT_AUTHENTICATED";
   }
 
-  private refuse(session: Session, requestId: number, name: "NOT_AUTHENTICATED" | "TOKEN_EXPIRED"): void {
+  private refuse(session: Session, requestId: number, name: "NOT_AUTHENTICATED" | "TOKEN_EXPIRED"): Opening {
     this.logRefusal(session, name);
     session.refuse(requestId, name);
     session.kick(name === "TOKEN_EXPIRED" ? CloseCode.TOKEN_EXPIRED : CloseCode.NOT_AUTHENTICATED);
+    return REFUSED;
   }
 
-  private sendOn(session: Session, requestId: number, reconnectTo: GatewayAddress | undefined): void {
+  private redirect(session: Session, requestId: number, reconnectTo: GatewayAddress | undefined): Opening {
     const payload = { reason: "wrong-gateway", afterMs: 0, graceMs: 0 };
     session.reply(Command.GOAWAY, requestId, reconnectTo === undefined ? payload : { ...payload, reconnectTo });
     session.close(CloseCode.GOING_AWAY);
+    return REFUSED;
   }
 
-  private question(session: Session, identity: Identity, inbox: SessionOpen["inbox"]): SessionOpen {
-    const { nodeId, boot } = this.options;
-    const { number: connection, since } = session;
-    return { ...identity, gateway: nodeId, boot, connection, since, ...(inbox === undefined ? {} : { inbox }) };
-  }
-
-  /** BUSY leaves the client connected: it may try again on the same connection. */
-  private fail(session: Session, requestId: number, error: CarillonError): void {
+  /** BUSY leaves the connection open, so that the client can send CONNECT again; any other error closes it. */
+  private fail(session: Session, requestId: number, error: CarillonError): Opening {
     const { identity } = session;
     session.replyError(requestId, error);
     if (identity !== undefined) this.options.users.leave(identity.userId, session);
     this.logRefusal(session, error.name, identity?.userId);
-    if (error.name !== "BUSY") return session.kick(closeCodeOf(error.name));
-    session.state = { phase: "new" };
-    this.options.onPutOff(session);
+    if (error.name !== "BUSY") session.kick(closeCodeOf(error.name));
+    else {
+      session.state = { phase: "new" };
+      this.options.watch.begin(session);
+    }
+    return REFUSED;
   }
 
-  /** Whoever looks for an attack wants to know from where. */
+  /** Logs the address with each refusal, for operators who look for an attack. */
   private logRefusal({ connection }: Session, error: string, userId?: string): void {
     const { logger } = this.options.bus;
     if (error !== "BUSY") logger.info({ remote: connection.remote, userId, error }, "a CONNECT was refused");
-    else logger.debug({ remote: connection.remote, userId }, "a CONNECT was put off");
+    else logger.debug({ remote: connection.remote, userId }, "a CONNECT was answered with BUSY");
+  }
+
+  private traceOpened({ number: session, connection }: Session, { userId, deviceId }: Identity): void {
+    traceOf(this.options.bus.logger)?.({ remote: connection.remote, userId, deviceId, session }, "a session is open");
   }
 
   private confirm(session: Session, requestId: number, opened: SessionOpened): void {
@@ -181,5 +179,41 @@ export function closeCodeOf(refusal: string): number {
       return CloseCode.NOT_AUTHENTICATED;
     default:
       return CloseCode.INTERNAL;
+  }
+}
+
+/** Askers who wait at once: as many as a gateway may have connections. */
+const MOST_WAITING = 20_000;
+/** Askers who may wait however slow the answers are. */
+const WAITING = 64;
+
+/**
+ * The place where a crowd waits that connects at the same time, because a gateway or a network was away. It waits at its
+ * gateway, which has the connections anyway, and nobody else is asked before a turn has come. If the gateway asked for all
+ * devices at once, the queue would only move to workers and apis, where thousands of refusals cost as much as the work.
+ */
+export class WaitingRoom {
+  private readonly admission: Admission;
+
+  /**
+   * @param atOnce questions that the gateway asks at once
+   * @param patienceMs the longest wait for a turn, ms; the question itself takes its time after that
+   */
+  constructor(atOnce: number, patienceMs: number, clock: Pick<Clock, "monotonic">) {
+    const monotonic = () => clock.monotonic();
+    this.admission = new Admission({ atOnce, waiting: WAITING, mostWaiting: MOST_WAITING, patienceMs, monotonic });
+  }
+
+  /**
+   * Calls `ask`, now or when its turn has come.
+   * @throws CarillonError BUSY (too many askers wait), Abandoned, or the error of `ask`
+   */
+  async run<T>(ask: () => Promise<T>, asker?: Asker): Promise<T> {
+    try {
+      return await this.admission.run(ask, asker);
+    } catch (error) {
+      if (!(error instanceof Overloaded)) throw error;
+      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+    }
   }
 }

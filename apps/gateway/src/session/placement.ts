@@ -1,61 +1,92 @@
 /**
- * Which gateway is a user's: the first choice of the ring. A client that comes to another one is sent on, unless it
- * says that the first choice did not answer (fallback): then the second of the ring takes it, and so does any
- * gateway at the third try in 10 s.
+ * The gateway at which a user should be: the first choice of the ring. A client that connects to another gateway is sent to
+ * the first choice, unless the client says that the first choice did not answer (fallback). Then the second choice of the
+ * ring accepts the client, and any gateway accepts it at the third try within 10 s.
  */
+import type { Coordination, Member } from "@carillon/coordination";
 import type { GatewayAddress } from "@carillon/protocol";
 
+const ROLE = "gateway";
 const TRIES = 3;
 const TRIES_MS = 10_000;
+const MOST_REMEMBERED = 10_000;
 
-/** The ring of gateways, as this gateway sees it. */
-export interface GatewayRing {
-  /** The first `count` distinct gateways of a user, the ring's choice first. */
-  walk(userId: string, count: number): string[];
-  address(nodeId: string): GatewayAddress | undefined;
+/** All gateways, as this gateway's view shows them at the moment of a call, and the lease of this gateway itself. */
+export class GatewayCluster {
+  /** This gateway's own membership; undefined until it has joined. */
+  member: Member | undefined;
+
+  constructor(private readonly coordination: Coordination) {}
+
+  /** Whether this gateway has its lease: without a lease it refuses requests with BUSY. */
+  get hasLease(): boolean {
+    return this.member?.hasLease ?? false;
+  }
+
+  /** Fingerprint of the ring. */
+  get fingerprint(): string {
+    return this.coordination.ringOf(ROLE).fingerprint;
+  }
+
+  /** The first `count` distinct gateways of a user, the ring's first choice first. */
+  walk(userId: string, count: number): string[] {
+    return this.coordination.ringOf(ROLE).walk(userId, count);
+  }
+
+  /** @returns undefined when the gateway is not in the view */
+  address(nodeId: string): GatewayAddress | undefined {
+    const { ws, tcp } = this.coordination.view.get(ROLE, nodeId)?.addresses ?? {};
+    return ws === undefined || tcp === undefined ? undefined : { gatewayId: nodeId, ws, tcp };
+  }
+
+  /** Whether the gateway with this boot is in the view. */
+  isThere(nodeId: string, boot: string): boolean {
+    return this.coordination.view.get(ROLE, nodeId)?.boot === boot;
+  }
 }
 
 export class Placement {
-  /** Times of recent CONNECTs that were at the wrong gateway, by user. */
+  /** Monotonic times of recent CONNECTs at the wrong gateway, by user. */
   private readonly tries = new Map<string, number[]>();
 
   constructor(
     private readonly nodeId: string,
-    private readonly ring: GatewayRing,
+    private readonly cluster: Pick<GatewayCluster, "walk" | "address">,
   ) {}
 
   /**
    * Whether a user's connection may stay.
    * @param now monotonic ms
-   * @returns "here" when the ring says so, "fallback" when it is accepted all the same, else where to go
+   * @returns "here" when the ring says so, "fallback" when the connection is accepted all the same, otherwise the address
+   *   of the right gateway (undefined: its address is unknown)
    */
   judge(userId: string, fallback: boolean, now: number): "here" | "fallback" | GatewayAddress | undefined {
-    const { ring } = this;
-    const [first, second] = ring.walk(userId, 2);
+    const { cluster } = this;
+    const [first, second] = cluster.walk(userId, 2);
     if (first === this.nodeId || first === undefined) return "here";
     if (fallback && (second === this.nodeId || this.countTry(userId, now) >= TRIES)) return "fallback";
     if (!fallback && this.countTry(userId, now) >= TRIES) return "fallback";
-    return ring.address(first);
+    return cluster.address(first);
   }
 
-  /** Where a user belongs by the ring, if that is not here. */
+  /** The address of the ring's first choice for a user, or undefined when that is this gateway. */
   elsewhere(userId: string): GatewayAddress | undefined {
-    const { ring } = this;
-    const [first] = ring.walk(userId, 1);
-    return first === undefined || first === this.nodeId ? undefined : ring.address(first);
+    const { cluster } = this;
+    const [first] = cluster.walk(userId, 1);
+    return first === undefined || first === this.nodeId ? undefined : cluster.address(first);
   }
 
-  /** Where a user goes when this gateway leaves, whether or not the ring has heard of it yet. */
+  /** The address to which a user goes when this gateway leaves, whether or not the ring knows yet that it leaves. */
   withoutMe(userId: string): GatewayAddress | undefined {
-    const other = this.ring.walk(userId, 2).find((nodeId) => nodeId !== this.nodeId);
-    return other === undefined ? undefined : this.ring.address(other);
+    const other = this.cluster.walk(userId, 2).find((nodeId) => nodeId !== this.nodeId);
+    return other === undefined ? undefined : this.cluster.address(other);
   }
 
   private countTry(userId: string, now: number): number {
     const recent = (this.tries.get(userId) ?? []).filter((time) => now - time < TRIES_MS);
     recent.push(now);
     this.tries.set(userId, recent);
-    if (this.tries.size > 10_000) this.tries.clear();
+    if (this.tries.size > MOST_REMEMBERED) this.tries.clear();
     return recent.length;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A session is in one of these states, and each holds only its own data. The table below says what a command does
- * in each of them; nothing else decides.
+ * A session is in one of these states, and each state holds only its own data. `actionOn` alone decides what a command does
+ * in each state.
  */
 
 import type { VerifiedToken } from "@carillon/base/node";
@@ -11,34 +11,34 @@ export interface Identity {
   userId: string;
   deviceId: string;
   platform: string;
-  /** Absent: a token of another issuer. */
+  /** Absent in tokens of another issuer. */
   tokenVersion?: number;
-  /** The log-in that the token belongs to. */
+  /** The log-in to which the token belongs. */
   login?: string;
 }
 
-/** Who a token says that its bearer is. */
+/** The identity that a token names. */
 export function identityOf({ userId, deviceId, platform, tokenVersion, login }: VerifiedToken): Identity {
   const version = tokenVersion === undefined ? {} : { tokenVersion };
   return { userId, deviceId, platform, ...version, ...(login === undefined ? {} : { login }) };
 }
 
 export type SessionState =
-  /** Accepted; CONNECT is awaited, or due. */
+  /** The connection is accepted and the client has not sent CONNECT. `isDue`: the time for it is over. */
   | { phase: "new"; isDue?: true }
-  /** CONNECT is being answered; what the client sends meanwhile is held, up to a bound. */
+  /** CONNECT is being answered; frames that the client sends meanwhile are held, up to a bound of bytes. */
   | { phase: "opening"; identity: Identity; held: IncomingFrame[] }
   | { phase: "open"; identity: Identity; tokenExpiresAt: number }
   | { phase: "closed" };
 
 export type Action =
-  /** The command's own handler. */
+  /** The command is handled. */
   | "process"
-  /** Kept until the session is open. */
+  /** The frame is held until the session is open. */
   | "hold"
-  /** ERROR NOT_AUTHENTICATED and close. */
+  /** The client gets ERROR NOT_AUTHENTICATED, and the connection is closed. */
   | "refuse"
-  /** ERROR UNKNOWN_COMMAND, the connection stays. */
+  /** The client gets ERROR UNKNOWN_COMMAND; the connection stays open. */
   | "unknown"
   | "ignore";
 

@@ -1,9 +1,9 @@
-/** One client's session: its connection, its state, its limits, and how far it has been served. */
-import { reportCaught, type TokenBucket, type WheelEntry } from "@carillon/base";
+/** One client's session: its connection, its state, its limits, and how far the device has been served. */
+import { reportCaught, TokenBucket, type WheelEntry } from "@carillon/base";
+import type { Settings } from "@carillon/base/node";
 import { CarillonError, Command, closeCodeTable, type ErrorName, encodeFrame, limits } from "@carillon/protocol";
 import type { ClientConnection } from "../accept/client-connection";
-import type { DeliveryCursor } from "../deliver/delivery-cursor";
-import type { FaultCounter } from "../receive/rate-limit";
+import type { DeliveryCursor } from "./delivery-cursor";
 import type { Identity, SessionState } from "./session-state";
 
 export interface SessionLimits {
@@ -17,18 +17,18 @@ export class Session {
   /** Set while the session is open. */
   delivery: DeliveryCursor | undefined;
   /** Monotonic ms of the last frame. */
-  heardAt: number;
+  lastFrameAt: number;
   /**
-   * When its last CONNECT arrived, ms on the cluster's clock. The time of the accept would not do: a client that is put off
-   * by BUSY sends CONNECT again on the same connection, and workers count how long registering takes at most.
+   * Time at which the last CONNECT arrived, ms on the cluster's clock. The time of the accept would be wrong: a client that got
+   * BUSY sends CONNECT again on the same connection, and workers rely on a bound from CONNECT to the registration.
    */
   since = 0;
-  /** A connection that came here as a fallback is not sent back before this time (monotonic ms). */
+  /** A connection that is here as a fallback is not sent to its right gateway before this time, monotonic ms. */
   keepUntil = 0;
-  /** Next check of silence, log-in deadline or token: one entry of the wheel serves all. */
+  /** The next check of silence, log-in deadline and token: one entry of the timer wheel serves all three. */
   readonly deadline: WheelEntry;
   goawaySent = false;
-  /** The conversation that the device looks at. */
+  /** The conversation at which the device looks (FOCUS). */
   focus: string | undefined;
 
   constructor(
@@ -39,7 +39,7 @@ export class Session {
     monotonic: number,
     onDeadline: (session: Session) => void,
   ) {
-    this.heardAt = monotonic;
+    this.lastFrameAt = monotonic;
     this.deadline = { due: -1, expire: () => onDeadline(this) };
   }
 
@@ -51,7 +51,7 @@ export class Session {
     return this.state.phase === "open";
   }
 
-  /** It does not read fast enough: what is not told to it now it has to fetch, or gets from the inbox. */
+  /** Whether the device reads too slowly to get more now: it fetches the rest later, or gets it from the inbox. */
   get isSlow(): boolean {
     return this.connection.queuedBytes > SLOW_BYTES;
   }
@@ -60,7 +60,7 @@ export class Session {
     this.connection.send(encodeFrame(command, requestId, payload));
   }
 
-  /** Answers a request with an error of the table; what is none of it is told to us, and to the client as INTERNAL. */
+  /** Answers a request with an error of the error table. Any other error is reported, and the client gets INTERNAL. */
   replyError(requestId: number, error: unknown): void {
     if (!(error instanceof CarillonError)) reportCaught("request", error, this.connection.remote);
     const known = error instanceof CarillonError ? error : new CarillonError("INTERNAL");
@@ -71,7 +71,7 @@ export class Session {
     this.replyError(requestId, new CarillonError(name, message, retryAfterMs === undefined ? {} : { retryAfterMs }));
   }
 
-  /** Tells the client why with KICKED, then closes. */
+  /** Sends KICKED with the reason, then closes the connection. */
   kick(code: number): void {
     if (this.state.phase === "closed") return;
     const reason = closeCodeTable.find((row) => row.code === code)?.text ?? "closed";
@@ -79,20 +79,60 @@ export class Session {
     this.close(code);
   }
 
-  /** Closes without a word. */
+  /** Closes the connection without KICKED. */
   close(code: number): void {
     if (this.state.phase === "closed") return;
     this.connection.close(code);
   }
 
-  /** Whether a client that is not logged in has sent more than it may. */
+  /** Whether the client is not logged in and has sent more bytes than it may before that. */
   get sentTooMuchUnauthenticated(): boolean {
     return this.state.phase !== "open" && this.connection.receivedBytes > MOST_UNAUTHENTICATED_BYTES;
   }
 }
 
-/** Bytes waiting at a socket above which its device leaves the live stream. */
+/** A device with more bytes than this waiting at its socket leaves the live stream. */
 const SLOW_BYTES = 256 * 1024;
 
-/** Bytes of a client that is not logged in: one CONNECT and a few early frames. */
+/** Bytes that a client may send before it is logged in: one CONNECT and a few early frames. */
 const MOST_UNAUTHENTICATED_BYTES = Math.floor(limits.maxPayloadBytes / 4);
+
+const BAD_PAYLOADS = 10;
+const BAD_PAYLOADS_MS = 60_000;
+const REFUSED_FRAMES = 1_000;
+const REFUSED_FRAMES_MS = 10_000;
+
+/** The limits of a new session. @param now monotonic ms */
+export function sessionLimits(settings: Pick<Settings["limits"], "framesPerSecond" | "framesBurst">, now: number) {
+  return {
+    frames: new TokenBucket(settings.framesPerSecond, settings.framesBurst, now),
+    badPayloads: new FaultCounter(BAD_PAYLOADS, BAD_PAYLOADS_MS, now),
+    refusedFrames: new FaultCounter(REFUSED_FRAMES, REFUSED_FRAMES_MS, now),
+  };
+}
+
+/** Counts faults in a sliding window, roughly: the window moves by halves. */
+export class FaultCounter {
+  private windowStart: number;
+  private current = 0;
+  private previous = 0;
+
+  constructor(
+    private readonly most: number,
+    private readonly windowMs: number,
+    now: number,
+  ) {
+    this.windowStart = now;
+  }
+
+  /** Counts a fault. @param now monotonic ms @returns whether the bound is reached, this fault included */
+  add(now: number): boolean {
+    const half = this.windowMs / 2;
+    if (now - this.windowStart >= half) {
+      this.previous = now - this.windowStart >= this.windowMs ? 0 : this.current;
+      this.current = 0;
+      this.windowStart = now;
+    }
+    return ++this.current + this.previous >= this.most;
+  }
+}

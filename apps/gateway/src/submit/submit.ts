@@ -1,6 +1,6 @@
-/** Requests of open sessions: into the queue of their partition, or asked of whoever knows the answer. */
+/** Puts requests of open sessions into the queue of their partition, and asks apis the questions PULL and SYNC. */
 import { type Budgets, partitionOf } from "@carillon/base";
-import type { Trace } from "@carillon/base/node";
+import { type Trace, traceOf } from "@carillon/base/node";
 import {
   ask,
   BatchPublisher,
@@ -25,7 +25,9 @@ import {
   type SendPayload,
   type SyncPayload,
 } from "@carillon/protocol";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
+import type { UserRegistry } from "../session/user-registry";
 import type { UserQuestions } from "./user-questions";
 
 const BUSY_RETRY_MS = 1_000;
@@ -36,18 +38,19 @@ export interface SubmitterOptions {
   boot: string;
   partitions: number;
   questions: UserQuestions;
-  /** The messages that each user may send. */
+  /** Budgets of the messages that each user may send. */
   messages: Budgets;
-  session(number: number): Session | undefined;
-  /** Whether this gateway may take requests: it has its lease. */
-  mayAccept(): boolean;
-  trace?: Trace | undefined;
+  users: Pick<UserRegistry, "sessions">;
+  /** Without its lease, the gateway takes no requests. */
+  cluster: Pick<GatewayCluster, "hasLease">;
 }
 
 export class Submitter {
   private readonly queues: BatchPublisher<SendRequest>[];
+  private readonly trace: Trace | undefined;
 
   constructor(private readonly options: SubmitterOptions) {
+    this.trace = traceOf(options.bus.logger);
     this.queues = Array.from({ length: options.partitions }, (_, partition) => this.openQueue(partition));
   }
 
@@ -84,15 +87,15 @@ export class Submitter {
   }
 
   private submit(session: Session, request: SendRequest): void {
-    const { partitions, messages, mayAccept } = this.options;
+    const { partitions, messages, cluster } = this.options;
     const { requestId, senderId, conversationId } = request;
     const wait = messages.take(senderId);
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
-    if (!mayAccept()) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    if (!cluster.hasLease) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
     if (!taken) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     const { content: _, contentType: __, ...message } = request;
-    this.options.trace?.({ remote: session.connection.remote, ...message }, "a request was submitted");
+    this.trace?.({ remote: session.connection.remote, ...message }, "a request was submitted");
   }
 
   async pull(session: Session, requestId: number, payload: PullPayload): Promise<void> {
@@ -114,7 +117,7 @@ export class Submitter {
     });
   }
 
-  /** Waits for verdicts on what was submitted, at most `ms`. */
+  /** Waits for the queues' answers to submitted requests, at most `ms`. */
   async stop(ms: number): Promise<void> {
     await Promise.all(this.queues.map((queue) => queue.stop(ms)));
   }
@@ -145,7 +148,7 @@ export class Submitter {
 
   private refuseAll(items: { connection: number; requestId: number }[]): void {
     for (const { connection, requestId } of items) {
-      this.options.session(connection)?.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+      this.options.users.sessions.get(connection)?.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
     }
   }
 }

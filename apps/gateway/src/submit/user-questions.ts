@@ -1,43 +1,43 @@
 /**
- * PULL and SYNC: questions that cost others something, and are asked of an api. Each user has a budget for either, over
- * all devices at this gateway, and so many of them are under way at once; the rest of what the budget allows waits. A
- * bound of frames alone would let ten devices of one user keep MySQL busy for everybody. The questions of all users of
- * this gateway wait for a turn in one room.
+ * Bounds PULL and SYNC, the questions that an api answers at the cost of MySQL. Each user has a budget for either, over all
+ * their devices at this gateway, and only a few questions of a user are under way at once; the others that the budget allows
+ * wait. A limit of frames alone would let ten devices of one user keep MySQL busy for all users. Then the questions of all
+ * users of this gateway wait for a turn in one room for each kind.
  *
- * Budgets outlive the sessions of their users: who connects again has spent what they had spent.
+ * Budgets outlive the sessions of their users: a user who connects again does not get a new budget.
  */
-import { Abandoned, Admission, Budgets, getOrSet, Overloaded } from "@carillon/base";
+import { Abandoned, Admission, Budgets, type Clock, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import { WaitingRoom } from "../session/waiting-room";
+import { WaitingRoom } from "../session/open-session";
 import { QUESTION } from "../timings";
 
 type Kind = "pull" | "sync";
 
 /** Questions of one kind that a gateway asks for one user at once. */
 const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
-/** The same for all users together. */
+/** Questions of one kind that a gateway asks for all users at once. */
 const AT_ONCE_IN_ALL = 16;
 
 const BUSY_RETRY_MS = 1_000;
 
 export interface UserQuestionsOptions {
   limits: Pick<Settings["limits"], "pullsPerSecond" | "pullsBurst" | "syncsPerSecond" | "syncsBurst">;
-  /** ms on the monotonic clock. */
-  monotonic(): number;
+  clock: Pick<Clock, "monotonic">;
 }
 
 export class UserQuestions {
   private readonly budgets: Record<Kind, Budgets>;
   private readonly bursts: Record<Kind, number>;
   private readonly rooms: Record<Kind, WaitingRoom>;
-  /** By kind and user, while something is under way. */
+  /** By kind and user, while the user has questions under way. */
   private readonly admissions = new Map<string, Admission>();
 
   constructor(private readonly options: UserQuestionsOptions) {
-    const { limits, monotonic } = options;
+    const { limits, clock } = options;
+    const monotonic = () => clock.monotonic();
     this.bursts = { pull: limits.pullsBurst, sync: limits.syncsBurst };
-    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, QUESTION.roomTurnMs, monotonic);
+    const newRoom = () => new WaitingRoom(AT_ONCE_IN_ALL, QUESTION.roomTurnMs, clock);
     this.rooms = { pull: newRoom(), sync: newRoom() };
     this.budgets = {
       pull: new Budgets({ perSecond: limits.pullsPerSecond, burst: limits.pullsBurst, monotonic }),
@@ -47,17 +47,17 @@ export class UserQuestions {
 
   /**
    * Asks a question for a user, now or when its turn comes.
-   * @param ask asks an api, which has this many ms for the answer
-   * @throws CarillonError RATE_LIMITED (too many), BUSY (no answer in time), or what the api says
+   * @param ask asks an api, which has `deadlineMs` for the answer
+   * @throws CarillonError RATE_LIMITED (the user asks too much), BUSY (no answer in time), or the error of the api
    */
   async run<T>(userId: string, kind: Kind, ask: (deadlineMs: number) => Promise<T>): Promise<T> {
-    const { monotonic } = this.options;
+    const { clock } = this.options;
     const retryAfterMs = this.budgets[kind].take(userId);
     if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
     const key = `${kind} ${userId}`;
     const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
-    const deadline = monotonic() + QUESTION.deadlineMs;
-    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - monotonic()));
+    const deadline = clock.monotonic() + QUESTION.deadlineMs;
+    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - clock.monotonic()));
     try {
       return await admission.run(() => this.rooms[kind].run(inTurn, { deadline }), { deadline });
     } catch (error) {
@@ -68,17 +68,16 @@ export class UserQuestions {
   }
 
   private newAdmission(kind: Kind): Admission {
-    const { monotonic } = this.options;
     return new Admission({
       atOnce: AT_ONCE[kind],
       waiting: this.bursts[kind],
       patienceMs: QUESTION.ownTurnMs,
-      monotonic,
+      monotonic: () => this.options.clock.monotonic(),
     });
   }
 }
 
-/** A user whose own questions are in the way is told so: the others are not. */
+/** RATE_LIMITED tells a user that their own questions are in the way, BUSY that those of all users are. */
 function refusalOf(error: unknown): unknown {
   if (error instanceof Overloaded) {
     return new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: error.retryAfterMs });

@@ -1,6 +1,6 @@
 /**
- * TYPING: from gateway to gateway, past the queue; a hint that may be lost. The owner of the conversation says who may
- * know: whoever the user may write to.
+ * TYPING goes from gateway to gateway and not through the queue: it is a hint that may be lost. The owner of the conversation
+ * says which users may see it: the users to whom the typing user may write.
  */
 import { getOrSet, partitionOf } from "@carillon/base";
 import {
@@ -14,27 +14,27 @@ import {
   tell,
 } from "@carillon/bus";
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
-import type { GatewayRing } from "../session/placement";
+import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
-/** Of one user in one conversation. */
+/** Hints of one user in one conversation. */
 const AT_MOST_EVERY_MS = 1_000;
 const ANSWER_MS = 1_000;
 const MOST_REMEMBERED = 10_000;
-/** A user's devices are at the ring's first choice, or at the next one when that did not answer. */
+/** A user's devices are at the ring's first choice, or at the second when the first did not answer. */
 const PLACES = 2;
 
 export interface TypingOptions {
   bus: Bus;
   nodeId: string;
   partitions: number;
-  ring: GatewayRing;
+  cluster: Pick<GatewayCluster, "walk">;
   users: UserRegistry;
 }
 
 export class Typing {
-  /** When hints were passed on, monotonic ms, by user and conversation. */
+  /** When the last hint was passed on, monotonic ms, by user and conversation. */
   private readonly recent = new Map<string, number>();
   private stopServing: () => void = () => {};
 
@@ -50,17 +50,17 @@ export class Typing {
   }
 
   async hint(session: Session, conversationId: string): Promise<void> {
-    const { bus, partitions, ring } = this.options;
+    const { bus, partitions, cluster } = this.options;
     const { userId } = session.identity!;
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "private" && !parts.userIds.includes(userId)) return;
-    if (!this.mayTell(`${userId} ${conversationId}`)) return;
+    if (!this.isDue(`${userId} ${conversationId}`)) return;
     const owner = subjects.owner(partitionOf(conversationId, partitions));
     const question: OwnerQuestion = { ask: "listeners", conversationId, userId };
     const to = await ask<OwnerQuestion, Listeners>(bus, owner, question, ANSWER_MS).catch(() => []);
     const byGateway = new Map<string, string[]>();
     for (const listener of to) {
-      for (const gateway of ring.walk(listener, PLACES)) {
+      for (const gateway of cluster.walk(listener, PLACES)) {
         getOrSet(byGateway, gateway, (): string[] => []).push(listener);
       }
     }
@@ -72,14 +72,12 @@ export class Typing {
   private show({ conversationId, userId, to }: TypingHint): null {
     const frame = encodeFrame(Command.TYPING, 0, { conversationId, userId });
     for (const listener of to) {
-      for (const session of this.options.users.user(listener)?.sessions ?? []) {
-        if (session.isOpen) session.connection.send(frame);
-      }
+      for (const session of this.options.users.openSessions(listener)) session.connection.send(frame);
     }
     return null;
   }
 
-  private mayTell(key: string): boolean {
+  private isDue(key: string): boolean {
     const now = this.options.bus.clock.monotonic();
     if (now - (this.recent.get(key) ?? Number.NEGATIVE_INFINITY) < AT_MOST_EVERY_MS) return false;
     if (this.recent.size >= MOST_REMEMBERED) this.recent.clear();

@@ -1,12 +1,12 @@
 /**
- * How far one device has been served from its user's inbox. What was sent and not acknowledged is remembered by
- * number, so that RECEIVED can be checked and turned into delivered marks. A device that does not acknowledge, or
- * does not read, is not sent more: it falls out of the live stream and is served from the inbox when it catches up.
- * What stays unacknowledged for too long is sent again from there: the cursor is rewound.
+ * How far one device has been served from its user's inbox. The cursor remembers events that were sent and not acknowledged,
+ * by number, so that RECEIVED can be checked and turned into delivered marks. A device that does not acknowledge, or does not
+ * read, is sent no more events: it leaves the live stream and is served from the inbox when it catches up. Events that stay
+ * unacknowledged for too long are sent again from the inbox: the cursor is rewound.
  */
 import type { EventHead } from "@carillon/protocol";
 
-/** Events that may be unacknowledged at once. */
+/** Events that a device may have unacknowledged at once. */
 export const MOST_UNACKNOWLEDGED = 512;
 
 interface SentEvent {
@@ -18,9 +18,9 @@ export class DeliveryCursor {
   /** Events that were sent at least once and are not acknowledged, in inbox order. */
   private unacknowledged: SentEvent[] = [];
   private ackedSeq: number;
-  /** `live`: gets what comes in. `behind`: is read to from the inbox. */
+  /** `live`: the device gets new events at once. `behind`: the device is served from the inbox. */
   mode: "live" | "behind" = "behind";
-  /** Whether a read of the inbox is under way. */
+  /** Whether the inbox is being read for this device. */
   reading = false;
 
   /** @param sentSeq number of the last event that the device has */
@@ -35,7 +35,7 @@ export class DeliveryCursor {
     return this.sentSeq - this.ackedSeq;
   }
 
-  /** Whether something that was sent, at least once, is not acknowledged. */
+  /** Whether any event that was sent is not acknowledged. */
   get isAwaiting(): boolean {
     return this.unacknowledged.length > 0;
   }
@@ -49,7 +49,7 @@ export class DeliveryCursor {
     return this.unacknowledged.at(-1)?.inboxSeq ?? this.ackedSeq;
   }
 
-  /** Room for more events. */
+  /** Events that the device may be sent now. */
   get room(): number {
     return MOST_UNACKNOWLEDGED - this.unacknowledgedCount;
   }
@@ -62,7 +62,7 @@ export class DeliveryCursor {
 
   /**
    * The device has everything up to `inboxSeq`.
-   * @returns what became acknowledged, or undefined when the number was never sent
+   * @returns the events that this acknowledges, or undefined when the number was never sent
    */
   received(inboxSeq: number): EventHead[] | undefined {
     if (inboxSeq > this.highestSent) return undefined;
@@ -73,13 +73,13 @@ export class DeliveryCursor {
     return this.unacknowledged.splice(0, count).map(({ head }) => head);
   }
 
-  /** What is not acknowledged is to be sent again, from the inbox. */
+  /** Moves back to the last acknowledged event: later ones are sent again from the inbox. */
   rewind(): void {
     this.sentSeq = this.ackedSeq;
     this.mode = "behind";
   }
 
-  /** The inbox began anew. */
+  /** The inbox has a new epoch. */
   reset(epoch: string, sentSeq: number): void {
     this.epoch = epoch;
     this.sentSeq = sentSeq;

@@ -1,17 +1,18 @@
 /**
- * One user's inbox as this gateway sees it: the place where pushes of several workers come together in the order
- * of the inbox, and from where they go to all of the user's devices here.
+ * One user's inbox as this gateway sees it. Pushes of several workers come together here in the order of the inbox, and go to
+ * all devices of the user here.
  *
- * The idea: `next` is the number that has to come. A push with it goes out, with those behind it that came early.
- * A push beyond it waits (256 at most) while the missing ones may still be on their way; after 20 ms they are read
- * from the inbox. So a device never sees a hole, whatever was lost or overtaken.
+ * The idea: `next` is the number that has to arrive next. A push with that number is delivered, followed by pushes that
+ * arrived early. A push with a higher number waits (256 at most), because the missing pushes may still be on their way; after
+ * 20 ms the missing events are read from the inbox. So a device never sees a hole, whatever was lost or overtaken.
  *
  * Edge cases:
- * - The inbox has another epoch (Redis began anew): devices are told by an empty DELIVER and resync.
+ * - The inbox has another epoch (Redis lost its data): devices are told by an empty DELIVER, and resync.
  * - Pushes that arrive before the user's first session is open wait like early ones: `next` is not known yet.
  * - A device whose window or socket is full leaves the live stream and is served from the inbox.
  */
 import { detached, guarded } from "@carillon/base";
+import { ask, type Bus, type InboxPage, type InboxRead, subjects } from "@carillon/bus";
 import {
   CloseCode,
   type EventHead,
@@ -20,29 +21,30 @@ import {
   type InboxEntry,
   peekEvent,
 } from "@carillon/protocol";
+import { type Flushable, turnCork } from "../accept/client-connection";
+import type { GatewayMetrics } from "../metrics";
 import type { Session } from "../session/session";
-import { type Flushable, turnCork } from "../turn-cork";
 
 const MOST_EARLY = 256;
 const HOLE_PATIENCE_MS = 20;
 const RETRY_MS = 500;
 
-export interface InboxPage {
-  epoch: string;
-  seq: number;
-  events: [number, Uint8Array][];
+/** Reads the events of a user's inbox above the number `after`. */
+export type ReadInbox = (userId: string, epoch: string, after: number) => Promise<InboxPage>;
+
+/** Reads through a worker: a gateway itself never talks to Redis. Rejects with CarillonError BUSY. */
+export function inboxReader(bus: Bus): ReadInbox {
+  return (userId, epoch, after) => ask<InboxRead, InboxPage>(bus, subjects.inbox, { userId, epoch, after });
 }
 
 export interface UserInboxOptions {
   userId: string;
-  /** Reads events above a number from the store. */
-  read(userId: string, epoch: string, after: number): Promise<InboxPage>;
-  /** Events were written to a device. */
-  onDelivered(session: Session, events: number): void;
-  /** The inbox has another epoch than was known: Redis began anew, and may not know the user's sessions. */
-  onNewEpoch(userId: string): void;
-  /** Pushes were missing, and the inbox was read instead. */
-  onRepaired(): void;
+  readInbox: ReadInbox;
+  /** `Resend`: told of each session to which events were sent, so that it sends them again without an acknowledgement. */
+  resend: { sent(session: Session): void };
+  /** `Renewal`: asked to register the user's sessions again when the inbox has a new epoch: the new Redis may not know them. */
+  renewal: { request(userIds: string[]): void };
+  metrics: Pick<GatewayMetrics, "delivered" | "repairs">;
 }
 
 interface PendingEvent extends InboxEntry {
@@ -54,7 +56,7 @@ export class UserInbox implements Flushable {
   private epoch: string | undefined;
   private next = 0;
   private readonly early = new Map<number, { epoch: string; event: Uint8Array }>();
-  /** In order, to be written at the end of the turn. */
+  /** Events in order, which are written at the end of this turn of the event loop. */
   private pending: PendingEvent[] = [];
   private holeTimer: NodeJS.Timeout | undefined;
   private repairing = false;
@@ -62,7 +64,7 @@ export class UserInbox implements Flushable {
 
   constructor(private readonly options: UserInboxOptions) {}
 
-  /** A push from a worker. */
+  /** A worker pushes an event. */
   push(epoch: string, inboxSeq: number, event: Uint8Array): void {
     if (this.epoch === undefined || (epoch === this.epoch && inboxSeq > this.next)) {
       if (this.early.size < MOST_EARLY) this.early.set(inboxSeq, { epoch, event });
@@ -76,7 +78,7 @@ export class UserInbox implements Flushable {
     this.takeEarly();
   }
 
-  /** The inbox stands at this number, by the store's own word: what is missing here is fetched. */
+  /** A worker says that the last number of the inbox is `seq`: missing events are fetched. */
   expect(epoch: string, seq: number): void {
     if (this.epoch === undefined) {
       this.epoch = epoch;
@@ -92,14 +94,14 @@ export class UserInbox implements Flushable {
     if (seq >= this.next) this.awaitHole();
   }
 
-  /** As `expect`, for an inbox whose first session is open; another one learns its place when it opens. */
+  /** As `expect`, if the user's first session is open; otherwise the inbox learns its last number when a session opens. */
   expectIfOpen(epoch: string, seq: number): void {
     if (this.epoch !== undefined) this.expect(epoch, seq);
   }
 
   /**
-   * An opened session joins; its delivery cursor says what the device has.
-   * @param first what was read of the inbox behind that place meanwhile
+   * Serves a session that has opened; its delivery cursor says which events the device has.
+   * @param first a page of the inbox behind that place, which the worker has already read
    */
   join(session: Session, first?: InboxPage): void {
     this.sessions.add(session);
@@ -110,20 +112,20 @@ export class UserInbox implements Flushable {
     this.sessions.delete(session);
   }
 
-  /** The user's last session is gone. */
+  /** The user's last session here is closed. */
   close(): void {
     this.closed = true;
     clearTimeout(this.holeTimer);
   }
 
-  /** A device acknowledged, or its socket drained: it may have room again. */
+  /** Serves a device that may have room for events: it acknowledged some, or its socket drained. */
   serve(session: Session, first?: InboxPage): void {
     const cursor = session.delivery!;
     if (cursor.mode === "live" || cursor.reading || !session.isOpen) return;
     if (session.isSlow || cursor.room <= 0) return;
     const ahead = cursor.epoch === this.epoch ? cursor.sentSeq - this.flushedSeq : Number.NaN;
     if (ahead === 0) cursor.mode = "live";
-    // The store was ahead of the pushes when the session opened; it joins the stream when that has come so far.
+    // The store was ahead of the pushes when the session opened; the device goes live when the pushes have come so far.
     else if (ahead > 0) this.awaitHole();
     else {
       const { remote } = session.connection;
@@ -146,7 +148,7 @@ export class UserInbox implements Flushable {
     for (const session of this.sessions) this.serve(session);
   }
 
-  /** Number of the last event that was written to live devices. */
+  /** Number of the last event that live devices were sent. */
   private get flushedSeq(): number {
     return this.pending.length > 0 ? this.pending[0]!.inboxSeq - 1 : this.next - 1;
   }
@@ -174,18 +176,18 @@ export class UserInbox implements Flushable {
     }
     session.connection.send(frame);
     for (const { inboxSeq, head } of part) cursor.sent(inboxSeq, head);
-    this.options.onDelivered(session, part.length);
+    this.countSent(session, part.length);
   }
 
-  /** Serves a device from the inbox, page by page, until it is where the live stream is. */
+  /** Serves a device from the inbox, page by page, until it has caught up with the live stream. */
   private async readTo(session: Session, first?: InboxPage): Promise<void> {
     const cursor = session.delivery!;
     cursor.reading = true;
     try {
       const { epoch, sentSeq } = cursor;
-      const page = first ?? (await this.options.read(this.options.userId, epoch, sentSeq));
+      const page = first ?? (await this.options.readInbox(this.options.userId, epoch, sentSeq));
       if (!session.isOpen || !this.sessions.has(session)) return;
-      // What was asked for is no longer what comes next: the device acknowledged, or its cursor was moved.
+      // The page does not begin at the cursor any more: the device acknowledged events, or the cursor was rewound.
       const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;
       if (!isStale) {
         if (page.epoch !== epoch) return this.beginEpoch(page.epoch);
@@ -200,7 +202,7 @@ export class UserInbox implements Flushable {
     if (session.isOpen && this.sessions.has(session)) this.serve(session);
   }
 
-  /** @returns false when the inbox no longer holds what comes next: the device starts over, with a resync */
+  /** @returns false when the inbox no longer holds the next event of the device, which then has to connect and resync */
   private writePage(session: Session, page: InboxPage): boolean {
     const cursor = session.delivery!;
     const events = page.events.slice(0, cursor.room);
@@ -209,17 +211,22 @@ export class UserInbox implements Flushable {
     const entries = events.map(([inboxSeq, event]) => ({ inboxSeq, event }));
     session.connection.send(encodeDeliverFrame(cursor.epoch, entries));
     for (const { inboxSeq, event } of entries) cursor.sent(inboxSeq, peekEvent(event));
-    this.options.onDelivered(session, entries.length);
+    this.countSent(session, entries.length);
     return true;
   }
 
-  /** The inbox began anew: nothing of before counts, and every device has to resync. */
+  private countSent(session: Session, events: number): void {
+    this.options.metrics.delivered.inc(events);
+    this.options.resend.sent(session);
+  }
+
+  /** The inbox has a new epoch: former numbers mean nothing, and every device has to resync. */
   private beginEpoch(epoch: string): void {
     this.flush();
     this.epoch = epoch;
     this.next = 1;
     this.early.clear();
-    this.options.onNewEpoch(this.options.userId);
+    this.options.renewal.request([this.options.userId]);
     const frame = encodeDeliverFrame(epoch, []);
     for (const session of this.sessions) {
       if (session.delivery === undefined || !session.isOpen || session.delivery.epoch === epoch) continue;
@@ -238,15 +245,15 @@ export class UserInbox implements Flushable {
     this.holeTimer = setTimeout(guarded("timer", repair), HOLE_PATIENCE_MS);
   }
 
-  /** Reads what is missing before the early ones, or up to the head. */
+  /** Reads the events that are missing before the early ones, or up to the head of the inbox. */
   private async repair(): Promise<void> {
     if (this.epoch === undefined) return;
     this.repairing = true;
     let more = false;
     try {
       const after = this.next - 1;
-      this.options.onRepaired();
-      const page = await this.options.read(this.options.userId, this.epoch, after);
+      this.options.metrics.repairs.inc();
+      const page = await this.options.readInbox(this.options.userId, this.epoch, after);
       if (this.closed) return;
       if (page.epoch !== this.epoch) this.beginEpoch(page.epoch);
       else if (page.events.length > 0 && page.events[0]![0] > this.next) this.skipTo(page.events[0]![0]);
@@ -262,7 +269,7 @@ export class UserInbox implements Flushable {
     if (more) this.awaitHole();
   }
 
-  /** The inbox was trimmed past what is missing: live devices lost the thread and are served anew. */
+  /** The inbox was trimmed beyond the missing events: live devices leave the live stream and are served from the inbox. */
   private skipTo(first: number): void {
     this.flush();
     this.next = first;

@@ -1,6 +1,7 @@
 import { type Bus, type SessionClose, serve, subjects } from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
-import { LeftSessions } from "../src/session/left-sessions";
+import { ClosedSessions } from "../src/recovery/registrations";
+import type { Session } from "../src/session/session";
 
 let servers: TestServers<{ nats: true }>;
 let bus: Bus;
@@ -15,18 +16,13 @@ afterAll(async () => {
   await servers.stop();
 });
 
-test("a connection that ended while no worker, or no Redis, was there is forgotten later, and its user told again", async () => {
+test("a connection that closed while workers or Redis were away is removed later, and its user is published again", async () => {
   const late: string[] = [];
-  const left = new LeftSessions(bus, (userId) => late.push(userId));
-  const of = (userId: string) => ({
-    userId,
-    deviceId: "d",
-    gateway: "gateway-1",
-    boot: "b",
-    connection: 1,
-    endedAt: 7,
-  });
-  await left.add(of("alice"));
+  const presence = { publish: (userId: string) => void late.push(userId) };
+  const left = new ClosedSessions(bus, { gateway: "gateway-1", boot: "b" }, presence);
+  const add = (userId: string) =>
+    left.add({ number: 1 } as Session, { userId, deviceId: "d", platform: "web", tokenVersion: 1 });
+  await add("alice");
   const forgotten: string[] = [];
   let isRedisThere = false;
   serve<SessionClose, null>(bus, subjects.sessionClose, ({ userId }) => {
@@ -35,12 +31,12 @@ test("a connection that ended while no worker, or no Redis, was there is forgott
     return null;
   });
   await bus.connection.flush();
-  await left.add(of("bob"));
+  await add("bob");
   isRedisThere = true;
-  await until("both are forgotten", () => late.length === 2, 30_000);
+  await until("both are removed", () => late.length === 2, 30_000);
   expect(forgotten).toEqual(["alice", "bob"]);
-  // In time: nobody can have asked and was told otherwise.
-  await left.add(of("carol"));
+  // Removed in time: no other gateway can have asked before and got another answer.
+  await add("carol");
   expect(late).toEqual(["alice", "bob"]);
   left.stop();
 });
