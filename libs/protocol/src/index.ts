@@ -5,6 +5,7 @@ export { prescan } from "./codec/prescan";
 export { readValue } from "./codec/read";
 export { utf8Length, wellFormed } from "./codec/utf8";
 export { commandDirection, commandName, commandNumber } from "./commands";
+export { type BusyReason, busy, orBusy } from "./errors/busy";
 export { errorByCode, errorByName, httpStatusOf } from "./errors/error-table";
 export { CarillonError } from "./errors/errors";
 export { ByteWriter } from "./events/byte-writer";

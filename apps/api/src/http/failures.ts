@@ -2,11 +2,9 @@
 import type { Socket } from "node:net";
 import type { Logger } from "@carillon/base/node";
 import { NotReached, WrongUse } from "@carillon/operations";
-import { CarillonError, httpStatusOf } from "@carillon/protocol";
+import { busy, CarillonError, httpStatusOf } from "@carillon/protocol";
 import { busyStore } from "@carillon/store";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
-
-const BUSY_RETRY_MS = 1_000;
 
 /** Faults that Fastify finds before a route runs, and what they are in our table. */
 const FRAMEWORK = new Map<string, [name: "BAD_PAYLOAD" | "FRAME_TOO_LARGE" | "NOT_FOUND", message: string]>([
@@ -45,9 +43,9 @@ export function answerFailures(server: FastifyInstance, logger: Logger): void {
 export function toCarillonError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error;
   if (error instanceof WrongUse) return new CarillonError("BAD_PAYLOAD", error.message);
-  const busy = busyStore(error);
-  if (busy !== undefined) return busy;
-  if (error instanceof NotReached) return new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS });
+  const storeIsAway = busyStore(error);
+  if (storeIsAway !== undefined) return storeIsAway;
+  if (error instanceof NotReached) return busy();
   const { code, statusCode } = error as FastifyError;
   const framework = FRAMEWORK.get(code);
   if (framework !== undefined) return new CarillonError(...framework);

@@ -5,12 +5,11 @@
  */
 import { sleep } from "@carillon/base";
 import type { ReadableSpans } from "@carillon/bus";
-import { CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
+import { busy, CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
 import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
-const BUSY_RETRY_MS = 1_000;
 
 export interface HistoryRange {
   /** First number wanted, in reading direction. */
@@ -133,7 +132,7 @@ async function readRows(
     const events = await conversations.history(conversationId, { from, to, limit, newestFirst: false });
     if (events.length === limit) return events;
     if (performance.now() >= deadline) {
-      throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
+      throw busy({ message: "the archive is behind, try again" });
     }
     await sleep(POLL_MS);
   }

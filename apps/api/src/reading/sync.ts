@@ -9,7 +9,7 @@
  *
  * Later pages repeat inbox and time of the first, which the cursor carries: they describe one and the same sync.
  */
-import { CarillonError, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
+import { busy, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import type { InboxStanding, SyncOverview } from "@carillon/store";
 import type { ArchiveBarrier } from "./archive-barrier";
 import type { SharedQuestions } from "./shared-questions";
@@ -25,7 +25,6 @@ import {
 
 /** A row whose transaction was open at that moment counts as changed since. */
 const CLOCK_MARGIN_MS = 10_000;
-const BUSY_RETRY_MS = 1_000;
 
 export interface SyncContext extends SyncListsContext {
   shared: SyncListsContext["shared"] & Pick<SharedQuestions, "overview" | "inbox">;
@@ -88,7 +87,7 @@ async function begin(context: SyncContext, userId: string, known: SyncPayload): 
   const { conversationsSince = 0, relationsVersion = 0, groupsVersion = 0 } = known;
   const { head, reach } = await readInbox(context, userId);
   if (!(await context.barrier.passedFor(reach))) {
-    throw new CarillonError("BUSY", "the archive is behind, try again", { retryAfterMs: BUSY_RETRY_MS });
+    throw busy({ message: "the archive is behind, try again" });
   }
   // Behind the barrier: what the lists will have is counted.
   const overview = await context.shared.overview(userId);
@@ -114,6 +113,6 @@ async function readInbox({ shared }: SyncContext, userId: string): Promise<Inbox
   try {
     return await shared.inbox(userId);
   } catch (cause) {
-    throw new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS, cause });
+    throw busy({ cause });
   }
 }

@@ -15,11 +15,10 @@ import {
   receiptsSubject,
   subjects,
 } from "@carillon/bus";
-import { Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
+import { busy, CarillonError, Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 
-const BUSY_RETRY_MS = 1_000;
 const MOST_PER_QUESTION = 512;
 const MOST_WAITING = 8_192;
 
@@ -108,9 +107,9 @@ export class ReadReceipts {
   }
 
   private refuse(receipts: PendingReceipt[], name: "BUSY" | "NO_SUCH_CONVERSATION"): void {
-    const retryMs = name === "BUSY" ? BUSY_RETRY_MS : undefined;
     for (const { connection, requestId } of receipts) {
-      this.options.users.sessions.get(connection)?.refuse(requestId, name, undefined, retryMs);
+      const error = name === "BUSY" ? busy() : new CarillonError(name);
+      this.options.users.sessions.get(connection)?.replyError(requestId, error);
     }
   }
 }

@@ -15,6 +15,7 @@ import {
   subjects,
 } from "@carillon/bus";
 import {
+  busy,
   Command,
   encodePulledFrame,
   limits,
@@ -29,8 +30,6 @@ import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
 import type { UserQuestions } from "./user-questions";
-
-const BUSY_RETRY_MS = 1_000;
 
 export interface SubmitterOptions {
   bus: Bus;
@@ -91,9 +90,9 @@ export class Submitter {
     const { requestId, senderId, conversationId } = request;
     const wait = messages.take(senderId);
     if (wait > 0) return session.refuse(requestId, "RATE_LIMITED", undefined, wait);
-    if (!cluster.hasLease) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    if (!cluster.hasLease) return session.replyError(requestId, busy());
     const taken = this.queues[partitionOf(conversationId, partitions)]!.submit(request);
-    if (!taken) return session.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+    if (!taken) return session.replyError(requestId, busy());
     const { content: _, contentType: __, ...message } = request;
     this.trace?.({ remote: session.connection.remote, ...message }, "a request was submitted");
   }
@@ -148,7 +147,7 @@ export class Submitter {
 
   private refuseAll(items: { connection: number; requestId: number }[]): void {
     for (const { connection, requestId } of items) {
-      this.options.users.sessions.get(connection)?.refuse(requestId, "BUSY", undefined, BUSY_RETRY_MS);
+      this.options.users.sessions.get(connection)?.replyError(requestId, busy());
     }
   }
 }

@@ -8,7 +8,7 @@
  */
 import { Abandoned, Admission, Budgets, type Clock, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
-import { CarillonError } from "@carillon/protocol";
+import { busy, CarillonError } from "@carillon/protocol";
 import { WaitingRoom } from "../session/open-session";
 import { QUESTION } from "../timings";
 
@@ -18,8 +18,6 @@ type Kind = "pull" | "sync";
 const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
 /** Questions of one kind that a gateway asks for all users at once. */
 const AT_ONCE_IN_ALL = 16;
-
-const BUSY_RETRY_MS = 1_000;
 
 export interface UserQuestionsOptions {
   limits: Pick<Settings["limits"], "pullsPerSecond" | "pullsBurst" | "syncsPerSecond" | "syncsBurst">;
@@ -82,5 +80,5 @@ function refusalOf(error: unknown): unknown {
   if (error instanceof Overloaded) {
     return new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: error.retryAfterMs });
   }
-  return error instanceof Abandoned ? new CarillonError("BUSY", undefined, { retryAfterMs: BUSY_RETRY_MS }) : error;
+  return error instanceof Abandoned ? busy() : error;
 }

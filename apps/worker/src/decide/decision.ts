@@ -8,6 +8,7 @@ import { hash } from "node:crypto";
 import { nextSnowflake } from "@carillon/base";
 import type { LoggedEvent, Origin, OriginatedRequest, SendRequest } from "@carillon/bus";
 import {
+  busy,
   CarillonError,
   type ErrorName,
   encodeEvent,
@@ -27,7 +28,6 @@ import {
   refuseRecall,
   type UserFacts,
 } from "./authorize";
-import { busy } from "./busy";
 import { RoundIds, recognise } from "./dedupe-table";
 import type { GroupState } from "./group-state";
 

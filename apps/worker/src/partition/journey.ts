@@ -13,9 +13,8 @@ import {
   type QueuedBatch,
   RequestConsumer,
 } from "@carillon/bus";
-import { CarillonError, groupIdOf } from "@carillon/protocol";
+import { busy, CarillonError, groupIdOf, orBusy } from "@carillon/protocol";
 import { answersByGateway, sendAnswers } from "../answers/answers";
-import { busy, orBusy } from "../decide/busy";
 import { decideChanges, decideRound, originOf, type Round, type Verdict } from "../decide/decision";
 import type { FanOut } from "../fan-out/fan-out";
 import type { GroupCache } from "../lookups/group-cache";
@@ -170,7 +169,7 @@ export class PartitionJourney {
       await this.appendChangesOf(changes);
       for (const { resolve } of changes) resolve();
     } catch (error) {
-      for (const { reject } of changes) reject(busy(error));
+      for (const { reject } of changes) reject(busy({ cause: error }));
       if (!(error instanceof LogFull || error instanceof CarillonError)) throw error;
     }
   }

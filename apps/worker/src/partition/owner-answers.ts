@@ -3,9 +3,8 @@
  * very moment.
  */
 import type { GroupRoster, Listeners, Readable, ReadableSpans } from "@carillon/bus";
-import { CarillonError, groupConversationId, groupIdOf, parseConversationId } from "@carillon/protocol";
+import { CarillonError, groupConversationId, groupIdOf, orBusy, parseConversationId } from "@carillon/protocol";
 import { type Policy, refuseGroup, refusePrivate } from "../decide/authorize";
-import { orBusy } from "../decide/busy";
 import type { GroupState } from "../decide/group-state";
 import type { FactCache } from "../lookups/fact-cache";
 import type { GroupCache } from "../lookups/group-cache";

@@ -2,10 +2,11 @@
  * Where users have devices, for those who may know. What a gateway that died has registered is told, too: who asks looks at
  * his own view of the gateways, which he goes on looking at, and a worker's may be older.
  */
+
 import { Admission, getOrSet } from "@carillon/base";
 import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
+import { orBusy } from "@carillon/protocol";
 import type { SessionEntry } from "@carillon/store";
-import { orBusy } from "../decide/busy";
 
 export interface PresenceServiceOptions {
   bus: Bus;

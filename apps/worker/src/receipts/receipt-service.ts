@@ -19,9 +19,8 @@ import {
   subjects,
   TIMINGS,
 } from "@carillon/bus";
-import { Command, encodeFrame, peerOf } from "@carillon/protocol";
+import { Command, encodeFrame, orBusy, peerOf } from "@carillon/protocol";
 import { busyStore, type Marks, type MarkUpdate, type Sessions } from "@carillon/store";
-import { orBusy } from "../decide/busy";
 import type { Blocks } from "./blocks";
 import { MarkSaver } from "./mark-saver";
 

@@ -19,7 +19,7 @@ import {
   subjects,
   TIMINGS,
 } from "@carillon/bus";
-import { CarillonError, CloseCode, deliveredBy, fitsSizes, limits, peekEvent } from "@carillon/protocol";
+import { busy, CarillonError, CloseCode, deliveredBy, fitsSizes, limits, orBusy, peekEvent } from "@carillon/protocol";
 import {
   type CredentialQueries,
   type Credentials,
@@ -30,7 +30,6 @@ import {
   refusalOf,
   type Sessions,
 } from "@carillon/store";
-import { busy, orBusy } from "../decide/busy";
 
 const QUEUE = "workers";
 

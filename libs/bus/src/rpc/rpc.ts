@@ -5,15 +5,12 @@
  * memory is served with an admission, in whose queue the deadline is looked at again.
  */
 import { Abandoned, type Admission, Overloaded, sleep } from "@carillon/base";
-import { CarillonError, errorByCode } from "@carillon/protocol";
+import { busy, CarillonError, errorByCode } from "@carillon/protocol";
 import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { hear } from "../subscription";
 import { TIMINGS } from "../timings";
-
-/** Least time after which a question that nobody answered is asked again, ms; a random share is added. */
-const RETRY_MS = 1_000;
 
 /** An order without an answer is given again after this time, and so soon if nobody is there to take it, ms. */
 const ORDER_AGAIN_MS = 500;
@@ -34,8 +31,7 @@ export async function ask<Q, A>(
   try {
     answer = await bus.connection.request(subject, bytes, { timeout: deadlineMs });
   } catch (error) {
-    const retryAfterMs = Math.ceil(RETRY_MS * (1 + Math.random()));
-    throw new CarillonError("BUSY", unreachable(subject, error as Error), { retryAfterMs });
+    throw busy({ message: unreachable(subject, error as Error) });
   }
   const [, code, body, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
   if (code === 0) return body as A;

@@ -1,6 +1,6 @@
 /** What the errors of the MySQL client mean. */
 import { Abandoned, DeadlineExceeded, Overloaded, Unanswered } from "@carillon/base";
-import { CarillonError } from "@carillon/protocol";
+import { busy, CarillonError } from "@carillon/protocol";
 
 /** The fault of the server or of the way to it, not of the statement. */
 const AWAY = new Set([
@@ -44,17 +44,14 @@ export function isStoreUnavailable(error: unknown): boolean {
   return AWAY.has(codeOf(error) ?? "") || fatal === true || driverError?.fatal === true;
 }
 
-/** Least time after which a request that met a MySQL that is away comes back, ms; a random share is added. */
-const RETRY_MS = 1_000;
-
 /**
  * MySQL that is away or overloaded is no fault of the asker: they should come back later.
  * @returns undefined for any other error
  */
 export function busyStore(error: unknown): CarillonError | undefined {
   if (!isStoreUnavailable(error)) return undefined;
-  const retryAfterMs = error instanceof Overloaded ? error.retryAfterMs : Math.ceil(RETRY_MS * (1 + Math.random()));
-  return new CarillonError("BUSY", undefined, { retryAfterMs, cause: error });
+  if (!(error instanceof Overloaded)) return busy({ cause: error });
+  return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs, cause: error });
 }
 
 /** What the server says of the values of a row: it will say so again. A key that exists already is another matter. */

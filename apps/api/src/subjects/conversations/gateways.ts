@@ -1,12 +1,11 @@
 /** Where a client connects to. */
-import { CarillonError, type GatewayAddress } from "@carillon/protocol";
+import { busy, type GatewayAddress } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { callerOf } from "../../http/access";
 
 const CHOICES = 2;
-const BUSY_RETRY_MS = 1_000;
 
 /** The ring of gateways by the view of the moment. */
 export interface GatewayRing {
@@ -31,7 +30,7 @@ export function gatewayRoutes(server: FastifyInstance, { ring }: GatewayRoutesCo
       const { userId } = callerOf(request);
       const gateways = ring.walk(userId, CHOICES).flatMap((nodeId) => ring.address(nodeId) ?? []);
       if (gateways.length === 0) {
-        throw new CarillonError("BUSY", "no gateway is up", { retryAfterMs: BUSY_RETRY_MS });
+        throw busy({ message: "no gateway is up" });
       }
       return { gateways };
     },

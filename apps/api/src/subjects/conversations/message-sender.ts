@@ -17,6 +17,7 @@ import {
   sizeOfRequest,
 } from "@carillon/bus";
 import {
+  busy,
   CarillonError,
   Command,
   decodeFrames,
@@ -27,7 +28,6 @@ import {
 
 /** Most time for an answer; a take-over lasts 3 s. */
 const ANSWER_MS = 5_000;
-const BUSY_RETRY_MS = 1_000;
 
 export interface MessageSenderOptions {
   bus: Bus;
@@ -64,7 +64,7 @@ export class MessageSender {
           encode: (requests: SendRequest[]) => encodeRequestBatch({ gateway, boot, requests }),
           sizeOf: sizeOfRequest,
           onRefused: (requests) => {
-            for (const { connection } of requests) this.waiting.get(connection)?.reject(busy());
+            for (const { connection } of requests) this.waiting.get(connection)?.reject(notAnswered());
           },
         }),
     );
@@ -95,9 +95,9 @@ export class MessageSender {
     try {
       return await new Promise<SentPayload>((resolve, reject) => {
         this.waiting.set(connection, { resolve, reject });
-        timer = setTimeout(() => reject(busy()), answerMs);
+        timer = setTimeout(() => reject(notAnswered()), answerMs);
         const queue = this.queues[partitionOf(message.conversationId, partitions)]!;
-        if (!queue.submit({ ...message, connection, requestId: 0 })) reject(busy());
+        if (!queue.submit({ ...message, connection, requestId: 0 })) reject(notAnswered());
       });
     } finally {
       clearTimeout(timer);
@@ -125,7 +125,7 @@ function toError({ code, message, retryAfterMs }: { code: number; message: strin
   return new CarillonError(name, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }
 
-function busy(): CarillonError {
+function notAnswered(): CarillonError {
   const message = "no answer in time: send it again with the same clientMsgId";
-  return new CarillonError("BUSY", message, { retryAfterMs: BUSY_RETRY_MS });
+  return busy({ message });
 }
