@@ -1,4 +1,4 @@
-/** docs/api.md knows the routes that there are. */
+/** docs/api.md lists exactly the routes of the api. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { renderRoutes } from "./generate";

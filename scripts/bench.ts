@@ -1,4 +1,4 @@
-/** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks what it measured. */
+/** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks every promise meanwhile. */
 import { parseArgs } from "node:util";
 import { usualPartitions } from "@carillon/local";
 import { describeJudged } from "../bench/report/targets";
@@ -7,50 +7,50 @@ import { type Asked, isScenario, runAll, runScenario } from "../bench/scenarios/
 const USAGE = `npm run bench -- SCENARIO [options]
 
 Scenarios
-  private             private messages, closed loop, over TCP, each one verified
+  private             private messages, closed loop, over TCP; the bench verifies each message
   latency             private messages, open loop, at half of what the closed loop reaches just before
-  quick               private, short; with --against FILE: whether a message costs more than it did
-  group               a group whose members are all online, fanned out on write, open loop
-  large-group         a group that is too large for inboxes: some look at it, all others are told
-  idle                connections that are open and silent, over TCP and over WebSocket: memory and CPU of one gateway; with
-                      --peers memory of the others beside it
-  storm               devices that are cut off at once, miss messages, and come back at the same instant
+  quick               private, short; with --against FILE it tells whether a message costs more than before
+  group               a group with fan-out on write whose members are all online, open loop
+  large-group         a group that is too large for inboxes: some members look at it, the others receive notices
+  idle                open and silent connections over TCP and over WebSocket: memory and CPU of one gateway; with --peers
+                      also the memory of the other servers
+  storm               devices lose their connections at once, miss messages, and come back at the same instant
   sync-storm          the same, and each device asks for everything by SYNC
   logins              private messages and HTTP lists at a steady pace, by turns alone and beside 64 log-ins at once
   sync                devices that were away log in until they have everything, one after the other
-  archive             the archiver was away: how fast it drains the log
+  archive             how fast the archiver drains the log after it was away
   scale               private, with 1, 2 and 4 gateways, workers and partitions
-  cold                conversations in which nothing was written: 20 and all others as partners of each client, from the start
-                      on and after the owner was killed, beside one partner each
+  cold                conversations without earlier messages: each client has 20 partners, or all others; from the start and
+                      after a kill of the owner; beside one partner each
   receipts            private messages at a steady pace, by turns alone and beside a flood of READs
-  all                 one after the other, without quick
+  all                 all scenarios except quick, one after the other
 
 Options
   --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts, logins 100, large-group,
                       storm, sync-storm 10000, idle 18000, sync 40, cold 500)
-  --in-flight N       closed loops: messages of one client under way at once (default 4; private with fewer than 500 clients more)
-  --closed-by WHAT    private: received (default) or sent, what lets a client send its next message
-  --partners LIST     cold: how many users each client writes to, one run for each number (1, 20, all others)
+  --in-flight N       closed loops: messages of one client in flight at once (default 4; private with fewer than 500 clients more)
+  --closed-by WHAT    private: a client sends its next message when the last one is "received" (default) or "sent"
+  --partners LIST     cold: number of users that each client writes to, one run for each number (1, 20, all others)
   --focused N         large-group: members who look at it (default 500)
-  --missed N          messages that each device has missed (default: storms 20; sync 1000, which is all that an inbox keeps)
+  --missed N          missed messages of each device (default: storms 20; sync 1000, which is all that an inbox keeps)
   --rate N            messages per second (default: groups 20, receipts 500, logins 200, latency half of what can be delivered)
   --reads N           receipts: READs per second (default 1000)
   --seconds N         measured time (default 15; quick 5, scale and cold 10, logins 30, idle 60); archive: how long the archiver is away (20)
   --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
-  --generators N      the same: processes of the load generator (default 1)
-  --peers             private, latency, idle: the servers of others too (installed by the bench when they are not there)
-  --peer-clients LIST with --peers: client counts, each peer is measured at each of them, the best counts (100,500,2000)
-  --t1                private, latency: Carillon without fsync before SENT (nats.fsync off) too, in turns
+  --generators N      the same scenarios: processes of the load generator (default 1)
+  --peers             private, latency, idle: measure other servers, too (the bench installs missing ones)
+  --peer-clients LIST with --peers: numbers of clients; each peer is measured with each of them, and the best counts (100,500,2000)
+  --t1                private, latency: measure Carillon without fsync before SENT (nats.fsync off), too, in turns
   --gateways N        (default 2; idle always 1)
   --workers N         (default 2)
-  --partitions N      (default: as npm start, one for two processors)
-  --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when it is worse
-  --tolerance N       quick: by how many percent CPU per message may be higher (default 15)
-  --profile           which functions use the CPU of the Node processes (not sync, receipts); costs some of it
+  --partitions N      (default: as npm start, one for every two processors)
+  --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when messages cost more
+  --tolerance N       quick: percent by which CPU per message may grow (default 15)
+  --profile           show which functions use the CPU of the Node processes (not sync, receipts); uses some CPU itself
   --json              print one JSON document instead of the table
   --help
 
-Each result is kept in .carillon/bench, as a document and as a page to look at.
+The bench keeps each result in .carillon/bench, as a document and as a page to look at.
 `;
 
 async function main(): Promise<number> {

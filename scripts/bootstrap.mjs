@@ -1,12 +1,13 @@
 /**
- * From a fresh clone to a running command: installs the packages, builds, and runs `scripts/<command>.ts`.
+ * Leads from a fresh clone to a running command: installs the packages, builds, and runs `scripts/<command>.ts`.
  *
- * Plain JavaScript without dependencies, because it runs before there are any. The command runs in this same process:
- * a signal meets one process, not a chain of which a part may survive, and the exit code needs no passing on.
+ * This file is plain JavaScript without dependencies, because it runs before any dependency is installed. The command runs in
+ * this same process, so that a signal meets one process and not a chain of which a part may survive, and the exit code needs
+ * no forwarding.
  *
- * Edge cases. Two commands at once: a lock lets the second wait and then find the work done. Packages are installed
- * again only when package-lock.json or a manifest changed. `stop` must work in a broken checkout too, so it builds
- * only what was never built. A home folder that cannot be written gets npm's cache under `.carillon`.
+ * Edge cases. When two commands start at once, a lock makes the second wait and then find the work done. Packages are installed
+ * again only when package-lock.json or a manifest changed. `stop` must work in a broken checkout, too, so it builds
+ * only what was never built. When the home folder is not writable, npm's cache lies under `.carillon`.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,7 +30,7 @@ import { fileURLToPath } from "node:url";
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const [command, ...args] = process.argv.slice(2);
 
-/** What has to be built before each command; everything where it is not named. */
+/** The projects to build before each command; a command that is missing here needs all projects. */
 const PROJECTS = {
   start: ["infra/local", ...appProjects()],
   stop: ["infra/local"],
@@ -49,7 +50,7 @@ function say(line) {
 function fail(line) {
   process.stderr.write(`${line}\n`);
   if (command === "test") {
-    // Whoever reads the last line for the result shall find one, also when no test could be run.
+    // A program that reads the last line for the result must find one, even when no test could run.
     process.stdout.write("0 passed, 1 failed\n");
   }
   process.exit(1);
@@ -62,7 +63,7 @@ function checkNode() {
   }
 }
 
-/** Start time of a process in clock ticks after boot; undefined when it is gone. */
+/** Start time of a process in clock ticks after boot; undefined when the process does not exist. */
 function startTime(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -115,7 +116,7 @@ function readHolder(file) {
   }
 }
 
-/** Runs a program to its end; Ctrl-C reaches it through the terminal, and ends us after it. */
+/** Runs a program to its end. Ctrl-C reaches the program through the terminal, and then ends this process as well. */
 function run(program, programArgs, options = {}) {
   const result = spawnSync(program, programArgs, { cwd: root, stdio: "inherit", ...options });
   if (result.signal !== null) {
@@ -157,9 +158,9 @@ function install() {
     npm === undefined || !/\.c?js$/.test(npm)
       ? run("npm", [...npmArgs, ...flags], { env: npmEnvironment() })
       : run(process.execPath, [npm, ...npmArgs, ...flags], { env: npmEnvironment() });
-  // `ci` takes exactly what the lock names, but begins by removing what is there.
+  // `ci` installs exactly what the lock names, but first removes everything that is installed.
   if (!(fresh && runNpm("ci")) && !runNpm("install", "--no-save")) {
-    fail("npm could not install the packages; its own messages are above");
+    fail("npm could not install the packages; the messages of npm are above");
   }
   writeFileSync(stamp, wanted);
 }
@@ -191,7 +192,7 @@ function build() {
 checkNode();
 const script = path.join(root, "scripts", `${command}.ts`);
 if (command === undefined || !existsSync(script)) {
-  fail(`no command ${command ?? ""}; there are start, stop, test, bench, faults`);
+  fail(`unknown command ${command ?? ""}; the commands are start, stop, test, bench, faults`);
 }
 await withLock(() => {
   if (command !== "stop" || !existsSync(path.join(root, "node_modules", "tsx"))) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the built CLI in this process, so that signals, the terminal and the exit code need no passing on.
+// Runs the built CLI in this process, so that signals, the terminal and the exit code need no forwarding.
 import { existsSync } from "node:fs";
 import Module from "node:module";
 import path from "node:path";

@@ -1,4 +1,4 @@
-/** The documentation is held to the code: files, links, commands and settings that it names are there. */
+/** Compares the documentation with the code: every file, link, command and setting that a page names must exist. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describeSettings } from "../libs/base/src/node/settings";
@@ -44,7 +44,7 @@ function spellOut(name: string): string[] {
   return inside.split(",").flatMap((part) => spellOut(`${before}${part}${after}`));
 }
 
-/** The name that a heading has in an address. */
+/** The anchor of a heading in a link. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()

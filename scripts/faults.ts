@@ -1,4 +1,4 @@
-/** `npm run faults -- SCENARIO`: does harm to a whole cluster under load and checks that every promise was kept. */
+/** `npm run faults -- SCENARIO`: injects faults into a whole cluster under load and checks that every guarantee was kept. */
 import { parseArgs } from "node:util";
 import { whyNoDisk } from "../tests/faults/inject/disk";
 import { repeatedPlan } from "../tests/faults/plan";
@@ -11,18 +11,18 @@ import { mixedRun } from "../tests/faults/scenarios/mixtures";
 
 const USAGE = `npm run faults -- [SCENARIO... | all] [options]
 
-  all                 every scenario; each row of the fault matrix must have been struck
-  SCENARIO            those named (--list tells the names)
+  all                 every scenario; a row of the fault matrix that was not struck counts as failed
+  SCENARIO            the named scenarios (--list shows the names)
 
 Options
-  --seed N            of the schedules: the same seed gives the same faults at the same times (default: by chance)
-  --minutes M         a mixed run: a fault every 5 s for M minutes, by the seed
-  --times N           each scenario's schedule N times over, on one cluster (default 1)
-  --list              the scenarios, with their rows
+  --seed N            seed of the schedules: the same seed gives the same faults at the same times (default: random)
+  --minutes M         a mixed run: a fault every 5 s for M minutes, chosen by the seed
+  --times N           repeat each scenario's schedule N times on one cluster (default 1)
+  --list              show the scenarios with their rows
   --json              print one JSON document instead of the table
   --help
 
-The report is a table, a JSON file and a page with a time line under .carillon/faults/.
+The report is a table, and a JSON file and a page with a time line under .carillon/faults/.
 `;
 
 async function main(): Promise<number> {
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   for (const scenario of chosen) {
     const why = scenario.disk && whyNoDisk(scenario.disk);
     if (why !== undefined) {
-      process.stderr.write(`${scenario.name} is not possible here: ${why}\n`);
+      process.stderr.write(`${scenario.name} is not possible on this machine: ${why}\n`);
       skipped.push({ scenario, why });
       continue;
     }
@@ -79,7 +79,7 @@ function choose(names: string[], minutes: string | undefined): Scenario[] {
   const named = names.flatMap((name) => {
     if (name === "all") return scenarios;
     const found = scenarios.find((scenario) => scenario.name === name);
-    if (found === undefined) throw new TypeError(`there is no scenario ${name}; --list tells those there are`);
+    if (found === undefined) throw new TypeError(`there is no scenario ${name}; --list shows the scenarios`);
     return [found];
   });
   return minutes === undefined ? named : [...named, mixedRun(wholeNumber(minutes, "--minutes"))];

@@ -20,7 +20,7 @@ import { renderValidators } from "./generate/validators";
 const generatedFolder = "libs/protocol/src/generated";
 
 /**
- * Everything that is generated, from the schemas under `root`, and the settings of this checkout.
+ * Renders all generated files from the schemas under `root` and the settings of this checkout.
  * @returns path relative to root -> text
  * @throws Error when the schemas contradict themselves (a number or name used twice, a $ref to nothing, ...)
  */
@@ -40,7 +40,7 @@ export function renderAll(root: string): Map<string, string> {
   ]);
 }
 
-/** The rendered files that are missing under `root` or differ there. */
+/** @returns paths of the rendered files that are missing under `root` or differ there */
 export function drift(root: string, rendered = renderAll(root)): string[] {
   return [...rendered].filter(([path, text]) => readOrNothing(join(root, path)) !== text).map(([path]) => path);
 }
@@ -49,7 +49,7 @@ function readOrNothing(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
 
-/** The routes of docs/api.md; reading them makes a server, which takes a moment. */
+/** Renders the routes of docs/api.md. This creates a server, which takes a moment. */
 export async function renderRoutes(root: string): Promise<[path: string, text: string]> {
   const path = "docs/api.md";
   return [path, await renderApiPage(readFileSync(join(root, path), "utf8"))];
@@ -64,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
     return stale.length === 0 ? 0 : 1;
   }
   const isProtocolNew = write(root, rendered).some((path) => path.startsWith(generatedFolder));
-  // The routes are those of the api as it is built, which may use what is new in the protocol.
+  // The routes come from the built api, which may use new parts of the protocol.
   if (isProtocolNew)
     execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "libs/protocol"], {
       cwd: root,
@@ -73,7 +73,7 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** @returns what was other than before */
+/** @returns paths of the files that changed */
 function write(root: string, rendered: Map<string, string>): string[] {
   const stale = drift(root, rendered);
   for (const path of stale) {

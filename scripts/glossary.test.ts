@@ -1,4 +1,4 @@
-/** The glossary is held to the code: it has each of our ideas, and no idea that is gone. */
+/** Compares the glossary with the code: it must contain each idea of Carillon, and no idea that is gone. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
@@ -14,10 +14,10 @@ function filesIn(folder: string, ending: string): string[] {
 
 const sourcesOf = (app: string) => filesIn(`${app}/src`, ".ts");
 
-/** The packages whose exported classes are our ideas. */
+/** The packages whose exported classes must stand in the glossary. */
 const PACKAGES = ["libs/bus", "libs/coordination", "apps/worker"];
 
-/** Exported classes that are what every engineer expects under their name. */
+/** Exported classes whose names every engineer understands. */
 const PLAIN_TERMS = ["Bucket", "Listeners", "RevisionConflict", "WorkerMetrics"];
 
 const classes = PACKAGES.flatMap(sourcesOf).flatMap((file) =>

@@ -1,9 +1,9 @@
 /**
- * Completes package-lock.json for platforms other than the one it was made on.
+ * Completes package-lock.json for platforms other than the one that created it.
  *
  * A registry that carries only this platform's binaries gives a lock without the others, and `npm ci` refuses such a
- * lock, here and elsewhere. For each optional dependency that some package names and the lock lacks, this adds what
- * npm needs to know in order to skip it or to fetch it: version, os, cpu, libc. The platform is part of its name.
+ * lock, here and elsewhere. For each optional dependency that a package names and the lock lacks, this script adds the data
+ * that npm needs in order to skip or to fetch it: version, os, cpu, libc. The platform is part of the package's name.
  *
  * Run it after every `npm install` that changed the lock: `node scripts/lock-stubs.mjs [package-lock.json]`.
  */
@@ -15,7 +15,7 @@ const SYSTEMS = ["aix", "android", "darwin", "freebsd", "linux", "netbsd", "open
 const PROCESSORS = ["arm", "arm64", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "wasm32", "x64"];
 const OTHER_NAMES = { ppc64le: "ppc64", fsevents: "darwin", armv7: "arm" };
 
-/** What a binary package's name says about where it runs: `@x/y-linux-arm64-musl` is linux, arm64, musl. */
+/** The platform in the name of a binary package: `@x/y-linux-arm64-musl` is linux, arm64, musl. */
 export function platformOfName(name) {
   const words = name
     .split(/[@/_.-]/)
@@ -40,7 +40,7 @@ export function platformOfName(name) {
 /**
  * Adds the missing entries to a parsed lock file, in place, and returns their paths.
  *
- * @throws Error for a missing optional dependency whose name tells no platform: it should simply be installed.
+ * @throws Error for a missing optional dependency whose name contains no platform: install it instead.
  */
 export function addLockStubs(lock) {
   const added = [];
@@ -69,7 +69,7 @@ export function addLockStubs(lock) {
   return added;
 }
 
-/** Whether a package finds `name` in its own node_modules or in one above. A root entry of another version counts not. */
+/** Whether a package finds `name` in its own node_modules or in one above. A root entry with another version does not count. */
 function isResolved(packages, parent, name) {
   const wanted = packages[parent].optionalDependencies[name];
   for (let place = parent; ; place = place.replace(/(^|\/)node_modules\/(@[^/]+\/)?[^/]+$/, "")) {

@@ -13,7 +13,7 @@ import {
   superviseUntilStopped,
 } from "@carillon/local";
 
-/** `npm start`: runs a cluster on this machine. Exit codes: 0 stopped or runs already, 1 failed, 2 wrong usage. */
+/** `npm start`: runs a cluster on this machine. Exit codes: 0 stopped, or a cluster runs already; 1 failed; 2 wrong usage. */
 async function main(): Promise<number> {
   const parsed = parseStartArguments(process.argv.slice(2), process.env);
   if (parsed.help) {
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Says where the cluster of this directory runs; when it is just starting, as soon as it is ready. */
+/** Prints where the cluster of this directory runs. When that cluster is just starting, it first waits until it is ready. */
 async function reportRunning(
   directory: string,
   fresh: boolean,
@@ -71,8 +71,8 @@ async function reportRunning(
 }
 
 /**
- * Aborts when npm, which waits for us, is killed: nobody could stop the cluster with Ctrl-C any more. Only under npm:
- * a shell that started us may go away in good order.
+ * Aborts when npm, which waits for this process, is killed: nobody could stop the cluster with Ctrl-C any more. Only under npm:
+ * a shell that started this process may exit in good order.
  */
 function parentIsGone(): AbortSignal {
   const gone = new AbortController();

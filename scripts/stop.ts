@@ -1,6 +1,6 @@
 import { OptionsError, parseStopArguments, STOP_USAGE, stopCluster } from "@carillon/local";
 
-/** `npm run stop`: exit code 0 when nothing runs afterwards, 2 for wrong usage. */
+/** `npm run stop`: stops a cluster. Exit code 0 when nothing runs afterwards, 2 for wrong usage. */
 async function main(): Promise<void> {
   const { help, directory } = parseStopArguments(process.argv.slice(2), process.env);
   if (help) {

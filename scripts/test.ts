@@ -7,15 +7,15 @@ import { provisionServer, type ServerName } from "@carillon/local";
 import { provideChromium } from "../tests/browser/chromium";
 
 /**
- * `npm test`: every check and every test, whether a cluster runs or not. The last line is `N passed, N failed`: each
- * test counts as one, and so does each check that is not a test.
+ * `npm test` runs every check and every test, whether a cluster runs or not. The last line is `N passed, N failed`: each
+ * test counts as one, and so does each check.
  */
 const USAGE = `Runs every check and test; the last line is "N passed, N failed".
 
   npm test [-- options]
 
-  --only LIST     some steps, with commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "simulation", "mutants", "integration", "journeys"].join(", ")}
-  -t PATTERN      only tests whose name matches
+  --only LIST     only these steps, separated by commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "simulation", "mutants", "integration", "journeys"].join(", ")}
+  -t PATTERN      only tests whose names match
   --help`;
 
 const root = path.dirname(__dirname);
@@ -26,7 +26,7 @@ const startedAt = performance.now();
 interface Check {
   name: string;
   args: string[];
-  /** The step is left out when this file does not exist. */
+  /** Without this file the step is skipped. */
   needs?: string;
 }
 
@@ -45,7 +45,7 @@ const CHECKS: Check[] = [
   },
 ];
 
-/** Long checks without servers: the worker's code under simulated failures, and whether planted bugs are found. */
+/** Long checks without servers: the worker's code under simulated failures, and the search for planted bugs. */
 const SIMULATIONS: Check[] = [
   { name: "simulation", args: ["--import", "tsx", "tests/simulation/main.ts", "--seeds", "2000"] },
   { name: "mutants", args: ["--import", "tsx", "tests/mutants/run.ts", "--few"] },
@@ -106,7 +106,7 @@ function readArguments(): { only: string[] | undefined; pattern: string | undefi
   }
 }
 
-/** Runs one step, says how it went, and shows its output when something failed. */
+/** Runs one step, prints its result, and shows its output when something failed. */
 async function step(name: string, work: () => Promise<StepResult>): Promise<boolean> {
   console.log(`${name} ...`);
   const before = performance.now();
@@ -134,7 +134,7 @@ async function provideServers(): Promise<StepResult> {
       console.log(`  ${path.basename(server)} ${version}`);
     }
     await provideChromium((line) => console.log(`  ${line}`)).catch((error: Error) => {
-      console.log(`  NO CHROMIUM, so the tests in a browser are skipped: ${error.message}`);
+      console.log(`  NO CHROMIUM: the tests in a browser are skipped: ${error.message}`);
     });
     return { passed: 1, failed: 0, output: "" };
   } catch (error) {
@@ -142,7 +142,7 @@ async function provideServers(): Promise<StepResult> {
   }
 }
 
-/** Runs one jest project and counts from its JSON report. A file that could not be loaded counts as one failure. */
+/** Runs one jest project and reads the counts from its JSON report. A file that could not be loaded counts as one failure. */
 async function runSuite(name: string, pattern: string | undefined): Promise<StepResult> {
   const folder = mkdtempSync(path.join(tmpdir(), "carillon-report-"));
   const report = path.join(folder, "report.json");
@@ -151,9 +151,9 @@ async function runSuite(name: string, pattern: string | undefined): Promise<Step
       [
         path.join(packages, "jest/bin/jest.js"),
         ...["--selectProjects", name, "--json", `--outputFile=${report}`, "--passWithNoTests"],
-        // Also of whole clusters two at a time: journeys wait more than they compute, and hold on a busy machine.
+        // Two clusters at a time, too: journeys wait more than they compute, and pass on a busy machine.
         "--maxWorkers=2",
-        // A test that failed halfway may leave a loop behind; the run must end all the same.
+        // A test that failed halfway may leave a loop behind; the run must end anyway.
         ...(name === "unit" ? [] : ["--forceExit"]),
         ...(pattern === undefined ? [] : ["--testNamePattern", pattern]),
       ],
@@ -168,7 +168,7 @@ async function runSuite(name: string, pattern: string | undefined): Promise<Step
   }
 }
 
-/** Runs a Node program; its output is collected, each line told to `onLine` as it comes. */
+/** Runs a Node program and collects its output; `onLine` gets each line as it arrives. */
 function run(args: string[], onLine: (line: string) => void = () => {}): Promise<{ ok: boolean; output: string }> {
   return new Promise((resolve) => {
     const env = { ...process.env, FORCE_COLOR: "0", NODE_ENV: "test" };
@@ -186,7 +186,7 @@ function run(args: string[], onLine: (line: string) => void = () => {}): Promise
       rest = lines.pop()!;
       lines.forEach(onLine);
     };
-    // jest writes its report for people to stderr, and with --json the machine's to stdout, which nobody needs twice.
+    // jest writes its report for people to stderr. With --json it also writes JSON to stdout, which the report file has already.
     const jsonOnStdout = args.includes("--json");
     child.stderr.setEncoding("utf8").on("data", collect);
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => !jsonOnStdout && collect(chunk));

@@ -1,8 +1,8 @@
 /**
- * Style rules that matter, as a check: sizes of files, functions and folders, imports between the stages of an app,
+ * Checks the style rules that matter: sizes of files, functions and folders, imports between the stages of an app,
  * settings read in config files only, files that nothing imports, words of unfinished work, timers without a boundary,
  * private members of the SDK.
- * `npm run tidy` prints what is wrong, one line each, and fails if anything is.
+ * `npm run tidy` prints one line for each problem, and fails if there is one.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -13,8 +13,8 @@ const MOST_FUNCTION_LINES = 70;
 const MOST_FOLDER_FILES = 12;
 
 /**
- * The stages of an app, in the order in which a message passes them, or in which they need each other: a stage may import
- * those before it.
+ * The stages of each app, in the order in which a message passes them, or in which they need each other. A stage may import
+ * the stages before it.
  */
 const STAGES: Record<string, readonly string[]> = {
   gateway: [
@@ -25,10 +25,10 @@ const STAGES: Record<string, readonly string[]> = {
   archiver: ["write", "purge"],
 };
 
-/** Written in pieces, so that this file does not find itself. */
+/** The words are split, so that the check does not find this file. */
 const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
 
-/** Files that are started, not imported. */
+/** Files that are started and not imported. */
 const ENTRIES = [
   /^apps\/[^/]+\/src\/main\.ts$/,
   /^(libs\/[^/]+|infra\/local|tests\/kit)\/src\/(index|node|browser)\.ts$/,
@@ -79,7 +79,8 @@ function listSources(): Source[] {
 }
 
 function checkLength({ file, lines }: Source): void {
-  if (lines.length > MOST_FILE_LINES) problems.push(`${file}: ${lines.length} lines, ${MOST_FILE_LINES} is the end`);
+  if (lines.length > MOST_FILE_LINES)
+    problems.push(`${file}: ${lines.length} lines; the maximum is ${MOST_FILE_LINES}`);
 }
 
 /** The sources are formatted, so a function ends at the first closing brace of its own indentation. */
@@ -93,12 +94,12 @@ function checkFunctions({ file, lines }: Source): void {
     if (match === null || control.test(line)) return;
     const end = lines.indexOf(`${match[1]}}`, start);
     if (end - start > MOST_FUNCTION_LINES) {
-      problems.push(`${file}:${start + 1}: a function of ${end - start} lines, ${MOST_FUNCTION_LINES} is the end`);
+      problems.push(`${file}:${start + 1}: a function of ${end - start} lines; the maximum is ${MOST_FUNCTION_LINES}`);
     }
   });
 }
 
-/** Types may be shared; code of another stage is wired by the app's root files. */
+/** Stages may share types; the root files of the app wire the code of different stages. */
 function checkStages({ file, lines }: Source): void {
   const [, app, stage] = /^apps\/([^/]+)\/src\/([^/]+)\//.exec(file) ?? [];
   const order = STAGES[app ?? ""];
@@ -127,8 +128,8 @@ function checkWords({ file, lines }: Source): void {
 }
 
 /**
- * What a timer calls in a server process goes through the boundary (libs/base/src/boundary.ts): an error that leaves it ends
- * the process. Those that only settle a promise cannot fail.
+ * A callback of a timer in a server process must go through the boundary (libs/base/src/boundary.ts): an error that leaves it ends
+ * the process. Callbacks that only settle a promise cannot fail.
  */
 function checkTimers({ file, lines }: Source): void {
   if (!/^(apps\/(api|archiver|gateway|worker)|libs\/(base|bus|coordination|store))\/src\//.test(file)) return;
@@ -137,17 +138,17 @@ function checkTimers({ file, lines }: Source): void {
     const callback = text.slice(match.index + match[0].length, match.index + match[0].length + 40);
     const isSafe = /^(guarded\(|resolve\b|done\b|callback\b|\(\) => (resolve|reject|process\.exit)\()/.test(callback);
     if (isSafe || isGuardedName(lines, callback)) continue;
-    problems.push(`${file}: a timer calls what is not guarded: ${callback.split("\n", 1)[0]}`);
+    problems.push(`${file}: a timer calls a function that is not guarded: ${callback.split("\n", 1)[0]}`);
   }
 }
 
-/** Whether a callback is named, and was made by `guarded` where it is named. */
+/** Whether the callback is a constant of this file that `guarded` returned. */
 function isGuardedName(lines: string[], callback: string): boolean {
   const [, name] = /^(\w+)\b/.exec(callback) ?? [];
   return name !== undefined && lines.some((line) => line.includes(`const ${name} = guarded(`));
 }
 
-/** What a browser loads has names that a minifier can shorten; a parameter of a constructor cannot have such a name. */
+/** Code for browsers uses #names, which a minifier can shorten; a parameter property of a constructor cannot have one. */
 function checkPrivate({ file, lines }: Source): void {
   if (!file.startsWith("libs/client/src/")) return;
   lines.forEach((line, at) => {
@@ -163,7 +164,7 @@ function checkFolders(all: Source[]): void {
   }
   for (const [folder, count] of counts) {
     if (count > MOST_FOLDER_FILES)
-      problems.push(`${folder}: ${count} files, split it (${MOST_FOLDER_FILES} is the end)`);
+      problems.push(`${folder}: ${count} files; split it, the maximum is ${MOST_FOLDER_FILES}`);
   }
 }
 

@@ -23,7 +23,7 @@ export async function unpackPeer(
   try {
     return await provideDebianPackages(title, set, peersHome(), onProgress);
   } catch (error) {
-    throw new Error(`${title} cannot be had from Debian's packages: ${(error as Error).message}`);
+    throw new Error(`${title} cannot be installed from Debian's packages: ${(error as Error).message}`);
   }
 }
 

@@ -22,7 +22,7 @@ interface Target {
   unit: string;
   must: number;
   stretch: number;
-  /** Whether a higher figure is the better one. */
+  /** Whether a higher figure is better. */
   isMore?: boolean;
 }
 
@@ -37,7 +37,7 @@ export const TARGETS: Record<TargetId, Target> = {
   "P6 merged": { what: "large group, messages of one notice", unit: ": 1", must: 5, stretch: 5, isMore: true },
   "P7 WebSocket": { what: "memory of an idle WebSocket connection", unit: "KB", must: 14, stretch: 11 },
   "P7 TCP": { what: "memory of an idle TCP connection", unit: "KB", must: 8, stretch: 6 },
-  P8: { what: "gateway with 18,000 idle connections, part of a core", unit: "%", must: 10, stretch: 4 },
+  P8: { what: "gateway with 18,000 idle connections, share of a core", unit: "%", must: 10, stretch: 4 },
   P9: { what: "10,000 clients cut at once: all back and complete", unit: "s", must: 30, stretch: 8 },
   P10: { what: "log-in to synced, 1,000 missed", unit: "ms", must: 150, stretch: 40 },
   P11: { what: "archiver drain", unit: "/s", must: 30_000, stretch: 80_000, isMore: true },
@@ -45,7 +45,7 @@ export const TARGETS: Record<TargetId, Target> = {
   P13: { what: "cost per message when everything doubles", unit: "%", must: 30, stretch: 10 },
 };
 
-/** A figure held against its target. */
+/** A figure compared with its target. */
 export interface Judged {
   id: TargetId;
   value: number;

@@ -48,7 +48,7 @@ function readCosts(file: string): StoredCosts {
   }
   const here = describeMachine();
   if (stored.machine?.model !== here.model || stored.machine?.cores !== here.cores) {
-    throw new TypeError(`${file} is of another machine: ${stored.machine?.cores} x ${stored.machine?.model}`);
+    throw new TypeError(`${file} was measured on another machine: ${stored.machine?.cores} x ${stored.machine?.model}`);
   }
   return costsOf(stored as PrivateResult);
 }

@@ -103,8 +103,8 @@ async function sendMissed(cluster: BenchCluster, names: string[], missed: number
   for (let sender = 0; sender < SENDERS; sender++) for (let i = 0; i < UNDER_WAY; i++) send(sender);
   const deadline = Date.now() + Math.max(PATIENCE_MS, total);
   while (accepted < total || (await cluster.archived()) < before + total) {
-    if (Date.now() > deadline) throw new Error(`only ${accepted} of ${total} messages were taken and archived`);
-    say(`${accepted} of ${total} messages are written to those who are away`);
+    if (Date.now() > deadline) throw new Error(`only ${accepted} of ${total} messages were accepted and archived`);
+    say(`${accepted} of ${total} messages are written to devices that are away`);
     // On a machine that is busy with other things an owner may change, and what it had not answered is lost.
     for (const client of clients) client.repeat();
     await sleep(1_000);

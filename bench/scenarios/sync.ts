@@ -75,7 +75,7 @@ class SyncRun {
     for (const userId of users) {
       let left = missed;
       const done = new Promise<void>((resolve, reject) => {
-        setTimeout(() => reject(new Error("messages were not taken in time")), PATIENCE_MS).unref();
+        setTimeout(() => reject(new Error("messages were not accepted in time")), PATIENCE_MS).unref();
         this.onSent = () => --left === 0 && resolve();
       });
       const writing = await this.cluster.connect(

@@ -1,4 +1,4 @@
-/** Reads schemas/ and refuses contradictions, so that the renderers may trust what they get. */
+/** Reads schemas/ and refuses contradictions, so that the renderers may trust their input. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -23,7 +23,7 @@ export interface Schema {
   additionalProperties?: boolean;
 }
 
-/** A row of the command table; `fromClient` and `fromServer` say which way it goes. A retired one has neither. */
+/** A row of the command table; `fromClient` and `fromServer` say its direction. A retired command has neither. */
 export interface CommandSchema {
   number: number;
   name: string;

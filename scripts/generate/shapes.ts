@@ -1,5 +1,5 @@
 /**
- * Renders the shapes of what a server sends, for `libs/protocol/src/from-server/shapes.ts` to check by: a small table instead of code, because
+ * Renders the shapes of server messages, for the checks in `libs/protocol/src/from-server/shapes.ts`: a small table instead of code, because
  * an app has to load it.
  *
  * A shape is a text: keys and types in turn, separated by tabs; a key that may be missing ends with `?`. A type is `{NAME` (the

@@ -58,7 +58,7 @@ export function renderErrors(schemas: Schemas): string {
   ].join("\n");
 }
 
-/** The text of generated/error-table.ts: what an app need not load. */
+/** The text of generated/error-table.ts: the texts that an app does not have to load. */
 export function renderErrorTable(schemas: Schemas): string {
   return [
     header,

@@ -1,5 +1,5 @@
 /**
- * Renders the validators of what clients send: plain code without eval, one function for each payload and each shared map.
+ * Renders the validators of client messages: plain code without eval, one function for each payload and each shared map.
  * A validator returns undefined when all is well, or the path of the first bad key and what it must be:
  * "content: must be 1-16384 bytes of UTF-8", "inbox.seq: missing", "userIds[3]: must be a user id, ...".
  */

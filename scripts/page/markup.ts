@@ -1,4 +1,4 @@
-/** What the pages that our tools write have in common: one file that needs nothing else, readable in any browser. Pure. */
+/** The common parts of the pages that bench and fault machine write: one file without other files, for any browser. Pure. */
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; }

@@ -61,7 +61,7 @@ function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number]
     .filter(([from, to]) => from < to);
 }
 
-/** Longest time in which a partition acknowledged nothing, once it was hit (or healed): the worst one of each strike. */
+/** Longest time in which a partition acknowledged nothing after a strike (or its healing): the worst partition of each strike. */
 export function stallOfSends(most: number, since: Moment = "struckAt"): Bound {
   const seen = (facts: RunFacts) => {
     const answers: number[][] = Array.from({ length: facts.partitions }, () => []);
@@ -70,16 +70,16 @@ export function stallOfSends(most: number, since: Moment = "struckAt"): Bound {
     }
     return windows(facts, since).map(([from, to]) => Math.max(...answers.map((at) => longestSilence(at, from, to))));
   };
-  return { what: `a partition acknowledges nothing, ${describe(since)}`, unit: "ms", most, seen };
+  return { what: `a partition acknowledged nothing, ${describe(since)}`, unit: "ms", most, seen };
 }
 
-/** Longest time in which a device was shown nothing, once the stroke fell (or was healed): the worst of each strike. */
+/** Longest time in which a device received nothing after a strike (or its healing): the worst device of each strike. */
 export function stallOfDelivery(most: number, since: Moment = "struckAt"): Bound {
   const seen = (facts: RunFacts) => {
     const shown = facts.evidence.devices.map((device) => device.shown.map(({ at }) => at));
     return windows(facts, since).map(([from, to]) => Math.max(...shown.map((at) => longestSilence(at, from, to))));
   };
-  return { what: `a device is shown nothing, ${describe(since)}`, unit: "ms", most, seen };
+  return { what: `a device received nothing, ${describe(since)}`, unit: "ms", most, seen };
 }
 
 /** Time from the strike until a client that lost its connection is online again: p99. */
@@ -87,7 +87,7 @@ export function resumption(most: number): Bound {
   return { what: "until a client is back, p99", unit: "ms", most, part: 0.99, seen: timesToReturn };
 }
 
-/** The same for the slowest of all clients. */
+/** The same time for the slowest client. */
 export function lastReturn(most: number): Bound {
   return { what: "until the last client is back", unit: "ms", most, seen: timesToReturn };
 }
@@ -105,17 +105,17 @@ function timesToReturn(facts: RunFacts): number[] {
   return times;
 }
 
-/** Time from the moment that an app sends a message, while a fault is at work, until it has its number: p99. */
+/** Time from the moment when an app sends a message during a fault until the message has its number: p99. */
 export function sendTime(most: number): Bound {
   const seen = (facts: RunFacts) =>
     sentMeanwhile(facts).map(({ sentAt, answers }) => (answers[0]?.at ?? Number.POSITIVE_INFINITY) - sentAt);
   return { what: "from a send to its number, p99", unit: "ms", most, part: 0.99, seen };
 }
 
-/** Messages that an app was told of as not sent, though another gateway served. */
+/** Messages that the SDK reported to an app as not sent, although another gateway served. */
 export function failedSends(most: number): Bound {
   const seen = (facts: RunFacts) => [sentMeanwhile(facts).filter(({ refusals }) => refusals.length > 0).length];
-  return { what: "messages that count as not sent", unit: "times", most, seen };
+  return { what: "messages reported as not sent", unit: "times", most, seen };
 }
 
 function sentMeanwhile({ evidence, strikes }: RunFacts): SentMessage[] {
@@ -123,7 +123,7 @@ function sentMeanwhile({ evidence, strikes }: RunFacts): SentMessage[] {
   return evidence.messages.filter(({ sentAt }) => isMeanwhile(sentAt));
 }
 
-/** Connections that ended while the load was written. */
+/** Connections that ended while clients wrote. */
 export function disconnects(most: number): Bound {
   const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
     evidence.devices.flatMap(({ changes }) =>
@@ -135,7 +135,7 @@ export function disconnects(most: number): Bound {
 
 /**
  * Messages acknowledged for the first time between strike and healing, when nothing may be.
- * @param underWayMs so long after the strike there may still be answers about what was stored before it
+ * @param underWayMs time after the strike in which answers about messages stored before it may still arrive, ms
  */
 export function acknowledgedMeanwhile(most: number, underWayMs = 0): Bound {
   const seen = ({ evidence, strikes }: RunFacts) =>
@@ -148,12 +148,12 @@ export function acknowledgedMeanwhile(most: number, underWayMs = 0): Bound {
   return { what: "messages acknowledged while nothing can be stored", unit: "times", most, seen };
 }
 
-/** Time from the healing until the archive had everything that was acknowledged up to then. */
+/** Time from the healing until the archive had every message that was acknowledged before the healing. */
 export function catchUp(most: number): Bound {
   return { what: "until the archive has caught up", unit: "ms", most, seen: timesToMakeUp };
 }
 
-/** Time from the return of a NATS server until no other leads far more than its share. */
+/** Time from the return of a NATS server until no other server leads far more than its share. */
 export function leadersSpread(most: number): Bound {
   return { what: "until no NATS server leads too much", unit: "ms", most, seen: timesToMakeUp };
 }
@@ -163,19 +163,21 @@ function timesToMakeUp({ strikes }: RunFacts): number[] {
 }
 
 /**
- * Time from the api's word that a device's tokens are void until its connection was closed.
- * @param confirmed whether the api had said that it is closed, or that a gateway could not be reached (or died over it)
+ * Time from the api's answer that a device's tokens are void until the device's connection was closed.
+ * @param confirmed true: the api said that the connection is closed; false: it could not reach a gateway, or died before its answer
  */
 export function closings(most: number, confirmed: boolean): Bound {
   const seen = ({ evidence }: RunFacts) =>
     evidence.revoked
       .filter(({ isConfirmed }) => isConfirmed === confirmed)
       .map(({ answeredAt, closedAt = Number.POSITIVE_INFINITY }) => Math.max(0, closedAt - answeredAt));
-  const what = confirmed ? "until a revoked device is closed" : "until one is closed whose gateway was not reached";
+  const what = confirmed
+    ? "until a revoked device is closed"
+    : "until a device is closed whose gateway was not reached";
   return { what, unit: "ms", most, seen };
 }
 
-/** Partitions that changed hands while the load was written. */
+/** Partitions that got another owner while clients wrote. */
 export function takeOvers(most: number): Bound {
   const seen = ({ evidence, loadFrom, loadTo }: RunFacts) => [
     evidence.log.filter(({ kind, at }) => kind === "epoch" && at > loadFrom && at < loadTo).length,

@@ -1,6 +1,6 @@
 /**
- * One scenario from its beginning to its verdict: a fresh cluster, people who write, faults by plan, everything
- * healed, last words, quiet; then the checker decides, and the times are held against their bounds.
+ * Runs one scenario: starts a new cluster, lets users write, injects the planned faults, heals everything, lets every user write
+ * once more, and waits until the cluster is quiet. Then the checker decides, and the times are compared with their bounds.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ const WARM_UP_MS = 3_000;
 const AFTER_MS = 4_000;
 const WHOLE_MS = 60_000;
 const QUIET_MS = 90_000;
-/** Time for the stores to follow when the clients have everything: the archive gathers, queues are acknowledged. */
+/** Time that the stores have when the clients have everything: the archive gathers records, queues are acknowledged, ms. */
 const STORES_MS = 60_000;
 
 export interface ScenarioResult {
@@ -53,7 +53,7 @@ export interface ScenarioResult {
 export interface RunOptions {
   seed: number;
   say(line: string): void;
-  /** Takes the cluster's own log before it is removed. */
+  /** Gets the cluster's log file before the data directory is removed. */
   keepLog?(file: string): void;
 }
 
@@ -168,7 +168,7 @@ class ScenarioRun {
   private async strike(stage: Stage, { fault, target, holdMs }: PlannedFault): Promise<void> {
     const begunAt = performance.now();
     const struck = await faults[fault].strike(stage, target).catch((error: Error) => this.fail(fault, error));
-    if (struck === undefined) return this.say(`${fault}: nothing to hit now`);
+    if (struck === undefined) return this.say(`${fault}: there is nothing to strike now`);
     const strike: Strike = { fault, on: struck.on, struckAt: struck.at ?? begunAt, healedAt: Number.POSITIVE_INFINITY };
     this.strikes.push(strike);
     this.say(`${fault} (${struck.on})`);
@@ -176,20 +176,20 @@ class ScenarioRun {
     const healingAt = performance.now();
     const madeUpMs = await struck.heal().catch((error: Error) => this.fail(fault, error));
     if (typeof madeUpMs === "number") strike.madeUpMs = madeUpMs;
-    // A process that was paused goes on at once; one that was killed is healed when it is back.
+    // A paused process continues at once; the strike on a killed process is healed when the process is back.
     strike.healedAt = holdMs > 0 ? healingAt : performance.now();
     this.say(`${fault} (${struck.on}) is over`);
   }
 
-  /** What the machine itself could not do, or did not see happen, must not go by unnoticed. */
+  /** Counts a failure of the machine itself: a fault that it could not inject or heal, or did not see happen. */
   private fail(fault: string, { message }: Error): undefined {
-    this.say(`${fault} went wrong: ${message}`);
+    this.say(`${fault} failed: ${message}`);
     this.failures.push({ invariant: "I10", what: `${fault}: ${message}` });
   }
 
   private async comeToRest(bus: Bus): Promise<void> {
     const { load } = this;
-    this.say(`no more writing; ${load.unanswered} messages have no answer yet`);
+    this.say(`clients stop writing; ${load.unanswered} messages have no answer yet`);
     await until("all nodes answer", () => isWhole(bus, this.parts.cluster), WHOLE_MS).catch((error: Error) =>
       this.say(error.message),
     );
@@ -198,16 +198,16 @@ class ScenarioRun {
     await this.expectRest("after the last words");
   }
 
-  /** Whatever was struck: in the end everything is answered and shown. */
+  /** Expects that in the end every message is answered and shown, whatever was struck. */
   private async expectRest(when: string): Promise<void> {
     const unrest = await this.load.comesToRest(QUIET_MS);
     if (unrest === undefined) return;
-    const what = `no rest ${when}: ${unrest}`;
+    const what = `the cluster does not come to rest ${when}: ${unrest}`;
     this.say(what);
     this.failures.push({ invariant: "I10", what });
   }
 
-  /** What is late in the stores is no violation yet: looked at until there is none, or the time is over. */
+  /** Reads the stores until there is no violation or the time is over: a store that is late is no violation yet. */
   private async judge(bus: Bus, memory: MemoryWatch): Promise<{ evidence: Evidence; violations: Violation[] }> {
     const { redis, mysql } = this.parts.cluster.servers;
     const { load, partitions } = this;

@@ -5,19 +5,19 @@
 import { parseArgs } from "node:util";
 import { ATTACKS, type FuzzResult, fuzz } from "./run";
 
-const USAGE = `Random and nearly good frames, messages, upgrades and requests at a live cluster, while others chat.
+const USAGE = `Sends random and nearly correct frames, messages, upgrades and requests to a live cluster, while other users chat.
 
   npm run fuzz -- [options]
 
-  --count N      inputs (default 1000000)
-  --minutes N    ends after this time, whatever the count
-  --seed SEED    of all inputs (default: another one each time)
-  --from N       number of the first attack: with the seed and --attacks 1, that one is made again
-  --attacks N    ends after so many attacks
-  --rate N       most inputs in a second (default: as many as it can)
-  --only LIST    some kinds of attacks, with commas
-  --quiet N      seconds of chat without attacks before, to compare with (default 20)
-  --list         the kinds of attacks
+  --count N      number of inputs (default 1000000)
+  --minutes N    end after this time, whatever the count
+  --seed SEED    seed of all inputs (default: random)
+  --from N       number of the first attack; with the seed and --attacks 1, this repeats one attack
+  --attacks N    end after this number of attacks
+  --rate N       maximum number of inputs a second (default: unlimited)
+  --only LIST    only these kinds of attacks, separated by commas
+  --quiet N      seconds of chat before the attacks, for comparison (default 20)
+  --list         show the kinds of attacks
   --help`;
 
 const PROGRESS_EVERY_S = 10;

@@ -81,7 +81,7 @@ test("locate: a device that came by fallback, and why it is not at the ring's ch
   const client = await RawClient.open("tcp", next!);
   await client.connect({ token: alice.token, deviceId: alice.deviceId, fallback: true });
   const { differences } = await json("locate", alice.userId);
-  const why = `${next!.gatewayId} took it as fallback when ${choice!.gatewayId} did not answer`;
+  const why = `${next!.gatewayId} took the device as fallback when ${choice!.gatewayId} did not answer`;
   expect(differences).toEqual([{ deviceId: alice.deviceId, why: expect.stringContaining(why) }]);
   client.close();
 });

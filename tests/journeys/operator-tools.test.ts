@@ -83,7 +83,7 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
     for (const { pid } of workers) process.kill(pid, "SIGCONT");
   });
   expect(hanging.code).toBe(1);
-  expect(hanging.of("partitions served")).toMatchObject({ result: "wrong", text: "nobody answers for 0, 1" });
+  expect(hanging.of("partitions served")).toMatchObject({ result: "wrong", text: "no owner answers for 0, 1" });
   const said = "partition 1, says worker-1: it ends at record 9, the archive is at 12";
   expect(hanging.of("partitions usable")).toMatchObject({ result: "wrong", text: said });
 });

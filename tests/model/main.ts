@@ -7,14 +7,14 @@ import { checkSeeds, describeFailure, OPERATIONS } from "./check-seeds";
 import { openPlace } from "./open-place";
 import { DEVICES, PEOPLE } from "./operations";
 
-const USAGE = `Random people, friends, groups, messages and recalls at a real cluster, compared with a small model.
+const USAGE = `Compares random actions of users on a real cluster (friends, groups, messages, recalls) with a small model.
 
   npm run model -- [options]
 
-  --seeds N    how many seeds (default 2000), each ${OPERATIONS} operations by ${PEOPLE} people with ${DEVICES} devices
-  --from SEED  the first one (default 1)
-  --seed SEED  this one only
-  --lanes N    runs side by side (default 8)
+  --seeds N    number of seeds (default 2000), each ${OPERATIONS} operations by ${PEOPLE} users with ${DEVICES} devices
+  --from SEED  first seed (default 1)
+  --seed SEED  only this seed
+  --lanes N    number of parallel runs (default 8)
   --help`;
 
 const PROGRESS_EVERY = 100;

@@ -15,11 +15,11 @@ const USAGE = `Runs the worker's real code over simulated stores, time and failu
 
   npm run simulate -- [options]
 
-  --seeds N       how many seeds (default 10000)
-  --from SEED     the first one (default 1)
-  --seed SEED     this one only, and what it met
-  --processes N   side by side (default 2)
-  --stop          at the first violation
+  --seeds N       number of seeds (default 10000)
+  --from SEED     first seed (default 1)
+  --seed SEED     only this seed, with its counters
+  --processes N   number of parallel processes (default 2)
+  --stop          stop at the first violation
   --help`;
 
 async function main(): Promise<void> {

@@ -1,9 +1,9 @@
 /**
  * The way of a partition's records into MySQL, and out of the log:
  *
- *   claim, read  the follower of libs/bus: fences every former archiver, reads behind the position without a hole
- *   write        batches, each with the position in one transaction                    write/
- *   purge        what is archived, fanned out and old enough leaves the log            purge/
+ *   claim, read  the follower of libs/bus fences every former archiver and reads from the position on, without a gap
+ *   write        writes batches, each with the position in one transaction             write/
+ *   purge        deletes log records that are archived, fanned out and old enough      purge/
  */
 import { guarded } from "@carillon/base";
 import { failPoint, type Logger, traceOf } from "@carillon/base/node";
@@ -62,7 +62,10 @@ export class PartitionJourney implements Followed {
   private readonly putAside = async (event: Event, reason: string): Promise<void> => {
     const { bus, partition, logger } = this.options;
     const { conversationId, seq } = event;
-    logger.error({ partition, conversationId, seq, reason }, "MySQL refuses the content of an event, it is put aside");
+    logger.error(
+      { partition, conversationId, seq, reason },
+      "MySQL refuses the content of an event; the content becomes a dead letter",
+    );
     await putEventAside(bus, { partition, event: encodeEvent(event), reason, id: `${conversationId}-${seq}` });
   };
 
@@ -72,9 +75,9 @@ export class PartitionJourney implements Followed {
       failPoint("purge.before");
       const purged = await purgePartition(bus, partition, this.progress.position, replayWindowMs);
       failPoint("purge.after");
-      if (purged > 0) logger.debug({ partition, purged }, "records left the log");
+      if (purged > 0) logger.debug({ partition, purged }, "records were purged from the log");
     } catch (err) {
-      logger.warn({ partition, err }, "the log is purged later");
+      logger.warn({ partition, err }, "the log could not be purged; the archiver tries again later");
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Constructs the connections of an archiver, starts it, and ends it in good order. */
+/** Opens the connections of an archiver, starts it, and stops it in good order. */
 import { randomId } from "@carillon/base";
 import {
   buildVersion,

@@ -1,4 +1,4 @@
-/** What an archiver shows of the partitions that it archives. */
+/** Metrics of the partitions that an archiver writes. */
 import { createMetrics, Gauge, type Registry } from "@carillon/base/node";
 import type { Followers } from "@carillon/bus";
 

@@ -1,4 +1,4 @@
-/** What all commands have in common: where the cluster is, and how the answer is printed. */
+/** The options of all commands: which cluster, and which form of output. */
 import { Command, InvalidArgumentError } from "commander";
 
 export interface CommonOptions {
@@ -6,7 +6,7 @@ export interface CommonOptions {
   json?: boolean;
 }
 
-/** A command that looks into a cluster. */
+/** A command with the options that name a cluster and the form of output. */
 export function clusterCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
@@ -14,9 +14,9 @@ export function clusterCommand(name: string, description: string): Command {
     .option("--json", "print one JSON document");
 }
 
-/** A whole number from 1 on. */
+/** Parses a whole number of at least 1. */
 export function parseCount(text: string): number {
   const number = Number(text);
   if (/^\d{1,9}$/.test(text) && number >= 1) return number;
-  throw new InvalidArgumentError("must be a whole number from 1 on");
+  throw new InvalidArgumentError("must be a whole number of at least 1");
 }

@@ -1,16 +1,16 @@
-/** Where the cluster is, and its settings. */
+/** Finds the cluster and its settings. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { DEVELOPMENT_SECRET, describeSettings, loadSettings, type Settings } from "@carillon/base/node";
 import { NotReached } from "./output/failures";
 
-/** What `carillon init` needs of the settings. */
+/** The settings that `carillon init` needs. */
 export type CliConfig = Pick<Settings, "nats" | "redis" | "mysql">;
 
-/** What the commands need that look into a cluster. */
+/** The settings that the other commands need. */
 export type ClusterConfig = CliConfig & Pick<Settings, "groups">;
 
-/** One setting as it counts. */
+/** One setting in effect. */
 export interface EffectiveSetting {
   path: string;
   variable: string;
@@ -21,7 +21,7 @@ export interface EffectiveSetting {
 }
 
 /**
- * The settings of `carillon init`, which may run before there is a data directory.
+ * Loads the settings of `carillon init`, which may run before a data directory exists.
  * @param data a data directory; undefined: CARILLON_CONFIG or the environment
  * @throws SettingsError
  */
@@ -31,7 +31,7 @@ export function loadConfig(data?: string): CliConfig {
 }
 
 /**
- * The settings of a cluster that exists.
+ * Loads the settings of an existing cluster.
  * @param data a data directory; undefined: CARILLON_CONFIG, CARILLON_DATA, the environment, ./.carillon
  * @throws NotReached when there is none; SettingsError
  */
@@ -40,29 +40,29 @@ export function loadClusterConfig(data?: string): ClusterConfig {
   return { nats, redis, mysql, groups };
 }
 
-/** Whether tokens are signed with the key that everyone knows. @throws NotReached, SettingsError */
+/** Whether tokens are signed with the public development key. @throws NotReached, SettingsError */
 export function usesDevelopmentSecret(data?: string): boolean {
   return loadSettings(clusterEnvironment(data)).auth.secret === DEVELOPMENT_SECRET;
 }
 
-/** Whether other machines can reach the metrics of gateways or apis, and need no token. @throws NotReached, SettingsError */
+/** Whether other machines can read the metrics of gateways or apis without a token. @throws NotReached, SettingsError */
 export function areMetricsOpen(data?: string): boolean {
   const { gateway, api, metrics } = loadSettings(clusterEnvironment(data));
   const isOwn = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.");
   return metrics.token === undefined && !(isOwn(gateway.host) && isOwn(api.host));
 }
 
-/** Address of the HTTP API, as the running cluster told it. @throws NotReached */
+/** Address of the HTTP API, from the `cluster.json` of the running cluster. @throws NotReached */
 export function apiAddress(data?: string): string {
   const file = path.join(dataDirectory(data), "cluster.json");
   try {
     return (JSON.parse(readFileSync(file, "utf8")) as { api: string }).api;
   } catch {
-    throw new NotReached(`no cluster runs in ${path.dirname(file)}: start one, or name it by --data or --api`);
+    throw new NotReached(`no cluster runs in ${path.dirname(file)}: start one, or name another by --data or --api`);
   }
 }
 
-/** All settings as they count for the cluster, secrets masked. @throws NotReached, SettingsError */
+/** All settings in effect, secrets masked. @throws NotReached, SettingsError */
 export function effectiveSettings(data?: string): EffectiveSetting[] {
   const settings = loadSettings(clusterEnvironment(data));
   return describeSettings().map((each) => {
@@ -77,7 +77,7 @@ export function effectiveSettings(data?: string): EffectiveSetting[] {
   });
 }
 
-/** An address stays readable without its user and password; any other secret does not. */
+/** Masks a secret: of an address only user and password, of any other secret everything. */
 function mask(secret: string): string {
   return /^[a-z]+:\/\//.test(secret) ? secret.replace(/\/\/[^/@]*@/, "//***@") : "***";
 }
@@ -100,7 +100,7 @@ function clusterEnvironment(data: string | undefined): NodeJS.ProcessEnv {
   return isNamed ? env : environmentOf(dataDirectory(undefined));
 }
 
-/** What NO_COLOR and FORCE_COLOR say of colours; undefined: nothing. */
+/** Whether NO_COLOR or FORCE_COLOR decides about colours, and how; undefined: neither is set. */
 export function areColoursForced(): boolean | undefined {
   const { NO_COLOR, FORCE_COLOR } = process.env;
   if (FORCE_COLOR !== undefined) return !["", "0", "false"].includes(FORCE_COLOR);

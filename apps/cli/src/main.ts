@@ -1,4 +1,4 @@
-/** The `carillon` command: one file per command in commands/. Exit codes: output/failures.ts. */
+/** The `carillon` command. `commands/` has one file per command; `output/failures.ts` has the exit codes. */
 import { buildVersion } from "@carillon/base/node";
 import { Command, CommanderError } from "commander";
 import { auditCommand } from "./commands/audit";
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   await program.parseAsync(process.argv);
 }
 
-/** Commander ends the process with 1 for a wrong command line; ours is 2. */
+/** Makes Commander throw: it would exit with 1 for a wrong command line, where this command exits with 2. */
 function throwInsteadOfExit(command: Command): void {
   command.exitOverride();
   for (const child of command.commands) throwInsteadOfExit(child);
@@ -57,7 +57,7 @@ function throwInsteadOfExit(command: Command): void {
 main()
   .catch((error: Error) => {
     if (error instanceof CommanderError) {
-      // It has been said already, on standard error or, for --help, on standard output.
+      // Commander has printed the message already, on standard error or, for --help, on standard output.
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
       return;
     }
@@ -65,6 +65,6 @@ main()
     process.exitCode = exitCodeOf(error);
   })
   .then(() => {
-    // Ended by hand, so that no library keeps the process; the output must be out.
+    // Exits explicitly, so that no library keeps the process alive, after all output is written.
     process.stdout.write("", () => process.stderr.write("", () => process.exit()));
   });

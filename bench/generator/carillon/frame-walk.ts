@@ -156,4 +156,4 @@ export class DeliverWalk {
   }
 }
 
-const unknownForm = (what: string) => new Error(`${what} is not as the product writes it`);
+const unknownForm = (what: string) => new Error(`${what} does not have the form that the gateway writes`);

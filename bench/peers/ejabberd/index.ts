@@ -143,7 +143,7 @@ function startEjabberd(
 function erlangAt(root: string): { command: string; env: Record<string, string> } {
   const home = path.join(root, "usr/lib/erlang");
   const runtime = readdirSync(home).find((name) => name.startsWith("erts-"));
-  if (runtime === undefined) throw new Error(`ejabberd cannot be had: no Erlang was unpacked in ${home}`);
+  if (runtime === undefined) throw new Error(`ejabberd cannot be installed: no Erlang was unpacked in ${home}`);
   const programs = path.join(home, runtime, "bin");
   const multiarch = readdirSync(path.join(root, "usr/lib")).find((name) => /-linux-gnu\w*$/.test(name)) ?? "";
   return {

@@ -39,7 +39,7 @@ function readLength(bytes: Buffer, from: number): { value: number; next: number 
     value += (byte & 0x7f) << (7 * i);
     if (byte < 0x80) return { value, next: from + i + 1 };
   }
-  throw new Error("an MQTT length of more than four bytes");
+  throw new Error("an MQTT length has more than four bytes");
 }
 
 function packet(firstByte: number, ...parts: Uint8Array[]): Buffer {

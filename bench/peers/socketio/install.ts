@@ -26,7 +26,7 @@ export async function installSocketIo(onProgress: (line: string) => void): Promi
       (error: Error & { stderr?: string }) => {
         const reason = (error.stderr ?? "").split("\n").find((line) => line.startsWith("npm error")) ?? error.message;
         rmSync(draft, { recursive: true, force: true });
-        throw new Error(`socket.io cannot be had from npm: ${reason}`);
+        throw new Error(`socket.io cannot be installed from npm: ${reason}`);
       },
     );
     rmSync(home(), { recursive: true, force: true });

@@ -58,7 +58,7 @@ export class FrameCutter {
     let at = 0;
     while (bytes.length - at >= 2) {
       const short = bytes[at + 1]!;
-      if (bytes[at]! < 0x80 || short > 126) throw new Error("a WebSocket frame that this client does not know");
+      if (bytes[at]! < 0x80 || short > 126) throw new Error("this client does not know this kind of WebSocket frame");
       if (short === 126 && bytes.length - at < 4) break;
       const start = at + (short === 126 ? 4 : 2);
       const end = start + (short === 126 ? bytes.readUInt16BE(at + 2) : short);

@@ -71,7 +71,7 @@ export function ownContestant(transport: Transport, shape: ClusterShape): IdleCo
 
 async function faultsOf(crowd: DeviceCrowd, transport: Transport, clients: number): Promise<string[]> {
   const { connected, retries, errors } = await crowd.progress();
-  if (retries > 0) say(`${transport}: ${retries} devices had to come again`);
+  if (retries > 0) say(`${transport}: ${retries} devices had to connect again`);
   return connected < clients ? [`${clients - connected} of ${clients} are not connected`, ...errors] : errors;
 }
 

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
 /**
- * Absolute path of the checkout this package belongs to: the nearest folder above whose package.json is named
- * "carillon". Templates (`infra/`), unpacked servers (`.carillon/servers`) and the built apps are found from it.
+ * Returns the absolute path of this package's checkout: the nearest folder above whose package.json is named "carillon".
+ * Templates (`infra/`), unpacked servers (`.carillon/servers`) and the built apps lie below it.
  *
  * @throws Error when the package was copied out of its checkout.
  */

@@ -1,32 +1,32 @@
 /**
- * The boundary around what sockets, timers, subscriptions and flushes call.
+ * The boundary around the callbacks of sockets, timers, subscriptions and flushes.
  *
- * An error that leaves such a callback ends the whole process, and with it the connections of everybody; one that leaves
- * a NATS callback silently ends the reading of that connection. So each of them is made by `guarded`: the error is counted
- * by place, told once, and ends only what the callback belonged to.
+ * An error that leaves such a callback ends the whole process, and with it all connections. An error that leaves a NATS
+ * callback silently ends the reading of that connection. So `guarded` wraps each of these callbacks: it counts the error by
+ * place, reports it once, and ends only the thing that the callback belongs to.
  *
- * What becomes of an error that was caught is decided once per process, by `onCaught`; the console has it until then.
+ * `onCaught` decides once per process where caught errors are reported; until then they go to the console.
  */
 export interface CaughtError {
-  /** The kind of callback, one of a few: a label of the metric. */
+  /** The kind of callback (there are few): a label of the metric. */
   place: string;
   error: unknown;
   /** Address of the other side, where there is one. */
   remote?: string | undefined;
 }
 
-/** What a callback belongs to. */
+/** The thing that a callback belongs to. */
 export interface Belonging {
   /** Address of the other side, for the log. */
   remote?: string;
-  /** Ends it after an error: closes the socket. */
+  /** Ends the thing after an error: closes the socket. */
   end?(): void;
 }
 
 const counts = new Map<string, number>();
 let tell: (caught: CaughtError) => void = ({ place, error }) => console.error(`an error was caught (${place})`, error);
 
-/** Decides what becomes of errors that are caught. @returns ends it: the console has them again */
+/** Sends caught errors to `tell`. @returns a function that sends them to the console again */
 export function onCaught(listener: (caught: CaughtError) => void): () => void {
   const before = tell;
   tell = listener;
@@ -35,24 +35,24 @@ export function onCaught(listener: (caught: CaughtError) => void): () => void {
   };
 }
 
-/** How many errors were caught since the start, by place. */
+/** Number of errors caught since the start, by place. */
 export function caughtErrors(): ReadonlyMap<string, number> {
   return counts;
 }
 
-/** Counts an error and tells it. Never throws. */
+/** Counts and reports an error. Never throws. */
 export function reportCaught(place: string, error: unknown, remote?: string): void {
   counts.set(place, (counts.get(place) ?? 0) + 1);
   try {
     tell({ place, error, remote });
   } catch {
-    // Who cannot even tell must not fall over it.
+    // A failing report must not throw as well.
   }
 }
 
 /**
- * A callback whose errors go no further, also those of the promise that it returns.
- * @param place names the kind of callback
+ * Wraps a callback, so that its errors, and those of the promise that it returns, go no further.
+ * @param place name of the kind of callback
  */
 export function guarded<A extends unknown[]>(
   place: string,
@@ -77,7 +77,7 @@ export function guarded<A extends unknown[]>(
   };
 }
 
-/** Lets work go on by itself, whose errors go no further. @param place as for `guarded` */
+/** Lets work run by itself, so that its errors go no further. @param place as for `guarded` */
 export function detached(place: string, work: Promise<unknown>, belonging?: Belonging): void {
   guarded(place, () => work, belonging)();
 }

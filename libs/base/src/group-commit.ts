@@ -1,24 +1,23 @@
 /**
- * Group commit: batches that are formed by waiting for the previous one.
+ * Group commit: the next batch forms while the previous one is in flight.
  *
- * Idle, an item goes out with whatever else arrived in the same turn of the event loop: no delay is added.
- * Busy, items gather while a commit is under way and go out together when it returns: the batch grows with the
- * load by itself, and with it falls the cost per item. There is never more than one commit under way, so commits
- * keep the order of arrival. Memory is bounded: `add` says no when the bounds are reached, and the caller tells
- * its own caller to come back later.
+ * When idle, an item leaves with all items that arrived in the same turn of the event loop, without any delay.
+ * When busy, items gather while a commit is in flight and leave together when it returns: batches grow with the load by
+ * themselves, and the cost per item falls. Only one commit is in flight at a time, so commits keep the order of arrival.
+ * Memory is limited: `add` returns false when a limit is reached, and the caller tells its own caller to come back later.
  */
 import { reportCaught } from "./boundary";
 
 export interface GroupCommitOptions<T> {
-  /** Writes one batch. Must not reject: what went wrong with a batch is for the callback to tell its items. */
+  /** Writes one batch. Must not reject: the callback itself tells the items of a batch about a failure. */
   commit(batch: T[]): Promise<void>;
-  /** Most items of one batch. */
+  /** Maximum number of items in one batch. */
   maxItems: number;
-  /** Most bytes of one batch (a single larger item goes alone). */
+  /** Maximum number of bytes in one batch (a larger single item goes alone). */
   maxBytes?: number;
   /** Bytes of an item; needed with maxBytes. */
   sizeOf?(item: T): number;
-  /** Most items waiting. */
+  /** Maximum number of waiting items. */
   maxWaiting: number;
   /** Runs the callback after the current turn. */
   defer?(callback: () => void): void;
@@ -32,12 +31,12 @@ export class GroupCommit<T> {
 
   constructor(private readonly options: GroupCommitOptions<T>) {}
 
-  /** Items not yet handed to a commit. */
+  /** Items that no commit has yet. */
   get length(): number {
     return this.waiting.length;
   }
 
-  /** @returns false when the bound is reached; the item was not taken */
+  /** @returns false when the limit is reached; then the item was not taken */
   add(item: T): boolean {
     if (this.waiting.length >= this.options.maxWaiting) return false;
     this.waiting.push(item);
@@ -51,7 +50,7 @@ export class GroupCommit<T> {
     return true;
   }
 
-  /** Resolves when nothing waits and nothing is under way. */
+  /** Resolves when no item waits and no commit is in flight. */
   async idle(): Promise<void> {
     if (!this.running && this.waiting.length === 0) return;
     await new Promise<void>((resolve) => this.idleCallbacks.push(resolve));
@@ -64,7 +63,7 @@ export class GroupCommit<T> {
       try {
         await this.options.commit(this.takeBatch());
       } catch (error) {
-        // A batch that broke the rule must not stop those behind it.
+        // A batch whose commit rejects must not stop the batches after it.
         reportCaught("commit", error);
       }
     }
@@ -94,7 +93,7 @@ export class GroupCommit<T> {
   }
 }
 
-/** After the sockets that are readable now were read, where the platform can say so. */
+/** Runs the callback after the sockets that are readable now were read, where the platform supports that. */
 function deferTurn(callback: () => void): void {
   if (typeof setImmediate === "function") setImmediate(callback);
   else setTimeout(callback, 0);

@@ -1,22 +1,22 @@
 /**
- * Questions of one kind to a store, put together: at most 200 keys a statement and two statements under way. While both
- * are, further keys wait and go out together when one returns (group commit). On a busy machine a statement takes as long
- * as the process and the store wait for a processor, whatever it asks: with 64 keys it was the statements that bounded how
- * many cold conversations could be written to (docs/decisions/0023), and asked one by one they were most of what a SYNC
- * costs (docs/decisions/0027).
+ * Groups questions of one kind to a store: at most 200 keys in a statement, and at most two statements in flight. While both
+ * are, further keys wait, and leave together when one returns (group commit). On a busy machine a statement takes as long
+ * as the process and the store wait for a processor, whatever it asks. With 64 keys, the statements limited the number of
+ * cold conversations that users could write to (docs/decisions/0023); asked one by one, they were most of the cost of a SYNC
+ * (docs/decisions/0027).
  *
- * A statement is never given up, so its answer is never wasted: callers that wait no longer find it in the cache when
- * they come again. A key that has waited for longer than its askers do is dropped before it is asked. The store counts as
- * silent when both statements have been under way for a second; then nobody queues up behind them.
+ * A statement is never given up, so its answer is never wasted: callers that stopped waiting find it in the cache when they
+ * ask again. A key that has waited for longer than its askers do is dropped before it is asked. The store counts as silent
+ * when both statements have been in flight for a second; then further questions are refused instead of waiting behind them.
  */
 import { guarded } from "./boundary";
 
 export const KEYS_PER_STATEMENT = 200;
 const STATEMENTS = 2;
-/** Longest time that an asker waits, ms: who parks a request answers it within this time. */
+/** Longest time that an asker waits, ms: an owner answers a parked request within this time. */
 const ASKER_WAITS_MS = 2_000;
 const SILENT_MS = 1_000;
-/** Answers that took longer are thrown away: what they say may have been forgotten by the log since. */
+/** An answer that took longer is dropped, ms: the log may have forgotten the events since that the answer lacks. */
 const MOST_AGE_MS = 20_000;
 const MOST_WAITING = 16_384;
 
@@ -30,11 +30,11 @@ export class Unanswered extends Error {
 
 export interface QuestionsOptions<K, A> {
   idOf(key: K): string;
-  /** One statement for these keys; an id that is missing in the result has no answer. */
+  /** Runs one statement for these keys; an id that is missing in the result has no answer. */
   ask(keys: K[]): Promise<Map<string, A>>;
   /** ms */
   monotonic(): number;
-  /** Most keys of one statement (200). */
+  /** Maximum number of keys in one statement (200). */
   most?: number;
 }
 
@@ -48,21 +48,21 @@ interface Waiting<K, A> {
 
 export class GroupedQuestions<K, A> {
   private readonly waiting = new Map<string, Waiting<K, A>>();
-  /** When each statement under way began. */
+  /** Times at which the statements in flight began. */
   private readonly begun = new Set<{ at: number }>();
   private isScheduled = false;
 
   constructor(private readonly options: QuestionsOptions<K, A>) {}
 
-  /** Whether the store has not answered for a second: who asks now is refused. */
+  /** Whether the store has not answered for a second; then questions are refused. */
   get isSilent(): boolean {
     const before = this.options.monotonic() - SILENT_MS;
     return this.begun.size === STATEMENTS && [...this.begun].every(({ at }) => at <= before);
   }
 
   /**
-   * The answer about a key, by a statement that begins after this call. Undefined: the store has none.
-   * @throws Unanswered, or what the statement throws
+   * Returns the answer about a key, from a statement that begins after this call; undefined: the store has none.
+   * @throws Unanswered, or the error of the statement
    */
   ask(key: K): Promise<A | undefined> {
     const id = this.options.idOf(key);
@@ -76,14 +76,14 @@ export class GroupedQuestions<K, A> {
     if (this.waiting.size >= MOST_WAITING) return Promise.reject(new Unanswered("too many questions wait"));
     const waiting = { key, askedAt } as Waiting<K, A>;
     waiting.answer = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
-    // Nobody may be left who waits for it.
+    // Perhaps no asker waits for it any more.
     waiting.answer.catch(() => {});
     this.waiting.set(id, waiting);
     this.schedule();
     return waiting.answer;
   }
 
-  /** Answers about several keys; a key without one is missing. @throws as `ask`, for the first key that fails */
+  /** Returns answers about several keys; a key without an answer is missing. @throws as `ask`, for the first key that fails */
   async askAll(keys: readonly K[]): Promise<Map<string, A>> {
     const answers = await Promise.all(keys.map((key) => this.ask(key)));
     const found = new Map<string, A>();
@@ -93,7 +93,7 @@ export class GroupedQuestions<K, A> {
     return found;
   }
 
-  /** After the caller has asked for all its keys. */
+  /** Runs after the caller has asked for all its keys. */
   private schedule(): void {
     if (this.isScheduled || this.begun.size === STATEMENTS) return;
     this.isScheduled = true;
@@ -105,7 +105,7 @@ export class GroupedQuestions<K, A> {
     while (this.begun.size < STATEMENTS && this.begin());
   }
 
-  /** @returns false when nothing waits */
+  /** @returns false when no key waits */
   private begin(): boolean {
     const batch = this.take();
     if (batch.length === 0) return false;

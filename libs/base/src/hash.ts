@@ -1,6 +1,6 @@
 /**
  * MurmurHash3 (x86, 32 bit; Austin Appleby, public domain) over the characters of an ASCII id.
- * Chosen because partitions and ring slots need an even spread and every node must agree; it is no protection
+ * It was chosen because partitions and ring slots need an even spread and all nodes must agree. It does not protect
  * against chosen keys.
  * @returns unsigned 32-bit integer
  */

@@ -4,8 +4,8 @@ const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz";
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /**
- * From the platform's secure source. React Native has none by itself: there, ids are still as good as unique, and nothing that
- * has to be secret is made there.
+ * Fills bytes from the platform's secure source. React Native has none by itself: there, ids are still as good as unique, and
+ * no secrets are created there.
  */
 function randomBytes(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -24,7 +24,7 @@ export function randomId(length = 16): string {
 /**
  * A UUID of version 7 (RFC 9562): 48 bits of Unix ms, then random bits.
  * @param now ms since the Unix epoch, by the server's clock
- * @param rest 16 bytes of which all but the time, version and variant are taken; the same give the same id
+ * @param rest 16 bytes for all parts except time, version and variant; the same bytes give the same id
  */
 export function uuidv7(now: number, rest: Uint8Array = randomBytes(16)): string {
   const bytes = rest.slice(0, 16);

@@ -1,37 +1,39 @@
 /**
- * The connection to NATS. The client library's defaults are for short jobs: they give up after 10 reconnects and
- * notice a dead server after minutes. Ours reconnects for ever and pings every 3 s; a process whose connection
- * closes all the same cannot do its work and ends.
+ * The connection to NATS. The defaults of the client library suit short jobs: they give up after 10 reconnects and
+ * notice a dead server after minutes. This connection reconnects for ever and pings every 3 s. A process whose connection
+ * closes anyway cannot do its work, and exits.
  */
 import { type Clock, ClusterClock, guarded, retryFor } from "@carillon/base";
 import { type Logger, readTls, type Settings } from "@carillon/base/node";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 
-/** 2.9 lost acknowledged messages under kill -9 and 2.10 lacks security fixes; see docs/operating.md. */
+/** 2.9 lost acknowledged messages under kill -9, and 2.10 lacks security fixes; see docs/operating.md. */
 export const LEAST_SERVER_VERSION = "2.14.3";
 
 const CLOCK_EVERY_MS = 30_000;
 
-/** Who leads a stream answers at once, who is being elected not at all: so it is asked again soon. */
+/**
+ * Deadline of one try, ms: a leader answers at once, a server during an election not at all, so the question is soon repeated.
+ */
 const ANSWER_MS = 2_000;
 
 const CREATION_MS = 10_000;
 
-/** A cluster of servers that has lost its leader has another after 4 to 9 s: who starts meanwhile waits. */
+/** Maximum time of all tries, ms: a NATS cluster elects another leader in 4 to 9 s, and a process that starts meanwhile waits. */
 export const ELECTION_MS = 15_000;
 
 export interface Bus {
   readonly connection: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
-  /** The same with a longer deadline, for what takes its time on a cluster: new streams and consumers. */
+  /** The same with a longer deadline, for slow requests to a NATS cluster: new streams and consumers. */
   readonly patientJsm: JetStreamManager;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told when the connection is back after it was lost. @returns ends the telling */
+  /** Calls the listener when a lost connection is back. @returns an unsubscribe function */
   onReconnect(callback: () => void): () => void;
-  /** Flushes what was published and closes. */
+  /** Flushes all published messages and closes the connection. */
   close(): Promise<void>;
 }
 
@@ -40,19 +42,19 @@ export interface BusOptions {
   /** Name of the connection and prefix of its inboxes: the node id. */
   name: string;
   logger: Logger;
-  /** Called when the connection is closed although nobody asked. */
+  /** Called when the connection closes although this process did not close it. */
   onLost?(error: Error | undefined): void;
 }
 
 /**
  * Connects, checks the server's version and its fsync setting (where its monitoring address is known), and reads
  * the cluster's clock.
- * @throws Error that tells the operator what to do
+ * @throws Error whose message tells the operator what to do
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const { settings, name, logger } = options;
   const { servers, user, password, isEncrypted } = addressesOf(settings);
-  // Set, though empty, it has the client refuse a server that does not encrypt.
+  // Even an empty object makes the client refuse a server that does not encrypt.
   const tls = readTls("nats.tls", settings.tls) ?? (isEncrypted ? {} : undefined);
   const connection = await connect({
     servers,
@@ -66,13 +68,13 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     pingInterval: 3_000,
     maxPingOut: 2,
     timeout: 5_000,
-    // A stack trace kept for each request, in case that it fails, costs more than the request.
+    // The library keeps a stack trace for each request in case of a failure; that costs more than the request.
     noAsyncTraces: true,
   }).catch((error: Error) => {
     throw new Error(`cannot reach NATS at ${servers.join(", ")}: ${error.message}`);
   });
   checkVersion(connection.info?.version ?? "unknown");
-  if (!settings.fsync) logger.warn("nats.fsync is off: a loss of power may lose messages that were confirmed");
+  if (!settings.fsync) logger.warn("nats.fsync is off: a power loss may destroy messages that were confirmed");
   else if (settings.monitor !== undefined) await checkSyncAlways(settings.monitor, servers.length > 1, logger);
   const jsm = await retryFor(ELECTION_MS, () => jetstreamManager(connection, { timeout: ANSWER_MS }));
   const patientJsm = await jetstreamManager(connection, { timeout: CREATION_MS, checkAPI: false });
@@ -97,7 +99,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   return { connection, js, jsm, patientJsm, clock, logger, onReconnect, close };
 }
 
-/** The client library does not read credentials out of an address, and they must not get into messages. */
+/** Takes the credentials out of an address: the client library does not read them, and they must not appear in messages. */
 function addressesOf(settings: Settings["nats"]): {
   servers: string[];
   user?: string;
@@ -108,7 +110,7 @@ function addressesOf(settings: Settings["nats"]): {
   let isEncrypted = false;
   const servers = settings.servers.map((address) => {
     const url = new URL(address.includes("://") ? address : `nats://${address}`);
-    // The client library does not read this either.
+    // The client library does not read this part of the address either.
     isEncrypted ||= url.protocol === "tls:";
     if (url.username !== "") {
       user ??= decodeURIComponent(url.username);
@@ -133,11 +135,11 @@ function checkVersion(version: string): void {
   }
 }
 
-/** @param isCluster one of several servers may be down: no reason for a process not to start */
+/** @param isCluster whether there are several servers: one of them may be down, and a process must start anyway */
 async function checkSyncAlways(monitor: string, isCluster: boolean, logger: Logger): Promise<void> {
   const answer = await fetch(`${monitor}/jsz`).catch((error: Error) => {
     if (!isCluster) throw new Error(`cannot read the NATS monitor at ${monitor}: ${error.message}`);
-    logger.warn({ monitor, err: error }, "whether NATS fsyncs before it acknowledges is not known");
+    logger.warn({ monitor, err: error }, "it is unknown whether NATS fsyncs before it acknowledges");
   });
   if (answer === undefined) return;
   const { config } = (await answer.json()) as { config?: { sync_always?: boolean } };
@@ -150,7 +152,7 @@ async function checkSyncAlways(monitor: string, isCluster: boolean, logger: Logg
 function followClock(connection: NatsConnection, clock: ClusterClock): () => void {
   const read = async () => {
     const sentAt = clock.monotonic();
-    // Any stream will do, also one that does not exist: then the answer has no time, and the wall clock stays.
+    // Any stream is suitable. If it does not exist, the answer has no time, and the wall clock stays in use.
     const answer = await connection.request("$JS.API.STREAM.INFO.KV_cluster", undefined, { timeout: 2_000 });
     const { ts } = answer.json<{ ts?: string }>();
     if (ts !== undefined) clock.adjust(Date.parse(ts), sentAt, clock.monotonic());

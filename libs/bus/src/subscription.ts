@@ -3,10 +3,10 @@ import type { Msg } from "@nats-io/transport-node";
 import type { Bus } from "./connection";
 
 /**
- * Hears what is published under a subject. An error in `onMessage` goes no further: the client library would end the
- * reading of the whole connection by it, without a word.
- * @param queue with a queue group, one of its members hears each message
- * @returns ends it
+ * Subscribes to a subject. An error in `onMessage` goes no further, because it would silently end the reading of the
+ * client library's whole connection.
+ * @param queue queue group; one of its members gets each message
+ * @returns an unsubscribe function
  */
 export function hear(bus: Bus, subject: string, onMessage: (message: Msg) => unknown, queue?: string): () => void {
   const guardedMessage = guarded("subscription", onMessage);

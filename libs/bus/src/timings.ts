@@ -5,31 +5,31 @@
 import { assertTimings } from "@carillon/base";
 
 export const TIMINGS = {
-  /** Who asks a question over NATS waits so long for the answer, unless they say otherwise. */
+  /** The asker of a question over NATS waits this long for the answer, unless it names another time. */
   answerMs: 3_000,
   /** A worker begins to open a session within this time, or answers BUSY. */
   openSessionMs: 2_500,
-  /** A CONNECT waits at its gateway for its turn, at most. */
+  /** A CONNECT waits at most this long for its turn at the gateway. */
   connectTurnMs: 7_000,
-  /** From the arrival of a CONNECT until its device is registered, at most; a client waits so long for CONNECTED. */
+  /** A device is registered at most this long after its CONNECT arrived; a client waits this long for CONNECTED. */
   connectMs: 10_000,
-  /** A sender of the downlink tells each gateway that it is there. */
+  /** A sender of the downlink sends each gateway a tick at this interval. */
   linkTickMs: 2_000,
-  /** A gateway takes a link on which it has heard nothing for so long for broken. */
+  /** A gateway treats a link as broken after this time without a message. */
   linkSilenceMs: 5_000,
-  /** A worker gathers marks (read, delivered) before it writes them to MySQL. */
+  /** A worker gathers marks (read, delivered) for this time before it writes them to MySQL. */
   gatherMarksMs: 5_000,
-  /** A gateway that may have lost updates of marks tells its devices after this time that they should ask. */
+  /** A gateway that may have lost updates of marks tells its devices after this time to SYNC. */
   noticeRepairMs: 7_000,
-  /** A gateway repeats what was delivered when no worker has confirmed it for so long. */
+  /** A gateway repeats delivered marks that no worker has confirmed within this time. */
   deliveredAnswerMs: 15_000,
-  /** A worker believes relations, blocks and groups that it has read for so long, unless it hears of a change. */
+  /** A worker uses relations, blocks and groups from its cache for this time, unless it hears of a change. */
   factsFreshMs: 30_000,
-  /** A gateway asks once more who may see whom, when news of relations may have been lost. */
+  /** A gateway asks again who may see whom after this time, when news of relations may have been lost. */
   watchAgainMs: 35_000,
-  /** A sender (docs/protocol.md; the SDK) repeats a message that has had no answer for so long. */
+  /** A sender (docs/protocol.md; the SDK) repeats a message without an answer after this time. */
   senderWaitsMs: 5_000,
-  /** A partition whose owner has died is in other hands within this time. */
+  /** A partition whose owner has died has a new owner within this time. */
   takeOverMs: 3_000,
 } as const;
 

@@ -14,7 +14,7 @@ import { type Timings, timingsFrom } from "./timings";
 import { ClusterView } from "./view/cluster-view";
 
 export interface CoordinationOptions extends Partial<Timings> {
-  /** Stays the caller's: `close` leaves it open. */
+  /** Belongs to the caller: `close` leaves it open. */
   connection: NatsConnection;
   logger: Logger;
   /** Copies of the buckets in a NATS cluster; default 1. */
@@ -23,10 +23,10 @@ export interface CoordinationOptions extends Partial<Timings> {
   heartbeatRoles?: readonly string[];
 }
 
-/** Assignments that are remembered; few nodes come and go at a time. */
+/** Number of remembered assignments; few nodes join or leave at a time. */
 const MOST_ASSIGNMENTS = 16;
 
-/** A cluster of NATS servers that has lost its leader has another after 4 to 9 s. */
+/** Maximum time of the tries to open the buckets, ms: a NATS cluster that lost its leader elects another one in 4 to 9 s. */
 const ELECTION_MS = 15_000;
 
 /** The streams of the buckets. */
@@ -39,7 +39,7 @@ interface Buckets {
 }
 
 /**
- * Opens the buckets `nodes`, `partitions` and `leases`, making those that are missing, and begins to follow the view.
+ * Opens the buckets `nodes`, `partitions` and `leases`, creates missing ones, and begins to follow the view.
  * @throws Error when NATS does not answer
  */
 export async function openCoordination(options: CoordinationOptions): Promise<Coordination> {
@@ -54,7 +54,7 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
   return new Coordination(options, timings, { nodes, partitions, leases });
 }
 
-/** Membership, view, ring, assignment, leases: see the README of the package for what each promises. */
+/** Membership, view, ring, assignment, leases: the README of the package says what each promises. */
 export class Coordination {
   readonly view: ClusterView;
   readonly heartbeats: Heartbeats;
@@ -63,7 +63,7 @@ export class Coordination {
   private readonly members = new Set<Member>();
   private readonly leases = new Set<Lease>();
   private readonly rings = new Map<string, { version: number; ring: Ring }>();
-  /** By what they are made of. */
+  /** Cached assignments by their input. */
   private readonly assignments = new Map<string, Map<number, string>>();
 
   /** @internal */
@@ -84,7 +84,7 @@ export class Coordination {
 
   /**
    * Makes this process a node of the cluster; see `Member.join`.
-   * @throws RangeError for a nodeId, role or weight that cannot be
+   * @throws RangeError for an impossible nodeId, role or weight
    */
   async join(node: NodeDescription): Promise<Member> {
     const { connection, logger } = this.options;
@@ -95,7 +95,7 @@ export class Coordination {
     return member;
   }
 
-  /** The ring of a role's nodes that are up; the same object until the view changes. */
+  /** Returns the ring of a role's nodes that are up; it is the same object until the view changes. */
   ringOf(role: string): Ring {
     const { version } = this.view;
     let cached = this.rings.get(role);
@@ -107,14 +107,14 @@ export class Coordination {
   }
 
   /**
-   * Who should own each of `count` partitions: by the role's nodes that are up and not suspected. Empty without any.
-   * Nodes see changes at different moments, so it says who should try, not who may write.
+   * Returns the node that should own each of `count` partitions, computed from the role's nodes that are up and not suspected;
+   * empty without such nodes. Nodes see changes at different moments, so it says who should try, not who may write.
    */
   assignment(role: string, count: number): Map<number, string> {
     return this.assign(role, count, (nodeId) => this.heartbeats.suspected(role, nodeId));
   }
 
-  /** What the assignment will be if those whose heartbeat was missed do not come back: who should prepare for what. */
+  /** Returns the assignment that follows if nodes with a missed heartbeat do not come back, so that successors can prepare. */
   assignmentToCome(role: string, count: number): Map<number, string> {
     return this.assign(role, count, (nodeId) => this.heartbeats.missed(role, nodeId));
   }
@@ -131,13 +131,13 @@ export class Coordination {
     return assignment;
   }
 
-  /** Told after a change of the view or of suspicion. @returns ends the telling */
+  /** Calls the listener after each change of the view or of suspicion. @returns an unsubscribe function */
   onChange(callback: () => void): () => void {
     return this.listeners.add(callback);
   }
 
   /**
-   * A lease, not yet acquired.
+   * Creates a lease, which is not acquired yet.
    * @param name letters, digits, `_`, `-`, `.`
    * @param holder unique for this life of the process: nodeId and boot
    */
@@ -147,7 +147,7 @@ export class Coordination {
     return lease;
   }
 
-  /** Ends all timers, watches and subscriptions. Members that did not leave before will expire. */
+  /** Ends all timers, watches and subscriptions. The records of members that did not leave before will expire. */
   async close(): Promise<void> {
     for (const part of [...this.members, ...this.leases]) part.end();
     this.heartbeats.close();

@@ -4,9 +4,9 @@ import { guarded } from "@carillon/base";
 export class Listeners {
   private readonly callbacks = new Set<() => void>();
 
-  /** @returns ends the telling */
+  /** @returns an unsubscribe function */
   add(callback: () => void): () => void {
-    // Wrapped, so that one function added twice is told twice and removed once.
+    // The wrapper makes a function that was added twice be called twice and removed once.
     const own = () => callback();
     this.callbacks.add(own);
     return () => void this.callbacks.delete(own);

@@ -1,4 +1,4 @@
-/** What the library needs of a logger; pino has this shape. */
+/** The part of a logger that the library needs; pino has this shape. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -8,11 +8,11 @@ export interface Timings {
   listMs: number;
   /** Time between two heartbeats. */
   heartbeatMs: number;
-  /** A node whose heartbeats are missed for so long is suspected; also how long a rival for a node's key must be silent. */
+  /** A node without heartbeats for this time is suspected; a rival for a node's key must be silent for the same time. */
   suspectMs: number;
-  /** How long nodes that expired together with an outage of the control plane stay in the view after it. */
+  /** Time for which nodes that expired during an outage of the control plane stay in the view after it. */
   graceMs: number;
-  /** Most random delay before a node that lost its record makes it again, so that a whole cluster does not at once. */
+  /** Maximum random delay before a node creates its lost record again, so that not all nodes of a cluster do so at once. */
   jitterMs: number;
   /** Deadline of one request to NATS. */
   requestMs: number;
@@ -29,7 +29,7 @@ export const DEFAULT_TIMINGS: Timings = {
   requestMs: 2_000,
 };
 
-/** The defaults, with those replaced that are given. */
+/** Returns the defaults, overridden by the given times. */
 export function timingsFrom(given: Partial<Timings>): Timings {
   const timings = { ...DEFAULT_TIMINGS };
   for (const name of Object.keys(timings) as (keyof Timings)[]) {

@@ -2,7 +2,7 @@ import type { Bus } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import type { MysqlStore, RedisStore } from "@carillon/store";
 
-/** The parts of a cluster that operators look into. The stores may be opened only now. */
+/** The parts of a cluster that operators inspect. The stores may be opened at their first use. */
 export interface ClusterParts {
   readonly bus: Bus;
   readonly coordination: Pick<Coordination, "view" | "partitions">;

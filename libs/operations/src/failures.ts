@@ -1,9 +1,9 @@
-/** The cluster (or the part that is needed) does not answer, or is not there. */
+/** The cluster, or a part of it that the work needs, does not answer or does not exist. */
 export class NotReached extends Error {
   override readonly name = "NotReached";
 }
 
-/** What is asked for cannot be: there is no such thing, or it has no such name. */
+/** The request is impossible: the thing does not exist, or its name has a wrong form. */
 export class WrongUse extends Error {
   override readonly name = "WrongUse";
 }

@@ -1,16 +1,19 @@
-/** Whose inboxes hold a conversation: the two of a private one, the members of a small group for the span of their stays. */
+/**
+ * Finds the users whose inboxes contain a conversation: both users of a private one; the members of a small group, for their
+ * stays.
+ */
 import { parseConversationId } from "@carillon/protocol";
 import type { ClusterParts } from "./cluster-parts";
 
 export interface InboxOwner {
   userId: string;
-  /** The numbers that he was given, both ends inclusive; of a private conversation all. */
+  /** The numbers that the user receives, both ends inclusive; in a private conversation all numbers. */
   spans: [from: number, to: number][];
 }
 
 const ALL: [number, number][] = [[1, Number.POSITIVE_INFINITY]];
 
-/** @returns nobody for a large group: its members fetch what is said, and nothing of it lies in inboxes */
+/** @returns nobody for a large group: its members fetch its events, and inboxes contain none of them */
 export async function inboxOwners(cluster: ClusterParts, conversationId: string): Promise<InboxOwner[]> {
   const parts = parseConversationId(conversationId);
   if (parts?.kind === "private") return [...new Set(parts.userIds)].map((userId) => ({ userId, spans: ALL }));
@@ -22,7 +25,7 @@ export async function inboxOwners(cluster: ClusterParts, conversationId: string)
   return (loaded?.members ?? []).map(({ userId, stays }) => ({
     userId,
     spans: stays
-      // The event by which it begins is not archived yet.
+      // The event that begins this stay is not archived yet.
       .filter(({ joinedSeq }) => joinedSeq > 0)
       .map(({ joinedSeq, leftSeq = Number.POSITIVE_INFINITY }): [number, number] => [joinedSeq, leftSeq]),
   }));

@@ -1,4 +1,4 @@
-/** The nodes of a cluster: what they have registered, and what each says of itself when asked. */
+/** The nodes of a cluster: their records, and their own answers. */
 import { roleName } from "@carillon/base";
 import { ask, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { NodeRecord } from "@carillon/coordination";
@@ -9,23 +9,23 @@ const ANSWER_MS = 1_500;
 
 export interface NodeRow
   extends Pick<NodeRecord, "nodeId" | "role" | "boot" | "weight" | "addresses" | "startedAt" | "version"> {
-  /** `silent`: registered, but does not answer. */
+  /** `silent`: the node is registered, but does not answer. */
   state: NodeRecord["state"] | "silent";
-  /** Client connections; null for other roles than gateway, and when it is silent. */
+  /** Client connections; null for other roles than gateway, and for a silent node. */
   connections: number | null;
   load: Record<string, number>;
-  /** Fingerprint of the ring as the gateway sees it. */
+  /** Fingerprint of the gateway's ring. */
   ring: string | null;
 }
 
-/** All nodes, by role and name. */
+/** Returns all nodes, sorted by role and name. */
 export async function listNodes(cluster: ClusterParts): Promise<NodeRow[]> {
   return Promise.all(cluster.coordination.view.nodes().map((record) => rowOf(cluster, record)));
 }
 
 /**
- * Gives a node an order and returns what it said.
- * @throws WrongUse when no such node is registered; NotReached when it does not answer
+ * Gives a node an order and returns its answer.
+ * @throws WrongUse when the node is not registered; NotReached when it does not answer
  */
 export async function orderNode(
   cluster: ClusterParts,

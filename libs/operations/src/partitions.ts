@@ -1,4 +1,4 @@
-/** The partitions of a cluster: who owns them, and how much waits where. */
+/** The partitions of a cluster: their owners, and the work that waits. */
 import { ROLES } from "@carillon/base";
 import {
   ask,
@@ -17,19 +17,19 @@ const ANSWER_MS = 1_500;
 
 export interface PartitionRow {
   partition: number;
-  /** Worker that says it owns the partition; else the last one that posted so; null: nobody ever did. */
+  /** The worker that answers as owner; otherwise the last one on the partition board; null: there never was one. */
   owner: string | null;
   /** Whether the owner answered. */
   answers: boolean;
   epoch: number | null;
-  /** Requests that wait. */
+  /** Number of batches that wait in the queue. */
   queueLength: number;
-  /** Records held, and their bytes. */
+  /** Records in the log, and their bytes. */
   logLength: number;
   logBytes: number;
   /** Everything in the queue up to this number is in the log or was answered. */
   covered: number | null;
-  /** How long the oldest event that is not delivered has waited, ms; null: the owner does not say. */
+  /** Waiting time of the oldest event that is not delivered, ms; null: the owner does not say it. */
   deliveryLagMs: number | null;
   /** Whether deliveries fail, or wait for a store that does not answer. */
   deliveryStalled: boolean;
@@ -40,7 +40,7 @@ export interface PartitionRow {
   archiveLag: number | null;
 }
 
-/** @throws Error when the cluster was never initialised */
+/** @throws Error when the cluster is not initialised */
 export async function listPartitions(cluster: ClusterParts): Promise<PartitionRow[]> {
   const { partitions } = await readLayout(cluster.bus);
   const [posted, positions] = await Promise.all([cluster.coordination.partitions.all(), archivePositions(cluster)]);
@@ -87,7 +87,7 @@ async function archivePositions(cluster: ClusterParts): Promise<Map<number, numb
     const found = await (await cluster.mysql()).facts.archivePositions();
     return new Map([...found].map(([partition, { position }]) => [partition, position]));
   } catch {
-    // The other columns are worth showing while MySQL is away.
+    // While MySQL is away, the other columns are still useful.
     return undefined;
   }
 }

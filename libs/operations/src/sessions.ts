@@ -2,12 +2,12 @@ import { type DeviceSession, Sessions } from "@carillon/store";
 import type { ClusterParts } from "./cluster-parts";
 import { NotReached } from "./failures";
 
-/** A registered device; `live` is false when the gateway that it names is gone or was restarted. */
+/** A registered device; `live` is false when its gateway is gone or was restarted. */
 export interface SessionRow extends DeviceSession {
   live: boolean;
 }
 
-/** The connected devices of a user, as the session registry has them. @throws NotReached when Redis does not answer */
+/** Returns the connected devices of a user from the session registry. @throws NotReached when Redis does not answer */
 export async function readSessions(cluster: ClusterParts, userId: string): Promise<SessionRow[]> {
   const { view } = cluster.coordination;
   const found = await new Sessions(await cluster.redis()).of(userId).catch((error: Error) => {

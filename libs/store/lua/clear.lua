@@ -1,12 +1,12 @@
--- clear: takes the content out of the messages of one conversation in an inbox; they keep their numbers, and say so.
+-- clear: removes the content of the messages of one conversation in an inbox; the messages keep their numbers, marked as cleared.
 -- KEYS  [1] inbox
--- ARGV  [1] how the bytes of the conversation's events go on after their first one: up to the key of seq
+-- ARGV  [1] bytes of the conversation's events after their first byte, up to the key of seq
 --       [2] number up to which the user has cleared the conversation
--- Returns how many messages were changed. Cost: O(inbox): about 0.1 ms for a full one; people clear rarely.
--- Before the content come only fields that cannot contain its key; content is the last field of a message.
+-- Returns the number of changed messages. Cost: O(inbox), about 0.1 ms for a full inbox; users clear rarely.
+-- The content is the last field of a message, and no field before it can contain its key.
 local prefix, upTo, changed = ARGV[1], tonumber(ARGV[2]), 0
 
--- The unsigned MessagePack number that stands at a position.
+-- Returns the unsigned MessagePack number at a position.
 local function unsigned(bytes, at)
   local first = string.byte(bytes, at)
   if first < 128 then return first end

@@ -1,7 +1,7 @@
--- erase: takes the content out of an event in the inboxes of users; it keeps its number there.
+-- erase: removes the content of an event in the inboxes of users; the event keeps its number there.
 -- KEYS  inboxes
--- ARGV  [1] how the event's bytes go on after their first one: conversationId and seq (eventPrefix of libs/protocol)
--- Returns in how many it was found. Cost: O(inbox) a key: about 0.1 ms for a full one; recalls are rare.
+-- ARGV  [1] bytes of the event after its first byte: conversationId and seq (eventPrefix of libs/protocol)
+-- Returns the number of inboxes that had the event. Cost: O(inbox) for each key, about 0.1 ms for a full inbox; recalls are rare.
 -- The content of a message is the last field of the map, and no field before it can contain its key.
 local prefix, found = ARGV[1], 0
 for _, inbox in ipairs(KEYS) do

@@ -1,4 +1,4 @@
--- heads: where inboxes stand.
+-- heads: reads the heads of inboxes.
 -- KEYS  per user: [2u-1] head  [2u] inbox
 -- ARGV  [1] random text for new epochs
 -- Returns {run, then per user: epoch, seq}. Cost: O(users), one INFO.

@@ -1,7 +1,7 @@
 -- received: moves the cursors of devices forward.
 -- KEYS  per device: its user's cursors
 -- ARGV  per device: deviceId, epoch, inboxSeq, seen at (ms)
--- Returns how many moved. A cursor of another epoch is replaced, one of the same epoch never goes back.
+-- Returns the number of moved cursors. A cursor of another epoch is replaced; a cursor of the same epoch never goes back.
 -- Cost: O(devices).
 local moved = 0
 for i = 1, #KEYS do

@@ -1,8 +1,8 @@
--- recent: keeps the newest events of a large group, for those who fetch them.
+-- recent: keeps the newest events of a large group, for members who fetch them.
 -- KEYS  sorted set of the group: score seq, member event
--- ARGV  [1] newest events kept  [2] seconds until they expire when nothing is said  then per event: seq, event bytes
--- An event at or below the highest number there is passed over: after a redo, what was erased stays erased.
--- Returns how many were added. Cost: O(events * log(kept)).
+-- ARGV  [1] newest events kept  [2] seconds until they expire without a new event  then per event: seq, event bytes
+-- The script skips an event at or below the highest stored number, so that erased content stays erased after a redo.
+-- Returns the number of added events. Cost: O(events * log(kept)).
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
 local highest, added = tonumber(last[2] or 0), 0
 for i = 3, #ARGV, 2 do

@@ -1,4 +1,4 @@
--- session-close: removes a device's entry if it is still the one of this connection.
+-- session-close: removes a device's entry if it still belongs to this connection.
 -- KEYS  [1] sessions
 -- ARGV  [1] deviceId  [2] "node boot connection "
 -- Returns 1 when removed, else 0. Cost: O(1).

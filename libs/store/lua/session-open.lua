@@ -1,12 +1,12 @@
 -- session-open: registers a device's connection and opens its inbox.
 -- KEYS  [1] head  [2] inbox  [3] sessions  [4] cursors
 -- ARGV  [1] deviceId  [2] value "node boot connection platform since"  [3] since, ms  [4] random text for a new epoch
---       [5] platform if only one device of it may stay, else ""  [6] seconds until an idle inbox expires
---       [7] most devices of a user  [8] gateways in view, "node boot" a line; "": not known
---       [9] entries of gateways that are not in view and older than this, ms, are dropped
+--       [5] platform of which only one device may stay, else ""  [6] seconds until an idle inbox expires
+--       [7] maximum number of devices of a user  [8] gateways in view, one line "node boot" each; "": unknown
+--       [9] age, ms, above which entries of gateways that are not in view are dropped
 -- Returns {0} when a newer connection of the device is registered, else
---   {1, epoch, seq, first number held (seq + 1 when none), stored cursor or "", 1 if the inbox was made now, then pairs
---    deviceId, value of the entries that this one replaced}
+--   {1, epoch, seq, first number held (seq + 1 when none), stored cursor or "", 1 if the inbox was created now, then pairs
+--    deviceId, value of the entries that this entry replaced}
 -- Cost: O(devices of the user), one INFO.
 local device, value, since = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local old = redis.call('HGET', KEYS[3], device)
@@ -38,7 +38,7 @@ for i = 1, #entries, 2 do
     end
   end
 end
--- The devices that have been connected for longest make way.
+-- When there are too many devices, those that have been connected for longest are removed.
 table.sort(others, function(a, b) return a[3] < b[3] end)
 for i = 1, #others - tonumber(ARGV[7]) + 1 do
   redis.call('HDEL', KEYS[3], others[i][1])

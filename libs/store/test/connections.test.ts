@@ -30,9 +30,9 @@ test.each([
 test.each([
   ["h:3306/d", "mysql.url"],
   ["postgres://h/d", "mysql.url"],
-  ["mysql://u:secret@h/d?ssl=perhaps", "mysql.url: ssl is"],
-  ["mysql://u:secret@h/d?ssl=[]", "mysql.url: ssl is"],
-  ["mysql://u:secret@h/d?sslmode=require", "mysql.url: sslmode is not known"],
+  ["mysql://u:secret@h/d?ssl=perhaps", "mysql.url: ssl must be"],
+  ["mysql://u:secret@h/d?ssl=[]", "mysql.url: ssl must be"],
+  ["mysql://u:secret@h/d?sslmode=require", "mysql.url: unknown option sslmode"],
 ])("%s is refused, without its password", (url, words) => {
   expect(() => connectionOptions({ url })).toThrow(SettingsError);
   expect(() => connectionOptions({ url })).toThrow(words);

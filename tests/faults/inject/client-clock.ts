@@ -27,7 +27,7 @@ export function clientWithWrongClock(moves: 1 | 2): Fault {
       if (astray !== undefined) throw new Error(`the SDK dated ${astray.clientMsgId} by a wrong clock`);
       const wanted = moves === 1 ? "BAD_PAYLOAD" : undefined;
       const other = raw.find(({ refused }) => refused !== wanted);
-      if (other !== undefined) throw new Error(`an id of a wrong clock was answered by ${JSON.stringify(other)}`);
+      if (other !== undefined) throw new Error(`an id of a wrong clock was answered with ${JSON.stringify(other)}`);
       return { on: `a client of ${account.userId}, ${moves === 1 ? "ahead" : "back"}`, heal: async () => {} };
     },
   };

@@ -38,7 +38,7 @@ export const recall: Fault = {
     const { conversationId, answers } = message;
     const payload = { clientMsgId: uuidv7(Date.now()), conversationId, targetSeq: answers[0]!.seq };
     const verdict = await verdictOn(load, sender, Command.RECALL, payload);
-    if (verdict !== "SENT") throw new Error(`a message could not be taken back: ${verdict}`);
+    if (verdict !== "SENT") throw new Error(`a message could not be recalled: ${verdict}`);
     return { on: `${conversationId} #${payload.targetSeq}`, heal: async () => {} };
   },
 };
@@ -50,7 +50,7 @@ const busy = new Set<GroupChat>();
 async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupChat): Promise<void> {
   const payload = { clientMsgId: uuidv7(Date.now()), to: him.to, contentType: "text", content: "me, too" };
   const verdict = await verdictOn(load, him, Command.SEND, payload);
-  if (verdict !== "NOT_A_MEMBER") throw new Error(`I9: ${verdict} for one who was shown out of ${conversationId}`);
+  if (verdict !== "NOT_A_MEMBER") throw new Error(`I9: ${verdict} for a member who was removed from ${conversationId}`);
 }
 
 /** What somebody is answered in the end, over connections of another device of his. @returns SENT or the error's name */

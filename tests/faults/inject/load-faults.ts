@@ -60,7 +60,7 @@ export const poison: Fault = {
       const { command, payload: answer } = await until("its sender is told", isAnswered);
       client.close();
       if (command !== Command.ERROR || answer.name !== "INTERNAL") {
-        throw new Error(`a poisonous request was answered by ${JSON.stringify(answer)}`);
+        throw new Error(`a poisonous request was answered with ${JSON.stringify(answer)}`);
       }
     };
     return { on: `a worker of ${cluster.info().workers.length}`, heal };

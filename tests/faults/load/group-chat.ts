@@ -25,7 +25,8 @@ export async function makeGroup(api: string, owner: Device, accounts: Account[])
   const members = accounts.slice(0, -1);
   const body = { name: "load", joinPolicy: "invite" };
   const made = await call(api, owner, "POST", "/v1/groups", body);
-  if (made.status !== 201) throw new Error(`no group could be made: ${made.status} ${JSON.stringify(made.body)}`);
+  if (made.status !== 201)
+    throw new Error(`the group could not be created: ${made.status} ${JSON.stringify(made.body)}`);
   const { groupId } = made.body as { groupId: string };
   const conversationId = groupConversationId(groupId);
   const place = (account: Account): Account => ({ ...account, conversationId, to: `g:${groupId}` });
@@ -37,7 +38,8 @@ export async function makeGroup(api: string, owner: Device, accounts: Account[])
     fill: async () => {
       for (const { userId } of members) {
         const answer = await call(api, owner, "POST", `/v1/groups/${groupId}/members`, { userId });
-        if (answer.status !== 201) throw new Error(`a group could not be filled: ${JSON.stringify(answer.body)}`);
+        if (answer.status !== 201)
+          throw new Error(`members could not be added to the group: ${JSON.stringify(answer.body)}`);
       }
     },
     change: async (how) => {

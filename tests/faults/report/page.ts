@@ -15,7 +15,7 @@ export function renderPage({ ok, rows, results }: ReportData): string {
     (row) =>
       `<tr><td>${escapeMarkup(row.row)}</td><td>${escapeMarkup(row.what)}</td><td>${row.struck}</td><td>${row.violations}</td><td>${row.skipped === undefined ? verdict(row.ok) : `skipped: ${escapeMarkup(row.skipped)}`}</td></tr>`,
   );
-  const body = `<h1>Fault machine: ${ok ? "every promise was kept" : "not all promises were kept"}</h1>
+  const body = `<h1>Fault machine: ${ok ? "every guarantee was kept" : "not all guarantees were kept"}</h1>
 <table><tr><th>row</th><th>fault</th><th>struck</th><th>violations</th><th></th></tr>${rowLines.join("")}</table>
 ${results.map(renderResult).join("\n")}`;
   return renderDocument("Carillon: fault machine", body);

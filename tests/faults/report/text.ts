@@ -2,10 +2,10 @@
 import type { ScenarioResult } from "../run-scenario";
 import { ROWS, type Row, type Scenario } from "../scenario";
 
-/** Violations that are printed per scenario; the JSON has them all. */
+/** Maximum number of violations printed for a scenario; the JSON has all of them. */
 const SHOWN_VIOLATIONS = 10;
 
-/** A result without the evidence, which is too much to read. */
+/** A result without the evidence, which is too long to read. */
 export type ResultSummary = Omit<ScenarioResult, "evidence">;
 
 export interface ReportData {
@@ -14,13 +14,13 @@ export interface ReportData {
   rows: { row: Row; what: string; struck: number; violations: number; skipped: string | undefined; ok: boolean }[];
 }
 
-/** A scenario that this machine cannot run, and why. */
+/** A scenario that this machine cannot run, with the reason. */
 interface Skipped {
   scenario: Pick<Scenario, "name" | "row">;
   why: string;
 }
 
-/** @param all whether every row of the matrix had to be struck: one that was not counts as failed */
+/** @param all whether every row of the matrix had to be struck; a row without a strike then counts as failed */
 export function describeResults(
   results: ScenarioResult[],
   skipped: Skipped[],
@@ -46,12 +46,12 @@ export function describeResults(
       return `  ${row.padEnd(30)} ${what}  ${why === undefined ? verdict(rowOk) : "skipped"}`;
     }),
     "",
-    `  ${ok ? "every promise was kept" : "NOT ALL PROMISES WERE KEPT"}`,
+    `  ${ok ? "every guarantee was kept" : "NOT ALL GUARANTEES WERE KEPT"}`,
   ].join("\n");
   return { text, json: { ok, results: summaries, rows }, ok };
 }
 
-/** What one scenario has shown, in lines. */
+/** The result of one scenario, as lines. */
 export function describeResult({
   scenario,
   seed,

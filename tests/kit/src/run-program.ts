@@ -9,9 +9,9 @@ export interface Ran {
 
 export interface RunOptions {
   cwd?: string;
-  /** All that the program finds in its environment; default: that of this process. */
+  /** The whole environment of the program; default: that of this process. */
   env?: Record<string, string | undefined>;
-  /** What it reads from its standard input, which then ends. */
+  /** Content of its standard input, which then ends. */
   input?: string;
 }
 

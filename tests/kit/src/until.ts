@@ -1,13 +1,13 @@
 /**
- * Time within which what a test waits for has to come, ms: far above every bound that is promised, and below the time of a
- * test, which could not say what did not come.
+ * Time that a test waits for a condition, ms: far above every promised limit, and below the time limit of a test, whose message
+ * could not name the condition.
  */
 const PATIENCE_MS = 50_000;
 
 /**
- * Waits until `look` gives something other than false or undefined, looking again and again, first often, then at leisure.
- * @returns what it gave
- * @throws Error that names what did not come; `look` may throw, too
+ * Calls `look` again and again until it returns something other than false or undefined, first often, then less often.
+ * @returns the result of `look`
+ * @throws Error that names the condition; `look` may throw, too
  */
 export async function until<T>(
   what: string,

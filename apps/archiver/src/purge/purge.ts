@@ -1,9 +1,9 @@
 /**
- * Deletes what the log need not hold any more: records that are archived, that all inboxes have, and that are older
- * than the replay window. The last record always stays, because its header is where the next owner goes on.
+ * Deletes records that the log no longer needs: they are archived, all inboxes have them, and they are older than the replay
+ * window. The last record always stays, because the next owner continues from its header.
  *
  * Every number used here can only be behind the truth (a position that another archiver has moved since, the fan-out
- * position of the newest record), so a purge by an archiver that was paused deletes too little, never too much.
+ * position of the newest record). So a purge by an archiver that was paused deletes too little, never too much.
  */
 import { type Bus, findRecordSince, purgeLog, readLastRecord, readLogState, recordSeqOf } from "@carillon/bus";
 
@@ -17,13 +17,13 @@ export interface PurgeFacts {
   lastSeq: number;
 }
 
-/** Sequence of the first record that has to stay. */
+/** Returns the sequence of the first record that must stay. */
 export function firstToKeep({ archived, fanout, youngest, lastSeq }: PurgeFacts): number {
-  // A fan-out position may lie inside its record, so that record stays.
+  // A fan-out position may lie inside a record; then that record stays.
   return Math.min(recordSeqOf(archived) + 1, recordSeqOf(fanout), youngest, lastSeq);
 }
 
-/** @returns how many records were deleted */
+/** @returns number of deleted records */
 export async function purgePartition(
   bus: Bus,
   partition: number,

@@ -1,9 +1,9 @@
 /**
  * Writes a batch of events into the archive, and moves the position with it.
  *
- * When MySQL refuses the values of a batch, the refused events are looked for by halves. Everything of these is written
- * but the content: their numbers are taken, and everybody else's messages go on. The content is put aside as a dead
- * letter.
+ * When MySQL refuses the values of a batch, the archiver finds the refused events by halving the batch. It writes these events
+ * without their content, because their numbers are in use and the messages of other users must continue. The content becomes a
+ * dead letter.
  */
 import { failPoint, type Trace } from "@carillon/base/node";
 import { endOfRecord, type FollowedBatch, type FollowerProgress } from "@carillon/bus";
@@ -13,14 +13,14 @@ import { type ArchiveWriter, isRefusedValue } from "@carillon/store";
 export interface WriteOptions {
   archive: Pick<ArchiveWriter, "write" | "refuses">;
   partition: number;
-  /** Resolves when an event whose content MySQL refuses is stored elsewhere. */
+  /** Stores the content of a refused event elsewhere; resolves when it is stored. */
   putAside(event: Event, reason: string): Promise<void>;
   trace?: Trace | undefined;
 }
 
 /**
- * @param progress moved when the batch is written
- * @throws ArchiveFenced, or an error of MySQL: then only the position in MySQL tells whether the batch is written
+ * @param progress the position; it moves when the batch is written
+ * @throws ArchiveFenced, or an error of MySQL; then only the position in MySQL tells whether the batch is written
  */
 export async function writeBatch(
   options: WriteOptions,

@@ -1,4 +1,4 @@
-/** Changes of groups from the command line: written to the store, and told to the owner of the conversation, as by the api. */
+/** Changes of groups from the command line: it writes them to MySQL and tells the owner of the conversation, as the api does. */
 import { readLayout } from "@carillon/bus";
 import { type GroupAdministration, tellGroupOwner } from "@carillon/operations";
 import type { Cluster } from "./open-cluster";

@@ -1,4 +1,4 @@
-/** The parts of a cluster that commands look into, opened when they are needed. */
+/** The connections of the commands to a cluster. Each one opens when a command needs it. */
 import { settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, connectBus } from "@carillon/bus";
@@ -7,7 +7,7 @@ import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
 import { type ClusterConfig, loadClusterConfig } from "../config";
 import { NotReached } from "../output/failures";
 
-/** A store that is away is waited for as long, ms. */
+/** Time that a command waits for a store that is away, ms. */
 const STORE_WAIT_MS = 2_000;
 const CLOSE_MS = 1_000;
 
@@ -44,7 +44,7 @@ export class Cluster {
     return this.mysqlStore;
   }
 
-  /** Closes what was opened; a server that is away is not waited for. */
+  /** Closes all open connections; it does not wait for a server that is away. */
   async close(): Promise<void> {
     await this.coordination.close();
     const closing = [this.redisStore?.close(), this.mysqlStore?.close(), this.bus.close()];
@@ -52,7 +52,7 @@ export class Cluster {
   }
 }
 
-/** Opens the cluster for one piece of work. @throws NotReached when NATS, or a store that the work needs, is away */
+/** Opens the cluster for `work` and closes it afterwards. @throws NotReached when NATS, or a store that `work` needs, is away */
 export async function withCluster<T>(data: string | undefined, work: (cluster: Cluster) => Promise<T>): Promise<T> {
   const cluster = await Cluster.open(data);
   try {
@@ -64,7 +64,7 @@ export async function withCluster<T>(data: string | undefined, work: (cluster: C
   }
 }
 
-/** What Redis and its client say has no code, only this text. */
+/** Errors of Redis and its client have no code, only this text. */
 function isAway(error: unknown): boolean {
   return isStoreUnavailable(error) || /^(Command timed out|Connection is closed)/.test((error as Error).message);
 }

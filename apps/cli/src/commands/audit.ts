@@ -1,4 +1,4 @@
-/** `carillon audit [CONVERSATION]`: whether log, archive, inboxes and queues say the same. Changes nothing. */
+/** `carillon audit [CONVERSATION]`: compares log, archive, inboxes and queues. Changes nothing. */
 import { type AuditDocument, auditAll, auditOne, Findings } from "@carillon/operations";
 import { isConversationId } from "@carillon/protocol";
 import type { Command } from "commander";
@@ -10,12 +10,13 @@ import { print } from "../output/print";
 import { visible } from "../output/visible";
 
 const ABOUT = `
-It may run while messages flow, and it only reads. All conversations: the numbers of each in MySQL, what the logs still
-hold against MySQL, the queues, and the inboxes of a sample. One conversation: that one in full, with its marks.`;
+The audit only reads, and may run while messages flow. Without CONVERSATION it checks the numbers of all conversations in
+MySQL, compares the logs with MySQL, and checks the queues and the inboxes of a sample of conversations. With CONVERSATION it
+checks that conversation completely, with its marks.`;
 
 export function auditCommand(): Command {
   return clusterCommand("audit", "compare log, archive, inboxes and queues; exit code 1 if something is wrong")
-    .argument("[conversation]", "conversation id, such as p:alice:bob; without it: everything")
+    .argument("[conversation]", "conversation id, such as p:alice:bob; default: all conversations")
     .addHelpText("after", ABOUT)
     .action(async (conversationId: string | undefined, { data, json }: CommonOptions) => {
       if (conversationId !== undefined && !isConversationId(conversationId)) {
@@ -36,6 +37,6 @@ function describe({ findings, more, checked }: AuditDocument): string {
   const lines = findings.map(({ invariant, where, what }) => `${pc.red(invariant)}  ${where}: ${what}\n`);
   if (more > 0) lines.push(`and ${more} more\n`);
   const counts = Object.entries(checked).map(([name, count]) => `${count} ${name}`);
-  const verdict = findings.length === 0 ? "nothing is wrong" : `${findings.length + more} findings`;
-  return `${lines.join("")}${verdict}; looked at ${counts.join(", ")}\n`;
+  const verdict = findings.length === 0 ? "no errors found" : `${findings.length + more} findings`;
+  return `${lines.join("")}${verdict}; checked ${counts.join(", ")}\n`;
 }

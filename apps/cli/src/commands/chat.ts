@@ -1,6 +1,6 @@
 /**
- * `carillon chat ME [PEER]`: a chat in the terminal. Each line that is typed goes to the peer; `/to USER` changes whom
- * one talks to, `/quit` ends. Standard input may be a file or a pipe: then it ends when all lines have their numbers.
+ * `carillon chat ME [PEER]`: a chat in the terminal. Each typed line goes to the peer. `/to USER` changes the peer, `/quit`
+ * ends the chat. When standard input is a file or a pipe, the chat ends when all lines have their numbers.
  */
 import { createInterface } from "node:readline";
 import { randomId } from "@carillon/base";
@@ -21,7 +21,7 @@ import { readPassword } from "../output/password";
 import { terminalText, visible } from "../output/visible";
 import { checkUserId } from "./sessions";
 
-/** Unread messages that are shown of one conversation. */
+/** Maximum number of unread messages shown of one conversation. */
 const MOST_UNREAD = 50;
 
 interface ChatOptions {
@@ -36,16 +36,20 @@ interface ChatOptions {
 
 export function chatCommand(): Command {
   return new Command("chat")
-    .description("chat in the terminal; lines that are typed are sent")
-    .argument("<me>", "own user id")
-    .argument("[peer]", "whom to write to; /to USER changes it")
+    .description("chat in the terminal; each typed line is sent")
+    .argument("<me>", "your user id")
+    .argument("[peer]", "user id of the recipient; /to USER changes it")
     .option("--data <dir>", "data directory of the cluster (default: CARILLON_DATA, or ./.carillon)")
     .option("--api <url>", "address of the HTTP API, instead of --data")
-    .option("--register", "make the account if it is not there")
-    .option("--password-file <file>", "file whose first line is the password (default: it is asked for)")
+    .option("--register", "create the account if it does not exist")
+    .option("--password-file <file>", "file whose first line is the password (default: the command asks for it)")
     .option("--device <id>", "device id", `cli-${randomId(8)}`)
-    .option("--wait <count>", "without a terminal: stay until so many messages of others have come", parseCount)
-    .addOption(new Option("--transport <name>", "how to connect").choices(["ws", "tcp"]).default("ws"))
+    .option(
+      "--wait <count>",
+      "without a terminal: stay until this number of messages from others has arrived",
+      parseCount,
+    )
+    .addOption(new Option("--transport <name>", "transport of the connection").choices(["ws", "tcp"]).default("ws"))
     .action(chat);
 }
 
@@ -91,7 +95,7 @@ async function talk(
     if (word === "/to") {
       checkUserId(argument ?? "");
       peer = argument;
-    } else if (word !== "" && peer === undefined) view.say(pc.yellow("to whom? /to USER"));
+    } else if (word !== "" && peer === undefined) view.say(pc.yellow("no recipient: choose one with /to USER"));
     else if (word !== "") sending.push(view.send(`u:${peer}`, line));
   }
   lines.close();
@@ -103,9 +107,9 @@ async function talk(
   if (results.includes(false)) throw new Error("not every message could be sent");
 }
 
-/** Prints what happens: incoming messages with time and sender, own ones with their marks. */
+/** Prints incoming messages with time and sender, and own messages with their marks. */
 class ChatView {
-  /** Unread messages may be read from the history and come live as well. */
+  /** Keys of printed messages: an unread message may come from the history and live as well. */
   private readonly shown = new Set<string>();
   private received = 0;
   private changed: () => void = () => {};
@@ -124,7 +128,7 @@ class ChatView {
     });
   }
 
-  /** @param line with colours; what others have written has to be made `visible` */
+  /** @param line may contain colours; the caller passes texts of other users through `visible` */
   say(line: string): void {
     process.stdout.write(`${terminalText(line)}\n`);
   }
@@ -141,7 +145,7 @@ class ChatView {
     }
   }
 
-  /** Resolves when so many messages of others have come, or the client was closed. */
+  /** Resolves when `count` messages of other users have arrived, or the client is closed. */
   async seen(count: number): Promise<void> {
     while (this.received < count && this.client.state.name !== "closed") {
       await new Promise<void>((resolve) => {
@@ -150,12 +154,12 @@ class ChatView {
     }
   }
 
-  /** What came while this device was away for too long, or never there. */
+  /** Shows the unread messages of a device that is new, or was away for too long. */
   private async showUnread(rows: ConversationRow[]): Promise<void> {
     this.say(pc.dim(`${rows.length} conversations`));
     for (const { conversationId, lastSeq, readSeq, clearedSeq } of rows.filter((row) => row.unread > 0)) {
       const from = Math.max(readSeq, clearedSeq);
-      // What was written since comes live.
+      // Later messages come live.
       const range = { before: lastSeq + 1, limit: Math.min(lastSeq - from, MOST_UNREAD) };
       const { messages } = await this.client.history(conversationId, range);
       for (const event of messages) if (event.seq > from) this.show(event);
@@ -168,20 +172,20 @@ class ChatView {
     this.shown.add(key);
     const text = visible(contentType === "text" ? (content ?? "") : `(${contentType})`);
     this.say(`${pc.dim(timeOf(sentAt))} ${pc.cyan(visible(senderId))} ${pc.dim(`#${seq}`)} ${text}`);
-    // Who sees it on the terminal has read it; that this can fail matters to nobody here.
+    // A message on the terminal counts as read. A failure of this mark has no consequence here.
     void this.client.markRead(conversationId, seq).catch(() => {});
     this.received++;
     this.changed();
   }
 }
 
-/** The client itself would try again for ever, which is right for an app, but not for a command. */
+/** Checks the address first: the client would retry for ever, which is right for an app but wrong for a command. */
 async function checkReached(api: string): Promise<void> {
   const isThere = URL.canParse(api) && (await fetch(new URL("/healthz", api)).catch(() => undefined))?.ok === true;
   if (!isThere) throw new NotReached(`the API at ${api} does not answer`);
 }
 
-/** An account is made once; that it is there already is what `--register` wants. */
+/** Creates the account. An existing account is no error: `--register` asks only that it exists. */
 async function register(api: string, userId: string, password: string): Promise<void> {
   await new HttpApi(api).register(userId, userId, password).catch((error: Error) => {
     if (!(error instanceof CarillonError) || error.name !== "CONFLICT") return explain(error);

@@ -1,4 +1,6 @@
-/** `carillon dead-letters`: what could not be processed and was put aside; `show`, `replay`, `drop`. */
+/**
+ * `carillon dead-letters`: requests and other things that could not be processed and were put aside; `show`, `replay`, `drop`.
+ */
 import {
   type DeadKind,
   dropDeadLetter,
@@ -18,9 +20,9 @@ import { WrongUse } from "../output/failures";
 import { print, tableOf } from "../output/print";
 
 const ABOUT_REPLAY = `
-Mend the fault first: a request that kills its worker again, up to three times, is put aside again. A message that its
-sender has sent again meanwhile is recognised, and stored once. Of a delivery the user's inbox begins anew: their devices
-fetch everything. An event gets its content back in the archive, where it is shown as taken back until then.`;
+Mend the cause first: a request that kills its worker again (up to three times) is put aside again. If the sender has sent a
+message again meanwhile, the worker recognises it and stores it once. Replaying a delivery recreates the user's inbox, and the
+user's devices fetch everything. Replaying an event restores its content in the archive, which shows it as recalled until then.`;
 
 interface LetterRow {
   id: number;
@@ -29,15 +31,15 @@ interface LetterRow {
   storedAt: number;
   reason: string;
   senders: string[];
-  /** Of a delivery: the user whose inbox did not take it. */
+  /** The user whose inbox refused it; only for a delivery. */
   userId?: string;
-  /** null: the letter holds no requests, or bytes that cannot be read. */
+  /** null: the letter contains no requests, or unreadable bytes. */
   requests: number | null;
   bytes: number;
 }
 
 export function deadLettersCommand(): Command {
-  const command = clusterCommand("dead-letters", "what was put aside, and why");
+  const command = clusterCommand("dead-letters", "list, show, replay and delete dead letters");
   command.addCommand(listCommand());
   command.addCommand(showCommand());
   command.addCommand(replayCommand());
@@ -46,19 +48,21 @@ export function deadLettersCommand(): Command {
 }
 
 function listCommand(): Command {
-  return clusterCommand("list", "all letters, the oldest first").action(async (_: CommonOptions, command: Command) => {
-    const { data, json } = command.optsWithGlobals<CommonOptions>();
-    const letters = await withCluster(data, async ({ bus }) => {
-      const rows: LetterRow[] = [];
-      for await (const letter of listDeadLetters(bus)) rows.push(rowOf(letter));
-      return rows;
-    });
-    print({ letters }, json, describeRows);
-  });
+  return clusterCommand("list", "list all dead letters, the oldest first").action(
+    async (_: CommonOptions, command: Command) => {
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
+      const letters = await withCluster(data, async ({ bus }) => {
+        const rows: LetterRow[] = [];
+        for await (const letter of listDeadLetters(bus)) rows.push(rowOf(letter));
+        return rows;
+      });
+      print({ letters }, json, describeRows);
+    },
+  );
 }
 
 function showCommand(): Command {
-  return letterCommand("show", "what a letter holds, requests with their texts").action(
+  return letterCommand("show", "show the content of a letter, requests with their texts").action(
     async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const letter = await withCluster(data, (cluster) => find(cluster, id));
@@ -68,7 +72,7 @@ function showCommand(): Command {
 }
 
 function replayCommand(): Command {
-  return letterCommand("replay", "do again what a letter holds, and delete it")
+  return letterCommand("replay", "process the content of a letter again, and delete the letter")
     .addHelpText("after", ABOUT_REPLAY)
     .action(async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
@@ -77,20 +81,21 @@ function replayCommand(): Command {
         await replay(cluster, letter);
         return letter.partition;
       });
-      print({ id, partition, replayed: true }, json, () => `letter ${id} of partition ${partition} is done again\n`);
+      print({ id, partition, replayed: true }, json, () => `letter ${id} of partition ${partition} is replayed\n`);
     });
 }
 
 function dropCommand(): Command {
-  return letterCommand("drop", "delete a letter for ever")
-    .option("--yes", "really")
+  return letterCommand("drop", "delete a letter for good")
+    .option("--yes", "confirm")
     .action(async (id: number, _: CommonOptions, command: Command) => {
       const { data, json, yes } = command.optsWithGlobals<CommonOptions & { yes?: boolean }>();
-      if (yes !== true) throw new WrongUse(`a letter that is dropped is gone: carillon dead-letters drop ${id} --yes`);
+      if (yes !== true)
+        throw new WrongUse(`dropping deletes the letter for good; to confirm: carillon dead-letters drop ${id} --yes`);
       await withCluster(data, async (cluster) => {
         if (!(await dropDeadLetter(cluster.bus, id))) throw noSuchLetter(id);
       });
-      print({ id, dropped: true }, json, () => `letter ${id} is gone\n`);
+      print({ id, dropped: true }, json, () => `letter ${id} is deleted\n`);
     });
 }
 
@@ -107,7 +112,7 @@ async function replay(cluster: Cluster, letter: StoredLetter): Promise<void> {
     case "event": {
       const event = decodeEvent(letter.data);
       if (!(await (await cluster.mysql()).archive.restoreContent(event))) {
-        throw new WrongUse(`${event.conversationId} ${event.seq} is not in the archive: wait until it is`);
+        throw new WrongUse(`${event.conversationId} ${event.seq} is not in the archive yet: try again later`);
       }
       return void (await dropDeadLetter(bus, letter.id));
     }

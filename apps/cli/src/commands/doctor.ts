@@ -1,4 +1,4 @@
-/** `carillon doctor`: whether servers, settings and processes are what the guarantees need, and what to do if not. */
+/** `carillon doctor`: checks that servers, settings and processes are what the guarantees need, and says what to do if not. */
 import type { Command } from "commander";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
@@ -40,7 +40,7 @@ async function examine(cluster: Cluster, data: string | undefined): Promise<Doct
     checkSecret(data),
     checkMetricsAccess(data),
   ]);
-  // Alone: what runs beside a measurement of clocks is in it.
+  // Last and alone: other work would distort the measurement of clocks.
   const checks = [...groups.flat(), ...(await checkClocks(cluster))];
   return { ok: checks.every(({ result }) => result !== "wrong"), checks };
 }

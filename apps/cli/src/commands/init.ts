@@ -1,4 +1,4 @@
-/** `carillon init`: streams, layout and tables. Running it again changes nothing and does no harm. */
+/** `carillon init`: creates streams, layout and tables. Running it again changes nothing and does no harm. */
 import { silentLogger } from "@carillon/base/node";
 import { connectBus, createLayout, readLayout } from "@carillon/bus";
 import { migrate } from "@carillon/store";
@@ -11,16 +11,16 @@ const MOST_PARTITIONS = 1024;
 
 export interface InitResult {
   partitions: number;
-  /** Whether this call fixed the layout; false: it was there. */
+  /** Whether this call created the layout; false: it existed. */
   layoutCreated: boolean;
   /** Names of the migrations that this call ran. */
   migrations: string[];
 }
 
 /**
- * Makes what a cluster needs, or brings it up to date; several may run at once.
- * @param partitions wanted number; undefined: what the cluster has, or 2
- * @throws Error that tells the operator what to do
+ * Creates streams, layout and tables, or brings them up to date. Several calls may run at once.
+ * @param partitions wanted number; undefined: the number of the cluster, or 2 for a new cluster
+ * @throws Error whose message tells the operator what to do
  */
 export async function initialise(config: CliConfig, partitions?: number): Promise<InitResult> {
   const logger = silentLogger();
@@ -50,7 +50,7 @@ export function initCommand(): Command {
 function describe({ partitions, layoutCreated, migrations }: InitResult): string {
   const layout = `${partitions} partition${partitions === 1 ? "" : "s"}`;
   return [
-    layoutCreated ? `streams and layout created: ${layout}` : `streams and layout are there: ${layout}`,
+    layoutCreated ? `streams and layout created: ${layout}` : `streams and layout exist: ${layout}`,
     migrations.length > 0 ? `schema: ${migrations.length} migrations run` : "schema: up to date",
     "",
   ].join("\n");

@@ -1,4 +1,6 @@
-/** `carillon locate USER`: where the ring wants a user, where his devices are, and why that differs if it does. */
+/**
+ * `carillon locate USER`: shows a user's gateway by the ring, the gateways of their devices, and the reason for each difference.
+ */
 
 import { readSessions, type SessionRow } from "@carillon/operations";
 import type { Command } from "commander";
@@ -11,7 +13,7 @@ interface LocateDocument {
   userId: string;
   /** The ring's choice; null without gateways. */
   choice: string | null;
-  /** Who takes the user when the choice does not answer. */
+  /** The gateway that takes the user when the ring's choice does not answer. */
   next: string | null;
   sessions: SessionRow[];
   /** One sentence for each device that is not at the ring's choice. */
@@ -19,7 +21,7 @@ interface LocateDocument {
 }
 
 export function locateCommand(): Command {
-  return clusterCommand("locate", "the gateway of a user by the ring, and where his devices are")
+  return clusterCommand("locate", "show a user's gateway by the ring, and the gateways of their devices")
     .argument("<user>", "user id")
     .action(async (userId: string, { data, json }: CommonOptions) => {
       checkUserId(userId);
@@ -40,18 +42,19 @@ async function locate(cluster: Cluster, userId: string): Promise<LocateDocument>
 function explain({ coordination }: Cluster, session: SessionRow, choice: string | null, next: string | null): string {
   const { gateway, boot } = session;
   const node = coordination.view.get("gateway", gateway);
-  if (node === undefined) return `${gateway} is gone; the entry goes when the device connects again`;
-  if (node.boot !== boot) return `${gateway} was restarted since; the entry goes when the device connects again`;
+  if (node === undefined) return `${gateway} is gone; the entry disappears when the device connects again`;
+  if (node.boot !== boot) return `${gateway} was restarted since; the entry disappears when the device connects again`;
   if (node.state === "draining") return `${gateway} is draining; the device is being sent to ${choice}`;
   const since = coordination.view.get("gateway", choice ?? "")?.startedAt ?? 0;
-  if (since > session.since) return `${choice} joined the ring after the device had connected; it is being sent there`;
+  if (since > session.since)
+    return `${choice} joined the ring after the device had connected; the device is being sent there`;
   if (gateway === next)
-    return `${gateway} took it as fallback when ${choice} did not answer; it stays up to 10 minutes`;
-  return `${gateway} took it at the third try while the gateways had different rings; see carillon ring --diff`;
+    return `${gateway} took the device as fallback when ${choice} did not answer; the device stays up to 10 minutes`;
+  return `${gateway} took the device at its third try while the gateways had different rings; see carillon ring --diff`;
 }
 
 function describe({ userId, choice, next, sessions, differences }: LocateDocument): string {
-  const lines = [`${userId} belongs to ${choice ?? "nobody: no gateway is up"}, then ${next ?? "nobody"}\n`];
+  const lines = [`${userId} belongs to ${choice ?? "no gateway: none is up"}; fallback: ${next ?? "none"}\n`];
   lines.push(describeSessions(sessions));
   for (const { deviceId, why } of differences) lines.push(`${deviceId}: ${why}\n`);
   return lines.join("");

@@ -1,4 +1,4 @@
-/** `carillon nodes`: who is there; `watch`, `drain`, `undrain`. */
+/** `carillon nodes`: lists the processes of the cluster; `watch`, `drain`, `undrain`. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { listNodes, type NodeRow, orderNode } from "@carillon/operations";
 import type { Command } from "commander";
@@ -21,7 +21,9 @@ export function nodesCommand(): Command {
     },
   );
   command.addCommand(watchCommand());
-  command.addCommand(orderCommand("drain", "take a node out and send its clients to others, paced"));
+  command.addCommand(
+    orderCommand("drain", "take a node out of the cluster, and send its clients to other nodes at a limited rate"),
+  );
   command.addCommand(orderCommand("undrain", "let a drained node serve again"));
   return command;
 }
@@ -37,8 +39,8 @@ function orderCommand(order: "drain" | "undrain", description: string): Command 
 }
 
 function watchCommand(): Command {
-  return clusterCommand("watch", "show the nodes live, until Ctrl-C; with --json a line per look")
-    .option("--times <n>", "end after so many looks", parseCount)
+  return clusterCommand("watch", "show the nodes live, until Ctrl-C; with --json one line per second")
+    .option("--times <n>", "end after this number of updates", parseCount)
     .action(async (_: CommonOptions, command: Command) => {
       const { data, json, times } = command.optsWithGlobals<CommonOptions & { times?: number }>();
       const cluster = await Cluster.open(data);

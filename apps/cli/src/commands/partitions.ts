@@ -1,4 +1,4 @@
-/** `carillon partitions`: owner, queue, log and archive of each partition. */
+/** `carillon partitions`: shows owner, queue, log and archive of each partition. */
 
 import { listPartitions, type PartitionRow } from "@carillon/operations";
 import type { Command } from "commander";
@@ -14,7 +14,7 @@ const HEAD = [
 export function partitionsCommand(): Command {
   return clusterCommand(
     "partitions",
-    "owner, queue, log, and how far delivery and archive are behind, of each partition",
+    "show owner, queue, log, and the lag of delivery and archive of each partition",
   ).action(async ({ data, json }: CommonOptions) => {
     const partitions = await withCluster(data, listPartitions);
     print({ partitions }, json, (document) => tableOf(HEAD, document.partitions.map(cells)));

@@ -1,4 +1,4 @@
-/** `carillon ring`: which share of the users each gateway serves; `--diff`: whether all gateways see the same ring. */
+/** `carillon ring`: shows the share of each gateway; `--diff` checks that all gateways have the same ring. */
 
 import { listNodes } from "@carillon/operations";
 import type { Command } from "commander";
@@ -10,7 +10,7 @@ interface RingDocument {
   /** Equal for equal rings. */
   fingerprint: string;
   gateways: { nodeId: string; weight: number; share: number }[];
-  /** With --diff: what each gateway says; null when it does not answer. */
+  /** With --diff: the answer of each gateway; null when it does not answer. */
   seen?: { nodeId: string; fingerprint: string | null; same: boolean }[];
   same?: boolean;
 }
@@ -18,8 +18,8 @@ interface RingDocument {
 const DIFFERENT = 1;
 
 export function ringCommand(): Command {
-  return clusterCommand("ring", "share of each gateway, and the fingerprint of the ring")
-    .option("--diff", "ask every gateway for its ring; exit code 1 if one differs or is silent")
+  return clusterCommand("ring", "show the share of each gateway and the fingerprint of the ring")
+    .option("--diff", "ask every gateway for its ring; exit code 1 if a gateway has another ring or is silent")
     .action(async ({ data, json, diff }: CommonOptions & { diff?: boolean }) => {
       const document = await withCluster(data, (cluster) => readRing(cluster, diff === true));
       print(document, json, describe);
@@ -49,7 +49,11 @@ function describe({ fingerprint, gateways, seen, same }: RingDocument): string {
   const lines = [tableOf(["gateway", "weight", "share"], shares), `fingerprint ${fingerprint}\n`];
   if (seen !== undefined) {
     const rows = seen.map((one) => [one.nodeId, one.fingerprint ?? "silent", one.same ? "same" : "differs"]);
-    lines.push("\n", tableOf(["gateway", "its ring", ""], rows), same ? "all see the same ring\n" : "not all agree\n");
+    lines.push(
+      "\n",
+      tableOf(["gateway", "its ring", ""], rows),
+      same ? "all gateways have the same ring\n" : "the gateways do not agree\n",
+    );
   }
   return lines.join("");
 }

@@ -1,4 +1,4 @@
-/** `carillon sessions USER`: the connected devices, as the session registry has them. */
+/** `carillon sessions USER`: lists the connected devices of a user from the session registry. */
 import { readSessions, type SessionRow } from "@carillon/operations";
 import { isUserId } from "@carillon/protocol";
 import type { Command } from "commander";
@@ -8,7 +8,7 @@ import { WrongUse } from "../output/failures";
 import { ageOf, print, tableOf } from "../output/print";
 
 export function sessionsCommand(): Command {
-  return clusterCommand("sessions", "devices of a user that are connected")
+  return clusterCommand("sessions", "list the connected devices of a user")
     .argument("<user>", "user id")
     .action(async (userId: string, { data, json }: CommonOptions) => {
       checkUserId(userId);

@@ -1,4 +1,4 @@
-/** `carillon trace MESSAGE`: where a message has got to, step by step. */
+/** `carillon trace MESSAGE`: shows step by step where a message is. */
 
 import {
   findMessage,
@@ -14,11 +14,11 @@ import { type CommonOptions, clusterCommand } from "../command";
 import { print } from "../output/print";
 
 const ABOUT = `
-A clientMsgId is looked for in the archive among the messages of the week after it was made, and in the logs among what
-is not archived yet. Conversation and number find every message.`;
+For a clientMsgId, the command searches the messages that were archived in the week after the id was made, and the messages in
+the logs that are not archived yet. Conversation and number find every message.`;
 
 export function traceCommand(): Command {
-  return clusterCommand("trace", "where a message is: log, inboxes, devices, marks, archive")
+  return clusterCommand("trace", "show where a message is: log, inboxes, devices, marks, archive")
     .argument("<message>", "messageId, clientMsgId, or CONVERSATION#SEQ")
     .addHelpText("after", ABOUT)
     .action(async (text: string, { data, json }: CommonOptions) => {
@@ -34,7 +34,7 @@ export function traceCommand(): Command {
 
 function describe(document: TraceDocument): string {
   const { conversationId, seq, messageId, senderId, clientMsgId, acceptedAt, partition, logged, archived } = document;
-  const fannedOut = { true: "filled beyond it", false: "not yet", null: "not known: it is not in the log" };
+  const fannedOut = { true: "filled", false: "not yet", null: "not known: the message is not in the log" };
   const passed = { true: "the archive is past it", false: "the archive is not there yet", null: "" }[
     `${archived.passed}`
   ];
@@ -42,24 +42,25 @@ function describe(document: TraceDocument): string {
     `${conversationId}#${seq}, messageId ${messageId}, by ${senderId}, clientMsgId ${clientMsgId}`,
     `accepted   ${new Date(acceptedAt).toISOString()}`,
     logged === null
-      ? `logged     in partition ${partition}, purged since`
+      ? `logged     in partition ${partition}, its record is purged`
       : `logged     partition ${partition}, record ${logged.record}.${logged.index}, epoch ${logged.epoch}, ` +
         `by ${logged.owner ?? "a worker that is gone"}, ${new Date(logged.storedAt).toISOString()}`,
     `inboxes    ${fannedOut[`${document.fannedOut}`]}`,
     ...document.members.flatMap((member) => describeMember(member, senderId)),
-    `archived   ${archived.row ? "its row is there" : "no row"}${passed === "" ? "" : `; ${passed}`}`,
+    `archived   ${archived.row ? "its row exists" : "no row"}${passed === "" ? "" : `; ${passed}`}`,
     "",
   ].join("\n");
 }
 
 function describeMember({ userId, inboxSeq, devices, delivered, read }: TracedMember, senderId: string): string[] {
-  const place = inboxSeq === null ? "not in the inbox (not yet, trimmed, or Redis began anew)" : `inbox ${inboxSeq}`;
+  const place = inboxSeq === null ? "not in the inbox (not yet, trimmed, or Redis lost its data)" : `inbox ${inboxSeq}`;
   const marks = userId === senderId ? "wrote it" : read ? "read" : delivered ? "delivered" : "not delivered";
   return [`${userId}: ${place}, ${marks}`, ...devices.map(describeDevice)].map((line) => `           ${line}`);
 }
 
 function describeDevice({ deviceId, gateway, live, cursor, acknowledged }: TracedDevice): string {
   const where = gateway === null ? "offline" : `${gateway}${live ? "" : " (left behind)"}`;
-  const done = acknowledged === true ? ", has it" : acknowledged === false ? ", has not acknowledged it" : "";
+  const done =
+    acknowledged === true ? ", has acknowledged it" : acknowledged === false ? ", has not acknowledged it" : "";
   return `  ${deviceId}: ${where}, acknowledged up to ${cursor ?? "nothing"}${done}`;
 }

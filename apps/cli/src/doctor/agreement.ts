@@ -1,10 +1,10 @@
-/** Whether the nodes that are registered are of one version and of one cluster. Pure. */
+/** Checks that all registered nodes have one version and belong to one cluster. Pure. */
 import type { NodeRecord } from "@carillon/coordination";
 import { type Check, judge } from "./check";
 
 type Told = Pick<NodeRecord, "nodeId" | "version" | "fingerprint">;
 
-/** Several versions are what a rolling upgrade looks like; they shall not stay. */
+/** Several versions are a warning only, because a rolling upgrade looks the same; they must not stay. */
 export function checkVersions(nodes: readonly Told[]): Check {
   const versions = namesBy(nodes, ({ version }) => version || "unnamed");
   const text = [...versions].map(([version, names]) => `${version} (${names.join(", ")})`).join("; ");
@@ -16,15 +16,16 @@ export function checkVersions(nodes: readonly Told[]): Check {
 }
 
 /**
- * A node that read another layout when it started takes conversations for those of other partitions.
- * @param layout fingerprint of the cluster's layout as it is now
+ * Checks the layouts: a node that read another layout at its start assigns conversations to wrong partitions.
+ * @param layout fingerprint of the cluster's present layout
  */
 export function checkFingerprints(nodes: readonly Told[], layout: string): Check {
   const others = nodes.filter(({ fingerprint }) => fingerprint !== "" && fingerprint !== layout);
   const text = others.map(({ nodeId, fingerprint }) => `${nodeId} has ${fingerprint}`).join(", ");
   return judge("one layout", others.length === 0, text === "" ? layout : `${text}; the cluster has ${layout}`, {
     result: "wrong",
-    advice: "restart those nodes: they read another layout when they started. If it stays, they reach another NATS",
+    advice:
+      "restart those nodes: they read another layout when they started. If that does not help, they reach another NATS",
   });
 }
 

@@ -1,13 +1,13 @@
-/** What a check of the doctor says, and how a check that cannot be made says so. */
+/** The result of a check of the doctor, also of a check that is not possible. */
 
 export type CheckResult = "ok" | "warning" | "wrong" | "not checked";
 
 export interface Check {
   name: string;
   result: CheckResult;
-  /** What was found. */
+  /** The finding. */
   text: string;
-  /** What to do about it. */
+  /** Advice for the operator. */
   advice?: string;
 }
 
@@ -19,7 +19,7 @@ export function notChecked(name: string, text: string): Check {
   return { name, result: "not checked", text };
 }
 
-/** `result` with its advice when it is not as it should be, else ok. */
+/** Ok if `isRight`, otherwise the given result with its advice. */
 export function judge(
   name: string,
   isRight: boolean,
@@ -29,7 +29,7 @@ export function judge(
   return isRight ? ok(name, text) : { name, text, ...otherwise };
 }
 
-/** Runs checks that share a source; when the source itself fails, that is what is wrong. */
+/** Runs checks that share a source. When the source itself fails, the result is one wrong check with the error. */
 export async function checksOf(name: string, advice: string, work: () => Promise<Check[]>): Promise<Check[]> {
   try {
     return await work();
@@ -38,7 +38,7 @@ export async function checksOf(name: string, advice: string, work: () => Promise
   }
 }
 
-/** Whether the version, numbers with dots, is at least `least`. */
+/** Whether `version` (numbers with dots) is at least `least`. */
 export function isAtLeast(version: string, least: string): boolean {
   const [have, need] = [version, least].map((text) => (text.match(/\d+/g) ?? []).map(Number)) as [number[], number[]];
   for (const [place, number] of need.entries()) {

@@ -1,4 +1,4 @@
-/** Whether the processes agree, every partition is served, and nothing piles up. */
+/** Checks that the processes agree, that every partition is served, and that no queue grows. */
 import { ROLES } from "@carillon/base";
 import {
   askAll,
@@ -16,14 +16,14 @@ import { type Check, checksOf, judge, ok } from "./check";
 
 const NEEDED_ROLES = ["gateway", "worker", "archiver", "api"];
 
-/** Records and requests that may wait in a cluster that is well. */
+/** Maximum number of waiting records or batches in a healthy cluster. */
 const MUCH = 1_000;
 
-/** Time for a second owner to say that it is there, ms. */
+/** Time that a second owner has to answer, ms. */
 const COLLECT_MS = 500;
 
 export function checkLayout({ bus }: Cluster): Promise<Check[]> {
-  return checksOf("layout", "run carillon init, or use the build that made this cluster", async () => {
+  return checksOf("layout", "run carillon init, or use the build that created this cluster", async () => {
     const { partitions, format } = await readLayout(bus);
     return [ok("layout", `${partitions} partitions, format ${format}`)];
   });
@@ -34,19 +34,20 @@ export function checkPartitions(cluster: Cluster): Promise<Check[]> {
     const rows = await listPartitions(cluster);
     const [troubles, doubles] = await Promise.all([troublesOf(cluster, rows), doublesOf(cluster, rows)]);
     const silent = rows.filter(({ answers }) => !answers).map(({ partition }) => partition);
-    const served = silent.length === 0 ? "each has an owner that answers" : `nobody answers for ${silent.join(", ")}`;
+    const served = silent.length === 0 ? "each has an owner that answers" : `no owner answers for ${silent.join(", ")}`;
     return [
       judge("partitions served", silent.length === 0, served, {
         result: "wrong",
-        advice: "is a worker up? carillon nodes; what does its log say?",
+        advice: "check that a worker is up (carillon nodes), and read its log",
       }),
-      judge("partitions usable", troubles.length === 0, troubles.join("; ") || "logs and archive fit", {
+      judge("partitions usable", troubles.length === 0, troubles.join("; ") || "logs and archive fit together", {
         result: "wrong",
         advice: "log and archive are from different times: restore both, see docs/operating.md",
       }),
-      judge("one owner each", doubles.length === 0, doubles.join("; ") || "nobody contradicts", {
+      judge("one owner each", doubles.length === 0, doubles.join("; ") || "no second owner answers", {
         result: "wrong",
-        advice: "the log refuses one of them; if it stays for more than seconds, restart the one with the lower epoch",
+        advice:
+          "the log refuses one of them; if this lasts longer than some seconds, restart the owner with the lower epoch",
       }),
       checkDelivery(rows),
       checkLag(rows),
@@ -73,15 +74,15 @@ export function checkNodes(cluster: Cluster): Promise<Check[]> {
       judge(
         "roles",
         missing.length === 0,
-        missing.length === 0 ? "all are up" : `nobody is up: ${missing.join(", ")}`,
+        missing.length === 0 ? "all are up" : `no process is up: ${missing.join(", ")}`,
         {
           result: "wrong",
-          advice: "start one",
+          advice: "start a process of that role",
         },
       ),
       judge("nodes", silent.length === 0, `${nodes.length}, ${quiet}`, {
         result: "warning",
-        advice: "its record ends after 10 s if it is dead; if it stays, the process hangs",
+        advice: "the record of a dead node expires after 10 s; if the record stays, the process hangs",
       }),
       checkVersions(cluster.coordination.view.nodes()),
       checkFingerprints(cluster.coordination.view.nodes(), fingerprintOf(await readLayout(cluster.bus))),
@@ -109,7 +110,9 @@ async function doublesOf({ bus }: Cluster, rows: PartitionRow[]): Promise<string
   return found.filter((text) => text !== "");
 }
 
-/** An owner lets delivery be half a second behind, so more means that a store does not answer. */
+/**
+ * Maximum lag of delivery, ms. An owner lets delivery be half a second behind; a longer lag means that a store does not answer.
+ */
 const MOST_BEHIND_MS = 5_000;
 
 function checkDelivery(rows: PartitionRow[]): Check {
@@ -121,13 +124,13 @@ function checkDelivery(rows: PartitionRow[]): Check {
       name,
       result: "wrong",
       text,
-      advice: "does Redis answer, and is it of a kind that is supported? see the workers' logs",
+      advice: "check that Redis answers and is a supported version, and read the logs of the workers",
     };
   }
   const most = Math.max(0, ...rows.map(({ deliveryLagMs }) => deliveryLagMs ?? 0));
   return judge(name, most <= MOST_BEHIND_MS, `${most} ms behind at most`, {
     result: "warning",
-    advice: "Redis is slow, or the log is being read again after it was away",
+    advice: "Redis is slow, or it was away and workers read the log again",
   });
 }
 
@@ -138,7 +141,7 @@ function checkLag(rows: PartitionRow[]): Check {
   const most = Math.max(...rows.map(({ archiveLag }) => archiveLag!));
   return judge("archive lag", most <= MUCH, `${most} records at most`, {
     result: "warning",
-    advice: "is MySQL slow, or no archiver up? The log holds everything until it is full",
+    advice: "check that MySQL is fast enough and an archiver is up; the log keeps everything until it is full",
   });
 }
 
@@ -146,7 +149,7 @@ function checkQueues(rows: PartitionRow[]): Check {
   const most = Math.max(...rows.map(({ queueLength }) => queueLength));
   return judge("queues", most <= MUCH, `${most} batches at most`, {
     result: "warning",
-    advice: "workers do not keep up, or cannot append: see their logs",
+    advice: "the workers are too slow, or cannot append: read their logs",
   });
 }
 
@@ -154,8 +157,8 @@ function checkRing({ coordination }: Cluster, nodes: NodeRow[]): Check {
   const { fingerprint } = coordination.ringOf("gateway");
   const others = nodes.filter(({ role, ring }) => role === "gateway" && ring !== null && ring !== fingerprint);
   const names = others.map(({ nodeId }) => nodeId).join(", ");
-  return judge("ring", others.length === 0, others.length === 0 ? fingerprint : `${names} sees another`, {
+  return judge("ring", others.length === 0, others.length === 0 ? fingerprint : `another ring at ${names}`, {
     result: "warning",
-    advice: "a change takes seconds to reach all; if it stays, see carillon ring --diff",
+    advice: "a change needs some seconds to reach all gateways; if the difference stays, see carillon ring --diff",
   });
 }

@@ -1,11 +1,11 @@
-/** Whether the servers of a NATS cluster share the work, and have what the others have. Pure. */
+/** Checks that the servers of a NATS cluster share the work, and that their copies are level. Pure. */
 import { type CopyGroup, countLed, crowdedServers, kindsOf } from "@carillon/bus";
 import { type Check, judge, notChecked } from "./check";
 
 const LEADERS = "nats leaders";
 const COPIES = "nats copies";
 
-/** @param groups all streams and consumers of several copies */
+/** @param groups all streams and consumers that have several copies */
 export function checkLeaders(groups: readonly CopyGroup[]): Check[] {
   if (groups.length === 0) return [notChecked(LEADERS, "every stream has one copy")];
   const [streams = [], consumers = []] = kindsOf(groups);
@@ -21,11 +21,12 @@ export function checkLeaders(groups: readonly CopyGroup[]): Check[] {
     judge(LEADERS, crowded.length === 0, `${led.join(", ")}${tooMuch}`, {
       result: "warning",
       advice:
-        "an api hands them over, one each 5 s, when all servers have been well for api.spreadLeadersSeconds; if it stays, see its log",
+        "an api lets it hand over one each 5 s when all servers have been healthy for api.spreadLeadersSeconds; otherwise read the log of the api",
     }),
     judge(COPIES, behind.length === 0, names === "" ? "all are level" : `away or behind: ${names}`, {
       result: "warning",
-      advice: "until it is level, the death of another NATS server stops everything: is it up? see its log",
+      advice:
+        "until it is level, the death of another NATS server stops everything: check that it is up, and read its log",
     }),
   ];
 }

@@ -1,14 +1,14 @@
-/** Whether the clocks agree, the key of the tokens is the cluster's own, and strangers read no metrics. */
+/** Checks that the clocks agree, that the key of the tokens is the cluster's own, and that strangers cannot read metrics. */
 
 import type { Cluster } from "../cluster/open-cluster";
 import { areMetricsOpen, usesDevelopmentSecret } from "../config";
 import { type Check, checksOf, judge } from "./check";
 
-/** Differences in ms that people should look at, and that are wrong: tokens expire too early or too late. */
+/** Differences that are a warning, and that are wrong, ms: with them tokens expire too early or too late. */
 const NOTICEABLE_MS = 2_000;
 const WRONG_MS = 60_000;
 
-/** The clock of the cluster is that of NATS: all others are compared with it. */
+/** Compares all clocks with that of NATS, which is the clock of the cluster. */
 export async function checkClocks(cluster: Cluster): Promise<Check[]> {
   const clocks: [name: string, read: () => Promise<number>][] = [
     ["this machine", async () => Date.now()],
@@ -17,7 +17,7 @@ export async function checkClocks(cluster: Cluster): Promise<Check[]> {
   ];
   const checks = await Promise.all(
     clocks.map(([name, read]) =>
-      checksOf(`clock of ${name}`, "it does not answer", async () => [await compare(cluster, name, read)]),
+      checksOf(`clock of ${name}`, "its server does not answer", async () => [await compare(cluster, name, read)]),
     ),
   );
   return checks.flat();
@@ -26,26 +26,26 @@ export async function checkClocks(cluster: Cluster): Promise<Check[]> {
 export async function checkSecret(data: string | undefined): Promise<Check[]> {
   const isKnown = usesDevelopmentSecret(data);
   return [
-    judge("token key", !isKnown, isKnown ? "the development key, which everyone knows" : "your own", {
+    judge("token key", !isKnown, isKnown ? "the development key, which is public" : "your own", {
       result: "warning",
-      advice: "set auth.secret, and mode: production, which refuses to start without",
+      advice: "set auth.secret, and mode: production, which refuses to start without a secret of your own",
     }),
   ];
 }
 
 export async function checkMetricsAccess(data: string | undefined): Promise<Check[]> {
   const isOpen = areMetricsOpen(data);
-  const text = isOpen ? "whoever reaches the ports of gateways and apis reads /metrics" : "not for everybody";
+  const text = isOpen ? "everybody who reaches the ports of gateways and apis can read /metrics" : "not public";
   return [
     judge("metrics", !isOpen, text, {
       result: "warning",
-      advice: "set metrics.token, or keep /metrics off at a proxy",
+      advice: "set metrics.token, or block /metrics at a proxy",
     }),
   ];
 }
 
 async function compare({ bus }: Cluster, name: string, read: () => Promise<number>): Promise<Check> {
-  // The first call may open a connection; only the second is measured.
+  // The first call may open a connection, so only the second call counts.
   await read();
   const before = bus.clock.now();
   const time = await read();

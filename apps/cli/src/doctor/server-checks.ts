@@ -1,4 +1,4 @@
-/** Whether NATS, Redis and MySQL are what the guarantees need. */
+/** Checks that NATS, Redis and MySQL are what the guarantees need. */
 import { LEAST_SERVER_VERSION, readJetStreamReport, readLayout, readReservedBytes } from "@carillon/bus";
 import { readLeaders } from "@carillon/operations";
 import { checkSchema } from "@carillon/store";
@@ -11,17 +11,17 @@ const LEAST_MARIADB = "10.11";
 const LEAST_MYSQL = "8.0";
 const GIB = 1024 ** 3;
 
-/** Room that streams need beside their bounds: indexes, the tails of blocks, the buckets. */
+/** Factor for the room that streams need beside their limits: indexes, the tails of blocks, the buckets. */
 const SPARE = 1.2;
 
 export function checkNats({ bus, config }: Cluster): Promise<Check[]> {
-  return checksOf("nats", "see the log of NATS", async () => {
+  return checksOf("nats", "read the log of NATS", async () => {
     const version = bus.connection.info?.version ?? "unknown";
-    const upgrade = { result: "wrong" as const, advice: "upgrade NATS: older ones lose acknowledged messages" };
+    const upgrade = { result: "wrong" as const, advice: "upgrade NATS: older versions lose acknowledged messages" };
     const checks = [judge("nats version", isAtLeast(version, LEAST_SERVER_VERSION), version, upgrade)];
     const { monitor } = config.nats;
     if (monitor === undefined) {
-      const why = "nats.monitor is not set, and only the monitoring address tells";
+      const why = "set nats.monitor: only the monitoring address tells this";
       return [...checks, notChecked("nats fsync", why), notChecked("nats disk", why)];
     }
     const { syncAlways, maxStorage } = await readJetStreamReport(monitor);
@@ -35,14 +35,14 @@ export function checkNats({ bus, config }: Cluster): Promise<Check[]> {
       }),
       judge("nats disk", needed <= maxStorage, text, {
         result: "warning",
-        advice: "lower nats.streamMegabytes or give JetStream more: a full disk stops it for good",
+        advice: "lower nats.streamMegabytes, or give JetStream more room: after a full disk NATS needs a restart",
       }),
     ];
   });
 }
 
 export function checkNatsCluster({ bus }: Cluster): Promise<Check[]> {
-  const advice = "a stream without a leader has one again in seconds; if it stays, most of its servers are away";
+  const advice = "a stream elects a new leader in seconds; if it has none for longer, most of its servers are away";
   return checksOf("nats leaders", advice, async () => {
     const { partitions } = await readLayout(bus);
     return checkLeaders(await readLeaders(bus, partitions));
@@ -61,7 +61,7 @@ export function checkRedis(cluster: Cluster): Promise<Check[]> {
       }),
       judge("redis append log", log === "1", log === "1" ? "on" : "off", {
         result: "warning",
-        advice: "set appendonly yes: without it every restart makes all devices resync",
+        advice: "set appendonly yes: without an append log, every restart of Redis makes all devices resync",
       }),
     ];
   });
@@ -79,21 +79,25 @@ export function checkMysql(cluster: Cluster): Promise<Check[]> {
       judge("mysql version", isAtLeast(version, least), version, { result: "wrong", advice: "upgrade MySQL" }),
       judge("mysql flush", flush === "1", `innodb_flush_log_at_trx_commit = ${flush}`, {
         result: "wrong",
-        advice: "set it to 1: the log is purged of what MySQL says it has",
+        advice: "set it to 1: Carillon purges the log of messages that MySQL has confirmed",
       }),
       judge("mysql isolation", isolation === "READ-COMMITTED", isolation, {
         result: "wrong",
-        advice: "our connections ask for READ COMMITTED: look whether the server overrides it",
+        advice: "Carillon's connections ask for READ COMMITTED: check whether the server overrides that",
       }),
     ];
   });
 }
 
 export function checkTables({ config }: Cluster): Promise<Check[]> {
-  return checksOf("schema", "see the text; carillon init brings an older schema up to date", async () => {
-    await checkSchema(config.mysql);
-    return [{ name: "schema", result: "ok", text: "as this build knows it" }];
-  });
+  return checksOf(
+    "schema",
+    "carillon init brings an older schema up to date; a newer schema needs a newer build",
+    async () => {
+      await checkSchema(config.mysql);
+      return [{ name: "schema", result: "ok", text: "as this build knows it" }];
+    },
+  );
 }
 
 function gib(bytes: number): string {

@@ -1,4 +1,4 @@
-/** Colours where somebody looks: not in a file, a pipe or the log of a build, whatever that build sets besides. */
+/** Colours on a terminal only: not in a file, a pipe or the log of a build, unless FORCE_COLOR asks for them. */
 import { createColors } from "picocolors";
 import { areColoursForced } from "../config";
 

@@ -1,4 +1,4 @@
-/** A password from a file, or from the terminal without showing it. */
+/** Reads a password from a file, or from the terminal without showing it. */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
@@ -13,7 +13,8 @@ export async function readPassword(userId: string, file: string | undefined): Pr
       throw new WrongUse(`cannot read the password: ${(error as Error).message}`);
     }
   }
-  if (process.stdin.isTTY !== true) throw new WrongUse("without a terminal the password comes from --password-file");
+  if (process.stdin.isTTY !== true)
+    throw new WrongUse("without a terminal, --password-file must name a file with the password");
   process.stdout.write(`password of ${userId}: `);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true });

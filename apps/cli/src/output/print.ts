@@ -1,4 +1,4 @@
-/** What commands print: one JSON document for programs, a table for people. */
+/** Output of the commands: one JSON document for programs, a table for people. */
 import Table from "cli-table3";
 import { colours as pc } from "./colours";
 import { terminalJson, terminalText, visibleParts } from "./visible";
@@ -10,7 +10,7 @@ const NO_LINES = {
 
 export type Cell = string | number | boolean | null | undefined;
 
-/** Columns without borders; nothing is shown as `-`. */
+/** A table without borders; an empty cell is shown as `-`. */
 export function tableOf(head: string[], rows: Cell[][]): string {
   const style = { head: [], border: [], "padding-left": 0, "padding-right": 0 };
   const table = new Table({ head: head.map((text) => pc.dim(text)), chars: NO_LINES, style });
@@ -19,15 +19,15 @@ export function tableOf(head: string[], rows: Cell[][]): string {
 }
 
 /**
- * Prints the document as JSON, or as `describe` tells it.
- * @param describe is given the document with pictures of what cannot be seen, and makes its text of that alone
+ * Prints the document as JSON, or as the text that `describe` makes of it.
+ * @param describe gets the document with control characters replaced by pictures, and must make its text from that alone
  */
 export function print<T>(document: T, json: boolean | undefined, describe: (document: T) => string): void {
   if (json === true) process.stdout.write(`${terminalJson(document)}\n`);
   else process.stdout.write(terminalText(describe(visibleParts(document))));
 }
 
-/** A duration in ms as people say it: 12s, 3m, 5h, 2d. */
+/** Formats a duration in ms: 12s, 3m, 5h, 2d. */
 export function ageOf(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 120) return `${seconds}s`;
@@ -35,13 +35,13 @@ export function ageOf(ms: number): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3_600)}h` : `${Math.round(seconds / 86_400)}d`;
 }
 
-/** Colours by meaning, where the terminal has them. */
+/** Colours a state by its meaning. */
 export function stateColour(state: string): string {
   if (state === "up") return pc.green(state);
   return state === "silent" ? pc.red(state) : pc.yellow(state);
 }
 
-/** Numbers by name: `connections 3, users 2`. */
+/** Formats numbers with their names: `connections 3, users 2`. */
 export function describeLoad(load: Record<string, number>): string {
   const parts = Object.entries(load).map(([name, number]) => `${name} ${Math.round(number * 100) / 100}`);
   return parts.length === 0 ? "-" : parts.join(", ");

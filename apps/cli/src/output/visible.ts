@@ -1,24 +1,24 @@
 /**
- * What others have written, on a terminal: a control character in a name or a message would move the cursor, clear the screen
- * or fill the clipboard, a line end would add a row to a table, and a bidi override would turn the rest of the line around.
- * Each is shown as a picture instead.
+ * Makes texts of other users harmless on a terminal. A control character in a name or a message would move the cursor, clear the
+ * screen or fill the clipboard; a line end would add a row to a table; a bidi override would turn the rest of the line around.
+ * Each such character is shown as a picture instead.
  */
 const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
 
-/** What our own output may hold besides text: ends of lines, tabs, and colours. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+/** Colours: the command's own output may contain them, besides text, line ends and tabs. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression looks for control characters
 const COLOUR = /\u001b\[\d{1,3}(?:;\d{1,3})*m/g;
 
 const PICTURES = 0x2400;
 const DELETE = 0x7f;
 const PICTURE_OF_DELETE = "\u2421";
 
-/** The text with pictures of what cannot be seen: `␛]52;...`, `␊`, `<U+202E>`. */
+/** The text with pictures instead of control characters: `␛]52;...`, `␊`, `<U+202E>`. */
 export function visible(text: string): string {
   return text.replace(UNSEEN, pictureOf);
 }
 
-/** A document whose texts are all `visible`: what people are shown is made of it. */
+/** The document with all its texts `visible`; output for people is made from it. */
 export function visibleParts<T>(document: T): T {
   if (typeof document === "string") return visible(document) as T;
   if (Array.isArray(document)) return document.map(visibleParts) as T;
@@ -26,7 +26,10 @@ export function visibleParts<T>(document: T): T {
   return Object.fromEntries(Object.entries(document).map(([key, value]) => [visible(key), visibleParts(value)])) as T;
 }
 
-/** Text of ours with colours and lines, as it goes to the terminal: whatever else is in it is shown, not done. */
+/**
+ * Makes the command's own text safe for the terminal: colours, line ends and tabs stay, other control characters become
+ * pictures.
+ */
 export function terminalText(text: string): string {
   const colours = text.match(COLOUR) ?? [];
   const lines = text
@@ -35,7 +38,7 @@ export function terminalText(text: string): string {
   return lines.map((part, i) => part + (colours[i] ?? "")).join("");
 }
 
-/** A JSON document as one line that does nothing to a terminal and says the same. */
+/** A JSON document as one line of equal meaning without control characters. */
 export function terminalJson(document: unknown): string {
   return JSON.stringify(document).replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

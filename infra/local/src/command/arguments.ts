@@ -14,25 +14,25 @@ export const START_USAGE = `Starts a Carillon cluster on this machine, with priv
 
   npm start [-- options]
 
-  --detach          return when it is ready; stop it with: npm run stop
+  --detach          return when the cluster is ready; npm run stop stops it
   --data DIR        data, logs and cluster.json (default: .carillon, or CARILLON_DATA)
   --base-port N     first of 50 TCP ports (default: ${DEFAULT_BASE_PORT})
   --gateways N      (default: ${DEFAULT_COUNTS.gateway})
   --workers N       (default: ${DEFAULT_COUNTS.worker})
   --archivers N     (default: ${DEFAULT_COUNTS.archiver})
   --apis N          (default: ${DEFAULT_COUNTS.api})
-  --partitions N    at the first start only (default: one for two processors, at most one a worker)
-  --show-secrets    print the stores' addresses with their passwords
+  --partitions N    at the first start only (default: one for every two processors, and not more than workers)
+  --show-secrets    print the addresses of the stores with their passwords
   --fresh           remove all data of DIR first
   --help
 
-CARILLON_NATS_SERVERS, CARILLON_REDIS_URL and CARILLON_MYSQL_URL name running stores to be used instead.`;
+CARILLON_NATS_SERVERS, CARILLON_REDIS_URL and CARILLON_MYSQL_URL name running stores to use instead.`;
 
-export const STOP_USAGE = `Stops the Carillon cluster of a data directory, and whatever is left of one.
+export const STOP_USAGE = `Stops the Carillon cluster of a data directory, and all processes that are left of one.
 
   npm run stop [-- --data DIR]`;
 
-/** What `npm start` was asked to do. */
+/** The arguments of `npm start`. */
 export type StartArguments =
   | { help: true }
   | { help: false; detach: boolean; showsSecrets: boolean; options: ClusterOptions };
@@ -42,7 +42,7 @@ type Environment = Record<string, string | undefined>;
 /**
  * Reads the arguments of `npm start`.
  *
- * @throws OptionsError for an unknown option or a value that makes no sense.
+ * @throws OptionsError for an unknown option or an impossible value
  */
 export function parseStartArguments(args: string[], env: Environment): StartArguments {
   const number = { type: "string" } as const;
@@ -91,7 +91,7 @@ export function parseStartArguments(args: string[], env: Environment): StartArgu
   };
 }
 
-/** What `npm run stop` was asked to do. */
+/** Reads the arguments of `npm run stop`. */
 export function parseStopArguments(args: string[], env: Environment): { help: boolean; directory: string } {
   const values = parse(args, { data: { type: "string" }, help: { type: "boolean" } });
   return { help: values["help"] === true, directory: dataDirectory(values["data"], env) };
@@ -113,7 +113,7 @@ function parseNumber(name: string, value: string | boolean | undefined): number 
     return undefined;
   }
   if (!/^\d{1,6}$/.test(String(value))) {
-    throw new OptionsError(`--${name} wants a number, not ${JSON.stringify(value)}`);
+    throw new OptionsError(`--${name} needs a number, not ${JSON.stringify(value)}`);
   }
   return Number(value);
 }

@@ -5,8 +5,8 @@ import type { ClusterOptions } from "../supervisor/cluster-options";
 import type { DetachedMessage } from "./detached-main";
 
 /**
- * Starts a supervisor that goes on without us, and resolves when its cluster is ready. Its output goes to
- * `logs/supervisor.log`. A signal to us before that is handed on, and undoes the start.
+ * Starts a supervisor that outlives this process, and resolves when its cluster is ready. The output of the supervisor goes to
+ * `logs/supervisor.log`. Until then this process forwards signals to it, and a signal undoes the start.
  *
  * @throws Error with the supervisor's own message when it does not get ready.
  */
@@ -22,7 +22,7 @@ export async function startDetached(options: ClusterOptions): Promise<void> {
     cwd: options.directory,
   });
   closeSync(log);
-  // Not as an argument: everybody on the machine may see those, and addresses of stores have passwords.
+  // Sent by IPC and not as an argument: all users of the machine can see arguments, and addresses of stores contain passwords.
   child.send(plain);
   const handOn = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -2,9 +2,9 @@ import type { ClusterOptions } from "../supervisor/cluster-options";
 import { superviseUntilStopped } from "./foreground";
 
 /**
- * The supervisor as a process of its own. It is given its options by IPC, tells the process that started it by IPC
- * what it does (`{progress}`), and at last `{ready: info}` or `{error: message}`. If that process goes away before,
- * nobody waits for the cluster any more, and the start is undone.
+ * The supervisor as a process of its own. It gets its options by IPC, and reports to the process that started it by IPC: first
+ * its progress (`{progress}`), at last `{ready: info}` or `{error: message}`. If that process exits before, nobody waits for the
+ * cluster any more, and the supervisor undoes the start.
  */
 export type DetachedMessage = { progress: string } | { ready: true } | { error: string; name: string };
 

@@ -3,19 +3,19 @@ import type { ClusterOptions } from "../supervisor/cluster-options";
 import { type RunningCluster, startCluster } from "../supervisor/start-cluster";
 
 interface Stopping {
-  /** Its end stops the cluster. */
+  /** Aborting it stops the cluster. */
   until?: AbortSignal | undefined;
-  /** Whether SIGHUP opens the log anew, as programs without a terminal do, instead of stopping the cluster. */
+  /** Whether SIGHUP opens the log again, as in programs without a terminal, instead of stopping the cluster. */
   survivesHangUp?: boolean;
 }
 
 /**
- * Supervises a cluster in this process until it is told to stop by SIGINT, SIGTERM or SIGHUP, or by the end of
- * `until`. A signal that comes again while stopping changes nothing: a terminal and npm may each send one.
+ * Supervises a cluster in this process until SIGINT, SIGTERM, SIGHUP or the end of `until` stops it. A second signal during the
+ * stop changes nothing: a terminal and npm may each send one.
  *
- * @param onReady told once when all is ready.
- * @returns when all is stopped.
- * @throws what `startCluster` throws.
+ * @param onReady called once when the cluster is ready
+ * @returns when the cluster is stopped
+ * @throws the errors of `startCluster`
  */
 export async function superviseUntilStopped(
   options: ClusterOptions,
@@ -29,7 +29,7 @@ export async function superviseUntilStopped(
   process.on("SIGTERM", ask);
   process.on("SIGHUP", survivesHangUp ? () => cluster?.reopenLog() : ask);
   until?.addEventListener("abort", ask);
-  // Output may go to a terminal or pipe that ends before we do.
+  // The terminal or pipe of the output may end before this process.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
   cluster = await startCluster(options, asked.signal);

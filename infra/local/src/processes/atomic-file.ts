@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-/** Writes JSON so that a reader sees the old or the new content, never a part. Readable by the owner only. */
+/** Writes JSON so that a reader sees the old or the new content, never a part. Only the owner can read the file. */
 export function writeJsonAtomically(file: string, content: unknown): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const draft = `${file}.${process.pid}.tmp`;
@@ -9,7 +9,7 @@ export function writeJsonAtomically(file: string, content: unknown): void {
   renameSync(draft, file);
 }
 
-/** The parsed content, or undefined when the file is missing or not JSON. */
+/** Returns the parsed content, or undefined when the file is missing or not JSON. */
 export function readJson<T>(file: string): T | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as T;

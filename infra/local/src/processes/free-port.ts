@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 
-/** Whether a TCP port of the loopback address can be listened on now. */
+/** Whether a process can listen on this TCP port of the loopback address now. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -10,8 +10,8 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Free TCP ports for private servers, taken at random below the range from which the kernel serves outgoing
- * connections (32768 and up): a stopped server finds its port still free when it is started again.
+ * Finds free TCP ports for private servers, at random below the range from which the kernel serves outgoing connections (32768
+ * and up), so that a stopped server finds its port still free when it starts again.
  */
 export async function findFreePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
@@ -27,7 +27,7 @@ export async function findFreePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
-/** The first of `size` successive free ports. */
+/** Returns the first of `size` successive free ports. */
 export async function findFreePortBlock(size: number): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const first = 22_000 + 50 * Math.floor(Math.random() * 200);

@@ -6,8 +6,8 @@ import type { ProcessIdentity } from "./identity";
  * Ends processes when this process ends, however it ends.
  *
  * A shell in its own session reads a pipe whose other end only this process holds. When the pipe closes (exit, crash,
- * kill -9) it kills what it was told to watch, and removes folders it was told to remove. Processes are compared by
- * start time before they are killed, so names that are out of date do no harm and need not be taken back.
+ * kill -9), the shell kills the watched processes and removes the named folders. It compares the start times of processes before
+ * it kills them, so outdated names do no harm and need not be removed.
  */
 const SCRIPT = `
 tenths=$1
@@ -49,7 +49,7 @@ export class ProcessGuard {
   private readonly shell: ChildProcess;
   private readonly ended: Promise<void>;
 
-  /** @param graceSeconds how long what is watched may take to end by itself after us */
+  /** @param graceSeconds time that the watched processes have to end by themselves after this process */
   constructor(graceSeconds = 0) {
     this.shell = spawn("/bin/sh", ["-c", SCRIPT, "carillon-guard", String(Math.round(graceSeconds * 10))], {
       stdio: ["pipe", "ignore", "ignore"],
@@ -62,17 +62,17 @@ export class ProcessGuard {
     this.shell.stdin!.on("error", () => {});
   }
 
-  /** From now on this process dies with us. */
+  /** Lets the given process die with this process. */
   watch(identity: ProcessIdentity): void {
     this.input.write(`watch ${identity.pid} ${identity.startTime}\n`);
   }
 
-  /** From now on this folder (absolute path without line breaks) is removed when we end. */
+  /** Removes this folder (absolute path without line breaks) when this process ends. */
   removeFolder(folder: string): void {
     this.input.write(`remove ${folder}\n`);
   }
 
-  /** Kills and removes now what is left. */
+  /** Kills all watched processes and removes all named folders now. */
   async release(): Promise<void> {
     this.shell.ref();
     this.input.end("hurry\n");

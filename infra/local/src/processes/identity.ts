@@ -2,20 +2,20 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * A process by pid and start time. A pid alone may be given to somebody else's process after ours has died, so
- * nothing here is ever signalled by pid alone.
+ * A process, identified by pid and start time. After a process has died, its pid may belong to another process, so
+ * this package never sends a signal by pid alone.
  */
 export interface ProcessIdentity {
   pid: number;
-  /** Clock ticks after boot at which the process began: field 22 of /proc/PID/stat. */
+  /** Start of the process in clock ticks after boot: field 22 of /proc/PID/stat. */
   startTime: string;
 }
 
-/** The identity of a living process, or undefined when there is none under this pid (or only a zombie). */
+/** Returns the identity of a living process, or undefined when the pid belongs to none (or to a zombie). */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the command in parentheses and may itself hold spaces and parentheses.
+    // The second field is the command in parentheses and may itself contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, startTime] = [fields[0], fields[19]];
     return state === "Z" || state === "X" || startTime === undefined ? undefined : { pid, startTime };
@@ -42,7 +42,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-/** Waits until the process is gone; false when it still lives after `timeoutMs`. */
+/** Waits until the process has exited; returns false when it still lives after `timeoutMs`. */
 export async function waitUntilGone(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (isAlive(identity)) {
@@ -55,8 +55,8 @@ export async function waitUntilGone(identity: ProcessIdentity, timeoutMs: number
 }
 
 /**
- * Ends a process of ours: `signal` first, SIGKILL after `graceMs`. A paused process is continued, because it could
- * not act on the gentle signal otherwise. Resolves when it is gone.
+ * Ends a process: `signal` first, SIGKILL after `graceMs`. It continues a paused process, which otherwise could not react to the
+ * first signal. Resolves when the process has exited.
  */
 export async function endProcess(
   identity: ProcessIdentity,

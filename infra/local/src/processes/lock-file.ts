@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { identifyProcess, isAlive, type ProcessIdentity } from "./identity";
 
 /**
- * Takes the lock `file` for this process if nobody living holds it. The file names its holder by pid and start time,
- * so a lock left by a crash is recognised and taken over.
+ * Takes the lock `file` for this process if no living process holds it. The file names its holder by pid and start time,
+ * so that a lock left by a crash is recognised and taken over.
  *
  * @returns undefined when taken, otherwise the holder.
  */
@@ -17,7 +17,7 @@ export function tryLock(file: string): ProcessIdentity | undefined {
   try {
     for (;;) {
       try {
-        // A link appears with its content and fails if the name is taken: both at once, unlike open and write.
+        // Unlike open and write, a link appears together with its content, and fails if the name is taken.
         linkSync(draft, file);
         return undefined;
       } catch (error) {
@@ -36,7 +36,7 @@ export function tryLock(file: string): ProcessIdentity | undefined {
   }
 }
 
-/** The process named in a lock file, or undefined when there is none or it cannot be read. */
+/** Returns the process named in a lock file, or undefined when the file is missing or unreadable. */
 export function readHolder(file: string): ProcessIdentity | undefined {
   try {
     const holder = JSON.parse(readFileSync(file, "utf8"));
@@ -53,7 +53,7 @@ export function unlock(file: string): void {
   }
 }
 
-/** Runs `work` while holding the lock, waiting for other living holders first; `onWait` is told once who holds it. */
+/** Runs `work` while holding the lock. It first waits for other living holders; `onWait` gets the holder once. */
 export async function withLock<T>(
   file: string,
   work: () => Promise<T>,

@@ -2,8 +2,8 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, renameSync, stat
 import path from "node:path";
 
 /**
- * A log that is appended to, and moved aside when it has grown: `x.log`, `x.log.1`, `x.log.2`. Writing never throws:
- * a full disk must not end the supervisor.
+ * A log that is renamed when it has grown: `x.log`, `x.log.1`, `x.log.2`. Writing never throws, because a full disk must not end
+ * the supervisor.
  */
 export class LogFile {
   private descriptor: number;
@@ -19,7 +19,7 @@ export class LogFile {
     this.size = fstatSync(this.descriptor).size;
   }
 
-  /** Appends one line; the line end is added. */
+  /** Appends one line and a line end. */
   write(line: string): void {
     try {
       if (this.size > this.maxBytes) {
@@ -27,11 +27,11 @@ export class LogFile {
       }
       this.size += writeSync(this.descriptor, `${line}\n`);
     } catch {
-      // Nothing can be reported where reports go.
+      // The log itself is the place for reports, so this error cannot be reported.
     }
   }
 
-  /** Goes on in a new file: somebody else has moved the old one aside. */
+  /** Continues in a new file, after another program has renamed the old one. */
   reopen(): void {
     closeSync(this.descriptor);
     this.descriptor = openSync(this.file, "a");
@@ -50,7 +50,7 @@ export class LogFile {
   }
 }
 
-/** Moves `file` to `file.1`, `file.1` to `file.2` and so on; the last of `keep` files is overwritten. */
+/** Renames `file` to `file.1`, `file.1` to `file.2` and so on; the last of `keep` files is overwritten. */
 function rotateFiles(file: string, keep: number): void {
   for (let number = keep - 1; number >= 1; number--) {
     const from = number === 1 ? file : `${file}.${number - 1}`;
@@ -60,14 +60,14 @@ function rotateFiles(file: string, keep: number): void {
   }
 }
 
-/** Moves aside a log of a server that is about to start, when it has grown: the server itself only appends. */
+/** Renames the log of a server before its start when it has grown, because the server itself only appends. */
 export function rotateLargeLog(file: string, maxBytes = 50 << 20): void {
   if (existsSync(file) && statSync(file).size > maxBytes) {
     rotateFiles(file, 3);
   }
 }
 
-/** Cuts a byte stream into lines; a line longer than 1 MiB is handed on in pieces. */
+/** Cuts a byte stream into lines; passes a line longer than 1 MiB on in pieces. */
 export function lineSplitter(onLine: (line: string) => void): (chunk: Buffer) => void {
   let rest = "";
   const decoder = new TextDecoder();

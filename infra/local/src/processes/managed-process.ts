@@ -4,37 +4,37 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endProcess, identifyProcess, type ProcessIdentity, signalProcess } from "./identity";
 
-/** How one server is run. */
+/** The plan of one server process. */
 export interface ProcessPlan {
-  /** `nats`, `redis`, `mysql`: used in messages. */
+  /** Name in messages: `nats`, `redis`, `mysql`. */
   name: string;
   command: string;
   args: string[];
   env?: Record<string, string>;
   cwd: string;
-  /** Receives stdout and stderr, appended; or a hook that reads the output, and messages, of the child itself. */
+  /** A file to which stdout and stderr are appended, or a hook that reads output and messages of the child itself. */
   output: string | OutputReader;
-  /** True as soon as the server answers; called again and again until then. */
+  /** Called again and again until it returns true: the server answers. */
   isReady: () => Promise<boolean>;
   readyTimeoutMs: number;
   stopGraceMs: number;
 }
 
-/** Takes the output and the IPC messages of each child of a plan. */
+/** Handles the output and the IPC messages of each child of a plan. */
 interface OutputReader {
   attach(child: ChildProcess): void;
   /** The last lines of output, for error messages. */
   tail(): string;
 }
 
-/** What a process ended with: an exit code or a signal. */
+/** The end of a process: an exit code or a signal. */
 export type ExitReason = string;
 
 /**
  * One server process that can be started, stopped, killed, paused and started again under the same plan.
  *
- * It gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor only, which then stops things in
- * their order. Its output goes straight into a file: a server must never block on a pipe that nobody reads.
+ * It gets a session of its own, so that Ctrl-C in a terminal reaches only the supervisor, which then stops the processes in
+ * order. Its output goes directly into a file, because a server must never block on a pipe that nobody reads.
  */
 export class ManagedProcess {
   private child: ChildProcess | undefined;
@@ -52,7 +52,7 @@ export class ManagedProcess {
     return this.identity?.pid;
   }
 
-  /** Tells of every end that `stop` did not ask for. Returns a function that ends the telling. */
+  /** Calls the listener after every end that `stop` did not cause. @returns an unsubscribe function */
   onUnexpectedExit(listener: (reason: ExitReason) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -61,7 +61,7 @@ export class ManagedProcess {
   /**
    * Starts the process and waits until it is ready.
    *
-   * @throws Error with the end of its log when it exits first or is not ready in time; it does not run then.
+   * @throws Error with the end of its log when it exits first or is not ready in time; then it does not run
    */
   async start(): Promise<void> {
     this.stopping = false;
@@ -124,7 +124,7 @@ export class ManagedProcess {
     }
   }
 
-  /** Ends it gently, by force after the grace time of the plan. Resolves when it is gone. */
+  /** Stops the process, by SIGKILL after the grace time of the plan. Resolves when it has exited. */
   async stop(): Promise<void> {
     this.stopping = true;
     if (this.identity !== undefined) {
@@ -133,7 +133,7 @@ export class ManagedProcess {
     await this.waitForExitEvent();
   }
 
-  /** SIGKILL, as a crash. Listeners are told. Resolves when it is gone. */
+  /** Kills the process by SIGKILL, like a crash, and calls the listeners. Resolves when it has exited. */
   async kill(): Promise<void> {
     if (this.identity !== undefined) {
       await endProcess(this.identity, 0, "SIGKILL");
@@ -141,20 +141,20 @@ export class ManagedProcess {
     await this.waitForExitEvent();
   }
 
-  /** Stops it if it runs, and starts it again at the same address with the same data. */
+  /** Stops the process if it runs, and starts it again at the same address with the same data. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
   }
 
-  /** SIGSTOP: it stays alive and answers nothing. */
+  /** Pauses the process by SIGSTOP: it stays alive and answers nothing. */
   pause(): void {
     if (this.identity !== undefined) {
       signalProcess(this.identity, "SIGSTOP");
     }
   }
 
-  /** SIGCONT. */
+  /** Continues the process by SIGCONT. */
   resume(): void {
     if (this.identity !== undefined) {
       signalProcess(this.identity, "SIGCONT");

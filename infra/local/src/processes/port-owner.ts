@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** Who listens on a port. */
+/** The process that listens on a port. */
 export interface PortOwner {
   pid: number;
   /** Command line, at most 100 characters. */
@@ -10,8 +10,8 @@ export interface PortOwner {
 const LISTEN = "0A";
 
 /**
- * The process that listens on a TCP port of this machine, from /proc. Undefined when there is none, or when it belongs
- * to another user and we may not look.
+ * Finds the process that listens on a TCP port of this machine, from /proc. Undefined when there is none, or when it belongs to
+ * another user and this process may not read its entry.
  */
 export function findPortOwner(port: number): PortOwner | undefined {
   const sockets = new Set(["tcp", "tcp6"].flatMap((table) => listeningSockets(table, port)));
@@ -27,7 +27,7 @@ export function findPortOwner(port: number): PortOwner | undefined {
   return undefined;
 }
 
-/** `socket:[inode]` of all listening sockets at a port in one table of /proc/net. */
+/** Returns `socket:[inode]` of all sockets that listen on a port, from one table of /proc/net. */
 function listeningSockets(table: string, port: number): string[] {
   const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
   try {

@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { type AptSource, parseDeb822Sources, parseOneLineSources } from "./sources";
 
 /**
- * An apt of our own: sources, indexes and downloads lie in `folder`, nothing of the machine is written, and no rights
- * are needed. From the machine it takes its mirrors, its proxy settings (`Acquire::*`), its keys and, to know which
- * libraries are there already, the list of installed packages.
+ * A private apt: sources, indexes and downloads lie in `folder`. It changes nothing on the machine and needs no rights. It
+ * reads the machine's mirrors, proxy settings (`Acquire::*`), keys and, to know which libraries exist already, the list of
+ * installed packages.
  */
 export class PrivateApt {
   private readonly env: NodeJS.ProcessEnv;
@@ -16,19 +16,19 @@ export class PrivateApt {
   constructor(
     readonly folder: string,
     private readonly renderedSources: string,
-    /** A suite whose newer packages are taken without being asked for by name, which apt does not do with backports. */
+    /** A suite whose newer packages are preferred without being requested by name, unlike apt's default for backports. */
     private readonly alsoTaken?: string,
   ) {
     this.env = { ...process.env, LC_ALL: "C", APT_CONFIG: path.join(folder, "apt.conf") };
   }
 
-  /** Fetches the package indexes, once. An error of one source is not final: another may carry what is wanted. */
+  /** Fetches the package indexes once. An error of one source is not final: another source may have the packages. */
   async update(): Promise<void> {
     if (this.updated) {
       return;
     }
     await this.configure();
-    // Sources that cannot be reached are a warning to apt, so its exit code says little.
+    // For apt an unreachable source is only a warning, so its exit code says little.
     const said = await this.run("apt-get", ["update", "-q"], this.folder, "stderr").catch(
       (error: Error) => error.message,
     );
@@ -38,7 +38,7 @@ export class PrivateApt {
     this.updated = true;
   }
 
-  /** All versions of a package that the sources carry, newest first. */
+  /** Returns all versions of a package in the sources, newest first. */
   async versions(name: string): Promise<string[]> {
     const table = await this.run("apt-cache", ["madison", name]);
     return table
@@ -48,8 +48,8 @@ export class PrivateApt {
   }
 
   /**
-   * The given packages and those that they need, that this machine does not have and whose name matches `needed`. When
-   * apt cannot tell (a machine with half-installed packages), `usual` stands in for its answer.
+   * Returns the given packages, and the packages that they need, that this machine does not have and whose names match `needed`.
+   * When apt cannot tell (on a machine with half-installed packages), `usual` replaces its answer.
    */
   async withMissing(packages: string[], needed: RegExp, usual: string[]): Promise<string[]> {
     let plan: string;
@@ -58,14 +58,14 @@ export class PrivateApt {
     } catch {
       return [...packages, ...usual];
     }
-    // "Inst name (version ...)" is new; "Inst name [old] (new ...)" would be an upgrade of what is already good.
+    // "Inst name (version ...)" is new; "Inst name [old] (new ...)" would upgrade a package that is good enough.
     const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].map((match) => match[1]!);
-    // A C library of our own beside the machine's loader would crash every program.
+    // A second C library beside the machine's loader would crash every program.
     const wanted = added.filter((name) => needed.test(name) && name !== "libc6");
     return [...new Set([...packages, ...wanted])];
   }
 
-  /** Downloads packages (`name` or `name=version`) into `folder`; one that the sources lack is an error. */
+  /** Downloads packages (`name` or `name=version`) into `folder`; a package that the sources lack is an error. */
   async download(packages: string[], folder: string): Promise<string[]> {
     mkdirSync(folder, { recursive: true });
     await this.run("apt-get", ["download", "-q", ...packages], folder);
@@ -100,12 +100,12 @@ export class PrivateApt {
       "Dir::Etc::sourceparts": path.join(this.folder, "sources.list.d"),
       "Dir::Etc::preferences": preferences,
       "Dir::Etc::preferencesparts": "/dev/null",
-      // The user _apt may not write into our folder.
+      // The user _apt may not write into this folder.
       "APT::Sandbox::User": "root",
       "Debug::NoLocking": "1",
       "Acquire::Languages": "none",
       "Acquire::Retries": "2",
-      // The newest suite's index is large: kept compressed, and without apt's cache of it.
+      // The index of the newest suite is large, so it is kept compressed and without apt's cache of it.
       "Acquire::GzipIndexes": "true",
       "Dir::Cache::pkgcache": "",
       "Dir::Cache::srcpkgcache": "",
@@ -127,18 +127,18 @@ export class PrivateApt {
 
 const run = promisify(execFile);
 
-/** 500 is what apt gives any release that is not marked as one to be asked for. */
+/** The priority that apt gives every release that need not be requested by name. */
 function pinLikeOthers(suite: string): string {
   return ["Package: *", `Pin: release n=${suite}`, "Pin-Priority: 500", ""].join("\n");
 }
 
-/** The lines of an apt failure that say something. */
+/** The informative lines of an apt failure. */
 export function firstErrors(message: string): string {
   const lines = message.split("\n").filter((line) => /^(E|Err|W):?/.test(line));
   return (lines.length > 0 ? lines : message.split("\n")).slice(0, 3).join(" ");
 }
 
-/** All apt sources of the machine, from `sources.list` and `sources.list.d`. */
+/** Reads all apt sources of the machine, from `sources.list` and `sources.list.d`. */
 export function readMachineSources(etc = "/etc/apt"): AptSource[] {
   const parts = path.join(etc, "sources.list.d");
   const files = [path.join(etc, "sources.list")];
@@ -153,7 +153,7 @@ export function readMachineSources(etc = "/etc/apt"): AptSource[] {
     });
 }
 
-/** The machine's Debian codename (`bookworm`); undefined on another distribution. */
+/** Returns the machine's Debian codename (`bookworm`); undefined on another distribution. */
 export function debianCodename(osRelease = "/etc/os-release"): string | undefined {
   if (!existsSync(osRelease)) {
     return undefined;

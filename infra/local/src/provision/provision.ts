@@ -7,18 +7,17 @@ import { libraryEnvironment, type PackageSet, unpackPackages } from "./unpack";
 import { ask, compareVersions, findVersion } from "./version";
 
 /**
- * Finds the three servers, in this order: a fit binary on PATH, one unpacked earlier into `.carillon/servers`, and
- * otherwise Debian's packages, downloaded by a private apt and unpacked there. Nothing is installed, no service is
- * started, no rights are needed.
+ * Finds the three servers, in this order: a suitable binary on the PATH; a binary that was unpacked earlier into
+ * `.carillon/servers`; Debian's packages, which a private apt downloads and which are unpacked there. Nothing is installed, no
+ * service is started, and no rights are needed.
  *
- * Edge cases. Two processes may provision at once: a lock makes the second find what the first unpacked. Redis and
- * MariaDB come from the machine's own release because they need its libraries; nats-server is one static binary, and
- * releases up to Debian 13 carry lines that lose acknowledged messages, so it comes from the newest suite of the same
- * mirror.
+ * Edge cases. Two processes may provision at once: a lock makes the second find the servers that the first unpacked. Redis and
+ * MariaDB come from the machine's own release, because they need its libraries. nats-server is one static binary, and releases
+ * up to Debian 13 have versions that lose acknowledged messages, so it comes from the newest suite of the same mirror.
  */
 export type ServerName = "nats" | "redis" | "mariadb";
 
-/** One server's programs. */
+/** The programs of one server. */
 export interface ServerBinaries {
   /** nats-server, redis-server or mariadbd. */
   server: string;
@@ -32,11 +31,11 @@ export interface ServerBinaries {
 }
 
 export interface ProvisionOptions {
-  /** Where unpacked servers lie; default: `.carillon/servers` of the checkout. */
+  /** Folder of unpacked servers; default: `.carillon/servers` of the checkout. */
   folder?: string;
-  /** Told in one line what is being done when it takes time. */
+  /** Gets one line about each step that takes time. */
   onProgress?: (line: string) => void;
-  /** Set false to use unpacked servers only (for tests of unpacking). */
+  /** False: use only unpacked servers (for tests of unpacking). */
   usePath?: boolean;
 }
 
@@ -79,7 +78,7 @@ const RECIPES: Record<ServerName, Recipe> = {
   },
 };
 
-/** A server is neither there nor obtainable; the message says what to install and which setting names another. */
+/** A server is missing and cannot be unpacked; the message says what to install and which setting names another server. */
 export class ProvisionError extends Error {
   override name = "ProvisionError";
 }
@@ -87,7 +86,7 @@ export class ProvisionError extends Error {
 /**
  * Provides one server.
  *
- * @throws ProvisionError with a message for people when it can neither be found nor unpacked.
+ * @throws ProvisionError with a message for people when the server can neither be found nor unpacked
  */
 export async function provisionServer(name: ServerName, options: ProvisionOptions = {}): Promise<ServerBinaries> {
   const folder = options.folder ?? path.join(findCheckout(), ".carillon", "servers");

@@ -1,8 +1,8 @@
 /**
  * Reads the machine's own apt sources, in both forms, and writes them again for a private apt state.
  *
- * Only Debian's own suites are taken: a vendor's repository has nothing we need and may be unreachable. Options that
- * decide whether a source is trusted and how (`Signed-By`, also an inline key, and `Trusted`) are kept as they are.
+ * It takes only Debian's own suites: a vendor's repository has none of the needed packages and may be unreachable. Options that
+ * decide whether and how a source is trusted (`Signed-By`, also an inline key, and `Trusted`) stay unchanged.
  */
 export interface AptSource {
   uris: string[];
@@ -12,7 +12,7 @@ export interface AptSource {
   options: Record<string, string>;
 }
 
-/** deb822 names of the options that a one-line entry writes in brackets. */
+/** deb822 names of the options that stand in brackets in a one-line entry. */
 const ONE_LINE_OPTIONS: Record<string, string> = {
   arch: "Architectures",
   "signed-by": "Signed-By",
@@ -43,7 +43,7 @@ export function parseOneLineSources(text: string): AptSource[] {
   return sources;
 }
 
-/** Parses a deb822-style file (`*.sources`); disabled stanzas and source-only ones are left out. */
+/** Parses a deb822-style file (`*.sources`), without disabled and source-only stanzas. */
 export function parseDeb822Sources(text: string): AptSource[] {
   const sources: AptSource[] = [];
   for (const stanza of text.split(/\n[ \t]*\n/)) {
@@ -79,7 +79,7 @@ function parseStanza(stanza: string): Map<string, { name: string; value: string 
   return fields;
 }
 
-/** The entries of the machine's own release: its codename, that with Debian's usual suffixes, or an alias. */
+/** Returns the entries of the machine's own release: its codename, with or without Debian's usual suffixes, or an alias. */
 export function ownRelease(sources: AptSource[], codename: string): AptSource[] {
   const aliases = ["stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", codename];
   const known = aliases.flatMap((name) => [name, `${name}-updates`, `${name}-security`, `${name}/updates`]);
@@ -88,7 +88,7 @@ export function ownRelease(sources: AptSource[], codename: string): AptSource[] 
     .filter((source) => source.suites.length > 0 && source.components.includes("main"));
 }
 
-/** The same mirrors at other suites: where a release is asked for by its bare name, `suites` are asked for instead. */
+/** Returns the same mirrors with other suites: where an entry names a bare release, `suites` replace it. */
 export function atSuites(sources: AptSource[], suites: string[]): AptSource[] {
   return sources
     .filter((source) => source.suites.some((suite) => !/[-/]/.test(suite)))

@@ -7,39 +7,39 @@ import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./a
 import { type AptSource, atSuites, ownRelease, renderSources } from "./sources";
 
 /**
- * Debian's packages without installing them: a private apt downloads them, and they are unpacked into a folder. No
- * service is started, no rights are needed.
+ * Provides Debian's packages without installing them: a private apt downloads them, and they are unpacked into a folder. No
+ * service is started, and no rights are needed.
  *
- * Edge cases. Half unpacked packages are never seen: they are unpacked beside and renamed. Packages of the machine's own
- * release find its libraries; so do backports, which are newer programs built for that release. What comes from the
+ * Edge cases. Nobody sees half unpacked packages: they are unpacked beside the folder, which is then renamed. Packages of the
+ * machine's own release find its libraries; so do backports, which are newer programs built for that release. Packages from the
  * newest suites must not need any library.
  */
 export type DebianRelease = "own" | "own with backports" | "newest";
 
 export interface PackageSet {
-  /** For progress and messages, such as `redis-server`. */
+  /** Name in progress lines and messages, such as `redis-server`. */
   title: string;
   release: DebianRelease;
-  /** `name` or `name=version`, or what chooses them when the index was read. */
+  /** `name` or `name=version`, or a function that chooses them after the index was read. */
   packages: string[] | ((apt: PrivateApt) => Promise<string[]>);
-  /** Names of the packages that are unpacked, too, when the set needs them and this machine lacks them; default: libraries. */
+  /** Names of further packages to unpack when the set needs them and this machine lacks them; default: libraries. */
   needed?: RegExp;
-  /** Needed packages usually missing on a bare machine, where apt cannot work it out. */
+  /** Needed packages that a bare machine usually lacks, for machines on which apt cannot compute them. */
   usual?: string[];
 }
 
-/** Where packages of a set lie, and what their programs want in their environment. */
+/** The folder of an unpacked set, and the environment that its programs need. */
 export interface UnpackedPackages {
-  /** Holds `usr`, `etc` and so on of the packages. */
+  /** Contains `usr`, `etc` and so on of the packages. */
   root: string;
   /** LD_LIBRARY_PATH when libraries were unpacked. */
   env: Record<string, string>;
 }
 
 /**
- * Provides a set of packages below `folder`/`name`; finds what was unpacked there earlier. Two processes may ask at once.
+ * Provides a set of packages below `folder`/`name`; uses a set that was unpacked there earlier. Two processes may call it at once.
  *
- * @throws Error when this machine has no sources of Debian, or they lack a package.
+ * @throws Error when this machine has no sources of Debian, or these lack a package
  */
 export async function provideDebianPackages(
   name: string,
@@ -58,7 +58,7 @@ export async function provideDebianPackages(
   return { root, env: libraryEnvironment(root) };
 }
 
-/** Downloads a set and unpacks it in place of what is at `root`. Not to be called by two processes at once. */
+/** Downloads a set and unpacks it, replacing `root`. Two processes must not call it at once. */
 export async function unpackPackages(
   set: PackageSet,
   root: string,
@@ -87,7 +87,7 @@ export async function unpackPackages(
   }
 }
 
-/** LD_LIBRARY_PATH of the libraries below a root of unpacked packages, where there are any. */
+/** Returns LD_LIBRARY_PATH for the libraries below a root of unpacked packages, if there are any. */
 export function libraryEnvironment(root: string): Record<string, string> {
   const libraries = ["usr/lib", "lib"]
     .map((each) => path.join(root, each))
@@ -97,7 +97,7 @@ export function libraryEnvironment(root: string): Record<string, string> {
   return libraries.length > 0 ? { LD_LIBRARY_PATH: libraries.join(":") } : {};
 }
 
-/** One private apt per release, so that a program of the newest suites is never taken for one of the machine's own. */
+/** One private apt per release, so that a program of the newest suites never counts as one of the machine's own release. */
 function openApt(release: DebianRelease, folder: string): PrivateApt {
   const codename = debianCodename();
   const sources = codename === undefined ? [] : ownRelease(readMachineSources(), codename);

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 
-/** Compares dotted versions number by number: negative, zero or positive like a sort callback. */
+/** Compares dotted versions number by number; returns a negative number, zero or a positive one, like a sort callback. */
 export function compareVersions(left: string, right: string): number {
   const [a, b] = [left.split("."), right.split(".")];
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
@@ -12,12 +12,12 @@ export function compareVersions(left: string, right: string): number {
   return 0;
 }
 
-/** The first dotted number in a text, such as the answer of `--version`. */
+/** Returns the first dotted number in a text, such as the answer of `--version`. */
 export function findVersion(text: string): string | undefined {
   return /(\d+\.\d+(?:\.\d+)?)/.exec(text)?.[1];
 }
 
-/** Runs a program and resolves to what it wrote; undefined when it cannot be run or fails. */
+/** Runs a program and resolves to its output; undefined when it cannot run or fails. */
 export function ask(
   command: string,
   args: string[],

@@ -25,11 +25,11 @@ export interface MariadbServer extends LocalServer {
 const NAME = "carillon";
 
 /**
- * Starts a private MariaDB with an empty database `carillon` and one user of the same name, and waits until it greets.
+ * Starts a private MariaDB with an empty database `carillon` and one user of the same name, and waits for its greeting.
  *
- * Edge cases. A first start that was cut off leaves no half-made data: tables are made in a folder beside and renamed.
- * Database, user and password come from an init file that the server runs at each start before it listens. Running as
- * root has to be asked for. A unix socket's path may have 107 bytes: in a deep directory it moves to the temp folder.
+ * Edge cases. An interrupted first start leaves no incomplete data: the tables are created in another folder, which is then
+ * renamed. Database, user and password come from an init file that the server runs at each start before it listens. MariaDB runs
+ * as root only on request. The path of a unix socket may have at most 107 bytes: for a deep directory it lies in the temp folder.
  */
 export async function startMariadb(options: MariadbOptions): Promise<MariadbServer> {
   const { directory } = options;
@@ -41,7 +41,7 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     const config = path.join(directory, "mariadb.cnf");
     const initFile = path.join(directory, "init.sql");
     const dataDirectory = path.join(directory, "data");
-    // A server that starts removes the temporary tables it finds, also those of another one that is running there.
+    // A starting server removes all temporary tables that it finds, including those of another running server.
     const ownTemp = path.join(directory, "tmp");
     mkdirSync(ownTemp, { recursive: true });
     const values = {
@@ -83,7 +83,7 @@ async function installTables(binaries: ServerBinaries, dataDirectory: string, as
   const draft = `${dataDirectory}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  // The installer is a shell script that forgets quotes in places: it sees both folders under names without spaces.
+  // The installer is a shell script with missing quotes, so it gets both folders under names without spaces.
   const alias = mkdtempSync(path.join(tmpdir(), "carillon-install-"));
   symlinkSync(draft, path.join(alias, "data"));
   let installer = binaries.installer!;

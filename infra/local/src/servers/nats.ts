@@ -9,15 +9,15 @@ import { renderInfra } from "./template";
 export interface NatsOptions extends ServerOptions {
   /** HTTP monitoring port; default: a free one. */
   monitorPort?: number;
-  /** Whether a message is on the disk before it is acknowledged, or up to a second later; default: before. */
+  /** Whether a message is on disk before its acknowledgement, or up to a second later; default: before. */
   fsync?: boolean;
   /** Name in messages; default: nats. */
   name?: string;
-  /** Makes it one of several servers that hold the same streams; default: it is alone. */
+  /** Makes the server one of several that hold the same streams; default: a single server. */
   cluster?: NatsClusterPlace;
 }
 
-/** The place of one server among those of its cluster. */
+/** The place of one server in its cluster. */
 export interface NatsClusterPlace {
   /** Port for the routes of the other servers. */
   routePort: number;
@@ -27,7 +27,7 @@ export interface NatsClusterPlace {
 
 export interface NatsServer extends LocalServer {
   user: string;
-  /** `nats://host:port` without credentials, as clients take it beside user and password. */
+  /** `nats://host:port` without credentials; clients take user and password separately. */
   server: string;
   /** `http://host:port` of the monitoring endpoints. */
   monitor: string;
@@ -36,8 +36,8 @@ export interface NatsServer extends LocalServer {
 const USER = "carillon";
 
 /**
- * Starts a private nats-server with JetStream (`sync_interval: always` if not asked otherwise) and waits until it is healthy. One of a cluster
- * is healthy when most of the cluster runs and its own streams are level with theirs, so they are started together.
+ * Starts a private nats-server with JetStream (with `sync_interval: always` by default) and waits until it is healthy. A server
+ * of a cluster is healthy when most of the cluster runs and its own streams are level with the others, so all start together.
  */
 export async function startNats(options: NatsOptions): Promise<NatsServer> {
   const { directory } = options;

@@ -3,25 +3,25 @@ import type { ProcessIdentity } from "../processes/identity";
 import type { ExitReason } from "../processes/managed-process";
 import type { ServerBinaries } from "../provision/provision";
 
-/** What every private server takes. */
+/** The options of every private server. */
 export interface ServerOptions {
-  /** Holds its configuration, data and log; made when missing. Data found there is used again. */
+  /** Folder of its configuration, data and log; it is created when missing, and existing data is used again. */
   directory: string;
   /** TCP port on 127.0.0.1; default: a free one. */
   port?: number;
-  /** Default: a random one; must be the same as before for a directory that was used before. */
+  /** Default: a random password; a directory that was used before needs the same password. */
   password?: string;
   /** Default: found or unpacked by `provisionServer`. */
   binaries?: ServerBinaries;
   /** Ends the server when this process ends, even by kill -9. */
   guard?: ProcessGuard;
-  /** Told of each new process, at start and restart, before it is ready. */
+  /** Called with each new process, at start and restart, before it is ready. */
   onSpawn?: (identity: ProcessIdentity) => void;
   /** Default: `server.log` in the directory. */
   logFile?: string;
 }
 
-/** A running private server. Its address stays the same over restarts. */
+/** A running private server. Its address stays the same across restarts. */
 export interface LocalServer {
   readonly name: string;
   /** With credentials. */
@@ -30,19 +30,19 @@ export interface LocalServer {
   readonly port: number;
   readonly password: string;
   readonly directory: string;
-  /** Undefined while it is down. */
+  /** Undefined while the server is down. */
   readonly pid: number | undefined;
-  /** Starts it again after `kill`, a crash or `stop`. */
+  /** Starts the server again after `kill`, a crash or `stop`. */
   start(): Promise<void>;
-  /** Gentle end, hard after some seconds. */
+  /** Stops the server, by SIGKILL after some seconds. */
   stop(): Promise<void>;
-  /** SIGKILL. */
+  /** Kills the server by SIGKILL. */
   kill(): Promise<void>;
   restart(): Promise<void>;
-  /** SIGSTOP. */
+  /** Pauses the server by SIGSTOP. */
   pause(): void;
-  /** SIGCONT. */
+  /** Continues the server by SIGCONT. */
   resume(): void;
-  /** Ends not asked for by `stop`; returns a function that ends the telling. */
+  /** Calls the listener after every end that `stop` did not cause. @returns an unsubscribe function */
   onUnexpectedExit(listener: (reason: ExitReason) => void): () => void;
 }

@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 
 /**
- * Connects to a loopback port, sends `request` if there is one, and gives the first bytes of the answer to `accept`.
- * False when nothing answers within a second.
+ * Connects to a loopback port, sends `request` if there is one, and passes the first bytes of the answer to `accept`.
+ * Returns false when no answer arrives within a second.
  */
 export function probeTcp(
   port: number,
@@ -29,7 +29,7 @@ export function probeTcp(
   });
 }
 
-/** Whether an HTTP address answers 200 within a second. */
+/** Whether an HTTP address answers with 200 within a second. */
 export async function probeHttp(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) });

@@ -7,9 +7,9 @@ import { randomPassword, runServer } from "./run-server";
 import { renderInfra } from "./template";
 
 export interface RedisOptions extends ServerOptions {
-  /** Such as `512mb`, the default. */
+  /** Maximum memory, such as `512mb`, the default. */
   maxMemory?: string;
-  /** Whether it is a node of a Redis Cluster; for tests, since Carillon does not take one. */
+  /** Whether it is a node of a Redis Cluster; for tests, because Carillon refuses one. */
   isCluster?: boolean;
 }
 

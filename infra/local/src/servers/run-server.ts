@@ -3,12 +3,12 @@ import { findFreePorts } from "../processes/free-port";
 import { ManagedProcess, type ProcessPlan } from "../processes/managed-process";
 import type { LocalServer, ServerOptions } from "./options";
 
-/** A password that needs no quoting in any configuration file or URL. */
+/** Creates a password that needs no quoting in any configuration file or URL. */
 export function randomPassword(): string {
   return randomBytes(18).toString("hex");
 }
 
-/** A server's own address parts, fixed before its configuration is rendered. */
+/** The address of a server, fixed before its configuration is rendered. */
 export interface ServerAddress {
   url: string;
   port: number;
@@ -16,8 +16,8 @@ export interface ServerAddress {
 }
 
 /**
- * Runs a plan as a server. When the port was not asked for and another process took it between choosing and
- * listening, the next one is tried.
+ * Runs a plan as a server. When the caller named no port and another process took the chosen port before the server listened,
+ * the next port is tried.
  */
 export async function runServer(
   options: ServerOptions,

@@ -3,7 +3,7 @@ import path from "node:path";
 import { findCheckout } from "../checkout";
 
 /**
- * Fills `${name}` in a text. A name without a value, and a value that no place asks for, are errors: both mean that
+ * Fills `${name}` in a text. A name without a value and a value without a place are errors: both mean that
  * template and code have drifted apart.
  */
 export function renderTemplate(text: string, values: Record<string, string | number>): string {
@@ -23,7 +23,7 @@ export function renderTemplate(text: string, values: Record<string, string | num
   return rendered;
 }
 
-/** Fills one of the templates of `infra/`, such as `nats.conf`. */
+/** Fills a template of `infra/`, such as `nats.conf`. */
 export function renderInfra(name: string, values: Record<string, string | number>): string {
   return renderTemplate(readFileSync(path.join(findCheckout(), "infra", name), "utf8"), values);
 }

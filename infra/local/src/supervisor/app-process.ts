@@ -5,7 +5,7 @@ import { lineSplitter } from "../processes/log-file";
 import { ManagedProcess } from "../processes/managed-process";
 import type { Role } from "./cluster-options";
 
-/** Where a ready process can be reached: `ws` and `http` are URLs, `tcp` is host:port. */
+/** Addresses of a ready process: `ws` and `http` are URLs, `tcp` is host:port. */
 export interface NodeAddresses {
   ws?: string;
   tcp?: string;
@@ -19,15 +19,15 @@ export interface AppPlan {
   entryPoint: string;
   env: Record<string, string>;
   cwd: string;
-  /** Takes each line that the process writes, as JSON. */
+  /** Gets each line that the process writes, as JSON. */
   writeLog: (line: string) => void;
   guard: ProcessGuard;
   onSpawn: (identity: ProcessIdentity) => void;
 }
 
 /**
- * Young objects of these roles live through a batch of hundreds of messages; a larger nursery keeps them out of the old
- * generation. A gateway has the usual one: what it is larger by is memory that each of its connections has to bear.
+ * Nursery sizes by role. Young objects of these roles live through a batch of hundreds of messages; a larger nursery keeps them
+ * out of the old generation. A gateway has the usual size, because a larger one would cost memory for each of its connections.
  */
 const NODE_FLAGS: Partial<Record<Role, string[]>> = {
   worker: ["--max-semi-space-size=32"],
@@ -35,11 +35,11 @@ const NODE_FLAGS: Partial<Record<Role, string[]>> = {
 };
 
 /**
- * One of our processes. It says by IPC when it is ready (`{type: "ready", addresses}`), and takes the end of the
- * channel as the end of its supervisor. SIGTERM means drain; after 10 s it is killed.
+ * A Carillon process. It reports by IPC when it is ready (`{type: "ready", addresses}`), and takes the end of the channel for
+ * the end of its supervisor. SIGTERM makes it drain; after 10 s it is killed.
  */
 export class AppProcess extends ManagedProcess {
-  /** As it said when it was last ready. */
+  /** The addresses that it reported when it was last ready. */
   addresses: NodeAddresses = {};
 
   constructor(readonly app: AppPlan) {
@@ -91,7 +91,7 @@ export class AppProcess extends ManagedProcess {
   }
 }
 
-/** A line of the common log: JSON stays as it is, anything else (a stack trace, a warning of Node) is wrapped. */
+/** A line of the common log: JSON stays unchanged, other text (a stack trace, a warning of Node) is wrapped. */
 export function asJsonLine(nodeId: string, line: string): string {
   if (line.startsWith("{") && line.endsWith("}")) {
     return line;

@@ -9,7 +9,7 @@ interface NodeEntry {
   pid: number;
 }
 
-/** Content of `cluster.json`: where a running cluster is. Stores without a pid are not ours. */
+/** Content of `cluster.json`: the addresses of a running cluster. Stores without a pid are external. */
 export interface ClusterInfo {
   /** `http://host:port` of the first api. */
   api: string;
@@ -24,18 +24,21 @@ export interface ClusterInfo {
   mysql: { url: string; pid?: number };
 }
 
-/** Names of what lies in a data directory. */
+/** Names of the entries of a data directory. */
 export const clusterFiles = {
   cluster: (directory: string) => path.join(directory, "cluster.json"),
   config: (directory: string) => path.join(directory, "carillon.json"),
-  /** Held by the living supervisor; says `ready` when all runs. */
+  /** The lock of the living supervisor; it contains `ready` when the cluster runs. */
   supervisor: (directory: string) => path.join(directory, "supervisor.json"),
   log: (directory: string) => path.join(directory, "logs", "carillon.log"),
-  /** One file per process we started: pid and start time. */
+  /** One file per started process: pid and start time. */
   processes: (directory: string) => path.join(directory, "run"),
 };
 
-/** What `--fresh` removes beside the logs. Unpacked servers stay: they belong to the checkout, not to a cluster. */
+/**
+ * The entries that `--fresh` removes besides the logs. Unpacked servers stay, because they belong to the checkout, not to a
+ * cluster.
+ */
 export const DATA_ENTRIES = [
   "nats",
   "nats-2",
@@ -49,13 +52,13 @@ export const DATA_ENTRIES = [
   "cluster.json",
 ];
 
-/** A supervisor that lives. */
+/** A living supervisor. */
 export interface RunningSupervisor {
   identity: ProcessIdentity;
   ready: boolean;
 }
 
-/** The living supervisor of a data directory, if there is one. */
+/** Returns the living supervisor of a data directory, if there is one. */
 export function findSupervisor(directory: string): RunningSupervisor | undefined {
   const file = clusterFiles.supervisor(directory);
   const identity = readHolder(file);
@@ -64,14 +67,14 @@ export function findSupervisor(directory: string): RunningSupervisor | undefined
     : undefined;
 }
 
-/** The content of `cluster.json`. */
+/** Reads `cluster.json`. */
 export function readClusterInfo(directory: string): ClusterInfo | undefined {
   return readJson<ClusterInfo>(clusterFiles.cluster(directory));
 }
 
 /**
- * Every address of a cluster, a line each, for people.
- * @param showsSecrets whether the addresses of the stores have their passwords
+ * Returns all addresses of a cluster, one line each, for people.
+ * @param showsSecrets whether the addresses of the stores contain their passwords
  */
 export function describeCluster(directory: string, info: ClusterInfo, showsSecrets: boolean): string[] {
   const shown = (url: string) => (showsSecrets ? url : withoutPassword(url));
@@ -86,7 +89,10 @@ export function describeCluster(directory: string, info: ClusterInfo, showsSecre
   ];
 }
 
-/** A user without a password may be a token, and a password that was not encoded may have any sign in it. */
+/**
+ * Removes user and password from an address: a user without a password may be a token, and an unencoded password may contain any
+ * sign.
+ */
 function withoutPassword(url: string): string {
   return url.replace(/\/\/.*@/, "//");
 }

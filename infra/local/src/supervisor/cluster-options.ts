@@ -4,73 +4,73 @@ import type { MariadbServer } from "../servers/mariadb";
 import type { NatsServer } from "../servers/nats";
 import type { LocalServer } from "../servers/options";
 
-/** The kinds of processes that are ours. */
+/** The roles of Carillon's processes. */
 export type Role = "gateway" | "worker" | "archiver" | "api";
 
 export type RoleCounts = Record<Role, number>;
 
-/** How many of each role a plain `npm start` runs. */
+/** Number of processes of each role that a plain `npm start` runs. */
 export const DEFAULT_COUNTS: RoleCounts = { gateway: 2, worker: 2, archiver: 1, api: 1 };
 
 export const DEFAULT_BASE_PORT = 21_000;
 
-/** Stores that run elsewhere and are used instead of private ones. URLs may carry credentials. */
+/** External stores to use instead of private ones. URLs may contain credentials. */
 export interface ExternalStores {
   nats?: string[];
   redis?: string;
   mysql?: string;
 }
 
-/** The stores of a cluster; those that run elsewhere are undefined here. */
+/** The private stores of a cluster; external stores are undefined here. */
 export interface Stores {
   nats?: NatsServer;
-  /** The others, where NATS is a cluster: `nats-2`, `nats-3`. */
+  /** The other servers of a NATS cluster: `nats-2`, `nats-3`. */
   natsPeers?: NatsServer[];
   redis?: LocalServer;
   mysql?: MariadbServer;
 }
 
-/** All servers of NATS. */
+/** Returns all servers of NATS. */
 export function natsServersOf({ nats, natsPeers = [] }: Stores): NatsServer[] {
   return nats === undefined ? [] : [nats, ...natsPeers];
 }
 
-/** What a cluster on this machine is made of. */
+/** The options of a cluster on this machine. */
 export interface ClusterOptions {
   /** Data, logs, secrets and `cluster.json`; absolute. */
   directory: string;
   /** First of 50 TCP ports. */
   basePort: number;
   counts: RoleCounts;
-  /** Number of partitions, taken at the first start only; default: usualPartitions. */
+  /** Number of partitions, used at the first start only; default: usualPartitions. */
   partitions?: number;
   /** Removes all data first. */
   fresh?: boolean;
   external?: ExternalStores;
-  /** Three: NATS is a cluster which holds three copies of everything. On one machine that is of use to tests only; default 1. */
+  /** Three: NATS is a cluster with three copies of everything. On one machine this is useful for tests only; default 1. */
   natsServers?: 1 | 3;
-  /** Whether NATS has a message on the disk before its sender is told; default true. Without it: `nats.fsync`. */
+  /** Whether NATS fsyncs a message before its sender is told; default true. False also sets `nats.fsync` to false. */
   fsync?: boolean;
-  /** Program of each role and of the CLI (`init`), where others than the built apps are wanted (tests). */
+  /** Programs to run instead of the built apps and the CLI (`init`), by role (for tests). */
   entryPoints?: Partial<Record<Role | "cli", string>>;
-  /** Further environment of our processes. */
+  /** Further environment of Carillon's processes. */
   env?: Record<string, string>;
-  /** Further environment of one node, asked for when the stores run: its links may lead through proxies (tests). */
+  /** Returns further environment of one node when the stores run, so that its links can lead through proxies (for tests). */
   nodeEnv?: (nodeId: string, stores: Stores) => Record<string, string>;
-  /** Also ends the servers at once when this process is killed: for tests, whose data is worth nothing. */
+  /** Whether the servers also end at once when this process is killed: for tests, whose data is worthless. */
   guardServers?: boolean;
-  /** Sizes for machines that run several clusters at a time. */
+  /** Whether to use small sizes, for machines that run several clusters at a time. */
   small?: boolean;
-  /** One line for people on each step and each event. */
+  /** Gets one line for people about each step and event. */
   onProgress?: (line: string) => void;
 }
 
-/** A wrong choice of options; the message says what is wrong. */
+/** The options are wrong; the message says how. */
 export class OptionsError extends Error {
   override name = "OptionsError";
 }
 
-/** The data directory when none is named: `.carillon` of the checkout. */
+/** The default data directory: `.carillon` of the checkout. */
 export function defaultDirectory(): string {
   return path.join(findCheckout(), ".carillon");
 }
@@ -99,8 +99,8 @@ const FIRST_ROUTE = 7;
 const MOST: RoleCounts = { gateway: 15, worker: 64, archiver: 64, api: 10 };
 
 /**
- * Lays the processes out on N..N+49: apis from N, gateways in pairs from N + 10 (WebSocket even, TCP odd), stores
- * from N + 40. Routes of a NATS cluster take the last of the apis' ports.
+ * Assigns the ports N..N+49: apis from N, gateways in pairs from N + 10 (WebSocket even, TCP odd), stores
+ * from N + 40. Routes of a NATS cluster use the last ports of the apis.
  *
  * @throws OptionsError when counts or the base port do not fit.
  */
@@ -135,7 +135,7 @@ export function gatewayPorts(basePort: number, index: number): { ws: number; tcp
   return { ws: basePort + 10 + 2 * index, tcp: basePort + 11 + 2 * index };
 }
 
-/** All ports that a cluster will listen on, without those of external stores. */
+/** All ports on which a cluster will listen, without those of external stores. */
 export function portsInPlan(plan: PortPlan, external: ExternalStores): number[] {
   return [
     ...plan.api,

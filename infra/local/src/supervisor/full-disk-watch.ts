@@ -6,17 +6,17 @@ const PERIOD_MS = 2000;
 const ENOUGH_BYTES = 64 << 20;
 
 export interface DiskEvents {
-  /** The server has said that it could not write. */
+  /** Called when the server has logged that it could not write. */
   onFull(): void;
-  /** After that, there is room again. */
+  /** Called when the disk has room again after that. */
   onSpace(): Promise<void>;
 }
 
 /**
- * Reads what a server adds to its log for signs of a full disk, and tells when the disk has room again.
+ * Searches new lines of a server's log for signs of a full disk, and reports when the disk has room again.
  *
- * The log is believed rather than the free space alone: a disk may be full for a moment between two looks, and one
- * write that failed in it is what breaks a stream. Room means 64 MiB, or a tenth of a smaller disk.
+ * It uses the log and not only the free space: a disk may be full for a moment between two looks, and a single write that failed
+ * in that moment breaks a stream. Room means 64 MiB, or a tenth of a smaller disk.
  */
 export class FullDiskWatch {
   private readonly timer: NodeJS.Timeout;
@@ -25,8 +25,8 @@ export class FullDiskWatch {
   private busy = false;
 
   /**
-   * @param logFile what the server writes to
-   * @param folder lies on the disk that matters
+   * @param logFile the log of the server
+   * @param folder a folder on the disk to watch
    */
   constructor(
     private readonly logFile: string,
@@ -58,7 +58,7 @@ export class FullDiskWatch {
       if (this.full && (await hasRoom(this.folder))) {
         this.full = false;
         await this.events.onSpace();
-        // What it said while it went down is about the past.
+        // Lines that the server wrote while it stopped are about the past.
         this.offset = readFrom(this.logFile, Number.MAX_SAFE_INTEGER).end;
       }
     } finally {
@@ -72,7 +72,7 @@ async function hasRoom(folder: string): Promise<boolean> {
   return disk.bavail * disk.bsize >= Math.min(ENOUGH_BYTES, (disk.blocks * disk.bsize) / 10);
 }
 
-/** What a file holds from `offset` on, at most 1 MiB, and where that ends. A file that shrank is read from its end. */
+/** Reads a file from `offset` on, at most 1 MiB, and returns the text and its end. A file that shrank is read from its end. */
 function readFrom(file: string, offset: number): { text: string; end: number } {
   let descriptor: number;
   try {

@@ -1,6 +1,6 @@
 import { Backoff } from "@carillon/base";
 
-/** Something that can be started, stopped and watched: a store or one of our processes. */
+/** Something that can be started, stopped and watched: a store or a Carillon process. */
 export interface Unit {
   readonly name: string;
   readonly pid: number | undefined;
@@ -9,15 +9,15 @@ export interface Unit {
   onUnexpectedExit(listener: (reason: string) => void): () => void;
 }
 
-/** A unit up longer than this has proved itself: its next death is answered quickly again. */
+/** After this uptime, ms, a unit counts as stable: the next restart after a death is fast again. */
 const STEADY_MS = 10_000;
 
 /**
- * Keeps one unit running: when it ends without being asked to, it is started again, after 0.2 s at first and up to
- * 10 s when it keeps dying.
+ * Keeps one unit running: when it ends unasked, the keeper starts it again, after 0.2 s at first and up to 10 s when it keeps
+ * dying.
  *
- * Edge case: `stop` may come while a restart waits or is under way. The wait is cut off, and a start under way ends
- * because the unit is stopped under it.
+ * Edge case: `stop` may come while a restart waits or is in progress. It cuts the wait off, and a start in progress ends because
+ * the unit is stopped under it.
  */
 export class Keeper {
   private readonly backoff = new Backoff({ first: 200, most: 10_000 });
@@ -41,20 +41,20 @@ export class Keeper {
     });
   }
 
-  /** Starts the unit; a first start that fails is the caller's to handle. */
+  /** Starts the unit; the caller handles a failure of the first start. */
   async start(): Promise<void> {
     this.wanted = true;
     await this.unit.start();
     this.noteStarted();
   }
 
-  /** The unit was started by somebody else: keep it from now on. */
+  /** Keeps a unit from now on that other code has started. */
   adopt(): void {
     this.wanted = true;
     this.noteStarted();
   }
 
-  /** Stops the unit, and any attempt to bring it back. */
+  /** Stops the unit, and any attempt to restart it. */
   async stop(): Promise<void> {
     this.wanted = false;
     this.wake();
@@ -62,7 +62,7 @@ export class Keeper {
     await this.restarting;
   }
 
-  /** Stops the unit and starts it again, as often as it takes. */
+  /** Stops the unit and starts it again; repeats until that succeeds. */
   async restart(): Promise<void> {
     await this.stop();
     this.wanted = true;

@@ -5,8 +5,8 @@ import { endProcess, isAlive, type ProcessIdentity } from "../processes/identity
 import { clusterFiles } from "./cluster-file";
 
 /**
- * The memory of what was started. Every process gets a file with its pid and start time before anything is done with
- * it; a supervisor that dies by kill -9 leaves the files, and the next start or stop ends what still lives.
+ * Remembers the started processes. Every process gets a file with its pid and start time before it is used. A supervisor that
+ * dies by kill -9 leaves the files, and the next start or stop ends the processes that still live.
  */
 interface ProcessRecord extends ProcessIdentity {
   name: string;
@@ -17,12 +17,12 @@ export function recordProcess(directory: string, name: string, identity: Process
   writeJsonAtomically(path.join(clusterFiles.processes(directory), `${name}.json`), { name, ...identity });
 }
 
-/** Forgets all of them, when they are known to be gone. */
+/** Forgets all processes, when they are known to be gone. */
 export function forgetProcesses(directory: string): void {
   rmSync(clusterFiles.processes(directory), { recursive: true, force: true });
 }
 
-/** The recorded processes that still live. */
+/** Returns the recorded processes that still live. */
 function findLeftovers(directory: string): ProcessRecord[] {
   let names: string[];
   try {
@@ -37,10 +37,13 @@ function findLeftovers(directory: string): ProcessRecord[] {
 
 const STORES = ["mysql", "redis", "nats"];
 
-/** Which store a recorded process belongs to: `nats-2` is one of NATS. */
+/** The store to which a recorded process belongs: `nats-2` is a server of NATS. */
 const storeOf = (name: string) => STORES.find((store) => name === store || name.startsWith(`${store}-`));
 
-/** Ends what an earlier supervisor left: our processes first, then MariaDB, Redis and NATS, each gently at first. */
+/**
+ * Ends the processes that an earlier supervisor left: Carillon's processes first, then MariaDB, Redis and NATS; SIGKILL comes
+ * last.
+ */
 export async function endLeftovers(directory: string, say: (line: string) => void): Promise<number> {
   const leftovers = findLeftovers(directory);
   const end = async (record: ProcessRecord, graceMs: number): Promise<void> => {

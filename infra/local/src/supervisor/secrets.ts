@@ -5,7 +5,7 @@ import { readJson, writeJsonAtomically } from "../processes/atomic-file";
 import { randomPassword } from "../servers/run-server";
 import { type ClusterOptions, OptionsError } from "./cluster-options";
 
-/** What is made once per data directory, kept in `secrets.json` for the owner's eyes only. */
+/** The secrets of a data directory, created once and kept in `secrets.json`, which only its owner can read. */
 export interface Secrets {
   nats: string;
   redis: string;
@@ -14,7 +14,7 @@ export interface Secrets {
   auth: string;
 }
 
-/** Reads the secrets of a data directory, and makes those that it does not have yet. */
+/** Reads the secrets of a data directory, and creates missing ones. */
 export function loadSecrets(directory: string): Secrets {
   const file = path.join(directory, "secrets.json");
   const known = readJson<Partial<Secrets>>(file) ?? {};
@@ -29,8 +29,8 @@ export function loadSecrets(directory: string): Secrets {
 }
 
 /**
- * One partition for each worker, but not more than the processors can serve: below two of them for a partition, its
- * batches get smaller and nothing gets faster (docs/decisions/0021). The other workers stand by.
+ * Returns the default number of partitions: one for each worker, but not more than the processors can serve. With fewer than two
+ * processors for a partition its batches get smaller and nothing gets faster (docs/decisions/0021). Further workers stand by.
  * @param cores processors of this machine
  */
 export function usualPartitions(workers: number, cores = availableParallelism()): number {
@@ -38,9 +38,9 @@ export function usualPartitions(workers: number, cores = availableParallelism())
 }
 
 /**
- * The number of partitions, which never changes after the first start: a conversation's partition is a hash modulo it.
+ * Fixes the number of partitions, which never changes after the first start: a conversation's partition is a hash modulo it.
  *
- * @throws OptionsError when another number is asked for than the data was made with.
+ * @throws OptionsError when the options name another number than that of the data
  */
 export function fixPartitions(options: ClusterOptions): number {
   const file = path.join(options.directory, "layout.json");

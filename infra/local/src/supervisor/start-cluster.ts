@@ -20,18 +20,18 @@ import { Supervisor } from "./supervisor";
 /** A cluster that this process supervises. */
 export interface RunningCluster {
   directory: string;
-  /** The content of `cluster.json` now; pids change with restarts. */
+  /** Returns the present content of `cluster.json`; pids change with restarts. */
   info(): ClusterInfo;
-  /** The private stores, to pause or kill. */
+  /** The private stores, for tests that pause or kill them. */
   servers: Stores;
   /** Stops one node (`worker-1`) or store (`mysql`) until `startNode`. */
   stopNode(name: string): Promise<void>;
   startNode(name: string): Promise<void>;
   /** Starts one more process of a role; resolves to its node id. */
   addNode(role: Role): Promise<string>;
-  /** The common log was moved aside: goes on in a new file. */
+  /** Continues the common log in a new file, after another program has renamed the old one. */
   reopenLog(): void;
-  /** Drains and stops all; nothing lives afterwards. */
+  /** Drains and stops everything; no process lives afterwards. */
   stop(): Promise<void>;
 }
 
@@ -52,11 +52,11 @@ export class PortsTakenError extends Error {
 }
 
 /**
- * Starts a cluster and resolves when all of it is ready. What an earlier supervisor left behind is stopped first.
+ * Starts a cluster and resolves when all of it is ready. It first stops processes that an earlier supervisor left behind.
  *
- * @param signal cuts the start off; all that was started is stopped before it rejects.
+ * @param signal cancels the start; everything that was started is stopped before it rejects
  * @throws OptionsError, AlreadyRunningError, PortsTakenError, ProvisionError, or an Error with the last lines of the
- *   process that did not start. Nothing runs then.
+ *   process that did not start. Then nothing runs.
  */
 export async function startCluster(options: ClusterOptions, signal?: AbortSignal): Promise<RunningCluster> {
   const { directory } = options;
@@ -92,8 +92,8 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
 }
 
 /**
- * Messages lie here as they were written, and secrets beside them: nobody else on the machine may read what this process
- * and those that it starts write.
+ * Keeps files private: the data directory contains messages in plain text and secrets, so no other user of the machine may read
+ * the files of this process and its children.
  */
 function makePrivate(directory: string): void {
   process.umask(0o077);
@@ -117,7 +117,7 @@ function describe(directory: string, supervisor: Supervisor, lock: string): Runn
   };
 }
 
-/** Refuses when a port of the plan is taken, and names each with the process that has it. */
+/** Refuses the start when ports of the plan are taken, and names each port with its process. */
 async function checkPorts(ports: PortPlan, external: ExternalStores): Promise<void> {
   const taken: string[] = [];
   for (const port of portsInPlan(ports, external)) {
@@ -138,7 +138,7 @@ function removeData(directory: string): void {
     rmSync(path.join(directory, entry), { recursive: true, force: true });
   }
   const logs = path.join(directory, "logs");
-  // A detached supervisor is writing its own log already.
+  // A detached supervisor writes its own log already.
   const old = existsSync(logs) ? readdirSync(logs).filter((name) => name !== "supervisor.log") : [];
   for (const name of old) {
     rmSync(path.join(logs, name), { force: true });

@@ -3,13 +3,13 @@ import { endProcess, signalProcess, waitUntilGone } from "../processes/identity"
 import { clusterFiles, findSupervisor } from "./cluster-file";
 import { endLeftovers } from "./leftovers";
 
-/** Draining four roles takes at most 10 s each, the stores 50 s together. */
+/** Maximum time of a stop: draining four roles takes at most 10 s each, the stores 50 s together. */
 const STOP_TIMEOUT_MS = 100_000;
 
 /**
- * Stops the cluster of a data directory: its supervisor does it, or, where that is dead, we stop what it left.
+ * Stops the cluster of a data directory through its supervisor. When the supervisor is dead, it stops the processes that it left.
  *
- * @returns whether anything ran.
+ * @returns whether anything ran
  */
 export async function stopCluster(directory: string, say: (line: string) => void): Promise<boolean> {
   const supervisor = findSupervisor(directory);
@@ -18,7 +18,7 @@ export async function stopCluster(directory: string, say: (line: string) => void
     say(`stopping the cluster in ${directory} (supervisor pid ${identity.pid})`);
     signalProcess(identity, "SIGTERM");
     if (!(await waitUntilGone(identity, STOP_TIMEOUT_MS))) {
-      say("the supervisor does not end: it is killed");
+      say("the supervisor does not exit; it is killed now");
       await endProcess(identity, 0, "SIGKILL");
     }
   }

@@ -14,13 +14,13 @@ export interface StoreContext {
   options: ClusterOptions;
   ports: PortPlan;
   secrets: Secrets;
-  /** Set when the servers shall die with this process. */
+  /** Set when the servers must die with this process. */
   guard: ProcessGuard | undefined;
   say: (line: string) => void;
   onSpawn: (name: string, identity: ProcessIdentity) => void;
 }
 
-/** Provides and starts the stores that no setting replaces: provided one after the other, started together. */
+/** Provides the private stores one after the other, and starts them together. */
 export async function startStores(context: StoreContext): Promise<Stores> {
   const { options, ports, secrets, say } = context;
   const external = options.external ?? {};
@@ -77,7 +77,7 @@ function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "c
   return all.length === 1 ? {} : { cluster: { routePort: route, allRoutePorts: all.map((each) => each.route) } };
 }
 
-/** Content of `carillon.json`, the settings file of all our processes. */
+/** Content of `carillon.json`, the settings file of all Carillon processes. */
 export function renderAppSettings(stores: Stores, options: ClusterOptions, secrets: Secrets): object {
   const external = options.external ?? {};
   const nats =
@@ -100,7 +100,7 @@ export function renderAppSettings(stores: Stores, options: ClusterOptions, secre
   };
 }
 
-/** NATS clients take addresses and credentials apart; the credentials of the first address are used for all. */
+/** Separates addresses and credentials, as NATS clients need them; the credentials of the first address count for all. */
 function externalNats(urls: string[]): object {
   const parsed = urls.map((url) => new URL(url.includes("://") ? url : `nats://${url}`));
   const { username, password } = parsed[0]!;

@@ -22,18 +22,17 @@ import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
 import type { Secrets } from "./secrets";
 import { renderAppSettings, startStores } from "./stores";
 
-/** Our processes get this long after a supervisor that was killed, before a shell that outlives it kills them. */
+/** After a kill of the supervisor its processes have this time, s, before a shell that outlives it kills them. */
 const ORPHAN_GRACE_SECONDS = 4.7;
 
 /**
  * Runs everything of one cluster, and keeps it running.
  *
- * Order up: stores, then one run of `init` (streams, layout, tables), then our processes together. Order down: gateways,
- * workers, archivers, apis, then MariaDB, Redis, NATS; so what drains finds everything it needs.
+ * Order of the start: stores, then one run of `init` (streams, layout, tables), then Carillon's processes together. Order of the
+ * stop: gateways, workers, archivers, apis, then MariaDB, Redis, NATS, so that draining processes find everything they need.
  *
- * Edge cases. `stop` may come at any time, also in the middle of `start`: it marks the cluster as unwanted, stops what
- * is known, and at last ends whatever was recorded as spawned. A process whose program is not built is left out, and
- * that is said.
+ * Edge cases. `stop` may come at any time, also in the middle of `start`: it marks the cluster as unwanted, stops all known
+ * units, and at last ends all recorded processes. A process whose program is not built is left out with a message.
  */
 export class Supervisor {
   private readonly log: LogFile;
@@ -56,13 +55,13 @@ export class Supervisor {
     this.serverGuard = options.guardServers === true ? new ProcessGuard() : undefined;
   }
 
-  /** Starts all and resolves when all is ready; what was started when it fails is the caller's to `stop`. */
+  /** Starts everything and resolves when all is ready. After a failure the caller must call `stop`. */
   start(): Promise<void> {
     this.starting = this.bringUp();
     return this.starting;
   }
 
-  /** Drains and stops all. Nothing that was started lives when it resolves. Calling it again changes nothing. */
+  /** Drains and stops everything. No started process lives when it resolves. Calling it again changes nothing. */
   stop(): Promise<void> {
     this.stopped ??= this.bringDown();
     return this.stopped;
@@ -72,13 +71,13 @@ export class Supervisor {
     this.log.reopen();
   }
 
-  /** Says a line to people and writes it to the common log. */
+  /** Reports a line to people and writes it to the common log. */
   say(line: string): void {
     this.options.onProgress?.(line);
     this.log.write(JSON.stringify({ level: 30, time: new Date().toISOString(), role: "supervisor", msg: line }));
   }
 
-  /** The cluster as it is now: the content of `cluster.json`. */
+  /** Returns the present cluster: the content of `cluster.json`. */
   info(): ClusterInfo {
     const external = this.options.external ?? {};
     const { nats, redis, mysql } = this.stores;
@@ -115,7 +114,7 @@ export class Supervisor {
     return this.stores;
   }
 
-  /** The keeper of a node (`worker-1`) or store (`nats`), to stop and start it by itself. */
+  /** Returns the keeper of a node (`worker-1`) or store (`nats`), with which it can be stopped and started alone. */
   keeper(name: string): Keeper {
     const keeper = this.keepers.get(name);
     if (keeper === undefined) {
@@ -188,7 +187,7 @@ export class Supervisor {
     for (const servers of [["mysql"], ["redis"], natsServersOf(this.stores).map(({ name }) => name)]) {
       await stopAll(servers);
     }
-    // A start that was cut off may be between spawning a server and handing it over.
+    // A cancelled start may be between spawning a server and passing it on.
     await endLeftovers(directory, () => {});
     await this.starting?.catch(() => {});
     await endLeftovers(directory, () => {});
@@ -199,7 +198,10 @@ export class Supervisor {
     this.log.close();
   }
 
-  /** NATS refuses for ever after its disk was full, all records intact: a restart heals it once there is room. */
+  /**
+   * Restarts NATS after a full disk: NATS refuses writes for ever, although all records are intact, until it is restarted with
+   * room.
+   */
   private watchDisks(): void {
     for (const { name, directory } of natsServersOf(this.stores)) {
       const logFile = path.join(this.options.directory, "logs", `${name}.log`);
@@ -257,7 +259,7 @@ export class Supervisor {
     } else if (role === "api") {
       env["CARILLON_API_PORT"] = String(basePort + number - 1);
     }
-    // Several on one machine: health and metrics are where the node's record says.
+    // For several processes on one machine, the node's record names the port of health and metrics.
     env["CARILLON_WORKER_HTTP_PORT"] = "0";
     env["CARILLON_ARCHIVER_HTTP_PORT"] = "0";
     Object.assign(env, this.options.nodeEnv?.(nodeId, this.stores));
@@ -275,7 +277,7 @@ export class Supervisor {
     return this.addKeeper(nodeId, app);
   }
 
-  /** Streams, layout and tables, by the CLI; doing it again changes nothing. */
+  /** Creates streams, layout and tables through the CLI; running it again changes nothing. */
   private async initialise(): Promise<void> {
     const program = this.entryPoint("cli");
     if (!existsSync(program)) {

@@ -1,7 +1,7 @@
 /**
- * What stands for a client's address where something is counted by address: one address of IPv4, or the /64 network of
- * IPv6, since whoever has one address of that has all 2^64 of them.
- * @param address as sockets tell it: `192.0.2.1`, `2001:db8::1`, `::ffff:192.0.2.1`, with or without a zone
+ * The key under which clients are counted by address: an address of IPv4, or the /64 network of IPv6, because a client that has
+ * one address of such a network has all 2^64 of them.
+ * @param address in the form of sockets: `192.0.2.1`, `2001:db8::1`, `::ffff:192.0.2.1`, with or without a zone
  */
 export function addressKey(address: string): string {
   const [plain] = address.toLowerCase().split("%") as [string];

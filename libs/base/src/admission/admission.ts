@@ -1,37 +1,37 @@
 /**
- * Admission: how much work is begun at once, what waits, and what is refused. One mechanism for everything that others
- * ask of a process and that costs more than memory: SYNC, PULL, the opening of sessions, log-ins, lists over HTTP.
+ * Admission decides how much work begins at once, what work waits, and what work is refused. It is the one mechanism for all
+ * work that others ask of a process and that costs more than memory: SYNC, PULL, opening sessions, log-ins, lists over HTTP.
  *
- * The idea: work that is under way is bounded, because a store that gets more than it can do at once does all of it
- * later. Behind it waits a queue. Its first places, tens, cover the unevenness of arrivals and are always there; where
- * `mostWaiting` allows more, those have a place whose turn can be expected within `patienceMs`. Before work begins, its
- * asker's deadline is looked at: what nobody waits for any more is never begun. What finds no place, or has waited for
- * `patienceMs`, is refused as `Overloaded`, with the time after which it should come back.
+ * The idea: the work in progress is limited, because a store that gets more than it can do at once does all of it later. Further
+ * work waits in a queue. The first places of the queue (tens) cover uneven arrivals and always exist. Where `mostWaiting` allows
+ * more places, work gets one if its turn is expected within `patienceMs`. Before work begins, admission checks the deadline of
+ * its asker: it never begins work for which nobody waits any more. It refuses work that finds no place, or that has waited for
+ * `patienceMs`, as `Overloaded`, and tells the asker when to come back.
  *
- * That time is a booking. Each refusal books a turn behind all turns that were booked before: a crowd of thousands comes
- * back spread over the time that it takes to serve it, and not together after a fixed second. A random share keeps two
- * processes and two crowds from marching in step.
+ * That time is a booking. Each refusal books a turn after all turns that were booked before. So a crowd of thousands comes
+ * back spread over the time that serving it takes, and not together after a fixed second. A random share keeps two processes
+ * and two crowds from falling into step.
  *
- * Admission expects more than the pace at which work is done lately: that pace is of a moment in which everything else was
- * busy as well. A place in the queue is given for a turn at three times the pace, since the asker would wait in vain otherwise;
- * a booking goes by nine times. An asker who comes too early books again, which costs next to nothing; one who was told to come
- * too late leaves the process idle (measured: of 10,000 devices that SYNC, the last thousand came 12 s after the others).
+ * Admission expects more than the recent pace of work, because that pace was measured while everything else was busy, too. A
+ * place in the queue counts on three times the pace, because otherwise the asker would wait in vain. A booking counts on nine
+ * times. An asker that comes too early books again, which costs next to nothing; an asker that was told to come too late leaves
+ * the process idle (measured: of 10,000 devices that SYNC, the last thousand came 12 s after the others).
  *
- * A key (a user) has bounds of its own inside these, so that one user fills neither the work nor the queue. Work whose
- * key has enough under way stays in the queue and lets others pass.
+ * A key (a user) has limits of its own inside these limits, so that one user fills neither the work nor the queue. Work of a
+ * key that has enough work in progress stays in the queue and lets other work pass.
  */
 import { guarded } from "../boundary";
 
 export interface AdmissionOptions {
-  /** Work under way at once. */
+  /** Maximum of work in progress at once. */
   atOnce: number;
-  /** Work that may wait for its turn, however long that takes. */
+  /** Maximum of work that may wait for its turn, however long that takes. */
   waiting: number;
-  /** Work that may wait when its turn can be expected within the patience; absent: as many as `waiting`. */
+  /** Maximum of work that may wait when its turn is expected within the patience; absent: as `waiting`. */
   mostWaiting?: number;
-  /** The same for the work of one key; what has no key is bounded by the others only. */
+  /** The same for the work of one key; work without a key has only the limits above. */
   perKey?: { atOnce: number; waiting: number };
-  /** The longest wait for a turn, ms; then the asker is told to come back. */
+  /** Longest wait for a turn, ms; then admission tells the asker to come back. */
   patienceMs: number;
   /** ms on the monotonic clock. */
   monotonic(): number;
@@ -40,17 +40,17 @@ export interface AdmissionOptions {
 }
 
 export interface Asker {
-  /** Whose work it is; absent: bounded by no key. */
+  /** The key of the work; absent: no limit of a key applies. */
   key?: string | undefined;
-  /** Monotonic ms after which nobody waits for the result; absent: somebody always does. */
+  /** Monotonic ms after which nobody waits for the result; absent: the asker waits for ever. */
   deadline?: number | undefined;
 }
 
-/** There is more work than can be done now. */
+/** Refusal: there is more work than the process can do now. */
 export class Overloaded extends Error {
   /**
    * @param retryAfterMs when to try again, ms
-   * @param isOfKey whether the key has too much under way, and not everybody together
+   * @param isOfKey whether only this key has too much work in progress
    */
   constructor(
     readonly retryAfterMs: number,
@@ -61,7 +61,7 @@ export class Overloaded extends Error {
   }
 }
 
-/** The asker's deadline was over before the work began: nobody waits for an answer. */
+/** Refusal: the asker's deadline was over before the work began, so nobody waits for an answer. */
 export class Abandoned extends Error {
   constructor() {
     super("the asker has gone before the work began");
@@ -69,14 +69,14 @@ export class Abandoned extends Error {
   }
 }
 
-/** Least time after which a refused asker comes back, ms; a random share of it is added. */
+/** Minimum time after which a refused asker comes back, ms; admission adds a random share of it. */
 const LEAST_RETRY_MS = 500;
-/** Bookings end here, ms: whoever is told to wait longer would rather give up. */
+/** Maximum time of a booking, ms: an asker that has to wait longer would give up. */
 const MOST_BOOKED_MS = 30_000;
-/** Work may go so many times faster than of late: as those expect who wait, and as those are told who shall come again. */
+/** Factors by which work may become faster than lately: for places in the queue, and for bookings. */
 const EXPECTED_PACE = 3;
 const BOOKED_PACE = 9;
-/** How long a piece of work takes as long as nothing is known, ms. */
+/** Assumed duration of a piece of work before the first measurement, ms. */
 const FIRST_MEAN_MS = 20;
 /** Weight of the newest duration in the mean. */
 const NEWEST = 0.1;
@@ -85,7 +85,7 @@ interface Waiting {
   key: string | undefined;
   deadline: number;
   timer: ReturnType<typeof setTimeout>;
-  /** The turn has come. */
+  /** Begins the work when its turn has come. */
   begin(): void;
   refuse(error: Error): void;
 }
@@ -95,26 +95,26 @@ export class Admission {
   private readonly queue: Waiting[] = [];
   private readonly runningOf = new Map<string, number>();
   private readonly waitingOf = new Map<string, number>();
-  /** How long work takes lately, ms. */
+  /** Recent duration of work, ms. */
   private meanMs = FIRST_MEAN_MS;
-  /** Up to this time (monotonic ms) turns are booked by those who were refused. */
+  /** Refused askers have booked turns up to this time (monotonic ms). */
   private bookedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: AdmissionOptions) {}
 
-  /** What is under way. */
+  /** The work in progress. */
   get underWay(): number {
     return this.running;
   }
 
-  /** What waits for its turn. */
+  /** The work that waits for its turn. */
   get waiting(): number {
     return this.queue.length;
   }
 
   /**
    * Does the work, now or when its turn comes.
-   * @throws Overloaded, Abandoned: the work was not begun; otherwise what the work throws
+   * @throws Overloaded, Abandoned: the work did not begin; otherwise the error of the work
    */
   async run<T>(work: () => Promise<T>, asker: Asker = {}): Promise<T> {
     await this.enter(asker);
@@ -148,14 +148,14 @@ export class Admission {
     });
   }
 
-  /** Whether one more may wait. */
+  /** Whether one more piece of work may wait. */
   private get hasPlace(): boolean {
     const { waiting, mostWaiting = waiting, patienceMs } = this.options;
     const { length } = this.queue;
     return length < waiting || (length < mostWaiting && length * this.turnMs < patienceMs);
   }
 
-  /** From one turn to the next, as far as can be expected. */
+  /** Expected time from one turn to the next, ms. */
   private get turnMs(): number {
     return this.meanMs / this.options.atOnce / EXPECTED_PACE;
   }
@@ -190,10 +190,10 @@ export class Admission {
     }
   }
 
-  /** Its turn has not come for too long. */
+  /** Refuses work whose turn has not come within the patience. */
   private giveUp(one: Waiting): void {
     this.takeOut(one);
-    // A timer may come a millisecond early; nobody waits for that one.
+    // A timer may fire a millisecond early.
     const isLate = this.options.monotonic() >= one.deadline - 1;
     one.refuse(isLate ? new Abandoned() : this.overloaded());
   }
@@ -204,7 +204,7 @@ export class Admission {
     if (one.key !== undefined) count(this.waitingOf, one.key, -1);
   }
 
-  /** Books a turn behind everybody who waits or was refused before. */
+  /** Books a turn after all work that waits and all askers that were refused before. */
   private overloaded(): Overloaded {
     const now = this.options.monotonic();
     const turnMs = (this.turnMs * EXPECTED_PACE) / BOOKED_PACE;
@@ -213,7 +213,7 @@ export class Admission {
     return new Overloaded(this.retryAfter(this.bookedUntil - now), false);
   }
 
-  /** @param bookedMs until the turn that was booked */
+  /** @param bookedMs time until the booked turn, ms */
   private retryAfter(bookedMs: number): number {
     const random = this.options.random ?? Math.random;
     return Math.ceil(LEAST_RETRY_MS * (1 + random()) + bookedMs * (0.75 + random() / 2));

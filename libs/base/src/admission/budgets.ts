@@ -1,7 +1,7 @@
-/** One token bucket for each key: a user, an address, a pair of both. Counted in the memory of this process. */
+/** One token bucket for each key (a user, an address, a pair of both), in the memory of this process. */
 import { TokenBucket } from "./token-bucket";
 
-/** Keys that are remembered; a stranger may make up as many as they like. */
+/** Maximum number of remembered keys: a stranger may invent any number of them. */
 const MOST_KEYS = 50_000;
 
 export interface BudgetOptions {
@@ -14,7 +14,7 @@ export interface BudgetOptions {
 }
 
 export class Budgets {
-  /** The key that was used last comes last. */
+  /** In the order of use: the most recently used key is the last one. */
   private readonly buckets = new Map<string, TokenBucket>();
 
   constructor(
@@ -22,23 +22,23 @@ export class Budgets {
     private readonly mostKeys = MOST_KEYS,
   ) {}
 
-  /** @returns 0 when the key could pay, else ms until it can; nothing is taken then */
+  /** @returns 0 when the key could pay, else the time in ms until it can; then nothing is taken */
   take(key: string, cost = 1): number {
     const now = this.options.monotonic();
     const bucket = this.buckets.get(key) ?? new TokenBucket(this.options.perSecond, this.options.burst, now);
     this.buckets.delete(key);
     this.buckets.set(key, bucket);
-    // The bucket that nobody used for longest is the fullest one: forgetting it gives away least.
+    // The bucket that was unused for longest is the fullest: forgetting it loses least.
     if (this.buckets.size > this.mostKeys) this.buckets.delete(this.buckets.keys().next().value as string);
     return bucket.take(now, cost);
   }
 
-  /** Puts back what was taken for work that turned out to be free. */
+  /** Puts tokens back that were taken for work that turned out to be free. */
   giveBack(key: string, cost = 1): void {
     this.buckets.get(key)?.giveBack(cost);
   }
 
-  /** The key has its whole budget again. */
+  /** Gives the key its whole budget again. */
   forget(key: string): void {
     this.buckets.delete(key);
   }

@@ -1,10 +1,10 @@
-/** How many connections there may be at once: in all, and from one address. */
+/** Limits of the number of open connections: in all, and from one address. */
 import { getOrSet } from "../get-or-set";
 import { addressKey } from "./address-key";
 
 export interface ConnectionBounds {
   inAll: number;
-  /** Of one address; of IPv6, of one /64. */
+  /** Maximum for one address; in IPv6, for one /64. */
   perAddress: number;
 }
 
@@ -14,7 +14,7 @@ export class ConnectionCaps {
 
   constructor(private readonly most: ConnectionBounds) {}
 
-  /** Takes one of the places there are. @returns gives it back; undefined when there is none */
+  /** Takes one place. @returns a function that gives the place back; undefined when there is no free place */
   enter(): (() => void) | undefined {
     if (this.count >= this.most.inAll) return undefined;
     this.count++;
@@ -22,8 +22,8 @@ export class ConnectionCaps {
   }
 
   /**
-   * Takes one of the places of an address. Processes of the same machine have as many as they like: they may be a proxy that
-   * does not say whom it serves.
+   * Takes one place of an address. Processes of the same machine have no limit, because one of them may be a proxy that does not
+   * name its clients.
    * @returns as `enter`
    */
   enterFrom(address: string): (() => void) | undefined {
@@ -42,7 +42,7 @@ function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$/i.test(address);
 }
 
-/** A place is given back once, however often that is said. */
+/** Gives a place back once, however often it is called. */
 function once(giveBack: () => void): () => void {
   let isHeld = true;
   return () => {

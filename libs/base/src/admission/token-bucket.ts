@@ -1,4 +1,4 @@
-/** A token bucket: `perSecond` on average, `burst` at once. What is costly takes several tokens. */
+/** A token bucket: `perSecond` on average, `burst` at once. Expensive work takes several tokens. */
 export class TokenBucket {
   private tokens: number;
   private filledAt: number;
@@ -14,10 +14,10 @@ export class TokenBucket {
   }
 
   /**
-   * Takes `cost` tokens. A cost above `burst` is taken from a full bucket, which then owes the rest: otherwise it
-   * could never be paid.
+   * Takes `cost` tokens. A full bucket also pays a cost above `burst` and then owes the rest, because otherwise nobody could
+   * ever pay such a cost.
    * @param now monotonic ms
-   * @returns 0 when there were enough, else ms until there are; nothing is taken then
+   * @returns 0 when there were enough tokens, else the time in ms until there are; then nothing is taken
    */
   take(now: number, cost = 1): number {
     this.fill(now);
@@ -29,7 +29,7 @@ export class TokenBucket {
     return Math.ceil(((needed - this.tokens) * 1_000) / this.perSecond);
   }
 
-  /** Puts back what was taken for work that turned out to be free. */
+  /** Puts tokens back that were taken for work that turned out to be free. */
   giveBack(cost = 1): void {
     this.tokens = Math.min(this.burst, this.tokens + cost);
   }

@@ -1,15 +1,15 @@
 /**
  * Fail points: named places where a test kills or pauses a process, so that it dies exactly between two steps. Each
- * stage of a journey has one at its entry and one at its exit (`append.before`, `append.after`). Nothing is armed
- * outside tests, and a place that is not armed costs one comparison.
+ * stage of a journey has one at its entry and one at its exit (`append.before`, `append.after`). Outside tests no fail
+ * point is armed, and a place that is not armed costs one comparison.
  */
 export type FailAction = "kill" | "pause";
 
 interface Armed {
   action: FailAction;
-  /** Only where what is at hand contains this text. */
+  /** The fail point strikes only when the data at hand contains this text. */
   only: string | undefined;
-  /** Armed by order, not by the environment: it strikes once. */
+  /** Whether it was armed by an order instead of the environment: then it strikes once. */
   once: boolean;
 }
 
@@ -17,15 +17,15 @@ const armed = new Map<string, Armed>();
 let strike = strikeProcess;
 let allowed = false;
 
-/** This process runs in a test (NODE_ENV is `test`): the settings say so when they are loaded. */
+/** Allows fail points in this process; the settings call it when NODE_ENV is `test`. */
 export function allowFailPoints(): void {
   allowed = true;
 }
 
 /**
- * Arms a place: `append.after:kill`, `append.after:pause`, or `decide.before:kill:TEXT` (only with that text at hand).
+ * Arms a place: `append.after:kill`, `append.after:pause`, or `decide.before:kill:TEXT` (only for data with that text).
  * @param once whether it strikes a single time
- * @throws Error outside tests, or when the text cannot be understood
+ * @throws Error outside tests, or when the text has another form
  */
 export function armFailPoint(text: string, once: boolean): void {
   if (!allowed) throw new Error("fail points are for tests: NODE_ENV is not `test`");
@@ -36,7 +36,7 @@ export function armFailPoint(text: string, once: boolean): void {
   armed.set(place, { action, only: rest.length === 0 ? undefined : rest.join(":"), once });
 }
 
-/** The process passes a place. @param content what is at hand there, asked for only when the place wants a text */
+/** Marks that the process passes a place. @param content the data at hand; called only when the fail point names a text */
 export function failPoint(place: string, content?: () => string): void {
   if (armed.size === 0) return;
   const point = armed.get(place);
@@ -45,12 +45,15 @@ export function failPoint(place: string, content?: () => string): void {
   strike(place, point.action);
 }
 
-/** Nothing is armed any more. */
+/** Disarms all places. */
 export function disarmFailPoints(): void {
   armed.clear();
 }
 
-/** Puts another effect in place of the signal: a simulation has many processes in one. @returns puts the signal back */
+/**
+ * Replaces the signal by another effect, because a simulation has many processes in one.
+ * @returns a function that restores the signal
+ */
 export function replaceStrike(another: (place: string, action: FailAction) => void): () => void {
   strike = another;
   return () => {

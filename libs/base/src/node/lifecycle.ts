@@ -1,19 +1,19 @@
 /**
- * The life of a server process: start, tell that it is ready, drain on a signal, never outlive its supervisor.
+ * The life of a server process: it starts, reports that it is ready, drains on a signal, and never outlives its supervisor.
  *
- * A supervisor that spawns us with an IPC channel gets one message {type: "ready", role, nodeId, addresses}.
- * When the channel breaks the supervisor is gone, maybe by kill -9: the process drains and is away in 5 s.
+ * A supervisor that spawns the process with an IPC channel gets one message {type: "ready", role, nodeId, addresses}.
+ * A broken channel means that the supervisor is gone, perhaps by kill -9: then the process drains and exits within 5 s.
  */
 
 import closeWithGrace from "close-with-grace";
 import { onCaught } from "../boundary";
 import type { Logger } from "./logger";
 
-/** What a started process hands back. */
+/** A started process. */
 export interface RunningProcess {
-  /** Where it can be reached, by kind: ws, tcp, http. */
+  /** Its addresses by kind: ws, tcp, http. */
   addresses: Record<string, string>;
-  /** Leaves in good order: no new work, finish or hand over the old, close the connections. */
+  /** Stops in good order: takes no new work, finishes or hands over the present work, closes the connections. */
   stop(): Promise<void>;
 }
 
@@ -23,11 +23,11 @@ export interface LifecycleOptions {
   role: string;
   nodeId: string;
   logger: Logger;
-  /** Most time for stop(), ms; then the process ends anyhow. */
+  /** Maximum time for stop(), ms; after that the process exits anyway. */
   stopMs: number;
 }
 
-/** Runs a process until it is told to stop. A start that fails is logged, and the process exits with 1. */
+/** Runs a process until a signal stops it. When the start fails, it logs the error and exits with 1. */
 export async function runProcess(options: LifecycleOptions, start: () => Promise<RunningProcess>): Promise<void> {
   const { role, nodeId, logger, stopMs } = options;
   let running: RunningProcess | undefined;
@@ -53,7 +53,7 @@ export async function runProcess(options: LifecycleOptions, start: () => Promise
   process.send?.({ type: "ready", role, nodeId, addresses: running.addresses });
 }
 
-/** Logs why the process cannot go on and ends it with 1. */
+/** Logs why the process cannot continue, and exits with 1. */
 export function exitWithError(logger: Logger, error: unknown): void {
   logger.fatal({ err: error }, (error as Error).message);
   process.stderr.write(`carillon: ${(error as Error).message}\n`);

@@ -3,17 +3,17 @@ import { RepeatedLines } from "./repeated-lines";
 
 export type Logger = pino.Logger;
 
-/** Lines below this level are written each: whoever asks for them wants all of them. */
+/** Below this level all lines are written: an operator who asks for them wants all of them. */
 const COUNTED_FROM = pino.levels.values["info"]!;
 
 /**
- * A logger that writes one JSON line per event to standard output, each with role and node. Of lines with the same text
- * five are written in 10 s, of each `address` where they have one; then `leftOut` says how many there were besides.
- * @param level least level that is written
+ * Creates a logger that writes one JSON line per event to standard output, each with role and node. Of lines with the same text
+ * (and the same `address`, where they have one) it writes five in 10 s; then `leftOut` says how many more there were.
+ * @param level lowest level that is written
  */
 export function createLogger(role: string, nodeId: string, level: string): Logger {
   const destination = pino.destination({ fd: 1, sync: false, minLength: 0 });
-  // The reader of our output may die before us; a process that drains must not fall over its own log line.
+  // The reader of the output may die before this process; a draining process must not fail because of its own log line.
   destination.on("error", () => {});
   const base = { role, node: nodeId };
   return pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime, hooks: countRepeated() }, destination);
@@ -24,15 +24,15 @@ export function silentLogger(): Logger {
   return pino({ level: "silent" });
 }
 
-/** Writes a step on the way of a message, with what names the message. */
+/** Writes a step on the way of a message, with the fields that identify the message. */
 export type Trace = (fields: object, step: string) => void;
 
-/** @returns undefined unless lines of level debug are written: nobody else pays for them */
+/** @returns undefined unless debug lines are written, so that they cost nothing otherwise */
 export function traceOf(logger: Logger): Trace | undefined {
   return logger.isLevelEnabled("debug") ? (fields, step) => logger.debug(fields, step) : undefined;
 }
 
-/** For pino: what is done with a line before it is written. */
+/** A hook of pino that handles each line before it is written. */
 export function countRepeated(): NonNullable<pino.LoggerOptions["hooks"]> {
   const lines = new RepeatedLines();
   return {
@@ -48,7 +48,7 @@ export function countRepeated(): NonNullable<pino.LoggerOptions["hooks"]> {
   };
 }
 
-/** Where somebody is who has made a line necessary: an `address`, or a `remote`, which has a port. */
+/** The address of the client that caused a line: `address`, or `remote` without its port. */
 function addressIn(fields: unknown): string | undefined {
   const { address, remote } = Object(fields) as { address?: unknown; remote?: unknown };
   if (typeof address === "string") return address;

@@ -4,7 +4,7 @@ import { buildVersion } from "./version";
 
 export { Counter, Gauge, Histogram, Registry };
 
-/** A registry of Prometheus metrics with the usual ones of the process; every metric carries role and node. */
+/** Creates a registry of Prometheus metrics with the usual metrics of a process; every metric carries role and node. */
 export function createMetrics(role: string, nodeId: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ role, node: nodeId });

@@ -1,22 +1,22 @@
 /**
- * A fault makes a process say the same thing hundreds of times a minute. The first lines tell everything; of the rest the
- * reader wants to know how many there were.
+ * Limits repeated log lines. A fault makes a process write the same line hundreds of times a minute. The first lines tell
+ * everything; of the others the reader needs only the number.
  */
 import { guarded } from "../boundary";
 
-/** Lines with the same text and level that are written in one window; then they are counted. */
+/** Number of lines with the same text and level that are written in one window; further lines are counted. */
 const WRITTEN = 5;
 const WINDOW_MS = 10_000;
-/** Addresses whose lines are counted apart; those of more are counted together. */
+/** Number of addresses whose lines are counted separately; lines of further addresses are counted together. */
 const MOST_ADDRESSES = 500;
 
 export class RepeatedLines {
   private readonly windows = new Map<string, { lines: number }>();
 
   /**
-   * @param address whose doing it is: what one address does often does not hide what another does
-   * @param tell writes that so many lines like this one were left out
-   * @returns whether a line is to be written; otherwise it is counted
+   * @param address the client that caused the line: many lines of one address do not hide those of another
+   * @param tell writes the number of lines that were left out
+   * @returns whether to write the line; otherwise the line is counted
    */
   admits(level: number, text: string, address: string | undefined, tell: (leftOut: number) => void): boolean {
     const ofAddress = address === undefined || this.windows.size >= MOST_ADDRESSES ? "" : ` ${address}`;

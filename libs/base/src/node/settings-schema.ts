@@ -1,11 +1,11 @@
 /**
- * Every setting of every process, with its meaning and default. One file `carillon.json` serves the whole
- * cluster, so that two processes cannot disagree; each may be set by a variable CARILLON_<PATH> as well
- * (`gateway.tcpPort` is CARILLON_GATEWAY_TCP_PORT). docs/configuration.md is made from this page.
+ * Every setting of every process, with its meaning and default. One file `carillon.json` serves the whole cluster, so that two
+ * processes cannot disagree. A variable CARILLON_<PATH> can set each setting as well (`gateway.tcpPort` is
+ * CARILLON_GATEWAY_TCP_PORT). `npm run generate` writes docs/configuration.md from this file.
  */
 import { type Static, type TObject, type TProperties, Type } from "typebox";
 
-/** A section: unknown keys are refused, because a misspelt key that is ignored is a fault found too late. */
+/** A section. It refuses unknown keys: an ignored misspelt key would be found too late. */
 function section<T extends TProperties>(description: string, properties: T): TObject<T> {
   return Type.Object(properties, { additionalProperties: false, default: {}, description });
 }
@@ -16,7 +16,7 @@ const port = (description: string, fallback: number) =>
 const count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2 ** 50, default: fallback, description });
 
-/** A timer of Node.js counts 2^31 ms at most, and one that is set to more is over at once. */
+/** Maximum of a time, s: a timer of Node.js counts at most 2^31 ms, and fires at once when it is set to more. */
 const MOST_SECONDS = 2_000_000;
 
 const seconds = (description: string, fallback: number, minimum = 1) =>

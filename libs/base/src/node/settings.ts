@@ -5,16 +5,16 @@ import { Value } from "typebox/value";
 import { allowFailPoints, armFailPoint } from "./fail-point";
 import { type Settings, settingsSchema } from "./settings-schema";
 
-/** Variables of ours that are no settings: where things are, and the fault points of tests. */
+/** Variables of Carillon that are no settings: places of files, and the fail points of tests. */
 const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);
 
-/** Sections that had another name in the version before: the old name is still read, with a warning. */
+/** Sections that had another name in the previous version: the old name is still read, with a warning. */
 const RENAMED_SECTIONS = { logic: "worker" } as const;
 
-/** What signs tokens where nobody named a key; known to everyone. */
+/** The key that signs tokens when the operator named none. It is public. */
 export const DEVELOPMENT_SECRET = "carillon-development-secret-not-for-production";
 
-/** The settings cannot be used; the message names key and file and is meant for the operator. */
+/** The settings cannot be used; the message names key and file, for the operator. */
 export class SettingsError extends Error {
   constructor(message: string) {
     super(message);
@@ -35,8 +35,8 @@ export interface SettingDescription {
 /**
  * Reads `carillon.json` (named by CARILLON_CONFIG; without it only defaults count), then the CARILLON_ variables.
  * @returns the frozen settings
- * @param warn told of what an operator should change, a line each; default: standard error
- * @throws SettingsError naming the key and where it was set: unknown key, wrong value, missing secret
+ * @param warn gets one line for each setting that the operator should change; default: standard error
+ * @throws SettingsError that names the key and its place: unknown key, wrong value, missing secret
  */
 export function loadSettings(
   environment: NodeJS.ProcessEnv = process.env,
@@ -123,7 +123,7 @@ function readJson(file: string): Record<string, unknown> {
   throw new SettingsError(`${file} must hold a JSON object`);
 }
 
-/** @returns the settings with sections under their new names; what stands under both counts as the new one says */
+/** @returns the settings with sections under their new names; a key under both names has the value under the new name */
 function renameSections(raw: Record<string, unknown>, where: string, warn: (line: string) => void) {
   const renamed = { ...raw };
   for (const [old, now] of Object.entries(RENAMED_SECTIONS)) {
@@ -167,7 +167,7 @@ function applyVariables(raw: Record<string, unknown>, environment: NodeJS.Proces
   }
 }
 
-/** Text of a variable as the schema's type; what does not fit stays text and is refused by the check. */
+/** Converts the text of a variable to the schema's type. A text that does not fit stays text, and the check refuses it. */
 function parseText(text: string, schema: Schema): unknown {
   if (schema["type"] === "array") return parseList(text, schema["items"] as Schema);
   if (schema["type"] === "boolean" && /^(true|false)$/.test(text)) return text === "true";
@@ -212,7 +212,7 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** Loads a configuration; one that cannot be used is told to the operator on standard error, and the process ends. */
+/** Loads a configuration. When it cannot be used, the process writes the reason to standard error and exits. */
 export function loadOrExit<T>(load: () => T): T {
   try {
     return load();

@@ -4,14 +4,14 @@ import path from "node:path";
 const PACKAGE = path.join(__dirname, "..", "..");
 const SHORT = 10;
 
-/** Version of the product, as the package.json of this package says it: all packages carry the same one. */
+/** Version of the product, from the package.json of this package: all packages have the same version. */
 export function productVersion(): string {
   return (JSON.parse(readFileSync(path.join(PACKAGE, "package.json"), "utf8")) as { version: string }).version;
 }
 
 /**
- * Version and commit, `0.1.0+1a2b3c4d5e`: two builds of one version can be told apart. The commit is that of the checkout; an
- * image that has none carries it in a file `COMMIT` beside the packages. Without either, the version alone.
+ * Version and commit, `0.1.0+1a2b3c4d5e`, so that two builds of one version differ. The commit is that of the checkout; an image
+ * without a checkout carries it in a file `COMMIT` beside the packages. Without either, the result is the version alone.
  */
 export function buildVersion(): string {
   const commit = readCommit(path.join(PACKAGE, "..", ".."));
@@ -27,7 +27,7 @@ function readCommit(root: string): string | undefined {
   }
 }
 
-/** What HEAD of a repository names: a commit, or a reference that lies in a file of its own or among the packed ones. */
+/** Reads HEAD of a repository: it names a commit, or a reference in a file of its own or among the packed references. */
 function readHead(git: string): string | undefined {
   const folder = folderOf(git);
   const head = readFileSync(path.join(folder, "HEAD"), "utf8").trim();
@@ -41,7 +41,7 @@ function readHead(git: string): string | undefined {
   return packed.find((line) => line.endsWith(` ${reference}`))?.split(" ", 1)[0];
 }
 
-/** In a work tree of another repository `.git` is a file that names the folder. */
+/** The git folder: in a work tree of another repository, `.git` is a file that names it. */
 function folderOf(git: string): string {
   try {
     return readFileSync(git, "utf8")

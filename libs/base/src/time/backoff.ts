@@ -1,4 +1,4 @@
-/** Delays for tries that failed: exponential with a ceiling. */
+/** Delays after failed tries: exponential with a ceiling. */
 export interface BackoffOptions {
   /** First delay, ms. */
   first: number;
@@ -25,8 +25,8 @@ export class Backoff {
   }
 
   /**
-   * The delay before a request that was refused is repeated: the time that the server named, and a growing one behind
-   * it, so that a crowd that was refused together does not come back together.
+   * Returns the delay before a refused request is repeated: the time that the server named plus a growing one, so that a crowd
+   * that was refused together does not come back together.
    * @param retryAfterMs 0 when the server named none
    */
   nextAfter(retryAfterMs: number): number {
@@ -38,7 +38,7 @@ export class Backoff {
   }
 }
 
-/** Resolves after `ms`; with a signal, also as soon as that is aborted. */
+/** Resolves after `ms`, or as soon as the signal is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -52,7 +52,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Settles like `promise`, or rejects with `DeadlineExceeded` after `ms`; the work itself goes on. */
+/** Settles like `promise`, or rejects with `DeadlineExceeded` after `ms`; the work itself continues. */
 export function withDeadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new DeadlineExceeded(what, ms)), ms);
@@ -69,7 +69,7 @@ export function withDeadline<T>(promise: Promise<T>, ms: number, what: string): 
   });
 }
 
-/** Whether `promise` settles within `ms`; it may go on. */
+/** Whether `promise` settles within `ms`; the work may continue. */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const patience = new AbortController();
   const settled = promise.then(
@@ -82,8 +82,8 @@ export async function settlesWithin(promise: Promise<unknown>, ms: number): Prom
 }
 
 /**
- * Does it again until it works, for `ms` at most.
- * @throws its last error; at once when that is final
+ * Repeats the work until it succeeds, for `ms` at most.
+ * @throws the last error of the work; at once when that error is final
  */
 export async function retryFor<T>(
   ms: number,

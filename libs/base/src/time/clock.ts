@@ -1,7 +1,7 @@
 /**
- * One clock for the cluster. Wall clocks of machines differ and jump; ages, leases and message times must not.
- * So every process measures with its monotonic clock and adds the offset to the clock of NATS, which is read
- * at start and every 30 s. Without an offset yet, the wall clock of the start is the best guess.
+ * One clock for the cluster. Wall clocks of machines differ and jump, but ages, leases and message times must not. So every
+ * process measures with its monotonic clock and adds the offset to the clock of NATS, which it reads at start and every 30 s.
+ * Before the first reading, the wall clock of the start is the best guess.
  */
 export interface Clock {
   /** Milliseconds since the Unix epoch on the cluster's clock, integer. */
@@ -10,18 +10,21 @@ export interface Clock {
   monotonic(): number;
 }
 
-/** A clock that is at most so much ahead runs at half speed until the reference has caught up, ms; else it is set back. */
+/**
+ * A clock that is ahead by at most this time, ms, runs at half speed until the reference has caught up; otherwise it is set
+ * back.
+ */
 const MOST_SLEWED_MS = 30_000;
 
 export class ClusterClock implements Clock {
   private origin = Date.now() - performance.now();
-  /** How much the clock was ahead of the reference when it was corrected, and when that was (monotonic ms). */
+  /** By how much the clock was ahead of the reference at its correction, and the time of the correction (monotonic ms). */
   private ahead = { ms: 0, since: 0 };
   private last = 0;
 
   /**
-   * Does not go back when the offset is corrected by a little: serverTime and message times stay in order. A clock that
-   * stood still until it was overtaken would take all ids for late, and drop all questions as too late, for as long.
+   * Does not go back when the offset is corrected by a little, so that serverTime and message times stay in order. Nor does it
+   * stand still until the reference has caught up: then all ids and all questions would count as late meanwhile.
    */
   now(): number {
     const monotonic = performance.now();
@@ -37,9 +40,9 @@ export class ClusterClock implements Clock {
 
   /**
    * Takes over a reading of the reference clock.
-   * @param reference ms since the Unix epoch as the reference said it
-   * @param sentAt monotonic ms before asking
-   * @param receivedAt monotonic ms after the answer; the reading is taken to be from the middle
+   * @param reference time of the reference, ms since the Unix epoch
+   * @param sentAt monotonic ms before the question
+   * @param receivedAt monotonic ms after the answer; the reading counts for the middle of both
    */
   adjust(reference: number, sentAt: number, receivedAt: number): void {
     const monotonic = performance.now();

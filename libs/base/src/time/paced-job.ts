@@ -1,4 +1,4 @@
-/** Work that is asked for more often than it needs to be done: one run serves all requests that came before it. */
+/** Work that is requested more often than it has to run: one run serves all requests that came before it. */
 import { sleep } from "./backoff";
 
 export class PacedJob {
@@ -7,8 +7,8 @@ export class PacedJob {
   private readonly stopping = new AbortController();
 
   /**
-   * @param work is repeated when it rejects
-   * @param everyMs least time from the end of one run to the beginning of the next
+   * @param work the work; it is repeated when it rejects
+   * @param everyMs minimum time from the end of one run to the beginning of the next, ms
    */
   constructor(
     private readonly work: () => Promise<void>,
@@ -16,7 +16,7 @@ export class PacedJob {
     private readonly onFailure: (error: Error) => void,
   ) {}
 
-  /** The work begins now, or when the run that is under way has ended. */
+  /** Requests a run, which begins now or after the present run has ended. */
   request(): void {
     this.wanted = true;
     if (!this.running) void this.run();

@@ -1,17 +1,17 @@
 /**
- * A hashed timing wheel (Varghese and Lauck, 1987) for tens of thousands of deadlines that are mostly moved or
- * cancelled before they are due: heartbeats, log-in deadlines, resends. Setting and cancelling cost a Set
- * operation, and one interval serves all.
+ * A hashed timing wheel (Varghese and Lauck, 1987) for tens of thousands of deadlines, most of which are moved or
+ * cancelled before they are due: heartbeats, log-in deadlines, resends. Setting and cancelling cost one operation on a Set,
+ * and one interval serves all entries.
  *
- * An entry sits in slot (due mod slots); an entry whose due tick is rounds ahead is met early and put back.
- * Precision is one tick, late by up to one tick, never early.
+ * An entry lies in slot (due mod slots). The wheel meets an entry that is due in a later round too early, and puts it back.
+ * An entry fires up to one tick late, and never early.
  */
 import { guarded, reportCaught } from "../boundary";
 
 export interface WheelEntry {
-  /** Called once when due. May set the entry again. */
+  /** The wheel calls it once when the entry is due. It may set the entry again. */
   readonly expire: () => void;
-  /** Due tick; negative while the entry is not in the wheel. */
+  /** Tick at which the entry is due; negative while the entry is not in the wheel. */
   due: number;
 }
 
@@ -41,7 +41,7 @@ export class TimerWheel {
     clearInterval(this.timer);
   }
 
-  /** Makes an entry due in `ms` from now; one that is set already is moved. */
+  /** Makes an entry due in `ms`; moves an entry that is set already. */
   set(entry: WheelEntry, ms: number): void {
     this.cancel(entry);
     entry.due = Math.max(this.tick + 1, Math.ceil((this.monotonic() + ms) / this.tickMs));
@@ -54,7 +54,7 @@ export class TimerWheel {
     entry.due = -1;
   }
 
-  /** Runs what is due by now. Called by the interval; tests call it themselves. */
+  /** Runs all entries that are due. The interval calls it; tests call it themselves. */
   advance(): void {
     const now = this.currentTick();
     // After a long stall one turn of the wheel meets every entry; more turns would meet them again.
@@ -70,7 +70,7 @@ export class TimerWheel {
         try {
           entry.expire();
         } catch (error) {
-          // The others of this tick are due all the same.
+          // The other entries of this tick are due anyway.
           reportCaught("timer", error);
         }
       }

@@ -1,9 +1,9 @@
-/** Times that depend on each other: each says why, and a program in which they contradict each other does not start. */
+/** Rules for times that depend on each other, each with its reason. A program whose times break a rule does not start. */
 
-/** Why the first time may not be longer than the second, both in ms. */
+/** A rule: the reason why the first time may not be longer than the second, both in ms. */
 export type TimingRule = readonly [why: string, shorterMs: number, longerMs: number];
 
-/** @throws Error that names every rule which does not hold */
+/** @throws Error that names every broken rule */
 export function assertTimings(rules: readonly TimingRule[]): void {
   const broken = rules.filter(([, shorterMs, longerMs]) => shorterMs > longerMs);
   if (broken.length === 0) return;

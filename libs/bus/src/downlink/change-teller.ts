@@ -1,7 +1,7 @@
 /**
- * Tells the cluster what changed about people: gateways close connections, workers forget what they remember, devices
- * hear that there is something to fetch. The first two are confirmed by every node of the view; who has not confirmed
- * is named, and finds out by himself (docs/decisions/0013 and 0014).
+ * Tells the cluster about changes of users: gateways close connections, workers forget facts, devices learn that there is
+ * something to fetch. Every node of the view confirms the first two orders. The nodes that have not confirmed are named to the
+ * caller, and find out by themselves (docs/decisions/0013 and 0014).
  */
 import { ROLES } from "@carillon/base";
 import type { Bus } from "../connection";
@@ -10,19 +10,19 @@ import { order } from "../rpc/rpc";
 import { controlSubject } from "../streams/definitions";
 import type { DownlinkSender } from "./downlink-sender";
 
-/** Most time for a node to confirm. */
+/** Maximum time for a node to confirm, ms. */
 const CONFIRM_MS = 2_000;
 
-/** A node as the view has it. */
+/** A node of the view. */
 export interface PresentNode {
   nodeId: string;
   boot: string;
 }
 
-/** The nodes that hear of changes, by role. */
+/** The nodes that receive orders, by role. */
 export type PresentNodes = Record<"gateways" | "workers" | "apis", PresentNode[]>;
 
-/** Which connections of a user are to be closed: of one device, or without one of all. */
+/** The connections of a user to close: those of one device, or without a device all of them. */
 export interface WhichDevices {
   deviceId?: string;
   closeCode: number;
@@ -38,7 +38,7 @@ export class ChangeTeller {
     private readonly downlink: DownlinkSender,
   ) {}
 
-  /** Takes over which nodes there are. */
+  /** Sets the present nodes. */
   setNodes({ gateways, workers, apis }: PresentNodes): void {
     this.downlink.setGateways(gateways);
     this.apis = apis.map(({ nodeId }) => nodeId);
@@ -47,8 +47,8 @@ export class ChangeTeller {
   }
 
   /**
-   * Has every gateway close connections of a user.
-   * @returns the gateways that did not confirm it; they compare their sessions as soon as they are back
+   * Orders every gateway to close connections of a user.
+   * @returns the gateways that did not confirm; they check their sessions as soon as they are back
    */
   async close(userId: string, which: WhichDevices): Promise<string[]> {
     const closings = [{ userId, ...which }];
@@ -58,9 +58,9 @@ export class ChangeTeller {
   }
 
   /**
-   * Has every worker forget what it remembers of these people: the next message is judged by what MySQL says now. Then
-   * every gateway no longer shows two of them to each other, until a worker says that it may.
-   * @returns the nodes that did not confirm it; workers ask MySQL again after 30 s at the latest, gateways ask when they
+   * Orders every worker to forget its facts about these users, so that MySQL decides about the next message. Then it orders every
+   * gateway to stop showing two of these users to each other until a worker allows it.
+   * @returns the nodes that did not confirm; workers ask MySQL again after 30 s at the latest, gateways ask when they
    * are back
    */
   async forget({ users = [], pairs = [] }: Partial<People>): Promise<string[]> {
@@ -73,15 +73,15 @@ export class ChangeTeller {
   }
 
   /**
-   * Has every api forget the failed log-ins of a user: the right password is good at once.
-   * @returns the apis that did not confirm it; there the user is slowed until the budget has come back
+   * Orders every api to forget the failed log-ins of a user, so that the right password works at once.
+   * @returns the apis that did not confirm; there the user has to wait until the budget has recovered
    */
   async unlock(userId: string): Promise<string[]> {
     const question: ControlQuestion = { ask: "unlock", userId };
     return unconfirmed(this.apis, (nodeId) => order(this.bus, controlSubject("api", nodeId), question, CONFIRM_MS));
   }
 
-  /** Sends a frame to all devices of users that are connected. May be lost: it only says what SYNC tells as well. */
+  /** Sends a frame to all connected devices of users. It may be lost, because SYNC tells the same. */
   notify(userIds: readonly string[], frame: Uint8Array): void {
     const notices = userIds.map((userId) => ({ userId, frame }));
     for (const gateway of this.gateways) this.downlink.notices(gateway, notices);

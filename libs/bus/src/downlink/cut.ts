@@ -1,7 +1,7 @@
-/** Below NATS's max_payload of 1 MiB, with room for the envelope. */
+/** Maximum bytes of a part: below NATS's max_payload of 1 MiB, with room for the envelope. */
 const MOST_BYTES = 900 * 1024;
 
-/** The items in parts that fit into one message each, in their order. @param sizeOf bytes of an item, encoded */
+/** Splits items into parts that fit into one message each, in their order. @param sizeOf bytes of an encoded item */
 export function* cut<T>(items: T[], sizeOf: (item: T) => number): Generator<T[]> {
   let part: T[] = [];
   let bytes = 0;

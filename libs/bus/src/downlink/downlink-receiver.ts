@@ -1,6 +1,6 @@
 /**
- * The gateway's side of the downlink: hands on messages and tells when a link shows that some were lost. A message whose
- * sender waits for it is confirmed when it was acted upon.
+ * The gateway's side of the downlink. It passes messages on, and reports when a link shows that messages were lost. When a
+ * sender waits for a confirmation, it confirms the message after the gateway has acted on it.
  */
 import { guarded } from "@carillon/base";
 import type { Msg } from "@nats-io/transport-node";
@@ -16,7 +16,7 @@ export interface DownlinkReceiverOptions {
   bus: Bus;
   gateway: string;
   onMessage(message: DownlinkMessage): void;
-  /** A link began, jumped or is silent: pushes may be lost. */
+  /** Called when a link begins, jumps or is silent: pushes may be lost. */
   onBreak(sender: string, why: "begins" | "jumps" | "silent"): void;
 }
 
@@ -53,7 +53,7 @@ export class DownlinkReceiver {
     const { place, message } = decodeDownlink(received.data);
     this.checkLink(place);
     this.options.onMessage(message);
-    // Goes nowhere when nobody waits for it.
+    // The confirmation goes nowhere when no sender waits for it.
     received.respond();
   }
 

@@ -1,7 +1,7 @@
 /**
- * The worker's side of the downlink: messages to gateways, numbered per gateway, so that a gateway sees what it
- * missed. Core NATS may lose a message; nothing is repeated here. A gateway that sees a link begin, jump or fall
- * silent asks for the heads of its users' inboxes and pushes what is missing: one repair for every kind of loss.
+ * The worker's side of the downlink: it numbers the messages to each gateway, so that the gateway notices a loss. Core NATS may
+ * lose a message, and the sender repeats nothing. A gateway that sees a link begin, jump or fall silent asks for the heads of
+ * its users' inboxes and pushes missing events: one repair for every kind of loss.
  */
 import { guarded, randomId, sleep } from "@carillon/base";
 import type { Bus } from "../connection";
@@ -19,7 +19,7 @@ import { gatewaySubject } from "../streams/definitions";
 import { TIMINGS } from "../timings";
 import { cut } from "./cut";
 
-/** A message that has to be confirmed is sent again after this time, and so soon if nobody is there to take it, ms. */
+/** A message that needs a confirmation is sent again after this time, ms; the second time counts when no gateway receives it. */
 const CONFIRM_MS = 500;
 const ABSENT_MS = 100;
 
@@ -34,7 +34,7 @@ export class DownlinkSender {
 
   /**
    * @param sender node id of this worker
-   * @param newTick what the ticks say; those of others than workers only keep the links alive
+   * @param newTick returns the content of a tick; ticks of other senders than workers only keep the links alive
    */
   constructor(
     private readonly bus: Bus,
@@ -42,7 +42,7 @@ export class DownlinkSender {
     private readonly newTick: () => Tick = () => ({ run: "", groups: [] }),
   ) {}
 
-  /** Every gateway hears at once that its link begins: what a former life of this process left undone is looked for. */
+  /** Tells every gateway at once that its link begins, so that gateways repair what a former life of this process left undone. */
   start(): void {
     this.timer = setInterval(
       guarded("timer", () => this.tick()),
@@ -55,7 +55,7 @@ export class DownlinkSender {
     clearInterval(this.timer);
   }
 
-  /** Takes over which gateways there are: a gateway (or a new boot of one) that entered gets a new link. */
+  /** Sets the present gateways; a new gateway, or a new boot of one, gets a new link. */
   setGateways(gateways: Iterable<{ nodeId: string; boot: string }>): void {
     const present = new Map([...gateways].map(({ nodeId, boot }) => [nodeId, boot]));
     for (const nodeId of [...this.links.keys()]) if (!present.has(nodeId)) this.links.delete(nodeId);
@@ -67,7 +67,7 @@ export class DownlinkSender {
     }
   }
 
-  /** Begins all links anew: pushes may be lost, so every gateway has to look what its users' inboxes hold. */
+  /** Begins all links again: pushes may be lost, so every gateway must check its users' inboxes. */
   renewLinks(): void {
     const tick = this.newTick();
     for (const [gateway, link] of this.links) {
@@ -95,7 +95,7 @@ export class DownlinkSender {
     }
   }
 
-  /** Tells every gateway of inboxes that were made now. */
+  /** Tells every gateway about inboxes that were just recreated. */
   announce(announcements: Announcement[]): void {
     for (const gateway of this.links.keys()) {
       for (const part of cut(announcements, () => 96)) {
@@ -104,7 +104,7 @@ export class DownlinkSender {
     }
   }
 
-  /** Tells every gateway what became of large groups. */
+  /** Tells every gateway about changes of large groups. */
   groups(news: GroupNews[]): void {
     for (const gateway of this.links.keys()) {
       for (const part of cut(news.flatMap(splitNews), ({ members = [] }) => members.length * 66 + 48)) {
@@ -119,8 +119,8 @@ export class DownlinkSender {
   }
 
   /**
-   * Sends a message until the gateway says that it acted upon it; so the message must do no harm when it comes twice.
-   * @returns false when the gateway did not say so within `ms`, or is not in the view any more
+   * Sends a message until the gateway confirms that it has acted on it. The message must do no harm when it arrives twice.
+   * @returns false when the gateway did not confirm within `ms`, or has left the view
    */
   async sendConfirmed(gateway: string, message: DownlinkMessage, ms: number): Promise<boolean> {
     const deadline = performance.now() + ms;
@@ -153,10 +153,10 @@ export class DownlinkSender {
   }
 }
 
-/** Members that are named in one message, whatever their ids. */
+/** Maximum number of members named in one message, for any length of their ids. */
 const MOST_NAMED = 10_000;
 
-/** Who belongs to a large group may be told in parts: each says of some that they do. */
+/** Splits the members of a large group into several messages: each names some of them. */
 function splitNews({ members, ...news }: GroupNews): GroupNews[] {
   if (members === undefined || members.length <= MOST_NAMED) return [{ ...news, ...(members && { members }) }];
   const parts = Math.ceil(members.length / MOST_NAMED);

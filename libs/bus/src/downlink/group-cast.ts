@@ -1,6 +1,6 @@
 /**
- * What is said in a large group, from the owner of its conversation to the gateways that have members of it: one
- * message for all of them, and NATS knows where they are. It may be lost; numbers and ticks show that.
+ * Publishes events of a large group from the owner of its conversation to the gateways of its members: one message for all
+ * gateways, which NATS distributes. A message may be lost; numbers and ticks show that.
  */
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
@@ -8,7 +8,7 @@ import { groupSubject } from "../streams/definitions";
 import { hear } from "../subscription";
 import { cut } from "./cut";
 
-/** @param events in the order of the conversation, without a hole */
+/** @param events in the order of the conversation, without a gap */
 export function castToGroup(bus: Bus, groupId: string, events: Uint8Array[]): void {
   if (bus.connection.isClosed()) return;
   for (const part of cut(events, ({ length }) => length + 8)) {
@@ -17,8 +17,8 @@ export function castToGroup(bus: Bus, groupId: string, events: Uint8Array[]): vo
 }
 
 /**
- * Listens to what is said in a large group.
- * @returns once the server knows of it: nothing that is said from then on is missed, unless a connection breaks
+ * Listens to the events of a large group.
+ * @returns when the server knows the subscription: no later event is missed, unless a connection breaks
  */
 export async function listenToGroup(
   bus: Bus,

@@ -1,6 +1,6 @@
 /**
- * Where users have devices, from gateway to gateway: each tells what it has of a user whenever that changes, and NATS
- * knows who wants to hear of him. It may be lost; who listens asks again when that may be.
+ * Presence from gateway to gateway: each gateway tells which devices of a user it has whenever that changes, and NATS passes it
+ * to the gateways that listen to that user. A message may be lost; a listening gateway asks again when a loss is possible.
  */
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
@@ -8,7 +8,7 @@ import type { AtGateway } from "../rpc/contracts";
 import { presenceSubject } from "../streams/definitions";
 import { hear } from "../subscription";
 
-/** What a gateway tells of one user; no platforms: he has no device there any more. */
+/** The devices of one user at a gateway; without platforms the user has no device there any more. */
 export interface PresenceNews extends AtGateway {
   /** ms on the cluster's clock. */
   since: number;
@@ -19,7 +19,7 @@ export function castPresence(bus: Bus, userId: string, { gateway, boot, platform
   bus.connection.publish(presenceSubject(userId), pack([ENVELOPE_VERSION, gateway, boot, platforms, since]));
 }
 
-/** @returns ends it */
+/** @returns an unsubscribe function */
 export function listenToPresence(bus: Bus, userId: string, onNews: (news: PresenceNews) => void): () => void {
   return hear(bus, presenceSubject(userId), ({ data }) => {
     const [, gateway, boot, platforms, since] = unpackEnvelope(data) as [number, string, string, string[], number];
@@ -27,7 +27,7 @@ export function listenToPresence(bus: Bus, userId: string, onNews: (news: Presen
   });
 }
 
-/** Platforms of all devices of a user, wherever they are; in order, each once. */
+/** Platforms of all devices of a user at all gateways; sorted, each once. */
 export function platformsOf(places: Iterable<Pick<AtGateway, "platforms">>): string[] {
   return [...new Set([...places].flatMap(({ platforms }) => platforms))].sort();
 }

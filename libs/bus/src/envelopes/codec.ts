@@ -1,13 +1,13 @@
 /**
- * Envelopes travel in array form, [version, ...]: no key names, half the bytes and a quarter of the time of maps.
- * One encoder is reused; the bytes that leave here are copies.
+ * Envelopes have array form, [version, ...]: without key names they take half the bytes and a quarter of the time of maps.
+ * One encoder is reused, and the returned bytes are copies.
  */
 import { readValue } from "@carillon/protocol";
 import { Encoder } from "@msgpack/msgpack";
 
 const encoder = new Encoder({ initialBufferSize: 64 * 1024, ignoreUndefined: true });
 
-/** Version of every envelope; a reader refuses another one. */
+/** Version of every envelope; a reader refuses any other version. */
 export const ENVELOPE_VERSION = 1;
 
 export function pack(value: unknown): Uint8Array {
@@ -16,7 +16,7 @@ export function pack(value: unknown): Uint8Array {
 
 /**
  * The byte strings inside the result are views of `bytes`.
- * @throws Error when the envelope is not of a version that this build reads
+ * @throws Error when this build does not read the version of the envelope
  */
 export function unpackEnvelope(bytes: Uint8Array): unknown[] {
   const envelope = readValue(bytes);

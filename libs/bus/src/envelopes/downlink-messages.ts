@@ -1,4 +1,4 @@
-/** What workers (and the api) tell a gateway: answers to requests, pushes of events, notices to users. */
+/** Messages of workers and apis to a gateway: answers to requests, pushes of events, notices to users. */
 import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 
@@ -24,17 +24,17 @@ export interface PushTarget {
 /** A frame for the devices of a user that are here: READ_UPDATE, DELIVERED_UPDATE, CHANGED. */
 export interface Notice {
   userId: string;
-  /** Device that is left out, since it caused the notice. */
+  /** Device that does not get the notice, because it caused it. */
   exceptDeviceId?: string;
   frame: Uint8Array;
 }
 
-/** Order to close connections: another device took the place, a token was revoked, a user was disabled. */
+/** Order to close connections: another device took the place, a token was revoked, or a user was disabled. */
 export interface Closing {
   userId: string;
   /** Absent: all devices of the user. */
   deviceId?: string;
-  /** Absent: whatever connection the device has. A number means something in one boot of the gateway only. */
+  /** Absent: any connection of the device. A number has a meaning in one boot of the gateway only. */
   connection?: { boot: string; number: number };
   closeCode: number;
 }
@@ -44,20 +44,20 @@ export interface Announcement {
   epoch: string;
 }
 
-/** Something that only the gateways of a large group's members need to know, and all are told. */
+/** A change of a large group, told to all gateways although only those with members of the group need it. */
 export interface GroupNews {
   groupId: string;
-  /** Number of the event by which it came so. */
+  /** Number of the event that made the change. */
   seq: number;
-  /** They belong to this large group from now on. Absent: the group is small, its events come through the inboxes. */
+  /** Users who belong to this large group from now on. Absent: the group is small, and its events come through the inboxes. */
   members?: string[];
 }
 
-/** Said every 2 s by every worker. */
+/** A tick; every worker sends one every 2 s. */
 export interface Tick {
   /** Life of Redis. */
   run: string;
-  /** Large groups in which something was said lately, with their last numbers. */
+  /** Large groups with recent events, and their last numbers. */
   groups: [groupId: string, lastSeq: number][];
 }
 
@@ -66,10 +66,10 @@ export type DownlinkMessage =
   | { kind: "pushes"; pushes: Push[] }
   | { kind: "notices"; notices: Notice[] }
   | { kind: "closings"; closings: Closing[] }
-  /** To every gateway: the inboxes of these users were made now, so whoever has their devices registers them again. */
+  /** To every gateway: the inboxes of these users were just recreated; gateways with their devices register them again. */
   | { kind: "announcements"; announcements: Announcement[] }
   | { kind: "groups"; news: GroupNews[] }
-  /** Comes every 2 s from every worker, so that silence means loss. */
+  /** Every worker sends it every 2 s, so that silence means a loss. */
   | ({ kind: "tick" } & Tick);
 
 /** Place of a message in the link from one sender to one gateway. */
@@ -114,7 +114,7 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
   }
 }
 
-/** Answers and pushes, of which there are some for each message, are written by hand. */
+/** Answers and pushes have hand-written codecs, because each message causes some of them. */
 function beginByHand({ sender, linkId, number }: LinkPlace, kind: DownlinkMessage["kind"], fields: number): void {
   writer.begin();
   writer.listHeader(5 + fields);

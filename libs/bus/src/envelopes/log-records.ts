@@ -1,43 +1,43 @@
 /**
- * The records of a partition's log, which is the truth: whatever else is stored can be rebuilt from it. A record
- * holds the outcome of whole queue batches. Its header says who wrote it and how far the owner had come.
+ * The records of a partition's log, which is the source of truth: all other stored data can be rebuilt from it. A record
+ * contains the outcome of whole queue batches. Its header says who wrote it and how far the owner had come.
  */
 import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "./codec";
 import type { Origin } from "./requests";
 
-/** How far the writer had come when it wrote the record. */
+/** The writer and its progress when it wrote the record. */
 export interface LogHeader {
   epoch: number;
   boot: string;
-  /** Number of this append inside (epoch, boot), from 1: tells the writer's own record from another's. */
+  /** Number of this append inside (epoch, boot), from 1: it distinguishes the writer's own record from others. */
   append: number;
   /** Every queue message up to this sequence is in the log or was answered. */
   covered: number;
   /** Inboxes are filled up to this log position. */
   fanout: number;
-  /** Which life of queue and log the record belongs to: another one means that a stream was made again. */
+  /** The life of queue and log to which the record belongs: another value means that a stream was created again. */
   life: string;
 }
 
 /**
- * How an event of a group reaches its members: `write` into their inboxes; `read` they are told that there is more, and
- * fetch it. An event by which the group crosses the limit says so, and goes the new way already.
+ * How an event of a group reaches its members. With `write` it goes into their inboxes; with `read` they get a notice and fetch
+ * it. An event by which the group crosses the limit says so, and already uses the new mode.
  */
 export type FanOutMode = "write" | "read" | "write-from-here" | "read-from-here";
 
-/** One accepted message: the event as clients will see it, and what a later owner needs to go on. */
+/** One accepted message: the event for clients, and the data with which a later owner continues. */
 export interface LoggedEvent {
   senderId: string;
   clientMsgId: string;
-  /** Digest of kind and body: tells a repeated request from another one under the same id. */
+  /** Digest of kind and body: it distinguishes a repeated request from another request under the same id. */
   digest: string;
   origin: Origin;
   /** The event in its wire form (encodeEvent of libs/protocol). */
   event: Uint8Array;
-  /** Of an event that tells of a change of its group: the version that the change made. */
+  /** For an event about a change of its group: the version after the change. */
   version?: number;
-  /** Of an event of a group; absent: `write`. */
+  /** For an event of a group; absent: `write`. */
   fanOut?: FanOutMode;
 }
 
@@ -52,16 +52,16 @@ export interface DeadRequest {
 
 export type LogBody =
   | { kind: "events"; events: LoggedEvent[] }
-  /** `attempt`: how many epochs in a row began at the same `covered`, this one included. `dead`: the newest first. */
+  /** `attempt`: number of epochs in a row that began at the same `covered`, including this one. `dead`: the newest first. */
   | { kind: "epoch"; worker: string; boot: string; attempt: number; dead: DeadRequest[] }
-  /** The owner is about to process this request, and only this one: if the worker dies now, it is the cause. */
+  /** The owner is about to process this request alone: if the worker dies now, the request is the cause. */
   | { kind: "trying"; seq: number; index: number }
   | { kind: "release"; worker: string };
 
 export interface LogRecord {
   /** Sequence in the log stream. */
   seq: number;
-  /** When NATS stored it, ms since the Unix epoch. */
+  /** Time at which NATS stored the record, ms since the Unix epoch. */
   storedAt: number;
   header: LogHeader;
   body: LogBody;
@@ -73,7 +73,7 @@ const MODES: readonly FanOutMode[] = ["write", "read", "write-from-here", "read-
 
 const KINDS = ["events", "epoch", "trying", "release"] as const;
 
-/** Positions order events over records: record sequence and index inside it, in one number. */
+/** A log position is one number made of the sequence of the record and the index inside it, so that positions order events. */
 const POSITION_BASE = 65_536;
 
 export function positionOf(recordSeq: number, index: number): number {
@@ -84,7 +84,7 @@ export function recordSeqOf(position: number): number {
   return Math.floor(position / POSITION_BASE);
 }
 
-/** The position after which everything of the record and before is passed. */
+/** The position that is after the whole record and all records before it. */
 export function endOfRecord(recordSeq: number): number {
   return positionOf(recordSeq, POSITION_BASE - 1);
 }
@@ -100,9 +100,9 @@ export function encodeLogBody(body: LogBody): Uint8Array {
   return encodeEvents(body.events);
 }
 
-/** Written by hand, as all that is there once for each message. */
+/** A hand-written codec, as for everything that exists once for each message. */
 function encodeEvents(events: LoggedEvent[]): Uint8Array {
-  // Requests of one batch share their gateway: its name stands once per record.
+  // Requests of one batch share their gateway, so its name stands once per record.
   const gateways: string[] = [];
   const indexes = events.map(({ origin }) => {
     const name = `${origin.gateway} ${origin.boot}`;

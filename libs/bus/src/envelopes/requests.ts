@@ -1,8 +1,8 @@
-/** The batches of requests that a gateway puts in the queue of a partition. */
+/** The batches of requests that a gateway puts into the queue of a partition. */
 import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, unpackEnvelope } from "./codec";
 
-/** Where a request came from: answers go back there, and only to the same boot of the gateway. */
+/** The origin of a request: answers go back there, and only to the same boot of the gateway. */
 export interface Origin {
   gateway: string;
   boot: string;
@@ -11,7 +11,7 @@ export interface Origin {
   requestId: number;
 }
 
-/** A SEND or RECALL that the gateway checked for shape: the sender is who he says, all values are inside their limits. */
+/** A SEND or RECALL that the gateway has checked: the sender is authenticated, and all values are inside their limits. */
 export interface SendRequest {
   connection: number;
   requestId: number;
@@ -21,17 +21,17 @@ export interface SendRequest {
   contentType: string;
   /** Empty in a RECALL. */
   content: string;
-  /** Number of the message that a RECALL takes back; absent in a SEND. */
+  /** Number of the message to recall; absent in a SEND. */
   targetSeq?: number;
-  /** A RECALL of the operators, in the place of the message's sender: their rights are not asked for. */
+  /** A RECALL by an operator in the place of the message's sender: no rights are checked. */
   byOperator?: boolean;
 }
 
-/** A request with the gateway that it came from. */
+/** A request with its gateway. */
 export interface OriginatedRequest extends SendRequest {
   gateway: string;
   boot: string;
-  /** An operator has put it back into the queue, at this sequence: what it did at another place is pardoned. */
+  /** An operator has put the request back into the queue, at this sequence: deaths at another place no longer count. */
   replayedAt?: number;
 }
 
@@ -39,7 +39,7 @@ export interface RequestBatch {
   gateway: string;
   boot: string;
   requests: SendRequest[];
-  /** A dead letter that is tried again. */
+  /** Whether the batch is a dead letter that an operator replays. */
   isReplayed?: boolean;
 }
 
@@ -87,7 +87,7 @@ export function decodeRequestBatch(bytes: Uint8Array, seq = 0): OriginatedReques
   return rows.map((row) => fromRow(row, gateway, boot, replayedAt));
 }
 
-/** All requests have the same keys, also those without a value: objects of one shape are cheaper. */
+/** All requests have the same keys, also without a value, because objects of one shape are cheaper. */
 function fromRow(row: unknown[], gateway: string, boot: string, replayedAt: number | undefined): OriginatedRequest {
   const kind = row[0];
   if (kind !== KIND_SEND && kind !== KIND_RECALL) throw new Error(`unknown kind of request: ${kind}`);
@@ -108,7 +108,7 @@ function fromRow(row: unknown[], gateway: string, boot: string, replayedAt: numb
   };
 }
 
-/** Bytes that a request adds to its batch, roughly. */
+/** Approximate number of bytes that a request adds to its batch. */
 export function sizeOfRequest(request: SendRequest): number {
   return 160 + request.content.length * 3;
 }

@@ -1,4 +1,4 @@
-/** The partitions that this process follows, by the assignment of the moment. */
+/** The partitions that this process follows by the present assignment. */
 import { guarded } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
 import type { Bus } from "../connection";
@@ -9,9 +9,9 @@ import type { Followed, FollowerProgress } from "./partition-follower";
 const CHECK_MS = 500;
 const REPORT_MS = 5_000;
 
-/** What operators see of a partition. */
+/** The state of a partition for operators. */
 export interface FollowerReport extends Pick<FollowerProgress, "epoch" | "position"> {
-  /** Records that are in the log and not done yet. */
+  /** Records in the log that are not done yet. */
   lag: number;
 }
 
@@ -19,7 +19,7 @@ export interface FollowersOptions {
   bus: Bus;
   logger: Logger;
   partitions: number;
-  /** Whether the partition is assigned to this process by the view of now. */
+  /** Whether the present view assigns the partition to this process. */
   isMine(partition: number): boolean;
   open(partition: number): Followed;
   report(partition: number, report: FollowerReport): Promise<void>;
@@ -27,7 +27,7 @@ export interface FollowersOptions {
 
 export class Followers {
   private readonly followed = new Map<number, Followed>();
-  /** Those that finish their last batch; a partition begins again only after that. */
+  /** Followers that finish their last batch; a partition begins again only after that. */
   private readonly ending = new Map<number, Promise<void>>();
   private readonly lags = new Map<number, number>();
   private timers: NodeJS.Timeout[] = [];
@@ -42,7 +42,7 @@ export class Followers {
     this.check();
   }
 
-  /** Compares wish and reality; called by the timer and when the view changes. */
+  /** Compares the assignment with the followers; the timer calls it, and each change of the view. */
   check(): void {
     const { partitions, isMine, open, logger } = this.options;
     if (this.timers.length === 0) return;
@@ -65,7 +65,7 @@ export class Followers {
     await Promise.all(this.ending.values());
   }
 
-  /** Numbers that tell how busy this process is. */
+  /** Numbers that show how busy this process is. */
   load(): Record<string, number> {
     const followed = [...this.followed.values()];
     return {
@@ -95,7 +95,7 @@ export class Followers {
         this.lags.set(partition, lag);
         await report(partition, { epoch: progress.epoch, position: progress.position, lag });
       } catch (err) {
-        logger.debug({ partition, err }, "the state of a partition is not shown");
+        logger.debug({ partition, err }, "the state of a partition could not be published");
       }
     }
   }

@@ -1,13 +1,13 @@
 /**
- * Follows the log of one partition: whatever has to hear of every event hears it here, at least once and in order.
+ * Follows the log of one partition, for processes that must hear of every event, at least once and in order.
  *
- *   claim     fences every former follower of the partition, and learns the position   (the work's own store)
- *   read      records behind the position, in order, without a hole
- *   work      batches; each moves the position together with what it does
+ *   claim     fences every former follower of the partition, and learns the position   (in the work's own store)
+ *   read      reads the records after the position, in order, without a gap
+ *   work      does the work of batches; each batch moves the position together with its work
  *
- * Whatever goes wrong on the way (the store away, a connection lost in mid-commit, NATS away), the follower begins again
- * at the claim after a pause: the claim waits for a transaction that may still be under way, and what it reads is the
- * only truth about what was done. The records wait in the log.
+ * After any failure (the store is away, a connection is lost in the middle of a commit, NATS is away) the follower begins again
+ * at the claim, after a pause. The claim waits for a transaction that may still be in progress, and the position that it reads
+ * is the only truth about the finished work. The records wait in the log.
  */
 import { Backoff, sleep } from "@carillon/base";
 import type { Logger } from "@carillon/base/node";
@@ -20,9 +20,9 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 const FENCED_PAUSE_MS = 1_000;
 
-/** How far a follower has come in a partition. */
+/** The progress of a follower in a partition. */
 export interface FollowerProgress {
-  /** Its claim: a store refuses what a follower with a lower one wants to do. */
+  /** Number of its claim: a store refuses the work of a follower with a lower number. */
   epoch: number;
   /** Log position up to which everything is done; -1: nothing. */
   position: number;
@@ -30,7 +30,7 @@ export interface FollowerProgress {
   done: number;
 }
 
-/** One partition that is followed. */
+/** The follower of one partition. */
 export interface Followed {
   readonly progress: FollowerProgress;
   start(): void;
@@ -38,16 +38,16 @@ export interface Followed {
   stop(): Promise<void>;
 }
 
-/** What a follower does with the events. */
+/** The work of a follower on the events. */
 export interface FollowerWork {
-  /** Fences every former follower of the partition. @returns the claim, and the position where to go on */
+  /** Fences every former follower of the partition. @returns the claim, and the position from which to continue */
   claim(partition: number): Promise<Pick<FollowerProgress, "epoch" | "position">>;
   /**
-   * Does the work of a batch, and stores its end as the position in the same step; moves `progress` when it is done.
-   * @throws an error after which only the stored position tells whether it was done
+   * Does the work of a batch and stores its end as the position in the same step; then moves `progress`.
+   * @throws an error after which only the stored position tells whether the batch is done
    */
   work(batch: FollowedBatch, progress: FollowerProgress): Promise<void>;
-  /** What an error of `claim` or `work` means: another follower has claimed the partition, or the store is away. */
+  /** Classifies an error of `claim` or `work`: another follower has claimed the partition, or the store is away. */
   judge(error: unknown): "fenced" | "away" | "fault";
 }
 
@@ -86,7 +86,7 @@ export class PartitionFollower implements Followed {
     }
   }
 
-  /** Claims, then reads and works until stop() or a fault of either side. */
+  /** Claims, then reads and works until stop() or an error of either side. */
   private async followUntilFault(): Promise<void> {
     const { bus, partition, claim } = this.options;
     const { signal } = this.stopping;
@@ -127,8 +127,13 @@ export class PartitionFollower implements Followed {
       return FENCED_PAUSE_MS * (1 + Math.random());
     }
     const pauseMs = this.backoff.next();
-    if (kind === "away") logger.warn({ partition, pauseMs, err: error }, "the store is away, the log waits");
-    else if (error instanceof Error) logger.error({ partition, pauseMs, err: error }, "a partition is not followed");
+    if (kind === "away")
+      logger.warn({ partition, pauseMs, err: error }, "the store is away; the records wait in the log");
+    else if (error instanceof Error)
+      logger.error(
+        { partition, pauseMs, err: error },
+        "following a partition failed; the follower begins again after a pause",
+      );
     return pauseMs;
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Records between a log and what a follower makes of them. An idle follower takes each record at once. A busy one begins a
- * batch at most every 200 ms, unless a whole batch is there: what a transaction costs (the position, an fsync) is then
- * shared by more events. What waits is bounded: a full buffer makes the reader wait, and the log keeps the rest.
+ * Buffers records between the log and the work of a follower. An idle follower takes each record at once. A busy follower begins
+ * a batch at most every 200 ms, unless a whole batch waits, so that more events share the cost of a transaction (the position,
+ * an fsync). The buffer is limited: when it is full, the reader waits, and the log keeps the rest.
  */
 import { guarded } from "@carillon/base";
 import type { Event } from "@carillon/protocol";
 
-/** An event that tells of a change of its group, and the version that the group has from then on. */
+/** An event about a change of its group, with the version of the group after the change. */
 export interface GroupChangeEvent {
   event: Event;
   version: number;
@@ -16,13 +16,13 @@ export interface FollowedRecord {
   /** Sequence in the log. */
   seq: number;
   events: Event[];
-  /** Those of the events that tell of a change of their group. */
+  /** The events that tell about a change of their group. */
   changes: GroupChangeEvent[];
-  /** Size of the events as they were in the log. */
+  /** Size of the events in the log, bytes. */
   bytes: number;
 }
 
-/** Whole records, one after the other. */
+/** A batch of whole, consecutive records. */
 export interface FollowedBatch {
   lastSeq: number;
   events: Event[];
@@ -34,13 +34,13 @@ export interface BatchBounds {
   bytes: number;
 }
 
-/** Bounds of one transaction. A single larger record goes alone. */
+/** Limits of one transaction. A larger single record goes alone. */
 const BATCH_BOUNDS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 };
 
 const BATCH_EVERY_MS = 200;
 
 export class RecordBuffer {
-  /** When the last batch was taken, on the monotonic clock. */
+  /** Time of the last batch, monotonic ms. */
   private takenAt = Number.NEGATIVE_INFINITY;
   private records: FollowedRecord[] = [];
   private rows = 0;
@@ -53,7 +53,7 @@ export class RecordBuffer {
     private readonly everyMs = BATCH_EVERY_MS,
   ) {}
 
-  /** Waits until there is room. @returns false when the buffer is closed: read no more */
+  /** Waits until there is room. @returns false when the buffer is closed; then the reader stops */
   async add(record: FollowedRecord): Promise<boolean> {
     while (!this.closed && this.isFull()) await this.changed();
     if (this.closed) return false;
@@ -64,7 +64,7 @@ export class RecordBuffer {
     return true;
   }
 
-  /** Waits for the next batch. @returns undefined when the buffer is closed; what waited is in the log still */
+  /** Waits for the next batch. @returns undefined when the buffer is closed; waiting records are still in the log */
   async take(): Promise<FollowedBatch | undefined> {
     while (!this.closed && this.records.length === 0) await this.changed();
     const dueAt = this.takenAt + this.everyMs;

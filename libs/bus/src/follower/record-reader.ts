@@ -1,4 +1,4 @@
-/** Reads a partition's log into the buffer, from where its follower stands. */
+/** Reads a partition's log into the buffer, from the follower's position on. */
 import { failPoint } from "@carillon/base/node";
 import { decodeEvent } from "@carillon/protocol";
 import type { Bus } from "../connection";
@@ -6,7 +6,7 @@ import type { LogRecord } from "../envelopes/log-records";
 import { LogFollower, readLogState } from "../log/log-reader";
 import type { FollowedRecord, RecordBuffer } from "./record-buffer";
 
-/** The log and the follower's position do not belong together: one of them was replaced or restored. An operator has to decide. */
+/** The log and the follower's position do not fit: one of them was replaced or restored. An operator has to decide. */
 class LogUnfollowable extends Error {
   constructor(partition: number, why: string) {
     super(`the log of partition ${partition} cannot be followed: ${why}`);
@@ -16,7 +16,7 @@ class LogUnfollowable extends Error {
 
 /**
  * @param lastDone sequence of the last record that the follower has done, 0 when it has done none
- * @throws LogUnfollowable when records behind it are missing, or the log is younger than it
+ * @throws LogUnfollowable when records after it are missing, or the log ends before it
  */
 export async function checkLogFits(bus: Bus, partition: number, lastDone: number): Promise<void> {
   const { firstSeq, lastSeq } = await readLogState(bus, partition);

@@ -12,7 +12,7 @@ export function writeHeader(headers: MsgHdrs, header: LogHeader): void {
 /** @throws Error when the record was not written by a log writer */
 export function readHeader(headers: MsgHdrs | undefined): LogHeader {
   const parts = headers?.get(NAME).split(" ") ?? [];
-  if (parts.length !== 6) throw new Error("a record of the log has no header of ours");
+  if (parts.length !== 6) throw new Error("a record of the log has no valid header");
   const [epoch, boot, append, covered, fanout, life] = parts as [string, string, string, string, string, string];
   const progress = { covered: Number(covered), fanout: Number(fanout) };
   return { epoch: Number(epoch), boot, append: Number(append), ...progress, life };

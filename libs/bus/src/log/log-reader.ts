@@ -1,4 +1,4 @@
-/** Reading a partition's log: its state, a stretch of it for a fold, or all of it as it grows. */
+/** Reads a partition's log: its state, a part of it for a fold, or all of it as it grows. */
 import { guarded, hash32, retryFor, sleep } from "@carillon/base";
 import { type Consumer, type ConsumerMessages, DeliverPolicy, JetStreamApiError, type JsMsg } from "@nats-io/jetstream";
 import { type Bus, ELECTION_MS } from "../connection";
@@ -8,20 +8,20 @@ import { ConsumerSilent, consumeSteadily } from "../streams/steady-consume";
 import { readHeader } from "./log-header";
 
 export interface LogState {
-  /** Sequence of the first record held; lastSeq + 1 when the log is empty. */
+  /** Sequence of the first record in the log; lastSeq + 1 when the log is empty. */
   firstSeq: number;
-  /** Sequence of the last record; 0 when there never was one. */
+  /** Sequence of the last record; 0 when there never was a record. */
   lastSeq: number;
-  /** Which life queue and log have: made of the times at which both streams were created. */
+  /** The life of queue and log, made of the times at which both streams were created. */
   life: string;
   bytes: number;
-  /** Bytes that events may still take: the last 5 % are kept for epoch records, so that a full log can change hands. */
+  /** Bytes that events may still take. The last 5 % are reserved for epoch records, so that a full log can get another owner. */
   room: number;
 }
 
 const FOR_EVENTS = 0.95;
 const REOPEN_MS = 50;
-/** Status of an answer that means: not now, there is no leader. */
+/** Status of an answer when there is no leader at this moment. */
 const UNAVAILABLE = 503;
 
 /** State of the log, and the identity of the queue that belongs to it. */
@@ -31,7 +31,7 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
     bus.jsm.streams.info(queueStream(partition)),
   ]);
   const { first_seq, last_seq, bytes } = log.state;
-  // A stream that never held anything says 0.
+  // A stream that never had a record reports 0.
   return {
     firstSeq: Math.max(1, first_seq),
     lastSeq: last_seq,
@@ -41,37 +41,37 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
   };
 }
 
-/** Requests that wait in the queue of a partition. */
+/** Number of batches that wait in the queue of a partition. */
 export async function readQueueLength(bus: Bus, partition: number): Promise<number> {
   return (await bus.jsm.streams.info(queueStream(partition))).state.messages;
 }
 
 /**
- * Sequence of the first record stored at or after `time` (ms since the Unix epoch), by halving: records have no
- * gaps, only a beginning that moves on. lastSeq + 1 when all are older.
+ * Finds the sequence of the first record stored at or after `time` (ms since the Unix epoch) by halving: records have no
+ * gaps, only a beginning that moves. Returns lastSeq + 1 when all records are older.
  */
 export async function findRecordSince(bus: Bus, partition: number, time: number, state: LogState): Promise<number> {
   let [low, high] = [state.firstSeq, state.lastSeq + 1];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     const message = await bus.jsm.streams.getMessage(logStream(partition), { seq: middle });
-    // A record that was purged meanwhile is older than all that are left.
+    // A record that was purged meanwhile is older than all remaining records.
     if (message === null || message.time.getTime() < time) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-/** When a record was stored, ms since the Unix epoch; undefined: the log does not hold it. */
+/** Time at which a record was stored, ms since the Unix epoch; undefined: the log does not have it. */
 export async function readRecordTime(bus: Bus, partition: number, seq: number): Promise<number | undefined> {
   return (await bus.jsm.streams.getMessage(logStream(partition), { seq }))?.time.getTime();
 }
 
-/** Records read ahead of the one in work. */
+/** Number of records read ahead. */
 const PREFETCH = 256;
 
 /**
- * Follows the log from record `from` on, in order and without a hole, through reconnects and the death of servers, until
+ * Follows the log from record `from` on, in order and without a gap, through reconnects and deaths of servers, until
  * stopped. The consumer waits for each callback before it hands out the next record.
  */
 export class LogFollower {
@@ -101,7 +101,7 @@ export class LogFollower {
     }
   }
 
-  /** Reads with one consumer, as long as it lives. */
+  /** Reads with one consumer until that consumer ends. */
   private async read(from: number, onMessage: (message: JsMsg) => Promise<boolean>): Promise<void> {
     const consumer = await retryFor(ELECTION_MS, () => this.open(from), isRefusal);
     if (consumer === undefined) return;
@@ -117,7 +117,7 @@ export class LogFollower {
     }
   }
 
-  /** A cluster may put the consumer, which has one copy only, on a server that is dead: then there is no answer. */
+  /** Creates the consumer. A NATS cluster may place its single copy on a dead server: then there is no answer. */
   private open(from: number): Promise<Consumer | undefined> {
     if (this.stopped) return Promise.resolve(undefined);
     return this.bus.js.consumers.get(logStream(this.partition), {
@@ -136,12 +136,12 @@ function isRefusal(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.status !== UNAVAILABLE;
 }
 
-/** A record that was there is not handed out for so long when it is gone, ms; a NATS that is away is waited for as well. */
+/** A record that does not arrive within this time counts as deleted, ms; the time also covers an absence of NATS. */
 const RECORD_MS = 15_000;
 
 /**
  * Reads the records from `from` up to `to` (both inclusive).
- * @throws Error when none came for 15 s: they were deleted, or NATS is away
+ * @throws Error when no record arrived for 15 s: the records were deleted, or NATS is away
  */
 export async function readLog(
   bus: Bus,
@@ -161,7 +161,7 @@ export async function readLog(
   const watch = setInterval(guarded("timer", look), 1_000);
   try {
     await follower.run(from, async (record) => {
-      // What is done with a record may take its time.
+      // The work on a record may take long.
       waiting.since = Number.POSITIVE_INFINITY;
       if (record.seq <= to) await onRecord(record);
       Object.assign(waiting, { for: record.seq + 1, since: performance.now() });
@@ -171,11 +171,13 @@ export async function readLog(
     clearInterval(watch);
   }
   if (waiting.isOver && waiting.for <= to) {
-    throw new Error(`record ${waiting.for} of the log of partition ${partition} did not come; ${to} should be there`);
+    throw new Error(
+      `record ${waiting.for} of the log of partition ${partition} did not arrive, although the log goes up to ${to}`,
+    );
   }
 }
 
-/** Deletes the records before `seq`; without it all of them, which no worker takes for a log any more. */
+/** Deletes the records before `seq`; without `seq` all records, after which no worker accepts the log. */
 export async function purgeLog(bus: Bus, partition: number, seq?: number): Promise<number> {
   const stream = logStream(partition);
   const { purged } = await (seq === undefined ? bus.jsm.streams.purge(stream) : bus.jsm.streams.purge(stream, { seq }));
@@ -191,7 +193,7 @@ function toRecord(message: JsMsg): LogRecord {
   };
 }
 
-/** The last record of the log, straight from its leader; undefined when there is none. */
+/** Reads the last record of the log from its leader; undefined when there is none. */
 export async function readLastRecord(bus: Bus, partition: number): Promise<LogRecord | undefined> {
   const found = await bus.jsm.streams.getMessage(logStream(partition), { last_by_subj: logSubject(partition) });
   if (found === null) return undefined;

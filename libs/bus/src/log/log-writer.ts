@@ -1,11 +1,12 @@
 /**
- * The single writer of a partition's log. Every append names the last sequence it expects; NATS refuses it when
- * somebody else wrote there first. That fence, and nothing else, keeps a former owner from writing.
+ * The single writer of a partition's log. Every append names the last sequence that it expects. NATS refuses the append when
+ * another worker wrote there first. Only this fence keeps a former owner from writing.
  *
  * An append without an answer decides nothing, and neither does error 10071 (wrong last sequence): the writer's
- * own first try may have been stored. So the record at the expected place is read: the writer's own (same epoch,
- * boot and append number) means appended; another's, or one that was purged already, means that the partition is lost;
- * none means that the same bytes are sent again. A different record is never built for the same place.
+ * own first try may have been stored. So the writer reads the record at the expected place. Its own record (same epoch, boot and
+ * append number) means that the append succeeded. Another writer's record, or a record that was purged already, means that the
+ * partition is lost. No record means that the writer sends the same bytes again. It never builds a different record for the
+ * same place.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
@@ -18,10 +19,10 @@ import { readLogState } from "./log-reader";
 
 const ANSWER_MS = 2_000;
 const STREAM_FULL = 10077;
-/** More than the header of a record takes. */
+/** Upper limit of the bytes of a record's header. */
 const HEADER_BYTES = 1_024;
 
-/** Another worker wrote to the log: this one owns the partition no more. */
+/** Another worker wrote to the log: this worker no longer owns the partition. */
 export class PartitionLost extends Error {
   constructor(partition: number) {
     super(`partition ${partition} has another owner`);
@@ -29,7 +30,7 @@ export class PartitionLost extends Error {
   }
 }
 
-/** The log is at its bound. Nothing was stored; the archiver has to catch up. */
+/** The log is at its limit. Nothing was stored; the archiver has to catch up. */
 export class LogFull extends Error {
   constructor(partition: number) {
     super(`the log of partition ${partition} is full`);
@@ -37,7 +38,7 @@ export class LogFull extends Error {
   }
 }
 
-/** NATS takes no message of that size, however often it is sent. */
+/** NATS does not accept a message of that size, however often it is sent. */
 export class RecordTooLarge extends Error {
   constructor(partition: number, bytes: number, most: number) {
     super(`a record of ${bytes} bytes is too large for the log of partition ${partition}: NATS takes ${most}`);
@@ -50,11 +51,11 @@ export interface LogWriterOptions {
   partition: number;
   epoch: number;
   boot: string;
-  /** Which life of queue and log the writer knows (readLogState). */
+  /** The life of queue and log that the writer knows (readLogState). */
   life: string;
-  /** Sequence of the last record, after which this writer begins. */
+  /** Sequence of the last record; this writer begins after it. */
   lastSeq: number;
-  /** Bytes that events may take until setRoom tells more. */
+  /** Bytes that events may take until the next call of setRoom. */
   room: number;
 }
 
@@ -69,7 +70,7 @@ export class LogWriter {
     this.room = options.room;
   }
 
-  /** Takes over how many bytes events may take from now on (LogState.room). */
+  /** Sets the number of bytes that events may take from now on (LogState.room). */
   setRoom(bytes: number): void {
     this.room = bytes;
   }
@@ -84,7 +85,7 @@ export class LogWriter {
   }
 
   /**
-   * Appends one record; one append at a time. Waits as long as NATS takes to give a verdict.
+   * Appends one record; one append at a time. Waits as long as NATS needs for a verdict.
    * @returns the record's sequence
    * @throws PartitionLost, LogFull, RecordTooLarge
    */
@@ -106,12 +107,12 @@ export class LogWriter {
     }
   }
 
-  /** Ends an append that waits for NATS; whether it was stored the next owner will see. */
+  /** Ends an append that waits for NATS; the next owner will see whether it was stored. */
   stop(): void {
     this.stopping.abort();
   }
 
-  /** @returns whether the record is stored; false: send it again */
+  /** @returns whether the record is stored; false: the caller sends it again */
   private async attempt(header: LogHeader, bytes: Uint8Array): Promise<boolean> {
     const { bus, partition } = this.options;
     const natsHeaders = headers();
@@ -124,14 +125,14 @@ export class LogWriter {
       });
       return true;
     } catch (error) {
-      // The log has no leader, who alone could tell what became of an earlier try.
+      // The log has no leader, and only a leader can tell whether an earlier try was stored.
       if (isTakenByNobody(error)) return false;
       const full = error instanceof JetStreamApiError && error.code === STREAM_FULL;
       const stored = await this.readVerdict(header).catch(() => "unknown" as const);
       if (stored === "own") return true;
       if (stored === "other") throw new PartitionLost(partition);
       if (stored === "none" && full) throw new LogFull(partition);
-      bus.logger.warn({ partition, stored, err: error }, "no verdict on an append, sent again");
+      bus.logger.warn({ partition, stored, err: error }, "there is no verdict on an append; it is sent again");
       return false;
     }
   }
@@ -142,7 +143,7 @@ export class LogWriter {
     let found = await read();
     if (found === null) {
       if ((await readLogState(bus, partition)).lastSeq === this.last) return "none";
-      // It was stored in this very moment, or it was purged: a writer that was paused for long is not the owner.
+      // The record was stored just now, or it was purged: a writer that was paused for long is not the owner.
       found = await read();
       if (found === null) return "other";
     }

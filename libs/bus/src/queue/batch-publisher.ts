@@ -2,10 +2,10 @@
  * The gateway's side of a queue: one open batch per subject, published when the previous one was acknowledged
  * (group commit), so that one fsync of NATS serves many requests.
  *
- * A batch is frozen once it was sent. Without an answer nobody knows whether it is stored; so the same bytes are
- * sent again under the same Nats-Msg-Id until there is a verdict, and nothing later overtakes it. That keeps the
- * order of a connection's requests and stores none twice. What is refused for certain (the stream is full) or can
- * not wait (the bound is reached) goes back to the caller, who answers BUSY.
+ * A batch does not change once it was sent. Without an answer nobody knows whether it is stored, so the publisher sends the same
+ * bytes again under the same Nats-Msg-Id until there is a verdict, and no later batch overtakes it. That keeps the order of a
+ * connection's requests and stores none of them twice. Requests that are certainly refused (the stream is full), or that cannot
+ * wait (the limit is reached), go back to the caller, which answers BUSY.
  */
 import { Backoff, GroupCommit, randomId, settlesWithin, sleep } from "@carillon/base";
 import { JetStreamApiError } from "@nats-io/jetstream";
@@ -16,18 +16,18 @@ const BATCH_BYTES = 256 * 1024;
 const MOST_WAITING = 8_192;
 const ANSWER_MS = 2_000;
 
-/** Codes of JetStream that say for certain that nothing was stored, and that waiting does not help. */
+/** Codes of JetStream that mean: certainly nothing was stored, and waiting does not help. */
 const REFUSALS = new Set([10077 /* maximum bytes or messages exceeded */, 10054 /* message too large */]);
 
 export interface BatchPublisherOptions<T> {
   bus: Bus;
   subject: string;
   encode(items: T[]): Uint8Array;
-  /** Bytes that an item adds to its batch, roughly. */
+  /** Approximate number of bytes that an item adds to its batch. */
   sizeOf(item: T): number;
-  /** Told of items that are stored: a crash of anything cannot lose them any more. */
+  /** Called with stored items: no crash can lose them any more. */
   onStored?(items: T[]): void;
-  /** Told of items that were refused for certain. */
+  /** Called with items that were certainly refused. */
   onRefused(items: T[]): void;
 }
 
@@ -45,17 +45,17 @@ export class BatchPublisher<T> {
     });
   }
 
-  /** @returns false when too much waits already: answer BUSY */
+  /** @returns false when too many items wait already; then the caller answers BUSY */
   submit(item: T): boolean {
     return this.commits.add(item);
   }
 
-  /** Items that wait for their batch. */
+  /** Number of items that wait for their batch. */
   get waiting(): number {
     return this.commits.length;
   }
 
-  /** Waits until everything submitted has its verdict, at most `ms`; then gives up what has none. */
+  /** Waits at most `ms` until every submitted item has its verdict; then gives up the items without one. */
   async stop(ms: number): Promise<void> {
     await settlesWithin(this.commits.idle(), ms);
     this.stopping.abort();
@@ -77,7 +77,7 @@ export class BatchPublisher<T> {
           onRefused(items);
           return;
         }
-        bus.logger.warn({ subject, err: error }, "no answer to a batch, sent again");
+        bus.logger.warn({ subject, err: error }, "there is no answer to a batch; it is sent again");
         await sleep(backoff.next(), this.stopping.signal);
       }
     }

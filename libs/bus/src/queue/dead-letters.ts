@@ -1,4 +1,7 @@
-/** What cannot be processed is put aside with the reason: it must neither be lost nor block the rest. */
+/**
+ * Dead letters: requests and other things that cannot be processed are put aside with the reason, so that they are neither lost
+ * nor block others.
+ */
 import type { StoredMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
@@ -11,19 +14,19 @@ const REASON = "Carillon-Reason";
 const KIND = "Carillon-Kind";
 
 /**
- * What a letter holds: `requests` that no owner could decide, a `delivery` that an inbox did not take, an `event`
- * whose content MySQL did not take, or `receipts` that could not be stored.
+ * The content of a letter: `requests` that no owner could decide, a `delivery` that an inbox refused, an `event`
+ * whose content MySQL refused, or `receipts` that could not be stored.
  */
 export type DeadKind = "requests" | "delivery" | "event" | "receipts";
 
 export interface DeadLetter {
   partition: number;
-  /** Absent: requests. */
+  /** Absent: the letter contains requests. */
   kind?: DeadKind;
-  /** Requests: a batch in the form of the queue. */
+  /** For requests: a batch in the form of the queue. */
   data: Uint8Array;
   reason: string;
-  /** The same letter under the same id is stored once: whoever does not know whether it was stored puts it aside again. */
+  /** A letter with the same id is stored once, so a process that does not know whether it was stored can store it again. */
   id: string;
 }
 
@@ -37,8 +40,8 @@ export async function putAside(bus: Bus, letter: DeadLetter): Promise<void> {
 }
 
 /**
- * Puts aside one request of a batch that is still in the queue; the batch stays where it is.
- * @returns the request, or undefined when the queue does not hold it any more
+ * Puts one request of a batch aside that is still in the queue; the batch stays in the queue.
+ * @returns the request, or undefined when the queue no longer has it
  */
 export async function putAsideRequest(
   bus: Bus,
@@ -56,7 +59,7 @@ export async function putAsideRequest(
   return { seq, index, senderId, clientMsgId };
 }
 
-/** Events that one user's inbox did not take. */
+/** Events that one user's inbox refused. */
 export interface DeadDelivery {
   partition: number;
   userId: string;
@@ -71,7 +74,7 @@ export async function putDeliveryAside(bus: Bus, { partition, userId, events, re
   await putAside(bus, { partition, kind: "delivery", data, reason, id });
 }
 
-/** An event whose content MySQL did not take; the rest of it is in the archive. */
+/** An event whose content MySQL refused; the archive has the event without it. */
 export interface DeadEvent {
   partition: number;
   event: Uint8Array;
@@ -84,53 +87,56 @@ export async function putEventAside(bus: Bus, { partition, event, reason, id }: 
   await putAside(bus, { partition, kind: "event", data: event, reason, id: `event-${id}` });
 }
 
-/** Puts receipts that were put aside back into their queue, and deletes the letter. @throws Error of NATS: it is still there */
+/**
+ * Puts the receipts of a letter back into their queue, and deletes the letter.
+ * @throws Error of NATS; then the letter still exists
+ */
 export async function replayReceipts(bus: Bus, { id, partition, data }: StoredLetter): Promise<void> {
   await bus.js.publish(receiptsSubject(partition), data, { msgID: `replay-receipts-${id}` });
   await dropDeadLetter(bus, id);
 }
 
-/** The user whose inbox did not take the events of this letter; undefined: it is no letter of that kind. */
+/** Returns the user whose inbox refused the events of this letter; undefined for another kind of letter. */
 export function userOfDelivery({ kind, data }: StoredLetter): string | undefined {
   return kind === "delivery" ? (unpackEnvelope(data)[1] as string) : undefined;
 }
 
-/** A dead letter as it lies in the stream. */
+/** A dead letter in the stream. */
 export interface StoredLetter {
   /** Sequence in the stream: the name that people use. */
   id: number;
   partition: number;
   kind: DeadKind;
-  /** When it was put aside, ms since the Unix epoch by the clock of NATS. */
+  /** Time at which it was put aside, ms since the Unix epoch by the clock of NATS. */
   storedAt: number;
   reason: string;
-  /** Of requests a batch in the form of the queue, or what was taken for one. */
+  /** For requests: a batch in the form of the queue, or unreadable bytes. */
   data: Uint8Array;
-  /** Undefined when the letter holds no requests, or bytes that are no batch of this format. */
+  /** Undefined when the letter contains no requests, or bytes that are no batch of this format. */
   requests: OriginatedRequest[] | undefined;
 }
 
 /** All letters, the oldest first, one at a time. */
 export async function* listDeadLetters(bus: Bus): AsyncGenerator<StoredLetter> {
   const { state } = await bus.jsm.streams.info(DEAD_STREAM);
-  // A stream that never held anything says 0 for both.
+  // A stream that never had a message reports 0 for both.
   for (let id = Math.max(1, state.first_seq); id <= state.last_seq; id++) {
     const letter = await readDeadLetter(bus, id);
     if (letter !== undefined) yield letter;
   }
 }
 
-/** @returns undefined when there is no such letter, or no more */
+/** @returns undefined when the letter does not exist, or does not exist any more */
 export async function readDeadLetter(bus: Bus, id: number): Promise<StoredLetter | undefined> {
   const message = await bus.jsm.streams.getMessage(DEAD_STREAM, { seq: id });
   return message === null ? undefined : toLetter(message);
 }
 
 /**
- * Puts a letter back into the queue of its partition and deletes it. Its requests are marked: the owner, who refuses
- * repeats of what was put aside, tries these again. The new message id is made of the letter's, so a replay that is
- * repeated because its answer was lost puts nothing in twice.
- * @throws Error of NATS: the letter is still there
+ * Puts a letter back into the queue of its partition and deletes the letter. It marks the requests: the owner refuses repeats of
+ * requests that were put aside, but tries marked requests again. The new message id is derived from the letter's, so that a
+ * replay that is repeated because its answer was lost adds nothing twice.
+ * @throws Error of NATS; then the letter still exists
  */
 export async function replayDeadLetter(bus: Bus, { id, partition, data, requests }: StoredLetter): Promise<void> {
   const batch = requests?.[0] === undefined ? data : encodeReplay(requests[0], requests);
@@ -160,7 +166,7 @@ function requestsIn(data: Uint8Array): OriginatedRequest[] | undefined {
   try {
     return decodeRequestBatch(data);
   } catch {
-    // That it cannot be read may be why it is here.
+    // Unreadable bytes may be the reason for the letter.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** The durable queue of read receipts: gateways put them in, workers take them out in any order. */
+/** The durable queue of read receipts: gateways add them, workers take them in any order. */
 
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError } from "@carillon/protocol";
@@ -18,7 +18,7 @@ function readAll(bytes: Uint8Array): ReadReceipt[] {
   try {
     return decodeReceipts(bytes);
   } catch {
-    // Bytes that are no receipts were never acknowledged to anybody.
+    // No client ever got an OK for bytes that are no receipts.
     return [];
   }
 }
@@ -28,17 +28,17 @@ function decodeReceipts(bytes: Uint8Array): ReadReceipt[] {
   return rows.map(([userId, deviceId, conversationId, seq]) => ({ userId, deviceId, conversationId, seq }));
 }
 
-/** Batches in work at a time. */
+/** Maximum number of batches in work at the same time. */
 const AT_ONCE = 8;
-/** Receipts pulled ahead of those in work. */
+/** Number of receipts pulled ahead. */
 const PREFETCH = 16;
 
-/** Tries after which the receipts of a batch are looked at one by one. */
+/** Number of tries after which the receipts of a batch are stored one by one. */
 const TRIES = 5;
 
 /**
- * Takes receipts out of the queue; a batch whose handler fails comes again. What fails although the stores are there is put
- * aside after some tries: it must not come for ever, and the other receipts of its batch are as good as any.
+ * Takes receipts out of the queue; a batch whose handler fails comes again. A receipt that fails although the stores answer
+ * becomes a dead letter after some tries: it must not come again for ever, and the other receipts of its batch are valid.
  */
 export class ReceiptConsumer {
   private messages: ConsumerMessages | undefined;
@@ -50,7 +50,7 @@ export class ReceiptConsumer {
     private readonly onReceipts: (receipts: ReadReceipt[], isRepeated: boolean) => Promise<void>,
   ) {}
 
-  /** Begins, and begins again whenever the consumer is not there or says nothing: receipts may wait, people not. */
+  /** Runs the consumer, and begins again whenever the consumer is missing or silent: receipts may wait, users not. */
   start(): void {
     this.running = this.run();
   }
@@ -72,13 +72,13 @@ export class ReceiptConsumer {
         backoff.reset();
         await this.take(this.messages);
       } catch (err) {
-        if (!signal.aborted) this.bus.logger.warn({ err }, "the consumer of receipts failed, it is opened again");
+        if (!signal.aborted) this.bus.logger.warn({ err }, "the consumer of receipts failed; it is opened again");
       }
       await sleep(backoff.next(), signal);
     }
   }
 
-  /** Several at a time: an owner of a partition that hangs must not hold up the receipts of all others. */
+  /** Handles several batches at a time, so that a hanging owner of one partition does not hold up the receipts of all others. */
   private async take(messages: ConsumerMessages): Promise<void> {
     const working = new Set<Promise<void>>();
     for await (const message of messages) {
@@ -109,14 +109,14 @@ export class ReceiptConsumer {
       }
       message.ack();
     } catch (err) {
-      this.bus.logger.warn({ err }, "receipts could not be put aside, they come again");
+      this.bus.logger.warn({ err }, "receipts could not be stored as dead letters; they come again");
       message.nak(2_000);
     }
   }
 
   private async putAside({ seq, subject }: JsMsg, index: number, receipt: ReadReceipt, err: Error): Promise<void> {
     const { userId, conversationId } = receipt;
-    this.bus.logger.error({ userId, conversationId, err }, "a receipt cannot be stored, it is put aside");
+    this.bus.logger.error({ userId, conversationId, err }, "a receipt cannot be stored; it becomes a dead letter");
     const partition = Number(subject.split(".").at(-1));
     const letter = { kind: "receipts" as const, data: encodeReceipts([receipt]), reason: err.message };
     await putAside(this.bus, { partition, ...letter, id: `receipts-${seq}-${index}` });

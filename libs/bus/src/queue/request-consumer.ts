@@ -3,15 +3,14 @@
  *
  * The server does not promise that order: after a reconnect, a restart or an expired ack_wait it hands out newer
  * messages before older unacknowledged ones (measured). Taking them would number later requests first, and
- * acknowledging past them would lose them. So the consumer knows which sequence comes next:
- * - a lower one is already covered by the log: acknowledged unprocessed;
- * - a higher one means that something is missing. If the stream holds no message in the gap, it was consumed by a
- *   former owner, and the gap is accepted. Otherwise everything that was pulled and not yet appended is dropped,
- *   the consumer is deleted, and a fresh one, under a name never used before, starts at the first
- *   unacknowledged message, in order.
+ * acknowledging past the older ones would lose them. So the consumer knows the next sequence:
+ * - a batch with a lower sequence is already covered by the log, and is acknowledged without processing;
+ * - a batch with a higher sequence means that a batch is missing. If the stream has no message in the gap, a former owner
+ *   consumed it, and the gap is accepted. Otherwise the consumer drops everything that was pulled and not yet appended, is
+ *   deleted, and a new consumer, under a name that was never used before, starts at the first unacknowledged message, in order.
  *
- * The same is done after every reconnect: what the server sent into the lost connection would otherwise come again only
- * after the ack_wait, and as long the partition would stand still.
+ * The same happens after every reconnect. Otherwise messages that the server sent into the lost connection would come again
+ * only after the ack_wait, and the partition would stand still for as long.
  */
 import { Backoff, settlesWithin, sleep, withDeadline } from "@carillon/base";
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
@@ -23,25 +22,25 @@ import { epochOfConsumer, ownerConsumerDefinition, queueStream } from "../stream
 import { consumeSteadily } from "../streams/steady-consume";
 
 /**
- * How long the creation of a consumer is waited for, each time that it fails, ms. A cluster that does not know yet that
- * one of its servers is dead chooses it, one time in three, to lead the new consumer: that takes an election, another
- * consumer less.
+ * Time to wait for the creation of a consumer at each failed try, ms. A NATS cluster that has not noticed yet that one of its
+ * servers is dead chooses that server, one time in three, to lead the new consumer. Waiting for an election takes longer than
+ * creating another consumer.
  */
 const CREATION_MS = [500, 500, 1_000, 1_000, 2_000, 4_000, 8_000];
 
-/** Most time that a deletion is waited for, ms. */
+/** Maximum time to wait for a deletion, ms. */
 const DELETION_MS = 300;
 
-/** Batches pulled ahead of the one in work. */
+/** Number of batches pulled ahead. */
 export const PREFETCH = 64;
 
 export interface QueuedBatch {
   /** Sequence in the queue's stream. */
   seq: number;
   data: Uint8Array;
-  /** How often the server handed it out, 1 the first time. */
+  /** Number of times that the server handed it out; 1 the first time. */
   deliveries: number;
-  /** Acknowledges and waits for the server's confirmation (double ack). Failing is harmless: false. */
+  /** Acknowledges and waits for the server's confirmation (double ack). False: it failed, which is harmless. */
   confirm(): Promise<boolean>;
 }
 
@@ -49,25 +48,25 @@ export interface RequestConsumerOptions {
   bus: Bus;
   partition: number;
   epoch: number;
-  /** Which life of queue and log the owner knows (readLogState). */
+  /** The life of queue and log that the owner knows (readLogState). */
   life: string;
   /** Highest sequence that the log covers; batches above it are handed out. */
   covered(): number;
   onBatch(batch: QueuedBatch): void;
-  /** Everything handed out above covered() is void: it will come again. */
+  /** Called when all batches handed out above covered() are void: they will come again. */
   onRestart(): void;
-  /** The partition has a newer owner: nothing more is handed out. */
+  /** Called when the partition has a newer owner: the consumer hands out nothing more. */
   onLost(): void;
 }
 
 export class RequestConsumer {
   private attempt = 0;
-  /** Consumers asked for in vain, one after the other. */
+  /** Number of consecutive failed tries to create a consumer. */
   private fruitless = 0;
   private messages: ConsumerMessages | undefined;
   /** Sequence of the batch handed out last. */
   private taken = 0;
-  /** Nothing may be handed out before a fresh consumer is there: something before it is missing. */
+  /** Whether the consumer must wait for a new one before it hands out anything, because an earlier batch is missing. */
   private isVoid = false;
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
@@ -75,20 +74,20 @@ export class RequestConsumer {
 
   constructor(private readonly options: RequestConsumerOptions) {}
 
-  /** Removes the consumers of earlier owners and begins. @throws PartitionLost when a later owner has one */
+  /** Removes the consumers of earlier owners and begins. @throws PartitionLost when a later owner has a consumer */
   async start(): Promise<void> {
     await this.deleteOthers();
     this.running = this.run();
     this.stopFollowing = this.options.bus.onReconnect(() => this.restart());
   }
 
-  /** Gives up, at once, what was handed out and not covered, and takes it again from a fresh consumer. */
+  /** Gives up at once all batches that were handed out and are not covered, and takes them again from a new consumer. */
   restart(): void {
     this.giveUp();
     this.messages?.stop();
   }
 
-  /** Hands out nothing more. The consumer stays for the next owner to delete: it may be the cause of a take-over. */
+  /** Hands out nothing more. The consumer stays, and the next owner deletes it: it may be the cause of a take-over. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.stopFollowing();
@@ -111,7 +110,7 @@ export class RequestConsumer {
       } catch (error) {
         if (this.stopping.signal.aborted) return;
         if (error instanceof PartitionLost) return this.options.onLost();
-        bus.logger.warn({ partition, err: error }, "the queue's consumer failed, a new one follows");
+        bus.logger.warn({ partition, err: error }, "the queue's consumer failed; a new one follows");
       }
       this.giveUp();
       await sleep(backoff.next(), this.stopping.signal);
@@ -134,16 +133,19 @@ export class RequestConsumer {
     const info = await withDeadline(adding, this.patience(), "a new consumer");
     this.fruitless = 0;
     this.taken = this.options.covered();
-    // Not asked for again: in a cluster it may not have a leader yet, who alone would answer.
+    // Its state is not requested: in a cluster the consumer may have no leader yet, and only a leader answers.
     return bus.js.consumers.getConsumerFromInfo(info);
   }
 
-  /** Grows, since on a slow cluster none would ever be ready otherwise. */
+  /** Grows with each failure, because otherwise no consumer would ever be ready on a slow cluster. */
   private patience(): number {
     return CREATION_MS[Math.min(this.fruitless++, CREATION_MS.length - 1)]!;
   }
 
-  /** The numbers of a queue that was made again mean other batches: `covered` would skip them. */
+  /**
+   * Checks the life of the queue: in a queue that was created again the numbers mean other batches, and `covered` would skip
+   * them.
+   */
   private async checkLife(): Promise<void> {
     const { bus, partition, life } = this.options;
     if ((await readLogState(bus, partition)).life !== life) throw new PartitionLost(partition);
@@ -162,7 +164,7 @@ export class RequestConsumer {
     }
   }
 
-  /** @returns false when the order is broken and a fresh consumer is needed */
+  /** @returns false when the order is broken and a new consumer is needed */
   private async take(message: JsMsg): Promise<boolean> {
     if (this.isVoid) return false;
     const seq = message.seq;
@@ -170,7 +172,7 @@ export class RequestConsumer {
       message.ack();
       return true;
     }
-    // Handed out already and still in work: it will be acknowledged when it is appended.
+    // The batch was handed out already and is still in work: it is acknowledged when it is appended.
     if (seq <= this.taken) return true;
     if (seq !== this.taken + 1 && !(await this.isGapEmpty(this.taken + 1, seq))) return false;
     this.taken = seq;
@@ -183,12 +185,12 @@ export class RequestConsumer {
     return true;
   }
 
-  /** Whether the stream holds nothing from `first` up to `next` (exclusive). */
+  /** Whether the stream has no message from `first` up to `next` (exclusive). */
   private async isGapEmpty(first: number, next: number): Promise<boolean> {
     const { jsm } = this.options.bus;
     const { state } = await jsm.streams.info(this.stream);
     if (state.first_seq >= next) return true;
-    // Who does not know the batch that was handed out does not know those before it either.
+    // A copy that does not know the batch that was handed out does not know the batches before it either.
     if (state.last_seq < next) return false;
     for (let seq = Math.max(first, state.first_seq); seq < next; seq++) {
       if ((await jsm.streams.getMessage(this.stream, { seq })) !== null) return false;
@@ -200,8 +202,8 @@ export class RequestConsumer {
     const { bus, partition, epoch } = this.options;
     for (const name of await consumerNames(bus, this.stream)) {
       if ((epochOfConsumer(name) ?? 0) > epoch) throw new PartitionLost(partition);
-      // Perhaps somebody was faster; and in a cluster a consumer whose leader died goes without an answer. The server
-      // has no second consumer beside it, so nothing more has to be known.
+      // Perhaps another process was faster; and in a cluster, a consumer whose leader died is deleted without an answer. The
+      // server allows no second consumer beside it, so the result does not matter.
       await settlesWithin(bus.jsm.consumers.delete(this.stream, name), DELETION_MS);
     }
   }

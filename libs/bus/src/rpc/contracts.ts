@@ -1,4 +1,4 @@
-/** Questions between the processes: subject by subject, what is asked and what is answered. */
+/** The questions between the processes, with their answers, by subject. */
 import type { ErrorName } from "@carillon/protocol";
 import { controlSubject, ownerSubject, rpcSubject } from "../streams/definitions";
 
@@ -7,16 +7,16 @@ export interface SessionOpen {
   userId: string;
   deviceId: string;
   platform: string;
-  /** Absent: the token is of another issuer. */
+  /** Absent: another issuer made the token. */
   tokenVersion?: number;
-  /** The log-in that the token belongs to; absent: any. */
+  /** The log-in to which the token belongs; absent: any. */
   login?: string;
   gateway: string;
   boot: string;
   connection: number;
   /** When the connection was accepted, ms on the cluster's clock: an older open does not replace a newer one. */
   since: number;
-  /** What the client says it has; absent: the stored cursor counts. */
+  /** The cursor that the client names; absent: the stored cursor counts. */
   inbox?: { epoch: string; seq: number };
 }
 
@@ -26,20 +26,23 @@ export interface SessionOpened {
   resume: "none" | "replay" | "resync";
   /** With `replay`: the last number that the device has. */
   from: number;
-  /** What the device has by its own word, and of which no receipt has come: up to which number, by conversation. */
+  /**
+   * Numbers by conversation up to which the device has received messages by its own statement, but for which no receipt
+   * arrived.
+   */
   delivered: [conversationId: string, seq: number][];
-  /** With `replay`: the first of what is behind that number. Absent: it has to be asked for. */
+  /** With `replay`: the first events after that number. Absent: the gateway has to ask for them. */
   page?: InboxPage;
 }
 
-/** `im.rpc.session.check`, served by workers: whether sessions that are open may stay, by the tokens that opened them. */
+/** `im.rpc.session.check`, served by workers: whether open sessions may stay, judged by the tokens that opened them. */
 export interface SessionCheck {
   sessions: Pick<SessionOpen, "userId" | "deviceId" | "tokenVersion" | "login">[];
 }
-/** Why a session may not stay, or null; in the order of the question. */
+/** The reason why a session may not stay, or null; in the order of the question. */
 export type SessionVerdicts = (ErrorName | null)[];
 
-/** `im.rpc.session.close`, served by workers: removes the entry if it is still this connection's. */
+/** `im.rpc.session.close`, served by workers: removes the entry if it still belongs to this connection. */
 export interface SessionClose {
   userId: string;
   deviceId: string;
@@ -50,13 +53,13 @@ export interface SessionClose {
   endedAt: number;
 }
 
-/** `im.rpc.received`, served by workers: what devices have; answered when MySQL has the marks. */
+/** `im.rpc.received`, served by workers: the events that devices have received; answered when MySQL has the marks. */
 export interface Received {
-  /** How far the devices have come in their inboxes. */
+  /** Cursors of the devices in their inboxes. */
   cursors: [userId: string, deviceId: string, epoch: string, inboxSeq: number][];
-  /** What became delivered: the highest event of others, in private conversations. */
+  /** Delivered marks: the highest event of the other user in each private conversation. */
   delivered: [conversationId: string, userId: string, seq: number][];
-  /** It was told before, perhaps in vain: the senders are to hear of it in any case. */
+  /** The mark was told before, perhaps in vain: the worker tells the senders in any case. */
   isRepeated: boolean;
 }
 
@@ -68,48 +71,48 @@ export interface InboxRead {
 }
 
 export interface InboxPage {
-  /** The epoch now; another one than asked for means resync. */
+  /** The present epoch; another epoch than in the question means resync. */
   epoch: string;
   /** Head of the inbox. */
   seq: number;
   events: [inboxSeq: number, event: Uint8Array][];
 }
 
-/** `im.rpc.heads`, served by workers: where the inboxes of these users stand. */
+/** `im.rpc.heads`, served by workers: the heads of these users' inboxes. */
 export interface HeadsRead {
   userIds: string[];
 }
 export type Heads = [userId: string, epoch: string, seq: number][];
 
-/** `im.rpc.groups`, served by workers: which large groups these users belong to, as far as MySQL knows it. */
+/** `im.rpc.groups`, served by workers: the large groups of these users according to MySQL. */
 export interface LargeGroupsRead {
   userIds: string[];
 }
 export type LargeGroupsOf = [userId: string, groupIds: string[]][];
 
-/** `im.rpc.presence`, served by workers: who is online, for those who may know. */
+/** `im.rpc.presence`, served by workers: the users who are online, for watchers who may know it. */
 export interface PresenceRead {
   wanted: [watcherId: string, userIds: string[]][];
 }
 
 export interface PresenceFound {
-  /** Whom each watcher may see, in the order of the question. */
+  /** The users whom each watcher may see, in the order of the question. */
   visible: string[][];
   /**
-   * Who blocks a watcher, and when they were seen last as that one is told; in the order of the question. Older workers do
-   * not say it.
+   * The users who block a watcher, with the times of their last presence that this watcher is told; in the order of the
+   * question. Older workers do not name them.
    */
   frozen?: [userId: string, lastSeenAt: number][][];
-  /** Everybody whom somebody of them may see. */
+  /** All users whom at least one of the watchers may see. */
   users: UserAtGateways[];
 }
 
-/** Where a user is: devices of these platforms at these gateways. */
+/** The connections of a user: platforms by gateway. */
 export interface UserAtGateways {
   userId: string;
-  /** As they are registered: a gateway may have died since. */
+  /** From the session registry: a gateway may have died since. */
   at: AtGateway[];
-  /** When a connection of his was opened or closed last, ms; 0: not known. */
+  /** Time at which a connection of the user was last opened or closed, ms; 0: unknown. */
   lastSeenAt: number;
 }
 
@@ -119,12 +122,12 @@ export interface AtGateway {
   platforms: string[];
 }
 
-/** `im.rpc.typing.<gateway>`, told to the gateways where the others may be: a hint, lost when nobody is there. */
+/** `im.rpc.typing.<gateway>`, sent to the gateways where the other users may be: a hint, lost when no gateway listens. */
 export interface TypingHint {
   conversationId: string;
-  /** Who is typing. */
+  /** The typing user. */
   userId: string;
-  /** Who is to know. */
+  /** The users to tell. */
   to: string[];
 }
 
@@ -152,30 +155,30 @@ export interface Sync {
 /** `im.rpc.owner.<p>`, served by the owner of the partition. */
 export type OwnerQuestion =
   | { ask: "last-seq"; conversationId: string }
-  /** Up to which number each of these users may have read; 0: none of it is his. */
+  /** Asks up to which number each of these users may have read; 0: the user may read nothing there. */
   | { ask: "readable"; wanted: [conversationId: string, userId: string][] }
-  /** Who is to know that this user is typing there. */
+  /** Asks whom to tell that this user is typing there. */
   | { ask: "listeners"; conversationId: string; userId: string }
   | { ask: "state" }
-  /** The heir of the partition is ready to take it. */
+  /** Tells that the successor is ready to take the partition over. */
   | { ask: "hand-over" }
-  /** What a user may read of a group's conversation. */
+  /** Asks what a user may read of a group's conversation. */
   | { ask: "group-spans"; groupId: string; userId: string }
-  /** A group has changed in MySQL; answered when its conversation knows it. */
+  /** Tells that a group has changed in MySQL; answered when its conversation has the events. */
   | { ask: "group-changed"; groupId: string }
-  /** Who of these users belongs to a group. */
+  /** Asks which of these users belong to a group. */
   | { ask: "group-roster"; groupId: string; userIds: string[] };
 
 export interface GroupRoster {
-  /** Whether its members have to fetch what is said. */
+  /** Whether the members have to fetch events: the group is large. */
   isLarge: boolean;
-  /** Last number of the conversation: the members are those of after this event. */
+  /** Last number of the conversation: the roster is the state after this event. */
   lastSeq: number;
-  /** Those of the users asked about who belong to it, with their first numbers. */
+  /** The users of the question who belong to the group, with their first numbers. */
   members: [userId: string, from: number][];
 }
 
-/** What a user may read of a conversation: one span for each of his stays, ascending; both ends inclusive. */
+/** The numbers of a conversation that a user may read: one span for each of their stays, ascending; both ends inclusive. */
 export interface ReadableSpans {
   spans: [from: number, to: number][];
   /** Last number of the conversation. */
@@ -189,7 +192,7 @@ export interface LastSeq {
 /** In the order of the question. */
 export type Readable = number[];
 
-/** The users; nobody where he may not write, or where so many belong that nobody cares. */
+/** The users to tell; none where the typing user may not write, or where the group is too large for typing. */
 export type Listeners = string[];
 
 export interface OwnerState {
@@ -198,7 +201,7 @@ export interface OwnerState {
   covered: number;
   lastSeq: number;
   fanout: number;
-  /** How long the oldest event that is not delivered has waited, ms. An owner of an older version does not say. */
+  /** Waiting time of the oldest event that is not delivered, ms. An owner of an older version does not name it. */
   fanoutLagMs?: number;
   /** Whether deliveries fail, or wait for a store that does not answer. */
   fanoutStalled?: boolean;
@@ -230,7 +233,7 @@ export const subjects = {
   control: controlSubject,
 } as const;
 
-/** Users, and pairs of users, of whom something changed that workers remember. */
+/** Users, and pairs of users, whose cached facts have changed. */
 export interface People {
   users: string[];
   pairs: [string, string][];
@@ -243,7 +246,7 @@ export type ControlQuestion =
   | { ask: "undrain" }
   | { ask: "kick"; userId: string; deviceId?: string }
   | ({ ask: "forget" } & People)
-  /** Forgets the failed log-ins of a user; given to apis. */
+  /** Forgets the failed log-ins of a user; only for apis. */
   | { ask: "unlock"; userId: string }
   /** Arms a fail point for one strike, or with `off` disarms them all; tests only. */
   | { ask: "failpoint"; at: string };
@@ -251,8 +254,8 @@ export type ControlQuestion =
 export interface ControlAnswer {
   nodeId: string;
   state: string;
-  /** Numbers that tell how busy the node is, by name. */
+  /** Numbers that show how busy the node is, by name. */
   load: Record<string, number>;
-  /** Fingerprint of the gateway ring as this node sees it; told by gateways. */
+  /** Fingerprint of this node's ring of gateways; only gateways name it. */
   ring?: string;
 }

@@ -1,4 +1,4 @@
-/** The orders of operators that every node understands. */
+/** Serves the orders of operators that every node understands. */
 import { armFailPoint, disarmFailPoints } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { Bus } from "../connection";
@@ -6,27 +6,27 @@ import { type ControlAnswer, type ControlQuestion, type People, subjects } from 
 import { serve } from "./rpc";
 
 export interface Controlled {
-  /** What the node says of itself. */
+  /** Returns the state of the node. */
   state(): ControlAnswer;
-  /** Hands over its work; returns when that has begun. */
+  /** Hands over the node's work; returns when that has begun. */
   drain(): Promise<void>;
   undrain(): Promise<void>;
-  /** Closes connections of a user. @returns how many; absent where there are none */
+  /** Closes connections of a user. @returns their number. Absent at nodes without connections */
   kick?(userId: string, deviceId: string | undefined): number;
-  /** Forgets what it remembers of these people; absent where nothing is remembered. */
+  /** Forgets the facts about these users. Absent at nodes that remember none. */
   forget?(people: People): void;
-  /** Forgets the failed log-ins of a user; absent where nobody logs in. */
+  /** Forgets the failed log-ins of a user. Absent at nodes without log-ins. */
   unlock?(userId: string): void;
 }
 
-/** Serves `im.ctl.<role>.<node>`. @returns ends it */
+/** Serves `im.ctl.<role>.<node>`. @returns a function that stops serving */
 export function serveControl(bus: Bus, role: string, nodeId: string, node: Controlled): () => void {
   return serve<ControlQuestion, ControlAnswer>(bus, subjects.control(role, nodeId), async (question) => {
     switch (question.ask) {
       case "state":
         break;
       case "drain":
-        bus.logger.info("draining by order");
+        bus.logger.info("an operator ordered this node to drain");
         await node.drain();
         break;
       case "undrain":

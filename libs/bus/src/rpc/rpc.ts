@@ -1,8 +1,8 @@
 /**
- * Questions and answers over core NATS: [version, deadline, body] there, [version, 0, body] or
- * [version, code, message, retryAfterMs] back. A question whose deadline is over before its work begins is dropped
- * unanswered: nobody waits for it any more, and doing its work would only delay those who do. What costs more than
- * memory is served with an admission, in whose queue the deadline is looked at again.
+ * Questions and answers over core NATS: a question is [version, deadline, body], an answer [version, 0, body] or
+ * [version, code, message, retryAfterMs]. A question whose deadline is over before its work begins is dropped without an
+ * answer: its asker no longer waits, and the work would only delay others. Work that costs more than memory is served with an
+ * admission, whose queue checks the deadline again.
  */
 import { Abandoned, type Admission, Overloaded, sleep } from "@carillon/base";
 import { busy, CarillonError, errorByCode } from "@carillon/protocol";
@@ -12,13 +12,13 @@ import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { hear } from "../subscription";
 import { TIMINGS } from "../timings";
 
-/** An order without an answer is given again after this time, and so soon if nobody is there to take it, ms. */
+/** Times after which an order is repeated, ms: without an answer, and when no process serves it. */
 const ORDER_AGAIN_MS = 500;
 const ABSENT_MS = 100;
 
 /**
- * Asks whoever serves `subject`.
- * @throws CarillonError: what the server threw; BUSY when nobody serves or answers in time
+ * Asks a process that serves `subject`.
+ * @throws CarillonError: the error of the server; BUSY when no process serves the subject or answers in time
  */
 export async function ask<Q, A>(
   bus: Bus,
@@ -46,7 +46,7 @@ function unreachable(subject: string, error: Error): string {
   return `cannot ask ${subject}: ${error.message}`;
 }
 
-/** Asks all who serve `subject` and collects what comes within `waitMs`; refusals and other formats are left out. */
+/** Asks all processes that serve `subject` and collects the answers of `waitMs`, without refusals and other formats. */
 export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitMs: number): Promise<A[]> {
   const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + waitMs, question]);
   const answers: A[] = [];
@@ -54,7 +54,7 @@ export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitM
     strategy: "timer",
     maxWait: waitMs,
   })) {
-    // Without anybody there, NATS itself answers with an empty message.
+    // When no process serves the subject, NATS itself answers with an empty message.
     if (message.data.length === 0) break;
     const [, code, body] = unpackEnvelope(message.data) as [number, number, unknown];
     if (code === 0) answers.push(body as A);
@@ -62,16 +62,16 @@ export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitM
   return answers;
 }
 
-/** Tells whoever serves `subject`, without an answer; may be lost. */
+/** Tells the processes that serve `subject`, without an answer; the message may be lost. */
 export function tell<Q>(bus: Bus, subject: string, message: Q): void {
   if (bus.connection.isClosed()) return;
   bus.connection.publish(subject, pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, message]));
 }
 
 /**
- * Gives an order, again and again, until it was carried out. One that is read late is carried out all the same, so it
- * must do no harm when it comes twice.
- * @returns false when nobody said within `ms` that he has carried it out
+ * Repeats an order until a node has executed it. A node executes an order however late it reads it, so an order must do no harm
+ * when it arrives twice.
+ * @returns false when no node confirmed within `ms`
  */
 export async function order<Q>(bus: Bus, subject: string, question: Q, ms: number): Promise<boolean> {
   const bytes = pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, question]);
@@ -91,17 +91,17 @@ export async function order<Q>(bus: Bus, subject: string, question: Q, ms: numbe
 export type Handler<Q, A> = (question: Q, deadline: number) => Promise<A> | A;
 
 export interface ServeOptions<Q> {
-  /** Of a queue group, one server answers; without, all do. */
+  /** In a queue group one server answers; without a group all servers answer. */
   queue?: string;
-  /** Bounds the work, and refuses with BUSY what is too much; absent: each question begins at once. */
+  /** Limits the work, and refuses too much of it with BUSY; absent: each question begins at once. */
   admission?: Admission;
-  /** Whose question it is, for the bounds of an admission per key. */
+  /** The key of a question, for the limits of an admission per key. */
   keyOf?(question: Q): string;
 }
 
 /**
  * Serves `subject`.
- * What the handler throws as CarillonError goes to the asker; anything else is INTERNAL and is logged.
+ * A CarillonError of the handler goes to the asker; any other error is logged and becomes INTERNAL.
  * @returns a function that stops serving
  */
 export function serve<Q, A>(

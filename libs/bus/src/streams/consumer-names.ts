@@ -3,9 +3,10 @@ import type { Bus } from "../connection";
 const ANSWER_MS = 2_000;
 
 /**
- * Names of the consumers of a stream.
+ * Returns the names of the consumers of a stream.
  *
- * Not the list with their states: in a cluster it waits 4 s for a consumer that has no leader, and then leaves it out.
+ * It does not use the list with their states: in a cluster that list waits 4 s for a consumer without a leader, and then leaves
+ * it out.
  * @throws Error when NATS does not answer
  */
 export async function consumerNames(bus: Bus, stream: string): Promise<string[]> {

@@ -16,10 +16,10 @@ import { nanos } from "@nats-io/transport-node";
 
 const MIB = 1024 * 1024;
 
-/** Time in which a repeated publish with the same Nats-Msg-Id is recognised; later the dedupe table does it. */
+/** Time in which NATS recognises a repeated publish with the same Nats-Msg-Id; later the dedupe table does. */
 const DUPLICATE_WINDOW_MS = 120_000;
 
-/** A batch waits in the owner for the one before it, and for NATS to come back; then it is handed out again. */
+/** Time that a batch may wait at the owner, for the batch before it or for NATS; then NATS hands it out again. */
 const ACK_WAIT_MS = 30_000;
 
 export const queueStream = (partition: number) => `IN_${partition}`;
@@ -31,9 +31,9 @@ export const receiptsSubject = (partition: number) => `im.receipts.${partition}`
 export const DEAD_STREAM = "DEAD";
 export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
-/** Under this name an api is answered as a gateway is; the dot keeps it apart from all node ids. */
+/** The name under which an api receives answers as a gateway does; the dot distinguishes it from all node ids. */
 export const apiLink = (nodeId: string) => `api.${nodeId}`;
-/** Names of senders on the links to gateways: a worker by its node id; the dot keeps the others apart from all node ids. */
+/** Names of senders on the links to gateways: a worker has its node id; the dot distinguishes other senders from node ids. */
 export const apiSender = (nodeId: string) => `api.${nodeId}`;
 export const commandSender = (id: string) => `command.${id}`;
 
@@ -44,18 +44,18 @@ export function senderRole(sender: string): "worker" | "api" | "command" {
 
 /** Events of a large group, for the gateways that have members of it. */
 export const groupSubject = (groupId: string) => `im.group.${groupId}`;
-/** Where a user has devices, from the gateways that have them to those whose users want to know. */
-/** A dot would part the subject; ids have no comma. */
+/** Presence of a user, from the gateways with the user's devices to the gateways of users who watch. */
+/** Replaces dots, which would split the subject; ids contain no comma. */
 export const presenceSubject = (userId: string) => `im.presence.${userId.replaceAll(".", ",")}`;
 export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
 export const rpcSubject = (name: string) => `im.rpc.${name}`;
 export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;
 export const controlSubject = (role: string, nodeId: string) => `im.ctl.${role}.${nodeId}`;
 
-/** Name of the consumer of an owner; never reused, since the server would accept acks of its former life. */
+/** Name of the consumer of an owner. It is never reused, because the server would accept acks of its former life. */
 export const ownerConsumer = (epoch: number, attempt: number) => `owner-${epoch}-${attempt}`;
 
-/** Epoch of the owner that made a consumer; undefined for a consumer of somebody else. */
+/** Epoch of the owner that created a consumer; undefined for any other consumer. */
 export function epochOfConsumer(name: string): number | undefined {
   const [, epoch] = /^owner-(\d+)-\d+$/.exec(name) ?? [];
   return epoch === undefined ? undefined : Number(epoch);
@@ -71,7 +71,7 @@ export function streamDefinitions(partitions: number, settings: Settings["nats"]
     num_replicas: settings.replicas,
     max_bytes: settings.streamMegabytes * MIB,
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-    // What is read decides: only the leader may answer, not a copy that lags.
+    // Decisions depend on these reads, so only the leader may answer, not a copy that lags.
     allow_direct: false,
   };
   const definitions: Partial<StreamConfig>[] = [
@@ -103,8 +103,9 @@ export function ownerConsumerDefinition(epoch: number, attempt: number): Partial
     deliver_policy: DeliverPolicy.All,
     ack_wait: nanos(ACK_WAIT_MS),
     max_ack_pending: 4096,
-    // What was acknowledged has left the queue, and that is on disk. Kept in a file, each round of acknowledgements would
-    // be written to a new one: three fsyncs. A restarted server has forgotten the consumer; the owner makes the next one.
+    // An acknowledged batch has left the queue, and that is on disk. With the consumer in a file, NATS would write each round of
+    // acknowledgements to a new file: three fsyncs. A restarted server has forgotten the consumer; the owner creates the next
+    // one.
     mem_storage: true,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * What all nodes of a cluster must agree on: fixed at the first start, kept in KV `cluster/layout`. A node whose
- * own idea differs refuses to start, since two ideas of the number of partitions would number messages twice.
+ * The layout: facts on which all nodes of a cluster must agree. The first start fixes them in KV `cluster/layout`. A node with
+ * another layout refuses to start, because two numbers of partitions would number messages twice.
  */
 
 import { hash32, retryFor } from "@carillon/base";
@@ -17,7 +17,7 @@ const KEY = "layout";
 export const LAYOUT_STREAM = `KV_${BUCKET}`;
 
 export interface ClusterLayout {
-  /** Format of queue, log and downlink that this cluster speaks. */
+  /** Format of queue, log and downlink in this cluster. */
   format: number;
   partitions: number;
   createdAt: number;
@@ -28,13 +28,13 @@ export const FORMAT = 1;
 
 /**
  * Creates streams, buckets and layout, or brings those that exist up to date. Several may run at once.
- * @param partitions wanted number; of a cluster that exists already only the same number is accepted
+ * @param partitions wanted number; an existing cluster accepts only its own number
  */
 export async function createLayout(bus: Bus, settings: Settings["nats"], partitions?: number): Promise<ClusterLayout> {
   const bucket = await new Kvm(bus.js).create(BUCKET, { replicas: settings.replicas, history: 5 });
   const wanted: ClusterLayout = { format: FORMAT, partitions: partitions ?? 2, createdAt: bus.clock.now() };
   await bucket.create(KEY, JSON.stringify(wanted)).catch(() => {
-    // It exists: what is there decides, and is compared below.
+    // The layout exists and decides; it is compared below.
   });
   const layout = await readLayout(bus);
   if (partitions !== undefined && partitions !== layout.partitions) {
@@ -54,9 +54,9 @@ export async function createLayout(bus: Bus, settings: Settings["nats"], partiti
   return layout;
 }
 
-/** @throws Error that says what to do when the cluster was never initialised or speaks another format */
+/** @throws Error that says what to do when the cluster is not initialised or has another format */
 export async function readLayout(bus: Bus): Promise<ClusterLayout> {
-  // From the leader: a copy may not have it yet. No answer is not "there is none".
+  // Read from the leader, because a copy may not have the layout yet. No answer does not mean that there is no layout.
   const read = () => bus.jsm.streams.getMessage(LAYOUT_STREAM, { last_by_subj: `$KV.${BUCKET}.${KEY}` });
   const entry = await retryFor(ELECTION_MS, read, isMissing).catch((error: unknown) => {
     if (!isMissing(error)) throw error;
@@ -70,7 +70,10 @@ export async function readLayout(bus: Bus): Promise<ClusterLayout> {
   return layout;
 }
 
-/** A short name of a layout: nodes tell it when they join, so that one of another cluster, or of another life of it, shows. */
+/**
+ * The fingerprint of a layout. Nodes name it when they join, so that a node of another cluster, or of its former life, is
+ * noticed.
+ */
 export function fingerprintOf({ format, partitions, createdAt }: ClusterLayout): string {
   return hash32(`${format} ${partitions} ${createdAt}`).toString(16).padStart(8, "0");
 }

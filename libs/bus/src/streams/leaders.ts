@@ -1,9 +1,8 @@
 /**
- * Who leads what in a cluster of NATS servers. Every stream of several copies, and every consumer of one, is a group of
+ * The leaders in a cluster of NATS servers. Every stream of several copies, and every consumer of such a stream, is a group of
  * its own: one of its servers leads it, decides and does most of the work; the others follow.
  *
- * A server that was away leads nothing when it is back, and nobody gives it anything: NATS elects only where a leader is
- * missing.
+ * A server that was away leads nothing when it is back, because NATS elects a leader only where one is missing.
  */
 import type { ClusterInfo, PeerInfo } from "@nats-io/jetstream";
 import { millis } from "@nats-io/transport-node";
@@ -13,36 +12,39 @@ import { queueStream, RECEIPTS_STREAM } from "./definitions";
 
 const ANSWER_MS = 2_000;
 
-/** Entries that a follower may be behind while people write, and time without a word of it: heartbeats come every second. */
+/**
+ * Limits for a level follower: entries that it may be behind while users write, and its silence in ms (it sends a heartbeat
+ * every second).
+ */
 const MOST_BEHIND = 200;
 const MOST_SILENT_MS = 5_000;
 
-/** Requests under way at once, of a look that nobody waits for. */
+/** Maximum number of requests in flight of one look; nobody waits for its result. */
 const AT_ONCE = 8;
 
-/** Copies of one stream, or of the state of one consumer. */
+/** The copies of one stream, or of the state of one consumer. */
 export interface CopyGroup {
   stream: string;
   /** The consumer of that stream; undefined: the stream itself. */
   consumer?: string;
-  /** Name of the server that leads; undefined while nobody does. */
+  /** Name of the leading server; undefined while there is no leader. */
   leader: string | undefined;
   followers: Follower[];
 }
 
 export interface Follower {
   server: string;
-  /** It is there and has what the leader has, or all but. */
+  /** Whether the follower is up and has all entries of the leader, or nearly all. */
   isLevel: boolean;
 }
 
-/** Streams whose consumers have as many copies as they have themselves; logs are read by consumers of one copy. */
+/** Streams whose consumers have as many copies as the stream; the consumers of logs have one copy. */
 const hasGroupsOfConsumers = (stream: string, partitions: number) =>
   stream === RECEIPTS_STREAM || Array.from({ length: partitions }, (_, p) => queueStream(p)).includes(stream);
 
 /**
- * Who leads the named streams and the consumers of the queues, each asked itself. Those of one copy are left out.
- * @throws Error when one has no leader that answers, or has ended meanwhile
+ * Reads the leaders of the named streams and of the consumers of the queues, by one question each; without those of one copy.
+ * @throws Error when the leader of one of them does not answer, or it was deleted meanwhile
  */
 export async function readCopyGroups(bus: Bus, streams: readonly string[], partitions: number): Promise<CopyGroup[]> {
   const groups: CopyGroup[] = [];
@@ -67,14 +69,14 @@ function groupOf(name: Pick<CopyGroup, "stream" | "consumer">, cluster: ClusterI
 }
 
 /**
- * What NATS calls current lacks no entry at this moment: while people write that is true and false by turns. One that is
- * not current and lacks nothing was never heard of.
+ * Whether a follower is level. NATS calls a follower current when it lacks no entry at this moment, which changes all the time
+ * while users write. A follower that is not current and lacks nothing has never been heard.
  */
 function isLevel({ current, offline, active, lag = 0 }: PeerInfo): boolean {
   return offline !== true && millis(active) <= MOST_SILENT_MS && (current || (lag > 0 && lag <= MOST_BEHIND));
 }
 
-/** How many of these groups each server leads, by name; also those that lead nothing. */
+/** Number of these groups that each server leads, by name, including servers that lead none. */
 export function countLed(groups: readonly CopyGroup[]): Map<string, number> {
   const led = new Map<string, number>();
   const add = (server: string, count: number) => led.set(server, (led.get(server) ?? 0) + count);
@@ -85,7 +87,7 @@ export function countLed(groups: readonly CopyGroup[]): Map<string, number> {
   return new Map([...led].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Streams and consumers apart: consumers come and go, and cost far less. */
+/** Separates streams and consumers: consumers come and go, and cost far less. */
 export function kindsOf(groups: readonly CopyGroup[]): CopyGroup[][] {
   return [
     groups.filter(({ consumer }) => consumer === undefined),
@@ -93,7 +95,7 @@ export function kindsOf(groups: readonly CopyGroup[]): CopyGroup[][] {
   ];
 }
 
-/** Servers that lead more than their share of these groups, and one. */
+/** Servers that lead more of these groups than their share plus one. */
 export function crowdedServers(groups: readonly CopyGroup[]): string[] {
   const led = countLed(groups);
   const share = Math.ceil(groups.length / Math.max(1, led.size));
@@ -101,8 +103,8 @@ export function crowdedServers(groups: readonly CopyGroup[]): string[] {
 }
 
 /**
- * Asks the leader of a group to hand over to a follower: nobody waits for an election then.
- * @throws Error when it does not answer or refuses
+ * Asks the leader of a group to hand over to a follower, so that no election is needed.
+ * @throws Error when the leader does not answer or refuses
  */
 export async function handOverLead(bus: Bus, { stream, consumer }: CopyGroup, to: string): Promise<void> {
   const subject =

@@ -1,14 +1,14 @@
-/** What the NATS server says of itself, for people who look whether it is set up right. */
+/** Reports of the NATS server about itself, for the checks of its setup. */
 import type { Bus } from "../connection";
 import { DEAD_STREAM } from "./definitions";
 
-/** What only the monitoring address tells. */
+/** The facts that only the monitoring address tells. */
 export interface JetStreamReport {
-  /** Whether it fsyncs before it acknowledges. */
+  /** Whether NATS fsyncs before it acknowledges. */
   syncAlways: boolean;
-  /** Most bytes that all streams may take together. */
+  /** Maximum bytes that all streams may take together. */
   maxStorage: number;
-  /** Name of the server that leads the cluster itself; undefined with one server, or while nobody does. */
+  /** Name of the server that leads the cluster itself; undefined with one server, or while there is no leader. */
   leader: string | undefined;
 }
 
@@ -26,26 +26,26 @@ export async function readJetStreamReport(monitor: string): Promise<JetStreamRep
   };
 }
 
-/** Bytes that all streams may grow to, of one copy each. */
+/** Bytes up to which all streams may grow, for one copy of each. */
 export async function readReservedBytes(bus: Bus): Promise<number> {
   let sum = 0;
   for await (const { config } of bus.jsm.streams.list()) sum += Math.max(0, config.max_bytes);
   return sum;
 }
 
-/** How many dead letters there are. */
+/** Number of dead letters. */
 export async function countDeadLetters(bus: Bus): Promise<number> {
   return (await bus.jsm.streams.info(DEAD_STREAM)).state.messages;
 }
 
-/** A work queue and those who take from it. */
+/** A work queue and its consumers. */
 export interface QueueReport {
   messages: number;
-  /** `pending`: not handed out yet; `ackPending`: handed out, not acknowledged. */
+  /** `pending`: messages not handed out yet; `ackPending`: messages handed out and not acknowledged. */
   consumers: { name: string; pending: number; ackPending: number }[];
 }
 
-/** Queue and consumers are asked one after the other: while something moves, the numbers need not fit. */
+/** Reads the queue and its consumers one after the other, so the numbers need not fit while messages move. */
 export async function readQueueReport(bus: Bus, stream: string): Promise<QueueReport> {
   const { state } = await bus.jsm.streams.info(stream);
   const consumers: QueueReport["consumers"] = [];

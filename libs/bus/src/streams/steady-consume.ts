@@ -1,22 +1,21 @@
 /**
- * `consume()` as every reader of ours does it: it ends with an error as soon as its server is silent.
+ * `consume()` for every reader: it ends with an error as soon as its server is silent.
  *
- * Left alone, the client library asks for the consumer when heartbeats are missing, and, if that has no answer because
- * the consumer's leader died and another is being elected, asks again 30 s later; until then nothing arrives and
- * nobody is told (measured). A consumer in memory may be gone together with its server. And what was on its way over a
- * connection that was lost comes again only after the ack_wait. In all three cases a new consumer is the way out, and
- * who reads knows where it has to begin.
+ * By itself, the client library asks for the consumer when heartbeats are missing. If there is no answer, because the consumer's
+ * leader died and an election runs, it asks again 30 s later; until then no message arrives and no error is reported (measured).
+ * A consumer in memory may be gone together with its server. And messages in flight over a lost connection come again only
+ * after the ack_wait. In all three cases the reader opens a new consumer, and knows where that has to begin.
  */
 import { guarded } from "@carillon/base";
 import type { Consumer, ConsumerMessages } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 
-/** A server that has nothing to say sends a heartbeat at this interval, ms. */
+/** Interval at which a server without messages sends a heartbeat, ms. */
 const HEARTBEAT_MS = 1_000;
-/** So many intervals without a word are silence: one more than the server's own timer may be late. */
+/** Number of intervals without any message that count as silence: one more than the server's own timer may be late. */
 const MOST_QUIET = 3;
 
-/** The consumer tells nothing any more: open another. */
+/** The consumer is silent: the reader must open another. */
 export class ConsumerSilent extends Error {
   constructor(why: string) {
     super(`a consumer has to be opened again: ${why}`);
@@ -25,8 +24,8 @@ export class ConsumerSilent extends Error {
 }
 
 /**
- * @param maxMessages pulled ahead of what is taken
- * @returns messages whose iteration throws ConsumerSilent, or the library's error when the consumer was deleted
+ * @param maxMessages number of messages pulled ahead
+ * @returns messages; their iteration throws ConsumerSilent, or the library's error when the consumer was deleted
  */
 export async function consumeSteadily(bus: Bus, consumer: Consumer, maxMessages: number): Promise<ConsumerMessages> {
   const messages = await consumer.consume({
@@ -34,7 +33,7 @@ export async function consumeSteadily(bus: Bus, consumer: Consumer, maxMessages:
     idle_heartbeat: HEARTBEAT_MS,
     abort_on_missing_resource: true,
   });
-  // Intervals are counted, and no times compared: the library's own watch fails when the wall clock is set back.
+  // It counts intervals instead of comparing times: the library's own watch fails when the wall clock is set back.
   let [received, quiet] = [messages.getReceived(), 0];
   const look = () => {
     quiet = messages.getReceived() === received ? quiet + 1 : 0;

@@ -1,13 +1,13 @@
 /**
- * One KV bucket, with only those operations that are safe to decide by.
+ * One KV bucket, with only those operations that decisions can rely on.
  *
- * A KV read may be stale and a watcher may miss an expiry (both measured). So who writes decides by create and
- * update(revision) alone; `read` asks the stream's leader; `list` may come from a replica that lags and says so in
- * its type: whoever uses it compares revisions. Writes never use `put` with a ttl of its own: it would be dropped by
- * the next update and the key would live for ever. The bucket has one ttl for all its keys, and markers tell watchers
- * of an expiry.
+ * A KV read may be stale and a watcher may miss an expiry (both measured). So writers decide by create and update(revision)
+ * alone. `read` asks the leader of the stream. `list` may come from a replica that lags, and its type says so: callers compare
+ * revisions. Writes never use `put` with a ttl of its own: the next update would drop that ttl, and the key would live for ever.
+ * The bucket has one ttl for all its keys, and markers tell watchers of an expiry.
  *
- * The bucket may be deleted under us. `ensure` makes it again; its revisions then start anew, which `created` shows.
+ * Somebody may delete the bucket while it is in use. `ensure` creates it again; its revisions then start again, and `created`
+ * shows that.
  */
 import {
   JetStreamApiCodes,
@@ -20,7 +20,7 @@ import {
 import { type KV, Kvm } from "@nats-io/kv";
 import type { MsgHdrs, NatsConnection } from "@nats-io/transport-node";
 
-/** Somebody else wrote the key since the revision that was expected. */
+/** Another writer has written the key since the expected revision. */
 export class RevisionConflict extends Error {
   constructor(key: string) {
     super(`${key} was written by another`);
@@ -28,26 +28,26 @@ export class RevisionConflict extends Error {
   }
 }
 
-/** The newest that was written under a key. */
+/** The newest entry of a key. */
 export interface Entry {
   key: string;
   revision: number;
-  /** Text; empty when the key has ended. */
+  /** The value; empty when the key was deleted or has expired. */
   value: string;
-  /** Why there is no value: deleted by its owner, or by its ttl (or an operator). */
+  /** The reason for a missing value: its owner deleted it, or its ttl (or an operator) did. */
   ended?: "deleted" | "expired";
 }
 
-/** All keys, perhaps as they were a moment ago. */
+/** All keys, perhaps in a state of a moment ago. */
 export interface Listing {
-  /** Identity of the bucket's life: another one means that it was deleted and made again. */
+  /** Identity of the bucket's life: another value means that the bucket was deleted and created again. */
   created: string;
   entries: Entry[];
 }
 
 export interface BucketOptions {
   name: string;
-  /** Life of a key without a write, ms; none: for ever. */
+  /** Life of a key after its last write, ms; absent: for ever. */
   ttlMs?: number;
   replicas: number;
   requestMs: number;
@@ -55,7 +55,7 @@ export interface BucketOptions {
 
 /** A running watch. */
 export interface BucketWatch {
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when the watch has ended, for any reason. */
   ended: Promise<void>;
   stop(): void;
 }
@@ -73,13 +73,13 @@ export class Bucket {
     this.stream = `KV_${options.name}`;
   }
 
-  /** Opens the bucket, and makes it when there is none. */
+  /** Opens the bucket; creates it when it does not exist. */
   static async open(connection: NatsConnection, options: BucketOptions): Promise<Bucket> {
     const jsm = await jetstreamManager(connection, { timeout: options.requestMs, checkAPI: false });
     return new Bucket(options, connection, jsm, await openKv(connection, options));
   }
 
-  /** Makes the bucket again if it is gone; asked for several times at once, it looks once. */
+  /** Creates the bucket again if it is gone; simultaneous calls share one check. */
   ensure(): Promise<void> {
     this.ensuring ??= openKv(this.connection, this.options)
       .then((kv) => {
@@ -101,7 +101,7 @@ export class Bucket {
     return decided(key, this.kv.update(key, value, revision, this.options.requestMs));
   }
 
-  /** Writes whatever was there before: for keys that nobody decides by. */
+  /** Writes regardless of the present value: only for keys by which nothing is decided. */
   async put(key: string, value: string): Promise<void> {
     await this.kv.put(key, value);
   }
@@ -111,7 +111,7 @@ export class Bucket {
     return decided(key, this.kv.delete(key, { previousSeq: revision }));
   }
 
-  /** The newest entry, from the leader of the stream. */
+  /** Returns the newest entry, from the leader of the stream. */
   async read(key: string): Promise<Entry | undefined> {
     const message: StoredMsg | null = await this.jsm.streams.getMessage(this.stream, {
       last_by_subj: `$KV.${this.options.name}.${key}`,
@@ -119,7 +119,7 @@ export class Bucket {
     return message === null ? undefined : this.entry(message.subject, message.seq, message.data, message.header);
   }
 
-  /** All keys in one request and without a consumer, so that every node can afford it every few seconds. */
+  /** Returns all keys by one request and without a consumer, so that every node can afford it every few seconds. */
   async list(): Promise<Listing> {
     const { created } = await this.jsm.streams.info(this.stream);
     const entries: Entry[] = [];
@@ -128,14 +128,14 @@ export class Bucket {
       const timer = setTimeout(() => reject(new Error(`no listing of ${this.options.name}`)), this.options.requestMs);
       const finish = (error?: Error) => {
         clearTimeout(timer);
-        // An empty bucket is answered by 404.
+        // The answer for an empty bucket is 404.
         if (error !== undefined && (error as { code?: number }).code !== 404) reject(error);
         else resolve();
       };
       this.jsm.direct
         .getLastMessagesFor(this.stream, {
           multi_last: [subject],
-          // With a callback the client ends its subscription; as an iterator it would leave one behind per listing.
+          // With a callback the client ends its subscription; an iterator would leave one behind for each listing.
           callback: (done, message) => {
             if (done !== null) finish(done.err);
             else entries.push(this.entry(message.subject, message.seq, message.data, message.header));
@@ -146,7 +146,7 @@ export class Bucket {
     return { created: String(created), entries };
   }
 
-  /** Tells all that is there, then every change. A watch can miss an expiry, and can fall silent: list as well. */
+  /** Reports all present entries, then every change. A watch can miss an expiry and can fall silent, so callers list as well. */
   async watch(onEntry: (entry: Entry) => void): Promise<BucketWatch> {
     const iterator = await this.kv.watch();
     const follow = async () => {
@@ -173,7 +173,7 @@ function openKv(connection: NatsConnection, { name, ttlMs, replicas, requestMs }
     history: 1,
     replicas,
     allow_direct: true,
-    // A marker lives as long as a record: a watcher that comes later needs none.
+    // A marker lives as long as a record: a watcher that begins later does not need it.
     ...(ttlMs !== undefined && { ttl: ttlMs, markerTTL: Math.max(1_000, ttlMs) }),
   });
 }

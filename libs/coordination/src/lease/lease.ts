@@ -1,10 +1,10 @@
 /**
- * A named lease for jobs that should run once: liveness, not mutual exclusion. Its holder may be paused, lose it
- * without knowing and go on for a moment, while another has it. What must never be done twice needs a fence of its
- * own (the epoch may serve as one, in the same transaction as the work).
+ * A named lease for jobs that should run once. It gives liveness, not mutual exclusion: a paused holder may lose the lease
+ * without knowing it and continue for a moment while another process has it. Work that must never be done twice needs a fence
+ * of its own (the epoch can serve as one, in the same transaction as the work).
  *
- * The bucket has no ttl, so that the epoch outlives the holder. That a holder is dead is seen by each candidate itself:
- * a revision that did not change for `ttlMs` of the candidate's monotonic clock. No clocks are compared.
+ * The bucket has no ttl, so that the epoch outlives the holder. Each candidate detects a dead holder itself: the revision did
+ * not change for `ttlMs` of the candidate's monotonic clock. No clocks are compared.
  */
 import { guarded } from "@carillon/base";
 import { type Bucket, type Entry, RevisionConflict } from "../kv/bucket";
@@ -12,14 +12,14 @@ import { Listeners } from "../listeners";
 import type { Logger } from "../logger";
 
 export interface LeaseOptions {
-  /** Without renewal for so long others may take it, ms; all candidates must agree. Default 10 s. */
+  /** Others may take the lease after this time without renewal, ms; all candidates must agree. Default 10 s. */
   ttlMs?: number;
-  /** Default: a quarter of the ttl. */
+  /** Time between two renewals, ms. Default: a quarter of the ttl. */
   renewMs?: number;
 }
 
 interface LeaseRecord {
-  /** Empty: released. */
+  /** The holder; empty when the lease is released. */
   holder: string;
   epoch: number;
 }
@@ -34,7 +34,7 @@ export class Lease {
   private heldEpoch = 0;
   private heldUntil = Number.NEGATIVE_INFINITY;
   private isHolding = false;
-  /** Revision of another holder, and since when it is known. */
+  /** Revision of another holder, and the time since which it is known. */
   private observed = { revision: 0, since: 0 };
   private timer: NodeJS.Timeout | undefined;
   private lossTimer: NodeJS.Timeout | undefined;
@@ -51,36 +51,36 @@ export class Lease {
     this.renewMs = options.renewMs ?? this.ttlMs / 4;
   }
 
-  /** Whether it was renewed within its ttl. */
+  /** Whether this process holds the lease: it was renewed within its ttl. */
   get held(): boolean {
     return this.isHolding && performance.now() < this.heldUntil;
   }
 
-  /** Number of this holding: higher than that of every holder before; 0 before the first. */
+  /** Number of this holding: higher than that of every earlier holder; 0 before the first. */
   get epoch(): number {
     return this.heldEpoch;
   }
 
-  /** Told once when it is lost without `release`. @returns ends the telling */
+  /** Calls the listener once when the lease is lost without `release`. @returns an unsubscribe function */
   onLost(callback: () => void): () => void {
     return this.listeners.add(callback);
   }
 
   /**
-   * Tries to get it, once; call it again from time to time. After the death of a holder it is got by the first try
-   * that comes a ttl after an earlier one.
-   * @returns whether it is held
+   * Tries once to acquire the lease; call it again from time to time. After the death of a holder, the first try that comes a
+   * ttl after an earlier try acquires it.
+   * @returns whether this process holds it
    * @throws Error when NATS does not answer
    */
   async acquire(): Promise<boolean> {
     if (this.held) return true;
-    // Run out, but its timer is late: this process was stalled.
+    // The lease has run out, but its timer is late: this process was stalled.
     if (this.isHolding) this.lose();
     const entry = await this.read();
     const record = readRecord(entry);
     const isOwn = record.holder === this.holder;
     if (record.holder !== "" && !isOwn && !this.isAbandoned(entry!.revision)) return false;
-    // An own record is that of a write whose answer was lost.
+    // An own record comes from a write whose answer was lost.
     const taken = await this.write({ holder: this.holder, epoch: record.epoch + 1 }, entry?.revision ?? 0);
     if (!taken) return false;
     this.heldEpoch = record.epoch + 1;
@@ -89,14 +89,14 @@ export class Lease {
     return true;
   }
 
-  /** Gives it back: the next candidate gets it at once. */
+  /** Gives the lease back: the next candidate gets it at once. */
   async release(): Promise<void> {
     if (!this.isHolding) return;
     this.end();
     const free: LeaseRecord = { holder: "", epoch: this.heldEpoch };
     const give = async () => {
       const isFree = await this.write(free, this.revision);
-      // A renewal may have been on its way.
+      // A renewal may have been in flight.
       if (!isFree && (await this.adopt(this.heldEpoch))) await this.write(free, this.revision);
     };
     await give().catch((err: unknown) => {
@@ -111,7 +111,7 @@ export class Lease {
     clearTimeout(this.lossTimer);
   }
 
-  /** The bucket may have been deleted; if it was NATS that failed, this throws as well. */
+  /** Handles a failed write: the bucket may have been deleted. If NATS failed, this throws as well. */
   private read(): Promise<Entry | undefined> {
     return this.bucket.read(this.name).catch(async () => {
       await this.bucket.ensure();
@@ -146,7 +146,7 @@ export class Lease {
     if (this.isHolding && this.heldEpoch === epoch) this.schedule();
   }
 
-  /** After a refusal: the newest may be our own write whose answer was lost. */
+  /** Handles a refusal: the newest record may be this process's own write whose answer was lost. */
   private async adopt(epoch: number): Promise<boolean> {
     const entry = await this.bucket.read(this.name);
     const record = readRecord(entry);
@@ -155,7 +155,7 @@ export class Lease {
     return true;
   }
 
-  /** @returns false when another wrote before */
+  /** @returns false when another process wrote before */
   private async write(record: LeaseRecord, revision: number): Promise<boolean> {
     const sentAt = performance.now();
     const value = JSON.stringify(record);

@@ -1,6 +1,6 @@
 import type { Bucket } from "../kv/bucket";
 
-/** What an owner tells of its partition; more fields (positions, counts) are kept as they are. */
+/** The report of an owner about its partition; further fields (positions, counts) are kept unchanged. */
 export interface PartitionReport {
   /** nodeId. */
   owner: string;
@@ -8,10 +8,10 @@ export interface PartitionReport {
   epoch: number;
 }
 
-/** A report with its place. */
+/** A report with its role and partition. */
 export type PostedPartition = PartitionReport & { role: string; partition: number } & Record<string, unknown>;
 
-/** Who owns what: a notice board for people and tools. It may be old or wrong, and is never a fence. */
+/** A notice board that shows people and tools the owners of partitions. It may be old or wrong, and is never a fence. */
 export class PartitionBoard {
   /** @internal */
   constructor(private readonly bucket: Bucket) {}
@@ -20,7 +20,7 @@ export class PartitionBoard {
   async put(role: string, partition: number, report: PartitionReport): Promise<void> {
     const value = JSON.stringify(report);
     await this.bucket.put(`${role}.${partition}`, value).catch(async () => {
-      // The bucket may be gone; if it was NATS, this throws as well.
+      // The bucket may be gone; if NATS failed, this throws as well.
       await this.bucket.ensure();
       await this.bucket.put(`${role}.${partition}`, value);
     });

@@ -1,32 +1,32 @@
 /**
- * Suspicion: a first, cheap and revocable hint that a node is dead, seconds before its record expires.
+ * Suspicion: an early, cheap and revocable hint that a node is dead, seconds before its record expires.
  *
- * Every member publishes a beat on `im.hb.<role>`. Members of a judged role listen to their own role and look at it
- * several times between two beats: with each look the silence of every node of the view grows by the time since the
- * last one, and a beat ends it. A look counts only if our own beats come back through NATS and it was not late;
- * otherwise we are the one who is cut off or stalled, and would suspect all the others. Nothing that must be safe may rest on suspicion: it moves work early,
- * the work's own fence decides.
+ * Every member publishes a heartbeat on `im.hb.<role>`. Members of a judged role listen to their own role and look several
+ * times between two heartbeats. With each look the silence of every node of the view grows by the time since the last look; a
+ * heartbeat ends it. A look counts only if it was not late and the member's own heartbeats come back through NATS. Otherwise
+ * the member itself is cut off or stalled, and would suspect all others. Safety may never rest on suspicion: suspicion moves
+ * work early, and the fence of the work decides.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Listeners } from "../listeners";
 import type { NodeRecord } from "./node-record";
 import { Pulse } from "./pulse";
 
-/** A beat that is half a beat late is taken for missed. */
+/** A heartbeat that is late by half an interval counts as missed. */
 const MISSED_BEATS = 1.5;
 
 export interface HeartbeatOptions {
   connection: NatsConnection;
   heartbeatMs: number;
   suspectMs: number;
-  /** Whose members listen and judge. */
+  /** Roles whose members listen and judge. */
   roles: readonly string[];
   /** Nodes of the view. */
   nodes(role: string): NodeRecord[];
 }
 
 export class Heartbeats {
-  /** By boot: a process may be several members. */
+  /** Pulses by boot: a process may be several members. */
   private readonly pulses = new Map<string, Pulse>();
   private readonly listeners = new Listeners();
   private current = 0;
@@ -39,7 +39,7 @@ export class Heartbeats {
     return this.current;
   }
 
-  /** Begins to beat for a node, and to judge its role if that is a judged one; `join` does it. */
+  /** Begins to send heartbeats for a node, and to judge its role if that is a judged role; `join` calls it. */
   start(role: string, nodeId: string, boot: string): void {
     const { connection, heartbeatMs, suspectMs, roles } = this.options;
     this.stop(boot);
@@ -57,18 +57,18 @@ export class Heartbeats {
     this.pulses.set(boot, pulse);
   }
 
-  /** Ends what `start` began. */
+  /** Stops everything that `start` began. */
   stop(boot: string): void {
     this.pulses.get(boot)?.stop();
     this.pulses.delete(boot);
   }
 
-  /** Whether the node of the view was not heard for `suspectMs`; always false for roles that are not judged here. */
+  /** Whether the node of the view was silent for `suspectMs`; always false for roles that this process does not judge. */
   suspected(role: string, nodeId: string): boolean {
     return this.silenceOf(role, nodeId) >= this.options.suspectMs;
   }
 
-  /** Whether a beat of the node was due and did not come: a hint to prepare, nothing more. */
+  /** Whether a heartbeat of the node was due and did not come: only a hint to prepare. */
   missed(role: string, nodeId: string): boolean {
     return this.silenceOf(role, nodeId) >= MISSED_BEATS * this.options.heartbeatMs;
   }
@@ -80,7 +80,7 @@ export class Heartbeats {
     return Math.max(0, ...pulses.map((pulse) => pulse.silenceOf(node.boot)));
   }
 
-  /** Told when a node begins or ceases to be suspected. @returns ends the telling */
+  /** Calls the listener when suspicion of a node begins or ends. @returns an unsubscribe function */
   onChange(callback: () => void): () => void {
     return this.listeners.add(callback);
   }

@@ -1,13 +1,13 @@
 /**
  * This process as a node of the cluster: a record under `<role>.<nodeId>` that lives as long as it is renewed.
  *
- * The lease is counted on the monotonic clock from when the last good renewal was *sent*: the server cannot have
- * counted it from earlier. So a process that was paused knows at its first look that it has none.
+ * The lease counts on the monotonic clock from the moment when the last successful renewal was *sent*: the server cannot have
+ * counted it from an earlier moment. So a process that was paused knows at its first look that it has no lease.
  *
- * A renewal without an answer decides nothing; the next one is refused (another revision) and reads the key:
- * - own boot: the renewal had arrived; its revision is adopted;
- * - nothing: expired, deleted, or a new bucket; the record is made again, after a random delay;
- * - another boot: somebody else is this node now; we step down and never write again.
+ * A renewal without an answer decides nothing. The next renewal is refused (another revision) and reads the key:
+ * - own boot: the renewal had arrived, and the member adopts its revision;
+ * - nothing: the record expired or was deleted, or the bucket is new; the member creates the record again, after a random delay;
+ * - another boot: another process is this node now; the member steps down and never writes again.
  */
 import { Backoff, guarded, sleep } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -20,8 +20,8 @@ import { type NodeRecord, type NodeState, nodeKey, parseRecord } from "./node-re
 import { waitForSilence } from "./silence";
 
 /**
- * `lost`: the lease has run out, the record may be gone. `regained`: it is there again. `stepped-down`: another
- * process has taken the nodeId; final.
+ * `lost`: the lease has run out, the record may be gone. `regained`: the record exists again. `stepped-down`: another
+ * process has taken the nodeId; this is final.
  */
 export type MemberEvent = "lost" | "regained" | "stepped-down";
 
@@ -53,7 +53,7 @@ export class Member {
   private renewTimer: NodeJS.Timeout | undefined;
   private lossTimer: NodeJS.Timeout | undefined;
   private rival: Entry | undefined;
-  /** Writes one after the other, so that each knows the revision of the one before. */
+  /** The chain of writes: they run one after the other, so that each knows the revision of the one before. */
   private writes: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -66,8 +66,8 @@ export class Member {
   }
 
   /**
-   * Makes the record and begins to renew it and to beat. A former life's record is taken over once that boot was
-   * silent for `suspectMs`.
+   * Creates the record, and begins to renew it and to send heartbeats. It takes the record of a former life over when that boot
+   * was silent for `suspectMs`.
    *
    * @throws Error when another process is alive under this nodeId, or NATS does not answer for three ttl
    */
@@ -83,32 +83,32 @@ export class Member {
     return this.current;
   }
 
-  /** Whether the record is surely still there. */
+  /** Whether the record certainly still exists. */
   get hasLease(): boolean {
     return !this.isEnded && performance.now() < this.leaseUntil;
   }
 
-  /** @returns ends the telling */
+  /** @returns an unsubscribe function */
   on(event: MemberEvent, callback: () => void): () => void {
     return this.listeners[event].add(callback);
   }
 
   /**
    * `draining` takes the node out of ring and assignment, `up` puts it in again. Resolves when written.
-   * @throws Error when NATS did not take it now; the next renewal carries it all the same
+   * @throws Error when NATS did not accept the write; the next renewal carries the state anyway
    */
   setState(state: NodeState): Promise<void> {
     return this.update({ state });
   }
 
-  /** Changes what the record says; resolves and throws like `setState`. */
+  /** Changes the content of the record; resolves and throws like `setState`. */
   async update(change: Partial<Pick<NodeRecord, "addresses" | "load" | "state" | "weight">>): Promise<void> {
     this.current = { ...this.current, ...change };
     const written = await this.inTurn(() => this.write());
     if (!written) throw new Error(`the record of ${this.key} is not written: this node has no place in the cluster`);
   }
 
-  /** Deletes the record: the others see the departure at once. Without NATS it expires. */
+  /** Deletes the record, so that the others see the departure at once. Without NATS the record expires. */
   async leave(): Promise<void> {
     if (this.isEnded) return;
     this.end();
@@ -118,7 +118,7 @@ export class Member {
           return await this.context.bucket.delete(this.key, this.revision);
         } catch (error) {
           if (!(error instanceof RevisionConflict)) throw error;
-          // A renewal that was not answered may have been the last to write.
+          // A renewal without an answer may have been the last write.
           if ((await this.reconcile()) !== "again") return;
         }
       }
@@ -149,7 +149,7 @@ export class Member {
       }
       const { revision, value } = this.rival!;
       const record = parseRecord(this.key, value);
-      // What is no record has nobody who could be alive.
+      // A value that is no record belongs to no living process.
       if (record !== undefined) {
         logger.info({ boot: record.boot }, "a former life of this node is in the cluster, waiting for its silence");
         this.revision = await waitForSilence({ key: this.key, revision, record }, bucket, connection, timings);
@@ -183,13 +183,13 @@ export class Member {
     this.scheduleRenewal(nextMs);
   }
 
-  /** Writes the record, whatever the revision has become. @returns false when another boot has it, or after the end */
+  /** Writes the record whatever its present revision is. @returns false when another boot has it, or after the end */
   private async write(): Promise<boolean> {
     let mayCreate = false;
     while (!this.isEnded) {
       const result = await this.tryWrite().catch((error: unknown) => {
-        // Perhaps there is no bucket any more. If so its keys are gone with it, and one of the next tries finds that. It
-        // is not waited for: while NATS elects a leader it has no answer either, and the lease runs out.
+        // Perhaps the bucket no longer exists. Then its keys are gone as well, and one of the next tries finds that. This does
+        // not wait for the check: while NATS elects a leader there is no answer either, and the lease would run out.
         void this.context.bucket.ensure().catch(() => {});
         throw error;
       });
@@ -223,7 +223,7 @@ export class Member {
     return "written";
   }
 
-  /** Learns from the key why a write was refused. */
+  /** Reads the key to learn why a write was refused. */
   private async reconcile(): Promise<Exclude<Write, "written">> {
     const entry = await this.context.bucket.read(this.key);
     if (entry === undefined || entry.ended !== undefined) {

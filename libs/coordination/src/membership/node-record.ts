@@ -1,34 +1,34 @@
-/** `draining` nodes are known and reachable, but no ring and no assignment has them. */
+/** State of a node. `draining` nodes are known and reachable, but no ring and no assignment contains them. */
 export type NodeState = "up" | "draining";
 
-/** What a node says of itself, as it lies in KV under `<role>.<nodeId>`. */
+/** The record of a node, under the key `<role>.<nodeId>`. */
 export interface NodeRecord {
   nodeId: string;
-  /** One life of the process: a node that was restarted has the same nodeId and another boot. */
+  /** One life of the process: a restarted node has the same nodeId and another boot. */
   boot: string;
   role: string;
-  /** Where others reach it, by protocol: `{ws: "ws://host:port/"}`. */
+  /** Addresses by protocol: `{ws: "ws://host:port/"}`. */
   addresses: Record<string, string>;
   /** Share of the ring compared with others, > 0; 1 is normal. */
   weight: number;
   state: NodeState;
-  /** Version of the software; empty when not said. */
+  /** Version of the software; empty when unknown. */
   version: string;
-  /** Of the settings that all nodes must share; empty when not said. */
+  /** Fingerprint of the settings that all nodes must share; empty when unknown. */
   fingerprint: string;
-  /** ms since the Unix epoch by this node's wall clock: for people, nothing is decided by it. */
+  /** ms since the Unix epoch by this node's wall clock: for people only, nothing is decided by it. */
   startedAt: number;
-  /** Measurements for people and tools; a change of them alone is no change of the view. */
+  /** Measurements for people and tools; a change of the load alone does not change the view. */
   load?: Record<string, number>;
 }
 
-/** What a node gives to join; the rest has defaults. */
+/** The fields that a node passes to `join`; the other fields have defaults. */
 export type NodeDescription = Pick<NodeRecord, "nodeId" | "boot" | "role"> & Partial<NodeRecord>;
 
-// A key of the KV has dots between its parts; a colon would be a port for hashring.
+// Dots separate the parts of a KV key, and hashring takes a colon for the beginning of a port.
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** @throws RangeError for a nodeId or role that is no name (letters, digits, _ and -), or a weight not above 0 */
+/** @throws RangeError for a nodeId or role that is no name (letters, digits, _ and -), or a weight that is not above 0 */
 export function completeRecord(node: NodeDescription): NodeRecord {
   for (const name of [node.nodeId, node.role]) {
     if (!NAME.test(name)) throw new RangeError(`not a name of a node or role: ${JSON.stringify(name)}`);
@@ -51,7 +51,7 @@ export function nodeKey(role: string, nodeId: string): string {
   return `${role}.${nodeId}`;
 }
 
-/** @returns undefined when the value is not the record that belongs under the key */
+/** @returns undefined when the value is no record, or does not belong under this key */
 export function parseRecord(key: string, value: string): NodeRecord | undefined {
   try {
     const record = JSON.parse(value) as NodeRecord;
@@ -67,7 +67,7 @@ export function parseRecord(key: string, value: string): NodeRecord | undefined 
   }
 }
 
-/** Whether two records mean the same to a view: everything but `load`. */
+/** Whether two records are equal for a view: in everything except `load`. */
 export function sameMember(a: NodeRecord | undefined, b: NodeRecord | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const { load: _a, ...left } = a;

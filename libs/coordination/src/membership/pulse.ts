@@ -5,7 +5,7 @@ import type { NodeRecord } from "./node-record";
 interface Beat {
   nodeId: string;
   boot: string;
-  /** Its sender does not hear itself. */
+  /** Whether the sender does not receive its own heartbeats. */
   deaf?: true;
 }
 
@@ -13,31 +13,34 @@ export interface PulseOptions {
   connection: NatsConnection;
   heartbeatMs: number;
   suspectMs: number;
-  /** Whether to listen to the others of the role. */
+  /** Whether to listen to the other members of the role. */
   judges: boolean;
   /** Nodes of the role in the view. */
   nodes(): NodeRecord[];
-  /** Told when a node begins or ceases to be silent. */
+  /** Called when the silence of a node begins or ends. */
   onChange(): void;
 }
 
-/** How often others are looked at between two beats: a death is seen when it is due, not up to a beat later. */
+/** Number of looks between two heartbeats: with several, a death is seen when it is due and not up to a heartbeat later. */
 const LOOKS_PER_BEAT = 5;
-/** A look that comes this much before the next beat is due sends it: the next look may be late. */
+/** A look that is this much earlier than the next heartbeat sends it, ms: the next look may be late. */
 const LOOK_EARLY_MS = 20;
-/** Who has sent so many beats and heard none of them come back is deaf. They are counted: a process that stalls sends none. */
+/**
+ * A member is deaf when it has sent this number of heartbeats and none came back. Counting works for a stalled process, which
+ * sends none.
+ */
 const DEAF_BEATS = 2;
 
 export function beatSubject(role: string): string {
   return `im.hb.${role}`;
 }
 
-/** The boot that a beat is of; undefined for what is no beat. */
+/** Returns the boot of a heartbeat; undefined for other messages. */
 export function bootOfBeat(message: Msg): string | undefined {
   return beatOf(message).boot;
 }
 
-/** Empty for what is no beat. */
+/** The parts of a heartbeat; empty for other messages. */
 function beatOf(message: Msg): Partial<Beat> {
   try {
     return message.json<Partial<Beat> | null>() ?? {};
@@ -47,19 +50,19 @@ function beatOf(message: Msg): Partial<Beat> {
 }
 
 /**
- * The heartbeat of one member, and what it hears of the others of its role.
+ * The heartbeat of one member, and its knowledge of the other members of its role.
  *
- * A link may lose what comes and carry what goes. Whoever is at the wrong end of it can do no work, as if dead, and would
- * be believed well: so such a member says in its beats that it is deaf, and they count as silence.
+ * A network path may carry what a member sends and lose what it should receive. Such a member cannot do any work, as if it were
+ * dead, but its heartbeats would make it look healthy. So it says in its heartbeats that it is deaf, and they count as silence.
  */
 export class Pulse {
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription | undefined;
-  /** Silence of the others in ms, by boot: a restarted node is not its former self. */
+  /** Silence of the others in ms, by boot: a restarted node counts as another node. */
   private readonly silences = new Map<string, number>();
-  /** How long our own beats have not come back, ms: that says something about NATS, and nothing about us. */
+  /** Time since the member's own heartbeats came back, ms: it tells about the path through NATS, not about the member. */
   private ownSilence = 0;
-  /** Beats sent since one of our own came back. */
+  /** Number of heartbeats sent since one of them came back. */
   private unheard = 0;
   private lastLook = performance.now();
   private lastBeat = 0;
@@ -86,7 +89,7 @@ export class Pulse {
     this.beat();
   }
 
-  /** How long nothing was heard of that boot, ms, as far as it could have been heard; 0 for our own. */
+  /** Time without a heartbeat of that boot, ms, counted only while this member could have received one; 0 for its own boot. */
   silenceOf(boot: string): number {
     return this.silences.get(boot) ?? 0;
   }
@@ -118,7 +121,7 @@ export class Pulse {
     const elapsed = now - this.lastLook;
     this.lastLook = now;
     if (this.options.judges) this.judge(elapsed);
-    // By the clock, not by counting looks: those of a busy process come late, each a little.
+    // Measured by the clock and not by counting looks, because each look of a busy process is a little late.
     if (now - this.lastBeat >= this.options.heartbeatMs - LOOK_EARLY_MS) this.beat();
   }
 

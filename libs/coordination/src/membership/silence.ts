@@ -1,4 +1,4 @@
-/** Whether the process that wrote a node's record is still alive: asked by a node that finds its own key taken. */
+/** Finds out whether the process that wrote a record is alive; a node asks this when its own key is taken. */
 import { guarded, sleep } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket } from "../kv/bucket";
@@ -8,17 +8,17 @@ import { beatSubject, bootOfBeat } from "./pulse";
 
 export interface Rival {
   key: string;
-  /** Of the record that was found. */
+  /** Revision of the record that was found. */
   revision: number;
   record: NodeRecord;
 }
 
 /**
- * Resolves when the rival's boot was silent for `suspectMs`: no heartbeat and no renewal, while NATS answered and this
- * process was not stalled; or when its record has ended.
+ * Resolves when the rival's boot was silent for `suspectMs` (no heartbeat and no renewal, while NATS answered and this
+ * process was not stalled), or when its record has ended.
  *
- * @returns the revision that may be taken over by an update, 0 when there is none
- * @throws Error when it is alive after three ttl: two processes were given the same nodeId
+ * @returns the revision that an update may take over; 0 when there is no record
+ * @throws Error when the rival is alive after three ttl: two processes have the same nodeId
  */
 export async function waitForSilence(
   rival: Rival,
@@ -45,7 +45,7 @@ export async function waitForSilence(
       const entry = await bucket.read(key).catch(() => null);
       const now = performance.now();
       if (entry === undefined || entry?.ended !== undefined) return entry?.revision ?? 0;
-      // No answer, or stalled ourselves: we would not have heard it.
+      // NATS did not answer, or this process was stalled: it would not have heard the rival.
       if (entry === null || now - before > heartbeatMs * 2) silentSince = now;
       else if (entry.revision !== revision) {
         revision = entry.revision;

@@ -1,8 +1,8 @@
 import { buildRing, type Ring, type WeightedNode } from "./ring";
 
 /**
- * Gives each partition a node, by the ring with bounded load: in order of number, each to the first node on its walk
- * that has fewer than ceil(count / nodes). A plain ring would leave one of two workers idle half the time.
+ * Assigns each partition to a node, by the ring with bounded load: in the order of their numbers, each partition goes to the
+ * first node on its walk that has fewer than ceil(count / nodes). A plain ring would leave one of two workers idle half the time.
  *
  * @returns node by partition; empty without nodes
  */

@@ -1,13 +1,13 @@
 /**
- * Who is responsible for a key: consistent hashing over the nodes of a view, as a table of 4096 slots.
+ * Maps each key to its responsible node: consistent hashing over the nodes of a view, as a table of 4096 slots.
  *
- * `hashring` places each node at many points of a circle; a slot belongs to the node at the next point. So a node
- * that comes or goes moves only slots to or from itself. The table is built once per view and read on the hot path:
+ * `hashring` places each node at many points of a circle; a slot belongs to the node at the next point. So a node that
+ * joins or leaves moves only slots to or from itself. The table is built once per view and read on the hot path:
  * slot of a key = hash32(key) mod 4096.
  *
- * Weights are given as numbers of points (`vnodes`), never as hashring's `weight`: that is a share of the total, so
- * that a heavier node would move keys between others (10.7 % of them, measured). hashring makes 4 points of one
- * vnode. Its option "vnode count" is set to 0 because a node whose `vnodes` equals it would be computed by weight.
+ * Weights are numbers of points (`vnodes`), never hashring's `weight`: that is a share of the total, so that a heavier node
+ * would move keys between other nodes (10.7 % of them, measured). hashring makes 4 points of one vnode. Its option "vnode
+ * count" is 0, because otherwise hashring would compute a node by weight whose `vnodes` equals that option.
  *
  * The slots lie evenly on the circle instead of by hash: with 8 nodes of weight 1 to 4 the worst share in 300 random
  * views was 14 % off its weight, by hash 26 %.
@@ -28,7 +28,7 @@ export interface WeightedNode {
 export class Ring {
   /** Node of each slot; empty without nodes. */
   readonly slots: readonly string[];
-  /** Equal for equal tables (8 hex digits): two nodes whose rings differ see different views. */
+  /** Equal for equal tables (8 hex digits): two processes with different fingerprints see different views. */
   readonly fingerprint: string;
   private readonly points: HashRing;
   private readonly walks: (readonly string[] | undefined)[] = new Array(RING_SLOTS);
@@ -44,12 +44,12 @@ export class Ring {
     this.fingerprint = hash32(this.slots.join()).toString(16).padStart(8, "0");
   }
 
-  /** The node responsible for a key; undefined without nodes. */
+  /** Returns the node responsible for a key; undefined without nodes. */
   lookup(key: string): string | undefined {
     return this.slots[hash32(key) % RING_SLOTS];
   }
 
-  /** Up to `count` distinct nodes for a key, in order of preference; the first is that of `lookup`. */
+  /** Returns up to `count` distinct nodes for a key, in order of preference; the first is the node of `lookup`. */
   walk(key: string, count: number): string[] {
     if (this.slots.length === 0) return [];
     const slot = hash32(key) % RING_SLOTS;
@@ -57,7 +57,7 @@ export class Ring {
     return this.walks[slot].slice(0, count);
   }
 
-  /** Part of the slots that each node has, 0..1. */
+  /** Returns the share of the slots of each node, 0..1. */
   shares(): Map<string, number> {
     const shares = new Map<string, number>();
     for (const nodeId of this.slots) shares.set(nodeId, (shares.get(nodeId) ?? 0) + 1 / RING_SLOTS);
@@ -65,7 +65,7 @@ export class Ring {
   }
 }
 
-/** The ring of these nodes: the same for the same nodes in any order. */
+/** Builds the ring of these nodes: the same for the same nodes in any order. */
 export function buildRing(nodes: readonly WeightedNode[]): Ring {
   return new Ring(nodes);
 }
@@ -76,7 +76,7 @@ function slotName(slot: number): string {
   return `${SLOT}${slot}`;
 }
 
-/** The places of a vnode (4 of 32 bits, little endian) by md5, that of a slot in the middle of its part of the circle. */
+/** Places on the circle: of a vnode by md5 (4 numbers of 32 bits, little endian), of a slot in the middle of its part. */
 function placeOnCircle(name: string): Buffer {
   if (!name.startsWith(SLOT)) return createHash("md5").update(name).digest();
   const place = Buffer.alloc(4);

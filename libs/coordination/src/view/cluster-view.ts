@@ -1,4 +1,4 @@
-/** The nodes of the cluster as this process knows them: a watch for speed, listings for truth. */
+/** The nodes of the cluster as this process knows them: a watch gives speed, listings give truth. */
 import { guarded, settlesWithin } from "@carillon/base";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Bucket, BucketWatch } from "../kv/bucket";
@@ -17,11 +17,11 @@ export class ClusterView {
   private readonly listeners = new Listeners();
   private watch: BucketWatch | undefined;
   private watches = 0;
-  /** Newest revision that the watch told, and the newest of the listing before: a watch behind it is dead. */
+  /** Newest revision of the watch, and newest revision of the last listing: a watch that is behind the listing is dead. */
   private watched = 0;
   private listed = 0;
   private timer: NodeJS.Timeout | undefined;
-  /** The listing under way, with the watch that it may start. */
+  /** The listing in flight, with the watch that it may start. */
   private listing: Promise<number> | undefined;
   private isClosed = false;
   private markReady: () => void = () => {};
@@ -36,23 +36,23 @@ export class ClusterView {
     private readonly timings: Timings,
   ) {
     const { ttlMs, graceMs, listMs, requestMs } = timings;
-    // A listing may take its deadline without anything being wrong but one lost answer.
+    // A single lost answer can make a listing take its whole deadline.
     this.state = new ViewState({ ttlMs, graceMs, outageMs: Math.min(ttlMs, listMs + requestMs) });
     void this.followConnection();
     void this.list();
   }
 
-  /** Grows with each change of members, their state, addresses or weight. Counts in this process only. */
+  /** Grows with each change of members, their state, addresses or weight. The number has a meaning in this process only. */
   get version(): number {
     return this.current;
   }
 
-  /** All nodes, or those of a role, sorted by role and nodeId; draining ones too. */
+  /** Returns all nodes, or the nodes of a role, sorted by role and nodeId, including draining nodes. */
   nodes(role?: string): NodeRecord[] {
     return [...this.byKey.values()].filter((node) => role === undefined || node.role === role);
   }
 
-  /** Those nodes of a role whose state is up, sorted by nodeId. */
+  /** Returns the nodes of a role whose state is up, sorted by nodeId. */
   up(role: string): NodeRecord[] {
     return this.nodes(role).filter(({ state }) => state === "up");
   }
@@ -61,17 +61,17 @@ export class ClusterView {
     return this.byKey.get(nodeKey(role, nodeId));
   }
 
-  /** Resolves when the nodes were listed for the first time. */
+  /** Resolves after the first listing of the nodes. */
   ready(): Promise<void> {
     return this.isReady;
   }
 
-  /** Told after each change of `version`. @returns ends the telling */
+  /** Calls the listener after each change of `version`. @returns an unsubscribe function */
   onChange(callback: () => void): () => void {
     return this.listeners.add(callback);
   }
 
-  /** @internal Waits for a listing under way: a watch that is made after the connection began to drain never ends. */
+  /** @internal Waits for a listing in flight: a watch that begins after the connection began to drain never ends. */
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.timer);
@@ -103,13 +103,13 @@ export class ClusterView {
     );
   }
 
-  /** Lists and heals the watch. @returns ms until the next listing */
+  /** Lists the nodes and repairs the watch. @returns ms until the next listing */
   private async listOnce(): Promise<number> {
     try {
       const listing = await this.bucket.list();
       if (this.isClosed) return 0;
       if (this.state.isReplaced(listing)) {
-        this.logger.warn({}, "the bucket of nodes was made again; the last view is held");
+        this.logger.warn({}, "the bucket of nodes was created again; the last view is kept");
         this.restartWatch();
         this.listed = 0;
       }
@@ -128,7 +128,7 @@ export class ClusterView {
 
   private async startWatch(): Promise<void> {
     this.watched = 0;
-    // Its first entries come before it is returned, those of an ended one may still be on their way.
+    // The first entries of a watch arrive before `watch` returns, and entries of an ended watch may still be in flight.
     const number = ++this.watches;
     const watch = await this.bucket.watch((entry) => {
       if (this.watches !== number || this.isClosed) return;
@@ -151,7 +151,7 @@ export class ClusterView {
 
   private changed(isChanged: boolean): void {
     const keyed = [...this.state.records()].map((record) => [nodeKey(record.role, record.nodeId), record] as const);
-    // Also without a change: the load that a node tells is not one.
+    // Also without a change of the view, because a change of the load is none.
     this.byKey = new Map(keyed.sort(([a], [b]) => (a < b ? -1 : 1)));
     if (!isChanged) return;
     this.current++;

@@ -1,15 +1,15 @@
 /**
- * What is known of the nodes, folded from a watch and from listings: no I/O, the time is passed in.
+ * The knowledge about the nodes, folded from a watch and from listings. It does no I/O; the caller passes the time in.
  *
- * The revision of a key decides which news is newer, so watch and listings may arrive in any order. A node departs
- * - at once when its record was deleted: it left;
- * - at once when its record expired, unless that may be the fault of the control plane (see below);
- * - when a listing does not have it and its last renewal is older than the ttl: a missed expiry. A listing alone is
- *   not believed, it may come from a replica that lags.
+ * The revision of a key decides which entry is newer, so watch and listings may arrive in any order. A node departs
+ * - at once when its record was deleted, because the node left;
+ * - at once when its record expired, unless the control plane may have caused that (see below);
+ * - when a listing does not contain it and its last renewal is older than the ttl: an expiry that the watch missed. A listing
+ *   alone is not enough, because it may come from a replica that lags.
  *
- * When nothing was heard from the control plane for some time, or the bucket was made again, all leases may have gone
- * together although every node is well. Then nodes that are not there any more are kept for a grace time, in which
- * they register again; one that comes back with the same boot was never away.
+ * When the control plane was silent for some time, or the bucket was created again, all leases may have expired together
+ * although every node is healthy. Then the view keeps missing nodes for a grace time, in which they register again. A node that
+ * comes back with the same boot was never away.
  */
 import type { Entry, Listing } from "../kv/bucket";
 import { type NodeRecord, parseRecord, sameMember } from "../membership/node-record";
@@ -23,11 +23,11 @@ export interface ViewTimings {
 
 interface Known {
   revision: number;
-  /** When this revision was heard of. */
+  /** Time at which this revision became known. */
   heardAt: number;
-  /** Undefined: the node has departed; kept so that a stale listing does not bring it back. */
+  /** Undefined: the node has departed. The entry stays, so that a stale listing does not bring the node back. */
   record: NodeRecord | undefined;
-  /** Not in the bucket any more, kept by grace. */
+  /** Whether the record is gone from the bucket and the node is kept for the grace time. */
   held: boolean;
 }
 
@@ -49,7 +49,7 @@ export class ViewState {
     return now < this.graceUntil;
   }
 
-  /** News from the watch. @returns whether the view has changed */
+  /** Takes an entry of the watch. @returns whether the view has changed */
   entry(entry: Entry, now: number): boolean {
     this.contact(now);
     return this.apply(entry, now);
@@ -75,7 +75,7 @@ export class ViewState {
     return this.endGrace(now) || isChanged;
   }
 
-  /** Whether a listing is of another life of the bucket than the one before. */
+  /** Whether a listing belongs to another life of the bucket than the one before. */
   isReplaced(listing: Listing): boolean {
     return this.created !== undefined && this.created !== listing.created;
   }
@@ -124,7 +124,7 @@ export class ViewState {
     this.lastContact = now;
   }
 
-  /** Revisions start anew, so those that we know mean nothing. */
+  /** Forgets all revisions, because they start again in a new life of the bucket. */
   private bucketReplaced(now: number): void {
     this.graceUntil = now + this.timings.graceMs;
     for (const [key, known] of this.known) {

@@ -1,4 +1,4 @@
-/** The log of a partition: its numbers, what the archive must have of it, and how far inboxes are filled. */
+/** Audits the log of a partition: its numbers, its events in the archive, and the progress of the fan-out. */
 import { getOrSet } from "@carillon/base";
 import {
   endOfRecord,
@@ -16,15 +16,15 @@ import type { ClusterParts } from "../cluster-parts";
 import { judgeArchived, judgeJoint, LogNumbers } from "./compare";
 import type { Findings } from "./findings";
 
-/** Messages that are compared by one statement. */
+/** Number of messages compared by one statement. */
 const PAGE = 200;
 const PROGRESS_EVERY = 20_000;
 
-/** What inboxes must hold of a conversation. */
+/** The events of a conversation that inboxes must contain. */
 interface FilledConversation {
-  /** The last number that is in them. */
+  /** The last number in the inboxes. */
   last: number;
-  /** Of a group: the numbers that went to all who belonged to it then, as far as the log still knows. */
+  /** For a group: the numbers that went to all members of that time, as far as the log still knows. */
   written: number[];
 }
 
@@ -32,11 +32,11 @@ export type Filled = ReadonlyMap<string, FilledConversation>;
 
 export interface AuditedLog {
   filled: Filled;
-  /** Per conversation, the last number that the log has. */
+  /** The last number in the log, by conversation. */
   last: ReadonlyMap<string, number>;
 }
 
-/** @param only the conversation that matters; undefined: all */
+/** @param only the conversation to audit; undefined: all conversations */
 export async function auditLog(
   cluster: ClusterParts,
   findings: Findings,
@@ -46,7 +46,7 @@ export async function auditLog(
   const mysql = await cluster.mysql();
   const archive = (await mysql.facts.archivePositions()).get(partition)?.position ?? -1;
   const fanout = (await new Inboxes(await cluster.redis()).fanoutPosition(partition)) ?? -1;
-  // Read last: nothing that was read before may be ahead of it.
+  // Read last, so that nothing that was read before can be ahead of it.
   const state = await readLogState(cluster.bus, partition);
   judgePositions(findings, partition, state, { archive, fanout });
   const audit = new LogAudit(mysql, findings, { archive, fanout, only });

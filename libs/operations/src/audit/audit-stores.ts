@@ -1,4 +1,4 @@
-/** The archive by itself, inboxes against what was put into them, and queues against their consumers. */
+/** Audits the archive by itself, the inboxes against the fan-out, and the queues against their consumers. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { getOrSet } from "@carillon/base";
 import { queueStream, RECEIPTS_STREAM, readQueueReport } from "@carillon/bus";
@@ -10,16 +10,16 @@ import type { Filled } from "./audit-log";
 import { findHoles, judgeConversationInInbox, judgeCounts, judgeInbox, judgeQueue } from "./compare";
 import type { Findings } from "./findings";
 
-/** Conversations that one statement counts: it has 10 s, and some have many messages. */
+/** Number of conversations that one statement counts: a statement has 10 s, and some conversations have many messages. */
 const PAGE = 50;
 const SEQS_PAGE = 5_000;
 const MOST_HOLES = 20;
 
-/** A queue in motion is looked at again, so often and after so many ms, before it is called wrong. */
+/** Number of looks at a queue in motion before it counts as wrong, and the pause between them, ms. */
 const QUEUE_LOOKS = 8;
 const QUEUE_PAUSE_MS = 500;
 
-/** Every conversation of the archive, in pages. */
+/** Audits every conversation of the archive, in pages. */
 export async function auditArchive(cluster: ClusterParts, findings: Findings): Promise<void> {
   const mysql = await cluster.mysql();
   for (let after = ""; ; ) {
@@ -32,7 +32,7 @@ export async function auditArchive(cluster: ClusterParts, findings: Findings): P
   }
 }
 
-/** Marks of those who read it, as Redis and MySQL have them. */
+/** Reads the marks of a conversation's users from Redis and MySQL. */
 export async function readMarks(cluster: ClusterParts, conversationId: string): Promise<MemberMarks[]> {
   const marks = await (await cluster.mysql()).audit.marks(conversationId);
   const userIds = (await inboxOwners(cluster, conversationId)).map(({ userId }) => userId);
@@ -41,7 +41,7 @@ export async function readMarks(cluster: ClusterParts, conversationId: string): 
   return marks;
 }
 
-/** One conversation of the archive. @returns its last number; 0 when nothing is archived */
+/** Audits one conversation of the archive. @returns its last number; 0 when nothing is archived */
 export async function auditConversation(
   cluster: ClusterParts,
   findings: Findings,
@@ -76,7 +76,7 @@ interface OwnedConversation {
   spans: InboxOwner["spans"];
 }
 
-/** The inboxes of those who have these conversations there. @param most owners of one conversation that are looked at */
+/** Audits the inboxes that contain these conversations. @param most maximum number of inboxes checked for one conversation */
 export async function auditInboxes(
   cluster: ClusterParts,
   findings: Findings,
@@ -92,7 +92,7 @@ export async function auditInboxes(
   }
   for (const [userId, conversations] of conversationsOf) {
     const inbox = await inspectInbox(redis, userId);
-    // Another life of Redis: the inbox begins anew when somebody looks into it.
+    // The inbox is from another life of Redis: it begins again at its next use.
     if (inbox === undefined || !inbox.isCurrent) continue;
     findings.checked.inboxes++;
     const entries = inbox.events.map(([inboxSeq, event]) => ({ inboxSeq, ...peekEvent(event) }));
@@ -105,7 +105,7 @@ export async function auditInboxes(
   }
 }
 
-/** The queues of the partitions, and that of the receipts. */
+/** Audits the queues of the partitions and the queue of the receipts. */
 export async function auditQueues(
   cluster: ClusterParts,
   findings: Findings,

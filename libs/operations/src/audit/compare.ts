@@ -1,7 +1,7 @@
-/** The comparisons of the audit: pure, what was read is passed in. Each gives the faults that it found. */
+/** The comparisons of the audit. They are pure: the caller passes the data in, and each returns its findings. */
 import type { ArchivedMessage, ConversationNumbers } from "@carillon/store";
 
-/** The invariants of the design that an audit can see from outside. */
+/** The invariants of the design that an audit can check from outside. */
 type Invariant = "I2 once" | "I4 numbers" | "I6 inbox" | "I7 queue" | "position" | "marks";
 
 export interface Finding {
@@ -11,7 +11,10 @@ export interface Finding {
   what: string;
 }
 
-/** A number is there once (primary key), so 1..n is: n rows, from 1, up to n; retention takes a beginning away. */
+/**
+ * Checks the numbers of a conversation. The primary key makes each number unique, so 1..n means: n rows, from 1 to n. Retention
+ * removes a beginning.
+ */
 export function judgeCounts({
   conversationId: where,
   count,
@@ -37,7 +40,7 @@ export function judgeCounts({
   return findings;
 }
 
-/** The numbers that lie between those given and are missing, as `3` or `3-5`. @param seqs ascending */
+/** Returns the missing numbers between the given ones, as `3` or `3-5`. @param seqs ascending */
 export function findHoles(seqs: readonly number[], after = 0): string[] {
   const holes: string[] = [];
   let last = after;
@@ -49,14 +52,14 @@ export function findHoles(seqs: readonly number[], after = 0): string[] {
   return holes;
 }
 
-/** A message that the archive is past must be there, and be the same. */
+/** Checks a message before the archive's position: the archive must contain it unchanged. */
 export function judgeArchived(logged: ArchivedMessage, archived: ArchivedMessage | undefined): Finding[] {
   const where = `${logged.conversationId}#${logged.seq}`;
   if (archived === undefined) {
     return [{ invariant: "I4 numbers", where, what: "is in the log, the archive is past it, and has no row of it" }];
   }
   const keys = ["messageId", "senderId", "clientMsgId", "contentType", "content", "sentAt"] as const;
-  // What was recalled is only in the log still, until it is purged.
+  // Only the log still has the content of a recalled message, until the record is purged.
   const same = (key: (typeof keys)[number]) =>
     logged[key] === archived[key] || (key === "content" && archived.content === null);
   const different = keys.filter((key) => !same(key));
@@ -64,11 +67,11 @@ export function judgeArchived(logged: ArchivedMessage, archived: ArchivedMessage
   return [{ invariant: "I4 numbers", where, what: `log and archive differ in ${different.join(", ")}` }];
 }
 
-/** Numbers of each conversation as the log goes on: each follows the one before. */
+/** Checks the numbers of each conversation in the order of the log: each must follow the one before. */
 export class LogNumbers {
   private readonly lasts = new Map<string, number>();
 
-  /** The last number of each conversation that the log has shown. */
+  /** The last number of each conversation in the log so far. */
   get last(): ReadonlyMap<string, number> {
     return this.lasts;
   }
@@ -81,7 +84,7 @@ export class LogNumbers {
   }
 }
 
-/** What is not archived yet goes on where the archive ends: `firstSeq` is the first such number of the log. */
+/** Checks that the log continues where the archive ends. @param firstSeq first number in the log that is not archived yet */
 export function judgeJoint(conversationId: string, firstSeq: number, archivedLast: number): Finding[] {
   if (archivedLast >= firstSeq - 1) return [];
   const what = `the archive ends at ${archivedLast}, the log goes on with ${firstSeq}`;
@@ -94,7 +97,7 @@ export interface InboxEntry {
   seq: number;
 }
 
-/** An inbox has its newest events without a hole, up to its head. @param entries ascending */
+/** Checks that an inbox has its newest events without a hole, up to its head. @param entries ascending */
 export function judgeInbox(userId: string, head: number, entries: readonly InboxEntry[]): Finding[] {
   const where = `inbox of ${userId}`;
   const numbers = entries.map(({ inboxSeq }) => inboxSeq);
@@ -108,18 +111,21 @@ export function judgeInbox(userId: string, head: number, entries: readonly Inbox
   return findings;
 }
 
-/** What must be in an inbox of a conversation. */
+/** The events of a conversation that one inbox must contain. */
 export interface ExpectedInInbox {
   /** The last number that was put into inboxes. */
   last: number;
-  /** Of a group: numbers that were put into this one. Where he was away, or the group was large, there are holes. */
+  /**
+   * For a group: the numbers that were put into this inbox. It has holes where the user was no member, or the group was large.
+   */
   expected: readonly number[];
 }
 
 /**
- * A conversation inside an inbox: in order, without a hole, and up to the last number that was put into inboxes; of a
- * group, with what is known to have been put there. What lies before the first event that it has is not judged, nor is an
- * inbox without any: it may have begun later, or have been trimmed.
+ * Checks a conversation inside an inbox: its events must be in order, without a hole, and reach the last number that was put
+ * into inboxes; for a group, they must contain the numbers that are known to have been put there. Numbers before the inbox's
+ * first event of the conversation are not judged, nor is an inbox without such an event: it may have begun later, or have been
+ * trimmed.
  */
 export function judgeConversationInInbox(
   userId: string,
@@ -148,7 +154,7 @@ export function judgeConversationInInbox(
   return findings;
 }
 
-/** A queue's messages are either still to be handed out or handed out and not acknowledged. */
+/** Checks a queue: each message either waits for its consumer, or was handed out and is not acknowledged. */
 export function judgeQueue(
   stream: string,
   messages: number,
@@ -160,7 +166,7 @@ export function judgeQueue(
   return [{ invariant: "I7 queue", where: stream, what: `${messages} messages, ${accounted} accounted for by ${of}` }];
 }
 
-/** No mark lies beyond the last number. */
+/** Checks that no mark lies beyond the last number. */
 export function judgeMarks(
   conversationId: string,
   last: number,

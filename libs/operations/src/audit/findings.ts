@@ -1,16 +1,16 @@
-/** What an audit has found and looked at so far. */
+/** The findings of an audit, and the counts of checked things. */
 import type { Finding } from "./compare";
 
-/** Findings that are kept; one fault of a cluster can show in every conversation. */
+/** Maximum number of kept findings: one fault of a cluster can show in every conversation. */
 const MOST_FINDINGS = 1_000;
 
-/** What was looked at, in numbers. */
+/** Counts of checked things. */
 export interface Checked {
   partitions: number;
   /** Conversations and rows of the archive. */
   conversations: number;
   rows: number;
-  /** Records of the logs, and those among their events that the archive does not have yet. */
+  /** Records of the logs, and the events in them that the archive does not have yet. */
   records: number;
   unarchived: number;
   queues: number;
@@ -20,7 +20,7 @@ export interface Checked {
 export interface AuditDocument {
   ok: boolean;
   findings: Finding[];
-  /** How many findings were left out because there are too many. */
+  /** Number of findings that were left out because there are too many. */
   more: number;
   checked: Checked;
 }
@@ -32,7 +32,7 @@ export class Findings {
   private readonly kept: Finding[] = [];
   private more = 0;
 
-  /** @param progress told from time to time how far it is */
+  /** @param progress called from time to time with the progress */
   constructor(readonly progress: (text: string) => void) {}
 
   add(findings: Finding[]): void {

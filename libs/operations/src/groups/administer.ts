@@ -1,7 +1,7 @@
 /**
- * What operators and other systems do about groups. They act in the place of the owner, whoever that is at the moment of the
- * change: so all that an owner may do, and nothing that would leave a group without one. The events say `by: "operator"`.
- * Nobody is asked whether they want to come, and neither blocks nor bans count: who gives such an order answers for it.
+ * Changes of groups by operators and other systems. They act in the place of the user who owns the group at the moment of the
+ * change. So they may do everything that an owner may do, and nothing that would leave a group without an owner. The events say
+ * `by: "operator"`. Users are added without being asked, and neither blocks nor bans count: the operator is responsible for that.
  */
 import { randomId } from "@carillon/base";
 import { CarillonError, isGroupId } from "@carillon/protocol";
@@ -10,7 +10,7 @@ import { changeByRule, type GroupChanges } from "./change-group";
 import { digestOfWishes, findMade, type GroupWishes, makeGroup, membersOf } from "./new-group";
 import type { Rule } from "./rules";
 
-/** So many members of one call are named by one event. */
+/** Maximum number of members in one call, which one event names. */
 export const MOST_MEMBERS_AT_ONCE = 400;
 const GROUP_ID_LENGTH = 12;
 
@@ -18,15 +18,15 @@ export interface GroupAdministration extends GroupChanges {
   people: Pick<UserQueries, "names">;
 }
 
-/** What became of one of those who were to come: `member` was in it before, `full` says that the group has no room. */
+/** Result for a user to add: `member` belonged to the group before, `full` says that the group has no room. */
 export type Added = "joined" | "member" | "full" | "no-such-user";
-/** What became of one of those who were to go: `absent` was not in it, `owner` has to give the group away first. */
+/** Result for a user to remove: `absent` was no member, `owner` has to transfer the group first. */
 export type Removed = "removed" | "absent" | "owner";
 
 /**
  * Changes a group in the place of its owner.
- * @param involved members that the rule looks at, besides the owner
- * @throws CarillonError NOT_FOUND (there is no such group), GROUP_DISSOLVED, what the rule throws, BUSY
+ * @param involved members that the rule needs, besides the owner
+ * @throws CarillonError NOT_FOUND (the group does not exist), GROUP_DISSOLVED, BUSY; errors of the rule
  */
 export async function administerGroup(
   context: GroupAdministration,
@@ -52,7 +52,7 @@ export async function findGroup({ groups }: Pick<GroupChanges, "groups">, groupI
 }
 
 /**
- * Makes a group for somebody, with its members. The same request with an id again brings the group as it is now.
+ * Creates a group with its members for an owner. Repeating a request with an id returns the group in its present state.
  * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), BUSY
  */
 export async function makeGroupFor(
@@ -72,13 +72,13 @@ export async function makeGroupFor(
     if (stranger !== undefined) throw new CarillonError("NO_SUCH_USER", `there is no user ${stranger}`);
     await makeGroup(context, { groupId, name, joinPolicy, ownerId, memberIds, digest, by: "operator" });
   }
-  // Also when another one has just made it: then it was this request, or another one had the id.
+  // Another request may have created it just now: then it was the same request, or another one took the id.
   const group = await findMade(context, groupId, digest);
   await context.tellOwner(groupId);
   return { group: group!, isNew: before === undefined };
 }
 
-/** Brings users into a group, all by one event. @throws CarillonError NOT_FOUND, GROUP_DISSOLVED, BUSY */
+/** Adds users to a group, all by one event. @throws CarillonError NOT_FOUND, GROUP_DISSOLVED, BUSY */
 export async function addMembers(
   context: GroupAdministration,
   groupId: string,
@@ -108,7 +108,7 @@ export async function removeMembers(
   return outcomes;
 }
 
-/** Who of these may come, in their order, as long as there is room. Pure. @param most members that a group may have */
+/** Decides in the given order which users to add, as long as there is room. Pure. @param most maximum number of members */
 export function sortAdded({ group, member }: LockedGroup, userIds: string[], most: number): Map<string, Added> {
   let room = group.dissolved ? refuseDissolved() : most - group.memberCount;
   return new Map(
@@ -119,7 +119,7 @@ export function sortAdded({ group, member }: LockedGroup, userIds: string[], mos
   );
 }
 
-/** Who of these goes. Pure. */
+/** Decides which of these users to remove. Pure. */
 export function sortRemoved({ group, member }: LockedGroup, userIds: string[]): Map<string, Removed> {
   if (group.dissolved) refuseDissolved();
   return new Map(
@@ -142,7 +142,7 @@ function leaving(sorted: Map<string, Removed>): GroupEdit | undefined {
   return userIds.length === 0 ? undefined : { content: { type: "removed", userIds }, leave: userIds };
 }
 
-/** Those of these users who have an account. */
+/** Returns the users of the list who have an account. */
 async function there({ people }: GroupAdministration, userIds: string[]): Promise<Set<string>> {
   const names = await people.names(userIds);
   return new Set(userIds.filter((userId) => names.get(userId)?.isDeleted === false));

@@ -1,7 +1,7 @@
 /**
- * One change of a group: the rule is decided and the change is written in one transaction; then the owner of the
- * conversation is told, and only when history has the event is the change answered. When the owner does not answer, the
- * change is made all the same: an api tells them later, and who asks again finds it done.
+ * Makes one change of a group. One transaction decides the rule and writes the change. Then the owner of the conversation is
+ * told, and the change is answered only when history has its event. When the owner does not answer, the change remains: an api
+ * tells the owner later, and a caller that repeats the request finds the change done.
  */
 import { uuidv7 } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
@@ -11,7 +11,7 @@ import type { Rule } from "./rules";
 
 export interface GroupChanges {
   groups: GroupQueries;
-  /** Members that a group may have, and up to how many it is small. */
+  /** Maximum number of members, and the largest number with which a group is small. */
   groupLimits: { members: number; writeFanOut: number };
   /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
   tellOwner(groupId: string): Promise<void>;
@@ -19,18 +19,18 @@ export interface GroupChanges {
   now(): number;
 }
 
-/** Which group, by whom, and what the rule looks at. */
+/** The group, the acting user, and the members that the rule needs. */
 export interface WhichGroup {
   groupId: string;
-  /** Undefined: the owner of the group, in whose place operators act. */
+  /** Undefined: the owner of the group, in whose place an operator acts. */
   actorId: string | undefined;
-  /** Members that the rule asks for, besides the owner and the one who acts. */
+  /** Members that the rule needs, besides the owner and the acting user. */
   involved: string[];
 }
 
 /**
  * Makes a change by a rule, and waits until history has it.
- * @throws CarillonError of the rule, NOT_A_MEMBER (there is no such group), BUSY
+ * @throws CarillonError of the rule, NOT_A_MEMBER (the group does not exist), BUSY
  */
 export async function changeByRule(context: GroupChanges, which: WhichGroup, rule: Rule): Promise<void> {
   const { groups, groupLimits, changes, tellOwner } = context;
@@ -40,13 +40,13 @@ export async function changeByRule(context: GroupChanges, which: WhichGroup, rul
   const changed = await groups.change(groupId, change, rule);
   if (changed === undefined) throw new CarillonError("NOT_A_MEMBER");
   tellGroups(changes, changed.about, changed.changedAt);
-  // Also when nothing was to be changed: the one before may have died before it told the owner.
+  // Also when there was nothing to change: an earlier caller may have died before it told the owner.
   await tellOwner(groupId);
 }
 
 /**
- * Tells devices that SYNC has something about groups, or the lists of invitations and requests: those whom a change is about
- * learn it at once also of a group that they do not look at.
+ * Tells devices that SYNC has news about groups, or about the lists of invitations and requests. So the users whom a change
+ * concerns learn of it at once, even in a group that they do not look at.
  * @param version ms by the database's clock
  */
 export function tellGroups(changes: GroupChanges["changes"], userIds: readonly string[], version: number): void {

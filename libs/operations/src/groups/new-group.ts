@@ -1,6 +1,6 @@
 /**
- * Making a group under an id that the maker has chosen: the same request again brings the group that it made, whatever has
- * become of it since. What is compared is the first request, of which a digest is kept, not the group as it is now.
+ * Creates a group under an id that the caller has chosen. Repeating the request returns the group that it created, whatever its
+ * present state. The comparison uses a stored digest of the first request, not the present state of the group.
  */
 import { createHash } from "node:crypto";
 import { uuidv7 } from "@carillon/base";
@@ -8,7 +8,7 @@ import { CarillonError } from "@carillon/protocol";
 import type { Group, NewGroup } from "@carillon/store";
 import { type GroupChanges, tellGroups } from "./change-group";
 
-/** What was asked for; members in any order, with or without the owner. */
+/** The request; members in any order, with or without the owner. */
 export interface GroupWishes {
   groupId?: string;
   name: string;
@@ -16,12 +16,12 @@ export interface GroupWishes {
   members?: string[];
 }
 
-/** Those besides the owner, each once. */
+/** Members besides the owner, each once. */
 export function membersOf(ownerId: string, { members = [] }: GroupWishes): string[] {
   return [...new Set(members)].filter((userId) => userId !== ownerId);
 }
 
-/** SHA-256 in hex; the same for requests that ask for the same. */
+/** SHA-256 in hex; equal for requests that ask for the same group. */
 export function digestOfWishes(ownerId: string, wishes: GroupWishes): string {
   const { name, joinPolicy } = wishes;
   const text = JSON.stringify([ownerId, name, joinPolicy, membersOf(ownerId, wishes).sort()]);
@@ -29,7 +29,7 @@ export function digestOfWishes(ownerId: string, wishes: GroupWishes): string {
 }
 
 /**
- * The group that the same request has made before.
+ * Returns the group that the same request has created before.
  * @returns undefined when the id is free
  * @throws CarillonError CONFLICT when another request took it
  */
@@ -43,7 +43,7 @@ export async function findMade(
   throw new CarillonError("CONFLICT", "this group id is taken");
 }
 
-/** Makes a group, and tells those who are in it. @returns false when the id is taken */
+/** Creates a group, and tells its members. @returns false when the id is taken */
 export async function makeGroup(context: GroupChanges, group: NewGroup): Promise<boolean> {
   const { groups, groupLimits, changes } = context;
   const now = context.now();

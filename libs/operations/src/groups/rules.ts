@@ -1,6 +1,6 @@
 /**
- * Who may change what in a group: decided under the lock of the group, so that no two changes can pass each other.
- * Each rule gives the edit, nothing when all is so already, or throws. Pure.
+ * The rights of members in a group. They are decided under the lock of the group, so that two changes cannot cross.
+ * Each rule returns the edit, or nothing when there is nothing to change, or throws. Pure.
  */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
 import type { GroupEdit, GroupMember, LockedGroup } from "@carillon/store";
@@ -11,9 +11,8 @@ export type Rule = (locked: LockedGroup) => GroupEdit | undefined;
 const RANK: Record<GroupRole, number> = { member: 0, admin: 1, owner: 2 };
 
 /**
- * Somebody comes by themselves into an open group. To an outsider a group that one cannot come into looks as one that
- * does not exist.
- * @param most members that a group may have
+ * A user joins an open group. To an outsider, a group that they cannot join looks like a group that does not exist.
+ * @param most maximum number of members
  */
 export function joinOpen(userId: string, most: number): Rule {
   return (locked) => {
@@ -21,12 +20,12 @@ export function joinOpen(userId: string, most: number): Rule {
     const { group } = locked;
     if (group.dissolved || group.joinPolicy === "invite") throw new CarillonError("NOT_FOUND", "no such group");
     mustNotBeBanned(locked.member(userId));
-    if (group.joinPolicy !== "open") throw new CarillonError("FORBIDDEN", "one has to be let into this group");
+    if (group.joinPolicy !== "open") throw new CarillonError("FORBIDDEN", "an admin of this group must let you in");
     return joining([userId], group.memberCount, most);
   };
 }
 
-/** A member brings somebody else in. @param most members that a group may have */
+/** A member adds another user. @param most maximum number of members */
 export function addMember(actorId: string, userId: string, most: number): Rule {
   return (locked) => {
     mayBring(locked, actorId);
@@ -37,29 +36,29 @@ export function addMember(actorId: string, userId: string, most: number): Rule {
   };
 }
 
-/** Whether a member may bring others in, whoever they are; an outsider learns nothing of the group. */
+/** Checks that a member may add users at all; an outsider learns nothing about the group. */
 export function mayBring(locked: LockedGroup, actorId: string): void {
   const actor = memberOf(locked, actorId);
   if (locked.group.joinPolicy !== "open" && actor.role === "member") {
-    throw new CarillonError("FORBIDDEN", "only its admins may bring others into this group");
+    throw new CarillonError("FORBIDDEN", "only the group's admins may add members");
   }
 }
 
 /**
- * Whom an admin has removed is kept out until an admin lets them in again, or lifts the ban: they neither come nor ask by
- * themselves, and no other member brings them.
+ * Refuses a user whom an admin has removed, until an admin adds them again or lifts the ban: such a user can neither join nor
+ * request to join, and members without a rank cannot add them.
  * @throws CarillonError BANNED
  */
 export function mustNotBeBanned(member: GroupMember | undefined): void {
   if (member?.bannedBy !== undefined) throw new CarillonError("BANNED");
 }
 
-/** As `mustNotBeBanned`, for one who brings them: an admin may, and lifts the ban by it. */
+/** As `mustNotBeBanned`, for a member who adds the user: an admin may do that, which lifts the ban. */
 export function mayLetBack(locked: LockedGroup, actorId: string, member: GroupMember | undefined): void {
   if (memberOf(locked, actorId).role === "member") mustNotBeBanned(member);
 }
 
-/** Somebody comes who was invited, as long as the one who invited may still bring others in. */
+/** An invited user joins, as long as the inviting member may still add users. */
 export function acceptInvitation(userId: string, inviterId: string, most: number): Rule {
   return (locked) => {
     const member = locked.member(userId);
@@ -68,13 +67,13 @@ export function acceptInvitation(userId: string, inviterId: string, most: number
       mayBring(locked, inviterId);
       mayLetBack(locked, inviterId, member);
     } catch {
-      throw new CarillonError("NOT_FOUND", "there is no such invitation any more");
+      throw new CarillonError("NOT_FOUND", "this invitation does not exist any more");
     }
     return joining([userId], locked.group.memberCount, most);
   };
 }
 
-/** Lets in one who asked. */
+/** An admin accepts a request to join. */
 export function acceptRequest(actorId: string, userId: string, most: number): Rule {
   return (locked) => {
     atLeast(locked, actorId, "admin");
@@ -185,7 +184,7 @@ export function dissolve(actorId: string, now: number): Rule {
   };
 }
 
-/** Who does not belong to a group learns nothing about it. */
+/** Refuses a user who is no member, because outsiders learn nothing about a group. */
 function hidden(): CarillonError {
   return new CarillonError("NOT_A_MEMBER");
 }

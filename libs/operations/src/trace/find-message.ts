@@ -1,4 +1,4 @@
-/** Finding a message by whichever of its names people have: in the archive by its indexes, else in the logs. */
+/** Finds a message by any of its names: in the archive by its indexes, otherwise in the logs. */
 import { parseSnowflake, partitionOf } from "@carillon/base";
 import { findRecordSince, type LogRecord, readLayout, readLog, readLogState, recordSeqOf } from "@carillon/bus";
 import { decodeEvent, type Event, isConversationId, uuidv7Time } from "@carillon/protocol";
@@ -6,7 +6,7 @@ import type { ArchivedMessage } from "@carillon/store";
 import type { ClusterParts } from "../cluster-parts";
 import { WrongUse } from "../failures";
 
-/** How long after its id was made a message may have been accepted, and how far clocks of clients may be ahead, ms. */
+/** Maximum time from the creation of an id to the acceptance of its message, and maximum lead of a client's clock, ms. */
 const LATE_MS = 7 * 24 * 3600 * 1_000;
 const AHEAD_MS = 60_000;
 
@@ -20,12 +20,12 @@ export type MessageName =
 export interface FoundMessage {
   event: Omit<Event, "content" | "kind" | "contentType" | "targetSeq">;
   partition: number;
-  /** Its place in the log; undefined: purged, or never there. */
+  /** Its place in the log; undefined: the record is purged, or never existed. */
   logged: { record: LogRecord; index: number } | undefined;
   archived: ArchivedMessage | undefined;
 }
 
-/** @throws WrongUse for a text that is no name of a message */
+/** @throws WrongUse for a text that names no message */
 export function parseMessageName(text: string): MessageName {
   const [, conversationId, seq] = /^(.+)#(\d{1,15})$/.exec(text) ?? [];
   if (conversationId !== undefined && isConversationId(conversationId)) {
@@ -36,7 +36,7 @@ export function parseMessageName(text: string): MessageName {
   throw new WrongUse(`neither a messageId nor a clientMsgId nor CONVERSATION#SEQ: ${text}`);
 }
 
-/** @returns undefined when neither the archive nor any log has it */
+/** @returns undefined when neither the archive nor a log has the message */
 export async function findMessage(cluster: ClusterParts, name: MessageName): Promise<FoundMessage | undefined> {
   const { partitions } = await readLayout(cluster.bus);
   const archived = await inArchive(cluster, name);

@@ -1,4 +1,4 @@
-/** Where a message has got to: log, inboxes, devices, marks, archive. */
+/** Follows a message through log, inboxes, devices, marks and archive. */
 import { ROLES } from "@carillon/base";
 import { positionOf } from "@carillon/bus";
 import { peekEvent } from "@carillon/protocol";
@@ -10,19 +10,19 @@ import type { FoundMessage } from "./find-message";
 
 export interface TracedDevice {
   deviceId: string;
-  /** Where it is connected; null: it is not. */
+  /** The gateway of the device; null: the device is not connected. */
   gateway: string | null;
   live: boolean;
-  /** Number of its inbox up to which it has acknowledged; null: never, or in another epoch. */
+  /** Number of the inbox up to which the device has acknowledged; null: never, or in another epoch. */
   cursor: number | null;
-  /** Whether that covers this message; null when the message is not in the inbox. */
+  /** Whether that acknowledgement covers this message; null when the message is not in the inbox. */
   acknowledged: boolean | null;
 }
 
 export interface TracedMember {
   userId: string;
   epoch: string | null;
-  /** Number of the message in his inbox; null: not there (yet, or no more). */
+  /** Number of the message in the user's inbox; null: not there yet, or not any more. */
   inboxSeq: number | null;
   devices: TracedDevice[];
   delivered: boolean;
@@ -38,16 +38,16 @@ export interface TraceDocument {
   /** Server time, ms since the Unix epoch. */
   acceptedAt: number;
   partition: number;
-  /** null: purged from the log. `owner`: the worker that wrote it, while it is there. */
+  /** null: the record is purged. `owner`: the worker that wrote it, if it is still in the cluster. */
   logged: { record: number; index: number; storedAt: number; epoch: number; owner: string | null } | null;
-  /** Whether inboxes are filled beyond it; null when it is not in the log or Redis does not know. */
+  /** Whether inboxes are filled beyond the message; null when it is not in the log, or Redis does not know. */
   fannedOut: boolean | null;
-  /** Those who have it in their inboxes, or should; of a large group nobody has. */
+  /** Users whose inboxes contain the message, or should; for a large group nobody. */
   members: TracedMember[];
   archived: { row: boolean; passed: boolean | null };
 }
 
-/** Members that are looked at at the same time: each look reads an inbox. */
+/** Number of members that are checked at the same time: each check reads an inbox. */
 const MEMBERS_AT_ONCE = 20;
 
 /** @throws Error when Redis or MySQL does not answer */

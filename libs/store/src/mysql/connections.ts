@@ -1,7 +1,6 @@
 /**
- * The one place that says how MySQL is reached: the pools and TypeORM get the same address, and the same way of
- * encryption. Each library reads addresses by itself otherwise, and they do not agree: `?ssl=` was heard by one of them
- * only, and the other one was refused by the server.
+ * The one place that decides how MySQL is reached: the pools and TypeORM get the same address and the same encryption. By
+ * themselves the two libraries read addresses differently: only one of them understood `?ssl=`, and the server refused the other.
  */
 import { readTls, type Settings, SettingsError, type TlsFiles } from "@carillon/base/node";
 import type { ConnectionOptions } from "mysql2";
@@ -15,7 +14,7 @@ const DEFAULT_PORT = 3_306;
 
 type Ssl = NonNullable<Exclude<ConnectionOptions["ssl"], string>>;
 
-/** What `ssl=` of an address means, besides a JSON object of the driver's own names. */
+/** Meanings of `ssl=` in an address, besides a JSON object of the driver's own options. */
 const SSL_WORDS: Record<string, Ssl | undefined> = {
   false: undefined,
   true: {},
@@ -24,8 +23,8 @@ const SSL_WORDS: Record<string, Ssl | undefined> = {
 };
 
 /**
- * How a connection of the driver is made.
- * @throws SettingsError when the address is none, or asks for something that is not known here
+ * Returns the options of the driver's connections.
+ * @throws SettingsError when the address is invalid, or has an unknown option
  */
 export function connectionOptions({ url, tls }: MysqlAddress) {
   const address = parse(url);
@@ -53,18 +52,18 @@ function parse(url: string): URL {
   try {
     address = new URL(url);
   } catch {
-    // The address itself is not told: it holds the password.
-    throw new SettingsError("mysql.url: this is no address, mysql://user:password@host:port/database is wanted");
+    // The message does not contain the address, because that contains the password.
+    throw new SettingsError("mysql.url: this is no address; the form is mysql://user:password@host:port/database");
   }
   if (address.protocol !== "mysql:" && address.protocol !== "mariadb:") {
-    throw new SettingsError(`mysql.url: begins with mysql://, not with ${address.protocol}//`);
+    throw new SettingsError(`mysql.url: the address must begin with mysql://, not with ${address.protocol}//`);
   }
   const unknown = [...address.searchParams.keys()].filter((key) => key !== "ssl");
-  if (unknown.length > 0) throw new SettingsError(`mysql.url: ${unknown[0]} is not known here, only ssl is`);
+  if (unknown.length > 0) throw new SettingsError(`mysql.url: unknown option ${unknown[0]}; only ssl is supported`);
   return address;
 }
 
-/** What the section of TLS settings says goes before what the address says. */
+/** Combines the TLS settings with the address; the settings take precedence. */
 function sslOf(address: URL, tls: TlsFiles | undefined): Ssl | undefined {
   if (tls !== undefined) return tls;
   const asked = address.searchParams.get("ssl");
@@ -74,7 +73,7 @@ function sslOf(address: URL, tls: TlsFiles | undefined): Ssl | undefined {
     const options: unknown = JSON.parse(asked);
     if (typeof options === "object" && options !== null && !Array.isArray(options)) return options;
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
-  throw new SettingsError("mysql.url: ssl is true, false, verify, no-verify, or the driver's options as JSON");
+  throw new SettingsError("mysql.url: ssl must be true, false, verify, no-verify, or the driver's options as JSON");
 }

@@ -1,4 +1,4 @@
-/** Conversations as their members see them: lists, history, marks. */
+/** Reads conversations for their members: lists, history, marks. */
 import {
   type ConversationRow,
   type Event,
@@ -8,10 +8,10 @@ import {
 } from "@carillon/protocol";
 import { asId, DATABASE_NOW, databaseTime, keyTable, type Sql, type Statements } from "./sql";
 
-/** Counting stops here: a conversation with more unread messages shows this number. */
+/** Maximum unread count: a conversation with more unread messages shows this number. */
 const MOST_UNREAD = 10_000;
 
-/** Where a user stands in a conversation. 0: unchanged, or nothing yet. */
+/** The marks of a user in a conversation. 0: unchanged, or nothing yet. */
 export interface StoredMark {
   conversationId: string;
   userId: string;
@@ -19,7 +19,7 @@ export interface StoredMark {
   delivered: number;
 }
 
-/** Behind the last row of a page, newest first. */
+/** The place after the last row of a page, newest first. */
 export interface ConversationPlace {
   lastAt: number;
   conversationId: string;
@@ -31,27 +31,32 @@ export interface ListOptions {
   after?: ConversationPlace;
 }
 
-/** A row of the list without its unread count, which depends on marks that others may know better. */
+/** A row of the list without its unread count, which depends on marks of which Redis may know newer ones. */
 export type ListedConversation = Omit<ConversationRow, "unread"> & {
-  /** The marks of the peer are held where they are: nobody may know them better. */
+  /** Whether the peer's marks are frozen by a block: newer ones must not be used. */
   isHeld?: true;
 };
 
-/** All of a user's conversations; with `since` (ms by the database's clock; 0: all) those changed or written to since. */
+/**
+ * Asks for all conversations of a user; with `since` (ms by the database's clock; 0: all) for those changed or written to since.
+ */
 export interface ListQuestion {
   userId: string;
   since: number;
 }
 
-/** Names a question among others. */
+/** The key of a question. */
 export const listId = ({ userId, since }: ListQuestion) => `${userId} ${since}`;
 
 export interface UnreadQuestion {
   conversationId: string;
   userId: string;
-  /** What lies above counts, */
+  /** Messages above this number count, */
   above: number;
-  /** up to this number, as far as the list says: whoever goes on counting from there must not find more in it. */
+  /**
+   * up to this number, which is that of the list: a device that continues to count from the list must not count messages
+   * twice.
+   */
   upTo: number;
 }
 
@@ -59,7 +64,7 @@ export class ConversationQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Archived events with numbers from `from` to `to` (both inclusive), ascending; at most `limit`, the lowest of them
+   * Returns archived events with numbers from `from` to `to` (both inclusive), ascending; at most `limit`, the lowest of them
    * or, with `newestFirst`, the highest. A recalled message has no content.
    */
   async history(
@@ -78,10 +83,10 @@ export class ConversationQueries {
   }
 
   /**
-   * The user's conversations, newest first.
-   * @param options.since only those changed or written to since, ms by the database's clock
-   * @param options.writtenSince only those written to since
-   * @param options.after behind this place
+   * Returns the user's conversations, newest first.
+   * @param options.since only conversations changed or written to since, ms by the database's clock
+   * @param options.writtenSince only conversations written to since
+   * @param options.after begin after this place
    */
   async list(userId: string, limit: number, options: ListOptions = {}): Promise<ListedConversation[]> {
     const { since = 0, writtenSince = 0, after } = options;
@@ -102,7 +107,7 @@ export class ConversationQueries {
   }
 
   /**
-   * What `list` gives of each of these users, all of it: for users who have few. By what `listId` makes of the question.
+   * Returns the complete lists of several users, for users with few conversations; by the `listId` of the question.
    * @param questions each once, not empty
    */
   async listsOfFew(questions: ListQuestion[]): Promise<Map<string, ListedConversation[]>> {
@@ -123,7 +128,7 @@ export class ConversationQueries {
     return lists;
   }
 
-  /** One conversation of the user as `list` gives it; undefined when he has no such one. */
+  /** Returns one conversation of the user in the form of `list`; undefined when the user does not have it. */
   async find(userId: string, conversationId: string): Promise<ListedConversation | undefined> {
     const [row] = await this.sql.rows<ListRow>(
       `SELECT ${LIST_COLUMNS} FROM conversation_members m ${LIST_JOINS} WHERE m.user_id = ? AND m.conversation = ?`,
@@ -132,7 +137,10 @@ export class ConversationQueries {
     return row === undefined ? undefined : toListed(userId, row);
   }
 
-  /** Messages of others, not recalled, above a number and up to another, in the order of the questions; at most 10,000 each. */
+  /**
+   * Counts messages of other users, without recalled ones, in ranges of numbers; in the order of the questions, at most 10,000
+   * each.
+   */
   async unread(questions: UnreadQuestion[]): Promise<number[]> {
     if (questions.length === 0) return [];
     const one = `(SELECT ? AS place, COUNT(*) AS unread FROM (SELECT 1 FROM messages
@@ -154,8 +162,8 @@ export class ConversationQueries {
   }
 
   /**
-   * Moves marks forward, never back; read implies delivered. Marks of users in conversations of others are left out: a
-   * row here is what puts a conversation into a user's list.
+   * Moves marks forward, never back; read implies delivered. It skips marks of users who do not belong to the conversation,
+   * because a row here puts the conversation into a user's list.
    */
   async moveMarks(marks: StoredMark[]): Promise<void> {
     // In the order of keys, so that two batches do not lock rows crosswise.
@@ -183,7 +191,7 @@ export class ConversationQueries {
     });
   }
 
-  /** The database's clock, ms since 1970. */
+  /** Reads the database's clock, ms since 1970. */
   async databaseTime(): Promise<number> {
     return databaseTime(this.sql);
   }
@@ -193,7 +201,7 @@ const LIST_COLUMNS = `c.id, c.kind, c.last_seq, c.last_at, c.preview_seq, c.prev
   c.preview_text, m.read_seq, m.cleared_seq, m.unlisted_seq, m.pinned, m.muted, COALESCE(p.told_read_seq, p.read_seq) AS peer_read,
   COALESCE(p.told_delivered_seq, p.delivered_seq) AS peer_delivered, p.told_read_seq IS NOT NULL AS held`;
 
-/** To the own row: the conversation, and the row of the other one in a private conversation. */
+/** Joins the conversation and, in a private one, the peer's row to the user's own row. */
 const LIST_JOINS = `JOIN conversations c ON c.id = m.conversation
   LEFT JOIN conversation_members p ON c.kind = 'private' AND p.conversation = m.conversation AND p.user_id <> m.user_id`;
 
@@ -206,7 +214,10 @@ function isOwnMark({ userId, conversationId }: StoredMark): boolean {
   return parts?.kind === "private" ? parts.userIds.includes(userId) : parts !== undefined;
 }
 
-/** Those marks that are of present members of their groups, by key; nobody of them leaves before the transaction ends. */
+/**
+ * Returns the keys of marks that belong to present members of their groups, under locks that keep those members until the end of
+ * the transaction.
+ */
 async function lockMembers(statements: Statements, marks: StoredMark[]): Promise<Set<string>> {
   const inGroups = marks.filter((mark) => groupIdOf(mark.conversationId) !== undefined);
   if (inGroups.length === 0) return new Set();

@@ -42,11 +42,11 @@ const entities = [
   BroadcastEntity,
 ];
 
-/** The TypeORM side of the store, which knows the migrations; not yet connected. */
+/** Creates the TypeORM side of the store, which knows the migrations; it is not connected yet. */
 export function newDataSource(settings: MysqlAddress): DataSource {
   return new DataSource({
     ...dataSourceOptions(settings),
-    // One for the lock, one for the migrations.
+    // One connection for the lock, one for the migrations.
     poolSize: 2,
     entities: [...entities],
     migrations: [...migrations],

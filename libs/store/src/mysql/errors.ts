@@ -1,8 +1,8 @@
-/** What the errors of the MySQL client mean. */
+/** The meanings of the MySQL client's errors. */
 import { Abandoned, DeadlineExceeded, Overloaded, Unanswered } from "@carillon/base";
 import { busy, CarillonError } from "@carillon/protocol";
 
-/** The fault of the server or of the way to it, not of the statement. */
+/** Codes of errors of the server or of the path to it, not of the statement. */
 const AWAY = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -22,13 +22,13 @@ const AWAY = new Set([
   "ER_LOCK_DEADLOCK",
 ]);
 
-/** The statement was not asked, or nobody waited for its answer. */
+/** Errors after which the statement was not sent, or nobody waited for its answer. */
 const NOT_ASKED = [DeadlineExceeded, Overloaded, Abandoned, Unanswered];
 
 interface ClientError extends Error {
   code?: string;
   fatal?: boolean;
-  /** TypeORM wraps what the driver said. */
+  /** TypeORM wraps the driver's error. */
   driverError?: ClientError;
 }
 
@@ -45,7 +45,7 @@ export function isStoreUnavailable(error: unknown): boolean {
 }
 
 /**
- * MySQL that is away or overloaded is no fault of the asker: they should come back later.
+ * Converts an error of an absent or overloaded MySQL: the asker did nothing wrong and should come back later.
  * @returns undefined for any other error
  */
 export function busyStore(error: unknown): CarillonError | undefined {
@@ -54,7 +54,7 @@ export function busyStore(error: unknown): CarillonError | undefined {
   return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs, cause: error });
 }
 
-/** What the server says of the values of a row: it will say so again. A key that exists already is another matter. */
+/** Codes with which the server refuses the values of a row for good. An existing key is not one of them. */
 const REFUSED_VALUES = new Set([
   "ER_DATA_TOO_LONG",
   "ER_WARN_DATA_OUT_OF_RANGE",
@@ -68,7 +68,7 @@ const REFUSED_VALUES = new Set([
   "ER_SIGNAL_EXCEPTION",
 ]);
 
-/** Whether the server refuses the values of a statement, however often it is sent. */
+/** Whether the server refuses the values of a statement for good. */
 export function isRefusedValue(error: unknown): boolean {
   return REFUSED_VALUES.has(codeOf(error) ?? "");
 }
@@ -78,7 +78,7 @@ export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === "ER_DUP_ENTRY";
 }
 
-/** Whether an INSERT made its row; false: a row with its key exists already. @throws whatever else the statement throws */
+/** Whether an INSERT created its row; false: a row with its key exists already. @throws any other error of the statement */
 export async function isInserted(insert: Promise<unknown>): Promise<boolean> {
   try {
     await insert;

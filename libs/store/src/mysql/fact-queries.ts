@@ -1,6 +1,6 @@
 /**
- * What decides about a message and is not in the log any more: asked of the primary, one statement per kind for a
- * whole batch.
+ * Reads the facts for decisions about messages that the log does not have any more: from the primary, one statement of each
+ * kind for a whole batch.
  */
 import { asId, keyTable, type Sql, timeOf } from "./sql";
 
@@ -8,18 +8,18 @@ export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
   /** ms since 1970; 0: not muted. */
   mutedUntil: number;
-  /** They take messages of friends only. */
+  /** Whether the user accepts messages of friends only. */
   friendsOnly?: true;
 }
 
-/** A message that was accepted some time ago, by the id that its client gave it. */
+/** An earlier message, found by the id that its client gave it. */
 export interface FoundMessage {
   senderId: string;
   conversationId: string;
   clientMsgId: string;
   kind: "message" | "recall" | "system";
   contentType: string;
-  /** Empty for a recall, and for what was recalled. */
+  /** Empty for a recall, and for a recalled message. */
   content: string;
   recalled: boolean;
   seq: number;
@@ -28,7 +28,7 @@ export interface FoundMessage {
   sentAt: number;
 }
 
-/** What decides whether a message may be recalled. */
+/** The facts that decide whether a message may be recalled. */
 export interface RecallTarget {
   senderId: string;
   kind: FoundMessage["kind"];
@@ -45,7 +45,7 @@ export interface ArchiveProgress {
 export class FactQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** A user who does not exist is missing in the result. */
+  /** Returns users; a user who does not exist is missing in the result. */
   async users(userIds: string[]): Promise<Map<string, UserFacts>> {
     if (userIds.length === 0) return new Map();
     const rows = await this.sql.rows<UserStateRow>(
@@ -79,7 +79,7 @@ export class FactQueries {
     );
   }
 
-  /** Highest archived number of each conversation; 0 for one without messages. */
+  /** Returns the highest archived number of each conversation; 0 for a conversation without messages. */
   async lastSeqs(conversationIds: string[]): Promise<Map<string, number>> {
     const result = new Map(conversationIds.map((id) => [id, 0]));
     if (conversationIds.length === 0) return result;
@@ -91,7 +91,7 @@ export class FactQueries {
     return result;
   }
 
-  /** The archived messages with these ids; what is not archived is missing. */
+  /** Returns the archived messages with these ids; other messages are missing. */
   async messagesById(
     ids: { senderId: string; conversationId: string; clientMsgId: string }[],
   ): Promise<FoundMessage[]> {
@@ -120,13 +120,13 @@ export class FactQueries {
     }));
   }
 
-  /** Messages sent before this time, ms since 1970, may have been deleted by retention; 0: none ever was. */
+  /** Returns the time, ms since 1970, before which retention may have deleted messages; 0: it never deleted any. */
   async retentionCut(): Promise<number> {
     const [row] = await this.sql.rows<{ sent_before: number }>("SELECT sent_before FROM retention_cut WHERE id = 1");
     return row?.sent_before ?? 0;
   }
 
-  /** Key: `${conversationId}#${seq}`; null: deleted by retention; what is not archived is missing. */
+  /** Key: `${conversationId}#${seq}`; null: deleted by retention; messages that are not archived are missing. */
   async recallTargets(places: { conversationId: string; seq: number }[]): Promise<Map<string, RecallTarget | null>> {
     if (places.length === 0) return new Map();
     const keys = places.map(({ conversationId, seq }) => [conversationId, seq]);
@@ -157,7 +157,7 @@ export class FactQueries {
     return found;
   }
 
-  /** How far each partition is archived; one that no archiver has claimed yet is missing. */
+  /** Returns the archive position of each partition; a partition that no archiver has claimed yet is missing. */
   async archivePositions(): Promise<Map<number, ArchiveProgress>> {
     const rows = await this.sql.rows<{ partition_number: number } & ArchiveProgress>(
       "SELECT partition_number, epoch, position FROM archive_positions",

@@ -1,7 +1,7 @@
 /**
- * Bringing the schema up to date, and refusing to work on another one. TypeORM's migrations take no lock, so ten
- * nodes that start at once would run them ten times: a named lock of the server lets one run them and the others
- * find them done. The lock belongs to a connection and ends with it, whatever happens to the process.
+ * Brings the schema up to date, and refuses to work on a wrong one. TypeORM's migrations take no lock, so ten nodes that start
+ * at once would run them ten times. A named lock of the server lets one node run them, and the others find them done. The lock
+ * belongs to a connection and ends with it, whatever happens to the process.
  */
 import type { Logger } from "@carillon/base/node";
 import type { DataSource, QueryRunner } from "typeorm";
@@ -13,7 +13,7 @@ import { migrationNames } from "./migrations/migrations";
 const LOCK = "carillon.migrate";
 const LOCK_SECONDS = 120;
 
-/** The schema in the database is not the one that this build was made for. */
+/** The schema in the database is not the schema of this build. */
 export class SchemaMismatch extends Error {
   constructor(message: string) {
     super(message);
@@ -22,8 +22,8 @@ export class SchemaMismatch extends Error {
 }
 
 /**
- * Runs the migrations that are missing. Several may call it at once.
- * @returns names of those that were run by this call
+ * Runs the missing migrations. Several processes may call it at once.
+ * @returns names of the migrations that this call ran
  * @throws SchemaMismatch when the schema is newer than this build, Error when MySQL cannot be reached
  */
 export async function migrate(settings: MysqlAddress, logger: Logger): Promise<{ ran: string[] }> {
@@ -59,11 +59,11 @@ export async function checkSchema(settings: MysqlAddress): Promise<void> {
   }
 }
 
-/** As `checkSchema`; MySQL may be away when a process starts: then it is said, and the process goes on. */
+/** As `checkSchema`, but MySQL may be away when a process starts: then this logs a warning, and the process continues. */
 export async function checkSchemaIfReachable(settings: MysqlAddress, logger: Logger): Promise<void> {
   await checkSchema(settings).catch((error: Error) => {
     if (!isStoreUnavailable(error)) throw error;
-    logger.warn({ err: error }, "MySQL is away, the schema is not checked");
+    logger.warn({ err: error }, "MySQL is away; the schema is not checked");
   });
 }
 

@@ -1,4 +1,4 @@
-/** The connections to MySQL, and what can be asked of it. */
+/** The connections to MySQL, with all its queries. */
 import type { Logger, Settings } from "@carillon/base/node";
 import { ArchiveWriter } from "./archive/archive-writer";
 import { AuditQueries } from "./archive/audit-queries";
@@ -24,7 +24,7 @@ import { Sql } from "./sql";
 import { SyncQueries } from "./sync-queries";
 import { ViewQueries } from "./view-queries";
 
-/** Part of the connections that is kept for the checks of tokens and keys. */
+/** Share of the connections reserved for the checks of tokens and keys. */
 const CHECKS_SHARE = 0.25;
 
 export type MysqlSettings = MysqlAddress & Pick<Settings["mysql"], "poolSize">;
@@ -52,7 +52,7 @@ export class MysqlStore {
   readonly keys: KeyQueries;
   readonly broadcasts: BroadcastQueries;
   private readonly sql: Sql;
-  /** For the checks of tokens and keys, which nothing else may hold up. */
+  /** Connections for the checks of tokens and keys, which no other statement may hold up. */
   private readonly checks: Sql;
 
   private constructor(settings: MysqlSettings, logger: Logger) {
@@ -82,14 +82,14 @@ export class MysqlStore {
     this.oldDevices = new OldDeviceQueries(this.sql);
   }
 
-  /** Makes the store. Connections are opened when they are needed, so that a process may start while MySQL is away. */
+  /** Creates the store. Connections open when they are needed, so that a process can start while MySQL is away. */
   static async connect(settings: MysqlSettings, logger: Logger): Promise<MysqlStore> {
     const store = new MysqlStore(settings, logger);
     await store.ping().catch((err: Error) => logger.warn({ err }, "MySQL is away"));
     return store;
   }
 
-  /** @throws what the driver says when MySQL is away */
+  /** @throws the driver's error when MySQL is away */
   async ping(): Promise<void> {
     await this.sql.rows("SELECT 1");
   }

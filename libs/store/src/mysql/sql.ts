@@ -1,13 +1,13 @@
 /**
- * A pool of connections: short statements with a deadline. A connection whose answer is overdue is destroyed,
- * because what it still has to say would be taken for the answer to the next question.
+ * A pool of connections for short statements with a deadline. A connection whose answer is overdue is destroyed, because its
+ * late answer would be taken for the answer to the next question.
  *
- * Work waits for a connection in the queue of an admission, and never inside the driver: that queue is tens long, looks
- * at the deadline of the question that the statement belongs to, and says BUSY when it is full. A pool queue of
- * thousands serves askers who have gone, for half a minute after the last of them.
+ * Work waits for a connection in the queue of an admission, and never inside the driver. That queue has tens of places, checks
+ * the deadline of the question to which the statement belongs, and refuses with BUSY when it is full. A queue of thousands in
+ * the pool would serve askers that have gone, for half a minute after the last of them.
  *
- * What changes rows may wait for locks that somebody else holds on purpose. So it gets three quarters of the
- * connections at most: plain reading, which waits for no lock, always finds one.
+ * Statements that change rows may wait for locks that another transaction holds. So they get at most three quarters of the
+ * connections: plain reading, which waits for no lock, always finds a connection.
  */
 import { Admission, type Asker } from "@carillon/base";
 import { currentDeadline, type Logger } from "@carillon/base/node";
@@ -16,25 +16,28 @@ import { createPool, type Pool, type PoolConnection, type ResultSetHeader } from
 import { connectionOptions, type MysqlAddress } from "./connections";
 import { isDeadlock, isQueryTimeout } from "./errors";
 
-/** Most time for the answer to one statement, ms. */
+/** Maximum time for the answer to one statement, ms. */
 const ANSWER_MS = 10_000;
 
-/** Statements and transactions that may wait for a connection. */
+/** Maximum number of statements and transactions that wait for a connection. */
 const MOST_WAITING = 96;
-/** The part of them that may change rows. */
+/** Share of the connections for statements that change rows. */
 const WRITERS_SHARE = 0.75;
-/** The longest wait for a connection, ms: as long as for an answer. */
+/** Longest wait for a connection, ms: as long as for an answer. */
 const WAIT_MS = 10_000;
 
-/** What changes rows is counted together. */
+/** The key under which all changing statements count together. */
 const writer = (): Asker => ({ key: "writer", deadline: currentDeadline() });
 
 const DEADLOCK_TRIES = 5;
 
-/** Shorter than for an answer: of a connection that was given up the server keeps waiting, with all locks that it has. */
+/**
+ * Longest wait for a lock: shorter than for an answer, because the server keeps waiting for a connection that was given up, with
+ * all its locks.
+ */
 const LOCK_WAIT_SECONDS = 8;
 
-/** What every connection begins with. MariaDB 10.11 knows no other common way to set the isolation. */
+/** First statements of every connection. MariaDB 10.11 has no other way to set the isolation that MySQL also has. */
 const SESSION = [
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'",
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -45,24 +48,24 @@ const SESSION = [
 export const DATABASE_NOW = "CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)";
 
 /**
- * A time that people chose, out of a BIGINT: the driver gives one above 2^53 as text, and what was stored before times were
- * bounded must not reach a client as it is.
+ * Reads a time that a user chose from a BIGINT. The driver returns a value above 2^53 as text, and such a value, stored before
+ * times were limited, must not reach a client.
  */
 export function timeOf(stored: number | string): number {
   return Math.min(Number(stored), limits.maxTimeMs);
 }
 
-/** What the database's clock says, ms since 1970. */
+/** Reads the database's clock, ms since 1970. */
 export async function databaseTime(statements: Statements): Promise<number> {
   return (await statements.rows<{ now: number }>(`SELECT ${DATABASE_NOW} AS now`))[0]!.now;
 }
 
-/** Values that are put in for the question marks; a list becomes (a, b, ...). */
+/** Values for the question marks; a list becomes (a, b, ...). */
 export type Values = readonly unknown[];
 
 /**
- * Keys as a table to join with: `STRAIGHT_JOIN` looks each of them up, in this order. Over lists like (a AND b) OR (c AND d)
- * the optimizer sits longer than linear (1,000 pairs: 0.7 s on MariaDB 10.11), and for row lists it finds no index.
+ * Makes a table of keys to join with: `STRAIGHT_JOIN` looks up each key, in this order. For lists like (a AND b) OR (c AND d)
+ * the optimizer needs more than linear time (1,000 pairs: 0.7 s on MariaDB 10.11), and for row lists it finds no index.
  * @param columns their names @param rows not empty
  */
 export function keyTable(columns: readonly string[], rows: readonly Values[]): { table: string; values: unknown[] } {
@@ -71,14 +74,14 @@ export function keyTable(columns: readonly string[], rows: readonly Values[]): {
   return { table: `(${first}${other.repeat(rows.length - 1)})`, values: rows.flat() };
 }
 
-/** An id in such a table: the text of a statement is utf8mb4, and compared with that no index over ids is used. */
+/** An id in such a table: the text of a statement is utf8mb4, and a comparison with utf8mb4 would use no index over ids. */
 export const asId = (column: string) => `CONVERT(${column} USING ascii) COLLATE ascii_bin`;
 
 /** Statements outside or inside a transaction. */
 export interface Statements {
-  /** Rows of a SELECT. */
+  /** Returns the rows of a SELECT. */
   rows<T>(sql: string, values?: Values): Promise<T[]>;
-  /** @returns how many rows were met (also when they had these values already) */
+  /** @returns number of matched rows (also when they had these values already) */
   run(sql: string, values?: Values): Promise<number>;
 }
 
@@ -88,7 +91,7 @@ export class Sql implements Statements {
 
   /**
    * Opens no connection yet.
-   * @param connections at most
+   * @param connections maximum number
    */
   constructor(settings: MysqlAddress, logger: Logger, connections: number) {
     this.admission = new Admission({
@@ -117,7 +120,7 @@ export class Sql implements Statements {
     });
   }
 
-  /** @param deadline monotonic ms after which nobody waits for the rows; else that of the question being answered */
+  /** @param deadline monotonic ms after which nobody waits for the rows; default: the deadline of the question being answered */
   async rows<T>(sql: string, values: Values = [], deadline = currentDeadline()): Promise<T[]> {
     return this.withConnection((connection) => rowsOf<T>(connection, sql, values), { deadline });
   }
@@ -127,8 +130,8 @@ export class Sql implements Statements {
   }
 
   /**
-   * Runs `work` in a transaction, again when it was the victim of a deadlock.
-   * An error of the commit leaves open whether it happened.
+   * Runs `work` in a transaction, and again when it was the victim of a deadlock.
+   * After an error of the commit it is unknown whether the commit happened.
    */
   async transaction<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -144,7 +147,7 @@ export class Sql implements Statements {
     await this.pool.end();
   }
 
-  /** @throws Overloaded, Abandoned: nothing was asked of MySQL */
+  /** @throws Overloaded, Abandoned: no statement was sent to MySQL */
   private withConnection<T>(work: (connection: PoolConnection) => Promise<T>, asker: Asker): Promise<T> {
     return this.admission.run(() => this.onConnection(work), asker);
   }

@@ -1,27 +1,27 @@
-/** What SYNC asks of many users at once, since thousands of devices ask together: one statement each. */
+/** The questions of SYNC, each by one statement for many users, because thousands of devices ask together. */
 import { asId, DATABASE_NOW, keyTable, type Sql } from "./sql";
 
-/** What a user has of everything that SYNC lists. */
+/** The counts and versions of everything that SYNC lists for a user. */
 export interface SyncOverview {
   /** The version of their relations. */
   relationsVersion: number;
   /** The database's clock, ms. */
   now: number;
   counts: {
-    /** Relations that are something. */
+    /** Relations with a state other than `none`. */
     relations: number;
     groups: number;
-    /** Those that `ConversationQueries.list` gives. */
+    /** Conversations that `ConversationQueries.list` returns. */
     conversations: number;
   };
-  /** Groups that they belong to or belonged to. */
+  /** Groups to which the user belongs or belonged. */
   memberships: number;
 }
 
 export class SyncQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** By user, all of one moment. @param userIds each once, not empty */
+  /** Returns the counts by user, all from one moment. @param userIds each once, not empty */
   async overviews(userIds: string[]): Promise<Map<string, SyncOverview>> {
     const { table, values } = keyTable(
       ["user_id"],

@@ -1,23 +1,23 @@
-/** What users make of a conversation for themselves: pinned, muted, cleared, hidden; and who of them has read how far. */
+/** A user's own view of a conversation (pinned, muted, cleared, hidden), and the users who have read an event. */
 import { databaseTime, type Sql } from "./sql";
 
-/** Counting stops here. */
+/** Maximum of the count. */
 const MOST_COUNTED = 10_000;
 
 export interface ViewChange {
   pinned?: boolean;
   muted?: boolean;
-  /** Up to this number he does not want to see it any more. */
+  /** The user has cleared the conversation up to this number. */
   clearedSeq?: number;
-  /** The conversation is in no list until there is more than this; 0: it is in the list. */
+  /** The conversation is in no list until it has an event above this number; 0: it is in the list. */
   hiddenSeq?: number;
 }
 
-/** Up to which numbers nothing is shown of a conversation. */
+/** Numbers up to which nothing of a conversation is shown. */
 export interface Floor {
-  /** To nobody: retention has deleted it. */
+  /** To all users: retention has deleted it. */
   purgedSeq: number;
-  /** To this user: he has cleared it. */
+  /** To this user, who has cleared it. */
   hiddenSeq: number;
 }
 
@@ -26,14 +26,14 @@ export interface Reader {
   readSeq: number;
 }
 
-/** An event, and whom to leave out as its sender. */
+/** An event, and the sender to leave out. */
 export interface ReadEvent {
   conversationId: string;
   seq: number;
   senderId: string;
-  /** The group whose members must have belonged to it at this event; undefined: it does not matter. */
+  /** The group to which readers must have belonged at this event; undefined: no group. */
   groupId: string | undefined;
-  /** Who has read since then is left out, ms by the database's clock; undefined: nobody is. */
+  /** Users who have read after this time, ms by the database's clock, are left out; undefined: none. */
   until?: number | undefined;
 }
 
@@ -41,8 +41,8 @@ export class ViewQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Changes how a user sees a conversation; what was cleared stays so.
-   * @returns when, ms by the database's clock; undefined when he has no such conversation
+   * Changes a user's view of a conversation; cleared messages stay cleared.
+   * @returns time of the change, ms by the database's clock; undefined when the user does not have the conversation
    */
   async change(userId: string, conversationId: string, change: ViewChange): Promise<number | undefined> {
     const { pinned, muted, clearedSeq = 0, hiddenSeq } = change;
@@ -68,7 +68,7 @@ export class ViewQueries {
     return { purgedSeq: row?.purgedSeq ?? 0, hiddenSeq: row?.hiddenSeq ?? 0 };
   }
 
-  /** Who has read up to an event, by id, behind `after`. */
+  /** Returns the users who have read up to an event, by id, after `after`. */
   async readers(event: ReadEvent, limit: number, after = ""): Promise<Reader[]> {
     const { condition, values } = readersOf(event);
     return this.sql.rows<Reader>(
@@ -77,7 +77,7 @@ export class ViewQueries {
     );
   }
 
-  /** How many have read up to an event; at most 10,000 are counted. */
+  /** Counts the users who have read up to an event; 10,000 at most. */
   async readerCount(event: ReadEvent): Promise<number> {
     const { condition, values } = readersOf(event);
     const [row] = await this.sql.rows<{ total: number }>(
@@ -88,7 +88,7 @@ export class ViewQueries {
   }
 }
 
-/** How far a user has read, as others are told: while one of two blocks the other, as far as before. */
+/** The read mark that other users are told: while one of two users blocks the other, the mark of before the block. */
 const TOLD = "COALESCE(m.told_read_seq, m.read_seq)";
 
 function readersOf({ conversationId, seq, senderId, groupId, until }: ReadEvent): {

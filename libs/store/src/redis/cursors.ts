@@ -1,4 +1,4 @@
-/** What Redis remembers of devices that never come again: their cursors. */
+/** Removes the cursors of devices that never come back. */
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 
@@ -6,10 +6,10 @@ export class Cursors {
   constructor(private readonly redis: RedisStore) {}
 
   /**
-   * Forgets cursors that did not move for long; the inboxes that they point into have expired by then, so such a device
-   * asks for everything anyway.
-   * @param before ms: not moved since then
-   * @returns how many
+   * Removes cursors that have not moved for a long time. Their inboxes have expired by then, so such a device has to ask for
+   * everything anyway.
+   * @param before ms; removes cursors that have not moved since then
+   * @returns number of removed cursors
    */
   async forgetOlder(userIds: string[], before: number): Promise<number> {
     let forgotten = 0;
@@ -22,5 +22,5 @@ export class Cursors {
   }
 }
 
-/** The last word of "epoch inboxSeq seenAt", ms. */
+/** Returns the last word of "epoch inboxSeq seenAt", ms. */
 const seenAt = (cursor: string): number => Number(cursor.slice(cursor.lastIndexOf(" ") + 1));

@@ -1,5 +1,5 @@
 /**
- * Offline inboxes: per user a sorted set of the newest events, numbered without a hole inside an epoch. The head
+ * Inboxes: per user a sorted set of the newest events, numbered without a gap inside an epoch. The head
  * remembers the log position of the last event of each partition, so that filling an inbox again from the log
  * changes nothing.
  */
@@ -11,16 +11,16 @@ import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 import { gatewayOf } from "./session-entry";
 
-/** Newest events that an inbox keeps. */
+/** Number of newest events that an inbox keeps. */
 export const INBOX_KEEPS = 1_000;
 
 const encoder = new Encoder({ initialBufferSize: 64 * 1024 });
 
-/** Field of the head with the last log position taken, by lane; the number of the partition follows. */
+/** Field of the head with the last log position that the inbox took, by lane; the number of the partition follows. */
 const POSITION_FIELD = { private: "p", group: "g" };
 
 const EPOCH_LENGTH = 12;
-/** Each is read as a whole, and Redis serves nobody else meanwhile. */
+/** Inboxes erased by one script call: the script reads each of them completely, and Redis serves no other call meanwhile. */
 const ERASE_AT_ONCE = 32;
 
 export interface InboxDelivery {
@@ -30,17 +30,17 @@ export interface InboxDelivery {
   recipients: string[];
 }
 
-/** What happened to one user's inbox. */
+/** The result for one user's inbox. */
 export interface DeliveredInbox {
   userId: string;
   epoch: string;
   /** Number of the last event in the inbox. */
   seq: number;
-  /** The inbox was made now, for a user who has none or after Redis was wiped: nobody may be registered for it. */
+  /** Whether the inbox was created now (the user had none, or Redis was wiped): devices may have to register again. */
   isNew: boolean;
   /** Indexes of the deliveries that were added; the last of them has number `seq`. */
   added: number[];
-  /** Where his devices are. */
+  /** The sessions of the user's devices. */
   gateways: string[];
 }
 
@@ -49,9 +49,9 @@ export interface InboxHead {
   seq: number;
 }
 
-/** What an inbox has had since it began. */
+/** The events that an inbox has had since it began. */
 export interface InboxReach {
-  /** When it began, ms since the Unix epoch by the clock of Redis; 0: before that was kept. */
+  /** Time at which it began, ms since the Unix epoch by the clock of Redis; 0: an older build, which did not store it. */
   begunAt: number;
   /** Highest log position of each partition that was put into it. */
   positions: ReadonlyMap<number, number>;
@@ -59,7 +59,7 @@ export interface InboxReach {
 
 export interface InboxStanding {
   head: InboxHead;
-  /** What it has had; read after the head. */
+  /** Its history; read after the head. */
   reach: InboxReach;
 }
 
@@ -68,9 +68,9 @@ export class Inboxes {
 
   /**
    * Puts events of one lane of a partition into the inboxes of their recipients: one script call for all of them.
-   * @param lane positions ascend within a lane, and an event always goes by the same lane
+   * @param lane positions ascend within a lane, and an event always uses the same lane
    * @returns the life of Redis, and per user what was added and where their devices are
-   * @throws RedisRefusal when the script fails, for a reason that stays
+   * @throws RedisRefusal when the script fails for a permanent reason
    */
   async deliver(
     partition: number,
@@ -119,12 +119,12 @@ export class Inboxes {
     return { run: run.toString(), inboxes };
   }
 
-  /** Removes a user's inbox: the next call that needs it makes it anew, and their devices resync. */
+  /** Removes a user's inbox: the next call that needs it creates it again, and their devices resync. */
   async reset(userId: string): Promise<void> {
     await this.redis.delete(keys.head(userId), keys.inbox(userId));
   }
 
-  /** Takes the content out of an event that was put into the inboxes of these users, or is among the recent ones. */
+  /** Removes the content of an event from the inboxes of these users and from the recent events of its group. */
   async erase(userIds: string[], event: { conversationId: string; seq: number }): Promise<void> {
     const prefix = asBuffer(eventPrefix(event.conversationId, event.seq));
     for (let at = 0; at < userIds.length; at += ERASE_AT_ONCE) {
@@ -134,13 +134,13 @@ export class Inboxes {
     await this.redis.script("erase", [keys.recent(event.conversationId)], [prefix]);
   }
 
-  /** Takes the content out of the messages of a conversation in one user's inbox, up to a number: the user has cleared them. */
+  /** Removes the content of the messages of a conversation in one user's inbox, up to a number: the user has cleared them. */
   async clear(userId: string, conversationId: string, upTo: number): Promise<void> {
     const prefix = asBuffer(conversationPrefix(conversationId));
     await this.redis.script("clear", [keys.inbox(userId)], [prefix, upTo]);
   }
 
-  /** Events above `after`, in order, and the head. A first number other than after + 1 means that some are gone. */
+  /** Returns the events above `after`, in order, and the head. A first number other than after + 1 means that events are gone. */
   async read(userId: string, after: number, most: number): Promise<InboxHead & { events: [number, Uint8Array][] }> {
     const [epoch, seq, ...pairs] = (await this.redis.script(
       "read-inbox",
@@ -152,14 +152,14 @@ export class Inboxes {
     return { epoch: epoch.toString(), seq, events };
   }
 
-  /** Where the inboxes of these users stand, and then what they have had by now. */
+  /** Returns the heads of these users' inboxes, and then their history. */
   async standing(userIds: string[]): Promise<Map<string, InboxStanding>> {
     const { heads } = await this.heads(userIds);
     const hashes = await this.redis.hashes(userIds.map(keys.head));
     return new Map(userIds.map((userId, i) => [userId, { head: heads[i]!, reach: reachOf(hashes[i]!) }]));
   }
 
-  /** The heads of many inboxes; one that is missing is made. */
+  /** Returns the heads of many inboxes; creates missing inboxes. */
   async heads(userIds: string[]): Promise<{ run: string; heads: InboxHead[] }> {
     const scriptKeys = userIds.flatMap((userId) => [keys.head(userId), keys.inbox(userId)]);
     const [run, ...rest] = (await this.redis.script("heads", scriptKeys, [randomId(EPOCH_LENGTH)])) as [
@@ -170,7 +170,7 @@ export class Inboxes {
     return { run: run.toString(), heads };
   }
 
-  /** Log position up to which the inboxes of a partition are filled; undefined when Redis does not know. */
+  /** Returns the log position up to which the inboxes of a partition are filled; undefined when Redis does not know. */
   async fanoutPosition(partition: number): Promise<number | undefined> {
     const value = await this.redis.get(keys.fanout(partition));
     return value === null ? undefined : Number(value);
@@ -181,7 +181,7 @@ export class Inboxes {
   }
 }
 
-/** Of an inbox that is missing: nothing, from now on. */
+/** The history of a missing inbox: empty, from now on. */
 function reachOf(head: Record<string, string>): InboxReach {
   const positions = new Map<number, number>();
   for (const [field, value] of Object.entries(head)) {

@@ -1,4 +1,4 @@
-/** Names of all keys. Those of one script call share a hash tag, so that a Redis Cluster can carry them. */
+/** Names of all keys. The keys of one user share a hash tag. */
 export const keys = {
   head: (userId: string) => `{u:${userId}}:head`,
   inbox: (userId: string) => `{u:${userId}}:inbox`,
@@ -11,5 +11,5 @@ export const keys = {
   fanout: (partition: number) => `{p:${partition}}:fanout`,
 } as const;
 
-/** An inbox that nobody fills or reads for so long expires; its devices resync. */
+/** An unused inbox expires after this time, s; its devices resync. */
 export const IDLE_SECONDS = 30 * 24 * 3600;

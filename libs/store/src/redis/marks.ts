@@ -1,4 +1,6 @@
-/** Marks of users in conversations: read and delivered up to which seq. Copies of conversation_members in MySQL. */
+/**
+ * Marks of users in conversations: the numbers up to which they have read and received. Copies of conversation_members in MySQL.
+ */
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 
@@ -19,7 +21,7 @@ export interface MovedMark extends MarkUpdate {
 export class Marks {
   constructor(private readonly redis: RedisStore) {}
 
-  /** Moves marks forward, never back; read implies delivered. Returns them as they are now, in the same order. */
+  /** Moves marks forward, never back; read implies delivered. Returns the present marks in the same order. */
   async move(updates: MarkUpdate[]): Promise<MovedMark[]> {
     if (updates.length === 0) return [];
     const values = (await this.redis.script(
@@ -37,7 +39,7 @@ export class Marks {
     }));
   }
 
-  /** Marks of several users, in the same order; undefined where Redis knows none. */
+  /** Returns the marks of several users in the same order; undefined where Redis knows none. */
   async of(
     wanted: { conversationId: string; userIds: string[] }[],
   ): Promise<({ read: number; delivered: number } | undefined)[][]> {

@@ -1,16 +1,16 @@
 /**
- * The newest events of large groups: their members fetch what is said, all at the same time, and the archive is a
- * moment behind. Only a copy: what is not here is read from the archive.
+ * The newest events of large groups: the members fetch them all at the same time, and the archive is a moment behind. This is
+ * only a copy: missing events are read from the archive.
  */
 import { asBuffer } from "./buffers";
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
 
-/** Newest events that are kept of a group. */
+/** Number of newest events kept for a group. */
 const KEEPS = 500;
-/** A group in which nothing is said for so long is read from the archive. */
+/** After this time without an event, s, a group is read from the archive. */
 const IDLE_SECONDS = 3_600;
-/** 500 events of a large group hardly last for longer. */
+/** Time for which cleared numbers are remembered, s: 500 events of a large group hardly last longer. */
 const CLEARED_SECONDS = 30 * 24 * 3_600;
 
 export class RecentEvents {
@@ -22,12 +22,12 @@ export class RecentEvents {
     await this.redis.script("recent", [keys.recent(conversationId)], [KEEPS, IDLE_SECONDS, ...args]);
   }
 
-  /** Remembers up to which number a user has cleared the conversation, for as long as its events can be here. */
+  /** Remembers the number up to which a user has cleared the conversation, for as long as its events can be here. */
   async clear(conversationId: string, userId: string, upTo: number): Promise<void> {
     await this.redis.setHashField(keys.cleared(conversationId), userId, upTo, CLEARED_SECONDS);
   }
 
-  /** Up to which number a user has cleared the conversation, as far as `clear` was told of it; 0: not at all. */
+  /** Returns the number up to which a user has cleared the conversation, according to `clear`; 0: none. */
   async clearedUpTo(conversationId: string, userId: string): Promise<number> {
     const [[upTo]] = (await this.redis.hashFieldsOfMany([{ key: keys.cleared(conversationId), fields: [userId] }])) as [
       [string | null],
@@ -35,7 +35,7 @@ export class RecentEvents {
     return Number(upTo ?? 0);
   }
 
-  /** Those of a range that are here, ascending; both ends inclusive. */
+  /** Returns the events of a range that are here, ascending; both ends inclusive. */
   async read(conversationId: string, from: number, to: number): Promise<{ seq: number; event: Uint8Array }[]> {
     const found = await this.redis.scored(keys.recent(conversationId), [from, to]);
     return found.map(([seq, event]) => ({ seq, event }));

@@ -1,6 +1,6 @@
 /**
- * The connection to Redis and its scripts. Nothing in Redis is the only copy of anything: when it is away, calls
- * fail after a few seconds and their callers go on from the log, or answer BUSY.
+ * The connection to Redis and its scripts. Redis holds no only copy: when Redis is away, calls fail after a few seconds, and
+ * their callers continue from the log or answer BUSY.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { Redis } from "ioredis";
 
 const ANSWER_MS = 3_000;
 
-/** Scripts of lua/, by name; those marked get lua/run.lua put before them. */
+/** Scripts of lua/, by name; marked scripts begin with lua/run.lua. */
 const SCRIPTS = {
   deliver: true,
   "session-open": true,
@@ -25,11 +25,11 @@ const SCRIPTS = {
 
 export type ScriptName = keyof typeof SCRIPTS;
 
-/** Words with which Redis says that it cannot do anything at the moment, whatever it is asked. */
+/** First words of the errors with which Redis refuses every call at the moment. */
 const FOR_NOW =
   /^(OOM|MISCONF|READONLY|NOREPLICAS|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOSCRIPT|NOAUTH|NOPERM|WRONGPASS|MOVED|ASK)\b/;
 
-/** Redis answered that a script cannot do this with the data that it met: it will say so again. */
+/** A script failed because of the data that it met: it will fail again. */
 export class RedisRefusal extends Error {
   constructor(cause: Error) {
     super(cause.message, { cause });
@@ -42,11 +42,11 @@ type Argument = string | number | Buffer;
 export class RedisStore {
   private constructor(private readonly redis: Redis) {}
 
-  /** Connects; waits for Redis at most `waitMs`, so that a process may start while Redis is away. */
+  /** Connects. It waits for Redis at most `waitMs`, so that a process can start while Redis is away. */
   static async connect(settings: Settings["redis"], logger: Logger, waitMs = 5_000): Promise<RedisStore> {
     const tls = readTls("redis.tls", settings.tls);
     const redis = new Redis(settings.url, {
-      // `rediss://` alone means the same, with who Node.js trusts.
+      // `rediss://` alone means the same, with the authorities that Node.js trusts.
       ...(tls === undefined ? {} : { tls }),
       lazyConnect: true,
       commandTimeout: ANSWER_MS,
@@ -59,7 +59,7 @@ export class RedisStore {
       redis.defineCommand(name, { lua: needsRun ? `${lua("run")}\n${lua(name)}` : lua(name) });
     }
     redis.connect().catch(() => {
-      // It goes on trying by itself; every error was logged above.
+      // The client keeps trying by itself; every error was logged above.
     });
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
@@ -69,14 +69,14 @@ export class RedisStore {
       });
     });
     if (redis.status === "ready") await refuseCluster(redis);
-    // It was away, or is another one now.
+    // Redis was away, or another Redis answers now.
     redis.on("ready", () => {
       refuseCluster(redis).catch((err: Error) => logger.error({ err }, "inboxes cannot be filled"));
     });
     return new RedisStore(redis);
   }
 
-  /** Runs a script; texts in its answer come as Buffers. @throws RedisRefusal, or an error of the connection */
+  /** Runs a script; texts in its answer are Buffers. @throws RedisRefusal, or an error of the connection */
   async script(name: ScriptName, keys: string[], args: Argument[]): Promise<unknown> {
     const commands = this.redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
     return commands[`${name}Buffer`]!(keys.length, ...keys, ...args).catch((error: Error) => {
@@ -97,7 +97,7 @@ export class RedisStore {
     return this.redis.hgetall(key);
   }
 
-  /** The same of several hashes in one round trip. */
+  /** The same for several hashes in one round trip. */
   async hashes(names: string[]): Promise<Record<string, string>[]> {
     const pipeline = this.redis.pipeline();
     for (const name of names) pipeline.hgetall(name);
@@ -107,7 +107,10 @@ export class RedisStore {
     });
   }
 
-  /** Members of a sorted set with their scores, ascending; all, or those with scores in a range, both ends inclusive. */
+  /**
+   * Returns the members of a sorted set with their scores, ascending; all, or those with scores in a range, both ends
+   * inclusive.
+   */
   async scored(
     key: string,
     [from, to] = ["-inf", "+inf"] as [string | number, string | number],
@@ -118,7 +121,7 @@ export class RedisStore {
     return pairs;
   }
 
-  /** Sets a field of a hash, which expires when none was set for so long. */
+  /** Sets a field of a hash; the hash expires after this time without a change. */
   async setHashField(key: string, field: string, value: string | number, expirySeconds: number): Promise<void> {
     await this.redis.pipeline().hset(key, field, value).expire(key, expirySeconds).exec();
   }
@@ -143,7 +146,7 @@ export class RedisStore {
     });
   }
 
-  /** @returns how many fields of a hash were there */
+  /** @returns number of fields that existed */
   async deleteFields(key: string, fields: string[]): Promise<number> {
     return this.redis.hdel(key, ...fields);
   }
@@ -152,12 +155,12 @@ export class RedisStore {
     await this.redis.del(...keys);
   }
 
-  /** The life of Redis: changes when it restarts, or when another one answers. */
+  /** Returns the life of Redis: it changes when Redis restarts, or when another Redis answers. */
   async run(): Promise<string> {
     return /run_id:(\w+)/.exec(await this.redis.info("server"))?.[1] ?? "";
   }
 
-  /** The part of INFO that the doctor and the health check look at, and whether Redis answers at all. */
+  /** Returns INFO for the doctor and the health check; it rejects when Redis does not answer. */
   async info(): Promise<Record<string, string>> {
     const text = await this.redis.info();
     return Object.fromEntries(
@@ -168,7 +171,7 @@ export class RedisStore {
     );
   }
 
-  /** The clock of the server, ms since the Unix epoch. */
+  /** Returns the server's clock, ms since the Unix epoch. */
   async time(): Promise<number> {
     const [seconds, micros] = (await this.redis.time()).map(Number) as [number, number];
     return seconds * 1_000 + Math.floor(micros / 1_000);
@@ -179,7 +182,7 @@ export class RedisStore {
   }
 }
 
-/** The Redis is of a kind that is not supported. */
+/** Carillon does not support this kind of Redis. */
 class RedisUnsupported extends Error {
   constructor(why: string) {
     super(`this Redis cannot be used: ${why}`);
@@ -187,7 +190,7 @@ class RedisUnsupported extends Error {
   }
 }
 
-/** One script call fills the inboxes of many users, whose keys a cluster keeps in different places: it refuses all of them. */
+/** Refuses a Redis Cluster: one script call fills the inboxes of many users, whose keys lie on different nodes there. */
 async function refuseCluster(redis: Redis): Promise<void> {
   const isCluster = /cluster_enabled:1/.test(await redis.info("cluster").catch(() => ""));
   if (!isCluster) return;
@@ -195,7 +198,7 @@ async function refuseCluster(redis: Redis): Promise<void> {
   throw new RedisUnsupported("it is a Redis Cluster, which is not supported yet; redis.url has to name a single Redis");
 }
 
-/** One line when Redis goes and one when it is back, not one per attempt. */
+/** Logs one line when Redis goes away and one when it is back, instead of one for each attempt. */
 function logChanges(redis: Redis, logger: Logger): void {
   let isAway = false;
   redis.on("error", (err) => {

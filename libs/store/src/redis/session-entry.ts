@@ -1,14 +1,14 @@
-/** One entry of the session registry: where a device is. */
+/** One entry of the session registry: the connection of a device. */
 export interface SessionEntry {
   gateway: string;
   boot: string;
   connection: number;
   platform: string;
-  /** When the connection was accepted, ms. */
+  /** Time at which the connection was accepted, ms. */
   since: number;
 }
 
-/** The entry as the registry holds it: "gateway boot connection platform since". */
+/** The stored form of an entry: "gateway boot connection platform since". */
 export function formatSession({ gateway, boot, connection, platform, since }: SessionEntry): string {
   return `${gateway} ${boot} ${connection} ${platform} ${since}`;
 }
@@ -18,5 +18,5 @@ export function parseSession(value: string): SessionEntry {
   return { gateway, boot, connection: Number(connection), platform, since: Number(since) };
 }
 
-/** The gateway of an entry as the registry holds it. */
+/** The gateway in the stored form of an entry. */
 export const gatewayOf = (value: string): string => value.slice(0, value.indexOf(" "));

@@ -1,4 +1,4 @@
-/** The session registry: where each device of a user is. Delivery trusts it, and only it. */
+/** The session registry: it says at which gateway each device of a user is. Delivery relies on it alone. */
 import { randomId } from "@carillon/base";
 import type { InboxHead } from "./inboxes";
 import { IDLE_SECONDS, keys } from "./keys";
@@ -9,32 +9,32 @@ export interface DeviceSession extends SessionEntry {
   deviceId: string;
 }
 
-/** What `open` found. */
+/** The result of `open`. */
 export interface OpenedSession {
   head: InboxHead;
-  /** The inbox was made now; see DeliveredInbox. */
+  /** Whether the inbox was created now; see DeliveredInbox. */
   isNew: boolean;
-  /** First number that the inbox still holds; head.seq + 1 when it holds none. */
+  /** First number that the inbox still has; head.seq + 1 when it has none. */
   firstSeq: number;
-  /** Where the device was, as the server remembers it. */
+  /** The stored cursor of the device. */
   cursor: InboxHead | undefined;
-  /** Connections that had to make way. */
+  /** Connections that this connection replaces. */
   replaced: DeviceSession[];
 }
 
-/** What may stay of a user's devices when another one connects. */
+/** Rules that decide which of a user's devices stay when another device connects. */
 export interface DeviceRules {
-  /** Whether other devices of the same platform make way. */
+  /** Whether other devices of the same platform are removed. */
   onePerPlatform: boolean;
-  /** Beyond so many, the devices that have been connected for longest make way. */
+  /** Above this number, the devices that have been connected for longest are removed. */
   most: number;
-  /** Gateways in view: entries of others are of processes that died. Empty: not known, all entries stay. */
+  /** Gateways in view: entries of other gateways belong to dead processes. Empty: unknown, and all entries stay. */
   gateways: readonly { nodeId: string; boot: string }[];
 }
 
 export const ALL_DEVICES: DeviceRules = { onePerPlatform: false, most: 10_000, gateways: [] };
 
-/** A gateway may not be in every worker's view yet when its first devices connect, ms. */
+/** Time for which a gateway may be missing in a worker's view when its first devices connect, ms. */
 const UNSEEN_MS = 60_000;
 
 export interface CursorUpdate extends InboxHead {
@@ -79,19 +79,19 @@ export class Sessions {
     return { head, isNew: isNew === 1, firstSeq, cursor: parseCursor(cursor.toString()), replaced };
   }
 
-  /** Removes the entry of a device if it is still the one of this connection. */
+  /** Removes the entry of a device if it still belongs to this connection. */
   async close(userId: string, session: Pick<DeviceSession, "deviceId" | "gateway" | "boot" | "connection">) {
     const place = `${session.gateway} ${session.boot} ${session.connection} `;
     await this.redis.script("session-close", [keys.sessions(userId)], [session.deviceId, place]);
   }
 
-  /** All registered devices of a user. */
+  /** Returns all registered devices of a user. */
   async of(userId: string): Promise<DeviceSession[]> {
     const entries = await this.redis.hashValues(keys.sessions(userId));
     return Object.entries(entries).map(([deviceId, value]) => ({ deviceId, ...parseSession(value) }));
   }
 
-  /** The registered devices of users, in the same order. */
+  /** Returns the registered devices of users, in the same order. */
   async ofMany(userIds: string[]): Promise<SessionEntry[][]> {
     const rows = await this.redis.hashValuesOfMany(userIds.map(keys.sessions));
     return rows.map((values) => values.map(parseSession));

@@ -1,4 +1,4 @@
-/** All invariants that a history can break, decided from what clients and stores saw. Pure. */
+/** Checks all invariants that a history can break, from the observations of clients and stores. Pure. */
 import type { Evidence } from "../history/evidence";
 import { checkDoubles } from "./doubles";
 import { checkInboxes } from "./inboxes";
@@ -25,7 +25,7 @@ const CHECKS = [
   checkAnswers,
 ];
 
-/** @returns what is wrong; empty when every promise was kept */
+/** @returns the violations; empty when every guarantee was kept */
 export function checkEvidence(evidence: Evidence): Violation[] {
   return CHECKS.flatMap((check) => check(evidence));
 }

@@ -1,8 +1,8 @@
 /**
- * I6: after quiet an inbox holds, without a hole, its user's events since its epoch began, at most the newest 1,000.
- * On the wire: a number of an epoch means one event for ever, and one connection never leaves a number out.
+ * I6: when the cluster is quiet, an inbox contains, without a gap, its user's events since its epoch began, at most the newest
+ * 1,000. On the wire, a number of an epoch means one event for ever, and one connection never skips a number.
  *
- * The end of a run must have sent a message into every conversation after the last fault, so that every conversation
+ * At the end of a run a message must have gone into every conversation after the last fault, so that every conversation
  * has an event in the newest epoch.
  */
 import type { DeviceHistory, Evidence, InboxSnapshot } from "../history/evidence";
@@ -54,7 +54,7 @@ function checkInbox(
     const seq = membership.last(userId, conversationId, lastSeq);
     if (seq === 0) continue;
     const held = byConversation.get(conversationId)?.at(-1)?.seq;
-    // A quiet conversation may have been pushed out by the newest 1,000.
+    // The newest 1,000 events may have pushed a quiet conversation out.
     if (held === undefined && events.length >= MOST_EVENTS) continue;
     if (held !== seq)
       found.push(violation("I6", `${of} has ${held ?? "nothing"} of ${place({ conversationId, seq })}`));
@@ -74,7 +74,7 @@ function checkWire({ name, deliveries }: DeviceHistory): Violation[] {
     meaning.set(number, place(event));
   }
   for (const list of groupBy(deliveries, ({ connection, epoch }) => `${connection} ${epoch}`).values()) {
-    // What was not acknowledged comes again over the same connection: going back is no hole.
+    // Unacknowledged events come again over the same connection, so a number that goes back is no gap.
     let highest = list[0]!.inboxSeq;
     for (const { inboxSeq, connection, epoch } of list) {
       if (inboxSeq > highest + 1) {

@@ -1,4 +1,4 @@
-/** I1: whatever was acknowledged is in MySQL, and every device of every member got it. */
+/** I1: every acknowledged message is in MySQL, and every device of every member received it. */
 import type { Evidence, MessageFacts } from "../history/evidence";
 import { Membership } from "../history/membership";
 import { place, type Violation, violation } from "./violation";
@@ -24,7 +24,7 @@ function notArchived({ messages, archive, log }: Evidence): Violation[] {
   return found;
 }
 
-/** What nobody was answered for counts as well: it exists as soon as a store has it. */
+/** Messages without an answer count as well: a message exists as soon as a store has it. */
 function notShown(evidence: Evidence): Violation[] {
   const { devices, archive, log, messages } = evidence;
   const membership = new Membership(evidence);

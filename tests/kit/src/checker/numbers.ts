@@ -1,4 +1,4 @@
-/** I4: the numbers of a conversation are 1..n without holes, in log order; none is used twice; ids are unique. */
+/** I4: the numbers of a conversation are 1..n without gaps, in log order; no number is used twice; ids are unique. */
 import type { Evidence, MessageFacts } from "../history/evidence";
 import { groupBy, place, type Violation, violation } from "./violation";
 
@@ -11,7 +11,7 @@ export function checkNumbers({ log, archive }: Evidence): Violation[] {
   );
   const logged = log.flatMap(({ partition, events }) => events.map((event) => ({ ...event, partition })));
   for (const events of groupBy(logged, ({ conversationId }) => conversationId).values()) {
-    // What was purged is older than what is left: the log then begins anywhere.
+    // Purged records are older than the remaining ones, so the log may begin at any number.
     let last = purged.has(events[0]!.partition) ? events[0]!.seq - 1 : 0;
     for (const event of events) {
       if (event.seq !== last + 1) found.push(violation("I4", `the log has ${place(event)} after #${last}`));

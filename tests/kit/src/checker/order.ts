@@ -1,8 +1,9 @@
 /**
- * I3: all members and MySQL agree on the order, every device is told in it, and what one device sent keeps its order.
+ * I3: all members and MySQL agree on the order, every device receives events in it, and the messages of one device keep their
+ * order.
  *
- * A device may be told less than everything only if it is told to compare everything (resync); then it fetches the
- * rest itself. Of pipelined messages those that had to be repeated may be overtaken.
+ * A device may receive less than everything only if it is told to resync; then it fetches the other events itself. Among
+ * pipelined messages, repeated ones may be overtaken.
  */
 import type { Evidence, MessageFacts, ShownEvent } from "../history/evidence";
 import { isGroup, Membership } from "../history/membership";
@@ -33,7 +34,7 @@ function disagreements({ log, archive, devices, recalled }: Evidence): Violation
   return found;
 }
 
-/** Of a message that was taken back some have the content, and some only its place. */
+/** Of a recalled message some observers have the content, and some only its place. */
 function isSame(one: MessageFacts, other: MessageFacts, isRecalled: boolean): boolean {
   const isEmpty = isRecalled && (one.content === "" || other.content === "");
   return one.senderId === other.senderId && (isEmpty || one.content === other.content);
@@ -46,8 +47,8 @@ function toldOutOfOrder(
   const found: Violation[] = [];
   const pulls = new Map(shown.filter(({ by }) => by === "pull").map((event) => [place(event), event.at]));
   const firstResync = resyncs[0] ?? Number.POSITIVE_INFINITY;
-  // The app may be ahead of what it is told: it fetched all of that before, because it was told to compare, or because it
-  // came to a group, which may be one that is fetched.
+  // The app may be ahead of the delivered events: it fetched them before, because it had to resync, or because the user joined
+  // a group, perhaps a large one whose events are fetched.
   const fetched = (from: number, { conversationId, seq: to, at }: ShownEvent) => {
     for (let seq = from; seq < to; seq++) {
       if (!membership.has(userId, { conversationId, seq })) continue;

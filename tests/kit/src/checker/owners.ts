@@ -1,4 +1,4 @@
-/** I5: what a former owner does after it has lost its partition changes nothing in the log. */
+/** I5: after an owner has lost its partition, it changes nothing in the log. */
 import type { Evidence, LoggedRecord } from "../history/evidence";
 import { groupBy, type Violation, violation } from "./violation";
 

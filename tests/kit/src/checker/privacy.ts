@@ -1,6 +1,6 @@
 /**
- * I9: nothing reaches who is not a member, or a device whose tokens are void once it was closed; and it is closed. What
- * was taken back is gone.
+ * I9: no event reaches a user who is not a member, nor a device with void tokens after its connection was closed; and such a
+ * connection is closed. The content of a recalled message is gone.
  */
 import type { Evidence, RevokedDevice } from "../history/evidence";
 import { Membership } from "../history/membership";
@@ -26,7 +26,7 @@ function strangers(evidence: Evidence): Violation[] {
   return found;
 }
 
-/** What was taken back is nowhere any more where somebody could read it. */
+/** The content of a recalled message is nowhere where a user could read it. */
 function takenBack({ recalled, archive, inboxes }: Evidence): Violation[] {
   const places = new Set(recalled.map(place));
   const archived = archive.filter((event) => places.has(place(event)) && event.content !== "");
@@ -43,7 +43,7 @@ function takenBack({ recalled, archive, inboxes }: Evidence): Violation[] {
 
 const REFUSALS = ["TOKEN_REVOKED", "NOT_AUTHENTICATED"];
 
-/** How soon it is closed is a matter of bounds. */
+/** The time until a connection is closed is checked by bounds, not here. */
 function checkRevoked({ name, closedAt, events, reconnect }: RevokedDevice): Violation[] {
   const found: Violation[] = [];
   if (closedAt === undefined) found.push(violation("I9", `${name} was revoked and never closed`));

@@ -1,7 +1,8 @@
 /**
- * I11: what was read stays read, and everybody counts alike. After quiet a mark is where an answered READ has put it,
- * never where nobody has read; both sides of a private conversation have the same marks; what is delivered is all that
- * was said, since everybody has it; unread is what is left to read. Nobody outside a conversation hears of its marks.
+ * I11: read messages stay read, and all devices count alike. When the cluster is quiet, a mark is where an answered READ has put
+ * it, never where nobody has read. Both sides of a private conversation have the same marks. Everything is delivered, because
+ * every device has everything. The unread count is the number of messages left to read. Nobody outside a conversation learns its
+ * marks.
  */
 import { getOrSet } from "@carillon/base";
 import type { ArchivedFacts, DeviceHistory, DeviceView, Evidence, ListedRow, ToldMark } from "../history/evidence";
@@ -28,7 +29,7 @@ export function checkReceipts(evidence: Evidence): Violation[] {
 }
 
 interface Reads {
-  /** Highest number whose READ was answered, and was sent at all. */
+  /** Highest number whose READ was answered, and highest number whose READ was sent. */
   answered: number;
   sent: number;
 }
@@ -64,7 +65,7 @@ function checkUnread(row: ListedRow, events: ArchivedFacts[], gone: Set<string>)
     : [violation("I11", `${conversationId} has ${left} messages that ${userId} has not read, his list says ${unread}`)];
 }
 
-/** @param listed everybody's rows */
+/** @param listed rows of all users */
 function checkPeer(row: ListedRow, listed: Map<string, ListedRow>, events: ArchivedFacts[]): Violation[] {
   const { userId, conversationId, peerReadSeq, peerDeliveredSeq } = row;
   const peerId = conversationId

@@ -1,4 +1,7 @@
-/** I7, I8, I10: after quiet no queue holds anything, nothing has grown beyond its bound, and every question was answered. */
+/**
+ * I7, I8, I10: when the cluster is quiet, all queues are empty, nothing has grown beyond its limit, and every question was
+ * answered.
+ */
 import type { Evidence } from "../history/evidence";
 import { type Violation, violation } from "./violation";
 

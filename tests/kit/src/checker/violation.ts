@@ -1,4 +1,4 @@
-/** An invariant of guarantees.md that a run broke. */
+/** A violation of an invariant of guarantees.md. */
 export interface Violation {
   invariant: "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I11";
   what: string;
@@ -8,7 +8,7 @@ export function violation(invariant: Violation["invariant"], what: string): Viol
   return { invariant, what };
 }
 
-/** The parts of a list by a key, in their order. */
+/** Groups a list by a key, keeping the order. */
 export function groupBy<T>(items: Iterable<T>, key: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {

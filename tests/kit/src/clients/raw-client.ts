@@ -1,6 +1,6 @@
 /**
- * A client without manners, for tests: it speaks any transport, sends any bytes, and shows every frame that came.
- * It acknowledges nothing and reconnects never; what a well-behaved client does, a test does by hand.
+ * A raw client for tests: it speaks any transport, sends any bytes, and shows every received frame. It acknowledges nothing and
+ * never reconnects: a test does by hand what a correct client does by itself.
  */
 import { connect, type Socket } from "node:net";
 import {
@@ -18,22 +18,22 @@ export type RawTransport = "tcp" | "ws" | "json";
 
 export const rawTransports: readonly RawTransport[] = ["tcp", "ws", "json"];
 
-/** A frame as it came; the payload is decoded. */
+/** A received frame with its decoded payload. */
 export interface RawFrame {
   command: number;
   requestId: number;
-  // Tests look into payloads freely.
+  // Tests read payloads freely.
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what the test is about
   payload: any;
 }
 
-/** Time within which something expected has to come, ms. */
+/** Time within which an expected frame must arrive, ms. */
 const PATIENCE_MS = 20_000;
 
 export class RawClient {
   /** All frames, in order. */
   readonly frames: RawFrame[] = [];
-  /** Set when the other side closed; TCP has no code: -1. */
+  /** Set when the other side has closed the connection; -1 over TCP, which has no code. */
   closeCode: number | undefined;
   private lastRequestId = 0;
   private taken = new Set<RawFrame>();
@@ -53,13 +53,13 @@ export class RawClient {
     };
   }
 
-  /** @param addresses of a gateway, as cluster.json or /v1/route tell them */
+  /** @param addresses addresses of a gateway, from cluster.json or /v1/route */
   static async open(transport: RawTransport, addresses: { ws: string; tcp: string }): Promise<RawClient> {
     const link = transport === "tcp" ? await openTcp(addresses.tcp) : await openWebSocket(addresses.ws, transport);
     return new RawClient(transport, link);
   }
 
-  /** From now on frames are handed over instead of kept: for clients that live long. */
+  /** Passes frames on from now on instead of keeping them, for clients that live long. */
   listen(onFrame: (frame: RawFrame) => void, onClose: (code: number) => void): void {
     this.link.onFrame = onFrame;
     this.link.onClose = (code) => {
@@ -73,7 +73,7 @@ export class RawClient {
     return this.closeCode !== undefined;
   }
 
-  /** Sends bytes (or, as JSON text, a string) as they are. */
+  /** Sends bytes (or a string as JSON text) unchanged. */
   sendRaw(data: Uint8Array | string): void {
     this.link.send(data);
   }
@@ -91,14 +91,14 @@ export class RawClient {
     return this.next(`the answer to request ${requestId}`, (frame) => frame.requestId === requestId);
   }
 
-  /** Logs in; fails unless CONNECTED came. */
+  /** Logs in; fails unless CONNECTED arrives. */
   async connect(payload: { token: string; deviceId: string; platform?: string; [key: string]: unknown }) {
     const answer = await this.request(Command.CONNECT, { platform: "other", ...payload });
-    if (answer.command !== Command.CONNECTED) throw new Error(`CONNECT was answered by ${JSON.stringify(answer)}`);
+    if (answer.command !== Command.CONNECTED) throw new Error(`CONNECT was answered with ${JSON.stringify(answer)}`);
     return answer.payload;
   }
 
-  /** The next frame that fits and was not taken yet. */
+  /** Returns the next matching frame that no caller has taken yet. */
   async next(what: string, fits: (frame: RawFrame) => boolean): Promise<RawFrame> {
     const frame = await this.until(what, () => this.frames.find((one) => !this.taken.has(one) && fits(one)));
     this.taken.add(frame);
@@ -109,7 +109,7 @@ export class RawClient {
     return this.next(`a frame of command ${command}`, (frame) => frame.command === command);
   }
 
-  /** All events delivered so far, with their inbox numbers, in order of arrival. */
+  /** Returns all events delivered so far, with their inbox numbers, in order of arrival. */
   get events(): { inboxSeq: number; event: Record<string, unknown> }[] {
     return this.frames
       .filter((frame) => frame.command === Command.DELIVER)
@@ -117,7 +117,7 @@ export class RawClient {
       .map(([inboxSeq, event]) => ({ inboxSeq, event }));
   }
 
-  /** Waits until a value comes out of `look`, looking again after every frame. */
+  /** Waits until `look` returns a value; calls it again after every frame. */
   async until<T>(what: string, look: () => T | undefined | false): Promise<T> {
     const deadline = Date.now() + PATIENCE_MS;
     while (true) {
@@ -138,12 +138,12 @@ export class RawClient {
     }
   }
 
-  /** Waits for the other side to close; the code, or -1 over TCP. */
+  /** Waits until the other side closes; returns the code, or -1 over TCP. */
   closed(): Promise<number> {
     return this.until("the close", () => this.closeCode);
   }
 
-  /** Stops reading, as a client that hangs. */
+  /** Stops reading, like a client that hangs. */
   stopReading(): void {
     this.link.socket().pause();
   }
@@ -156,7 +156,7 @@ export class RawClient {
     this.link.close();
   }
 
-  /** Ends without a word, as a client that lost its network or was killed. */
+  /** Ends without closing the connection, like a client that lost its network or was killed. */
   destroy(): void {
     this.link.socket().destroy();
   }

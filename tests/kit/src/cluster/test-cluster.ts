@@ -1,4 +1,4 @@
-/** A whole cluster of real processes on free ports, and people who use it. */
+/** A whole cluster of real processes on free ports, and users for it. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -15,7 +15,7 @@ import {
 import { RawClient, type RawTransport } from "../clients/raw-client";
 import { TcpProxy } from "../proxy/tcp-proxy";
 
-/** Someone who is registered and logged in. */
+/** A user who is registered and logged in. */
 export interface Person {
   userId: string;
   deviceId: string;
@@ -34,25 +34,25 @@ export interface TestCluster {
   info(): ClusterInfo;
   /** Calls the HTTP API; the body is parsed. */
   http(method: string, path: string, options?: { body?: unknown; token?: string }): Promise<HttpAnswer>;
-  /** A new user with one logged-in device. */
+  /** Creates a user with one logged-in device. */
   person(name?: string): Promise<Person>;
-  /** Another device of a user. */
+  /** Logs in another device of a user. */
   device(person: Person, deviceId: string): Promise<Person>;
   /** Opens a device's connection at the right gateway and logs in. */
   online(person: Person, transport: RawTransport, extra?: Record<string, unknown>): Promise<RawClient>;
-  /** Addresses of the gateways for a user, the right one first. */
+  /** Returns the addresses of the gateways for a user, the right gateway first. */
   route(person: Person): Promise<{ gatewayId: string; ws: string; tcp: string }[]>;
-  /** What its processes have logged. */
+  /** Returns the log of its processes. */
   logged(): Promise<Record<string, unknown>[]>;
-  /** A connection to the cluster's NATS, closed by `stop`. */
+  /** Opens a connection to the cluster's NATS; `stop` closes it. */
   bus(): Promise<Bus>;
   stop(): Promise<void>;
 }
 
-/** Of a local cluster, above its base port. */
+/** Offset of the port in a local cluster, above its base port. */
 const NATS_PORT = 40;
 
-/** How the logger begins a line of level "fatal". */
+/** Beginning of a log line of level "fatal". */
 const FATAL = '{"level":60,';
 
 const BUSY_TRIES = 20;
@@ -61,13 +61,14 @@ export const PASSWORD = "correct horse battery";
 
 /** Options of a test's cluster. */
 export interface TestClusterOptions extends Partial<ClusterOptions> {
-  /** The test brings its processes to their end: they may say why. */
+  /** Whether the test ends processes itself, so that they may log the reason. */
   mayFail?: boolean;
 }
 
 /**
- * Starts a cluster; `afterAll(() => cluster.stop())` ends it, and fails when one of its processes had ended by an error of
- * its own: it is started again, and the test goes on without noticing. Servers die with this process, even by kill -9.
+ * Starts a cluster; `afterAll(() => cluster.stop())` stops it, and fails when one of its processes ended with an error of its
+ * own. (The supervisor restarts such a process, and the test would continue without noticing.) Servers die with this process,
+ * even after kill -9.
  */
 export async function startTestCluster({ mayFail, ...options }: TestClusterOptions = {}): Promise<TestCluster> {
   const directory = await mkdtemp(path.join(tmpdir(), "carillon-cluster-"));
@@ -75,7 +76,7 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
     directory,
     basePort: await findFreePortBlock(50),
     counts: { gateway: 2, worker: 2, archiver: 1, api: 1 },
-    // More than a small machine would have by itself: what goes wrong between partitions shall be seen.
+    // More than a small machine would have by default, so that bugs between partitions show.
     partitions: options.counts?.worker ?? 2,
     small: true,
     guardServers: true,
@@ -105,18 +106,18 @@ async function linesOf(file: string): Promise<Record<string, unknown>[]> {
   return lines.filter((line) => line.startsWith("{") && line.endsWith("}")).map((line) => JSON.parse(line));
 }
 
-/** Lines of a log that say why a process has ended. */
+/** Returns the lines of a log that say why a process has ended. */
 async function findFailures(file: string): Promise<string[]> {
   const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
   return lines.filter((line) => line.startsWith(FATAL));
 }
 
-/** A cluster in which all nodes of a role reach NATS through one proxy only. */
+/** A cluster in which all nodes of a role reach NATS through one proxy. */
 export interface LinkedCluster extends TestCluster {
   readonly link: TcpProxy;
 }
 
-/** As `startTestCluster`. @param nodes how the names of the nodes behind the proxy begin: `worker-` */
+/** As `startTestCluster`. @param nodes beginning of the names of the nodes behind the proxy: `worker-` */
 export async function startLinkedCluster(nodes: string, options: TestClusterOptions = {}): Promise<LinkedCluster> {
   const basePort = await findFreePortBlock(50);
   const link = await TcpProxy.open({ host: "127.0.0.1", port: basePort + NATS_PORT });
@@ -130,13 +131,13 @@ export async function startLinkedCluster(nodes: string, options: TestClusterOpti
   return { ...cluster, link, stop };
 }
 
-/** People of a cluster that runs. */
+/** Users of a running cluster. */
 export interface People extends Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
-  /** As `http`, and once more, after the time that is named, when there is no room for the call. */
+  /** As `http`, but repeats the call after the time that the answer names when there is no room for it. */
   patiently: TestCluster["http"];
 }
 
-/** @param api its address, which may change when the cluster starts again */
+/** @param api returns the address of the api, which may change when the cluster starts again */
 export function peopleAt(api: () => string): People {
   const http: TestCluster["http"] = async (method, where, { body, token } = {}) => {
     const answer = await fetch(`${api()}${where}`, {
@@ -150,7 +151,7 @@ export function peopleAt(api: () => string): People {
     const text = await answer.text();
     return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
   };
-  /** Fifty who come at once are too many for the passwords of a small machine: they come again, as clients do. */
+  /** A small machine cannot check fifty passwords at once, so users come again, as clients do. */
   const patiently: TestCluster["http"] = async (...call) => {
     for (let tries = 1; ; tries++) {
       const answer = await http(...call);

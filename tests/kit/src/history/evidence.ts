@@ -1,11 +1,11 @@
 /**
- * What a run leaves behind: what every client did and saw, and what the stores held when all was quiet. The checker
- * needs nothing else, so a run can be judged again from a file, and a test can write a history by hand.
+ * The evidence of a run: the actions and observations of every client, and the content of the stores when the cluster was
+ * quiet. The checker needs nothing else, so a run can be judged again from a file, and a test can write a history by hand.
  *
- * All times are ms of one monotonic clock, that of the process which recorded them.
+ * All times are ms of one monotonic clock: that of the recording process.
  */
 
-/** What identifies a message wherever it is seen. */
+/** The identity of a message for all observers. */
 export interface MessageFacts {
   conversationId: string;
   seq: number;
@@ -15,45 +15,45 @@ export interface MessageFacts {
   content: string;
 }
 
-/** An event as MySQL has it. */
+/** An event in MySQL. */
 export interface ArchivedFacts extends MessageFacts {
   kind: "message" | "recall" | "system";
-  /** Of one that takes a message back. */
+  /** For a recall: the number of the recalled message. */
   targetSeq?: number;
 }
 
-/** A number that the server gave: SENT. */
+/** The number in a SENT. */
 export interface Answer {
   at: number;
   seq: number;
   messageId: string;
 }
 
-/** A message that a device wanted to send, with all that came of it. */
+/** A message that a device wanted to send, with all answers. */
 export interface SentMessage {
   device: string;
   senderId: string;
   conversationId: string;
   clientMsgId: string;
   content: string;
-  /** Place among the messages that the device first sent, ascending. */
+  /** Place in the order in which the device first sent its messages, ascending. */
   order: number;
   sentAt: number;
-  /** Had to be sent again, because it was refused or had no answer: those behind it may have overtaken it. */
+  /** Whether the device had to repeat it, because it was refused or had no answer: later messages may have overtaken it. */
   repeated: boolean;
   answers: Answer[];
   /** Names of errors, in order; after BUSY and the like the message was sent again. */
   refusals: { at: number; name: string }[];
 }
 
-/** An event as an app got it, once per time that it got it. */
+/** An event that an app got; there is one entry for each time. */
 export interface ShownEvent extends MessageFacts {
   at: number;
-  /** Told by the server, or fetched after a resync. */
+  /** Whether the server delivered it, or the app fetched it after a resync. */
   by: "deliver" | "pull";
 }
 
-/** An event as it came over the wire, repetitions after a reconnect included. */
+/** An event on the wire, including repetitions after a reconnect. */
 export interface Delivery {
   at: number;
   /** Number of the device's connection. */
@@ -68,15 +68,15 @@ export interface Delivery {
 export interface SentRead {
   conversationId: string;
   seq: number;
-  /** Undefined: nobody has answered it. */
+  /** Undefined: there was no answer. */
   answeredAt: number | undefined;
 }
 
-/** How far a device was told that somebody has read, or has, a conversation: the highest number. */
+/** The highest read or delivered mark of a user that a device was told. */
 export interface ToldMark {
   kind: "read" | "delivered";
   conversationId: string;
-  /** Whose mark it is. */
+  /** The user of the mark. */
   userId: string;
   seq: number;
 }
@@ -87,26 +87,26 @@ export interface DeviceHistory {
   shown: ShownEvent[];
   reads: SentRead[];
   marks: ToldMark[];
-  /** Known of raw clients; the SDK does not tell. */
+  /** Known for raw clients only; the SDK does not tell it. */
   deliveries: Delivery[];
-  /** When it was told to compare everything. */
+  /** Times at which it was told to resync. */
   resyncs: number[];
-  /** When it came online (with its gateway) and when it was no more. */
+  /** Times at which the device came online (with its gateway) and went offline. */
   changes: { at: number; online: boolean; gatewayId?: string }[];
 }
 
-/** A device whose tokens were revoked while it was online and events came to it. */
+/** A device whose tokens were revoked while it was online and received events. */
 export interface RevokedDevice {
   name: string;
-  /** When the api said that the tokens are void. */
+  /** Time of the api's answer that the tokens are void. */
   answeredAt: number;
-  /** It said also that every gateway had confirmed it. */
+  /** Whether the answer also said that every gateway had confirmed. */
   isConfirmed: boolean;
-  /** When its connection was closed; undefined: never. */
+  /** Time at which its connection was closed; undefined: never. */
   closedAt: number | undefined;
-  /** When events came to it. */
+  /** Times at which it received events. */
   events: number[];
-  /** What CONNECT with the old token was answered by afterwards: CONNECTED, or the name of an error. */
+  /** Answer to a later CONNECT with the old token: CONNECTED, or the name of an error. */
   reconnect: string;
 }
 
@@ -114,7 +114,7 @@ export interface RevokedDevice {
 export interface LoggedRecord {
   partition: number;
   seq: number;
-  /** When NATS stored it. */
+  /** Time at which NATS stored it. */
   at: number;
   epoch: number;
   boot: string;
@@ -134,21 +134,21 @@ export interface InboxSnapshot {
   events: { inboxSeq: number; conversationId: string; seq: number; hasContent: boolean }[];
 }
 
-/** The queue of a partition, as JetStream tells it. */
+/** The queue of a partition, from JetStream. */
 export interface QueueSnapshot {
   partition: number;
   messages: number;
   consumers: { name: string; pending: number; ackPending: number }[];
 }
 
-/** Most of something that must stay bounded, seen during the run: memory of a process, messages in a queue. */
+/** Maximum of a limited quantity during the run: memory of a process, messages in a queue. */
 export interface Peak {
   what: string;
   most: number;
   bound: number;
 }
 
-/** From which number to which (both inclusive) a user belonged to a group. */
+/** A stay: the numbers from which and to which (both inclusive) a user belonged to a group. */
 export interface Stay {
   conversationId: string;
   userId: string;
@@ -156,19 +156,19 @@ export interface Stay {
   to: number;
 }
 
-/** A conversation as its member's list has it when all is quiet. */
+/** A conversation in a member's list when the cluster is quiet. */
 export interface ListedRow {
   userId: string;
   conversationId: string;
   lastSeq: number;
   readSeq: number;
   unread: number;
-  /** Of private conversations with somebody else. */
+  /** Only for private conversations with another user. */
   peerReadSeq?: number;
   peerDeliveredSeq?: number;
 }
 
-/** The list that a device keeps by itself, when all is quiet. */
+/** The list that a device keeps by itself, when the cluster is quiet. */
 export interface DeviceView {
   device: string;
   rows: ListedRow[];
@@ -185,16 +185,16 @@ export interface Evidence {
   revoked: RevokedDevice[];
   log: LoggedRecord[];
   archive: ArchivedFacts[];
-  /** Of all groups; who belongs to a private conversation its id says. */
+  /** Stays in all groups; the id of a private conversation names its users. */
   stays: Stay[];
-  /** Events that members fetch, because their group was large: in inboxes are those by which one comes or goes. */
+  /** Events that members fetch, because their group was large; inboxes contain only those by which their user joined or left. */
   fetched: Place[];
-  /** Messages that were taken back. */
+  /** Recalled messages. */
   recalled: Place[];
   inboxes: InboxSnapshot[];
-  /** Of everybody whose list was asked for. */
+  /** Lists of all users whose list the machine asked for. */
   rows: ListedRow[];
-  /** Of devices that keep one. */
+  /** Lists of the devices that keep one. */
   views: DeviceView[];
   queues: QueueSnapshot[];
   peaks: Peak[];

@@ -1,4 +1,4 @@
-/** The recorder of a run: clients tell it what they do and see, while it happens. */
+/** The recorder of a run: clients report their actions and observations while they happen. */
 import type { Answer, DeviceHistory, RevokedDevice, SentMessage, SentRead, ShownEvent, ToldMark } from "./evidence";
 
 export class History {
@@ -6,14 +6,14 @@ export class History {
   readonly devices: DeviceHistory[] = [];
   readonly revoked: RevokedDevice[] = [];
 
-  /** What one device will tell; `name` is unique. */
+  /** Creates the recorder of one device; `name` is unique. */
   device(name: string, userId: string): DeviceRecorder {
     const history = newHistory(name, userId);
     this.devices.push(history);
     return new DeviceRecorder(history, this.messages);
   }
 
-  /** A device that only sends: what it should have been shown is not judged. */
+  /** Creates the recorder of a device that only sends: its received events are not judged. */
   sender(name: string, userId: string): DeviceRecorder {
     return new DeviceRecorder(newHistory(name, userId), this.messages);
   }
@@ -23,7 +23,7 @@ function newHistory(name: string, userId: string): DeviceHistory {
   return { name, userId, shown: [], reads: [], marks: [], deliveries: [], resyncs: [], changes: [] };
 }
 
-/** Writes down what one device does and sees, each with the time of now. */
+/** Records actions and observations of one device with the present time. */
 export class DeviceRecorder {
   private lastOrder = 0;
 
@@ -59,19 +59,19 @@ export class DeviceRecorder {
     message.repeated = true;
   }
 
-  /** The app got an event. */
+  /** The app received an event. */
   shown(event: Omit<ShownEvent, "at">): void {
     this.history.shown.push({ ...event, at: performance.now() });
   }
 
-  /** A READ is sent for the first time; `answered` tells of it with the time. */
+  /** A READ is sent for the first time; `answered` records the time of its answer. */
   read(conversationId: string, seq: number): SentRead {
     const read: SentRead = { conversationId, seq, answeredAt: undefined };
     this.history.reads.push(read);
     return read;
   }
 
-  /** The server tells how far somebody has come. */
+  /** The server tells the mark of a user. */
   marked(mark: ToldMark): void {
     const { kind, conversationId, userId, seq } = mark;
     const known = this.history.marks.find(
@@ -85,7 +85,7 @@ export class DeviceRecorder {
     this.history.deliveries.push({ at: performance.now(), connection, epoch, inboxSeq, conversationId, seq });
   }
 
-  /** The server could not tell what the device missed. */
+  /** The server told the device to resync. */
   resynced(): void {
     this.history.resyncs.push(performance.now());
   }

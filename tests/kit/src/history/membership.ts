@@ -1,4 +1,6 @@
-/** Who belongs to which numbers of a conversation: both users to all of a private one, members of a group for a stay. */
+/**
+ * The users of each number of a conversation: both users of a private one for all numbers, members of a group for their stays.
+ */
 
 import { getOrSet } from "@carillon/base";
 import { type Event, membershipOf, parseSystemContent } from "@carillon/protocol";
@@ -22,13 +24,13 @@ export class Membership {
     return this.of(userId, conversationId).some(({ from, to }) => from <= seq && seq <= to);
   }
 
-  /** Whether the event, which is for this user, is in his inbox. */
+  /** Whether the event, which is for this user, is in their inbox. */
   isInInbox(userId: string, place: Place): boolean {
     if (!this.fetched.has(keyOf(place))) return true;
     return this.of(userId, place.conversationId).some(({ from, to }) => place.seq === from || place.seq === to);
   }
 
-  /** The number that this user's inbox gets after `seq`, if there are more. */
+  /** Returns the next number after `seq` that this user's inbox gets, if there is one. */
   next(userId: string, conversationId: string, seq: number): number {
     if (!isGroup(conversationId)) return seq + 1;
     const stay = this.of(userId, conversationId).find(({ to }) => to > seq);
@@ -36,7 +38,7 @@ export class Membership {
     return this.isInInbox(userId, { conversationId, seq: next }) ? next : this.next(userId, conversationId, next);
   }
 
-  /** The last number up to `seq` that this user's inbox gets; 0: none. */
+  /** Returns the last number up to `seq` that this user's inbox gets; 0: none. */
   last(userId: string, conversationId: string, seq: number): number {
     if (!isGroup(conversationId)) return membersOf(conversationId).includes(userId) ? seq : 0;
     const stays = this.of(userId, conversationId).filter(({ from }) => from <= seq);
@@ -50,7 +52,7 @@ export class Membership {
   }
 }
 
-/** The stays that the system events of groups tell of. @param events in the order of their numbers */
+/** Derives the stays from the system events of groups. @param events in the order of their numbers */
 export function staysOf(events: readonly Pick<Event, "conversationId" | "seq" | "kind" | "senderId" | "content">[]) {
   const stays: Stay[] = [];
   for (const { conversationId, seq, kind, senderId, content } of events) {

@@ -1,15 +1,14 @@
 /**
- * A proxy between two parts that does to their link what networks do: it goes silent one way or both, gets slow,
- * is reset.
+ * A proxy between two processes that treats their link as networks do: it becomes silent in one or both directions, becomes
+ * slow, or is reset.
  *
- * A silent direction is a hole that swallows packets: nothing comes through, and neither side is told. TCP repeats
- * what was lost, so the bytes arrive when the link heals, unless one of the sides has given the connection up before.
- * Therefore a silent direction is one that is not read from. A cut link is what a firewall does that answers:
- * connections are reset, and new ones are refused at once.
+ * A silent direction swallows packets: nothing passes, and neither side is told. TCP repeats lost packets, so the bytes arrive
+ * when the link heals, unless one side has given the connection up before. Therefore the proxy does not read from a silent
+ * direction. A cut link behaves like a firewall that answers: connections are reset, and new ones are refused at once.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** To the server, to the client, or both ways. */
+/** A direction: to the server, to the client, or both. */
 export type LinkDirection = "to-server" | "to-client" | "both";
 
 interface Pair {
@@ -45,12 +44,12 @@ export class TcpProxy {
     return (this.listener.address() as { port: number }).port;
   }
 
-  /** Connections that are open now. */
+  /** Number of open connections. */
   get connections(): number {
     return this.pairs.size;
   }
 
-  /** Nothing comes through in a direction any more, and nobody is told. */
+  /** Makes a direction silent: nothing passes, and no side is told. */
   silence(direction: LinkDirection): void {
     this.silent = direction;
     for (const pair of this.pairs) this.apply(pair);
@@ -62,7 +61,7 @@ export class TcpProxy {
     this.reset();
   }
 
-  /** Resets all connections; new ones come through. */
+  /** Resets all connections; new connections pass. */
   reset(): void {
     for (const { client, server } of [...this.pairs]) {
       client.resetAndDestroy();
@@ -70,12 +69,12 @@ export class TcpProxy {
     }
   }
 
-  /** Every byte is passed on that many ms later, in each direction. */
+  /** Delays every byte by this time, ms, in each direction. */
   delay(ms: number): void {
     this.delayMs = ms;
   }
 
-  /** Everything comes through again; what waited goes on first. */
+  /** Lets everything pass again; waiting bytes go first. */
   heal(): void {
     this.isCut = false;
     this.silent = undefined;
@@ -112,7 +111,7 @@ export class TcpProxy {
     from.on("error", () => {});
     from.on("close", () => {
       for (const pair of this.pairs) if (pair.client === from || pair.server === from) this.pairs.delete(pair);
-      // A side that is gone while its direction is silent is news that must not get through either.
+      // The end of a side must not pass while its direction is silent.
       later(() => this.afterSilence(from, to));
     });
   }

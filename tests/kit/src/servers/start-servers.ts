@@ -13,37 +13,37 @@ import {
   startRedis,
 } from "@carillon/local";
 
-/** Which servers a test needs. */
+/** The servers that a test needs. */
 export interface ServerChoice {
   nats?: boolean;
-  /** Two more servers of NATS, which make a cluster with the first one. */
+  /** Two more servers of NATS, which form a cluster with the first one. */
   natsPeers?: boolean;
   redis?: boolean;
-  /** The Redis is a node of a Redis Cluster. */
+  /** Whether Redis is a node of a Redis Cluster. */
   redisIsCluster?: boolean;
   mysql?: boolean;
 }
 
 type Chosen<C extends ServerChoice, K extends keyof C, S> = C extends Record<K, true> ? S : S | undefined;
 
-/** The servers asked for, and the end of them all. */
+/** The running servers, and the function that stops them. */
 export interface TestServers<C extends ServerChoice = ServerChoice> {
   nats: Chosen<C, "nats", NatsServer>;
   natsPeers: Chosen<C, "natsPeers", NatsServer[]>;
   redis: Chosen<C, "redis", LocalServer>;
   mysql: Chosen<C, "mysql", MariadbServer>;
-  /** Holds their data; removed by `stop`. */
+  /** Folder of their data; `stop` removes it. */
   directory: string;
-  /** Ends all servers and removes their data. */
+  /** Stops all servers and removes their data. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts real servers, empty, each on free loopback ports, for one test file:
  * `beforeAll(async () => { servers = await startServers({ nats: true }); }, 120_000)` and `afterAll(() => servers.stop())`.
- * They end with this process, even when it is killed with -9, and their data goes with them.
+ * They end with this process, even after kill -9, and their data is removed.
  *
- * @throws ProvisionError when a server cannot be provided on this machine.
+ * @throws ProvisionError when a server cannot be provided on this machine
  */
 export async function startServers<const C extends ServerChoice>(choice: C): Promise<TestServers<C>> {
   const directory = await mkdtemp(path.join(tmpdir(), "carillon-test-"));
@@ -58,7 +58,7 @@ export async function startServers<const C extends ServerChoice>(choice: C): Pro
     return server;
   };
   const stop = async () => {
-    // The data is thrown away, so nothing is gained by a gentle end.
+    // The data is removed anyway, so the servers are killed.
     await Promise.all(started.map((server) => server.kill()));
     await guard.release();
     await rm(directory, { recursive: true, force: true });
@@ -83,7 +83,7 @@ export async function startServers<const C extends ServerChoice>(choice: C): Pro
   return { nats, redis, mysql, natsPeers: peers, directory, stop } as TestServers<C>;
 }
 
-/** What makes three servers one cluster. */
+/** The options that make three servers one cluster. */
 async function natsPlaces(): Promise<Pick<NatsOptions, "cluster">[]> {
   const allRoutePorts = await findFreePorts(3);
   return allRoutePorts.map((routePort) => ({ cluster: { routePort, allRoutePorts } }));

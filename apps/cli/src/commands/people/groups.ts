@@ -1,4 +1,4 @@
-/** `carillon groups`: what an operator does about groups, in the place of their owners. It speaks to the stores, as `users`. */
+/** `carillon groups`: administers groups in the place of their owners. It speaks to the stores, as `carillon users` does. */
 import {
   addMembers,
   administerGroup,
@@ -26,10 +26,12 @@ import { print, tableOf } from "../../output/print";
 const DEFAULT_LIMIT = 100;
 
 export function groupsCommand(): Command {
-  const command = clusterCommand("groups", "groups: look, make, fill, give to another owner, dissolve");
+  const command = clusterCommand("groups", "list, show, create, change and dissolve groups, and change their members");
   for (const one of [listCommand(), showCommand(), createCommand(), changeCommand()]) command.addCommand(one);
-  command.addCommand(membersCommand("add", "bring users in, by one event; nobody is asked", addMembers));
-  command.addCommand(membersCommand("remove", "remove users, by one event; they are kept out", removeMembers));
+  command.addCommand(membersCommand("add", "add users, by one event and without asking them", addMembers));
+  command.addCommand(
+    membersCommand("remove", "remove users, by one event; they cannot join again by themselves", removeMembers),
+  );
   command.addCommand(roleCommand());
   command.addCommand(transferCommand());
   command.addCommand(dissolveCommand());
@@ -37,9 +39,9 @@ export function groupsCommand(): Command {
 }
 
 function listCommand(): Command {
-  return clusterCommand("list", "groups by id, dissolved ones too")
-    .option("--after <group>", "behind this id")
-    .option("--limit <n>", `at most so many (default ${DEFAULT_LIMIT})`, parseCount)
+  return clusterCommand("list", "list groups by id, dissolved groups too")
+    .option("--after <group>", "begin after this id")
+    .option("--limit <n>", `maximum number of groups (default ${DEFAULT_LIMIT})`, parseCount)
     .action(async (_: CommonOptions, command: Command) => {
       const { after, limit } = command.optsWithGlobals<{ after?: string; limit?: number }>();
       const groups = await inGroups(command, (context) => context.groups.page(limit ?? DEFAULT_LIMIT, after));
@@ -49,9 +51,9 @@ function listCommand(): Command {
 }
 
 function showCommand(): Command {
-  return groupCommand("show", "a group and its members")
-    .option("--after <user>", "members behind this id")
-    .option("--limit <n>", `at most so many members (default ${DEFAULT_LIMIT})`, parseCount)
+  return groupCommand("show", "show a group and its members")
+    .option("--after <user>", "begin after the member with this id")
+    .option("--limit <n>", `maximum number of members (default ${DEFAULT_LIMIT})`, parseCount)
     .action(async (groupId: string, _: CommonOptions, command: Command) => {
       const { json, after, limit } = command.optsWithGlobals<CommonOptions & { after?: string; limit?: number }>();
       const found = await inGroups(command, async (context) => ({
@@ -63,11 +65,11 @@ function showCommand(): Command {
 }
 
 function createCommand(): Command {
-  return clusterCommand("create", "make a group for its owner; nobody is asked")
+  return clusterCommand("create", "create a group for its owner, without asking the members")
     .argument("<owner>", "user id")
-    .argument("<name>", "what it is called", textOf("name", limits.maxNameCharacters, nameFault))
+    .argument("<name>", "name of the group", textOf("name", limits.maxNameCharacters, nameFault))
     .argument("[users...]", "members besides the owner")
-    .option("--id <group>", "an id of yours: the same command again brings the same group")
+    .option("--id <group>", "an id of your choice: repeating the command returns the same group")
     .addOption(joinPolicy().default("invite"))
     .action(async (owner: string, name: string, members: string[], _: CommonOptions, command: Command) => {
       const { id, join } = command.optsWithGlobals<{ id?: string; join: Group["joinPolicy"] }>();
@@ -77,14 +79,14 @@ function createCommand(): Command {
 }
 
 function changeCommand(): Command {
-  return groupCommand("change", "change name, notice or who may come")
-    .option("--name <name>", "what it is called", textOf("name", limits.maxNameCharacters, nameFault))
-    .option("--notice <text>", "what stands above it", textOf("notice", limits.maxNoticeCharacters, noticeFault))
+  return groupCommand("change", "change name, notice or join policy of a group")
+    .option("--name <name>", "name of the group", textOf("name", limits.maxNameCharacters, nameFault))
+    .option("--notice <text>", "notice of the group", textOf("notice", limits.maxNoticeCharacters, noticeFault))
     .addOption(joinPolicy())
     .action(async (groupId: string, _: CommonOptions, command: Command) => {
       const { name, notice, join } = command.optsWithGlobals<Omit<ProfileChange, "joinPolicy"> & { join?: never }>();
       const wanted = Object.entries({ name, notice, joinPolicy: join }).filter(([, value]) => value !== undefined);
-      if (wanted.length === 0) throw new WrongUse("nothing is to be changed: give --name, --notice or --join");
+      if (wanted.length === 0) throw new WrongUse("no change was given: use --name, --notice or --join");
       const change = Object.fromEntries(wanted) as ProfileChange;
       await showAfter(command, async (context) => {
         await administerGroup(context, groupId, [], (ownerId) => changeProfile(ownerId, change));
@@ -113,11 +115,11 @@ function membersCommand(name: string, description: string, change: ChangeMembers
 }
 
 function roleCommand(): Command {
-  return groupCommand("role", "make a member an admin, or not")
+  return groupCommand("role", "change the role of a member")
     .argument("<user>", "user id of a member")
     .argument("<role>", "admin or member")
     .action(async (groupId: string, userId: string, role: string, _: CommonOptions, command: Command) => {
-      if (role !== "admin" && role !== "member") throw new WrongUse("a role is admin or member");
+      if (role !== "admin" && role !== "member") throw new WrongUse("the role must be admin or member");
       await showAfter(command, async (context) => {
         const rule = (ownerId: string) => changeMember(ownerId, userId, { role }, context.now());
         await administerGroup(context, groupId, [userId], rule);
@@ -127,7 +129,7 @@ function roleCommand(): Command {
 }
 
 function transferCommand(): Command {
-  return groupCommand("transfer", "give a group to another member, also when its owner is disabled")
+  return groupCommand("transfer", "make another member the owner, also when the present owner is disabled")
     .argument("<user>", "user id of a member")
     .action(async (groupId: string, userId: string, _: CommonOptions, command: Command) => {
       await showAfter(command, async (context) => {
@@ -138,7 +140,7 @@ function transferCommand(): Command {
 }
 
 function dissolveCommand(): Command {
-  return groupCommand("dissolve", "end a group for all; its history stays").action(
+  return groupCommand("dissolve", "dissolve a group for all members; its history stays").action(
     async (groupId: string, _: CommonOptions, command: Command) => {
       await showAfter(command, async (context) => {
         await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.now()));
@@ -152,9 +154,9 @@ function groupCommand(name: string, description: string): Command {
   return clusterCommand(name, description).argument("<group>", "group id");
 }
 
-const joinPolicy = () => new Option("--join <policy>", "who may come").choices([...joinPolicyValues]);
+const joinPolicy = () => new Option("--join <policy>", "who may join").choices([...joinPolicyValues]);
 
-/** What the rules refuse is wrong use of the command. */
+/** Runs `work`; a refusal by the rules of groups counts as wrong use of the command. */
 async function inGroups<T>(command: Command, work: (context: GroupAdministration) => Promise<T>): Promise<T> {
   const { data } = command.optsWithGlobals<CommonOptions>();
   return withCluster(data, async (cluster) => work(await openGroups(cluster))).catch((error: Error) => {

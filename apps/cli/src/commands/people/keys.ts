@@ -1,4 +1,4 @@
-/** `carillon keys`: what other systems show to the api; `create`, `list`, `revoke`. */
+/** `carillon keys`: manages the API keys of other systems; `create`, `list`, `revoke`. */
 import { apiKeyScopes, newApiKey } from "@carillon/base/node";
 import { limits, nameFault } from "@carillon/protocol";
 import type { KeyRecord } from "@carillon/store";
@@ -9,7 +9,7 @@ import { WrongUse } from "../../output/failures";
 import { print, tableOf } from "../../output/print";
 
 export function keysCommand(): Command {
-  const command = clusterCommand("keys", "API keys of other systems");
+  const command = clusterCommand("keys", "manage API keys of other systems");
   command.addCommand(createCommand());
   command.addCommand(listCommand());
   command.addCommand(revokeCommand());
@@ -17,9 +17,9 @@ export function keysCommand(): Command {
 }
 
 function createCommand(): Command {
-  return clusterCommand("create", "make a key; it is shown once")
-    .argument("<name>", "what it is for", parseName)
-    .requiredOption("--scopes <scopes>", `what it may do, separated by commas: ${apiKeyScopes.join(", ")}`, parseScopes)
+  return clusterCommand("create", "create a key; it is shown once")
+    .argument("<name>", "name of the key, for people", parseName)
+    .requiredOption("--scopes <scopes>", `scopes, separated by commas: ${apiKeyScopes.join(", ")}`, parseScopes)
     .action(async (name: string, _: CommonOptions, command: Command) => {
       const { data, json, scopes } = command.optsWithGlobals<CommonOptions & { scopes: string[] }>();
       const { id, key, secretHash } = newApiKey();
@@ -33,15 +33,17 @@ function createCommand(): Command {
 }
 
 function listCommand(): Command {
-  return clusterCommand("list", "all keys, the oldest first").action(async (_: CommonOptions, command: Command) => {
-    const { data, json } = command.optsWithGlobals<CommonOptions>();
-    const keys = await withCluster(data, async (cluster) => (await cluster.mysql()).keys.list());
-    print({ keys }, json, (shown) => (keys.length === 0 ? "there are no keys\n" : describeKeys(shown.keys)));
-  });
+  return clusterCommand("list", "list all keys, the oldest first").action(
+    async (_: CommonOptions, command: Command) => {
+      const { data, json } = command.optsWithGlobals<CommonOptions>();
+      const keys = await withCluster(data, async (cluster) => (await cluster.mysql()).keys.list());
+      print({ keys }, json, (shown) => (keys.length === 0 ? "there are no keys\n" : describeKeys(shown.keys)));
+    },
+  );
 }
 
 function revokeCommand(): Command {
-  return clusterCommand("revoke", "make a key void, for ever")
+  return clusterCommand("revoke", "revoke a key for good")
     .argument("<id>", "id of the key, as the list shows it")
     .action(async (id: string, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
@@ -49,7 +51,7 @@ function revokeCommand(): Command {
         (await cluster.mysql()).keys.revoke(id, cluster.bus.clock.now()),
       );
       if (!isThere) throw new WrongUse(`there is no key ${id}; carillon keys list shows them`);
-      print({ id, revoked: true }, json, () => `key ${id} is void\n`);
+      print({ id, revoked: true }, json, () => `key ${id} is revoked\n`);
     });
 }
 
@@ -57,7 +59,7 @@ function parseScopes(text: string): string[] {
   const scopes = [...new Set(text.split(",").map((scope) => scope.trim()))];
   const unknown = scopes.find((scope) => !(apiKeyScopes as readonly string[]).includes(scope));
   if (unknown === undefined) return scopes;
-  throw new InvalidArgumentError(`no scope is called ${unknown}; there are ${apiKeyScopes.join(", ")}`);
+  throw new InvalidArgumentError(`unknown scope ${unknown}; the scopes are ${apiKeyScopes.join(", ")}`);
 }
 
 function parseName(text: string): string {

@@ -1,4 +1,4 @@
-/** `carillon users`: who there is, and what an operator does about one. Needs no operator: it speaks to the stores. */
+/** `carillon users`: lists and administers users. It speaks to the stores, so it needs no operator account. */
 import { OPERATOR_ROLE } from "@carillon/base/node";
 import type { ChangeTeller } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
@@ -15,24 +15,24 @@ const DEFAULT_LIMIT = 100;
 const MINUTE_MS = 60_000;
 const UNITS: Record<string, number> = { m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 * 60 * MINUTE_MS };
 
-/** What an order has changed, and who has not confirmed it. */
+/** The user as an order has changed them, and the nodes that have not confirmed the order. */
 interface Ordered {
   user: UserRecord;
   unconfirmed: string[];
 }
 
-/** @returns whether there is such a user, and the nodes that have not confirmed */
+/** @returns whether the user exists, and the nodes that have not confirmed */
 type Order = (cluster: Cluster, changes: ChangeTeller, userId: string) => Promise<[isThere: boolean, late: string[]]>;
 
 export function usersCommand(): Command {
-  const command = clusterCommand("users", "who there is; disable, mute, kick, make operators");
+  const command = clusterCommand("users", "list users; disable, mute or kick a user, make a user an operator");
   command.addCommand(listCommand());
   command.addCommand(showCommand());
+  command.addCommand(orderCommand("disable", "bar a user and close their connections", setStatus("disabled")));
+  command.addCommand(orderCommand("enable", "let a disabled user log in again", setStatus("normal")));
   command.addCommand(
-    orderCommand("disable", "let a user in no more, and close his connections", setStatus("disabled")),
+    orderCommand("unlock", "forget the failed log-ins of a user, so that their next log-in does not wait", unlock),
   );
-  command.addCommand(orderCommand("enable", "let a disabled user in again", setStatus("normal")));
-  command.addCommand(orderCommand("unlock", "forget the failed log-ins of a user: nobody is slowed for them", unlock));
   command.addCommand(muteCommand());
   command.addCommand(kickCommand());
   command.addCommand(operatorCommand());
@@ -40,10 +40,10 @@ export function usersCommand(): Command {
 }
 
 function listCommand(): Command {
-  return clusterCommand("list", "users by id")
-    .option("--role <role>", `only of this role: user or ${OPERATOR_ROLE}`)
-    .option("--after <user>", "behind this id")
-    .option("--limit <n>", `at most so many (default ${DEFAULT_LIMIT})`, parseCount)
+  return clusterCommand("list", "list users by id")
+    .option("--role <role>", `only users with this role: user or ${OPERATOR_ROLE}`)
+    .option("--after <user>", "begin after this id")
+    .option("--limit <n>", `maximum number of users (default ${DEFAULT_LIMIT})`, parseCount)
     .action(async (_: CommonOptions, command: Command) => {
       const { data, json, role, after, limit } = command.optsWithGlobals<
         CommonOptions & { role?: string; after?: string; limit?: number }
@@ -56,7 +56,7 @@ function listCommand(): Command {
 }
 
 function showCommand(): Command {
-  return userCommand("show", "a user and his devices").action(
+  return userCommand("show", "show a user and their devices").action(
     async (userId: string, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const found = await withCluster(data, async (cluster) => {
@@ -71,7 +71,7 @@ function showCommand(): Command {
 }
 
 function muteCommand(): Command {
-  return userCommand("mute", "let a user write no more for a time; what he gets stays as it is")
+  return userCommand("mute", "forbid a user to write for a time; they still receive everything")
     .argument("<time>", "30m, 12h, 7d; or off", parseDuration)
     .action(async (userId: string, ms: number, _: CommonOptions, command: Command) => {
       await carryOut(command, userId, async (cluster, changes) => {
@@ -83,7 +83,7 @@ function muteCommand(): Command {
 }
 
 function kickCommand(): Command {
-  return userCommand("kick", "log out all devices of a user, or one; he may log in again")
+  return userCommand("kick", "log out all devices of a user, or one; the user may log in again")
     .option("--device <id>", "only this device")
     .action(async (userId: string, _: CommonOptions, command: Command) => {
       const { device } = command.optsWithGlobals<{ device?: string }>();
@@ -101,8 +101,8 @@ function kickCommand(): Command {
 }
 
 function operatorCommand(): Command {
-  return userCommand("make-operator", "let a user do what is under /v1/admin")
-    .option("--undo", "make an ordinary user of him again")
+  return userCommand("make-operator", "allow a user to use the routes under /v1/admin")
+    .option("--undo", "make the operator an ordinary user again")
     .action(async (userId: string, _: CommonOptions, command: Command) => {
       const { undo } = command.optsWithGlobals<{ undo?: boolean }>();
       const role = undo === true ? "user" : OPERATOR_ROLE;
@@ -182,5 +182,5 @@ function describeDevices(devices: Device[]): string {
 
 function describeLate(nodes: string[]): string {
   if (nodes.length === 0) return "";
-  return `not confirmed within 2 s by ${nodes.join(", ")}: they find out by themselves\n`;
+  return `not confirmed within 2 s by ${nodes.join(", ")}: these nodes find out by themselves\n`;
 }

@@ -1,14 +1,14 @@
-/** Hosts in settings: what a process listens on, and what clients are told. */
+/** Hosts in settings: the address that a process listens on, and the host that clients are told. */
 import { isIP, isIPv6 } from "node:net";
 import { SettingsError } from "../settings";
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$/;
-/** Every address of a machine: to be listened on, but none that anybody could open. */
+/** Names for every address of a machine: a process can listen on them, but no client can open them. */
 const EVERY_ADDRESS = /^[0.:]+$/;
 
 /**
  * @param setting its name, for the message
- * @throws SettingsError unless it is an address, of IPv6 without brackets, or a host name
+ * @throws SettingsError unless the host is an address (of IPv6 without brackets) or a host name
  */
 export function checkHost(setting: string, host: string): string {
   if (isIP(host) !== 0 || NAME.test(host)) return host;
@@ -19,9 +19,9 @@ export function checkHost(setting: string, host: string): string {
 
 /**
  * The host that clients are told.
- * @param advertised what the setting `gateway.advertiseHost` says
- * @param host what the gateway listens on
- * @throws SettingsError when it is none that clients could open
+ * @param advertised the setting `gateway.advertiseHost`
+ * @param host the host on which the gateway listens
+ * @throws SettingsError when clients cannot open that host
  */
 export function advertisedHost(advertised: string | undefined, host: string): string {
   const told = advertised === undefined ? host : checkHost("gateway.advertiseHost", advertised);
@@ -31,7 +31,7 @@ export function advertisedHost(advertised: string | undefined, host: string): st
   );
 }
 
-/** A host as it stands in front of a port. */
+/** The form of a host in front of a port. */
 export function hostInAddress(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }

@@ -1,17 +1,17 @@
-/** Servers that strangers reach: what every listener of ours has in common. */
+/** Servers that strangers can reach: the common part of every listener. */
 import { createServer, type Server as HttpServer, type RequestListener, type ServerOptions } from "node:http";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { guarded, reportCaught } from "../../boundary";
 
-/** Connections that the kernel may hold for us. */
+/** Maximum number of connections that the kernel may hold for this process. */
 const BACKLOG = 4_096;
-/** How often it is looked whether a request has taken too long, ms. */
+/** Interval of the check for requests that take too long, ms. */
 const CHECK_MS = 1_000;
 
 /**
  * Begins to listen.
  * @returns the port
- * @throws Error when the port cannot be had; errors after that (no file descriptor for a connection) are counted only
+ * @throws Error when the port is not available; later errors (no file descriptor for a connection) are only counted
  */
 export async function listenOn(server: Server, host: string, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
@@ -25,17 +25,17 @@ export async function listenOn(server: Server, host: string, port: number): Prom
   return (server.address() as AddressInfo).port;
 }
 
-/** A reset may come at any moment: it is listened to before anything else, and for as long as the socket lives. */
+/** Listens to errors of a socket first of all and for its whole life, because a reset may come at any moment. */
 export function expectResets(server: Server): void {
   server.prependListener("connection", (socket: Socket) => socket.on("error", () => socket.destroy()));
 }
 
 export interface StrangersServerOptions extends Pick<ServerOptions, "maxHeaderSize" | "noDelay"> {
-  /** Who has sent nothing, or not all of a request, after this time is cut off, ms; and who keeps a connection idle. */
+  /** A connection without a complete request after this time is closed, ms; so is an idle connection. */
   patienceMs: number;
 }
 
-/** An HTTP server; an error in `answer` ends that request's connection only. */
+/** Creates an HTTP server; an error in `answer` ends only the connection of that request. */
 export function createStrangersServer(
   { patienceMs, ...options }: StrangersServerOptions,
   answer: RequestListener,

@@ -1,6 +1,6 @@
 /**
- * What orchestrators and Prometheus ask of a process, over HTTP: GET /healthz, /readyz and /metrics. Gateways answer on their
- * WebSocket port, apis on theirs; workers and archivers have a small server for nothing else.
+ * The HTTP endpoints for orchestrators and Prometheus: GET /healthz, /readyz and /metrics. Gateways answer on their WebSocket
+ * port, apis on their HTTP port; workers and archivers have a small server for these endpoints alone.
  */
 import type { RequestListener } from "node:http";
 import type { Registry } from "../metrics";
@@ -12,13 +12,13 @@ const PATIENCE_MS = 5_000;
 
 export interface Probes {
   registry: Registry;
-  /** What has to be so for the process to do its work, by name. */
+  /** The conditions under which the process can do its work, by name. */
   checks: Record<string, () => boolean>;
-  /** What who reads the metrics has to show; undefined: nothing. */
+  /** The token that a reader of the metrics must show; undefined: none. */
   metricsToken: string | undefined;
 }
 
-/** Answers probes; anything else is 404, or 405. */
+/** Answers probes; other requests get 404 or 405. */
 export function answerProbes({ registry, checks, metricsToken }: Probes): RequestListener {
   const json = { "content-type": "application/json" };
   return (request, response) => {
@@ -46,9 +46,9 @@ export function answerProbes({ registry, checks, metricsToken }: Probes): Reques
 }
 
 /**
- * A server for probes alone.
+ * Starts a server for probes alone.
  * @param port 0: any free one
- * @returns its address as a URL, and its end
+ * @returns its address as a URL, and a function that stops it
  * @throws Error when it cannot listen there
  */
 export async function serveProbes(
@@ -57,7 +57,7 @@ export async function serveProbes(
 ): Promise<{ http: string; close(): Promise<void> }> {
   const server = createStrangersServer({ patienceMs: PATIENCE_MS }, answerProbes(probes));
   const taken = await listenOn(server, host, port);
-  // Nobody's work depends on it.
+  // No other work depends on this server, so it does not keep the process alive.
   server.unref();
   const close = () =>
     new Promise<void>((resolve) => {

@@ -1,28 +1,28 @@
-/** How connections to the stores are encrypted: the files that a section of settings names, read once at start. */
+/** Encryption of connections to the stores: reads the files that a section of the settings names, once at start. */
 import { readFileSync } from "node:fs";
 import { SettingsError } from "../settings";
 import type { Settings } from "../settings-schema";
 
-/** Options of Node's TLS, which the clients of all three stores take. */
+/** Options of Node's TLS; the clients of all three stores accept them. */
 export interface TlsFiles {
   ca?: string;
   cert?: string;
   key?: string;
-  /** Whether the server's certificate must be good, and be that of its host. */
+  /** Whether the server's certificate must be valid and belong to its host. */
   rejectUnauthorized: boolean;
 }
 
 /**
  * @param path of the section, for messages: `mysql.tls`
- * @returns undefined when these settings ask for no encryption
- * @throws SettingsError naming the file that cannot be read, or a setting that does nothing by itself
+ * @returns undefined when the settings ask for no encryption
+ * @throws SettingsError that names the file that cannot be read, or a setting that has no effect by itself
  */
 export function readTls(path: string, settings: Settings["mysql"]["tls"]): TlsFiles | undefined {
   if (settings === undefined) return undefined;
   const { enabled, caFile, certFile, keyFile, verify } = settings;
   if (!enabled) {
     const idle = Object.entries({ caFile, certFile, keyFile }).find(([, file]) => file !== undefined);
-    // A certificate that is named and not used is a connection in plain text that nobody wanted.
+    // An unused certificate would mean a connection in plain text that the operator did not want.
     if (idle !== undefined) throw new SettingsError(`${path}.${idle[0]} is set, but ${path}.enabled is false`);
     return undefined;
   }

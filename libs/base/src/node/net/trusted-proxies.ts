@@ -1,6 +1,6 @@
 /**
- * Whose word about a client's address is believed. A client is the first to write X-Forwarded-For, so each could name any
- * address as its own: what counts is what a proxy that the operator has named has seen itself.
+ * Decides which address a client has. A client can write X-Forwarded-For itself and claim any address, so only an address
+ * counts that a proxy named by the operator has seen itself.
  */
 import { BlockList, isIP } from "node:net";
 import { SettingsError } from "../settings";
@@ -48,9 +48,9 @@ export class TrustedProxies {
   }
 
   /**
-   * The address of the client: the last one that somebody has told who is not a proxy of ours.
+   * Returns the address of the client: the last address in the chain that is not a trusted proxy.
    * @param peer the other side of the socket
-   * @param forwardedFor the header, with what each proxy has added at its end
+   * @param forwardedFor the header; each proxy has added an address at its end
    */
   clientOf(peer: string, forwardedFor: string | readonly string[] | undefined): string {
     const told = [forwardedFor ?? []].flat().join(",").split(",");
@@ -64,7 +64,7 @@ export class TrustedProxies {
   }
 }
 
-/** @returns address, length of the prefix, family; undefined for what is none */
+/** @returns address, length of the prefix, family; undefined when the text is no network */
 function readNetwork(text: string): [address: string, prefix: number, family: "ipv4" | "ipv6"] | undefined {
   const [address, mask, ...rest] = text.split("/") as [string, ...string[]];
   if (isIP(address) === 0 || rest.length > 0) return undefined;
@@ -76,14 +76,14 @@ function readNetwork(text: string): [address: string, prefix: number, family: "i
   return prefix === undefined ? undefined : [address, prefix, family];
 }
 
-/** @returns undefined unless it is ones, then zeros */
+/** @returns length of the prefix; undefined unless the mask is ones, then zeros */
 function prefixOf(mask: string): number | undefined {
   const bits = mask.split(".").map((byte) => Number(byte).toString(2).padStart(8, "0"));
   const [, ones] = /^(1*)0*$/.exec(bits.join("")) ?? [];
   return ones?.length;
 }
 
-/** An IPv4 address is told in the form of IPv6 by a socket that serves both. */
+/** Removes the IPv6 form of an IPv4 address, which a socket for both families uses. */
 function plainAddress(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, "").split("%")[0]!;
 }

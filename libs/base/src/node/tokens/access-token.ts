@@ -1,6 +1,6 @@
 /**
- * Access tokens: JWT with HS256. A gateway checks them without asking anybody; what changed since the token was
- * made (user disabled, device revoked) is checked where the session is opened, by the token version.
+ * Access tokens: JWT with HS256. A gateway checks them without asking another process. Changes since the token was issued (user
+ * disabled, device revoked) are checked when the session is opened, by the token version.
  */
 import { createHash } from "node:crypto";
 import { createDecoder, createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
@@ -10,15 +10,15 @@ export interface AccessClaims {
   userId: string;
   deviceId: string;
   platform: string;
-  /** Raised when all tokens of the user become void. Absent: made by another issuer, who knows nothing of it. */
+  /** Raised when all tokens of the user become void. Absent: another issuer made the token and does not know it. */
   tokenVersion?: number;
-  /** The log-in of the device that it belongs to: a later log-in voids it. Absent: whatever log-in the device has. */
+  /** The log-in of the device to which the token belongs; a later log-in voids the token. Absent: any log-in. */
   login?: string;
-  /** False: made by an issuer by whose tokens no operator may work. */
+  /** False: operators may not work with tokens of this issuer. */
   mayOperate?: boolean;
 }
 
-/** Claims of a token that we make ourselves. */
+/** Claims of a token that Carillon issues itself. */
 export type OwnClaims = AccessClaims & { tokenVersion: number };
 
 export interface VerifiedToken extends AccessClaims {
@@ -35,7 +35,7 @@ interface Payload {
   exp: number;
 }
 
-/** @returns a function that makes a token valid for `seconds` */
+/** @returns a function that issues a token valid for `seconds` */
 export function createTokenSigner(secret: string, seconds: number): (claims: OwnClaims) => string {
   const sign = createSigner({ key: secret, algorithm: "HS256", expiresIn: seconds * 1_000 });
   return ({ userId, deviceId, platform, tokenVersion, login }) =>
@@ -43,8 +43,8 @@ export function createTokenSigner(secret: string, seconds: number): (claims: Own
 }
 
 /**
- * @param issuers those whose tokens are good as well
- * @returns a function that gives the claims, or why the token is no good
+ * @param issuers other issuers whose tokens are accepted
+ * @returns a function that returns the claims, or the reason why the token is refused
  */
 export function createTokenVerifier(
   secret: string,
@@ -55,7 +55,7 @@ export function createTokenVerifier(
   const decode = createDecoder();
   return (token) => {
     try {
-      // Only says whose key to try; the key then says whether it is so.
+      // The claim only selects the issuer whose key is tried; the key then decides.
       const issuer = others.size === 0 ? undefined : (decode(token) as { iss?: string }).iss;
       return (others.get(issuer ?? "") ?? own)(token);
     } catch (error) {

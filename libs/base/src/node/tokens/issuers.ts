@@ -1,7 +1,7 @@
 /**
- * Access tokens of other issuers: JWTs that the operator's own log-in signs with a private key that we never see. Their
- * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp` (within a day, or what the settings say). The user has to exist; whether they may come is
- * checked where his session is opened, as for our own tokens.
+ * Access tokens of other issuers: JWTs that the operator's own log-in signs with a private key that Carillon never sees. Their
+ * claims: `iss`, `sub` (the user's id), `deviceId`, `platform`, `exp` (within a day, or within the time of the settings). The
+ * user must exist. Whether they may connect is checked when their session is opened, as for Carillon's own tokens.
  */
 import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -13,29 +13,29 @@ import type { Settings } from "../settings-schema";
 export interface Issuer {
   issuer: string;
   publicKey: string;
-  /** A token that ends later than so many seconds from now is refused: nobody can take it back. Default: a day. */
+  /** A token that expires later than this number of seconds from now is refused, because nobody can revoke it. Default: a day. */
   maxTokenSeconds?: number;
-  /** Whether operators may work by tokens of this issuer, who could then make anybody one. */
+  /** Whether operators may work with tokens of this issuer, who could then make anybody an operator. */
   operators?: boolean;
 }
 
 const DAY_SECONDS = 86_400;
 
-/** What such a token says. */
+/** The claims of such a token. */
 interface IssuedClaims {
   userId: string;
   deviceId: string;
   platform: string;
   /** ms since the Unix epoch. */
   expiresAt: number;
-  /** Whether an operator may work by it. */
+  /** Whether an operator may work with this token. */
   mayOperate: boolean;
 }
 
 const USER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.@|+-]{0,63}$/;
 const DEVICE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
-/** Reads the key of each issuer. @throws SettingsError naming the file that cannot be read or holds no public key */
+/** Reads the key of each issuer. @throws SettingsError that names the file that cannot be read or contains no public key */
 export function readIssuers(issuers: Settings["auth"]["issuers"]): Issuer[] {
   return issuers.map(({ publicKeyFile, ...issuer }) => {
     try {
@@ -47,7 +47,7 @@ export function readIssuers(issuers: Settings["auth"]["issuers"]): Issuer[] {
   });
 }
 
-/** @returns a function that gives the claims of a token of this issuer; it throws fast-jwt's TokenError */
+/** @returns a function that returns the claims of a token of this issuer, and throws fast-jwt's TokenError */
 export function createIssuerVerifier({
   issuer,
   publicKey,

@@ -1,14 +1,14 @@
 /**
- * What the archive does besides storing when a change of a group reaches it: members learn from which number to which
- * they belong, lists of conversations gain and lose the group, and the outbox owes the event no longer.
+ * The archive's further work on the event of a group change: it stores the numbers from which and to which members belong,
+ * adds the group to lists of conversations or removes it, and deletes the event from the outbox.
  */
 import { type Event, groupIdOf, membershipOf, parseSystemContent } from "@carillon/protocol";
 import { DATABASE_NOW, type Statements } from "../sql";
 
-/** A system event that tells of a change of its group. */
+/** A system event about a change of its group. */
 export interface ArchivedChange {
   event: Event;
-  /** Version of the group that the change made. */
+  /** Version of the group after the change. */
   version: number;
 }
 
@@ -31,8 +31,8 @@ interface Joining {
 }
 
 /**
- * Who comes begins anew, also one who was here before. His row may be there already: of his last stay, which ended a
- * moment ago, or of what he has read of this one.
+ * A joining member begins again, even after an earlier stay. Their row may exist already: from the last stay, which ended a
+ * moment ago, or from a mark of the new stay.
  */
 async function join(
   statements: Statements,
@@ -64,7 +64,7 @@ async function leave(
     "UPDATE group_stays SET left_seq = ? WHERE group_id = ? AND user_id IN (?) AND left_version = ?",
     [seq, groupId, left, version],
   );
-  // The ids stand there twice: by the inner ones alone the whole table would be gone through, and locked.
+  // The ids stand in the statement twice: with the inner ids alone MySQL would read and lock the whole table.
   await statements.run(
     `DELETE FROM conversation_members WHERE conversation = ? AND user_id IN (?) AND user_id IN
        (SELECT user_id FROM group_members WHERE group_id = ? AND user_id IN (?) AND present = 0)`,

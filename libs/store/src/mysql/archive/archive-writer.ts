@@ -1,13 +1,13 @@
 /**
- * The archive's only writer of a partition. Messages and the position that says they are there commit together, so
- * that a crash at any moment leaves either both or neither: nothing is written twice, nothing left out.
+ * The only writer of a partition's archive. Messages and the position commit together, so a crash at any moment leaves either
+ * both or neither: no message is written twice, and none is left out.
  *
- * The fence is the position itself. Whoever claims a partition raises its epoch; a batch begins with an UPDATE that
- * meets one row only if epoch and position are still those that the writer knows. A former writer, however long it
- * was paused, meets none and learns that it is fenced. The INSERT is a plain one: a duplicate key would mean that
- * a number was used twice, and must be seen, not ignored.
+ * The fence is the position itself. An archiver that claims a partition raises its epoch. A batch begins with an UPDATE that
+ * matches a row only if epoch and position are still those that the writer knows. A former writer, however long it was paused,
+ * matches no row and learns that it is fenced. The INSERT is a plain one: a duplicate key would mean that a number was used
+ * twice, and must be noticed, not ignored.
  *
- * After a lost connection nobody knows whether the last commit happened: read the position again before going on.
+ * After a lost connection nobody knows whether the last commit happened: read the position again before you continue.
  */
 import { type Event, parseConversationId } from "@carillon/protocol";
 import { isRefusedValue } from "../errors";
@@ -16,26 +16,28 @@ import { DATABASE_NOW, type Sql, type Statements } from "../sql";
 import { type ArchivedChange, applyGroupChanges } from "./archive-groups";
 
 const MOST_ROWS = 1_000;
-/** Of content, in UTF-16 units: with escapes and three bytes a character it stays below 4 MiB of text. */
+/**
+ * Maximum of content in one statement, in UTF-16 units: with escapes and three bytes a character it stays below 4 MiB of text.
+ */
 const MOST_CONTENT = 1_000_000;
 const PREVIEW_CHARACTERS = 100;
 
 export interface ArchiveBatch {
   partition: number;
   epoch: number;
-  /** Position that the archive has now. */
+  /** Present position of the archive. */
   from: number;
-  /** Position that it has afterwards. */
+  /** Position of the archive after the batch. */
   to: number;
-  /** What lies between, in log order. */
+  /** The events between both positions, in log order. */
   events: Event[];
-  /** Those of the events that tell of a change of their group; default: none. */
+  /** The events about a change of their group; default: none. */
   changes?: ArchivedChange[];
-  /** Events of which MySQL takes everything but the content, which was put aside: they are shown as taken back. */
+  /** Events whose content MySQL refuses; the content is a dead letter, and clients see the event as recalled. */
   withheld?: Event[];
 }
 
-/** Another archiver has claimed the partition, or the position is not what was thought. */
+/** Another archiver has claimed the partition, or the position is another than expected. */
 export class ArchiveFenced extends Error {
   constructor(partition: number) {
     super(`the archive of partition ${partition} is written by another archiver, or from another position`);
@@ -46,7 +48,10 @@ export class ArchiveFenced extends Error {
 export class ArchiveWriter {
   constructor(private readonly sql: Sql) {}
 
-  /** Takes over a partition: from now on all former writers are fenced. Returns own epoch and where to go on. */
+  /**
+   * Claims a partition: from now on all former writers are fenced. Returns the new epoch and the position from which to
+   * continue.
+   */
   async claim(partition: number): Promise<ArchiveProgress> {
     return this.sql.transaction(async (statements) => {
       await statements.run(
@@ -58,7 +63,7 @@ export class ArchiveWriter {
     });
   }
 
-  /** Where the partition stands; undefined: never claimed. */
+  /** Returns the position of a partition; undefined: no archiver ever claimed it. */
   async progress(partition: number): Promise<ArchiveProgress | undefined> {
     return readProgress(this.sql, partition);
   }
@@ -84,9 +89,9 @@ export class ArchiveWriter {
     });
   }
 
-  /** Whether MySQL refuses the values of these events; nothing is written. */
+  /** Whether MySQL refuses the values of these events; writes nothing. */
   async refuses(events: Event[]): Promise<boolean> {
-    const done = new Error("nothing is to be written");
+    const done = new Error("the transaction only tests the values");
     try {
       await this.sql.transaction(async (statements) => {
         for (const part of cut(events)) await insertMessages(statements, part);
@@ -99,7 +104,7 @@ export class ArchiveWriter {
     return false;
   }
 
-  /** Gives an event its content that was withheld when it was written. @returns false when it is not in the archive */
+  /** Restores the content of an event that was written without it. @returns false when the event is not in the archive */
   async restoreContent({ conversationId, seq, content }: Event): Promise<boolean> {
     const sql = "UPDATE messages SET recalled = 0, content = ? WHERE conversation = ? AND seq = ?";
     return (await this.sql.run(sql, [content ?? null, conversationId, seq])) === 1;
@@ -147,7 +152,7 @@ async function insertMessages(statements: Statements, events: Event[]): Promise<
   );
 }
 
-/** A conversation's newest event and newest message of the batch. */
+/** The newest event and the newest message of a conversation in the batch. */
 interface Newest {
   event: Event;
   message: Event | undefined;
@@ -159,7 +164,7 @@ async function upsertConversations(statements: Statements, events: Event[]): Pro
     const message = event.kind === "message" ? event : newest.get(event.conversationId)?.message;
     newest.set(event.conversationId, { event, message });
   }
-  // In the order of keys: two archivers that write many rows must not lock them crosswise.
+  // In the order of keys, because two archivers that write many rows must not lock them crosswise.
   const rows = [...newest.keys()].sort().map((id) => conversationValues(id, newest.get(id)!));
   for (let at = 0; at < rows.length; at += MOST_ROWS) {
     const part = rows.slice(at, at + MOST_ROWS);
@@ -187,7 +192,7 @@ function conversationValues(id: string, { event, message }: Newest): unknown[] {
   return [id, kind, event.seq, event.sentAt, ...preview];
 }
 
-/** The beginning of a text, whole characters; nothing of other types, whose content only their app understands. */
+/** The beginning of a text, in whole characters; empty for other types, whose content only their app understands. */
 function previewText({ contentType, content }: Event): string {
   if (contentType !== "text" || content === undefined) return "";
   return Array.from(content.slice(0, 2 * PREVIEW_CHARACTERS))
@@ -195,7 +200,7 @@ function previewText({ contentType, content }: Event): string {
     .join("");
 }
 
-/** Numbers begin with 1, so the two users of a private conversation enter their lists with its first event. */
+/** Both users of a private conversation get it in their lists with its first event: numbers begin with 1. */
 async function insertMembers(statements: Statements, events: Event[]): Promise<void> {
   const rows: [userId: string, conversationId: string][] = [];
   for (const { conversationId, seq } of events) {
@@ -206,7 +211,7 @@ async function insertMembers(statements: Statements, events: Event[]): Promise<v
   rows.sort(([userA, idA], [userB, idB]) => compare(userA, userB) || compare(idA, idB));
   for (let at = 0; at < rows.length; at += MOST_ROWS) {
     const part = rows.slice(at, at + MOST_ROWS);
-    // A row may be there already: marks travel another way and can be faster.
+    // A row may exist already: marks take another way and can be faster.
     await statements.run(
       `INSERT INTO conversation_members (user_id, conversation, changed_at)
        VALUES ${part.map(() => `(?, ?, ${DATABASE_NOW})`).join(", ")}

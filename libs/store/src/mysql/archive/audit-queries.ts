@@ -1,4 +1,4 @@
-/** The archive as operators look at it: a single message, and whether numbers and contents are what they must be. */
+/** Reads the archive for operators: single messages, and the data for checks of numbers and contents. */
 import { snowflakeAt } from "@carillon/base";
 import type { Sql } from "../sql";
 
@@ -10,24 +10,24 @@ export interface ArchivedMessage {
   senderId: string;
   clientMsgId: string;
   contentType: string;
-  /** A recalled message keeps it here. */
+  /** A recalled message keeps its id here. */
   content: string | null;
   sentAt: number;
 }
 
-/** What the numbers of one conversation look like. */
+/** A summary of the numbers of one conversation. */
 export interface ConversationNumbers {
   conversationId: string;
-  /** Rows, and the lowest and highest number among them. */
+  /** Number of rows, with the lowest and highest number. */
   count: number;
   first: number;
   last: number;
-  /** Messages, and how many different (sender, clientMsgId) they have. */
+  /** Number of messages, and number of different pairs (sender, clientMsgId). */
   messages: number;
   ids: number;
-  /** What the conversation's own row says; null: there is no such row. */
+  /** The last number in the conversation's own row; null: there is no such row. */
   lastSeq: number | null;
-  /** Number up to which retention has deleted it. */
+  /** Number up to which retention has deleted messages. */
   purgedSeq: number;
 }
 
@@ -48,14 +48,14 @@ export class AuditQueries {
     return (await this.find("message_id = CAST(? AS UNSIGNED)", [messageId], 1))[0];
   }
 
-  /** Messages that were accepted from `from` to `to` (ms since the Unix epoch) under an id; at most 10. */
+  /** Returns messages under an id that were accepted from `from` to `to` (ms since the Unix epoch); at most 10. */
   async byClientMsgId(clientMsgId: string, from: number, to: number): Promise<ArchivedMessage[]> {
-    // No index begins with this id, but message ids rise with time.
+    // No index begins with this id, but message ids grow with time.
     const condition = "message_id BETWEEN CAST(? AS UNSIGNED) AND CAST(? AS UNSIGNED) AND client_msg_id = ?";
     return this.find(condition, [snowflakeAt(from), snowflakeAt(to), clientMsgId], 10);
   }
 
-  /** The rows at these places; what is not archived is missing. */
+  /** Returns the rows at these places; messages that are not archived are missing. */
   async at(places: { conversationId: string; seq: number }[]): Promise<ArchivedMessage[]> {
     if (places.length === 0) return [];
     const condition = places.map(() => "(conversation = ? AND seq = ?)").join(" OR ");
@@ -63,17 +63,17 @@ export class AuditQueries {
     return this.find(condition, values, places.length);
   }
 
-  /** A page of conversations behind `after`, in the order of their ids. */
+  /** Returns a page of conversations after `after`, in the order of their ids. */
   async numbers(after: string, limit: number): Promise<ConversationNumbers[]> {
     return this.numbersOf("m.conversation > ?", after, limit);
   }
 
-  /** As `numbers`, of one; undefined when nothing of it is archived. */
+  /** As `numbers`, for one conversation; undefined when none of its messages is archived. */
   async numbersIn(conversationId: string): Promise<ConversationNumbers | undefined> {
     return (await this.numbersOf("m.conversation = ?", conversationId, 1))[0];
   }
 
-  /** A page of the numbers of one conversation above `after`, ascending. */
+  /** Returns a page of the numbers of one conversation above `after`, ascending. */
   async seqs(conversationId: string, after: number, limit: number): Promise<number[]> {
     const rows = await this.sql.rows<{ seq: number }>(
       "SELECT seq FROM messages WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?",

@@ -1,29 +1,28 @@
 /**
- * Deleting what is older than an operator wants to keep. The newest event of a conversation always stays: the highest
- * number is what the next one is counted from. Readers are told first that the rest is gone, then it is deleted, so that
+ * Deletes messages that are older than the operator wants to keep. The newest event of a conversation always stays, because the
+ * next number is counted from it. Readers are told first that the older messages are gone; then they are deleted, so that
  * nobody waits for rows that will never come.
  *
- * The highest cut ever made is kept: an operator may want to keep messages for longer later, and what was deleted does not
- * come back by that.
+ * The highest cut ever made is stored: when an operator later keeps messages for longer, deleted messages do not come back.
  */
 import { snowflakeAt } from "@carillon/base";
 import type { Sql } from "../sql";
 
-/** Rows of one statement: deleting holds locks on them. */
+/** Maximum number of rows deleted by one statement, which holds locks on them. */
 const ROWS_AT_ONCE = 1_000;
 
 export interface ExpiredPart {
   conversationId: string;
-  /** Everything up to this number may go. */
+  /** Everything up to this number may be deleted. */
   upTo: number;
 }
 
 export class RetentionQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** Conversations with events sent before `olderThan` (ms since 1970) that may go; at most `limit`. */
+  /** Returns conversations with deletable events sent before `olderThan` (ms since 1970); at most `limit`. */
   async expired(olderThan: number, limit: number): Promise<ExpiredPart[]> {
-    // Ids rise with time, and so do numbers: what is old in a conversation is its beginning.
+    // Ids grow with time, and so do numbers: the old messages of a conversation are its beginning.
     return this.sql.rows<ExpiredPart>(
       `SELECT m.conversation AS conversationId, MAX(m.seq) AS upTo
        FROM messages m JOIN conversations c ON c.id = m.conversation
@@ -33,7 +32,7 @@ export class RetentionQueries {
     );
   }
 
-  /** Messages sent before this time (ms since 1970) are about to be deleted. */
+  /** Stores that messages sent before this time (ms since 1970) are about to be deleted. */
   async raiseCut(sentBefore: number): Promise<void> {
     await this.sql.run(
       `INSERT INTO retention_cut (id, sent_before) VALUES (1, ?)
@@ -42,7 +41,7 @@ export class RetentionQueries {
     );
   }
 
-  /** @returns how many rows were deleted */
+  /** @returns number of deleted rows */
   async purge({ conversationId, upTo }: ExpiredPart): Promise<number> {
     await this.sql.run("UPDATE conversations SET purged_seq = GREATEST(purged_seq, ?) WHERE id = ?", [
       upTo,

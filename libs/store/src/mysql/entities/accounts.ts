@@ -4,12 +4,12 @@ import { flag, id, longId, oneOf, text, time, word } from "./columns";
 
 export interface UserRow {
   id: string;
-  /** The id in lower case: two ids that differ only in case cannot both exist. */
+  /** The id in lower case, so that two ids that differ only in case cannot both exist. */
   foldedId: string;
   displayName: string;
-  /** The name in lower case, made by the database: apis of the build before search by it. */
+  /** The name in lower case, computed by the database: apis of the previous build search by it. */
   foldedName?: string;
-  /** 0: made by such an api, or by hand; nobody finds the user yet. */
+  /** 0: such an api, or an operator by hand, created the user, whom the search does not find yet. */
   isFiled?: number;
   /** argon2id in its text form; null: this user cannot log in with a password. */
   passwordHash: string | null;
@@ -20,13 +20,13 @@ export interface UserRow {
   tokenVersion: number;
   createdAt: number;
   lastLoginAt: number | null;
-  /** When a connection of his was opened or closed last; 0: never. */
+  /** Time at which a connection of the user was last opened or closed; 0: never. */
   lastSeenAt: number;
   deletedAt: number | null;
-  /** Who may bring the user into groups, and write to them; null: what the settings say. */
+  /** Who may add the user to groups, and write to them; null: as the settings say. */
   whoMayAdd: string | null;
   whoMayWrite: string | null;
-  /** The name in the request that made a user without a password; null: there was a password, or an older build. */
+  /** The name in the request that created a user without a password; null: with a password, or by an older build. */
   madeAs: string | null;
 }
 
@@ -60,7 +60,7 @@ export interface UserNameRow {
   userId: string;
 }
 
-/** Under what users are found, of those who can be written to. */
+/** The search entries of users who can receive messages. */
 export const UserNameEntity = new EntitySchema<UserNameRow>({
   name: "UserName",
   tableName: "user_names",
@@ -74,12 +74,12 @@ export interface DeviceRow {
   userId: string;
   deviceId: string;
   platform: string;
-  /** All refresh tokens since one log-in. */
+  /** Names all refresh tokens since one log-in. */
   refreshFamily: string | null;
   /** SHA-256 of the family's newest token, in hex. */
   refreshHash: string | null;
   refreshExpiresAt: number | null;
-  /** When that token was given. */
+  /** Time at which that token was issued. */
   refreshedAt: number | null;
   createdAt: number;
   lastSeenAt: number;

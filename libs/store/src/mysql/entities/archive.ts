@@ -1,4 +1,4 @@
-/** Conversations and their messages as the archiver writes them, and how far it has come. */
+/** Conversations and their messages, which the archiver writes, and its positions. */
 import { type ConversationKind, conversationKindValues, type EventKind, eventKindValues } from "@carillon/protocol";
 import { EntitySchema } from "typeorm";
 import { conversationId, counter, flag, longId, oneOf, text, time, word } from "./columns";
@@ -8,14 +8,14 @@ export interface ConversationEntityRow {
   kind: ConversationKind;
   lastSeq: number;
   lastAt: number;
-  /** The message that the preview shows; 0: none yet. */
+  /** The message of the preview; 0: none yet. */
   previewSeq: number;
   previewSender: string | null;
   previewContentType: string | null;
   previewText: string | null;
   /** By the database's clock. */
   changedAt: number;
-  /** Number up to which retention has deleted it. */
+  /** Number up to which retention has deleted messages. */
   purgedSeq: number;
 }
 
@@ -41,13 +41,13 @@ export interface ConversationMemberRow {
   conversation: string;
   readSeq: number;
   deliveredSeq: number;
-  /** What lies above is unread or previewed: he cleared the rest, or had not joined. */
+  /** Only messages above this number count as unread or appear in the preview: the user cleared the others, or had not joined. */
   clearedSeq: number;
-  /** Up to here he has cleared it himself: history shows him what lies above. */
+  /** Number up to which the user has cleared the conversation: history shows them only messages above it. */
   hiddenSeq: number;
-  /** The user does not want to see the conversation until there is more than this. */
+  /** The user hides the conversation until it has an event above this number. */
   unlistedSeq: number;
-  /** What the other one of a private conversation is told, while one of them blocks the other; null: the marks. */
+  /** The marks that the peer of a private conversation is told while one of both blocks the other; null: the present marks. */
   toldReadSeq: number | null;
   toldDeliveredSeq: number | null;
   pinned: boolean;
@@ -80,7 +80,7 @@ export const ConversationMemberEntity = new EntitySchema<ConversationMemberRow>(
 export interface MessageRow {
   conversation: string;
   seq: number;
-  /** A snowflake: more than a number can hold. */
+  /** A snowflake, which is larger than a number can represent. */
   messageId: string;
   kind: EventKind;
   sender: string;

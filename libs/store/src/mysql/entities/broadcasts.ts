@@ -1,4 +1,4 @@
-/** Messages of one sender to many, and how far they have come. */
+/** Messages of one sender to many users, and their progress. */
 import { EntitySchema } from "typeorm";
 import { id, longId, time, word } from "./columns";
 
@@ -7,10 +7,10 @@ export interface BroadcastRow {
   senderId: string;
   contentType: string;
   content: string;
-  /** Ascending, with blanks between them; null: everybody. */
+  /** Recipients, ascending, separated by blanks; null: everybody. */
   userIds: string | null;
   createdAt: number;
-  /** The last one who was served; "": nobody yet. */
+  /** The last user who was served; "": nobody yet. */
   afterId: string;
   sent: number;
   refused: number;

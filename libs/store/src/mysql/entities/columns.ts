@@ -1,15 +1,15 @@
-/** Columns of the forms that many tables share. */
+/** Column types that many tables share. */
 import type { EntitySchemaColumnOptions } from "typeorm";
 
 const ascii = { charset: "ascii", collation: "ascii_bin" } as const;
 
-/** BIGINT as a number: what we store there stays far below 2^53. */
+/** BIGINT as a number: the stored values stay far below 2^53. */
 const toNumber = {
   from: (value: unknown) => (value === null ? null : Number(value)),
   to: (value: unknown) => value,
 };
 
-/** A group or other id of at most 32 characters. */
+/** A group id, or another id of at most 32 characters. */
 export const id = (name: string, options: Partial<EntitySchemaColumnOptions> = {}): EntitySchemaColumnOptions => ({
   name,
   type: "varchar",
@@ -25,7 +25,7 @@ export const longId = (name: string, options: Partial<EntitySchemaColumnOptions>
 export const conversationId = (name: string, options: Partial<EntitySchemaColumnOptions> = {}) =>
   id(name, { length: 131, ...options });
 
-/** One of a few words that the code knows. */
+/** One of a few words of the code. */
 export const word = (name: string, options: Partial<EntitySchemaColumnOptions> = {}) =>
   id(name, { length: 16, ...options });
 

@@ -1,4 +1,4 @@
-/** Relations between users, groups, and the counters by which devices ask for what changed in them. */
+/** Relations between users, groups, and the counters by which devices ask for changes. */
 import {
   type GroupRole,
   groupRoleValues,
@@ -18,7 +18,7 @@ export interface RelationEntityRow {
   remark: string | null;
   version: number;
   changedAt: number;
-  /** When the owner was seen last, as one who is blocked is told; null: nobody is blocked. */
+  /** Time at which the owner was last seen, as a blocked peer is told; null: no block. */
   toldSeenAt: number | null;
 }
 
@@ -44,12 +44,12 @@ export interface UserGroupRow {
   joinPolicy: JoinPolicy;
   muted: boolean;
   memberCount: number;
-  /** `write`: into the members' inboxes; `read`: members fetch. */
+  /** `write`: events go into the members' inboxes; `read`: members fetch them. */
   fanOut: "write" | "read";
   version: number;
   createdAt: number;
   dissolvedAt: number | null;
-  /** Of the request that made it; null: an older build has. */
+  /** Digest of the request that created the group; null: an older build created it. */
   requestDigest: string | null;
   /** By the database's clock. */
   changedAt: number;
@@ -80,15 +80,15 @@ export interface GroupMemberRow {
   userId: string;
   role: GroupRole;
   mutedUntil: number;
-  /** False for one who has left. */
+  /** False for a former member. */
   present: boolean;
-  /** They left by themselves, when they left last. */
+  /** Whether the member left by themselves at the end of the last stay. */
   leftAlone: boolean;
-  /** Who has removed them; null: nobody, or a ban that was lifted. */
+  /** The user who removed this member; null: nobody, or the ban was lifted. */
   bannedBy: string | null;
-  /** Version of the group that his last change made. */
+  /** Version of the group after the last change of this member. */
   version: number;
-  /** When that was, by the database's clock. */
+  /** Time of that change, by the database's clock. */
   changedAt: number;
 }
 
@@ -111,17 +111,17 @@ export const GroupMemberEntity = new EntitySchema<GroupMemberRow>({
 export interface GroupStayRow {
   groupId: string;
   userId: string;
-  /** Version of the change by which he joined. */
+  /** Version of the change by which the user joined. */
   joinedVersion: number;
-  /** First number that he may see; 0 until the event of his joining is archived. */
+  /** First number that the user may see; 0 until the event of the joining is archived. */
   joinedSeq: number;
-  /** Version of the change by which he left; null: he has not. */
+  /** Version of the change by which the user left; null: they have not left. */
   leftVersion: number | null;
-  /** Last number that he may see; null also until the event of his leaving is archived. */
+  /** Last number that the user may see; null also until the event of the leaving is archived. */
   leftSeq: number | null;
 }
 
-/** One stay of a user in a group; who comes back has several. */
+/** One stay of a user in a group; a user who returns has several. */
 export const GroupStayEntity = new EntitySchema<GroupStayRow>({
   name: "GroupStay",
   tableName: "group_stays",
@@ -139,11 +139,11 @@ export interface GroupRequestRow {
   groupId: string;
   userId: string;
   askedAt: number;
-  /** Null: it waits. */
+  /** Time of the refusal; null: the request waits. */
   refusedAt: number | null;
 }
 
-/** Who asked to be let in. */
+/** Requests to join. */
 export const GroupRequestEntity = new EntitySchema<GroupRequestRow>({
   name: "GroupRequest",
   tableName: "group_requests",
@@ -160,7 +160,7 @@ export interface GroupInvitationRow {
   groupId: string;
   inviterId: string;
   invitedAt: number;
-  /** The user does not want to come. */
+  /** Time at which the user declined; null: the invitation waits. */
   turnedDownAt: number | null;
 }
 
@@ -180,7 +180,7 @@ export interface DepartureRow {
   userId: string;
 }
 
-/** Users whose account is deleted, and who still belong to groups. */
+/** Users whose account is deleted and who still belong to groups. */
 export const DepartureEntity = new EntitySchema<DepartureRow>({
   name: "Departure",
   tableName: "departures",

@@ -1,4 +1,4 @@
-/** What a change of a group writes: the group, its members with their stays, and what its conversation is owed. */
+/** Writes a change of a group: the group, its members with their stays, and the events that its conversation is owed. */
 import {
   encodeSystemContent,
   type GroupRole,
@@ -10,9 +10,9 @@ import { databaseTime, type Statements } from "../sql";
 import type { GroupFanOut, OwedBody } from "./group-facts";
 import type { Group } from "./group-rows";
 
-/** What a change does, decided under the lock. */
+/** The content of a change, decided under the lock. */
 export interface GroupEdit {
-  /** The event that tells of it. */
+  /** The event about the change. */
   content: SystemContent;
   set?: Partial<Pick<Group, "name" | "notice" | "joinPolicy" | "muted" | "ownerId">> & { dissolvedAt?: number };
   join?: { userId: string; role: GroupRole }[];
@@ -30,15 +30,15 @@ const SETTABLE = {
 } as const;
 
 /**
- * An edit whose event would be too large as several, one after the other: each with those whom its own event names.
- * Whatever else it changes goes with the first.
+ * Splits an edit whose event would be too large into several consecutive edits, each with the users whom its own event names.
+ * All other parts of the edit belong to the first.
  */
 export function splitEdit(edit: GroupEdit): GroupEdit[] {
   const contents = splitSystemContent(edit.content);
   if (contents.length === 1) return [edit];
   const { join = [], leave = [], ...first } = edit;
   const named = contents.map((content) => new Set("userIds" in content ? content.userIds : []));
-  // Who is named nowhere, as the owner of a new group, belongs to the first.
+  // A user whom no event names, such as the owner of a new group, belongs to the first.
   const partOf = (userId: string) =>
     Math.max(
       0,
@@ -53,8 +53,8 @@ export function splitEdit(edit: GroupEdit): GroupEdit[] {
 }
 
 /**
- * How the event of a change reaches the members. That a group is no more must reach all of them, also those who are
- * away: they are not told of it when they come, since they belong to nothing then.
+ * How the event of a change reaches the members. The end of a group must reach all of them, including members who are away: when
+ * they connect later, they belong to no group any more and would not be told.
  */
 export function fanOutAfter(
   before: Group["fanOut"],
@@ -66,10 +66,10 @@ export function fanOutAfter(
   return after === before ? after : `${after}-from-here`;
 }
 
-/** A change of a group as its transaction writes it. */
+/** A change of a group in the form in which its transaction writes it. */
 export interface WrittenEdit {
   groupId: string;
-  /** That the group has afterwards. */
+  /** Version of the group after the change. */
   version: number;
   actorId: string;
   clientMsgId: string;
@@ -78,7 +78,7 @@ export interface WrittenEdit {
   now: number;
 }
 
-/** Writes a change under the lock of the group's row. @returns when that was, ms by the database's clock */
+/** Writes a change under the lock of the group's row. @returns time of the change, ms by the database's clock */
 export async function writeEdit(statements: Statements, written: WrittenEdit): Promise<number> {
   const { groupId, version, actorId, clientMsgId, edit, now, fanOut } = written;
   const { content, join = [], leave = [], members = [] } = edit;
@@ -104,7 +104,7 @@ export async function writeEdit(statements: Statements, written: WrittenEdit): P
   return changedAt;
 }
 
-/** Those whose belonging, role or mute a change is about. */
+/** The users whose membership, role or mute a change concerns. */
 export function usersOfEdit({ join = [], leave = [], members = [] }: GroupEdit): string[] {
   return [...[...join, ...members].map(({ userId }) => userId), ...leave];
 }
@@ -130,7 +130,7 @@ async function writeGroup(
   );
 }
 
-/** The group's version that a change made, and when that was. */
+/** The version of the group after a change, and the time of the change. */
 interface Mark {
   version: number;
   changedAt: number;
@@ -159,7 +159,7 @@ async function writeJoins(
   }
 }
 
-/** @param bannedBy who removes them; undefined: they leave by themselves */
+/** @param bannedBy the user who removes them; undefined: they leave by themselves */
 async function writeLeaves(
   statements: Statements,
   groupId: string,

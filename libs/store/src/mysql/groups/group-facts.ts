@@ -1,7 +1,7 @@
 /**
- * A group as the owner of its conversation loads it: the row, members, and what the outbox still owes, read under a
- * shared lock of the row, so that no change falls between them. What was loaded before is not read again: members
- * carry the version of their last change.
+ * Loads a group for the owner of its conversation: the row, the members, and the events that the outbox still owes, under a
+ * shared lock of the row, so that no change falls between them. Members carry the version of their last change, so that
+ * members who were loaded before are not read again.
  */
 
 import { getOrSet } from "@carillon/base";
@@ -21,27 +21,27 @@ import {
   toStay,
 } from "./group-rows";
 
-/** As in user_groups; `-from-here` when the change made the group cross the limit. */
+/** As in user_groups, with `-from-here` when the change made the group cross the limit. */
 export type GroupFanOut = "write" | "read" | "write-from-here" | "read-from-here";
 
-/** What a change of a group owes to its conversation: a system event. */
+/** A system event that a change of a group owes to its conversation. */
 export interface GroupChange {
   groupId: string;
-  /** Of the group, which this change made. */
+  /** Version of the group after the change. */
   version: number;
   actorId: string;
   clientMsgId: string;
   /** Content of the event. */
   content: string;
-  /** How the event and those behind it reach the members; absent: `write`. */
+  /** How this event and later ones reach the members; absent: `write`. */
   fanOut?: GroupFanOut;
 }
 
 export interface LoadedGroup {
   group: Group;
-  /** All members, or those changed above the version that the asker has; former ones too. */
+  /** All members, or the members changed above the asker's version; including former members. */
   members: MemberStays[];
-  /** In order of version; some may be numbered already and not archived. */
+  /** In the order of versions; some may already have numbers without being archived. */
   changes: GroupChange[];
 }
 
@@ -49,11 +49,11 @@ export class GroupFacts {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * @param wanted groups with the version that the asker knows; 0: nothing
-   * @returns by groupId; one that does not exist is missing
+   * @param wanted groups with the version that the asker knows; 0: none
+   * @returns groups by groupId; a group that does not exist is missing
    */
   async load(wanted: { groupId: string; version: number }[]): Promise<Map<string, LoadedGroup>> {
-    // In the order of keys: two workers that load many groups must not lock them crosswise.
+    // In the order of keys, because two workers that load many groups must not lock them crosswise.
     const sorted = [...wanted].sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
     const ids = sorted.map(({ groupId }) => groupId);
     return this.sql.transaction(async (statements) => {
@@ -78,7 +78,7 @@ export class GroupFacts {
     });
   }
 
-  /** The large groups that these users belong to. */
+  /** Returns the large groups of these users. */
   async largeGroupsOf(userIds: string[], deadline?: number): Promise<Map<string, string[]>> {
     const rows = await this.sql.rows<{ user_id: string; group_id: string }>(
       `SELECT m.user_id, m.group_id FROM group_members m JOIN user_groups g ON g.id = m.group_id
@@ -95,7 +95,7 @@ export class GroupFacts {
 /** The body of an outbox row. */
 export type OwedBody = Pick<GroupChange, "actorId" | "clientMsgId" | "content" | "fanOut">;
 
-/** Members changed above the versions that are known, with all their stays. */
+/** Reads members changed above the known versions, with all their stays. */
 async function membersSince(
   statements: Statements,
   wanted: { groupId: string; version: number }[],

@@ -1,7 +1,7 @@
 /**
- * Groups: reading them, and changing them. A change is one transaction under the lock of the group's row, which
- * raises the version and writes what the conversation owes to its history into the outbox. So changes have an order,
- * and a crash leaves either all of one or nothing; the owner of the conversation numbers the event afterwards.
+ * Reads and changes groups. A change is one transaction under the lock of the group's row. It raises the version and writes the
+ * event, which the conversation's history still lacks, into the outbox. So changes have an order, and a crash leaves either the
+ * whole change or nothing. The owner of the conversation numbers the event afterwards.
  */
 import { uuidv7 } from "@carillon/base";
 import { isDuplicate } from "../errors";
@@ -18,18 +18,18 @@ import {
   toMember,
 } from "./group-rows";
 
-/** The group and those members of it that the change is about, as they are under the lock. */
+/** The group and the members whom the change concerns, in their state under the lock. */
 export interface LockedGroup {
   group: Group;
   member(userId: string): GroupMember | undefined;
 }
 
-/** What became of a group. */
+/** The result of a change of a group. */
 export interface ChangedGroup {
   version: number;
-  /** ms by the database's clock; 0: nothing was to be changed. */
+  /** ms by the database's clock; 0: there was nothing to change. */
   changedAt: number;
-  /** Those whose belonging, role or mute was changed: their devices are to be told. */
+  /** Users whose membership, role or mute changed: their devices must be told. */
   about: string[];
 }
 
@@ -39,13 +39,13 @@ export interface NewGroup {
   joinPolicy: Group["joinPolicy"];
   ownerId: string;
   memberIds: string[];
-  /** Of the request: the same one again is recognised by it. */
+  /** Digest of the request, by which a repeated request is recognised. */
   digest: string;
-  /** The operators made it. */
+  /** Whether an operator created the group. */
   by?: "operator";
 }
 
-/** Somebody whom an admin has removed. */
+/** A user whom an admin has removed. */
 export interface Ban {
   userId: string;
   bannedBy: string;
@@ -57,7 +57,7 @@ export class GroupQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * @param writeFanOut members up to which a group is small
+   * @param writeFanOut maximum number of members of a small group
    * @returns undefined when the id is taken
    */
   async create(
@@ -91,9 +91,9 @@ export class GroupQueries {
 
   /**
    * Changes a group under its lock.
-   * @param change.actorId who does it; undefined: the owner
-   * @param change.involved members that `decide` asks for, besides the owner and the one who acts
-   * @param decide what is to be done, by the state under the lock; throws to refuse, undefined to leave all as it is
+   * @param change.actorId the acting user; undefined: the owner
+   * @param change.involved members that `decide` needs, besides the owner and the acting user
+   * @param decide decides the edit by the state under the lock; it throws to refuse, and returns undefined to change nothing
    * @returns undefined for a group that does not exist
    */
   async change(
@@ -122,19 +122,19 @@ export class GroupQueries {
     return rows[0] && toGroup(rows[0]);
   }
 
-  /** Digest of the request that made a group; undefined for one that an older build has made, and for none. */
+  /** Returns the digest of the request that created a group; undefined when an older build created it, or it does not exist. */
   async requestDigest(groupId: string): Promise<string | undefined> {
     const sql = "SELECT request_digest AS digest FROM user_groups WHERE id = ?";
     return (await this.sql.rows<{ digest: string | null }>(sql, [groupId]))[0]?.digest ?? undefined;
   }
 
-  /** All groups by id, behind `after`; those that were dissolved too. */
+  /** Returns groups by id, after `after`, including dissolved groups. */
   async page(limit: number, after = ""): Promise<Group[]> {
     const sql = `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id > ? ORDER BY id LIMIT ?`;
     return (await this.sql.rows<GroupRow>(sql, [after, limit])).map(toGroup);
   }
 
-  /** Those of these users who belong to a group, or have belonged to it. */
+  /** Returns the users of the list who belong to a group, or belonged to it. */
   async everMembers(groupId: string, userIds: string[]): Promise<Set<string>> {
     return new Set(userIds.length === 0 ? [] : (await membersOf(this.sql, groupId, userIds)).keys());
   }
@@ -143,7 +143,7 @@ export class GroupQueries {
     return (await membersOf(this.sql, groupId, [userId])).get(userId);
   }
 
-  /** When somebody left a group, or was removed, ms by the database's clock; undefined for one who is in it. */
+  /** Returns the time at which a user left a group or was removed, ms by the database's clock; undefined for a present member. */
   async leftAt(groupId: string, userId: string): Promise<number | undefined> {
     const [row] = await this.sql.rows<{ at: number }>(
       "SELECT changed_at AS at FROM group_members WHERE group_id = ? AND user_id = ? AND present = 0",
@@ -152,7 +152,7 @@ export class GroupQueries {
     return row?.at;
   }
 
-  /** Present members by id, behind `after`. */
+  /** Returns present members by id, after `after`. */
   async members(groupId: string, limit: number, after = ""): Promise<GroupMember[]> {
     const rows = await this.sql.rows<MemberRow>(
       `SELECT ${MEMBER_COLUMNS} FROM group_members
@@ -162,7 +162,7 @@ export class GroupQueries {
     return rows.map(toMember);
   }
 
-  /** The owner and the admins. */
+  /** Returns the owner and the admins. */
   async admins(groupId: string): Promise<string[]> {
     const rows = await this.sql.rows<{ user_id: string }>(
       "SELECT user_id FROM group_members WHERE group_id = ? AND present = 1 AND role <> 'member'",
@@ -171,7 +171,7 @@ export class GroupQueries {
     return rows.map(({ user_id }) => user_id);
   }
 
-  /** Groups that the user belongs to, by id, behind `after`. */
+  /** Returns the groups of a user by id, after `after`. */
   async groupsOf(userId: string, limit: number, after = ""): Promise<Group[]> {
     const rows = await this.sql.rows<GroupRow>(
       `SELECT ${GROUP_COLUMNS} FROM user_groups WHERE id IN (
@@ -183,9 +183,9 @@ export class GroupQueries {
   }
 
   /**
-   * Who would own the group if its owner left: one who may act rather than one who is disabled, an admin rather than a member,
-   * who came first rather than who came later.
-   * @returns undefined when nobody else is there
+   * Returns the member who would own the group if its owner left: an enabled user rather than a disabled one, an admin rather
+   * than a member, an earlier member rather than a later one.
+   * @returns undefined when there is no other member
    */
   async successor(groupId: string, ownerId: string): Promise<string | undefined> {
     const [row] = await this.sql.rows<{ user_id: string }>(
@@ -198,19 +198,19 @@ export class GroupQueries {
     return row?.user_id;
   }
 
-  /** Users whose account is deleted, and to whom something may still refer; by id, behind `after`. */
+  /** Returns users whose account is deleted and to whom data may still refer; by id, after `after`. */
   async departures(limit: number, after = ""): Promise<string[]> {
     const sql = "SELECT user_id FROM departures WHERE user_id > ? ORDER BY user_id LIMIT ?";
     const rows = await this.sql.rows<{ user_id: string }>(sql, [after, limit]);
     return rows.map(({ user_id }) => user_id);
   }
 
-  /** Nothing refers to this user any more that should not. */
+  /** Stores that no data refers to this deleted user any more. */
   async departed(userId: string): Promise<void> {
     await this.sql.run("DELETE FROM departures WHERE user_id = ?", [userId]);
   }
 
-  /** Whom admins have removed, and who may come only by them; by id, behind `after`. */
+  /** Returns the users whom admins have removed and only admins can add; by id, after `after`. */
   async bans(groupId: string, limit: number, after = ""): Promise<Ban[]> {
     return this.sql.rows<Ban>(
       `SELECT user_id AS userId, banned_by AS bannedBy, changed_at AS bannedAt FROM group_members
@@ -219,7 +219,7 @@ export class GroupQueries {
     );
   }
 
-  /** Somebody who was removed may come again as everybody; where there is no such ban, nothing changes. */
+  /** Lifts the ban of a removed user; without a ban nothing changes. */
   async liftBan(groupId: string, userId: string): Promise<void> {
     await this.sql.run("UPDATE group_members SET banned_by = NULL WHERE group_id = ? AND user_id = ?", [
       groupId,
@@ -228,8 +228,8 @@ export class GroupQueries {
   }
 
   /**
-   * Conversations that are owed an event since before `olderThan` (ms): whoever committed it may have died. By id, behind
-   * `after`.
+   * Returns conversations that are owed an event since before `olderThan` (ms), because the process that committed it may have
+   * died. By id, after `after`.
    */
   async owed(olderThan: number, limit: number, after = ""): Promise<string[]> {
     const rows = await this.sql.rows<{ conversation: string }>(
@@ -241,7 +241,7 @@ export class GroupQueries {
   }
 }
 
-/** Writes an edit under the lock of the group's row, each part with a version and an event of its own. */
+/** Writes an edit under the lock of the group's row; each part has a version and an event of its own. */
 async function writeParts(
   statements: Statements,
   before: Pick<Group, "version" | "memberCount" | "fanOut">,

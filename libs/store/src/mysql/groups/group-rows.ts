@@ -1,4 +1,4 @@
-/** A group and its members as MySQL keeps them. */
+/** A group and its members in MySQL. */
 
 import type { GroupRole, JoinPolicy } from "@carillon/protocol";
 import { timeOf } from "../sql";
@@ -9,40 +9,43 @@ export interface Group {
   notice: string | undefined;
   ownerId: string;
   joinPolicy: JoinPolicy;
-  /** Only owner and admins may write. */
+  /** Whether only owner and admins may write. */
   muted: boolean;
   memberCount: number;
   /** Raised by one with each change. */
   version: number;
   createdAt: number;
   dissolved: boolean;
-  /** `write`: into the members' inboxes; `read`: members fetch. */
+  /** `write`: events go into the members' inboxes; `read`: members fetch them. */
   fanOut: "write" | "read";
 }
 
 export interface GroupMember {
   userId: string;
   role: GroupRole;
-  /** ms since 1970; 0: may write. */
+  /** ms since 1970; 0: the member may write. */
   mutedUntil: number;
-  /** False for one who has left. */
+  /** False for a former member. */
   isPresent: boolean;
-  /** Who has removed them: only an admin lets them in again. Absent for one who is in, or who left by themselves. */
+  /**
+   * The user who removed this member: only an admin can add them again. Absent for present members, and after a voluntary
+   * leave.
+   */
   bannedBy?: string;
 }
 
-/** From which number to which somebody belongs to a group. */
+/** One stay: the numbers from which and to which a user belongs to a group. */
 export interface GroupStay {
   joinedVersion: number;
-  /** First number that he may see; 0: the event of his joining is not archived, the log knows its number. */
+  /** First number that the user may see; 0: the event of the joining is not archived, and the log knows its number. */
   joinedSeq: number;
-  /** Undefined: he has not left. */
+  /** Undefined: the user has not left. */
   leftVersion: number | undefined;
-  /** Last number that he may see; undefined also while the event of his leaving is not archived. */
+  /** Last number that the user may see; undefined also while the event of the leaving is not archived. */
   leftSeq: number | undefined;
 }
 
-/** A member, or a former one, with all his stays, the oldest first: as the owner of the conversation needs him. */
+/** A present or former member with all their stays, the oldest first, for the owner of the conversation. */
 export interface MemberStays extends GroupMember {
   stays: GroupStay[];
 }

@@ -1,6 +1,6 @@
 /**
- * Invitations into groups: what a user who wants to be asked is asked. One row for a group and a user, whoever invites;
- * one that was turned down stays for some time, so that the user is not asked again and again.
+ * Invitations to groups, for users who want to be asked. There is one row for a group and a user, whoever invites. A declined
+ * invitation stays for some time, so that the user is not asked again and again.
  */
 import type { Sql } from "../sql";
 
@@ -8,35 +8,35 @@ export interface Invitation {
   groupId: string;
   name: string;
   memberCount: number;
-  /** Who invites. */
+  /** The inviting user. */
   inviterId: string;
   /** ms since 1970. */
   invitedAt: number;
 }
 
-/** What decides whether one user may bring another one into a group. */
+/** The facts that decide whether one user may add another user to a group. */
 export interface BringingFacts {
   userId: string;
-  /** How the user who acts sees this one, and how this one sees them; of requests nothing is told. */
+  /** How the acting user sees this user, and how this user sees them; friend requests count as nothing. */
   outgoing: "none" | "friend" | "blocked";
   incoming: "none" | "friend" | "blocked";
-  /** Undefined: what the cluster's settings say. */
+  /** Undefined: as the cluster's settings say. */
   whoMayAdd: WhoMayAdd | undefined;
-  /** They belonged to the group, and left it by themselves. */
+  /** Whether the user belonged to the group and left it by themselves. */
   hasLeft: boolean;
 }
 
 export type WhoMayAdd = "everybody" | "friends" | "consent";
 
-/** Invitations that wait for one user; more are dropped. */
+/** Maximum number of invitations that wait for one user; further ones are dropped. */
 const MOST_WAITING = 200;
-/** One that was turned down keeps others out for this time, ms. */
+/** Time for which a declined invitation prevents another one, ms. */
 const TURNED_DOWN_MS = 7 * 86_400_000;
 
 export class InvitationQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** What is known of users whom somebody wants to bring into a group; of one who does not exist there is nothing. */
+  /** Returns the facts about users whom another user wants to add to a group; users who do not exist are missing. */
   async facts(actorId: string, groupId: string, userIds: string[]): Promise<BringingFacts[]> {
     if (userIds.length === 0) return [];
     const rows = await this.sql.rows<FactRow>(
@@ -58,8 +58,8 @@ export class InvitationQueries {
   }
 
   /**
-   * Invites users into a group; who is invited already, or turned an invitation down lately, stays as they are.
-   * @returns those who have a new invitation
+   * Invites users to a group; nothing changes for users who are invited already, or who declined lately.
+   * @returns the users with a new invitation
    */
   async invite(groupId: string, inviterId: string, userIds: string[], now: number): Promise<string[]> {
     const invited: string[] = [];
@@ -89,7 +89,10 @@ export class InvitationQueries {
     return invited;
   }
 
-  /** Invitations of a user by the group's id, behind `after`; none by whom the user has blocked since, or who has left. */
+  /**
+   * Returns invitations of a user by the group's id, after `after`; without those by users whom the user has blocked since, or
+   * who have left the group.
+   */
   async list(userId: string, limit: number, after = ""): Promise<Invitation[]> {
     return this.sql.rows<Invitation>(
       `SELECT g.id AS groupId, g.name, g.member_count AS memberCount, v.inviter_id AS inviterId,
@@ -99,7 +102,7 @@ export class InvitationQueries {
     );
   }
 
-  /** Who has invited a user into a group; undefined without an invitation. */
+  /** Returns the user who has invited a user to a group; undefined without an invitation. */
   async inviterOf(userId: string, groupId: string): Promise<string | undefined> {
     const [row] = await this.sql.rows<{ inviter: string }>(
       `SELECT v.inviter_id AS inviter ${WAITING} AND v.group_id = ?`,
@@ -108,7 +111,7 @@ export class InvitationQueries {
     return row?.inviter;
   }
 
-  /** @returns false when there was none; true also for one that was turned down before */
+  /** @returns false when there was no invitation; true also for an invitation that was declined before */
   async turnDown(userId: string, groupId: string, now: number): Promise<boolean> {
     const met = await this.sql.run(
       `UPDATE group_invitations SET turned_down_at = COALESCE(turned_down_at, ?) WHERE user_id = ? AND group_id = ?`,
@@ -122,13 +125,13 @@ export class InvitationQueries {
     await this.sql.run("DELETE FROM group_invitations WHERE user_id = ?", [userId]);
   }
 
-  /** Deletes invitations that nobody answered, and those that were turned down, since before then (ms). */
+  /** Deletes unanswered and declined invitations that are older than the given times (ms). */
   async deleteOlder(before: number, limit: number): Promise<number> {
     return this.sql.run("DELETE FROM group_invitations WHERE invited_at < ? LIMIT ?", [before, limit]);
   }
 }
 
-/** Invitations that a user sees. */
+/** The condition of invitations that a user sees. */
 const WAITING = `FROM group_invitations v JOIN user_groups g ON g.id = v.group_id AND g.dissolved_at IS NULL
   JOIN group_members i ON i.group_id = v.group_id AND i.user_id = v.inviter_id AND i.present = 1
   LEFT JOIN relations r ON r.owner_id = v.user_id AND r.peer_id = v.inviter_id AND r.state = 'blocked'

@@ -1,6 +1,6 @@
 /**
- * The groups of one user, as his devices ask for them: those that changed since a time of the database's clock. A group
- * has changed when it, or his own row in it, was written (docs/decisions/0018).
+ * The groups of one user for the user's devices: those that changed since a time of the database's clock. A group has changed
+ * when its row, or the user's own row in it, was written (docs/decisions/0018).
  */
 
 import type { GroupRole, GroupRow } from "@carillon/protocol";
@@ -11,9 +11,9 @@ export class MembershipQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * By id, behind `after`. What has ended for him comes without a role: a group that he left tells nothing of itself,
-   * since he is not to hear of it any more.
-   * @param since ms by the database's clock; 0: all that he belongs to, and nothing that has ended
+   * Returns groups by id, after `after`. A group that has ended for the user has no role: a group that they left tells them
+   * nothing about itself any more.
+   * @param since ms by the database's clock; 0: all groups of the user, without ended ones
    */
   async changedSince(userId: string, since: number, limit: number, after = ""): Promise<GroupRow[]> {
     const condition =
@@ -30,7 +30,7 @@ export class MembershipQueries {
   }
 
   /**
-   * What `changedSince` gives of each of these users, all of it: for users who have few. By what `listId` makes of the
+   * Returns the complete result of `changedSince` for several users, for users with few groups; by the `listId` of the
    * question.
    * @param questions each once, not empty
    */
@@ -69,7 +69,7 @@ interface MembershipRow {
   muted: number;
   member_count: number;
   dissolved_at: number | null;
-  /** Who ask to be let in, told to admins only. */
+  /** Number of requests to join, told to admins only. */
   requests: number;
   role: GroupRole;
   muted_until: number | string;

@@ -1,21 +1,21 @@
 /**
- * Requests of users to be let into groups. One row for a group and a user; one that was refused stays for some time, so that
- * the admins are not asked again and again. What changes the requests of a group changes the rows of its admins, since SYNC
- * tells them how many wait.
+ * Requests of users to join groups. There is one row for a group and a user. A refused request stays for some time, so that
+ * the admins are not asked again and again. A change of the requests of a group also changes the rows of its admins, because
+ * SYNC tells them the number of waiting requests.
  */
 import { databaseTime, type Sql, type Statements } from "../sql";
 
-/** What somebody has asked for, as they see it themselves. */
+/** A request as the requesting user sees it. */
 export interface OwnRequest {
   groupId: string;
   name: string;
   /** ms since 1970. */
   askedAt: number;
-  /** ms since 1970; undefined: nobody has answered. */
+  /** ms since 1970; undefined: no admin has answered. */
   refusedAt: number | undefined;
 }
 
-/** `since`: when it was refused, ms. */
+/** The result of a request; `since`: time of the refusal, ms. */
 export type Asking =
   | { outcome: "asked"; admins: string[] }
   | { outcome: "waits" }
@@ -25,9 +25,9 @@ export class RequestQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Remembers that somebody asks to be let in.
-   * @param now ms @param refusedAfter a request that was refused since then is not made again
-   * @returns the admins who are to be told; or that it waits already, or was refused
+   * Stores a request to join.
+   * @param now ms @param refusedAfter a request that was refused since then is not stored again
+   * @returns the admins to tell; or that the request waits already, or was refused
    */
   async ask(groupId: string, userId: string, now: number, refusedAfter: number): Promise<Asking> {
     return this.sql.transaction(async (statements) => {
@@ -48,13 +48,13 @@ export class RequestQueries {
     });
   }
 
-  /** Takes a request back. @returns the admins who are to be told; undefined: nobody waited */
+  /** Takes a request back. @returns the admins to tell; undefined: there was no waiting request */
   async withdraw(groupId: string, userId: string): Promise<string[] | undefined> {
     const sql = "DELETE FROM group_requests WHERE group_id = ? AND user_id = ? AND refused_at IS NULL";
     return this.answer(groupId, sql, [groupId, userId]);
   }
 
-  /** Turns somebody down. @returns the admins who are to be told; undefined: nobody waited */
+  /** Refuses a request. @returns the admins to tell; undefined: there was no waiting request */
   async refuse(groupId: string, userId: string, now: number): Promise<string[] | undefined> {
     const sql = "UPDATE group_requests SET refused_at = ? WHERE group_id = ? AND user_id = ? AND refused_at IS NULL";
     return this.answer(groupId, sql, [now, groupId, userId]);
@@ -65,7 +65,7 @@ export class RequestQueries {
     return (await this.sql.rows(sql, [groupId, userId])).length > 0;
   }
 
-  /** Who asks to be let in, by id, behind `after`. */
+  /** Returns the requests to join a group, by user id, after `after`. */
   async list(groupId: string, limit: number, after = ""): Promise<{ userId: string; askedAt: number }[]> {
     return this.sql.rows<{ userId: string; askedAt: number }>(
       `SELECT user_id AS userId, asked_at AS askedAt FROM group_requests
@@ -74,7 +74,7 @@ export class RequestQueries {
     );
   }
 
-  /** Requests of a user that wait, and those that were refused since then (ms), by the group's id, behind `after`. */
+  /** Returns the waiting requests of a user, and those refused since the given time (ms), by the group's id, after `after`. */
   async ofUser(userId: string, refusedAfter: number, limit: number, after = ""): Promise<OwnRequest[]> {
     const rows = await this.sql.rows<Omit<OwnRequest, "refusedAt"> & { refusedAt: number | null }>(
       `SELECT q.group_id AS groupId, g.name, q.asked_at AS askedAt, q.refused_at AS refusedAt
@@ -86,12 +86,12 @@ export class RequestQueries {
     return rows.map((row) => ({ ...row, refusedAt: row.refusedAt ?? undefined }));
   }
 
-  /** Deletes all requests of a user, without a word to anybody. */
+  /** Deletes all requests of a user without telling anybody. */
   async deleteOf(userId: string): Promise<void> {
     await this.sql.run("DELETE FROM group_requests WHERE user_id = ?", [userId]);
   }
 
-  /** Deletes requests that were refused before then (ms). */
+  /** Deletes requests that were refused before the given time (ms). */
   async deleteOlder(before: number, limit: number): Promise<number> {
     return this.sql.run("DELETE FROM group_requests WHERE refused_at < ? LIMIT ?", [before, limit]);
   }
@@ -105,12 +105,12 @@ export class RequestQueries {
   }
 }
 
-/** As every change of a group, so that no two wait for each other crosswise. */
+/** Locks the group's row, as every change of a group does, so that no two changes wait for each other crosswise. */
 async function lockGroup(statements: Statements, groupId: string): Promise<void> {
   await statements.rows("SELECT id FROM user_groups WHERE id = ? FOR UPDATE", [groupId]);
 }
 
-/** @returns owner and admins of the group, whose rows SYNC tells again */
+/** @returns owner and admins of the group; SYNC tells their rows again */
 async function touchAdmins(statements: Statements, groupId: string): Promise<string[]> {
   const changedAt = await databaseTime(statements);
   const condition = "group_id = ? AND present = 1 AND role <> 'member'";

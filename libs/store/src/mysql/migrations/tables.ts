@@ -1,23 +1,23 @@
 /**
- * The first schema: one table per migration, since MySQL commits at each DDL statement and half a migration could
- * not be taken back. A migration that was released is never edited; a change is a new one behind it.
+ * The first schema: one table per migration, because MySQL commits at each DDL statement and half a migration could not be
+ * undone. A released migration is never edited; a change is a new migration after it.
  *
  * Ids are ascii_bin: they are compared byte by byte and take one byte a character. All times are ms since 1970.
- * Nothing here is understood by only one of MySQL 8 and MariaDB 10.11.
+ * MySQL 8 and MariaDB 10.11 both understand every statement here.
  */
 const ID = "VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin";
 const LONG_ID = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin";
-/** `p:<32>:<32>` was the longest. */
+/** `p:<32>:<32>` was the longest conversation id. */
 const CONVERSATION_ID = "VARCHAR(67) CHARACTER SET ascii COLLATE ascii_bin";
-/** `p:<64>:<64>` is the longest. */
+/** `p:<64>:<64>` is the longest conversation id. */
 const LONG_CONVERSATION_ID = "VARCHAR(131) CHARACTER SET ascii COLLATE ascii_bin";
 const WORD = "VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin";
 const TEXT_OPTIONS = "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
-/** Partitions of the archive: MAX(seq) of a conversation looks into one small tree instead of one large. */
+/** Partitions of the archive: MAX(seq) of a conversation searches one small tree instead of one large tree. */
 const MESSAGE_PARTITIONS = 16;
 
-/** [name of the migration, its statement] in order. */
+/** [name of the migration, its statement], in order. */
 export const tables: readonly (readonly [name: string, statement: string])[] = [
   [
     "CreateUsers",
@@ -190,7 +190,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     ) ${TEXT_OPTIONS}`,
   ],
   [
-    // Since when somebody belongs is a matter of his stays: who comes back has several.
+    // The time since which a user belongs to a group lies in their stays: a user who returns has several.
     "MoveStaysOutOfMembers",
     `ALTER TABLE group_members
       DROP COLUMN joined_seq,
@@ -221,7 +221,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ],
   ["AddPurgedSeq", "ALTER TABLE conversations ADD COLUMN purged_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
   [
-    // What people search for: names, whatever the case. A letter in lower case may be two.
+    // For the search for names in any case. A letter may become two in lower case.
     "AddFoldedNames",
     `ALTER TABLE users
       ADD COLUMN folded_name VARCHAR(128) AS (LOWER(display_name)) STORED,
@@ -234,7 +234,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (user_id)
     ) ${TEXT_OPTIONS}`,
   ],
-  // A device asks for groups by a time, docs/decisions/0018: a counter per user would cost a write per member.
+  // Devices ask for groups by a time (docs/decisions/0018): a counter per user would cost a write per member.
   ["AddGroupChangedAt", "ALTER TABLE user_groups ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
   ["AddMemberChangedAt", "ALTER TABLE group_members ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0"],
   ["DropGroupsVersion", "ALTER TABLE user_versions DROP COLUMN groups_version"],
@@ -257,18 +257,18 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       KEY broadcasts_done_at (done_at)
     ) ${TEXT_OPTIONS}`,
   ],
-  // When the newest refresh token was given: the one before it is good for a moment longer.
+  // Time at which the newest refresh token was issued: the token before it works for a moment longer.
   ["AddRefreshedAt", "ALTER TABLE devices ADD COLUMN refreshed_at BIGINT NULL"],
-  // What users let others do: NULL is what the settings of the cluster say.
+  // What users allow others to do; NULL: as the settings of the cluster say.
   ["AddWhoMay", `ALTER TABLE users ADD COLUMN who_may_add ${WORD} NULL, ADD COLUMN who_may_write ${WORD} NULL`],
-  // What somebody who is blocked is told goes on as it was when they were blocked; NULL: nobody is.
+  // The state at the time of a block, which the blocked user is told; NULL: no block.
   ["AddToldSeenAt", "ALTER TABLE relations ADD COLUMN told_seen_at BIGINT NULL"],
   [
     "AddToldMarks",
     `ALTER TABLE conversation_members
       ADD COLUMN told_read_seq BIGINT UNSIGNED NULL, ADD COLUMN told_delivered_seq BIGINT UNSIGNED NULL`,
   ],
-  // Somebody who left a group by themselves is asked before they are brought in again.
+  // A user who left a group by themselves is asked before another member can add them again.
   ["AddLeftAlone", "ALTER TABLE group_members ADD COLUMN left_alone TINYINT(1) NOT NULL DEFAULT 0"],
   [
     "CreateGroupInvitations",
@@ -282,7 +282,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       KEY group_invitations_invited_at (invited_at)
     ) ${TEXT_OPTIONS}`,
   ],
-  // Up to when messages were ever deleted: one row.
+  // One row: the time up to which messages were ever deleted.
   [
     "CreateRetentionCut",
     `CREATE TABLE retention_cut (
@@ -291,7 +291,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
       PRIMARY KEY (id)
     ) ${TEXT_OPTIONS}`,
   ],
-  // Under what users are found; who has is_filed = 0 has no rows yet, or those of an older name.
+  // Search entries of users; a user with is_filed = 0 has no rows yet, or rows of an older name.
   [
     "CreateUserNames",
     `CREATE TABLE user_names (
@@ -302,7 +302,7 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     ) ${TEXT_OPTIONS}`,
   ],
   ["AddIsFiled", "ALTER TABLE users ADD COLUMN is_filed TINYINT(1) NOT NULL DEFAULT 0, ADD KEY users_filed (is_filed)"],
-  // User ids of other systems, docs/decisions/0028: a longer VARCHAR below 256 bytes changes no row.
+  // User ids of other systems (docs/decisions/0028): a longer VARCHAR below 256 bytes changes no row.
   ["LengthenUsers", `ALTER TABLE users MODIFY id ${LONG_ID} NOT NULL, MODIFY folded_id ${LONG_ID} NOT NULL`],
   ["LengthenDevices", `ALTER TABLE devices MODIFY user_id ${LONG_ID} NOT NULL`],
   [
@@ -337,20 +337,20 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
     `ALTER TABLE messages MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL, MODIFY sender ${LONG_ID} NOT NULL`,
   ],
   ["LengthenOutbox", `ALTER TABLE outbox MODIFY conversation ${LONG_CONVERSATION_ID} NOT NULL`],
-  // Up to which number a conversation is in no list of the user; hidden_seq is about its messages.
+  // The number up to which a conversation is in no list of the user; hidden_seq concerns its messages.
   ["AddUnlistedSeq", "ALTER TABLE conversation_members ADD COLUMN unlisted_seq BIGINT UNSIGNED NOT NULL DEFAULT 0"],
-  // Whom an admin has removed comes back by an admin only.
+  // Only an admin can add a user again whom an admin has removed.
   ["GroupsAddBans", `ALTER TABLE group_members ADD COLUMN banned_by ${LONG_ID} NULL`],
   [
     "GroupsAddRefusals",
     "ALTER TABLE group_requests ADD COLUMN refused_at BIGINT NULL, ADD KEY group_requests_user (user_id)",
   ],
-  // Which request has made a group: the same one again is answered with the group, whatever it is now.
+  // The request that created a group: a repeated request is answered with the group in its present state.
   ["GroupsAddRequestDigest", `ALTER TABLE user_groups ADD COLUMN request_digest ${LONG_ID} NULL`],
-  // Who has to do with somebody who deletes their account is found by it.
+  // An index that finds all users with a relation to a deleted account.
   ["RelationsAddPeerKey", "ALTER TABLE relations ADD KEY relations_peer (peer_id)"],
-  // The name that a program first gave a user whom it made: the same request again is recognised by it.
+  // The first name of a user whom a program created, by which a repeated request is recognised.
   ["UsersAddMadeAs", "ALTER TABLE users ADD COLUMN made_as VARCHAR(64) NULL"],
-  // Older builds ended only the memberships of those who deleted their accounts: the rest ends now.
+  // Older builds ended only the memberships of deleted accounts: everything else ends now.
   ["UsersDepartAgain", "INSERT IGNORE INTO departures (user_id) SELECT id FROM users WHERE deleted_at IS NOT NULL"],
 ];

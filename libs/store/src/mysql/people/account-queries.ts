@@ -1,15 +1,15 @@
 /**
  * Users and their devices: registration, log-in, refresh tokens.
  *
- * Refresh tokens rotate: each use makes the next token of the family and voids the one before. A token of the family
- * that is not the newest was used before, by its owner or by a thief, and nobody can tell which: the whole family is
- * revoked, and the device has to log in again. The token just before the newest is excepted for a moment: the answer
- * that brought the newest may have been lost, or two tabs may have asked at once. It brings the same successor again.
+ * Refresh tokens rotate: each use creates the next token of the family and voids the one before. A token of the family that is
+ * not the newest was used before, by its owner or by a thief, and nobody can tell which. So the whole family is revoked, and the
+ * device has to log in again. The token just before the newest is an exception for a moment, because the answer with the newest
+ * may have been lost, or two tabs may have asked at once: it returns the same successor again.
  */
 import type { WhoMayAdd } from "../groups/invitation-queries";
 import type { Sql, Statements } from "../sql";
 
-/** A user as the rest of the system may see them; the hash of their password stays here and in log-in. */
+/** A user for the rest of the system; only this file and the log-in see the hash of the password. */
 export interface Account {
   userId: string;
   displayName: string;
@@ -20,7 +20,7 @@ export interface Account {
   lastLoginAt: number | undefined;
 }
 
-/** What a user lets others do; undefined: what the settings of the cluster say. */
+/** What a user allows others to do; undefined: as the settings of the cluster say. */
 export interface Preferences {
   whoMayAdd: WhoMayAdd | undefined;
   whoMayWrite: WhoMayWrite | undefined;
@@ -28,7 +28,7 @@ export interface Preferences {
 
 export type WhoMayWrite = "everybody" | "friends";
 
-/** What is stored of a refresh token. */
+/** The stored data of a refresh token. */
 export interface RefreshToken {
   family: string;
   /** SHA-256 in hex. */
@@ -43,44 +43,44 @@ export interface Device {
   lastSeenAt: number;
 }
 
-/** A log-in as it was registered: the account as it is now, and the devices that had to go for it. */
+/** A registered log-in: the present account, and the devices that were logged out for it. */
 export interface SignedIn {
   account: Account;
   loggedOut: string[];
 }
 
-/** Who may log in, and what it does to others. */
+/** The conditions of a log-in, and its effects on other devices. */
 export interface SignInRules {
-  /** Most devices of a user; those that were idle longest are logged out for the one that comes. */
+  /** Maximum number of devices of a user; devices that were idle longest are logged out for the new one. */
   most?: number;
   /** Devices that are connected at this moment: none of them is idle. */
   connected?: readonly string[];
-  /** The hash by which they were let in: it must be theirs still, under the lock of their row. */
+  /** The hash that matched the password: it must still be the user's hash under the lock of their row. */
   passwordHash?: string;
 }
 
-/** What became of a refresh token that somebody showed. */
+/** The result for a refresh token that a client showed. */
 export type Rotation =
   | { kind: "rotated"; platform: string; account: Account }
-  /** Not a token of ours, or its family was revoked. */
+  /** The token is unknown, or its family was revoked. */
   | { kind: "unknown" }
   | { kind: "expired" }
-  /** Used before: the family is revoked now. */
+  /** The token was used before: the family is revoked now. */
   | { kind: "reused" };
 
-/** How long the token before the newest brings the newest again though the device was seen since, ms. */
+/** Time for which the token before the newest returns the newest again although the device was seen since, ms. */
 const SAME_SUCCESSOR_MS = 30_000;
 
 export class AccountQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** Undefined for one who does not exist or was deleted. */
+  /** Returns a user; undefined when the user does not exist or was deleted. */
   async find(userId: string): Promise<Account | undefined> {
     const user = await findUser(this.sql, userId);
     return user && toAccount(user);
   }
 
-  /** What a user has chosen; undefined for one who does not exist or was deleted. */
+  /** Returns the choices of a user; undefined when the user does not exist or was deleted. */
   async preferences(userId: string): Promise<Preferences | undefined> {
     const [row] = await this.sql.rows<{ who_may_add: WhoMayAdd | null; who_may_write: WhoMayWrite | null }>(
       "SELECT who_may_add, who_may_write FROM users WHERE id = ? AND deleted_at IS NULL",
@@ -89,7 +89,7 @@ export class AccountQueries {
     return row && { whoMayAdd: row.who_may_add ?? undefined, whoMayWrite: row.who_may_write ?? undefined };
   }
 
-  /** @returns false when there is no such user */
+  /** @returns false when the user does not exist */
   async prefer(userId: string, { whoMayAdd, whoMayWrite }: Partial<Preferences>): Promise<boolean> {
     const met = await this.sql.run(
       `UPDATE users SET who_may_add = COALESCE(?, who_may_add), who_may_write = COALESCE(?, who_may_write)
@@ -107,7 +107,7 @@ export class AccountQueries {
 
   /**
    * Registers a log-in on a device: a new family of refresh tokens, and the device is no longer revoked.
-   * @returns undefined when the user was deleted, or has another password, since they were let in
+   * @returns undefined when the user was deleted, or got another password, after the password was checked
    */
   async signIn(
     userId: string,
@@ -136,7 +136,7 @@ export class AccountQueries {
 
   /**
    * Exchanges a refresh token for the next of its family.
-   * @param next always the same for the same token that was shown
+   * @param next always the same for the same shown token
    */
   async rotate(
     shown: { userId: string; deviceId: string; family: string; hash: string },
@@ -145,7 +145,7 @@ export class AccountQueries {
   ): Promise<Rotation> {
     const key = [shown.userId, shown.deviceId];
     return this.sql.transaction(async (statements): Promise<Rotation> => {
-      // The lock makes one of two uses at the same time the first.
+      // The lock gives two simultaneous uses an order.
       const [device] = await statements.rows<DeviceRow>(
         `SELECT ${DEVICE_COLUMNS} FROM devices WHERE user_id = ? AND device_id = ? FOR UPDATE`,
         key,
@@ -155,7 +155,7 @@ export class AccountQueries {
       }
       const isNewest = device.refresh_hash === shown.hash;
       const refreshedAt = device.refreshed_at ?? 0;
-      // A page may be closed before the answer is stored, and opened again the next day: nobody has the newest one then.
+      // A page may be closed before it stores the answer, and opened again the next day: then nobody has the newest token.
       const isUnused = device.last_seen_at <= refreshedAt;
       const isAgain = device.refresh_hash === next.hash && (isUnused || now - refreshedAt <= SAME_SUCCESSOR_MS);
       if (!isNewest && !isAgain) {
@@ -181,7 +181,7 @@ export class AccountQueries {
     await revokeDevices(this.sql, userId, [deviceId], now);
   }
 
-  /** Devices that are logged in, last seen first. */
+  /** Returns the devices that are logged in, last seen first. */
   async devices(userId: string): Promise<Device[]> {
     const rows = await this.sql.rows<DeviceRow>(
       `SELECT ${DEVICE_COLUMNS} FROM devices WHERE user_id = ? AND revoked_at IS NULL
@@ -225,7 +225,7 @@ interface DeviceRow {
 const DEVICE_COLUMNS =
   "device_id, platform, refresh_family, refresh_hash, refresh_expires_at, refreshed_at, created_at, last_seen_at, revoked_at";
 
-/** What revoking does to a row of devices. @see revokeDevices */
+/** The columns that revoking sets in a row of devices. @see revokeDevices */
 export const REVOKED =
   "refresh_family = NULL, refresh_hash = NULL, refresh_expires_at = NULL, refreshed_at = NULL, revoked_at = ?";
 
@@ -256,7 +256,7 @@ async function findUser(
   return row;
 }
 
-/** Logs out what is too much, but not the device that logs in; those that are connected last. */
+/** Logs out surplus devices, but not the device that logs in; connected devices come last. */
 async function logOutIdle(
   statements: Statements,
   userId: string,

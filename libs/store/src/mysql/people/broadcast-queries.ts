@@ -1,6 +1,6 @@
 /**
- * Broadcasts: one message of a sender to many users, who are served in the order of their ids. The row says behind whom it
- * goes on, and is moved only from where the mover thought it was: of two who work at it, one moves it.
+ * Broadcasts: one message of a sender to many users, who are served in the order of their ids. The row names the last served
+ * user. A process moves it only from the place that it has read, so that of two working processes only one moves it.
  */
 import type { ContentType } from "@carillon/protocol";
 import { isInserted } from "../errors";
@@ -17,17 +17,17 @@ export interface NewBroadcast {
 }
 
 export interface Broadcast extends NewBroadcast {
-  /** The last one who was served; "": nobody yet. */
+  /** The last user who was served; "": nobody yet. */
   after: string;
-  /** Messages that were accepted, and those that were refused for good. */
+  /** Numbers of accepted messages, and of messages that were refused for good. */
   sent: number;
   refused: number;
   doneAt: number | undefined;
 }
 
-/** What was done since the row was read. */
+/** The progress since the row was read. */
 export interface BroadcastStep {
-  /** Whom the row named as the last. */
+  /** The last user that the row named. */
   from: string;
   to: string;
   sent: number;
@@ -54,7 +54,7 @@ export class BroadcastQueries {
     return rows[0] && toBroadcast(rows[0]);
   }
 
-  /** Those that are not done, the oldest first, behind one of them. */
+  /** Returns unfinished broadcasts, the oldest first, after one of them. */
   async open(limit: number, after?: Pick<Broadcast, "broadcastId" | "createdAt">): Promise<Broadcast[]> {
     const { createdAt = -1, broadcastId = "" } = after ?? {};
     const rows = await this.sql.rows<BroadcastRow>(
@@ -65,7 +65,7 @@ export class BroadcastQueries {
     return rows.map(toBroadcast);
   }
 
-  /** The next to be served, by id: those of the list, or everybody who is there. */
+  /** Returns the next users to serve, by id: of the list, or of all users. */
   async recipients({ userIds, senderId }: Broadcast, after: string, limit: number): Promise<string[]> {
     if (userIds !== undefined) return userIds.filter((userId) => userId > after).slice(0, limit);
     const rows = await this.sql.rows<{ id: string }>(
@@ -75,7 +75,7 @@ export class BroadcastQueries {
     return rows.map(({ id }) => id);
   }
 
-  /** @returns false when another one has moved it */
+  /** @returns false when another process has moved it */
   async advance(broadcastId: string, { from, to, sent, refused }: BroadcastStep): Promise<boolean> {
     const met = await this.sql.run(
       "UPDATE broadcasts SET after_id = ?, sent = sent + ?, refused = refused + ? WHERE id = ? AND after_id = ?",

@@ -1,59 +1,59 @@
 /**
- * Whether a token is still good: the one rule for every process that lets somebody in by one, and what it needs of
- * MySQL. It is asked by connections of its own, so that no statement that waits for a lock, and no long list, can hold
- * up who has a good token.
+ * Checks whether a token is still valid: the one rule for every process that accepts tokens, and the data that it needs from
+ * MySQL. It uses connections of its own, so that no statement that waits for a lock, and no long list, can hold up users with
+ * valid tokens.
  */
 import { loginIdOf } from "@carillon/base/node";
 import type { ErrorName } from "@carillon/protocol";
 import { asId, keyTable, type Sql } from "../sql";
 
-/** What a token says that has to be compared. */
+/** The claims of a token that are compared. */
 export interface ShownSession {
   userId: string;
   deviceId: string;
-  /** Absent: the token is of another issuer. */
+  /** Absent: another issuer made the token. */
   tokenVersion?: number | undefined;
-  /** The log-in that the token belongs to; absent: any. */
+  /** The log-in to which the token belongs; absent: any. */
   login?: string | undefined;
 }
 
-/** What is stored of a user and one of their devices. */
+/** The stored data of a user and one of their devices. */
 export interface Credentials {
   status: "normal" | "disabled" | "deleted";
   role: string;
   tokenVersion: number;
-  /** Absent: there is no row of this device; it never logged in here, or its row was deleted long after it was idle. */
+  /** Absent: the device has no row. It never logged in here, or its row was deleted after a long idle time. */
   device?: {
     revoked: boolean;
-    /** The device's log-in, as access tokens name it. */
+    /** The device's log-in, in the form of access tokens. */
     login: string | undefined;
   };
 }
 
 /**
- * Why a token is not good, or undefined when it is.
- * @param known undefined: there is no such user
+ * Returns the reason why a token is void, or undefined when it is valid.
+ * @param known undefined: the user does not exist
  */
 export function refusalOf(shown: ShownSession, known: Credentials | undefined): ErrorName | undefined {
   if (known === undefined || known.status === "deleted") return "NOT_AUTHENTICATED";
   if (known.status === "disabled") return "USER_DISABLED";
   const { device } = known;
   const isOurs = shown.tokenVersion !== undefined;
-  // We sign tokens for devices that have logged in, and each of those has a row; other issuers' devices need none.
+  // Carillon signs tokens for devices that have logged in, and each of these has a row; devices of other issuers need none.
   if (isOurs && device === undefined) return "NOT_AUTHENTICATED";
   const isOlderVersion = isOurs && shown.tokenVersion !== known.tokenVersion;
   const isOlderLogin = device !== undefined && shown.login !== undefined && shown.login !== device.login;
   return isOlderVersion || isOlderLogin || device?.revoked === true ? "TOKEN_REVOKED" : undefined;
 }
 
-/** Sessions of one statement. */
+/** Maximum number of sessions in one statement. */
 const AT_ONCE = 64;
 
 export class CredentialQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * What is stored of these sessions, in their order; undefined for one whose user does not exist.
+   * Returns the stored data of these sessions, in their order; undefined for a user who does not exist.
    * @param deadline monotonic ms after which nobody waits for the answer
    */
   async of(
@@ -95,7 +95,7 @@ interface CredentialRow {
   role: string;
   token_version: number;
   device_id: string;
-  /** Null: there is no row of the device. */
+  /** Null: the device has no row. */
   created_at: number | null;
   revoked_at: number | null;
   refresh_family: string | null;

@@ -1,22 +1,22 @@
 /**
- * What people mean by a name when they search for it: without case, accents, composition and punctuation. Pure.
+ * Folds names for the search: without case, accents, composition and punctuation. Pure.
  *
- * A name is found by the beginning of each of its words, so what is kept of it is the name from each word on: of
- * "Anna-Lena Ödön" that is `anna lena odon`, `lena odon` and `odon`. What is searched for is folded in the same way.
+ * The search finds a name by the beginning of each of its words, so its entries are the name from each word on: for
+ * "Anna-Lena Ödön" these are `anna lena odon`, `lena odon` and `odon`. The searched text is folded in the same way.
  */
 
-/** Characters that are kept of an entry; an id or a name is no longer, and what folding adds at the end is not missed. */
+/** Maximum length of an entry; ids and names are not longer, and characters that folding adds beyond it do not matter. */
 const LONGEST = 64;
 
 /**
- * Marks on letters of Latin, Greek and Cyrillic, and the vowel points of Hebrew and Arabic, which many leave out. Marks of
- * other scripts are letters to their readers.
+ * Marks on letters of Latin, Greek and Cyrillic, and the vowel points of Hebrew and Arabic, which many users leave out. Readers of
+ * other scripts regard the marks as letters.
  */
 const ACCENTS = /[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670]/g;
 const UNSEEN = /\p{Default_Ignorable_Code_Point}/gu;
 const BETWEEN_WORDS = /[\p{White_Space}\p{P}\p{Cc}]+/gu;
 
-/** Letters that Unicode does not take apart, as those write them who have no such key. */
+/** Replacements for letters that Unicode does not decompose, for users without such a key. */
 const PLAIN: Readonly<Record<string, string>> = {
   æ: "ae",
   œ: "oe",
@@ -32,9 +32,9 @@ const PLAIN: Readonly<Record<string, string>> = {
 };
 const NOT_PLAIN = new RegExp(`[${Object.keys(PLAIN).join("")}]`, "g");
 
-/** @returns words of plain letters with one blank between them; nothing of what has no letter, number or sign */
+/** @returns words of plain letters with one blank between them; empty for a text without letters, numbers and signs */
 export function fold(text: string): string {
-  // Upper case first: only so is ß the same as ss.
+  // Upper case first, because only then ß equals ss.
   const small = text.normalize("NFKD").replace(ACCENTS, "").replace(UNSEEN, "").toUpperCase().toLowerCase();
   const plain = small
     .normalize("NFKD")
@@ -43,7 +43,7 @@ export function fold(text: string): string {
   return cut(plain.normalize("NFKC").replace(BETWEEN_WORDS, " ").trim());
 }
 
-/** Under what a user is found: the id, and the name from each of its words on. */
+/** The search entries of a user: the id, and the name from each of its words on. */
 export function entriesOf(userId: string, displayName: string): string[] {
   const words = fold(displayName).split(" ");
   const fromEachOn = words.map((_, place) => words.slice(place).join(" "));

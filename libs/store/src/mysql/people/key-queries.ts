@@ -1,7 +1,7 @@
-/** Keys of other systems; what they may do is checked by the api. */
+/** API keys of other systems; the api checks their rights. */
 import type { Sql } from "../sql";
 
-/** A key as operators see it. */
+/** A key for operators. */
 export interface KeyRecord {
   id: string;
   name: string;
@@ -12,7 +12,7 @@ export interface KeyRecord {
 }
 
 export class KeyQueries {
-  /** @param checks where keys that are shown are looked up */
+  /** @param checks the connections for looking up shown keys */
   constructor(
     private readonly sql: Sql,
     private readonly checks: Sql,
@@ -35,19 +35,19 @@ export class KeyQueries {
     ]);
   }
 
-  /** All keys, the oldest first; those that were revoked too. */
+  /** Returns all keys, the oldest first, including revoked keys. */
   async list(): Promise<KeyRecord[]> {
     const rows = await this.sql.rows<KeyRow>(`SELECT ${COLUMNS} FROM api_keys ORDER BY created_at, id`);
     return rows.map(toRecord);
   }
 
-  /** Keys by id, behind `after`; those that were revoked too. */
+  /** Returns keys by id, after `after`, including revoked keys. */
   async page(limit: number, after: string): Promise<KeyRecord[]> {
     const sql = `SELECT ${COLUMNS} FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`;
     return (await this.sql.rows<KeyRow>(sql, [after, limit])).map(toRecord);
   }
 
-  /** The key with its digest; undefined when there is none. */
+  /** Returns a key with its digest; undefined when it does not exist. */
   async find(id: string): Promise<(KeyRecord & { secretHash: string }) | undefined> {
     const [row] = await this.checks.rows<KeyRow & { secret_hash: string }>(
       `SELECT ${COLUMNS}, secret_hash FROM api_keys WHERE id = ?`,
@@ -60,7 +60,7 @@ export class KeyQueries {
     await this.sql.run("UPDATE api_keys SET last_used_at = ? WHERE id = ?", [now, id]);
   }
 
-  /** @returns false when there is no such key; one that was revoked before stays so */
+  /** @returns false when the key does not exist; a revoked key stays revoked */
   async revoke(id: string, now: number): Promise<boolean> {
     const found = await this.sql.run("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?", [
       now,

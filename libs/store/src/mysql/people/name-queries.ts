@@ -1,9 +1,9 @@
 /**
- * The search for people, by the beginnings of their ids and of the words of their names.
+ * The search for users, by the beginnings of their ids and of the words of their names.
  *
- * Under what somebody is found is a row each (see folding.ts), written with every change of a user, in the same
- * transaction. Only who can be written to has rows, so a page costs what it shows, whoever else there is. Users whom an
- * older build or a hand has made are marked by the database, and get their rows from `fileNew`.
+ * Each search entry of a user is a row (see folding.ts), which every change of the user writes in the same transaction. Only
+ * users who can receive messages have rows, so the cost of a page depends on its length alone. The database marks users whom
+ * an older build or an operator by hand has created, and `fileNew` writes their rows.
  */
 import type { Sql, Statements } from "../sql";
 import { entriesOf, fold } from "./folding";
@@ -13,7 +13,7 @@ export interface NamedUser {
   displayName: string;
 }
 
-/** The entry under which somebody was found: the list goes on behind it. */
+/** The entry by which a user was found: the list continues after it. */
 export interface FoundPlace {
   entry: string;
   userId: string;
@@ -21,7 +21,7 @@ export interface FoundPlace {
 
 export interface FoundPage {
   users: NamedUser[];
-  /** Behind the last entry that was looked at; absent: there are no more. */
+  /** The last checked entry; absent: there are no more. */
   next?: FoundPlace;
 }
 
@@ -29,7 +29,9 @@ interface EntryRow extends FoundPlace {
   displayName: string;
 }
 
-/** Entries that are looked at together, and how often for one page: of a name like `Xa Xa Xa` all but one are passed over. */
+/**
+ * Number of entries read together, and maximum number of reads for one page: for a name like `Xa Xa Xa` all but one are skipped.
+ */
 const LOOKED_AT = 200;
 const MOST_LOOKS = 5;
 
@@ -37,8 +39,8 @@ export class NameQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Who can be written to and whose id, or whose name from any of its words on, begins so; everybody once, by entry.
-   * @param text as it was typed
+   * Finds users who can receive messages and whose id, or whose name from any of its words on, begins with the text; each user once, by entry.
+   * @param text the typed text
    * @returns at most `limit` users; fewer may come before the end
    */
   async search(text: string, limit: number, after: FoundPlace = { entry: "", userId: "" }): Promise<FoundPage> {
@@ -59,7 +61,7 @@ export class NameQueries {
   }
 
   private entries(beginning: string, after: FoundPlace): Promise<EntryRow[]> {
-    // Nothing that has a meaning in LIKE is left by folding.
+    // After folding, the text contains no character with a meaning in LIKE.
     const prefix = `${beginning}%`;
     const one = (where: string) =>
       `(SELECT n.entry AS entry, n.user_id AS userId, u.display_name AS displayName
@@ -72,7 +74,7 @@ export class NameQueries {
     );
   }
 
-  /** Makes users found who are not yet. @returns how many were looked at; 0: all are done */
+  /** Writes the entries of users whom the search does not find yet. @returns number of users; 0: all are done */
   async fileNew(limit: number): Promise<number> {
     return this.sql.transaction(async (statements) => {
       const rows = await statements.rows<{ id: string }>(
@@ -86,7 +88,7 @@ export class NameQueries {
   }
 }
 
-/** Writes under what users are found, as they are now; their rows are locked. @param userIds not empty */
+/** Writes the present search entries of users; their rows are locked. @param userIds not empty */
 export async function fileUsers(statements: Statements, userIds: string[]): Promise<void> {
   const users = await statements.rows<{ id: string; display_name: string }>(
     "SELECT id, display_name FROM users WHERE id IN (?) AND status = 'normal' AND deleted_at IS NULL",
@@ -98,7 +100,7 @@ export async function fileUsers(statements: Statements, userIds: string[]): Prom
   await statements.run("UPDATE users SET is_filed = 1 WHERE id IN (?)", [userIds]);
 }
 
-/** Whether it is the one of a user's entries with this beginning by which they are shown. */
+/** Whether this entry is the one by which the user is shown, among their entries with this beginning. */
 function isFoundBy(entry: string, beginning: string, userId: string, displayName: string): boolean {
   return entriesOf(userId, displayName).find((one) => one.startsWith(beginning)) === entry;
 }

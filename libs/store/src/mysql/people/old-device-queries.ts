@@ -1,4 +1,4 @@
-/** Devices that nobody can use any more: logged out, or with a refresh token that is over, long ago. */
+/** Devices that nobody can use any more: they were logged out, or their refresh tokens expired, long ago. */
 import type { Sql } from "../sql";
 
 export interface OldDevice {
@@ -10,8 +10,8 @@ export class OldDeviceQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * By user and device, behind `after`; a page may be empty before the end.
-   * @param before ms: logged out, or not good for a refresh since then
+   * Returns old devices by user and device, after `after`; a page may be empty before the end.
+   * @param before ms; the devices were logged out, or could not refresh, since then
    */
   async page(before: number, limit: number, after: OldDevice): Promise<{ old: OldDevice[]; next?: OldDevice }> {
     const rows = await this.sql.rows<{ user_id: string; device_id: string; is_old: number }>(
@@ -24,7 +24,7 @@ export class OldDeviceQueries {
     return rows.length < limit ? { old } : { old, next: all.at(-1)! };
   }
 
-  /** Deletes a device that is still old: it may have logged in meanwhile. @returns whether it was */
+  /** Deletes a device if it is still old: it may have logged in meanwhile. @returns whether the device was old */
   async delete({ userId, deviceId }: OldDevice, before: number): Promise<boolean> {
     const met = await this.sql.run(
       `DELETE FROM devices WHERE user_id = ? AND device_id = ?
@@ -34,7 +34,7 @@ export class OldDeviceQueries {
     return met > 0;
   }
 
-  /** Ids of users, behind `after`. */
+  /** Returns ids of users, after `after`. */
   async users(limit: number, after: string): Promise<string[]> {
     const sql = "SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?";
     return (await this.sql.rows<{ id: string }>(sql, [after, limit])).map(({ id }) => id);

@@ -1,7 +1,7 @@
 /**
- * Relations between users: each of two sees the other by a row of his own. A change of both rows is one transaction
- * under the locks of both users' counters, taken in the order of their ids; so two changes of one pair follow each
- * other, and a version that a device has seen is never given to a later change.
+ * Relations between users: each of two users sees the other by a row of their own. A change of both rows is one transaction
+ * under the locks of both users' counters, taken in the order of their ids. So two changes of one pair follow each other, and a
+ * later change never gets a version that a device has seen.
  */
 import { privateConversationId, type RelationState } from "@carillon/protocol";
 import { asId, DATABASE_NOW, keyTable, type Sql, type Statements } from "../sql";
@@ -15,31 +15,31 @@ export interface Relation {
   changedAt: number;
 }
 
-/** A pair under lock, as a rule may see it. */
+/** A locked pair, for a rule. */
 export interface LockedPair {
-  /** How the one who acts sees the other; `none` without a row. */
+  /** How the acting user sees the other; `none` without a row. */
   own: RelationState;
-  /** How the other one sees him. */
+  /** How the other user sees the acting user. */
   peer: RelationState;
-  /** What each of them has of friends and requests of his own; and blocks of the one who acts. */
+  /** Number of friends and own requests of each user, and number of blocks of the acting user. */
   ownFriends: number;
   peerFriends: number;
   ownBlocks: number;
 }
 
-/** What a rule wants; what is absent stays. A remark of undefined is taken away, and it ends with the relation. */
+/** The decision of a rule; absent parts stay. A remark of undefined is removed; a remark ends with the relation. */
 export interface PairEdit {
   own?: RelationState;
   peer?: RelationState;
   remark?: { text: string | undefined };
 }
 
-/** What became of the pair. */
+/** The result for the pair. */
 export interface ChangedPair {
   own: Relation;
-  /** Those whose rows were changed, with their new versions: their devices are to be told. */
+  /** The users whose rows changed, with their new versions: their devices must be told. */
   versions: { userId: string; version: number }[];
-  /** Whether it may be otherwise now who may write to whom. */
+  /** Whether the right to write to each other may have changed. */
   mattersToWorkers: boolean;
 }
 
@@ -47,11 +47,11 @@ export class RelationQueries {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Changes how two users see each other. A block also holds what the two are told of each other where it is: marks in
-   * their conversation, and when they were seen last. So nobody sees by that whether they are blocked.
-   * @param rule decides under the locks; what it throws leaves everything as it was
+   * Changes how two users see each other. A block also freezes what both are told about each other: the marks in their
+   * conversation, and the time when they were last seen. So a user cannot see from these whether they are blocked.
+   * @param rule decides under the locks; when it throws, nothing changes
    * @param now ms
-   * @param isOnline whether the owner is connected now: then that is when they were seen last
+   * @param isOnline whether the owner is connected now; then they were last seen now
    */
   async change(
     ownerId: string,
@@ -101,13 +101,13 @@ export class RelationQueries {
   }
 
   /**
-   * Raises the versions of the rows by which friends see a user, since what they see of him has changed.
-   * @param after behind this id; @param limit friends of one transaction
-   * @returns whose rows these are, and behind whom it goes on; undefined: there is nobody else
+   * Raises the versions of the rows by which friends see a user, because the data that they see has changed.
+   * @param after begin after this id; @param limit number of friends in one transaction
+   * @returns the owners of the rows, and the id after which to continue; undefined: there are no more
    */
   async touchFriends(userId: string, limit: number, after: string): Promise<{ owners: string[]; next?: string }> {
     return this.sql.transaction(async (statements) => {
-      // Who was blocked by him sees him as before.
+      // A user who was blocked by the user sees them as before.
       const peers = await statements.rows<{ peer_id: string }>(
         `SELECT peer_id FROM relations WHERE owner_id = ? AND state IN ('friend', 'blocked') AND peer_id > ?
          ORDER BY peer_id LIMIT ?`,
@@ -128,7 +128,7 @@ export class RelationQueries {
     });
   }
 
-  /** Those who are something to a user, or to whom the user is something; by id, behind `after`. */
+  /** Returns users with a relation to a user in either direction; by id, after `after`. */
   async peers(userId: string, limit: number, after = ""): Promise<string[]> {
     const side = (other: string, own: string) =>
       `(SELECT ${other} AS id FROM relations WHERE ${own} = ? AND ${other} > ? AND state <> 'none' ORDER BY ${other} LIMIT ?)`;
@@ -139,7 +139,7 @@ export class RelationQueries {
     return rows.map(({ id }) => id);
   }
 
-  /** Relations of some states by the id of the other one, behind `after`. */
+  /** Returns relations of some states by the id of the other user, after `after`. */
   async list(ownerId: string, states: readonly RelationState[], limit: number, after = ""): Promise<Relation[]> {
     const rows = await this.sql.rows<RelationRow>(
       `SELECT peer_id, state, remark, version, changed_at FROM relations
@@ -149,7 +149,7 @@ export class RelationQueries {
     return rows.map(toRelation);
   }
 
-  /** What changed above a version, in the order of the changes; without one, what there is. */
+  /** Returns changes above a version in their order; without a version, all present relations. */
   async changedSince(ownerId: string, version: number, limit: number): Promise<Relation[]> {
     const rows = await this.sql.rows<RelationRow>(
       `SELECT peer_id, state, remark, version, changed_at FROM relations
@@ -160,9 +160,9 @@ export class RelationQueries {
   }
 
   /**
-   * When users were seen last, as those whom they block are told, ms. Key: `${owner} ${peer}`; a pair without a block, or of
-   * which the peer would see nothing anyway, is missing.
-   * @param orStrangers whether strangers see when somebody was seen last
+   * Returns the times at which users were last seen, in the form that blocked peers are told, ms. Key: `${owner} ${peer}`. Pairs
+   * without a block, and pairs whose peer would see no time anyway, are missing.
+   * @param orStrangers whether strangers see when a user was last seen
    */
   async frozen(pairs: [owner: string, peer: string][], orStrangers: boolean): Promise<Map<string, number>> {
     if (pairs.length === 0) return new Map();
@@ -196,7 +196,7 @@ const withRemark = (state: RelationState, remark: string | null | undefined) => 
   remark: state === "none" ? null : (remark ?? null),
 });
 
-/** What workers make of a state. */
+/** The state in the form that workers use. */
 const decides = (state: RelationState) => (state === "friend" || state === "blocked" ? state : "none");
 
 async function raiseVersions(statements: Statements, owners: string[], peerId: string): Promise<void> {
@@ -210,7 +210,7 @@ async function raiseVersions(statements: Statements, owners: string[], peerId: s
   );
 }
 
-/** From now on, or no more, the two are told the marks of each other as they are now. */
+/** Freezes the marks that the two users are told about each other, or ends that. */
 async function holdMarks(statements: Statements, a: string, b: string, isHeld: boolean): Promise<void> {
   const told = isHeld ? ["read_seq", "delivered_seq"] : ["NULL", "NULL"];
   await statements.run(
@@ -220,7 +220,7 @@ async function holdMarks(statements: Statements, a: string, b: string, isHeld: b
   );
 }
 
-/** @param seenAt ms; undefined: when the owner was seen last */
+/** @param seenAt ms; undefined: the time at which the owner was last seen */
 async function holdSeenAt(
   statements: Statements,
   ownerId: string,

@@ -1,11 +1,11 @@
-/** Users, as they and operators change them. What ends a session voids its tokens in the same transaction. */
+/** Changes of users by themselves and by operators. A change that ends a session voids its tokens in the same transaction. */
 import { DELETED_USER } from "@carillon/protocol";
 import { isInserted } from "../errors";
 import { asId, keyTable, type Sql, type Statements, timeOf } from "../sql";
 import { REVOKED, revokeDevices } from "./account-queries";
 import { fileUsers, type NamedUser } from "./name-queries";
 
-/** A user as operators see him. */
+/** A user for operators. */
 export interface UserRecord extends NamedUser {
   status: "normal" | "disabled" | "deleted";
   /** ms since 1970; 0: not muted. */
@@ -18,7 +18,7 @@ export interface UserRecord extends NamedUser {
 export class UserQueries {
   constructor(private readonly sql: Sql) {}
 
-  /** Names of those who exist or have existed. */
+  /** Returns names of users who exist or have existed. */
   async names(userIds: string[]): Promise<Map<string, { displayName: string; isDeleted: boolean }>> {
     if (userIds.length === 0) return new Map();
     const rows = await this.sql.rows<{ id: string; display_name: string; deleted_at: number | null }>(
@@ -28,7 +28,7 @@ export class UserQueries {
     return new Map(rows.map((row) => [row.id, { displayName: row.display_name, isDeleted: row.deleted_at !== null }]));
   }
 
-  /** Moves forward when users and their devices were seen last. @param seen ms, by ascending ids */
+  /** Moves the times forward at which users and their devices were last seen. @param seen ms, by ascending ids */
   async saw(seen: [userId: string, deviceId: string, at: number][]): Promise<void> {
     if (seen.length === 0) return;
     const users = new Map<string, number>();
@@ -48,7 +48,7 @@ export class UserQueries {
     );
   }
 
-  /** When users were seen last, ms; one who never was is missing. */
+  /** Returns the times at which users were last seen, ms; users who never connected are missing. */
   async lastSeen(userIds: string[]): Promise<Map<string, number>> {
     if (userIds.length === 0) return new Map();
     const rows = await this.sql.rows<{ id: string; last_seen_at: number }>(
@@ -58,7 +58,7 @@ export class UserQueries {
     return new Map(rows.map(({ id, last_seen_at }) => [id, last_seen_at]));
   }
 
-  /** All users by id, behind `after`; those that were deleted too. */
+  /** Returns users by id, after `after`, including deleted users. */
   async list(limit: number, after = "", role?: string): Promise<UserRecord[]> {
     const rows = await this.sql.rows<UserRow>(
       `SELECT ${COLUMNS} FROM users WHERE id > ? ${role === undefined ? "" : "AND role = ?"} ORDER BY id LIMIT ?`,
@@ -67,13 +67,13 @@ export class UserQueries {
     return rows.map(toRecord);
   }
 
-  /** Also one who was deleted; undefined when there never was such a one. */
+  /** Returns a user, including a deleted one; undefined when the user never existed. */
   async record(userId: string): Promise<UserRecord | undefined> {
     const [row] = await this.sql.rows<UserRow>(`SELECT ${COLUMNS} FROM users WHERE id = ?`, [userId]);
     return row && toRecord(row);
   }
 
-  /** The columns that these change are those of a user who is there; @returns false when there is none */
+  /** Updates columns of an existing user. @returns false when the user does not exist */
   rename(userId: string, displayName: string): Promise<boolean> {
     return this.refile(userId, "display_name = ?", [displayName]);
   }
@@ -90,7 +90,7 @@ export class UserQueries {
     return this.refile(userId, "status = ?", [status]);
   }
 
-  /** A new password; every device but one has to log in again. @returns the devices that were logged in and are not */
+  /** Sets a new password; every device but one has to log in again. @returns the devices that were logged out */
   async setPassword(userId: string, passwordHash: string, keepDeviceId: string, now: number): Promise<string[]> {
     return this.sql.transaction(async (statements) => {
       await statements.run("UPDATE users SET password_hash = ? WHERE id = ? AND deleted_at IS NULL", [
@@ -107,7 +107,7 @@ export class UserQueries {
     });
   }
 
-  /** Voids all tokens of a user. @returns false when there is none */
+  /** Voids all tokens of a user. @returns false when the user does not exist */
   async logOutEverywhere(userId: string, now: number): Promise<boolean> {
     return this.sql.transaction(async (statements) => {
       const found = await statements.run(
@@ -119,7 +119,7 @@ export class UserQueries {
     });
   }
 
-  /** Takes name, password and tokens away; the id stays taken, since his messages name it. */
+  /** Removes name, password and tokens; the id stays taken, because the user's messages name it. */
   async delete(userId: string, now: number): Promise<boolean> {
     return this.sql.transaction(async (statements) => {
       const found = await statements.run(
@@ -129,7 +129,7 @@ export class UserQueries {
       );
       await revokeAll(statements, userId, now);
       await fileUsers(statements, [userId]);
-      // His groups learn of it one by one; who is not done yet is known here.
+      // The user's groups learn of it one by one; this row remembers a user who is not done yet.
       await statements.run("INSERT INTO departures (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id", [
         userId,
       ]);
@@ -137,10 +137,10 @@ export class UserQueries {
     });
   }
 
-  /** Makes a user who has no password, or one. @returns false when the id is taken, also by one that differs in case only */
+  /** Creates a user with or without a password. @returns false when the id is taken, also by an id that differs in case only */
   async create(user: NamedUser & { passwordHash?: string | undefined; now: number }): Promise<boolean> {
     const { userId, displayName, passwordHash = null, now } = user;
-    // A password leaves nothing by which another request could be compared with this one.
+    // With a password nothing is stored that could be compared with another request.
     const madeAs = passwordHash === null ? displayName : null;
     return this.sql.transaction(async (statements) => {
       const isNew = await isInserted(
@@ -155,7 +155,7 @@ export class UserQueries {
     });
   }
 
-  /** Whether such a user was made with this name and without a password, and is not deleted, whatever they are called now. */
+  /** Whether the user was created with this name and without a password and is not deleted, whatever their present name. */
   async wasMade({ userId, displayName }: NamedUser): Promise<boolean> {
     const sql = "SELECT 1 FROM users WHERE id = ? AND made_as = ? AND deleted_at IS NULL";
     return (await this.sql.rows(sql, [userId, displayName])).length > 0;
@@ -174,7 +174,7 @@ export class UserQueries {
     return found > 0;
   }
 
-  /** As `update`, for what decides how a user is found. */
+  /** As `update`, for columns that decide how the search finds a user. */
   private refile(userId: string, change: string, values: unknown[]): Promise<boolean> {
     return this.sql.transaction(async (statements) => {
       const isThere = await this.update(userId, change, values, statements);
