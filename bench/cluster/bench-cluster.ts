@@ -172,7 +172,7 @@ export class BenchCluster {
     }
   }
 
-  /** Connects users over TCP, each at his gateway, in conversations in which nothing was written yet. */
+  /** Connects users over TCP, each at their gateway, in conversations without earlier messages. */
   async connect(
     userIds: string[],
     to: (index: number) => string,

@@ -79,7 +79,10 @@ export class LoadLoop {
     }
   }
 
-  /** Group by group: who comes all at once to a cold server is told to wait, and his repetitions blur the latencies. */
+  /**
+   * Connects clients group by group: a cold server tells clients that all come at once to wait, and their repeated tries blur
+   * the latencies.
+   */
   async startClosed(inFlight: number, closedBy: ClosedBy = "received"): Promise<void> {
     this.closedBy = closedBy;
     for (let at = 0; at < this.clients.length; at += START_TOGETHER) {

@@ -1,7 +1,7 @@
 /** A server that is measured: Carillon, or another one in the same run on the same machine. */
 import type { LoadClientSpec } from "../generator/load-protocol";
 
-/** What is safe when the sender is told that his message was taken: in memory, in the page cache, or on disk. */
+/** Where a message is when its sender gets the acknowledgement: in memory, in the page cache, or on disk. */
 export type Tier = "T0" | "T1" | "T2";
 
 export interface Contestant {

@@ -10,7 +10,10 @@ export interface CommonOptions {
 export function clusterCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .option("--data <dir>", "data directory of the cluster (default: CARILLON_DATA, or ./.carillon)")
+    .option(
+      "--data <dir>",
+      "data directory of the cluster (default: by CARILLON_CONFIG, CARILLON_DATA or CARILLON_NATS_SERVERS; else ./.carillon)",
+    )
     .option("--json", "print one JSON document");
 }
 

@@ -17,7 +17,7 @@ import { sessionsCommand } from "./commands/sessions";
 import { configCommand } from "./commands/settings";
 import { traceCommand } from "./commands/trace";
 import { EXIT, exitCodeOf } from "./output/failures";
-import { terminalText } from "./output/visible";
+import { terminalText } from "./output/print";
 
 const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the cluster was not reached.";
 

@@ -1,5 +1,5 @@
-import { checkFingerprints, checkVersions } from "../src/doctor/agreement";
 import { checksOf, isAtLeast, judge, ok } from "../src/doctor/check";
+import { checkFingerprints, checkVersions } from "../src/doctor/cluster-checks";
 
 test.each([
   ["2.14.3", "2.14.3", true],

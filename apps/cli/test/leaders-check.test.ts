@@ -1,5 +1,5 @@
 import type { CopyGroup } from "@carillon/bus";
-import { checkLeaders } from "../src/doctor/leaders";
+import { checkLeaders } from "../src/doctor/cluster-checks";
 
 const SERVERS = ["nats-1", "nats-2", "nats-3"];
 

@@ -1,5 +1,4 @@
-import { tableOf } from "../src/output/print";
-import { terminalJson, terminalText, visible, visibleParts } from "../src/output/visible";
+import { tableOf, terminalJson, terminalText, visible, visibleParts } from "../src/output/print";
 
 /** The clipboard is filled, the screen cleared, a row faked, the line turned around; each once by C1, too. */
 const ATTACKS = [

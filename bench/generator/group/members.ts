@@ -16,10 +16,10 @@ export const FIRST_SEQ = 1;
 /** How one member connects; can be told to another process. */
 export interface MemberSpec {
   userId: string;
-  /** Address of his gateway, host:port. */
+  /** Address of the member's gateway, host:port. */
   tcp: string;
   token: string;
-  /** Whether he looks at the group. */
+  /** Whether the member looks at the group. */
   isFocused: boolean;
 }
 

@@ -47,7 +47,7 @@ io.use((socket, next) => {
 });
 
 io.on("connection", (socket) => {
-  // https://socket.io/docs/v4/rooms/: all devices of a user are in his room.
+  // https://socket.io/docs/v4/rooms/: all devices of a user are in the user's room.
   socket.join(socket.data.userId);
   socket.on("message", (to, content, acknowledge) => {
     io.to(to).emit("message", content);

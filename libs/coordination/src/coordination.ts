@@ -8,8 +8,7 @@ import type { Logger } from "./logger";
 import { Heartbeats } from "./membership/heartbeats";
 import { Member } from "./membership/member";
 import { completeRecord, type NodeDescription } from "./membership/node-record";
-import { assignPartitions } from "./ring/assignment";
-import { buildRing, type Ring } from "./ring/ring";
+import { assignPartitions, buildRing, type Ring } from "./ring/ring";
 import { type Timings, timingsFrom } from "./timings";
 import { ClusterView } from "./view/cluster-view";
 

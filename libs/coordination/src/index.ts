@@ -5,7 +5,6 @@ export type { Logger } from "./logger";
 export { Heartbeats } from "./membership/heartbeats";
 export { Member, type MemberEvent } from "./membership/member";
 export type { NodeDescription, NodeRecord, NodeState } from "./membership/node-record";
-export { assignPartitions } from "./ring/assignment";
-export { buildRing, RING_SLOTS, Ring, type WeightedNode } from "./ring/ring";
+export { assignPartitions, buildRing, RING_SLOTS, Ring, type WeightedNode } from "./ring/ring";
 export { DEFAULT_TIMINGS, type Timings } from "./timings";
 export { ClusterView } from "./view/cluster-view";

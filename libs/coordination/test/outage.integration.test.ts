@@ -96,7 +96,7 @@ test("NATS paused: nobody is suspected, and a quick restart of NATS loses nobody
   }
   servers.nats.pause();
   await sleep(3 * TIMINGS.suspectMs);
-  // Nor does anybody take himself for dead.
+  // No node takes itself for dead, either.
   for (const nodeId of suspected()) found.add(nodeId);
   servers.nats.resume();
   await sleep(TIMINGS.suspectMs);

@@ -1,9 +1,19 @@
 /** The nodes of a cluster: their records, and their own answers. */
 import { roleName } from "@carillon/base";
-import { ask, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
-import type { NodeRecord } from "@carillon/coordination";
-import type { ClusterParts } from "./cluster-parts";
-import { NotReached, WrongUse } from "./failures";
+import {
+  ask,
+  type Bus,
+  type ControlAnswer,
+  type ControlQuestion,
+  type CopyGroup,
+  LAYOUT_STREAM,
+  messageStreams,
+  readCopyGroups,
+  subjects,
+} from "@carillon/bus";
+import { COORDINATION_STREAMS, type NodeRecord } from "@carillon/coordination";
+import { type DeviceSession, Sessions } from "@carillon/store";
+import { type ClusterParts, NotReached, WrongUse } from "./cluster-parts";
 
 const ANSWER_MS = 1_500;
 
@@ -52,4 +62,30 @@ async function rowOf({ bus }: ClusterParts, record: NodeRecord): Promise<NodeRow
     load: answer?.load ?? {},
     ring: answer?.ring ?? null,
   };
+}
+
+/** The NATS servers that lead the streams and consumers of a cluster. */
+
+/**
+ * Returns streams and consumers with several copies; with a single NATS server there are none.
+ * @throws Error when the leader of one of them does not answer
+ */
+export function readLeaders(bus: Bus, partitions: number): Promise<CopyGroup[]> {
+  return readCopyGroups(bus, [LAYOUT_STREAM, ...COORDINATION_STREAMS, ...messageStreams(partitions)], partitions);
+}
+
+/** A registered device; `live` is false when its gateway is gone or was restarted. */
+export interface SessionRow extends DeviceSession {
+  live: boolean;
+}
+
+/** Returns the connected devices of a user from the session registry. @throws NotReached when Redis does not answer */
+export async function readSessions(cluster: ClusterParts, userId: string): Promise<SessionRow[]> {
+  const { view } = cluster.coordination;
+  const found = await new Sessions(await cluster.redis()).of(userId).catch((error: Error) => {
+    throw new NotReached(`the session registry (Redis) does not answer: ${error.message}`);
+  });
+  return found
+    .map((session) => ({ ...session, live: view.get("gateway", session.gateway)?.boot === session.boot }))
+    .sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
 }

@@ -60,7 +60,7 @@ test.each<[string, rules.Rule, Partial<Group>, unknown]>([
   ["nor into what is full", rules.acceptInvitation("new", "ada", 4), {}, "FORBIDDEN"],
   ["a member brings another into an open group", rules.addMember("max", "new", 9), open, joined("new")],
   ["a stranger brings nobody", rules.addMember("new", "newer", 9), open, "NOT_A_MEMBER"],
-  ["a stranger does not invite himself", rules.joinOpen("new", 9), {}, "NOT_FOUND"],
+  ["a stranger does not invite themselves", rules.joinOpen("new", 9), {}, "NOT_FOUND"],
   ["nor where admins let in", rules.joinOpen("new", 9), { joinPolicy: "approval" }, "FORBIDDEN"],
   ["a member does not invite", rules.addMember("max", "new", 9), {}, "FORBIDDEN"],
   ["an admin invites", rules.addMember("ada", "new", 9), {}, joined("new")],
@@ -88,7 +88,7 @@ test.each<[string, rules.Rule, Partial<Group>, unknown]>([
   ["a member removes nobody", rules.removeMember("max", "ada"), {}, "FORBIDDEN"],
   ["only the owner gives roles", rules.changeMember("ada", "max", { role: "admin" }, 4), {}, "FORBIDDEN"],
   [
-    "he does",
+    "the owner does",
     rules.changeMember("olga", "max", { role: "admin" }, 4),
     {},
     { type: "role", userId: "max", role: "admin" },
@@ -116,7 +116,7 @@ test.each<[string, rules.Rule, Partial<Group>, unknown]>([
   ["a member does not", rules.changeProfile("max", { name: "band" }), {}, "FORBIDDEN"],
   ["an admin mutes all", rules.muteAll("ada", true), {}, { type: "muted", muted: true }],
   ["only the owner dissolves", rules.dissolve("ada", 1), {}, "FORBIDDEN"],
-  ["he does", rules.dissolve("olga", 1), {}, { type: "dissolved" }],
+  ["the owner does", rules.dissolve("olga", 1), {}, { type: "dissolved" }],
   ["twice is once", rules.dissolve("olga", 1), { dissolved: true }, "nothing"],
 ])("%s", (_, rule, group, expected) => {
   expect(outcome(rule, group)).toEqual(expected);

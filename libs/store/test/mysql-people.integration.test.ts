@@ -111,7 +111,7 @@ describe("relations", () => {
 });
 
 describe("users", () => {
-  test("who is deleted keeps his id, and nothing else", async () => {
+  test("a deleted user keeps their id, and nothing else", async () => {
     const userId = await newUser();
     await logIn(userId, "phone");
     expect(await store.users.delete(userId, NOW)).toBe(true);
@@ -217,7 +217,7 @@ describe("broadcasts", () => {
     expect((await store.broadcasts.find("b1"))?.doneAt).toBe(NOW + 1);
   });
 
-  test("to everybody leave out the sender, and who deleted his account", async () => {
+  test("to everybody leave out the sender, and users who deleted their account", async () => {
     const [sender, gone, there] = [await newUser(), await newUser(), await newUser()];
     await store.users.delete(gone, NOW);
     const all = await store.broadcasts.recipients(

@@ -61,7 +61,7 @@ test("when users were seen is written to their rows alone", async () => {
   );
 });
 
-test("one who leaves a large group costs a look at his own row", async () => {
+test("a member who leaves a large group costs one look at their own row", async () => {
   const { store } = opened;
   const left = userId(77);
   await connection.query("UPDATE group_members SET present = 0, version = 9000 WHERE user_id = ?", [left]);
@@ -130,7 +130,7 @@ test("a thousand marks in groups, and a thousand pairs, are looked up one by one
   expect(rows).toEqual([{ total: 1_000 }]);
 });
 
-test("who waits for a row in vain gives up in order, and lets go of what he has", async () => {
+test("a transaction that waits for a row in vain gives up in order, and releases its locks", async () => {
   await connection.beginTransaction();
   await connection.query("UPDATE conversation_members SET pinned = 1 WHERE user_id = ?", [userId(9)]);
   const marks = [userId(8), userId(9)].map((id) => ({ conversationId: "g:big", userId: id, read: 4, delivered: 0 }));

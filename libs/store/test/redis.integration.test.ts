@@ -61,7 +61,7 @@ test("a Redis Cluster is refused with a clear word", async () => {
 });
 
 describe("inboxes", () => {
-  test("number events per user without a hole and tell where his devices are", async () => {
+  test("number events per user without a gap and tell where the user's devices are", async () => {
     const [alice, bob] = [newUser(), newUser()];
     await sessions.open(alice, session("phone", 7));
     await sessions.open(alice, session("tablet", 8));

@@ -9,7 +9,7 @@ import type { Fault } from "./fault";
 
 const PATIENCE_MS = 60_000;
 
-/** The visitor of a group is let in, and shown out at the end; then he must not be able to write any more. */
+/** The visitor of a group is added, and removed at the end; then they must not be able to write any more. */
 export const visitor: Fault = {
   async strike({ load }, target) {
     const group = load.groupChat(target);
@@ -25,7 +25,7 @@ export const visitor: Fault = {
   },
 };
 
-/** A member takes back what he said last in his group. */
+/** A member recalls their last message in the group. */
 export const recall: Fault = {
   async strike({ load }, target) {
     const group = load.groupChat(target);
@@ -46,14 +46,14 @@ export const recall: Fault = {
 /** Groups whose visitor is there now. */
 const busy = new Set<GroupChat>();
 
-/** His removal was answered: whoever owns the conversation now, whatever it has cached, refuses him. */
-async function mustNotWrite(load: Load, { visitor: him, conversationId }: GroupChat): Promise<void> {
-  const payload = { clientMsgId: uuidv7(Date.now()), to: him.to, contentType: "text", content: "me, too" };
-  const verdict = await verdictOn(load, him, Command.SEND, payload);
+/** The removal of the visitor was answered: any owner of the conversation, whatever it has cached, refuses them. */
+async function mustNotWrite(load: Load, { visitor, conversationId }: GroupChat): Promise<void> {
+  const payload = { clientMsgId: uuidv7(Date.now()), to: visitor.to, contentType: "text", content: "me, too" };
+  const verdict = await verdictOn(load, visitor, Command.SEND, payload);
   if (verdict !== "NOT_A_MEMBER") throw new Error(`I9: ${verdict} for a member who was removed from ${conversationId}`);
 }
 
-/** What somebody is answered in the end, over connections of another device of his. @returns SENT or the error's name */
+/** Sends a request over another device of a user until it has a final answer. @returns SENT or the error's name */
 async function verdictOn(load: Load, who: Account, command: number, payload: object): Promise<string> {
   const account = load.secondDeviceOf(who);
   return until(

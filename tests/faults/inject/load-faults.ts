@@ -45,7 +45,7 @@ export function largeContents(bytes: number): Fault {
   };
 }
 
-/** Somebody sends what kills its worker; in the end it is put aside, and he is told so. */
+/** A user sends a request that kills its worker; in the end it is put aside, and the user is told so. */
 export const poison: Fault = {
   async strike({ cluster, load, bus }) {
     const { token, deviceId, peerId } = load.stranger;

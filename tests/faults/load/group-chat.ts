@@ -10,10 +10,10 @@ const PATIENCE_MS = 60_000;
 export interface GroupChat {
   conversationId: string;
   members: Account[];
-  /** Belongs to it only while somebody has let him in. */
+  /** Belongs to the group only after a member has added them. */
   visitor: Account;
   fill(): Promise<void>;
-  /** Lets the visitor in, or shows him out; resolves when the api has said that it is so. */
+  /** Adds or removes the visitor; resolves when the api has confirmed it. */
   change(how: "let in" | "show out"): Promise<void>;
 }
 

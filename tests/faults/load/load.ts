@@ -100,7 +100,7 @@ export class Load {
     );
   }
 
-  /** Somebody who is registered and does nothing by himself. */
+  /** Creates a registered user who does nothing by themselves. */
   get stranger(): Account {
     return this.strangers[0]!;
   }
@@ -205,7 +205,7 @@ export class Load {
     return `message ${this.written} `.padEnd(this.contentBytes, "x");
   }
 
-  /** Keeps the rate on average; who has too much unanswered is passed over, and what he would have sent is not made up. */
+  /** Keeps the rate on average. It skips a client with too many unanswered messages, and does not make up for its messages. */
   private tick(): void {
     const due = Math.floor(((performance.now() - this.startedAt) / 1_000) * this.options.rate);
     for (; this.written < due; this.written++) {

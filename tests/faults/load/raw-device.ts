@@ -316,7 +316,7 @@ export class RawDevice implements LoadDevice {
         this.ask(client, Command.PULL, { conversationId, fromSeq, limit: 64 }, resolve);
       });
       if (frame?.command === Command.PULLED) {
-        // A group begins for its member where he came to it: nothing fills the numbers below.
+        // A group begins for its member where they joined: nothing fills the numbers below.
         for (const event of frame.payload.events as Event[]) {
           this.showNext(event, "pull");
           fromSeq = event.seq + 1;

@@ -1,4 +1,7 @@
-/** A device's user reads: now and then he marks a conversation read as far as he was shown it, until that is answered. */
+/**
+ * The user of a device reads: now and then they mark a conversation as read up to the last shown message, until that is
+ * answered.
+ */
 import type { DeviceRecorder, SentRead } from "@carillon/testkit";
 
 /** Messages of others between two marks. */
@@ -35,7 +38,7 @@ export class Reader {
     for (const read of this.recorder.history.reads) if (read.seq <= seq) read.answeredAt ??= performance.now();
   }
 
-  /** The user may not read there any more: what he marked counts for nothing. */
+  /** The user may not read there any more, so their marks there do not count. */
   giveUp(): void {
     this.sent = undefined;
   }

@@ -16,7 +16,7 @@ export const groups: readonly Scenario[] = [
     afterMs: 8_000,
   },
   {
-    // Six without the visitor: with him they are too many for inboxes.
+    // Six members without the visitor: with the visitor they are too many for inboxes.
     name: "large-groups",
     row: "large groups change",
     plan: mergedPlan(

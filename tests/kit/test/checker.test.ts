@@ -11,7 +11,7 @@ test("a run without a fault has no violation", () => {
 test("a purged log, a resync and an overtaken repetition are no violations", () => {
   const evidence = goodEvidence();
   evidence.log.splice(0, 2);
-  // Bob was told to compare, fetched 3 and 4 himself, and was told the rest in a new epoch.
+  // Bob's device had to resync, fetched 3 and 4 itself, and received the others in a new epoch.
   const device = bob(evidence);
   device.shown = [1, 2, 5, 6, 3, 4].map((seq) => ({
     ...message(seq),
@@ -284,7 +284,7 @@ describe("receipts", () => {
     ["I11", "an answered READ was lost", (all) => Object.assign(row(all, "bob"), { readSeq: 2, unread: 1 })],
     [
       "I11",
-      "somebody has read what he never marked",
+      "somebody has read what they never marked",
       (all) => Object.assign(row(all, "bob"), { readSeq: 5, unread: 0 }),
     ],
     ["I11", "unread counts too much", (all) => Object.assign(row(all, "alice"), { unread: 4 })],
@@ -408,19 +408,19 @@ describe("a group", () => {
   test.each<[string, string, (evidence: Evidence) => void]>([
     [
       "I9",
-      "what was said while he was away reaches him",
+      "what was said while they were away reaches them",
       (all) =>
         all.inboxes.at(-1)!.events.splice(3, 0, { inboxSeq: 4, conversationId: GROUP, seq: 5, hasContent: true }),
     ],
     ["I9", "and is shown", (all) => carol(all).shown.splice(3, 0, { ...carol(all).shown[0]!, seq: 5 })],
-    ["I1", "what was said since his return does not", (all) => carol(all).shown.pop()],
+    ["I1", "what was said since their return does not", (all) => carol(all).shown.pop()],
     [
       "I6",
-      "nor is it in his inbox",
+      "nor is it in their inbox",
       (all) => Object.assign(all.inboxes.at(-1)!, { head: 4, events: all.inboxes.at(-1)!.events.slice(0, 4) }),
     ],
-    ["I6", "his inbox has a hole inside a stay", (all) => all.inboxes.at(-1)!.events.splice(1, 1)],
-    ["I3", "he is told with a hole inside a stay", (all) => carol(all).shown.splice(1, 1)],
+    ["I6", "their inbox has a hole inside a stay", (all) => all.inboxes.at(-1)!.events.splice(1, 1)],
+    ["I3", "they are told with a hole inside a stay", (all) => carol(all).shown.splice(1, 1)],
   ])("%s: %s", (invariant, _, harm) => {
     const evidence = group();
     harm(evidence);

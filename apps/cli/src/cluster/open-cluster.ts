@@ -1,8 +1,9 @@
 /** The connections of the commands to a cluster. Each one opens when a command needs it. */
-import { settlesWithin } from "@carillon/base";
+import { ROLES, randomId, settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, connectBus } from "@carillon/bus";
+import { type Bus, ChangeTeller, commandSender, connectBus, DownlinkSender, readLayout } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
+import { type GroupAdministration, tellGroupOwner } from "@carillon/operations";
 import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
 import { type ClusterConfig, loadClusterConfig } from "../config";
 import { NotReached } from "../output/failures";
@@ -67,4 +68,33 @@ export async function withCluster<T>(data: string | undefined, work: (cluster: C
 /** Errors of Redis and its client have no code, only this text. */
 function isAway(error: unknown): boolean {
   return isStoreUnavailable(error) || /^(Command timed out|Connection is closed)/.test((error as Error).message);
+}
+
+/** Changes of groups from the command line: it writes them to MySQL and tells the owner of the conversation, as the api does. */
+
+export async function openGroups(cluster: Cluster): Promise<GroupAdministration> {
+  const { bus, config } = cluster;
+  const { maxMembers, writeFanoutMax } = config.groups;
+  const [{ groups, users }, { partitions }] = await Promise.all([cluster.mysql(), readLayout(bus)]);
+  return {
+    groups,
+    people: users,
+    groupLimits: { members: maxMembers, writeFanOut: writeFanoutMax },
+    tellOwner: (groupId) => tellGroupOwner(bus, partitions, groupId),
+    changes: openOrders(cluster),
+    now: () => bus.clock.now(),
+  };
+}
+
+/** Orders about users from the command line, to all gateways and workers of the view. The api gives the same orders. */
+
+/**
+ * Sends no tick before the order: at a gateway, the order itself begins the link. Every gateway confirms the order; the command
+ * names those that do not. The operator has to repeat a command that died before it sent its order.
+ */
+export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
+  const changes = new ChangeTeller(bus, new DownlinkSender(bus, commandSender(randomId(8))));
+  const nodes = (role: string) => coordination.view.nodes(role);
+  changes.setNodes({ gateways: nodes("gateway"), workers: nodes(ROLES.worker), apis: nodes("api") });
+  return changes;
 }

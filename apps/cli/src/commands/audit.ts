@@ -4,10 +4,8 @@ import { isConversationId } from "@carillon/protocol";
 import type { Command } from "commander";
 import { withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
-import { colours as pc } from "../output/colours";
 import { EXIT, WrongUse } from "../output/failures";
-import { print } from "../output/print";
-import { visible } from "../output/visible";
+import { colours as pc, print, visible } from "../output/print";
 
 const ABOUT = `
 The audit only reads, and may run while messages flow. Without CONVERSATION it checks the numbers of all conversations in

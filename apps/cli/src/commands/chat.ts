@@ -15,10 +15,9 @@ import {
 import { Command, Option } from "commander";
 import { parseCount } from "../command";
 import { apiAddress } from "../config";
-import { colours as pc } from "../output/colours";
 import { NotReached } from "../output/failures";
 import { readPassword } from "../output/password";
-import { terminalText, visible } from "../output/visible";
+import { colours as pc, terminalText, visible } from "../output/print";
 import { checkUserId } from "./sessions";
 
 /** Maximum number of unread messages shown of one conversation. */

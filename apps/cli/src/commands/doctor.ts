@@ -6,9 +6,8 @@ import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
 import { checkClocks, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
 import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
-import { colours as pc } from "../output/colours";
 import { EXIT } from "../output/failures";
-import { print } from "../output/print";
+import { colours as pc, print } from "../output/print";
 
 interface DoctorDocument {
   /** Nothing is wrong; there may be warnings. */

@@ -4,8 +4,7 @@ import { listNodes, type NodeRow, orderNode } from "@carillon/operations";
 import type { Command } from "commander";
 import { Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
-import { ageOf, describeLoad, print, stateColour, tableOf } from "../output/print";
-import { terminalText, visibleParts } from "../output/visible";
+import { ageOf, describeLoad, print, stateColour, tableOf, terminalText, visibleParts } from "../output/print";
 
 const WATCH_MS = 1_000;
 const HOME = "\u001b[H";

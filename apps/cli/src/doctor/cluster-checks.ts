@@ -2,17 +2,21 @@
 import { ROLES } from "@carillon/base";
 import {
   askAll,
+  type CopyGroup,
   countDeadLetters,
+  countLed,
+  crowdedServers,
   fingerprintOf,
+  kindsOf,
   type OwnerQuestion,
   type OwnerState,
   readLayout,
   subjects,
 } from "@carillon/bus";
+import type { NodeRecord } from "@carillon/coordination";
 import { listNodes, listPartitions, type NodeRow, type PartitionRow } from "@carillon/operations";
 import type { Cluster } from "../cluster/open-cluster";
-import { checkFingerprints, checkVersions } from "./agreement";
-import { type Check, checksOf, judge, ok } from "./check";
+import { type Check, checksOf, judge, notChecked, ok } from "./check";
 
 const NEEDED_ROLES = ["gateway", "worker", "archiver", "api"];
 
@@ -161,4 +165,70 @@ function checkRing({ coordination }: Cluster, nodes: NodeRow[]): Check {
     result: "warning",
     advice: "a change needs some seconds to reach all gateways; if the difference stays, see carillon ring --diff",
   });
+}
+
+/** Checks that the servers of a NATS cluster share the work, and that their copies are level. Pure. */
+
+const LEADERS = "nats leaders";
+const COPIES = "nats copies";
+
+/** @param groups all streams and consumers that have several copies */
+export function checkLeaders(groups: readonly CopyGroup[]): Check[] {
+  if (groups.length === 0) return [notChecked(LEADERS, "every stream has one copy")];
+  const [streams = [], consumers = []] = kindsOf(groups);
+  const [ofStreams, ofConsumers] = [countLed(streams), countLed(consumers)];
+  const led = [...ofStreams].map(
+    ([server, count]) => `${server} ${count} streams and ${ofConsumers.get(server) ?? 0} consumers`,
+  );
+  const crowded = [...new Set([streams, consumers].flatMap(crowdedServers))];
+  const tooMuch = crowded.length === 0 ? "" : `; more than its share: ${crowded.join(", ")}`;
+  const behind = groups.flatMap(({ followers }) => followers.filter(({ isLevel }) => !isLevel));
+  const names = [...new Set(behind.map(({ server }) => server))].sort().join(", ");
+  return [
+    judge(LEADERS, crowded.length === 0, `${led.join(", ")}${tooMuch}`, {
+      result: "warning",
+      advice:
+        "an api lets it hand over one each 5 s when all servers have been healthy for api.spreadLeadersSeconds; otherwise read the log of the api",
+    }),
+    judge(COPIES, behind.length === 0, names === "" ? "all are level" : `away or behind: ${names}`, {
+      result: "warning",
+      advice:
+        "until it is level, the death of another NATS server stops everything: check that it is up, and read its log",
+    }),
+  ];
+}
+
+/** Checks that all registered nodes have one version and belong to one cluster. Pure. */
+
+type Told = Pick<NodeRecord, "nodeId" | "version" | "fingerprint">;
+
+/** Several versions are a warning only, because a rolling upgrade looks the same; they must not stay. */
+export function checkVersions(nodes: readonly Told[]): Check {
+  const versions = namesBy(nodes, ({ version }) => version || "unnamed");
+  const text = [...versions].map(([version, names]) => `${version} (${names.join(", ")})`).join("; ");
+  const [only = "no nodes"] = versions.keys();
+  return judge("versions", versions.size <= 1, versions.size > 1 ? text : only, {
+    result: "warning",
+    advice: "finish the upgrade: restart the nodes of the older version with the newer one",
+  });
+}
+
+/**
+ * Checks the layouts: a node that read another layout at its start assigns conversations to wrong partitions.
+ * @param layout fingerprint of the cluster's present layout
+ */
+export function checkFingerprints(nodes: readonly Told[], layout: string): Check {
+  const others = nodes.filter(({ fingerprint }) => fingerprint !== "" && fingerprint !== layout);
+  const text = others.map(({ nodeId, fingerprint }) => `${nodeId} has ${fingerprint}`).join(", ");
+  return judge("one layout", others.length === 0, text === "" ? layout : `${text}; the cluster has ${layout}`, {
+    result: "wrong",
+    advice:
+      "restart those nodes: they read another layout when they started. If that does not help, they reach another NATS",
+  });
+}
+
+function namesBy(nodes: readonly Told[], key: (node: Told) => string): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const node of nodes) names.set(key(node), [...(names.get(key(node)) ?? []), node.nodeId]);
+  return names;
 }

@@ -4,7 +4,7 @@ import { readLeaders } from "@carillon/operations";
 import { checkSchema } from "@carillon/store";
 import type { Cluster } from "../cluster/open-cluster";
 import { type Check, checksOf, isAtLeast, judge, notChecked } from "./check";
-import { checkLeaders } from "./leaders";
+import { checkLeaders } from "./cluster-checks";
 
 const LEAST_REDIS = "6.2";
 const LEAST_MARIADB = "10.11";

@@ -17,8 +17,7 @@ import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { readLogState } from "../log/log-reader";
 import { PartitionLost } from "../log/log-writer";
-import { consumerNames } from "../streams/consumer-names";
-import { epochOfConsumer, ownerConsumerDefinition, queueStream } from "../streams/definitions";
+import { consumerNames, epochOfConsumer, ownerConsumerDefinition, queueStream } from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
 
 /**

@@ -7,8 +7,7 @@
 import type { ClusterInfo, PeerInfo } from "@nats-io/jetstream";
 import { millis } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
-import { consumerNames } from "./consumer-names";
-import { queueStream, RECEIPTS_STREAM } from "./definitions";
+import { consumerNames, queueStream, RECEIPTS_STREAM } from "./definitions";
 
 const ANSWER_MS = 2_000;
 

@@ -3,8 +3,9 @@
  * change. So they may do everything that an owner may do, and nothing that would leave a group without an owner. The events say
  * `by: "operator"`. Users are added without being asked, and neither blocks nor bans count: the operator is responsible for that.
  */
-import { randomId } from "@carillon/base";
-import { CarillonError, isGroupId } from "@carillon/protocol";
+import { partitionOf, randomId } from "@carillon/base";
+import { ask, type Bus, type OwnerQuestion, subjects } from "@carillon/bus";
+import { CarillonError, groupConversationId, isGroupId } from "@carillon/protocol";
 import type { Group, GroupEdit, LockedGroup, UserQueries } from "@carillon/store";
 import { changeByRule, type GroupChanges } from "./change-group";
 import { digestOfWishes, findMade, type GroupWishes, makeGroup, membersOf } from "./new-group";
@@ -158,4 +159,13 @@ function refuseDissolved(): never {
 
 function noSuchGroup(): CarillonError {
   return new CarillonError("NOT_FOUND", "no such group");
+}
+
+/**
+ * Tells the owner of a group's conversation that the group has changed; resolves when its history has the events.
+ * @throws CarillonError BUSY when no owner answers
+ */
+export async function tellGroupOwner(bus: Bus, partitions: number, groupId: string): Promise<void> {
+  const subject = subjects.owner(partitionOf(groupConversationId(groupId), partitions));
+  await ask<OwnerQuestion, unknown>(bus, subject, { ask: "group-changed", groupId });
 }

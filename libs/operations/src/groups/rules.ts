@@ -4,7 +4,7 @@
  */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
 import type { GroupEdit, GroupMember, LockedGroup } from "@carillon/store";
-import { mustLieAhead } from "../must-lie-ahead";
+import { mustLieAhead } from "../cluster-parts";
 
 export type Rule = (locked: LockedGroup) => GroupEdit | undefined;
 

@@ -4,7 +4,7 @@ import { findRecordSince, type LogRecord, readLayout, readLog, readLogState, rec
 import { decodeEvent, type Event, isConversationId, uuidv7Time } from "@carillon/protocol";
 import type { ArchivedMessage } from "@carillon/store";
 import type { ClusterParts } from "../cluster-parts";
-import { WrongUse } from "../failures";
+import { WrongUse } from "../cluster-parts";
 
 /** Maximum time from the creation of an id to the acceptance of its message, and maximum lead of a client's clock, ms. */
 const LATE_MS = 7 * 24 * 3600 * 1_000;

@@ -5,7 +5,7 @@ import { peekEvent } from "@carillon/protocol";
 import { Inboxes, inspectCursors, inspectInbox, Marks, type MemberMarks, type RedisStore } from "@carillon/store";
 import type { ClusterParts } from "../cluster-parts";
 import { inboxOwners, isWithin } from "../inbox-owners";
-import { readSessions } from "../sessions";
+import { readSessions } from "../nodes";
 import type { FoundMessage } from "./find-message";
 
 export interface TracedDevice {

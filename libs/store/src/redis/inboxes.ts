@@ -6,9 +6,9 @@
 import { randomId } from "@carillon/base";
 import { conversationPrefix, eventPrefix, readValue } from "@carillon/protocol";
 import { Encoder } from "@msgpack/msgpack";
-import { asBuffer } from "./buffers";
 import { IDLE_SECONDS, keys } from "./keys";
 import type { RedisStore } from "./redis-store";
+import { asBuffer } from "./redis-store";
 import { gatewayOf } from "./session-entry";
 
 /** Number of newest events that an inbox keeps. */

@@ -2,9 +2,10 @@
  * The newest events of large groups: the members fetch them all at the same time, and the archive is a moment behind. This is
  * only a copy: missing events are read from the archive.
  */
-import { asBuffer } from "./buffers";
+
 import { keys } from "./keys";
 import type { RedisStore } from "./redis-store";
+import { asBuffer } from "./redis-store";
 
 /** Number of newest events kept for a group. */
 const KEEPS = 500;

@@ -51,8 +51,8 @@ function readsOf(devices: DeviceHistory[]): Map<string, Reads> {
 function checkRead(row: ListedRow, reads: Reads = { answered: 0, sent: 0 }): Violation[] {
   const { userId, conversationId, readSeq } = row;
   if (reads.answered <= readSeq && readSeq <= reads.sent) return [];
-  const what = `${userId} has read ${conversationId} up to ${reads.answered} by the answers he got`;
-  return [violation("I11", `${what}, asked for ${reads.sent}, and his list says ${readSeq}`)];
+  const what = `${userId} has read ${conversationId} up to ${reads.answered} by the answers they got`;
+  return [violation("I11", `${what}, asked for ${reads.sent}, and their list says ${readSeq}`)];
 }
 
 function checkUnread(row: ListedRow, events: ArchivedFacts[], gone: Set<string>): Violation[] {
@@ -62,7 +62,12 @@ function checkUnread(row: ListedRow, events: ArchivedFacts[], gone: Set<string>)
   ).length;
   return left === unread
     ? []
-    : [violation("I11", `${conversationId} has ${left} messages that ${userId} has not read, his list says ${unread}`)];
+    : [
+        violation(
+          "I11",
+          `${conversationId} has ${left} messages that ${userId} has not read, their list says ${unread}`,
+        ),
+      ];
 }
 
 /** @param listed rows of all users */
@@ -113,7 +118,12 @@ function checkTold(
     return [violation("I9", `${name} was told who has ${kind} ${place({ conversationId, seq })}`)];
   const row = listed.get(keyOf({ userId: mark.userId, conversationId }));
   if (kind === "read" && row !== undefined && seq > row.readSeq) {
-    return [violation("I11", `${name} was told that ${mark.userId} has read ${place(mark)}, he has ${row.readSeq}`)];
+    return [
+      violation(
+        "I11",
+        `${name} was told that ${mark.userId} has read ${place(mark)}, but they have read ${row.readSeq}`,
+      ),
+    ];
   }
   return [];
 }

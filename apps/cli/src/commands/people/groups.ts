@@ -17,8 +17,7 @@ import {
 import { CarillonError, httpStatusOf, joinPolicyValues, limits, nameFault, noticeFault } from "@carillon/protocol";
 import type { Group, GroupMember } from "@carillon/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { openGroups } from "../../cluster/groups";
-import { withCluster } from "../../cluster/open-cluster";
+import { openGroups, withCluster } from "../../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../../command";
 import { WrongUse } from "../../output/failures";
 import { print, tableOf } from "../../output/print";

@@ -51,7 +51,7 @@ function revokeCommand(): Command {
         (await cluster.mysql()).keys.revoke(id, cluster.bus.clock.now()),
       );
       if (!isThere) throw new WrongUse(`there is no key ${id}; carillon keys list shows them`);
-      print({ id, revoked: true }, json, () => `key ${id} is revoked\n`);
+      print({ id, revoked: true }, json, () => `key ${id} is void\n`);
     });
 }
 

@@ -2,11 +2,12 @@
  * The HTTP endpoints for orchestrators and Prometheus: GET /healthz, /readyz and /metrics. Gateways answer on their WebSocket
  * port, apis on their HTTP port; workers and archivers have a small server for these endpoints alone.
  */
+
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { Registry } from "../metrics";
 import { hostInAddress } from "./hosts";
 import { createStrangersServer, listenOn } from "./listen";
-import { mayReadMetrics } from "./metrics-access";
 
 const PATIENCE_MS = 5_000;
 
@@ -66,3 +67,15 @@ export async function serveProbes(
     });
   return { http: `http://${hostInAddress(host)}:${taken}`, close };
 }
+
+/** Access to the metrics of a process whose port strangers may reach as well. */
+
+/**
+ * @param authorization the header of the request
+ * @param token the setting `metrics.token`; undefined: everybody may read
+ */
+export function mayReadMetrics(authorization: string | undefined, token: string | undefined): boolean {
+  return token === undefined || timingSafeEqual(digest(authorization ?? ""), digest(`Bearer ${token}`));
+}
+
+const digest = (text: string) => createHash("sha256").update(text).digest();
