@@ -58,8 +58,8 @@ function fail(line) {
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 12)) {
-    fail(`Carillon needs Node 20.12 or newer; this is ${process.versions.node}`);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    fail(`Carillon needs Node 20.19 or newer; this is ${process.versions.node}`);
   }
 }
 

@@ -4,7 +4,6 @@ export const keys = {
   inbox: (userId: string) => `{u:${userId}}:inbox`,
   sessions: (userId: string) => `{u:${userId}}:sessions`,
   cursors: (userId: string) => `{u:${userId}}:cursors`,
-  auth: (userId: string) => `{u:${userId}}:auth`,
   recent: (conversationId: string) => `{c:${conversationId}}:recent`,
   cleared: (conversationId: string) => `{c:${conversationId}}:cleared`,
   marks: (conversationId: string) => `{c:${conversationId}}:marks`,
