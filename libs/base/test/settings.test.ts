@@ -100,5 +100,9 @@ describe("a section that had another name in the version before", () => {
     );
     expect(both.worker).toMatchObject({ weight: 8, httpPort: 10 });
     expect(() => load({ logic: { wight: 7 } })).toThrow("unknown setting worker.wight");
+    for (const worker of [5, null, ["a"]]) {
+      expect(() => load({ logic: { weight: 3 }, worker })).toThrow(/wrong value of worker in .*: must be an object/);
+    }
+    expect(() => load({ logic: ["a"] })).toThrow(/wrong value of logic in .*: must be an object/);
   });
 });

@@ -60,6 +60,12 @@ export class BaseClient<TransportName extends string> {
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
     const { transport = Object.keys(transports)[0] as TransportName, storage } = options;
     const used = typeof transport === "string" ? transports[transport] : transport;
+    if (typeof used?.open !== "function") {
+      throw new CarillonError(
+        "BAD_PAYLOAD",
+        `transport: must be ${Object.keys(transports).join(", ")}, or have open()`,
+      );
+    }
     const makeEngine: MakeEngine = (events) => new Engine(options, used, events);
     const core =
       (storage as Partial<SharingStorage> | undefined)?.share?.(makeEngine, identityOf(options)) ?? makeEngine();

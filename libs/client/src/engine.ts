@@ -12,14 +12,17 @@ import {
   type ConnectPayload,
   type GatewayAddress,
   type Lenient,
+  limits,
   type PulledPayload,
   type PullPayload,
+  parseTarget,
   type ReadPayload,
   type SendPayload,
   type SentPayload,
   type ServerMessage,
   type SyncedPayload,
   type UserPresence,
+  utf8Length,
 } from "@carillon/protocol";
 import type { Found } from "./connection/find-gateway";
 import type { ClientState } from "./connection/keeper";
@@ -108,6 +111,7 @@ export class Engine implements Core {
     });
     this.#marks = new ReadMarks({
       ...{ storage, kept: this.#kept },
+      lastSeq: (conversationId) => this.#inbox.lastSeq(conversationId),
       transmit: (payload) => this.#questions.once(Command.READ, payload),
       onChange: () => this.events.emit("marks", this.unread()),
     });
@@ -163,7 +167,7 @@ export class Engine implements Core {
 
   /** Leaves nothing here: what is stored is deleted, messages without an answer as well. */
   async logOut(): Promise<void> {
-    const revoked = this.call("DELETE", "/v1/sessions/current").then(
+    const revoked = this.#http.call("DELETE", "/v1/sessions/current").then(
       () => undefined,
       (error: Error) => error,
     );
@@ -180,16 +184,19 @@ export class Engine implements Core {
   /** Dated by the server's clock, or by what an earlier life of this device knew of it. */
   async newId(): Promise<string> {
     await this.prepare();
-    if (this.closing.aborted) throw closedError();
+    this.#mustBeOpen();
     return uuidv7(this.#clock.now());
   }
 
   async send(message: SendPayload): Promise<SentPayload> {
+    checkMessage(message);
     await this.prepare();
+    this.#mustBeOpen();
     return this.#outbox.add(message);
   }
 
-  call<T>(...request: Parameters<Api["call"]>): Promise<T> {
+  async call<T>(...request: Parameters<Api["call"]>): Promise<T> {
+    this.#mustBeOpen();
     return this.#http.call<T>(...request);
   }
 
@@ -201,7 +208,9 @@ export class Engine implements Core {
     return this.ask(Command.PULL, range);
   }
 
-  markRead(conversationId: string, seq: number): Promise<void> {
+  async markRead(conversationId: string, seq: number): Promise<void> {
+    this.#mustBeOpen();
+    if (!Number.isSafeInteger(seq)) throw new CarillonError("BAD_PAYLOAD", "seq: must be an integer");
     return this.#marks.move(conversationId, seq);
   }
 
@@ -229,6 +238,10 @@ export class Engine implements Core {
 
   unread(): ReadPayload[] {
     return this.#marks.pending;
+  }
+
+  #mustBeOpen(): void {
+    if (this.closing.aborted) throw closedError();
   }
 
   #makeOutbox(): Outbox {
@@ -398,5 +411,18 @@ export class Engine implements Core {
   /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
   #untilOnline(patience?: AbortSignal): Promise<void> {
     return untilOnline(this, () => this.#keeper.current !== undefined, patience);
+  }
+}
+
+/**
+ * What the server would refuse as malformed is refused here: ten of such frames in a minute end a connection for good.
+ * @throws CarillonError BAD_PAYLOAD
+ */
+function checkMessage({ to, content }: SendPayload): void {
+  const { maxContentBytes } = limits;
+  if (parseTarget(to, "") === undefined)
+    throw new CarillonError("BAD_PAYLOAD", "to: must be u:<userId> or g:<groupId>");
+  if (typeof content !== "string" || content === "" || utf8Length(content) > maxContentBytes) {
+    throw new CarillonError("BAD_PAYLOAD", `content: must be a text of 1 to ${maxContentBytes} bytes`);
   }
 }

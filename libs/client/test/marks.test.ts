@@ -12,7 +12,7 @@ afterEach(() => void jest.useRealTimers());
 
 const passes = (ms = 0) => jest.advanceTimersByTimeAsync(ms);
 
-function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = new MemoryStorage()) {
+function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = new MemoryStorage(), lastSeq = () => 0) {
   const sent: number[] = [];
   const moved: number[] = [];
   const fail = (error: Error) => {
@@ -21,6 +21,7 @@ function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = n
   const marks = new ReadMarks({
     storage,
     kept: new KeptValues(storage, fail, new AbortController().signal),
+    lastSeq,
     transmit: (payload) => {
       sent.push(payload.seq);
       return answer(payload);
@@ -205,4 +206,20 @@ describe("presence", () => {
     await passes();
     expect(asked.at(-1)).toBe("+bob,carl");
   });
+});
+
+test("a mark beyond the last number does not hold up later ones", async () => {
+  let last = 10;
+  const { marks, sent } = marksOf(
+    async () => {},
+    new MemoryStorage(),
+    () => last,
+  );
+  marks.online();
+  await marks.move("p:a:b", 1_000_000);
+  expect(marks.pending).toEqual([]);
+  last = 13;
+  await marks.move("p:a:b", 13);
+  await marks.move("p:a:b", 12);
+  expect(sent).toEqual([1_000_000, 13]);
 });

@@ -165,3 +165,48 @@ test("an address that is none is said at once", async () => {
     await expect(client.connect()).rejects.toMatchObject({ name: "BAD_PAYLOAD" });
   }
 });
+
+test("a client that has ended refuses at once, stores nothing, and does not log in again", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  isThere = true;
+  const { client } = life(storage, gateway);
+  await client.connect();
+  const { clientMsgId } = await client.send("u:bob", "before");
+  await client.logOut().catch(() => {});
+  const closed = { name: "UNAVAILABLE" };
+  await expect(client.send("u:bob", { content: "after", clientMsgId })).rejects.toMatchObject(closed);
+  await expect(client.send("u:bob", "after")).rejects.toMatchObject(closed);
+  await expect(client.markRead(CHAT, 1)).rejects.toMatchObject(closed);
+  await expect(client.friends.list()).rejects.toMatchObject(closed);
+  expect(await storage.keys()).toEqual([]);
+});
+
+test("what the server would refuse as malformed is refused before it is sent, and ends nothing", async () => {
+  const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
+  isThere = true;
+  const { client } = life(storage, gateway);
+  await client.connect();
+  const malformed = { name: "BAD_PAYLOAD" };
+  await expect(client.send("u:bob", "\u00e4".repeat(8_193))).rejects.toMatchObject(malformed);
+  await expect(client.send("u:bob", "")).rejects.toMatchObject(malformed);
+  await expect(client.send("bob" as "u:bob", "to nobody")).rejects.toMatchObject(malformed);
+  await expect(client.markRead(CHAT, Number.NaN)).rejects.toMatchObject(malformed);
+  // Larger than a frame: its promise is the only one that rejects, also when the connection ends.
+  const large = client.core.ask(Command.SEND, { content: "x".repeat(70_000) });
+  await expect(large).rejects.toMatchObject({ name: "FRAME_TOO_LARGE" });
+  await client.send("u:bob", "\u00e4".repeat(8_192));
+  await client.close();
+  expect(gateway.taken).toHaveLength(1);
+});
+
+test("a transport that does not exist, and a client without any credentials, are named", async () => {
+  const options = { api: "http://api", deviceId: "phone", platform: "ios" as const };
+  const credentials = { userId: "alice", password: "pw" };
+  const transports = { fake: { open: async () => new FakeGateway(0) } };
+  for (const transport of ["udp", {}, 5, null]) {
+    const wrong = { ...options, credentials, transport } as never;
+    expect(() => new BaseClient(wrong, transports)).toThrow("transport: must be fake, or have open()");
+  }
+  const nobody = new BaseClient(options as never, transports);
+  await expect(nobody.connect()).rejects.toThrow("no credentials, session or token was given");
+});

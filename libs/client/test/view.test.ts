@@ -203,6 +203,19 @@ test("own messages: sending, sent, among the others; SENT and the event in eithe
   expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
 });
 
+test("an own message that another device has cleared before its event came back is shown no more", async () => {
+  const { events, view, shown } = sendingView();
+  await view.restored;
+  void events.emit("sending", payload("a"));
+  void events.emit("sent", answer("a", 1));
+  expect(shown()).toEqual(["a sent"]);
+  const row = { conversationId: CHAT, kind: "private" as const, lastSeq: 1, lastAt: 1, readSeq: 0, unread: 0 };
+  void events.emit("row", { ...row, clearedSeq: 1, pinned: false, muted: false });
+  expect(shown()).toEqual([]);
+  void events.emit("message", event("of bob", 2, "bob"));
+  expect(shown()).toEqual(["of bob delivered"]);
+});
+
 test("a message with another id keeps its place", async () => {
   const { events, view, shown } = sendingView();
   await view.restored;

@@ -128,13 +128,19 @@ function renameSections(raw: Record<string, unknown>, where: string, warn: (line
   const renamed = { ...raw };
   for (const [old, now] of Object.entries(RENAMED_SECTIONS)) {
     const section = renamed[old];
-    if (typeof section !== "object" || section === null) continue;
+    if (section === undefined) continue;
+    const { [now]: present = {} } = renamed;
+    if (!isSection(section)) throw new SettingsError(`wrong value of ${old} ${where}: must be an object`);
+    if (!isSection(present)) throw new SettingsError(`wrong value of ${now} ${where}: must be an object`);
     delete renamed[old];
-    renamed[now] = { ...section, ...(renamed[now] as object | undefined) };
+    renamed[now] = { ...section, ...present };
     warn(`the section "${old}" ${where} is called "${now}" now; the next version will not know the old name`);
   }
   return renamed;
 }
+
+const isSection = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function renameVariables(environment: NodeJS.ProcessEnv, warn: (line: string) => void): NodeJS.ProcessEnv {
   const renamed: NodeJS.ProcessEnv = { ...environment };

@@ -1,5 +1,6 @@
 /** One connection to one gateway, from CONNECT to its end. It is never used again after that. */
 import {
+  CarillonError,
   CloseCode,
   Command,
   type ConnectedPayload,
@@ -94,8 +95,13 @@ export class GatewayConnection {
     const isHeard = () => heartbeat === undefined || this.#heard > heard;
     const what = commandName(command) ?? `command ${command}`;
     const { requestId, answer } = this.#requests.add(what, timeoutMs, isHeard);
-    this.#write(command, requestId, body);
-    heartbeat?.asked();
+    try {
+      this.#write(command, requestId, body);
+      heartbeat?.asked();
+    } catch (error) {
+      // It is too large for a frame: nothing was sent, and nobody else may wait for an answer.
+      this.#requests.fail(requestId, new CarillonError("FRAME_TOO_LARGE", (error as Error).message));
+    }
     return answer;
   }
 

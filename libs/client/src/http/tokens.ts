@@ -88,6 +88,10 @@ export class Tokens {
 
   /** A fresh token, because the server refused the last one. */
   renew(): Promise<string> {
+    // A client that has ended does not log in again.
+    if (this.#stopped && this.#pending === undefined) {
+      return Promise.reject(new CarillonError("UNAVAILABLE", "the client is closed"));
+    }
     this.#pending ??= this.#fetch().finally(() => {
       this.#pending = undefined;
     });
@@ -105,7 +109,8 @@ export class Tokens {
     if (session !== undefined) return this.#takeOver(await this.#goOn(session));
     if (typeof token === "function") return this.#askApp(token);
     // A token that the app gave as text cannot be exchanged: once refused, it is over.
-    if (token === undefined || this.#current !== undefined) throw new CarillonError("TOKEN_EXPIRED");
+    if (token === undefined) throw new CarillonError("NOT_AUTHENTICATED", "no credentials, session or token was given");
+    if (this.#current !== undefined) throw new CarillonError("TOKEN_EXPIRED");
     this.#current = token;
     return token;
   }

@@ -120,6 +120,11 @@ export class Inbox {
     this.#timelines.take(page);
   }
 
+  /** The highest number that is known of a conversation; 0: none. */
+  lastSeq(conversationId: string): number {
+    return this.#timelines.lastSeq(conversationId);
+  }
+
   /** The app looks at this conversation: what is missing in it comes first. */
   first(conversationId: string): void {
     this.#timelines.first(conversationId);

@@ -14,6 +14,8 @@ import { type ClientStorage, readAllJson } from "../storage/storage";
 export interface ReadMarksOptions {
   storage: ClientStorage;
   kept: KeptValues;
+  /** The highest number that this device knows of a conversation; 0: none. */
+  lastSeq(conversationId: string): number;
   /** Sends READ over the connection in use. @throws what a request throws; ConnectionLost when there is none */
   transmit(payload: ReadPayload): Promise<unknown>;
   /** What the server does not have is other than before. */
@@ -130,9 +132,10 @@ export class ReadMarks {
   }
 
   async #settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
-    // What was refused is neither told nor wanted any more: asked again, it is told again.
-    if (outcome === "told") mark.told = seq;
-    else if (mark.wanted === seq) mark.wanted = mark.told;
+    // A mark beyond the last number counts up to there: what is said later is not read.
+    if (outcome === "told") mark.told = Math.min(seq, this.options.lastSeq(conversationId) || seq);
+    // A refused mark is neither told nor wanted any more: asked again, it is told again.
+    if (mark.wanted === seq) mark.wanted = mark.told;
     this.options.onChange();
     if (mark.wanted <= seq) await this.options.kept.delete(PREFIX + conversationId);
     const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);

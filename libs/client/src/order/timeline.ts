@@ -72,6 +72,11 @@ export class Timeline {
     return this.upTo !== undefined;
   }
 
+  /** The highest number that is known; 0: none. */
+  get lastSeq(): number {
+    return this.#known;
+  }
+
   get hasHoles(): boolean {
     return this.#holes.first !== undefined;
   }

@@ -64,6 +64,11 @@ export class Timelines {
     });
   }
 
+  /** The highest number that is known of a conversation; 0: none. */
+  lastSeq(conversationId: string): number {
+    return this.#timelines.get(conversationId)?.lastSeq ?? 0;
+  }
+
   /** Whether the list of all conversations was seen here: what is not known is new. */
   get knowsAll(): boolean {
     return this.#isComplete;

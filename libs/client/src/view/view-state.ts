@@ -175,6 +175,7 @@ export class ViewState implements SyncKeeper {
     conversation.takeRow(row, hasMarks);
     // The block in which it ends is written anew; those before are deleted.
     if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
+    this.#settle(row.conversationId);
     this.#touch(row.conversationId);
   }
 
@@ -341,10 +342,10 @@ export class ViewState implements SyncKeeper {
     this.#touch(conversationId);
   }
 
-  /** Own messages that are among the events now, or below them, are unsent no more. */
+  /** Own messages that are among the events now, or below them, or cleared, are unsent no more. */
   #settle(conversationId: string): void {
-    const { window } = this.list.of(conversationId).conversation;
-    const newest = window.newest?.[1] ?? 0;
+    const { window, stored } = this.list.of(conversationId).conversation;
+    const newest = Math.max(window.newest?.[1] ?? 0, stored.clearedSeq);
     for (const { sent, payload } of this.unsent.in(conversationId)) {
       if (sent !== undefined && sent.seq <= newest) this.unsent.remove(payload.clientMsgId);
     }
