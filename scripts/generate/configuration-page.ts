@@ -9,7 +9,7 @@ One file serves the whole cluster: the variable \`CARILLON_CONFIG\` names a \`ca
 variable the defaults hold. The variables of the tables below override the file; two processes on one machine get different ports in
 this way. \`npm start\` writes a \`carillon.json\` into its data directory.
 
-The section \`worker\` was called \`logic\`. This version still reads the old name, in the file and as \`CARILLON_LOGIC_...\`, with a warning;
+The section \`worker\` was called \`logic\`. This version still reads the old name, in the file and in variables, with a warning;
 a key under both names has the value under the new one.
 
 \`\`\`json
