@@ -208,7 +208,14 @@ export class Engine implements Core {
     return this.ask(Command.PULL, range);
   }
 
-  async markRead(conversationId: string, seq: number): Promise<void> {
+  markRead(conversationId: string, seq: number): Promise<void> {
+    const marked = this.#move(conversationId, seq);
+    // Most apps do not wait for it, and must not fall over when it is not told before they end.
+    marked.catch(() => {});
+    return marked;
+  }
+
+  async #move(conversationId: string, seq: number): Promise<void> {
     this.#mustBeOpen();
     if (!Number.isSafeInteger(seq)) throw new CarillonError("BAD_PAYLOAD", "seq: must be an integer");
     return this.#marks.move(conversationId, seq);

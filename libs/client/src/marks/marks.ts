@@ -77,7 +77,7 @@ export class ReadMarks {
       this.options.onChange();
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
-    // Most apps do not wait for it, and must not fall over when it is not told before they end.
+    // The engine's promise is the one that an app may leave alone.
     done.catch(() => {});
     void this.#tell(conversationId, mark);
     return done;
