@@ -301,3 +301,12 @@ test("file: a folder of the version before the view is read, and a client goes o
   await client.close();
   for (const [key, value] of Object.entries(values)) expect(await storage.get(key)).toBe(value);
 });
+
+test("a folder that is deleted under an open storage fails its writes: what would be gone is not called kept", async () => {
+  const where = path.join(folder, "phone");
+  const storage = await inFolder(where);
+  await storage.set("a", "1");
+  rmSync(where, { recursive: true });
+  await expect(storage.set("b", "2")).rejects.toThrow("was deleted while it was open");
+  expect([await storage.get("a"), await storage.get("b")]).toEqual(["1", undefined]);
+});

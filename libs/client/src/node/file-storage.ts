@@ -151,6 +151,8 @@ class LogStorage implements FileStorage {
   async #append(line: Buffer): Promise<void> {
     try {
       await writeAt(this.log, line, this.#bytes);
+      // A file that was deleted takes writes as before, and is gone with the process.
+      if ((await this.log.stat()).nlink === 0) throw new Error(`${this.folder} was deleted while it was open`);
       this.#bytes += line.length;
     } catch (error) {
       // Whether it is there or not: nobody may find it later, as the caller is told that it is not kept.
