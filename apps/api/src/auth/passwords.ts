@@ -6,7 +6,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Admission, Overloaded, randomId } from "@carillon/base";
-import { CarillonError, isDeviceId, isUserId } from "@carillon/protocol";
+import { busy, isDeviceId, isUserId } from "@carillon/protocol";
 import { hash, verify } from "@node-rs/argon2";
 
 /** argon2id (the library's own name for it is a type only), 19 MiB and two passes: OWASP's choice. */
@@ -50,7 +50,7 @@ export class Passwords {
   private async bounded<T>(work: () => Promise<T>): Promise<T> {
     return this.admission.run(work).catch((error: unknown) => {
       if (!(error instanceof Overloaded)) throw error;
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+      throw busy({ retryAfterMs: error.retryAfterMs });
     });
   }
 }

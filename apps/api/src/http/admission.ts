@@ -5,7 +5,7 @@
  */
 import { Abandoned, Admission, Budgets, Overloaded } from "@carillon/base";
 import { type Settings, withinDeadline } from "@carillon/base/node";
-import { CarillonError } from "@carillon/protocol";
+import { busy, CarillonError } from "@carillon/protocol";
 import type { FastifyRequest } from "fastify";
 
 /** `message`: waits for NATS, not for MySQL; `none`: costs nothing, or is bounded where it costs. */
@@ -72,7 +72,7 @@ export class HttpAdmission {
 
 function asBusy(error: unknown): unknown {
   if (error instanceof Overloaded) {
-    return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+    return busy({ retryAfterMs: error.retryAfterMs });
   }
-  return error instanceof Abandoned ? new CarillonError("BUSY", undefined, { retryAfterMs: DEADLINE_MS }) : error;
+  return error instanceof Abandoned ? busy({ retryAfterMs: DEADLINE_MS }) : error;
 }

@@ -6,7 +6,8 @@ import { Admission, type Asker, type Clock, Overloaded } from "@carillon/base";
 import { traceOf, type VerifiedToken } from "@carillon/base/node";
 import { ask, type Bus, type SessionOpen, type SessionOpened, subjects, TIMINGS } from "@carillon/bus";
 import {
-  CarillonError,
+  busy,
+  type CarillonError,
   CloseCode,
   Command,
   type ConnectionLimits,
@@ -213,7 +214,7 @@ export class WaitingRoom {
       return await this.admission.run(ask, asker);
     } catch (error) {
       if (!(error instanceof Overloaded)) throw error;
-      throw new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+      throw busy({ retryAfterMs: error.retryAfterMs });
     }
   }
 }

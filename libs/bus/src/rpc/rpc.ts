@@ -138,6 +138,6 @@ async function answerOne<Q, A>(
 
 function knownError(error: unknown): CarillonError {
   if (error instanceof CarillonError) return error;
-  if (error instanceof Overloaded) return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs });
+  if (error instanceof Overloaded) return busy({ retryAfterMs: error.retryAfterMs });
   return new CarillonError("INTERNAL", "internal error");
 }

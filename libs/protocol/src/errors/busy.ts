@@ -8,17 +8,19 @@ export interface BusyReason {
   message?: string | undefined;
   /** For the log. */
   cause?: unknown;
-  /** Least time after which the request may be repeated, ms; default: 1,000. */
-  leastMs?: number;
+  /** The time itself, ms, where the refusing part has chosen one for this request; default: drawn as said below. */
+  retryAfterMs?: number;
 }
 
 /**
  * An answer that asks the client to repeat its request later. Requests that are refused together must not come back together: each
- * gets a time of its own, from `leastMs` up to twice that.
+ * gets a time of its own, from one to two seconds.
  */
-export function busy({ message, cause, leastMs = LEAST_MS }: BusyReason = {}): CarillonError {
-  return new CarillonError("BUSY", message, { retryAfterMs: Math.ceil(leastMs * (1 + Math.random())), cause });
+export function busy({ message, cause, retryAfterMs = drawnMs() }: BusyReason = {}): CarillonError {
+  return new CarillonError("BUSY", message, { retryAfterMs, cause });
 }
+
+const drawnMs = () => Math.ceil(LEAST_MS * (1 + Math.random()));
 
 /** A store that is away is no fault of the asker. @throws CarillonError BUSY when the work fails, for whatever reason */
 export function orBusy<T>(work: Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /** The meanings of the MySQL client's errors. */
 import { Abandoned, DeadlineExceeded, Overloaded, Unanswered } from "@carillon/base";
-import { busy, CarillonError } from "@carillon/protocol";
+import { busy, type CarillonError } from "@carillon/protocol";
 
 /** Codes of errors of the server or of the path to it, not of the statement. */
 const AWAY = new Set([
@@ -50,8 +50,7 @@ export function isStoreUnavailable(error: unknown): boolean {
  */
 export function busyStore(error: unknown): CarillonError | undefined {
   if (!isStoreUnavailable(error)) return undefined;
-  if (!(error instanceof Overloaded)) return busy({ cause: error });
-  return new CarillonError("BUSY", undefined, { retryAfterMs: error.retryAfterMs, cause: error });
+  return busy({ cause: error, ...(error instanceof Overloaded ? { retryAfterMs: error.retryAfterMs } : {}) });
 }
 
 /** Codes with which the server refuses the values of a row for good. An existing key is not one of them. */
