@@ -1,4 +1,4 @@
-/** What a worker counts and shows: what became of requests, and how far its partitions are behind. */
+/** The metrics of a worker: the outcomes of requests, and how far its partitions are behind. */
 import { Counter, createMetrics, Gauge, type Registry } from "@carillon/base/node";
 import type { OwnerState } from "@carillon/bus";
 import type { Verdict } from "./decide/decision";

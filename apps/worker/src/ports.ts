@@ -1,5 +1,5 @@
 /**
- * What the partitions of a worker need from the world. There are two worlds: worker.ts connects them to NATS, Redis and
+ * The ports through which the partitions of a worker reach the world. There are two worlds: worker.ts connects them to NATS, Redis and
  * MySQL, and the simulation (tests/simulation) to simulated ones.
  */
 import type { Announcement, Answer, Bus, GroupNews, Push } from "@carillon/bus";
@@ -10,7 +10,7 @@ import type { GroupCasts } from "./fan-out/large-groups";
 import type { FactCache } from "./lookups/fact-cache";
 import type { GroupSource } from "./lookups/group-cache";
 
-/** Whose a partition is by the view of the moment. */
+/** The placement of partitions and workers, by the view of the moment. */
 export interface Placement {
   isMine(partition: number): boolean;
   /** Whether it will be, unless a worker comes back whose heartbeat was missed. */
@@ -23,7 +23,7 @@ export interface Placement {
   isPresent(boot: string): boolean;
 }
 
-/** What leaves for gateways. */
+/** Messages of a worker to gateways. */
 export interface Downlink {
   /** Answers to the connections of one boot of a gateway. */
   answers(gateway: string, boot: string, answers: Answer[]): void;

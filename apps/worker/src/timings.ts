@@ -7,7 +7,7 @@ import { DEFAULT_TIMINGS } from "@carillon/coordination";
 export const ACCEPTED_IDS_MS = 60_000;
 /** Numbers are remembered that the archive has: as long as the log is kept for it (the replay window). */
 export const NUMBERS_MS = 600_000;
-/** What was asked of MySQL longer ago than this is asked again: the log may have forgotten since what it does not know. */
+/** Facts that were loaded longer ago are loaded again: the log may have forgotten events since that they do not contain. */
 export const MOST_FACT_AGE_MS = 20_000;
 /** A round waits so long for what is not known before it goes on without it: most answers of MySQL come within this time. */
 export const HEAD_MS = 20;

@@ -47,7 +47,7 @@ export class Worker {
   private readonly receipts: ReceiptService;
   private readonly presence: PresenceService;
   private readonly lastSeen: LastSeen;
-  /** What users cost those whom they write to in groups. */
+  /** Budgets of users for the recipients of their messages in groups. */
   private readonly recipients: Budgets;
   private readonly inboxes: Inboxes;
   private readonly facts: FactCache;
@@ -218,7 +218,7 @@ function placementOf(coordination: Coordination, partitions: number, nodeId: str
   };
 }
 
-/** What names a request and its answer in a line of the log. */
+/** The fields that identify a request and its answer in a line of the log. */
 function traced({ origin, outcome }: Verdict): object {
   const { gateway, connection, requestId } = origin;
   const answer = "error" in outcome ? { error: outcome.error.name } : outcome.sent;

@@ -2,8 +2,8 @@
  * Publishes the presence of the users here to other gateways: the platforms of their devices, whenever those change. A new
  * device is published at once; a device that disconnects, 5 s later, so that a device that flaps causes no traffic.
  *
- * What was published may be lost, for as long as nobody notices that the connection to NATS is dead. Then the presence of all
- * users here is published again, and also that of users who have gone meanwhile.
+ * A publication is lost while the connection to NATS is dead and the gateway has not noticed it. The gateway then publishes
+ * the presence of all its users again, and also of the users who have gone meanwhile.
  */
 import { getOrSet, PacedJob, sleep, type TimerWheel, type WheelEntry } from "@carillon/base";
 import {
@@ -65,7 +65,7 @@ export class LocalPresence {
     wheel.set(entry, LINGER_MS);
   }
 
-  /** What was published may be lost: all of it is published again, at most every 2 s. */
+  /** Publications may be lost: the gateway publishes the presence of all its users again, at most every 2 s. */
   publishAgain(): void {
     this.again.request();
   }

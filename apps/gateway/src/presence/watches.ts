@@ -37,7 +37,7 @@ export interface WatchesOptions {
   clock: Pick<Clock, "now">;
 }
 
-/** What a session has to learn of one user. */
+/** A question of one session about one user. */
 interface Enquiry {
   /** Whether the session is told the answer in any case, and not only when it changes something. */
   isNew: boolean;

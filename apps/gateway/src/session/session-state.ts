@@ -57,7 +57,7 @@ const FROM_CLIENT: ReadonlySet<number> = new Set([
   Command.WATCH_PRESENCE,
 ]);
 
-/** What a command does in a phase. */
+/** The effect of a command in a phase. */
 export function actionOn(phase: SessionState["phase"], command: number): Action {
   if (phase === "closed") return "ignore";
   const connect = command === Command.CONNECT;

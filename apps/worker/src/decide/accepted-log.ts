@@ -157,7 +157,7 @@ function hexOf(text: string, from: number, to: number, before = 0): number {
   return value;
 }
 
-/** What is remembered of a message that was accepted: enough to answer a repeated request as the first one was. */
+/** An accepted message as the table remembers it: enough to answer a repeated request like the first one. */
 export interface AcceptedMessage {
   /** Digest of kind and body; undefined when the archive no longer has the body. */
   digest: string | undefined;
@@ -175,9 +175,9 @@ export interface AcceptedRequest extends AcceptedMessage {
 
 /** One row per accepted message in arrays of numbers, which the garbage collector neither copies nor looks through. */
 
-/** Of a digest, ASCII; shorter ones end with zeros. */
+/** Bytes of a digest, ASCII; a shorter digest ends with zeros. */
 const DIGEST_BYTES = 16;
-/** Of a message id, at most 19 decimal digits. */
+/** Bytes of a message id: at most 19 decimal digits. */
 const MESSAGE_ID_BYTES = 20;
 
 /** A UUID is four words of 32 bits. */

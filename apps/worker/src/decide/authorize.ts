@@ -1,7 +1,7 @@
 /** May this user write there? Pure: the facts are passed in. */
 import { CarillonError, type ErrorName, type GroupRole, limits } from "@carillon/protocol";
 
-/** What the rules need to know about a user. */
+/** Facts about a user that the rules need. */
 export interface UserFacts {
   status: "normal" | "disabled" | "deleted";
   /** ms since the Unix epoch; 0: not muted. */
@@ -60,13 +60,13 @@ export function refusePrivate(
   return friendsOnly && incoming !== "friend" ? "NOT_FRIENDS" : undefined;
 }
 
-/** What the rules need to know of a group. */
+/** Facts about a group that the rules need. */
 export interface GroupRules {
   muted: boolean;
   dissolved: boolean;
 }
 
-/** Who does not belong to a group learns nothing about it, not even whether there is one. */
+/** A user who does not belong to a group learns nothing about it, not even whether it exists. */
 export function refuseGroup(
   sender: UserFacts | undefined,
   group: GroupRules | undefined,
@@ -112,7 +112,7 @@ function refuseSender(sender: UserFacts | undefined, now: number): ErrorName | u
   return sender.mutedUntil > now ? "USER_MUTED" : undefined;
 }
 
-/** What somebody is told who may not write for a time: until when. */
+/** The message to a muted user: it says until when they are muted. */
 
 /** @param until ms since 1970, ahead of `now`; undefined: nobody knows when it ends */
 export function mutedError(name: "USER_MUTED" | "GROUP_MUTED", until: number | undefined, now: number): CarillonError {

@@ -31,7 +31,7 @@ import {
 import { RoundIds, recognise } from "./dedupe-table";
 import type { GroupState } from "./group-state";
 
-/** What was looked up for a round. Undefined means everywhere: not known, and MySQL did not answer in time. */
+/** Facts that were looked up for a round. Undefined always means: not known, because MySQL did not answer in time. */
 export interface Facts {
   privateFacts(senderId: string, peerId: string): PrivateFacts | undefined;
   /** Null: there is no such group. */
@@ -48,7 +48,7 @@ export interface Facts {
   readonly retentionCut: number;
 }
 
-/** What one sender is told. */
+/** The answer to one sender. */
 export interface Verdict {
   origin: Origin;
   outcome: { sent: SentPayload } | { error: CarillonError };
@@ -68,7 +68,7 @@ export interface Round {
 
 /** Most bytes of the events of one record: below NATS's max_payload of 1 MiB, with their names and ids. */
 const RECORD_BYTES = 900 * 1024;
-/** What the record keeps of an event beside its bytes. */
+/** Bytes that the record stores for an event beside the event itself. */
 const ADDED_BYTES = 200;
 
 /** Something that decides is not known yet. */
@@ -122,7 +122,7 @@ class RoundInProgress {
   /** Senders and conversations of the requests that are undecided: what follows them must not overtake them. */
   private readonly held = new Set<string>();
   private bytes = 0;
-  /** What this round adds to the state, before it is in the log. */
+  /** Additions of this round to the state, before they are in the log. */
   private readonly numbers = new Map<string, number>();
   private readonly ids = new RoundIds();
   /** Highest version of a group whose change this round tells. */

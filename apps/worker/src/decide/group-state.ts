@@ -71,7 +71,7 @@ export class GroupState {
     return member?.isPresent === true ? member : undefined;
   }
 
-  /** Who belongs to the group now. */
+  /** The members of the group now. */
   get present(): string[] {
     return [...this.members.values()].filter(({ isPresent }) => isPresent).map(({ userId }) => userId);
   }
@@ -99,7 +99,7 @@ export class GroupState {
     );
   }
 
-  /** Who gets the event of that number. */
+  /** The users who receive the event of that number. */
   recipients(seq: number): string[] {
     const result: string[] = [];
     for (const userId of this.members.keys()) if (this.isShownTo(userId, seq)) result.push(userId);

@@ -1,8 +1,9 @@
 /**
- * What the owner of a partition remembers until the archive has had it for long. One rule for all of it: an entry may go
- * when the event that made it is archived, and is older than any retry or any fail-over of MySQL that may still ask for it.
+ * Entries that the owner of a partition remembers until the archive has had them for long. One rule holds for all of them: an
+ * entry may go when the event that made it is archived, and is older than any retry or fail-over of MySQL that may ask for it.
  */
-/** Of the event by which something became known. */
+
+/** The age of an entry is that of the event that made it. */
 export interface Age {
   /** Log position. */
   position: number;

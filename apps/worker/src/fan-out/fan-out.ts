@@ -205,7 +205,7 @@ export class FanOut {
 
   private async finish(lane: Lane, { deliveries, recalls, groups }: Round): Promise<void> {
     failPoint("fan-out.before");
-    // Of a large group most events are in nobody's inbox.
+    // Most events of a large group go into no inbox.
     if (deliveries.length > 0) await this.deliver(lane, deliveries);
     for (const step of groups.list) if ("said" in step) await this.keepRecent(step.groupId, step.said);
     for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
@@ -239,7 +239,7 @@ export class FanOut {
     return undefined;
   }
 
-  /** What the store refuses is tried in halves, until the users are found whose inboxes do not take it. */
+  /** Tries refused deliveries in halves, until the users are found whose inboxes do not take them. */
   private async deliverAround(lane: Lane, deliveries: InboxDelivery[], refusal: Error): Promise<void> {
     const users = [...new Set(deliveries.flatMap(({ recipients }) => recipients))];
     if (users.length === 1) {

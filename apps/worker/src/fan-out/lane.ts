@@ -136,7 +136,7 @@ export class FanOutLane {
     this.loop ??= this.run().finally(() => {
       this.loop = undefined;
       this.tellProgress();
-      // What was added after the loop had seen that nothing waits found it still there.
+      // Events that were added after the loop had seen an empty queue found the loop still there.
       if (!this.stopping.signal.aborted && this.hasWork) this.wake();
     });
   }
@@ -181,7 +181,7 @@ export class FanOutLane {
   private async readAgain(): Promise<void> {
     this.inWorkSince = this.options.monotonic();
     this.isReading = true;
-    // What is appended from now on waits in memory again, unless it gets too much.
+    // Events that are appended from now on wait in memory again, up to the bound.
     this.behind = false;
     try {
       await this.options.readEvents(recordSeqOf(this.filled), async (lastRecord, items) => {

@@ -9,7 +9,7 @@
 import { type Bus, castToGroup, type GroupNews, type LoggedEvent } from "@carillon/bus";
 import { decodeEvent, membershipOf, parseSystemContent } from "@carillon/protocol";
 
-/** What was said in a group is told again by ticks for this time. */
+/** Ticks repeat the last number of a group for so long. */
 const LATELY_MS = 10_000;
 
 export interface SaidEvent {

@@ -1,4 +1,4 @@
-/** What is delivered together: one script call for the inboxes, one bus message a gateway. */
+/** Events that are delivered together: one script call for the inboxes, one bus message for each gateway. */
 import { getOrSet } from "@carillon/base";
 import type { Push } from "@carillon/bus";
 import type { DeliveredInbox, InboxDelivery } from "@carillon/store";

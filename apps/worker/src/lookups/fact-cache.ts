@@ -1,5 +1,5 @@
 /**
- * What a round needs to know from MySQL, asked when its requests are pulled, while the round before is being appended.
+ * Facts of MySQL that a round needs: the worker asks for them when it pulls the requests, while it appends the round before.
  *
  * MySQL may be slow or away, and chat must go on. So nothing here waits: a request whose facts are not known is parked by
  * the journey, and the rest of its round goes on. Users and relations that were known before are taken as they are;
@@ -330,15 +330,15 @@ function accepted(message: ArchivedMessage): AcceptedMessage {
   return { digest: archivedDigest(message), seq, messageId, sentAt };
 }
 
-/** Of a message that was recalled nobody knows any more what it was: any repeat of its id is taken for one of it. */
+/** The content of a recalled message is gone: any repeat of its id counts as a repeat of the message. */
 function archivedDigest({ kind, contentType, content, targetSeq, recalled }: ArchivedMessage): string | undefined {
   if (recalled) return undefined;
   return kind === "recall" ? digestOfRecall(targetSeq!) : digestOf(contentType, content);
 }
 
 /**
- * Questions to MySQL that are under way. What was asked before a change and is answered after it may be what was so
- * before: it must not be remembered, or the order to forget would be undone.
+ * Questions to MySQL that are under way. An answer to a question that was asked before a change may hold the old value: the
+ * worker must not remember it, or the order to forget would be undone.
  */
 class LoadsUnderWay {
   /** For each load, what was forgotten since it began; undefined in it: everything. */

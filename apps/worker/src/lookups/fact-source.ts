@@ -1,6 +1,6 @@
 import type { RecallTarget, Relation, UserFacts } from "../decide/authorize";
 
-/** What the worker asks MySQL (the primary) for: one statement per kind and call. */
+/** The questions of the worker to MySQL (the primary): one statement per kind and call. */
 export interface FactSource {
   users(userIds: string[]): Promise<Map<string, UserFacts>>;
   /** Key: `${owner} ${peer}`; a pair without a row is missing. */

@@ -35,7 +35,7 @@ export class GroupCache {
     this.questions = new GroupedQuestions({ idOf: (groupId: string) => groupId, monotonic, ask });
   }
 
-  /** What is known of a group; may be older than 30 s. */
+  /** The known state of a group; it may be older than 30 s. */
   get(groupId: string): GroupState | undefined {
     return this.groups.get(groupId);
   }

@@ -1,6 +1,6 @@
 /**
- * What is known for some requests of a round. Their questions are under way when this is made, and it knows more with each
- * answer. What was known before (users, relations, groups) is taken as it is when nothing newer comes in time.
+ * The facts for some requests of a round. Their questions are under way when this object is created, and each answer adds to
+ * it. Facts of before (users, relations, groups) are used as they are when no newer ones come in time.
  */
 import { settlesWithin } from "@carillon/base";
 import type { SendRequest } from "@carillon/bus";
@@ -18,7 +18,7 @@ export interface Known<T> {
   loadedAt: number;
 }
 
-/** What facts are read from: the worker's caches, and what the owner of the partition remembers. */
+/** The sources of facts: the worker's caches, and the memory of the partition's owner. */
 export interface FactSources {
   users: LRUCache<string, Known<UserFacts>>;
   relations: LRUCache<string, Known<Relation>>;
@@ -45,7 +45,7 @@ export class RoundFacts implements Facts {
     readonly askedAt: number,
   ) {}
 
-  /** What several batches of one round asked for. */
+  /** The facts for several batches of one round. */
   static merge(parts: RoundFacts[]): RoundFacts {
     const [first, ...rest] = parts as [RoundFacts, ...RoundFacts[]];
     if (rest.length === 0) return first;

@@ -106,7 +106,7 @@ export class PartitionJourney {
     return this.parked.count;
   }
 
-  /** Step 4, consume: a batch in stream order. What it needs from MySQL is asked while the round before is appended. */
+  /** Step 4, consume: a batch in stream order. Its questions to MySQL are asked while the round before is appended. */
   private pull(batch: QueuedBatch): void {
     const { bus, state, facts, groups } = this.options;
     failPoint("consume.before");
@@ -351,7 +351,7 @@ export class PartitionJourney {
   }
 }
 
-/** What a round covers of the queue, and how it goes about it. */
+/** The part of the queue that a round covers, and how the round treats it. */
 interface RoundPart {
   covered: number;
   /** Batches that are done when the requests are. */
@@ -378,7 +378,7 @@ function refuseForNow(request: OriginatedRequest): Verdict {
 }
 
 const LOG_IS_FULL = {
-  outcome: { error: new CarillonError("BUSY", undefined, { retryAfterMs: 5_000 }) },
+  outcome: { error: busy({ retryAfterMs: 5_000 }) },
   isTentative: false,
 };
 

@@ -40,7 +40,7 @@ const ORDERS: ReadonlySet<OwnerQuestion["ask"]> = new Set(["state", "hand-over",
 /** Questions about the conversations of a partition at once; a gateway waits 3 s for an answer. */
 const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: TIMINGS.openSessionMs };
 
-/** What all partitions of a worker share. */
+/** The context that all partitions of a worker share. */
 export interface OwnerContext extends Omit<WorkerPorts, "placement" | "partitions"> {
   /** The successor of a partition asks for it. */
   handOver(partition: number): void;

@@ -35,7 +35,7 @@ const LOOK_MS = 500;
 /** A worker that has owned a partition for so long has not lost it for the same reason as before. */
 const SETTLED_MS = 60_000;
 
-/** Who owned a partition last, by the log's last record. */
+/** The last owner of a partition, by the last record of the log. */
 export interface FormerOwner {
   boot: string;
   released: boolean;
@@ -45,7 +45,7 @@ export interface FormerOwner {
   ageMs: number;
 }
 
-/** What the ownership does to partitions, one by one. */
+/** The steps by which a partition changes hands. */
 export interface PartitionSteps {
   /** Asks the present owner to release it; no answer is no harm. */
   askRelease(partition: number): Promise<void>;

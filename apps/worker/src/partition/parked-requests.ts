@@ -13,10 +13,10 @@ import { PARKED_MS } from "../timings";
 /** Timers have whole milliseconds, and may come a little early: a request whose time is nearly over does not wait again. */
 const TIMER_SLACK_MS = 5;
 const MOST_BYTES = 8 * 1024 * 1024;
-/** What a request takes beside its content. */
+/** Bytes of a request beside its content. */
 const ADDED_BYTES = 500;
 
-/** What a request waits for. */
+/** The answers for which requests wait. */
 export interface Answers {
   /** Settles when all is answered without which the request cannot be decided; undefined: nothing is under way. */
   answersFor(request: OriginatedRequest): Promise<unknown> | undefined;

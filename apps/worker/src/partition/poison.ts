@@ -54,7 +54,7 @@ export function foldPoison(poison: Poison, body: LogBody, before: number, covere
   if (body.kind === "release") poison.beganAt = undefined;
   if (body.kind !== "epoch") return;
   const { attempt, dead } = body;
-  // What killed the owners before is among the batches that they can have pulled.
+  // The request that killed the owners before is among the batches that they can have pulled.
   const danger = covered + PREFETCH;
   const diedEarly = poison.beganAt !== undefined && covered < poison.beganAt + PREFETCH;
   poison.singleBatchUntil = diedEarly ? danger : 0;

@@ -30,7 +30,7 @@ export interface PartitionState {
   readonly snowflake: SnowflakeState;
   /** Which life of queue and log the records belong to; undefined before the first. */
   life: string | undefined;
-  /** What is known of requests that kill their worker. */
+  /** Knowledge about requests that kill their worker. */
   readonly poison: Poison;
 }
 
@@ -53,7 +53,7 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
   };
 }
 
-/** What the state has to remember of an accepted event. */
+/** An accepted event as the state has to remember it. */
 export interface FoldedEvent extends AcceptedMessage {
   senderId: string;
   conversationId: string;

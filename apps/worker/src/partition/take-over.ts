@@ -113,7 +113,7 @@ function checkFit(partition: number, log: LogState, archived: number | undefined
   }
   if (archived === undefined) return;
   if (archived < 0) {
-    // What is purged was archived; an archive that knows nothing of it is another one.
+    // Purged records were archived; an archive that does not have them is another one.
     if (log.firstSeq > 1) throw new LogUnfit(partition, `it begins at record ${log.firstSeq}, the archive is empty`);
     return;
   }

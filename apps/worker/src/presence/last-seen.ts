@@ -27,7 +27,7 @@ export class LastSeen {
     );
   }
 
-  /** Writes what waits. What MySQL does not take is dropped: it is no more than a courtesy. */
+  /** Writes the waiting times. Times that MySQL does not take are dropped: they are a courtesy only. */
   async flush(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;

@@ -1,6 +1,6 @@
 /**
- * Where users have devices, for those who may know. What a gateway that died has registered is told, too: who asks looks at
- * his own view of the gateways, which he goes on looking at, and a worker's may be older.
+ * Answers gateways where users have devices, for watchers who may know it. The answer also contains the entries of gateways
+ * that have died: the asking gateway compares it with its own view, again and again, and a worker's view may be older.
  */
 
 import { Admission, getOrSet } from "@carillon/base";

@@ -1,6 +1,6 @@
 /**
- * Which receipts may go to the other one of a private conversation: none while one of the two blocks the other. What is
- * known is used for 30 s, and longer when MySQL does not answer; relations that changed are forgotten by order.
+ * Decides whether receipts may go to the other user of a private conversation: none while one of the two blocks the other. A
+ * known relation is used for 30 s, and longer while MySQL does not answer; a changed relation is forgotten by order.
  */
 
 import { TIMINGS } from "@carillon/bus";
@@ -41,7 +41,7 @@ export class Blocks {
     return keys.map((key) => this.known.get(key)?.blocked === true);
   }
 
-  /** What these pairs are to each other has changed. */
+  /** The relations of these pairs have changed. */
   forget(pairs: readonly Pair[]): void {
     this.forgotten++;
     for (const pair of pairs) this.known.delete(keyOf(pair));

@@ -5,7 +5,7 @@ import type { MarkUpdate } from "@carillon/store";
 
 const ROWS_AT_ONCE = 1_000;
 
-/** What is written by one turn. */
+/** The marks that one turn writes. */
 interface Turn {
   /** ms, of the first of them. */
   since: number;

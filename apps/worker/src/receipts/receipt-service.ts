@@ -80,8 +80,8 @@ export class ReceiptService {
   }
 
   /**
-   * Whoever connected while marks were on their way to MySQL was not there to be told, and a SYNC that looks for what has
-   * changed in MySQL did not find them yet.
+   * A device that connected while marks were on their way to MySQL missed their notices, and its SYNC did not find the marks
+   * in MySQL yet: it is told now.
    */
   private tellNewcomers(updates: MarkUpdate[], since: number): void {
     this.sendReceipts(updates.flatMap(deliveredNotices), since - TIMINGS.connectMs).catch((err: Error) => {
@@ -157,7 +157,7 @@ async function orBusyStore<T>(answer: Promise<T>): Promise<T> {
   });
 }
 
-/** What somebody is told of a receipt of a user, who may be themselves. */
+/** The notice to a user about a receipt of another user, or of another device of their own. */
 interface ReceiptNotice {
   notice: Notice;
   of: string;

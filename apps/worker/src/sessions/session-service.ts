@@ -43,10 +43,10 @@ export interface SessionServiceOptions {
   logger: Logger;
   inboxes: Inboxes;
   sessions: Sessions;
-  /** What may stay of a user's devices when another one connects. */
+  /** Rules for the other devices of a user when a device connects. */
   deviceRules(): DeviceRules;
   /**
-   * What is stored of these sessions, in their order; undefined for a user who does not exist.
+   * The stored credentials of these sessions, in their order; undefined for a user who does not exist.
    * @param deadline monotonic ms after which nobody waits for the answer
    */
   credentials: CredentialQueries["of"];
@@ -140,7 +140,7 @@ export class SessionService {
     return { inbox: opened.head, resume: something ? "resync" : "none", from: opened.head.seq, delivered };
   }
 
-  /** What the device has beyond the cursor that is stored of it: receipts of that were lost. */
+  /** Events that the device has beyond its stored cursor: their receipts were lost. */
   private async unreported(
     userId: string,
     { head, firstSeq, cursor }: OpenedSession,
@@ -203,8 +203,8 @@ export function resumeFrom(
 }
 
 /**
- * What is stored of those who connect. A crowd connects at the same moment: sessions that are opened one by one are
- * looked up together. Questions about many sessions are one statement anyway.
+ * Looks up the credentials of connecting devices. A crowd connects at the same moment: single sessions are looked up
+ * together. A question about many sessions is one statement anyway.
  */
 
 interface Device {
