@@ -5,7 +5,7 @@ const allowed = {
   "libs/base": [],
   "libs/protocol": ["libs/base"],
   "libs/coordination": ["libs/base"],
-  "libs/bus": ["libs/protocol", "libs/base"],
+  "libs/bus": ["libs/coordination", "libs/protocol", "libs/base"],
   "libs/store": ["libs/protocol", "libs/base"],
   "libs/operations": ["libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
   "libs/client": ["libs/protocol", "libs/base"],
@@ -61,7 +61,7 @@ module.exports = {
       from: { path: "^(libs|apps)/([^/]+)/src/" },
       to: {
         path: "^libs/([^/]+)/",
-        pathNot: ["^(libs|apps)/$2/", "^libs/[^/]+/(src|dist)/(node/)?(index|node)\\.(ts|js|d\\.ts)$"],
+        pathNot: ["^(libs|apps)/$2/", "^libs/[^/]+/(src|dist)/(node/)?(index|node|process-lock)\\.(ts|js|d\\.ts)$"],
       },
     },
     only("NATS stays in its libraries", "node_modules/@nats-io/", ["^libs/(bus|coordination)/"]),

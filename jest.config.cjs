@@ -8,6 +8,7 @@ const base = {
     ],
   },
   moduleNameMapper: {
+    "^@carillon/base/process-lock$": "<rootDir>/libs/base/src/node/process-lock.ts",
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
     "^@carillon/client/view$": "<rootDir>/libs/client/src/view-of.ts",

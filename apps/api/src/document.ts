@@ -1,6 +1,7 @@
 /** The OpenAPI page of a server that has nothing behind it: for docs/api.md, and for the test of what it says. */
 import { silentLogger } from "@carillon/base/node";
-import { type ApiContext, buildServer } from "./server";
+import type { ApiParts } from "./parts";
+import { buildServer } from "./server";
 
 /** What is looked at in an OpenAPI page. */
 export interface OpenApiPage {
@@ -16,15 +17,15 @@ export interface OpenApiRoute {
   responses: Record<string, { description: string; content?: Record<string, { schema: object; example?: unknown }> }>;
 }
 
-/** What routes read when they are made; what serves requests is never called. */
-const nothingBehind = { nodeId: "documentation", relationLimits: { friends: 0, blocks: 0 } };
+/** The parts that routes read when they are registered; no request is served. */
+const nothingBehind = {
+  config: { nodeId: "documentation", api: { trustProxy: [], maxConnections: 1 } },
+  relationLimits: { friends: 0, blocks: 0 },
+  logger: silentLogger(),
+};
 
 export async function readOpenApi(): Promise<OpenApiPage> {
-  const server = await buildServer(nothingBehind as unknown as ApiContext, {
-    logger: silentLogger(),
-    trustProxy: [],
-    maxConnections: 1,
-  });
+  const server = await buildServer(nothingBehind as unknown as ApiParts, { wake: () => {} });
   try {
     await server.ready();
     return server.swagger() as unknown as OpenApiPage;

@@ -1,4 +1,4 @@
-import { CalmNotices } from "../src/subjects/groups/requests";
+import { CalmNotices } from "../src/cluster/calm-notices";
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());

@@ -47,11 +47,11 @@ test("devices that are over, cursors that did not move, invitations without an a
   await mysql.groupRequests.ask("team", userId, NOW - 50 * DAY_MS, NOW);
   const logged: object[] = [];
   const context = {
-    devices: mysql.oldDevices,
+    oldDevices: mysql.oldDevices,
     cursors: new Cursors(redis),
     invitations: mysql.invitations,
     requests: mysql.groupRequests,
-    now: () => NOW,
+    clock: { now: () => NOW, monotonic: () => 0 },
     logger: { info: (what: object) => void logged.push(what) } as never,
   };
   await keepHouse(context, new AbortController().signal);

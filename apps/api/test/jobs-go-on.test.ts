@@ -1,9 +1,11 @@
 import { CarillonError } from "@carillon/protocol";
 import type { Broadcast } from "@carillon/store";
-import { type BroadcastContext, carryOnBroadcasts } from "../src/jobs/broadcasts";
-import { deleteExpired, type RetentionContext } from "../src/jobs/retention";
+import { carryOnBroadcasts } from "../src/jobs/broadcasts";
+import { deleteExpired } from "../src/jobs/retention";
+import type { ApiParts } from "../src/parts";
 
 const { signal } = new AbortController();
+const DAY_MS = 86_400_000;
 
 function broadcast(number: number): Broadcast {
   const broadcastId = `b${number}`;
@@ -30,8 +32,8 @@ test("a broadcast that fails, and many that have to wait, hold up none of the ot
         if (content === "waits") throw new CarillonError("BUSY");
       },
     },
-    now: () => 0,
-  } as unknown as BroadcastContext;
+    clock: { now: () => 0 },
+  } as unknown as ApiParts;
   for (const waiting of all.slice(4, 30)) waiting.content = "waits";
   await expect(carryOnBroadcasts(context, signal)).rejects.toThrow("its rows cannot be read");
   const served = all.filter(({ content, broadcastId }) => content === "" && broadcastId !== "b3");
@@ -42,7 +44,7 @@ test("a conversation whose old messages cannot be deleted holds up none of the o
   const left = new Set(Array.from({ length: 250 }, (_, i) => `c${i}`));
   const cuts: number[] = [];
   const context = {
-    queries: {
+    retention: {
       expired: async (_before: number, limit: number) =>
         [...left].slice(0, limit).map((conversationId) => ({ conversationId, upTo: 1 })),
       raiseCut: async (before: number) => void cuts.push(before),
@@ -52,10 +54,10 @@ test("a conversation whose old messages cannot be deleted holds up none of the o
         return 1;
       },
     },
-    keepMs: 10,
-    now: () => 100,
+    config: { retention: { days: 1 } },
+    clock: { now: () => DAY_MS + 90 },
     logger: { info: () => {} },
-  } as unknown as RetentionContext;
+  } as unknown as ApiParts;
   await expect(deleteExpired(context, signal)).rejects.toThrow("a lock is held");
   expect([...left]).toEqual(["c7"]);
   expect(new Set(cuts)).toEqual(new Set([90]));

@@ -23,7 +23,7 @@ function event(seq: number, content = `text ${seq}`): Event {
 /** A conversation of `lastSeq` events of which `archived` are in the archive. */
 function context(lastSeq: number, archived = lastSeq, content?: string): HistoryContext {
   return {
-    spans: async () => ({ spans: [[1, lastSeq]], lastSeq }),
+    owners: { spansOf: async () => ({ spans: [[1, lastSeq]], lastSeq }) },
     waitMs: 0,
     views: { floor: async () => ({ purgedSeq: 0, hiddenSeq: 0 }) },
     conversations: {
@@ -64,7 +64,8 @@ describe("history", () => {
     ["backwards from after he left", { from: 10, limit: 2, backwards: true }, "6 7", true],
     ["backwards to before he came", { from: 5, backwards: true }, "4 5", false],
   ])("of one who belonged to a group from 4 to 7: %s", async (_, range, seqs, more) => {
-    const of = { ...context(10), spans: async () => ({ spans: [[4, 7]] as [number, number][], lastSeq: 10 }) };
+    const spansOf = async () => ({ spans: [[4, 7]] as [number, number][], lastSeq: 10 });
+    const of = { ...context(10), owners: { spansOf } };
     expect(await page(range, of)).toEqual([seqs, more]);
   });
 

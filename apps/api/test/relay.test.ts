@@ -1,11 +1,11 @@
 import { relayGroups } from "../src/jobs/relay";
-import type { DepartureContext } from "../src/subjects/groups/departure";
+import type { ApiParts } from "../src/parts";
 
 const ids = (count: number, prefix: string) =>
   Array.from({ length: count }, (_, i) => `${prefix}${String(i).padStart(3, "0")}`);
 
 /** A context in which these conversations are owed an event, and these users have to leave their groups. */
-function newContext(owed: string[], departures: string[], tellOwner: DepartureContext["tellOwner"]) {
+function newContext(owed: string[], departures: string[], groupChanged: ApiParts["owners"]["groupChanged"]) {
   const departed: string[] = [];
   const page = (all: string[]) => async (limit: number, after: string) =>
     all.filter((id) => id > after).slice(0, limit);
@@ -24,7 +24,10 @@ function newContext(owed: string[], departures: string[], tellOwner: DepartureCo
     invitations: { deleteOf: async () => {} },
     requests: { ofUser: async () => [], deleteOf: async () => {} },
   };
-  return { context: { ...nobody, groups, tellOwner, now: () => 0 } as unknown as DepartureContext, departed };
+  return {
+    context: { ...nobody, groups, owners: { groupChanged }, clock: { now: () => 0 } } as unknown as ApiParts,
+    departed,
+  };
 }
 
 const signal = new AbortController().signal;

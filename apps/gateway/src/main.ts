@@ -1,16 +1,8 @@
 /** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
-import { detached, randomId } from "@carillon/base";
-import {
-  buildVersion,
-  createLogger,
-  exitWithError,
-  type Logger,
-  loadOrExit,
-  type RunningProcess,
-  runProcess,
-} from "@carillon/base/node";
-import { type Bus, connectBus, DownlinkReceiver, fingerprintOf, readLayout } from "@carillon/bus";
-import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
+import { detached } from "@carillon/base";
+import { type Logger, type RunningProcess, runRole } from "@carillon/base/node";
+import { type Bus, ClusterNode, DownlinkReceiver } from "@carillon/bus";
+import type { Coordination, Member } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
@@ -24,14 +16,8 @@ const LAST_ANSWERS_MS = 2_000;
 
 async function start(config: GatewayConfig, logger: Logger): Promise<RunningProcess> {
   const { nodeId, gateway: settings } = config;
-  const boot = randomId(10);
-  const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
-  const bus = await connectBus({ settings: config.nats, name: nodeId, logger, onLost });
-  const layout = await readLayout(bus);
-  const { partitions } = layout;
-  const self = { nodeId, boot, role: ROLE, version: buildVersion(), fingerprint: fingerprintOf(layout) };
-  const coordination = await openCoordination({ connection: bus.connection, logger, replicas: config.nats.replicas });
-  await coordination.view.ready();
+  const node = await ClusterNode.open(ROLE, config, logger);
+  const { bus, boot, partitions, coordination } = node;
   const cluster = new GatewayCluster(coordination);
   const gateway = new Gateway({ config, bus, boot, partitions, cluster });
   const { journey, stages, drain } = gateway;
@@ -54,9 +40,8 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     patienceMs: settings.loginSeconds * 1_000,
   });
   const addresses = { ws: ws.address, tcp: tcp.address };
-  const member = await coordination.join({ ...self, addresses, weight: settings.weight });
+  const member = await node.join(addresses, settings.weight);
   cluster.member = member;
-  member.on("stepped-down", () => onLost(new Error(`another process runs as ${nodeId}`)));
   followCluster(coordination, member, cluster, gateway);
   const drainMs = settings.drainSeconds * 1_000;
   const { users, submitter, watches } = stages;
@@ -84,8 +69,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
       typing,
     ])
       part.stop();
-    await member.leave();
-    await coordination.close();
+    await node.leave();
     await Promise.all([tcp.close(), ws.close()]);
     await bus.close();
   };
@@ -127,7 +111,5 @@ function followCluster(
   });
 }
 
-const config = loadOrExit(loadConfig);
-const logger = createLogger(ROLE, config.nodeId, config.log.level);
-const stopMs = (config.gateway.drainSeconds + 10) * 1_000;
-void runProcess({ role: ROLE, nodeId: config.nodeId, logger, stopMs }, () => start(config, logger));
+const stopMs = ({ gateway }: GatewayConfig) => (gateway.drainSeconds + 10) * 1_000;
+void runRole({ role: ROLE, loadConfig, stopMs, start });

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "no
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { identifyProcess, isAlive, readHolder, tryLock, unlock } from "@carillon/base/process-lock";
 import { isPortFree } from "../src/processes/free-port";
 import { ProcessGuard } from "../src/processes/guard";
-import { endProcess, identifyProcess, isAlive, signalProcess, waitUntilGone } from "../src/processes/identity";
-import { readHolder, tryLock, unlock } from "../src/processes/lock-file";
+import { endProcess, signalProcess, waitUntilGone } from "../src/processes/identity";
 import { LogFile, lineSplitter } from "../src/processes/log-file";
 import { findPortOwner } from "../src/processes/port-owner";
 import { asJsonLine } from "../src/supervisor/app-process";
@@ -57,19 +57,19 @@ describe("a process by pid and start time", () => {
 describe("a lock file", () => {
   test("is held by one living process", async () => {
     const file = path.join(folder, "lock");
-    expect(tryLock(file)).toBeUndefined();
-    expect(tryLock(file)).toEqual(identifyProcess(process.pid));
-    unlock(file);
+    expect(await tryLock(file)).toBeUndefined();
+    expect(await tryLock(file)).toEqual(identifyProcess(process.pid));
+    await unlock(file);
     expect(readHolder(file)).toBeUndefined();
   });
 
   test("of a dead process, or torn, is taken over", async () => {
     const file = path.join(folder, "lock");
     writeFileSync(file, JSON.stringify({ pid: process.pid, startTime: "1" }));
-    expect(tryLock(file)).toBeUndefined();
-    unlock(file);
+    expect(await tryLock(file)).toBeUndefined();
+    await unlock(file);
     writeFileSync(file, '{"pid":');
-    expect(tryLock(file)).toBeUndefined();
+    expect(await tryLock(file)).toBeUndefined();
   });
 });
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { identifyProcess, isAlive } from "@carillon/base/process-lock";
 import { type LocalServer, ProcessGuard, startMariadb, startNats, startRedis } from "@carillon/local";
-import { identifyProcess, isAlive } from "../src/processes/identity";
 import { probeTcp } from "../src/servers/probe";
 
 let folder: string;

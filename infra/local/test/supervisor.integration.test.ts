@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { identifyProcess, isAlive, type ProcessIdentity } from "@carillon/base/process-lock";
 import {
   type ClusterInfo,
   findFreePortBlock,
@@ -12,7 +13,7 @@ import {
   stopCluster,
 } from "@carillon/local";
 import { until } from "@carillon/testkit";
-import { identifyProcess, isAlive, type ProcessIdentity, waitUntilGone } from "../src/processes/identity";
+import { waitUntilGone } from "../src/processes/identity";
 
 const FIXTURE = path.join(__dirname, "fixtures", "supervise.ts");
 const guard = new ProcessGuard();

@@ -1,5 +1,5 @@
+export * from "./cluster-node";
 export * from "./connection";
-export * from "./downlink/casts";
 export * from "./downlink/casts";
 export * from "./downlink/change-teller";
 export * from "./downlink/downlink-receiver";

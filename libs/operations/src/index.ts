@@ -1,15 +1,11 @@
 export { auditAll, auditOne } from "./audit/audit";
 export { type AuditDocument, Findings } from "./audit/findings";
-export type { ClusterParts } from "./cluster-parts";
 export * from "./cluster-parts";
-export { mustLieAhead } from "./cluster-parts";
+export { ConversationOwners } from "./conversation-owners";
 export * from "./groups/administer";
-export { tellGroupOwner } from "./groups/administer";
 export * from "./groups/change-group";
 export * from "./groups/new-group";
 export * from "./groups/rules";
-export * from "./nodes";
-export * from "./nodes";
 export * from "./nodes";
 export * from "./partitions";
 export { findMessage, parseMessageName } from "./trace/find-message";

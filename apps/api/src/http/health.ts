@@ -4,6 +4,7 @@ import { createMetrics, Histogram, mayReadMetrics } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
+import type { ApiParts } from "../parts";
 
 const health = Type.Object({ status: Type.String() });
 const readiness = Type.Object({
@@ -11,22 +12,11 @@ const readiness = Type.Object({
   checks: Type.Record(Type.String(), Type.Boolean()),
 });
 
-/** Whoever asks for readiness does not wait long. */
+/** Most time for one part, ms: a load balancer does not wait long for readiness. */
 const CHECK_MS = 2_000;
 
-export interface HealthContext {
-  nodeId: string;
-  /** What who reads the metrics has to show; undefined: nothing. */
-  metricsToken: string | undefined;
-  /**
-   * What an api uses, by name; each resolves or rejects. It is ready while NATS is there: the route of a client needs no
-   * store, and a proxy that takes all apis out because MySQL is away would take that from everybody, too.
-   */
-  checks: { nats(): Promise<void> } & Record<string, () => Promise<void>>;
-}
-
-export function healthRoutes(server: FastifyInstance, { nodeId, metricsToken, checks }: HealthContext): void {
-  const registry = createMetrics("api", nodeId);
+export function healthRoutes(server: FastifyInstance, api: ApiParts): void {
+  const registry = createMetrics("api", api.config.nodeId);
   const seconds = new Histogram({
     name: "carillon_http_request_seconds",
     help: "Time from request to answer",
@@ -45,19 +35,27 @@ export function healthRoutes(server: FastifyInstance, { nodeId, metricsToken, ch
     "/readyz",
     { schema: { tags: ["health"], response: { 200: readiness, 503: readiness } } },
     async (_, reply) => {
-      const names = Object.keys(checks);
-      const results = await Promise.allSettled(names.map((name) => withDeadline(checks[name]!(), CHECK_MS, name)));
-      const passed = results.map(({ status }) => status === "fulfilled");
-      const isReady = passed[names.indexOf("nats")]!;
-      return reply.code(isReady ? 200 : 503).send({
-        status: isReady ? "ready" : "not ready",
-        checks: Object.fromEntries(names.map((name, i) => [name, passed[i]!])),
-      });
+      const [nats, mysql, redis] = await Promise.all([
+        answers("nats", api.bus.connection.flush()),
+        answers("mysql", api.mysql.ping()),
+        answers("redis", api.redis.info()),
+      ]);
+      // A client's route needs no store: a proxy that took all apis out while MySQL is away would take the route from everybody.
+      const status = nats ? "ready" : "not ready";
+      return reply.code(nats ? 200 : 503).send({ status, checks: { nats, mysql, redis } });
     },
   );
 
   server.get("/metrics", { schema: { hide: true } }, async ({ headers }, reply) => {
-    if (!mayReadMetrics(headers.authorization, metricsToken)) throw new CarillonError("NOT_AUTHENTICATED");
+    if (!mayReadMetrics(headers.authorization, api.config.metrics.token)) throw new CarillonError("NOT_AUTHENTICATED");
     return reply.type(registry.contentType).send(await registry.metrics());
   });
+}
+
+/** Whether a part that the api uses answers in time. */
+function answers(name: string, asking: Promise<unknown>): Promise<boolean> {
+  return withDeadline(asking, CHECK_MS, name).then(
+    () => true,
+    () => false,
+  );
 }

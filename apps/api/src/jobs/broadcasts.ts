@@ -13,8 +13,8 @@ import {
   parseRequest,
   privateConversationId,
 } from "@carillon/protocol";
-import type { Broadcast, BroadcastQueries, UserQueries } from "@carillon/store";
-import type { MessageSender } from "../subjects/conversations/message-sender";
+import type { Broadcast } from "@carillon/store";
+import type { ApiParts } from "../parts";
 
 export const BROADCAST_EVERY_MS = 2_000;
 /** Messages under way at the same time; also how many a crash makes the next one send again. */
@@ -24,15 +24,6 @@ const ID_LENGTH = 16;
 
 /** What may be otherwise a moment later; any other refusal is final for this recipient. */
 const LATER: ReadonlySet<ErrorName> = new Set<ErrorName>(["BUSY", "RATE_LIMITED", "UNAVAILABLE"]);
-
-export interface BroadcastContext {
-  broadcasts: BroadcastQueries;
-  people: Pick<UserQueries, "names">;
-  messages: Pick<MessageSender, "send">;
-  /** Has an api go on with what is open. */
-  wakeBroadcasts(): void;
-  now(): number;
-}
 
 export interface BroadcastWishes {
   broadcastId?: string;
@@ -47,10 +38,10 @@ export interface BroadcastWishes {
  * @returns its id
  * @throws CarillonError BAD_PAYLOAD, NO_SUCH_USER (the sender), CONFLICT (another one has this id)
  */
-export async function beginBroadcast(context: BroadcastContext, wishes: BroadcastWishes): Promise<string> {
-  const { broadcasts, people, now } = context;
+export async function beginBroadcast(api: ApiParts, wishes: BroadcastWishes): Promise<string> {
+  const { broadcasts, people, clock } = api;
   const { broadcastId = randomId(ID_LENGTH), senderId, contentType, content, userIds } = wishes;
-  const createdAt = now();
+  const createdAt = clock.now();
   const message = { clientMsgId: uuidv7(createdAt), to: `u:${senderId}`, contentType, content };
   const checked = parseRequest(Command.SEND, message);
   if ("error" in checked) throw new CarillonError(checked.error, checked.message);
@@ -60,7 +51,6 @@ export async function beginBroadcast(context: BroadcastContext, wishes: Broadcas
   if (!created && !isSame(await broadcasts.find(broadcastId), wishes)) {
     throw new CarillonError("CONFLICT", "another broadcast has this id");
   }
-  context.wakeBroadcasts();
   return broadcastId;
 }
 
@@ -78,13 +68,13 @@ function isSame(there: Broadcast | undefined, { senderId, contentType, content, 
  * Goes on with every broadcast that is not done.
  * @throws the first failure, when all that could be done is done: one broadcast holds up no other
  */
-export async function carryOnBroadcasts(context: BroadcastContext, signal: AbortSignal): Promise<void> {
+export async function carryOnBroadcasts(api: ApiParts, signal: AbortSignal): Promise<void> {
   const failures: unknown[] = [];
   let last: Broadcast | undefined;
   do {
-    const open = await context.broadcasts.open(BROADCASTS_AT_ONCE, last);
+    const open = await api.broadcasts.open(BROADCASTS_AT_ONCE, last);
     for (const broadcast of open) {
-      if (!signal.aborted) await carryOn(context, broadcast, signal).catch((error) => failures.push(error));
+      if (!signal.aborted) await carryOn(api, broadcast, signal).catch((error) => failures.push(error));
     }
     last = open.length < BROADCASTS_AT_ONCE ? undefined : open.at(-1);
   } while (last !== undefined && !signal.aborted);
@@ -92,14 +82,14 @@ export async function carryOnBroadcasts(context: BroadcastContext, signal: Abort
 }
 
 /** Serves one part of the recipients after the other, until all are, or some have to be tried again later. */
-async function carryOn(context: BroadcastContext, broadcast: Broadcast, signal: AbortSignal): Promise<void> {
-  const { broadcasts, now } = context;
+async function carryOn(api: ApiParts, broadcast: Broadcast, signal: AbortSignal): Promise<void> {
+  const { broadcasts, clock } = api;
   const { broadcastId } = broadcast;
   for (let { after } = broadcast; !signal.aborted; ) {
     const recipients = await broadcasts.recipients(broadcast, after, RECIPIENTS_AT_ONCE);
     const to = recipients.at(-1);
-    if (to === undefined) return broadcasts.finish(broadcastId, now());
-    const outcomes = await Promise.all(recipients.map((userId) => sendTo(context, broadcast, userId)));
+    if (to === undefined) return broadcasts.finish(broadcastId, clock.now());
+    const outcomes = await Promise.all(recipients.map((userId) => sendTo(api, broadcast, userId)));
     if (outcomes.includes("later")) return;
     const sent = outcomes.filter((outcome) => outcome === "sent").length;
     const step = { from: after, to, sent, refused: outcomes.length - sent };
@@ -110,7 +100,7 @@ async function carryOn(context: BroadcastContext, broadcast: Broadcast, signal: 
 }
 
 async function sendTo(
-  { messages }: BroadcastContext,
+  { messages }: ApiParts,
   { broadcastId, createdAt, senderId, contentType, content }: Broadcast,
   userId: string,
 ): Promise<"sent" | "refused" | "later"> {

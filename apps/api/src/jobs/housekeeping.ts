@@ -3,8 +3,8 @@
  * not move, invitations that nobody answered, requests that were refused. All of it may be done twice, and goes on the next time where it stopped.
  */
 import { sleep } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
-import type { Cursors, InvitationQueries, OldDevice, OldDeviceQueries, RequestQueries } from "@carillon/store";
+import type { InvitationQueries, OldDevice, RequestQueries } from "@carillon/store";
+import type { ApiParts } from "../parts";
 
 const DAY_MS = 86_400_000;
 export const HOUSEKEEPING_EVERY_MS = DAY_MS;
@@ -17,31 +17,24 @@ const AT_ONCE = 500;
 /** Between two steps: nobody waits for this, and others do for the stores. */
 const PAUSE_MS = 50;
 
-export interface HousekeepingContext {
-  devices: Pick<OldDeviceQueries, "page" | "delete" | "users">;
-  cursors: Pick<Cursors, "forgetOlder">;
-  invitations: Pick<InvitationQueries, "deleteOlder">;
-  requests: Pick<RequestQueries, "deleteOlder">;
-  now(): number;
-  logger: Pick<Logger, "info">;
-}
+type Housekeeping = Pick<ApiParts, "clock" | "cursors" | "invitations" | "logger" | "oldDevices" | "requests">;
 
-export async function keepHouse(context: HousekeepingContext, signal: AbortSignal): Promise<void> {
-  const { now, logger, ...queries } = context;
-  const before = now() - OLD_MS;
-  const devices = await deleteDevices(context, before, signal);
-  const cursors = await forgetCursors(context, before, signal);
-  const invitations = await deleteOlder(queries.invitations, now() - INVITATIONS_MS, signal);
-  const requests = await deleteOlder(queries.requests, before, signal);
+export async function keepHouse(api: Housekeeping, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = api;
+  const before = clock.now() - OLD_MS;
+  const devices = await deleteDevices(api, before, signal);
+  const cursors = await forgetCursors(api, before, signal);
+  const invitations = await deleteOlder(api.invitations, clock.now() - INVITATIONS_MS, signal);
+  const requests = await deleteOlder(api.requests, before, signal);
   const found = { devices, cursors, invitations, requests };
   if (Object.values(found).some((count) => count > 0)) logger.info(found, "what is old was deleted");
 }
 
-async function deleteDevices({ devices }: HousekeepingContext, before: number, signal: AbortSignal): Promise<number> {
+async function deleteDevices({ oldDevices }: Housekeeping, before: number, signal: AbortSignal): Promise<number> {
   let deleted = 0;
   for (let after: OldDevice | undefined = { userId: "", deviceId: "" }; after !== undefined && !signal.aborted; ) {
-    const page: { old: OldDevice[]; next?: OldDevice } = await devices.page(before, AT_ONCE, after);
-    for (const device of page.old) if (await devices.delete(device, before)) deleted++;
+    const page: { old: OldDevice[]; next?: OldDevice } = await oldDevices.page(before, AT_ONCE, after);
+    for (const device of page.old) if (await oldDevices.delete(device, before)) deleted++;
     after = page.next;
     await sleep(PAUSE_MS, signal);
   }
@@ -49,13 +42,13 @@ async function deleteDevices({ devices }: HousekeepingContext, before: number, s
 }
 
 async function forgetCursors(
-  { devices, cursors }: HousekeepingContext,
+  { oldDevices, cursors }: Housekeeping,
   before: number,
   signal: AbortSignal,
 ): Promise<number> {
   let forgotten = 0;
   for (let after: string | undefined = ""; after !== undefined && !signal.aborted; ) {
-    const userIds: string[] = await devices.users(AT_ONCE, after);
+    const userIds: string[] = await oldDevices.users(AT_ONCE, after);
     forgotten += await cursors.forgetOlder(userIds, before);
     after = userIds.length < AT_ONCE ? undefined : userIds.at(-1);
     await sleep(PAUSE_MS, signal);

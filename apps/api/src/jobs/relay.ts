@@ -3,7 +3,8 @@
  * changes that nobody told them, and what refers to those who deleted their accounts ends.
  */
 import { groupIdOf } from "@carillon/protocol";
-import { type DepartureContext, depart } from "../subjects/groups/departure";
+import type { ApiParts } from "../parts";
+import { depart } from "../subjects/groups/departure";
 
 export const RELAY_EVERY_MS = 2_000;
 /** The process that committed a change tells it at once by itself. */
@@ -11,8 +12,8 @@ const PATIENCE_MS = 3_000;
 const AT_ONCE = 20;
 
 /** @throws the first failure, when all that could be done is done: one owner that is away holds up nobody else */
-export async function relayGroups(context: DepartureContext, signal: AbortSignal): Promise<void> {
-  const { groups, tellOwner, now } = context;
+export async function relayGroups(api: ApiParts, signal: AbortSignal): Promise<void> {
+  const { groups, owners, clock } = api;
   const failures: unknown[] = [];
   const each = async (items: string[], work: (item: string) => Promise<void>) => {
     const results = await Promise.allSettled(items.map(work));
@@ -20,13 +21,13 @@ export async function relayGroups(context: DepartureContext, signal: AbortSignal
   };
   // What is owed may be in the log already and only not archived: then the owner has nothing to do.
   await inPages(
-    (after) => groups.owed(now() - PATIENCE_MS, AT_ONCE, after),
-    (page) => each(page, (conversationId) => tellOwner(groupIdOf(conversationId)!)),
+    (after) => groups.owed(clock.now() - PATIENCE_MS, AT_ONCE, after),
+    (page) => each(page, (conversationId) => owners.groupChanged(groupIdOf(conversationId)!)),
     signal,
   );
   await inPages(
     (after) => groups.departures(AT_ONCE, after),
-    (page) => each(page, (userId) => depart(context, userId)),
+    (page) => each(page, (userId) => depart(api, userId)),
     signal,
   );
   if (failures.length > 0) throw failures[0];

@@ -3,26 +3,19 @@
  * conversation at a time, so that nothing else waits for long.
  */
 import { sleep } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
-import type { RetentionQueries } from "@carillon/store";
+import type { ApiParts } from "../parts";
 
 export const RETENTION_FIRST_MS = 60_000;
 export const RETENTION_EVERY_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 const CONVERSATIONS_AT_ONCE = 200;
 /** Between two conversations: the archive writes into the same tables. */
 const PAUSE_MS = 20;
 
-export interface RetentionContext {
-  queries: RetentionQueries;
-  keepMs: number;
-  now(): number;
-  logger: Logger;
-}
-
 /** @throws the first failure, when nothing but what fails is left: one conversation holds up no other */
-export async function deleteExpired(context: RetentionContext, signal: AbortSignal): Promise<void> {
-  const { queries, keepMs, now, logger } = context;
-  const olderThan = now() - keepMs;
+export async function deleteExpired(api: ApiParts, signal: AbortSignal): Promise<void> {
+  const { retention: queries, config, clock, logger } = api;
+  const olderThan = clock.now() - config.retention.days * DAY_MS;
   let [conversations, deleted] = [0, 0];
   while (!signal.aborted) {
     const parts = await queries.expired(olderThan, CONVERSATIONS_AT_ONCE);

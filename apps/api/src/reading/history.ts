@@ -1,10 +1,10 @@
 /**
- * History of a conversation. How far it reaches the owner says, who has numbered the last message; the rows come from
- * the archive, which is a moment behind. Numbers have no holes, so it is known how many rows there must be, and those
- * that are not archived yet are waited for.
+ * History of a conversation. The conversation's owner has numbered the last message and says how far history reaches; the rows
+ * come from the archive, which is a moment behind. Numbers have no holes, so the reader knows how many rows there must be, and
+ * waits for those that are not archived yet.
  */
 import { sleep } from "@carillon/base";
-import type { ReadableSpans } from "@carillon/bus";
+import type { ConversationOwners } from "@carillon/operations";
 import { busy, CarillonError, decodeEvent, type Event, parseConversationId } from "@carillon/protocol";
 import type { ConversationQueries, Floor, RecentEvents, ViewQueries } from "@carillon/store";
 
@@ -38,18 +38,15 @@ export interface HistoryContext {
   views: Pick<ViewQueries, "floor">;
   /** Newest events of large groups, as far as they are at hand. */
   recent?: Pick<RecentEvents, "read" | "clearedUpTo">;
-  /**
-   * What the user may read of the conversation, from its owner.
-   * @throws CarillonError NO_SUCH_CONVERSATION when the user does not belong to it
-   */
-  spans(userId: string, conversationId: string): Promise<ReadableSpans>;
+  owners: Pick<ConversationOwners, "spansOf">;
   waitMs?: number;
 }
 
 type Span = [from: number, to: number];
 
 /**
- * A page of the conversation as this user may see it. What lies above the last number is empty, not an error.
+ * Reads a page of the conversation as this user may see it. A range above the last number is empty, not an error.
+ * @param readable what the reader may read; operators read all
  * @throws CarillonError NO_SUCH_CONVERSATION (also for one of others), BUSY when the archive does not come after
  */
 export async function readHistory(
@@ -57,8 +54,9 @@ export async function readHistory(
   userId: string,
   conversationId: string,
   range: HistoryRange,
+  readable = context.owners.spansOf(userId, conversationId),
 ): Promise<HistoryPage> {
-  const { spans, lastSeq } = await context.spans(userId, conversationId);
+  const { spans, lastSeq } = await readable;
   if (lastSeq === 0) throw new CarillonError("NO_SUCH_CONVERSATION");
   const askFloor = () => context.views.floor(userId, conversationId);
   const floor = range.hidesCleared === true ? await askFloor() : undefined;

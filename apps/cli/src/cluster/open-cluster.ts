@@ -3,7 +3,7 @@ import { ROLES, randomId, settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, ChangeTeller, commandSender, connectBus, DownlinkSender, readLayout } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
-import { type GroupAdministration, tellGroupOwner } from "@carillon/operations";
+import { ConversationOwners, type GroupAdministration } from "@carillon/operations";
 import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
 import { type ClusterConfig, loadClusterConfig } from "../config";
 import { NotReached } from "../output/failures";
@@ -80,9 +80,9 @@ export async function openGroups(cluster: Cluster): Promise<GroupAdministration>
     groups,
     people: users,
     groupLimits: { members: maxMembers, writeFanOut: writeFanoutMax },
-    tellOwner: (groupId) => tellGroupOwner(bus, partitions, groupId),
+    owners: new ConversationOwners(bus, partitions),
     changes: openOrders(cluster),
-    now: () => bus.clock.now(),
+    clock: bus.clock,
   };
 }
 

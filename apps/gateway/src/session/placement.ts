@@ -5,6 +5,7 @@
  */
 import type { Coordination, Member } from "@carillon/coordination";
 import type { GatewayAddress } from "@carillon/protocol";
+import { LRUCache } from "lru-cache";
 
 const ROLE = "gateway";
 const TRIES = 3;
@@ -47,7 +48,7 @@ export class GatewayCluster {
 
 export class Placement {
   /** Monotonic times of recent CONNECTs at the wrong gateway, by user. */
-  private readonly tries = new Map<string, number[]>();
+  private readonly tries = new LRUCache<string, number[]>({ max: MOST_REMEMBERED });
 
   constructor(
     private readonly nodeId: string,
@@ -86,7 +87,6 @@ export class Placement {
     const recent = (this.tries.get(userId) ?? []).filter((time) => now - time < TRIES_MS);
     recent.push(now);
     this.tries.set(userId, recent);
-    if (this.tries.size > MOST_REMEMBERED) this.tries.clear();
     return recent.length;
   }
 }

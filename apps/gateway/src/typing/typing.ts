@@ -14,6 +14,7 @@ import {
   tell,
 } from "@carillon/bus";
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
+import { LRUCache } from "lru-cache";
 import type { GatewayCluster } from "../session/placement";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
@@ -35,7 +36,7 @@ export interface TypingOptions {
 
 export class Typing {
   /** When the last hint was passed on, monotonic ms, by user and conversation. */
-  private readonly recent = new Map<string, number>();
+  private readonly recent = new LRUCache<string, number>({ max: MOST_REMEMBERED });
   private stopServing: () => void = () => {};
 
   constructor(private readonly options: TypingOptions) {}
@@ -80,7 +81,6 @@ export class Typing {
   private isDue(key: string): boolean {
     const now = this.options.bus.clock.monotonic();
     if (now - (this.recent.get(key) ?? Number.NEGATIVE_INFINITY) < AT_MOST_EVERY_MS) return false;
-    if (this.recent.size >= MOST_REMEMBERED) this.recent.clear();
     this.recent.set(key, now);
     return true;
   }

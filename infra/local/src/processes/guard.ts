@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Writable } from "node:stream";
-import type { ProcessIdentity } from "./identity";
+import type { ProcessIdentity } from "@carillon/base/process-lock";
 
 /**
  * Ends processes when this process ends, however it ends.

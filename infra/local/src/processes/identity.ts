@@ -1,33 +1,6 @@
-import { readFileSync } from "node:fs";
+/** Ends processes by their identity: after a process has died, its pid may belong to another process. */
 import { setTimeout as sleep } from "node:timers/promises";
-
-/**
- * A process, identified by pid and start time. After a process has died, its pid may belong to another process, so
- * this package never sends a signal by pid alone.
- */
-export interface ProcessIdentity {
-  pid: number;
-  /** Start of the process in clock ticks after boot: field 22 of /proc/PID/stat. */
-  startTime: string;
-}
-
-/** Returns the identity of a living process, or undefined when the pid belongs to none (or to a zombie). */
-export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the command in parentheses and may itself contain spaces and parentheses.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state, startTime] = [fields[0], fields[19]];
-    return state === "Z" || state === "X" || startTime === undefined ? undefined : { pid, startTime };
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether exactly this process still lives. */
-export function isAlive(identity: ProcessIdentity): boolean {
-  return identifyProcess(identity.pid)?.startTime === identity.startTime;
-}
+import { isAlive, type ProcessIdentity } from "@carillon/base/process-lock";
 
 /** Sends a signal to exactly this process. Returns false when it is gone. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { endProcess, identifyProcess, type ProcessIdentity, signalProcess } from "./identity";
+import { identifyProcess, type ProcessIdentity } from "@carillon/base/process-lock";
+import { endProcess, signalProcess } from "./identity";
 
 /** The plan of one server process. */
 export interface ProcessPlan {

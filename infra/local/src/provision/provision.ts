@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { withLock } from "@carillon/base/process-lock";
 import { findCheckout } from "../checkout";
-import { withLock } from "../processes/lock-file";
 import type { PrivateApt } from "./apt";
 import { libraryEnvironment, type PackageSet, unpackPackages } from "./unpack";
 import { ask, compareVersions, findVersion } from "./version";

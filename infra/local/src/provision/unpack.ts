@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { withLock } from "../processes/lock-file";
+import { withLock } from "@carillon/base/process-lock";
 import { debianCodename, firstErrors, PrivateApt, readMachineSources } from "./apt";
 import { type AptSource, atSuites, ownRelease, renderSources } from "./sources";
 

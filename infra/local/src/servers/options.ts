@@ -1,5 +1,5 @@
+import type { ProcessIdentity } from "@carillon/base/process-lock";
 import type { ProcessGuard } from "../processes/guard";
-import type { ProcessIdentity } from "../processes/identity";
 import type { ExitReason } from "../processes/managed-process";
 import type { ServerBinaries } from "../provision/provision";
 

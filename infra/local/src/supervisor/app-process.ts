@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
+import type { ProcessIdentity } from "@carillon/base/process-lock";
 import type { ProcessGuard } from "../processes/guard";
-import type { ProcessIdentity } from "../processes/identity";
 import { lineSplitter } from "../processes/log-file";
 import { ManagedProcess } from "../processes/managed-process";
 import type { Role } from "./cluster-options";

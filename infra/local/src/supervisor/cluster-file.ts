@@ -1,7 +1,6 @@
 import path from "node:path";
+import { isAlive, type ProcessIdentity, readHolder } from "@carillon/base/process-lock";
 import { readJson } from "../processes/atomic-file";
-import { isAlive, type ProcessIdentity } from "../processes/identity";
-import { readHolder } from "../processes/lock-file";
 
 /** One node of `cluster.json`. */
 interface NodeEntry {

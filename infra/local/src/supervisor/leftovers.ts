@@ -1,7 +1,8 @@
 import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
+import { isAlive, type ProcessIdentity } from "@carillon/base/process-lock";
 import { readJson, writeJsonAtomically } from "../processes/atomic-file";
-import { endProcess, isAlive, type ProcessIdentity } from "../processes/identity";
+import { endProcess } from "../processes/identity";
 import { clusterFiles } from "./cluster-file";
 
 /**

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
+import { tryLock, unlock } from "@carillon/base/process-lock";
 import { isPortFree } from "../processes/free-port";
-import { tryLock, unlock } from "../processes/lock-file";
 import { findPortOwner } from "../processes/port-owner";
 import { type ClusterInfo, clusterFiles, DATA_ENTRIES } from "./cluster-file";
 import {
@@ -64,7 +64,7 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
   const ports = planPorts(options.basePort, options.counts, options.natsServers);
   makePrivate(directory);
   const lock = clusterFiles.supervisor(directory);
-  const holder = tryLock(lock);
+  const holder = await tryLock(lock);
   if (holder !== undefined) {
     throw new AlreadyRunningError(directory, holder.pid);
   }
@@ -83,7 +83,7 @@ export async function startCluster(options: ClusterOptions, signal?: AbortSignal
     await supervisor.start();
   } catch (error) {
     await supervisor?.stop();
-    unlock(lock);
+    await unlock(lock);
     throw error;
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -112,7 +112,7 @@ function describe(directory: string, supervisor: Supervisor, lock: string): Runn
     addNode: (role) => supervisor.addNode(role),
     stop: async () => {
       await supervisor.stop();
-      unlock(lock);
+      await unlock(lock);
     },
   };
 }

@@ -1,6 +1,6 @@
 import path from "node:path";
+import type { ProcessIdentity } from "@carillon/base/process-lock";
 import type { ProcessGuard } from "../processes/guard";
-import type { ProcessIdentity } from "../processes/identity";
 import { rotateLargeLog } from "../processes/log-file";
 import { provisionServer, type ServerName } from "../provision/provision";
 import { startMariadb } from "../servers/mariadb";

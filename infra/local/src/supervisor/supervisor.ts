@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
+import { identifyProcess } from "@carillon/base/process-lock";
 import { findCheckout } from "../checkout";
 import { writeJsonAtomically } from "../processes/atomic-file";
 import { ProcessGuard } from "../processes/guard";
-import { identifyProcess } from "../processes/identity";
 import { LogFile } from "../processes/log-file";
 import { AppProcess } from "./app-process";
 import { type ClusterInfo, clusterFiles } from "./cluster-file";

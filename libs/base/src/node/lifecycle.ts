@@ -7,7 +7,8 @@
 
 import closeWithGrace from "close-with-grace";
 import { onCaught } from "../boundary";
-import type { Logger } from "./logger";
+import { createLogger, type Logger } from "./logger";
+import { loadOrExit } from "./settings";
 
 /** A started process. */
 export interface RunningProcess {
@@ -19,20 +20,30 @@ export interface RunningProcess {
 
 const ORPHAN_MS = 4_000;
 
-export interface LifecycleOptions {
-  role: string;
+/** What the settings of every role contain. */
+interface RoleConfig {
   nodeId: string;
-  logger: Logger;
+  log: { level: string };
+}
+
+export interface Role<C extends RoleConfig> {
+  role: string;
+  /** @throws SettingsError: the process prints it and exits with 1 */
+  loadConfig(): C;
   /** Maximum time for stop(), ms; after that the process exits anyway. */
-  stopMs: number;
+  stopMs: number | ((config: C) => number);
+  start(config: C, logger: Logger): Promise<RunningProcess>;
 }
 
 /** Runs a process until a signal stops it. When the start fails, it logs the error and exits with 1. */
-export async function runProcess(options: LifecycleOptions, start: () => Promise<RunningProcess>): Promise<void> {
-  const { role, nodeId, logger, stopMs } = options;
+export async function runRole<C extends RoleConfig>({ role, loadConfig, stopMs, start }: Role<C>): Promise<void> {
+  const config = loadOrExit(loadConfig);
+  const { nodeId, log } = config;
+  const logger = createLogger(role, nodeId, log.level);
+  const delay = typeof stopMs === "number" ? stopMs : stopMs(config);
   let running: RunningProcess | undefined;
   onCaught(({ place, remote, error }) => logger.error({ place, remote, err: error }, "an error was caught"));
-  const closing = closeWithGrace({ delay: stopMs, logger: false }, async ({ signal, err }) => {
+  const closing = closeWithGrace({ delay, logger: false }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, "the process failed");
     else logger.info({ signal }, "stopping");
     await running?.stop();
@@ -44,7 +55,7 @@ export async function runProcess(options: LifecycleOptions, start: () => Promise
     closing.close();
   });
   try {
-    running = await start();
+    running = await start(config, logger);
   } catch (error) {
     exitWithError(logger, error);
     return;

@@ -14,8 +14,8 @@
 import { constants, type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { crc32 } from "node:zlib";
+import { tryLock, unlock } from "@carillon/base/process-lock";
 import type { ClientStorage } from "../storage/storage";
-import { lockFolder } from "./folder-lock";
 
 const LOG = "values.log";
 const COMPACTED = "values.new";
@@ -61,6 +61,17 @@ export async function openFileStorage(folder: string): Promise<FileStorage> {
     await unlock();
     throw error;
   }
+}
+
+/** @returns a function that unlocks the folder @throws Error when another process, or this one, has locked it */
+async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  const lock = path.join(folder, "lock");
+  const holder = await tryLock(lock);
+  if (holder?.pid === process.pid) throw new Error(`${folder} is in use by this process already`);
+  if (holder !== undefined) {
+    throw new Error(`${folder} is in use by process ${holder.pid}; one process at a time (${lock})`);
+  }
+  return () => unlock(lock);
 }
 
 class LogStorage implements FileStorage {

@@ -3,9 +3,8 @@
  * change. So they may do everything that an owner may do, and nothing that would leave a group without an owner. The events say
  * `by: "operator"`. Users are added without being asked, and neither blocks nor bans count: the operator is responsible for that.
  */
-import { partitionOf, randomId } from "@carillon/base";
-import { ask, type Bus, type OwnerQuestion, subjects } from "@carillon/bus";
-import { CarillonError, groupConversationId, isGroupId } from "@carillon/protocol";
+import { randomId } from "@carillon/base";
+import { CarillonError, isGroupId } from "@carillon/protocol";
 import type { Group, GroupEdit, LockedGroup, UserQueries } from "@carillon/store";
 import { changeByRule, type GroupChanges } from "./change-group";
 import { digestOfWishes, findMade, type GroupWishes, makeGroup, membersOf } from "./new-group";
@@ -75,7 +74,7 @@ export async function makeGroupFor(
   }
   // Another request may have created it just now: then it was the same request, or another one took the id.
   const group = await findMade(context, groupId, digest);
-  await context.tellOwner(groupId);
+  await context.owners.groupChanged(groupId);
   return { group: group!, isNew: before === undefined };
 }
 
@@ -159,13 +158,4 @@ function refuseDissolved(): never {
 
 function noSuchGroup(): CarillonError {
   return new CarillonError("NOT_FOUND", "no such group");
-}
-
-/**
- * Tells the owner of a group's conversation that the group has changed; resolves when its history has the events.
- * @throws CarillonError BUSY when no owner answers
- */
-export async function tellGroupOwner(bus: Bus, partitions: number, groupId: string): Promise<void> {
-  const subject = subjects.owner(partitionOf(groupConversationId(groupId), partitions));
-  await ask<OwnerQuestion, unknown>(bus, subject, { ask: "group-changed", groupId });
 }

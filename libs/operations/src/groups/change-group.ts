@@ -3,20 +3,20 @@
  * told, and the change is answered only when history has its event. When the owner does not answer, the change remains: an api
  * tells the owner later, and a caller that repeats the request finds the change done.
  */
-import { uuidv7 } from "@carillon/base";
+import { type Clock, uuidv7 } from "@carillon/base";
 import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, encodeFrame } from "@carillon/protocol";
 import type { GroupQueries } from "@carillon/store";
+import type { ConversationOwners } from "../conversation-owners";
 import type { Rule } from "./rules";
 
 export interface GroupChanges {
   groups: GroupQueries;
   /** Maximum number of members, and the largest number with which a group is small. */
   groupLimits: { members: number; writeFanOut: number };
-  /** Tells the owner of the conversation that the group has changed; resolves when its history has the events. */
-  tellOwner(groupId: string): Promise<void>;
+  owners: Pick<ConversationOwners, "groupChanged">;
   changes: Pick<ChangeTeller, "notify">;
-  now(): number;
+  clock: Pick<Clock, "now">;
 }
 
 /** The group, the acting user, and the members that the rule needs. */
@@ -33,15 +33,15 @@ export interface WhichGroup {
  * @throws CarillonError of the rule, NOT_A_MEMBER (the group does not exist), BUSY
  */
 export async function changeByRule(context: GroupChanges, which: WhichGroup, rule: Rule): Promise<void> {
-  const { groups, groupLimits, changes, tellOwner } = context;
+  const { groups, groupLimits, changes, owners, clock } = context;
   const { groupId, actorId, involved } = which;
-  const now = context.now();
+  const now = clock.now();
   const change = { actorId, clientMsgId: uuidv7(now), involved, now, writeFanOut: groupLimits.writeFanOut };
   const changed = await groups.change(groupId, change, rule);
   if (changed === undefined) throw new CarillonError("NOT_A_MEMBER");
   tellGroups(changes, changed.about, changed.changedAt);
   // Also when there was nothing to change: an earlier caller may have died before it told the owner.
-  await tellOwner(groupId);
+  await owners.groupChanged(groupId);
 }
 
 /**

@@ -46,7 +46,7 @@ export async function findMade(
 /** Creates a group, and tells its members. @returns false when the id is taken */
 export async function makeGroup(context: GroupChanges, group: NewGroup): Promise<boolean> {
   const { groups, groupLimits, changes } = context;
-  const now = context.now();
+  const now = context.clock.now();
   const created = await groups.create(group, uuidv7(now), now, groupLimits.writeFanOut);
   if (created !== undefined) tellGroups(changes, created.about, created.changedAt);
   return created !== undefined;

@@ -4,9 +4,9 @@
  * belongs to a connection and ends with it, whatever happens to the process.
  */
 import type { Logger } from "@carillon/base/node";
+import { createConnection } from "mysql2/promise";
 import type { DataSource, QueryRunner } from "typeorm";
 import { connectionOptions, type MysqlAddress } from "./connections";
-import { newDataSource } from "./data-source";
 import { isStoreUnavailable } from "./errors";
 import { migrationNames } from "./migrations/migrations";
 
@@ -31,7 +31,7 @@ export async function migrate(settings: MysqlAddress, logger: Logger): Promise<{
   const runner = source.createQueryRunner();
   try {
     await takeLock(runner);
-    refuseNewer(await storedMigrations(source));
+    refuseNewer(await storedMigrations((sql) => source.query(sql)));
     const ran = (await source.runMigrations({ transaction: "none" })).map(({ name }) => name);
     if (ran.length > 0) logger.info({ migrations: ran }, "the schema was brought up to date");
     return { ran };
@@ -44,9 +44,9 @@ export async function migrate(settings: MysqlAddress, logger: Logger): Promise<{
 
 /** @throws SchemaMismatch that says what to do when the schema is older or newer than this build */
 export async function checkSchema(settings: MysqlAddress): Promise<void> {
-  const source = await connect(settings);
+  const connection = await createConnection(connectionOptions(settings)).catch(explain(settings));
   try {
-    const stored = await storedMigrations(source);
+    const stored = await storedMigrations(async (sql) => (await connection.query(sql))[0]);
     refuseNewer(stored);
     const missing = migrationNames.filter((name) => !stored.includes(name));
     if (missing.length > 0) {
@@ -55,7 +55,7 @@ export async function checkSchema(settings: MysqlAddress): Promise<void> {
       );
     }
   } finally {
-    await source.destroy();
+    connection.destroy();
   }
 }
 
@@ -68,13 +68,18 @@ export async function checkSchemaIfReachable(settings: MysqlAddress, logger: Log
 }
 
 async function connect(settings: MysqlAddress): Promise<DataSource> {
-  const source = newDataSource(settings);
-  return source.initialize().catch((error: Error & { code?: string }) => {
+  // Only `carillon init` runs migrations: no other process pays for loading TypeORM.
+  const { newDataSource } = require("./migrations/data-source") as typeof import("./migrations/data-source");
+  return newDataSource(settings).initialize().catch(explain(settings));
+}
+
+/** Returns a function that throws an error of the driver again with the address that was tried. */
+function explain(settings: MysqlAddress): (error: Error & { code?: string }) => never {
+  return (error) => {
     const { host, port } = connectionOptions(settings);
-    throw Object.assign(new Error(`cannot reach MySQL at ${host}:${port}: ${error.message || error.code}`), {
-      code: error.code,
-    });
-  });
+    const message = `cannot reach MySQL at ${host}:${port}: ${error.message || error.code}`;
+    throw Object.assign(new Error(message), { code: error.code });
+  };
 }
 
 async function takeLock(runner: QueryRunner): Promise<void> {
@@ -82,12 +87,12 @@ async function takeLock(runner: QueryRunner): Promise<void> {
   if (Number(row?.taken) !== 1) throw new Error(`another process has been migrating for ${LOCK_SECONDS} s`);
 }
 
-async function storedMigrations(source: DataSource): Promise<string[]> {
-  const there = (await source.query(
+async function storedMigrations(query: (sql: string) => Promise<unknown>): Promise<string[]> {
+  const there = (await query(
     "SELECT COUNT(*) AS found FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'migrations'",
   )) as { found: number | string }[];
   if (Number(there[0]?.found) === 0) return [];
-  const rows = (await source.query("SELECT name FROM migrations")) as { name: string }[];
+  const rows = (await query("SELECT name FROM migrations")) as { name: string }[];
   return rows.map(({ name }) => name);
 }
 

@@ -1,20 +1,16 @@
-/** Messages of one sender to many: `/v1/admin/broadcast`. */
-import type { Logger } from "@carillon/base/node";
 import { CarillonError, sentContentTypeValues } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { content, shortId, strict, time, userId } from "../../http/shapes";
-import { type BroadcastContext, type BroadcastWishes, beginBroadcast } from "../../jobs/broadcasts";
+import { type BroadcastWishes, beginBroadcast } from "../../jobs/broadcasts";
+import type { LeaseJob } from "../../jobs/lease-job";
+import type { ApiParts } from "../../parts";
 
 const TAGS = ["admin"];
 
-export interface BroadcastRoutesContext extends BroadcastContext {
-  logger: Pick<Logger, "info">;
-}
-
-export function broadcastRoutes(server: FastifyInstance, context: BroadcastRoutesContext): void {
-  const { broadcasts, logger } = context;
+export function broadcastRoutes(server: FastifyInstance, api: ApiParts, job: Pick<LeaseJob, "wake">): void {
+  const { broadcasts, logger } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -32,7 +28,8 @@ export function broadcastRoutes(server: FastifyInstance, context: BroadcastRoute
       },
     },
     async (request, reply) => {
-      const broadcastId = await beginBroadcast(context, request.body as BroadcastWishes);
+      const broadcastId = await beginBroadcast(api, request.body as BroadcastWishes);
+      job.wake();
       logger.info({ broadcastId, by: request.by }, "a broadcast");
       return reply.code(202).send({ broadcastId });
     },

@@ -1,12 +1,8 @@
-/** Members of groups as operators and other systems manage them, many by one call. */
-
-import type { Logger } from "@carillon/base/node";
 import {
   addMembers,
   administerGroup,
   changeMember,
   findGroup,
-  type GroupAdministration,
   MOST_MEMBERS_AT_ONCE,
   removeMembers,
 } from "@carillon/operations";
@@ -14,6 +10,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing, strict, userId } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 import * as groupShapes from "../groups/shapes";
 
 const TAGS = ["admin"];
@@ -29,13 +26,9 @@ interface Members {
   Body: { userIds: string[] };
 }
 
-export interface AdminGroupsContext extends GroupAdministration {
-  logger: Pick<Logger, "info">;
-}
-
 /** A line in the log for what an operator, or a key, has done to a group. */
 export function noteOrder(
-  { logger }: AdminGroupsContext,
+  { logger }: ApiParts,
   { by }: FastifyRequest,
   order: { order: string; groupId: string; [detail: string]: unknown },
 ): void {
@@ -68,9 +61,9 @@ const removed = Type.Object({
   ),
 });
 
-export function memberRoutes(server: FastifyInstance, context: AdminGroupsContext): void {
-  listing(server, context);
-  many(server, context);
+export function memberRoutes(server: FastifyInstance, api: ApiParts): void {
+  listing(server, api);
+  many(server, api);
 
   server.patch<OfMember & { Body: { role?: "admin" | "member"; mutedUntil?: number } }>(
     "/v1/admin/groups/:groupId/members/:userId",
@@ -88,17 +81,17 @@ export function memberRoutes(server: FastifyInstance, context: AdminGroupsContex
       const { role, mutedUntil } = request.body;
       for (const change of [role !== undefined && { role }, mutedUntil !== undefined && { mutedUntil }]) {
         if (!change) continue;
-        await administerGroup(context, groupId, [userId], (ownerId) =>
-          changeMember(ownerId, userId, change, context.now()),
+        await administerGroup(api, groupId, [userId], (ownerId) =>
+          changeMember(ownerId, userId, change, api.clock.now()),
         );
       }
-      noteOrder(context, request, { order: "member", groupId, userId });
+      noteOrder(api, request, { order: "member", groupId, userId });
       return reply.code(204).send();
     },
   );
 }
 
-function listing(server: FastifyInstance, context: AdminGroupsContext): void {
+function listing(server: FastifyInstance, api: ApiParts): void {
   server.get<OfGroup>(
     "/v1/admin/groups/:groupId/members",
     {
@@ -111,9 +104,9 @@ function listing(server: FastifyInstance, context: AdminGroupsContext): void {
       },
     },
     async (request) => {
-      const { groupId } = await findGroup(context, request.params.groupId);
+      const { groupId } = await findGroup(api, request.params.groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
-      const found = await context.groups.members(groupId, limit + 1, readIdCursor("group-members", cursor));
+      const found = await api.groups.members(groupId, limit + 1, readIdCursor("group-members", cursor));
       const page = pageById("group-members", found, limit, ({ userId }) => userId);
       return { ...page, items: page.items.map(groupShapes.presentMember) };
     },
@@ -127,7 +120,7 @@ interface Bulk {
   summary: string;
   description: string;
   outcomes: object;
-  act(context: AdminGroupsContext, groupId: string, userIds: string[]): Promise<Map<string, string>>;
+  act(api: ApiParts, groupId: string, userIds: string[]): Promise<Map<string, string>>;
 }
 
 const BULKS: readonly Bulk[] = [
@@ -149,7 +142,7 @@ const BULKS: readonly Bulk[] = [
   },
 ];
 
-function many(server: FastifyInstance, context: AdminGroupsContext): void {
+function many(server: FastifyInstance, api: ApiParts): void {
   for (const { order, path, summary, description, outcomes, act } of BULKS) {
     server.post<OfGroup & Members>(
       path,
@@ -159,8 +152,8 @@ function many(server: FastifyInstance, context: AdminGroupsContext): void {
       },
       async (request) => {
         const { groupId } = request.params;
-        const states = await act(context, groupId, request.body.userIds);
-        noteOrder(context, request, { order, groupId, users: states.size });
+        const states = await act(api, groupId, request.body.userIds);
+        noteOrder(api, request, { order, groupId, users: states.size });
         return { items: [...states].map(([userId, state]) => ({ userId, state })) };
       },
     );

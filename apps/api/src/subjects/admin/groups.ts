@@ -13,8 +13,9 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 import * as shapes from "../groups/shapes";
-import { type AdminGroupsContext, memberRoutes, noteOrder } from "./group-members";
+import { memberRoutes, noteOrder } from "./group-members";
 
 const TAGS = ["admin"];
 const access = { scope: "groups" } as const;
@@ -23,16 +24,16 @@ interface OfGroup {
   Params: { groupId: string };
 }
 
-export function adminGroupRoutes(server: FastifyInstance, context: AdminGroupsContext): void {
-  looking(server, context);
-  making(server, context);
-  changing(server, context);
-  ending(server, context);
-  memberRoutes(server, context);
+export function adminGroupRoutes(server: FastifyInstance, api: ApiParts): void {
+  looking(server, api);
+  making(server, api);
+  changing(server, api);
+  ending(server, api);
+  memberRoutes(server, api);
 }
 
-function looking(server: FastifyInstance, context: AdminGroupsContext): void {
-  const { groups } = context;
+function looking(server: FastifyInstance, api: ApiParts): void {
+  const { groups } = api;
 
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/admin/groups",
@@ -59,11 +60,11 @@ function looking(server: FastifyInstance, context: AdminGroupsContext): void {
       config: { access, errors: ["NOT_FOUND"] },
       schema: { summary: "Read a group", tags: TAGS, response: { 200: shapes.group } },
     },
-    async (request) => shapes.present(await findGroup(context, request.params.groupId)),
+    async (request) => shapes.present(await findGroup(api, request.params.groupId)),
   );
 }
 
-function making(server: FastifyInstance, context: AdminGroupsContext): void {
+function making(server: FastifyInstance, api: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/admin/groups",
     {
@@ -79,15 +80,15 @@ function making(server: FastifyInstance, context: AdminGroupsContext): void {
     },
     async (request, reply) => {
       const { ownerId, ...wishes } = request.body;
-      const { group, isNew } = await makeGroupFor(context, ownerId, wishes);
+      const { group, isNew } = await makeGroupFor(api, ownerId, wishes);
       const { groupId } = group;
-      context.logger.info({ groupId, ownerId, by: request.by }, "a group was made by an operator");
+      api.logger.info({ groupId, ownerId, by: request.by }, "a group was made by an operator");
       return reply.code(isNew ? 201 : 200).send(shapes.present(group));
     },
   );
 }
 
-function changing(server: FastifyInstance, context: AdminGroupsContext): void {
+function changing(server: FastifyInstance, api: ApiParts): void {
   server.patch<OfGroup & { Body: ProfileChange & { muted?: boolean } }>(
     "/v1/admin/groups/:groupId",
     {
@@ -103,11 +104,11 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
       const { groupId } = request.params;
       const { muted, ...profile } = request.body;
       if (Object.keys(profile).length > 0) {
-        await administerGroup(context, groupId, [], (ownerId) => changeProfile(ownerId, profile));
+        await administerGroup(api, groupId, [], (ownerId) => changeProfile(ownerId, profile));
       }
-      if (muted !== undefined) await administerGroup(context, groupId, [], (ownerId) => muteAll(ownerId, muted));
-      noteOrder(context, request, { order: "change", groupId });
-      return shapes.present(await findGroup(context, groupId));
+      if (muted !== undefined) await administerGroup(api, groupId, [], (ownerId) => muteAll(ownerId, muted));
+      noteOrder(api, request, { order: "change", groupId });
+      return shapes.present(await findGroup(api, groupId));
     },
   );
 
@@ -126,14 +127,14 @@ function changing(server: FastifyInstance, context: AdminGroupsContext): void {
     async (request) => {
       const { groupId } = request.params;
       const { userId } = request.body;
-      await administerGroup(context, groupId, [userId], (ownerId) => transfer(ownerId, userId));
-      noteOrder(context, request, { order: "transfer", groupId, userId });
-      return shapes.present(await findGroup(context, groupId));
+      await administerGroup(api, groupId, [userId], (ownerId) => transfer(ownerId, userId));
+      noteOrder(api, request, { order: "transfer", groupId, userId });
+      return shapes.present(await findGroup(api, groupId));
     },
   );
 }
 
-function ending(server: FastifyInstance, context: AdminGroupsContext): void {
+function ending(server: FastifyInstance, api: ApiParts): void {
   server.delete<OfGroup>(
     "/v1/admin/groups/:groupId",
     {
@@ -142,8 +143,8 @@ function ending(server: FastifyInstance, context: AdminGroupsContext): void {
     },
     async (request, reply) => {
       const { groupId } = request.params;
-      await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.now()));
-      noteOrder(context, request, { order: "dissolve", groupId });
+      await administerGroup(api, groupId, [], (ownerId) => dissolve(ownerId, api.clock.now()));
+      noteOrder(api, request, { order: "dissolve", groupId });
       return reply.code(204).send();
     },
   );

@@ -1,22 +1,16 @@
 /** API keys of other systems: `/v1/admin/keys`. For operators only: a key that makes keys could give itself any scope. */
-import { type ApiKeyScope, apiKeyScopes, type Logger, newApiKey } from "@carillon/base/node";
+import { type ApiKeyScope, apiKeyScopes, newApiKey } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
-import type { KeyQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listOf, listQuery, name, nothing, strict, time } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 
 const TAGS = ["admin"];
 
-export interface KeyRoutesContext {
-  keys: Pick<KeyQueries, "create" | "page" | "revoke">;
-  logger: Pick<Logger, "info">;
-  now(): number;
-}
-
-export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRoutesContext): void {
+export function keyRoutes(server: FastifyInstance, { keys, logger, clock }: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -48,7 +42,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRou
       const { name } = request.body;
       const scopes = [...new Set(request.body.scopes as ApiKeyScope[])];
       const { id, key, secretHash } = newApiKey();
-      await keys.create({ id, name, secretHash, scopes, now: now() });
+      await keys.create({ id, name, secretHash, scopes, now: clock.now() });
       logger.info({ id, scopes, by: request.by }, "an API key was made");
       return reply.code(201).send({ id, name, scopes, key });
     },
@@ -62,7 +56,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, now }: KeyRou
     },
     async (request, reply) => {
       const { id } = request.params;
-      if (!(await keys.revoke(id, now()))) throw new CarillonError("NOT_FOUND", "no such key");
+      if (!(await keys.revoke(id, clock.now()))) throw new CarillonError("NOT_FOUND", "no such key");
       logger.info({ id, by: request.by }, "an API key was revoked");
       return reply.code(204).send();
     },

@@ -1,17 +1,6 @@
-/** What operators and other systems do about users: it is committed, then every worker and gateway confirms it. */
-import type { ChangeTeller } from "@carillon/bus";
 import { mustLieAhead } from "@carillon/operations";
 import { CarillonError, CloseCode, isUserId } from "@carillon/protocol";
-import type { AccountQueries, UserQueries } from "@carillon/store";
-import type { Passwords } from "../../auth/passwords";
-
-export interface ManageUsersContext {
-  accounts: Pick<AccountQueries, "revokeDevice">;
-  people: Pick<UserQueries, "create" | "wasMade" | "list" | "record" | "setStatus" | "mute" | "logOutEverywhere">;
-  changes: Pick<ChangeTeller, "close" | "forget" | "unlock">;
-  passwords: Passwords;
-  now(): number;
-}
+import type { ApiParts } from "../../parts";
 
 /**
  * Makes a user. One without a password may be made again by the same request, whatever has become of them.
@@ -19,33 +8,33 @@ export interface ManageUsersContext {
  * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken)
  */
 export async function makeUser(
-  { people, passwords, now }: ManageUsersContext,
+  { people, passwords, clock }: ApiParts,
   user: { userId: string; displayName: string; password?: string },
 ): Promise<boolean> {
   const { userId, displayName, password } = user;
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
   const passwordHash = password === undefined ? undefined : await passwords.hash(password);
-  const created = await people.create({ userId, displayName, passwordHash, now: now() });
+  const created = await people.create({ userId, displayName, passwordHash, now: clock.now() });
   if (created) return true;
   if (password === undefined && (await people.wasMade(user))) return false;
   throw new CarillonError("CONFLICT", "this user id is taken");
 }
 
 /** @returns nodes that have not confirmed @throws CarillonError NO_SUCH_USER */
-export async function disable({ people, changes }: ManageUsersContext, userId: string): Promise<string[]> {
+export async function disable({ people, changes }: ApiParts, userId: string): Promise<string[]> {
   mustBe(await people.setStatus(userId, "disabled"));
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.USER_DISABLED })];
   return (await Promise.all(told)).flat();
 }
 
 /** @returns workers and apis that have not confirmed @throws CarillonError NO_SUCH_USER */
-export async function enable({ people, changes }: ManageUsersContext, userId: string): Promise<string[]> {
+export async function enable({ people, changes }: ApiParts, userId: string): Promise<string[]> {
   mustBe(await people.setStatus(userId, "normal"));
   return (await Promise.all([changes.forget({ users: [userId] }), changes.unlock(userId)])).flat();
 }
 
 /** Forgets the failed log-ins of a user. @returns apis that have not confirmed @throws CarillonError NO_SUCH_USER */
-export async function unlock({ people, changes }: ManageUsersContext, userId: string): Promise<string[]> {
+export async function unlock({ people, changes }: ApiParts, userId: string): Promise<string[]> {
   mustBe((await people.record(userId)) !== undefined);
   return changes.unlock(userId);
 }
@@ -55,9 +44,9 @@ export async function unlock({ people, changes }: ManageUsersContext, userId: st
  * @returns workers that have not confirmed
  * @throws CarillonError NO_SUCH_USER, BAD_PAYLOAD (a time that is over)
  */
-export async function mute(context: ManageUsersContext, userId: string, until: number): Promise<string[]> {
-  const { people, changes, now } = context;
-  mustLieAhead("until", until, now());
+export async function mute(api: ApiParts, userId: string, until: number): Promise<string[]> {
+  const { people, changes, clock } = api;
+  mustLieAhead("until", until, clock.now());
   mustBe(await people.mute(userId, until));
   return changes.forget({ users: [userId] });
 }
@@ -67,15 +56,15 @@ export async function mute(context: ManageUsersContext, userId: string, until: n
  * @returns gateways that have not confirmed
  * @throws CarillonError NO_SUCH_USER
  */
-export async function kick(context: ManageUsersContext, userId: string, deviceId?: string): Promise<string[]> {
-  const { accounts, people, changes, now } = context;
+export async function kick(api: ApiParts, userId: string, deviceId?: string): Promise<string[]> {
+  const { accounts, people, changes, clock } = api;
   const closeCode = CloseCode.KICKED;
   if (deviceId === undefined) {
-    mustBe(await people.logOutEverywhere(userId, now()));
+    mustBe(await people.logOutEverywhere(userId, clock.now()));
     return changes.close(userId, { closeCode });
   }
   mustBe((await people.record(userId)) !== undefined);
-  await accounts.revokeDevice(userId, deviceId, now());
+  await accounts.revokeDevice(userId, deviceId, clock.now());
   return changes.close(userId, { deviceId, closeCode });
 }
 

@@ -2,23 +2,18 @@
 
 import { createHash } from "node:crypto";
 import { uuidv7 } from "@carillon/base";
-import type { Logger } from "@carillon/base/node";
 import { CarillonError, groupConversationId, isConversationId } from "@carillon/protocol";
 import type { FastifyInstance } from "fastify";
 import { DEFAULT_LIMIT, nothing } from "../../http/shapes";
-import { type HistoryContext, type HistoryPage, type HistoryRange, readHistory } from "../../reading/history";
-import type { MessageSender } from "../conversations/message-sender";
+import type { ApiParts } from "../../parts";
+import { type HistoryPage, type HistoryRange, readHistory } from "../../reading/history";
 import { history, historyQuery, placeParams } from "../conversations/shapes";
 
 const TAGS = ["admin"];
 const access = { scope: "moderation" } as const;
 
-export interface ModerationRoutesContext extends ModerationContext {
-  logger: Pick<Logger, "info">;
-}
-
-export function moderationRoutes(server: FastifyInstance, context: ModerationRoutesContext): void {
-  const { logger } = context;
+export function moderationRoutes(server: FastifyInstance, api: ApiParts): void {
+  const { logger } = api;
 
   server.get<{ Params: { groupId: string } }>(
     "/v1/admin/groups/:groupId/messages",
@@ -37,7 +32,7 @@ export function moderationRoutes(server: FastifyInstance, context: ModerationRou
       const { limit = DEFAULT_LIMIT, before } = request.query as { limit?: number; before?: number };
       const from = before === undefined ? Number.MAX_SAFE_INTEGER : before - 1;
       const conversationId = groupConversationId(groupId);
-      const page = await readWhole(context, conversationId, { from, limit, backwards: true });
+      const page = await readWhole(api, conversationId, { from, limit, backwards: true });
       logger.info({ groupId, before, by: request.by }, "an operator has read in a group");
       return { conversationId, messages: page.events, lastSeq: page.lastSeq, more: page.more };
     },
@@ -60,7 +55,7 @@ export function moderationRoutes(server: FastifyInstance, context: ModerationRou
     },
     async (request, reply) => {
       const { conversationId, seq } = request.params;
-      await recallByOperator(context, conversationId, seq);
+      await recallByOperator(api, conversationId, seq);
       logger.info({ conversationId, seq, by: request.by }, "an operator took a message back");
       return reply.code(204).send();
     },
@@ -72,27 +67,16 @@ export function moderationRoutes(server: FastifyInstance, context: ModerationRou
  * that it is the operators': so neither rights nor time count. Its id follows from the message, so it is made once.
  */
 
-interface ModerationContext extends HistoryContext {
-  /** All of a conversation, from its owner. */
-  wholeOf: (conversationId: string) => ReturnType<HistoryContext["spans"]>;
-  messages: Pick<MessageSender, "send">;
-}
-
 /** Whoever asks, all is shown that is kept. @throws CarillonError NO_SUCH_CONVERSATION, BUSY */
-async function readWhole(
-  context: ModerationContext,
-  conversationId: string,
-  range: HistoryRange,
-): Promise<HistoryPage> {
+async function readWhole(api: ApiParts, conversationId: string, range: HistoryRange): Promise<HistoryPage> {
   if (!isConversationId(conversationId)) throw new CarillonError("NO_SUCH_CONVERSATION");
-  const spans = (_: string, wanted: string) => context.wholeOf(wanted);
-  return readHistory({ ...context, spans }, "", conversationId, range);
+  return readHistory(api, "", conversationId, range, api.owners.whole(conversationId));
 }
 
 /** @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE, RECALL_NOT_ALLOWED (it is no message), BUSY */
-async function recallByOperator(context: ModerationContext, conversationId: string, seq: number): Promise<void> {
+async function recallByOperator(api: ApiParts, conversationId: string, seq: number): Promise<void> {
   const range = { from: seq, to: seq, limit: 1, backwards: false };
-  const [event] = (await readWhole(context, conversationId, range)).events;
+  const [event] = (await readWhole(api, conversationId, range)).events;
   if (event === undefined) throw new CarillonError("NO_SUCH_MESSAGE");
   if (event.kind !== "message") throw new CarillonError("RECALL_NOT_ALLOWED", "this is no message of somebody");
   // It was taken back before.
@@ -100,5 +84,5 @@ async function recallByOperator(context: ModerationContext, conversationId: stri
   const { senderId, sentAt } = event;
   const clientMsgId = uuidv7(sentAt, createHash("sha256").update(`recall ${conversationId} ${seq}`).digest());
   const recall = { senderId, clientMsgId, conversationId, contentType: "system", content: "", targetSeq: seq };
-  await context.messages.send({ ...recall, byOperator: true });
+  await api.messages.send({ ...recall, byOperator: true });
 }

@@ -1,7 +1,6 @@
 /** What operators look at: nodes, partitions, the way of a message, the audit of a conversation. */
 import {
   auditOne,
-  type ClusterParts,
   Findings,
   findMessage,
   followMessage,
@@ -12,17 +11,13 @@ import {
 import { CarillonError, isConversationId } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
+import type { ApiParts } from "../../parts";
 import * as shapes from "./operation-shapes";
 
 const TAGS = ["admin"];
 const access = { scope: "operations" } as const;
 
-export interface OperationRoutesContext {
-  /** What there is to look into. */
-  parts: ClusterParts;
-}
-
-export function operationRoutes(server: FastifyInstance, { parts }: OperationRoutesContext): void {
+export function operationRoutes(server: FastifyInstance, { cluster }: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -35,7 +30,7 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
         response: { 200: shapes.nodes },
       },
     },
-    async () => ({ items: await listNodes(parts) }),
+    async () => ({ items: await listNodes(cluster) }),
   );
 
   routes.get(
@@ -48,7 +43,7 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
         response: { 200: shapes.partitions },
       },
     },
-    async () => ({ items: await listPartitions(parts) }),
+    async () => ({ items: await listPartitions(cluster) }),
   );
 
   routes.get(
@@ -65,9 +60,9 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
       },
     },
     async (request) => {
-      const found = await findMessage(parts, parseMessageName(request.query.message));
+      const found = await findMessage(cluster, parseMessageName(request.query.message));
       if (found === undefined) throw new CarillonError("NO_SUCH_MESSAGE", "neither the archive nor a log has it");
-      return followMessage(parts, found);
+      return followMessage(cluster, found);
     },
   );
 
@@ -87,7 +82,7 @@ export function operationRoutes(server: FastifyInstance, { parts }: OperationRou
       const { conversationId } = request.query;
       if (!isConversationId(conversationId)) throw new CarillonError("BAD_PAYLOAD", "conversationId: not one");
       const findings = new Findings(() => {});
-      if (!(await auditOne(parts, findings, conversationId))) throw new CarillonError("NO_SUCH_CONVERSATION");
+      if (!(await auditOne(cluster, findings, conversationId))) throw new CarillonError("NO_SUCH_CONVERSATION");
       return findings.document;
     },
   );

@@ -1,5 +1,5 @@
 /** Users as operators and other systems manage them: `/v1/admin`. */
-import { type Logger, OPERATOR_ROLE } from "@carillon/base/node";
+import { OPERATOR_ROLE } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
@@ -19,11 +19,12 @@ import {
   unconfirmed,
   userId,
 } from "../../http/shapes";
-import { logInFor, type SessionContext } from "../people/devices";
-import { endAccount, type ProfileContext, rename } from "../people/own-account";
+import type { ApiParts } from "../../parts";
+import { logInFor } from "../people/devices";
+import { endAccount, rename } from "../people/own-account";
 import { tokens } from "../people/sessions";
 import { displayName, password, registered } from "../people/users";
-import { disable, enable, kick, type ManageUsersContext, makeUser, mute, unlock } from "./manage-users";
+import { disable, enable, kick, makeUser, mute, unlock } from "./manage-users";
 
 const TAGS = ["admin"];
 
@@ -31,28 +32,19 @@ const CONFIRMED =
   "204: every worker and gateway has confirmed the change. 202: the named nodes have not confirmed it within 2 s; gateways " +
   "follow it as soon as they are reachable, workers within 30 s.";
 
-export interface AdminRoutesContext
-  extends Omit<ManageUsersContext, "accounts" | "people" | "changes">,
-    Omit<SessionContext, "passwords" | "now">,
-    Omit<ProfileContext, "people" | "changes"> {
-  people: ManageUsersContext["people"] & ProfileContext["people"];
-  changes: ManageUsersContext["changes"] & ProfileContext["changes"];
-  logger: Pick<Logger, "debug" | "info">;
-}
-
 interface OfUser {
   Params: { userId: string };
 }
 
-export function adminRoutes(server: FastifyInstance, context: AdminRoutesContext): void {
-  looking(server, context);
-  making(server, context);
-  changing(server, context);
-  ordering(server, context);
+export function adminRoutes(server: FastifyInstance, api: ApiParts): void {
+  looking(server, api);
+  making(server, api);
+  changing(server, api);
+  ordering(server, api);
 }
 
-function looking(server: FastifyInstance, context: AdminRoutesContext): void {
-  const { people } = context;
+function looking(server: FastifyInstance, api: ApiParts): void {
+  const { people } = api;
 
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/admin/users",
@@ -86,7 +78,7 @@ function looking(server: FastifyInstance, context: AdminRoutesContext): void {
   );
 }
 
-function making(server: FastifyInstance, context: AdminRoutesContext): void {
+function making(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -103,7 +95,7 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
       },
     },
     async (request, reply) => {
-      const isNew = await makeUser(context, request.body);
+      const isNew = await makeUser(api, request.body);
       return reply.code(isNew ? 201 : 200).send({ userId: request.body.userId });
     },
   );
@@ -120,13 +112,13 @@ function making(server: FastifyInstance, context: AdminRoutesContext): void {
       },
     },
     async (request) => {
-      return logInFor(context, request.body);
+      return logInFor(api, request.body);
     },
   );
 }
 
-function changing(server: FastifyInstance, context: AdminRoutesContext): void {
-  const { people, logger } = context;
+function changing(server: FastifyInstance, api: ApiParts): void {
+  const { people, logger } = api;
 
   server.patch<OfUser & { Body: { displayName: string } }>(
     "/v1/admin/users/:userId",
@@ -136,7 +128,7 @@ function changing(server: FastifyInstance, context: AdminRoutesContext): void {
     },
     async (request) => {
       const { userId } = request.params;
-      await rename(context, userId, request.body.displayName);
+      await rename(api, userId, request.body.displayName);
       logger.info({ order: "rename", userId, by: request.by }, "an operator's order about a user");
       return (await people.record(userId))!;
     },
@@ -156,14 +148,14 @@ function changing(server: FastifyInstance, context: AdminRoutesContext): void {
     async (request, reply) => {
       const { userId } = request.params;
       if ((await people.record(userId)) === undefined) throw new CarillonError("NO_SUCH_USER");
-      const late = await endAccount(context, userId);
+      const late = await endAccount(api, userId);
       logger.info({ order: "delete", userId, by: request.by, late }, "an operator's order about a user");
       return confirmed(reply, late);
     },
   );
 }
 
-function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
+function ordering(server: FastifyInstance, api: ApiParts): void {
   const order = <B = undefined>(
     name: string,
     summary: string,
@@ -189,20 +181,20 @@ function ordering(server: FastifyInstance, context: AdminRoutesContext): void {
         const { userId } = request.params;
         const { by } = request;
         const late = await carryOut(userId, request.body as B);
-        context.logger.info({ order: name, userId, by, late }, "an operator's order about a user");
+        api.logger.info({ order: name, userId, by, late }, "an operator's order about a user");
         return confirmed(reply, late);
       },
     });
   order("disable", "Disable a user: close the connections and allow no new ones", undefined, (userId) =>
-    disable(context, userId),
+    disable(api, userId),
   );
-  order("enable", "Let a disabled user connect again", undefined, (userId) => enable(context, userId));
-  order("unlock", "Forget the failed log-ins of a user", undefined, (userId) => unlock(context, userId));
+  order("enable", "Let a disabled user connect again", undefined, (userId) => enable(api, userId));
+  order("unlock", "Forget the failed log-ins of a user", undefined, (userId) => unlock(api, userId));
   order<{ until: number }>("mute", "Mute a user until a time", muteBody, (userId, { until }) =>
-    mute(context, userId, until),
+    mute(api, userId, until),
   );
   order<{ deviceId?: string }>("kick", "Log out one device of a user, or all", kickBody, (userId, { deviceId }) =>
-    kick(context, userId, deviceId),
+    kick(api, userId, deviceId),
   );
 }
 

@@ -1,15 +1,16 @@
 /** The list of conversations, and their history. */
 
 import { CarillonError, parseConversationId } from "@carillon/protocol";
-import type { ConversationPlace, GroupQueries, ReadEvent, Reader, ViewQueries } from "@carillon/store";
+import type { ConversationPlace, ReadEvent, Reader } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../../http/access";
 import { pageById, readCursor, readIdCursor, writeCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery } from "../../http/shapes";
-import { type ListContext, listConversations } from "../../reading/conversation-list";
-import { type HistoryContext, readHistory } from "../../reading/history";
-import { changeSettings, findConversation, type SettingsContext, type SettingsWishes } from "./settings";
+import type { ApiParts } from "../../parts";
+import { listConversations } from "../../reading/conversation-list";
+import { readHistory } from "../../reading/history";
+import { changeSettings, findConversation, type SettingsWishes } from "./settings";
 import * as shapes from "./shapes";
 
 const TAGS = ["conversations"];
@@ -18,11 +19,9 @@ interface Params {
   conversationId: string;
 }
 
-export type ConversationRoutesContext = ListContext & ReadersContext & SettingsContext;
-
-export function conversationRoutes(server: FastifyInstance, context: ConversationRoutesContext): void {
-  const { barrier } = context;
-  one(server, context);
+export function conversationRoutes(server: FastifyInstance, api: ApiParts): void {
+  const { barrier } = api;
+  one(server, api);
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -42,7 +41,7 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
       const after = cursor === undefined ? undefined : readPlace(cursor);
       // An archive that is behind makes the list older; SYNC is the one that must not miss anything.
       if (after === undefined) await barrier.passed().catch(() => false);
-      const page = await listConversations(context, userId, limit, after === undefined ? {} : { after });
+      const page = await listConversations(api, userId, limit, after === undefined ? {} : { after });
       return { items: page.rows, ...(page.after === undefined ? {} : { cursor: writePlace(page.after) }) };
     },
   );
@@ -63,7 +62,7 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
       const { conversationId } = request.params;
       const { limit = DEFAULT_LIMIT, before } = request.query as { limit?: number; before?: number };
       const from = before === undefined ? Number.MAX_SAFE_INTEGER : before - 1;
-      const page = await readHistory(context, userId, conversationId, {
+      const page = await readHistory(api, userId, conversationId, {
         from,
         limit,
         backwards: true,
@@ -74,7 +73,7 @@ export function conversationRoutes(server: FastifyInstance, context: Conversatio
   );
 }
 
-function one(server: FastifyInstance, context: ConversationRoutesContext): void {
+function one(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get<{ Params: Params }>(
@@ -83,7 +82,7 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
       config: { access: "user", errors: ["NO_SUCH_CONVERSATION"] },
       schema: { summary: "Read a conversation", tags: TAGS, response: { 200: shapes.conversation } },
     },
-    (request) => findConversation(context, callerOf(request).userId, request.params.conversationId),
+    (request) => findConversation(api, callerOf(request).userId, request.params.conversationId),
   );
 
   routes.patch<{ Params: Params }>(
@@ -102,7 +101,7 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
       },
     },
     (request) =>
-      changeSettings(context, callerOf(request).userId, request.params.conversationId, request.body as SettingsWishes),
+      changeSettings(api, callerOf(request).userId, request.params.conversationId, request.body as SettingsWishes),
   );
 
   routes.get<{ Params: Params & { seq: number } }>(
@@ -121,7 +120,7 @@ function one(server: FastifyInstance, context: ConversationRoutesContext): void 
     (request) => {
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const wanted = cursor === undefined ? { limit } : { limit, cursor };
-      return listReaders(context, callerOf(request).userId, request.params, wanted);
+      return listReaders(api, callerOf(request).userId, request.params, wanted);
     },
   );
 }
@@ -136,13 +135,6 @@ function readPlace(cursor: string): ConversationPlace {
 
 /** Who has read a message: names, or for a large group only how many. */
 
-interface ReadersContext extends HistoryContext {
-  views: HistoryContext["views"] & Pick<ViewQueries, "readers" | "readerCount">;
-  groups: Pick<GroupQueries, "find" | "leftAt">;
-  /** Whether who joins a group may read what was said before. */
-  showsBefore: boolean;
-}
-
 /** Of a large group there are no names: it would be a list of thousands, of which each member could ask. */
 type ReadersPage = { items: Reader[]; cursor?: string } | { count: number };
 
@@ -152,23 +144,23 @@ type ReadersPage = { items: Reader[]; cursor?: string } | { count: number };
  * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE (also a message that the user may not read), BUSY
  */
 async function listReaders(
-  context: ReadersContext,
+  api: ApiParts,
   userId: string,
   place: { conversationId: string; seq: number },
   { limit, cursor }: { limit: number; cursor?: string },
 ): Promise<ReadersPage> {
   const { conversationId, seq } = place;
   const range = { from: seq, to: seq, limit: 1, backwards: false, hidesCleared: true };
-  const [event] = (await readHistory(context, userId, conversationId, range)).events;
+  const [event] = (await readHistory(api, userId, conversationId, range)).events;
   if (event === undefined) throw new CarillonError("NO_SUCH_MESSAGE");
-  const { views, groups, showsBefore } = context;
+  const { views, groups, config } = api;
   const parts = parseConversationId(conversationId);
   const group = parts?.kind === "group" ? await groups.find(parts.groupId) : undefined;
   const read: ReadEvent = {
     conversationId,
     seq,
     senderId: event.senderId,
-    groupId: showsBefore ? undefined : group?.groupId,
+    groupId: config.groups.historyBeforeJoining ? undefined : group?.groupId,
     // Somebody who has left learns nothing of what was read since.
     until: group === undefined ? undefined : await groups.leftAt(group.groupId, userId),
   };

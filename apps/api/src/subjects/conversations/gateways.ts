@@ -1,24 +1,15 @@
 /** Where a client connects to. */
+import type { Coordination } from "@carillon/coordination";
 import { busy, type GatewayAddress } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { callerOf } from "../../http/access";
+import type { ApiParts } from "../../parts";
 
 const CHOICES = 2;
 
-/** The ring of gateways by the view of the moment. */
-export interface GatewayRing {
-  /** Distinct nodes for a user, the ring's choice first. */
-  walk(userId: string, count: number): string[];
-  address(nodeId: string): GatewayAddress | undefined;
-}
-
-export interface GatewayRoutesContext {
-  ring: GatewayRing;
-}
-
-export function gatewayRoutes(server: FastifyInstance, { ring }: GatewayRoutesContext): void {
+export function gatewayRoutes(server: FastifyInstance, { coordination }: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/route",
     {
@@ -28,13 +19,19 @@ export function gatewayRoutes(server: FastifyInstance, { ring }: GatewayRoutesCo
     async (request) => {
       // The gateway checks the session again, so that clients find it also while MySQL is away.
       const { userId } = callerOf(request);
-      const gateways = ring.walk(userId, CHOICES).flatMap((nodeId) => ring.address(nodeId) ?? []);
+      const nodes = coordination.ringOf("gateway").walk(userId, CHOICES);
+      const gateways = nodes.flatMap((nodeId) => addressOf(coordination, nodeId) ?? []);
       if (gateways.length === 0) {
         throw busy({ message: "no gateway is up" });
       }
       return { gateways };
     },
   );
+}
+
+function addressOf({ view }: Pick<Coordination, "view">, gatewayId: string): GatewayAddress | undefined {
+  const { ws, tcp } = view.get("gateway", gatewayId)?.addresses ?? {};
+  return ws === undefined || tcp === undefined ? undefined : { gatewayId, ws, tcp };
 }
 
 /** Where a client connects to, as JSON Schema. */

@@ -1,18 +1,12 @@
 /** Messages that another system sends in the name of a user. */
 import { CarillonError, Command, parseRequest, parseTarget, sentContentTypeValues } from "@carillon/protocol";
-import type { UserQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { content, strict, time, userId } from "../../http/shapes";
-import type { MessageSender } from "./message-sender";
+import type { ApiParts } from "../../parts";
 
-export interface MessageRoutesContext {
-  people: Pick<UserQueries, "names">;
-  messages: Pick<MessageSender, "send">;
-}
-
-export function messageRoutes(server: FastifyInstance, { people, messages }: MessageRoutesContext): void {
+export function messageRoutes(server: FastifyInstance, { people, messages }: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/messages",
     {

@@ -4,8 +4,9 @@ import type { FastifyInstance } from "fastify";
 import { callerOf } from "../../http/access";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 import { mustBeAdmin } from "./change-group";
-import { acceptAsked, REFUSED_MS, type RequestContext, refuseAsked, withdraw } from "./requests";
+import { acceptAsked, REFUSED_MS, refuseAsked, withdraw } from "./requests";
 import * as shapes from "./shapes";
 
 const TAGS = ["groups"];
@@ -17,13 +18,13 @@ interface UserParams extends GroupParams {
   userId: string;
 }
 
-export function doorRoutes(server: FastifyInstance, context: RequestContext): void {
-  ownRequests(server, context);
-  requests(server, context);
-  bans(server, context);
+export function doorRoutes(server: FastifyInstance, api: ApiParts): void {
+  ownRequests(server, api);
+  requests(server, api);
+  bans(server, api);
 }
 
-function ownRequests(server: FastifyInstance, context: RequestContext): void {
+function ownRequests(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -42,8 +43,8 @@ function ownRequests(server: FastifyInstance, context: RequestContext): void {
     async (request) => {
       const { limit = DEFAULT_LIMIT, cursor } = request.query;
       const after = readIdCursor("own-requests", cursor);
-      const refusedAfter = context.now() - REFUSED_MS;
-      const found = await context.requests.ofUser(callerOf(request).userId, refusedAfter, limit + 1, after);
+      const refusedAfter = api.clock.now() - REFUSED_MS;
+      const found = await api.requests.ofUser(callerOf(request).userId, refusedAfter, limit + 1, after);
       const page = pageById("own-requests", found, limit, ({ groupId }) => groupId);
       const present = ({ refusedAt, ...asked }: (typeof found)[number]) =>
         refusedAt === undefined ? asked : { ...asked, refusedAt };
@@ -58,13 +59,13 @@ function ownRequests(server: FastifyInstance, context: RequestContext): void {
       schema: { summary: "Take back one's own request to join a group", tags: TAGS, response: { 204: nothing } },
     },
     async (request, reply) => {
-      await withdraw(context, request.params.groupId, callerOf(request).userId);
+      await withdraw(api, request.params.groupId, callerOf(request).userId);
       return reply.code(204).send();
     },
   );
 }
 
-function requests(server: FastifyInstance, context: RequestContext): void {
+function requests(server: FastifyInstance, api: ApiParts): void {
   server.get<{ Params: GroupParams }>(
     "/v1/groups/:groupId/requests",
     {
@@ -80,9 +81,9 @@ function requests(server: FastifyInstance, context: RequestContext): void {
     },
     async (request) => {
       const { groupId } = request.params;
-      await mustBeAdmin(context, callerOf(request).userId, groupId);
+      await mustBeAdmin(api, callerOf(request).userId, groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
-      const found = await context.requests.list(groupId, limit + 1, readIdCursor("requests", cursor));
+      const found = await api.requests.list(groupId, limit + 1, readIdCursor("requests", cursor));
       return pageById("requests", found, limit, ({ userId }) => userId);
     },
   );
@@ -98,15 +99,15 @@ function requests(server: FastifyInstance, context: RequestContext): void {
       },
       async (request, reply) => {
         const { groupId, userId } = request.params;
-        await answer(context, callerOf(request).userId, groupId, userId);
+        await answer(api, callerOf(request).userId, groupId, userId);
         return reply.code(204).send();
       },
     );
   }
 }
 
-function bans(server: FastifyInstance, context: RequestContext): void {
-  const { groups } = context;
+function bans(server: FastifyInstance, api: ApiParts): void {
+  const { groups } = api;
 
   server.get<{ Params: GroupParams }>(
     "/v1/groups/:groupId/bans",
@@ -121,7 +122,7 @@ function bans(server: FastifyInstance, context: RequestContext): void {
     },
     async (request) => {
       const { groupId } = request.params;
-      await mustBeAdmin(context, callerOf(request).userId, groupId);
+      await mustBeAdmin(api, callerOf(request).userId, groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const found = await groups.bans(groupId, limit + 1, readIdCursor("bans", cursor));
       return pageById("bans", found, limit, ({ userId }) => userId);
@@ -140,7 +141,7 @@ function bans(server: FastifyInstance, context: RequestContext): void {
     },
     async (request, reply) => {
       const { groupId, userId } = request.params;
-      await mustBeAdmin(context, callerOf(request).userId, groupId);
+      await mustBeAdmin(api, callerOf(request).userId, groupId);
       await groups.liftBan(groupId, userId);
       return reply.code(204).send();
     },

@@ -14,9 +14,10 @@ import {
 } from "@carillon/operations";
 import { CarillonError, isGroupId } from "@carillon/protocol";
 import type { Group } from "@carillon/store";
+import type { ApiParts } from "../../parts";
 import { changeGroup, spend } from "./change-group";
-import { type InvitationContext, invite, sortBrought } from "./invitations";
-import { ask, type RequestContext } from "./requests";
+import { invite, sortBrought } from "./invitations";
+import { ask } from "./requests";
 
 const GROUP_ID_LENGTH = 12;
 
@@ -33,46 +34,37 @@ export interface CreatedGroup {
  * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), NOT_FRIENDS, BLOCKED,
  *   BUSY
  */
-export async function createGroup(
-  context: InvitationContext,
-  ownerId: string,
-  wishes: GroupWishes,
-): Promise<CreatedGroup> {
-  const { members: most } = context.groupLimits;
+export async function createGroup(api: ApiParts, ownerId: string, wishes: GroupWishes): Promise<CreatedGroup> {
+  const { members: most } = api.groupLimits;
   const { name, joinPolicy, groupId = randomId(GROUP_ID_LENGTH) } = wishes;
   if (!isGroupId(groupId)) throw new CarillonError("BAD_PAYLOAD", "groupId: this id is reserved");
   const digest = digestOfWishes(ownerId, wishes);
-  const before = await findMade(context, groupId, digest);
+  const before = await findMade(api, groupId, digest);
   const others = membersOf(ownerId, wishes);
-  if (before !== undefined) return madeBefore(context, ownerId, before, others);
+  if (before !== undefined) return madeBefore(api, ownerId, before, others);
   if (others.length + 1 > most) throw new CarillonError("FORBIDDEN", `a group has at most ${most} members`);
-  const { join: memberIds, invite: asked, drop } = await sortBrought(context, ownerId, groupId, others);
-  spend(context, ownerId, memberIds.length + 1);
-  const isNew = await makeGroup(context, { groupId, name, joinPolicy, ownerId, memberIds, digest });
+  const { join: memberIds, invite: asked, drop } = await sortBrought(api, ownerId, groupId, others);
+  spend(api, ownerId, memberIds.length + 1);
+  const isNew = await makeGroup(api, { groupId, name, joinPolicy, ownerId, memberIds, digest });
   // When the id was taken meanwhile: by this request, or another one has it.
-  const group = (await findMade(context, groupId, digest))!;
-  if (!isNew) return madeBefore(context, ownerId, group, others);
-  await invite(context, ownerId, groupId, asked);
-  await context.tellOwner(groupId);
+  const group = (await findMade(api, groupId, digest))!;
+  if (!isNew) return madeBefore(api, ownerId, group, others);
+  await invite(api, ownerId, groupId, asked);
+  await api.owners.groupChanged(groupId);
   // In the order of the wish, so that it does not tell who is which.
   return { group, isNew, invited: others.filter((userId) => asked.includes(userId) || drop.includes(userId)) };
 }
 
 /** What the first request began and did not finish is done now: the owner invites those who never came. */
-async function madeBefore(
-  context: InvitationContext,
-  makerId: string,
-  group: Group,
-  others: string[],
-): Promise<CreatedGroup> {
+async function madeBefore(api: ApiParts, makerId: string, group: Group, others: string[]): Promise<CreatedGroup> {
   const { groupId } = group;
-  const came = await context.groups.everMembers(groupId, others);
+  const came = await api.groups.everMembers(groupId, others);
   const invited = others.filter((userId) => !came.has(userId));
   if (group.ownerId === makerId && !group.dissolved) {
-    const willing = await sortBrought(context, makerId, groupId, invited).catch(nobodyWhenRefused);
-    await invite(context, makerId, groupId, willing.invite);
+    const willing = await sortBrought(api, makerId, groupId, invited).catch(nobodyWhenRefused);
+    await invite(api, makerId, groupId, willing.invite);
   }
-  await context.tellOwner(groupId);
+  await api.owners.groupChanged(groupId);
   return { group, isNew: false, invited };
 }
 
@@ -90,23 +82,19 @@ export type Joining = "joined" | "asked" | "invited";
  * @returns `asked` when an admin has to let them in first
  * @throws CarillonError NOT_FOUND, FORBIDDEN (full; refused lately), BANNED, RATE_LIMITED
  */
-export async function joinGroup(
-  context: InvitationContext & RequestContext,
-  userId: string,
-  groupId: string,
-): Promise<Joining> {
-  const { groups, groupLimits } = context;
+export async function joinGroup(api: ApiParts & ApiParts, userId: string, groupId: string): Promise<Joining> {
+  const { groups, groupLimits } = api;
   const group = await groups.find(groupId);
   if (group === undefined) throw new CarillonError("NOT_FOUND", "no such group");
   const member = await groups.member(groupId, userId);
   const isMember = member?.isPresent === true;
-  if (!isMember) limitChurn(context, groupId, userId);
+  if (!isMember) limitChurn(api, groupId, userId);
   if (group.joinPolicy === "approval" && !isMember && !group.dissolved) {
     mustNotBeBanned(member);
-    await ask(context, groupId, userId);
+    await ask(api, groupId, userId);
     return "asked";
   }
-  await changeGroup(context, userId, groupId, [userId], joinOpen(userId, groupLimits.members));
+  await changeGroup(api, userId, groupId, [userId], joinOpen(userId, groupLimits.members));
   return "joined";
 }
 
@@ -117,13 +105,8 @@ export async function joinGroup(
  * @throws CarillonError NOT_A_MEMBER, FORBIDDEN, GROUP_DISSOLVED, NO_SUCH_USER, NOT_FRIENDS, BLOCKED, BANNED (only an admin
  *   brings back whom one has removed), RATE_LIMITED
  */
-export async function bringIn(
-  context: InvitationContext,
-  actorId: string,
-  groupId: string,
-  userId: string,
-): Promise<Joining> {
-  const { groups, groupLimits } = context;
+export async function bringIn(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<Joining> {
+  const { groups, groupLimits } = api;
   const [group, actor, member] = await Promise.all([
     groups.find(groupId),
     groups.member(groupId, actorId),
@@ -134,17 +117,17 @@ export async function bringIn(
   mayBring(known, actorId);
   if (member?.isPresent !== true) {
     mayLetBack(known, actorId, member);
-    limitChurn(context, groupId, userId);
-    const sorted = await sortBrought(context, actorId, groupId, [userId]);
-    await invite(context, actorId, groupId, sorted.invite);
+    limitChurn(api, groupId, userId);
+    const sorted = await sortBrought(api, actorId, groupId, [userId]);
+    await invite(api, actorId, groupId, sorted.invite);
     if (sorted.join.length === 0) return "invited";
   }
-  await changeGroup(context, actorId, groupId, [userId], addMember(actorId, userId, groupLimits.members));
+  await changeGroup(api, actorId, groupId, [userId], addMember(actorId, userId, groupLimits.members));
   return "joined";
 }
 
 /** How often the same user may come into the same group: each time leaves two events in its history, and a stay. */
-function limitChurn({ comings }: InvitationContext, groupId: string, userId: string): void {
+function limitChurn({ comings }: ApiParts, groupId: string, userId: string): void {
   const retryAfterMs = comings.take(`${groupId} ${userId}`);
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }

@@ -6,11 +6,11 @@ import type { FastifyInstance } from "fastify";
 import { callerOf } from "../../http/access";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
-import { changeGroup, type GroupContext, mustBeMember } from "./change-group";
+import type { ApiParts } from "../../parts";
+import { changeGroup, mustBeMember } from "./change-group";
 import { doorRoutes } from "./doors";
 import { bringIn, createGroup, joinGroup } from "./entrances";
-import { type InvitationContext, invitationRoutes } from "./invitations";
-import type { RequestContext } from "./requests";
+import { invitationRoutes } from "./invitations";
 import * as shapes from "./shapes";
 
 interface GroupParams {
@@ -20,20 +20,18 @@ interface MemberParams extends GroupParams {
   userId: string;
 }
 
-export type GroupRoutesContext = InvitationContext & RequestContext;
-
-export function groupRoutes(server: FastifyInstance, context: GroupRoutesContext): void {
-  reading(server, context);
-  changing(server, context);
-  ending(server, context);
-  members(server, context);
-  changingMembers(server, context);
-  doorRoutes(server, context);
-  invitationRoutes(server, context);
+export function groupRoutes(server: FastifyInstance, api: ApiParts): void {
+  reading(server, api);
+  changing(server, api);
+  ending(server, api);
+  members(server, api);
+  changingMembers(server, api);
+  doorRoutes(server, api);
+  invitationRoutes(server, api);
 }
 
-function reading(server: FastifyInstance, context: GroupContext): void {
-  const { groups } = context;
+function reading(server: FastifyInstance, api: ApiParts): void {
+  const { groups } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -76,8 +74,8 @@ function reading(server: FastifyInstance, context: GroupContext): void {
   );
 }
 
-function changing(server: FastifyInstance, context: InvitationContext): void {
-  const { groups } = context;
+function changing(server: FastifyInstance, api: ApiParts): void {
+  const { groups } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -95,7 +93,7 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
       },
     },
     async (request, reply) => {
-      const { group, invited, isNew } = await createGroup(context, callerOf(request).userId, request.body);
+      const { group, invited, isNew } = await createGroup(api, callerOf(request).userId, request.body);
       return reply
         .code(isNew ? 201 : 200)
         .send({ ...shapes.present(group), ...(invited.length === 0 ? {} : { invited }) });
@@ -117,17 +115,16 @@ function changing(server: FastifyInstance, context: InvitationContext): void {
       const { groupId } = request.params;
       const actor = callerOf(request).userId;
       const { muted, ...profile } = request.body as { muted?: boolean; name?: string };
-      if (Object.keys(profile).length > 0)
-        await changeGroup(context, actor, groupId, [], changeProfile(actor, profile));
-      if (muted !== undefined) await changeGroup(context, actor, groupId, [], muteAll(actor, muted));
-      await mustBeMember(context, actor, groupId);
+      if (Object.keys(profile).length > 0) await changeGroup(api, actor, groupId, [], changeProfile(actor, profile));
+      if (muted !== undefined) await changeGroup(api, actor, groupId, [], muteAll(actor, muted));
+      await mustBeMember(api, actor, groupId);
       return shapes.present((await groups.find(groupId))!);
     },
   );
 }
 
-function ending(server: FastifyInstance, context: GroupContext): void {
-  const { groups, now } = context;
+function ending(server: FastifyInstance, api: ApiParts): void {
+  const { groups, clock } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.delete<{ Params: GroupParams }>(
@@ -138,7 +135,7 @@ function ending(server: FastifyInstance, context: GroupContext): void {
     },
     async (request, reply) => {
       const actor = callerOf(request).userId;
-      await changeGroup(context, actor, request.params.groupId, [], dissolve(actor, now()));
+      await changeGroup(api, actor, request.params.groupId, [], dissolve(actor, clock.now()));
       return reply.code(204).send();
     },
   );
@@ -158,14 +155,14 @@ function ending(server: FastifyInstance, context: GroupContext): void {
       const { groupId } = request.params;
       const actor = callerOf(request).userId;
       const { userId } = request.body as { userId: string };
-      await changeGroup(context, actor, groupId, [userId], transfer(actor, userId));
+      await changeGroup(api, actor, groupId, [userId], transfer(actor, userId));
       return shapes.present((await groups.find(groupId))!);
     },
   );
 }
 
-function members(server: FastifyInstance, context: GroupRoutesContext): void {
-  const { groups } = context;
+function members(server: FastifyInstance, api: ApiParts): void {
+  const { groups } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get<{ Params: GroupParams }>(
@@ -181,7 +178,7 @@ function members(server: FastifyInstance, context: GroupRoutesContext): void {
     },
     async (request) => {
       const { groupId } = request.params;
-      await mustBeMember(context, callerOf(request).userId, groupId);
+      await mustBeMember(api, callerOf(request).userId, groupId);
       const { limit = DEFAULT_LIMIT, cursor } = request.query as { limit?: number; cursor?: string };
       const found = await groups.members(groupId, limit + 1, readIdCursor("members", cursor));
       const page = pageById("members", found, limit, ({ userId }) => userId);
@@ -220,13 +217,13 @@ function members(server: FastifyInstance, context: GroupRoutesContext): void {
       const { groupId } = request.params;
       const actorId = callerOf(request).userId;
       const isOwn = actorId === userId;
-      const state = await (isOwn ? joinGroup(context, userId, groupId) : bringIn(context, actorId, groupId, userId));
+      const state = await (isOwn ? joinGroup(api, userId, groupId) : bringIn(api, actorId, groupId, userId));
       return reply.code(state === "joined" ? 201 : 202).send({ userId, state });
     },
   );
 }
 
-function changingMembers(server: FastifyInstance, context: GroupContext): void {
+function changingMembers(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.patch<{ Params: MemberParams }>(
@@ -247,7 +244,7 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       const both = [role !== undefined && { role }, mutedUntil !== undefined && { mutedUntil }];
       for (const change of both) {
         if (change)
-          await changeGroup(context, actor, groupId, [userId], changeMember(actor, userId, change, context.now()));
+          await changeGroup(api, actor, groupId, [userId], changeMember(actor, userId, change, api.clock.now()));
       }
       return reply.code(204).send();
     },
@@ -268,7 +265,7 @@ function changingMembers(server: FastifyInstance, context: GroupContext): void {
       const { groupId } = request.params;
       const actor = callerOf(request).userId;
       const userId = request.params.userId === "me" ? actor : request.params.userId;
-      await changeGroup(context, actor, groupId, [userId], removeMember(actor, userId));
+      await changeGroup(api, actor, groupId, [userId], removeMember(actor, userId));
       return reply.code(204).send();
     },
   );

@@ -1,24 +1,23 @@
 /** Invitations over HTTP, for those who are invited. */
 
-import type { Budgets } from "@carillon/base";
 import { acceptInvitation, tellGroups } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
-import type { InvitationQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../../http/access";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listQuery, nothing } from "../../http/shapes";
-import { changeGroup, type GroupContext } from "./change-group";
-import { type Bringing, type BringingPolicy, bringing } from "./requests";
+import type { ApiParts } from "../../parts";
+import { changeGroup } from "./change-group";
+import { type Bringing, bringing } from "./requests";
 import * as shapes from "./shapes";
 
 interface GroupParams {
   groupId: string;
 }
 
-export function invitationRoutes(server: FastifyInstance, context: InvitationContext): void {
-  const { invitations, now } = context;
+export function invitationRoutes(server: FastifyInstance, api: ApiParts): void {
+  const { invitations, clock } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -48,7 +47,7 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
       schema: { summary: "Accept an invitation and join the group", tags: ["groups"], response: { 204: nothing } },
     },
     async (request, reply) => {
-      await acceptInvited(context, callerOf(request).userId, request.params.groupId);
+      await acceptInvited(api, callerOf(request).userId, request.params.groupId);
       return reply.code(204).send();
     },
   );
@@ -64,7 +63,7 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
       },
     },
     async (request, reply) => {
-      const isThere = await invitations.turnDown(callerOf(request).userId, request.params.groupId, now());
+      const isThere = await invitations.turnDown(callerOf(request).userId, request.params.groupId, clock.now());
       if (!isThere) throw new CarillonError("NOT_FOUND", "there is no such invitation");
       return reply.code(204).send();
     },
@@ -73,49 +72,43 @@ export function invitationRoutes(server: FastifyInstance, context: InvitationCon
 
 /** Invitations: bringing others into groups, and what those who are asked answer. */
 
-export interface InvitationContext extends GroupContext {
-  invitations: InvitationQueries;
-  bringingPolicy: BringingPolicy;
-  /** How often each user may come into each group. */
-  comings: Budgets;
-}
-
 /**
  * How each of these users would come into a group.
  * @throws CarillonError NO_SUCH_USER, NOT_FRIENDS, BLOCKED
  */
 export async function sortBrought(
-  { invitations, bringingPolicy }: InvitationContext,
+  { invitations, config }: ApiParts,
   actorId: string,
   groupId: string,
   userIds: string[],
 ): Promise<Record<Bringing, string[]>> {
+  const policy = { strangers: config.policy.strangers, whoMayAdd: config.groups.whoMayAdd };
   const facts = await invitations.facts(actorId, groupId, userIds);
   const known = new Map(facts.map((one) => [one.userId, one]));
   const sorted: Record<Bringing, string[]> = { join: [], invite: [], drop: [] };
   for (const userId of userIds) {
     const one = known.get(userId);
     if (one === undefined) throw new CarillonError("NO_SUCH_USER", `there is no user ${userId}`);
-    sorted[bringing(one, bringingPolicy)].push(userId);
+    sorted[bringing(one, policy)].push(userId);
   }
   return sorted;
 }
 
 /** Asks users whether they want to belong to a group; their devices hear that there is something new about groups. */
 export async function invite(
-  { invitations, changes, now }: InvitationContext,
+  { invitations, changes, clock }: ApiParts,
   actorId: string,
   groupId: string,
   userIds: string[],
 ): Promise<void> {
-  const version = now();
+  const version = clock.now();
   const invited = await invitations.invite(groupId, actorId, userIds, version);
   tellGroups(changes, invited, version);
 }
 
 /** @throws CarillonError NOT_FOUND when nobody invites (any more), FORBIDDEN (full) */
-async function acceptInvited(context: InvitationContext, userId: string, groupId: string): Promise<void> {
-  const { invitations, groups, groupLimits } = context;
+async function acceptInvited(api: ApiParts, userId: string, groupId: string): Promise<void> {
+  const { invitations, groups, groupLimits } = api;
   const inviterId = await invitations.inviterOf(userId, groupId);
   if (inviterId === undefined) {
     // Asked again after a lost answer.
@@ -123,5 +116,5 @@ async function acceptInvited(context: InvitationContext, userId: string, groupId
     throw new CarillonError("NOT_FOUND", "there is no such invitation");
   }
   const rule = acceptInvitation(userId, inviterId, groupLimits.members);
-  await changeGroup(context, userId, groupId, [userId, inviterId], rule);
+  await changeGroup(api, userId, groupId, [userId, inviterId], rule);
 }

@@ -3,75 +3,60 @@
  * and of its end, the one who asks hears of the answer. A refused request is not made again for a week.
  */
 
-import { guarded } from "@carillon/base";
 import { acceptRequest, tellGroups } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
-import type { BringingFacts, RequestQueries, WhoMayAdd } from "@carillon/store";
-import { changeGroup, type GroupContext, mustBeAdmin } from "./change-group";
+import type { BringingFacts, WhoMayAdd } from "@carillon/store";
+import type { ApiParts } from "../../parts";
+import { changeGroup, mustBeAdmin } from "./change-group";
 
 /** One that was refused keeps out for this time, ms: as an invitation that was turned down. */
 export const REFUSED_MS = 7 * 86_400_000;
 
-export interface RequestContext extends GroupContext {
-  requests: RequestQueries;
-  calmNotices: CalmNotices;
-}
-
 /** Asks to be let in; who asks again while it waits has asked already. @throws CarillonError FORBIDDEN (refused lately) */
-export async function ask(context: RequestContext, groupId: string, userId: string): Promise<void> {
-  const { requests, now } = context;
-  const asked = await requests.ask(groupId, userId, now(), now() - REFUSED_MS);
-  if (asked.outcome === "asked") tellOfAsking(context, groupId, userId, asked.admins);
+export async function ask(api: ApiParts, groupId: string, userId: string): Promise<void> {
+  const { requests, clock } = api;
+  const asked = await requests.ask(groupId, userId, clock.now(), clock.now() - REFUSED_MS);
+  if (asked.outcome === "asked") tellOfAsking(api, groupId, userId, asked.admins);
   if (asked.outcome === "refused") {
-    const retryAfterMs = asked.since + REFUSED_MS - now();
+    const retryAfterMs = asked.since + REFUSED_MS - clock.now();
     throw new CarillonError("FORBIDDEN", "the admins have refused: a week later one may ask again", { retryAfterMs });
   }
 }
 
 /** Takes the own request back; where there is none, nothing changes. */
-export async function withdraw(context: RequestContext, groupId: string, userId: string): Promise<void> {
-  tellOfAsking(context, groupId, userId, (await context.requests.withdraw(groupId, userId)) ?? []);
+export async function withdraw(api: ApiParts, groupId: string, userId: string): Promise<void> {
+  tellOfAsking(api, groupId, userId, (await api.requests.withdraw(groupId, userId)) ?? []);
 }
 
 /** Asking and taking back is what one can do alone, as often as one likes. */
-function tellOfAsking(context: RequestContext, groupId: string, userId: string, admins: string[]): void {
-  const { calmNotices, changes, now } = context;
-  if (admins.length > 0) calmNotices.tell(`${userId} g:${groupId}`, () => tellGroups(changes, admins, now()));
+function tellOfAsking(api: ApiParts, groupId: string, userId: string, admins: string[]): void {
+  const { calmNotices, changes, clock } = api;
+  if (admins.length > 0) calmNotices.tell(`${userId} g:${groupId}`, () => tellGroups(changes, admins, clock.now()));
 }
 
 /** Lets somebody in who asked. @throws CarillonError NOT_A_MEMBER, FORBIDDEN, NOT_FOUND, GROUP_DISSOLVED */
-export async function acceptAsked(
-  context: RequestContext,
-  actorId: string,
-  groupId: string,
-  userId: string,
-): Promise<void> {
-  const { groups, requests, groupLimits } = context;
-  await mustBeAdmin(context, actorId, groupId);
+export async function acceptAsked(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<void> {
+  const { groups, requests, groupLimits } = api;
+  await mustBeAdmin(api, actorId, groupId);
   const isMember = (await groups.member(groupId, userId))?.isPresent === true;
   if (!isMember && !(await requests.hasAsked(groupId, userId))) {
     throw new CarillonError("NOT_FOUND", "nobody of that id asked");
   }
-  await changeGroup(context, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
-  await tellAdmins(context, groupId);
+  await changeGroup(api, actorId, groupId, [userId], acceptRequest(actorId, userId, groupLimits.members));
+  await tellAdmins(api, groupId);
 }
 
 /** Turns somebody down who asked; again, it changes nothing. @throws CarillonError NOT_A_MEMBER, FORBIDDEN */
-export async function refuseAsked(
-  context: RequestContext,
-  actorId: string,
-  groupId: string,
-  userId: string,
-): Promise<void> {
-  const { requests, changes, now } = context;
-  await mustBeAdmin(context, actorId, groupId);
-  const admins = await requests.refuse(groupId, userId, now());
-  if (admins !== undefined) tellGroups(changes, [...admins, userId], now());
+export async function refuseAsked(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<void> {
+  const { requests, changes, clock } = api;
+  await mustBeAdmin(api, actorId, groupId);
+  const admins = await requests.refuse(groupId, userId, clock.now());
+  if (admins !== undefined) tellGroups(changes, [...admins, userId], clock.now());
 }
 
 /** Those who look at the list of requests see that one is gone. */
-async function tellAdmins({ groups, changes, now }: RequestContext, groupId: string): Promise<void> {
-  tellGroups(changes, await groups.admins(groupId), now());
+async function tellAdmins({ groups, changes, clock }: ApiParts, groupId: string): Promise<void> {
+  tellGroups(changes, await groups.admins(groupId), clock.now());
 }
 
 /**
@@ -99,38 +84,4 @@ export function bringing(facts: BringingFacts, policy: BringingPolicy): Bringing
   if (incoming === "blocked") return "drop";
   const mayAdd = whoMayAdd === "everybody" || (whoMayAdd === "friends" && incoming === "friend");
   return mayAdd && !hasLeft ? "join" : "invite";
-}
-
-/**
- * Notices that one user can cause again and again at another one, by asking and taking back: the first goes out at once, and
- * what follows within a moment goes out as one, which says how it stands then. Nothing is lost by it, since a notice only says
- * that there is something to fetch.
- */
-
-/** For so long a cause is quiet after a notice, ms. */
-const CALM_MS = 10_000;
-
-export class CalmNotices {
-  /** Causes that have been told lately, with the newest notice that waits. */
-  private readonly calm = new Map<string, (() => void) | undefined>();
-
-  /** @param cause who does it to whom @param send the notice; of several that wait the newest is sent */
-  tell(cause: string, send: () => void): void {
-    if (this.calm.has(cause)) {
-      this.calm.set(cause, send);
-      return;
-    }
-    send();
-    this.calm.set(cause, undefined);
-    setTimeout(
-      guarded("calm notices", () => this.wake(cause)),
-      CALM_MS,
-    ).unref();
-  }
-
-  private wake(cause: string): void {
-    const waiting = this.calm.get(cause);
-    this.calm.delete(cause);
-    if (waiting !== undefined) this.tell(cause, waiting);
-  }
 }

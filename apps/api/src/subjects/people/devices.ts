@@ -1,38 +1,8 @@
-/** Log-in, fresh tokens, log-out. */
-import type { Admission } from "@carillon/base";
-import { type Logger, loginIdOf, type OwnClaims } from "@carillon/base/node";
-import { CarillonError, isDeviceId } from "@carillon/protocol";
-import type { Account, AccountQueries, CredentialQueries } from "@carillon/store";
-import type { LoginLimits } from "../../auth/brake";
-import {
-  newRefreshToken,
-  type Passwords,
-  parseRefreshToken,
-  type RefreshToken,
-  successorOf,
-} from "../../auth/passwords";
-
-export interface SessionContext {
-  accounts: AccountQueries;
-  credentials: Pick<CredentialQueries, "of">;
-  passwords: Passwords;
-  loginLimits: LoginLimits;
-  /** Bounds log-ins and refreshes: each locks rows that the caller chooses. */
-  signIns: Admission;
-  /** Devices of a user that are connected at this moment, as far as is known. */
-  connectedDevices(userId: string): Promise<string[]>;
-  /** The cluster's key; successors of refresh tokens are computed with it. */
-  secret: string;
-  accessTokenSeconds: number;
-  refreshTokenMs: number;
-  /** Most devices of a user that are logged in. */
-  mostDevices: number;
-  signAccess(claims: OwnClaims): string;
-  /** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
-  closeConnections(userId: string, deviceId: string): Promise<string[]>;
-  now(): number;
-  logger: Pick<Logger, "debug">;
-}
+import { loginIdOf } from "@carillon/base/node";
+import { CarillonError, CloseCode, isDeviceId } from "@carillon/protocol";
+import type { Account, AccountQueries } from "@carillon/store";
+import { newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from "../../auth/passwords";
+import type { ApiParts } from "../../parts";
 
 export interface Credentials {
   userId: string;
@@ -55,8 +25,8 @@ export interface Tokens {
  * a wrong password get the same answer after the same work.
  * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
  */
-export async function logIn(context: SessionContext, credentials: Credentials, address: string): Promise<Tokens> {
-  const { accounts, loginLimits, passwords } = context;
+export async function logIn(api: ApiParts, credentials: Credentials, address: string): Promise<Tokens> {
+  const { accounts, loginLimits, passwords } = api;
   const { userId, password } = credentials;
   let found: Awaited<ReturnType<AccountQueries["findWithPassword"]>>;
   const isRight = await loginLimits.judge(userId, address, async () => {
@@ -68,40 +38,41 @@ export async function logIn(context: SessionContext, credentials: Credentials, a
   }
   if (found.account.status === "disabled") throw new CarillonError("USER_DISABLED");
   loginLimits.countLogin(userId);
-  return signIn(context, credentials, found.passwordHash);
+  return signIn(api, credentials, found.passwordHash);
 }
 
 /**
  * Logs in a device of a user without a password: another system vouches for the user.
  * @throws CarillonError BAD_PAYLOAD (a reserved id), NO_SUCH_USER, USER_DISABLED
  */
-export async function logInFor(context: SessionContext, login: Omit<Credentials, "password">): Promise<Tokens> {
+export async function logInFor(api: ApiParts, login: Omit<Credentials, "password">): Promise<Tokens> {
   const { userId, deviceId } = login;
   if (!isDeviceId(deviceId)) throw new CarillonError("BAD_PAYLOAD", "deviceId: this id is reserved");
-  const account = await context.accounts.find(userId);
+  const account = await api.accounts.find(userId);
   if (account === undefined) throw new CarillonError("NO_SUCH_USER");
   if (account.status === "disabled") throw new CarillonError("USER_DISABLED");
-  return signIn(context, login);
+  return signIn(api, login);
 }
 
 /** @throws CarillonError NOT_AUTHENTICATED when the user was deleted, or their password was changed, at this very moment */
 async function signIn(
-  context: SessionContext,
+  api: ApiParts,
   { userId, deviceId, platform }: Omit<Credentials, "password">,
   passwordHash?: string,
 ): Promise<Tokens> {
-  const { accounts, closeConnections, refreshTokenMs, mostDevices: most } = context;
-  const now = context.now();
+  const { accounts, config, presence } = api;
+  const most = config.policy.maxDevices;
+  const now = api.clock.now();
   const device = { deviceId, platform };
   const refresh = newRefreshToken(userId, deviceId);
-  const connected = await context.connectedDevices(userId);
+  const connected = await presence.connectedDevices(userId);
   const rules = { most, connected, ...(passwordHash === undefined ? {} : { passwordHash }) };
-  const token = { ...refresh, expiresAt: now + refreshTokenMs };
-  const signedIn = await context.signIns.run(() => accounts.signIn(userId, device, token, now, rules), { key: userId });
+  const token = { ...refresh, expiresAt: now + config.refreshTokenMs };
+  const signedIn = await api.signIns.run(() => accounts.signIn(userId, device, token, now, rules), { key: userId });
   if (signedIn === undefined) throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
   // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
-  for (const idle of signedIn.loggedOut) closeConnections(userId, idle).catch(() => {});
-  return tokens(context, signedIn.account, device, refresh);
+  for (const idle of signedIn.loggedOut) closeConnections(api, userId, idle).catch(() => {});
+  return tokens(api, signedIn.account, device, refresh);
 }
 
 /**
@@ -109,15 +80,15 @@ async function signIn(
  * minute more. One that was exchanged before revokes all tokens of its device: it was stolen, or its successor was.
  * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED, RATE_LIMITED, BUSY
  */
-export async function refresh(context: SessionContext, token: string, address: string): Promise<Tokens> {
-  const { accounts, loginLimits, signIns } = context;
+export async function refresh(api: ApiParts, token: string, address: string): Promise<Tokens> {
+  const { accounts, loginLimits, signIns } = api;
   const shown = parseRefreshToken(token);
   if (shown === undefined) throw new CarillonError("NOT_AUTHENTICATED");
   const { userId, deviceId } = shown;
   loginLimits.countRefresh(shown.family);
-  const now = context.now();
-  const next = successorOf(shown, context.secret);
-  const renewed = { hash: next.hash, expiresAt: now + context.refreshTokenMs };
+  const now = api.clock.now();
+  const next = successorOf(shown, api.config.secret);
+  const renewed = { hash: next.hash, expiresAt: now + api.config.refreshTokenMs };
   const rotate = () => signIns.run(() => accounts.rotate(shown, renewed, now), { key: userId });
   const rotation = await loginLimits.lookUp(address, rotate, ({ kind }) => kind !== "unknown");
   switch (rotation.kind) {
@@ -126,11 +97,11 @@ export async function refresh(context: SessionContext, token: string, address: s
     case "expired":
       throw new CarillonError("TOKEN_EXPIRED");
     case "reused":
-      await context.closeConnections(userId, deviceId);
+      await closeConnections(api, userId, deviceId);
       throw new CarillonError("TOKEN_REVOKED", "this refresh token was used before: log in again");
     case "rotated":
       if (rotation.account.status === "disabled") throw new CarillonError("USER_DISABLED");
-      return tokens(context, rotation.account, { deviceId, platform: rotation.platform }, next);
+      return tokens(api, rotation.account, { deviceId, platform: rotation.platform }, next);
   }
 }
 
@@ -138,18 +109,23 @@ export async function refresh(context: SessionContext, token: string, address: s
  * Revokes the tokens of a device and closes its connections.
  * @returns gateways that have not confirmed that its connections are closed; they will close them
  */
-export async function logOut(context: SessionContext, userId: string, deviceId: string): Promise<string[]> {
-  await context.accounts.revokeDevice(userId, deviceId, context.now());
-  return context.closeConnections(userId, deviceId);
+export async function logOut(api: ApiParts, userId: string, deviceId: string): Promise<string[]> {
+  await api.accounts.revokeDevice(userId, deviceId, api.clock.now());
+  return closeConnections(api, userId, deviceId);
 }
 
 function tokens(
-  context: SessionContext,
+  api: ApiParts,
   { userId, tokenVersion }: Account,
   { deviceId, platform }: { deviceId: string; platform: string },
   refreshToken: RefreshToken,
 ): Tokens {
   const login = loginIdOf(refreshToken.family);
-  const accessToken = context.signAccess({ userId, deviceId, platform, tokenVersion, login });
-  return { userId, accessToken, refreshToken: refreshToken.token, expiresIn: context.accessTokenSeconds };
+  const accessToken = api.signAccess({ userId, deviceId, platform, tokenVersion, login });
+  return { userId, accessToken, refreshToken: refreshToken.token, expiresIn: api.config.accessTokenSeconds };
+}
+
+/** Closes the connections of a device whose tokens are void. @returns gateways that have not confirmed it */
+function closeConnections({ changes }: ApiParts, userId: string, deviceId: string): Promise<string[]> {
+  return changes.close(userId, { deviceId, closeCode: CloseCode.TOKEN_REVOKED });
 }

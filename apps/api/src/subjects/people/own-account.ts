@@ -1,41 +1,12 @@
 /** What users change about themselves: name, password, and the end of the account. */
 
-import { addressKey, type Budgets } from "@carillon/base";
-import type { ChangeTeller } from "@carillon/bus";
+import { addressKey } from "@carillon/base";
 import { CarillonError, CloseCode, Command, encodeFrame, isUserId } from "@carillon/protocol";
-import type {
-  AccountQueries,
-  FoundPlace,
-  NamedUser,
-  NameQueries,
-  RelationQueries,
-  UserQueries,
-  WhoMayAdd,
-  WhoMayWrite,
-} from "@carillon/store";
+import type { FoundPlace, NamedUser, NameQueries, WhoMayAdd, WhoMayWrite } from "@carillon/store";
 import type { Caller } from "../../auth/authenticate";
-import type { LoginLimits } from "../../auth/brake";
-import type { Passwords } from "../../auth/passwords";
 import { readCursor, writeCursor } from "../../http/cursor";
-
-/** What is needed to change a user whom others see. */
-export interface ProfileContext {
-  people: Pick<UserQueries, "rename" | "delete">;
-  relations: Pick<RelationQueries, "touchFriends">;
-  changes: Pick<ChangeTeller, "close" | "forget" | "notify">;
-  /** Begins to end what refers to a user; what fails is done later. */
-  depart(userId: string): void;
-  now(): number;
-}
-
-export interface OwnAccountContext extends ProfileContext {
-  accounts: Pick<AccountQueries, "find" | "findWithPassword" | "preferences" | "prefer">;
-  /** What holds for users who have not chosen. */
-  defaults: OwnPreferences;
-  people: Pick<UserQueries, "names" | "rename" | "setPassword" | "delete">;
-  passwords: Passwords;
-  loginLimits: LoginLimits;
-}
+import type { ApiParts } from "../../parts";
+import { depart } from "../groups/departure";
 
 /** What a user lets others do. */
 export interface OwnPreferences {
@@ -53,14 +24,14 @@ export interface OwnProfile extends OwnPreferences {
 const FRIENDS_AT_ONCE = 500;
 
 /** @throws CarillonError NO_SUCH_USER when they were deleted meanwhile */
-export async function readOwnProfile({ accounts, defaults }: OwnAccountContext, userId: string): Promise<OwnProfile> {
+export async function readOwnProfile({ accounts, config }: ApiParts, userId: string): Promise<OwnProfile> {
   const [account, chosen] = await Promise.all([accounts.find(userId), accounts.preferences(userId)]);
   if (account === undefined || chosen === undefined) throw new CarillonError("NO_SUCH_USER");
   const { displayName, createdAt } = account;
-  const { whoMayAdd = defaults.whoMayAdd, whoMayWrite = defaults.whoMayWrite } = chosen;
-  // Where only friends may write, nobody can let others.
-  const writers = defaults.whoMayWrite === "friends" ? "friends" : whoMayWrite;
-  return { userId, displayName, createdAt, whoMayAdd, whoMayWrite: writers };
+  const writers = config.policy.strangers === "allow" ? "everybody" : "friends";
+  const { whoMayAdd = config.groups.whoMayAdd, whoMayWrite = writers } = chosen;
+  // Where the cluster lets only friends write, no user can let others.
+  return { userId, displayName, createdAt, whoMayAdd, whoMayWrite: writers === "friends" ? "friends" : whoMayWrite };
 }
 
 /**
@@ -69,7 +40,7 @@ export async function readOwnProfile({ accounts, defaults }: OwnAccountContext, 
  * @throws CarillonError NO_SUCH_USER when they were deleted meanwhile
  */
 export async function prefer(
-  { accounts, changes }: OwnAccountContext,
+  { accounts, changes }: ApiParts,
   { userId }: Caller,
   wishes: Partial<OwnPreferences>,
 ): Promise<void> {
@@ -82,14 +53,14 @@ export async function prefer(
  * told yet.
  * @throws CarillonError NO_SUCH_USER when the user was deleted meanwhile
  */
-export async function rename(context: ProfileContext, userId: string, displayName: string): Promise<void> {
-  if (!(await context.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
-  await tellProfile(context, userId);
+export async function rename(api: ApiParts, userId: string, displayName: string): Promise<void> {
+  if (!(await api.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
+  await tellProfile(api, userId);
 }
 
-async function tellProfile({ relations, changes, now }: ProfileContext, userId: string): Promise<void> {
+async function tellProfile({ relations, changes, clock }: ApiParts, userId: string): Promise<void> {
   // A profile has no numbers of its own: the time tells a later change from an earlier one.
-  const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: now() });
+  const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: clock.now() });
   changes.notify([userId], frame);
   for (let after: string | undefined = ""; after !== undefined; ) {
     const step: { owners: string[]; next?: string } = await relations.touchFriends(userId, FRIENDS_AT_ONCE, after);
@@ -104,11 +75,11 @@ async function tellProfile({ relations, changes, now }: ProfileContext, userId: 
  * @throws CarillonError FORBIDDEN (the old one is wrong), RATE_LIMITED (too often), BUSY
  */
 export async function changePassword(
-  context: OwnAccountContext,
+  api: ApiParts,
   { userId, deviceId }: Caller,
   { oldPassword, newPassword }: { oldPassword: string; newPassword: string },
 ): Promise<string[]> {
-  const { accounts, people, changes, passwords, loginLimits, now } = context;
+  const { accounts, people, changes, passwords, loginLimits, clock } = api;
   let isDone = false;
   const isRight = await loginLimits.judgeOnDevice(userId, deviceId, async () => {
     const found = await accounts.findWithPassword(userId);
@@ -118,7 +89,7 @@ export async function changePassword(
   });
   if (isDone) return [];
   if (!isRight) throw new CarillonError("FORBIDDEN", "the old password is wrong");
-  const others = await people.setPassword(userId, await passwords.hash(newPassword), deviceId, now());
+  const others = await people.setPassword(userId, await passwords.hash(newPassword), deviceId, clock.now());
   const closings = others.map((other) =>
     changes.close(userId, { deviceId: other, closeCode: CloseCode.TOKEN_REVOKED }),
   );
@@ -132,12 +103,8 @@ export async function changePassword(
  * @returns nodes that have not confirmed
  * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
  */
-export async function deleteAccount(
-  context: OwnAccountContext,
-  { userId, deviceId }: Caller,
-  password: string,
-): Promise<string[]> {
-  const { accounts, passwords, loginLimits } = context;
+export async function deleteAccount(api: ApiParts, { userId, deviceId }: Caller, password: string): Promise<string[]> {
+  const { accounts, passwords, loginLimits } = api;
   const found = await accounts.findWithPassword(userId);
   if (found?.passwordHash !== undefined) {
     const isRight = () => passwords.matches(found.passwordHash, password);
@@ -145,29 +112,19 @@ export async function deleteAccount(
       throw new CarillonError("FORBIDDEN", "password: is wrong, or missing");
     }
   }
-  return endAccount(context, userId);
+  return endAccount(api, userId);
 }
 
 /**
  * Ends an account, whoever wants it. What refers to the user ends by a job that outlives this process.
  * @returns nodes that have not confirmed
  */
-export async function endAccount(context: ProfileContext, userId: string): Promise<string[]> {
-  const { people, changes, now, depart } = context;
-  await people.delete(userId, now());
-  depart(userId);
+export async function endAccount(api: ApiParts, userId: string): Promise<string[]> {
+  const { people, changes, clock, logger } = api;
+  await people.delete(userId, clock.now());
+  depart(api, userId).catch((err: Error) => logger.info({ err }, "a job ends later what refers to a deleted user"));
   const told = [changes.forget({ users: [userId] }), changes.close(userId, { closeCode: CloseCode.TOKEN_REVOKED })];
   return (await Promise.all(told)).flat();
-}
-
-export interface RegisterContext {
-  people: Pick<UserQueries, "create">;
-  passwords: Passwords;
-  /** Whether anybody may make an account for themselves. */
-  isRegistrationOpen: boolean;
-  /** Registrations per address. */
-  registrations: Budgets;
-  now(): number;
 }
 
 /**
@@ -176,17 +133,17 @@ export interface RegisterContext {
  *   FORBIDDEN (closed), RATE_LIMITED, BUSY
  */
 export async function register(
-  context: RegisterContext,
+  api: ApiParts,
   user: { userId: string; displayName: string; password: string },
   address: string,
 ): Promise<void> {
   const { userId, displayName, password } = user;
-  if (!context.isRegistrationOpen) throw new CarillonError("FORBIDDEN", "registration is closed here");
+  if (api.config.registration !== "open") throw new CarillonError("FORBIDDEN", "registration is closed here");
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
-  const retryAfterMs = context.registrations.take(addressKey(address));
+  const retryAfterMs = api.registrations.take(addressKey(address));
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
-  const passwordHash = await context.passwords.hash(password);
-  const created = await context.people.create({ userId, displayName, passwordHash, now: context.now() });
+  const passwordHash = await api.passwords.hash(password);
+  const created = await api.people.create({ userId, displayName, passwordHash, now: api.clock.now() });
   if (!created) throw new CarillonError("CONFLICT", "this user id is taken");
 }
 

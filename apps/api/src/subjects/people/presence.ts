@@ -1,20 +1,14 @@
 /** Who is online, for those who may know. */
-import { type PresenceFound, type PresenceRead, platformsOf } from "@carillon/bus";
+import { platformsOf } from "@carillon/bus";
 import type { Platform } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { callerOf } from "../../http/access";
 import { platform, strict, USER_ID } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 
-export interface PresenceContext {
-  /** Asks a worker. @throws CarillonError BUSY */
-  findPresence(question: PresenceRead): Promise<PresenceFound>;
-  /** Whether a gateway is in the view: what one that died has registered says nothing. */
-  isThere(gateway: string, boot: string): boolean;
-}
-
-export function presenceRoutes(server: FastifyInstance, { findPresence, isThere }: PresenceContext): void {
+export function presenceRoutes(server: FastifyInstance, { presence }: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().get(
     "/v1/presence",
     {
@@ -25,19 +19,19 @@ export function presenceRoutes(server: FastifyInstance, { findPresence, isThere 
           "Users whom the caller may not see, and users who do not exist, appear as never seen. A user who has blocked the caller appears as offline since the block.",
         tags: ["users"],
         querystring: presenceQuery,
-        response: { 200: presence },
+        response: { 200: presenceAnswer },
       },
     },
     async (request) => {
       const { userId: watcherId } = callerOf(request);
       const userIds = request.query.ids.split(",");
-      const { users, frozen = [] } = await findPresence({ wanted: [[watcherId, userIds]] });
+      const { users, frozen = [] } = await presence.find({ wanted: [[watcherId, userIds]] });
       const found = new Map(users.map((user) => [user.userId, user]));
       const held = new Map(frozen[0]);
       const items = userIds.map((userId) => {
         // Who blocks the one who asks looks as if they had not come since.
         const { at: registered = [], lastSeenAt = held.get(userId) ?? 0 } = found.get(userId) ?? {};
-        const at = registered.filter(({ gateway, boot }) => isThere(gateway, boot));
+        const at = registered.filter(({ gateway, boot }) => presence.hasGateway(gateway, boot));
         return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
       });
       return { items };
@@ -56,7 +50,7 @@ const presenceQuery = strict({
   }),
 });
 
-const presence = Type.Object({
+const presenceAnswer = Type.Object({
   items: Type.Array(
     Type.Object({
       userId: Type.String(),

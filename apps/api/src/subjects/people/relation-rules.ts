@@ -6,11 +6,9 @@
  * the other's, so the two agree again.
  */
 
-import type { Budgets } from "@carillon/base";
-import type { ChangeTeller } from "@carillon/bus";
 import { CarillonError, Command, encodeFrame, isUserId, type RelationState } from "@carillon/protocol";
-import type { LockedPair, PairEdit, Relation, RelationQueries, UserQueries } from "@carillon/store";
-import type { CalmNotices } from "../groups/requests";
+import type { LockedPair, PairEdit, Relation } from "@carillon/store";
+import type { ApiParts } from "../../parts";
 
 export type Rule = (pair: LockedPair) => PairEdit;
 
@@ -112,19 +110,6 @@ const endings: ReadonlySet<Rule> = new Set<Rule>([reject, remove, unblock]);
  * of the pair, the devices of those whose rows changed are told, and only then is the change answered.
  */
 
-export interface RelationContext {
-  relations: RelationQueries;
-  people: Pick<UserQueries, "names">;
-  changes: Pick<ChangeTeller, "forget" | "notify">;
-  calmNotices: CalmNotices;
-  relationLimits: RelationLimits;
-  /** How often each user may ask each other one for friendship. */
-  requestsOfPairs: Budgets;
-  /** Devices of a user that are connected at this moment, as far as is known. */
-  connectedDevices(userId: string): Promise<string[]>;
-  now(): number;
-}
-
 /** A relation with the name that is shown. */
 export interface NamedRelation extends Relation {
   displayName: string;
@@ -138,19 +123,19 @@ export interface ChangedRelation {
 
 /** @throws CarillonError BAD_PAYLOAD (oneself), NO_SUCH_USER, what the rule throws; errors of MySQL */
 export async function changeRelation(
-  context: RelationContext,
+  api: ApiParts,
   userId: string,
   peerId: string,
   rule: Rule,
 ): Promise<ChangedRelation> {
-  const { relations, changes, people, now, connectedDevices } = context;
+  const { relations, changes, people, clock, presence } = api;
   if (userId === peerId) throw new CarillonError("BAD_PAYLOAD", "userId: one has no relation to oneself");
   const known = isUserId(peerId) ? (await people.names([peerId])).get(peerId) : undefined;
   if (known === undefined || (known.isDeleted && !endings.has(rule))) throw new CarillonError("NO_SUCH_USER");
   const forget = () => changes.forget({ pairs: [[userId, peerId]] });
-  const isOnline = (await connectedDevices(userId)).length > 0;
+  const isOnline = (await presence.connectedDevices(userId)).length > 0;
   const { own, versions, mattersToWorkers } = await relations
-    .change(userId, peerId, now(), rule, isOnline)
+    .change(userId, peerId, clock.now(), rule, isOnline)
     .catch(async (error: unknown) => {
       if (error instanceof CarillonError && error.name === "NOT_FOUND") await forget();
       throw error;
@@ -162,18 +147,18 @@ export async function changeRelation(
     const notify = () => changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
     // Asking and taking back is what one can do to the other alone, as often as one likes.
     if (changed === userId || mattersToWorkers) notify();
-    else context.calmNotices.tell(`${userId} ${peerId}`, notify);
+    else api.calmNotices.tell(`${userId} ${peerId}`, notify);
   }
   return { relation: { ...own, displayName: known.displayName }, unconfirmed };
 }
 
 /** Requests that are taken back and made again tell the other one each time. @throws CarillonError RATE_LIMITED */
-export function limitRequests({ requestsOfPairs }: RelationContext, userId: string, peerId: string): void {
+export function limitRequests({ requestsOfPairs }: ApiParts, userId: string, peerId: string): void {
   const retryAfterMs = requestsOfPairs.take(`${userId} ${peerId}`);
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }
 
-export async function withNames({ people }: RelationContext, found: Relation[]): Promise<NamedRelation[]> {
+export async function withNames({ people }: ApiParts, found: Relation[]): Promise<NamedRelation[]> {
   const names = await people.names(found.map(({ userId }) => userId));
   return found.map((relation) => ({ ...relation, displayName: names.get(relation.userId)?.displayName ?? "" }));
 }

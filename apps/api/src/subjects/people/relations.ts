@@ -7,6 +7,7 @@ import { callerOf } from "../../http/access";
 import { confirmed } from "../../http/checks";
 import { pageById, readIdCursor } from "../../http/cursor";
 import { DEFAULT_LIMIT, listOf, listQuery, nothing, strict, time, unconfirmed, userId } from "../../http/shapes";
+import type { ApiParts } from "../../parts";
 import {
   accept,
   request as ask,
@@ -15,7 +16,6 @@ import {
   changeRelation,
   limitRequests,
   type NamedRelation,
-  type RelationContext,
   type Rule,
   reject,
   remove,
@@ -31,11 +31,11 @@ interface Peer {
   Params: { userId: string };
 }
 
-export function relationRoutes(server: FastifyInstance, context: RelationContext): void {
-  const { relationLimits } = context;
-  lists(server, context);
-  requests(server, context);
-  const change = changer(context);
+export function relationRoutes(server: FastifyInstance, api: ApiParts): void {
+  const { relationLimits } = api;
+  lists(server, api);
+  requests(server, api);
+  const change = changer(api);
   const answered = { 202: unconfirmed, 204: nothing };
   const ofPeer = (method: "PUT" | "DELETE" | "POST", url: string, summary: string, rule: Rule) =>
     server.route<Peer>({
@@ -71,8 +71,8 @@ export function relationRoutes(server: FastifyInstance, context: RelationContext
   );
 }
 
-function requests(server: FastifyInstance, context: RelationContext): void {
-  const change = changer(context);
+function requests(server: FastifyInstance, api: ApiParts): void {
+  const change = changer(api);
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/friend-requests",
     {
@@ -86,8 +86,8 @@ function requests(server: FastifyInstance, context: RelationContext): void {
       },
     },
     async (request, reply) => {
-      limitRequests(context, callerOf(request).userId, request.body.userId);
-      const rule = ask(context.relationLimits);
+      limitRequests(api, callerOf(request).userId, request.body.userId);
+      const rule = ask(api.relationLimits);
       const { relation, unconfirmed: late } = await change(request, request.body.userId, rule);
       if (late.length > 0) return reply.code(202).send({ ...present(relation), unconfirmed: late });
       return reply.code(201).send(present(relation));
@@ -95,8 +95,8 @@ function requests(server: FastifyInstance, context: RelationContext): void {
   );
 }
 
-function lists(server: FastifyInstance, context: RelationContext): void {
-  const { relations } = context;
+function lists(server: FastifyInstance, api: ApiParts): void {
+  const { relations } = api;
   const list = (url: string, summary: string, states: RelationState[]) =>
     server.withTypeProvider<TypeBoxTypeProvider>().get(
       url,
@@ -114,7 +114,7 @@ function lists(server: FastifyInstance, context: RelationContext): void {
         const { limit = DEFAULT_LIMIT, cursor } = request.query;
         const found = await relations.list(userId, states, limit + 1, readIdCursor(url, cursor));
         const page = pageById(url, found, limit, (relation) => relation.userId);
-        return { ...page, items: (await withNames(context, page.items)).map(present) };
+        return { ...page, items: (await withNames(api, page.items)).map(present) };
       },
     );
   list("/v1/friend-requests", "List friend requests: `asked` are those of others, `requested` one's own", [
@@ -125,10 +125,10 @@ function lists(server: FastifyInstance, context: RelationContext): void {
   list("/v1/blocks", "List the users whom the caller has blocked", ["blocked"]);
 }
 
-function changer(context: RelationContext) {
+function changer(api: ApiParts) {
   return async (request: FastifyRequest, peerId: string, rule: Rule): Promise<ChangedRelation> => {
     const { userId } = callerOf(request);
-    return changeRelation(context, userId, peerId, rule);
+    return changeRelation(api, userId, peerId, rule);
   };
 }
 

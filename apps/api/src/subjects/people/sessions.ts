@@ -6,14 +6,15 @@ import { Type } from "typebox";
 import { callerOf } from "../../http/access";
 import { confirmed } from "../../http/checks";
 import { deviceId, nothing, platform, strict, time, unconfirmed, userId } from "../../http/shapes";
-import { logIn, logOut, refresh, type SessionContext } from "./devices";
+import type { ApiParts } from "../../parts";
+import { logIn, logOut, refresh } from "./devices";
 
-export function sessionRoutes(server: FastifyInstance, context: SessionContext): void {
-  giving(server, context);
-  ending(server, context);
+export function sessionRoutes(server: FastifyInstance, api: ApiParts): void {
+  giving(server, api);
+  ending(server, api);
 }
 
-function giving(server: FastifyInstance, context: SessionContext): void {
+function giving(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.post(
@@ -23,9 +24,9 @@ function giving(server: FastifyInstance, context: SessionContext): void {
       schema: { summary: "Log in a device", tags: ["sessions"], body: logInBody, response: { 200: tokens } },
     },
     async (request) => {
-      const given = await logIn(context, request.body, request.ip);
+      const given = await logIn(api, request.body, request.ip);
       const { userId, deviceId } = request.body;
-      context.logger.debug({ address: request.ip, userId, deviceId }, "a device has logged in");
+      api.logger.debug({ address: request.ip, userId, deviceId }, "a device has logged in");
       return given;
     },
   );
@@ -46,12 +47,12 @@ function giving(server: FastifyInstance, context: SessionContext): void {
         response: { 200: tokens },
       },
     },
-    (request) => refresh(context, request.body.refreshToken, request.ip),
+    (request) => refresh(api, request.body.refreshToken, request.ip),
   );
 }
 
-function ending(server: FastifyInstance, context: SessionContext): void {
-  const { accounts, credentials } = context;
+function ending(server: FastifyInstance, api: ApiParts): void {
+  const { accounts, credentials } = api;
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -62,10 +63,10 @@ function ending(server: FastifyInstance, context: SessionContext): void {
     },
     async (request) => {
       const { userId, deviceId } = callerOf(request);
-      const [found, connected] = await Promise.all([accounts.devices(userId), context.connectedDevices(userId)]);
+      const [found, connected] = await Promise.all([accounts.devices(userId), api.presence.connectedDevices(userId)]);
       const items = found.map((device) => {
         // What is connected is seen now, however long ago it logged in.
-        const seen = connected.includes(device.deviceId) ? { lastSeenAt: context.now() } : {};
+        const seen = connected.includes(device.deviceId) ? { lastSeenAt: api.clock.now() } : {};
         return { ...device, ...seen, current: device.deviceId === deviceId };
       });
       return { items };
@@ -90,7 +91,7 @@ function ending(server: FastifyInstance, context: SessionContext): void {
       const wanted = request.params.deviceId === "current" ? caller.deviceId : request.params.deviceId;
       const [session] = await credentials.of([{ userId: caller.userId, deviceId: wanted }]);
       if (session?.device === undefined) throw new CarillonError("NOT_FOUND", "no such device ever logged in");
-      return confirmed(reply, await logOut(context, caller.userId, wanted));
+      return confirmed(reply, await logOut(api, caller.userId, wanted));
     },
   );
 }

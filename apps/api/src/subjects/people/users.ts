@@ -1,32 +1,17 @@
 /** Registration, one's own account, and the profiles of others. */
 import { CarillonError, isUserId, limits } from "@carillon/protocol";
-import type { NameQueries } from "@carillon/store";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { callerOf } from "../../http/access";
 import { confirmed } from "../../http/checks";
 import { cursor, DEFAULT_LIMIT, limit, listOf, nothing, strict, time, unconfirmed, userId } from "../../http/shapes";
-import {
-  changePassword,
-  deleteAccount,
-  type OwnAccountContext,
-  prefer,
-  type RegisterContext,
-  readOwnProfile,
-  register,
-  rename,
-  searchPage,
-} from "./own-account";
+import type { ApiParts } from "../../parts";
+import { changePassword, deleteAccount, prefer, readOwnProfile, register, rename, searchPage } from "./own-account";
 
 const answered = { 202: unconfirmed, 204: nothing };
 
-export interface UserRoutesContext extends Omit<RegisterContext & OwnAccountContext, "people"> {
-  names: Pick<NameQueries, "search">;
-  people: RegisterContext["people"] & OwnAccountContext["people"];
-}
-
-export function userRoutes(server: FastifyInstance, context: UserRoutesContext): void {
+export function userRoutes(server: FastifyInstance, api: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/users",
     {
@@ -39,16 +24,16 @@ export function userRoutes(server: FastifyInstance, context: UserRoutesContext):
       },
     },
     async (request, reply) => {
-      await register(context, request.body, request.ip);
+      await register(api, request.body, request.ip);
       return reply.code(201).send({ userId: request.body.userId });
     },
   );
-  ownAccount(server, context);
-  passwordAndEnd(server, context);
-  others(server, context);
+  ownAccount(server, api);
+  passwordAndEnd(server, api);
+  others(server, api);
 }
 
-function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
+function ownAccount(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -57,7 +42,7 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
       config: { access: "user", errors: ["NO_SUCH_USER"] },
       schema: { summary: "Read one's own profile", tags: ["users"], response: { 200: ownProfile } },
     },
-    (request) => readOwnProfile(context, callerOf(request).userId),
+    (request) => readOwnProfile(api, callerOf(request).userId),
   );
 
   routes.patch(
@@ -74,14 +59,14 @@ function ownAccount(server: FastifyInstance, context: UserRoutesContext): void {
     async (request) => {
       const caller = callerOf(request);
       const { displayName, ...preferences } = request.body;
-      if (displayName !== undefined) await rename(context, caller.userId, displayName);
-      if (Object.keys(preferences).length > 0) await prefer(context, caller, preferences);
-      return readOwnProfile(context, caller.userId);
+      if (displayName !== undefined) await rename(api, caller.userId, displayName);
+      if (Object.keys(preferences).length > 0) await prefer(api, caller, preferences);
+      return readOwnProfile(api, caller.userId);
     },
   );
 }
 
-function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): void {
+function passwordAndEnd(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.put(
@@ -99,7 +84,7 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
     },
     async (request, reply) => {
       const caller = callerOf(request);
-      return confirmed(reply, await changePassword(context, caller, request.body));
+      return confirmed(reply, await changePassword(api, caller, request.body));
     },
   );
 
@@ -122,12 +107,12 @@ function passwordAndEnd(server: FastifyInstance, context: UserRoutesContext): vo
     },
     async (request, reply) => {
       const { password = "" } = request.body;
-      return confirmed(reply, await deleteAccount(context, callerOf(request), password));
+      return confirmed(reply, await deleteAccount(api, callerOf(request), password));
     },
   );
 }
 
-function others(server: FastifyInstance, { people, names }: UserRoutesContext): void {
+function others(server: FastifyInstance, { people, names }: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(

@@ -120,7 +120,7 @@ function roleCommand(): Command {
     .action(async (groupId: string, userId: string, role: string, _: CommonOptions, command: Command) => {
       if (role !== "admin" && role !== "member") throw new WrongUse("the role must be admin or member");
       await showAfter(command, async (context) => {
-        const rule = (ownerId: string) => changeMember(ownerId, userId, { role }, context.now());
+        const rule = (ownerId: string) => changeMember(ownerId, userId, { role }, context.clock.now());
         await administerGroup(context, groupId, [userId], rule);
         return findGroup(context, groupId);
       });
@@ -142,7 +142,7 @@ function dissolveCommand(): Command {
   return groupCommand("dissolve", "dissolve a group for all members; its history stays").action(
     async (groupId: string, _: CommonOptions, command: Command) => {
       await showAfter(command, async (context) => {
-        await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.now()));
+        await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.clock.now()));
         return findGroup(context, groupId);
       });
     },
