@@ -11,7 +11,6 @@ import {
   Command,
   type ConnectPayload,
   type GatewayAddress,
-  type Lenient,
   limits,
   type PulledPayload,
   type PullPayload,
@@ -31,7 +30,7 @@ import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
 import { type Api, type Core, Listeners, type Tell, untilOnline } from "./core";
-import { UnreadableEntry } from "./events/events";
+import { LeftOut } from "./events/left-out";
 import { AuthorizedApi } from "./http/authorized";
 import { HttpApi } from "./http/http-api";
 import { Tokens } from "./http/tokens";
@@ -48,8 +47,6 @@ import { Synchroniser } from "./sync/synchroniser";
 
 const STORING_MS = 2_000;
 const SDK = "carillon-js/0.1.0";
-/** Entries that were left out are remembered up to here, so that each is told once. */
-const MOST_LEFT_OUT = 1_000;
 
 export class Engine implements Core {
   readonly events: Tell;
@@ -81,7 +78,7 @@ export class Engine implements Core {
   /** Why this client cannot go on, whatever the server says. */
   #failure: Error | undefined;
   readonly #lastWorks: (() => Promise<unknown>)[] = [];
-  readonly #leftOut = new Set<string>();
+  readonly #leftOut: LeftOut;
 
   /** @param events of whoever is told instead of listeners of this engine's own */
   constructor(options: ClientOptions<string>, transport: Transport, events?: Tell) {
@@ -101,36 +98,31 @@ export class Engine implements Core {
     });
     this.#api = api;
     this.#http = new AuthorizedApi(api, this.#tokens);
-    this.#outbox = this.#makeOutbox();
-    this.#inbox = this.#makeInbox();
+    this.#leftOut = new LeftOut(this.events);
     this.#keeper = this.#makeKeeper(transport);
     this.#questions = new Questions({
       current: () => this.#keeper.current,
       untilOnline: (patience) => this.#untilOnline(patience),
       closing: this.closing,
     });
-    this.#marks = new ReadMarks({
-      ...{ storage, kept: this.#kept },
-      lastSeq: (conversationId) => this.#inbox.lastSeq(conversationId),
-      transmit: (payload) => this.#questions.once(Command.READ, payload),
-      onChange: () => this.events.emit("marks", this.unread()),
-    });
-    this.#watches = new PresenceWatches(
-      (payload) => this.#questions.once(Command.WATCH_PRESENCE, payload),
-      (userId) => this.events.emit("released", [userId]),
-    );
-    this.#pace = new TypingPace((conversationId) => {
-      this.#keeper.current?.send(Command.TYPING, { conversationId });
-      return this.#keeper.current !== undefined;
-    });
     this.synchroniser = new Synchroniser(() => {
       const connection = this.#questions.inUse;
       return {
         request: async (payload) =>
-          this.#readable((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
+          this.#leftOut.told((await connection.request(Command.SYNC, payload, REQUEST_MS)).payload as SyncedPayload),
         isInUse: () => this.#keeper.current === connection,
       };
     }, this.closing);
+    const parts = { storage, kept: this.#kept, questions: this.#questions, events: this.events };
+    const { synchroniser } = this;
+    this.#outbox = new Outbox({ ...parts, clock: this.#clock });
+    this.#inbox = new Inbox({ ...parts, synchroniser, leftOut: this.#leftOut, self: this });
+    this.#marks = new ReadMarks({ ...parts, inbox: this.#inbox });
+    this.#watches = new PresenceWatches(
+      (payload) => this.#questions.once(Command.WATCH_PRESENCE, payload),
+      (userId) => this.events.emit("released", [userId]),
+    );
+    this.#pace = new TypingPace(this.#questions);
   }
 
   get closing(): AbortSignal {
@@ -192,7 +184,9 @@ export class Engine implements Core {
     checkMessage(message);
     await this.prepare();
     this.#mustBeOpen();
-    return this.#outbox.add(message);
+    const sent = await this.#outbox.add(message);
+    this.#pace.sent(sent.conversationId);
+    return sent;
   }
 
   async call<T>(...request: Parameters<Api["call"]>): Promise<T> {
@@ -201,7 +195,7 @@ export class Engine implements Core {
   }
 
   async ask<T extends object>(command: number, payload: object): Promise<T> {
-    return this.#readable<T>((await this.#questions.ask(command, payload)) as unknown as T);
+    return this.#leftOut.told<T>((await this.#questions.ask(command, payload)) as unknown as T);
   }
 
   pull(range: PullPayload): Promise<PulledPayload> {
@@ -249,40 +243,6 @@ export class Engine implements Core {
 
   #mustBeOpen(): void {
     if (this.closing.aborted) throw closedError();
-  }
-
-  #makeOutbox(): Outbox {
-    const { events, storage } = this;
-    const kept = this.#kept;
-    return new Outbox({
-      ...{ storage, kept },
-      transmit: (payload, timeoutMs) => this.#questions.once<SentPayload>(Command.SEND, payload, timeoutMs),
-      redate: (clientMsgId) => this.#clock.redate(clientMsgId),
-      onRedated: (from, to) => events.emit("redated", { from, to }),
-      onAdded: (payload: SendPayload) => events.emit("sending", payload),
-      onSent: (sent) => {
-        this.#pace.sent(sent.conversationId);
-        events.emit("sent", sent);
-      },
-      onFailed: (message, error) => events.emit("failed", { message, error }),
-    });
-  }
-
-  #makeInbox(): Inbox {
-    const { events, storage } = this;
-    return new Inbox({
-      storage,
-      // What another device has cleared is told to nobody.
-      show: (event) => (event.cleared ? undefined : events.deliver(event.kind, event)),
-      userId: () => this.userId,
-      received: ({ epoch, seq }) => this.#keeper.current?.send(Command.RECEIVED, { epoch, inboxSeq: seq }),
-      reconnect: () => this.#keeper.current?.close(undefined, "the inbox has a hole"),
-      pull: async (range) => this.#readable(await this.#questions.once<PulledPayload>(Command.PULL, range)),
-      listConversations: async () => (await this.synchroniser.all()).conversations,
-      onResync: (rows) => events.deliver("resync", rows),
-      onGap: (gap) => events.emit("gap", gap),
-      onError: (error) => this.events.fail(error),
-    });
   }
 
   #makeKeeper(transport: Transport): Keeper {
@@ -374,7 +334,7 @@ export class Engine implements Core {
     const { events } = this;
     switch (message.command) {
       case Command.DELIVER:
-        return this.#inbox.deliver(this.#readable(message.payload));
+        return this.#inbox.deliver(this.#leftOut.told(message.payload));
       case Command.DELIVERED_UPDATE:
         return events.emit("receipt", { kind: "delivered", ...message.payload });
       case Command.READ_UPDATE:
@@ -387,7 +347,7 @@ export class Engine implements Core {
         this.#inbox.expect(message.payload.conversationId, message.payload.lastSeq);
         return events.emit("notify", message.payload);
       case Command.PULLED:
-        return this.#inbox.take(this.#readable(message.payload));
+        return this.#inbox.take(this.#leftOut.told(message.payload));
       case Command.CHANGED:
         return events.emit("changed", message.payload);
     }
@@ -396,18 +356,6 @@ export class Engine implements Core {
   #tellPresence(users: readonly UserPresence[]): void {
     const watched = users.filter(({ userId }) => this.#watches.isWatched(userId));
     if (watched.length > 0) this.events.emit("presence", watched);
-  }
-
-  /** Tells the app, once each, of entries that were left out of a payload. */
-  #readable<Payload extends object>(payload: Lenient<Payload>): Payload {
-    for (const entry of payload.unreadable ?? []) {
-      const name = `${entry.list} ${entry.id} ${entry.seq}`;
-      if (this.#leftOut.has(name)) continue;
-      if (this.#leftOut.size >= MOST_LEFT_OUT) this.#leftOut.clear();
-      this.#leftOut.add(name);
-      this.events.fail(new UnreadableEntry(entry));
-    }
-    return payload;
   }
 
   #changeState(state: ClientState): void {

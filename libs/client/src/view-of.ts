@@ -20,17 +20,7 @@ export function viewOf<TransportName extends string>(client: BaseClient<Transpor
   const known = views.get(client);
   if (known !== undefined) return known;
   const { core } = client;
-  const { storage, synchroniser, events } = core;
-  const state = new ViewState({
-    ...{ storage, synchroniser, bounds, claimed: core.prepare() },
-    userId: () => core.userId,
-    on: (name, listener) => events.on(name, listener),
-    pull: (range) => core.pull(range),
-    unsent: () => core.unsent(),
-    unread: () => core.unread(),
-    keeps: () => core.keeps(),
-    onError: (error) => events.fail(error),
-  });
+  const state = new ViewState(core, bounds);
   core.atEnd(() => state.stop());
   if (core.state.name === "online") state.online();
   const view = new View(state, {

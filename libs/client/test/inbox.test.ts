@@ -1,8 +1,10 @@
 /** What is shown, stored and acknowledged, in which order: the inbox without a server. */
 import type { ConversationRow, Event, InboxPosition } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
-import { Inbox } from "../src/inbox/inbox";
+import { LeftOut } from "../src/events/left-out";
+import { Inbox, type InboxOptions } from "../src/inbox/inbox";
 import { MemoryStorage } from "../src/storage/storage";
+import type { Synced } from "../src/sync/read-pages";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -25,25 +27,37 @@ function inboxOf(storage = new MemoryStorage()) {
     resyncs: [] as ConversationRow[][],
     errors: [] as string[],
   };
-  const inbox = new Inbox({
-    storage,
-    show: ({ seq }) => {
-      shown.push(seq);
+  const events: InboxOptions["events"] = {
+    deliver: (name, value) => {
+      if (name === "resync") return void hooks.resyncs.push(value as ConversationRow[]);
+      shown.push((value as Event).seq);
       return hooks.handle;
     },
-    userId: () => "me",
-    received: (position) => void received.push(position),
-    reconnect: () => void hooks.reconnects++,
-    listConversations: () => {
-      hooks.lists++;
-      return new Promise((resolve) => {
-        hooks.synced = resolve;
-      });
+    emit: () => {},
+    fail: ({ message }) => void hooks.errors.push(message),
+  };
+  const inbox = new Inbox({
+    storage,
+    self: { userId: "me" },
+    questions: {
+      tell: (_, payload) => {
+        const { epoch, inboxSeq } = payload as { epoch: string; inboxSeq: number };
+        received.push({ epoch, seq: inboxSeq });
+        return true;
+      },
+      giveUp: () => void hooks.reconnects++,
+      once: () => Promise.reject(new ConnectionLost()),
     },
-    onResync: (rows) => void hooks.resyncs.push(rows),
-    onGap: () => {},
-    onError: ({ message }) => void hooks.errors.push(message),
-    pull: () => Promise.reject(new ConnectionLost()),
+    synchroniser: {
+      all: () => {
+        hooks.lists++;
+        return new Promise((resolve) => {
+          hooks.synced = (conversations) => resolve({ conversations } as Synced);
+        });
+      },
+    },
+    events,
+    leftOut: new LeftOut(events),
   });
   return { inbox, shown, received, hooks, storage };
 }

@@ -1,6 +1,7 @@
 /** Read marks, typing and presence on their way to the server: merged, repeated, told again. */
 import { CarillonError, type ReadPayload, type WatchPresencePayload } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
+import { Listeners } from "../src/core";
 import { ReadMarks, TypingPace } from "../src/marks/marks";
 import { PresenceWatches } from "../src/presence/presence-watches";
 import { KeptValues } from "../src/storage/kept-values";
@@ -18,17 +19,21 @@ function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = n
   const fail = (error: Error) => {
     throw error;
   };
+  const events = new Listeners(new AbortController().signal);
+  events.on("marks", (pending) => {
+    for (const { seq } of pending) if (moved.at(-1) !== seq) moved.push(seq);
+  });
   const marks = new ReadMarks({
     storage,
     kept: new KeptValues(storage, fail, new AbortController().signal),
-    lastSeq,
-    transmit: (payload) => {
-      sent.push(payload.seq);
-      return answer(payload);
+    inbox: { lastSeq },
+    questions: {
+      once: async <T>(_: number, payload: object) => {
+        sent.push((payload as ReadPayload).seq);
+        return (await answer(payload as ReadPayload)) as T;
+      },
     },
-    onChange: () => {
-      for (const { seq } of marks.pending) if (moved.at(-1) !== seq) moved.push(seq);
-    },
+    events,
   });
   return { marks, sent, moved, storage };
 }
@@ -106,9 +111,11 @@ describe("read marks", () => {
 test("typing is said at once, then every 3 s at most, for each conversation; anew after the message", async () => {
   const said: string[] = [];
   let isOnline = true;
-  const pace = new TypingPace((conversationId) => {
-    if (isOnline) said.push(conversationId);
-    return isOnline;
+  const pace = new TypingPace({
+    tell: (_, payload) => {
+      if (isOnline) said.push((payload as { conversationId: string }).conversationId);
+      return isOnline;
+    },
   });
   for (const conversationId of ["a", "a", "b", "a"]) pace.typing(conversationId);
   expect(said).toEqual(["a", "b"]);

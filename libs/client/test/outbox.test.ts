@@ -1,6 +1,7 @@
 import { uuidv7 } from "@carillon/base";
 import { CarillonError, type SendPayload, type SentPayload } from "@carillon/protocol";
 import { ConnectionLost, NoAnswer } from "../src/connection/requests";
+import { Listeners } from "../src/core";
 import { Outbox, TRY_MS } from "../src/outbox/outbox";
 import { KeptValues } from "../src/storage/kept-values";
 import { MemoryStorage } from "../src/storage/storage";
@@ -27,18 +28,23 @@ function outboxOf(
   const [added, arrived]: [string[], string[]] = [[], []];
   const errors: string[] = [];
   const redated: [string, string][] = [];
+  const events = new Listeners(new AbortController().signal);
+  events.on("redated", ({ from, to }) => void redated.push([from, to]));
+  events.on("sending", ({ clientMsgId }) => void added.push(clientMsgId));
+  events.on("sent", ({ clientMsgId }) => void arrived.push(clientMsgId));
+  events.on("failed", ({ message: { content } }) => void failed.push(content));
   const outbox = new Outbox({
     storage,
     kept: new KeptValues(storage, (error) => void errors.push(error.message), new AbortController().signal),
-    transmit: (payload, timeoutMs) => {
-      calls.push({ content: payload.content, timeoutMs });
-      return transmit(payload, timeoutMs);
+    questions: {
+      once: async <T>(_: number, payload: object, timeoutMs = 0) => {
+        const message = payload as SendPayload;
+        calls.push({ content: message.content, timeoutMs });
+        return (await transmit(message, timeoutMs)) as T;
+      },
     },
-    redate,
-    onRedated: (from, to) => void redated.push([from, to]),
-    onAdded: ({ clientMsgId }) => void added.push(clientMsgId),
-    onSent: ({ clientMsgId }) => void arrived.push(clientMsgId),
-    onFailed: ({ content }) => void failed.push(content),
+    clock: { redate },
+    events,
     random: () => 0,
   });
   return { outbox, calls, failed, added, arrived, errors, redated, storage };

@@ -4,6 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openIndexedDbStorage } from "../src/browser/indexed-db";
+import { Listeners } from "../src/core";
 import { CarillonClient } from "../src/node";
 import { openFileStorage } from "../src/node/file-storage";
 import { claimStorage } from "../src/storage/identity";
@@ -11,6 +12,13 @@ import { KeyValueStorage } from "../src/storage/key-value-storage";
 import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/storage";
 import { SINCE, ViewStore } from "../src/view/view-store";
 import { viewOf } from "../src/view-of";
+
+/** The events of a client whose failures are noted. */
+function eventsWith(errors: string[]): Listeners {
+  const events = new Listeners(new AbortController().signal);
+  events.fail = ({ message }) => void errors.push(message);
+  return events;
+}
 
 let folder: string;
 let opened: (() => unknown)[] = [];
@@ -107,12 +115,8 @@ describe.each(storages)("%s", (_, open, lasts) => {
       return taken;
     };
     const errors: string[] = [];
-    const options = {
-      collect: takeChanges,
-      mayWrite: () => true,
-      onError: ({ message }: Error) => void errors.push(message),
-    };
-    const store = new ViewStore(storage, options);
+    const core = { storage, keeps: () => true, events: eventsWith(errors) };
+    const store = new ViewStore(core, takeChanges);
     expect([...(await store.restore())]).toEqual([["a b", undefined]]);
     expect((await storage.keys()).sort()).toEqual(["inbox", "view/1/a b"]);
     // Blocks of messages come and go, as with every message of a long life.
@@ -121,7 +125,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
       if (i >= 5) changes.set(`messages/p:a:b/${i - 5}`, undefined);
       changes.set("conversation/p:a:b", { i });
       changes.set(SINCE, { conversationsSince: i });
-      await new ViewStore(storage, options).stop();
+      await new ViewStore(core, takeChanges).stop();
     }
     await store.stop();
     const keys = (await storage.keys()).filter((key) => key.startsWith("view/1/messages/"));
@@ -243,11 +247,7 @@ test("what a storage refused of the view is written with the next change; the pl
   };
   jest.useFakeTimers();
   try {
-    const store = new ViewStore(storage, {
-      collect: takeChanges,
-      mayWrite: () => true,
-      onError: ({ message }) => void errors.push(message),
-    });
+    const store = new ViewStore({ storage, keeps: () => true, events: eventsWith(errors) }, takeChanges);
     store.note();
     await jest.advanceTimersByTimeAsync(1_000);
     expect([written, errors]).toEqual([["view/1/messages/p:a:b/0"], ["no space left"]]);

@@ -9,7 +9,7 @@ import {
 import { Listeners } from "../src/core";
 import { MemoryStorage } from "../src/storage/storage";
 import { View } from "../src/view/view";
-import { ViewState } from "../src/view/view-state";
+import { type ViewCore, ViewState } from "../src/view/view-state";
 
 const CHAT = "p:bob:mia";
 
@@ -39,16 +39,16 @@ class World {
     readonly storage = new MemoryStorage(),
   ) {
     this.events = Array.from({ length: lastSeq }, (_, i) => event(i + 1)).filter(({ seq }) => !without(seq));
-    this.state = new ViewState({
-      ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => [], unread: () => [] },
+    this.listeners.fail = (error) => {
+      throw error;
+    };
+    const core: ViewCore = {
+      ...{ storage, events: this.listeners, unsent: () => [], unread: () => [] },
       synchroniser: { changes: () => {}, keeper: undefined },
-      ...{ keeps: () => true, userId: () => "mia" },
-      on: (name, listener) => this.listeners.on(name, listener),
+      ...{ prepare: async () => {}, keeps: () => true, userId: "mia" },
       pull: async (range) => this.pull(range),
-      onError: (error) => {
-        throw error;
-      },
-    });
+    };
+    this.state = new ViewState(core, {});
     this.view = new View(this.state, { send: () => Promise.reject(new Error("not here")), watch: () => () => {} });
   }
 

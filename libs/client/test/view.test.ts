@@ -3,7 +3,7 @@ import type { Event, PulledPayload, SendPayload } from "@carillon/protocol";
 import { Listeners } from "../src/core";
 import { MemoryStorage } from "../src/storage/storage";
 import { View } from "../src/view/view";
-import { ViewState } from "../src/view/view-state";
+import { type ViewCore, ViewState } from "../src/view/view-state";
 import { ViewWorld } from "./fixtures/view-world";
 
 const CHAT = "p:bob:mia";
@@ -160,17 +160,20 @@ function sendingView(
   const events = new Listeners(new AbortController().signal);
   const sent: SendPayload[] = [];
   const pulls: ((page: PulledPayload) => void)[] = [];
-  const state = new ViewState({
-    ...{ storage, bounds: {}, claimed: Promise.resolve(), unsent: () => unsent, unread: () => [] },
+  events.fail = (error) => {
+    throw error;
+  };
+  const core: ViewCore = {
+    ...{ storage, events, unsent: () => unsent, unread: () => [] },
     synchroniser: { changes: () => {}, keeper: undefined },
+    prepare: async () => {},
     keeps: () => true,
-    userId,
-    on: (name, listener) => events.on(name, listener),
-    pull: () => new Promise((resolve) => pulls.push(resolve)),
-    onError: (error) => {
-      throw error;
+    get userId() {
+      return userId();
     },
-  });
+    pull: () => new Promise((resolve) => pulls.push(resolve)),
+  };
+  const state = new ViewState(core, {});
   const actions = { send: async (payload: SendPayload) => void sent.push(payload) as never, watch: () => () => {} };
   const view = new View(state, actions);
   const shown = () => view.messages(CHAT).items.map(({ content, status }) => `${content} ${status}`);

@@ -28,6 +28,18 @@ export class Questions {
     return connection;
   }
 
+  /** Sends a message that has no answer over the connection in use. @returns false when there is none */
+  tell(command: number, payload: object): boolean {
+    const connection = this.options.current();
+    connection?.send(command, payload);
+    return connection !== undefined;
+  }
+
+  /** Gives the connection in use up; another one follows. */
+  giveUp(why: string): void {
+    this.options.current()?.close(undefined, why);
+  }
+
   /** Over the connection in use, or not at all. @throws CarillonError, also ConnectionLost and NoAnswer */
   async once<T>(command: number, payload: object, timeoutMs = REQUEST_MS): Promise<T> {
     return (await this.inUse.request(command, payload, timeoutMs)).payload as T;

@@ -15,30 +15,32 @@
  * - An event that cannot be read here is passed over and acknowledged like the others.
  * - Events can come twice (after a reconnect, in both epochs): the timelines know what was shown.
  */
-import type {
-  ConnectedPayload,
-  ConversationRow,
-  DeliverPayload,
-  Event,
-  InboxPosition,
-  Lenient,
-  PulledPayload,
-  Unreadable,
+import {
+  Command,
+  type ConnectedPayload,
+  type ConversationRow,
+  type DeliverPayload,
+  type Event,
+  type InboxPosition,
+  type Lenient,
+  type PulledPayload,
+  type Unreadable,
 } from "@carillon/protocol";
+import type { Questions } from "../connection/questions";
+import type { Tell } from "../core";
+import type { LeftOut } from "../events/left-out";
 import { Timelines, type TimelinesOptions } from "../order/timelines";
-import { Progress, type ProgressOptions } from "./progress";
+import type { ClientStorage } from "../storage/storage";
+import type { Synchroniser } from "../sync/synchroniser";
+import { Progress } from "./progress";
 
-export interface InboxOptions
-  extends Omit<ProgressOptions, "takeChanges" | "putBack">,
-    Pick<TimelinesOptions, "onGap" | "pull" | "random" | "userId"> {
-  /** Hands an event to the app; the promise is what acknowledging has to wait for. */
-  show(event: Event): Promise<unknown> | undefined;
-  /** Gives the connection up, as its stream has a hole. */
-  reconnect(): void;
-  /** How all conversations stand. Rejects when the connection that it was asked over has ended. */
-  listConversations(): Promise<ConversationRow[]>;
-  /** Tells the app so; the promise is what acknowledging has to wait for. */
-  onResync(rows: ConversationRow[]): Promise<unknown> | undefined;
+export interface InboxOptions extends Pick<TimelinesOptions, "random" | "self"> {
+  storage: ClientStorage;
+  questions: Pick<Questions, "giveUp" | "once" | "tell">;
+  synchroniser: Pick<Synchroniser, "all">;
+  /** Shows events and resyncs to the app: what `deliver` returns is what acknowledging has to wait for. */
+  events: Pick<Tell, "deliver" | "emit" | "fail">;
+  leftOut: LeftOut;
 }
 
 export class Inbox {
@@ -52,16 +54,14 @@ export class Inbox {
   readonly #progress: Progress;
 
   constructor(private readonly options: InboxOptions) {
+    const { questions, leftOut } = options;
     this.#timelines = new Timelines({
       ...options,
-      show: (event) => this.#progress.handle(options.show(event)),
+      pull: async (range) => leftOut.told(await questions.once<Lenient<PulledPayload>>(Command.PULL, range)),
+      show: (event) => this.#show(event),
       onChange: () => this.#progress.note(),
     });
-    this.#progress = new Progress({
-      ...options,
-      takeChanges: () => this.#timelines.takeChanges(),
-      putBack: (keys) => this.#timelines.putBack(keys),
-    });
+    this.#progress = new Progress({ ...options, timelines: this.#timelines });
   }
 
   async restore(): Promise<void> {
@@ -101,7 +101,8 @@ export class Inbox {
     const seen = this.#seen as { seq: number | undefined };
     for (const [inboxSeq, event] of inOrder(events, unreadable)) {
       if (seen.seq !== undefined && inboxSeq <= seen.seq) continue;
-      if (seen.seq !== undefined && inboxSeq > seen.seq + 1) return this.options.reconnect();
+      if (seen.seq !== undefined && inboxSeq > seen.seq + 1)
+        return this.options.questions.giveUp("the inbox has a hole");
       seen.seq = inboxSeq;
       if ("why" in event) this.#timelines.pass([event]);
       else this.#timelines.offer(event);
@@ -137,6 +138,11 @@ export class Inbox {
     return this.#progress.stop();
   }
 
+  #show(event: Event): void {
+    // What another device has cleared is told to nobody.
+    if (!event.cleared) this.#progress.handle(this.options.events.deliver(event.kind, event));
+  }
+
   #startResync(epoch: string, seq: number): void {
     const { options } = this;
     const connection = this.#connection;
@@ -145,7 +151,7 @@ export class Inbox {
     this.#timelines.startResync();
     this.#list(connection, (rows) => {
       // First the app hears how things stand, then what it missed; both before the cursor moves.
-      this.#progress.handle(options.onResync(rows));
+      this.#progress.handle(options.events.deliver("resync", rows));
       this.#timelines.compare(rows);
       this.#resyncing = false;
       this.#progress.reach({ epoch, seq: this.#seen?.seq ?? seq });
@@ -167,9 +173,9 @@ export class Inbox {
   }
 
   #list(connection: number, then: (rows: ConversationRow[]) => void): void {
-    this.options.listConversations().then(
-      (rows) => {
-        if (this.#connection === connection) then(rows);
+    this.options.synchroniser.all().then(
+      ({ conversations }) => {
+        if (this.#connection === connection) then(conversations);
       },
       () => {
         // The connection ended; the next one begins with the old cursor and comes here again.

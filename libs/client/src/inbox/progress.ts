@@ -9,19 +9,17 @@
  * acknowledged meanwhile.
  */
 import { Backoff } from "@carillon/base";
-import type { InboxPosition } from "@carillon/protocol";
+import { Command, type InboxPosition } from "@carillon/protocol";
+import type { Questions } from "../connection/questions";
+import type { Tell } from "../core";
+import type { Timelines } from "../order/timelines";
 import { type ClientStorage, readJson } from "../storage/storage";
 
 export interface ProgressOptions {
   storage: ClientStorage;
-  /** What has changed since the last call, keys and values. */
-  takeChanges(): Map<string, string>;
-  /** These could not be stored. */
-  putBack(keys: Iterable<string>): void;
-  /** Sends RECEIVED. */
-  received(position: InboxPosition): void;
-  /** The storage does not work. */
-  onError(error: Error): void;
+  timelines: Pick<Timelines, "takeChanges" | "putBack">;
+  questions: Pick<Questions, "tell">;
+  events: Pick<Tell, "fail">;
 }
 
 const KEY = "inbox";
@@ -92,7 +90,8 @@ export class Progress {
     const connection = this.#connection;
     const reached = this.#reached;
     const handled = this.#handled;
-    const changes = this.options.takeChanges();
+    const { timelines, events } = this.options;
+    const changes = timelines.takeChanges();
     if (changes.size === 0 && reached === undefined) return;
     this.#writing = this.#writing.then(async () => {
       await handled;
@@ -100,8 +99,8 @@ export class Progress {
         await this.#store(changes, connection, reached);
         this.#backoff.reset();
       } catch (error) {
-        this.options.putBack(changes.keys());
-        this.options.onError(error as Error);
+        timelines.putBack(changes.keys());
+        events.fail(error as Error);
         if (this.#isStopped) return;
         this.#retry ??= setTimeout(() => {
           this.#retry = undefined;
@@ -113,7 +112,7 @@ export class Progress {
 
   /** What belongs to an earlier connection is not told: the next one was opened with the cursor of before. */
   async #store(changes: Map<string, string>, connection: number, reached?: InboxPosition): Promise<void> {
-    const { storage, received } = this.options;
+    const { storage, questions } = this.options;
     await Promise.all([...changes].map(([key, value]) => storage.set(key, value)));
     if (reached === undefined || this.#connection !== connection) return;
     if (!isSame(this.cursor, reached)) {
@@ -122,7 +121,7 @@ export class Progress {
     }
     if (this.#connection !== connection || isSame(this.#told, reached)) return;
     this.#told = reached;
-    received(reached);
+    questions.tell(Command.RECEIVED, { epoch: reached.epoch, inboxSeq: reached.seq });
   }
 }
 

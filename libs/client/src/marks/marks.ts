@@ -6,20 +6,21 @@
  * session, and by the next process.
  */
 import { sleep } from "@carillon/base";
-import { CarillonError, type ReadPayload } from "@carillon/protocol";
+import { CarillonError, Command, type ReadPayload } from "@carillon/protocol";
+import type { Questions } from "../connection/questions";
 import { ConnectionLost } from "../connection/requests";
+import type { Tell } from "../core";
+import type { Inbox } from "../inbox/inbox";
 import type { KeptValues } from "../storage/kept-values";
 import { type ClientStorage, readAllJson } from "../storage/storage";
 
 export interface ReadMarksOptions {
   storage: ClientStorage;
   kept: KeptValues;
-  /** The highest number that this device knows of a conversation; 0: none. */
-  lastSeq(conversationId: string): number;
-  /** Sends READ over the connection in use. @throws what a request throws; ConnectionLost when there is none */
-  transmit(payload: ReadPayload): Promise<unknown>;
-  /** What the server does not have is other than before. */
-  onChange(): void;
+  inbox: Pick<Inbox, "lastSeq">;
+  questions: Pick<Questions, "once">;
+  /** Tells "marks" when a mark has moved, or the server has one. */
+  events: Pick<Tell, "emit">;
 }
 
 interface Waiter {
@@ -74,7 +75,7 @@ export class ReadMarks {
     if (seq > mark.wanted) {
       mark.wanted = seq;
       void this.options.kept.set(PREFIX + conversationId, seq);
-      this.options.onChange();
+      this.options.events.emit("marks", this.pending);
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
     // The engine's promise is the one that an app may leave alone.
@@ -120,7 +121,7 @@ export class ReadMarks {
 
   async #attempt(payload: ReadPayload): Promise<"told" | "lost" | "again" | Error> {
     try {
-      await this.options.transmit(payload);
+      await this.options.questions.once(Command.READ, payload);
       return "told";
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
@@ -133,10 +134,10 @@ export class ReadMarks {
 
   async #settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
     // A mark beyond the last number counts up to there: what is said later is not read.
-    if (outcome === "told") mark.told = Math.min(seq, this.options.lastSeq(conversationId) || seq);
+    if (outcome === "told") mark.told = Math.min(seq, this.options.inbox.lastSeq(conversationId) || seq);
     // A refused mark is neither told nor wanted any more: asked again, it is told again.
     if (mark.wanted === seq) mark.wanted = mark.told;
-    this.options.onChange();
+    this.options.events.emit("marks", this.pending);
     if (mark.wanted <= seq) await this.options.kept.delete(PREFIX + conversationId);
     const settled = mark.waiters.filter((waiter) => waiter.seq <= seq);
     mark.waiters = mark.waiters.filter((waiter) => waiter.seq > seq);
@@ -156,13 +157,13 @@ export class TypingPace {
   /** When it was said last, by conversation; the earliest first. */
   readonly #said = new Map<string, number>();
 
-  /** @param say sends the hint over the connection in use. @returns whether there was one */
-  constructor(private readonly say: (conversationId: string) => boolean) {}
+  constructor(private readonly questions: Pick<Questions, "tell">) {}
 
   /** The user has pressed a key. */
   typing(conversationId: string): void {
     const now = performance.now();
-    if (now - (this.#said.get(conversationId) ?? -LEAST_MS) < LEAST_MS || !this.say(conversationId)) return;
+    if (now - (this.#said.get(conversationId) ?? -LEAST_MS) < LEAST_MS) return;
+    if (!this.questions.tell(Command.TYPING, { conversationId })) return;
     this.#said.delete(conversationId);
     this.#said.set(conversationId, now);
     const [earliest] = this.#said.keys();

@@ -18,7 +18,7 @@ import {
   parseSystemContent,
   type Unreadable,
 } from "@carillon/protocol";
-import type { Gap } from "../events/events";
+import type { Core, Tell } from "../core";
 import { type ClientStorage, readAllJson, readJson } from "../storage/storage";
 import { GapFiller } from "./gap-filler";
 import type { SeqRange } from "./timeline";
@@ -28,10 +28,10 @@ export interface TimelinesOptions {
   storage: ClientStorage;
   /** Hands an event to the app. */
   show(event: Event): void;
-  /** The app is told that a part cannot be had now, before the events behind it are shown. */
-  onGap(gap: Gap): void;
-  /** Whose device this is; undefined before the first session. */
-  userId(): string | undefined;
+  /** Tells "gap" when a part cannot be had now, before the events behind it are shown. */
+  events: Pick<Tell, "emit">;
+  /** The device's user; undefined before the first session. */
+  self: Pick<Core, "userId">;
   /** Something is to be stored, and no DELIVER has brought it. */
   onChange(): void;
   /** A page of a conversation over the connection in use. */
@@ -215,7 +215,7 @@ export class Timelines {
   #giveUp(conversationId: string): void {
     const { hole, events } = this.#timelineOf(conversationId).giveUp();
     if (hole === undefined) return;
-    this.options.onGap({ conversationId, fromSeq: hole[0], toSeq: hole[1] });
+    this.options.events.emit("gap", { conversationId, fromSeq: hole[0], toSeq: hole[1] });
     this.#showAll(conversationId, events);
     this.options.onChange();
   }
@@ -239,7 +239,7 @@ export class Timelines {
 
   /** Whether this user belongs to the group from this event on, or up to it. */
   #changeOf({ kind, senderId, content }: Event): "came" | "left" | undefined {
-    const userId = this.options.userId();
+    const { userId } = this.options.self;
     if (kind !== "system" || userId === undefined) return undefined;
     const { joined, left } = membershipOf(senderId, parseSystemContent(content));
     if (joined.includes(userId)) return "came";

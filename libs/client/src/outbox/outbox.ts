@@ -16,23 +16,21 @@
  * - Written before the server's time was known, and dated ahead of it: it has another id from then on.
  */
 import { sleep } from "@carillon/base";
-import { CarillonError, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
+import { CarillonError, Command, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
+import type { Questions } from "../connection/questions";
 import { ConnectionLost, NoAnswer } from "../connection/requests";
+import type { Tell } from "../core";
+import type { ServerClock } from "../server-clock";
 import type { KeptValues } from "../storage/kept-values";
 import { type ClientStorage, readAllJson } from "../storage/storage";
 
 export interface OutboxOptions {
   storage: ClientStorage;
   kept: KeptValues;
-  /** Sends a message over the connection in use. @throws what a request throws; ConnectionLost when there is none */
-  transmit(payload: SendPayload, timeoutMs: number): Promise<SentPayload>;
-  /** Another id for a message whose own the server would refuse; undefined when it is good. */
-  redate(clientMsgId: string): string | undefined;
-  onRedated(from: string, to: string): void;
-  /** A message was taken. */
-  onAdded(payload: SendPayload): void;
-  onSent(sent: SentPayload): void;
-  onFailed(message: SendPayload, error: Error): void;
+  clock: Pick<ServerClock, "redate">;
+  questions: Pick<Questions, "once">;
+  /** Tells "sending" when a message was taken, then "sent" or "failed", and "redated". */
+  events: Pick<Tell, "emit">;
   random?: () => number;
 }
 
@@ -116,7 +114,7 @@ export class Outbox {
     if (same !== undefined) return same.result;
     const [key, order] = [PREFIX + clientMsgId, ++this.#lastOrder];
     const entry = this.#enter({ key, payload, order, stored: this.#store(key, payload, order) });
-    this.options.onAdded(payload);
+    this.options.events.emit("sending", payload);
     this.#pump(payload.to);
     return entry.result;
   }
@@ -187,7 +185,7 @@ export class Outbox {
     try {
       await entry.stored;
       await this.#redate(entry);
-      return await this.options.transmit(entry.payload, TRY_MS[entry.tries] as number);
+      return await this.options.questions.once<SentPayload>(Command.SEND, entry.payload, TRY_MS[entry.tries] as number);
     } catch (error) {
       if (error instanceof ConnectionLost) return "lost";
       if (error instanceof NoAnswer) {
@@ -207,28 +205,28 @@ export class Outbox {
   /** In one write, so that no life of this device finds both. */
   async #redate(entry: Entry): Promise<void> {
     const { clientMsgId } = entry.payload;
-    const id = this.options.redate(clientMsgId);
+    const id = this.options.clock.redate(clientMsgId);
     if (id === undefined) return;
     entry.payload = { ...entry.payload, clientMsgId: id };
     this.#entries.delete(clientMsgId);
     this.#register(entry);
     await this.#store(entry.key, entry.payload, entry.order);
-    this.options.onRedated(clientMsgId, id);
+    this.options.events.emit("redated", { from: clientMsgId, to: id });
   }
 
   async #settle(entry: Entry, outcome: SentPayload | Error): Promise<void> {
     const { payload } = entry;
-    const { kept, onSent, onFailed } = this.options;
+    const { kept, events } = this.options;
     await kept.delete(entry.key);
     // Until now the same id is the same message; from now on it is a new try of the user.
     this.#entries.delete(payload.clientMsgId);
     this.#redated.delete(firstIdOf(entry));
     if (outcome instanceof Error) {
       entry.reject(outcome);
-      onFailed(payload, outcome);
+      events.emit("failed", { message: payload, error: outcome });
     } else {
       entry.resolve(outcome);
-      onSent(outcome);
+      events.emit("sent", outcome);
     }
   }
 }

@@ -16,19 +16,15 @@ import {
   type ConversationRow,
   type Event,
   groupIdOf,
-  type PulledPayload,
-  type PullPayload,
-  type ReadPayload,
   type SendPayload,
   type SentPayload,
   type SyncedPayload,
   type UserPresence,
 } from "@carillon/protocol";
-import type { CoreEvents } from "../core";
+import type { Core, Tell } from "../core";
 import type { FailedMessage, Receipt } from "../events/events";
-import type { ClientStorage } from "../storage/storage";
 import type { Synced, SyncSince } from "../sync/read-pages";
-import type { Synchroniser, SyncKeeper } from "../sync/synchroniser";
+import type { SyncKeeper } from "../sync/synchroniser";
 import { Changes } from "./changes";
 import type { Conversation } from "./conversation";
 import { ConversationList, type ViewBounds } from "./conversation-list";
@@ -37,25 +33,11 @@ import { Unsent, type UnsentMessage } from "./messages/unsent";
 import { PeopleList, TypingList } from "./people-list";
 import { SINCE, ViewStore } from "./view-store";
 
-/** What a view needs of its client. */
-export interface ViewContext {
-  storage: ClientStorage;
-  bounds: ViewBounds;
-  /** Resolves when it is clear whose storage it is. */
-  claimed: Promise<unknown>;
-  /** Whose view it is; undefined before that was ever told. */
-  userId(): string | undefined;
-  on<Name extends keyof CoreEvents>(name: Name, listener: (value: CoreEvents[Name]) => void): () => void;
-  synchroniser: Pick<Synchroniser, "changes" | "keeper">;
-  pull(range: PullPayload): Promise<PulledPayload>;
-  /** Messages that have no answer yet. */
-  unsent(): SendPayload[];
-  /** Marks that the server does not have yet. */
-  unread(): ReadPayload[];
-  /** Whether this view is the one that is stored. */
-  keeps(): boolean;
-  onError(error: Error): void;
-}
+/** What a view needs of what works behind its client. */
+export type ViewCore = Pick<
+  Core,
+  "events" | "keeps" | "prepare" | "pull" | "storage" | "synchroniser" | "unread" | "unsent" | "userId"
+>;
 
 const ASK_AGAIN_MS = 2_000;
 const MOST_ASKED = 5;
@@ -92,19 +74,21 @@ export class ViewState implements SyncKeeper {
   #excess = NONE;
   #askAgain: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly context: ViewContext) {
-    const { storage, bounds, claimed, onError, pull, userId } = context;
+  constructor(
+    private readonly core: ViewCore,
+    bounds: ViewBounds,
+  ) {
+    const userId = () => core.userId;
     this.unsent = new Unsent(userId, (clientMsgId, message) => this.#keep(FAILED + clientMsgId, message));
     this.list = new ConversationList(bounds, userId, this.people, (id) => this.#typing.in(id));
-    this.loader = new MessageLoader(pull, (...page) => this.#takeFetched(...page));
-    this.#store = new ViewStore(storage, {
-      collect: () => this.#takeChanges(),
-      mayWrite: () => context.keeps(),
-      onError,
-    });
+    this.loader = new MessageLoader(
+      (range) => core.pull(range),
+      (...page) => this.#takeFetched(...page),
+    );
+    this.#store = new ViewStore(core, () => this.#takeChanges());
     this.#listening = this.#listen();
-    // A storage of somebody else is not shown; `connect` says so.
-    this.restored = claimed.then(
+    // The stored view of another user is not shown; `connect` says so.
+    this.restored = core.prepare().then(
       () => this.#restore(),
       () => {},
     );
@@ -114,7 +98,7 @@ export class ViewState implements SyncKeeper {
   online(): void {
     this.#timesAsked = 0;
     this.loader.online();
-    this.#whenRestored(() => this.context.synchroniser.changes());
+    this.#whenRestored(() => this.core.synchroniser.changes());
   }
 
   /** The user has read up to a number; the server is told by somebody else. */
@@ -139,7 +123,7 @@ export class ViewState implements SyncKeeper {
     this.#touchedSince.clear();
     this.#toldSince.clear();
     this.#readSince.clear();
-    for (const { conversationId } of this.context.unread()) this.#readSince.add(conversationId);
+    for (const { conversationId } of this.core.unread()) this.#readSince.add(conversationId);
     return this.#since;
   }
 
@@ -163,7 +147,7 @@ export class ViewState implements SyncKeeper {
     const held = { ...this.people.counts, conversations: this.list.listed };
     const excess = (["relations", "groups", "conversations"] as const).map((what) => held[what] - counts[what]).join();
     // Pages are not of one moment: what a sync of everything leaves is believed when another one has left it, too.
-    if (excess !== this.#excess && !(isAll && excess === NONE)) this.context.synchroniser.changes(true);
+    if (excess !== this.#excess && !(isAll && excess === NONE)) this.core.synchroniser.changes(true);
     if (isAll) this.#excess = excess;
     this.#fetchWatched();
     this.#askLater();
@@ -218,7 +202,7 @@ export class ViewState implements SyncKeeper {
   }
 
   #listen(): (() => void)[] {
-    const { on } = this.context;
+    const on: Tell["on"] = (name, listener) => this.core.events.on(name, listener);
     const event = (one: Event) => this.#whenRestored(() => this.#takeEvent(one));
     return [
       on("message", event),
@@ -231,7 +215,7 @@ export class ViewState implements SyncKeeper {
       on("receipt", (receipt) => this.#whenRestored(() => this.#takeReceipt(receipt))),
       on("typing", ({ conversationId, userId }) => this.#typing.begin(conversationId, userId)),
       on("presence", (users) => this.#takePresence(users)),
-      on("changed", () => this.context.synchroniser.changes()),
+      on("changed", () => this.core.synchroniser.changes()),
       on("session", () => this.online()),
       on("adopted", () => this.#whenRestored(() => this.#adopt())),
       on("outbox", (payloads) => this.#whenRestored(() => this.#takeOutbox(payloads))),
@@ -248,7 +232,7 @@ export class ViewState implements SyncKeeper {
 
   async #restore(): Promise<void> {
     const values = await this.#store.restore().catch((error: Error) => {
-      this.context.onError(error);
+      this.core.events.fail(error);
       return new Map<string, unknown>();
     });
     const rows = <T>(prefix: string) =>
@@ -260,13 +244,13 @@ export class ViewState implements SyncKeeper {
       if (!conversation.isExact) this.#doubtful.add(conversation.conversationId);
     }
     for (const message of rows<UnsentMessage>(FAILED)) this.#takeUnsent(message);
-    this.#takeOutbox(this.context.unsent());
+    this.#takeOutbox(this.core.unsent());
     this.#since = (values.get(SINCE) as SyncSince | undefined) ?? {};
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    this.context.synchroniser.keeper = this;
+    this.core.synchroniser.keeper = this;
     for (const work of waiting) work();
-    for (const { conversationId, seq } of this.context.unread()) this.read(conversationId, seq);
+    for (const { conversationId, seq } of this.core.unread()) this.read(conversationId, seq);
     this.changes.note("conversations", "people");
   }
 
@@ -285,7 +269,7 @@ export class ViewState implements SyncKeeper {
     this.#typing.end(conversationId, senderId);
     this.#touch(conversationId);
     // Who belongs to a group, and what it is called, is told by SYNC.
-    if (kind === "system") this.context.synchroniser.changes();
+    if (kind === "system") this.core.synchroniser.changes();
   }
 
   #takeUnsent(message: UnsentMessage): void {
@@ -324,7 +308,7 @@ export class ViewState implements SyncKeeper {
 
   /** An own message that is among the events is unsent no more, and did not fail. */
   #takeOwn({ senderId, clientMsgId }: Event): void {
-    if (senderId === this.context.userId()) this.unsent.remove(clientMsgId);
+    if (senderId === this.core.userId) this.unsent.remove(clientMsgId);
   }
 
   #takeFetched(conversation: Conversation, events: readonly Event[], last: number): void {
@@ -416,7 +400,7 @@ export class ViewState implements SyncKeeper {
     else if (!this.#doubtful.has(conversationId) || this.#timesAsked >= MOST_ASKED) {
       this.#doubtful.add(conversationId);
       this.#timesAsked = 0;
-      this.context.synchroniser.changes();
+      this.core.synchroniser.changes();
     }
   }
 
@@ -439,7 +423,7 @@ export class ViewState implements SyncKeeper {
     this.#timesAsked++;
     // What a sync of changes does not tell may not be there any more: then one of everything says so.
     const isAll = this.#timesAsked > MOST_ASKED / 2;
-    this.#askAgain = setTimeout(() => this.context.synchroniser.changes(isAll), ASK_AGAIN_MS);
+    this.#askAgain = setTimeout(() => this.core.synchroniser.changes(isAll), ASK_AGAIN_MS);
   }
 
   /** What the app looks at is fetched as soon as it is known to be there. */

@@ -5,20 +5,13 @@
  * Changes are gathered for a moment and written together: first messages, then what relies on them, then the place from
  * which the next sync goes on. A process that dies in between is told again what it had not kept.
  */
-import { type ClientStorage, readAllJson } from "../storage/storage";
+import type { Core } from "../core";
+import { readAllJson } from "../storage/storage";
 
 const ALL = "view/";
 const PREFIX = "view/1/";
 const DELAY_MS = 200;
 const RETRY_MS = 2_000;
-
-export interface ViewStoreOptions {
-  /** What has changed since the last call, by key; undefined: it is deleted. */
-  collect(): Map<string, unknown>;
-  /** Whether this view is the one that is stored. */
-  mayWrite(): boolean;
-  onError(error: Error): void;
-}
 
 export class ViewStore {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -28,14 +21,15 @@ export class ViewStore {
   /** What the storage has refused. */
   #refused = new Map<string, unknown>();
 
+  /** @param collect returns the changes since its last call, by key; undefined: deleted */
   constructor(
-    private readonly storage: ClientStorage,
-    private readonly options: ViewStoreOptions,
+    private readonly core: Pick<Core, "events" | "keeps" | "storage">,
+    private readonly collect: () => Map<string, unknown>,
   ) {}
 
   /** All that is kept, by key; what another version of the view left is deleted. */
   async restore(): Promise<Map<string, unknown>> {
-    const { storage } = this;
+    const { storage } = this.core;
     const values = await readAllJson(storage, ALL);
     const own = [...values].filter(([key]) => key.startsWith(PREFIX));
     const others = [...values.keys()].filter((key) => !key.startsWith(PREFIX));
@@ -67,9 +61,9 @@ export class ViewStore {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#writing = this.#writing.then(async () => {
-      const values = new Map([...this.#refused, ...this.options.collect()]);
+      const values = new Map([...this.#refused, ...this.collect()]);
       this.#refused = new Map();
-      if (!this.options.mayWrite()) return;
+      if (!this.core.keeps()) return;
       try {
         if (this.#isReplacing) await this.#findOthers(values);
         for (const step of STEPS) {
@@ -79,21 +73,22 @@ export class ViewStore {
         this.#isReplacing = false;
       } catch (error) {
         this.#refused = values;
-        this.options.onError(error as Error);
+        this.core.events.fail(error as Error);
         if (!this.#isStopped) this.#timer ??= setTimeout(() => this.#write(), RETRY_MS);
       }
     });
   }
 
   async #findOthers(values: Map<string, unknown>): Promise<void> {
-    for (const key of await this.storage.keys()) {
+    for (const key of await this.core.storage.keys()) {
       const own = key.slice(PREFIX.length);
       if (key.startsWith(PREFIX) && !values.has(own)) values.set(own, undefined);
     }
   }
 
   #put(key: string, value: unknown): Promise<void> {
-    return value === undefined ? this.storage.delete(key) : this.storage.set(key, JSON.stringify(value));
+    const { storage } = this.core;
+    return value === undefined ? storage.delete(key) : storage.set(key, JSON.stringify(value));
   }
 }
 
