@@ -61,7 +61,10 @@ module.exports = {
       from: { path: "^(libs|apps)/([^/]+)/src/" },
       to: {
         path: "^libs/([^/]+)/",
-        pathNot: ["^(libs|apps)/$2/", "^libs/[^/]+/(src|dist)/(node/)?(index|node|process-lock)\\.(ts|js|d\\.ts)$"],
+        pathNot: [
+          "^(libs|apps)/$2/",
+          "^libs/[^/]+/(src|dist)/(node/)?(index|node|command-line|process-lock)\\.(ts|js|d\\.ts)$",
+        ],
       },
     },
     only("NATS stays in its libraries", "node_modules/@nats-io/", ["^libs/(bus|coordination)/"]),

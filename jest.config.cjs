@@ -10,6 +10,7 @@ const base = {
   moduleNameMapper: {
     "^@carillon/base/process-lock$": "<rootDir>/libs/base/src/node/process-lock.ts",
     "^@carillon/base/node$": "<rootDir>/libs/base/src/node/index.ts",
+    "^@carillon/base/command-line$": "<rootDir>/libs/base/src/node/command-line.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
     "^@carillon/client/view$": "<rootDir>/libs/client/src/view-of.ts",
     "^@carillon/(base|protocol|coordination|bus|store|operations)$": "<rootDir>/libs/$1/src/index.ts",

@@ -1,12 +1,11 @@
 /** `npm run bench -- SCENARIO`: measures a whole local cluster under load and checks every promise meanwhile. */
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber, wholeNumbers } from "@carillon/base/command-line";
 import { usualPartitions } from "@carillon/local";
+import { type Command, Option } from "commander";
 import { describeJudged } from "../bench/report/targets";
 import { type Asked, isScenario, runAll, runScenario } from "../bench/scenarios/run-scenario";
 
-const USAGE = `npm run bench -- SCENARIO [options]
-
-Scenarios
+const SCENARIOS = `Scenarios:
   private             private messages, closed loop, over TCP; the bench verifies each message
   latency             private messages, open loop, at half of what the closed loop reaches just before
   quick               private, short; with --against FILE it tells whether a message costs more than before
@@ -25,90 +24,88 @@ Scenarios
   receipts            private messages at a steady pace, by turns alone and beside a flood of READs
   all                 all scenarios except quick, one after the other
 
-Options
-  --clients N         connected users (default: private, quick, archive, scale, group 500, latency, receipts, logins 100, large-group,
-                      storm, sync-storm 10000, idle 18000, sync 40, cold 500)
-  --in-flight N       closed loops: messages of one client in flight at once (default 4; private with fewer than 500 clients more)
-  --closed-by WHAT    private: a client sends its next message when the last one is "received" (default) or "sent"
-  --partners LIST     cold: number of users that each client writes to, one run for each number (1, 20, all others)
-  --focused N         large-group: members who look at it (default 500)
-  --missed N          missed messages of each device (default: storms 20; sync 1000, which is all that an inbox keeps)
-  --rate N            messages per second (default: groups 20, receipts 500, logins 200, latency half of what can be delivered)
-  --reads N           receipts: READs per second (default 1000)
-  --seconds N         measured time (default 15; quick 5, scale and cold 10, logins 30, idle 60); archive: how long the archiver is away (20)
-  --rounds N          private, latency, quick, scale: rounds, each with a new cluster (default 1)
-  --generators N      the same scenarios: processes of the load generator (default 1)
-  --peers             private, latency, idle: measure other servers, too (the bench installs missing ones)
-  --peer-clients LIST with --peers: numbers of clients; each peer is measured with each of them, and the best counts (100,500,2000)
-  --t1                private, latency: measure Carillon without fsync before SENT (nats.fsync off), too, in turns
-  --gateways N        (default 2; idle always 1)
-  --workers N         (default 2)
-  --partitions N      (default: as npm start, one for every two processors)
-  --against FILE      quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when messages cost more
-  --tolerance N       quick: percent by which CPU per message may grow (default 15)
-  --profile           show which functions use the CPU of the Node processes (not sync, receipts); uses some CPU itself
-  --json              print one JSON document instead of the table
-  --help
+The bench keeps each result in .carillon/bench, as a document and as a page to look at.`;
 
-The bench keeps each result in .carillon/bench, as a document and as a page to look at.
-`;
+const count = wholeNumber(1);
+const command: Command = commandLine(
+  "npm run bench --",
+  "Measures a cluster under load, and verifies each message meanwhile.",
+)
+  .usage("SCENARIO [options]")
+  .argument("<SCENARIO>", "one of the scenarios below, or all")
+  .option(
+    "--clients <N>",
+    "connected users (default: private, quick, archive, scale, group 500, latency, receipts, logins 100, large-group, storm, sync-storm 10000, idle 18000, sync 40, cold 500)",
+    count,
+  )
+  .option(
+    "--in-flight <N>",
+    "closed loops: messages of one client in flight at once (default 4; private with fewer than 500 clients more)",
+    count,
+  )
+  .addOption(
+    new Option("--closed-by <WHAT>", "private: a client sends its next message when the last one was received or sent")
+      .choices(["received", "sent"])
+      .default("received"),
+  )
+  .option(
+    "--partners <LIST>",
+    "cold: number of users that each client writes to, one run for each number (1, 20, all others)",
+    wholeNumbers(1),
+  )
+  .option("--focused <N>", "large-group: members who look at it", count, 500)
+  .option(
+    "--missed <N>",
+    "missed messages of each device (default: storms 20; sync 1000, which is all that an inbox keeps)",
+    count,
+  )
+  .option(
+    "--rate <N>",
+    "messages per second (default: groups 20, receipts 500, logins 200, latency half of what can be delivered)",
+    count,
+  )
+  .option("--reads <N>", "receipts: READs per second", count, 1_000)
+  .option(
+    "--seconds <N>",
+    "measured time (default 15; quick 5, scale and cold 10, logins 30, idle 60); archive: how long the archiver is away (20)",
+    count,
+  )
+  .option("--rounds <N>", "private, latency, quick, scale: rounds, each with a new cluster", count, 1)
+  .option("--generators <N>", "the same scenarios: processes of the load generator", count, 1)
+  .option("--peers", "private, latency, idle: measure other servers, too (the bench installs missing ones)")
+  .option(
+    "--peer-clients <LIST>",
+    "with --peers: numbers of clients; each peer is measured with each of them, and the best counts (100,500,2000)",
+    wholeNumbers(1),
+  )
+  .option("--t1", "private, latency: measure Carillon without fsync before SENT (nats.fsync off), too, in turns")
+  .option("--gateways <N>", "number of gateways; idle always has 1", count, 2)
+  .option("--workers <N>", "number of workers", count, 2)
+  .option("--partitions <N>", "number of partitions (default: as npm start, one for every two processors)", count)
+  .option(
+    "--against <FILE>",
+    "quick: a stored result of this machine (.carillon/bench/*.json); exit code 1 when messages cost more",
+  )
+  .option("--tolerance <N>", "quick: percent by which CPU per message may grow", count, 15)
+  .option(
+    "--profile",
+    "show which functions use the CPU of the Node processes (not sync, receipts); uses some CPU itself",
+  )
+  .option("--json", "print one JSON document instead of the table")
+  .addHelpText("after", `\n${SCENARIOS}`);
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      clients: { type: "string" },
-      "in-flight": { type: "string" },
-      partners: { type: "string" },
-      "closed-by": { type: "string", default: "received" },
-      focused: { type: "string", default: "500" },
-      missed: { type: "string" },
-      rate: { type: "string" },
-      reads: { type: "string", default: "1000" },
-      seconds: { type: "string" },
-      rounds: { type: "string", default: "1" },
-      generators: { type: "string", default: "1" },
-      peers: { type: "boolean", default: false },
-      "peer-clients": { type: "string" },
-      t1: { type: "boolean", default: false },
-      gateways: { type: "string", default: "2" },
-      workers: { type: "string", default: "2" },
-      partitions: { type: "string" },
-      against: { type: "string" },
-      tolerance: { type: "string", default: "15" },
-      profile: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const [name, ...more] = positionals;
-  if (values.help || more.length > 0 || !(name === "all" || isScenario(name))) {
-    (values.help ? process.stdout : process.stderr).write(USAGE);
-    return values.help ? 0 : 2;
-  }
-  const workers = numberOf(values.workers, "workers");
+  command.parse();
+  const name = command.args[0]!;
+  if (name !== "all" && !isScenario(name)) command.error(`there is no scenario ${name}`);
+  const given = command.opts<Asked>();
   const asked: Asked = {
-    gateways: numberOf(values.gateways, "gateways"),
-    workers,
-    partitions: optional(values.partitions, "partitions") ?? usualPartitions(workers),
-    clients: optional(values.clients, "clients"),
-    seconds: optional(values.seconds, "seconds"),
-    missed: optional(values.missed, "missed"),
-    rate: optional(values.rate, "rate"),
-    inFlight: optional(values["in-flight"], "in-flight"),
-    partners: values.partners?.split(",").map((count) => numberOf(count, "partners")) ?? [],
-    closedBy: closedBy(values["closed-by"]),
-    focused: numberOf(values.focused, "focused"),
-    reads: numberOf(values.reads, "reads"),
-    rounds: numberOf(values.rounds, "rounds"),
-    generators: numberOf(values.generators, "generators"),
-    against: values.against,
-    tolerance: numberOf(values.tolerance, "tolerance") / 100,
-    peers: values.peers,
-    t1: values.t1,
-    peerClients: values["peer-clients"]?.split(",").map((count) => numberOf(count, "peer-clients")) ?? [],
-    profile: values.profile,
-    json: values.json,
+    ...{ peers: false, t1: false, profile: false, json: false },
+    ...given,
+    partitions: given.partitions ?? usualPartitions(given.workers),
+    partners: given.partners ?? [],
+    peerClients: given.peerClients ?? [],
+    tolerance: given.tolerance / 100,
   };
   if (name !== "all") return (await runScenario(name, asked)).ok ? 0 : 1;
   const { ok, targets } = await runAll(asked, (scenario, error) => say(`${scenario}: ${error.message}`));
@@ -117,21 +114,6 @@ async function main(): Promise<number> {
 }
 
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
-
-function closedBy(text: string): "received" | "sent" {
-  if (text === "received" || text === "sent") return text;
-  throw new TypeError("--closed-by must be received or sent");
-}
-
-function optional(text: string | undefined, name: string): number | undefined {
-  return text === undefined ? undefined : numberOf(text, name);
-}
-
-function numberOf(text: string, name: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new TypeError(`--${name} must be a number above 0`);
-  return value;
-}
 
 main().then(
   (code) => process.exit(code),

@@ -1,5 +1,5 @@
 /** `npm run faults -- SCENARIO`: injects faults into a whole cluster under load and checks that every guarantee was kept. */
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { whyNoDisk } from "../tests/faults/inject/disk";
 import { repeatedPlan } from "../tests/faults/plan";
 import { describeResult, describeResults } from "../tests/faults/report/text";
@@ -9,45 +9,49 @@ import type { Scenario } from "../tests/faults/scenario";
 import { scenarios } from "../tests/faults/scenarios/all";
 import { mixedRun } from "../tests/faults/scenarios/mixtures";
 
-const USAGE = `npm run faults -- [SCENARIO... | all] [options]
+interface Options {
+  seed?: number;
+  minutes?: number;
+  times: number;
+  list?: boolean;
+  json?: boolean;
+}
 
-  all                 every scenario; a row of the fault matrix that was not struck counts as failed
-  SCENARIO            the named scenarios (--list shows the names)
-
-Options
-  --seed N            seed of the schedules: the same seed gives the same faults at the same times (default: random)
-  --minutes M         a mixed run: a fault every 5 s for M minutes, chosen by the seed
-  --times N           repeat each scenario's schedule N times on one cluster (default 1)
-  --list              show the scenarios with their rows
-  --json              print one JSON document instead of the table
-  --help
-
-The report is a table, and a JSON file and a page with a time line under .carillon/faults/.
-`;
+const command = commandLine(
+  "npm run faults --",
+  "Injects faults into a cluster under load, and checks every guarantee.",
+)
+  .usage("[SCENARIO... | all] [options]")
+  .argument(
+    "[SCENARIO...]",
+    "the named scenarios, or all; a row of the fault matrix that was not struck then counts as failed",
+  )
+  .option(
+    "--seed <N>",
+    "seed of the schedules: the same seed gives the same faults at the same times (default: random)",
+    wholeNumber(1),
+  )
+  .option("--minutes <M>", "a mixed run: a fault every 5 s for M minutes, chosen by the seed", wholeNumber(1))
+  .option("--times <N>", "repeat each scenario's schedule N times on one cluster", wholeNumber(1), 1)
+  .option("--list", "show the scenarios with their rows")
+  .option("--json", "print one JSON document instead of the table")
+  .addHelpText(
+    "after",
+    "\nThe report is a table, and a JSON file and a page with a time line under .carillon/faults/.",
+  );
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      seed: { type: "string" },
-      minutes: { type: "string" },
-      times: { type: "string", default: "1" },
-      list: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return print(USAGE);
-  if (values.list) return print(scenarios.map(({ name, row }) => `${name.padEnd(24)} ${row}\n`).join(""));
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : wholeNumber(values.seed, "--seed");
-  const times = wholeNumber(values.times, "--times");
-  const chosen = choose(positionals, values.minutes).map(
+  command.parse();
+  const { args: names } = command;
+  const { seed = Math.floor(Math.random() * 1e9), minutes, times, list, json: isJson } = command.opts<Options>();
+  if (list) {
+    process.stdout.write(scenarios.map(({ name, row }) => `${name.padEnd(24)} ${row}\n`).join(""));
+    return 0;
+  }
+  const chosen = choose(names, minutes).map(
     (scenario): Scenario => ({ ...scenario, plan: (first) => repeatedPlan(scenario.plan, times, first) }),
   );
-  if (chosen.length === 0) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
+  if (chosen.length === 0) command.help({ error: true });
   process.stderr.write(`seed ${seed}\n`);
   const report = writeReport();
   const results: ScenarioResult[] = [];
@@ -68,32 +72,22 @@ async function main(): Promise<number> {
     process.stderr.write(`${describeResult(result).join("\n")}\n`);
     results.push(result);
   }
-  const isAll = positionals.includes("all");
+  const isAll = names.includes("all");
   const { text, json, ok } = describeResults(results, skipped, isAll);
   report.finish(json);
-  process.stdout.write(values.json ? `${JSON.stringify(json)}\n` : `${text}\n  details    ${report.folder}\n`);
+  process.stdout.write(isJson ? `${JSON.stringify(json)}\n` : `${text}\n  details    ${report.folder}\n`);
   return ok ? 0 : 1;
 }
 
-function choose(names: string[], minutes: string | undefined): Scenario[] {
+function choose(names: string[], minutes: number | undefined): Scenario[] {
   const named = names.flatMap((name) => {
     if (name === "all") return scenarios;
-    const found = scenarios.find((scenario) => scenario.name === name);
-    if (found === undefined) throw new TypeError(`there is no scenario ${name}; --list shows the scenarios`);
-    return [found];
+    return (
+      scenarios.find((scenario) => scenario.name === name) ??
+      command.error(`there is no scenario ${name}; --list shows the scenarios`)
+    );
   });
-  return minutes === undefined ? named : [...named, mixedRun(wholeNumber(minutes, "--minutes"))];
-}
-
-function wholeNumber(text: string, name: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new TypeError(`${name} must be a number above 0`);
-  return value;
-}
-
-function print(text: string): number {
-  process.stdout.write(text);
-  return 0;
+  return minutes === undefined ? named : [...named, mixedRun(minutes)];
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
@@ -101,6 +95,6 @@ main().then(
   (code) => process.exit(code),
   (error: Error) => {
     process.stderr.write(`faults: ${error.stack}\n`);
-    process.exit(error instanceof TypeError ? 2 : 1);
+    process.exit(1);
   },
 );

@@ -8,6 +8,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { commandLine } from "@carillon/base/command-line";
 import { renderApiPage } from "./generate/api-page";
 import { renderConfigurationPage } from "./generate/configuration-page";
 import { renderErrorPage } from "./generate/error-page";
@@ -55,10 +56,17 @@ export async function renderRoutes(root: string): Promise<[path: string, text: s
   return [path, await renderApiPage(readFileSync(join(root, path), "utf8"))];
 }
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(): Promise<number> {
+  const { check } = commandLine(
+    "npm run generate --",
+    "Writes the generated files from the schemas, settings and routes.",
+  )
+    .option("--check", "write nothing; exit code 1 and the names of the files that differ")
+    .parse()
+    .opts<{ check?: boolean }>();
   const root = resolve(__dirname, "..");
   const rendered = renderAll(root);
-  if (args.includes("--check")) {
+  if (check) {
     const stale = drift(root, new Map([...rendered, await renderRoutes(root)]));
     for (const path of stale) console.error(`${path} is not up to date: run npm run generate`);
     return stale.length === 0 ? 0 : 1;
@@ -85,7 +93,7 @@ function write(root: string, rendered: Map<string, string>): string[] {
 }
 
 if (require.main === module) {
-  void main(process.argv.slice(2)).then((code) => {
+  void main().then((code) => {
     process.exitCode = code;
   });
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine } from "@carillon/base/command-line";
 import { provisionServer, type ServerName } from "@carillon/local";
 import { provideChromium } from "../tests/browser/chromium";
 
@@ -10,14 +10,6 @@ import { provideChromium } from "../tests/browser/chromium";
  * `npm test` runs every check and every test, whether a cluster runs or not. The last line is `N passed, N failed`: each
  * test counts as one, and so does each check.
  */
-const USAGE = `Runs every check and test; the last line is "N passed, N failed".
-
-  npm test [-- options]
-
-  --only LIST     only these steps, separated by commas: ${["types", "lint", "tidy", "dead-code", "imports", "unit", "simulation", "mutants", "integration", "journeys"].join(", ")}
-  -t PATTERN      only tests whose names match
-  --help`;
-
 const root = path.dirname(__dirname);
 const packages = path.join(root, "node_modules");
 const total = { passed: 0, failed: 0 };
@@ -81,29 +73,16 @@ async function main(): Promise<number> {
 }
 
 function readArguments(): { only: string[] | undefined; pattern: string | undefined } {
-  const known = [...[...CHECKS, ...SIMULATIONS].map(({ name }) => name), ...SUITES];
-  try {
-    const { values } = parseArgs({
-      options: {
-        only: { type: "string" },
-        t: { type: "string", short: "t" },
-        help: { type: "boolean" },
-      },
-    });
-    if (values.help === true) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    const only = values.only?.split(",").filter(Boolean);
-    const unknown = only?.find((name) => !known.includes(name));
-    if (unknown !== undefined) {
-      throw new Error(`no step ${unknown}`);
-    }
-    return { only, pattern: values.t };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(2);
-  }
+  const known = [...CHECKS.map(({ name }) => name), "unit", ...SIMULATIONS.map(({ name }) => name), ...SUITES.slice(1)];
+  const command = commandLine("npm test --", 'Runs every check and test; the last line is "N passed, N failed".')
+    .option("--only <LIST>", `only these steps, separated by commas: ${known.join(", ")}`)
+    .option("-t <PATTERN>", "only tests whose names match")
+    .parse();
+  const { only, t: pattern } = command.opts<{ only?: string; t?: string }>();
+  const steps = only?.split(",").filter(Boolean);
+  const unknown = steps?.find((name) => !known.includes(name));
+  if (unknown !== undefined) command.error(`no step ${unknown}`);
+  return { only: steps, pattern };
 }
 
 /** Runs one step, prints its result, and shows its output when something failed. */

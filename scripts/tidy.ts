@@ -32,7 +32,7 @@ const UNFINISHED = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X"].joi
 const ENTRIES = [
   /^apps\/[^/]+\/src\/main\.ts$/,
   /^(libs\/[^/]+|infra\/local|tests\/kit)\/src\/(index|node|browser)\.ts$/,
-  /^libs\/base\/src\/node\/(index|process-lock)\.ts$/,
+  /^libs\/base\/src\/node\/(index|command-line|process-lock)\.ts$/,
   /^(scripts|bench)\//,
   /\.test\.ts$/,
   /\/test\/fixtures\//,

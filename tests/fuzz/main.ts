@@ -2,55 +2,60 @@
  * Hostile inputs at a live cluster: `npm run fuzz -- [options]`. Exit code 1 when a process ended, an error was logged,
  * somebody else was disturbed, or a server answered that it is at fault.
  */
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { ATTACKS, type FuzzResult, fuzz } from "./run";
 
-const USAGE = `Sends random and nearly correct frames, messages, upgrades and requests to a live cluster, while other users chat.
+interface Options {
+  count: number;
+  minutes?: number;
+  seed?: number;
+  from: number;
+  attacks?: number;
+  rate?: number;
+  only?: string;
+  quiet: number;
+  list?: boolean;
+}
 
-  npm run fuzz -- [options]
-
-  --count N      number of inputs (default 1000000)
-  --minutes N    end after this time, whatever the count
-  --seed SEED    seed of all inputs (default: random)
-  --from N       number of the first attack; with the seed and --attacks 1, this repeats one attack
-  --attacks N    end after this number of attacks
-  --rate N       maximum number of inputs a second (default: unlimited)
-  --only LIST    only these kinds of attacks, separated by commas
-  --quiet N      seconds of chat before the attacks, for comparison (default 20)
-  --list         show the kinds of attacks
-  --help`;
+const command = commandLine(
+  "npm run fuzz --",
+  "Sends random and nearly correct frames, messages, upgrades and requests to a live cluster, while other users chat.",
+)
+  .option("--count <N>", "number of inputs", wholeNumber(1), 1_000_000)
+  .option("--minutes <N>", "end after this time, whatever the count", wholeNumber(1))
+  .option("--seed <SEED>", "seed of all inputs (default: random)", wholeNumber(0))
+  .option(
+    "--from <N>",
+    "number of the first attack; with the seed and --attacks 1, this repeats one attack",
+    wholeNumber(0),
+    0,
+  )
+  .option("--attacks <N>", "end after this number of attacks", wholeNumber(1))
+  .option("--rate <N>", "maximum number of inputs a second (default: unlimited)", wholeNumber(1))
+  .option("--only <LIST>", "only these kinds of attacks, separated by commas")
+  .option("--quiet <N>", "seconds of chat before the attacks, for comparison", wholeNumber(0), 20)
+  .option("--list", "show the kinds of attacks");
 
 const PROGRESS_EVERY_S = 10;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      count: { type: "string", default: "1000000" },
-      minutes: { type: "string" },
-      seed: { type: "string" },
-      from: { type: "string", default: "0" },
-      attacks: { type: "string" },
-      rate: { type: "string" },
-      only: { type: "string" },
-      quiet: { type: "string", default: "20" },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return say(USAGE);
-  if (values.list) return say(ATTACKS.map(({ name, about }) => `${name.padEnd(12)} ${about}`).join("\n"));
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
+  const options = command.parse().opts<Options>();
+  if (options.list) {
+    console.log(ATTACKS.map(({ name, about }) => `${name.padEnd(12)} ${about}`).join("\n"));
+    return 0;
+  }
+  const { seed = Math.floor(Math.random() * 1_000_000), count, minutes, from, attacks, rate, only, quiet } = options;
   console.log(`seed ${seed}`);
   let toldAt = 0;
   const result = await fuzz({
     seed,
-    count: Number(values.count),
-    ms: values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000,
-    from: Number(values.from),
-    ...(values.attacks === undefined ? {} : { attacks: Number(values.attacks) }),
-    ...(values.rate === undefined ? {} : { rate: Number(values.rate) }),
-    ...(values.only === undefined ? {} : { only: values.only.split(",") }),
-    quietMs: Number(values.quiet) * 1_000,
+    count,
+    ms: minutes === undefined ? Number.POSITIVE_INFINITY : minutes * 60_000,
+    from,
+    ...(attacks === undefined ? {} : { attacks }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(only === undefined ? {} : { only: only.split(",") }),
+    quietMs: quiet * 1_000,
     yields: true,
     onProgress: ({ inputs, attacks, seconds }) => {
       if (seconds - toldAt < PROGRESS_EVERY_S) return;
@@ -73,11 +78,6 @@ function report(seed: number, { inputs, seconds, byAttack, finding, quiet, attac
   const [first, last] = finding.attacks;
   console.log(`FOUND: ${finding.why}`);
   console.log(`again: npm run fuzz -- --seed ${seed} --from ${first} --attacks ${last - first + 1}`);
-}
-
-function say(text: string): number {
-  console.log(text);
-  return 0;
 }
 
 void main().then(

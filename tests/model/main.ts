@@ -2,39 +2,37 @@
  * People at a real cluster against a small model: `npm run model -- [--seeds N] [--from SEED] [--seed SEED]`.
  * Exit code 1 when something is not as the model says.
  */
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { checkSeeds, describeFailure, OPERATIONS } from "./check-seeds";
 import { openPlace } from "./open-place";
 import { DEVICES, PEOPLE } from "./operations";
 
-const USAGE = `Compares random actions of users on a real cluster (friends, groups, messages, recalls) with a small model.
+interface Options {
+  seeds: number;
+  from: number;
+  seed?: number;
+  lanes: number;
+}
 
-  npm run model -- [options]
-
-  --seeds N    number of seeds (default 2000), each ${OPERATIONS} operations by ${PEOPLE} users with ${DEVICES} devices
-  --from SEED  first seed (default 1)
-  --seed SEED  only this seed
-  --lanes N    number of parallel runs (default 8)
-  --help`;
+const command = commandLine(
+  "npm run model --",
+  "Compares random actions of users on a real cluster (friends, groups, messages, recalls) with a small model.",
+)
+  .option(
+    "--seeds <N>",
+    `number of seeds, each ${OPERATIONS} operations by ${PEOPLE} users with ${DEVICES} devices`,
+    wholeNumber(1),
+    2_000,
+  )
+  .option("--from <SEED>", "first seed", wholeNumber(0), 1)
+  .option("--seed <SEED>", "only this seed", wholeNumber(0))
+  .option("--lanes <N>", "number of parallel runs", wholeNumber(1), 8);
 
 const PROGRESS_EVERY = 100;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "2000" },
-      from: { type: "string", default: "1" },
-      seed: { type: "string" },
-      lanes: { type: "string", default: "8" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(USAGE);
-    return 0;
-  }
-  const [from, count] =
-    values.seed === undefined ? [Number(values.from), Number(values.seeds)] : [Number(values.seed), 1];
+  const { seeds: given, from: first, seed, lanes } = command.parse().opts<Options>();
+  const [from, count] = seed === undefined ? [first, given] : [seed, 1];
   const startedAt = performance.now();
   const place = await openPlace();
   let done = 0;
@@ -44,7 +42,7 @@ async function main(): Promise<number> {
   };
   try {
     const seeds = Array.from({ length: count }, (_, i) => from + i);
-    const failure = await checkSeeds(place, seeds, Math.min(count, Number(values.lanes)), onDone);
+    const failure = await checkSeeds(place, seeds, Math.min(count, lanes), onDone);
     console.log(
       failure === undefined
         ? `${done} seeds in ${seconds(startedAt)} s, all as the model says`

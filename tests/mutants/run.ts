@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine } from "@carillon/base/command-line";
 
 const root = path.join(__dirname, "..", "..");
 const SEEDS = 3_000;
@@ -23,21 +23,14 @@ interface Mutant {
 }
 
 function main(): number {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { few: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
-  });
-  if (values.help) {
-    console.log("Plants bugs and sees whether they are found.\n\n  npm run mutants -- [--few] [NAME ...]");
-    return 0;
-  }
+  const command = commandLine("npm run mutants --", "Plants bugs, and checks that the tests find them.")
+    .argument("[NAME...]", "only these planted bugs")
+    .option("--few", "only those that npm test plants")
+    .parse();
   const { mutants } = JSON.parse(readFileSync(path.join(__dirname, "mutants.json"), "utf8")) as { mutants: Mutant[] };
-  const names = values.few ? FEW : positionals;
+  const names = command.opts<{ few?: boolean }>().few ? FEW : command.args;
   const unknown = names.find((name) => !mutants.some((mutant) => mutant.name === name));
-  if (unknown !== undefined) {
-    console.error(`no planted bug ${unknown}`);
-    return 2;
-  }
+  if (unknown !== undefined) command.error(`there is no planted bug ${unknown}`);
   const wanted = mutants.filter(({ name }) => names.length === 0 || names.includes(name));
   const missed = wanted.filter((mutant) => !isFound(mutant));
   console.log(`${wanted.length - missed.length} found, ${missed.length} not found`);

@@ -4,41 +4,37 @@
  */
 import { fork } from "node:child_process";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { Coverage } from "./coverage";
 import type { Order, Report } from "./seeds-process";
 
 /** Built, since what is compiled while it is loaded begins later and runs slower. */
 const PROCESS = path.join(__dirname, "..", "..", "dist", "simulation", "seeds-process.js");
 
-const USAGE = `Runs the worker's real code over simulated stores, time and failures.
+interface Options {
+  seeds: number;
+  from: number;
+  seed?: number;
+  processes: number;
+  stop?: boolean;
+}
 
-  npm run simulate -- [options]
-
-  --seeds N       number of seeds (default 10000)
-  --from SEED     first seed (default 1)
-  --seed SEED     only this seed, with its counters
-  --processes N   number of parallel processes (default 2)
-  --stop          stop at the first violation
-  --help`;
+const command = commandLine(
+  "npm run simulate --",
+  "Runs the worker's real code over simulated stores, time and failures.",
+)
+  .option("--seeds <N>", "number of seeds", wholeNumber(1), 10_000)
+  .option("--from <SEED>", "first seed", wholeNumber(0), 1)
+  .option("--seed <SEED>", "only this seed, with its counters", wholeNumber(0))
+  .option("--processes <N>", "number of parallel processes", wholeNumber(1), 2)
+  .option("--stop", "stop at the first violation");
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "10000" },
-      from: { type: "string", default: "1" },
-      seed: { type: "string" },
-      processes: { type: "string", default: "2" },
-      stop: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return console.log(USAGE);
-  const stop = values.stop;
+  const { seeds: given, from: first, seed, processes: most, stop = false } = command.parse().opts<Options>();
   const startedAt = Date.now();
-  const single = values.seed !== undefined;
-  const [from, seeds] = single ? [Number(values.seed), 1] : [Number(values.from), Number(values.seeds)];
-  const processes = Math.min(seeds, Number(values.processes));
+  const single = seed !== undefined;
+  const [from, seeds] = single ? [seed, 1] : [first, given];
+  const processes = Math.min(seeds, most);
   const orders = Array.from(
     { length: processes },
     (_, i): Order => ({ from: from + i, end: from + seeds, step: processes, stop }),
@@ -48,8 +44,8 @@ async function main(): Promise<void> {
   for (const { counts } of reports) coverage.add(counts);
   const failures = reports.flatMap((report) => report.failures).sort((a, b) => a.seed - b.seed);
   for (const [name, count] of coverage.counts) console.log(`${String(count).padStart(10)}  ${name}`);
-  for (const { seed, violations } of failures.slice(0, 10)) {
-    console.log(`seed ${seed}: ${violations.slice(0, 5).join("; ")}`);
+  for (const failure of failures.slice(0, 10)) {
+    console.log(`seed ${failure.seed}: ${failure.violations.slice(0, 5).join("; ")}`);
   }
   const done = reports.reduce((sum, report) => sum + report.seeds, 0);
   const missing = single || failures.length > 0 ? [] : coverage.missing;

@@ -1,5 +1,6 @@
 /** The options of all commands: which cluster, and which form of output. */
-import { Command, InvalidArgumentError } from "commander";
+import { wholeNumber } from "@carillon/base/command-line";
+import { Command } from "commander";
 
 export interface CommonOptions {
   data?: string;
@@ -18,8 +19,4 @@ export function clusterCommand(name: string, description: string): Command {
 }
 
 /** Parses a whole number of at least 1. */
-export function parseCount(text: string): number {
-  const number = Number(text);
-  if (/^\d{1,9}$/.test(text) && number >= 1) return number;
-  throw new InvalidArgumentError("must be a whole number of at least 1");
-}
+export const parseCount = wholeNumber(1);

@@ -1,8 +1,9 @@
 /** `carillon init`: creates streams, layout and tables. Running it again changes nothing and does no harm. */
+import { wholeNumber } from "@carillon/base/command-line";
 import { silentLogger } from "@carillon/base/node";
 import { connectBus, createLayout, readLayout } from "@carillon/bus";
 import { migrate } from "@carillon/store";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { type CliConfig, loadConfig } from "../config";
 import { print } from "../output/print";
 
@@ -38,7 +39,11 @@ export async function initialise(config: CliConfig, partitions?: number): Promis
 export function initCommand(): Command {
   return new Command("init")
     .description("create streams, layout and tables, or bring them up to date")
-    .option("--partitions <n>", "number of partitions; fixed at the first run (default 2)", parsePartitions)
+    .option(
+      "--partitions <n>",
+      "number of partitions; fixed at the first run (default 2)",
+      wholeNumber(1, MOST_PARTITIONS),
+    )
     .option("--data <dir>", "data directory of the cluster (default: CARILLON_CONFIG, or the environment)")
     .option("--json", "print the result as one line of JSON")
     .action(async ({ partitions, data, json }: { partitions?: number; data?: string; json?: boolean }) => {
@@ -54,10 +59,4 @@ function describe({ partitions, layoutCreated, migrations }: InitResult): string
     migrations.length > 0 ? `schema: ${migrations.length} migrations run` : "schema: up to date",
     "",
   ].join("\n");
-}
-
-function parsePartitions(text: string): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && number <= MOST_PARTITIONS) return number;
-  throw new InvalidArgumentError(`must be a number from 1 to ${MOST_PARTITIONS}`);
 }

@@ -1,5 +1,6 @@
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine, wholeNumber } from "@carillon/base/command-line";
+import type { Command, CommanderError } from "commander";
 import {
   type ClusterOptions,
   DEFAULT_BASE_PORT,
@@ -10,27 +11,52 @@ import {
   planPorts,
 } from "../supervisor/cluster-options";
 
-export const START_USAGE = `Starts a Carillon cluster on this machine, with private NATS, Redis and MariaDB.
+const MOST_PARTITIONS = 1_024;
 
-  npm start [-- options]
+interface StartOptions {
+  detach?: boolean;
+  data?: string;
+  basePort: number;
+  gateways: number;
+  workers: number;
+  archivers: number;
+  apis: number;
+  partitions?: number;
+  showSecrets?: boolean;
+  fresh?: boolean;
+}
 
-  --detach          return when the cluster is ready; npm run stop stops it
-  --data DIR        data, logs and cluster.json (default: .carillon, or CARILLON_DATA)
-  --base-port N     first of 50 TCP ports (default: ${DEFAULT_BASE_PORT})
-  --gateways N      (default: ${DEFAULT_COUNTS.gateway})
-  --workers N       (default: ${DEFAULT_COUNTS.worker})
-  --archivers N     (default: ${DEFAULT_COUNTS.archiver})
-  --apis N          (default: ${DEFAULT_COUNTS.api})
-  --partitions N    at the first start only (default: one for every two processors, and not more than workers)
-  --show-secrets    print the addresses of the stores with their passwords
-  --fresh           remove all data of DIR first
-  --help
+function startCommand(): Command {
+  const number = wholeNumber(0);
+  const description = `Starts a Carillon cluster on this machine, with private NATS, Redis and MariaDB.
 
 CARILLON_NATS_SERVERS, CARILLON_REDIS_URL and CARILLON_MYSQL_URL name running stores to use instead.`;
+  return commandLine("npm start --", description)
+    .option("--detach", "return when the cluster is ready; npm run stop stops it")
+    .option("--data <DIR>", "data, logs and cluster.json (default: .carillon, or CARILLON_DATA)")
+    .option("--base-port <N>", "first of 50 TCP ports", number, DEFAULT_BASE_PORT)
+    .option("--gateways <N>", "number of gateways", number, DEFAULT_COUNTS.gateway)
+    .option("--workers <N>", "number of workers", number, DEFAULT_COUNTS.worker)
+    .option("--archivers <N>", "number of archivers", number, DEFAULT_COUNTS.archiver)
+    .option("--apis <N>", "number of apis", number, DEFAULT_COUNTS.api)
+    .option(
+      "--partitions <N>",
+      "at the first start only (default: one for every two processors, and not more than workers)",
+      wholeNumber(1, MOST_PARTITIONS),
+    )
+    .option("--show-secrets", "print the addresses of the stores with their passwords")
+    .option("--fresh", "remove all data of DIR first");
+}
 
-export const STOP_USAGE = `Stops the Carillon cluster of a data directory, and all processes that are left of one.
+function stopCommand(): Command {
+  return commandLine(
+    "npm run stop --",
+    "Stops the Carillon cluster of a data directory, and all processes that are left of one.",
+  ).option("--data <DIR>", "data directory (default: .carillon, or CARILLON_DATA)");
+}
 
-  npm run stop [-- --data DIR]`;
+export const START_USAGE = startCommand().helpInformation();
+export const STOP_USAGE = stopCommand().helpInformation();
 
 /** The arguments of `npm start`. */
 export type StartArguments =
@@ -45,47 +71,26 @@ type Environment = Record<string, string | undefined>;
  * @throws OptionsError for an unknown option or an impossible value
  */
 export function parseStartArguments(args: string[], env: Environment): StartArguments {
-  const number = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const values = parse(args, {
-    detach: flag,
-    data: number,
-    "base-port": number,
-    gateways: number,
-    workers: number,
-    archivers: number,
-    apis: number,
-    partitions: number,
-    "show-secrets": flag,
-    fresh: flag,
-    help: flag,
-  });
-  if (values["help"] === true) {
-    return { help: true };
-  }
-  const count = (name: string, fallback: number): number => parseNumber(name, values[name]) ?? fallback;
+  const values = parse<StartOptions>(startCommand(), args);
+  if (values === undefined) return { help: true };
+  const { basePort, partitions } = values;
   const counts = {
-    gateway: count("gateways", DEFAULT_COUNTS.gateway),
-    worker: count("workers", DEFAULT_COUNTS.worker),
-    archiver: count("archivers", DEFAULT_COUNTS.archiver),
-    api: count("apis", DEFAULT_COUNTS.api),
+    gateway: values.gateways,
+    worker: values.workers,
+    archiver: values.archivers,
+    api: values.apis,
   };
-  const basePort = count("base-port", DEFAULT_BASE_PORT);
   planPorts(basePort, counts);
-  const partitions = parseNumber("partitions", values["partitions"]);
-  if (partitions !== undefined && (partitions < 1 || partitions > 1024)) {
-    throw new OptionsError(`--partitions must be between 1 and 1024, and is ${partitions}`);
-  }
   return {
     help: false,
-    detach: values["detach"] === true,
-    showsSecrets: values["show-secrets"] === true,
+    detach: values.detach === true,
+    showsSecrets: values.showSecrets === true,
     options: {
-      directory: dataDirectory(values["data"], env),
+      directory: dataDirectory(values.data, env),
       basePort,
       counts,
       partitions,
-      fresh: values["fresh"] === true,
+      fresh: values.fresh === true,
       external: externalStores(env),
     },
   };
@@ -93,33 +98,29 @@ export function parseStartArguments(args: string[], env: Environment): StartArgu
 
 /** Reads the arguments of `npm run stop`. */
 export function parseStopArguments(args: string[], env: Environment): { help: boolean; directory: string } {
-  const values = parse(args, { data: { type: "string" }, help: { type: "boolean" } });
-  return { help: values["help"] === true, directory: dataDirectory(values["data"], env) };
+  const values = parse<{ data?: string }>(stopCommand(), args);
+  return { help: values === undefined, directory: dataDirectory(values?.data, env) };
 }
 
-function parse(
-  args: string[],
-  options: Record<string, { type: "string" | "boolean" }>,
-): Record<string, string | boolean | undefined> {
+/**
+ * Parses without printing anything or ending the process, since tests and two scripts call this.
+ *
+ * @returns undefined for --help
+ */
+function parse<Options>(command: Command, args: string[]): Options | undefined {
+  const silent = () => {};
+  command.configureOutput({ writeOut: silent, writeErr: silent }).exitOverride();
   try {
-    return parseArgs({ args, options, strict: true }).values as Record<string, string | boolean | undefined>;
+    return command.parse(args, { from: "user" }).opts() as Options;
   } catch (error) {
-    throw new OptionsError((error as Error).message);
+    const { exitCode, message } = error as CommanderError;
+    if (exitCode === 0) return undefined;
+    throw new OptionsError(message);
   }
 }
 
-function parseNumber(name: string, value: string | boolean | undefined): number | undefined {
-  if (value === undefined) {
-    return undefined;
-  }
-  if (!/^\d{1,6}$/.test(String(value))) {
-    throw new OptionsError(`--${name} needs a number, not ${JSON.stringify(value)}`);
-  }
-  return Number(value);
-}
-
-function dataDirectory(value: string | boolean | undefined, env: Environment): string {
-  const named = typeof value === "string" ? value : env["CARILLON_DATA"];
+function dataDirectory(value: string | undefined, env: Environment): string {
+  const named = value ?? env["CARILLON_DATA"];
   return named === undefined || named === "" ? defaultDirectory() : path.resolve(named);
 }
 
