@@ -1,5 +1,5 @@
 /**
- * The cluster that a scenario measures, and the way of the generator into it. The generator is not counted as server: it
+ * The cluster that a scenario measures, and the generator's access to it. The generator is not counted as a server: it
  * registers its users straight in the database, signs tokens with the cluster's own secret and raises the rate limits.
  */
 import { execFile } from "node:child_process";
@@ -30,13 +30,13 @@ export interface ClusterShape {
   gateways: number;
   workers: number;
   partitions: number;
-  /** What is safe when a message is confirmed: T2, on disk (default), or T1, in the page cache. */
+  /** Where a message is when the server confirms it: T2, on disk (default), or T1, in the page cache. */
   tier?: "T1" | "T2";
   /** Whether the Node processes profile themselves. */
   profile?: boolean;
 }
 
-/** Where the processes of a run with a profile write, below its directory. */
+/** The folder below the directory of a run into which its processes write their profiles. */
 export const profileFolder = (directory: string) => path.join(directory, "profile");
 
 export const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -117,7 +117,7 @@ export class BenchCluster {
     await this.running.stop();
   }
 
-  /** Puts users into the database; nobody can log in as one of them, their tokens are signed here. */
+  /** Puts users into the database. Nobody can log in as these users; the bench signs their tokens itself. */
   async register(userIds: string[]): Promise<void> {
     for (let at = 0; at < userIds.length; at += ROWS_AT_ONCE) {
       const rows = userIds
@@ -133,14 +133,14 @@ export class BenchCluster {
     }
   }
 
-  /** How a user's device connects: its own gateway, and a token for it. */
+  /** Returns what a user's device connects with: its own gateway, and a token for it. */
   access(userId: string): { tcp: string; ws: string; token: string } {
     const gatewayId = this.ring.lookup(userId);
     const { tcp, ws } = this.running.info().gateways.find(({ nodeId }) => nodeId === gatewayId)!;
     return { tcp, ws, token: this.sign({ userId, deviceId: DEVICE, platform: "other", tokenVersion: 1 }) };
   }
 
-  /** A group of these members, which its first event tells of, archived already; the first one is its owner. */
+  /** Creates a group of these members with its first event in the archive; the first member is its owner. */
   async makeGroup(groupId: string, members: string[], fanOut: "write" | "read"): Promise<void> {
     await this.mysql.query(
       "INSERT INTO user_groups (id, name, owner_id, join_policy, member_count, fan_out, version, created_at) VALUES (?)",
@@ -172,7 +172,7 @@ export class BenchCluster {
     }
   }
 
-  /** Connects users over TCP, each at their gateway, in conversations without earlier messages. */
+  /** Connects users over TCP, each user to their gateway, in conversations without earlier messages. */
   async connect(
     userIds: string[],
     to: (index: number) => string,
@@ -186,6 +186,7 @@ export class BenchCluster {
       const { tcp, token } = this.access(userId);
       clients[index] = await LoadClient.open({
         tcp,
+        userId,
         to: to(index),
         token,
         deviceId: DEVICE,
@@ -197,14 +198,14 @@ export class BenchCluster {
     return clients;
   }
 
-  /** Node ids of the workers that own a partition. */
+  /** Returns the node ids of the workers that own a partition. */
   async owners(): Promise<Set<string>> {
     const args = ["partitions", "--data", this.running.directory, "--json"];
     const { stdout } = await run(process.execPath, [CARILLON, ...args]);
     return new Set((JSON.parse(stdout) as { partitions: { owner: string }[] }).partitions.map(({ owner }) => owner));
   }
 
-  /** Messages in the archive. */
+  /** Returns the number of messages in the archive. */
   async archived(): Promise<number> {
     const [rows] = await this.mysql.query("SELECT COUNT(*) AS n FROM messages");
     return Number((rows as { n: number }[])[0]!.n);

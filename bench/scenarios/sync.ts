@@ -1,11 +1,11 @@
 /**
- * P10: a device that was away logs in, and has everything: the time from the log-in request until it is connected, has
- * all messages that it missed, and knows its people and conversations. Beside it a new device, which has its newest
- * conversations and nothing else.
+ * P10: the time from the log-in request of a device that was away until it is connected, has all messages that it missed, and
+ * knows its people and conversations. Beside it, the scenario measures a new device, which needs its newest conversations and
+ * nothing else.
  */
-import { connect } from "node:net";
 import { sleep, uuidv7 } from "@carillon/base";
-import { Command, decodePayload, encodeFrame, FrameDecoder, type SyncedPayload } from "@carillon/protocol";
+import { Command, type SyncedPayload } from "@carillon/protocol";
+import { RawClient, type RawFrame } from "@carillon/testkit";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { BenchCluster, type ClusterShape, say } from "../cluster/bench-cluster";
 import type { LoadClient } from "../generator/carillon/load-client";
@@ -19,9 +19,9 @@ const MISSED_FOR_P10 = 1_000;
 const PATIENCE_MS = 60_000;
 
 export interface SyncOptions extends ClusterShape {
-  /** Users, each of whom comes once. */
+  /** Number of users, each of whom logs in once. */
   clients: number;
-  /** Messages that each has missed, from 50 others. */
+  /** Number of messages that each user has missed, from 50 senders. */
   missed: number;
   json: boolean;
 }
@@ -66,7 +66,7 @@ class SyncRun {
     return this.report();
   }
 
-  /** 50 senders write to everybody in turn. */
+  /** 50 senders write to all users in turn. */
   private async sendAll(users: string[]): Promise<void> {
     const { missed } = this.options;
     const senders = Array.from({ length: SENDERS }, (_, i) => `sender-${i}`);
@@ -126,10 +126,10 @@ class SyncRun {
     const route = await fetch(`${this.cluster.running.info().api}/v1/route`, {
       headers: { authorization: `Bearer ${accessToken}` },
     });
-    const { gateways } = (await route.json()) as { gateways: { tcp: string }[] };
+    const { gateways } = (await route.json()) as { gateways: { ws: string; tcp: string }[] };
     const loggedInAt = performance.now();
     const greeting = { token: accessToken, deviceId, platform: "other", ...(inbox && { inbox }) };
-    return { startedAt, loggedInAt, ...(await session(gateways[0]!.tcp, greeting, expected)) };
+    return { startedAt, loggedInAt, ...(await session(gateways[0]!, greeting, expected)) };
   }
 
   private async post(path: string, body: object): Promise<unknown> {
@@ -168,38 +168,33 @@ class SyncRun {
   }
 }
 
-/** One connection: until it has its SYNCED and so many events. */
-async function session(address: string, greeting: object, expected: number) {
-  const [host, port] = address.split(":") as [string, string];
-  const socket = connect({ host, port: Number(port), noDelay: true });
-  const decoder = new FrameDecoder();
+/** Holds one connection until it has its SYNCED and this number of events. */
+async function session(gateway: { ws: string; tcp: string }, greeting: object, expected: number) {
   const seen = { inbox: { epoch: "", seq: 0 }, events: 0, connectedAt: 0, replayedAt: 0, syncedAt: 0 };
+  const client = await RawClient.open("tcp", gateway);
   let synced: SyncedPayload | undefined;
-  socket.write(encodeFrame(Command.CONNECT, 1, greeting));
   await new Promise<void>((resolve, reject) => {
     setTimeout(() => reject(new Error("a device did not come back in time")), PATIENCE_MS).unref();
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
+    const take = ({ command, payload }: RawFrame) => {
       const now = performance.now();
-      for (const { command, payload } of decoder.push(chunk)) {
-        if (command === Command.CONNECTED) {
-          seen.connectedAt = now;
-          seen.replayedAt = now;
-          seen.inbox = (decodePayload(payload) as { inbox: Place }).inbox;
-          socket.write(encodeFrame(Command.SYNC, 2, {}));
-        } else if (command === Command.DELIVER) {
-          const { epoch, events } = decodePayload(payload) as { epoch: string; events: [number, object][] };
-          seen.events += events.length;
-          seen.replayedAt = now;
-          socket.write(encodeFrame(Command.RECEIVED, 0, { epoch, inboxSeq: events.at(-1)![0] }));
-        } else if (command === Command.SYNCED) {
-          seen.syncedAt = now;
-          synced = decodePayload(payload) as unknown as SyncedPayload;
-        } else reject(new Error(`a device got command ${command}: ${JSON.stringify(decodePayload(payload))}`));
-      }
+      if (command === Command.CONNECTED) {
+        seen.connectedAt = now;
+        seen.replayedAt = now;
+        seen.inbox = payload.inbox;
+        client.send(Command.SYNC);
+      } else if (command === Command.DELIVER) {
+        seen.events += payload.events.length;
+        seen.replayedAt = now;
+        client.send(Command.RECEIVED, { epoch: payload.epoch, inboxSeq: payload.events.at(-1)[0] }, 0);
+      } else if (command === Command.SYNCED) {
+        seen.syncedAt = now;
+        synced = payload;
+      } else reject(new Error(`a device got command ${command}: ${JSON.stringify(payload)}`));
       if (synced !== undefined && seen.events >= expected) resolve();
-    });
-  }).finally(() => socket.destroy());
+    };
+    client.listen(take, () => reject(new Error("the gateway closed the connection")));
+    client.send(Command.CONNECT, greeting);
+  }).finally(() => client.destroy());
   return { ...seen, synced: synced! };
 }
 

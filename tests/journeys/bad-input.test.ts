@@ -374,7 +374,7 @@ describe("WebSocket and the JSON form", () => {
 
   test("a flood of fragments is cut", async () => {
     const client = await stranger("ws");
-    const socket = (client as unknown as { link: { socket(): import("node:net").Socket } }).link.socket();
+    const { socket } = client;
     // Masked frames of one byte, FIN not set: the first binary, the others continuations.
     for (let i = 0; i < 5_000; i++) socket.write(Buffer.from([i === 0 ? 0x02 : 0x00, 0x81, 0, 0, 0, 0, 1]));
     expect(await client.closed()).toBeGreaterThan(1000);

@@ -200,7 +200,7 @@ test.each(["before", "after"])("a flood of WebSocket PINGs %s log-in ends the co
     when === "after"
       ? await cluster.online(person, "ws")
       : await RawClient.open("ws", (await cluster.route(person))[0]!);
-  const socket = (client as unknown as { link: { socket(): Socket } }).link.socket();
+  const { socket } = client;
   const ping = Buffer.from([0x89, 0x80, 0, 0, 0, 0]);
   for (let i = 0; i < 3_000; i++) socket.write(ping);
   expect(await client.closed()).toBeGreaterThanOrEqual(4_100);

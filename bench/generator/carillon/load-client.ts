@@ -1,16 +1,11 @@
-/** A client of the load generator: a raw TCP socket that sends, receives, acknowledges, and checks what it gets. */
-import { connect, type Socket } from "node:net";
+/** A client that scenarios steer: it writes to anyone, reads, looks at large groups, and checks everything that it receives. */
 import { uuidv7 } from "@carillon/base";
 import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
-import { FrameCutter } from "./frame-walk";
+import { LeanClient } from "@carillon/testkit";
 
-const ACK_EVENTS = 20;
-const ACK_MS = 50;
 const UNANSWERED_MS = 5_000;
-/** What every socket reads into: it is done with before the next one reads. */
-const readBuffer = Buffer.alloc(256 * 1_024);
 
-/** The members of a large group get the same bytes one after the other: they are decoded for the first. */
+/** The members of a large group get the same bytes one after the other: the bytes are decoded for the first member. */
 const decoded = { bytes: Buffer.alloc(0), payload: {} };
 
 function decodeSame(bytes: Uint8Array): object {
@@ -37,50 +32,38 @@ export interface LoadEvents {
   onError(what: string): void;
 }
 
-export class LoadClient {
+export interface LoadClientOptions {
+  /** Address of the gateway, host:port. */
+  tcp: string;
+  userId: string;
+  token: string;
+  deviceId: string;
+  /** Receiver of messages for which `send` names none, as SEND names it. */
+  to: string;
+  events: LoadEvents;
+  /** Last number of each conversation before the first event that comes. */
+  lastSeq: number;
+  /** Whether the client adds a random part to the time after which the server wants a message again; default true. */
+  hasJitter?: boolean;
+}
+
+export class LoadClient extends LeanClient {
   /** Highest seq seen in each conversation: each must follow the last. */
   private readonly lastSeqs = new Map<string, number>();
-  /** Of a large group: what it was told of may be left out. */
+  /** Last number of a large group that the client was told of; the numbers up to it may be left out. */
   private toldOf = 0;
-  private inbox = { epoch: "", seq: 0 };
-  private unacknowledged = 0;
-  private readonly cutter = new FrameCutter();
-  private onLogin: () => void = () => {};
-  private ackTimer: ReturnType<typeof setTimeout> | undefined;
-  private pending: Uint8Array[] = [];
-  private lastRequestId = 0;
-  /** Messages without SENT, by requestId: after BUSY the same one is sent again. */
+  /** Messages without SENT, by requestId: after BUSY the client sends the same message again. */
   private readonly unanswered = new Map<number, { payload: object; since: number }>();
 
-  private constructor(
-    private readonly socket: Socket,
-    /** Whom it writes to, as SEND names it. */
-    private readonly to: string,
-    private readonly events: LoadEvents,
-    /** Of a conversation before the first event of it that comes. */
-    private readonly firstSeq: number,
-    /** Adds a random part to the time after which the server wants a message again. */
-    private readonly hasJitter: boolean,
-  ) {}
-
-  static async open(options: {
-    tcp: string;
-    to: string;
-    token: string;
-    deviceId: string;
-    events: LoadEvents;
-    /** Of the conversation, before anything is written. */
-    lastSeq: number;
-    hasJitter?: boolean;
-  }): Promise<LoadClient> {
+  private constructor(private readonly options: LoadClientOptions) {
     const [host, port] = options.tcp.split(":") as [string, string];
-    let client: LoadClient | undefined;
-    const socket = connect({
-      ...{ host, port: Number(port), noDelay: true },
-      onread: { buffer: readBuffer, callback: (length, bytes) => client!.cut(bytes as Buffer, length) },
-    });
-    client = new LoadClient(socket, options.to, options.events, options.lastSeq, options.hasJitter ?? true);
-    await client.logIn(options.token, options.deviceId);
+    const { userId, deviceId, token } = options;
+    super({ host, port: Number(port), userId, deviceId, token });
+  }
+
+  static async open(options: LoadClientOptions): Promise<LoadClient> {
+    const client = new LoadClient(options);
+    await client.logIn();
     return client;
   }
 
@@ -89,81 +72,82 @@ export class LoadClient {
     this.write(encodeFrame(Command.FOCUS, ++this.lastRequestId, { conversationId }));
   }
 
-  /** Sends one message with whatever else is sent in this turn. */
-  send(content: string, to = this.to): void {
+  /** Sends one message. */
+  send(content: string, to = this.options.to): void {
     const payload = { clientMsgId: uuidv7(Date.now()), to, contentType: "text", content };
     const requestId = ++this.lastRequestId;
     this.unanswered.set(requestId, { payload, since: performance.now() });
     this.write(encodeFrame(Command.SEND, requestId, payload));
   }
 
-  /** The user has read a conversation up to this number; the answer is not waited for. */
+  /** Marks a conversation as read up to this number; the client does not wait for the answer. */
   read(conversationId: string, seq: number): void {
     this.write(encodeFrame(Command.READ, ++this.lastRequestId, { conversationId, seq }));
   }
 
   close(): void {
-    clearTimeout(this.ackTimer);
-    this.socket.destroy();
+    this.cut();
   }
 
-  private async logIn(token: string, deviceId: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.onLogin = resolve;
-      this.socket.on("error", reject);
-      this.socket.on("close", () => reject(new Error("the gateway closed the connection")));
-      this.socket.on("connect", () =>
-        this.write(encodeFrame(Command.CONNECT, 1, { token, deviceId, platform: "other" })),
-      );
-    });
+  /** Sends messages again that have had no answer for 5 s, as every client does. */
+  repeat(): void {
+    const before = performance.now() - UNANSWERED_MS;
+    for (const [requestId, { since }] of this.unanswered) if (since < before) this.sendAgain(requestId);
   }
 
-  private cut(bytes: Buffer, length: number): boolean {
-    this.cutter.push(bytes, length, this.take);
-    return true;
-  }
-
-  private readonly take = (command: number, requestId: number, bytes: Buffer, from: number, to: number): void => {
-    const payload = bytes.subarray(from, to);
-    if (command !== Command.CONNECTED) return this.receive(command, requestId, payload);
-    this.inbox = (decodePayload(payload) as { inbox: { epoch: string; seq: number } }).inbox;
-    this.onLogin();
-  };
-
-  private receive(command: number, requestId: number, payload: Uint8Array): void {
-    if (command === Command.DELIVER) return this.deliver(payload);
+  protected onFrame(command: number, requestId: number, bytes: Buffer, from: number, to: number): void {
+    const { events } = this.options;
     if (command === Command.SENT) {
       this.unanswered.delete(requestId);
-      return this.events.onSent();
+      return events.onSent();
     }
+    const payload = bytes.subarray(from, to);
     if (command === Command.NOTIFY) {
       this.toldOf = (decodeSame(payload) as { lastSeq: number }).lastSeq;
-      return this.events.onNotify?.(this.toldOf);
-    }
-    if (command === Command.PULLED) {
-      const { events } = decodeSame(payload) as unknown as { events: LoadedEvent[] };
-      return this.takeEvents(events);
-    }
-    if (command === Command.ERROR)
+      events.onNotify?.(this.toldOf);
+    } else if (command === Command.PULLED) {
+      const pulled = decodeSame(payload) as unknown as { events: LoadedEvent[] };
+      for (const event of pulled.events) this.takeEvent(event);
+    } else if (command === Command.ERROR) {
       this.retry(requestId, decodePayload(payload) as { name: string; retryAfterMs?: number });
-    if (command === Command.KICKED || command === Command.GOAWAY)
-      this.events.onError(`closed by the gateway: ${command}`);
+    } else if (command === Command.KICKED || command === Command.GOAWAY) {
+      this.onFault(`closed by the gateway: ${command}`);
+    }
+  }
+
+  /** Decodes the events, since a client has many conversations, and their numbers are checked one by one. */
+  protected override onDeliver(bytes: Buffer, from: number, to: number): void {
+    const { epoch, events } = decodePayload(bytes.subarray(from, to)) as {
+      epoch: string;
+      events: [number, LoadedEvent][];
+    };
+    this.onEpoch(epoch);
+    for (const [inboxSeq, event] of events) if (this.takeNumber(inboxSeq)) this.takeEvent(event);
+  }
+
+  /** Is never called, since `onDeliver` walks over nothing. */
+  protected onMessage(): void {}
+
+  protected onFault(what: string): void {
+    this.options.events.onError(what);
+  }
+
+  private takeEvent(event: LoadedEvent): void {
+    const last = this.lastSeqs.get(event.conversationId) ?? this.options.lastSeq;
+    const isNext = event.seq > last && event.seq <= Math.max(last, this.toldOf) + 1;
+    if (!isNext) this.onFault(`seq ${event.seq} after ${last} in ${event.conversationId}`);
+    this.lastSeqs.set(event.conversationId, event.seq);
+    this.options.events.onEvent(event);
   }
 
   private retry(requestId: number, error: { name: string; retryAfterMs?: number }): void {
     const open = this.unanswered.get(requestId);
-    if (error.name !== "BUSY" || open === undefined) return this.events.onError(JSON.stringify(error));
-    this.events.onBusy();
+    if (error.name !== "BUSY" || open === undefined) return this.onFault(JSON.stringify(error));
+    this.options.events.onBusy();
     const afterMs = error.retryAfterMs ?? 1_000;
-    const laterMs = this.hasJitter ? afterMs * (1 + Math.random()) : afterMs;
+    const laterMs = this.options.hasJitter === false ? afterMs : afterMs * (1 + Math.random());
     open.since = Number.POSITIVE_INFINITY;
     setTimeout(() => this.sendAgain(requestId), laterMs);
-  }
-
-  /** Sends again what has had no answer for 5 s, as every client does. */
-  repeat(): void {
-    const before = performance.now() - UNANSWERED_MS;
-    for (const [requestId, { since }] of this.unanswered) if (since < before) this.sendAgain(requestId);
   }
 
   private sendAgain(requestId: number): void {
@@ -171,46 +155,5 @@ export class LoadClient {
     if (open === undefined) return;
     open.since = performance.now();
     this.write(encodeFrame(Command.SEND, requestId, open.payload));
-  }
-
-  private deliver(payload: Uint8Array): void {
-    const { epoch, events } = decodePayload(payload) as {
-      epoch: string;
-      events: [number, LoadedEvent][];
-    };
-    for (const [inboxSeq] of events) {
-      if (epoch !== this.inbox.epoch || inboxSeq !== this.inbox.seq + 1) this.events.onError(`hole before ${inboxSeq}`);
-      this.inbox = { epoch, seq: inboxSeq };
-    }
-    this.takeEvents(events.map(([, event]) => event));
-    this.unacknowledged += events.length;
-    if (this.unacknowledged >= ACK_EVENTS) this.acknowledge();
-    else this.ackTimer ??= setTimeout(() => this.acknowledge(), ACK_MS);
-  }
-
-  private takeEvents(events: LoadedEvent[]): void {
-    for (const event of events) {
-      const last = this.lastSeqs.get(event.conversationId) ?? this.firstSeq;
-      const isNext = event.seq > last && event.seq <= Math.max(last, this.toldOf) + 1;
-      if (!isNext) this.events.onError(`seq ${event.seq} after ${last} in ${event.conversationId}`);
-      this.lastSeqs.set(event.conversationId, event.seq);
-      this.events.onEvent(event);
-    }
-  }
-
-  private acknowledge(): void {
-    clearTimeout(this.ackTimer);
-    this.ackTimer = undefined;
-    this.unacknowledged = 0;
-    this.write(encodeFrame(Command.RECEIVED, 0, { epoch: this.inbox.epoch, inboxSeq: this.inbox.seq }));
-  }
-
-  private write(frame: Uint8Array): void {
-    if (this.pending.push(frame) > 1) return;
-    setImmediate(() => {
-      const frames = this.pending;
-      this.pending = [];
-      if (!this.socket.destroyed) this.socket.write(Buffer.concat(frames));
-    });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * SEND frames of one connection, made by patching.
+ * Makes the SEND frames of one connection by patching.
  *
  * The idea: everything in a SEND but requestId, clientMsgId and content is the same for all messages of a connection. So
  * one frame is encoded by the product's own codec, and each message is a copy of it in a slot of a ring, with these three
@@ -7,7 +7,7 @@
  * again, and frames that lie side by side go out in one write without being copied together.
  *
  * Edge cases. A slot whose message is still unanswered is not used again: the ring doubles. Content of another length
- * needs another frame: slots have one size, so the ring begins anew, and what lies in the old one stays there.
+ * needs another frame: slots have one size, so the ring begins anew, and frames in the old ring stay there.
  */
 import { randomBytes } from "node:crypto";
 import { Command, encodeFrame } from "@carillon/protocol";
@@ -19,7 +19,7 @@ const COUNTER_DIGITS = 6;
 const ID_LENGTH = 36;
 const HEX = Buffer.from("0123456789abcdef", "latin1");
 
-/** Where the three fields are, in a frame for one receiver and one length of content. */
+/** A frame for one receiver and one length of content, with the places of the three fields in it. */
 export interface SendTemplate {
   frame: Buffer;
   idAt: number;
@@ -29,7 +29,7 @@ export interface SendTemplate {
 
 /** @param to as SEND names it; all content must be ASCII of exactly `contentBytes` */
 export function makeSendTemplate(to: string, contentBytes: number): SendTemplate {
-  // Two random parts keep ids of connections apart that send in the same ms and at the same count.
+  // Two random parts keep the ids of connections apart that send in the same ms and at the same count.
   const id = `00000000-0000-7${randomBytes(2).toString("hex").slice(1)}-8${randomBytes(2).toString("hex").slice(1)}-${randomBytes(6).toString("hex")}`;
   const content = "x".repeat(contentBytes);
   const frame = Buffer.from(encodeFrame(Command.SEND, 0, { clientMsgId: id, to, contentType: "text", content }));
@@ -37,7 +37,7 @@ export function makeSendTemplate(to: string, contentBytes: number): SendTemplate
   return { frame, idAt, contentAt: frame.length - contentBytes, contentBytes };
 }
 
-/** `xxxxxxxx-xxxx`, the beginning of a UUIDv7 of that time (ms since 1970), as ASCII. */
+/** Returns `xxxxxxxx-xxxx`, the beginning of a UUIDv7 of that time (ms since 1970), as ASCII. */
 export function timeDigits(now: number): Buffer {
   const digits = Math.floor(now).toString(16).padStart(12, "0");
   return Buffer.from(`${digits.slice(0, 8)}-${digits.slice(8)}`, "latin1");
@@ -85,7 +85,7 @@ export class SendRing {
     bytes.write(content, at + contentAt, "latin1");
   }
 
-  /** The message is answered for good. @returns false for one that is not under way */
+  /** Marks a message as answered for good. @returns false for a message that is not under way */
   settle(requestId: number): boolean {
     const slot = requestId % this.slots;
     if (requestId === 0 || this.owners[slot] !== requestId) return false;
@@ -97,7 +97,7 @@ export class SendRing {
     return requestId !== 0 && this.owners[requestId % this.slots] === requestId;
   }
 
-  /** The frames of the messages from `first` to `last`, in one piece, or in two at the end of the ring. */
+  /** Returns the frames of the messages from `first` to `last`, in one piece, or in two at the end of the ring. */
   frames(first: number, last: number): Buffer[] {
     const size = this.template.frame.length;
     const [from, to] = [first % this.slots, (last % this.slots) + 1];
@@ -105,7 +105,7 @@ export class SendRing {
     return [this.bytes.subarray(from * size), this.bytes.subarray(0, to * size)];
   }
 
-  /** Writes of the old ring may still be under way, so it is left as it is. */
+  /** Writes of the old ring may still be under way, so this method leaves the old ring unchanged. */
   private grow(): void {
     const size = this.template.frame.length;
     const slots = 2 * this.slots;

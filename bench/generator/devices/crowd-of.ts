@@ -1,11 +1,10 @@
-/** The devices of a cluster's users, spread over addresses of loopback: one of them has 28,000 ports. */
+/** Returns the devices of a cluster's users, spread over addresses of loopback, since one address has 28,000 ports. */
 import type { BenchCluster } from "../../cluster/bench-cluster";
-import type { DeviceSpec } from "./device";
-import type { Transport } from "./link";
+import type { DeviceSpec, Transport } from "./device";
 
 const ADDRESSES = 8;
 
-/** Address of this machine from which the connection of this number is made. */
+/** Returns the address of this machine from which the connection with this number is made. */
 export const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`;
 
 export function devicesOf(cluster: BenchCluster, userIds: string[], transport: Transport): DeviceSpec[] {

@@ -1,4 +1,4 @@
-/** Many devices as a run sees them, in two processes, since one holds 20,000 open files at most on a small machine. */
+/** Many devices as a run sees them. They are in two processes, since a process holds at most 20,000 open files on a small machine. */
 import path from "node:path";
 import { RemoteProcess } from "../remote-process";
 import type { DeviceSpec } from "./device";
@@ -16,7 +16,7 @@ export class DeviceCrowd {
     return this.processes.map(({ pid }) => pid);
   }
 
-  /** Connects devices and resolves when all of them are. */
+  /** Connects devices, and resolves when all are connected. */
   async open(specs: DeviceSpec[], onProgress: (counts: DeviceCounts) => void): Promise<void> {
     const share = (part: number) => specs.filter((_spec, index) => index % PROCESSES === part);
     await this.watched(
@@ -29,7 +29,7 @@ export class DeviceCrowd {
     await Promise.all(this.processes.map((each) => each.ask("cut")));
   }
 
-  /** @returns ms until each was connected and complete; fewer than there are devices when time was up */
+  /** @returns for each device, ms until it was connected and complete; a device that was late is missing */
   async comeBack(missed: number, patienceMs: number, onProgress: (counts: DeviceCounts) => void): Promise<number[]> {
     const asked = this.processes.map((each) => each.ask("comeBack", { missed, patienceMs }));
     return (await this.watched(asked, onProgress)).flat();
@@ -52,7 +52,7 @@ export class DeviceCrowd {
     for (const each of this.processes) each.end();
   }
 
-  /** @throws Error when a device saw what should not be */
+  /** @throws Error when a device reports an error */
   private async watched<T>(asked: Promise<T>[], onProgress: (counts: DeviceCounts) => void): Promise<T[]> {
     let fail: (error: Error) => void = () => {};
     const failed = new Promise<never>((_resolve, reject) => {

@@ -1,29 +1,28 @@
-/** A process that holds many devices: it connects them, cuts them off, and says how far they are. */
+/** A process that holds many devices: it connects them, cuts them off, and reports their progress. */
 import { serveCalls } from "../remote-process";
 import { Device, type DeviceSpec } from "./device";
 
-const SWEEP_MS = 1_000;
 const MOST_ERRORS = 20;
 
 export interface DeviceCounts {
   connected: number;
   /** Devices that are connected and have everything that they missed. */
   complete: number;
-  /** Events since they were cut off. */
+  /** Events since the devices were cut off. */
   events: number;
   retries: number;
-  /** Log-ins that were refused with something else than BUSY, by what was said. */
+  /** Number of log-ins that were refused with another error than BUSY, by the text of the answer. */
   refused: Record<string, number>;
   errors: string[];
 }
 
 export interface DeviceCalls {
-  /** Connects devices, so many at once; resolves when all are connected. */
+  /** Connects devices, `atOnce` at a time; resolves when all are connected. */
   open(argument: { specs: DeviceSpec[]; atOnce: number }): Promise<void>;
   cut(argument?: undefined): Promise<void>;
   /**
-   * All come back at once, each for so many missed events. Resolves to how long each took until it was connected and
-   * complete (ms), or to what was reached when time was up.
+   * Lets all devices come back at once, each for `missed` events. Resolves to the time that each device took until it was
+   * connected and complete, ms; after `patienceMs`, to the times of those devices that are complete.
    */
   comeBack(argument: { missed: number; patienceMs: number }): Promise<number[]>;
   progress(argument?: undefined): Promise<DeviceCounts>;
@@ -35,13 +34,6 @@ class Devices {
   private readonly refused: Record<string, number> = {};
   private onChange: (index: number) => void = () => {};
   private missed = Number.POSITIVE_INFINITY;
-
-  constructor() {
-    setInterval(() => {
-      const now = performance.now();
-      for (const device of this.devices) device.pingAfterSilence(now);
-    }, SWEEP_MS);
-  }
 
   async open(specs: DeviceSpec[], atOnce: number): Promise<void> {
     let next = 0;

@@ -1,6 +1,6 @@
 /**
- * Members of one group that a process holds. Everything that comes is checked and timed: the messages are due on a schedule
- * that all processes know, and they come back in its order, so the number of a message tells when it was due.
+ * The members of one group that a process holds. They check and time every event: the messages are due on a schedule that all
+ * processes know, and the events have its order, so the number of a message tells when it was due.
  */
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
 import { LoadClient } from "../carillon/load-client";
@@ -13,7 +13,7 @@ const MOST_ERRORS = 20;
 /** The event that made the group. */
 export const FIRST_SEQ = 1;
 
-/** How one member connects; can be told to another process. */
+/** The data with which one member connects; another process can receive it by IPC. */
 export interface MemberSpec {
   userId: string;
   /** Address of the member's gateway, host:port. */
@@ -26,23 +26,23 @@ export interface MemberSpec {
 /** The instants at which messages are due. */
 export interface GroupPace {
   perSecond: number;
-  /** Of the first message, by the machine's clock, ms. */
+  /** The instant of the first message, by the machine's clock, ms. */
   startedAt: number;
 }
 
 export interface MemberCounts {
-  /** While it was measured. */
+  /** Events in the measured time. */
   events: number;
   notices: number;
-  /** Members that neither have all events nor were told of them. */
+  /** Number of members that neither have all events nor have a notice of them. */
   behind: number;
   errors: string[];
 }
 
 export interface MemberTimes {
-  /** Due to received, us. */
+  /** From the instant at which a message was due until an event shows it, us. */
   shown: Histogram;
-  /** Of the oldest message that a notice tells of: due to told, us. */
+  /** For the oldest message that a notice tells of: from the instant at which it was due until the notice, us. */
   told: Histogram;
 }
 
@@ -53,10 +53,10 @@ export const newMemberTimes = (): MemberTimes => ({
 
 export class Members {
   readonly times = newMemberTimes();
-  /** Messages of these members that the server has taken. */
+  /** Number of messages of these members that the server has accepted. */
   accepted = 0;
   private readonly clients: LoadClient[] = [];
-  /** Last number that each member has, or was told of. */
+  /** By member: the last number of which the member has the event or a notice. */
   private readonly reached: number[] = [];
   private readonly errors: string[] = [];
   private schedule: Schedule | undefined;
@@ -72,7 +72,7 @@ export class Members {
     }
   }
 
-  /** From when on messages are due; to be told before the first. */
+  /** Sets the instants at which messages are due; the run calls this before the first message. */
   expect({ perSecond, startedAt }: GroupPace): void {
     this.schedule = new Schedule(perSecond, startedAt);
   }
@@ -85,7 +85,7 @@ export class Members {
     this.isMeasuring = isMeasuring;
   }
 
-  /** @param sent messages up to now, by all members of all processes */
+  /** @param sent number of messages up to now, by all members of all processes */
   progress(sent: number): MemberCounts {
     const { events, notices, errors } = this;
     return { events, notices, behind: this.reached.filter((seq) => seq !== FIRST_SEQ + sent).length, errors };
@@ -98,7 +98,7 @@ export class Members {
   private async openOne({ userId, tcp, token, isFocused }: MemberSpec, index: number): Promise<void> {
     this.reached[index] = FIRST_SEQ;
     const client = await LoadClient.open({
-      ...{ tcp, token, to: this.conversationId, deviceId: DEVICE, lastSeq: FIRST_SEQ },
+      ...{ tcp, userId, token, to: this.conversationId, deviceId: DEVICE, lastSeq: FIRST_SEQ },
       events: {
         onEvent: ({ seq }) => this.takeEvent(index, seq),
         onNotify: (lastSeq) => this.takeNotice(index, lastSeq),
@@ -125,7 +125,7 @@ export class Members {
     this.reached[member] = Math.max(this.reached[member]!, lastSeq);
     if (!this.isMeasuring || news <= 0) return;
     this.notices++;
-    // The oldest message that it tells of has waited longest.
+    // The oldest message that the notice tells of has waited longest.
     this.record(this.times.told, lastSeq - news + 1);
   }
 

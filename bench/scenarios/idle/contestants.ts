@@ -1,26 +1,26 @@
-/** Those whose idle connections are measured: Carillon's one gateway over each transport, and the servers of others. */
+/** The servers whose idle connections are measured: Carillon's one gateway over each transport, and the peers. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type ClusterShape, say } from "../../cluster/bench-cluster";
 import { carillon, withCluster } from "../../cluster/carillon-contestant";
 import { addressOf, devicesOf } from "../../generator/devices/crowd-of";
+import type { Transport } from "../../generator/devices/device";
 import { DeviceCrowd } from "../../generator/devices/device-crowd";
-import type { Transport } from "../../generator/devices/link";
 import { Generator } from "../../generator/generator";
 import type { Contestant, RunningContestant, Tier } from "../../peers/contestant";
 
 /** One process holds 20,000 open files at most on a small machine. */
 const GENERATORS = 2;
 
-/** A server that runs, and clients of it that are not connected yet. */
+/** A running server, with clients that are not connected yet. */
 export interface IdleServer {
   server: RunningContestant;
-  /** Of the load generator. */
+  /** Pids of the load generator. */
   generatorPids: number[];
-  /** Connects and logs in the clients of these numbers; resolves when all of them are. */
+  /** Connects and logs in the clients with these numbers; resolves when all are connected. */
   open(from: number, to: number): Promise<void>;
-  /** What went wrong with connections since, a lost one included. */
+  /** Returns the faults of connections since then, including lost connections. */
   faults(): Promise<string[]>;
 }
 
@@ -30,13 +30,13 @@ export interface IdleContestant {
   description: string;
   /** Kind of the processes that hold the connections. */
   front: string;
-  /** Carillon's; the servers of others have none. */
+  /** The transport of Carillon; peers have none. */
   transport?: Transport;
-  /** Starts a server with so many clients, has it measured, and removes it. */
+  /** Starts a server with this number of clients, has it measured, and removes it. */
   with<T>(clients: number, measure: (idle: IdleServer) => Promise<T>): Promise<T>;
 }
 
-/** One gateway with devices over one transport. */
+/** Returns Carillon with one gateway, and devices over one transport. */
 export function ownContestant(transport: Transport, shape: ClusterShape): IdleContestant {
   const oneGateway = { ...shape, gateways: 1 };
   const { tier, front, describe } = carillon(oneGateway);
@@ -75,14 +75,14 @@ async function faultsOf(crowd: DeviceCrowd, transport: Transport, clients: numbe
   return connected < clients ? [`${clients - connected} of ${clients} are not connected`, ...errors] : errors;
 }
 
-/** A server of others, with the clients and the settings of private messages. */
+/** Returns a peer with the clients and the settings of private messages. */
 export function peerContestant(peer: Contestant): IdleContestant {
   const { name, tier, front } = peer;
   return {
     name,
     tier,
     front,
-    // Its version is known when it was got.
+    // The version of a peer is known after its installation.
     get description() {
       return peer.describe();
     },

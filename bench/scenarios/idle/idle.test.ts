@@ -6,7 +6,7 @@ import { Turns } from "./turns";
 
 const readings: MemoryReadings = { connections: [500, 10_740], first: 90, all: 140, most: 190 };
 
-test("the first connections are a tenth, an even number, and not more than so many", () => {
+test("the first connections are a tenth of all, an even number, and limited", () => {
   expect([20, 39, 130, 5_000, 18_000].map((clients) => firstOf(clients, 500))).toEqual([2, 2, 12, 500, 500]);
 });
 
@@ -15,7 +15,7 @@ test("memory is shared among the connections that came after the first ones", ()
   expect(bytesPerConnection({ ...readings, all: 90 }).settled).toBe(0);
 });
 
-test("what is told of memory says when it was read, and what it was at most", () => {
+test("the text about memory contains the time of reading and the maximum", () => {
   expect(describeMemory(readings, 120)).toBe(
     "5.0 KB a connection 120 s after the last one came (10.0 KB at most): 90 MiB with 500, 140 MiB with all",
   );

@@ -1,7 +1,7 @@
 /**
- * P7 and P8: what connections cost that are open and say nothing but their heartbeat. One gateway over TCP and another
- * one over WebSocket, each with a cluster of its own: memory that a process has given back is not seen from outside.
- * The servers of others are given as many connections and as much time.
+ * P7 and P8: the cost of open connections that carry nothing but their heartbeat. One gateway has connections over TCP and
+ * another one over WebSocket, each in a cluster of its own, because memory that a process has given back cannot be seen from
+ * outside. The peers get the same number of connections and the same time.
  */
 import { describeAccount } from "../../account/account";
 import { checkOpenFiles } from "../../account/open-files";
@@ -15,22 +15,22 @@ import { compareMemory, describeMemory } from "./memory";
 import { Turns } from "./turns";
 
 const FEWEST = 20;
-/** With fewer connections, what the gateway needs for itself hides what they need: P7 is not answered. */
+/** With fewer connections, the gateway's own memory hides that of the connections, and the run does not answer P7. */
 const ENOUGH_FOR_P7 = 5_000;
 const ENOUGH_FOR_P8 = 18_000;
 
 export interface IdleOptions extends ClusterShape {
-  /** Connections of each server. */
+  /** Number of connections of each server. */
   clients: number;
-  /** For which CPU is measured; two heartbeats are a minute. */
+  /** Seconds for which CPU is measured; two heartbeats are a minute. */
   seconds: number;
   json: boolean;
 }
 
-/** All at once, by turns. One of the others that cannot be had or fails is left out. @throws TypeError for too few clients */
+/** Measures all servers by turns, and leaves out a peer that cannot be had or fails. @throws TypeError for too few clients */
 export async function runIdle(peers: Contestant[], asked: IdleOptions): Promise<Outcome> {
   if (asked.clients < FEWEST) throw new TypeError(`idle needs at least ${FEWEST} --clients`);
-  // Clients of peers come in pairs, and all servers are given as many.
+  // Clients of peers come in pairs, and all servers get the same number.
   const options = { ...asked, clients: asked.clients & ~1, settleSeconds: SETTLE_SECONDS };
   checkOpenFiles(options.clients);
   const contestants = [
@@ -60,7 +60,7 @@ export async function runIdle(peers: Contestant[], asked: IdleOptions): Promise<
 
 async function measureAll(contestants: IdleContestant[], options: IdleOptions) {
   const turns = new Turns();
-  // All have ended before anything is told: what fails does not leave the others running.
+  // All servers have ended before a failure is thrown, so a failure leaves no server running.
   const ended = await Promise.allSettled(
     contestants.map((each) =>
       measureIdle(each, options, turns).catch((error: Error) => {

@@ -1,44 +1,44 @@
-/** One server: its first connections, all of them, and what it needs for each. */
+/** Measures one server: with its first connections, with all of them, and the memory for each connection. */
 import { sleep } from "@carillon/base";
 import { type Account, startAccount } from "../../account/account";
 import { residentOf } from "../../account/usage";
 import { say } from "../../cluster/bench-cluster";
-import type { Transport } from "../../generator/devices/link";
+import type { Transport } from "../../generator/devices/device";
 import type { Tier } from "../../peers/contestant";
 import type { IdleContestant, IdleServer } from "./contestants";
 import { bytesPerConnection, type ConnectionBytes, firstOf, type MemoryReadings } from "./memory";
 import type { Turns } from "./turns";
 
 /**
- * Memory is read so long after the last connection was opened, whatever is measured meanwhile, since it matters: Node gives
- * back what connecting used when its memory reducer runs, which is seconds after a collection when little is allocated, and
- * otherwise at its watchdog, 100 s after the last collection. One gateway with 18,000 connections over TCP kept 12.2 KB
- * for each up to the 70th second and 5.5 KB in the 80th: a reading in between is one or the other by chance.
+ * Time between the last opened connection and the reading of memory, whatever is measured meanwhile. It matters, because Node
+ * gives back the memory of connecting when its memory reducer runs: seconds after a collection when little is allocated, and
+ * otherwise at its watchdog, 100 s after the last collection. One gateway with 18,000 connections over TCP kept 12.2 KB for
+ * each up to the 70th second and 5.5 KB in the 80th: a reading in between is one or the other by chance.
  */
 export const SETTLE_SECONDS = 120;
 const SAMPLE_MS = 5_000;
-/** Until connecting is no longer seen in CPU time. */
+/** Time until connecting no longer shows in CPU time. */
 const QUIET_MS = 10_000;
-/** These warm a server up, so that what it needs for itself is not shared out among connections. */
+/** These connections warm a server up, so that its own memory is not divided among connections. */
 const MOST_FIRST = 500;
 
 export interface IdleRun {
   name: string;
   tier: Tier;
-  /** As the contestant's. */
+  /** The transport of the contestant. */
   transport?: Transport;
   description: string;
   memory: MemoryReadings;
   bytes: ConnectionBytes;
   connectedPerSecond: number;
-  /** With all connections, heartbeats included; Carillon only. */
+  /** CPU with all connections, heartbeats included; Carillon only. */
   account?: Account;
-  /** All were connected at the end. */
+  /** Whether all connections were open at the end. */
   ok: boolean;
   errors: string[];
 }
 
-/** Starts a server, measures it and removes it; starting, connecting and counting CPU are turns, settling is none. */
+/** Starts a server, measures it and removes it. Starting, connecting and counting CPU need the turn, settling does not. */
 export async function measureIdle(
   contestant: IdleContestant,
   { clients, seconds }: { clients: number; seconds: number },
@@ -79,7 +79,7 @@ export async function measureIdle(
   }
 }
 
-/** @returns MiB of the processes that hold the connections: when they have settled, and the most until then */
+/** @returns memory of the processes that hold the connections, MiB: after the settling time, and the maximum until then */
 async function settle(
   { name, front }: IdleContestant,
   { server }: IdleServer,
@@ -100,7 +100,7 @@ async function settle(
   return { settled: resident(), most };
 }
 
-/** @returns nothing for the servers of others: heartbeats are not the same for all */
+/** @returns undefined for peers, whose heartbeats differ */
 async function countCpu(
   { name, transport }: IdleContestant,
   { server, generatorPids }: IdleServer,

@@ -1,23 +1,23 @@
-/** What a server's memory says of one connection, and how it is told. Pure. */
+/** Computes the memory of one connection from a server's memory, and describes it. Pure. */
 
 /** Resident memory of the processes that hold the connections, MiB. */
 export interface MemoryReadings {
-  /** How many the first connections were, and how many all of them. */
+  /** Number of the first connections, and of all connections. */
   connections: [first: number, all: number];
-  /** A settling time after the first connections were open. */
+  /** The memory one settling time after the first connections were open. */
   first: number;
-  /** A settling time after all were open. */
+  /** The memory one settling time after all connections were open. */
   all: number;
-  /** The most on the way from the first connections to the settled end. */
+  /** The maximum between the first connections and the settled end. */
   most: number;
 }
 
-/** Connections that are opened first are few, but not nothing; even, since clients of peers come in pairs. */
+/** Returns the number of connections to open first: few, but not none, and even, since clients of peers come in pairs. */
 export function firstOf(clients: number, most: number): number {
   return Math.min(most, Math.floor(clients / 10)) & ~1;
 }
 
-/** Bytes for each connection that came after the first ones. */
+/** Returns the bytes for each connection that came after the first ones. */
 export interface ConnectionBytes {
   settled: number;
   most: number;
@@ -30,7 +30,7 @@ export function bytesPerConnection({ connections, first, all, most }: MemoryRead
 
 const kilobytes = (bytes: number) => (bytes / 1_024).toFixed(1);
 
-/** `5.5 KB a connection 120 s after the last one came (12.2 KB at most): 88 MiB with 500, 182 MiB with all` */
+/** Returns `5.5 KB a connection 120 s after the last one came (12.2 KB at most): 88 MiB with 500, 182 MiB with all`. */
 export function describeMemory(readings: MemoryReadings, settleSeconds: number): string {
   const { connections, first, all } = readings;
   const { settled, most } = bytesPerConnection(readings);
@@ -40,7 +40,7 @@ export function describeMemory(readings: MemoryReadings, settleSeconds: number):
   );
 }
 
-/** A table of several servers. */
+/** Describes several servers in a table. */
 export function compareMemory(servers: { name: string; tier: string; bytes: ConnectionBytes }[]): string[] {
   const row = (name: string, tier: string, settled: string, most: string) =>
     `  ${name.padEnd(20)}${tier.padEnd(6)}${settled.padStart(16)}${most.padStart(10)}`;

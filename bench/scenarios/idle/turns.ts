@@ -1,8 +1,8 @@
-/** Servers take turns at what is work, so that nothing else runs beside it; what is only waiting they do side by side. */
+/** Servers take turns at work, so that nothing else runs beside it; they wait side by side. */
 export class Turns {
   private last: Promise<void> = Promise.resolve();
 
-  /** Resolves when it is the caller's turn. @returns ends the turn; may be called more than once */
+  /** Resolves when it is the caller's turn. @returns a function that ends the turn, and that may be called more than once */
   async take(): Promise<() => void> {
     const before = this.last;
     let end = () => {};

@@ -1,5 +1,6 @@
 export { checkEvidence } from "./checker/check";
 export type { Violation } from "./checker/violation";
+export * from "./clients/lean-client";
 export * from "./clients/raw-client";
 export * from "./cluster/test-cluster";
 export * from "./history/evidence";

@@ -2,7 +2,7 @@
  * A raw client for tests: it speaks any transport, sends any bytes, and shows every received frame. It acknowledges nothing and
  * never reconnects: a test does by hand what a correct client does by itself.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   Command,
   decodeFrames,
@@ -10,9 +10,10 @@ import {
   decodePayload,
   encodeFrame,
   encodeJsonFrame,
+  type Frame,
   FrameDecoder,
 } from "@carillon/protocol";
-import { WebSocket } from "ws";
+import { type Link, openTcp, openWebSocket } from "./link";
 
 export type RawTransport = "tcp" | "ws" | "json";
 
@@ -39,33 +40,52 @@ export class RawClient {
   private taken = new Set<RawFrame>();
   private changed: () => void = () => {};
 
+  private readonly link: Link;
+  private onFrame = (frame: RawFrame): void => {
+    this.frames.push(frame);
+    this.changed();
+  };
+  private onClose = (_code: number): void => this.changed();
+
   private constructor(
     readonly transport: RawTransport,
-    private readonly link: Link,
+    addresses: { ws: string; tcp: string },
+    opened: { resolve(): void; reject(error: Error): void },
   ) {
-    link.onFrame = (frame) => {
-      this.frames.push(frame);
-      this.changed();
+    const decode = transport === "tcp" ? tcpDecoder() : transport === "ws" ? decodeBinary : decodeText;
+    const events = {
+      onOpen: () => opened.resolve(),
+      onBytes: (bytes: Buffer) => {
+        for (const frame of decode(bytes)) this.onFrame(frame);
+      },
+      onEnd: (code: number, error?: Error) => {
+        opened.reject(error ?? new Error(`the connection was closed with ${code}`));
+        this.closeCode = code;
+        this.onClose(code);
+      },
     };
-    link.onClose = (code) => {
-      this.closeCode = code;
-      this.changed();
-    };
+    this.link =
+      transport === "tcp"
+        ? openTcp(tcpPlace(addresses.tcp), events)
+        : openWebSocket(
+            { url: addresses.ws, subprotocol: transport === "json" ? "carillon.json.v1" : "carillon.v1" },
+            events,
+          );
   }
 
   /** @param addresses addresses of a gateway, from cluster.json or /v1/route */
   static async open(transport: RawTransport, addresses: { ws: string; tcp: string }): Promise<RawClient> {
-    const link = transport === "tcp" ? await openTcp(addresses.tcp) : await openWebSocket(addresses.ws, transport);
-    return new RawClient(transport, link);
+    let client!: RawClient;
+    await new Promise<void>((resolve, reject) => {
+      client = new RawClient(transport, addresses, { resolve, reject });
+    });
+    return client;
   }
 
   /** Passes frames on from now on instead of keeping them, for clients that live long. */
   listen(onFrame: (frame: RawFrame) => void, onClose: (code: number) => void): void {
-    this.link.onFrame = onFrame;
-    this.link.onClose = (code) => {
-      this.closeCode = code;
-      onClose(code);
-    };
+    this.onFrame = onFrame;
+    this.onClose = onClose;
     if (this.closeCode !== undefined) onClose(this.closeCode);
   }
 
@@ -75,13 +95,13 @@ export class RawClient {
 
   /** Sends bytes (or a string as JSON text) unchanged. */
   sendRaw(data: Uint8Array | string): void {
-    this.link.send(data);
+    this.link.write(data);
   }
 
   /** Sends a frame and returns its requestId. */
   send(command: number, payload: object = {}, requestId = ++this.lastRequestId): number {
     const json = this.transport === "json";
-    this.link.send(json ? encodeJsonFrame(command, requestId, payload) : encodeFrame(command, requestId, payload));
+    this.link.write(json ? encodeJsonFrame(command, requestId, payload) : encodeFrame(command, requestId, payload));
     return requestId;
   }
 
@@ -143,13 +163,18 @@ export class RawClient {
     return this.until("the close", () => this.closeCode);
   }
 
+  /** The socket below the frames, for bytes that break the rules of WebSocket. */
+  get socket(): Socket {
+    return this.link.socket();
+  }
+
   /** Stops reading, like a client that hangs. */
   stopReading(): void {
-    this.link.socket().pause();
+    this.socket.pause();
   }
 
   resumeReading(): void {
-    this.link.socket().resume();
+    this.socket.resume();
   }
 
   close(): void {
@@ -158,76 +183,27 @@ export class RawClient {
 
   /** Ends without closing the connection, like a client that lost its network or was killed. */
   destroy(): void {
-    this.link.socket().destroy();
+    this.link.cut();
   }
 }
 
-interface Link {
-  send(data: Uint8Array | string): void;
-  close(): void;
-  socket(): Socket;
-  onFrame(frame: RawFrame): void;
-  onClose(code: number): void;
-}
+const decoded = ({ command, requestId, payload }: Frame): RawFrame => ({
+  ...{ command, requestId, payload: decodePayload(payload) },
+});
 
-function decoded({
-  command,
-  requestId,
-  payload,
-}: {
-  command: number;
-  requestId: number;
-  payload: Uint8Array;
-}): RawFrame {
-  return { command, requestId, payload: decodePayload(payload) };
-}
-
-async function openTcp(address: string): Promise<Link> {
-  const { hostname, port } = new URL(`tcp://${address}`);
-  const socket = connect({ host: hostname.replace(/[[\]]/g, ""), port: Number(port), noDelay: true });
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-  });
+function tcpDecoder(): (bytes: Buffer) => RawFrame[] {
   const decoder = new FrameDecoder();
-  const link: Link = {
-    send: (data) => void socket.write(data),
-    close: () => void socket.end(),
-    socket: () => socket,
-    onFrame: () => {},
-    onClose: () => {},
-  };
-  socket.on("data", (chunk) => {
-    for (const frame of decoder.push(chunk)) link.onFrame(decoded(frame));
-  });
-  socket.on("error", () => {});
-  socket.on("close", () => link.onClose(-1));
-  return link;
+  return (bytes) => decoder.push(bytes).map(decoded);
 }
 
-async function openWebSocket(url: string, transport: "ws" | "json"): Promise<Link> {
-  const webSocket = new WebSocket(url, transport === "json" ? "carillon.json.v1" : "carillon.v1", {
-    perMessageDeflate: false,
-  });
-  await new Promise<void>((resolve, reject) => {
-    webSocket.once("open", () => resolve());
-    webSocket.once("error", reject);
-  });
-  const link: Link = {
-    send: (data) => webSocket.send(data),
-    close: () => webSocket.close(),
-    socket: () => (webSocket as unknown as { _socket: Socket })._socket,
-    onFrame: () => {},
-    onClose: () => {},
-  };
-  webSocket.on("message", (data: Buffer) => {
-    if (transport === "ws") for (const frame of decodeFrames(data).frames) link.onFrame(decoded(frame));
-    else {
-      const frame = decodeJsonFrame(data.toString());
-      if (!("error" in frame)) link.onFrame(frame);
-    }
-  });
-  webSocket.on("error", () => {});
-  webSocket.on("close", (code) => link.onClose(code));
-  return link;
+const decodeBinary = (message: Buffer): RawFrame[] => decodeFrames(message).frames.map(decoded);
+
+function decodeText(message: Buffer): RawFrame[] {
+  const frame = decodeJsonFrame(message.toString());
+  return "error" in frame ? [] : [frame];
+}
+
+function tcpPlace(address: string): { host: string; port: number } {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  return { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
 }

@@ -1,6 +1,6 @@
 /**
- * Reads what the gateway sends without making objects of it: where frames begin, and of a DELIVER only the numbers, the
- * sender and the content, in the order of keys that the product writes. Other bytes than those are an error, and end the run.
+ * Reads the gateway's bytes without making objects of them: it cuts them into frames, and reads of a DELIVER only the numbers,
+ * the sender and the content, in the order of keys that the gateway writes. Any other form is an error, which ends the run.
  */
 const HEADER_BYTES = 12;
 const MOST_FRAME_BYTES = 65_548;
@@ -17,7 +17,7 @@ const EVENTS = key("events");
 const CONVERSATION = key("conversationId");
 const SEQ = key("seq");
 const SENDER = key("senderId");
-/** Keys of an event between sender and content, each with a value that is passed over. */
+/** Keys of an event between sender and content; the walk skips their values. */
 const PASSED = ["kind", "messageId", "clientMsgId", "contentType", "sentAt"].map(key);
 const CONTENT = key("content");
 
@@ -28,7 +28,7 @@ export type FrameTaker = (command: number, requestId: number, bytes: Buffer, fro
 export class FrameCutter {
   private held: Buffer | undefined;
 
-  /** @param bytes are only looked at during the call, and so are those that `take` is given; @throws for no frame */
+  /** @param bytes are read during the call only, and so are the bytes of `take`; @throws Error when the bytes are no frame */
   push(bytes: Buffer, length: number, take: FrameTaker): void {
     let [chunk, end, at] = [bytes, length, 0];
     if (this.held !== undefined) {
@@ -47,11 +47,11 @@ export class FrameCutter {
   }
 }
 
-/** What is told of each event of a DELIVER. */
+/** Takes the events of a DELIVER. */
 export interface DeliverTaker {
-  /** Before its events. */
+  /** Is called before the events. */
   onEpoch(epoch: string): void;
-  /** @param content empty for an event of `ownId`, which the client knows */
+  /** @param content empty for an event of `ownId`, whose content the client knows */
   onEvent(inboxSeq: number, seq: number, isOwn: boolean, content: string): void;
 }
 
@@ -77,7 +77,7 @@ export class DeliverWalk {
     const { bytes } = this;
     if (bytes[this.at++] !== (FIXED_LIST | 2)) throw unknownForm("an entry");
     const inboxSeq = this.unsigned();
-    // Eight keys, and a ninth: the content. A recall or a system event is not what a generator gets.
+    // The event has eight keys, and the content as the ninth. A generator gets no recalls and no system events.
     if (bytes[this.at++] !== 0x89) throw unknownForm("an event");
     this.expect(CONVERSATION);
     this.pass();
@@ -96,7 +96,7 @@ export class DeliverWalk {
 
   private expect(wanted: Buffer): void {
     const { bytes, at } = this;
-    // The first letter and the length tell the keys of an event apart; the layout is fixed by the product's golden files.
+    // The first letter and the length tell the keys of an event apart; golden files of the protocol fix the layout.
     if (bytes[at] !== wanted[0] || bytes[at + 1] !== wanted[1]) throw unknownForm(wanted.toString("latin1", 1));
     this.at = at + wanted.length;
   }
@@ -110,7 +110,7 @@ export class DeliverWalk {
     return true;
   }
 
-  /** ASCII, as all text of the generator is. */
+  /** Reads ASCII, since all text of the generator is ASCII. */
   private text(): string {
     const length = this.textLength();
     const from = this.at;
@@ -144,7 +144,7 @@ export class DeliverWalk {
     return value;
   }
 
-  /** A text or a number that nobody asks for. */
+  /** Skips a text or a number. */
   private pass(): void {
     const first = this.bytes[this.at]!;
     if (first < 0x80) this.at++;
@@ -156,4 +156,4 @@ export class DeliverWalk {
   }
 }
 
-const unknownForm = (what: string) => new Error(`${what} does not have the form that the gateway writes`);
+const unknownForm = (part: string) => new Error(`${part} does not have the form that the gateway writes`);

@@ -1,5 +1,5 @@
 import { Command, encodeDeliverFrame, encodeEvent, encodeFrame } from "@carillon/protocol";
-import { type DeliverTaker, DeliverWalk, FrameCutter } from "./frame-walk";
+import { type DeliverTaker, DeliverWalk, FrameCutter } from "../src/clients/frame-walk";
 
 const event = (seq: number, senderId: string, content: string) =>
   encodeEvent({
@@ -7,7 +7,7 @@ const event = (seq: number, senderId: string, content: string) =>
     ...{ clientMsgId: "01932c07-0000-7000-8000-000000000000", contentType: "text", sentAt: 1_800_000_000_000, content },
   });
 
-/** What a walker tells of the payload of a frame. */
+/** Returns the calls that a walk over the payload of a frame makes. */
 function walkOver(frame: Uint8Array, ownId = "alice") {
   const told: unknown[] = [];
   const taker: DeliverTaker = {
@@ -19,7 +19,7 @@ function walkOver(frame: Uint8Array, ownId = "alice") {
   return told;
 }
 
-test("a DELIVER is told event by event; content of own messages is passed over", () => {
+test("a walk over a DELIVER reports event by event, and skips the content of own messages", () => {
   const long = "z".repeat(300);
   const frame = encodeDeliverFrame("epoch-1", [
     { inboxSeq: 5, event: event(1, "bob", "hello") },
@@ -34,18 +34,18 @@ test("a DELIVER is told event by event; content of own messages is passed over",
   ]);
 });
 
-test("sixty-four events and none", () => {
+test("a DELIVER may have sixty-four events, or none", () => {
   const entries = Array.from({ length: 64 }, (_, i) => ({ inboxSeq: i + 1, event: event(i + 1, "bob", `${i}`) }));
   expect(walkOver(encodeDeliverFrame("e", entries))).toHaveLength(65);
   expect(walkOver(encodeDeliverFrame("e", []))).toEqual(["e"]);
 });
 
-test("an id that only begins like one's own is another's", () => {
+test("an id that only begins like the own id belongs to another user", () => {
   const frame = encodeDeliverFrame("e", [{ inboxSeq: 1, event: event(1, "alice2", "hello") }]);
   expect(walkOver(frame)[1]).toEqual([1, 1, false, "hello"]);
 });
 
-test("what the product does not write ends the run", () => {
+test("a form that the gateway does not write is an error", () => {
   const recall = encodeEvent({
     ...{ conversationId: "p:alice:bob", seq: 2, senderId: "bob", kind: "recall", messageId: "1" },
     ...{ clientMsgId: "01932c07-0000-7000-8000-000000000000", contentType: "text", sentAt: 1, targetSeq: 1 },

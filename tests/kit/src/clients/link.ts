@@ -1,0 +1,88 @@
+/** A connection to a gateway as bytes, over TCP or WebSocket. All raw clients open their sockets here. */
+import { connect, type Socket } from "node:net";
+import { WebSocket } from "ws";
+
+export interface LinkEvents {
+  onOpen(): void;
+  /** The first `length` of `bytes` have arrived. They may be overwritten when the call has returned. */
+  onBytes(bytes: Buffer, length: number): void;
+  /**
+   * The connection has failed, or one of the two sides has closed it. This is called once.
+   * @param code of the WebSocket's close; -1 over TCP, which has none
+   */
+  onEnd(code: number, error?: Error): void;
+}
+
+export interface Link {
+  /** Sends bytes, or over WebSocket a string as a text message. */
+  write(data: Uint8Array | string): void;
+  /** Closes the connection in good order. */
+  close(): void;
+  /** Ends the connection without a word, like a client that lost its network or was killed. */
+  cut(): void;
+  /** Returns the socket below; over WebSocket, only after `onOpen`. */
+  socket(): Socket;
+}
+
+export interface TcpPlace {
+  host: string;
+  port: number;
+  /** Address of this machine to connect from: each has 28,000 ports. */
+  localAddress?: string;
+  /** Buffer into which the socket reads; several sockets may share it. Default: each chunk gets a buffer of its own. */
+  readInto?: Buffer;
+}
+
+export function openTcp({ host, port, localAddress, readInto }: TcpPlace, events: LinkEvents): Link {
+  const onRead = (length: number, bytes: Uint8Array) => {
+    events.onBytes(bytes as Buffer, length);
+    return true;
+  };
+  const socket = connect({
+    ...{ host, port, noDelay: true },
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(readInto === undefined ? {} : { onread: { buffer: readInto, callback: onRead } }),
+  });
+  let failure: Error | undefined;
+  socket.on("connect", () => events.onOpen());
+  if (readInto === undefined) socket.on("data", (chunk) => events.onBytes(chunk, chunk.length));
+  socket.on("error", (error) => {
+    failure = error;
+  });
+  socket.on("close", () => events.onEnd(-1, failure));
+  return {
+    write: (data) => {
+      if (!socket.destroyed) socket.write(data);
+    },
+    close: () => socket.end(),
+    cut: () => socket.destroy(),
+    socket: () => socket,
+  };
+}
+
+export interface WebSocketPlace {
+  url: string;
+  subprotocol: "carillon.v1" | "carillon.json.v1";
+  localAddress?: string;
+}
+
+export function openWebSocket({ url, subprotocol, localAddress }: WebSocketPlace, events: LinkEvents): Link {
+  const webSocket = new WebSocket(url, subprotocol, {
+    perMessageDeflate: false,
+    ...(localAddress === undefined ? {} : { localAddress }),
+  });
+  let failure: Error | undefined;
+  webSocket.on("open", () => events.onOpen());
+  webSocket.on("message", (data: Buffer) => events.onBytes(data, data.length));
+  webSocket.on("error", (error) => {
+    failure = error;
+  });
+  webSocket.on("close", (code) => events.onEnd(code, failure));
+  return {
+    write: (data) => webSocket.send(data),
+    close: () => webSocket.close(),
+    cut: () => webSocket.terminate(),
+    // `ws` gives no access to its socket.
+    socket: () => (webSocket as unknown as { _socket: Socket })._socket,
+  };
+}
