@@ -1,6 +1,6 @@
 /**
- * What a measurement cost, for each kind of process: CPU, system calls, fsyncs, bytes to disk, memory and the part of the
- * time that went into garbage; and how large the batches were that each hop passed on. The generator's own cost is apart.
+ * The account of a measurement. For each kind of process it has CPU, system calls, fsyncs, bytes to disk, memory and the part
+ * of the time that went into garbage; for each hop it has the size of its batches. The generator's own cost is apart.
  */
 import type { RunningContestant, ServerCounts } from "../peers/contestant";
 import { countUsage, type Usage } from "./usage";
@@ -12,9 +12,9 @@ interface KindCost {
   systemCalls: number;
   /** Per message. */
   writtenBytes: number;
-  /** Per second; undefined where nobody counts them. */
+  /** Per second; undefined where no server counts them. */
   fsyncs?: number;
-  /** MiB at the end. */
+  /** Memory at the end, MiB. */
   resident: number;
   /** Part of the time for which one of its processes stood still for garbage, 0 to 1; undefined where it is not Node. */
   garbage?: number;
@@ -30,11 +30,11 @@ export interface Account {
   writtenBytes: number;
   /** Messages per batch, by hop. */
   batches: Record<string, number>;
-  /** Of the load generator, us per message; not part of `cpu`. */
+  /** CPU of the load generator, us per message; it is not part of `cpu`. */
   generatorCpu: number;
 }
 
-/** Begins to count. @returns ends it, and shares what was used among the messages of that time */
+/** Begins to count. @returns a function that ends the count, and shares the use among the messages of that time */
 export async function startAccount(server: RunningContestant, generatorPids: number[]) {
   const before = await server.counts?.();
   const generator = countUsage(() => new Map([["generator", generatorPids]]));
@@ -99,7 +99,7 @@ function subtract(after: ServerCounts, before: ServerCounts): ServerCounts {
 
 const COLUMNS = ["CPU us", "calls", "fsync/s", "bytes", "MiB", "garbage"];
 
-/** The table of a run: a line per kind of process. CPU, calls and bytes are per message, or whatever else was counted. */
+/** The table of a run: a line per kind of process. CPU, calls and bytes are per message, or per other unit that the run counted. */
 export function describeAccount(account: Account, per = "message"): string[] {
   const { kinds, cpu, writtenBytes, batches, generatorCpu } = account;
   const row = (name: string, cells: string[]) =>

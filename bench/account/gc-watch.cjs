@@ -1,5 +1,6 @@
-// Loaded into each Node process of a measured cluster, and into none otherwise: how long it has collected garbage, in ms,
-// in a file under the name of its pid, once a second. The file is written over in place, so that a reader finds a number.
+// Each Node process of a measured cluster loads this file, and no other process does. Once a second it writes how long the
+// process has collected garbage, in ms, into a file with the pid as its name. It overwrites the file in place, so that a
+// reader always finds a number.
 const { PerformanceObserver } = require("node:perf_hooks");
 const { openSync, write } = require("node:fs");
 const path = require("node:path");

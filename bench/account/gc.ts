@@ -1,17 +1,17 @@
-/** How long Node processes collect garbage: they are started with a watch that tells it, which costs nothing elsewhere. */
+/** Measures how long Node processes collect garbage: the bench starts them with a watch that writes it down. */
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** What Node processes load so that they write what they have spent on garbage. */
+/** The file that Node processes load so that they write down their time for garbage. */
 export const GC_WATCH = path.join(__dirname, "gc-watch.cjs");
 
-/** Environment that tells them into which folder; it is made. */
+/** Creates the folder, and returns the environment that names it to the processes. */
 export function gcEnvironment(folder: string): Record<string, string> {
   mkdirSync(folder, { recursive: true });
   return { BENCH_GC_FOLDER: folder };
 }
 
-/** ms since each kind of process began; kinds that are not Node are left out. As of the last second. */
+/** Returns the time for garbage since each kind of process began, ms, as of the last second; only Node processes are counted. */
 export function readGc(folder: string, processes: Map<string, number[]>): Record<string, number> {
   const times: Record<string, number> = {};
   for (const [kind, pids] of processes) {

@@ -1,6 +1,6 @@
-// Loaded into each Node process of a run with --profile, and into none otherwise: V8's sampling profiler from the first
-// instant on, because it stops a busy process for seconds when it begins. On SIGWINCH, which no process of ours uses, it
-// writes the samples of the measured time, which the file measured.json of the folder tells in ms since 1970.
+// Each Node process of a run with --profile loads this file, and no other process does. It starts V8's sampling profiler at
+// the first instant, because the profiler stops a busy process for seconds when it begins. On SIGWINCH, which no process of
+// ours uses, it writes the samples of the measured time; the file measured.json of the folder has that time in ms since 1970.
 const { Session } = require("node:inspector");
 const { readFileSync, renameSync, writeFileSync } = require("node:fs");
 const path = require("node:path");
@@ -26,7 +26,7 @@ if (folder !== undefined) {
   });
 }
 
-/** The samples from one instant to another, in ms since the profile began. */
+/** Returns the samples from one instant to another, in ms since the profile began. */
 function cut(profile, from, to) {
   const samples = [];
   const timeDeltas = [];

@@ -1,4 +1,4 @@
-/** Where the Node processes of a run spend their CPU: they are started with V8's profiler, which costs some of it. */
+/** Shows where the Node processes of a run spend their CPU: the bench starts them with V8's profiler, which costs some of it. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sleep } from "@carillon/base";
@@ -6,10 +6,10 @@ import { type CpuProfile, type ProfileSummary, summariseProfiles } from "../repo
 
 const PATIENCE_MS = 20_000;
 
-/** What Node processes load so that they profile themselves. */
+/** The file that Node processes load so that they profile themselves. */
 export const PROFILE_WATCH = path.join(__dirname, "profile-watch.cjs");
 
-/** Environment that tells them into which folder; it is made. */
+/** Creates the folder, and returns the environment that names it to the processes. */
 export function profileEnvironment(folder: string): Record<string, string> {
   mkdirSync(folder, { recursive: true });
   return { BENCH_PROFILE_FOLDER: folder };
@@ -19,14 +19,14 @@ export interface ProfileRequest {
   /** The measured time, ms since 1970. */
   from: number;
   to: number;
-  /** Folder that keeps the profiles, and how their names begin. */
+  /** The folder that keeps the profiles, and the beginning of their names. */
   into: string;
   name: string;
 }
 
 /**
- * Ends the profiles that the processes write into `folder`, keeps what was sampled while it was measured, and says what
- * it shows, by kind of process. A process that does not answer in time is left out.
+ * Ends the profiles that the processes write into `folder`, keeps the samples of the measured time, and returns the shares of
+ * the functions by kind of process. It leaves out a process that does not answer in time.
  */
 export async function keepProfiles(
   folder: string,
@@ -50,7 +50,7 @@ export async function keepProfiles(
   return summaries;
 }
 
-/** NATS, Redis and MariaDB are not Node, and a peer's processes do not load the watch: the signal would say nothing to them. */
+/** NATS, Redis and MariaDB are not Node, and a peer's processes do not load the watch: the signal means nothing to them. */
 function isProfiled(pid: number): boolean {
   return readFileSync(`/proc/${pid}/environ`, "latin1").includes("\0BENCH_PROFILE_FOLDER=") && isNode(pid);
 }

@@ -3,7 +3,7 @@ import { countUsage } from "./usage";
 
 const sleeper = () => spawn("sleep", ["60"], { stdio: "ignore" });
 
-test("a process that began meanwhile counts from its beginning, one that ended does not count", () => {
+test("a process that began meanwhile counts from its beginning, and a process that ended does not count", () => {
   const [first, second] = [sleeper(), sleeper()];
   try {
     let pids = [process.pid, first.pid!];

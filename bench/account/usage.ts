@@ -7,7 +7,7 @@ const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding:
 
 export interface Usage {
   processes: number;
-  /** User and system time, us. */
+  /** CPU time of user and system, us. */
   cpu: number;
   /** Resident memory, MiB. */
   resident: number;
@@ -17,7 +17,7 @@ export interface Usage {
   writtenBytes: number;
 }
 
-/** The server processes by kind; the load generator is none. */
+/** Returns the server processes by kind, without the load generator. */
 export function serverProcesses(info: ClusterInfo): Map<string, number[]> {
   const pids = (nodes: { pid?: number | undefined }[]) => nodes.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   return new Map([
@@ -44,8 +44,8 @@ function add(a: Usage, b: Usage): Usage {
 }
 
 /**
- * Begins to count what processes use. @returns tells what they have used since, by kind: a process that began meanwhile
- * counts from its beginning, one that ended is not counted
+ * Begins to count the use of processes. @returns a function that returns the use since then, by kind: a process that began
+ * meanwhile counts from its beginning, and a process that ended is not counted
  */
 export function countUsage(processes: () => Map<string, number[]>): () => Map<string, Usage> {
   const before = new Map([...processes().values()].flat().map((pid) => [pid, usageOf(pid)]));
@@ -53,7 +53,7 @@ export function countUsage(processes: () => Map<string, number[]>): () => Map<st
   return () => new Map([...processes()].map(([kind, pids]) => [kind, pids.map(since).reduce(add, NOTHING)]));
 }
 
-/** What was used between two readings; memory as it is at the end. */
+/** Returns the use between two readings, with the memory at the end. */
 function usageBetween(before: Usage, after: Usage): Usage {
   return {
     processes: after.processes,

@@ -1,4 +1,4 @@
-/** Carillon as one of those that are measured: a cluster with the load generator's users in it. */
+/** Carillon as a contestant: a cluster with the load generator's users in it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -31,7 +31,7 @@ export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
   };
 }
 
-/** Starts a cluster, has it measured, and removes it. With a profile, it tells where the last measurement spent its CPU. */
+/** Starts a cluster, has it measured, and removes it. With a profile, it shows where the last measurement spent its CPU. */
 export async function withCluster<T>(
   shape: ClusterShape,
   measure: (cluster: BenchCluster, server: RunningContestant) => Promise<T>,
@@ -57,7 +57,7 @@ export async function withCluster<T>(
   }
 }
 
-/** A cluster of the bench for those who measure any server; `stop` ends it. */
+/** Starts a cluster of the bench behind the interface of all measured servers; `stop` ends it. */
 async function asContestant(cluster: BenchCluster): Promise<RunningContestant> {
   const info = cluster.running.info();
   const processes = () => serverProcesses(cluster.running.info());

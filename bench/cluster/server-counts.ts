@@ -1,5 +1,5 @@
 /**
- * What NATS, Redis and MariaDB count by themselves, and what it says of a cluster:
+ * The counters that NATS, Redis and MariaDB keep by themselves, and their meaning for a cluster:
  *
  * - NATS writes with `sync_interval: always`, so each message that a stream stores is an fsync; the numbers of the streams'
  *   last messages tell how many there were. (Positions of consumers are written in the background and not counted.)

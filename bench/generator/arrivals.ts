@@ -1,13 +1,13 @@
-/** Whether the messages of one sender arrive at one receiver: each once, none left out, in the order in which they were sent. */
+/** Checks that the messages of one sender arrive at one receiver: each once, all of them, in the order in which they were sent. */
 export class Arrivals {
-  /** The next number in order. */
+  /** The number that comes next. */
   private next = 0;
   /** Numbers that came before their turn. */
   private readonly early = new Set<number>();
 
   /**
-   * @param mayOvertake the server has asked for a repetition, so what was sent behind it may come before it
-   * @returns what is wrong, if anything is
+   * @param mayOvertake the server has asked for a repetition, so later messages may come before the repeated one
+   * @returns the fault, or undefined
    */
   take(number: number, mayOvertake: boolean): string | undefined {
     if (number < this.next || this.early.has(number)) return `message ${number} came twice`;
@@ -20,7 +20,7 @@ export class Arrivals {
     return undefined;
   }
 
-  /** How many of the first `sent` numbers have not come. */
+  /** Returns how many of the first `sent` numbers have not come. */
   missing(sent: number): number {
     return sent - this.next - this.early.size;
   }

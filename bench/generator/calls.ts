@@ -1,4 +1,4 @@
-/** What a run asks of a process of the generator. */
+/** The calls that a run makes to a process of the generator. */
 import type { ClosedBy, LoadCounts } from "./load-loop";
 import type { LoadClientSpec } from "./load-protocol";
 
@@ -9,7 +9,7 @@ export interface GeneratorCalls {
   startOpen(argument: { perSecond: number }): Promise<void>;
   startMeasuring(argument?: undefined): Promise<void>;
   stopMeasuring(argument?: undefined): Promise<void>;
-  /** Sends nothing more. */
+  /** Stops sending. */
   stop(argument?: undefined): Promise<void>;
   progress(argument?: undefined): Promise<LoadCounts>;
   /** HdrHistograms, compressed, in base64. */

@@ -1,4 +1,4 @@
-/** What a message of the generator says: its number of its sender, and the instant from which it is timed, in us. */
+/** The content of a generator's message: the sender's number for it, and the instant from which it is timed, in us. */
 export const CONTENT_BYTES = 100;
 const PADDING = "x".repeat(CONTENT_BYTES);
 const SPACE = 32;
@@ -8,7 +8,7 @@ export function writeContent(number: number, us: number): string {
   return `${number} ${us} ${PADDING}`.slice(0, CONTENT_BYTES);
 }
 
-/** Puts number and instant into `into`, without making objects. @returns false for what no generator has written */
+/** Puts number and instant into `into`, without making objects. @returns false for content that no generator has written */
 export function readContent(content: string, into: { number: number; us: number }): boolean {
   const first = digitsUpTo(content, 0);
   const second = digitsUpTo(content, first.end + 1);

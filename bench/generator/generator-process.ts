@@ -1,4 +1,4 @@
-/** A process of the load generator: does what the run asks it for by IPC, and nothing else. */
+/** A process of the load generator. It executes the calls that the run makes by IPC, and does nothing else. */
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import type { GeneratorCalls } from "./calls";
 import { LoadLoop } from "./load-loop";

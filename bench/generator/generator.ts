@@ -1,4 +1,4 @@
-/** The load generator as a run sees it: processes of its own, which are asked together and answer as one. */
+/** The load generator as a run sees it: several processes that take each call together and answer as one. */
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
 import type { GeneratorCalls } from "./calls";
@@ -22,7 +22,7 @@ export class Generator {
     );
   }
 
-  /** Of its processes, to tell what the generator itself costs. */
+  /** Pids of the generator's processes, so that a run can show what the generator itself costs. */
   get pids(): number[] {
     return this.processes.map(({ pid }) => pid);
   }

@@ -1,9 +1,9 @@
 /**
- * The load of one process of the generator, over any protocol: clients in pairs, of which each writes to the other.
+ * The load of one process of the generator, over any protocol: clients in pairs that write to each other.
  *
  * Closed loop: each client keeps some messages under way and sends the next when its peer has received one. Open loop:
- * messages go out at the instants of a schedule, whatever comes back, and each is timed from its instant.
- * Everything that arrives is checked: nothing lost, doubled or out of order.
+ * messages go out at the instants of a schedule, whatever comes back, and each is timed from its instant. The loop checks that
+ * no message is lost, doubled or out of order.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
@@ -18,29 +18,29 @@ const START_TOGETHER = 50;
 const START_EVERY_MS = 250;
 const MOST_ERRORS = 20;
 
-/** A client of a closed loop sends its next message when its peer has received one, or when the server has taken one. */
+/** A client of a closed loop sends its next message when its peer has received one, or when the server has accepted one. */
 export type ClosedBy = "received" | "sent";
 
-/** What a process of the generator has seen so far. */
+/** The counts of a process of the generator up to now. */
 export interface LoadCounts {
   sent: number;
   accepted: number;
   /** Of these: while it was measured. */
   acceptedMeasured: number;
-  /** Messages that the servers asked to send again. */
+  /** Messages that the servers asked to repeat. */
   repeated: number;
   received: number;
   /** Of these: while it was measured. */
   measured: number;
-  /** Sent messages that have not come; counted by their numbers. */
+  /** Sent messages that have not come, counted by their numbers. */
   missing: number;
   errors: string[];
 }
 
 export interface LoadTimes {
-  /** Send (closed loop) or due (open loop) to received, us. */
+  /** From the sending (closed loop) or the due instant (open loop) until the peer has the message, us. */
   latency: Histogram;
-  /** Open loop: due to sent, us. */
+  /** Open loop: from the due instant until the sending, us. */
   lateness: Histogram;
 }
 
@@ -48,7 +48,7 @@ interface Client {
   connection: LoadConnection;
   sent: number;
   isRepeating: boolean;
-  /** Of what its peer has sent. */
+  /** Arrivals of the messages that its peer has sent. */
   arrivals: Arrivals;
 }
 
@@ -66,11 +66,11 @@ export class LoadLoop {
   private readonly read = { number: 0, us: 0 };
   private counts = { sent: 0, accepted: 0, acceptedMeasured: 0, repeated: 0, received: 0, measured: 0 };
   private isMeasuring = false;
-  /** What lets a client send its next message; undefined: no closed loop. */
+  /** The event after which a client sends its next message; undefined: no closed loop. */
   private closedBy: ClosedBy | undefined;
   private stopTicks: (() => void) | undefined;
 
-  /** Connects clients, beside those that are there; `specs` come in pairs. */
+  /** Connects clients in addition to the connected ones; `specs` come in pairs. */
   async open(protocol: LoadProtocol, specs: LoadClientSpec[]): Promise<void> {
     const before = this.clients.length;
     for (let at = 0; at < specs.length; at += OPEN_AT_ONCE) {
@@ -80,8 +80,8 @@ export class LoadLoop {
   }
 
   /**
-   * Connects clients group by group: a cold server tells clients that all come at once to wait, and their repeated tries blur
-   * the latencies.
+   * Starts clients group by group: a cold server tells clients that all come at once to wait, and their repeated tries blur the
+   * latencies.
    */
   async startClosed(inFlight: number, closedBy: ClosedBy = "received"): Promise<void> {
     this.closedBy = closedBy;
@@ -93,7 +93,7 @@ export class LoadLoop {
     }
   }
 
-  /** One client after the other, in turns. @param perSecond messages of this process */
+  /** Has the clients send in turns. @param perSecond messages of this process */
   startOpen(perSecond: number): void {
     const schedule = new Schedule(perSecond, Math.ceil(performance.now()) + 1);
     this.stopTicks = startTicks(() => {
@@ -106,7 +106,7 @@ export class LoadLoop {
     });
   }
 
-  /** Begins to count and to time; what was timed before is forgotten. */
+  /** Begins to count and to time; earlier times are dropped. */
   startMeasuring(): void {
     this.times = newTimes();
     this.counts.measured = 0;
@@ -118,7 +118,7 @@ export class LoadLoop {
     this.isMeasuring = false;
   }
 
-  /** Sends nothing more; what is under way goes on. */
+  /** Stops sending; messages under way continue. */
   stop(): void {
     this.closedBy = undefined;
     this.stopTicks?.();

@@ -1,33 +1,33 @@
 /**
- * What the load generator knows of a protocol: how to open a connection, to say something on it, and when something
- * was taken or has come. Each server that is measured has one of these; all else of the generator is the same for all.
+ * The load generator's view of a protocol: it opens connections, sends messages, and reports which messages were accepted or
+ * have come. Each measured server has one such module; everything else in the generator is the same for all servers.
  */
 export interface LoadEvents {
-  /** Something that another client has sent came, in full. The sender's own copies are not told. */
+  /** The message of another client has come, in full. Copies of the client's own messages are not reported. */
   onMessage(content: string): void;
-  /** The server has taken one message, in the order in which they were sent, and may not lose it as far as its tier goes. */
+  /** The server has accepted one message, in the order of sending, and must not lose it as far as its tier promises. */
   onAccepted(): void;
-  /** The server has asked to send one message again later: those that were sent after it may come before it. */
+  /** The server has asked to send one message again later: messages that were sent after it may come before it. */
   onRepeated?(): void;
-  /** Anything that should not be: the run fails. */
+  /** Something is wrong, and the run fails. */
   onError(what: string): void;
 }
 
-/** How one client of the run connects; can be told to another process. */
+/** The data with which one client of the run connects; another process can receive it by IPC. */
 export interface LoadClientSpec {
   host: string;
   port: number;
-  /** Address of this machine to connect from: one of them has 28,000 ports. */
+  /** Address of this machine to connect from; each has 28,000 ports. */
   localAddress?: string;
   userId: string;
-  /** To whom it writes. */
+  /** The user to whom the client writes. */
   peerId: string;
   /** Token or password. */
   secret: string;
 }
 
 export interface LoadConnection {
-  /** Says something to the peer. Writes of one turn of the event loop go out together. */
+  /** Sends a message to the peer. Writes of one turn of the event loop go out together. */
   send(content: string): void;
   close(): void;
 }

@@ -17,7 +17,7 @@ describe("the schedule of an open loop", () => {
     expect(dues.every(Number.isInteger)).toBe(true);
   });
 
-  test("after a stall everything that was due meanwhile goes out, with the instants at which it was due", () => {
+  test("sends after a stall every message that was due meanwhile, with the instants at which they were due", () => {
     const schedule = new Schedule(1_000, 0);
     const sent: [number, number][] = [];
     schedule.run(2, (index, due) => sent.push([index, due]));
@@ -36,14 +36,14 @@ describe("the schedule of an open loop", () => {
 });
 
 describe("arrivals", () => {
-  test("each once and in order is right", () => {
+  test("accept numbers that come once and in order", () => {
     const arrivals = new Arrivals();
     for (let number = 0; number < 5; number++) expect(arrivals.take(number, false)).toBeUndefined();
     expect(arrivals.missing(5)).toBe(0);
     expect(arrivals.missing(7)).toBe(2);
   });
 
-  test("a double and a message before its turn are told", () => {
+  test("report a double, and a message before its turn", () => {
     const arrivals = new Arrivals();
     arrivals.take(0, false);
     expect(arrivals.take(0, false)).toBe("message 0 came twice");
@@ -52,7 +52,7 @@ describe("arrivals", () => {
     expect(arrivals.missing(3)).toBe(1);
   });
 
-  test("after a repetition messages may come in another order, each once all the same", () => {
+  test("accept another order after a repetition, but no doubles", () => {
     const arrivals = new Arrivals();
     for (const number of [1, 2, 0, 4, 3]) expect(arrivals.take(number, true)).toBeUndefined();
     expect(arrivals.missing(5)).toBe(0);
@@ -61,7 +61,7 @@ describe("arrivals", () => {
 });
 
 describe("content", () => {
-  test("tells number and instant, and has its size", () => {
+  test("contains number and instant, and has its size", () => {
     const into = { number: 0, us: 0 };
     for (const [number, us] of [
       [0, 0],
@@ -75,7 +75,7 @@ describe("content", () => {
     }
   });
 
-  test("what nobody has written is refused", () => {
+  test("refuses texts that no generator has written", () => {
     const into = { number: 0, us: 0 };
     for (const content of ["", "12", "x".repeat(100), "12 34 xx", ` 12 ${"x".repeat(96)}`]) {
       expect(readContent(content, into)).toBe(false);
@@ -83,7 +83,7 @@ describe("content", () => {
   });
 });
 
-test("clients that are opened later write to each other, beside those that are there", async () => {
+test("clients that are opened later write to each other, beside the earlier ones", async () => {
   const events = new Map<string, LoadEvents>();
   const protocol: LoadProtocol = {
     open: async ({ userId, peerId }, own) => {

@@ -1,4 +1,4 @@
-/** A process of the load generator as the run sees it: it is asked by IPC, and each question gets its answer. */
+/** A process of the load generator as the run sees it: the run calls it by IPC, and each call gets its answer. */
 import { type ChildProcess, fork } from "node:child_process";
 import { PROFILE_WATCH, profileEnvironment } from "../account/profile";
 
@@ -19,7 +19,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** What a process can be asked for: one argument at most, and a promise. */
+/** The calls of a process: each has at most one argument, and returns a promise. */
 type Calls<C> = { [K in keyof C]: (argument: never) => Promise<unknown> };
 type Argument<C extends Calls<C>, K extends keyof C> = Parameters<C[K]>[0];
 type Result<C extends Calls<C>, K extends keyof C> = Awaited<ReturnType<C[K]>>;
@@ -31,7 +31,7 @@ export class RemoteProcess<C extends Calls<C>> {
 
   /**
    * @param file whose module calls `serveCalls`
-   * @param profileFolder into which it profiles itself; undefined: it does not
+   * @param profileFolder into which the process profiles itself; undefined: no profile
    */
   constructor(file: string, profileFolder?: string) {
     const loaded = [...(profileFolder === undefined ? [] : [PROFILE_WATCH]), require.resolve("tsx/cjs")];
@@ -69,7 +69,7 @@ export class RemoteProcess<C extends Calls<C>> {
   }
 }
 
-/** Answers what the run asks this process, until the run is gone. */
+/** Answers the run's calls to this process until the run ends. */
 export function serveCalls<C extends Calls<C>>(calls: C): void {
   process.on("message", ({ id, call, argument }: Request) => {
     const reply = (answer: Reply) => process.connected && process.send!(answer);

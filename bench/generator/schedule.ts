@@ -1,9 +1,9 @@
 /**
- * The instants at which an open loop sends, and how late it was.
+ * The instants at which an open loop sends.
  *
- * What is due is due, whether the servers keep up or not, and every message is timed from the instant at which it was due: a
- * server that stalls makes those that wait late, too. The instants lie on a grid of one millisecond, several messages on
- * each where the rate asks for it, since no timer of this process is finer.
+ * A message is due at its instant, whether the servers keep up or not, and it is timed from that instant: a server that
+ * stalls makes the waiting messages late, too. The instants lie on a grid of one millisecond, with several messages on each
+ * where the rate asks for it, since no timer of this process is finer.
  */
 const GRID_MS = 1;
 
@@ -12,14 +12,14 @@ export class Schedule {
 
   /**
    * @param perSecond messages
-   * @param startedAt ms, the instant of the first one
+   * @param startedAt the instant of the first message, ms
    */
   constructor(
     private readonly perSecond: number,
     private readonly startedAt: number,
   ) {}
 
-  /** Instant of message `index`, ms: never before the even spacing of the rate has reached it. */
+  /** Returns the instant of message `index`, ms: never before the even spacing of the rate has reached it. */
   dueAt(index: number): number {
     const even = (index * 1_000) / this.perSecond;
     return this.startedAt + Math.ceil(even / GRID_MS - 1e-9) * GRID_MS;

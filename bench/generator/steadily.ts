@@ -1,6 +1,6 @@
 const TICK_MS = 5;
 
-/** Does something so many times a second, on average. @returns ends it */
+/** Calls a function this many times a second, on average. @returns a function that ends it */
 export function steadily(perSecond: number, act: (n: number) => void): () => void {
   const startedAt = performance.now();
   let done = 0;

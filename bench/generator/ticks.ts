@@ -1,14 +1,14 @@
 /**
- * Turns of this process that begin at whole milliseconds of its clock. Between them it sleeps, on a futex and not on its
- * sockets: so it is on time, where timers of Node round to a millisecond and are late by up to one more, and what
- * arrives wakes nobody. A generator that runs for every single message would take the processor from the servers as
- * often, as no client on a machine of its own does. What is received is seen up to a millisecond late.
+ * Turns of this process that begin at whole milliseconds of its clock. Between them the process sleeps on a futex and not on
+ * its sockets. So it is on time, where timers of Node round to a millisecond and are late by up to one more, and an arriving
+ * frame does not wake it. A generator that runs for every single message would take the processor from the servers as often,
+ * which no client on a machine of its own does. The process sees a frame up to a millisecond late.
  */
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
-/** A sleep ends a little after its time, never before. ms */
+/** A sleep ends this much after its time, and never before it, ms. */
 const AFTER = 0.02;
 
-/** Calls `onTick` once a millisecond, as far as the machine lets it, and has sockets read once between. @returns ends it */
+/** Calls `onTick` once a millisecond if the machine allows it, and reads sockets once between. @returns a function that ends it */
 export function startTicks(onTick: () => void): () => void {
   let isStopped = false;
   const turn = () => {

@@ -1,44 +1,44 @@
-/** A server that is measured: Carillon, or another one in the same run on the same machine. */
+/** A server to measure: Carillon, or another server in the same run on the same machine. */
 import type { LoadClientSpec } from "../generator/load-protocol";
 
 /** Where a message is when its sender gets the acknowledgement: in memory, in the page cache, or on disk. */
 export type Tier = "T0" | "T1" | "T2";
 
 export interface Contestant {
-  /** As it stands in tables: `ejabberd`. */
+  /** The name in tables: `ejabberd`. */
   name: string;
   tier: Tier;
   /** Kind of the processes that hold the clients' connections, as `processes` names it. */
   front: string;
-  /** Clients with which it is measured; undefined: as many as all. */
+  /** Number of clients for this server; undefined: the number of the run. */
   clientCount?: number;
-  /** What is to be known beside the figures: version, what it stores and where. */
+  /** Facts beside the figures: version, what the server stores and where. */
   describe(): string;
-  /** Gets what it needs (progress is told), starts it with everything below `directory`, on free ports of loopback. */
+  /** Installs the server with reports of its progress, and starts it with all files below `directory`, on free ports of loopback. */
   start(directory: string, onProgress: (line: string) => void): Promise<RunningContestant>;
 }
 
 export interface RunningContestant {
-  /** Module (file) that exports `protocol: LoadProtocol`, for the process of the generator. */
+  /** File of the module that exports `protocol: LoadProtocol`, for the process of the generator. */
   protocolFile: string;
-  /** Makes accounts, in pairs that write to each other: client i writes to client i ^ 1. */
+  /** Creates accounts, in pairs that write to each other: client i writes to client i ^ 1. */
   clients(count: number): Promise<LoadClientSpec[]>;
-  /** All processes that serve, by kind; the generator is none. */
+  /** Returns all server processes by kind, without the generator. */
   processes(): Map<string, number[]>;
-  /** How many messages are in its archive, where it has one; compared with what was sent when all is quiet. */
+  /** Returns the number of messages in the server's archive, if it has one. The run compares it with the sent messages at the end. */
   archived?(): Promise<number>;
-  /** What it counts by itself, where it does. */
+  /** Returns the server's own counters, if it has some. */
   counts?(): Promise<ServerCounts>;
-  /** A measurement has ended; it went from one instant to the other, ms since 1970. */
+  /** Learns that a measurement has ended, with its first and last instant, ms since 1970. */
   onMeasured?(from: number, to: number): void;
   stop(): Promise<void>;
 }
 
-/** Totals since the servers began; a run reports what was added while it measured. */
+/** Totals since the servers began; a run reports the difference over its measured time. */
 export interface ServerCounts {
   /** Calls of fsync and fdatasync by kind of process. */
   fsyncs: Record<string, number>;
-  /** How often each hop passed on a batch, whatever was in it: `queue batch`. */
+  /** Number of batches that each hop passed on, whatever their size: `queue batch`. */
   batches: Record<string, number>;
   /** ms that the processes of a kind have spent on garbage. */
   gcMs: Record<string, number>;

@@ -4,14 +4,14 @@ import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { findCheckout, provideDebianPackages, type UnpackedPackages } from "@carillon/local";
 
-/** Where the peers lie that the bench got for itself. */
+/** The folder of the peers that the bench got for itself. */
 export const peersHome = () => path.join(findCheckout(), ".carillon", "bench", "peers");
 
 /**
- * The newest that Debian offers for this release, its backports included.
- * @param packages first the one that the peer is named by
- * @param needed names of packages that are wanted, too, where the first ones depend on them
- * @throws Error with one sentence when it cannot be had
+ * Gets the newest version that Debian offers for this release, including backports.
+ * @param packages first the package with the name of the peer
+ * @param needed names of further packages to unpack if the first ones depend on them
+ * @throws Error with one sentence when the packages cannot be had
  */
 export async function unpackPeer(
   packages: [string, ...string[]],
@@ -27,7 +27,7 @@ export async function unpackPeer(
   }
 }
 
-/** Debian's version of an unpacked peer, as its change log has it. */
+/** Returns Debian's version of an unpacked peer, from its change log. */
 export function unpackedVersion(name: string): string {
   const log = path.join(peersHome(), name, "usr/share/doc", name, "changelog.Debian.gz");
   if (!existsSync(log)) return "(not unpacked)";

@@ -1,4 +1,4 @@
-/** Servers of a peer end with this process, however it ends, and at once when not all of them could be started. */
+/** The servers of a peer end with this process, however it ends, and at once when one of them could not be started. */
 import { ProcessGuard } from "@carillon/local";
 import type { RunningContestant } from "./contestant";
 

@@ -1,4 +1,4 @@
-/** The servers of others that Carillon is measured against in the same run. */
+/** The other servers that the bench measures beside Carillon in the same run. */
 import type { Contestant } from "./contestant";
 import { ejabberd } from "./ejabberd";
 import { mosquitto } from "./mosquitto";

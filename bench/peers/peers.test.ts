@@ -1,7 +1,7 @@
 import { peers } from "./";
 import { pairedClients } from "./pairs";
 
-test("each peer has a name of its own and can be described before anything of it was got", () => {
+test("each peer has a name of its own, and can be described before it is installed", () => {
   expect(new Set(peers.map(({ name }) => name)).size).toBe(peers.length);
   for (const { name, describe } of peers)
     expect(describe()).toMatch(new RegExp(`^${name} .*acknowledgement|^${name} .*PUBACK`));

@@ -5,9 +5,9 @@ import type { LoadClientSpec } from "../generator/load-protocol";
 export interface RawLinkEvents {
   onOpen(): void;
   onData(chunk: Buffer): void;
-  /** It failed, or the other side closed it. Not told after `close`. */
+  /** The connection failed, or the server closed it. This is not called after `close`. */
   onLost(why: string): void;
-  /** What closes a turn in which something was written; goes out behind it. */
+  /** Returns bytes to send at the end of a turn in which the client wrote. */
   endOfTurn?(): Uint8Array | undefined;
 }
 
@@ -31,7 +31,7 @@ export class RawLink {
     if (this.pending.push(bytes) === 1) setImmediate(() => this.flush());
   }
 
-  /** Says goodbye in the words of the protocol and hangs up. */
+  /** Sends the last bytes of the protocol, and closes. */
   close(farewell: Uint8Array): void {
     if (this.closed) return;
     this.closed = true;

@@ -8,7 +8,7 @@ const BAR = 22;
 const FONT = 13;
 const GRID = "#ddd";
 const INK = "#444";
-/** Told apart by people who see colours in other ways, too. */
+/** People who see colours in other ways can tell these apart, too. */
 const COLOURS = [
   "#4477aa",
   "#ee6677",
@@ -24,7 +24,7 @@ const COLOURS = [
 
 export interface StackedRow {
   label: string;
-  /** By kind of process. */
+  /** Values by kind of process. */
   parts: Record<string, number>;
 }
 
@@ -38,7 +38,7 @@ function svg(height: number, parts: string[]): string {
   return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img">${parts.join("")}</svg>`;
 }
 
-/** Names with their colours, side by side. */
+/** Draws names with their colours, side by side. */
 function legend(names: string[], y: number): string {
   const step = Math.min(150, (WIDTH - LABELS) / Math.max(1, names.length));
   return names
@@ -49,7 +49,7 @@ function legend(names: string[], y: number): string {
     .join("");
 }
 
-/** One bar for each row, cut by its parts; what is large enough says how much it is. */
+/** Draws one bar for each row, divided into its parts; each part that is large enough shows its value. */
 export function stackedBars(rows: StackedRow[], unit: string): string {
   const names = [...new Set(rows.flatMap(({ parts }) => Object.keys(parts)))];
   const totals = rows.map(({ parts }) => Object.values(parts).reduce((sum, value) => sum + value, 0));
@@ -92,7 +92,7 @@ const TICKS = [0, 50, 90, 99, 99.9, 99.99];
 const CURVE_HEIGHT = 300;
 const LAST_PERCENTILE = 99.99;
 
-/** Percentiles to the right, so that 90, 99 and 99.9 are equally far apart; ms upwards, each step ten times as much. */
+/** Draws percentiles to the right, with 90, 99 and 99.9 equally far apart, and ms upwards, with each step ten times as much. */
 export function percentileChart(curves: Curve[]): string {
   const [left, top, right, bottom] = [80, 30, WIDTH - 40, CURVE_HEIGHT - 30];
   const values = curves.flatMap(({ points }) => points.map(([, ms]) => ms)).filter((ms) => ms > 0);
@@ -125,7 +125,7 @@ export function percentileChart(curves: Curve[]): string {
   ]);
 }
 
-/** One bar for each name. */
+/** Draws one bar for each name. */
 export function bars(values: Record<string, number>, unit: string): string {
   const entries = Object.entries(values);
   const wide = LABELS + 40;
@@ -142,7 +142,7 @@ export function bars(values: Record<string, number>, unit: string): string {
   return svg(10 + entries.length * ROW, drawn);
 }
 
-/** As few digits as say something. */
+/** Formats a number with as few digits as make sense. */
 export function short(value: number): string {
   if (value >= 100) return value.toFixed(0);
   if (value >= 10) return String(Number(value.toFixed(1)));

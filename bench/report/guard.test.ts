@@ -8,7 +8,7 @@ test("more than the tolerance is worse, the tolerance itself is not", () => {
   expect(compareCosts(before, { ...before, total: 50 }, 0.15)).toMatchObject({ isWorse: false, ratio: 0.5 });
 });
 
-test("what changed most comes first, also what is new or gone", () => {
+test("the kind of process that changed most comes first, also a new or missing kind", () => {
   const after = { total: 130, kinds: { worker: 61, Redis: 69 } };
   const comparison = compareCosts(before, after, 0.15);
   expect(comparison.kinds).toEqual([

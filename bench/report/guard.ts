@@ -1,6 +1,6 @@
-/** Whether a message costs more than it did. Pure. */
+/** Judges whether a message costs more than in an earlier result. Pure. */
 
-/** us of CPU per message. */
+/** CPU per message, us. */
 export interface StoredCosts {
   total: number;
   kinds: Record<string, number>;
@@ -9,14 +9,14 @@ export interface StoredCosts {
 export interface Comparison {
   before: number;
   after: number;
-  /** After over before. */
+  /** The later value divided by the earlier one. */
   ratio: number;
   isWorse: boolean;
-  /** What changed most comes first. */
+  /** The kind that changed most comes first. */
   kinds: { kind: string; before: number; after: number }[];
 }
 
-/** @param tolerance by how much the total may grow, 0.15 for 15 % */
+/** @param tolerance part by which the total may grow, 0.15 for 15 % */
 export function compareCosts(before: StoredCosts, after: StoredCosts, tolerance: number): Comparison {
   const names = [...new Set([...Object.keys(before.kinds), ...Object.keys(after.kinds)])];
   const kinds = names.map((kind) => ({ kind, before: before.kinds[kind] ?? 0, after: after.kinds[kind] ?? 0 }));

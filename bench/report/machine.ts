@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 
-/** On what a result was made. */
+/** The machine on which a result was measured. */
 export interface Machine {
   cores: number;
   model: string | undefined;

@@ -41,7 +41,7 @@ const data: PageData = {
   ],
 };
 
-test("a page has targets, charts and the account, names nothing from elsewhere, and escapes what it shows", () => {
+test("a page has targets, charts and the account, loads nothing from elsewhere, and escapes its texts", () => {
   const page = renderResultPage(data);
   expect(page).toContain("must is met");
   expect(page).toContain("missed");
@@ -52,7 +52,7 @@ test("a page has targets, charts and the account, names nothing from elsewhere, 
   expect(page).not.toMatch(/https?:|NaN|undefined|Infinity/);
 });
 
-test("a page of a run that has nothing to draw", () => {
+test("a page of a run without charts is complete", () => {
   const page = renderResultPage({ ...data, ok: false, accounts: [], curves: [], targets: [] });
   expect(page).not.toContain("<svg");
   expect(page).toContain("not everything was as promised");
@@ -72,7 +72,7 @@ test("a page shows the memory of a connection, server by server", () => {
   expect(page).not.toMatch(/NaN|Infinity/);
 });
 
-test("bars are as long as their parts, and charts stand on values of nothing", () => {
+test("bars are as long as their parts, and charts accept zeros", () => {
   const two = stackedBars(
     [
       { label: "a", parts: { x: 30, y: 10 } },

@@ -1,27 +1,27 @@
-/** A result as one page that needs nothing else: targets, what a message costs, how long it takes, batches, the account. Pure. */
+/** Renders a result as one page without other files: targets, costs and times of a message, batches, the account. Pure. */
 import { escapeMarkup, renderDocument } from "../../scripts/page/markup";
 import type { Account } from "../account/account";
 import { bars, type Curve, percentileChart, type StackedRow, short, stackedBars } from "./charts";
 import type { Machine } from "./machine";
 import { type Judged, TARGETS } from "./targets";
 
-/** One account of a result, under the name by which it is told from others. */
+/** One account of a result with its name. */
 export interface NamedAccount {
   name: string;
-  /** What its costs are divided by: message, connection. */
+  /** The unit by which the costs are divided: message, connection. */
   per: string;
   account: Account;
 }
 
-/** What a page shows of a result; the scenarios have more in their documents. */
+/** The part of a result that a page shows; the documents of the scenarios contain more. */
 export interface PageData {
   scenario: string;
-  /** Of now, ISO 8601. */
+  /** Present time, ISO 8601. */
   at: string;
   machine: Machine;
   ok: boolean;
   targets: Judged[];
-  /** Sentences on what was measured, as they were printed. */
+  /** Sentences about the measurement, as they were printed. */
   lines: string[];
   accounts: NamedAccount[];
   curves: Curve[];

@@ -24,13 +24,13 @@ test("shares of the busy time, idling left out; a function that calls itself cou
   expect(inclusive).toEqual([["handle apps/gateway/dist/main.js:10", 1]]);
 });
 
-test("lines for people", () => {
+test("a profile is described in lines for people", () => {
   const lines = describeProfile("gateway", summariseProfiles([profile]));
   expect(lines).toContain("     50.0 %  writeBuffer");
   expect(lines[0]).toContain("gateway: busy");
 });
 
-test("no samples at all", () => {
+test("a profile without samples is empty", () => {
   expect(summariseProfiles([{ nodes: [], samples: [], timeDeltas: [] }])).toEqual({
     busySeconds: 0,
     self: [],

@@ -1,6 +1,6 @@
-/** What profiles say: which functions spend the CPU of a kind of process themselves, and which of ours with all they call. Pure. */
+/** Evaluates profiles: which functions spend the CPU of a kind of process themselves, and which of ours with all they call. Pure. */
 
-/** As V8 writes it; the part that is read here. */
+/** The part of V8's format that is read here. */
 export interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number }; children?: number[] }[];
   /** Ids of the nodes that ran. */
@@ -10,18 +10,18 @@ export interface CpuProfile {
 }
 
 export interface ProfileSummary {
-  /** Seconds for which its processes ran something. */
+  /** Seconds in which its processes were busy. */
   busySeconds: number;
   /** Part of the busy time by function, most first. */
   self: [name: string, part: number][];
-  /** With all that they call, functions of ours only. */
+  /** Functions of ours with all that they call. */
   inclusive: [name: string, part: number][];
 }
 
 const IDLE = "(idle)";
 const MOST = 15;
 
-/** @param isOurs by the name of a function, as it is printed */
+/** @param isOurs judges a function by its printed name */
 export function summariseProfiles(profiles: CpuProfile[], isOurs = isOurFunction): ProfileSummary {
   const [self, inclusive] = [new Map<string, number>(), new Map<string, number>()];
   let busyUs = 0;
@@ -38,7 +38,7 @@ export function summariseProfiles(profiles: CpuProfile[], isOurs = isOurFunction
   };
 }
 
-/** @returns us for which something ran */
+/** @returns busy time, us */
 function addProfile(profile: CpuProfile, self: Map<string, number>, inclusive: Map<string, number>): number {
   const nodes = new Map(profile.nodes.map((node) => [node.id, { name: nameOf(node.callFrame), parent: 0 }]));
   for (const { id, children = [] } of profile.nodes) for (const child of children) nodes.get(child)!.parent = id;
@@ -70,7 +70,7 @@ function nameOf({ functionName, url, lineNumber }: CpuProfile["nodes"][number]["
 
 const isOurFunction = (name: string) => / (?:libs|apps|scripts)\//.test(name);
 
-/** As lines for people. */
+/** Describes the shares in lines for people. */
 export function describeProfile(kind: string, { busySeconds, self, inclusive }: ProfileSummary): string[] {
   const rows = (parts: [string, number][]) =>
     parts.map(([name, part]) => `    ${(part * 100).toFixed(1).padStart(5)} %  ${name}`);

@@ -2,7 +2,7 @@ import { makeAccount } from "../account/account";
 import { describeSummary, median, ratios, summarise } from "./summary";
 import { describeJudged, judge, TARGETS } from "./targets";
 
-test("medians of odd and even numbers of rounds", () => {
+test("a median is right for odd and even numbers of rounds", () => {
   expect(median([3, 1, 2])).toBe(2);
   expect(median([4, 1, 2, 3])).toBe(2.5);
   expect(summarise([5, 1, 9])).toEqual({ median: 5, min: 1, max: 9 });
@@ -36,7 +36,7 @@ test("stretch is never easier than must", () => {
   }
 });
 
-test("an account shares what was used among the messages, and the generator's part is apart", () => {
+test("an account divides the use by the messages, and keeps the generator's part apart", () => {
   const usage = new Map([
     ["gateway", { processes: 2, cpu: 1_000, systemCalls: 50, writtenBytes: 0, resident: 100 }],
     ["NATS", { processes: 1, cpu: 500, systemCalls: 10, writtenBytes: 4_000, resident: 50 }],

@@ -1,4 +1,4 @@
-/** What a run gives: a file with everything, and a table for people. */
+/** The output of a run: a file with everything, and a table for people. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Histogram } from "hdr-histogram-js";
@@ -10,7 +10,7 @@ import { describeJudged, type Judged } from "./targets";
 
 export const round = (value: number) => Math.round(value * 10) / 10;
 
-/** ms, of times that were recorded in us. */
+/** Percentiles in ms of times that were recorded in us. */
 export function percentiles(times: Histogram) {
   const at = (p: number) => times.getValueAtPercentile(p) / 1_000;
   return { p50: at(50), p90: at(90), p99: at(99), p999: at(99.9) };
@@ -23,7 +23,7 @@ export function percentileCurve(times: Histogram): [number, number][] {
   return CURVE.map((percentile) => [percentile, times.getValueAtPercentile(percentile) / 1_000]);
 }
 
-/** us of CPU by kind of process, shared by `count` of what was measured. */
+/** Returns CPU by kind of process, us, divided by `count`. */
 export function cpuShare(usage: Map<string, Usage>, count: number): { of: Record<string, number>; total: number } {
   const of = Object.fromEntries([...usage].map(([kind, { cpu }]) => [kind, round(cpu / count)]));
   return { of, total: round([...usage.values()].reduce((sum, { cpu }) => sum + cpu, 0) / count) };
@@ -33,22 +33,22 @@ export function describeTimes({ p50, p90, p99, p999 }: ReturnType<typeof percent
   return `p50 ${p50} ms, p90 ${p90} ms, p99 ${p99} ms, p99.9 ${p999} ms`;
 }
 
-/** A path of now in .carillon/bench, where results are kept. */
+/** Returns a path with the present time in .carillon/bench, the folder of results. */
 export function newResultPath(ending: string, now = new Date()): string {
   const folder = path.join(process.cwd(), ".carillon", "bench");
   mkdirSync(folder, { recursive: true });
   return path.join(folder, `${now.toISOString().replaceAll(":", "-")}${ending}`);
 }
 
-/** What a run comes to. */
+/** The verdict on a run. */
 export interface Outcome {
-  /** Everything was as promised. */
+  /** Whether every promise was kept. */
   ok: boolean;
-  /** The targets that it answers. */
+  /** The targets that the run answers. */
   targets: Judged[];
 }
 
-/** What people see of a result: what is printed, and what its page draws beside that. */
+/** The part of a result for people: the printed lines, and the further data of its page. */
 export interface Shown {
   lines: string[];
   accounts?: NamedAccount[];
@@ -57,13 +57,13 @@ export interface Shown {
   memory?: Record<string, number>;
 }
 
-/** Keeps a result as document and page, and prints it: as lines and the targets that it answers, or as the document. */
+/** Keeps a result as document and page, and prints it: as lines and judged targets, or as the document. */
 export function printResult<R extends Outcome>(result: R & { scenario: string }, shown: Shown, json: boolean): Outcome {
   const machine = describeMachine();
   const now = new Date();
   const [file, page] = [newResultPath(".json", now), newResultPath(".html", now)];
   const { scenario, ok } = result;
-  // What was not as promised says nothing about a target.
+  // A result that broke a promise says nothing about a target.
   const targets = ok ? result.targets : [];
   const { accounts = [], curves = [], memory = {}, lines } = shown;
   writeFileSync(file, `${JSON.stringify({ ...result, targets, machine }, null, 2)}\n`);

@@ -1,4 +1,4 @@
-/** What rounds of the same measurement say together. Pure. */
+/** Summarises rounds of the same measurement. Pure. */
 
 export interface Summary {
   median: number;
@@ -19,15 +19,15 @@ export function summarise(values: readonly number[]): Summary {
 }
 
 /**
- * How many times as much `of` is as `against`, round by round: the machine is not the same from one round to the next,
- * so only what was measured in one round is divided.
+ * Returns the ratio of `of` to `against`, round by round: the machine is not the same from one round to the next, so only
+ * values of one round are divided.
  */
 export function ratios(of: readonly number[], against: readonly number[]): Summary {
   const rounds = Math.min(of.length, against.length);
   return summarise(Array.from({ length: rounds }, (_, round) => of[round]! / against[round]!));
 }
 
-/** `12.3`, or with more than one round `12.3 (11.9 to 13.0)`. */
+/** Formats a summary: `12.3`, or with more than one round `12.3 (11.9 to 13.0)`. */
 export function describeSummary({ median: middle, min, max }: Summary, digits = 1): string {
   if (min === max) return middle.toFixed(digits);
   return `${middle.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;

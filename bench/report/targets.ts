@@ -1,4 +1,4 @@
-/** The figures that Carillon is to reach, on two shared cores with the generator on them, and whether a result does. */
+/** The figures that Carillon must reach, on two cores that it shares with the generator, and the judgement of a result. */
 export type TargetId =
   | "P1"
   | "P2"
@@ -58,7 +58,7 @@ export function judge(id: TargetId, value: number): Judged {
   return { id, value, reached: isWithin(stretch) ? "stretch" : isWithin(must) ? "must" : "missed" };
 }
 
-/** As lines for people. */
+/** Describes judged figures in lines for people. */
 export function describeJudged(judged: Judged[]): string[] {
   return judged.map(({ id, value, reached }) => {
     const { what, unit, must, stretch } = TARGETS[id];

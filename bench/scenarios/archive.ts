@@ -1,6 +1,6 @@
 /**
- * P11: how fast the archiver drains a log that has filled up: it is stopped, private messages go on, and then it comes
- * back. The time counts from the first record that it passes to the last one; starting up is told apart.
+ * P11: the rate at which the archiver drains a log. The archiver is stopped, private messages continue, and then it starts
+ * again. The time counts from the first record that it passes to the last one; its start is measured apart.
  */
 import { sleep } from "@carillon/base";
 import { type Account, describeAccount, startAccount } from "../account/account";
@@ -13,14 +13,14 @@ import { judge } from "../report/targets";
 
 const ARCHIVER = "archiver-1";
 const POLL_MS = 20;
-/** After so long without a move all is done. */
+/** After this time without a change everything is archived. */
 const STILL_MS = 2_000;
 const PATIENCE_MS = 120_000;
 
 export interface ArchiveOptions extends ClusterShape {
   clients: number;
   inFlight: number;
-  /** For which messages go on without an archiver. */
+  /** Seconds for which messages continue without an archiver. */
   seconds: number;
   json: boolean;
 }
@@ -28,7 +28,7 @@ export interface ArchiveOptions extends ClusterShape {
 interface Drain {
   messages: number;
   perSecond: number;
-  /** From the order to start until the first record was passed. */
+  /** From the order to start until the archiver has passed the first record. */
   startSeconds: number;
   account: Account;
 }
@@ -46,7 +46,7 @@ export function runArchive(options: ArchiveOptions): Promise<Outcome> {
   });
 }
 
-/** @returns messages that were taken while nobody archived */
+/** @returns number of messages that were accepted while no archiver ran */
 async function fill(
   { clients, inFlight, seconds }: ArchiveOptions,
   cluster: BenchCluster,
@@ -88,7 +88,7 @@ async function drainLog(
     const before = positions;
     positions = await archivePositions(cluster);
     const at = performance.now();
-    // Counting costs MariaDB too much to be done while the archiver is at work, but for once.
+    // Counting costs MariaDB too much while the archiver works, so it is done only once.
     if (positions !== before) moves.push(moves.length === 0 ? { at, archived: await cluster.archived() } : { at });
     else if (at - (moves.at(-1)?.at ?? at) > STILL_MS) break;
   }
@@ -103,13 +103,13 @@ async function drainLog(
   };
 }
 
-/** The other hops rest, and their few records say nothing about batches. */
+/** The other hops are idle, and their few records say nothing about batches. */
 function onlyWhatDrains(account: Account): Account {
   const sized = Object.entries(account.batches).filter(([hop]) => hop === "SQL transaction");
   return { ...account, batches: Object.fromEntries(sized) };
 }
 
-/** How far each partition is archived. Equal as a text when nothing has moved. */
+/** Returns the archived position of each partition as a text, which is equal when nothing has changed. */
 async function archivePositions({ mysql }: BenchCluster): Promise<string> {
   const [rows] = await mysql.query("SELECT position FROM archive_positions ORDER BY partition_number");
   return JSON.stringify(rows);

@@ -1,10 +1,10 @@
 /**
- * Conversations in which nothing was written yet. Each user writes to a random one of several partners, closed loop by
- * receipt: of each conversation the owner of its partition must ask MySQL first. It goes on while the owner is killed,
- * whose heir knows of what was written lately. One partner each is what it is compared with, in the same run.
+ * Conversations without earlier messages. Each user writes to a random one of several partners, in a loop that receipts
+ * close: the owner of a partition must first ask MySQL about each conversation. The load continues while the owner is killed,
+ * whose successor knows the newest messages. The same run measures one partner for each user, for comparison.
  *
- * Processes that have just started are slow, whatever is written, until their code is compiled. So every run is warmed up
- * in pairs that are not measured, and each number of partners runs once more on new processes, from the first message on.
+ * Processes that have just started are slow until their code is compiled. So every run warms up in pairs that are not
+ * measured, and each number of partners runs once more on new processes, measured from the first message on.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
@@ -21,9 +21,9 @@ export interface ColdOptions extends ClusterShape {
   clients: number;
   /** Messages of one client under way at once. */
   inFlight: number;
-  /** Partners of each user, one run for each number; what comes first is what the others are compared with. */
+  /** Numbers of partners of each user, one run for each number; the other runs are compared with the first one. */
   partners: number[];
-  /** Of each phase. */
+  /** Seconds of each phase. */
   seconds: number;
   json: boolean;
 }
@@ -31,13 +31,13 @@ export interface ColdOptions extends ClusterShape {
 /** A part of a run. */
 interface Phase {
   deliveredPerSecond: number[];
-  /** us of CPU per delivered message, by kind of process. */
+  /** CPU per delivered message by kind of process, us. */
   cpu: ReturnType<typeof cpuShare>;
   busy: number;
   latencyMs: ReturnType<typeof percentiles>;
 }
 
-/** What one run does otherwise than the others. */
+/** The variables of one run. */
 interface ColdKind {
   partners: number;
   /** Whether senders add a random part to `retryAfterMs`. */
@@ -47,7 +47,7 @@ interface ColdKind {
 }
 
 interface ColdRun extends ColdKind {
-  /** In pairs. */
+  /** The phase in pairs. */
   warmUp?: Phase;
   start: Phase;
   afterKill: Phase;
@@ -56,7 +56,7 @@ interface ColdRun extends ColdKind {
 
 export async function runCold(options: ColdOptions): Promise<Outcome> {
   const runs: ColdRun[] = [];
-  // What the others are compared with is never refused, so jitter makes no difference to it.
+  // The run for comparison is never refused, so jitter makes no difference to it.
   const asked: ColdKind[] = options.partners.flatMap((partners) => [
     ...(partners === 1 ? [false] : [false, true]).map((hasJitter) => ({ partners, hasJitter, isNew: false })),
     { partners, hasJitter: true, isNew: true },
@@ -121,7 +121,7 @@ class ColdLoad {
     this.clients[from]!.send(content, `u:${this.names[this.partnerOf(from)]}`);
   }
 
-  /** The partners of a user lie around them, so that whom one writes to writes back. */
+  /** Chooses partners around the user, so that the partners write back. */
   private partnerOf(from: number): number {
     if (this.partners === 1) return from ^ 1;
     const distance = 1 + Math.floor(Math.random() * Math.ceil(this.partners / 2));
@@ -152,7 +152,7 @@ class ColdLoad {
     return { deliveredPerSecond, cpu, busy: this.busy - busyBefore, latencyMs: percentiles(this.times) };
   }
 
-  /** The workers that own a partition. They are started again at once, as others that own nothing. */
+  /** Kills the workers that own a partition. They start again at once, as workers that own nothing. */
   private async killOwners(): Promise<void> {
     const owners = await this.cluster.owners();
     for (const { nodeId, pid } of this.cluster.running.info().workers)

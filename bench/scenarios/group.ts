@@ -1,7 +1,8 @@
 /**
- * A group, open loop: some members write at a fixed rate, all are online. In a group that is fanned out on write every
- * member gets every event. In a large one some look at the conversation and get every event, all others are told that
- * there is more; they fetch nothing here. Verified: each gets everything in order, or is told of the last number.
+ * A group, open loop: some members write at a fixed rate, all are online. In a group with fan-out on write every member gets
+ * every event. In a large group some members look at the conversation and get every event; all others receive notices that
+ * there is more, and fetch nothing here. The run verifies that each member gets every event in order, or a notice of the
+ * last number.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram, type Histogram } from "hdr-histogram-js";
@@ -23,17 +24,17 @@ const CONTENT_BYTES = 100;
 const WARM_UP_SECONDS = 4;
 const QUIET_MS = 60_000;
 const WRITERS = 4;
-/** Until all processes know when the first message is due. */
+/** Time until all processes know when the first message is due. */
 const LEAD_MS = 500;
-/** A message that was sent so much later than it should have been says more of the generator than of the servers. */
+/** A message that was sent this late says more about the generator than about the servers. */
 const LATE_MS = 1;
-/** Members of the groups that P5 and P6 are about. */
+/** Numbers of members in the groups of P5 and P6. */
 const WHOLE = { small: 500, large: 10_000 };
 
 export interface GroupOptions extends ClusterShape {
   isLarge: boolean;
   members: number;
-  /** Of a large group: members who look at it. */
+  /** Members who look at a large group. */
   focused: number;
   /** Messages per second. */
   rate: number;
@@ -45,7 +46,7 @@ export function runGroup(options: GroupOptions): Promise<Outcome> {
   return withCluster(options, (cluster, server) => new GroupRun(options, cluster, server).measure());
 }
 
-/** What was seen while it was measured. */
+/** The results of the measured time. */
 interface Seen {
   sent: number;
   counts: MemberCounts;
@@ -114,7 +115,7 @@ class GroupRun {
     await this.crowd.open(specs, WRITERS);
   }
 
-  /** At the instants of the rate, whatever comes back. @returns ends it */
+  /** Sends at the instants of the rate, whatever comes back. @returns a function that ends it */
   private async write(): Promise<() => void> {
     const startedAt = ofMachine(Math.ceil(performance.now()) + LEAD_MS);
     const perSecond = this.options.rate;
@@ -151,7 +152,7 @@ class GroupRun {
     }
   }
 
-  /** @returns what is wrong; nothing if each member has, or was told of, everything, and the archive has it, too */
+  /** @returns the faults; none if each member has every event or a notice of it, and the archive has every event, too */
   private async awaitQuiet(): Promise<string[]> {
     const deadline = Date.now() + QUIET_MS;
     const wanted = this.sent + FIRST_SEQ;

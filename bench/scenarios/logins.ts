@@ -1,7 +1,7 @@
 /**
- * Whether log-ins disturb others: private messages and lists over HTTP at a steady pace, by turns alone and beside 64
- * log-ins at once, first of one account, then of many. All in one run, since the machine is not the same from one minute to
- * the next. The limits of log-ins are those of every cluster: refusals are counted, and are answers, too.
+ * Measures whether log-ins disturb other users: private messages and lists over HTTP at a steady pace, by turns alone and
+ * beside 64 log-ins at once, first of one account, then of many. One run measures all of it, since the machine is not the same
+ * from one minute to the next. The limits of log-ins are those of every cluster: refusals are counted, and are answers, too.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
@@ -15,14 +15,14 @@ const LISTS_PER_SECOND = 20;
 const WARM_UP_MS = 4_000;
 const SETTLE_MS = 1_000;
 const PASSWORD = "correct horse battery";
-/** Each kind of turn so many times. */
+/** Number of turns of each kind. */
 const ROUNDS = 2;
 
 export interface LoginsOptions extends ClusterShape {
   clients: number;
-  /** Messages per second of all of them. */
+  /** Messages per second of all users together. */
   rate: number;
-  /** Of all turns together. */
+  /** Seconds of all turns together. */
   seconds: number;
   json: boolean;
 }
@@ -134,7 +134,7 @@ class LoginsRun {
     const { status, retryAfterMs } = await this.post("/v1/sessions", { userId, password: PASSWORD, ...device });
     const { logins } = this.seen[turn];
     logins[status] = (logins[status] ?? 0) + 1;
-    // A client that is put off comes back when it was told; an attacker would be put off again.
+    // A client that is put off comes back after the named time; an attacker would be put off again.
     if (status !== 200) await sleep(Math.min(1_000, retryAfterMs));
   }
 

@@ -1,6 +1,7 @@
 /**
- * One measurement of one server under private messages: started, loaded in a closed or an open loop, measured, verified,
- * stopped. Nothing may be lost, doubled or out of order, and all that was accepted must be in the archive at the end.
+ * One measurement of one server under private messages. The run starts the server, loads it in a closed or an open loop,
+ * measures, verifies and stops it. No message may be lost, doubled or out of order, and each accepted message must be in the
+ * archive at the end.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,27 +18,27 @@ import type { ProfileSummary } from "../report/profile";
 import { percentileCurve, percentiles } from "../report/result";
 
 const WARM_UP_SECONDS = 4;
-/** Of an open loop, until what its beginning piled up is gone. */
+/** Time until an open loop has worked off the messages that its beginning piled up. */
 const SETTLE_SECONDS = 4;
-/** How long a closed loop shows what a server can deliver. */
+/** Time for which a closed loop shows the maximum rate of a server. */
 const FIND_SECONDS = 5;
 const QUIET_MS = 60_000;
 /** A generator that was later than this (p99, ms) has measured itself. */
 const MOST_LATE_MS = 1;
-/** The part of what a server can deliver at which its latency is measured. */
+/** The part of a server's maximum rate at which its latency is measured. */
 const LATENCY_LOAD = 0.5;
 
 export interface OneToOneOptions {
   clients: number;
   seconds: number;
   generators: number;
-  /** Closed loop: so many messages of one client under way. */
+  /** Closed loop: number of messages of one client under way. */
   inFlight: number;
-  /** Closed loop: what lets a client send its next message. */
+  /** Closed loop: the event after which a client sends its next message. */
   closedBy: ClosedBy;
-  /** Open loop: messages per second; "half" of what the closed loop reaches just before. undefined: closed loop only. */
+  /** Open loop: messages per second; "half": half the rate that the closed loop reaches just before. undefined: closed loop only. */
   rate: number | "half" | undefined;
-  /** Folder that keeps profiles of the Node processes; undefined: there are none. */
+  /** Folder that keeps profiles of the Node processes; undefined: no profiles. */
   profile: string | undefined;
 }
 
@@ -49,17 +50,17 @@ export interface Measured {
   /** Open loop: messages per second that were due. */
   rate?: number;
   deliveredPerSecond: number;
-  /** SENT per second: what is delivered may be behind. */
+  /** SENT per second; deliveries may be behind. */
   sentPerSecond: number;
-  /** Closed loop: send to received; open loop: due to received. */
+  /** Time until the peer has the message: from its sending in a closed loop, from its due instant in an open loop. */
   latencyMs: ReturnType<typeof percentiles>;
   /** [percentile, ms] for a chart. */
   curve: [number, number][];
   account: Account;
-  /** Open loop: how late the generator was (p99, ms), and whether the latency counts. */
+  /** Open loop: the delay of the generator (p99, ms), and whether the latency counts. */
   lateMs?: number;
   isInTime: boolean;
-  /** By kind of process, the generator too. */
+  /** Profiles by kind of process, including the generator. */
   profiles?: Record<string, ProfileSummary>;
   verified: { ok: boolean; archived: number | undefined } & LoadCounts;
 }
@@ -128,7 +129,7 @@ class OneToOne {
     return keepProfiles(folder, processes, { from, to, into: options.profile!, name: `${contestant.name}-${round}` });
   }
 
-  /** A closed loop warms all of it up, whatever is measured then. @returns messages per second of an open loop, if it is one */
+  /** Warms the server up by a closed loop. @returns messages per second of the open loop, if the run measures one */
   private async startLoad(): Promise<number | undefined> {
     const { generator, options } = this;
     await generator.startClosed(options.inFlight, options.closedBy);
@@ -168,7 +169,7 @@ class OneToOne {
     }
   }
 
-  /** Waits until everything that was sent has arrived. */
+  /** Waits until every sent message has arrived. */
   private async awaitDelivery(): Promise<LoadCounts> {
     const deadline = Date.now() + QUIET_MS;
     for (;;) {

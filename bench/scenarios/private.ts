@@ -1,6 +1,7 @@
 /**
- * Private messages, of one server or of several in turns: `private` in a closed loop (what a message costs, and how many can
- * be delivered), `latency` in an open loop at half of that (how long one takes). Several rounds give a median.
+ * Private messages at one server or at several in turns: `private` is a closed loop, which shows the cost of a message and
+ * the maximum rate; `latency` is an open loop at half of that rate, which shows the time of a message. Several rounds give a
+ * median.
  */
 import { describeAccount } from "../account/account";
 import { say } from "../cluster/bench-cluster";
@@ -11,7 +12,7 @@ import { describeSummary, median, ratios, summarise } from "../report/summary";
 import { type Judged, judge } from "../report/targets";
 import { type Measured, measureOnce, type OneToOneOptions } from "./one-to-one";
 
-/** P12 counts in messages of this size, as they are stored. */
+/** P12 counts stored messages of this size. */
 const STORED_MESSAGE_BYTES = 200;
 
 export interface PrivateOptions extends OneToOneOptions {
@@ -19,13 +20,13 @@ export interface PrivateOptions extends OneToOneOptions {
   json: boolean;
 }
 
-/** What all rounds of a run have shown. */
+/** The results of all rounds of a run. */
 export interface PrivateResult {
   scenario: "private" | "latency";
   options: PrivateOptions;
   contestants: { name: string; tier: string; description: string }[];
   runs: Measured[];
-  /** Contestants that could not be measured, from which round on, and why. */
+  /** Contestants that could not be measured, with the round and the reason. */
   leftOut: { name: string; round: number; why: string }[];
   targets: Judged[];
   ok: boolean;
@@ -37,7 +38,7 @@ export async function runPrivate(contestants: Contestant[], options: PrivateOpti
   return printResult(result, { lines: describePrivate(result), ...chartsOf(result) }, options.json);
 }
 
-/** Round by round, one contestant after the other. One of the others that cannot be had or fails is left out from then on. */
+/** Runs round by round, one contestant after the other. A peer that cannot be had or fails is left out from then on. */
 export async function measurePrivate(all: Contestant[], options: PrivateOptions): Promise<PrivateResult> {
   const runs: Measured[] = [];
   const leftOut: PrivateResult["leftOut"] = [];
@@ -66,7 +67,7 @@ export async function measurePrivate(all: Contestant[], options: PrivateOptions)
   };
 }
 
-/** Of Carillon's own rounds; a latency that was measured late is not held against its target. */
+/** Judges Carillon's own rounds; a latency that was measured late is not judged. */
 function judgePrivate(runs: Measured[]): Judged[] {
   const own = runs.filter(({ contestant }) => contestant === "carillon");
   const of = (value: (run: Measured) => number, among = own) => summarise(among.map(value)).median;
@@ -98,7 +99,7 @@ function judgePrivate(runs: Measured[]): Judged[] {
   ];
 }
 
-/** The round in the middle of each contestant, for charts. */
+/** Returns the middle round of each contestant, for charts. */
 export function chartsOf({ contestants, runs }: PrivateResult): Pick<Shown, "accounts" | "curves"> {
   const middle = contestants.map(({ name }) => medianRun(runs.filter(({ contestant }) => contestant === name)));
   return {
@@ -107,7 +108,7 @@ export function chartsOf({ contestants, runs }: PrivateResult): Pick<Shown, "acc
   };
 }
 
-/** CPU per message in the rounds of a peer; of several client counts, those at which it uses least. */
+/** Returns the CPU per message in the rounds of a peer; of several client counts, the one at which the peer uses least. */
 function bestOf(peer: string, runs: Measured[]): number[] {
   const counts = new Map<string, number[]>();
   for (const { contestant, account } of runs) {
@@ -117,7 +118,7 @@ function bestOf(peer: string, runs: Measured[]): number[] {
   return [...counts.values()].sort((a, b) => median(a) - median(b))[0] ?? [];
 }
 
-/** As lines for people. */
+/** Describes the results in lines for people. */
 export function describePrivate({ scenario, options, contestants, runs, leftOut }: PrivateResult): string[] {
   const closed = `closed loop by ${options.closedBy === "sent" ? "SENT" : "receipt"}, ${options.inFlight} each under way`;
   const loop = scenario === "private" ? closed : "open loop";
@@ -150,7 +151,7 @@ function describeRuns(runs: Measured[]): string[] {
   ];
 }
 
-/** The round whose CPU per message is in the middle. */
+/** Returns the round whose CPU per message is in the middle. */
 function medianRun(runs: Measured[]): Measured {
   return [...runs].sort((a, b) => a.account.cpu - b.account.cpu)[(runs.length - 1) >> 1]!;
 }
@@ -165,7 +166,7 @@ function describeVerdict({ round, lateMs, isInTime, verified }: Measured): strin
   ];
 }
 
-/** Each of the others against the first one, round by round. */
+/** Compares each of the other contestants with the first one, round by round. */
 function describeRatios(runs: Measured[], contestants: { name: string }[]): string[] {
   const [first, ...others] = contestants.map(({ name }) => name);
   const cpus = (name: string) => runs.filter(({ contestant }) => contestant === name).map(({ account }) => account.cpu);

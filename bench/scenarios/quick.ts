@@ -1,6 +1,7 @@
 /**
- * The guard against slow changes: a short private run, whose CPU per message is held against that of an earlier one of the
- * same machine. A ratio, because seconds are not the same on two machines; and by kind of process, so that one sees where.
+ * The guard against slow changes: a short private run, whose CPU per message is compared with that of an earlier run on the
+ * same machine. The result is a ratio, because seconds are not the same on two machines, and it has a part for each kind of
+ * process, which shows where the cost grew.
  */
 import { readFileSync } from "node:fs";
 import type { Contestant } from "../peers/contestant";
@@ -13,11 +14,11 @@ import { chartsOf, describePrivate, measurePrivate, type PrivateOptions, type Pr
 export interface QuickOptions extends PrivateOptions {
   /** File of an earlier result, of `quick` or `private`; undefined: the result is only kept. */
   against: string | undefined;
-  /** By how much CPU per message may be higher, 0.15 for 15 %. */
+  /** Part by which CPU per message may be higher, 0.15 for 15 %. */
   tolerance: number;
 }
 
-/** @returns as not `ok` also when it is slower than before by more than the tolerance */
+/** @returns an outcome that is not `ok` also when a message costs more than before by more than the tolerance */
 export async function runQuick(contestant: Contestant, options: QuickOptions): Promise<Outcome> {
   const { against, tolerance } = options;
   const before = against === undefined ? undefined : readCosts(against);
@@ -35,7 +36,7 @@ export async function runQuick(contestant: Contestant, options: QuickOptions): P
   return { ...outcome, ok: result.ok && comparison?.isWorse !== true };
 }
 
-/** @throws TypeError for a file that is no such result, or one of another machine */
+/** @throws TypeError for a file that is no such result, or the result of another machine */
 function readCosts(file: string): StoredCosts {
   let stored: Partial<PrivateResult> & { machine?: Machine };
   try {
@@ -53,7 +54,7 @@ function readCosts(file: string): StoredCosts {
   return costsOf(stored as PrivateResult);
 }
 
-/** Medians of all rounds of the first contestant. */
+/** Returns the medians of all rounds of the first contestant. */
 function costsOf({ runs }: PrivateResult): StoredCosts {
   const accounts = runs.filter(({ contestant }) => contestant === runs[0]!.contestant).map(({ account }) => account);
   const kinds = Object.keys(accounts[0]!.kinds).map((kind): [string, number] => [

@@ -1,6 +1,6 @@
 /**
- * Whether a flood of receipts delays messages: private messages at a steady pace, by turns alone and beside READs of
- * others; both in one run, since the machine is not the same from one minute to the next.
+ * Measures whether a flood of receipts delays messages: private messages at a steady pace, by turns alone and beside READs of
+ * other users. One run measures both, since the machine is not the same from one minute to the next.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
@@ -11,7 +11,7 @@ import { steadily } from "../generator/steadily";
 import { cpuShare, describeTimes, type Outcome, percentileCurve, percentiles, printResult } from "../report/result";
 
 const CONTENT_BYTES = 100;
-/** Clients who only read. */
+/** Clients that only read. */
 const READERS = 100;
 const TURNS = 3;
 const WARM_UP_MS = 4_000;
@@ -20,11 +20,11 @@ const SETTLE_MS = 1_000;
 export interface ReceiptsOptions extends ClusterShape {
   /** Users who write to each other, in pairs. */
   clients: number;
-  /** Messages per second of all of them. */
+  /** Messages per second of all writers together. */
   rate: number;
   /** READs per second of all readers, in the flood. */
   reads: number;
-  /** Of all turns together. */
+  /** Seconds of all turns together. */
   seconds: number;
   json: boolean;
 }
@@ -104,7 +104,7 @@ class ReceiptsRun {
     this.phase?.times.recordValue(Math.max(1, Math.round((performance.now() - Number.parseFloat(content)) * 1_000)));
   }
 
-  /** Each reads on by one number, so that every mark moves and the peer is told. */
+  /** Has each reader read on by one number, so that every mark changes and the peer gets an update. */
   private read(readers: LoadClient[], n: number): void {
     const i = n % readers.length;
     const [lower, higher] = [`reader-${i}`, `reader-${i ^ 1}`].sort();

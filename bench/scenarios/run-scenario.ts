@@ -1,4 +1,4 @@
-/** The scenarios by name: what each is given where nothing is asked for, and how it is run. */
+/** The scenarios by name, with their default options and the functions that run them. */
 import type { ClusterShape } from "../cluster/bench-cluster";
 import { carillon } from "../cluster/carillon-contestant";
 import type { ClosedBy } from "../generator/load-loop";
@@ -19,7 +19,7 @@ import { runSync } from "./sync";
 
 export type Scenario = keyof typeof DEFAULTS;
 
-/** Of those that are not the same for all: users, seconds, messages missed by a device. */
+/** The defaults that differ between scenarios: users, seconds, messages missed by a device. */
 const DEFAULTS = {
   private: { clients: 500, seconds: 15, missed: 0 },
   // Each SEND and each RECEIVED of an open loop is a write of its own: fewer clients leave more of the machine to the servers.
@@ -38,37 +38,37 @@ const DEFAULTS = {
   cold: { clients: 500, seconds: 10, missed: 0 },
 };
 
-/** In this order, those that answer targets first; `quick` is `private` once more. */
+/** The scenarios of `all` in their order: those that answer targets come first, and `quick` would be `private` once more. */
 const ALL = Object.keys(DEFAULTS).filter((name) => name !== "quick") as Scenario[];
 
 /** Messages of one client under way at once. */
 const UNDER_WAY = 4;
-/** Clients of a closed loop that is measured have so many together, however few they are. */
+/** The clients of a measured closed loop have this number of messages under way together, however few clients there are. */
 const UNDER_WAY_TOGETHER = 2_000;
 const MOST_UNDER_WAY = 40;
 
-/** What was asked for; undefined: as the scenario has it. */
+/** The options of the command line; undefined: the default of the scenario. */
 export interface Asked extends ClusterShape {
   clients: number | undefined;
   seconds: number | undefined;
   missed: number | undefined;
   rate: number | undefined;
   inFlight: number | undefined;
-  /** Partners of each client of `cold`; none: as the scenario has it. */
+  /** Numbers of partners of each client of `cold`; empty: the default of the scenario. */
   partners: number[];
-  /** What closes the loop of `private`. */
+  /** The event that closes the loop of `private`. */
   closedBy: ClosedBy;
   focused: number;
   reads: number;
   rounds: number;
   generators: number;
   against: string | undefined;
-  /** Part, 0.15 for 15 %. */
+  /** A part, 0.15 for 15 %. */
   tolerance: number;
   peers: boolean;
-  /** Carillon without fsync before SENT, in turns with the real one. */
+  /** Whether to measure Carillon without fsync before SENT, too, in turns with the usual one. */
   t1: boolean;
-  /** Client counts at which each peer is measured; none: as Carillon. */
+  /** Client counts at which each peer is measured; empty: the count of Carillon. */
   peerClients: number[];
   profile: boolean;
   json: boolean;
@@ -134,13 +134,13 @@ function runOneToOne(
   return runPrivate([carillon(asked), ...unsafe, ...(asked.peers ? peersAt(asked.peerClients) : [])], options);
 }
 
-/** What `latency` takes half of is what clients deliver who wait for their messages, as those of `private` do. */
+/** `latency` takes half of the rate that a closed loop reaches, so its clients wait for their messages as in `private`. */
 function underWay(name: Scenario, clients: number): number {
   if (name === "latency") return UNDER_WAY;
   return Math.min(MOST_UNDER_WAY, Math.max(UNDER_WAY, Math.ceil(UNDER_WAY_TOGETHER / clients)));
 }
 
-/** Each peer at each of the client counts, so that the best of it can count. */
+/** Returns each peer at each of the client counts, so that its best count can be chosen. */
 function peersAt(counts: number[]): Contestant[] {
   if (counts.length === 0) return peers;
   return peers.flatMap((peer) =>
@@ -148,7 +148,7 @@ function peersAt(counts: number[]): Contestant[] {
   );
 }
 
-/** One after the other; one that fails does not keep the others from running. */
+/** Runs all scenarios one after the other; the failure of a scenario does not prevent the next ones. */
 export async function runAll(asked: Asked, onError: (name: Scenario, error: Error) => void): Promise<Outcome> {
   const outcome: Outcome = { ok: true, targets: [] };
   for (const name of ALL) {

@@ -1,6 +1,6 @@
 /**
- * P13: what a message costs when gateways, workers and partitions double, and double again. On two cores this is about
- * cost, not speed: the same machine does the work of twice as many processes.
+ * P13: the cost of a message when gateways, workers and partitions double, and double again. On two cores this shows cost
+ * and not speed: the same machine does the work of twice as many processes.
  */
 import type { ClusterShape } from "../cluster/bench-cluster";
 import { carillon } from "../cluster/carillon-contestant";
@@ -11,7 +11,7 @@ import { chartsOf, describePrivate, measurePrivate, type PrivateOptions } from "
 
 const SIZES = [1, 2, 4];
 
-/** @param shape of what is the same at each size */
+/** @param shape the options that are the same at each size */
 export async function runScale(shape: Pick<ClusterShape, "profile">, options: PrivateOptions): Promise<Outcome> {
   const contestants = SIZES.map((size) =>
     carillon({ ...shape, gateways: size, workers: size, partitions: size }, `${size}-${size}-${size}`),

@@ -1,6 +1,6 @@
 /**
- * P9: thousands of devices are cut off at once, miss messages, and all come back at the same instant, each with the place
- * where its inbox was: the time until every one is connected and has everything, in order and once.
+ * P9: thousands of devices are cut off at once, miss messages, and all come back at the same instant, each with its place in
+ * the inbox. The scenario measures the time until each device is connected and has every event, in order and once.
  */
 import { sleep } from "@carillon/base";
 import { build as buildHistogram } from "hdr-histogram-js";
@@ -18,15 +18,15 @@ import { judge } from "../report/targets";
 const SENDERS = 100;
 const UNDER_WAY = 10;
 const CONTENT_BYTES = 100;
-/** What P9 is about; a smaller storm does not answer it. */
+/** The size of P9; a smaller storm does not answer it. */
 const WHOLE = { clients: 10_000, missed: 20 };
 const PATIENCE_MS = 120_000;
-/** Until the gateways have seen that the devices are gone. */
+/** Time until the gateways have seen that the devices are gone. */
 const GONE_MS = 2_000;
 
 export interface StormOptions extends ClusterShape {
   clients: number;
-  /** Messages that each has missed. */
+  /** Number of messages that each device has missed. */
   missed: number;
   /** Whether each device asks for everything by SYNC as well. */
   syncs: boolean;
@@ -67,12 +67,12 @@ async function measureStorm(
   const account = await finish(async () => clients);
   await sleep(GONE_MS);
   const { events, retries, refused, errors } = await crowd.progress();
-  // What came behind the last one would have come twice.
+  // An event behind the last one would be a double.
   const ok = took.length === clients && events === clients * missed && errors.length === 0;
   return report(options, { took, account, events, retries, refused, errors, ok });
 }
 
-/** A hundred users write to all of them in turn, and what they wrote is archived. */
+/** A hundred users write to all users in turn, and their messages are archived. */
 async function sendMissed(cluster: BenchCluster, names: string[], missed: number): Promise<void> {
   const senders = Array.from({ length: SENDERS }, (_, i) => `sender-${i}`);
   await cluster.register(senders);
@@ -82,7 +82,7 @@ async function sendMissed(cluster: BenchCluster, names: string[], missed: number
   const next = senders.map(() => 0);
   let clients: LoadClient[] = [];
   const send = (sender: number) => {
-    // Sender s writes to the users s, s + 100, ...: to all of them, then to all of them again.
+    // Sender s writes to the users s, s + 100, ..., then to all of these again.
     const own = Math.ceil((names.length - sender) / SENDERS);
     const turn = next[sender]!;
     next[sender] = turn + 1;
@@ -105,7 +105,7 @@ async function sendMissed(cluster: BenchCluster, names: string[], missed: number
   while (accepted < total || (await cluster.archived()) < before + total) {
     if (Date.now() > deadline) throw new Error(`only ${accepted} of ${total} messages were accepted and archived`);
     say(`${accepted} of ${total} messages are written to devices that are away`);
-    // On a machine that is busy with other things an owner may change, and what it had not answered is lost.
+    // On a machine that is busy with other work an owner may change, and requests that it had not answered are lost.
     for (const client of clients) client.repeat();
     await sleep(1_000);
   }

@@ -18,8 +18,8 @@ export function renderPayloads(schemas: Schemas): string {
     }
   }
   lines.push(
-    ...renderUnion("ClientMessage", "What a client may send, told apart by `command`.", commands, clientPart),
-    ...renderUnion("ServerMessage", "What the server may send, told apart by `command`.", commands, serverPart),
+    ...renderUnion("ClientMessage", "All messages of a client, told apart by `command`.", commands, clientPart),
+    ...renderUnion("ServerMessage", "All messages of the server, told apart by `command`.", commands, serverPart),
   );
   return lines.join("\n");
 }

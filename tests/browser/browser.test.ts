@@ -46,7 +46,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** What the console of a tab has said that it should not. */
+/** The forbidden messages in the console of a tab. */
 const complaints = new Map<Tab, string[]>();
 
 async function newContext(): Promise<BrowserContext> {
@@ -80,7 +80,7 @@ async function open(tab: Tab, { userId }: Person, extra: Extra = {}): Promise<st
   return tab.evaluate((opening) => carillon.open(opening), { api, userId, database: `chat-${userId}`, ...extra });
 }
 
-/** A page of a user who is logged in. */
+/** Opens a page of a user who is logged in. */
 async function pageOf(context: BrowserContext, person: Person, extra: Extra = {}): Promise<Tab> {
   const tab = await newTab(context);
   await open(tab, person, { password: PASSWORD, ...extra });
@@ -331,7 +331,7 @@ async function fill(from: Person, to: Person, count: number): Promise<void> {
       }
     };
     writer.listen(({ command, payload }) => {
-      // Who acknowledges nothing is cut off after a while.
+      // A gateway disconnects a client that acknowledges nothing.
       if (command === Command.DELIVER) {
         writer.send(Command.RECEIVED, { epoch: payload.epoch, inboxSeq: payload.events.at(-1)[0] }, 0);
       }

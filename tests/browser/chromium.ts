@@ -1,4 +1,4 @@
-/** A real browser: Chromium of the machine, or Debian's package, unpacked beside the servers without any rights. */
+/** Provides a real browser: Chromium of the machine, or Debian's package, unpacked beside the servers without any rights. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { findCheckout, provideDebianPackages } from "@carillon/local";
@@ -21,7 +21,7 @@ export interface Chromium {
 
 const unpackedIn = () => path.join(findCheckout(), ".carillon", "servers");
 
-/** What is there already; undefined: nothing. */
+/** Returns an installed Chromium; undefined: none. */
 export function findChromium(): Chromium | undefined {
   const installed = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((file) => existsSync(file));
   if (installed !== undefined) return { executablePath: installed, env: {} };
@@ -32,7 +32,7 @@ export function findChromium(): Chromium | undefined {
   return { executablePath, env: { LD_LIBRARY_PATH: `${libraries}:${libraries}/pulseaudio` } };
 }
 
-/** Has it ready. @throws Error when there is none, and none can be had */
+/** Provides Chromium. @throws Error when none is installed, and none can be had */
 export async function provideChromium(say: (line: string) => void): Promise<void> {
   if (findChromium() === undefined) await provideDebianPackages(PACKAGES.title, PACKAGES, unpackedIn(), say);
   if (findChromium() === undefined) throw new Error("Debian's package has no program where it is looked for");

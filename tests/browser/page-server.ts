@@ -9,7 +9,7 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-/** @param connect where the page may connect to, besides itself */
+/** @param connect addresses to which the page may connect, besides its own */
 export async function servePage(connect: readonly string[]): Promise<PageServer> {
   const libs = path.join(__dirname, "../../libs");
   const { outputFiles } = buildSync({

@@ -1,6 +1,6 @@
 /**
- * What a page does with the SDK, as an app would, under names that a test can call: `carillon.open(...)` and the rest. One client
- * to a page.
+ * A page that uses the SDK as an app does, under names that a test can call: `carillon.open(...)` and others. Each page has one
+ * client.
  */
 import type { Event, Recipient } from "@carillon/client";
 import { CarillonClient, type ClientOptions, type ClientState, openIndexedDbStorage } from "@carillon/client/browser";
@@ -10,7 +10,7 @@ interface Opening {
   api: string;
   userId: string;
   password?: string;
-  /** Of the database; left out: nothing is stored. */
+  /** Name of the database; left out: the page stores nothing. */
   database?: string;
   deviceId?: string;
   /** How long the tokens live that the page is given by its "back end", seconds; they are all the same token. */
@@ -63,14 +63,14 @@ const page = {
     const state: ClientState = client.state;
     return { name: state.name, ...("error" in state && { error: state.error?.name ?? "" }) };
   },
-  /** Content and status of what a screen shows of a conversation. */
+  /** Content and status of the messages that a screen shows of a conversation. */
   shows: (conversationId: string) =>
     view.messages(conversationId).items.map(({ content, status }) => `${content ?? "-"} ${status}`),
   listed: () => view.conversations.map(({ conversationId, unread }) => `${conversationId} ${unread}`),
-  /** Is not waited for. */
+  /** Sends a message without waiting for its answer. */
   send: (to: string, content: string) => void client.send(to as Recipient, content).catch(() => {}),
   sent: async (to: string, content: string) => (await client.send(to as Recipient, content)).seq,
-  /** All pages of a conversation. @returns how many messages are shown then */
+  /** Loads all pages of a conversation. @returns the number of shown messages then */
   loadAll: async (conversationId: string): Promise<number> => {
     view.subscribe(`messages/${conversationId}`, () => {});
     view.messages(conversationId);

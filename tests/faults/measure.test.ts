@@ -22,7 +22,7 @@ test("the longest silence counts the way from the beginning and to the end", () 
   expect(longestSilence([101, 102], 100, 150)).toBe(48);
 });
 
-test("percentiles", () => {
+test("percentiles of a list", () => {
   expect(percentile([], 0.99)).toBe(0);
   expect(percentile([5, 1, 3], 0.5)).toBe(3);
   expect(percentile([5, 1, 3], 0.99)).toBe(5);
@@ -73,14 +73,14 @@ test("the time after a healing ends with the next strike", () => {
   expect(stallOfSends(0, "healedAt").seen(late)).toEqual([520]);
 });
 
-test("clients that were cut off are counted from the strike until they are back; the others are not", () => {
+test("clients that were cut off are counted from the strike until they are back; other clients are not", () => {
   expect(resumption(0).seen(facts())).toEqual([400]);
   expect(lastReturn(0).seen(facts())).toEqual([400]);
   expect(disconnects(0).seen(facts())).toEqual([1]);
   expect(takeOvers(0).seen(facts())).toEqual([1]);
 });
 
-test("a closing counts from the answer on, one before it as at once, none as for ever", () => {
+test("a closing counts from the answer on; an earlier one counts as 0, a missing one as infinite", () => {
   const revoked = [
     { answeredAt: 100, isConfirmed: true, closedAt: 90 },
     { answeredAt: 100, isConfirmed: true, closedAt: 350 },
@@ -99,22 +99,22 @@ test("a client that never comes back counts until the end", () => {
   expect(resumption(0).seen(never)).toEqual([1_990]);
 });
 
-test("what is acknowledged between strike and healing is counted, but for what was under way", () => {
+test("acknowledgements between strike and healing are counted, except those under way", () => {
   const all = facts();
   const strikes = [{ ...all.strikes[0]!, struckAt: 1_000, healedAt: 1_100 }];
   const [atOnce, later] = [acknowledgedMeanwhile(0), acknowledgedMeanwhile(0, 60)];
-  // Each 10 ms in each of two partitions, neither the first moment nor the last one counted.
+  // There is one every 10 ms in each of two partitions; the first and the last moment do not count.
   expect(atOnce.seen({ ...all, strikes })).toEqual([2 * 9]);
   expect(later.seen({ ...all, strikes })).toEqual([2 * 3]);
 });
 
-test("a NATS server that came back and was given nothing is never made up for", () => {
+test("the return of a NATS server that gets nothing to lead is never made up for", () => {
   const [first, second] = facts().strikes;
   const strikes = [{ ...first!, madeUpMs: 40_000 }, second!];
   expect(leadersSpread(0).seen({ ...facts(), strikes })).toEqual([40_000, Number.POSITIVE_INFINITY]);
 });
 
-test("what was sent while a fault was at work: how long it took, and whether it failed", () => {
+test("messages during a fault are measured: their times, and their failures", () => {
   const sent = (sentAt: number, answeredAt?: number, refusals: object[] = []) => ({
     ...{ sentAt, refusals, answers: answeredAt === undefined ? [] : [{ at: answeredAt }] },
   });

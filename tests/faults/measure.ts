@@ -1,4 +1,4 @@
-/** What a run took: times and counts from its history, to be held against the bounds of the fault matrix. Pure. */
+/** Measures a run: times and counts from its history, for comparison with the bounds of the fault matrix. Pure. */
 import { partitionOf } from "@carillon/base";
 import type { Evidence, SentMessage } from "@carillon/testkit";
 
@@ -9,7 +9,7 @@ export interface Strike {
   /** ms of the clock of the history. */
   struckAt: number;
   healedAt: number;
-  /** Time until everything was made up for, where the fault tells it, ms. */
+  /** Time until the cluster had made up for the fault, if the fault reports it, ms. */
   madeUpMs?: number;
 }
 
@@ -17,7 +17,7 @@ export interface RunFacts {
   evidence: Evidence;
   strikes: Strike[];
   partitions: number;
-  /** While the load was written, ms. */
+  /** The time of the load, ms. */
   loadFrom: number;
   loadTo: number;
 }
@@ -26,15 +26,15 @@ export interface Bound {
   what: string;
   unit: "ms" | "times";
   most: number;
-  /** Part of all that was seen which has to be within the bound; default: all. */
+  /** Part of all values that must be within the bound; default: all. */
   part?: number;
-  /** Everything that the bound is about, one per strike and who was hit. */
+  /** The values for a bound, one for each strike and target. */
   seen(facts: RunFacts): number[];
 }
 
 type Moment = "struckAt" | "healedAt";
 
-/** The longest time without an event between two moments, the way from the first moment included. */
+/** Returns the longest time without an event between two moments, including the time from the first moment on. */
 export function longestSilence(times: readonly number[], from: number, to: number): number {
   let [last, longest] = [from, 0];
   for (const time of [...times.filter((each) => each > from && each < to).sort((a, b) => a - b), to]) {
@@ -44,13 +44,13 @@ export function longestSilence(times: readonly number[], from: number, to: numbe
   return longest;
 }
 
-/** Value below which the given part of all lies; 0 of nothing. */
+/** Returns the value below which the given part of all lies; 0 for an empty list. */
 export function percentile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0;
 }
 
-/** From that moment of each strike to the next strike, or to the end of the load. */
+/** Returns the time from that moment of each strike to the next strike, or to the end of the load. */
 function windows({ strikes, loadTo }: RunFacts, since: Moment): [number, number][] {
   const strikesAt = strikes.map(({ struckAt }) => struckAt);
   return strikes

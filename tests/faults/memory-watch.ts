@@ -5,10 +5,10 @@ import type { Peak } from "@carillon/testkit";
 const EVERY_MS = 2_000;
 const PAGE_BYTES = 4_096;
 const MIB = 1024 * 1024;
-/** Resident memory of one of our processes, far above what it needs and far below what a leak under load would take. */
+/** Limit of a process's resident memory, far above its need and far below a leak under load. */
 const MOST_MIB = 600;
 
-/** Looks at the memory of our processes as long as a run lasts. */
+/** Watches the memory of Carillon's processes during a run. */
 export class MemoryWatch {
   private readonly most = new Map<string, number>();
   private readonly timer: NodeJS.Timeout;
@@ -32,7 +32,7 @@ export class MemoryWatch {
         const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
         this.most.set(nodeId, Math.max(this.most.get(nodeId) ?? 0, Math.round((pages * PAGE_BYTES) / MIB)));
       } catch {
-        // It has just died.
+        // The process has just died.
       }
     }
   }

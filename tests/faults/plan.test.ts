@@ -24,7 +24,7 @@ test("a steady plan lets the faults take turns", () => {
   });
 });
 
-test("a repeated plan goes on after its last fault is healed, with another seed", () => {
+test("a repeated plan continues after its last fault is healed, with another seed", () => {
   const plan = (seed: number) => steadyPlan({ faults: ["kill nats"], times: 2, everyMs: 1_000, holdMs: 500 }, seed);
   const [first, , third] = repeatedPlan(plan, 3, 1);
   expect(repeatedPlan(plan, 3, 1)).toHaveLength(6);
@@ -40,12 +40,12 @@ test("plans at the same time are one schedule, in order", () => {
   expect(plan.map(({ atMs }) => atMs)).toEqual(plan.map(({ atMs }) => atMs).sort((a, b) => a - b));
 });
 
-test("the same plan later: the same strikes on the same, and nothing sooner", () => {
+test("a delayed plan has the same strikes on the same targets, and none sooner", () => {
   const plan = steady(["kill nats"], { times: 3, everyMs: 1_000, holdMs: 0 });
   expect(later(plan, 5_000)(2)).toEqual(plan(2).map((strike) => ({ ...strike, atMs: strike.atMs + 5_000 })));
 });
 
-test("a long mixture strikes with every fault, each held for as long as was asked", () => {
+test("a long mixture strikes with every fault, each for a time within its bounds", () => {
   const plan = mixedPlan(
     { faults: MIXABLE, durationMs: 3_600_000, everyMs: 5_000, together: 1, holdMs: [200, 5_000] },
     3,

@@ -1,4 +1,4 @@
-/** The schedule of a run: which fault strikes when, whom, and for how long. A pure function of the seed. */
+/** The schedule of a run: the faults with their times, targets and durations. It is a pure function of the seed. */
 
 import { seeded } from "@carillon/testkit";
 import type { FaultName } from "./inject/catalogue";
@@ -7,27 +7,27 @@ export interface PlannedFault {
   /** Time after the first moment of the schedule, ms. */
   atMs: number;
   fault: FaultName;
-  /** Chooses whom among those who can be hit. */
+  /** Chooses among the possible targets. */
   target: number;
-  /** How long until it is healed, ms. */
+  /** Time until the fault is healed, ms. */
   holdMs: number;
 }
 
 export interface Rhythm {
   faults: readonly FaultName[];
-  /** How many strikes in all; the faults take turns. */
+  /** Number of all strikes; the faults take turns. */
   times: number;
-  /** From one strike to the next, ms. */
+  /** Time from one strike to the next, ms. */
   everyMs: number;
   holdMs: number;
 }
 
 const JITTER = 0.3;
 const TARGETS = 1_000;
-/** Between two rounds of a repeated plan. */
+/** Time between two rounds of a repeated plan. */
 const REST_MS = 12_000;
 
-/** The faults in turn, at a steady pace with some jitter: a strike shall not meet the same phase of the timers again. */
+/** Plans the faults in turn, at a steady pace with some jitter, so that strikes meet different phases of the timers. */
 export function steadyPlan({ faults, times, everyMs, holdMs }: Rhythm, seed: number): PlannedFault[] {
   const random = seeded(seed);
   return Array.from({ length: times }, (_, index) => ({
@@ -45,23 +45,23 @@ export const steady =
   (seed) =>
     steadyPlan({ ...rhythm, faults }, seed);
 
-/** One strike of each. */
+/** Plans one strike of each fault. */
 export const once = (faults: readonly FaultName[], everyMs: number, holdMs: number): Plan =>
   steady(faults, { times: faults.length, everyMs, holdMs });
 
-/** The same strikes, each that much later. */
+/** Returns the same strikes, each later by this time. */
 export const later =
   (plan: Plan, byMs: number): Plan =>
   (seed) =>
     plan(seed).map((planned) => ({ ...planned, atMs: planned.atMs + byMs }));
 
-/** Several plans at the same time. */
+/** Runs several plans at the same time. */
 export const mergedPlan =
   (...plans: Plan[]): Plan =>
   (seed) =>
     plans.flatMap((plan, index) => plan(seed + index)).sort((a, b) => a.atMs - b.atMs);
 
-/** The same plan several times, one after the other, each time from another seed. */
+/** Repeats a plan, each time with another seed. */
 export function repeatedPlan(plan: Plan, times: number, seed: number): PlannedFault[] {
   const all: PlannedFault[] = [];
   let offset = 0;
@@ -84,7 +84,7 @@ export interface Mixture {
   holdMs: readonly [number, number];
 }
 
-/** Faults by chance, in pairs or more: each choice depends on the seed and nothing else. */
+/** Plans random faults, two or more at a time: each choice depends on the seed and nothing else. */
 export function mixedPlan({ faults, durationMs, everyMs, together, holdMs }: Mixture, seed: number): PlannedFault[] {
   const random = seeded(seed);
   const plan: PlannedFault[] = [];

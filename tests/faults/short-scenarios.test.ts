@@ -1,6 +1,6 @@
 /**
- * The fault machine in short: some strikes on each of three clusters, a small load, every invariant. Times are judged by
- * `npm run faults`, which runs all scenarios, each on a cluster of its own, longer and harder.
+ * Runs the fault machine for a short time: some strikes on each of three clusters, a small load, every invariant. `npm run
+ * faults` judges times; it runs all scenarios, each on a cluster of its own, longer and harder.
  */
 import type { FaultName } from "./inject/catalogue";
 import { steadyPlan } from "./plan";

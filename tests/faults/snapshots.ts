@@ -1,4 +1,4 @@
-/** What the stores hold when all is quiet, read past the processes of the cluster and past all proxies. */
+/** Reads the stores when the cluster is quiet, past the processes of the cluster and past all proxies. */
 import { silentLogger } from "@carillon/base/node";
 import { type Bus, queueStream, readLog, readLogState } from "@carillon/bus";
 import { type ConversationRow, decodeEvent, type Event } from "@carillon/protocol";
@@ -34,7 +34,7 @@ export interface SnapshotSources {
   mysql: { url: string };
   partitions: number;
   userIds: string[];
-  /** Whose lists of conversations are asked for, and where. */
+  /** The users whose lists of conversations the machine asks for, and the api that it asks. */
   readers: { userId: string; token: string }[];
   api: string;
 }
@@ -65,7 +65,7 @@ async function readRecords(bus: Bus, partition: number): Promise<{ record: Logge
     const logged = body.kind === "events" ? body.events : [];
     const events = logged.map(({ event }) => factsOf(decodeEvent(event)));
     const fetched = events.filter((_, index) => logged[index]!.fanOut?.startsWith("read") === true);
-    // NATS runs on this machine: its time is ours.
+    // NATS runs on this machine, so it has the same time.
     const at = storedAt - performance.timeOrigin;
     records.push({ record: { partition, seq, at, ...header, kind: body.kind, events }, fetched });
   });
@@ -112,7 +112,7 @@ async function readInboxes({ redis, userIds }: SnapshotSources): Promise<InboxSn
   }
 }
 
-/** All ask at once: an api that has no room for one more says when to come again. */
+/** All requests come at once: an api without room names the time for another try. */
 async function readList(api: string, { userId, token }: SnapshotSources["readers"][number]): Promise<ListedRow[]> {
   const { status, body } = await peopleAt(() => api).patiently("GET", "/v1/conversations?limit=200", { token });
   if (status !== 200) throw new Error(`no list of conversations for ${userId}: ${status}`);
@@ -125,7 +125,7 @@ type AnyRow = Pick<
   "conversationId" | "lastSeq" | "readSeq" | "unread" | "peerReadSeq" | "peerDeliveredSeq"
 >;
 
-/** What is compared of a row in somebody's list. */
+/** The compared part of a row in a user's list. */
 export function listedRow(userId: string, row: AnyRow): ListedRow {
   const { conversationId, lastSeq, readSeq, unread, peerReadSeq, peerDeliveredSeq } = row;
   return {

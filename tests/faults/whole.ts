@@ -2,7 +2,7 @@ import { ROLES } from "@carillon/base";
 import { ask, type Bus, type ControlQuestion, subjects } from "@carillon/bus";
 import type { RunningCluster } from "@carillon/local";
 
-/** Whether every node of the cluster runs and answers: whatever was done to it is healed. */
+/** Whether every node of the cluster runs and answers, so that all faults are healed. */
 export async function isWhole(bus: Bus, cluster: RunningCluster): Promise<boolean> {
   const { gateways, workers, archivers, nats, redis, mysql } = cluster.info();
   if ([...nats, redis, mysql].some(({ pid }) => pid === undefined)) return false;

@@ -1,17 +1,17 @@
-/** What all attacks share: what they are given, and how they say that something is wrong. */
+/** The parts that all attacks share: their input, and the error by which they report a fault. */
 import type { Random } from "./random";
 import type { Names } from "./samples";
 import type { Place } from "./wire";
 
-/** A server and people, as one attacker sees them. */
+/** A cluster and its users, as one attacker sees them. */
 export interface Scene {
   gateways: { tcp: Place; ws: Place }[];
   api: Place;
-  /** Address that the attacker comes from. */
+  /** Address from which the attacker connects. */
   from: string;
   /** The attacker's own account. */
   attacker: Names & { deviceId: string; token: string };
-  /** Routes of the api, as its own documentation tells them. */
+  /** Routes of the api, from its own documentation. */
   routes: Route[];
 }
 
@@ -27,12 +27,12 @@ export interface Attack {
   name: string;
   about: string;
   /**
-   * One connection, or some, with many inputs.
-   * @returns the number of inputs: frames, messages, requests, handshakes that were broken off
+   * Opens one connection or several, and sends many inputs.
+   * @returns the number of inputs: frames, messages, requests, broken handshakes
    * @throws Finding
    */
   run(random: Random, scene: Scene): Promise<number>;
 }
 
-/** A server answered or behaved as none may. */
+/** A server answered or behaved as no server may. */
 export class Finding extends Error {}

@@ -1,10 +1,10 @@
-/** The bystanders in a process of their own: what they measure is the cluster, not how busy the attackers are. */
+/** The bystanders in a process of their own, so that they measure the cluster and not the load of the attackers. */
 import { peopleAt } from "@carillon/testkit";
 import { Bystanders, type Latencies } from "./bystanders";
 
 export type Order = { open: string } | { ask: "latencies" } | { ask: "stop" };
 
-/** `fault` comes at any time, one of the others for each order. */
+/** A `fault` may come at any time; each order gets one of the other reports. */
 export type Report = { fault: string } | { opened: true } | { latencies: Latencies } | { lost: number };
 
 let bystanders: Bystanders | undefined;

@@ -1,13 +1,13 @@
 /**
- * People who chat while others attack. They keep what a good client keeps: a message that was refused with BUSY is sent
- * again, what came is acknowledged. Nothing may be lost, doubled or out of order, and nobody is cut off.
+ * Users who chat while others attack. Their clients keep the rules: they repeat a message that was refused with BUSY, and
+ * acknowledge events. No message may be lost, doubled or out of order, and no bystander may be disconnected.
  */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import type { People, Person, RawClient, RawFrame, RawTransport } from "@carillon/testkit";
 import { until } from "@carillon/testkit";
 
-/** Below what one user may send in a second. */
+/** Time between two messages, ms; the rate is below the limit of one user. */
 const EVERY_MS = 50;
 
 interface Sent {
@@ -16,19 +16,19 @@ interface Sent {
   at: number;
 }
 
-/** Times from send to receive, ms. */
+/** Times from the sending of messages until their receiver has them, ms. */
 export interface Latencies {
   count: number;
   p50: number;
   p99: number;
 }
 
-/** One who writes, one who reads. */
+/** A user who writes, and a user who reads. */
 class Pair {
   private readonly waiting = new Map<string, Sent>();
   private lastSeq = 0;
   private timer: NodeJS.Timeout | undefined;
-  /** ms from send to receive. */
+  /** Times from sending to receiving, ms. */
   latencies: number[] = [];
   received = 0;
 
@@ -54,7 +54,7 @@ class Pair {
     this.timer = setInterval(() => this.write(), EVERY_MS);
   }
 
-  /** @returns what never came */
+  /** @returns the number of messages that never came */
   async stop(): Promise<number> {
     clearInterval(this.timer);
     await until("all messages of bystanders", () => this.waiting.size === 0).catch(() => {});
@@ -118,7 +118,7 @@ class Pair {
 export class Bystanders {
   private constructor(private readonly pairs: Pair[]) {}
 
-  /** @param onFault told when one of them was disturbed */
+  /** @param onFault called when a bystander was disturbed */
   static async open(people: People, onFault: (why: string) => void): Promise<Bystanders> {
     const pairs: Pair[] = [];
     for (const transport of ["tcp", "ws", "json"] as const) pairs.push(await Pair.open(people, transport, onFault));
@@ -126,14 +126,14 @@ export class Bystanders {
     return new Bystanders(pairs);
   }
 
-  /** Time from send to receive since the last call, ms. */
+  /** Returns the times from sending to receiving since the last call, ms. */
   takeLatencies(): Latencies {
     const all = this.pairs.flatMap((pair) => pair.latencies.splice(0)).sort((a, b) => a - b);
     const at = (share: number) => all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? Number.NaN;
     return { count: all.length, p50: at(0.5), p99: at(0.99) };
   }
 
-  /** Stops writing and waits. @returns how many messages never came */
+  /** Stops writing, and waits. @returns the number of messages that never came */
   async stop(): Promise<number> {
     const lost = await Promise.all(this.pairs.map((pair) => pair.stop()));
     for (const pair of this.pairs) pair.close();

@@ -1,4 +1,4 @@
-/** Bystanders in another process, as they are used from here. */
+/** Controls the bystanders in the other process. */
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
 import type { Latencies } from "./bystanders";
@@ -18,7 +18,7 @@ export class DistantBystanders {
     child.on("exit", (code) => this.fail(new Error(`the bystanders' process ended with ${code}`)));
   }
 
-  /** @param api the cluster's; @param onFault told when one of them was disturbed */
+  /** @param api address of the cluster's api; @param onFault called when a bystander was disturbed */
   static async open(api: string, onFault: (why: string) => void): Promise<DistantBystanders> {
     const child = fork(PROGRAM, [], { execArgv: ["--import", "tsx"] });
     const bystanders = new DistantBystanders(child, onFault);
@@ -26,12 +26,12 @@ export class DistantBystanders {
     return bystanders;
   }
 
-  /** Since the last call. */
+  /** Returns the times since the last call. */
   async takeLatencies(): Promise<Latencies> {
     return ((await this.order({ ask: "latencies" })) as { latencies: Latencies }).latencies;
   }
 
-  /** They write no more, and the process ends. @returns how many messages never came */
+  /** Stops the bystanders, and ends their process. @returns the number of messages that never came */
   async stop(): Promise<number> {
     const { lost } = (await this.order({ ask: "stop" })) as { lost: number };
     this.fail = () => {};

@@ -1,6 +1,6 @@
 /**
- * Hostile inputs at a live cluster: `npm run fuzz -- [options]`. Exit code 1 when a process ended, an error was logged,
- * somebody else was disturbed, or a server answered that it is at fault.
+ * `npm run fuzz -- [options]` sends hostile inputs to a live cluster. The exit code is 1 when a process ended, an error was
+ * logged, a bystander was disturbed, or a server answered that it is at fault.
  */
 import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { ATTACKS, type FuzzResult, fuzz } from "./run";
@@ -74,7 +74,8 @@ function report(seed: number, { inputs, seconds, byAttack, finding, quiet, attac
     `${of.count} messages, p50 ${of.p50.toFixed(1)} ms, p99 ${of.p99.toFixed(1)} ms`;
   console.log(`bystanders, quiet:    ${chat(quiet)}`);
   console.log(`bystanders, attacked: ${chat(attacked)}; p99 ${(attacked.p99 / quiet.p99).toFixed(1)} times`);
-  if (finding === undefined) return console.log("the same processes, no error in the log, nobody else disturbed");
+  if (finding === undefined)
+    return console.log("the processes are the same, the log has no error, and no bystander was disturbed");
   const [first, last] = finding.attacks;
   console.log(`FOUND: ${finding.why}`);
   console.log(`again: npm run fuzz -- --seed ${seed} --from ${first} --attacks ${last - first + 1}`);

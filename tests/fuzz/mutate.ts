@@ -1,7 +1,7 @@
-/** From a good input to one that is nearly good: most faults hide there. */
+/** Makes nearly good inputs from good ones, since most faults hide there. */
 import type { Random } from "./random";
 
-/** One to four changes of bytes. */
+/** Changes one to four bytes. */
 export function mutateBytes(random: Random, bytes: Uint8Array): Buffer {
   let mutated: Buffer = Buffer.from(bytes);
   for (let i = random.between(1, 4); i > 0; i--) mutated = changeBytes(random, mutated);
@@ -38,7 +38,7 @@ function changeBytes(random: Random, bytes: Buffer): Buffer {
   }
 }
 
-/** As `mutateBytes`, for text: pieces of it go, come twice, or are something odd. */
+/** As `mutateBytes`, for text: removes or doubles pieces, or replaces them by odd ones. */
 export function mutateText(random: Random, text: string): string {
   let mutated = text;
   for (let i = random.between(1, 3); i > 0; i--) {
@@ -59,7 +59,7 @@ export function mutateText(random: Random, text: string): string {
   return mutated;
 }
 
-/** Changes one place of a value: an entry is replaced, goes, comes twice, or a stranger comes. */
+/** Changes one place of a value: it replaces, removes or doubles an entry, or adds an unknown one. */
 export function mutateValue(random: Random, value: unknown): unknown {
   if (Array.isArray(value)) {
     const at = random.below(value.length + 1);

@@ -5,7 +5,7 @@ import { seeded } from "@carillon/testkit";
 const EDGES = [0, 1, -1, 127, 128, 255, 256, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff];
 const LARGE = [2 ** 53 - 1, 2 ** 53, -(2 ** 53), 9_000_000_000_000_000_000, 1e30, 1e308, 0.5, -0.5, 1e-7];
 
-/** Texts that are not as harmless as they look. */
+/** Texts that are less harmless than they look. */
 const ODD_TEXTS = [
   "",
   " ",
@@ -45,12 +45,12 @@ export class Random {
     this.next = seeded(seed);
   }
 
-  /** An integer from 0 to below `most`. */
+  /** Returns an integer of at least 0 and below `most`. */
   below(most: number): number {
     return Math.floor(this.next() * most);
   }
 
-  /** An integer from `least` to `most`, both possible. */
+  /** Returns an integer from `least` to `most`, both included. */
   between(least: number, most: number): number {
     return least + this.below(most - least + 1);
   }
@@ -76,7 +76,7 @@ export class Random {
     return Array.from({ length: this.below(40) }, () => String.fromCharCode(this.below(0x10000))).join("");
   }
 
-  /** A value of JSON that nobody expects. */
+  /** Returns a value of JSON that no program expects. */
   value(depth = 0): unknown {
     switch (this.below(depth > 3 ? 5 : 8)) {
       case 0:

@@ -1,6 +1,6 @@
 /**
- * Attacks at a live cluster, some side by side, while bystanders chat. The inputs of an attack follow from the seed and its
- * number alone, so that one of them can be made again; what happens between them does not.
+ * Attacks a live cluster, with several attacks side by side, while bystanders chat. The inputs of an attack follow from the
+ * seed and its number alone, so that one attack can be repeated; the timing between attacks cannot.
  */
 import os from "node:os";
 import { settlesWithin, sleep } from "@carillon/base";
@@ -28,33 +28,33 @@ export const ATTACKS: Attack[] = [
 ];
 
 const LANES = 6;
-/** The first messages of a cluster that has just begun are slow. */
+/** The first messages of a new cluster are slow, so they are not measured. */
 const WARM_UP_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 /** An attack that lasts longer than this has found something that hangs, ms. */
 const MOST_MS = 90_000;
-/** A token lives for so long, and may be revoked by the attacker's own requests. */
+/** Number of attacks after which an attacker gets a new account: its token expires, and its own requests may revoke it. */
 const NEW_ATTACKER_EVERY = 200;
 
 export interface FuzzOptions {
   seed: number;
-  /** Ends after so many inputs. */
+  /** Ends after this number of inputs. */
   count: number;
   /** Ends after this time, ms. */
   ms: number;
   /** Number of the first attack. */
   from?: number;
-  /** Ends after so many attacks. */
+  /** Ends after this number of attacks. */
   attacks?: number;
-  /** Most inputs in a second; default: as many as it can. */
+  /** Maximum number of inputs in a second; default: unlimited. */
   rate?: number;
   /** Only these attacks. */
   only?: string[];
-  /** Chatting without attacks before them, to compare with, ms. */
+  /** Time of chat before the attacks, for comparison, ms. */
   quietMs?: number;
   /**
-   * The attackers, which are this process, take only what the cluster leaves of the processors: theirs would be other
-   * machines. It stays so.
+   * Whether the attackers, which are this process, take only the CPU that the cluster leaves, since real attackers have
+   * machines of their own. This lasts until the process ends.
    */
   yields?: boolean;
   onProgress?(progress: Progress): void;
@@ -68,9 +68,9 @@ interface Progress {
 
 export interface FuzzResult extends Progress {
   byAttack: Record<string, number>;
-  /** What is wrong, and the attacks (by number) among which the cause is. */
+  /** The fault, and the numbers of the attacks among which its cause is. */
   finding: { why: string; attacks: [first: number, last: number] } | undefined;
-  /** Time from send to receive of bystanders, ms. */
+  /** Times of bystanders from sending to receiving, ms. */
   quiet: Latencies;
   attacked: Latencies;
 }
@@ -96,7 +96,7 @@ class Run {
   private finding: FuzzResult["finding"];
   private startedAt = 0;
   private isOver = false;
-  /** The oldest attack that was under way at the last look without a finding. */
+  /** Number of the oldest attack that was under way at the last look without a finding. */
   private suspectFrom: number;
 
   constructor(
@@ -206,7 +206,7 @@ interface OpenApi {
   >;
 }
 
-/** The routes of the api, by its own documentation. */
+/** Returns the routes of the api, from its own documentation. */
 async function routesOf(cluster: TestCluster): Promise<Route[]> {
   const { paths } = (await cluster.http("GET", "/docs/json")).body as OpenApi;
   return Object.entries(paths).flatMap(([path, methods]) =>

@@ -1,4 +1,4 @@
-/** Good inputs, from which attacks are made: the golden samples of the protocol, and one payload of each command. */
+/** Good inputs for the attacks to change: the golden samples of the protocol, and one payload of each command. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { uuidv7 } from "@carillon/base";
@@ -17,13 +17,13 @@ const badPayloads = golden<{ number: number; hex: string }>("bad-payloads.json")
 const texts = golden<{ text: string }>("json-frames.json").map(({ text }) => text);
 const clientCommands = commandTable.filter(({ direction }) => direction !== "server");
 
-/** Whom an attacker may name: themselves, users who do not exist, groups that there are or not. */
+/** Ids that an attacker may name: their own, those of missing users, those of existing and missing groups. */
 export interface Names {
   userId: string;
   groupId: string;
 }
 
-/** A payload as a good client would send it. */
+/** Makes a payload as a good client sends it. */
 export function goodPayload(random: Random, command: number, { userId, groupId }: Names): Record<string, unknown> {
   const conversationId = random.pick([`p:${userId}:${userId}`, `g:${groupId}`, "g:nothing", "p:a:b"]);
   const to = random.pick([`u:${userId}`, `g:${groupId}`, "u:nobody-there"]);
@@ -57,7 +57,7 @@ export function goodPayload(random: Random, command: number, { userId, groupId }
 
 export const anyCommand = (random: Random): number => random.pick(clientCommands).number;
 
-/** A whole frame, good or nearly good. */
+/** Makes a whole frame, good or nearly good. */
 export function frameSample(random: Random, names: Names): Buffer {
   const command = anyCommand(random);
   switch (random.below(6)) {
@@ -74,7 +74,7 @@ export function frameSample(random: Random, names: Names): Buffer {
   }
 }
 
-/** A frame whose payload has one odd value; or nonsense, where our own encoder cannot make it. */
+/** Makes a frame whose payload has one odd value, or nonsense if our own encoder refuses the value. */
 export function oddFrame(random: Random, names: Names, mutate: (value: unknown) => unknown): Buffer {
   const command = anyCommand(random);
   const value = mutate(goodPayload(random, command, names));
@@ -86,14 +86,14 @@ export function oddFrame(random: Random, names: Names, mutate: (value: unknown) 
   }
 }
 
-/** A frame of the JSON form, as text. */
+/** Makes a frame of the JSON form, as text. */
 export function textSample(random: Random, names: Names): string {
   if (random.chance(0.3)) return random.pick(texts);
   const { number, name } = random.pick(clientCommands);
   return JSON.stringify({ command: name, requestId: random.below(100), payload: goodPayload(random, number, names) });
 }
 
-/** The lines of an upgrade. */
+/** Returns the lines of an upgrade. */
 export function upgradeLines(subprotocol: string): string[] {
   return [
     "GET /ws HTTP/1.1",
@@ -106,7 +106,7 @@ export function upgradeLines(subprotocol: string): string[] {
   ];
 }
 
-/** Targets that a parser of addresses may fall over. */
+/** Targets that may confuse a parser of addresses. */
 export const ODD_TARGETS = [
   "//",
   "http://[",

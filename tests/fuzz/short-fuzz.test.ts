@@ -1,7 +1,7 @@
-/** Hostile inputs at a live cluster for a moment; `npm run fuzz` does it a million times. */
+/** Sends hostile inputs to a live cluster for a moment; `npm run fuzz` sends a million. */
 import { fuzz } from "./run";
 
-/** Another seed each day would find more, but a test that fails shall fail again. */
+/** Another seed each day would find more, but a failed test must fail again. */
 const SEED = 6;
 const COUNT = 8_000;
 const MOST_MS = 20_000;

@@ -1,11 +1,11 @@
-/** Whether the servers were disturbed: another process, or an error in the log. */
+/** Watches whether servers were disturbed: a process ended, or the log has an error. */
 import { open } from "node:fs/promises";
 import path from "node:path";
 import type { TestCluster } from "@carillon/testkit";
 
-/** Lines of these levels say that something of ours went wrong: error and fatal. */
+/** Lines of these levels report a fault of Carillon: error and fatal. */
 const FAULT = /^\{"level":[56]0,/;
-/** What servers say of a request that they refuse, or of one another, is no fault. */
+/** Maximum number of lines to show. Lines of lower levels, about refused requests or other servers, report no fault. */
 const MOST_LINES = 5;
 
 export class ServerWatch {
@@ -19,7 +19,7 @@ export class ServerWatch {
     this.file = path.join(cluster.running.directory, "logs", "carillon.log");
   }
 
-  /** @returns what is wrong since the last look, or undefined */
+  /** @returns the fault since the last look, or undefined */
   async look(): Promise<string | undefined> {
     const now = pidsOf(this.cluster);
     if (now !== this.pids) return `a process ended:\n  before ${this.pids}\n  now    ${now}`;

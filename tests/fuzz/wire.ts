@@ -1,4 +1,4 @@
-/** A socket of an attacker: writes what it is given, however it is given, and remembers what came back. */
+/** A socket of an attacker: it writes any bytes unchanged, and remembers the answer. */
 import { connect, type Socket } from "node:net";
 
 /** A server that neither answers nor closes within this time is suspicious, ms. */
@@ -11,7 +11,7 @@ export interface Place {
 }
 
 export class Wire {
-  /** What came back, as far as it is of interest. */
+  /** The beginning of the answer. */
   received = Buffer.alloc(0);
   isClosed = false;
   private changed: () => void = () => {};
@@ -28,7 +28,7 @@ export class Wire {
     });
   }
 
-  /** @param from own address: what is limited by address is limited for attackers only */
+  /** @param from the attackers' own address, so that limits by address strike attackers only */
   static async open({ host, port }: Place, from: string): Promise<Wire> {
     const socket = connect({ host, port, localAddress: from, noDelay: true });
     const wire = new Wire(socket);
@@ -43,7 +43,7 @@ export class Wire {
     if (!this.isClosed && this.socket.writable) this.socket.write(data);
   }
 
-  /** Waits until `look` is true, the other side has closed, or patience ends. */
+  /** Waits until `look` is true, the other side has closed, or the time is up. @returns false when the time is up */
   async until(look: () => boolean, ms = PATIENCE_MS): Promise<boolean> {
     const deadline = performance.now() + ms;
     while (!this.isClosed && !look()) {
@@ -60,7 +60,7 @@ export class Wire {
     return true;
   }
 
-  /** Says that nothing more comes, and waits until the other side has closed, too. @returns false when it did not */
+  /** Ends its own direction, and waits until the other side has closed, too. @returns false when the other side did not */
   async finish(): Promise<boolean> {
     this.socket.end();
     const isFinished = await this.until(() => false);
@@ -68,7 +68,7 @@ export class Wire {
     return isFinished;
   }
 
-  /** Ends with RST. */
+  /** Ends the connection with RST. */
   reset(): void {
     if (!this.isClosed) this.socket.resetAndDestroy();
   }

@@ -1,4 +1,4 @@
-/** What operators and other systems do over HTTP: keys, a look into the cluster, broadcasts. */
+/** Operators and other systems act over HTTP: keys, a look into the cluster, broadcasts. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -56,7 +56,7 @@ test("operators make, see and revoke keys; a key cannot make keys", async () => 
   expect((await call(operator.token, "DELETE", "/v1/admin/keys/nothing")).body.name).toBe("NOT_FOUND");
 });
 
-test("nodes, partitions, trace and audit say over HTTP what the command line says", async () => {
+test("nodes, partitions, trace and audit give the same over HTTP as on the command line", async () => {
   const { key } = await newKey("operations");
   const nodes = (await call(key, "GET", "/v1/admin/nodes")).body.items as { nodeId: string; state: string }[];
   const expected = (await runCarillon(cluster, "nodes")).document.nodes as typeof nodes;
@@ -100,7 +100,7 @@ describe("a broadcast", () => {
       90_000,
     );
 
-  test("reaches those who are named, online or not; who may not be written to is counted", async () => {
+  test("reaches the named users, online or not, and counts users to whom it may not write", async () => {
     const { key } = await newKey("broadcast");
     const [alice, bob, carl] = [
       await cluster.person("alice"),
@@ -130,7 +130,7 @@ describe("a broadcast", () => {
     expect(strange.body.name).toBe("NO_SUCH_USER");
   });
 
-  test("to everybody reaches each once, though the api is killed on the way", async () => {
+  test("to all users reaches each once, although the api is killed on the way", async () => {
     const { key } = await newKey("broadcast");
     const sender = await cluster.person("newsletter");
     const people = Array.from({ length: 1_500 }, (_, i) => `crowd${String(i).padStart(4, "0")}`);

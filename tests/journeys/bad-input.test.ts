@@ -1,6 +1,6 @@
 /**
- * What bad input gets: one row per cell and transport. Each row also sends one good message over another connection
- * meanwhile: nobody else is disturbed.
+ * The answers to bad input: one row for each case and transport. Each row also sends one good message over another connection
+ * meanwhile, since no other client may be disturbed.
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -37,7 +37,7 @@ afterEach(async () => {
   const answer = await good.request(Command.SEND, message(`u:${bystander.userId}`));
   expect(answer.payload.seq).toBe(++goodMessages);
   const { inboxSeq } = await good.until("the bystander's own event", () => good.events[goodMessages - 1]);
-  // What is not acknowledged would be sent again, and in the end the connection given up.
+  // The gateway would send unacknowledged events again, and in the end close the connection.
   const { epoch } = good.frames.findLast(({ command }) => command === Command.DELIVER)!.payload;
   good.send(Command.RECEIVED, { epoch, inboxSeq });
 });
@@ -152,7 +152,7 @@ describe.each(rawTransports)("payloads over %s", (transport) => {
     await expectAlive(client);
   });
 
-  test("ten of them in a minute close with 4204", async () => {
+  test("ten bad frames in a minute close with 4204", async () => {
     const [client] = await someone(transport);
     for (let i = 0; i < 10; i++) client.send(Command.SEND, {});
     await expectClose(client, CloseCode.TOO_MANY_VIOLATIONS);
@@ -320,7 +320,7 @@ describe.each(rawTransports)("log-in over %s", (transport) => {
     await expectAlive(fallback);
   });
 
-  test("one that asks and never reads is cut, and leaves nothing behind", async () => {
+  test("a client that asks and never reads is cut, and leaves nothing behind", async () => {
     const [client, person] = await someone(transport);
     const content = "x".repeat(16_000);
     for (let i = 0; i < 8; i++) await client.request(Command.SEND, message(`u:${person.userId}`, content));

@@ -1,4 +1,4 @@
-/** Who is kept out of a group and who waits at its door: bans, requests, and who is told of them. */
+/** Bans and requests to join: users who are kept out of a group, users who wait, and the notices to both and to admins. */
 import { sleep } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -53,7 +53,7 @@ const groupRow = async (device: RawClient, groupId: string) => {
   return groups.find((row: { groupId: string }) => row.groupId === groupId);
 };
 
-test("whom an admin has removed comes back by an admin only", async () => {
+test("only an admin brings back a member whom an admin has removed", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const groupId = await newGroup(anna, [bert, carl], "open");
   expect((await remove(anna, groupId, bert)).status).toBe(204);
@@ -85,7 +85,7 @@ test("a ban that is lifted is over, also for other members; lifting again change
   expect(await add(bert, groupId, bert)).toBe("joined");
 });
 
-test("admins hear of a request and of its end, and the one who asks of the answer", async () => {
+test("admins hear of a request and of its end, and the applicant hears of the answer", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const groupId = await newGroup(anna, [], "approval");
   const [admin, asker] = [await cluster.online(anna, "tcp"), await cluster.online(bert, "ws")];
@@ -93,7 +93,7 @@ test("admins hear of a request and of its end, and the one who asks of the answe
   await told(admin, 1);
   expect(await groupRow(admin, groupId)).toMatchObject({ requests: 1 });
   expect(await ownRequests(bert)).toEqual([{ groupId, name: "choir", askedAt: expect.any(Number) }]);
-  // Asked again while it waits: nobody is told again.
+  // A repeated request while the first one waits causes no second notice.
   expect(await add(bert, groupId, bert)).toBe("asked");
   expect((await answer(anna, groupId, bert, "reject")).status).toBe(204);
   await told(asker, 1);
@@ -118,7 +118,7 @@ test("admins hear of a request and of its end, and the one who asks of the answe
   for (const device of [admin, asker]) device.close();
 });
 
-test("who was refused does not ask again at once, and tells nobody by trying", async () => {
+test("a refused applicant cannot ask again at once, and the try notifies nobody", async () => {
   const [anna, bert] = await people("anna", "bert");
   const groupId = await newGroup(anna, [], "approval");
   expect(await add(bert, groupId, bert)).toBe("asked");

@@ -1,4 +1,4 @@
-/** What somebody who is blocked sees: what they would see of one who is away. And what one who has left a group sees. */
+/** A blocked user sees the same as of a user who is away. A user who has left a group sees its state at the end of their stay. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -54,7 +54,7 @@ test("marks and the time of the last visit stay where they were, and go on when 
   await until("alice sees it", async () => updates(a, Command.READ_UPDATE, bob.userId).includes(1));
   await until("it is kept", async () => (await row(alice)).peerReadSeq === 1);
   expect(await say(c, `u:${bob.userId}`, "hello")).toBe(1);
-  // Bob is away when he blocks Alice: what Alice is told of Bob stays as it is then.
+  // Bob is away at the time of the block, so Alice keeps seeing Bob's state of that time.
   b.send(Command.DISCONNECT);
   await b.closed();
   await until("Bob is seen as away", async () => !(await presenceOf(alice, bob)).online);
@@ -67,7 +67,7 @@ test("marks and the time of the last visit stay where they were, and go on when 
   await read(back, conversationId, 3);
   expect((await call(carl, "GET", `/v1/presence?ids=${bob.userId}`)).body.items[0].online).toBe(true);
   await until("Bob's own devices know it", async () => (await row(bob)).readSeq === 3);
-  // What Carl is told of came behind what Alice would have been told.
+  // Carl's notices came after those that Alice would have got.
   await read(back, `p:${[bob.userId, carl.userId].sort().join(":")}`, 1);
   await until("carl sees it", async () => updates(c, Command.READ_UPDATE, bob.userId).includes(1));
   expect({ ...(await presenceOf(alice, bob)), marks: (await row(alice)).peerReadSeq }).toEqual(before);
@@ -87,7 +87,7 @@ test("marks and the time of the last visit stay where they were, and go on when 
   for (const client of [a, back, c]) client.close();
 }, 120_000);
 
-test("a refusal says either of two things: friends only, or blocked", async () => {
+test("a refusal has one of two reasons: friends only, or blocked", async () => {
   const [[alice, a], [bob, b], [carl, c]] = (await Promise.all(["alice", "bob", "carl"].map(someone))) as [
     [Person, RawClient],
     [Person, RawClient],
@@ -113,7 +113,7 @@ test("a refusal says either of two things: friends only, or blocked", async () =
   for (const client of [a, b, c]) client.close();
 });
 
-test("one who was removed from a group sees its numbers and readers as of the end of their stay", async () => {
+test("a user who was removed from a group sees its numbers and readers as of the end of their stay", async () => {
   const [[anna, a], [bert, b], [carl, c]] = (await Promise.all(["anna", "bert", "carl"].map(someone))) as [
     [Person, RawClient],
     [Person, RawClient],
@@ -123,7 +123,7 @@ test("one who was removed from a group sees its numbers and readers as of the en
   const { groupId } = (await call(anna, "POST", "/v1/groups", { name: "choir", joinPolicy: "invite", members })).body;
   const conversationId = `g:${groupId}`;
   expect(await say(a, conversationId, "before")).toBe(2);
-  await b.until("he has it", () => b.events.some(({ event }) => event["seq"] === 2));
+  await b.until("Bob has the event", () => b.events.some(({ event }) => event["seq"] === 2));
   await read(a, conversationId, 2);
   const readers = async (who: Person) =>
     (await call(who, "GET", `/v1/conversations/${conversationId}/messages/1/readers`)).body.items.map(

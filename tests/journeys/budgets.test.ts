@@ -1,4 +1,4 @@
-/** What one user costs others is bounded: who asks for more is told when to come back, and nobody else notices. */
+/** The cost of one user for others is bounded: a user who asks for more gets a time to come back, and others do not notice. */
 import { Command } from "@carillon/protocol";
 import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
 import { runCarillon } from "./fixtures/run-carillon";
@@ -19,7 +19,7 @@ test("ten wrong passwords slow one address, not the user; an operator lifts it",
   expect(statuses.filter((status) => status === 401)).toHaveLength(10);
   const slowed = await logIn(PASSWORD);
   expect(slowed.body).toMatchObject({ name: "RATE_LIMITED", retryAfterMs: expect.any(Number) });
-  // Whoever is logged in notices nothing.
+  // Users who are logged in notice nothing.
   const change = { oldPassword: PASSWORD, newPassword: `${PASSWORD}!` };
   expect((await cluster.http("PUT", "/v1/users/me/password", { token, body: change })).status).toBe(204);
   const { code, document } = await runCarillon(cluster, "users", "unlock", userId);
@@ -33,7 +33,7 @@ async function online(name: string): Promise<[RawClient, Person]> {
   return [await cluster.online(person, "tcp"), person];
 }
 
-test("too many SYNCs: RATE_LIMITED with a time, the others are answered; also after the user came again", async () => {
+test("too many SYNCs: RATE_LIMITED with a time, other users get answers; also after the user came again", async () => {
   const [client, person] = await online("alice");
   const answersOf = async (asking: RawClient, count: number) => {
     const before = asking.frames.length;

@@ -76,7 +76,7 @@ test("sessions and locate: the devices of a user, where they belong", async () =
   expect((await carillon(["locate", "nobody", ...here()])).stdout).toContain("no device is connected");
 });
 
-test("locate: a device that came by fallback, and why it is not at the ring's choice", async () => {
+test("locate: a device that came by fallback, and the reason why it is not at the ring's choice", async () => {
   const alice = await cluster.person("alice");
   const [choice, next] = await cluster.route(alice);
   const client = await RawClient.open("tcp", next!);
@@ -123,7 +123,7 @@ test("workers and archivers answer probes where their records say, and count wha
   expect((await get("archiver", "/metrics")).text).toContain("carillon_archive_lag_records");
 });
 
-test("config: what counts, without secrets", async () => {
+test("config: the effective settings, without secrets", async () => {
   const { settings } = await json("config");
   const value = (wanted: string) => settings.find((each: { path: string }) => each.path === wanted)?.value;
   expect(value("mysql.url")).toMatch(/^mysql:\/\/\*\*\*@127/);
@@ -190,7 +190,7 @@ test("exit codes: 2 for wrong use, 3 when there is no cluster, 1 for a failure",
 test("chat, scripted: lines are sent, incoming ones are printed with their sender", async () => {
   const [alice, bob] = [`alice-${randomId(6)}`, `bob-${randomId(6)}`];
   const common = ["--register", "--password-file", passwordFile, ...here()];
-  // Who has no peer yet makes only the account.
+  // Without a peer, the command only creates the account.
   expect(await carillon(["chat", bob, ...common])).toMatchObject({ code: 0 });
   const first = await carillon(["chat", alice, bob, ...common], "hello bob\nare you there?\n");
   expect(first.code).toBe(0);

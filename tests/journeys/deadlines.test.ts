@@ -1,4 +1,4 @@
-/** What has to come in time: a sign of life from a client, and a fresh token before the old one is too old. */
+/** Deadlines: a client must give a sign of life in time, and a fresh token before the old one expires. */
 import { sleep } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
 import { Command } from "@carillon/protocol";
@@ -90,7 +90,7 @@ test("the SDK pings and renews its token by itself: it stays where it is for sev
   await client.close();
 });
 
-test("a token of another user, or one that is no token, does not renew", async () => {
+test("a token of another user, or a text that is no token, does not renew", async () => {
   const [alice, bob] = [await quick.person("alice"), await quick.person("bob")];
   const client = await quick.online(alice, "ws");
   for (const token of [bob.token, "nonsense"]) {

@@ -1,6 +1,6 @@
 /**
- * docs/embedding.md, done as it says from the top to the bottom: every command on a new cluster with the page's settings, every
- * answer compared with the page. With TRANSCRIPT=1 all that was typed and answered is printed.
+ * Follows docs/embedding.md from top to bottom: it runs every command on a new cluster with the page's settings, and compares
+ * every answer with the page. With TRANSCRIPT=1 it prints all commands and answers.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ const blocksOf = (language: string) =>
 const MARK = "@@@ step ";
 const RUN_MS = 180_000;
 
-/** Commands, and what the page says that they print; "" where it says nothing. */
+/** Commands with their output according to the page; "" where the page shows none. */
 interface Step {
   commands: string;
   expected: string;
@@ -56,7 +56,7 @@ let directory: string;
 let cluster: TestCluster;
 const [preparation, ...walk] = blocksOf("bash");
 
-/** What still runs in the background ends with it. */
+/** Runs a script in a shell, and ends the programs that the script left in the background. */
 function run(script: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { cwd: directory, env: { ...process.env, ...env }, timeout: RUN_MS };

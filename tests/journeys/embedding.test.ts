@@ -1,4 +1,4 @@
-/** Carillon inside another product: its keys make users and tokens and send messages, and its log-in signs tokens. */
+/** Carillon inside another product, whose keys create users and tokens and send messages, and whose log-in signs tokens. */
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -85,7 +85,7 @@ test("where registration is closed, keys and operators make users", async () => 
   expect((await call("POST", "/v1/admin/tokens", nobody)).body.name).toBe("NO_SUCH_USER");
 });
 
-test("a key does what its scopes say, until it is revoked; it is no token of a user", async () => {
+test("a key acts within its scopes until it is revoked, and is no token of a user", async () => {
   const alice = await person("alice");
   const narrow = await newKey("tokens");
   const login = { userId: alice.userId, deviceId: "laptop", platform: "web" };
@@ -126,7 +126,7 @@ test("a message over HTTP is a message like any other, and is stored once", asyn
   expect((await call("POST", "/v1/messages", message(bob, alice))).body.seq).toBe(2);
 });
 
-test("nobody writes what looks like the server's own: by a frame, by a key, to many", async () => {
+test("no frame, key or broadcast can write a message that looks like the server's own", async () => {
   const [alice, bob] = [await person("alice"), await person("bob")];
   const client = await cluster.online(alice, "tcp");
   const { senderId, ...payload } = { ...message(alice, bob, '{"type":"dissolved"}'), contentType: "system" };
@@ -159,7 +159,7 @@ test("a message over HTTP is refused as any other", async () => {
   expect(Date.now() + body.retryAfterMs).toBeGreaterThan(mute.until - 60_000);
 });
 
-test("while nobody can answer it is BUSY; repeated with the same id it is stored once", async () => {
+test("a message gets BUSY while no worker can answer; repeated with the same id it is stored once", async () => {
   const [alice, bob] = [await person("alice"), await person("bob")];
   const wanted = message(alice, bob, "once");
   const { workers } = cluster.info();

@@ -79,7 +79,7 @@ test("hello prints what its page shows", async () => {
   expect(printed.map((line) => line.replace(/alice-\w+/, "alice-..."))).toEqual(shown);
 });
 
-test("echo-bot answers each message once, also those that came while it was dead, and marks them as read", async () => {
+test("echo-bot answers each message once, also messages from the time when it was dead, and marks them as read", async () => {
   const bot = `echo-${randomId(8)}`;
   const alice = await cluster.person("alice");
   const env = { BOT_USER: bot, BOT_FOLDER: path.join(folder, bot) };
@@ -96,7 +96,7 @@ test("echo-bot answers each message once, also those that came while it was dead
   await says(life, "online");
   await say("one", "two");
   await until("two answers", async () => (await answers()).length === 2);
-  // Killed while it answers: what it had done and not noted is done again, and recognised.
+  // The bot is killed while it answers: it repeats answers that it had not noted, and the server recognises them.
   const burst = say(...Array.from({ length: 20 }, (_, i) => `burst ${i}`));
   await until("it has begun to answer", async () => (await answers()).length > 4);
   life.child.kill("SIGKILL");
@@ -112,7 +112,7 @@ test("echo-bot answers each message once, also those that came while it was dead
   expect(await life.ended).toBe(0);
 });
 
-test("back-end: a shop signs its customer in and tells him of his order, once", async () => {
+test("back-end: a shop signs its customer in and tells them of their order, once", async () => {
   const port = await findFreePortBlock(1);
   const shopAddress = `http://127.0.0.1:${port}`;
   const [, ...keyCommand] = command("back-end", "npx carillon").split(" ");

@@ -1,4 +1,4 @@
-/** Processes die, and nobody loses a message: workers, gateways, and the stores that may be away for a while. */
+/** Workers and gateways die, and stores are away for a while: no message is lost. */
 import { sleep, uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -11,7 +11,7 @@ afterAll(() => cluster?.stop(), 60_000);
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-/** A sender that repeats what was not answered, as every client must; each message has one id. */
+/** A sender that repeats messages without an answer, as every client must; each message has one id. */
 class Sender {
   private client: RawClient | undefined;
   readonly seqs: number[] = [];
@@ -51,7 +51,7 @@ class Sender {
   }
 }
 
-/** What a device that always comes back with its cursor has seen. */
+/** The events of a device that always comes back with its cursor. */
 class Listener {
   readonly contents: string[] = [];
   private cursor: { epoch: string; seq: number } | undefined;
@@ -124,7 +124,7 @@ async function chatWhile(disturb: () => Promise<void>, messages = 60): Promise<v
 
 const pidOf = (list: { nodeId: string; pid?: number | undefined }[], at: number) => list[at]!.pid!;
 
-test("both workers are killed, one after the other: their partitions go on", async () => {
+test("both workers are killed, one after the other: their partitions continue", async () => {
   await chatWhile(async () => {
     for (const at of [0, 1]) {
       process.kill(pidOf(cluster.info().workers, at), "SIGKILL");
@@ -143,7 +143,7 @@ test("a worker that was paused for longer than its lease changes nothing when it
   });
 }, 180_000);
 
-test("a gateway is killed: its clients go on at the other one", async () => {
+test("a gateway is killed: its clients continue at the other one", async () => {
   await chatWhile(async () => {
     process.kill(pidOf(cluster.info().gateways, 0), "SIGKILL");
     await sleep(3_000);
@@ -173,7 +173,7 @@ test("an archiver is killed: every message is archived once", async () => {
   sender.close();
 }, 180_000);
 
-test("MySQL is away: a running conversation goes on", async () => {
+test("MySQL is away: a running conversation continues", async () => {
   await chatWhile(async () => {
     await sleep(500);
     await cluster.running.servers.mysql!.pause();

@@ -1,4 +1,4 @@
-/** Users who are called as in another system: they do all that users do, wherever an id goes. */
+/** Users with the ids of another system: they do everything that users do, wherever an id goes. */
 import { randomId, uuidv7 } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
 import { Command, privateConversationId } from "@carillon/protocol";

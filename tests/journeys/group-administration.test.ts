@@ -1,4 +1,4 @@
-/** Groups that operators and other systems administer, over HTTP and by the command line; what their members see. */
+/** Groups that operators and other systems administer, over HTTP and by the command line, and their members' view. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -58,7 +58,7 @@ function systemEvents(client: RawClient, groupId: string) {
 const seen = (client: RawClient, groupId: string, count: number) =>
   until(`${count} events`, () => systemEvents(client, groupId).length === count);
 
-test("a back end makes a group and fills it: one event for all, and what became of each", async () => {
+test("a back end creates a group and fills it: one event for all, and a result for each", async () => {
   const [anna, bert, carl, dora] = await people("anna", "bert", "carl", "dora");
   const device = await cluster.online(bert, "tcp");
   // Neither consent nor a block is asked for: the back end answers for it.
@@ -114,7 +114,7 @@ test("hundreds come by one call, as many as there is room for", async () => {
   expect(refused.body.name).toBe("BAD_PAYLOAD");
 });
 
-test("a group whose owner is disabled goes on under another one", async () => {
+test("a group whose owner is disabled continues under another owner", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const groupId = await newGroup(anna, [bert, carl]);
   expect((await call("POST", `/v1/admin/users/${anna.userId}/disable`)).status).toBe(204);
@@ -174,7 +174,7 @@ test("the same request with an id brings the same group; members must exist", as
   expect(strange.body).toMatchObject({ name: "NO_SUCH_USER", message: expect.stringContaining("nobody-of") });
 });
 
-test("operators read what is said in a group, and take back what anybody wrote, whoever may not write any more", async () => {
+test("operators read the messages of a group and recall any of them, also those of users who may write no more", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const [fromBert, fromCarl] = [await cluster.online(bert, "tcp"), await cluster.online(carl, "ws")];
   const groupId = await newGroup(anna, [bert, carl]);

@@ -1,4 +1,4 @@
-/** Groups: who belongs, who may write, what everybody sees. Changed over HTTP, seen over the socket. */
+/** Groups: membership, the right to write, and the view of each member. Changes come over HTTP, and show over the socket. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type RawTransport, rawTransports, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -11,10 +11,10 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop(), 60_000);
 
 const patience = 20_000;
-/** Commands by which somebody is told of a conversation besides its events. */
+/** Commands that tell a user of a conversation besides its events. */
 const TELLING = new Set<number>([Command.NOTIFY, Command.TYPING]);
 
-/** How those come who are not told otherwise. */
+/** The default transport. */
 let usual: RawTransport = "tcp";
 
 const member = (name: string, transport = usual) => newMember(cluster, name, transport);
@@ -38,7 +38,7 @@ const say = async ({ client }: Member, groupId: string, content: string): Promis
   return answer.command === Command.SENT ? `SENT ${answer.payload.seq}` : answer.payload.name;
 };
 
-/** What a member was shown of a group: numbers with the text, or the kind of the change. */
+/** Returns the events that a member was shown of a group: numbers with the text, or the kind of the change. */
 const shown = ({ client }: Member, groupId: string) =>
   client.events
     .filter(({ event }) => event["conversationId"] === `g:${groupId}`)
@@ -54,7 +54,7 @@ const close = (...members: Member[]) => {
   for (const { client } of members) client.close();
 };
 
-test("everybody gets everything, in one order, whoever writes and over whatever", async () => {
+test("all members get all messages in one order, for each writer and transport", async () => {
   const people = await Promise.all(rawTransports.map((transport) => member("singer", transport)));
   const [a, b, c] = people as [Member, Member, Member];
   const groupId = await newGroup(a, [b, c]);
@@ -77,7 +77,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
     usual = transport;
   });
 
-  test("a member sees what was said since he came, and nothing after he went", async () => {
+  test("a member sees the messages since their join, and none after they left", async () => {
     const [anna, bert, carl] = await Promise.all([member("anna"), member("bert"), member("carl")]);
     const groupId = await newGroup(anna, [bert]);
     await say(anna, groupId, "before carl");
@@ -94,7 +94,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
     expect(pulled.payload.events.map(({ seq }: { seq: number }) => seq)).toEqual([3, 4]);
 
     expect(await call(anna, "DELETE", `/${groupId}/members/${carl.person.userId}`)).toMatchObject({ status: 204 });
-    // The change was answered: from now on nobody lets him write, whatever caches there are.
+    // The change was answered: from now on no worker lets the former member write, whatever it has cached.
     expect(await say(carl, groupId, "still there")).toBe("NOT_A_MEMBER");
     expect(await say(bert, groupId, "without carl")).toBe("SENT 6");
     await sees(bert, groupId, ["1 created", "2 before carl", "3 joined", "4 here I am", "5 removed", "6 without carl"]);
@@ -168,7 +168,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
     close(anna, bert, carl);
   });
 
-  test("roles: who may mute, remove, promote, transfer, dissolve", async () => {
+  test("roles decide about muting, removing, promoting, transferring, dissolving", async () => {
     const people = await Promise.all(["owner", "admin", "member", "other"].map((name) => member(name)));
     const [owner, admin, common, other] = people as [Member, Member, Member, Member];
     const groupId = await newGroup(owner, [admin, common, other]);
@@ -236,7 +236,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
         name: "NO_SUCH_CONVERSATION",
       });
       const recall = { clientMsgId: uuidv7(Date.now()), conversationId: target, targetSeq: 2 };
-      // Whether such a message exists is none of his business; in a group that is none the question comes to nothing.
+      // The stranger must not learn whether such a message exists; in a group that does not exist the question has no effect.
       const verdict = (await mallory.client.request(Command.RECALL, recall)).payload.name;
       expect(["NOT_A_MEMBER", "NO_SUCH_MESSAGE", "BUSY"]).toContain(verdict);
       mallory.client.send(Command.TYPING, { conversationId: target });
@@ -263,7 +263,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (transport) => {
     expect(await say(anna, groupId, "another secret")).toBe("SENT 3");
     await sees(anna, groupId, ["1 created", "2 secret", "3 another secret"]);
     expect(mallory.client.events).toEqual([]);
-    // Nobody hears of his typing, and he is told of nothing.
+    // The stranger's typing reaches nobody, and no notice reaches the stranger.
     const told = (who: Member) => who.client.frames.filter(({ command }) => TELLING.has(command));
     expect([told(anna), told(mallory)]).toEqual([[], []]);
     close(anna, mallory);

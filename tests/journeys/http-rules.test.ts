@@ -1,4 +1,4 @@
-/** What holds for all routes: who may call, that a request may be repeated, and that the page tells the truth. */
+/** The rules of all routes: the allowed callers, repeated requests, and that the page is true. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -65,7 +65,7 @@ async function documentedRoutes(): Promise<Documented[]> {
     );
 }
 
-test("every route lets in whom it names, and nobody else", async () => {
+test("every route admits the callers that it names, and no others", async () => {
   const routes = await documentedRoutes();
   const person = await cluster.person("alice");
   const scopes: string[] = [...apiKeyScopes];
@@ -110,7 +110,7 @@ test("every route lets in whom it names, and nobody else", async () => {
 });
 
 describe("another person's token", () => {
-  test("reaches nothing of a conversation, a group or a device that is not his", async () => {
+  test("reaches no conversation, group or device of another user", async () => {
     const [alice, bob, mallory] = [
       await cluster.person("alice"),
       await cluster.person("bob"),
@@ -229,7 +229,7 @@ test("every write that may be repeated gives the same answer the second time", a
   await accountedFor(writes.map(([, method, where]) => ({ method, where })));
 });
 
-/** What tells that it was recognised is the one difference there may be. */
+/** Removes the marks of a recognised repeat, which are the only allowed difference. */
 function withoutMark({ status, body }: HttpAnswer): HttpAnswer {
   if (body?.duplicate !== true) return { status, body };
   const { duplicate: _, ...rest } = body;
@@ -292,7 +292,7 @@ test("lists go on behind their cursors, and refuse those of others", async () =>
   }
 });
 
-test("what is not repeated says so", async () => {
+test("routes that must not be repeated say so", async () => {
   const alice = await cluster.person("alice");
   const again = { userId: alice.userId, displayName: "alice", password: PASSWORD };
   expect((await call(undefined, "POST", "/v1/users", again)).body.name).toBe("CONFLICT");

@@ -1,4 +1,4 @@
-/** Who may bring whom into a group: those who are asked, those who block, those who have left; and what strangers learn. */
+/** The rules for adding users to a group: users who want to be asked, who block, who have left; and the view of strangers. */
 import { Command } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 import { callAs, newPeople } from "./fixtures/member";
@@ -30,7 +30,7 @@ const memberIds = async (who: Person, groupId: string): Promise<string[]> =>
 const invitations = async (who: Person) => (await call(who, "GET", "/v1/group-invitations")).body.items;
 const prefer = (who: Person, body: object) => call(who, "PATCH", "/v1/users/me", body);
 
-test("whoever wants to be asked is asked, and comes if they like", async () => {
+test("a user who wants to be asked is asked, and joins if they like", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   expect((await prefer(bert, { whoMayAdd: "consent" })).body).toMatchObject({ whoMayAdd: "consent" });
   const phone = await cluster.online(bert, "tcp");
@@ -50,7 +50,7 @@ test("whoever wants to be asked is asked, and comes if they like", async () => {
   phone.close();
 });
 
-test("an invitation that was turned down is not repeated, and ends with the rights of the one who invited", async () => {
+test("an invitation that was turned down is not repeated, and ends with the rights of the inviter", async () => {
   const [anna, bert, carl, dora] = await people("anna", "bert", "carl", "dora");
   for (const one of [bert, dora]) await prefer(one, { whoMayAdd: "consent" });
   const { groupId } = await newGroup(anna, [carl]);
@@ -66,7 +66,7 @@ test("an invitation that was turned down is not repeated, and ends with the righ
   expect((await memberIds(anna, groupId)).sort()).toEqual([anna.userId, carl.userId].sort());
 });
 
-test("a friend may bring in who lets friends; strangers invite", async () => {
+test("friends may add a user who lets friends; strangers invite", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   await prefer(bert, { whoMayAdd: "friends" });
   await call(anna, "POST", "/v1/friend-requests", { userId: bert.userId });
@@ -75,7 +75,7 @@ test("a friend may bring in who lets friends; strangers invite", async () => {
   expect(await newGroup(anna, [bert])).toMatchObject({ memberCount: 2 });
 });
 
-test("whoever blocks somebody is not brought into groups by them, and nobody sees it", async () => {
+test("a blocked user cannot add the blocker to groups, and nobody sees why", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   await prefer(carl, { whoMayAdd: "consent" });
   await call(bert, "PUT", `/v1/blocks/${anna.userId}`);
@@ -86,7 +86,7 @@ test("whoever blocks somebody is not brought into groups by them, and nobody see
   expect([await invitations(bert), (await invitations(carl)).length]).toEqual([[], 1]);
   expect(await memberIds(anna, groupId)).toEqual([anna.userId]);
   expect((await add(bert, groupId, anna)).body.name).toBe("NOT_A_MEMBER");
-  // Whom one blocks one does not bring in; that is no secret to oneself.
+  // A user cannot add a person whom they block, and the answer may say so to them.
   const own = await newGroup(bert, []);
   expect((await add(bert, own.groupId, anna)).body.name).toBe("BLOCKED");
   // An invitation of somebody who is blocked later is not shown any more.
@@ -94,7 +94,7 @@ test("whoever blocks somebody is not brought into groups by them, and nobody see
   expect(await invitations(carl)).toEqual([]);
 });
 
-test("who has left is asked, whoever brings them in; who was removed need not be", async () => {
+test("a user who has left is asked, whoever adds them; a removed user need not be", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const { groupId } = await newGroup(anna, [bert, carl], "open");
   await call(bert, "DELETE", `/v1/groups/${groupId}/members/me`);
@@ -106,7 +106,7 @@ test("who has left is asked, whoever brings them in; who was removed need not be
   expect((await add(anna, groupId, bert)).body.state).toBe("joined");
 });
 
-test("who has left and is brought back again and again hears of it once", async () => {
+test("a user who has left and is invited again and again hears of it once", async () => {
   const [anna, bert, carl] = await people("anna", "bert", "carl");
   const { groupId } = await newGroup(anna, [bert, carl], "open");
   await call(bert, "DELETE", `/v1/groups/${groupId}/members/me`);

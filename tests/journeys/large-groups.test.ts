@@ -1,4 +1,4 @@
-/** Groups that are too large for inboxes: members are told that there is more, and fetch it. Here three are too many. */
+/** Groups that are too large for inboxes: members get notices that there is more, and fetch it. Here three members are too many. */
 import { randomId, uuidv7 } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
 import { Command } from "@carillon/protocol";
@@ -48,7 +48,7 @@ const delivered = ({ client }: Member, groupId: string): number[] =>
     .filter(({ event }) => event["conversationId"] === `g:${groupId}`)
     .map(({ event }) => event["seq"] as number);
 
-/** Highest number that a device was told of without the event. */
+/** Returns the highest number in a notice to a device. */
 const notified = ({ client }: Member, groupId: string): number =>
   Math.max(
     0,
@@ -57,7 +57,7 @@ const notified = ({ client }: Member, groupId: string): number =>
       .map(({ payload }) => payload.lastSeq),
   );
 
-/** Events that came although nobody asked for them. */
+/** Returns events that came unasked. */
 const passed = ({ client }: Member, groupId: string): string[] =>
   client.frames
     .filter(
@@ -81,11 +81,11 @@ const close = (...all: Member[]) => {
   for (const { client } of all) client.close();
 };
 
-test("members of a large group are told that there is more, fetch it, and who looks gets it at once", async () => {
+test("members of a large group get notices and fetch the events, and a member who looks gets events at once", async () => {
   const all = await members("anna", "bert", "carl", "dora");
   const [anna, bert, carl, dora] = all as [Member, Member, Member, Member];
   const groupId = await newGroup(anna, [bert, carl, dora]);
-  // That he belongs to the group everybody has in his inbox.
+  // Each member has the event of their own join in their inbox.
   for (const each of all) await until("created", () => delivered(each, groupId).join() === "1", patience);
   expect((await bert.client.request(Command.FOCUS, { conversationId: `g:${groupId}` })).command).toBe(Command.OK);
   await isTold(bert, groupId, 1);
@@ -96,7 +96,7 @@ test("members of a large group are told that there is more, fetch it, and who lo
   expect(passed(carl, groupId)).toEqual([]);
   expect(delivered(carl, groupId)).toEqual([1]);
 
-  // A burst is told of by fewer words than it has messages; the last one tells all.
+  // A burst has fewer notices than messages; the last notice covers all.
   const before = dora.client.frames.filter(({ command }) => command === Command.NOTIFY).length;
   await Promise.all(Array.from({ length: 40 }, (_, i) => say(anna, groupId, `burst ${i}`)));
   await isTold(dora, groupId, 42);
@@ -107,7 +107,7 @@ test("members of a large group are told that there is more, fetch it, and who lo
     Array.from({ length: 41 }, (_, i) => i + 2),
   );
 
-  // Who looks away is told again.
+  // A member who stops looking gets notices again.
   expect((await bert.client.request(Command.FOCUS, { conversationId: null })).command).toBe(Command.OK);
   expect(await say(carl, groupId, "are you there")).toBe(43);
   await isTold(bert, groupId, 43);
@@ -115,7 +115,7 @@ test("members of a large group are told that there is more, fetch it, and who lo
   close(...all);
 });
 
-test("who was away is told when he comes; who is removed hears of it and of nothing behind it", async () => {
+test("a member who was away gets a notice at their return; a removed member hears of the removal and of nothing later", async () => {
   const all = await members("anna", "bert", "carl", "dora");
   const [anna, bert, carl, dora] = all as [Member, Member, Member, Member];
   const groupId = await newGroup(anna, [bert, carl, dora]);
@@ -127,7 +127,7 @@ test("who was away is told when he comes; who is removed hears of it and of noth
   expect(await pulled(dora, groupId, 1)).toHaveLength(2);
 
   await carl.client.request(Command.FOCUS, { conversationId: `g:${groupId}` });
-  // The fifth goes while it stays large: he hears of it in his inbox.
+  // The fifth member leaves while the group stays large, and has the event of it in their inbox.
   const eve = await member("eve");
   await invite(anna, groupId, eve);
   await until("eve knows", () => delivered(eve, groupId).join() === "3", patience);
@@ -192,7 +192,7 @@ test("a group crosses the limit both ways while people write: SDK clients have e
     await until("everything is shown", () => seen.length >= last, patience);
     expect(seen).toEqual(everything);
   }
-  // Those who came and went have each of their stays from its first to its last number.
+  // Members who joined and left have each of their stays from its first to its last number.
   const events = [] as { seq: number; senderId: string; content?: string }[];
   for (let from = 1; from <= last; from += 64) {
     const page = await clients[0]!.client.pull({ conversationId: `g:${groupId}`, fromSeq: from, limit: 64 });
@@ -203,13 +203,13 @@ test("a group crosses the limit both ways while people write: SDK clients have e
     expect(changes).toHaveLength(8);
     const own = everything.filter((seq) => changes.filter((at) => at <= seq).length % 2 === 1 || changes.includes(seq));
     const { seen } = clients[3 + index]!;
-    await until("his stays are shown", () => seen.length >= own.length, patience);
+    await until("their stays are shown", () => seen.length >= own.length, patience);
     expect(seen).toEqual(own);
   }
   await Promise.all(clients.map(({ client }) => client.close()));
 }, 120_000);
 
-test("a message that is taken back is gone from what is fetched, whether it was said before the group grew or after", async () => {
+test("a recalled message is gone from fetched events, whether it is older or newer than the growth of the group", async () => {
   const all = await members("anna", "bert", "carl", "dora");
   const [anna, bert, carl, dora] = all as [Member, Member, Member, Member];
   const groupId = await newGroup(anna, [bert, carl]);
@@ -236,7 +236,7 @@ test("a message that is taken back is gone from what is fetched, whether it was 
     "5 -",
     "6 -",
   ]);
-  // What was said since the group is large is at hand, without the archive.
+  // The messages since the growth of the group are in memory, and need no archive.
   expect(await pulled(carl, groupId, 4)).toEqual(["4 -", "5 -", "6 -"]);
   // Its inbox, too, has only the place of it.
   const again = await cluster.device(bert.person, "device-2");
@@ -249,7 +249,7 @@ test("a message that is taken back is gone from what is fetched, whether it was 
   close(...all);
 });
 
-test("a large group that is dissolved says so to all, also to those who are away", async () => {
+test("all members of a dissolved large group hear of it, also members who were away", async () => {
   const all = await members("anna", "bert", "carl", "dora");
   const [anna, bert, carl, dora] = all as [Member, Member, Member, Member];
   const groupId = await newGroup(anna, [bert, carl, dora]);

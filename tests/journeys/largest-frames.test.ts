@@ -1,6 +1,6 @@
 /**
- * What is stored at its largest comes to devices in frames that they can read: each route with its largest input, and every
- * frame that comes of it against its own schema, over every transport and with the SDK.
+ * The largest stored data reaches devices in frames that they can read: the test sends the largest input to each route, and
+ * checks every resulting frame against its schema, over every transport and with the SDK.
  */
 import { randomId, uuidv7 } from "@carillon/base";
 import { CarillonClient } from "@carillon/client";
@@ -250,7 +250,7 @@ test("pages and deliveries of the longest messages; receipts, presence, typing, 
   }
 });
 
-test("the SDK of somebody to whom all this has happened has all of it, and nothing to complain of", async () => {
+test("the SDK of a user with all of this has all of it, and reports no error", async () => {
   const errors: Error[] = [];
   const client = new CarillonClient({
     ...{ api: cluster.info().api, deviceId: "sdk", platform: "other" },

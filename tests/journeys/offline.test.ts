@@ -1,4 +1,4 @@
-/** Who was away gets what he missed: in order, once, whichever gateway and transport he comes back on. */
+/** A device that was away gets the events that it missed: in order, once, at any gateway and over any transport. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster } from "@carillon/testkit";
@@ -38,7 +38,7 @@ test("a device with a cursor gets the rest by replay, then live ones", async () 
   after.close();
 });
 
-test("without a cursor of its own the server's memory of RECEIVED counts", async () => {
+test("for a device without a cursor, the server's memory of RECEIVED counts", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await cluster.online(alice, "tcp");
   const before = await cluster.online(bob, "tcp");
@@ -58,7 +58,7 @@ test("without a cursor of its own the server's memory of RECEIVED counts", async
   after.close();
 });
 
-test("the answer to CONNECT says how to go on: none, replay, resync", async () => {
+test("the answer to CONNECT names the next step: none, replay, resync", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await cluster.online(alice, "tcp");
   const resumeOf = async (extra: object) => {

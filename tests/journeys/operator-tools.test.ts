@@ -1,4 +1,4 @@
-/** What operators look with: a cluster that is well is called well, and what is broken for real is found. */
+/** The tools of operators: they report a healthy cluster as healthy, and find real faults. */
 
 import { partitionOf, ROLES, uuidv7 } from "@carillon/base";
 import { buildVersion } from "@carillon/base/node";
@@ -88,7 +88,7 @@ test("doctor: a Redis that evicts is wrong; a worker that hangs leaves partition
   expect(hanging.of("partitions usable")).toMatchObject({ result: "wrong", text: said });
 });
 
-test("nodes tell their version; doctor: another version is a warning, another layout is wrong", async () => {
+test("nodes show their version; doctor: another version is a warning, another layout is wrong", async () => {
   const { nodes } = (await carillon("nodes")).document as { nodes: { nodeId: string; version: string }[] };
   const version = buildVersion();
   expect(nodes.map((node) => node.version)).toEqual(nodes.map(() => version));
@@ -108,7 +108,7 @@ test("nodes tell their version; doctor: another version is a warning, another la
   expect(of("one layout")).toMatchObject({ result: "wrong", text: expect.stringContaining("api-old has another") });
 });
 
-test("doctor: two that say they own a partition", async () => {
+test("doctor: two workers that claim a partition", async () => {
   await until("the workers are back", async () => (await doctor()).ok);
   const state = { nodeId: "former", epoch: 0, covered: 0, lastSeq: 0, fanout: -1 };
   const stop = serve(bus, subjects.owner(1), () => state);
@@ -123,7 +123,7 @@ test("dead letters: listed, shown, replayed into the conversation, dropped; doct
   const receiver = await cluster.online(bob, "tcp");
   const conversationId = `p:${alice.userId}:${bob.userId}`;
   await say(await cluster.online(alice, "tcp"), bob, "before");
-  // Commands take their time, and who acknowledges nothing is cut off.
+  // Commands take their time, and a client that acknowledges nothing is disconnected.
   const { payload } = await receiver.nextOf(Command.DELIVER);
   receiver.send(Command.RECEIVED, { epoch: payload.epoch, inboxSeq: payload.events.at(-1)[0] });
   const partition = partitionOf(conversationId, 2);
@@ -153,13 +153,13 @@ test("dead letters: listed, shown, replayed into the conversation, dropped; doct
   expect((await carillon("dead-letters", "list")).document).toEqual({ letters: [] });
 });
 
-test("trace: a message while its recipient is away, after he acknowledged it, and by each of its names", async () => {
+test("trace: a message while its recipient is away, after they acknowledged it, and by each of its names", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const sender = await cluster.online(alice, "tcp");
   const before = await cluster.online(bob, "ws");
   const { inbox } = before.frames[0]!.payload;
   before.close();
-  await until("he is away", async () => (await carillon("sessions", bob.userId)).document.sessions.length === 0);
+  await until("Bob is away", async () => (await carillon("sessions", bob.userId)).document.sessions.length === 0);
   const { conversationId, messageId, clientMsgId, seq } = await say(sender, bob, "where am I?");
   const trace = async (name: string) => (await carillon("trace", name)).document;
   const filled = await until("the inboxes", async () => {
@@ -316,7 +316,7 @@ test("audit: a queue with messages that no consumer will get; it heals when the 
   await until("the queue is taken again", async () => (await bus.jsm.streams.info("IN_0")).state.messages === 0);
 });
 
-test("a store that is away: the doctor says so and goes on, trace and audit are not reached", async () => {
+test("a store that is away: the doctor reports it and continues, trace and audit are not reached", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const { messageId } = await say(await cluster.online(alice, "tcp"), bob, "hello");
   const { pid } = cluster.info().redis;

@@ -1,4 +1,4 @@
-/** A cluster that is set otherwise: small groups, whose history is open to those who come later; a log that tells everything. */
+/** A cluster with other settings: small groups, whose history is open to later members; a log at level debug. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -28,7 +28,7 @@ async function say(client: RawClient, groupId: string, content: string): Promise
   expect((await client.request(Command.SEND, payload)).command).toBe(Command.SENT);
 }
 
-test("who comes later reads what was said before, as long as he belongs to the group; one too many is refused", async () => {
+test("later members read earlier messages as long as they are members; one member too many is refused", async () => {
   const people = await Promise.all(["anna", "bert", "carl", "dora"].map((name) => cluster.person(name)));
   const [anna, bert, carl, dora] = people as [Person, Person, Person, Person];
   const client = await cluster.online(anna, "tcp");
@@ -44,12 +44,12 @@ test("who comes later reads what was said before, as long as he belongs to the g
   const full = await call(anna, "POST", `/${groupId}/members`, { userId: dora.userId });
   expect([full.status, full.body.name]).toEqual([403, "FORBIDDEN"]);
   expect((await call(anna, "DELETE", `/${groupId}/members/${carl.userId}`)).status).toBe(204);
-  // Without the group he keeps what was his own time.
-  await until("carl reads his stay only", async () => (await readBy(carl)) === "3 4");
+  // A former member keeps the messages of their own stay.
+  await until("carl reads their own stay only", async () => (await readBy(carl)) === "3 4");
   client.close();
 });
 
-test("at level debug the log has the way of a message through all roles, and from where somebody came", async () => {
+test("at level debug the log has the way of a message through all roles, and the address of a client", async () => {
   const [emma, fred] = [await cluster.person("emma"), await cluster.person("fred")];
   const receiver = await cluster.online(fred, "tcp");
   const sender = await cluster.online(emma, "tcp");
@@ -73,13 +73,13 @@ test("at level debug the log has the way of a message through all roles, and fro
   const refused = { role: "api", msg: "a request was refused", address: "127.0.0.1", error: "NOT_AUTHENTICATED" };
   await until("the refusal is in the log", () => has(refused));
   await until("the session is in the log", () => has({ msg: "a session is open", userId: emma.userId }));
-  // What people write is in no line.
+  // No line contains the text of a message.
   expect(JSON.stringify(await cluster.logged())).not.toContain("find me");
   sender.close();
   receiver.close();
 });
 
-test("the metrics of every process are for who shows the token, and its health is for everybody", async () => {
+test("every process shows metrics to holders of the token only, and its health to everybody", async () => {
   const { nodes } = (await runCarillon(cluster, "nodes")).document;
   const places: [string, string][] = nodes.map(
     ({ role, addresses: { http, ws } }: { role: string; addresses: { http?: string; ws?: string } }) => [

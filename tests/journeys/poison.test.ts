@@ -1,4 +1,4 @@
-/** A request that kills every worker that touches it: the partition goes on without it, and people can look at it. */
+/** A request kills every worker that touches it: the partition continues without it, and operators can look at it. */
 import { ROLES, uuidv7 } from "@carillon/base";
 import {
   ask,
@@ -20,7 +20,7 @@ const POISON = "this text kills workers";
 
 let cluster: TestCluster;
 let bus: Bus;
-/** What the first test leaves to the second: a message that was put aside as letter 1, and who sent it. */
+/** The state that the first test leaves to the second: a message that was put aside as letter 1, and its sender. */
 let story: { alice: Person; bob: Person; poison: ReturnType<typeof message>; sender: RawClient; epoch: number };
 beforeAll(async () => {
   cluster = await startTestCluster({
@@ -47,7 +47,7 @@ const message = (to: Person, content: string) => ({
   content,
 });
 
-test("after the third death it is put aside with the reason, its sender is told, and everyone else is served", async () => {
+test("after the third death the request is put aside with the reason, its sender is told, and all others are served", async () => {
   const [alice, bob, carol] = [
     await cluster.person("alice"),
     await cluster.person("bob"),
@@ -86,7 +86,7 @@ test("after the third death it is put aside with the reason, its sender is told,
   story = { alice, bob, poison, sender, epoch: await epoch() };
 }, 180_000);
 
-test("replayed before the fault is mended it is put aside again; afterwards it is accepted once, under its own id", async () => {
+test("a replay before the repair puts it aside again; a later replay is accepted once, under its own id", async () => {
   const { alice, bob, poison, sender } = story;
   const receiver = await cluster.online(bob, "ws");
   const replay = (id: number) => carillon("dead-letters", "replay", `${id}`);
@@ -115,7 +115,7 @@ test("replayed before the fault is mended it is put aside again; afterwards it i
   const { event } = received()[0]!;
   expect(event).toMatchObject({ senderId: alice.userId, content: POISON, clientMsgId: poison.clientMsgId });
 
-  // Its sender, who repeats it by himself, gets the number of the replay.
+  // The sender's client repeats it by itself, and gets the number of the replay.
   const { conversationId, seq, messageId } = event;
   const again = await sender.request(Command.SEND, poison);
   const first = { clientMsgId: poison.clientMsgId, conversationId, seq, messageId, duplicate: true };

@@ -1,4 +1,4 @@
-/** Presence and typing: who is there, who is writing, and who may know it. */
+/** Presence and typing: users who are online, users who are writing, and the users who may see it. */
 import { Command } from "@carillon/protocol";
 import { type LinkedCluster, type Person, type RawClient, startLinkedCluster, until } from "@carillon/testkit";
 
@@ -28,7 +28,7 @@ async function watch(client: RawClient, ...people: Person[]): Promise<void> {
   expect((await client.request(Command.WATCH_PRESENCE, payload)).command).toBe(Command.OK);
 }
 
-/** What a client was told of a user, in order. */
+/** Returns the presence of a user that a client received, in order. */
 function told(client: RawClient, { userId }: Person): Shown[] {
   return client.frames
     .filter(({ command }) => command === Command.PRESENCE)
@@ -43,11 +43,11 @@ const sees = (client: RawClient, person: Person, online: boolean) =>
     patience,
   );
 
-/** Connects somebody whose gateway is being started again. */
+/** Connects a user whose gateway is restarting. */
 async function comeBack(person: Person): Promise<RawClient> {
   let client: RawClient | undefined;
   await until(
-    "his gateway is back",
+    "their gateway is back",
     async () => (client = await cluster.online(person, "tcp").catch(() => undefined)),
     patience,
   );
@@ -62,7 +62,7 @@ async function presence({ token }: Person, ...people: Person[]): Promise<Shown[]
   return answer.body.items;
 }
 
-test("friends see each other come and go, with platforms and the last time; others see nobody", async () => {
+test("friends see each other connect and disconnect, with platforms and the last time; others see nobody", async () => {
   const [alice, bob, mallory] = [
     await cluster.person("alice"),
     await cluster.person("bob"),
@@ -97,7 +97,7 @@ test("friends see each other come and go, with platforms and the last time; othe
   for (const client of [a, m]) client.close();
 }, 200_000);
 
-test("who is no longer a friend sees nobody, and who becomes one sees him at once", async () => {
+test("a former friend sees nobody, and a new friend sees the user at once", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [a, b] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "ws")];
   await watch(a, bob);
@@ -115,7 +115,7 @@ test("who is no longer a friend sees nobody, and who becomes one sees him at onc
   a.close();
 }, 200_000);
 
-test("a device that flaps makes no noise, and one of another platform is told", async () => {
+test("a flapping device causes no updates, and a device of another platform causes one", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   await befriend(alice, bob);
   const a = await cluster.online(alice, "tcp");
@@ -132,7 +132,7 @@ test("a device that flaps makes no noise, and one of another platform is told", 
   await cluster.online(phone, "tcp", { platform: "ios" });
   await until("both", () => told(a, bob).at(-1)!.platforms.length === 2, patience);
   expect(told(a, bob).map(({ platforms }) => platforms)).toEqual([["other"], ["ios", "other"]]);
-  // Who looks no longer is told no more.
+  // A user who stops watching gets no more updates.
   await a.request(Command.WATCH_PRESENCE, { userIds: [bob.userId], on: false });
   b.close();
   const again = await cluster.online(alice, "ws");
@@ -141,7 +141,7 @@ test("a device that flaps makes no noise, and one of another platform is told", 
   expect(told(a, bob)).toHaveLength(2);
 }, 200_000);
 
-test("typing reaches those who may be written to, on all their devices, and nobody else", async () => {
+test("typing reaches users to whom the writer may write, on all their devices, and nobody else", async () => {
   const [alice, bob, carol] = [
     await cluster.person("alice"),
     await cluster.person("bob"),
@@ -201,7 +201,7 @@ test("a connection watches 500 users at most", async () => {
   a.close();
 });
 
-test("a gateway that was cut off, or killed: in the end everybody sees who is there", async () => {
+test("a gateway is cut off or killed: in the end all users see the right presence", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   await befriend(alice, bob);
   const a = await cluster.online(alice, "tcp");
@@ -215,7 +215,7 @@ test("a gateway that was cut off, or killed: in the end everybody sees who is th
   const { pid } = cluster.info().gateways.find(({ nodeId }) => nodeId === home!.gatewayId)!;
   process.kill(pid, "SIGKILL");
   await b.closed();
-  // His watcher may have been there, too.
+  // The watcher may have been at the same gateway.
   const eyes = home!.gatewayId === watching!.gatewayId ? await comeBack(alice) : a;
   if (eyes !== a) await watch(eyes, bob);
   await sees(eyes, bob, false);

@@ -24,7 +24,7 @@ const message = (to: Person, content: string, clientMsgId = uuidv7(Date.now())) 
   content,
 });
 
-/** Two people whose ring choice are two different gateways. */
+/** Returns two users for whom the ring chooses two different gateways. */
 async function peopleApart(): Promise<[Person, Person]> {
   const first = await cluster.person("alice");
   const gatewayOf = async (person: Person) => (await cluster.route(person))[0]!.gatewayId;
@@ -58,7 +58,7 @@ test.each(pairs)("a message goes from %s to %s and back", async (one, other) => 
   }
 });
 
-test("the two devices of a user are on one gateway, and both get everything, also what one of them sends", async () => {
+test("the two devices of a user are on one gateway, and both get all events, also those of each other", async () => {
   const [alice, bob] = await peopleApart();
   const tablet = await cluster.device(alice, "tablet");
   expect(await cluster.route(tablet)).toEqual(await cluster.route(alice));

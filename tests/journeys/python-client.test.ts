@@ -1,6 +1,6 @@
 /**
- * docs/protocol.md is enough to write a client: the one in python-client/ shares no code with us, knows what that page
- * says and nothing else, and chats here with another of its kind and with our own code.
+ * docs/protocol.md is enough to write a client: the client in python-client/ shares no code with Carillon, knows nothing but
+ * that page, and chats here with another Python client and with Carillon's own code.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -73,7 +73,7 @@ class PythonClient {
     return this.lines.filter((line) => line.type === type);
   }
 
-  /** What was shown of a conversation, in order. */
+  /** The shown events of a conversation, in order. */
   shown(conversationId: string): string[] {
     return this.all("message")
       .filter((line) => line["conversationId"] === conversationId)
@@ -149,7 +149,7 @@ function chats(): void {
       ]);
     }
     expect((await anna.has("sent", 3)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
-    // RECEIVED of the one is told to the other.
+    // The RECEIVED of one client is reported to the other.
     await anna.until("delivered", () =>
       anna.all("delivered").some(({ userId, seq }) => userId === ben.userId && seq === 3),
     );
@@ -166,7 +166,7 @@ function chats(): void {
     raw.close();
   });
 
-  test("the same id is one message, another text under it a conflict; nobody is found who is not there", async () => {
+  test("the same id is one message, another text under it a conflict; a missing user is not found", async () => {
     const [anna, ben] = [await pythonPerson("anna", "ws"), await pythonPerson("ben", "tcp")];
     const id = uuidv7(Date.now());
     for (const content of ["once", "once", "twice"]) anna.send(ben.userId, content, id);
@@ -182,7 +182,7 @@ function chats(): void {
     expect(ben.shown(conversationOf(anna.userId, ben.userId))).toEqual(["once"]);
   });
 
-  test("one that was killed goes on from its cursor: in order, nothing twice; PULL gives the history", async () => {
+  test("a killed client continues from its cursor: in order, nothing twice; PULL gives the history", async () => {
     const [anna, ben] = [await pythonPerson("anna", "tcp"), await pythonPerson("ben", "tcp")];
     const conversation = conversationOf(anna.userId, ben.userId);
     for (const content of numbers(1, 30)) anna.send(ben.userId, content);

@@ -1,4 +1,4 @@
-/** Taking a message back: who may, who hears of it, and that its content is gone everywhere. */
+/** Recalling a message: the users who may, the users who hear of it, and that its content is gone everywhere. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -39,10 +39,10 @@ async function recall(client: RawClient, conversationId: string, targetSeq: numb
 const history = async (person: Person, conversationId: string) =>
   (await cluster.http("GET", `/v1/conversations/${conversationId}/messages`, { token: person.token })).body.messages;
 
-test("it reaches everybody in order, also who was away, and the content is gone", async () => {
+test("a recall reaches all members in order, also members who were away, and the content is gone", async () => {
   const [alice, bob] = await pair();
   const a = await cluster.online(alice, "tcp");
-  // Bob is away; his inbox has the message when it is taken back.
+  // Bob is away; Bob's inbox has the message when it is recalled.
   const { seq, conversationId, clientMsgId } = await send(a, `u:${bob.userId}`, SECRET);
   await send(a, `u:${bob.userId}`, "and another");
   expect(await recall(a, conversationId, seq)).toBe("SENT 3");
@@ -95,7 +95,7 @@ test("an inbox that is read later has the number, and not the content", async ()
   for (const client of [a, later]) client.close();
 });
 
-test("who may: the sender in time, admins of a group, nobody else", async () => {
+test("the sender in time and admins of a group may recall, nobody else", async () => {
   const [alice, bob] = await pair();
   const [a, b] = [await cluster.online(alice, "ws"), await cluster.online(bob, "json")];
   const { seq, conversationId } = await send(a, `u:${bob.userId}`, "mine");

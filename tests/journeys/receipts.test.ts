@@ -1,4 +1,4 @@
-/** Receipts: who has what, who has read what, and that both are still known when something fails. */
+/** Receipts: delivered marks and read marks, which stay known when something fails. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type LinkedCluster, type Person, type RawClient, startLinkedCluster, until } from "@carillon/testkit";
@@ -52,7 +52,7 @@ const delivered = (client: RawClient, seq: number) =>
     ({ command, payload }) => command === Command.DELIVERED_UPDATE && payload.seq === seq,
   );
 
-test("in a group, reading moves one's own mark on all one's devices, and nobody else hears of it", async () => {
+test("in a group, reading moves the reader's mark on all their devices, and nobody else hears of it", async () => {
   const [alice, bob, carol, mallory] = (await people("alice", "bob", "carol", "mallory")) as [
     Person,
     Person,
@@ -94,14 +94,14 @@ test("a receipt that was lost on its way is made up for when the device connects
   await say(a, `u:${bob.userId}`, "two");
   await b.until("both", () => b.events.length === 2);
   const inbox = lastInbox(b);
-  // It has them, and died before it could say so.
+  // The device has the events, and died before it could acknowledge them.
   b.destroy();
   const again = await cluster.online(bob, "tcp", { inbox });
   await delivered(a, 2);
   for (const client of [a, again]) client.close();
 });
 
-test("who comes back while marks are on their way to MySQL is told of them, though a SYNC does not find them yet", async () => {
+test("a device that returns while marks are on their way to MySQL gets them, although a SYNC does not find them yet", async () => {
   const [alice, bob] = (await people("alice", "bob")) as [Person, Person];
   const [a, b] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "tcp")];
   await say(a, `u:${bob.userId}`, "hello");

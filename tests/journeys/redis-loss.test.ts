@@ -17,7 +17,7 @@ async function say(from: RawClient, to: Person, content: string) {
   return answer.payload as { seq: number; conversationId: string };
 }
 
-/** Epochs that a client was told, in order. */
+/** Returns the epochs that a client received, in order. */
 const epochs = (client: RawClient) => [
   ...new Set(client.frames.filter(({ command }) => command === Command.DELIVER).map(({ payload }) => payload.epoch)),
 ];
@@ -63,7 +63,7 @@ test("wiped while nobody writes to a device that only listens: its next message 
   await b.until("the message", () => contents(b).includes("are you there?"));
 });
 
-test("killed and started again: another life, another epoch, also for those who hear nothing", async () => {
+test("killed and started again: another life, another epoch, also for devices that get no events", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [a, b] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "ws")];
   await say(a, bob, "before");

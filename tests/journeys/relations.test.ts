@@ -30,7 +30,7 @@ async function friends() {
   const both = await pair();
   await ask(both.alice, both.bob);
   expect((await accept(both.bob, both.alice)).status).toBe(204);
-  // What tells them so may come behind the answer.
+  // The notice may come after the answer.
   for (const client of [both.fromAlice, both.fromBob]) await changed(client, 2);
   return both;
 }
@@ -78,7 +78,7 @@ test("strangers become friends, all their devices hear of it, and the next messa
   expect(await states(bob, "friend-requests")).toEqual([]);
 });
 
-test("a request that is turned down is gone; one may ask again, and who asks back accepts", async () => {
+test("a request that is turned down is gone; the user may ask again, and a request in return accepts", async () => {
   const { alice, bob } = await pair();
   await ask(alice, bob);
   expect((await call(bob, "POST", `/v1/friend-requests/${alice.userId}/reject`)).status).toBe(204);
@@ -114,7 +114,7 @@ test("a friendship that ended ends the right to write at once", async () => {
   expect((await call(bob, "DELETE", `/v1/friends/${alice.userId}`)).status).toBe(204);
 });
 
-test("a block is silent: the blocked one sees a friend, and gets the answer that a stranger gets", async () => {
+test("a block is silent: the blocked user still sees a friend, and gets the answer that a stranger gets", async () => {
   const { alice, bob, fromAlice, fromBob } = await friends();
   const before = fromAlice.frames.filter(({ command }) => command === Command.CHANGED).length;
   expect((await block(bob, alice)).status).toBe(204);
@@ -131,7 +131,7 @@ test("a block is silent: the blocked one sees a friend, and gets the answer that
   expect(await states(bob, "friends")).toEqual([[alice.userId, "friend"]]);
 });
 
-test("SYNC tells what changed above a version, also what ended; a remark is for oneself", async () => {
+test("SYNC lists relations that changed or ended above a version; a remark is visible to its author only", async () => {
   const { alice, bob, fromAlice, fromBob } = await friends();
   const remark = await call(alice, "PATCH", `/v1/friends/${bob.userId}`, { remark: "Bobby 🔔" });
   expect(remark).toMatchObject({ status: 200, body: { remark: "Bobby 🔔", version: 3 } });
@@ -171,7 +171,7 @@ test("SYNC tells many relations page by page, and each conversation once beside 
   expect(conversations).toHaveLength(1);
 });
 
-test("a worker that hangs is named; when it goes on it judges by what is so now", async () => {
+test("a worker that hangs is named; when it continues it judges by the present relations", async () => {
   const { alice, bob, fromAlice } = await friends();
   expect(await outcome(fromAlice, bob)).toBe("SENT");
   const workers = cluster.info().workers;
@@ -191,7 +191,7 @@ test("a worker that was cut off from NATS, and missed the order, forgets everybo
   expect(await firstOutcome(fromAlice, bob)).toBe("NOT_FRIENDS");
 });
 
-test("what cannot be is refused", async () => {
+test("impossible changes are refused", async () => {
   const { alice, bob } = await pair();
   const nobody = { ...bob, userId: "nobody-of-this-name" };
   expect((await ask(alice, nobody)).body.name).toBe("NO_SUCH_USER");

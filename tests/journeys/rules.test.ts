@@ -1,4 +1,4 @@
-/** Who may write to whom: the rules live in the worker; here their facts are set in MySQL by hand. */
+/** The rules for writing to other users: they are in the worker, and this test sets their facts in MySQL by hand. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawTransport, startTestCluster, type TestCluster } from "@carillon/testkit";
@@ -47,7 +47,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (way) => {
     expect(await outcome(cluster, alice, bob)).toBe("SENT");
   });
 
-  test("somebody who was written to before they had an account can write and be written to at once", async () => {
+  test("a user to whom others wrote before the account existed can write and receive at once", async () => {
     const [alice] = await pair();
     const name = `late-${way}`;
     expect(await outcome(cluster, alice, { ...alice, userId: name })).toBe("NO_SUCH_USER");
@@ -71,7 +71,7 @@ describe.each(["tcp", "ws"] as const)("over %s", (way) => {
     await expect(cluster.online(alice, transport)).rejects.toThrow("USER_DISABLED");
   });
 
-  test("who was blocked is not told so; the blocker is", async () => {
+  test("the blocked user does not learn of the block; the blocker does", async () => {
     const [alice, bob] = await pair();
     await relate(bob, alice, "blocked");
     expect(await outcome(cluster, alice, bob)).toBe("NOT_FRIENDS");

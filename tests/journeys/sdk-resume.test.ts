@@ -25,7 +25,7 @@ const clients: CarillonClient[] = [];
 const storages: FileStorage[] = [];
 const children: ChildProcess[] = [];
 const links: Link[] = [];
-/** Gateways whose hosts are gone: nobody is told, and nothing answers. */
+/** Gateways whose hosts are gone: they close nothing and do not answer. */
 const vanished = new Set<string>();
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "carillon-sdk-"));
@@ -207,14 +207,14 @@ test("1,100 messages while away are more than an inbox keeps: one resync, and al
   expect(seqs(after, begun.conversationId)).toEqual([1]);
   expect([after.resyncs.length, after.gaps]).toEqual([1, []]);
   await after.close();
-  // What was shown is stored: the next life has nothing to ask for.
+  // The shown events are stored, so the next life has nothing to ask for.
   const later = await online(bob, storage);
   await a.send(`u:${bob.userId}`, "1103");
   await until("the next", () => later.shown.length > 0);
   expect([later.shown.map(({ content }) => content), later.resyncs]).toEqual([["1103"], []]);
 }, 180_000);
 
-test("a tablet that is away now and then shows what it missed, once, and nothing of before it was bought", async () => {
+test("a tablet that is away at times shows the events that it missed, once, and none from before its first log-in", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [a, phone] = [await online(alice), await online(bob)];
   const { conversationId } = await a.send(`u:${bob.userId}`, "1");
@@ -239,7 +239,7 @@ test("a tablet that is away now and then shows what it missed, once, and nothing
   expect(seqs(phone, conversationId)).toEqual(numbers(1, last));
 });
 
-test("what the laptop has cleared while the phone was away is told to nobody on the phone; what follows is", async () => {
+test("the phone does not show messages that the laptop cleared while the phone was away, but shows later ones", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [a, laptop] = [await online(alice), await online({ ...bob, deviceId: "laptop" })];
   const storage = await stored(bob);

@@ -21,7 +21,7 @@ afterAll(() => cluster?.stop(), 60_000);
 
 type Extra = Partial<ClientOptions<"ws" | "tcp">>;
 
-/** A client that keeps what it was shown. */
+/** Creates a client that keeps the events that it shows. */
 function clientOf(person: Person, extra: Extra = {}): CarillonClient & { shown: Event[]; states: ClientState[] } {
   const { userId, deviceId } = person;
   const options = { api: cluster.info().api, platform: "other", deviceId, credentials: { userId, password: PASSWORD } };
@@ -92,7 +92,7 @@ test("both devices of a user get everything, messages() streams it", async () =>
   expect(await end).toEqual({ done: true, value: undefined });
 });
 
-test("who was away gets what he missed in order, also as a new process that knows nothing", async () => {
+test("a device that was away gets the events that it missed in order, also as a new process that knows nothing", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice, { transport: "tcp" });
   const before = await online(bob);

@@ -1,4 +1,4 @@
-/** What people make of their conversations for themselves, and who has read what. */
+/** Users' own settings of conversations, and the readers of messages. */
 import { uuidv7 } from "@carillon/base";
 import { Command, type ConversationRow, privateConversationId } from "@carillon/protocol";
 import { type Person, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -36,7 +36,7 @@ async function history(who: Member, conversationId: string): Promise<(string | u
 }
 
 describe("settings of a conversation", () => {
-  test("are one's own, and appear on one's other devices", async () => {
+  test("belong to one user, and appear on the user's other devices", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const conversationId = privateConversationId(alice.person.userId, bob.person.userId);
     await say(alice, `u:${bob.person.userId}`, "hello");
@@ -83,7 +83,7 @@ describe("settings of a conversation", () => {
     );
   });
 
-  test("clearing takes what there is out of the own view, and of nobody else's", async () => {
+  test("clearing removes the present messages from the user's own view, and from nobody else's", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const conversationId = privateConversationId(alice.person.userId, bob.person.userId);
     const where = `/v1/conversations/${conversationId}`;
@@ -105,7 +105,7 @@ describe("settings of a conversation", () => {
     await say(alice, `u:${bob.person.userId}`, "four");
     expect(await history(bob, conversationId)).toEqual(["four"]);
     expect((await call(bob, "GET", where)).body).toMatchObject({ unread: 1, preview: { text: "four" } });
-    // Beyond the end is the end: what comes later is not cleared beforehand.
+    // A number beyond the end counts as the end: later messages are not cleared.
     expect((await call(bob, "PATCH", where, { clearedSeq: 1_000 })).body.clearedSeq).toBe(4);
     await say(alice, `u:${bob.person.userId}`, "five");
     expect(await history(bob, conversationId)).toEqual(["five"]);
@@ -134,7 +134,7 @@ describe("in a group", () => {
   const row = async (who: Member, conversationId: string): Promise<ConversationRow> =>
     (await call(who, "GET", `/v1/conversations/${conversationId}`)).body;
 
-  test("who joins sees nothing of what was said before, not even in the preview", async () => {
+  test("a new member sees no earlier messages, not even in the preview", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const { groupId, conversationId } = await group(alice, []);
     await say(alice, `g:${groupId}`, "only for those who were here");
@@ -184,7 +184,7 @@ describe("in a group", () => {
     expect((await call(alice, "GET", ofLater.replace(`/${later}/`, "/999/"))).body.name).toBe("NO_SUCH_MESSAGE");
   });
 
-  test("of a large group it is told how many", async () => {
+  test("a large group shows the number of readers only", async () => {
     const [alice, ...others] = await Promise.all([1, 2, 3, 4, 5].map((i) => member(`reader${i}`)));
     const { groupId, conversationId } = await group(alice!, others);
     const seq = await say(alice!, `g:${groupId}`, "who reads this?");

@@ -1,6 +1,6 @@
 /**
- * What strangers send to the ports that anybody reaches, without any log-in: their connection gets its refusal or is
- * closed, the same processes go on, and nobody else notices.
+ * Strangers send hostile input to the open ports without any log-in. Their connection gets a refusal or is closed, the same
+ * processes continue, and no user notices.
  */
 import { connect, type Socket } from "node:net";
 import { uuidv7 } from "@carillon/base";

@@ -1,4 +1,4 @@
-/** SYNC: a device that was away, or a new one, learns what there is and what has ended. */
+/** SYNC: a device that was away, or a new device, learns of all present and ended groups, people and conversations. */
 import { uuidv7 } from "@carillon/base";
 import { Command, type GroupRow, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import { startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -80,7 +80,7 @@ describe("groups", () => {
     const [ended] = await groupsOf(bob, known);
     expect(ended).toEqual({ ...row, name: "", notice: undefined, memberCount: 0, role: undefined });
     expect(await page(bob)).toMatchObject({ groups: [], counts: { groups: 0 } });
-    // What happens there afterwards is not his to know.
+    // A former member must not learn of later changes.
     known = await versionOfNow(bob);
     await call(alice, "POST", `/v1/groups/${groupId}/members`, { userId: carl.person.userId });
     expect(await groupsOf(bob, known)).toEqual([]);
@@ -88,7 +88,7 @@ describe("groups", () => {
     expect(await groupsOf(bob, known)).toMatchObject([{ groupId, name: "chorus", role: "member" }]);
   }, 120_000);
 
-  test("one that was dissolved is told as such, and a new device hears nothing of it", async () => {
+  test("a dissolved group is reported as dissolved, and a new device hears nothing of it", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const groupId = await makeGroup(alice, [bob]);
     const known = await versionOfNow(bob);
@@ -106,7 +106,7 @@ describe("groups", () => {
     expect(await groupsOf(bob, later)).toMatchObject([{ groupId }]);
   });
 
-  test("those whose belonging, role or mute changes hear of it on all their devices", async () => {
+  test("a user whose membership, role or mute changes hears of it on all their devices", async () => {
     const [alice, bob] = [await member("alice"), await member("bob")];
     const tablet = await cluster.online(await cluster.device(bob.person, "tablet"), "ws");
     const groupId = await makeGroup(alice, [bob]);
@@ -134,7 +134,7 @@ test("friends learn a new name by their next SYNC, and hear that there is one", 
     await call(alice, "POST", "/v1/friend-requests", { userId: other.person.userId });
     await call(other, "POST", `/v1/friend-requests/${alice.person.userId}/accept`);
   }
-  // A block is silent: who was blocked goes on seeing what friends see.
+  // A block is silent: the blocked user still sees the view of a friend.
   await call(alice, "PUT", `/v1/blocks/${carl.person.userId}`);
   for (const friend of [bob, carl]) {
     const known = (await page(friend)).versions.relations;
@@ -153,7 +153,7 @@ test("friends learn a new name by their next SYNC, and hear that there is one", 
   }
 });
 
-describe("a new device of one who has been here for years", () => {
+describe("a new device of a user with years of conversations", () => {
   const CONVERSATIONS = 5_000;
   const FRIENDS = 120;
   const START = 1_700_000_000_000;
@@ -229,7 +229,7 @@ describe("a new device of one who has been here for years", () => {
     expect(rest.slice(0, 4).flatMap(({ relations }) => relations)).toHaveLength(FRIENDS);
   }, 120_000);
 
-  test("what is told in one page is as much as one frame may hold", async () => {
+  test("one page holds as much as one frame may hold", async () => {
     const me = await member("organiser");
     const notice = "ä".repeat(1_000);
     for (let i = 0; i < 40; i++) {

@@ -1,4 +1,4 @@
-/** What users change about themselves, and operators about users: it counts at once, at every gateway and worker. */
+/** Users change their accounts, and operators change users: each change counts at once, at every gateway and worker. */
 import { uuidv7 } from "@carillon/base";
 import { CloseCode, Command } from "@carillon/protocol";
 import { PASSWORD, type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -73,7 +73,7 @@ test("a new password ends the sessions of the other devices, and the old one is 
   expect((await logIn(phone.userId, "laptop", "another password")).status).toBe(200);
 });
 
-test("who deletes his account is gone for all; his messages stay, under another name", async () => {
+test("a user who deletes their account is gone for all; their messages stay, under another name", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const [fromAlice, fromBob] = [await cluster.online(alice, "tcp"), await cluster.online(bob, "ws")];
   expect(await outcome(fromAlice, bob)).toBe("SENT");
@@ -93,7 +93,7 @@ test("who deletes his account is gone for all; his messages stay, under another 
   expect((await cluster.http("POST", "/v1/users", { body: again })).body.name).toBe("CONFLICT");
 });
 
-test("with his account he leaves his groups; one that he owned goes to an admin, and one without others ends", async () => {
+test("with the account the user leaves all groups; an owned group goes to an admin, and a group without others ends", async () => {
   const people = await Promise.all(["alice", "bob", "carl"].map((name) => cluster.person(name)));
   const [alice, bob, carl] = people as [Person, Person, Person];
   const make = async (owner: Person, members: Person[]) => {
@@ -181,7 +181,7 @@ test("with the account end requests to be let into groups, and invitations by an
   expect((await call(bob, "GET", `/v1/groups/${shared}`)).body).toMatchObject({ ownerId: bob.userId, memberCount: 1 });
 });
 
-test("the heir of a group is who came first, admins before members, and nobody who is disabled", async () => {
+test("the successor of an owner is the member who joined first, admins before members, and no disabled user", async () => {
   const names = ["alice", "z-first", "y-second", "x-third"];
   const [alice, first, second, third] = (await Promise.all(names.map((name) => cluster.person(name)))) as Person[];
   const make = async () => {
@@ -205,7 +205,7 @@ test("the heir of a group is who came first, admins before members, and nobody w
 
 const carillon = (...args: string[]) => runCarillon(cluster, ...args);
 
-test("the first operator is made by the command; he sees all users, and others do not", async () => {
+test("the command makes the first operator, who sees all users, and others do not", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
   const made = await carillon("users", "make-operator", alice.userId);
@@ -223,7 +223,7 @@ test("the first operator is made by the command; he sees all users, and others d
   expect((await call(alice, "GET", "/v1/admin/users")).body.name).toBe("FORBIDDEN");
 }, 120_000);
 
-test("a disabled user is cut off and let in no more, until he is enabled", async () => {
+test("a disabled user is disconnected and cannot log in until they are enabled", async () => {
   const alice = await cluster.person("alice");
   const client = await cluster.online(alice, "ws");
   const disabled = await carillon("users", "disable", alice.userId);
@@ -238,7 +238,7 @@ test("a disabled user is cut off and let in no more, until he is enabled", async
   expect([code, stderr]).toEqual([2, expect.stringContaining("there is no user nobody-of-this-name")]);
 }, 120_000);
 
-test("who is muted writes no more from the next message on, and again when it is over", async () => {
+test("a muted user cannot write from the next message on, and can write again when the mute is over", async () => {
   const [operator, alice, bob] = [
     await cluster.person("operator"),
     await cluster.person("alice"),
@@ -260,7 +260,7 @@ test("who is muted writes no more from the next message on, and again when it is
   expect((await carillon("users", "mute", alice.userId, "soon")).code).toBe(2);
 }, 120_000);
 
-test("who is kicked has to log in again, on all devices or on one", async () => {
+test("a kicked user has to log in again, on all devices or on one", async () => {
   const operator = await cluster.person("operator");
   await carillon("users", "make-operator", operator.userId);
   const phone = await cluster.person("alice");
@@ -281,13 +281,13 @@ test("who is kicked has to log in again, on all devices or on one", async () => 
   expect((await call(phone, "POST", `/v1/admin/users/${phone.userId}/kick`)).status).toBe(401);
 }, 120_000);
 
-test("with the eleventh device, the one that was idle longest is logged out", async () => {
+test("with the eleventh device, the device that was idle longest is logged out", async () => {
   const alice = await cluster.person("alice");
   const oldest = await cluster.online(alice, "ws");
   const others: Person[] = [];
   for (let i = 2; i <= 10; i++) others.push(await cluster.device(alice, `device-${i}`));
   expect((await oldest.request(Command.PING)).command).toBe(Command.PONG);
-  // What is connected is not idle, however long ago it logged in.
+  // A connected device is not idle, however long ago it logged in.
   const eleventh = await cluster.device(alice, "device-11");
   const [second, ...rest] = others as [Person, ...Person[]];
   expect((await call(second, "GET", "/v1/sessions")).body.name).toBe("TOKEN_REVOKED");

@@ -1,4 +1,4 @@
-/** The local view of the SDK against a real cluster: what one device does appears on the other, and after a restart. */
+/** The local view of the SDK against a real cluster: the actions of one device appear on the other, and after a restart. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -96,7 +96,7 @@ test("two devices of a user and a peer: messages, reads and recalls of one appea
   await lists(a, conversationId, { unread: 1, lastSeq: 4 });
 });
 
-test("a process that starts anew shows what it knew before it is connected, then what it missed", async () => {
+test("a new process shows its stored state before it is connected, then the events that it missed", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);
   const storage = await inFolder("restart");
@@ -137,7 +137,7 @@ test("a new device gets the list at once, and messages page by page when it look
       .messages(conversationId)
       .items.map(({ content }) => content),
   ).toEqual(contents);
-  // Read in the middle: what is left is counted here.
+  // The user read up to the middle: the remaining messages are counted here.
   void fresh.markRead(conversationId, 60);
   expect(listed(fresh, conversationId)).toMatchObject({ unread: 60 });
 });
@@ -212,7 +212,7 @@ test("a group that is opened around a message from before the user came begins w
   }
 });
 
-test("what was read and sent offline is shown at once, and told by the next process", async () => {
+test("offline reads and messages are shown at once, and the next process sends them", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);
   const storage = await inFolder("offline");
@@ -237,7 +237,7 @@ test("what was read and sent offline is shown at once, and told by the next proc
   await shows(a, conversationId, ["to be read in the train read"]);
 });
 
-test("friends and remarks appear on both devices; who is a friend no more is gone after days", async () => {
+test("friends and remarks appear on both devices; a former friend is gone after days", async () => {
   const [alice, bob, carl] = [await cluster.person("alice"), await cluster.person("bob"), await cluster.person("carl")];
   const [phone, b, c] = [await online(alice), await online(bob), await online(carl)];
   const storage = await inFolder("friends");
@@ -262,7 +262,7 @@ test("friends and remarks appear on both devices; who is a friend no more is gon
   await until("no ghost", () => names(later).join() === "Bobby friend");
 });
 
-test("what is hidden is in no list of any device, until something new is said", async () => {
+test("a hidden conversation is in no list of any device until a new message comes", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);
   const [phone, tablet] = [await online(bob), await online(bob, "tablet")];
@@ -276,7 +276,7 @@ test("what is hidden is in no list of any device, until something new is said", 
   for (const client of [phone, tablet]) await lists(client, conversationId, { unread: 1, lastSeq: 2 });
 });
 
-test("settings of one device appear on the other; what is cleared is gone from both", async () => {
+test("settings of one device appear on the other; cleared messages are gone from both", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const a = await online(alice);
   const [phone, tablet] = [await online(bob), await online(bob, "tablet")];

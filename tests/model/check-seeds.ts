@@ -1,4 +1,4 @@
-/** Runs of many seeds, some side by side; one that fails is made as short as it can be. */
+/** Runs many seeds, several side by side, and shortens a failed run as far as possible. */
 
 import type { Operation } from "./operations";
 import { operationsOf } from "./operations";
@@ -8,15 +8,15 @@ export const OPERATIONS = 60;
 
 export interface Failure {
   seed: number;
-  /** What is not as the model says. */
+  /** The difference from the model. */
   why: string;
-  /** The shortest operations that were found to show it. */
+  /** The shortest list of operations that shows the difference. */
   operations: Operation[];
 }
 
 /**
- * @param onDone told after each seed
- * @returns the first failure, made short
+ * @param onDone called after each seed
+ * @returns the first failure, shortened
  */
 export async function checkSeeds(
   place: Place,
@@ -39,7 +39,7 @@ export async function checkSeeds(
   return failure === undefined ? undefined : shorten(place, failure);
 }
 
-/** Leaves parts out, the large ones first, as long as something is still wrong. */
+/** Leaves parts out, large ones first, as long as the run still fails. */
 async function shorten(place: Place, failure: Failure): Promise<Failure> {
   let found = failure;
   for (let size = Math.ceil(found.operations.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {

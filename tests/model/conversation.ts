@@ -1,17 +1,17 @@
-/** A conversation in the model: its events, and who may see which. */
+/** A conversation in the model: its events, and the users who may see each. */
 import type { Arrangement } from "./operations";
 
 export interface ModelEvent {
   kind: "message" | "system" | "recall";
   who: number;
-  /** Text of a message, kind of a change, or the number of the message that is taken back. */
+  /** Text of a message, kind of a change, or the number of the recalled message. */
   what: string;
   isRecalled: boolean;
-  /** Number of the event that took it back. */
+  /** Number of the event that recalled it. */
   recalledBy?: number;
 }
 
-/** What a member's list says of a conversation. */
+/** A conversation in a member's list. */
 export interface Row {
   lastSeq: number;
   readSeq: number;
@@ -24,9 +24,9 @@ export interface Row {
 
 export class Conversation {
   readonly events: ModelEvent[] = [];
-  /** By person: his stays, from a number to a number. */
+  /** By person: their stays, from a number to a number. */
   private readonly stays = new Map<number, { from: number; to: number }[]>();
-  /** By person: up to which number he has read, and what he has made of it, since he came last. */
+  /** By person: the number up to which they have read, and their settings of the conversation, since their last join. */
   private readonly read = new Map<number, number>();
   private readonly arranged = new Map<number, { pinned: boolean; muted: boolean; clearedSeq: number }>();
 
@@ -39,7 +39,7 @@ export class Conversation {
     return this.events.length;
   }
 
-  /** Belongs to it from the newest event on, and has read nothing of it. */
+  /** Makes a person a member from the newest event on, with nothing read. */
   enter(who: number): void {
     const stays = this.stays.get(who) ?? [];
     this.read.set(who, 0);
@@ -47,7 +47,7 @@ export class Conversation {
     this.stays.set(who, [...stays, { from: Math.max(1, this.lastSeq), to: Number.POSITIVE_INFINITY }]);
   }
 
-  /** Belongs to it up to the newest event. */
+  /** Makes the newest event the last one of a member. */
   leave(who: number): void {
     this.stays.get(who)!.at(-1)!.to = this.lastSeq;
     this.arranged.delete(who);
@@ -76,12 +76,12 @@ export class Conversation {
     return "ok";
   }
 
-  /** The first number of his last stay. */
+  /** Returns the first number of the person's last stay. */
   startOf(who: number): number {
     return this.stays.get(who)?.at(-1)?.from ?? 0;
   }
 
-  /** How it stands in a member's list when everything has come to all devices. @param peer of a private conversation */
+  /** Returns the row of a member's list when all devices have every event. @param peer of a private conversation */
   rowOf(who: number, peer?: number): Row | undefined {
     if (!this.isMember(who) || this.lastSeq === 0) return undefined;
     const readSeq = this.read.get(who) ?? 0;
@@ -109,13 +109,13 @@ export class Conversation {
     return this.add("recall", who, `${seq}`);
   }
 
-  /** Whether a device of this person may have shown that in the end. */
+  /** Whether a device of this person may have shown these lines in the end. */
   isViewOf(who: number, seen: string[]): boolean {
     const lines = this.viewOf(who);
     return seen.length === lines.length && seen.every((line, i) => line === lines[i] || this.isKept(who, line));
   }
 
-  /** Whoever did not belong to it any more when a message was taken back may have what he was shown before. */
+  /** A former member may keep a message that their device showed before it was recalled. */
   private isKept(who: number, line: string): boolean {
     const seq = Number.parseInt(line, 10);
     const event = this.events[seq - 1];
@@ -123,19 +123,19 @@ export class Conversation {
     return line === lineOf(seq, { ...event, isRecalled: false });
   }
 
-  /** What history shows this person of it: without what he has cleared. */
+  /** Returns the lines of this person's history, without the cleared messages. */
   historyOf(who: number): string[] {
     const { clearedSeq = 0 } = this.arranged.get(who) ?? {};
     return this.viewOf(who).filter((line) => Number.parseInt(line, 10) > clearedSeq);
   }
 
-  /** What this person is told of it in the end, line by line. */
+  /** Returns the lines that this person's devices show in the end. */
   viewOf(who: number): string[] {
     return this.events.flatMap((event, index) => (this.maySee(who, index + 1) ? [lineOf(index + 1, event)] : []));
   }
 }
 
-/** An event as it is compared. */
+/** Formats an event for comparison. */
 export function lineOf(seq: number, { kind, who, what, isRecalled }: ModelEvent): string {
   return `${seq} ${kind} of ${who}: ${isRecalled ? "(taken back)" : what}`;
 }

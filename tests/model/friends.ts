@@ -1,4 +1,4 @@
-/** What people are to each other, by the rules of the protocol alone. One's own row is changed by both, a block by one. */
+/** Relations between people, by the rules of the protocol alone. Both people change a row; a block changes the blocker's row only. */
 
 export type Standing = "none" | "requested" | "asked" | "friend" | "blocked";
 
@@ -41,13 +41,13 @@ export class Friends {
     }
   }
 
-  /** Whether a message may go. @returns the name of the error, or undefined */
+  /** Judges whether a message is allowed. @returns the name of the error, or undefined */
   refuse(who: number, whom: number): string | undefined {
     if (this.get(who, whom) === "blocked") return "BLOCKED";
     return this.get(whom, who) === "friend" ? undefined : "NOT_FRIENDS";
   }
 
-  /** A block is silent: the row of the one who has blocked stays. */
+  /** A block is silent: the row of the person who has blocked stays. */
   private set(who: number, whom: number, own: Standing, other?: Standing): "ok" {
     this.rows.set(`${who} ${whom}`, own);
     if (other !== undefined && this.get(whom, who) !== "blocked") this.rows.set(`${whom} ${who}`, other);

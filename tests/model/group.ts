@@ -10,7 +10,7 @@ export class Group {
   readonly conversation = new Conversation();
   readonly members = new Map<number, { role: Role; isMuted: boolean }>();
   private readonly wasMember = new Set<number>();
-  /** Those who left by themselves, and those whom an admin has removed. */
+  /** People who left by themselves, and people whom an admin has removed. */
   private readonly hasLeft = new Set<number>();
   private readonly banned = new Set<number>();
   private readonly asking = new Set<number>();
@@ -82,7 +82,7 @@ export class Group {
     return who === whom ? this.letIn(who, whom) : this.bring(who, whom);
   }
 
-  /** Who has left by themselves is invited; the others join at once. */
+  /** Invites a person who has left by themselves; any other person joins at once. */
   private bring(who: number, whom: number): string {
     const refused = this.friends.refuse(who, whom);
     if (refused !== undefined) return refused;
@@ -164,7 +164,7 @@ export class Group {
     return member.isMuted || (this.isMuted && member.role === "member") ? "GROUP_MUTED" : undefined;
   }
 
-  /** @returns why somebody of less than this role may not */
+  /** @returns the error of a person whose role is lower than this one */
   private need(who: number, role: Role): string | undefined {
     const member = this.members.get(who);
     if (member === undefined) return "NOT_A_MEMBER";

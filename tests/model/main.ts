@@ -1,6 +1,6 @@
 /**
- * People at a real cluster against a small model: `npm run model -- [--seeds N] [--from SEED] [--seed SEED]`.
- * Exit code 1 when something is not as the model says.
+ * `npm run model -- [--seeds N] [--from SEED] [--seed SEED]` compares users of a real cluster with a small model. The exit code
+ * is 1 when the cluster differs from the model.
  */
 import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { checkSeeds, describeFailure, OPERATIONS } from "./check-seeds";

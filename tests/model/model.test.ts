@@ -1,4 +1,4 @@
-/** Random people at a real cluster against the small model: some seeds; `npm run model` has thousands. */
+/** Compares random users of a real cluster with the small model, for some seeds; `npm run model` has thousands. */
 import { checkSeeds, describeFailure } from "./check-seeds";
 import { openPlace } from "./open-place";
 import type { Place } from "./run-operations";
@@ -12,7 +12,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => place?.cluster.stop(), 60_000);
 
-test("everybody is told, shown and listed what the model says", async () => {
+test("all answers, shown events and lists are as the model says", async () => {
   const seeds = Array.from({ length: SEEDS }, (_, i) => i + 1);
   const failure = await checkSeeds(place, seeds, SIDE_BY_SIDE);
   if (failure !== undefined) throw new Error(describeFailure(failure));

@@ -1,16 +1,16 @@
-/** The small model: what every operation is answered, and what everybody sees in the end. It knows nothing of servers. */
+/** The small model: it computes the answer to each operation, and the view of each person in the end. It knows nothing of servers. */
 import { Conversation } from "./conversation";
 import { Friends } from "./friends";
 import { Group } from "./group";
 import type { Operation } from "./operations";
 
-/** An operation that means nothing here: neither the model nor the cluster does it. */
+/** The answer to an operation that makes no sense here: neither the model nor the cluster executes it. */
 export const SKIPPED = "skipped";
 
 export class Model {
   readonly friends = new Friends();
   readonly groups = new Map<number, Group>();
-  /** By the two people, the lower number first. */
+  /** Private conversations by their two people, the lower number first. */
   private readonly chats = new Map<string, Conversation>();
 
   chat(who: number, whom: number): Conversation {
@@ -23,11 +23,11 @@ export class Model {
     return chat;
   }
 
-  /** @returns what the one who does it is told */
+  /** @returns the answer to the person who acts */
   apply(op: Operation): string {
     switch (op.do) {
       case "befriend":
-        // Asked and accepted in one go; a block stands in the way of either.
+        // One operation asks and accepts; a block prevents both.
         return `${this.friends.change("ask", op.who, op.whom)} ${this.friends.change("accept", op.whom, op.who)}`;
       case "ask":
       case "accept":
@@ -50,7 +50,7 @@ export class Model {
         return this.chat(op.who, op.whom).arrange(op.who, op.how);
       case "create":
         if (this.groups.has(op.group)) return SKIPPED;
-        // Nobody brings into a group whom they may not write to.
+        // A person cannot add people to a group to whom they may not write.
         for (const other of op.others) {
           const refused = this.friends.refuse(op.who, other);
           if (refused !== undefined) return refused;

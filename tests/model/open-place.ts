@@ -2,13 +2,13 @@ import { startTestCluster, type TestCluster } from "@carillon/testkit";
 import { runCarillon } from "../journeys/fixtures/run-carillon";
 import type { Place } from "./run-operations";
 
-/** Names and pids of all our processes: who is started again has another one. */
+/** Returns names and pids of all processes: a restarted process has another pid. */
 function processes(cluster: TestCluster): string[] {
   const { gateways, workers, archivers, apis } = cluster.info();
   return [...gateways, ...workers, ...archivers, ...apis].map(({ nodeId, pid }) => `${nodeId} (pid ${pid})`);
 }
 
-/** A cluster where only friends may write to each other, and three are too many for inboxes. */
+/** Starts a cluster where only friends may write to each other, and a group of three is a large group. */
 export async function openPlace(): Promise<Place> {
   const cluster = await startTestCluster({
     env: {

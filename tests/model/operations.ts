@@ -1,4 +1,4 @@
-/** What people do in a run: operations by chance, from a seed. A person, a group or a device is a small number. */
+/** The operations of a run, chosen by a seed. A person, a group or a device is a small number. */
 import { Random } from "../simulation/random";
 
 export const PEOPLE = 6;
@@ -17,10 +17,10 @@ export type Operation =
   | { do: "mute-all"; who: number; group: number; isMuted: boolean }
   | { do: "dissolve"; who: number; group: number }
   | { do: "say"; who: number; group: number; text: string }
-  /** `which`: counted back from the newest event of the conversation. */
+  /** `which` counts back from the newest event of the conversation. */
   | { do: "recall"; who: number; whom: number; which: number }
   | { do: "recall-in"; who: number; group: number; which: number }
-  /** Up to an event, counted back in the same way. */
+  /** The person reads up to an event, which is counted back in the same way. */
   | { do: "read"; who: number; whom: number; which: number }
   | { do: "read-in"; who: number; group: number; which: number }
   | { do: "arrange"; who: number; whom: number; how: Arrangement }
@@ -28,12 +28,12 @@ export type Operation =
   | { do: "offline" | "online"; who: number; device: number }
   | { do: "look"; who: number; device: number; group: number | undefined };
 
-/** What somebody makes of a conversation for himself. */
+/** A person changes their own settings of a conversation. */
 export type Arrangement = "pin" | "unpin" | "mute" | "unmute" | "clear";
 
 type Kind = Operation["do"];
 
-/** How often what is done. */
+/** The weight of each operation. */
 const WEIGHTS: Record<Kind, number> = {
   ask: 2,
   accept: 1,
@@ -96,7 +96,7 @@ function operation(random: Random, index: number): Operation {
     }
     case "join":
     case "remove":
-      // Often one's own coming or going.
+      // The person often joins or leaves themselves.
       return { do: kind, who, group, whom: random.chance(0.4) ? who : whom };
     case "let-in":
     case "turn-down":
@@ -115,7 +115,7 @@ function operation(random: Random, index: number): Operation {
     case "mute-all":
       return { do: kind, who, group, isMuted: random.chance(0.4) };
     case "dissolve":
-      // Rarely, or no group would live.
+      // This is rare, since otherwise no group would live.
       return random.chance(0.3) ? { do: kind, who, group } : { do: "say", who, group, text };
     case "say":
       return { do: kind, who, group, text };

@@ -1,4 +1,4 @@
-/** Real people with real devices at a real cluster, who do what the operations say. */
+/** Users with real devices at a real cluster, who execute the operations. */
 import { randomId } from "@carillon/base";
 import { CarillonClient, type Content, MemoryStorage, type Recipient } from "@carillon/client";
 import { type ViewConversation, viewOf } from "@carillon/client/view";
@@ -14,17 +14,17 @@ import { lineOf, type ModelEvent, type Row } from "./conversation";
 import { SKIPPED } from "./model";
 import { type Arrangement, DEVICES, type Operation, PEOPLE } from "./operations";
 
-/** A muted member stays so for the whole run. */
+/** A muted member stays muted for the whole run. */
 const LONG_MS = 3_600_000;
 
 interface Device {
   deviceId: string;
-  /** Half of the people come by each. */
+  /** Half of the people use each transport. */
   transport: "tcp" | "ws";
   token: string;
   storage: MemoryStorage;
   client: CarillonClient | undefined;
-  /** What it has shown, by conversation, in the order in which it was shown. */
+  /** The lines that the device has shown, by conversation, in their order. */
   shown: Map<string, { seq: number; event: ModelEvent }[]>;
 }
 
@@ -37,13 +37,13 @@ export class People {
   private readonly people: Person[] = [];
   private readonly groupIds = new Map<number, string>();
 
-  /** @param key API key that may make users and tokens */
+  /** @param key API key that may create users and tokens */
   private constructor(
     private readonly cluster: TestCluster,
     private readonly key: string,
   ) {}
 
-  /** People whom nobody knows yet, with all their devices connected. */
+  /** Creates new people without relations, with all their devices connected. */
   static async come(cluster: TestCluster, key: string): Promise<People> {
     const people = new People(cluster, key);
     const run = randomId(8);
@@ -62,13 +62,13 @@ export class People {
     await Promise.all(devices.map((device) => device.client?.close()));
   }
 
-  /** All devices come back. */
+  /** Connects all devices again. */
   async comeBack(): Promise<void> {
     const away = this.people.flatMap((person) => person.devices).filter(({ client }) => client === undefined);
     await Promise.all(away.map((device) => this.connect(device)));
   }
 
-  /** What a device has shown of the conversation in the end, line by line. */
+  /** Returns the lines that a device has shown of the conversation in the end. */
   viewOf(who: number, device: number, conversationId: string): string[] {
     const shown = this.people[who]!.devices[device]!.shown.get(conversationId) ?? [];
     return shown.map(({ seq, event }) => lineOf(seq, event));
@@ -82,31 +82,31 @@ export class People {
     return `g:${this.groupIds.get(group)}`;
   }
 
-  /** Conversations that any device of this person has shown something of. */
+  /** Returns the conversations of which any device of this person has shown an event. */
   conversationsOf(who: number): string[] {
     return [...new Set(this.people[who]!.devices.flatMap(({ shown }) => [...shown.keys()]))];
   }
 
-  /** What the HTTP API tells a person of a conversation, line by line; or the name of the error. */
+  /** Returns the lines of a conversation from the HTTP API for a person, or the name of the error. */
   async historyOf(who: number, conversationId: string): Promise<string[]> {
     const { status, body } = await this.call(who, "GET", `/v1/conversations/${conversationId}/messages?limit=200`);
     if (status !== 200) return [body.name];
     return (body.messages as Event[]).map((event) => lineOf(event.seq, this.toModel(event)));
   }
 
-  /** What the HTTP API lists, as numbers of people: friends, or those who are blocked. */
+  /** Returns a list of the HTTP API as numbers of people: the friends, or the blocked people. */
   async listed(who: number, list: "friends" | "blocks"): Promise<number[]> {
     const { body } = await this.call(who, "GET", `/v1/${list}`);
     return (body.items as { userId: string }[]).map(({ userId }) => this.numberOf(userId)).sort();
   }
 
-  /** A person's list of conversations, by id. */
+  /** Returns a person's list of conversations, by id. */
   async rowsOf(who: number): Promise<Map<string, Row>> {
     const { body } = await this.call(who, "GET", "/v1/conversations?limit=200");
     return rowsById(body.items);
   }
 
-  /** The same as one of his devices has it, which keeps it up to date by itself. */
+  /** Returns the same list from one of the person's devices, which keeps it up to date by itself. */
   localRowsOf(who: number, device: number): Map<string, Row> {
     const { client } = this.people[who]!.devices[device]!;
     return rowsById(client === undefined ? [] : viewOf(client).conversations);
@@ -119,7 +119,7 @@ export class People {
       .sort();
   }
 
-  /** @returns what the one who does it is told */
+  /** @returns the answer to the person who acts */
   async perform(op: Operation): Promise<string> {
     const friend = (list: string) => this.change(op.who, list);
     switch (op.do) {
@@ -203,7 +203,7 @@ export class People {
   }
 
   private readonly mutedUntil = Date.now() + LONG_MS;
-  /** Last numbers of the conversations, from what was sent and shown: recalls are counted back from them. */
+  /** Last numbers of the conversations, from answers and shown events: recalls count back from them. */
   lastSeqOf: (conversationId: string) => number = () => 0;
 
   private async create(op: Extract<Operation, { do: "create" }>): Promise<string> {
@@ -245,7 +245,7 @@ export class People {
     return this.change(who, `PATCH /v1/conversations/${conversationId}`, settings);
   }
 
-  /** Whoever has no device connected does it with his first one, which comes for it. */
+  /** Returns a connected device of the person; if none is connected, the first device connects. */
   private async withClient(who: number, work: (client: CarillonClient) => Promise<string>): Promise<string> {
     const { devices } = this.people[who]!;
     const device = devices.find(({ client }) => client !== undefined) ?? devices[0]!;
@@ -297,7 +297,7 @@ export class People {
     const { api } = this.cluster.info();
     const client = new CarillonClient({ api, deviceId, platform: "desktop", transport, token, storage });
     device.client = client;
-    // It is kept from the first look on.
+    // The device keeps the list from the first look on.
     viewOf(client);
     for (const kind of ["message", "system", "recall"] as const) client.on(kind, (event) => this.show(device, event));
     await client.connect();

@@ -1,23 +1,23 @@
-/** One run: the operations are done at a cluster and in the model, and what both say must be the same. */
+/** One run: it executes the operations at a cluster and in the model, and both must give the same results. */
 import type { TestCluster } from "@carillon/testkit";
 import type { Conversation, Row } from "./conversation";
 import { Model } from "./model";
 import { DEVICES, type Operation, PEOPLE } from "./operations";
 import { People } from "./people";
 
-/** What was sent has to be everywhere within this time, ms. */
+/** Time within which all devices must have all events, ms. */
 const PATIENCE_MS = 20_000;
 const LOOK_AGAIN_MS = 20;
 
 export interface Place {
   cluster: TestCluster;
-  /** API key that may make users and tokens. */
+  /** API key that may create users and tokens. */
   key: string;
-  /** A process that has died; everything goes on without it, so nobody else would see that. */
+  /** Returns a process that has died. The cluster continues without it, so no other check would notice. */
   whatDied(): string | undefined;
 }
 
-/** @returns the first thing that is not as the model says, or undefined */
+/** @returns the first difference from the model, or undefined */
 export async function runOperations(place: Place, operations: Operation[]): Promise<string | undefined> {
   const { cluster, key } = place;
   const model = new Model();
@@ -49,7 +49,7 @@ function lastSeq(model: Model, people: People, conversationId: string): number {
   throw new Error(`no such conversation: ${conversationId}`);
 }
 
-/** What everybody has to see: by person and conversation. */
+/** Checks the view of each person in each conversation. */
 function expectedViews(
   model: Model,
   people: People,
@@ -91,12 +91,12 @@ async function compareViews(model: Model, people: People): Promise<string | unde
   );
   for (const who of everybody()) {
     const stranger = people.conversationsOf(who).find((conversationId) => !known.has(`${who} ${conversationId}`));
-    if (stranger !== undefined) return `${who} was shown something of ${stranger}, which is none of his`;
+    if (stranger !== undefined) return `${who} was shown something of ${stranger}, where they are no member`;
   }
   return undefined;
 }
 
-/** Everybody's list of conversations, by the server and on each device: where they stand, what is unread, what the other one has. */
+/** Checks each person's list of conversations, by the server and on each device: order, unread counts, the peer's marks. */
 async function compareRows(model: Model, people: People): Promise<string | undefined> {
   const views = expectedViews(model, people);
   const deadline = performance.now() + PATIENCE_MS;
@@ -123,7 +123,7 @@ async function compareRows(model: Model, people: People): Promise<string | undef
   return undefined;
 }
 
-/** @param from first number of the stay: what was marked before may have been taken over into it, and says nothing */
+/** @param from first number of the stay: a mark below it may come from an earlier stay, and is not judged */
 function lineOfRow(conversationId: string, row: Row, from: number): string {
   const { lastSeq, readSeq, unread, pinned, muted, peerReadSeq, peerDeliveredSeq } = row;
   const marks = `last ${lastSeq} read ${readSeq < from ? 0 : readSeq} unread ${unread} peer ${peerReadSeq} ${peerDeliveredSeq}`;

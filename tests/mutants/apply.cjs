@@ -1,6 +1,6 @@
 /**
- * Loaded before a program (`node --require`), it changes one line of the built product in memory: a planted bug, named by
- * PLANTED_BUG. So no mutant stands in the product's code, and one whose place is gone is noticed at once.
+ * A program loads this file first (`node --require`). It changes one line of the built product in memory: the planted bug that
+ * PLANTED_BUG names. So the product's code contains no mutant, and a mutant whose place is gone is noticed at once.
  */
 const fs = require("node:fs");
 const path = require("node:path");

@@ -1,7 +1,7 @@
 /**
- * Plants one bug after the other and sees whether it is found: `npm run mutants -- [--few] [NAME ...]`. A bug that is not
- * found is a hole in the tests. Most are found by the simulation; those in scripts of Redis by a journey, some by a unit
- * test: those are planted in the source, which such tests read.
+ * `npm run mutants -- [--few] [NAME ...]` plants one bug after the other, and checks that the tests find it. A bug that stays
+ * unfound shows a hole in the tests. The simulation finds most of them, journeys find bugs in scripts of Redis, and unit tests
+ * find some; bugs for unit tests are planted in the source, which such tests read.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -10,15 +10,15 @@ import { commandLine } from "@carillon/base/command-line";
 
 const root = path.join(__dirname, "..", "..");
 const SEEDS = 3_000;
-/** Those that npm test plants: quick to find, and one for each kind of promise. */
+/** The bugs that npm test plants: quick to find, and one for each kind of promise. */
 const FEW = ["reuse-number", "ack-before-append", "cover-too-much", "forget-ids", "same-id-is-same-message"];
 
 interface Mutant {
   name: string;
   what: string;
-  /** Test that finds it; absent: the simulation. */
+  /** Test that finds the bug; absent: the simulation. */
   by?: string;
-  /** First seed of the simulation, for a bug that shows itself rarely; default 1. */
+  /** First seed of the simulation, for a bug that rarely shows; default 1. */
   from?: number;
 }
 
@@ -42,7 +42,7 @@ function isFound({ name, what, by, from = 1 }: Mutant): boolean {
   const { status, text } = by === undefined ? simulate(name, from) : test(name, by);
   const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1);
   const first = /^seed .*$/m.exec(text)?.[0] ?? /● .*$/m.exec(text)?.[0] ?? "";
-  // A program that could not even begin has found nothing.
+  // A program that could not start has found nothing.
   const found = status === 1 && first !== "";
   console.log(`${found ? "found    " : "NOT FOUND"} ${name}: ${what} (${seconds} s)\n          ${first.slice(0, 160)}`);
   if (!found) console.log(text.slice(-1_500));
@@ -61,7 +61,7 @@ function test(name: string, where: string) {
 
 function run(args: string[], name: string, nodeOptions: string[]) {
   const options = ["--require", path.join(__dirname, "apply.cjs"), ...nodeOptions];
-  // Processes that the program starts are planted, too.
+  // Processes that the program starts get the bug, too.
   const env = { ...process.env, PLANTED_BUG: name, NODE_OPTIONS: options.slice(0, 2).join(" ") };
   const result = spawnSync(process.execPath, [...nodeOptions, ...args], { cwd: root, env, encoding: "utf8" });
   return { status: result.status, text: `${result.stdout}${result.stderr}` };

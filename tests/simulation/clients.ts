@@ -1,4 +1,4 @@
-/** People who write, repeat what was not answered, repeat what was, and reuse ids for other texts. */
+/** Users who write, repeat messages with and without an answer, and reuse ids for other texts. */
 import { partitionOf, uuidv7 } from "@carillon/base";
 import { apiLink, decodeRequestBatch, encodeRequestBatch, type SendRequest } from "@carillon/bus";
 import { Command, decodeFrames, decodePayload, privateConversationId } from "@carillon/protocol";
@@ -6,13 +6,13 @@ import type { Network } from "./connection";
 import { GROUP_CONVERSATION, type SimGroups } from "./groups";
 import { idOf, type LogObserver } from "./observer";
 
-/** Such that their conversations lie in every one of four partitions. */
+/** Users whose conversations lie in each of four partitions. */
 const USERS = ["ann", "bea", "cem", "dov", "elo"];
 const ANSWER_MS = 4_000;
 const CLOCK = Date.UTC(2026, 0, 1);
 
 interface Message {
-  /** As the observer names it. */
+  /** The observer's name of the message. */
   id: string;
   senderId: string;
   conversationId: string;
@@ -26,10 +26,10 @@ interface Request {
   message: Message;
   requestId: number;
   sentAt: number;
-  /** The text that this request carried: a conflicting one differs from its message. */
+  /** The text of this request: a conflicting request has another text than its message. */
   content: string;
   answered: boolean;
-  /** A refusal that was told: then this request must not be stored. */
+  /** Refusals that a client received: these requests must not be stored. */
   refused: boolean;
 }
 
@@ -51,7 +51,7 @@ export class Clients {
     private readonly groups: Pick<SimGroups, "mayRefuse">,
   ) {}
 
-  /** One thing that somebody does. */
+  /** One action of a user. */
   act(): void {
     const { random, coverage } = this.network;
     coverage.count("operations");
@@ -62,12 +62,12 @@ export class Clients {
     else this.write(kind > 0.93 ? 300_000 : 0);
   }
 
-  /** The text of a message that was written lately and has no answer. */
+  /** Returns the text of a recent message without an answer. */
   get openText(): string | undefined {
     return this.messages.findLast(({ state }) => state === "open")?.content;
   }
 
-  /** Asks again for what has no answer. */
+  /** Repeats requests without an answer. */
   repeat(): void {
     const { now } = this.network.time;
     for (const request of [...this.requests.values()]) {
@@ -81,7 +81,7 @@ export class Clients {
     return this.messages.filter(({ state }) => state === "open").length;
   }
 
-  /** Frames for connections, as a gateway gets them. */
+  /** Takes frames for connections, as a gateway does. */
   receive(frames: { connection: number; frame: Uint8Array }[]): void {
     const { time, random } = this.network;
     for (const { frame } of frames) {
@@ -96,7 +96,7 @@ export class Clients {
     }
   }
 
-  /** What can only be said when everything is quiet. */
+  /** Checks that are only possible when the simulation is quiet. */
   check(): void {
     for (const message of this.messages) {
       if (message.state === "sent" && !this.observer.byId.has(message.id)) {
@@ -111,7 +111,7 @@ export class Clients {
     this.checkOrder();
   }
 
-  /** A batch of what has gathered goes into the queue, as a gateway's publisher does. */
+  /** Publishes the gathered requests as a batch into the queue, as a gateway's publisher does. */
   flush(): void {
     if (this.pending.length === 0) return;
     const requests = this.pending;
@@ -143,7 +143,7 @@ export class Clients {
     );
   }
 
-  /** A record says that it covers these batches, and its writer has lived on: then every request has its answer. */
+  /** Checks a record that covers these batches and whose writer lives: every request must have its answer. */
   checkAnswered(partition: number, batches: number[]): void {
     for (const requestId of batches.flatMap((seq) => this.batches.get(`${partition} ${seq}`)!)) {
       if (!this.told.has(requestId)) this.violations.push(`I1: request ${requestId} was covered and not answered`);
@@ -174,7 +174,7 @@ export class Clients {
     return requestId;
   }
 
-  /** At the moment when a worker says it: is it true? */
+  /** Checks an answer at the moment at which a worker sends it. */
   private checkAnswer(command: number, requestId: number, fields: Record<string, unknown>): void {
     const { message, content } = this.requests.get(requestId)!;
     const stored = this.observer.byId.get(message.id);
@@ -208,7 +208,7 @@ export class Clients {
     return message.conversationId === GROUP_CONVERSATION && this.groups.mayRefuse(message.senderId, sentAt);
   }
 
-  /** After three crashes in a row at one place of the queue, whatever is tried at the next one is taken for the cause. */
+  /** After three crashes in a row at one place of the queue, a worker takes the next request that it tries there for the cause. */
   private isPutAside({ senderId, clientMsgId }: Message): boolean {
     const letters = [...this.network.streams.get("DEAD")!.messages.values()];
     const requests = letters.flatMap(({ data }) => decodeRequestBatch(data));
@@ -229,7 +229,7 @@ export class Clients {
     else if (message.state === "open") this.request(message);
   }
 
-  /** I3: what one connection wrote into one conversation is numbered as it was written, if each was stored at the first try. */
+  /** I3: messages of one connection in one conversation are numbered in their order, if each was stored at the first try. */
   private checkOrder(): void {
     const last = new Map<string, { seq: number; requestId: number }>();
     for (const message of this.messages) {

@@ -1,7 +1,7 @@
 /**
  * A process's connection to simulated NATS, in the shape of our Bus. Every call takes its time, and may lose its
- * request or its answer, or arrive long after the caller gave it up. A process that crashed, is paused, or is cut off
- * is just a connection that behaves so.
+ * request or its answer, or arrive long after the caller gave it up. A process that crashed, is paused, or is cut off is
+ * simulated by the behaviour of its connection.
  */
 import { getOrSet } from "@carillon/base";
 import type { Bus } from "@carillon/bus";
@@ -12,7 +12,7 @@ import { apiError, type HandOut, QueueConsumer, type Stored, type Stream } from 
 import type { VirtualTime } from "./virtual-time";
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
-/** Redelivery is looked for this often; new messages go out at once. */
+/** Time between checks for redelivery, ms; new messages go out at once. */
 const PUMP_MS = 500;
 
 export interface Fates {
@@ -20,7 +20,7 @@ export interface Fates {
   requestLost: number;
   answerLost: number;
   late: number;
-  /** An append is refused with 10071 although nothing is wrong, as a cluster does in an election. */
+  /** Probability that an append is refused with 10071 for no reason, as a cluster does in an election. */
   refusedWithoutCause: number;
 }
 
@@ -32,7 +32,7 @@ export interface Served {
   callback(error: null, message: { data: Uint8Array; respond(answer: Uint8Array): void }): void;
 }
 
-/** What all connections share. */
+/** The state that all connections share. */
 export interface Network {
   time: VirtualTime;
   random: Random;
@@ -40,9 +40,9 @@ export interface Network {
   streams: Map<string, Stream>;
   consumers: Map<string, QueueConsumer>;
   partitions: number;
-  /** Probability that a question, or what nobody answers, is lost. */
+  /** Probability that a question, or a message without an answer, is lost. */
   wordsLost: number;
-  /** Who answers questions, by subject. */
+  /** The processes that answer questions, by subject. */
   serving: Map<string, Set<Served>>;
   /** Called before every effect of a process: a fail point may have struck. @returns whether the process is dead */
   strike(connection: Connection): boolean;
@@ -59,7 +59,7 @@ export class Connection {
   fates: Fates = CALM;
   private lastExecution = 0;
   private lastHeard = 0;
-  /** An append had no good answer: the next record that is read is the verdict on it. */
+  /** An append had no clear answer: the next record that is read decides about it. */
   private isInDoubt = false;
   readonly bus: Bus;
 
@@ -73,7 +73,7 @@ export class Connection {
     const clock = { now: () => EPOCH_MS + Math.floor(time.now), monotonic: () => time.now };
     const connection = {
       isClosed: () => this.isDead,
-      // Of the server only the names of the queue's consumers are asked so.
+      // The only question to the server of this form is that for the names of the queue's consumers.
       request: (subject: string, data: Uint8Array, { timeout = 5_000 } = {}) =>
         subject.startsWith("im.rpc.")
           ? this.ask(subject, data, timeout)
@@ -96,7 +96,7 @@ export class Connection {
     } as unknown as Bus;
   }
 
-  /** A question to whichever processes serve it; the first answer counts. */
+  /** Sends a question to all processes that serve the subject; the first answer counts. */
   private ask(subject: string, data: Uint8Array, timeoutMs: number): Promise<{ data: Uint8Array }> {
     const { time, random, serving } = this.network;
     return new Promise((resolve, reject) => {
@@ -115,7 +115,7 @@ export class Connection {
     });
   }
 
-  /** What is published comes in order, or not at all. */
+  /** Publishes messages, which arrive in order or not at all. */
   private publish(subject: string, data: Uint8Array): void {
     const { serving, coverage } = this.network;
     this.tell(
@@ -126,7 +126,7 @@ export class Connection {
     );
   }
 
-  /** Something is said that nobody answers. It may be lost, and does not overtake what was said before. */
+  /** Sends a message without an answer. It may be lost, and does not overtake earlier messages. */
   tell(hear: () => void, onLost: () => void): void {
     const { time, random, wordsLost } = this.network;
     if (this.isDead || this.network.strike(this)) return;
@@ -143,7 +143,7 @@ export class Connection {
     return { unsubscribe: () => void all.delete(served) };
   }
 
-  /** A call of this process: `execute` runs on the server, once or never. */
+  /** Makes a call of this process: `execute` runs on the server, once or never. */
   call<T>(execute: () => T, timeoutMs = 5_000, isAppend = false): Promise<T> {
     const { time, random, coverage } = this.network;
     if (this.isDead || this.network.strike(this)) return new Promise<T>(() => {});
@@ -169,7 +169,7 @@ export class Connection {
       };
       if (isLost) return;
       time.aside(executeAt, () => {
-        // What a dying process had written to its socket may still arrive.
+        // Bytes that a dying process had written to its socket may still arrive.
         if (this.isDead && random.chance(0.5)) return;
         if (isAppend && random.chance(refusedWithoutCause)) {
           coverage.count("refusals 10071 without cause");
@@ -243,7 +243,7 @@ export class Connection {
       consumers: {
         add: (stream: string, { name }: { name: string }) =>
           this.call(() => {
-            // A work queue has one consumer: whoever comes late cannot take it beside another.
+            // A work queue has one consumer: a second one cannot be created beside it.
             const isAlone = this.consumersOf(stream).every((other) => other === name);
             if (!isAlone) throw apiError(10_099, "multiple non-filtered consumers not allowed on workqueue stream");
             consumers.set(keyOf(stream, name), new QueueConsumer(name, this.stream(stream), () => time.now));
@@ -288,7 +288,7 @@ export class Connection {
           info: { deliveryCount: deliveries },
           ack: () => void this.call(() => consumer.ack(seq)).catch(() => {}),
           ackAck: async ({ timeout }: { timeout: number }) => {
-            // A consumer that is gone answers nobody.
+            // A deleted consumer does not answer.
             if (random.chance(this.fates.answerLost)) coverage.count("double acks without answer");
             return this.call(() => {
               if (consumer.isDeleted) throw new TimeoutError();
@@ -301,7 +301,7 @@ export class Connection {
     consumer.handOut = handOut;
     const pump = () => {
       if (!consumer.isDeleted) consumer.pump(most);
-      // The missing heartbeats of a consumer tell it, too, when the first word was lost.
+      // When the first message is lost, the missing heartbeats of the consumer show the same.
       else this.arrive(() => messages.fail(new Error("consumer deleted")));
     };
     consumer.onDeleted = pump;
@@ -313,7 +313,7 @@ export class Connection {
     const messages = new Messages();
     let next = Math.max(from, log.firstSeq);
     const pump = () => {
-      // An ordered consumer sees that something is missing, and goes on where it was.
+      // An ordered consumer sees a gap, and continues from its place.
       if (this.network.time.now < this.cutUntil) return;
       for (let stored = log.messages.get(next); stored !== undefined; stored = log.messages.get(++next)) {
         const record = stored;
@@ -324,7 +324,7 @@ export class Connection {
     return messages;
   }
 
-  /** Something of the server reaches the process, in order. */
+  /** Delivers a message of the server to the process, in order. */
   private arrivals = 0;
   private arrive(run: () => void): void {
     const { time, random } = this.network;
@@ -335,7 +335,7 @@ export class Connection {
     });
   }
 
-  /** Runs now, whenever the stream grows, and now and then, as long as the condition holds. */
+  /** Runs `act` now, whenever the stream grows, and at intervals, as long as the condition holds. */
   private follow(stream: Stream, condition: () => boolean, run: () => void): void {
     const listener = () => {
       if (condition() && !this.isDead) run();
@@ -361,7 +361,7 @@ interface PublishOptions {
 const keyOf = (stream: string, consumer: string) => `${stream} ${consumer}`;
 
 function epochOf(headers: unknown): number {
-  // The epoch stands first; what follows it is not read.
+  // The epoch stands first; the rest of the name is not read.
   return Number.parseInt((headers as MsgHdrs | undefined)?.get("Carillon-Log") ?? "0", 10);
 }
 
@@ -381,7 +381,7 @@ function logMessage({ seq, data, header, time }: Stored) {
   return { seq, data, headers: header, info: { timestampNanos: time * 1_000_000 } };
 }
 
-/** What a consumer hands to its reader. */
+/** The messages of a consumer, as its reader gets them. */
 class Messages implements AsyncIterable<unknown> {
   private waiting: unknown[] = [];
   private error: Error | undefined;
@@ -408,7 +408,7 @@ class Messages implements AsyncIterable<unknown> {
     return 0;
   }
 
-  /** Over at once: nobody watches whether the server is silent, since a simulated one never is. */
+  /** Ends at once: the reader watches for a silent server, and a simulated server is never silent. */
   async *status() {}
 
   [Symbol.asyncIterator](): AsyncIterator<unknown> {

@@ -1,4 +1,4 @@
-/** What a run has met. A simulation that never met something has not tested it: a counter at 0 is a failure. */
+/** Counts the situations of a run. A simulation has not tested a situation that it never met, so a counter at 0 is a failure. */
 export const PLACES = ["consume", "decide", "append", "acknowledge", "fan-out"].flatMap((stage) => [
   `${stage}.before`,
   `${stage}.after`,

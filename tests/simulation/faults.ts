@@ -1,4 +1,4 @@
-/** What goes wrong in a run: chosen by the seed, at times chosen by the seed. */
+/** The faults of a run: the seed chooses them and their times. */
 import { armFailPoint } from "@carillon/base/node";
 import { CALM, type Fates } from "./connection";
 import { PLACES } from "./coverage";
@@ -53,7 +53,7 @@ const FAULTS: readonly Fault[] = [
     });
   },
   (world) => {
-    // One in many: three workers have to die of it before it is put aside.
+    // This is rare, since three workers have to die of the text before it is put aside.
     if (world.random.chance(0.05)) world.poison ??= world.clients.openText;
     armPoison(world);
   },
@@ -63,7 +63,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Whoever decides about the poisonous text dies of it. */
+/** A worker that decides about the poisonous text dies. */
 export function armPoison({ poison }: World): void {
   if (poison !== undefined) armFailPoint(`decide.before:kill:${poison}`, false);
 }
@@ -78,7 +78,7 @@ export function scheduleFaults(world: World, count: number, ms: number): void {
   }
 }
 
-/** Everything works again. */
+/** Ends all faults. */
 export function heal(world: World): void {
   world.redis.isAway = false;
   world.mysql.isAway = false;

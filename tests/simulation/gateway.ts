@@ -1,4 +1,4 @@
-/** A gateway with a device of every user, as far as large groups go: the real following of groups, simulated devices. */
+/** A gateway with a device of each user, for large groups only: the gateway's real code follows groups, devices are simulated. */
 import { getOrSet } from "@carillon/base";
 import { serve, subjects } from "@carillon/bus";
 import {
@@ -19,9 +19,9 @@ import type { SimMysql } from "./stores";
 
 interface Device {
   session: Session;
-  /** Highest number of the group that it was told of. */
+  /** Highest number of the group in an event or a notice. */
   known: number;
-  /** Everything that it was told: a number, or an event's. */
+  /** All numbers that the device got, by notices and events. */
   told: { seq: number; isEvent: boolean }[];
 }
 
@@ -52,13 +52,13 @@ export class SimGateway {
     for (const userId of users) this.connect(userId);
   }
 
-  /** Somebody comes, goes, looks at the group or away from it. */
+  /** A user connects, disconnects, looks at the group or stops looking. */
   act(isEnding: boolean): void {
     const { random } = this.network;
     const userId = random.pick(this.users);
     const device = this.devices.get(userId);
     if (device === undefined) return this.connect(userId);
-    // Whoever looks or does not look in the end has to know all.
+    // In the end each device must know the last number, whether its user looks or not.
     if (isEnding) return;
     if (random.chance(0.2)) return this.disconnect(userId, device);
     this.groups.focus(device.session, random.chance(0.5) ? GROUP_CONVERSATION : undefined);
@@ -68,7 +68,7 @@ export class SimGateway {
     return this.devices.get(userId)?.known ?? 0;
   }
 
-  /** I9: nobody is told of what was said when he did not belong to the group. */
+  /** I9: no device gets an event or notice from a time when its user was no member. */
   check(events: SeenEvent[]): void {
     const ofGroup = events.filter(({ event }) => event.conversationId === GROUP_CONVERSATION);
     const bySeq = new Map(ofGroup.map((seen) => [seen.event.seq, this.simGroups.recipients(seen)]));

@@ -1,4 +1,4 @@
-/** A group whose members come and go: its rows in MySQL, the api that changes them, and who belongs by the log's word. */
+/** A group whose members join and leave: its rows in MySQL, the api that changes them, and the members according to the log. */
 import { getOrSet, partitionOf, uuidv7 } from "@carillon/base";
 import { ask, type OwnerQuestion, ownerSubject } from "@carillon/bus";
 import { encodeSystemContent, membershipOf, parseSystemContent } from "@carillon/protocol";
@@ -19,13 +19,13 @@ export class SimGroups {
   private version = 1;
   private readonly members = new Map<string, Row>();
   private owed: GroupChange[] = [];
-  /** By the log, up to the events that were passed. */
+  /** Members according to the log, up to the events read so far. */
   private readonly present = new Set<string>();
   private readonly recipientsAt = new Map<number, string[]>();
-  /** Who comes or goes by an event. */
+  /** The user who joins or leaves by an event. */
   private readonly namedAt = new Map<number, string[]>();
   private passed = 0;
-  /** Since when the api has said that somebody belongs, or does not. */
+  /** By user: the time of the api's last answer that the user is a member, or is none. */
   private readonly answered = new Map<string, { isMember: boolean; at: number }>();
 
   constructor(
@@ -40,7 +40,7 @@ export class SimGroups {
     this.owe(owner, encodeSystemContent({ type: "created", userIds: [] }));
   }
 
-  /** What the owner of the conversation loads: the rows as they are now, not those that they will become. */
+  /** Returns the rows that the owner of the conversation loads: their present state. */
   load(wanted: { groupId: string; version: number }[]): Map<string, LoadedGroup> {
     const [one] = wanted.filter(({ groupId }) => groupId === GROUP);
     if (one === undefined) return new Map();
@@ -65,7 +65,7 @@ export class SimGroups {
     return new Map([[GROUP, { group, members, changes: [...this.owed] }]]);
   }
 
-  /** Somebody comes or goes; the api commits it, then tells the owner until he has answered. */
+  /** A user joins or leaves: the api commits the change, then repeats it to the owner until the owner has answered. */
   change(): void {
     const userId = this.network.random.pick(this.users.slice(1));
     const row = getOrSet(this.members, userId, (): Row => {
@@ -98,18 +98,18 @@ export class SimGroups {
     return this.count > WRITE_FAN_OUT ? "read" : "write";
   }
 
-  /** As MySQL knows it. */
+  /** Members according to MySQL. */
   largeGroupsOf(userIds: string[]): [userId: string, groupIds: string[]][] {
     const present = userIds.filter((userId) => this.fanOut === "read" && this.members.get(userId)?.isPresent === true);
     return present.map((userId) => [userId, [GROUP]]);
   }
 
-  /** What is owed and was not told: the relay of an api. */
+  /** Sends the changes of the outbox that the owner has not heard of, as the relay of an api does. */
   relay(): void {
     if (this.owed.length > 0) void this.askOwner().catch(() => {});
   }
 
-  /** The archiver has these events: stays get their numbers, and the outbox owes them no longer. */
+  /** The archiver has these events: stays get their numbers, and the events leave the outbox. */
   archive(events: SeenEvent[]): void {
     for (const { event, version } of events) {
       if (version === undefined) continue;
@@ -123,7 +123,7 @@ export class SimGroups {
     }
   }
 
-  /** Who has to have an event of the group: those who joined before it and did not leave before it, by the log. */
+  /** Returns the users who must have an event of the group: those who joined before it and did not leave before it, by the log. */
   recipients({ position }: SeenEvent): string[] {
     for (; this.passed < this.observer.events.length; this.passed++) {
       const { event, position: at, version } = this.observer.events[this.passed]!;
@@ -135,32 +135,32 @@ export class SimGroups {
       for (const userId of joined) this.present.add(userId);
       this.recipientsAt.set(at, [...this.present]);
       this.namedAt.set(at, [...joined, ...left]);
-      // The event by which somebody leaves is the last that he gets.
+      // The event by which a user leaves is the last one that they get.
       for (const userId of left) this.present.delete(userId);
     }
     return this.recipientsAt.get(position)!;
   }
 
-  /** Who has to have an event in his inbox: of a large group, those who come or go by it. */
+  /** Returns the users whose inbox must have an event: in a large group, the users who join or leave by it. */
   inboxesOf(seen: SeenEvent): string[] {
     const recipients = this.recipients(seen);
     if (!seen.fanOut.startsWith("read")) return recipients;
     return this.namedAt.get(seen.position)!;
   }
 
-  /** Who belongs to it in the end, by the log. */
+  /** Returns the members in the end, by the log. */
   get finalMembers(): string[] {
     for (const seen of this.observer.events.slice(this.passed)) this.recipients(seen);
     return [...this.present];
   }
 
-  /** Whether it may be told now that this user does not belong, who asked at that time. */
+  /** Whether a refusal may say now that this user is no member, when the request came at that time. */
   mayRefuse(userId: string, askedAt: number): boolean {
     const known = this.answered.get(userId);
     return !(known?.isMember === true && known.at < askedAt);
   }
 
-  /** I9: everybody who wrote into the group belonged to it, and nobody wrote after he was answered to be out. */
+  /** I9: each writer was a member of the group, and no user wrote after the api answered that they are out. */
   check(): void {
     const present = new Set<string>();
     for (const { event, version } of this.observer.events) {

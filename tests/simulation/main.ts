@@ -1,6 +1,6 @@
 /**
- * The seeded simulation of the worker: `npm run simulate -- [--seeds N] [--from SEED] [--processes N] [--seed SEED]`.
- * Exit code 1 for a violation, or when something was never met.
+ * `npm run simulate -- [--seeds N] [--from SEED] [--processes N] [--seed SEED]` runs the seeded simulation of the worker. The
+ * exit code is 1 for a violation, or when a situation was never met.
  */
 import { fork } from "node:child_process";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { commandLine, wholeNumber } from "@carillon/base/command-line";
 import { Coverage } from "./coverage";
 import type { Order, Report } from "./seeds-process";
 
-/** Built, since what is compiled while it is loaded begins later and runs slower. */
+/** The built file, since code that is compiled while it is loaded begins later and runs slower. */
 const PROCESS = path.join(__dirname, "..", "..", "dist", "simulation", "seeds-process.js");
 
 interface Options {
@@ -57,10 +57,10 @@ async function main(): Promise<void> {
 
 function work(order: Order): Promise<Report> {
   // Nearly all that a seed makes dies with it, and each core has a process already: threads that collect garbage or
-  // compile beside them would only be in their way. What V8 takes for long-lived (pretenured) would keep the whole world
-  // of a seed alive until the next major collection: scavenges took three times as long by it. That is what the optimizer
-  // learns, hence the flag, and, flag or not, a getter of an object literal and a function that is assigned to a property
-  // where it is written (`a.b = () => ...`): so the simulation names such a function first and assigns it then.
+  // compile beside them would only be in their way. An object that V8 takes for long-lived (pretenured) would keep the whole
+  // world of a seed alive until the next major collection: scavenges took three times as long by it. The optimizer learns
+  // such places, hence the flag. With or without the flag, V8 pretenures a getter of an object literal, and a function that is
+  // assigned to a property where it is written (`a.b = () => ...`): so the simulation names such a function first.
   const execArgv = [
     "--min-semi-space-size=64",
     "--max-semi-space-size=64",

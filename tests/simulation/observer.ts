@@ -1,4 +1,4 @@
-/** Watches what is stored in the log, record by record, and finds at once what must never be there. */
+/** Watches the log record by record, and reports a forbidden record at once. */
 import { partitionOf } from "@carillon/base";
 import { decodeLogBody, type FanOutMode, positionOf, readHeader } from "@carillon/bus";
 import { decodeEvent, type Event } from "@carillon/protocol";
@@ -17,7 +17,7 @@ export interface SeenEvent {
   at: number;
 }
 
-/** What was seen of one partition's log. */
+/** The observed state of one partition's log. */
 interface SeenLog {
   partition: number;
   log: Stream;
@@ -28,10 +28,10 @@ interface SeenLog {
 }
 
 export class LogObserver {
-  /** Of all partitions, in the order in which they were stored. */
+  /** Events of all partitions, in the order in which they were stored. */
   readonly events: SeenEvent[] = [];
   readonly violations: string[] = [];
-  /** By "sender conversation clientMsgId". */
+  /** Events by "sender conversation clientMsgId". */
   readonly byId = new Map<string, SeenEvent>();
   readonly byRequest = new Map<number, SeenEvent>();
   /** Changes of the group whose events are stored. */
@@ -39,7 +39,7 @@ export class LogObserver {
   private lastVersion = 0;
   private readonly lastSeq = new Map<string, number>();
   private readonly messageIds = new Set<string>();
-  /** Told when a record covers more of the queue than those before: which partition, by whom, from where, to where. */
+  /** Called when a record covers more of the queue than before, with the partition, the writer, the first and the last place. */
   onCovered: (partition: number, boot: string, from: number, to: number) => void = () => {};
 
   constructor(
@@ -64,8 +64,8 @@ export class LogObserver {
     of.epoch = epoch;
     if (body.kind === "epoch") {
       this.coverage.count("take-overs");
-      // Nobody else wrote: it gave up what was its own, and everybody waited for nothing. (Where the log was full, a
-      // release may not have been written.)
+      // No other worker wrote: the owner gave up its own partition, and all workers waited for nothing. (Where the log was
+      // full, a release may not have been written.)
       if (boot === of.owner && of.log.refusals === 0)
         this.violations.push(`I10: ${boot} took the partition from itself`);
     }

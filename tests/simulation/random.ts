@@ -1,15 +1,15 @@
-/** What a run is made of by chance: the same seed gives the same run. */
+/** The random choices of a run: the same seed gives the same run. */
 import { seeded } from "@carillon/testkit";
 
 export class Random {
-  /** From 0 (inclusive) to 1 (exclusive). */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly next: () => number;
 
   constructor(seed: number) {
     this.next = seeded(seed);
   }
 
-  /** An integer from 0 to `below` (exclusive). */
+  /** Returns an integer from 0 to `below` (exclusive). */
   below(below: number): number {
     return Math.floor(this.next() * below);
   }

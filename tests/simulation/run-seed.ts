@@ -1,4 +1,4 @@
-/** One seed: two bursts of life with a long sleep between them, then everything is healed and must come to rest. */
+/** Runs one seed: two bursts of activity with a long sleep between them, then all faults end and the simulation must come to rest. */
 import { allowFailPoints, disarmFailPoints, replaceStrike } from "@carillon/base/node";
 import { Coverage } from "./coverage";
 import { armPoison, heal, scheduleFaults } from "./faults";
@@ -8,7 +8,7 @@ import { World } from "./world";
 const BURST_MS = 1_000;
 const OPERATIONS = 100;
 const FAULTS_PER_BURST = 3;
-/** Longer than the idempotency cache and the dedupe table's margin reach back. */
+/** A sleep that is longer than the idempotency cache and the dedupe table's margin reach back, ms. */
 const SLEEP_MS = 90_000;
 const QUIET_MS = 240_000;
 const LOOK_MS = 100;
@@ -52,7 +52,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   return { seed, violations: world.violations, coverage };
 }
 
-/** To look at everything after each event would take longer than the events. */
+/** Number of events between two checks of everything; checking after each event would take longer than the events. */
 function everySoOften({ time }: World, look: () => boolean): () => boolean {
   let nextAt = 0;
   return () => {
@@ -80,7 +80,7 @@ function takeRandomness(random: Random): () => void {
   };
   Math.random = random.next;
   crypto.getRandomValues = fill as typeof crypto.getRandomValues;
-  // Thousands of refusals are made and thrown; where is of no interest.
+  // Thousands of refusals are thrown, and their stack traces are of no interest.
   Error.stackTraceLimit = 0;
   return () => {
     Math.random = real.random;
@@ -89,7 +89,7 @@ function takeRandomness(random: Random): () => void {
   };
 }
 
-/** A fail point kills or pauses its process; here it says so, and the worker's next effect does not happen, or later. */
+/** A fail point kills or pauses its process. Here it sets a flag, and the worker's next effect happens later or never. */
 function takeStrike(world: World): () => void {
   return replaceStrike((place, action) => {
     world.struck = { place, action };

@@ -10,7 +10,7 @@ export interface Report {
 
 export interface Order {
   from: number;
-  /** The first seed that is not run. */
+  /** The end of the seeds, exclusive. */
   end: number;
   step: number;
   stop: boolean;

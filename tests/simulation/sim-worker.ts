@@ -12,23 +12,23 @@ import type { Coverage } from "./coverage";
 import type { SimGroups } from "./groups";
 import type { SimMysql, SimRedis } from "./stores";
 
-/** What a worker does to the world. */
+/** The effects of a worker on the world. */
 export interface WorkerWorld {
   network: Network;
   redis: SimRedis;
   mysql: SimMysql;
   readonly groups: Pick<SimGroups, "load">;
-  /** Whose each partition is, as the worker sees it. */
+  /** The worker's view of the owners of all partitions. */
   placementOf(worker: SimWorker): Placement;
   hearNews(news: GroupNews[]): void;
   hearTick(groups: [groupId: string, lastSeq: number][]): void;
-  /** News or a tick did not come: the next one shows it. */
+  /** A notice or a tick was lost, which the next one shows. */
   missed(): void;
   /** An answer leaves for a gateway. */
   answer(worker: SimWorker, frames: { connection: number; frame: Uint8Array }[]): void;
 }
 
-/** What happens inside the wiring is counted for the run that is under way: there is one at a time. */
+/** Counters of the present run for situations inside the wiring; there is one run at a time. */
 let coverage: Coverage | undefined;
 const { foldEarly } = PartitionOwner;
 PartitionOwner.foldEarly = (context, partition) => {
@@ -58,7 +58,7 @@ export class SimWorker {
     this.ownership.start();
   }
 
-  /** Said every 2 s. */
+  /** Sends the heartbeat every 2 s. */
   tick(): void {
     const groups = this.casts.recent();
     this.connection.tell(
@@ -132,7 +132,7 @@ export class SimWorker {
     };
   }
 
-  /** A call to a store: it takes its time, fails while the store is away, and dies with the process. */
+  /** Makes a call to a store: it takes its time, fails while the store is away, and ends with the process. */
   private store<T>(isThere: () => boolean, work: () => T): Promise<T> {
     const { network } = this.world;
     const { time, random } = network;

@@ -10,7 +10,7 @@ interface InboxEvent {
 
 interface SimInbox {
   epoch: number;
-  /** Last log position taken, by partition and lane. */
+  /** Last log position that was applied, by partition and lane. */
   passed: Map<string, number>;
   events: InboxEvent[];
 }
@@ -21,7 +21,7 @@ export class SimRedis {
   life = 0;
   wipedAt = 0;
   isAway = false;
-  /** By partition. */
+  /** Positions by partition. */
   readonly fanout = new Map<number, number>();
   readonly inboxes = new Map<string, SimInbox>();
   private epochs = 0;

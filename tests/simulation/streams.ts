@@ -23,10 +23,10 @@ export class Stream {
   readonly created: string;
   private readonly msgIds = new Set<string>();
   lastSeq = 0;
-  /** Refuses everything: its bytes are used up. */
+  /** Whether the stream refuses every message, because its bytes are used up. */
   full = false;
   refusals = 0;
-  /** Told after each message that was stored. */
+  /** Called after each stored message. */
   readonly listeners = new Set<() => void>();
 
   constructor(
@@ -41,7 +41,7 @@ export class Stream {
     return this.lastSeq + 1;
   }
 
-  /** @throws JetStreamApiError as the server says it */
+  /** @throws JetStreamApiError with the server's code */
   publish(data: Uint8Array, header?: MsgHdrs, msgId?: string, expectedLast?: number): { seq: number; isNew: boolean } {
     // The server checks the expectation before it looks for duplicates.
     if (expectedLast !== undefined && expectedLast !== this.lastSeq) {
@@ -71,7 +71,7 @@ export class Stream {
   }
 }
 
-/** Takes what the server hands out. */
+/** Takes the messages that the server hands out. */
 export type HandOut = (message: Stored, deliveries: number) => void;
 
 /** A durable pull consumer of the queue, with explicit acknowledgement. */
@@ -82,7 +82,7 @@ export class QueueConsumer {
   isDeleted = false;
   onDeleted: () => void = () => {};
 
-  /** The first message that it hands out. */
+  /** Sequence of the first message that it hands out. */
   readonly first: number;
 
   constructor(
@@ -93,7 +93,7 @@ export class QueueConsumer {
     this.first = stream.firstSeq;
   }
 
-  /** Hands out what may be handed out now. @param most unacknowledged messages at once */
+  /** Hands out all messages that it may hand out now. @param most maximum number of unacknowledged messages */
   pump(most: number): void {
     if (this.handOut === undefined || this.isDeleted) return;
     for (const [seq, entry] of this.unacked) {
@@ -114,7 +114,7 @@ export class QueueConsumer {
     }
   }
 
-  /** A reconnect: what is unacknowledged comes again at some time, and newer messages may come first. */
+  /** After a reconnect, unacknowledged messages come again at some time, and newer messages may come first. */
   lose(redeliverAfterMs: number): void {
     for (const entry of this.unacked.values()) entry.due = this.now() + redeliverAfterMs;
   }

@@ -1,12 +1,12 @@
 /**
- * Virtual time: timers, clocks and whatever the simulation schedules share one queue of events, and time jumps from
- * one to the next. Between two events all promises settle, so a run is the same every time.
+ * Virtual time: timers, clocks and all events of the simulation share one queue, and time jumps from one event to the next.
+ * Between two events all promises settle, so a run is the same every time.
  */
 interface Scheduled {
   at: number;
   order: number;
   run: (() => void) | undefined;
-  /** Whether promises may settle by it. */
+  /** Whether promises may settle by the event. */
   wakes: boolean;
 }
 
@@ -18,7 +18,7 @@ const realTimers = {
   now: performance.now.bind(performance),
 };
 
-/** What setTimeout gives back here: enough of a Node timer. */
+/** The return value of setTimeout: the needed part of a Node timer. */
 class VirtualTimer {
   constructor(public event: Scheduled) {}
   unref(): this {
@@ -35,7 +35,7 @@ export class VirtualTime {
   /** ms since the run began. */
   now = 0;
 
-  /** Runs something after `ms`. */
+  /** Runs `act` after `ms`. */
   after(ms: number, run: () => void): Scheduled {
     return this.at(this.now + Math.max(0, ms), run);
   }
@@ -45,8 +45,8 @@ export class VirtualTime {
   }
 
   /**
-   * As `at`, for what only changes a store or schedules something: no promise settles by it, so nothing is waited for
-   * before the next event. More than half of all events are such.
+   * As `at`, for an event that only changes a store or schedules another event: no promise settles by it, so the next event
+   * need not wait. More than half of all events are of this kind.
    */
   aside(time: number, run: () => void): Scheduled {
     return this.schedule(time, run, false);
@@ -63,7 +63,7 @@ export class VirtualTime {
     this.now += ms;
   }
 
-  /** Runs events until `until` says so, or nothing is left before `limit` (ms). */
+  /** Runs events until `until` returns true, or no event is left before `limit` (ms). */
   async runUntil(until: () => boolean, limit: number): Promise<boolean> {
     await settle();
     while (!until()) {
@@ -79,7 +79,7 @@ export class VirtualTime {
     return true;
   }
 
-  /** Takes the place of the platform's timers and monotonic clock. @returns gives them back */
+  /** Replaces the platform's timers and monotonic clock. @returns a function that restores them */
   install(): () => void {
     const start = (ms: number | undefined, run: () => void) => new VirtualTimer(this.after(ms ?? 0, run));
     const clear = (timer: unknown) => {
@@ -144,7 +144,7 @@ function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** All promises that can settle have settled: what is to come in the next tick comes when no promise is left. */
+/** Resolves when all promises that can settle have settled: callbacks of the next tick run when no promise is left. */
 function settle(): Promise<void> {
   return new Promise(inNextTick);
 }

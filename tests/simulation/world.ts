@@ -1,4 +1,4 @@
-/** One run of the simulation: three workers, queues, logs, stores, an archiver, people, and what goes wrong. */
+/** One run of the simulation: three workers, queues, logs, stores, an archiver, users, and faults. */
 import type { FailAction } from "@carillon/base/node";
 import { endOfRecord, recordSeqOf } from "@carillon/bus";
 import { purgePartition } from "../../apps/archiver/dist/purge/purge";
@@ -16,7 +16,7 @@ import { Stream } from "./streams";
 import { VirtualTime } from "./virtual-time";
 
 const WORKERS = 3;
-/** One run in so many has several partitions: what mixes them up shows there, and everything else in fewer steps with one. */
+/** One run in this number has several partitions, which shows mix-ups of partitions; other bugs show in fewer steps with one. */
 const SEVERAL_IN = 3;
 const SEVERAL = 4;
 const SUSPECT_MS = 2_000;
@@ -28,14 +28,14 @@ const REPLAY_WINDOW_MS = 3_000;
 const START = Date.UTC(2026, 0, 1);
 /** One request: it is narrowed down, tried three times, then alone; other failures may come between. */
 const MOST_DEATHS = 12;
-/** Core NATS forgets what nobody could take. */
+/** Core NATS drops messages that no process could take. */
 const WORDS_LOST = 0.03;
 
 interface Slot {
   worker: SimWorker;
-  /** When it fell silent; undefined while it is heard. */
+  /** Time at which the worker fell silent; undefined while it is heard. */
   silentSince: number | undefined;
-  /** The partitions that it believes to be its own: a worker that hears nothing keeps what it believed. */
+  /** The partitions that the worker believes to own: a worker that hears nothing keeps its belief. */
   readonly believes: Set<number>;
 }
 
@@ -56,10 +56,10 @@ export class World {
   private readonly slots: Slot[] = [];
   private preferred = 0;
   private boots = 0;
-  /** Nothing new happens any more. */
+  /** Whether no new faults happen any more. */
   isEnding = false;
   private readonly archiver: Connection;
-  /** By partition. */
+  /** The queues by partition. */
   readonly logs: readonly Stream[];
   private readonly queues: readonly Stream[];
 
@@ -92,7 +92,7 @@ export class World {
       const check = () => {
         if (this.living.some((worker) => worker.boot === boot)) this.clients.checkAnswered(partition, waiting);
       };
-      // In two steps: when the machine sleeps meanwhile, the worker has the second one to itself.
+      // The wait has two steps: when the machine sleeps meanwhile, the worker still has the second step to itself.
       time.aside(time.now + ANSWERED_MS, () => time.aside(time.now + ANSWERED_MS, check));
       if (to > queue.lastSeq) this.observer.violations.push(`I4: ${to} is covered before it exists`);
     };
@@ -151,7 +151,7 @@ export class World {
     for (const worker of this.living) worker.tick();
   }
 
-  /** Members come and go while people write, as long as they do. */
+  /** Members join and leave as long as users write. */
   private changeGroup(): void {
     if (!this.isEnding && !this.mysql.isAway) this.groups.change();
   }
@@ -186,7 +186,7 @@ export class World {
     this.preferred = slot;
   }
 
-  /** All that is wrong so far. */
+  /** Returns all violations up to now. */
   get violations(): string[] {
     return [
       ...this.observer.violations,
@@ -196,7 +196,7 @@ export class World {
     ];
   }
 
-  /** What is still open: messages without an answer, requests in the queue, records without an archive, empty inboxes. */
+  /** Returns the open ends: messages without an answer, requests in the queue, records outside the archive, empty inboxes. */
   get unrest(): string {
     if (this.clients.openMessages > 0) return `${this.clients.openMessages} messages are unanswered`;
     const waiting = this.queues.reduce((sum, { messages }) => sum + messages.size, 0);
@@ -255,13 +255,13 @@ export class World {
     };
   }
 
-  /** By a worker that is silent itself nothing can be foreseen. */
+  /** A worker that is silent itself foresees nothing. */
   private willBeMine(worker: SimWorker, partition: number): boolean {
     const own = this.slots.find((slot) => slot.worker === worker);
     return own !== undefined && own.silentSince === undefined && this.chosen(partition, MISSED_MS) === own;
   }
 
-  /** The first slot, from the preferred one on, that was heard of lately. */
+  /** Returns the first slot, from the preferred one on, whose worker was heard lately. */
   private chosen(partition: number, silenceMs: number): Slot | undefined {
     const walk = this.slots.map((_slot, i) => this.slots[(this.preferred + partition + i) % WORKERS]!);
     return walk.find((slot) => this.isSeen(slot, silenceMs));
@@ -311,12 +311,12 @@ export class World {
     return this.mysql.positions.get(partition) ?? -1;
   }
 
-  /** What an archiver does, in one step: its fence and transaction are tested with a real database. */
+  /** Does the work of an archiver in one step: its fence and transaction are tested with a real database. */
   private archive(): void {
     const { mysql, observer, logs } = this;
     if (mysql.isAway) return;
     for (const [partition, { firstSeq, lastSeq }] of logs.entries()) {
-      // Partitions are archived by themselves.
+      // Each partition is archived for itself.
       if (logs.length > 1 && this.random.chance(0.3)) continue;
       const position = this.archivedTo(partition);
       if (firstSeq > Math.max(0, recordSeqOf(position)) + 1) {
@@ -340,7 +340,7 @@ export class World {
     }
   }
 
-  /** I6: since the inboxes began anew, every event of a user's conversations is there. */
+  /** I6: since the inboxes began again, they have every event of their users' conversations. */
   private missingInInboxes(): string[] {
     const due = this.observer.events.filter(({ at }) => at > this.redis.wipedAt);
     const present = new Map(USERS.map((user) => [user, new Set(this.redis.inboxes.get(user)?.events.map(placeOf))]));
@@ -353,10 +353,10 @@ export class World {
     });
   }
 
-  /** I1: who belongs to the group knows how far it is, by his inbox or by what his gateway has told him. */
+  /** I1: each member of the group knows its last number, by their inbox or by their gateway. */
   private unaware(): string[] {
     const newest = this.observer.events.findLast(({ event }) => event.conversationId === GROUP_CONVERSATION);
-    // What was put into inboxes before they were wiped is heard of by a resync, which is not simulated.
+    // A device learns of events in wiped inboxes by a resync, which is not simulated.
     if (newest === undefined || (newest.fanOut.startsWith("write") && newest.at <= this.redis.wipedAt)) return [];
     const last = newest.event.seq;
     return this.groups.finalMembers.flatMap((user) => {
@@ -367,7 +367,7 @@ export class World {
     });
   }
 
-  /** I9: nobody has an event of the group that was said while he was away. */
+  /** I9: no inbox has an event of the group from a time when its user was no member. */
   private strangersInInboxes(): string[] {
     const byPlace = new Map(this.observer.events.map((seen) => [placeOf(seen), seen]));
     return [...this.redis.inboxes].flatMap(([user, { events }]) =>
@@ -395,7 +395,7 @@ export class World {
         const isOld = this.redis.life > 0 && storedAt.get(placeOf(place))! <= this.redis.wipedAt;
         const before = last.get(conversationId) ?? { seq: 0, isOld: this.redis.life > 0 };
         last.set(conversationId, { seq, isOld });
-        // What members of a group have to have is known; that they have nothing else is looked at beside.
+        // This checks that members of a group have their events; another check finds events that they must not have.
         if (conversationId === GROUP_CONVERSATION && seq > before.seq) return [];
         if (seq === before.seq + 1 || (before.isOld && seq > before.seq)) return [];
         return [`I6: in the inbox of ${user}, ${conversationId} goes from ${before.seq} to ${seq}`];

@@ -1,6 +1,6 @@
 /**
- * All members of a group as a run sees them. Those who write are in this process, which does little else and so is on
- * time; all others are in two processes of their own, which together read what a message brings to thousands.
+ * All members of a group as a run sees them. The members who write are in this process, which does little else and so is on
+ * time. All other members are in two processes of their own, which together read the events of thousands of members.
  */
 import path from "node:path";
 import { decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js";
@@ -26,17 +26,17 @@ export class GroupCrowd {
     this.writers = new Members(conversationId);
   }
 
-  /** Of all processes of the generator. */
+  /** Pids of all processes of the generator. */
   get pids(): number[] {
     return [process.pid, ...this.processes.map(({ pid }) => pid)];
   }
 
-  /** Messages that the server has taken. */
+  /** Number of messages that the server has accepted. */
   get accepted(): number {
     return this.writers.accepted;
   }
 
-  /** Connects all members. @param writers how many of them write, the first ones */
+  /** Connects all members. @param writers number of members who write; they are the first members */
   async open(specs: readonly MemberSpec[], writers: number): Promise<void> {
     const { conversationId } = this;
     const others = specs.slice(writers);
@@ -50,7 +50,7 @@ export class GroupCrowd {
     await Promise.all(this.processes.map((each) => each.ask("expect", pace)));
   }
 
-  /** One of those who write says something. */
+  /** Has one of the writers send a message. */
   send(writer: number, content: string): void {
     this.writers.send(writer, content);
   }
@@ -60,7 +60,7 @@ export class GroupCrowd {
     await Promise.all(this.processes.map((each) => each.ask("measure", { isMeasuring })));
   }
 
-  /** @param sent messages up to now */
+  /** @param sent number of messages up to now */
   async progress(sent: number): Promise<MemberCounts> {
     const others = await Promise.all(this.processes.map((each) => each.ask("progress", { sent })));
     const all = [this.writers.progress(sent), ...others];

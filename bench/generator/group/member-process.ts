@@ -1,4 +1,4 @@
-/** A process that holds members of a group: they look and are told, and write nothing. */
+/** A process that holds members of a group. They receive events and notices, and write nothing. */
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import { serveCalls } from "../remote-process";
 import { startTicks } from "../ticks";
@@ -6,7 +6,7 @@ import { type GroupPace, type MemberCounts, type MemberSpec, Members } from "./m
 
 export interface MemberCalls {
   open(argument: { conversationId: string; specs: MemberSpec[] }): Promise<void>;
-  /** From then on sockets are read once a millisecond: a process that runs for every frame takes the servers' cores. */
+  /** From this call on, the process reads sockets once a millisecond: a process that runs for every frame takes the servers' cores. */
   expect(argument: GroupPace): Promise<void>;
   measure(argument: { isMeasuring: boolean }): Promise<void>;
   progress(argument: { sent: number }): Promise<MemberCounts>;

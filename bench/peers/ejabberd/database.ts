@@ -6,15 +6,15 @@ import { until } from "@carillon/testkit";
 import { createConnection } from "mysql2/promise";
 
 const ROWS_AT_ONCE = 1_000;
-/** mod_mam keeps a private message once for each of the two people. */
+/** mod_mam stores a private message once for each of the two users. */
 const ROWS_PER_MESSAGE = 2;
-/** `sql_pool_size`, which is left as it is. */
+/** The default of `sql_pool_size`, which the bench does not change. */
 const POOL_SIZE = 10;
 const POOL_MS = 30_000;
 
 /**
- * Makes the tables as the package describes them, without one index: nobody searches the texts here, in Carillon neither,
- * and MariaDB takes a quarter less CPU without.
+ * Creates the tables as the package describes them, without one index: no scenario searches the texts, which Carillon cannot
+ * do either, and MariaDB takes a quarter less CPU without it.
  */
 export async function makeTables(server: MariadbServer, packageRoot: string): Promise<void> {
   const schema = readFileSync(path.join(packageRoot, "usr/share/ejabberd/sql/mysql.sql"), "utf8");
@@ -22,7 +22,7 @@ export async function makeTables(server: MariadbServer, packageRoot: string): Pr
   await withConnection(server, (connection) => connection.query(tables));
 }
 
-/** Makes accounts; those that are there stay. */
+/** Creates accounts; existing accounts stay. */
 export async function addAccounts(server: MariadbServer, userIds: string[], password: string): Promise<void> {
   await withConnection(server, async (connection) => {
     for (let at = 0; at < userIds.length; at += ROWS_AT_ONCE) {
@@ -32,7 +32,7 @@ export async function addAccounts(server: MariadbServer, userIds: string[], pass
   });
 }
 
-/** Resolves when ejabberd has made all of its connections to the database. @throws Error when it has not in time */
+/** Resolves when ejabberd has opened all of its connections to the database. @throws Error when it does not in time */
 export async function awaitPool(server: MariadbServer): Promise<void> {
   await withConnection(server, (connection) =>
     until(

@@ -1,4 +1,4 @@
-/** ejabberd with its archive in MariaDB: the server that is asked for the same as Carillon. */
+/** ejabberd with its archive in MariaDB: the peer that promises the same as Carillon. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
@@ -22,7 +22,7 @@ import { protocol } from "./protocol";
 
 /**
  * A client's process in ejabberd writes the sender's row of the archive and waits for the commit, which is flushed to
- * disk, before it looks at the `<r/>` behind the message: what is acknowledged is on disk, in the sender's archive. The
+ * disk, before it looks at the `<r/>` behind the message: an acknowledged message is on disk, in the sender's archive. The
  * receiver's row is written by the receiver's process, in its own time.
  */
 const TIER: Tier = "T2";
@@ -33,7 +33,7 @@ const SCHEDULERS = Math.max(1, availableParallelism() >> 1);
 /**
  * Flags of the Erlang machine, as pairs. https://docs.ejabberd.im/admin/guide/managing/#erlang-runtime-system: kernel polling
  * and the number of processes, which are the values of the package. https://www.erlang.org/doc/apps/erts/erl_cmd.html: the
- * number of schedulers, and that threads which wait for work do not spin, where the database could use the time.
+ * number of schedulers, and the flag by which threads that wait for work do not spin, since the database can use the time.
  */
 const ERLANG_FLAGS = [
   ["+K", "true"],
@@ -88,7 +88,7 @@ async function start(directory: string, onProgress: (line: string) => void): Pro
   });
 }
 
-/** ejabberd connects to its database when first somebody logs in, and hangs up on others who come meanwhile. */
+/** ejabberd connects to its database at the first log-in, and refuses other clients meanwhile. */
 async function connectToDatabase(client: LoadClientSpec): Promise<void> {
   const nothing = () => {};
   (await protocol.open(client, { onMessage: nothing, onAccepted: nothing, onError: nothing })).close();
@@ -139,7 +139,7 @@ function startEjabberd(
   });
 }
 
-/** The scripts that start Erlang know one place only: what they would do is done here, with the place where it was unpacked. */
+/** The scripts that start Erlang know one place only, so this function does their work with the place where Erlang was unpacked. */
 function erlangAt(root: string): { command: string; env: Record<string, string> } {
   const home = path.join(root, "usr/lib/erlang");
   const runtime = readdirSync(home).find((name) => name.startsWith("erts-"));

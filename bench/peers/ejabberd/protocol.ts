@@ -1,7 +1,7 @@
 /**
- * A load client of an XMPP server, with stream management (XEP-0198): a turn in which it wrote messages ends with `<r/>`,
- * unless an answer is still to come, after which it asks for the rest. ejabberd asks in the same rhythm, which is answered
- * at once.
+ * A load client of an XMPP server, with stream management (XEP-0198). A turn in which the client wrote messages ends with
+ * `<r/>`, unless an answer is still to come; after that answer, the client asks for the rest. ejabberd asks in the same
+ * rhythm, and the client answers at once.
  */
 import type { LoadClientSpec, LoadConnection, LoadEvents, LoadProtocol } from "../../generator/load-protocol";
 import { RawLink } from "../raw-link";
@@ -14,14 +14,14 @@ const OPENING =
   "xmlns:stream='http://etherx.jabber.org/streams'>";
 const BIND =
   "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>bench</resource></bind></iq>";
-/** Presence first: messages to the bare address find who is available. */
+/** Presence comes first: the server delivers messages for the bare address to available clients only. */
 const ENABLE = "<presence/><enable xmlns='urn:xmpp:sm:3' resume='true'/>";
 const REQUEST = Buffer.from("<r xmlns='urn:xmpp:sm:3'/>");
 
 class XmppClient implements LoadConnection {
   private readonly link: RawLink;
   private readonly cutter = new StanzaCutter();
-  /** What all messages begin with, up to their number. */
+  /** The beginning of all messages, up to their number. */
   private readonly head: string;
   private lastId = 0;
   private wroteMessages = false;
@@ -90,7 +90,7 @@ class XmppClient implements LoadConnection {
     }
   }
 
-  /** Each answer has one thing that follows it. */
+  /** Each answer of the server has one next step of the log-in. */
   private logIn(stanza: string): void {
     if (stanza.startsWith("<stream:features")) {
       this.say(stanza.includes("<mechanisms") ? this.credentials() : BIND);
@@ -112,7 +112,7 @@ class XmppClient implements LoadConnection {
     return `<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${plain}</auth>`;
   }
 
-  /** Stanzas count from the moment at which stream management was enabled. */
+  /** The server counts stanzas from the moment at which stream management was enabled. */
   private count(): void {
     if (this.isManaged) this.received++;
   }

@@ -28,7 +28,7 @@ test("a body is read back as it was written", () => {
   expect(bodyOf("<message><received/></message>")).toBeUndefined();
 });
 
-test("an acknowledgement tells its count", () => {
+test("the count of an acknowledgement is read", () => {
   expect(acknowledgedBy("<a xmlns='urn:xmpp:sm:3' h='17'/>")).toBe(17);
   expect(acknowledgedBy('<a h="4294967295" xmlns="urn:xmpp:sm:3"/>')).toBe(4_294_967_295);
 });

@@ -1,25 +1,25 @@
-/** As much of XMPP as a load client needs: it cuts a stream into stanzas and reads the few it waits for. */
+/** The part of XMPP that a load client needs: it cuts a stream into stanzas, and reads those that the client waits for. */
 import { StringDecoder } from "node:string_decoder";
 
-/** What the cutter tells when the server ends its stream. */
+/** The text that the cutter returns when the server ends its stream. */
 export const END_OF_STREAM = "</stream:stream>";
 
 const STREAM = "stream:stream";
 
 /**
- * Cuts a stream into its children, wherever the chunks begin and end. It looks at angle brackets and quotes only, which
- * is enough for what a server writes: no comments, no CDATA. A stream may be opened anew, as after the log-in.
+ * Cuts a stream into its children, wherever the chunks begin and end. It looks at angle brackets and quotes only, which is
+ * enough for a server's stream, which has no comments and no CDATA. A stream may begin again, as after the log-in.
  */
 export class StanzaCutter {
   private readonly decoder = new StringDecoder("utf8");
   private text = "";
-  /** Where the next tag is looked for. */
+  /** Place from which the cutter looks for the next tag. */
   private at = 0;
-  /** Where the child begins that is being read. */
+  /** Beginning of the unfinished child. */
   private start = 0;
   private depth = 0;
 
-  /** @returns the children that are complete, as texts, and END_OF_STREAM */
+  /** @returns the complete children as texts, and END_OF_STREAM */
   push(chunk: Buffer): string[] {
     this.text += this.decoder.write(chunk);
     const stanzas: string[] = [];
@@ -55,7 +55,7 @@ export class StanzaCutter {
   }
 }
 
-/** The bracket that closes a tag; one between quotes does not. -1 while it has not come. */
+/** Returns the place of the bracket that closes a tag, which is not between quotes; -1 while it has not come. */
 function endOfTag(text: string, open: number): number {
   let quote = "";
   for (let i = open + 1; i < text.length; i++) {
@@ -78,7 +78,7 @@ export function escapeXml(text: string): string {
   return /[&<>'"]/.test(text) ? text.replace(/[&<>'"]/g, (character) => ESCAPES[character]!) : text;
 }
 
-/** The text of a message; undefined when it has none. */
+/** Returns the text of a message; undefined when it has none. */
 export function bodyOf(stanza: string): string | undefined {
   const start = stanza.indexOf("<body>");
   const end = stanza.indexOf("</body>", start);
@@ -87,7 +87,7 @@ export function bodyOf(stanza: string): string | undefined {
   return text.includes("&") ? text.replace(/&\w+;/g, (escaped) => UNESCAPES.get(escaped) ?? escaped) : text;
 }
 
-/** The count in an acknowledgement of stream management. */
+/** Returns the count in an acknowledgement of stream management. */
 export function acknowledgedBy(stanza: string): number {
   return Number(/ h=['"](\d+)['"]/.exec(stanza)?.[1]);
 }

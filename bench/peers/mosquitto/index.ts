@@ -1,4 +1,4 @@
-/** mosquitto: a broker in C for MQTT, which is about the least that taking and handing on a message can cost. */
+/** mosquitto is a broker in C for MQTT; it shows about the least CPU that accepting and passing on a message can cost. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import path from "node:path";

@@ -1,11 +1,11 @@
-/** As much of MQTT 3.1.1 as a load client needs: it logs in, subscribes, publishes and acknowledges with QoS 1. */
+/** The part of MQTT 3.1.1 that a load client needs: log-in, SUBSCRIBE, PUBLISH and PUBACK with QoS 1. */
 
 /** Packet types, in the upper four bits of the first byte. */
 export const PacketType = { CONNACK: 2, PUBLISH: 3, PUBACK: 4, SUBACK: 9 } as const;
 
 export interface Packet {
   type: number;
-  /** What follows the fixed header. */
+  /** The bytes behind the fixed header. */
   body: Buffer;
 }
 
@@ -30,7 +30,7 @@ export class PacketCutter {
   }
 }
 
-/** Seven bits a byte, the lowest first; the eighth says that more follow. Undefined while bytes are missing. */
+/** Reads seven bits of each byte, the lowest first; the eighth says that more follow. Returns undefined while bytes are missing. */
 function readLength(bytes: Buffer, from: number): { value: number; next: number } | undefined {
   let value = 0;
   for (let i = 0; i < 4; i++) {
@@ -54,13 +54,13 @@ function packet(firstByte: number, ...parts: Uint8Array[]): Buffer {
 
 const number16 = (value: number) => Buffer.from([value >> 8, value & 0xff]);
 
-/** A string as MQTT writes it: its length in two bytes before it. */
+/** Encodes a string as MQTT writes it: its length in two bytes before it. */
 export function text(value: string): Buffer {
   const bytes = Buffer.from(value);
   return Buffer.concat([number16(bytes.length), bytes]);
 }
 
-/** A persistent session (clean session off) without keep-alive. */
+/** Encodes CONNECT for a persistent session (clean session off) without keep-alive. */
 export function encodeConnect(clientId: string): Buffer {
   return packet(0x10, text("MQTT"), Buffer.from([4, 0]), number16(0), text(clientId));
 }
@@ -69,7 +69,7 @@ export function encodeSubscribe(packetId: number, topic: Uint8Array): Buffer {
   return packet(0x82, number16(packetId), topic, Buffer.from([1]));
 }
 
-/** QoS 1. @param topic as `text` writes it */
+/** Encodes a PUBLISH with QoS 1. @param topic as `text` encodes it */
 export function encodePublish(packetId: number, topic: Uint8Array, content: string): Buffer {
   return packet(0x32, topic, number16(packetId), Buffer.from(content));
 }

@@ -1,4 +1,4 @@
-/** A load client of an MQTT broker: everybody reads `inbox/<user>`, and PUBACK means that a message was taken. */
+/** A load client of an MQTT broker: each user subscribes to `inbox/<user>`, and PUBACK means that the broker has accepted a message. */
 import type { LoadClientSpec, LoadConnection, LoadEvents, LoadProtocol } from "../../generator/load-protocol";
 import { RawLink } from "../raw-link";
 import {

@@ -1,4 +1,4 @@
-/** socket.io with its adapter for Redis streams: what many would build a chat with in the same language. */
+/** socket.io with its adapter for Redis streams: a common way to build a chat in the same language. */
 import path from "node:path";
 import { type LocalServer, type ProcessGuard, probeTcp, runServer, startRedis } from "@carillon/local";
 import type { Contestant, RunningContestant } from "../contestant";
@@ -43,7 +43,7 @@ async function start(directory: string, onProgress: (line: string) => void): Pro
   });
 }
 
-/** As a load balancer spreads them: half of the pairs are at one process, half are not. */
+/** Spreads clients as a load balancer does: half of the pairs are at one process, half are not. */
 function processOf(client: number): number {
   const pair = client >> 1;
   return ((pair >> 1) ^ (pair & client)) & 1;

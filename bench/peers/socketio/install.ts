@@ -1,4 +1,4 @@
-/** socket.io and what it needs, installed for the bench only, as the lock file beside this has it. */
+/** Installs socket.io and its dependencies for the bench only, as the lock file beside this file says. */
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -10,10 +10,10 @@ const LOCK = "package-lock.json";
 const home = () => path.join(peersHome(), "socketio");
 
 /**
- * Scripts of packages are not run. Half an installation is never seen: it is made beside and renamed.
+ * Runs no scripts of packages. An installation is never seen half done: it is made in another folder and renamed.
  *
  * @returns the folder, with `server.mjs` in it
- * @throws Error with one sentence when it cannot be had
+ * @throws Error with one sentence when the installation fails
  */
 export async function installSocketIo(onProgress: (line: string) => void): Promise<string> {
   if (!isInstalled()) {
@@ -36,7 +36,7 @@ export async function installSocketIo(onProgress: (line: string) => void): Promi
   return home();
 }
 
-/** What the lock file says of the packages that matter. */
+/** Returns the versions that the lock file names for the main packages. */
 export function lockedVersions(): string {
   const { packages } = JSON.parse(readFileSync(path.join(__dirname, LOCK), "utf8")) as {
     packages: Record<string, { version?: string }>;

@@ -1,6 +1,6 @@
 /**
- * One of the two processes of the socket.io peer: an event "message" goes into the room of the user it is for, and its
- * acknowledgement is called when it was emitted. Each option that is no default names the page that advises it.
+ * One of the two processes of the socket.io peer. It emits an event "message" into the room of the receiver, and then calls
+ * the acknowledgement of the sender. Each option that is no default names the page that advises it.
  */
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/redis-streams-adapter";

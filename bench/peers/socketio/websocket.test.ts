@@ -1,13 +1,13 @@
 import { FrameCutter, FrameWriter, Opcode } from "./websocket";
 
-/** As a server sends it: not masked. */
+/** A frame as a server sends it: not masked. */
 function serverFrame(text: string): Buffer {
   const payload = Buffer.from(text);
   const header = payload.length < 126 ? [payload.length] : [126, payload.length >> 8, payload.length & 0xff];
   return Buffer.concat([Buffer.from([0x81, ...header]), payload]);
 }
 
-/** As a server reads it. */
+/** Reads a frame as a server does. */
 function unmask(frame: Buffer): { length: number; text: string } {
   const short = frame[1]! & 0x7f;
   const start = short === 126 ? 4 : 2;
@@ -35,7 +35,7 @@ test("a fragment, a masked frame and a giant are refused", () => {
   expect(() => cut(0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0)).toThrow("does not know");
 });
 
-test("what is written is masked and says how long it is", () => {
+test("a written frame is masked and has its length", () => {
   const writer = new FrameWriter();
   for (const text of ["", "40", "é".repeat(62), "x".repeat(126), "z".repeat(65_535)]) {
     const frame = writer.text(text);

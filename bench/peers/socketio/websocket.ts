@@ -1,4 +1,4 @@
-/** As much of WebSocket (RFC 6455) as a load client needs: whole text frames, masked on the way to the server. */
+/** The part of WebSocket (RFC 6455) that a load client needs: whole text frames, masked on the way to the server. */
 import { randomBytes } from "node:crypto";
 
 export const Opcode = { TEXT: 1, CLOSE: 8, PING: 9 } as const;
@@ -8,7 +8,7 @@ export interface Frame {
   payload: Buffer;
 }
 
-/** What opens a connection; the server's answer ends with an empty line. */
+/** Returns the request that opens a connection; the server's answer ends with an empty line. */
 export function upgradeRequest(host: string, path: string): Buffer {
   const lines = [
     `GET ${path} HTTP/1.1`,
@@ -21,7 +21,7 @@ export function upgradeRequest(host: string, path: string): Buffer {
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
-/** Makes frames under one mask, which the server has to take off again as it has to from any client. */
+/** Makes frames under one mask, which the server has to remove as it does for any client. */
 export class FrameWriter {
   private readonly mask = randomBytes(4);
 
@@ -47,11 +47,11 @@ export class FrameWriter {
   }
 }
 
-/** Cuts what a server sends into frames, wherever its chunks begin and end. */
+/** Cuts the bytes of a server into frames, wherever its chunks begin and end. */
 export class FrameCutter {
   private rest: Buffer = Buffer.alloc(0);
 
-  /** @throws Error at a fragment, a masked frame or one of more than 65,535 bytes: this server has no reason to send such */
+  /** @throws Error at a fragment, a masked frame or a frame of more than 65,535 bytes, since this server has no reason to send them */
   push(chunk: Buffer): Frame[] {
     const bytes = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
     const frames: Frame[] = [];

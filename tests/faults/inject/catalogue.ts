@@ -1,4 +1,4 @@
-/** All faults by name. The names are what schedules and reports say. */
+/** All faults by name. Schedules and reports use these names. */
 import { clientWithWrongClock } from "./client-clock";
 import { fillDisk, losePower } from "./disk-faults";
 import type { Fault } from "./fault";

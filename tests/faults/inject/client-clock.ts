@@ -20,7 +20,7 @@ export function clientWithWrongClock(moves: 1 | 2): Fault {
       const recorder = load.history.sender(`${account.userId}/${account.deviceId}, ${moves}`, account.userId);
       const { bySdk, raw } = report;
       record(recorder, account.conversationId, bySdk);
-      // One that is refused for good was never meant to be stored.
+      // A message that is refused for good must not be stored.
       if (moves === 2) record(recorder, account.conversationId, raw);
       if (Math.abs(report.now - now - shiftMs) > MINUTE_MS) throw new Error("the clock of the client was not shifted");
       const astray = bySdk.find(({ clientMsgId }) => Math.abs(uuidv7Time(clientMsgId) - now) > MINUTE_MS);

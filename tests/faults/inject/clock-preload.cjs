@@ -1,4 +1,4 @@
-// Loaded into a process before its program: each SIGWINCH moves its wall clock, to an hour ahead, an hour back, and right again.
+// A process loads this file before its program. Each SIGWINCH then moves its wall clock: an hour ahead, an hour back, right again.
 const SHIFTS_MS = [0, 3_600_000, -3_600_000];
 let phase = 0;
 
@@ -14,7 +14,7 @@ class ShiftedDate extends RealDate {
 }
 globalThis.Date = ShiftedDate;
 
-// A signal that nothing else listens to, and that is ignored where this file is not loaded.
+// No other code listens to this signal, and processes without this file ignore it.
 process.on("SIGWINCH", () => {
   phase = (phase + 1) % SHIFTS_MS.length;
 });

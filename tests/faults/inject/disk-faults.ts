@@ -1,4 +1,4 @@
-/** Harm to the disk under NATS. */
+/** Faults of the disk under NATS. */
 import type { Fault } from "./fault";
 
 /** The disk is full until there is room again; the supervisor then restarts NATS. */
@@ -10,7 +10,7 @@ export const fillDisk: Fault = {
   },
 };
 
-/** The power fails: what NATS had not fsynced is gone, then it starts again. */
+/** The power fails: NATS loses all bytes that it had not fsynced, then starts again. */
 export const losePower: Fault = {
   async strike({ disk, cluster }) {
     const pid = cluster.servers.nats?.pid;

@@ -1,9 +1,9 @@
 /**
- * A disk of its own for the store of NATS, which can be filled up or lose its power. Needs root: it is mounted over
- * the folder before the cluster starts.
+ * A disk of its own for the store of NATS, which can be filled up or lose its power. It needs root, since it is mounted over the
+ * folder before the cluster starts.
  *
  * Power loss is a file system on a loop device that is shut down without a flush: from then on nothing reaches the
- * device, and after the next mount exactly that is there which had been fsynced before.
+ * device, and the next mount shows exactly the bytes that had been fsynced before.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
@@ -18,7 +18,7 @@ const CHUNK_BYTES = 1 << 20;
 const SHUTDOWN =
   "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1],os.O_RDONLY),0x8004587d,struct.pack('I',2))";
 
-/** Why such a disk cannot be had here; undefined when it can. */
+/** Returns the reason why this machine cannot have such a disk; undefined when it can. */
 export function whyNoDisk(kind: DiskKind): string | undefined {
   if (process.getuid?.() !== 0) return "mounting a disk needs root";
   if (kind === "losing power" && !existsSync("/dev/loop-control")) return "there are no loop devices";
@@ -29,7 +29,7 @@ export function whyNoDisk(kind: DiskKind): string | undefined {
 
 export class NatsDisk {
   private readonly filler: string;
-  /** A mount outlives its process, so one that is interrupted has to undo it. */
+  /** A mount outlives its process, so an interrupted process has to undo it. */
   private readonly onExit = () => this.unmount();
 
   private constructor(
@@ -76,7 +76,7 @@ export class NatsDisk {
     rmSync(this.filler, { force: true });
   }
 
-  /** What was not fsynced is gone. Whoever has files open there must end before `restore`. */
+  /** Drops all bytes that were not fsynced. A process with open files there must end before `restore`. */
   losePower(): void {
     execFileSync("python3", ["-c", SHUTDOWN, this.folder]);
   }

@@ -4,34 +4,34 @@ import type { Load } from "../load/load";
 import type { NatsDisk } from "./disk";
 import type { Links } from "./links";
 
-/** What a fault may reach for. */
+/** The parts of a run that a fault may use. */
 export interface Stage {
   cluster: RunningCluster;
   links: Links;
   /** A connection of the machine's own, past all proxies. */
   bus: Bus;
   load: Load;
-  /** Where the scenario asked for one. */
+  /** The disk, if the scenario asks for one. */
   disk: NatsDisk | undefined;
 }
 
 interface Struck {
-  /** What was hit: `worker-2`, `gateway-1 to nats`. */
+  /** The name of the target: `worker-2`, `gateway-1 to nats`. */
   on: string;
-  /** When it was hit, ms; default: when the strike began. */
+  /** Time of the hit, ms; default: the beginning of the strike. */
   at?: number;
   /**
-   * Undoes it, as far as that is for us; resolves when it is undone. A number says how long it took until everything was
-   * made up for, ms, where that is not seen from outside.
+   * Undoes the fault as far as the machine has to do that, and resolves when it is undone. A number is the time until the
+   * cluster had made up for the fault, ms, where that cannot be seen from outside.
    */
   heal(): Promise<unknown>;
 }
 
-/** One way to do harm. */
+/** One kind of fault. */
 export interface Fault {
   /**
-   * @param target a number that chooses among what can be hit now
-   * @returns undefined when there is nothing to hit now
+   * @param target a number that chooses among the present targets
+   * @returns undefined when there is no target now
    */
   strike(stage: Stage, target: number): Promise<Struck | undefined>;
 }

@@ -1,4 +1,4 @@
-/** What groups go through: somebody is let in and shown out while all others write. */
+/** Faults of groups: a visitor is added and removed while all other members write. */
 import { uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
@@ -43,10 +43,10 @@ export const recall: Fault = {
   },
 };
 
-/** Groups whose visitor is there now. */
+/** Groups whose visitor is a member now. */
 const busy = new Set<GroupChat>();
 
-/** The removal of the visitor was answered: any owner of the conversation, whatever it has cached, refuses them. */
+/** After the answer to the removal, each owner of the conversation must refuse the visitor, whatever it has cached. */
 async function mustNotWrite(load: Load, { visitor, conversationId }: GroupChat): Promise<void> {
   const payload = { clientMsgId: uuidv7(Date.now()), to: visitor.to, contentType: "text", content: "me, too" };
   const verdict = await verdictOn(load, visitor, Command.SEND, payload);

@@ -1,4 +1,4 @@
-/** Harm to one link between a process and a store. */
+/** Faults of one link between a process and a store. */
 import type { Role } from "@carillon/local";
 import type { LinkDirection, TcpProxy } from "@carillon/testkit";
 import { choose, type Fault } from "./fault";

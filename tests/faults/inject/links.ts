@@ -1,4 +1,4 @@
-/** The links between our processes and the stores: each of them a proxy of its own, so that any one can be harmed. */
+/** The links between Carillon's processes and the stores. Each link is a proxy of its own, so that a fault can hit any of them. */
 import type { Role, RoleCounts, Stores } from "@carillon/local";
 import { TcpProxy } from "@carillon/testkit";
 
@@ -12,12 +12,12 @@ const PORTS: Record<Store, number> = { nats: 40, redis: 42, mysql: 43 };
 export class Links {
   private constructor(private readonly proxies: ReadonlyMap<string, TcpProxy>) {}
 
-  /** No link leads through a proxy. */
+  /** The links of a run without proxies. */
   static direct(): Links {
     return new Links(new Map());
   }
 
-  /** A proxy for every link of every node that a cluster of these counts will have. */
+  /** Opens a proxy for each link of each node in a cluster with these counts. */
   static async open(basePort: number, counts: RoleCounts): Promise<Links> {
     const proxies = new Map<string, TcpProxy>();
     for (const [role, count] of Object.entries(counts)) {
@@ -31,7 +31,7 @@ export class Links {
     return new Links(proxies);
   }
 
-  /** The settings that lead a node over its own links. */
+  /** Returns the settings that lead a node over its own links. */
   environment(nodeId: string, stores: Stores): Record<string, string> {
     const port = (store: Store) => this.proxies.get(`${nodeId} ${store}`)?.port;
     if (port("nats") === undefined) return {};
@@ -47,7 +47,7 @@ export class Links {
     };
   }
 
-  /** The links of a role to a store, by name. */
+  /** Returns the links of a role to a store, by name. */
   between(role: Role, store: Store): { on: string; proxy: TcpProxy }[] {
     return [...this.proxies]
       .filter(([name]) => name.startsWith(`${role}-`) && name.endsWith(` ${store}`))

@@ -1,11 +1,11 @@
-/** Harm that clients do: they do not read, write too much at once, or send what kills a worker. */
+/** Faults by clients: they stop reading, write too much at once, or send a text that kills a worker. */
 import { uuidv7 } from "@carillon/base";
 import { DEAD_STREAM } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { Fault } from "./fault";
 
-/** A text that kills the worker which decides about it: armed by the environment of the scenario. */
+/** A text that kills the worker that decides about it; the environment of the scenario arms it. */
 export const POISON = "poison-of-the-fault-machine";
 
 /** A client that does not read for a while. */
@@ -32,7 +32,7 @@ export function hotConversation(rate: number): Fault {
   };
 }
 
-/** Every message is that large: logs and queues run into their bounds. */
+/** Each message has this size, so logs and queues reach their limits. */
 export function largeContents(bytes: number): Fault {
   return {
     async strike({ load }) {

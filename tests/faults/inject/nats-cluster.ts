@@ -1,6 +1,6 @@
 /**
- * Harm to a cluster of three NATS servers: to the one that leads, to one that follows, to so many that no majority is
- * left, and to one after the other. Who was killed stays away until it is healed, as a machine does that died.
+ * Faults of a cluster of three NATS servers: of the leader, of a follower, of so many that no majority is left, and of one
+ * server after the other. A killed server stays away until the fault is healed, as a dead machine does.
  */
 import { type Bus, crowdedServers, kindsOf, logStream, queueStream, readJetStreamReport } from "@carillon/bus";
 import { type NatsServer, natsServersOf } from "@carillon/local";
@@ -16,8 +16,8 @@ const META = "the cluster itself";
 const serversOf = ({ cluster }: Stage) => natsServersOf(cluster.servers);
 
 /**
- * All streams and consumers with the name of the server that leads each, as the API of NATS calls them. Not the
- * consumers of one copy, with which logs are read: they are where they are.
+ * Returns all streams and consumers with the name of their leader, as the API of NATS calls it. Consumers with one copy, which
+ * read logs, are left out: they cannot move.
  */
 async function leaders({ jsm }: Bus): Promise<{ what: string; leader: string | undefined }[]> {
   const found: { what: string; leader: string | undefined }[] = [];
@@ -31,19 +31,19 @@ async function leaders({ jsm }: Bus): Promise<{ what: string; leader: string | u
   return found;
 }
 
-/** Servers call themselves by their port (infra/nats.conf). */
+/** The names of servers contain their ports (infra/nats.conf). */
 const isCalled = (server: NatsServer, name: string | undefined) => name === `carillon-${server.port}`;
 
 /**
- * The server that leads the cluster itself, by name: only it makes consumers and knows of all. Who may order it to step
- * down is the system account, which has no user here.
+ * Returns the name of the server that leads the cluster itself: only that server creates consumers and knows all of them. Only
+ * the system account may order it to step down, and that account has no user here.
  */
 const metaLeader = async ({ monitor }: NatsServer) => (await readJetStreamReport(monitor)).leader;
 
-/** Whatever a server leads is led by the others, so that it follows only. */
+/** Moves everything that a server leads to the other servers. */
 async function relieve({ bus }: Stage, server: NatsServer, others: NatsServer[]): Promise<void> {
   await until(`${server.name} follows only`, async () => {
-    // While something changes its leader, questions about it may have no answer.
+    // While a stream changes its leader, questions about it may have no answer.
     const led = (await leaders(bus).catch(() => undefined))?.filter(({ leader }) => isCalled(server, leader));
     const placement = { preferred: `carillon-${others[0]!.port}` };
     for (const { what } of led ?? []) {
@@ -54,15 +54,15 @@ async function relieve({ bus }: Stage, server: NatsServer, others: NatsServer[])
   });
 }
 
-/** kill -9, and the supervisor leaves it alone. @returns starts it again */
+/** Kills a server by kill -9; the supervisor does not restart it. @returns a function that starts it again */
 async function killAndKeepDown({ cluster }: Stage, servers: NatsServer[]): Promise<() => Promise<void>> {
   for (const { pid } of servers) if (pid !== undefined) process.kill(pid, "SIGKILL");
   await Promise.all(servers.map(({ name }) => cluster.stopNode(name)));
-  // Together: one alone is not ready before there is a majority.
+  // The servers start together, since one alone is not ready before there is a majority.
   return async () => void (await Promise.all(servers.map(({ name }) => cluster.startNode(name))));
 }
 
-/** The server that leads the log of a partition, or its queue, or the cluster itself. */
+/** Returns the server that leads the log of a partition, or its queue, or the cluster itself. */
 export const killNatsLeader: Fault = {
   async strike(stage, target) {
     const servers = serversOf(stage);
@@ -79,7 +79,7 @@ export const killNatsLeader: Fault = {
   },
 };
 
-/** A server that leads nothing, since what it led was handed over. */
+/** Returns a server that leads nothing, after it has handed over everything that it led. */
 async function followerOf(stage: Stage, target: number): Promise<NatsServer> {
   const servers = serversOf(stage);
   const leader = await metaLeader(servers[0]!);
@@ -104,7 +104,7 @@ export const killNatsFollower: Fault = {
   },
 };
 
-/** It comes back with all that it had in memory, and the belief that everybody else was away. */
+/** A paused server returns with all its memory, and with the belief that all other servers were away. */
 const pauseNatsFollower: Fault = {
   async strike(stage, target) {
     const server = await followerOf(stage, target);
@@ -113,7 +113,7 @@ const pauseNatsFollower: Fault = {
   },
 };
 
-/** Over only when nobody leads too much: one that comes back leads nothing. */
+/** The fault is over only when no server leads too much, since a server that comes back leads nothing. */
 function untilSpread(fault: Fault): Fault {
   return {
     async strike(stage, target) {
@@ -134,12 +134,12 @@ export const natsServerReturns = untilSpread(killNatsFollower);
 export const natsServerGoesOn = untilSpread(pauseNatsFollower);
 
 async function isSpread({ bus, cluster }: Stage): Promise<boolean> {
-  // Whoever is handing over does not answer.
+  // A server that is handing over does not answer.
   const groups = await readLeaders(bus, cluster.info().workers.length).catch(() => undefined);
   return groups !== undefined && kindsOf(groups).every((kind) => crowdedServers(kind).length === 0);
 }
 
-/** So many servers that those left are no majority. */
+/** Kills so many servers that the others are no majority. */
 export function killNatsServers(count: number): Fault {
   return {
     async strike(stage, target) {
@@ -152,7 +152,7 @@ export function killNatsServers(count: number): Fault {
   };
 }
 
-/** SIGTERM and a start, one server after the other, each when the one before is level with the others. */
+/** Restarts one server after the other by SIGTERM, each when the previous server has caught up. */
 export const rollNatsServers: Fault = {
   async strike(stage) {
     for (const { name, monitor } of serversOf(stage)) {

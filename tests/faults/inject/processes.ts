@@ -1,24 +1,24 @@
-/** Harm to our own processes: killed, paused, killed at a fail point, drained, joined by another. */
+/** Faults of Carillon's processes: they are killed, paused, killed at a fail point, drained, or joined by another process. */
 import { ROLES, sleep } from "@carillon/base";
 import { ask, type Bus, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
 import type { ClusterInfo, Role } from "@carillon/local";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
 
-/** How orders call a role. */
+/** Names of roles in orders. */
 const CONTROL_NAMES = { gateway: "gateway", worker: ROLES.worker, archiver: "archiver" } as const;
 
 type OrderedRole = keyof typeof CONTROL_NAMES;
 
-/** Time in which a process that died is back. */
+/** Time within which a dead process is back. */
 const BACK_MS = 60_000;
-/** Time in which a process passes the place where it is to die: an idle one may not. */
+/** Time within which a busy process passes the place where it must die. */
 const PASSES_MS = 10_000;
-/** A process that dies closes its connections before it is gone: their ends belong to its death. */
+/** A dying process closes its connections before it ends; this time counts as part of its death, ms. */
 const DYING_MS = 100;
-/** Time for a node to say how it is. */
+/** Time for a node to report its state. */
 const STATE_MS = 700;
-/** How long a clock that was an hour ahead is an hour back. */
+/** Time for which a clock that was an hour ahead is an hour back. */
 const SHIFTED_BACK_MS = 4_000;
 
 interface Node {
@@ -31,7 +31,8 @@ function nodesOf(info: ClusterInfo, role: Role): Node[] {
 }
 
 /**
- * Those that are at work: they answer, and a worker owns a partition. When nobody answers (NATS is away), all that run.
+ * Returns the processes at work: they answer, and a worker owns a partition. When no process answers, because NATS is away, it
+ * returns all running processes.
  */
 async function atWork({ cluster, bus }: Stage, role: Role): Promise<Node[]> {
   const nodes = nodesOf(cluster.info(), role);
@@ -50,7 +51,7 @@ async function stateOf(bus: Bus, role: OrderedRole, nodeId: string): Promise<Con
   }
 }
 
-/** The supervisor has started it again, and it answers. */
+/** Resolves when the supervisor has restarted the process and it answers. */
 const isBack = ({ cluster, bus }: Stage, role: Role, before: Node) =>
   until(
     `${before.nodeId} is back`,
@@ -62,7 +63,7 @@ const isBack = ({ cluster, bus }: Stage, role: Role, before: Node) =>
     BACK_MS,
   );
 
-/** kill -9; the supervisor starts it again. */
+/** Kills a process by kill -9; the supervisor restarts it. */
 export function killProcess(role: Role): Fault {
   return {
     async strike(stage, target) {
@@ -75,7 +76,7 @@ export function killProcess(role: Role): Fault {
   };
 }
 
-/** kill -9 of all processes of a role at the same moment. */
+/** Kills all processes of a role by kill -9 at the same moment. */
 export function killAll(role: Role): Fault {
   return {
     async strike(stage) {
@@ -98,7 +99,7 @@ export function pauseProcess(role: Role): Fault {
   };
 }
 
-/** Where `clock-preload.cjs` is in the process: its wall clock is an hour ahead at first, then an hour back. */
+/** Moves the wall clock of a process with `clock-preload.cjs`: an hour ahead at first, then an hour back. */
 export function shiftClock(role: Role): Fault {
   return {
     async strike(stage, target) {
@@ -115,7 +116,7 @@ export function shiftClock(role: Role): Fault {
   };
 }
 
-/** Killed or paused exactly at a place of its journey, as soon as it passes there. */
+/** Kills or pauses a process exactly at a place of its journey, as soon as it passes there. */
 export function failPoint(role: OrderedRole, place: string, action: "kill" | "pause"): Fault {
   return {
     async strike(stage, target) {
@@ -125,7 +126,7 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
       try {
         await ask<ControlQuestion, unknown>(stage.bus, subject, { ask: "failpoint", at: `${place}:${action}` });
       } catch {
-        // It is on its way up, or cut off: there is nobody to take the order.
+        // The process is starting or cut off, so it cannot take the order.
         return undefined;
       }
       const heal = async () => (action === "pause" ? wake(node) : void (await isBack(stage, role, node)));
@@ -135,7 +136,7 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
   };
 }
 
-/** @returns when it was alive for the last time, monotonic ms: all that comes of its death is later; undefined when it lives on */
+/** @returns the last time at which the process was alive, monotonic ms; all effects of its death are later. Undefined: it lives */
 async function timeOfDeath({ pid }: Node): Promise<number | undefined> {
   let aliveAt = performance.now();
   const deadline = aliveAt + PASSES_MS;
@@ -156,7 +157,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** SIGTERM, which drains, and a start again. */
+/** Restarts a process by SIGTERM, which drains it. */
 export function restartProcess(role: Role): Fault {
   return {
     async strike(stage, target) {
@@ -168,7 +169,7 @@ export function restartProcess(role: Role): Fault {
   };
 }
 
-/** All processes of a role, one after the other. */
+/** Restarts all processes of a role, one after the other. */
 export function rollRole(role: Role): Fault {
   return {
     async strike({ cluster }) {
@@ -181,7 +182,7 @@ export function rollRole(role: Role): Fault {
   };
 }
 
-/** One more process joins, and leaves again. */
+/** Adds a process, and removes it again. */
 export function joinRole(role: Role): Fault {
   return {
     async strike({ cluster }) {
@@ -195,6 +196,6 @@ function wake({ pid }: Node): void {
   try {
     process.kill(pid, "SIGCONT");
   } catch {
-    // Another fault has ended it meanwhile.
+    // Another fault has ended the process meanwhile.
   }
 }

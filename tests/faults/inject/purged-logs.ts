@@ -4,12 +4,12 @@ import { purgeLog, readLayout } from "@carillon/bus";
 import type { Fault } from "./fault";
 import { bringBack, natsData } from "./strange-stores";
 
-/** Most time for our own connection to NATS to be back. */
+/** Maximum time until the machine's own connection to NATS is back. */
 const BACK_MS = 30_000;
 
 /**
- * An operator purges all logs. Workers must refuse them: the last record, which is gone, tells where a log goes on. Workers
- * stand still while the true logs are kept aside, and die afterwards, so that nothing is acknowledged in between.
+ * An operator purges all logs. Workers must refuse them: the last record, which is gone, tells where a log continues. Workers
+ * are paused while the true logs are kept aside, and die afterwards, so that nothing is acknowledged in between.
  */
 export const purgedLogs: Fault = {
   async strike(stage) {

@@ -1,6 +1,6 @@
 /**
- * A device is logged out, or taken away by another device of its user, while it is online and events come to it. What is
- * written down: when the api said so, when the connection closed, what came afterwards, and how the token is answered.
+ * A device is logged out, by itself or by another device of its user, while it is online and receives events. The machine
+ * records the time of the api's answer, the time at which the connection closed, later events, and the answer to the token.
  */
 import { sleep, uuidv7 } from "@carillon/base";
 import { Command } from "@carillon/protocol";
@@ -13,19 +13,19 @@ const WRITE_EVERY_MS = 50;
 const ONLINE_MS_PER_TARGET = 2;
 const RETRY_MS = 100;
 const ANSWER_MS = 5_000;
-/** What is late would have come by then. */
+/** Time within which late events would have come. */
 const AFTERWARDS_MS = 1_000;
 
-/** What somebody hears who asks again. */
+/** Errors of a repeated request. */
 const VOID_ALREADY = ["TOKEN_REVOKED", "NOT_FOUND"];
 
 interface Answer {
   status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: bodies of several shapes, each looked into at one place
+  // biome-ignore lint/suspicious/noExplicitAny: bodies have several shapes, and each is read at one place
   body: any;
 }
 
-/** @param by who revokes: the device itself (log-out), or another one of its user */
+/** @param by the revoking device: the device itself (log-out), or another device of its user */
 export function revoke(by: "itself" | "another"): Fault {
   return { strike: (stage, target) => revokeOne(stage, target, by) };
 }
@@ -43,12 +43,12 @@ async function revokeOne(stage: Stage, target: number, by: "itself" | "another")
   device.answeredAt = performance.now();
   const heal = async () => {
     await until(`${device.name} is closed`, () => device.closedAt !== undefined).catch(() => {
-      // The checker says so.
+      // The checker reports it.
     });
     await sleep(AFTERWARDS_MS);
     clearInterval(writing);
     device.reconnect = await reconnect(stage, lost, kept);
-    // What we close ourselves was not closed by the gateway.
+    // A connection that the machine closes itself was not closed by the gateway.
     for (const client of [victim, writer]) {
       client.listen(
         () => {},
@@ -60,7 +60,7 @@ async function revokeOne(stage: Stage, target: number, by: "itself" | "another")
   return { on: device.name, at: device.answeredAt, heal };
 }
 
-/** From now on everything that comes to a device is written down. */
+/** Records from now on everything that a device receives. */
 function follow(client: RawClient, name: string): RevokedDevice {
   const device: RevokedDevice = {
     name,
@@ -86,8 +86,8 @@ function follow(client: RawClient, name: string): RevokedDevice {
 }
 
 /**
- * Whoever got no answer asks again; then the tokens may be void already, and the api says so.
- * @returns whether all gateways have confirmed that it is closed
+ * Repeats a request without an answer. The tokens may be void by then, and the api says so.
+ * @returns whether all gateways have confirmed that the connection is closed
  */
 async function revokeDevice(stage: Stage, lost: Device, by: Device): Promise<boolean> {
   const where = by === lost ? "/v1/sessions/current" : `/v1/sessions/${lost.deviceId}`;
@@ -109,7 +109,7 @@ function call({ cluster }: Stage, method: string, where: string, token: string):
       const text = await answer.text();
       if (answer.status < 500) return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
     } catch {
-      // Nobody is there.
+      // No api runs.
     }
     await sleep(RETRY_MS);
     return undefined;
@@ -127,7 +127,7 @@ function online(stage: Stage, device: Device, transport: "tcp" | "ws"): Promise<
   });
 }
 
-/** What CONNECT with the old token is answered by, once somebody can say. */
+/** Returns the answer to CONNECT with the old token, as soon as a gateway can give one. */
 function reconnect(stage: Stage, lost: Device, kept: Device): Promise<string> {
   return until("an answer to the old token", async () => {
     const { client, answer } = await greet(stage, lost, kept, "tcp");
@@ -138,7 +138,7 @@ function reconnect(stage: Stage, lost: Device, kept: Device): Promise<string> {
   });
 }
 
-/** @param router whose token asks for the way */
+/** @param router the account whose token asks for the route */
 async function greet(
   stage: Stage,
   { token, deviceId }: Device,
@@ -159,7 +159,7 @@ async function greet(
   }
 }
 
-/** Into the conversation with oneself: every device of the user gets it. */
+/** Sends into the user's conversation with themselves: every device of the user gets it. */
 function writeToOneself(writer: RawClient, { userId }: Device): void {
   if (writer.isClosed) return;
   const clientMsgId = uuidv7(Date.now());

@@ -1,4 +1,4 @@
-/** What makes deliveries stand still although Redis answers: one user's data, or a Redis that takes no writes. */
+/** Faults that stop deliveries although Redis answers: one user's data, or a Redis that accepts no writes. */
 import { Redis } from "ioredis";
 import { choose, type Fault, type Stage } from "./fault";
 
@@ -33,7 +33,7 @@ export const poisonInbox: Fault = {
   },
 };
 
-/** Redis is full and refuses every write; reads go on. */
+/** Redis is full and refuses every write; reads continue. */
 export const fillRedis: Fault = {
   async strike(stage) {
     return onRedis(stage, async (redis) => {

@@ -1,4 +1,4 @@
-/** Harm to NATS, Redis and MySQL themselves. */
+/** Faults of NATS, Redis and MySQL themselves. */
 import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { until } from "@carillon/testkit";
@@ -9,7 +9,7 @@ import type { Store } from "./links";
 
 const server = ({ cluster }: Stage, store: Store) => cluster.servers[store]!;
 
-/** kill -9; the supervisor starts it again at once. */
+/** Kills a store by kill -9; the supervisor restarts it at once. */
 export function killStore(store: Store): Fault {
   return {
     async strike(stage) {
@@ -59,7 +59,7 @@ async function timeToCatchUp(url: string, messages: number): Promise<number> {
   return performance.now() - from;
 }
 
-/** FLUSHALL under traffic. */
+/** Runs FLUSHALL under traffic. */
 export const wipeRedis: Fault = {
   async strike(stage) {
     const redis = new Redis(server(stage, "redis").url, { maxRetriesPerRequest: 1 });
@@ -72,7 +72,7 @@ export const wipeRedis: Fault = {
   },
 };
 
-/** Redis dies and comes back as it was a second ago: what a failover to a replica that lags does. */
+/** Redis dies and returns with its data of a second ago, as after a failover to a replica that lags. */
 export const ageRedis: Fault = {
   async strike(stage) {
     const { directory } = server(stage, "redis");

@@ -1,6 +1,6 @@
 /**
- * A store that is not the one the cluster knows: an empty one, or the same as it was earlier, as after a restore from
- * a backup. Healing brings the right one back (an older MySQL stays: the log has what it lacks).
+ * A store is not the one that the cluster knows: it is empty, or has earlier data, as after a restore from a backup. Healing
+ * brings the right store back. (An older MySQL stays: the log has the missing events.)
  */
 import { cpSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -8,13 +8,13 @@ import { sleep } from "@carillon/base";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import type { Fault, Stage } from "./fault";
 
-/** How much older than the cluster a restored store is. */
+/** Age of a restored store, ms. */
 const AGE_MS = 3_000;
 const STASH = "stash";
 
 export const natsData = ({ cluster }: Stage) => path.join(cluster.servers.nats!.directory, "data");
 
-/** Puts the true store of NATS back in place of whatever is there. */
+/** Puts the true store of NATS back in place of the present one. */
 export async function bringBack({ cluster }: Stage, data: string, kept: string): Promise<void> {
   await cluster.stopNode("nats");
   rmSync(data, { recursive: true });
@@ -50,7 +50,7 @@ export const olderNats: Fault = {
   },
 };
 
-/** All tables are gone, and come back. */
+/** All tables disappear, and come back. */
 export const emptyMysql: Fault = {
   async strike({ cluster }) {
     const { url, database } = cluster.servers.mysql!;

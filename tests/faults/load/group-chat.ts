@@ -1,4 +1,4 @@
-/** A group of the load: members who write all the time, and a visitor who comes and goes. */
+/** A group of the load: members who write all the time, and a visitor who joins and leaves. */
 import { groupConversationId } from "@carillon/protocol";
 import { until } from "@carillon/testkit";
 import type { Account } from "./load-device";
@@ -10,7 +10,7 @@ const PATIENCE_MS = 60_000;
 export interface GroupChat {
   conversationId: string;
   members: Account[];
-  /** Belongs to the group only after a member has added them. */
+  /** The visitor belongs to the group only after a member has added them. */
   visitor: Account;
   fill(): Promise<void>;
   /** Adds or removes the visitor; resolves when the api has confirmed it. */
@@ -18,8 +18,8 @@ export interface GroupChat {
 }
 
 /**
- * Makes a group for these accounts, of which the last one is the visitor; its owner says nothing. They write into it from
- * now on, and are let in by `fill`, when they are connected: what a device was not there for, it is not told.
+ * Creates a group for these accounts, of which the last one is the visitor; its owner writes nothing. The members write into it
+ * from now on. `fill` adds them when they are connected, since a device gets no events from before its user's join.
  */
 export async function makeGroup(api: string, owner: Device, accounts: Account[]): Promise<GroupChat> {
   const members = accounts.slice(0, -1);
@@ -48,7 +48,7 @@ export async function makeGroup(api: string, owner: Device, accounts: Account[])
         how === "let in"
           ? call(api, owner, "POST", path, { userId: visitor.userId })
           : call(api, owner, "DELETE", `${path}/${visitor.userId}`);
-      // An api that died, or an owner who did not answer: to ask again changes nothing twice.
+      // The api died, or the owner did not answer: a repeated request changes nothing twice.
       await until(`the visitor is ${how}`, async () => (await ask()).status < 300, PATIENCE_MS);
     },
   };

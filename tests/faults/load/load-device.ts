@@ -1,28 +1,28 @@
 import type { Recipient } from "@carillon/client";
 import type { DeviceHistory, ListedRow } from "@carillon/testkit";
 
-/** One device of the load: it sends when it is told to, keeps what it is shown, and comes back whatever happens. */
+/** One device of the load: it sends on order, records the events that it shows, and always comes back. */
 export interface LoadDevice {
   readonly history: DeviceHistory;
   /** Messages that have no answer yet. */
   readonly unanswered: number;
-  /** Resolves when its first session is open: from then on it misses nothing. */
+  /** Resolves when the first session is open: from then on the device misses nothing. */
   connect(): Promise<void>;
-  /** Sends one message to its peer; never fails, repeats until there is an answer. */
+  /** Sends one message to the peer; it never fails, and repeats the message until there is an answer. */
   send(content: string): void;
-  /** What it still waits for, as far as it knows itself; undefined: nothing. */
+  /** Returns what the device still waits for, as far as it knows; undefined: nothing. */
   readonly behind: string | undefined;
-  /** The list of conversations that it keeps by itself; absent: it keeps none. */
+  /** Returns the list of conversations that the device keeps by itself; absent: it keeps none. */
   readonly list?: ListedRow[];
   close(): Promise<void>;
 }
 
-/** Who a device is, and whom it writes to. */
+/** The identity of a device, and its peer. */
 export interface Account {
   userId: string;
   deviceId: string;
   peerId: string;
-  /** Whom it writes to, as SEND names it. */
+  /** The receiver of its messages, as SEND names it. */
   to: Recipient;
   conversationId: string;
   token: string;

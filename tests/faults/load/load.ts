@@ -7,7 +7,7 @@ import { registerDevices, registerPairs, secondDeviceOf } from "./people";
 import { RawDevice } from "./raw-device";
 import { SdkDevice } from "./sdk-device";
 
-/** Messages of one device that may be without an answer: what a person does who sees that nothing gets through. */
+/** Maximum number of messages of one device without an answer: a person stops writing when nothing gets through. */
 const MOST_UNANSWERED = 64;
 const TICK_MS = 20;
 /** Five members and the visitor. */
@@ -22,7 +22,7 @@ export interface LoadOptions {
   /** Pairs of SDK clients, and of raw clients, that write to each other. */
   sdkPairs: number;
   rawPairs: number;
-  /** Groups of raw clients, each with a user who comes and goes. */
+  /** Groups of raw clients, each with a visitor. */
   groups: number;
   /** Messages per second of all clients together. */
   rate: number;
@@ -31,7 +31,7 @@ export interface LoadOptions {
 export class Load {
   readonly history = new History();
   private readonly devices: LoadDevice[] = [];
-  /** They come and go, and say nothing; what they have to be shown the checker knows. */
+  /** The visitors of groups, who write nothing; the checker knows the events that they must show. */
   private readonly visitors: RawDevice[] = [];
   private timer: NodeJS.Timeout | undefined;
   private next = 0;
@@ -40,12 +40,12 @@ export class Load {
   private accounts: Account[] = [];
   private strangers: Account[] = [];
   private groupChats: GroupChat[] = [];
-  /** Least size of what is written. */
+  /** Minimum size of a message. */
   contentBytes = 0;
 
   constructor(private readonly options: LoadOptions) {}
 
-  /** Registers and connects everybody; nothing is sent yet. */
+  /** Registers and connects all users; nothing is sent yet. */
   async connect(): Promise<void> {
     const { directory, api, partitions, sdkPairs, rawPairs, groups } = this.options;
     const accounts = await registerPairs(directory, sdkPairs + rawPairs + 1 + groups * GROUP_PAIRS, partitions);
@@ -75,7 +75,7 @@ export class Load {
     for (const group of this.groupChats) await group.fill();
   }
 
-  /** One of the groups. */
+  /** Returns one of the groups. */
   groupChat(target: number): GroupChat | undefined {
     return this.groupChats[target % Math.max(1, this.groupChats.length)];
   }
@@ -88,19 +88,19 @@ export class Load {
     return [...this.devices, ...this.visitors].map(({ history }) => history.userId);
   }
 
-  /** Everybody who writes: their lists of conversations are compared in the end. */
+  /** The users who write: their lists of conversations are compared in the end. */
   get readers(): Account[] {
     return [...this.accounts, ...this.groupChats.flatMap(({ members }) => members)];
   }
 
-  /** The lists that devices keep by themselves. */
+  /** Returns the lists that devices keep by themselves. */
   get views(): DeviceView[] {
     return this.devices.flatMap(({ history, list }) =>
       list === undefined ? [] : [{ device: history.name, rows: list }],
     );
   }
 
-  /** Creates a registered user who does nothing by themselves. */
+  /** Creates a registered user who does nothing unasked. */
   get stranger(): Account {
     return this.strangers[0]!;
   }
@@ -109,7 +109,7 @@ export class Load {
     return this.options.api;
   }
 
-  /** One of those who write, on another device. */
+  /** Returns one of the writers on another device. */
   secondDevice(target: number): Account {
     return this.secondDeviceOf(this.accounts[target % this.accounts.length]!);
   }
@@ -118,13 +118,13 @@ export class Load {
     return secondDeviceOf(this.options.directory, account);
   }
 
-  /** Where an account should connect. */
+  /** Returns the address to which an account should connect. */
   async gatewayOf({ token }: Account): Promise<{ ws: string; tcp: string }> {
     const answer = await fetch(`${this.options.api}/v1/route`, { headers: { authorization: `Bearer ${token}` } });
     return ((await answer.json()) as { gateways: { ws: string; tcp: string }[] }).gateways[0]!;
   }
 
-  /** One of the raw clients. */
+  /** Returns one of the raw clients. */
   rawDevice(target: number): RawDevice | undefined {
     const raw = this.devices.filter((device) => device instanceof RawDevice);
     return raw[target % Math.max(1, raw.length)];
@@ -140,7 +140,7 @@ export class Load {
     clearInterval(this.timer);
   }
 
-  /** Every device writes once more: so every conversation has an event after the last fault. */
+  /** Lets every device write once more, so that every conversation has an event after the last fault. */
   writeLastWords(): void {
     for (const device of this.devices) device.send("last words");
   }
@@ -155,7 +155,7 @@ export class Load {
     return this.devices.reduce((sum, device) => sum + device.unanswered, 0);
   }
 
-  /** What is not answered or not shown yet; undefined when every device has been shown everything that was acknowledged. */
+  /** Returns what is missing; undefined when every message has an answer, and every device has shown all acknowledged messages. */
   get unrest(): string | undefined {
     const busy = this.devices.find((device) => device.unanswered > 0);
     if (busy !== undefined) return `${busy.unanswered} messages of ${busy.history.name} have no answer`;
@@ -172,7 +172,7 @@ export class Load {
         ?.history.shown.findLast((event) => event.conversationId === conversationId)?.seq ?? 0;
     for (const [conversationId, seq] of last) {
       const group = this.groupChats.find((one) => one.conversationId === conversationId);
-      // Members of a group have come at different numbers: the last one is what they have in common.
+      // Members of a group joined at different numbers, so only the last number is the same for all.
       const late = group?.members.find(({ userId }) => newest(userId, conversationId) < seq);
       if (late !== undefined) return `${late.userId} has not been shown number ${seq} of ${conversationId}`;
       if (group !== undefined) continue;
@@ -186,7 +186,7 @@ export class Load {
     return undefined;
   }
 
-  /** Waits until everything was answered and shown. @returns what was not within `ms`; undefined: nothing */
+  /** Waits until every message was answered and shown. @returns what is missing after `ms`; undefined: nothing */
   async comesToRest(ms: number): Promise<string | undefined> {
     const deadline = performance.now() + ms;
     while (true) {

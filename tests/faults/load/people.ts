@@ -1,4 +1,4 @@
-/** The users of a run: written straight into the database, their tokens signed with the cluster's own secret. */
+/** The users of a run: the machine writes them straight into the database, and signs their tokens with the cluster's secret. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { partitionOf, randomId } from "@carillon/base";
@@ -23,7 +23,7 @@ export function readClusterSettings(directory: string): ClusterSettings {
   return JSON.parse(readFileSync(path.join(directory, "carillon.json"), "utf8"));
 }
 
-/** The same user on another device. */
+/** Returns the same user on another device. */
 export function secondDeviceOf(directory: string, account: Account): Account {
   const { userId } = account;
   const sign = createTokenSigner(readClusterSettings(directory).auth.secret, TOKEN_SECONDS);
@@ -45,7 +45,7 @@ export async function registerPairs(directory: string, pairs: number, partitions
     for (const [index, userId] of names.entries()) {
       await store.users.create({ userId, displayName: userId, passwordHash: "none", now: Date.now() });
       const device = await logIn(store, sign, userId, DEVICE);
-      // Only who has logged in may come by a token of ours.
+      // A token is good only if its device has logged in.
       await logIn(store, sign, userId, SECOND_DEVICE);
       const peerId = names[1 - index]!;
       accounts.push({ ...device, peerId, to: `u:${peerId}`, conversationId });
@@ -55,14 +55,14 @@ export async function registerPairs(directory: string, pairs: number, partitions
   return accounts;
 }
 
-/** A device with a log-in of its own. */
+/** Returns a device with a log-in of its own. */
 export interface Device {
   userId: string;
   deviceId: string;
   token: string;
 }
 
-/** A new user who is logged in on several devices, as after a log-in by password. */
+/** Creates a user who is logged in on several devices, as after a log-in by password. */
 export async function registerDevices<const Names extends readonly string[]>(
   directory: string,
   deviceIds: Names,
@@ -78,7 +78,7 @@ export async function registerDevices<const Names extends readonly string[]>(
   return devices as { [Each in keyof Names]: Device };
 }
 
-/** As a log-in by password leaves it. */
+/** Creates the rows that a log-in by password leaves. */
 async function logIn(
   store: MysqlStore,
   sign: ReturnType<typeof createTokenSigner>,
@@ -93,7 +93,7 @@ async function logIn(
   return { userId, deviceId, token: sign(claims) };
 }
 
-/** Two new names whose conversation lies in a partition. */
+/** Returns two new names whose conversation lies in a partition. */
 function namesIn(partition: number, partitions: number, pair: number): { names: string[]; conversationId: string } {
   while (true) {
     const names = [`a${pair}-${randomId(6)}`, `b${pair}-${randomId(6)}`];

@@ -1,6 +1,6 @@
 /**
- * A device that speaks the protocol by itself, and hard: many messages under way at once, some sent twice, some
- * repeated long after they were answered. It writes down every inbox number that it gets.
+ * A device on the raw client that uses the protocol hard: it has many messages under way at once, sends some twice, and repeats
+ * some long after their answers. It records every inbox number that it gets.
  */
 import { sleep, uuidv7 } from "@carillon/base";
 import type { Event } from "@carillon/client";
@@ -16,7 +16,7 @@ const RETRY_MS = 500;
 const RECONNECT_MS = [200, 1_000] as const;
 /** Refusals after which the same message is sent again. */
 const NOT_TAKEN = new Set(["BUSY", "RATE_LIMITED", "UNAVAILABLE", "WRONG_GATEWAY", "INTERNAL"]);
-/** Every so many messages: one is sent twice at once, one is repeated 2 s after its answer. */
+/** Numbers of messages after which one is sent twice at once, and one is repeated 2 s after its answer. */
 const DOUBLE_EVERY = 20;
 const REPEAT_EVERY = 50;
 const REPEAT_MS = 2_000;
@@ -30,7 +30,7 @@ interface Address {
 
 interface Outgoing {
   message: SentMessage;
-  /** When it was last sent; 0: not over this connection. */
+  /** Time of the last sending; 0: not over this connection. */
   triedAt: number;
 }
 
@@ -46,7 +46,7 @@ export class RawDevice implements LoadDevice {
   private readonly pending = new Map<string, Outgoing>();
   private readonly requests = new Map<number, SentMessage | ((frame: RawFrame) => void)>();
   private mustCompare = false;
-  /** Of a large group: everything up to this number was shown, and up to that it was told that there is more. */
+  /** Numbers of a large group: up to the first everything was shown, and up to the second the device got notices. */
   private reached = 0;
   private toldOf = 0;
   private acknowledgeTimer: NodeJS.Timeout | undefined;
@@ -95,7 +95,7 @@ export class RawDevice implements LoadDevice {
     if (++this.count % DOUBLE_EVERY === 0) this.transmit(outgoing);
   }
 
-  /** Hangs: takes nothing from its connection until it is told to. */
+  /** Stops reading from its connection until `resumeReading`. */
   stopReading(): void {
     this.client?.stopReading();
     this.stalled = this.client;
@@ -138,7 +138,7 @@ export class RawDevice implements LoadDevice {
         (frame) => {
           if (frame.command === Command.GOAWAY) {
             next = frame.payload.reconnectTo;
-            // Where a session is open the gateway closes it when its time has come; until then it serves.
+            // The gateway closes an open session at the end of its time; until then it serves the session.
             if (this.client !== client) client.close();
           } else this.take(client, frame);
         },
@@ -174,10 +174,10 @@ export class RawDevice implements LoadDevice {
     this.connection++;
     this.recorder.online(gatewayId);
     if (resume === "resync" && this.cursor !== undefined) this.compare();
-    // Our own cursor holds for a replay; without one, this is where the device begins.
+    // The device's own cursor holds for a replay; without a cursor, the device begins here.
     if (resume !== "replay" || this.cursor === undefined) this.cursor = inbox;
     if (this.mustCompare) void this.fetchMissing(client);
-    // Half of them look at their conversation: what they are shown of a large group comes without being asked for.
+    // Half of the devices look at their conversation, so they get the events of a large group without asking.
     if (this.transport === "ws") client.send(Command.FOCUS, { conversationId: this.account.conversationId });
     for (const outgoing of this.pending.values()) {
       outgoing.message.repeated ||= outgoing.triedAt > 0;
@@ -213,7 +213,7 @@ export class RawDevice implements LoadDevice {
     }
   }
 
-  /** What had no answer in time, or was refused for a while, is sent again in its order. */
+  /** Sends messages again that had no answer in time or were refused for a while, in their order. */
   private resend(): void {
     for (const outgoing of this.pending.values()) {
       if (outgoing.triedAt > performance.now() - ANSWER_MS) continue;
@@ -259,7 +259,7 @@ export class RawDevice implements LoadDevice {
       this.recorder.delivered(this.connection, epoch, inboxSeq, event.conversationId, event.seq);
       this.cursor.seq = Math.max(this.cursor.seq, inboxSeq);
       if (!this.shown.has(event.conversationId, event.seq)) this.showNext(event, "deliver");
-      // A group has become small again: what was said before has to be fetched still.
+      // The group has become small again: earlier messages must still be fetched.
       if (isGroup(event.conversationId)) this.hearOfMore(client, { ...event, lastSeq: event.seq });
     }
     this.acknowledgeTimer ??= setTimeout(() => {
@@ -270,7 +270,7 @@ export class RawDevice implements LoadDevice {
     }, ACKNOWLEDGE_MS);
   }
 
-  /** A large group goes up to this number. */
+  /** Learns that a large group has events up to this number. */
   private hearOfMore(client: RawClient, { conversationId, lastSeq }: RawFrame["payload"]): void {
     if (conversationId !== this.account.conversationId) return;
     this.toldOf = Math.max(this.toldOf, lastSeq);
@@ -288,7 +288,7 @@ export class RawDevice implements LoadDevice {
     void this.fetchMissing(client);
   }
 
-  /** What is shown in order moves the place from which a large group is fetched. */
+  /** Shows an event; an event in order moves the place from which the device fetches a large group. */
   private showNext(event: Event, by: "deliver" | "pull"): void {
     const { conversationId, seq } = event;
     this.shown.take(event, by);
@@ -316,7 +316,7 @@ export class RawDevice implements LoadDevice {
         this.ask(client, Command.PULL, { conversationId, fromSeq, limit: 64 }, resolve);
       });
       if (frame?.command === Command.PULLED) {
-        // A group begins for its member where they joined: nothing fills the numbers below.
+        // A group begins for its member at their join, so the numbers below stay empty.
         for (const event of frame.payload.events as Event[]) {
           this.showNext(event, "pull");
           fromSeq = event.seq + 1;

@@ -1,6 +1,6 @@
 /**
- * The user of a device reads: now and then they mark a conversation as read up to the last shown message, until that is
- * answered.
+ * The user of a device reads: at intervals they mark a conversation as read up to the last shown message, and repeat the mark
+ * until it is answered.
  */
 import type { DeviceRecorder, SentRead } from "@carillon/testkit";
 
@@ -16,7 +16,7 @@ export class Reader {
     private readonly conversationId: string,
   ) {}
 
-  /** A message of somebody else was shown. @returns whether there is a mark to be sent now */
+  /** Learns that the message of another user was shown. @returns whether there is a mark to send now */
   show(seq: number): boolean {
     if (++this.shown % READ_EVERY !== 0 || seq <= (this.sent?.seq ?? 0)) return false;
     this.sent = this.recorder.read(this.conversationId, seq);
@@ -33,7 +33,7 @@ export class Reader {
     return this.pending && `waits for the answer to READ ${this.pending.seq}`;
   }
 
-  /** A READ up to this number was answered. */
+  /** Learns that a READ up to this number was answered. */
   answered(seq: number): void {
     for (const read of this.recorder.history.reads) if (read.seq <= seq) read.answeredAt ??= performance.now();
   }

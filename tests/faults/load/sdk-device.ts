@@ -1,4 +1,4 @@
-/** A device that uses the SDK as an app does: it sends, listens, and fetches what a resync says it missed. */
+/** A device that uses the SDK as an app does: it sends, listens, and fetches missed events after a resync. */
 import { sleep, uuidv7 } from "@carillon/base";
 import { CarillonClient, type ConversationRow, type Event } from "@carillon/client";
 import { viewOf } from "@carillon/client/view";
@@ -28,7 +28,7 @@ export class SdkDevice implements LoadDevice {
   ) {
     const { deviceId, token } = account;
     this.client = new CarillonClient({ api, deviceId, platform: "other", token, transport });
-    // It is kept from the first look on.
+    // The device keeps the list from the first look on.
     viewOf(this.client);
     this.shown = new ShownEvents(recorder);
     for (const kind of ["message", "system", "recall"] as const) {
@@ -119,7 +119,7 @@ export class SdkDevice implements LoadDevice {
     if (!this.fetching) return this.fetchMissing();
   }
 
-  /** Goes on until nothing is missing, over as many connections as it takes. */
+  /** Fetches until nothing is missing, over several connections if needed. */
   private async fetchMissing(): Promise<void> {
     this.fetching = true;
     while (this.missing.size > 0 && !this.closed) {

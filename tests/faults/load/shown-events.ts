@@ -2,10 +2,10 @@ import type { Event } from "@carillon/client";
 import type { DeviceRecorder } from "@carillon/testkit";
 
 /**
- * What an app does with events: each is shown once, whether it was told or fetched.
+ * Shows events as an app does: each once, whether it was delivered or fetched.
  *
- * An event that was fetched after a resync may be told later: the app knows it and says nothing. One that is told
- * twice is a fault of the client under test and goes into the history as it is.
+ * An event that was fetched after a resync may be delivered later: the app knows it and does not show it again. An event that is
+ * delivered twice is a fault of the client under test, and goes into the history unchanged.
  */
 export class ShownEvents {
   private readonly known = new Map<string, Map<number, "deliver" | "pull">>();
@@ -25,7 +25,7 @@ export class ShownEvents {
     return this.numbers(conversationId).has(seq);
   }
 
-  /** The lowest number up to `last` that is missing; undefined when there is none. */
+  /** Returns the lowest missing number up to `last`; undefined when there is none. */
   firstMissing(conversationId: string, last: number): number | undefined {
     const numbers = this.numbers(conversationId);
     for (let seq = 1; seq <= last; seq++) if (!numbers.has(seq)) return seq;

@@ -15,7 +15,7 @@ export interface WrongClockOrder {
   moves: 1 | 2;
 }
 
-/** What was said to one message. */
+/** The answer to one message. */
 export interface WrongClockAnswer {
   clientMsgId: string;
   content: string;

@@ -1,6 +1,6 @@
 /**
- * The report as one page that needs nothing else: per scenario a time line with the faults as bars over the rates of
- * what was sent, acknowledged and shown, then bounds and violations. Pure.
+ * Renders the report as one page without other files. Each scenario has a time line, with the faults as bars over the rates of
+ * sent, acknowledged and shown messages, then bounds and violations. Pure.
  */
 import { escapeMarkup, renderDocument } from "../../../scripts/page/markup";
 import type { ReportData, ResultSummary } from "./text";

@@ -1,13 +1,13 @@
 import type { Evidence } from "@carillon/testkit";
 
-/** How many per second, from the beginning of the load on. */
+/** Numbers per second, from the beginning of the load on. */
 export interface Series {
   sent: number[];
   acknowledged: number[];
   shown: number[];
 }
 
-/** The rates of a run, second by second, up to the last event. Pure. */
+/** Returns the rates of a run, second by second, up to the last event. Pure. */
 export function seriesOf({ messages, devices }: Pick<Evidence, "messages" | "devices">, from: number): Series {
   return {
     sent: perSecond(

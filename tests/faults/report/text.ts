@@ -1,4 +1,4 @@
-/** The report as a table for people, and as data. Pure. */
+/** Renders the report as a table for people, and as data. Pure. */
 import type { ScenarioResult } from "../run-scenario";
 import { ROWS, type Row, type Scenario } from "../scenario";
 
@@ -51,7 +51,7 @@ export function describeResults(
   return { text, json: { ok, results: summaries, rows }, ok };
 }
 
-/** The result of one scenario, as lines. */
+/** Describes the result of one scenario in lines. */
 export function describeResult({
   scenario,
   seed,

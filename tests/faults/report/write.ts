@@ -1,4 +1,4 @@
-/** Puts the report of a run where people find it: `.carillon/faults/<time>/`. */
+/** Writes the report of a run into `.carillon/faults/<time>/`. */
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { ScenarioResult } from "../run-scenario";
@@ -14,7 +14,7 @@ export function writeReport() {
     keepLog(name: string, file: string): void {
       if (existsSync(file)) copyFileSync(file, path.join(folder, `${name}.log`));
     },
-    /** Keeps what a failed scenario saw, so that it can be judged again. */
+    /** Keeps the evidence of a failed scenario, so that it can be judged again. */
     add({ scenario, evidence, ok }: ScenarioResult): void {
       if (!ok) writeEvidence(path.join(folder, `${scenario}.evidence.json`), evidence);
     },
@@ -25,7 +25,7 @@ export function writeReport() {
   };
 }
 
-/** One JSON document, written item by item: that of a long run is longer than a string can be. */
+/** Writes one JSON document item by item, since the document of a long run is longer than a string can be. */
 function writeEvidence(file: string, evidence: object): void {
   const fd = openSync(file, "w");
   let before = "{";

@@ -1,4 +1,4 @@
-/** Nodes come and go, and all clients at once. */
+/** Scenarios in which nodes join and leave, and all clients reconnect at once. */
 import { lastReturn, stallOfSends } from "../measure";
 import { once, steady } from "../plan";
 import type { Scenario } from "../scenario";

@@ -1,4 +1,4 @@
-/** Groups whose members come and go, while everybody writes and processes die; large ones, too. */
+/** Scenarios with groups whose members join and leave while all members write and processes die; also with large groups. */
 import { stallOfSends } from "../measure";
 import { mergedPlan, steady } from "../plan";
 import type { Scenario } from "../scenario";
@@ -16,7 +16,7 @@ export const groups: readonly Scenario[] = [
     afterMs: 8_000,
   },
   {
-    // Six members without the visitor: with the visitor they are too many for inboxes.
+    // A group has six members, and with the visitor it is too large for inboxes.
     name: "large-groups",
     row: "large groups change",
     plan: mergedPlan(

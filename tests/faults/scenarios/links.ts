@@ -1,4 +1,4 @@
-/** The links between our processes and the stores are cut, silenced and slow. */
+/** Scenarios in which links between processes and stores are cut, silent or slow. */
 import { stallOfDelivery, stallOfSends } from "../measure";
 import { once } from "../plan";
 import type { Scenario } from "../scenario";

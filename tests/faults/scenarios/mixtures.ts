@@ -1,9 +1,9 @@
-/** Faults that overlap, by a seeded schedule. */
+/** Scenarios with overlapping faults, by a seeded schedule. */
 import type { FaultName } from "../inject/catalogue";
 import { mixedPlan } from "../plan";
 import type { Scenario } from "../scenario";
 
-/** Short faults that may meet any other. */
+/** Short faults that may overlap with any other fault. */
 export const MIXABLE: readonly FaultName[] = [
   "kill gateway",
   "kill worker",
@@ -46,7 +46,7 @@ export const mixtures: readonly Scenario[] = [
   },
 ];
 
-/** A fault every 5 s for that many minutes. */
+/** Returns a scenario with a fault every 5 s for this number of minutes. */
 export function mixedRun(minutes: number): Scenario {
   return {
     name: "mixed",

@@ -1,4 +1,4 @@
-/** NATS is a cluster of three servers, which hold three copies of every stream and bucket. */
+/** Scenarios with a NATS cluster of three servers, which hold three copies of every stream and bucket. */
 
 import type { FaultName } from "../inject/catalogue";
 import { acknowledgedMeanwhile, leadersSpread, stallOfSends } from "../measure";
@@ -6,33 +6,33 @@ import { later, mergedPlan, once, steady } from "../plan";
 import type { Scenario } from "../scenario";
 
 const NATS_SERVERS = 3;
-/** As long as a leader lives. */
+/** The bound while a leader lives. */
 const STALL_MS = 6_000;
 /**
- * Who followed a leader that died waits 4 to 9 s for it, by chance, before it stands for election: that is fixed in the
- * server (2.15.1). A partition waits for the slowest of three elections, of its queue, its log and its consumer; then for
- * a question that was just asked in vain, and for a new consumer.
+ * The bound after the death of a leader. A follower waits 4 to 9 s for a dead leader, at random, before it stands for election:
+ * the server (2.15.1) fixes that time. A partition waits for the slowest of three elections, of its queue, its log and its
+ * consumer; then for a question without an answer, and for a new consumer.
  */
 const ELECTION_MS = 9_000 + 4_000;
-/** A server that died is away for longer than an election takes. */
+/** Time for which a dead server is away: longer than an election. */
 const AWAY_MS = 14_000;
-/** So long that the others no longer wait for it. */
+/** Time for which a server is away so that the others no longer wait for it. */
 const LONG_AWAY_MS = 32_000;
-/** All are well for so long before the first stream gets another leader. */
+/** Time for which all servers must be well before the first stream gets another leader. */
 const CALM_SECONDS = 30;
-/** Until one that is back is level, then calm, then a dozen streams, one each 5 s; beside other work on the machine. */
+/** Time until a returned server has caught up, then the calm time, then a dozen streams, one every 5 s, on a busy machine. */
 const SPREAD_MS = 120_000;
-/** What was on its way when the majority died: stored already, and not yet told. */
+/** Time for answers about messages that were stored when the majority died. */
 const UNDER_WAY_MS = 500;
 
-/** Longer than anything that a server does after its return. */
+/** Time that is longer than all work of a server after its return. */
 const WATCHED_MS = 45_000;
 
-/** The second one when the first is surely over. */
+/** Time until the second fault, when the first is surely over. */
 const twice = (fault: FaultName) =>
   mergedPlan(once([fault], 10_000, LONG_AWAY_MS), later(once([fault], 10_000, LONG_AWAY_MS), LONG_AWAY_MS + SPREAD_MS));
 
-/** One server is away and comes back, twice; its return may stop a partition for so long. */
+/** One server is away and returns, twice; its return may stop a partition for this time. */
 function returning(name: string, fault: FaultName, stallMs: number): Scenario {
   return {
     name,

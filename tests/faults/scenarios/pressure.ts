@@ -1,4 +1,4 @@
-/** Clients that do not read or write too much, clocks that lie, logs and disks that are full. */
+/** Scenarios with clients that stop reading or write too much, with wrong clocks, and with full logs and disks. */
 import path from "node:path";
 import { POISON } from "../inject/load-faults";
 import { disconnects, stallOfSends, takeOvers } from "../measure";

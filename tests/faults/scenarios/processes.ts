@@ -1,4 +1,4 @@
-/** Our own processes are killed and paused, at any moment and exactly between two steps. */
+/** Scenarios in which Carillon's processes are killed and paused, at any moment and exactly between two steps. */
 import { failedSends, resumption, sendTime, stallOfSends } from "../measure";
 import { once, steady } from "../plan";
 import type { Scenario } from "../scenario";
@@ -73,7 +73,7 @@ export const processes: readonly Scenario[] = [
     bounds: [stallOfSends(5_000)],
   },
   {
-    // To its clients a process that is stopped is a host that has vanished: nothing is closed, nothing answers.
+    // To its clients, a stopped process is a host that has vanished: it closes nothing and does not answer.
     name: "vanish-gateway",
     row: "host vanished",
     plan: steady(["pause gateway"], { times: 2, everyMs: 50_000, holdMs: 3 * TTL_MS }),

@@ -1,4 +1,4 @@
-/** NATS, Redis and MySQL are killed, paused, wiped, stopped, or not the ones they were. */
+/** Scenarios in which NATS, Redis and MySQL are killed, paused, wiped, stopped, or replaced by stores with other data. */
 import { acknowledgedMeanwhile, catchUp, disconnects, stallOfDelivery, stallOfSends, takeOvers } from "../measure";
 import { once, steady } from "../plan";
 import type { Scenario } from "../scenario";

@@ -1,4 +1,4 @@
-/** HTTP at the api and at the WebSocket ports: targets, headers, bodies, upgrades. */
+/** Attacks by HTTP on the api and the WebSocket ports: targets, headers, bodies, upgrades. */
 import { type Attack, Finding, type Scene } from "../attack";
 import { mutateBytes, mutateText, mutateValue } from "../mutate";
 import type { Random } from "../random";
@@ -28,12 +28,12 @@ const ODD_HEADERS = [
   `X-Long: ${"x".repeat(20_000)}`,
 ];
 
-/** A body as it goes out, with its headers. */
+/** Encodes a body, with its headers. */
 function withBody(body: string): string[] {
   return ["Content-Type: application/json", `Content-Length: ${Buffer.byteLength(body)}`, "", body];
 }
 
-/** A request of one of the api's own routes, with something odd in its path, query or body. */
+/** Makes a request for one of the api's own routes, with an odd value in its path, query or body. */
 function routeRequest(random: Random, { routes, attacker, api }: Scene): string {
   const { method, path, body } = random.pick(routes);
   const target = path.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -57,7 +57,7 @@ function routeRequest(random: Random, { routes, attacker, api }: Scene): string 
 
 const wellFormed = (text: string) => text.replace(/\p{Surrogate}/gu, "\ufffd");
 
-/** A request that is odd in its first line or its headers. */
+/** Makes a request that is odd in its first line or its headers. */
 function oddRequest(random: Random): Buffer {
   const target = random.chance(0.8) ? random.pick(ODD_TARGETS) : `/${random.text()}`;
   const headers = Array.from({ length: random.below(4) }, () => random.pick(ODD_HEADERS));

@@ -1,4 +1,4 @@
-/** Handshakes that are broken off by a reset at every point: before the first byte, inside a line, inside a frame. */
+/** Attacks that break handshakes off by a reset at every point: before the first byte, inside a line, inside a frame. */
 import type { Attack, Scene } from "../attack";
 import type { Random } from "../random";
 import { upgradeLines } from "../samples";
@@ -7,7 +7,7 @@ import { connectFrame } from "./tcp";
 
 const AT_ONCE = 10;
 
-/** What a client says at first, and to whom. */
+/** Returns the first bytes of a client, and the port that gets them. */
 function beginning(random: Random, scene: Scene) {
   const { tcp, ws } = random.pick(scene.gateways);
   const upgrade = Buffer.from(

@@ -1,4 +1,4 @@
-/** Frames over TCP: random, nearly good, cut anywhere; before and after log-in. */
+/** Attacks by frames over TCP: random, nearly good, cut anywhere; before and after log-in. */
 import { Command, encodeFrame } from "@carillon/protocol";
 import { type Attack, Finding, type Scene } from "../attack";
 import { cutAnywhere, mutateBytes, mutateValue } from "../mutate";
@@ -8,12 +8,12 @@ import { Wire } from "../wire";
 
 const MOST_INPUTS = 40;
 
-/** CONNECT of the attacker's own device. */
+/** Returns a CONNECT of the attacker's own device. */
 export function connectFrame({ attacker: { token, deviceId } }: Scene): Buffer {
   return Buffer.from(encodeFrame(Command.CONNECT, 1, { token, deviceId, platform: "other" }));
 }
 
-/** One frame that may be anything. */
+/** Makes one frame, which may be anything. */
 export function anyFrame(random: Random, { attacker }: Scene): Buffer {
   switch (random.below(5)) {
     case 0:
@@ -27,7 +27,7 @@ export function anyFrame(random: Random, { attacker }: Scene): Buffer {
   }
 }
 
-/** Ends a connection in one of the ways that connections end. @throws Finding when the server does not let it go */
+/** Ends a connection in one of the usual ways. @throws Finding when the server does not close its side */
 export async function endSomehow(random: Random, wire: Wire, what: string): Promise<void> {
   if (random.chance(0.3)) return wire.reset();
   if (!(await wire.finish())) throw new Finding(`a connection was not closed by the server: ${what}`);

@@ -1,4 +1,4 @@
-/** WebSocket messages: binary frames, the JSON form, and bytes that break the rules of WebSocket itself. */
+/** Attacks by WebSocket messages: binary frames, the JSON form, and bytes that break the rules of WebSocket itself. */
 import { Command } from "@carillon/protocol";
 import type { Attack, Scene } from "../attack";
 import { cutAnywhere, mutateBytes, mutateText, mutateValue } from "../mutate";
@@ -14,12 +14,12 @@ interface Header {
   opcode: number;
   isFinal?: boolean;
   isMasked?: boolean;
-  /** What the header says, true or not. */
+  /** Length in the header, which may be wrong. */
   length?: number;
   reserved?: number;
 }
 
-/** A frame of WebSocket as a client sends it. */
+/** Makes a frame of WebSocket as a client sends it. */
 function webSocketFrame(random: Random, payload: Buffer, header: Header): Buffer {
   const { opcode, isFinal = true, isMasked = true, length = payload.length, reserved = 0 } = header;
   const first = (isFinal ? 0x80 : 0) | (reserved << 4) | opcode;

@@ -1,4 +1,4 @@
-/** Each line is a way to break a promise, and the invariant that has to find it. */
+/** Each line breaks a promise in one way, and names the invariant that must find it. */
 import { checkEvidence, type Evidence, staysOf } from "../src";
 import { goodEvidence, message } from "./good-evidence";
 
@@ -22,9 +22,9 @@ test("a purged log, a resync and an overtaken repetition are no violations", () 
   device.deliveries = device.deliveries.map((each) =>
     each.seq > 4 ? { ...each, epoch: "e2", inboxSeq: each.seq - 4 } : each,
   );
-  // A message that had to be sent again may come after later ones.
+  // A repeated message may come after later messages.
   Object.assign(evidence.messages[0]!, { order: 9, repeated: true });
-  // What was not acknowledged is told again over the same connection.
+  // The gateway sends unacknowledged events again over the same connection.
   device.deliveries.push(...device.deliveries.slice(-2));
   expect(checkEvidence(evidence)).toEqual([]);
 });
@@ -310,7 +310,7 @@ describe("receipts", () => {
     expect(checkEvidence(evidence).map((violation) => violation.invariant)).toContain(invariant);
   });
 
-  test("a READ without an answer may have been taken, or not", () => {
+  test("a READ without an answer may have been executed, or not", () => {
     const evidence = goodEvidence();
     bob(evidence).reads[0]!.answeredAt = undefined;
     expect(checkEvidence(evidence)).toEqual([]);
@@ -319,7 +319,7 @@ describe("receipts", () => {
 
 describe("a group", () => {
   const GROUP = "g:choir";
-  /** Carol joins at 2, leaves at 4, and comes back at 6; Dora is there from the beginning. */
+  /** Carol joins at 2, leaves at 4, and returns at 6; Dora is a member from the beginning. */
   const group = (): Evidence => {
     const evidence = goodEvidence();
     const rows = [1, 2, 3, 4, 5, 6, 7].map((seq) => ({
@@ -346,11 +346,11 @@ describe("a group", () => {
   };
   const carol = ({ devices }: Evidence) => devices.find(({ userId }) => userId === "carol")!;
 
-  test("whose member comes and goes has no violation", () => {
+  test("has no violation when a member comes and goes", () => {
     expect(checkEvidence(group())).toEqual([]);
   });
 
-  /** The numbers 3 to 7 were said when the group was large: in an inbox are only carol's own coming and going. */
+  /** The events 3 to 7 happened while the group was large: inboxes contain only Carol's own joining and leaving. */
   const large = (): Evidence => {
     const evidence = group();
     evidence.fetched = [3, 4, 5, 6, 7].map((seq) => ({ conversationId: GROUP, seq }));
@@ -361,7 +361,7 @@ describe("a group", () => {
     return evidence;
   };
 
-  test("that is large is in inboxes only where its members come and go", () => {
+  test("is in inboxes only with the joins and leaves of their users while it is large", () => {
     expect(checkEvidence(large())).toEqual([]);
     const hole = large();
     Object.assign(hole.inboxes.at(-1)!, { head: 2, events: hole.inboxes.at(-1)!.events.slice(0, 2) });
@@ -371,7 +371,7 @@ describe("a group", () => {
     expect(checkEvidence(unshown)).toMatchObject([{ invariant: "I1" }]);
   });
 
-  test("a message that was taken back has no content anywhere, but where it was shown before", () => {
+  test("a recalled message has no content anywhere except on devices that showed it before", () => {
     const evidence = group();
     const target = { conversationId: GROUP, seq: 3 };
     evidence.recalled = [target];
@@ -385,7 +385,7 @@ describe("a group", () => {
     expect(checkEvidence(evidence)).toEqual([]);
   });
 
-  test("the stays are what its system events tell", () => {
+  test("the stays follow from the system events", () => {
     const event = (seq: number, content: object, senderId = "dora") => ({
       ...{ conversationId: GROUP, seq, kind: "system" as const, senderId, content: JSON.stringify(content) },
     });

@@ -2,7 +2,7 @@ import { type DeviceHistory, type Evidence, type MessageFacts, membersOf } from 
 
 const CONVERSATION = "p:alice:bob";
 
-/** Message `seq` of the conversation; Alice and Bob take turns. */
+/** Returns message `seq` of the conversation; Alice and Bob take turns. */
 export function message(seq: number): MessageFacts {
   return {
     conversationId: CONVERSATION,
@@ -34,7 +34,7 @@ function device(userId: string, events: MessageFacts[]): DeviceHistory {
   };
 }
 
-/** What a run without a fault leaves behind: six messages, two log records of two owners. */
+/** Returns the evidence of a run without a fault: six messages, two log records of two owners. */
 export function goodEvidence(): Evidence {
   const events = [1, 2, 3, 4, 5, 6].map(message);
   const record = { partition: 0, at: 0, fanout: 0, events: [] };

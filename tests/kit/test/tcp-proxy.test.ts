@@ -38,7 +38,7 @@ function open(): { socket: Socket; text: () => string; closed: () => boolean } {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("a whole link passes everything on, and the end", async () => {
+test("a whole link passes all bytes on, and the end", async () => {
   const client = open();
   client.socket.end("hello");
   await until("the echo", () => client.text() === "hello" && client.closed());
@@ -60,7 +60,7 @@ test.each(["both", "to-server", "to-client"] as const)(
   },
 );
 
-test("a cut link is reset, refuses, and takes connections again when it heals", async () => {
+test("a cut link resets and refuses connections, and accepts them again when it heals", async () => {
   const client = open();
   client.socket.write("a");
   await until("the echo", () => client.text() === "a");
@@ -75,7 +75,7 @@ test("a cut link is reset, refuses, and takes connections again when it heals", 
   await until("the echo", () => again.text() === "c");
 });
 
-test("a slow link passes everything on later, in order", async () => {
+test("a slow link passes all bytes on later, in order", async () => {
   const client = open();
   client.socket.write("a");
   await until("the echo", () => client.text() === "a");

@@ -31,7 +31,7 @@ export const CloseCode = {
 export type CloseCodeName = keyof typeof CloseCode;
 export type ReconnectAdvice = "back-off" | "new-token" | "never";
 
-/** What the client does after a code from `from` to `to`. */
+/** The client's behaviour after a code from `from` to `to`. */
 export const closeCodeRanges: readonly { from: number; to: number; advice: ReconnectAdvice }[] = [
   { from: 4000, to: 4099, advice: "back-off" },
   { from: 4100, to: 4199, advice: "new-token" },

@@ -62,10 +62,10 @@ export const ErrorCode = {
 
 export type ErrorName = keyof typeof ErrorCode;
 
-/** What the sender of a refused request does: never, later, after logging in again, or at another gateway. */
+/** The way in which the sender repeats a refused request: never, later, after logging in again, or at another gateway. */
 export type Retry = "never" | "later" | "after-auth" | "elsewhere";
 
-/** What is to be done after an error, where that is not `never`. */
+/** The way to repeat a request after an error, where that is not `never`. */
 export const retries: Partial<Record<ErrorName, Retry>> = {
   NOT_AUTHENTICATED: "after-auth",
   TOKEN_EXPIRED: "after-auth",

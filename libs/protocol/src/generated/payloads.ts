@@ -407,7 +407,7 @@ export interface ChangedPayload {
 /** The request is done; there is nothing else to return. */
 export type OkPayload = Record<string, never>;
 
-/** What a client may send, told apart by `command`. */
+/** All messages of a client, told apart by `command`. */
 export type ClientMessage =
   | { command: 1; payload: ConnectPayload }
   | { command: 3; payload: PingPayload }
@@ -423,7 +423,7 @@ export type ClientMessage =
   | { command: 25; payload: FocusPayload }
   | { command: 30; payload: WatchPresencePayload };
 
-/** What the server may send, told apart by `command`. */
+/** All messages of the server, told apart by `command`. */
 export type ServerMessage =
   | { command: 2; payload: ConnectedPayload }
   | { command: 4; payload: PongPayload }
