@@ -27,7 +27,7 @@ export interface ApiConfig
   nodeId: string;
   /** Key that signs access tokens. */
   secret: string;
-  /** Who else signs access tokens. */
+  /** Other issuers of access tokens. */
   issuers: Issuer[];
   accessTokenSeconds: number;
   refreshTokenMs: number;

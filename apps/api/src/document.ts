@@ -1,9 +1,9 @@
-/** The OpenAPI page of a server that has nothing behind it: for docs/api.md, and for the test of what it says. */
+/** The OpenAPI page, made by a server without stores: for docs/api.md, and for the test of that page. */
 import { silentLogger } from "@carillon/base/node";
 import type { ApiParts } from "./parts";
 import { buildServer } from "./server";
 
-/** What is looked at in an OpenAPI page. */
+/** The parts of an OpenAPI page that this repository reads. */
 export interface OpenApiPage {
   paths: Record<string, Record<string, OpenApiRoute>>;
 }

@@ -61,7 +61,7 @@ export async function buildServer(api: ApiParts, broadcasts: Pick<LeaseJob, "wak
     },
     frameworkErrors: (error, _, reply) => void sendError(reply, toCarillonError(error)),
   });
-  // A reset may come at any moment. What happens to the listener itself later must not end the process.
+  // A reset may come at any moment. A later error of the listener itself must not end the process.
   expectResets(server.server);
   server.server.maxConnections = maxConnections;
   server.addHook("onListen", async () => {

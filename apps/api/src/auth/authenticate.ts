@@ -1,4 +1,4 @@
-/** Who is asking: the access token of a request, and whether its session is still good. */
+/** Finds out who calls: checks the access token of a request, and whether its session is still good. */
 import {
   type AccessClaims,
   type ApiKeyScope,
@@ -15,7 +15,7 @@ import type { LoginLimits } from "./brake";
 /** A person on a device, as the token says. */
 export type Caller = Pick<AccessClaims, "userId" | "deviceId">;
 
-/** The last use of a key is for people: it is written so often at most, ms. */
+/** The last use of a key is information for people; it is written at most once in this time, ms. */
 const USED_EVERY_MS = 60_000;
 
 const KEY = "ck_";
@@ -64,8 +64,8 @@ export class Authenticator {
   }
 
   /**
-   * Lets in an operator, and nobody else.
-   * @returns who it is, for the log
+   * Lets in operators only.
+   * @returns the operator's id, for the log
    * @throws CarillonError FORBIDDEN; as `checkSession`
    */
   async checkOperator(claims: AccessClaims): Promise<string> {
@@ -75,9 +75,9 @@ export class Authenticator {
   }
 
   /**
-   * Lets in a key with this scope, and nobody else.
-   * @param address from where it is shown: wrong keys are counted by it
-   * @returns which it is, for the log
+   * Lets in only a key with this scope.
+   * @param address of the caller: wrong keys are counted by it
+   * @returns the key's name, for the log
    * @throws CarillonError NOT_AUTHENTICATED, TOKEN_REVOKED, FORBIDDEN, RATE_LIMITED; errors of MySQL
    */
   async authorizeKey(authorization: string | undefined, scope: ApiKeyScope, address: string): Promise<string> {
@@ -99,5 +99,5 @@ function bearerOf(authorization: string | undefined): string | undefined {
   return BEARER.exec(authorization ?? "")?.[1];
 }
 
-/** Whether what is shown is an API key, and no token of a person. */
+/** Whether the caller shows an API key, and not the token of a person. */
 export const isKey = (authorization: string | undefined) => bearerOf(authorization)?.startsWith(KEY) === true;

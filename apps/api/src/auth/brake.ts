@@ -1,7 +1,7 @@
 /**
- * A budget that is not locked when it is spent, but slowed: behind the budget come turns, one after the other, with a
- * growing time between them. What came in time is given back, and then all is as in the beginning. Counted in the
- * memory of this process.
+ * A budget that slows its key instead of locking it: when the budget is spent, attempts take turns, with a growing time between
+ * the turns. An attempt that was right is given back, and the key has its whole budget again. The budgets are in the memory of
+ * this process.
  */
 import { Admission, addressKey, Budgets, Overloaded, TokenBucket } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
@@ -28,7 +28,7 @@ interface State {
   turnAt: number;
 }
 
-/** What was taken: it may be given back. */
+/** An attempt that was taken from the budget or as a turn, and may be given back; or the time to wait. */
 export type Taken = { kind: "budget" | "turn" } | { kind: "wait"; ms: number };
 
 export class Brake {
@@ -56,7 +56,7 @@ export class Brake {
     return { kind: "turn" };
   }
 
-  /** The attempt was none: it could not be judged. */
+  /** Gives an attempt back that could not be judged. */
   giveBack(key: string, taken: Taken): void {
     const state = this.states.get(key);
     if (taken.kind === "budget") state?.budget.giveBack();
@@ -75,17 +75,17 @@ export class Brake {
 }
 
 /**
- * What guesses at passwords are limited by, without giving anybody a way to keep a user out.
+ * Limits guesses at passwords without giving a stranger a way to keep a user out.
  *
- * The idea: an attempt is counted before its password is looked at, and what was counted is given back when it was
- * right. So of any number of guesses at once no more are judged than there is budget for; those of one user from one
- * address are judged two at a time, so that many right ones are no guesses. There are budgets for a user
- * from one address, and for an address whatever the user: a stranger elsewhere spends nothing of the user's own. When a
- * budget is spent, nobody is locked out: attempts are slowed, by turns that are seconds apart. The right password gets
- * in by such a turn as well, and then all is as before.
+ * The idea: an attempt is counted before its password is looked at, and given back when the password is right. So of any number
+ * of simultaneous guesses no more are judged than the budget allows; attempts at one user from one address are judged two at a
+ * time, so that many right passwords do not count as guesses. There is a budget for each pair of user and address, and one for
+ * each address: a stranger elsewhere spends nothing of the user's own budget. When a budget is spent, no user is locked out:
+ * attempts are slowed, by turns that are seconds apart. The right password gets in by such a turn as well, and then the budget is
+ * whole again.
  *
- * Whoever shows a token of a device is counted by that device, so that guesses of strangers do not keep a user from
- * changing the password. An operator can lift what is counted of a user.
+ * A caller with a token of a device is counted by that device, so that guesses of strangers do not keep a user from changing the
+ * password. An operator can reset the counts of a user.
  */
 
 const MINUTE_MS = 60_000;
@@ -128,27 +128,27 @@ export class LoginLimits {
 
   /**
    * Judges the password that a stranger shows.
-   * @param isRight looks at it
-   * @throws CarillonError RATE_LIMITED until the next turn; what `isRight` throws, which counts for nothing
+   * @param isRight compares it
+   * @throws CarillonError RATE_LIMITED until the next turn; errors of `isRight`, after which the attempt does not count
    */
   judge(userId: string, address: string, isRight: () => Promise<boolean>): Promise<boolean> {
     const place = addressKey(address);
     const key = `${userId} ${place}`;
-    // The address first: whoever makes up users must not fill the memory of what was counted of others.
+    // The address first: a stranger who invents users must not fill the memory and so push out the counts of others.
     const judge = () => attempt([this.ofAddress, place], () => attempt([this.ofUser, key, "release"], isRight));
     return this.inTurn(key, judge);
   }
 
-  /** The same for somebody who has shown a token of a device of the user. */
+  /** Judges the password of a caller who has shown a token of a device of the user. */
   judgeOnDevice(userId: string, deviceId: string, isRight: () => Promise<boolean>): Promise<boolean> {
     const key = `${userId} on ${deviceId}`;
     return this.inTurn(key, () => attempt([this.ofUser, key, "release"], isRight));
   }
 
   /**
-   * Looks up what a stranger shows instead of a password, a refresh token or an API key.
-   * @param isGood whether what was found says that it was no guess
-   * @throws CarillonError RATE_LIMITED; what `find` throws, which counts for nothing
+   * Looks up a refresh token or an API key that a stranger shows instead of a password.
+   * @param isGood whether the result shows that it was no guess
+   * @throws CarillonError RATE_LIMITED; errors of `find`, after which the attempt does not count
    */
   async lookUp<T>(address: string, find: () => Promise<T>, isGood: (found: T) => boolean): Promise<T> {
     let found: { value: T } | undefined;
@@ -167,7 +167,7 @@ export class LoginLimits {
     });
   }
 
-  /** A log-in succeeds: even so many of one user are too many. @throws CarillonError RATE_LIMITED */
+  /** Counts a log-in that succeeded: a user may log in only so often. @throws CarillonError RATE_LIMITED */
   countLogin(userId: string): void {
     refuse(this.logins.take(userId));
   }
@@ -177,14 +177,14 @@ export class LoginLimits {
     refuse(this.refreshes.take(family));
   }
 
-  /** An operator lifts what is counted of a user. */
+  /** Resets the counts of a user; operators order it. */
   unlock(userId: string): void {
     this.ofUser.releaseAll(`${userId} `);
     this.logins.forget(userId);
   }
 }
 
-/** @param release what was counted before is forgotten when it was right */
+/** @param release a right attempt also clears the earlier counts of the key */
 async function attempt(
   [brake, key, release]: [brake: Brake, key: string, release?: "release"],
   isRight: () => Promise<boolean>,
@@ -198,7 +198,7 @@ async function attempt(
     if (right && release !== undefined) brake.release(key);
     return right;
   } finally {
-    // What could not be judged, because MySQL was away or too many waited, was no guess.
+    // An attempt that could not be judged, because MySQL was away or too many waited, was no guess.
     if (!isWrong) brake.giveBack(key, taken);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Password hashes: argon2id. One takes a whole core for some 20 ms, so half of the cores make them and the others stay
- * with chat; behind them waits a queue of tens, and a crowd at the door is told to come back.
+ * Password hashes: argon2id. A hash takes a whole core for some 20 ms, so half of the cores compute hashes and the others stay
+ * with chat. Tens of attempts wait in a queue; the rest are told to come back.
  */
 
 import { createHash, createHmac } from "node:crypto";
@@ -39,7 +39,7 @@ export class Passwords {
   }
 
   /**
-   * @param stored undefined when there is no such user: false, after the same time
+   * @param stored undefined when there is no such user: the result is false, after the same time
    * @throws CarillonError BUSY when too many wait
    */
   async matches(stored: string | undefined, password: string): Promise<boolean> {
@@ -56,11 +56,11 @@ export class Passwords {
 }
 
 /**
- * Refresh tokens: `<userId>.<deviceId>.<family>.<secret>`. The ids lead to the one row that knows the family; of the
- * token itself only a digest is stored. The family is as secret as the rest: whoever shows it had a token of it.
+ * Refresh tokens: `<userId>.<deviceId>.<family>.<secret>`. The ids lead to the one row that knows the family; of the token itself
+ * only a digest is stored. The family is as secret as the rest: a caller who shows it had a token of it.
  *
- * The successor of a token is computed from it with the cluster's secret: whoever shows the same token again for a
- * moment, because the answer was lost or two tabs asked at once, gets the same successor, and no token is stored.
+ * The successor of a token is computed from it with the cluster's secret. So a device that shows the same token again, because
+ * the answer was lost or two tabs asked at once, gets the same successor, and no token is stored.
  */
 
 const FAMILY_LENGTH = 24;
@@ -77,14 +77,14 @@ export interface ShownToken {
 /** A token as it is given away. */
 export type RefreshToken = ShownToken & { token: string };
 
-/** A new token of a new family. */
+/** Makes a token of a new family. */
 export function newRefreshToken(userId: string, deviceId: string): RefreshToken {
   return toToken({ userId, deviceId, family: randomId(FAMILY_LENGTH) }, randomId(SECRET_LENGTH));
 }
 
 /**
- * The next token of the same family; the same one for the same token.
- * @param secret the cluster's, without which nobody can compute it
+ * Computes the next token of the same family; the same token always has the same successor.
+ * @param secret the cluster's: nobody else can compute the successor
  */
 export function successorOf(shown: ShownToken, secret: string): RefreshToken {
   const next = createHmac("sha256", secret).update(`refresh token behind ${shown.hash}`).digest("base64url");

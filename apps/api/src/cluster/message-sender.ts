@@ -1,8 +1,8 @@
 /**
- * Messages that come over HTTP go the way of every SEND: into the queue of their partition, in batches, with an origin
- * at which the owner answers. The origin is this process, under a name that no gateway can have; an answer finds its
- * request by a number of its own. Without an answer in time nobody knows whether the message is stored: BUSY, and the
- * same clientMsgId again.
+ * Messages that arrive over HTTP take the way of every SEND: into the queue of their partition, in batches, with an origin to
+ * which the owner answers. The origin is this process, under a name that no gateway can have; each request has a number, by which
+ * its answer finds it. Without an answer in time it is unknown whether the message is stored: the caller gets BUSY, and sends it
+ * again with the same clientMsgId.
  */
 import { partitionOf } from "@carillon/base";
 import {
@@ -72,7 +72,7 @@ export class MessageSender {
       bus,
       gateway,
       onMessage: (message) => this.receive(message),
-      // An answer that was lost is BUSY in the end; nothing else is sent here.
+      // The request of a lost answer ends with BUSY; nothing else is sent here.
       onBreak: () => {},
     });
   }
@@ -106,7 +106,7 @@ export class MessageSender {
   }
 
   private receive(message: DownlinkMessage): void {
-    // Numbers of a former life of this process mean other requests now.
+    // In messages to an earlier process of this name, the numbers mean other requests.
     if (message.kind !== "answers" || message.boot !== this.options.boot) return;
     for (const { connection, frame } of message.answers) {
       const waiting = this.waiting.get(connection);

@@ -1,6 +1,6 @@
 /**
- * Who may call a route, and how it can fail: each route says it beside its address, and this file holds it to that. The
- * token is looked at before anything else of a request, so a stranger learns nothing from what is wrong with it.
+ * Which callers may use a route, and how the route can fail. Each route says both beside its address, and this file enforces it.
+ * The token is checked before any other part of a request, so a stranger learns nothing from the errors of the rest.
  */
 import type { ApiKeyScope } from "@carillon/base/node";
 import { CarillonError, type ErrorName, errorByName } from "@carillon/protocol";
@@ -19,9 +19,9 @@ type Access = "anybody" | "token" | "user" | "operator" | { scope: ApiKeyScope }
 declare module "fastify" {
   interface FastifyContextConfig {
     access?: Access;
-    /** What kind of work it is; by default that follows from the method. */
+    /** The kind of work; by default it follows from the method. */
     work?: Work;
-    /** Names of what can go wrong, besides what `access` and a malformed request bring. */
+    /** Names of the route's own errors, in addition to those of `access` and of malformed requests. */
     errors?: readonly ErrorName[];
   }
   interface FastifyRequest {
@@ -31,7 +31,7 @@ declare module "fastify" {
   }
 }
 
-/** The person who asks, on routes that let persons in. */
+/** The person who calls, on routes that let persons in. */
 export function callerOf({ caller }: FastifyRequest): Caller {
   if (caller === undefined) throw new Error("a route that does not let persons in asks who it is");
   return caller;
@@ -42,7 +42,7 @@ export interface Guards {
   admission: HttpAdmission;
 }
 
-/** Makes every route under /v1 let in whom it names, in their turn, and the documentation tell it. */
+/** Makes every route under /v1 let in the callers that it names, in their turn, and documents that. */
 export function guardRoutes(server: FastifyInstance, guards: Guards): void {
   server.decorateRequest("caller", undefined);
   server.decorateRequest("by", "");
@@ -62,7 +62,9 @@ export function guardRoutes(server: FastifyInstance, guards: Guards): void {
   });
 }
 
-/** Nothing has an id with other than ASCII letters, and MySQL cannot even compare one: it is answered as one that is not there. */
+/**
+ * Ids consist of ASCII letters, and MySQL cannot even compare other text with them: the answer is that there is no such thing.
+ */
 function refuseOddIds({ params, routeOptions }: FastifyRequest): void {
   const ids = Object.values((params ?? {}) as Record<string, unknown>);
   if (ids.every((id) => /^[\x20-\x7e]*$/.test(String(id)))) return;
@@ -79,14 +81,14 @@ function inTurn(route: RouteOptions, admission: HttpAdmission): RouteOptions["ha
   };
 }
 
-/** What needs no token, or no look into MySQL for it, is bounded where it costs something, if it does. */
+/** A route that needs no token, or no look into MySQL for it, is bounded by its own limits where it costs something. */
 function workOf(method: string | string[], access: Access | undefined, work: Work | undefined): Work {
   if (work !== undefined) return work;
   if (access === "anybody" || access === "token") return "none";
   return [method].flat().every((name) => name === "GET" || name === "HEAD") ? "read" : "write";
 }
 
-/** A program is told that no key does, and not to log in. */
+/** Tells a program that keys may not call this route, instead of telling it to log in. */
 const FOR_OPERATORS = "no API key may call this: it needs the access token of an operator";
 const FOR_USERS = "no API key may call this, only a user: what keys may call is under /v1/admin";
 

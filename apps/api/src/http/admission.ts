@@ -1,7 +1,7 @@
 /**
- * What HTTP requests may cost. A user has a budget for lists and one for changes, paid before MySQL is asked whether
- * their token is still good; then the request waits for its turn, and one whose client has gone is not begun. People,
- * and the systems of the operator, do not wait for each other.
+ * Limits the cost of HTTP requests. A user has a budget for reading and one for changes, paid before MySQL is asked whether their
+ * token is still good. Then the request waits for its turn, and a request whose client has gone is not begun. Users, and the
+ * systems of the operator, do not wait for each other.
  */
 import { Abandoned, Admission, Budgets, Overloaded } from "@carillon/base";
 import { type Settings, withinDeadline } from "@carillon/base/node";
@@ -11,7 +11,7 @@ import type { FastifyRequest } from "fastify";
 /** `message`: waits for NATS, not for MySQL; `none`: costs nothing, or is bounded where it costs. */
 export type Work = "read" | "write" | "message" | "none";
 
-/** Whoever asks over HTTP waits so long, ms: what was not done by then is of no use to them. */
+/** Time for which HTTP clients wait, ms: a later answer is of no use to them. */
 const DEADLINE_MS = 10_000;
 /** The longest wait for a turn, ms. */
 const PATIENCE_MS = 5_000;

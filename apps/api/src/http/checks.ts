@@ -11,7 +11,7 @@ interface RouteSchema {
 
 type Checked = { value: unknown } | { error: Error };
 
-/** A validator compiler for Fastify. What comes in the address is text. */
+/** A validator compiler for Fastify. Parameters and query arrive as text. */
 export function compileCheck({ schema, httpPart }: RouteSchema): (input: unknown) => Checked {
   const validator = Compile(schema as TSchema);
   const isText = httpPart !== "body";
@@ -39,7 +39,7 @@ function readNumbers({ properties = {} }: ObjectSchema, input: Record<string, un
   return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, read(key, value)]));
 }
 
-/** What a text is for, as a schema says it under `words`: what may stand in it. */
+/** The use of a text, as its schema says under `words`: it decides which characters are allowed. */
 const WORDS = {
   name: nameFault,
   displayName: displayNameFault,

@@ -18,7 +18,7 @@ const FRAMEWORK = new Map<string, [name: "BAD_PAYLOAD" | "FRAME_TOO_LARGE" | "NO
   ["FST_ERR_ASYNC_CONSTRAINT", ["NOT_FOUND", "there is nothing at this address"]],
 ]);
 
-/** Whoever looks for an attack wants to know from where. */
+/** The log names the address, so that operators can trace an attack. */
 const REFUSALS = new Set<string>([
   "NOT_AUTHENTICATED",
   "TOKEN_EXPIRED",
@@ -63,7 +63,7 @@ export function sendError(reply: FastifyReply, error: CarillonError): FastifyRep
     .send(JSON.stringify(error.toPayload()));
 }
 
-/** What is not even HTTP, or has too many headers, is answered by hand. */
+/** Answers by hand a message that is not even HTTP, or has too many headers. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   const known =

@@ -1,4 +1,4 @@
-/** What the bodies of many subjects share, as JSON Schema: what is checked is what the documentation shows. */
+/** JSON Schemas that several subjects share. The checks and the documentation use the same schemas. */
 import { limits, platformValues } from "@carillon/protocol";
 import { type TProperties, type TSchema, Type } from "typebox";
 
@@ -19,7 +19,7 @@ export const platform = Type.Enum([...platformValues]);
 export const time = Type.Integer({ description: "ms since 1970-01-01 UTC" });
 export const seq = Type.Integer({ minimum: 0 });
 
-/** A time that a request names; 0 stands for none. What lies in the past is refused by `mustLieAhead`. */
+/** A time that a request names; 0 stands for none. `mustLieAhead` refuses a time in the past. */
 export const chosenTime = (description: string) => Type.Integer({ minimum: 0, maximum: limits.maxTimeMs, description });
 
 /** A number of an event that a request names. */
@@ -29,7 +29,7 @@ export const chosenSeq = (options: { minimum: number; description?: string }) =>
 /** Content of a message; its bytes are counted where the rules of SEND are checked. */
 export const content = Type.String({ maxLength: limits.maxContentBytes, description: "1-16,384 bytes of UTF-8" });
 
-/** What a person is called, a group, a key. */
+/** The name of a person, a group or a key. */
 export const name = Type.String({ minLength: 1, maxLength: limits.maxNameCharacters, words: "name" });
 
 export const errorBody = Type.Object(
@@ -49,7 +49,7 @@ export const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_OF_A
 /** As the protocol bounds those of SYNC. */
 export const cursor = Type.Optional(Type.String({ maxLength: 1024 }));
 
-/** What every list is asked, and what it answers. */
+/** The query and the answer that all lists share. */
 export const listQuery = strict({ limit, cursor });
 export const listOf = <T extends TSchema>(item: T, description?: string) =>
   Type.Object({ items: Type.Array(item, description === undefined ? {} : { description }), cursor });

@@ -1,7 +1,7 @@
 /**
- * Broadcasts: a private message of one sender to many, or to everybody. A row says how far it has come, and one api goes
- * on with it from there. Each message has an id that follows from the broadcast and its recipient, so one that is sent
- * again after a crash is recognised by the owner of its conversation, and everybody gets it once.
+ * Broadcasts: a private message of one sender to many users, or to all. A row holds the progress, and one api continues from
+ * there. The id of each message follows from the broadcast and its recipient. So the owner of the conversation recognises a
+ * message that is sent again after a crash, and every recipient gets it once.
  */
 import { createHash } from "node:crypto";
 import { randomId, uuidv7 } from "@carillon/base";
@@ -22,7 +22,7 @@ const RECIPIENTS_AT_ONCE = 100;
 const BROADCASTS_AT_ONCE = 20;
 const ID_LENGTH = 16;
 
-/** What may be otherwise a moment later; any other refusal is final for this recipient. */
+/** Errors that may not occur a moment later; any other refusal is final for this recipient. */
 const LATER: ReadonlySet<ErrorName> = new Set<ErrorName>(["BUSY", "RATE_LIMITED", "UNAVAILABLE"]);
 
 export interface BroadcastWishes {
@@ -34,9 +34,9 @@ export interface BroadcastWishes {
 }
 
 /**
- * Begins a broadcast; the same one again changes nothing.
+ * Begins a broadcast; the same request again changes nothing.
  * @returns its id
- * @throws CarillonError BAD_PAYLOAD, NO_SUCH_USER (the sender), CONFLICT (another one has this id)
+ * @throws CarillonError BAD_PAYLOAD, NO_SUCH_USER (the sender), CONFLICT (another broadcast has this id)
  */
 export async function beginBroadcast(api: ApiParts, wishes: BroadcastWishes): Promise<string> {
   const { broadcasts, people, clock } = api;
@@ -65,8 +65,8 @@ function isSame(there: Broadcast | undefined, { senderId, contentType, content, 
 }
 
 /**
- * Goes on with every broadcast that is not done.
- * @throws the first failure, when all that could be done is done: one broadcast holds up no other
+ * Continues every broadcast that is not done.
+ * @throws the first failure, after all other broadcasts were continued
  */
 export async function carryOnBroadcasts(api: ApiParts, signal: AbortSignal): Promise<void> {
   const failures: unknown[] = [];
@@ -81,7 +81,7 @@ export async function carryOnBroadcasts(api: ApiParts, signal: AbortSignal): Pro
   if (failures.length > 0) throw failures[0];
 }
 
-/** Serves one part of the recipients after the other, until all are, or some have to be tried again later. */
+/** Serves one part of the recipients after the other, until all are served, or some have to be tried again later. */
 async function carryOn(api: ApiParts, broadcast: Broadcast, signal: AbortSignal): Promise<void> {
   const { broadcasts, clock } = api;
   const { broadcastId } = broadcast;
@@ -93,7 +93,7 @@ async function carryOn(api: ApiParts, broadcast: Broadcast, signal: AbortSignal)
     if (outcomes.includes("later")) return;
     const sent = outcomes.filter((outcome) => outcome === "sent").length;
     const step = { from: after, to, sent, refused: outcomes.length - sent };
-    // Another api is at it: it has done the same.
+    // Another api works on this broadcast: it has done the same.
     if (!(await broadcasts.advance(broadcastId, step))) return;
     after = to;
   }

@@ -1,6 +1,6 @@
 /**
- * Users whom an api of the build before, or a hand, has made are made found. After an upgrade these are all users there
- * were; otherwise there is nothing to do.
+ * Makes users searchable whom an api of the version before, or an operator's SQL, has created. After an upgrade these are all
+ * users; otherwise there is nothing to do.
  */
 import { sleep } from "@carillon/base";
 import type { NameQueries } from "@carillon/store";

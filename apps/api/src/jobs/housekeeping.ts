@@ -1,6 +1,7 @@
 /**
- * Deletes what nobody can use any more, once a day: devices that were logged out or whose tokens are over, cursors that did
- * not move, invitations that nobody answered, requests that were refused. All of it may be done twice, and goes on the next time where it stopped.
+ * Deletes rows that are of no use any more, once a day: devices that were logged out or whose tokens have expired, cursors that
+ * did not move, invitations that nobody answered, requests that were refused. All of it may be done twice; the next run continues
+ * where this one stopped.
  */
 import { sleep } from "@carillon/base";
 import type { InvitationQueries, OldDevice, RequestQueries } from "@carillon/store";
@@ -10,11 +11,11 @@ const DAY_MS = 86_400_000;
 export const HOUSEKEEPING_EVERY_MS = DAY_MS;
 export const HOUSEKEEPING_FIRST_MS = 10 * 60_000;
 
-/** Longer than any access token of such a device lives, of whatever issuer, and than an idle inbox. */
+/** Longer than the life of any access token of such a device, whoever issued it, and of an idle inbox. */
 const OLD_MS = 45 * DAY_MS;
 const INVITATIONS_MS = 90 * DAY_MS;
 const AT_ONCE = 500;
-/** Between two steps: nobody waits for this, and others do for the stores. */
+/** Pause between two steps: others need the stores. */
 const PAUSE_MS = 50;
 
 type Housekeeping = Pick<ApiParts, "clock" | "cursors" | "invitations" | "logger" | "oldDevices" | "requests">;

@@ -1,10 +1,9 @@
 /**
- * Decides when a server of a NATS cluster leads too much, and what it shall hand over to whom. Pure: it is told what is
- * seen, and when.
+ * Decides when a server of a NATS cluster leads too much, and what it hands over to which server. Pure: the caller passes each
+ * look and its time.
  *
- * A server that comes back leads nothing, and is busy: it reads its store, asks the others for what it missed, and
- * drops out again if that goes wrong. So nothing is handed over until everybody has been well for a while and nobody
- * but us has moved a leader.
+ * A server that comes back leads nothing, and is busy: it reads its store, fetches what it missed from the others, and drops out
+ * again if that fails. So nothing is handed over until all servers have been well for a while and no leader has moved by itself.
  */
 import { type Bus, type CopyGroup, countLed, crowdedServers, handOverLead, kindsOf } from "@carillon/bus";
 import { readLeaders } from "@carillon/operations";
@@ -16,7 +15,7 @@ export interface HandOver {
 }
 
 export interface SpreadTimes {
-  /** How long everybody must have been well, ms. */
+  /** Time for which all servers must have been well, ms. */
   calmMs: number;
   /** Looks that are further apart may have missed a server that was away, ms. */
   mostApartMs: number;
@@ -49,7 +48,7 @@ export class LeaderSpread {
     return found;
   }
 
-  /** Somebody did not answer. */
+  /** Notes that a leader did not answer. */
   disturb(): void {
     this.calmSince = undefined;
     this.isSpreading = false;
@@ -73,7 +72,10 @@ export class LeaderSpread {
   }
 }
 
-/** From who leads most to who leads least, of what it leads most of: one server shall not have all logs. */
+/**
+ * Hands over from the server that leads most to the server that leads least, of the kind that the first leads most: one server
+ * must not lead all logs.
+ */
 function bestHandOver(groups: readonly CopyGroup[]): HandOver | undefined {
   const led = countLed(groups);
   const gap = (from: string, to: string) => led.get(from)! - led.get(to)!;
@@ -95,7 +97,7 @@ const nameOf = ({ stream, consumer = "" }: CopyGroup) => `${stream} ${consumer}`
 /** All queues do the same work, and so do all logs. */
 const workOf = ({ stream }: CopyGroup) => stream.replace(/\d+$/, "");
 
-/** Looks who leads in the NATS cluster, and has one stream or consumer at a time handed over where one leads too much. */
+/** Reads which servers lead in the NATS cluster, and orders one hand-over at a time where one server leads too much. */
 
 /** Between two looks, and so between two hand-overs: each of them makes its writers wait for a moment. */
 export const SPREAD_EVERY_MS = 5_000;
@@ -107,7 +109,7 @@ export interface SpreadContext {
   calmMs: number;
 }
 
-/** @returns one look, to be repeated every SPREAD_EVERY_MS; throws when one that leads does not answer */
+/** @returns a look, to be repeated every SPREAD_EVERY_MS; it throws when a leader does not answer */
 export function leaderSpreader({ bus, partitions, calmMs }: SpreadContext): () => Promise<void> {
   const spread = new LeaderSpread({ calmMs, mostApartMs: 3 * SPREAD_EVERY_MS });
   return async () => {

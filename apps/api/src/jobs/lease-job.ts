@@ -1,6 +1,6 @@
 /**
- * Work that one api does at a time, from time to time: by a lease, so that nobody does it in vain; two at once would do
- * no harm. What fails is tried again the next time.
+ * Work that one of all apis does at a time, again and again. A lease decides which; two at once would do no harm. Failed work is
+ * tried again the next time.
  */
 import { sleep } from "@carillon/base";
 import type { Lease } from "@carillon/coordination";
@@ -26,7 +26,7 @@ export class LeaseJob {
     this.running = this.run();
   }
 
-  /** There is something to do now. */
+  /** Begins the work now. */
   wake(): void {
     this.pause.abort();
   }

@@ -1,6 +1,6 @@
 /**
- * Goes on with what an api has begun and not finished, because it died or somebody did not answer: owners are told of
- * changes that nobody told them, and what refers to those who deleted their accounts ends.
+ * Continues work that an api has begun and not finished, because it died or an owner did not answer: it tells owners of changes,
+ * and ends the relations, invitations and memberships of users who have deleted their accounts.
  */
 import { groupIdOf } from "@carillon/protocol";
 import type { ApiParts } from "../parts";
@@ -11,7 +11,7 @@ export const RELAY_EVERY_MS = 2_000;
 const PATIENCE_MS = 3_000;
 const AT_ONCE = 20;
 
-/** @throws the first failure, when all that could be done is done: one owner that is away holds up nobody else */
+/** @throws the first failure, after all the rest was done: an owner that is away delays no other */
 export async function relayGroups(api: ApiParts, signal: AbortSignal): Promise<void> {
   const { groups, owners, clock } = api;
   const failures: unknown[] = [];
@@ -19,7 +19,7 @@ export async function relayGroups(api: ApiParts, signal: AbortSignal): Promise<v
     const results = await Promise.allSettled(items.map(work));
     failures.push(...results.flatMap((result) => (result.status === "rejected" ? [result.reason] : [])));
   };
-  // What is owed may be in the log already and only not archived: then the owner has nothing to do.
+  // An owed event may be in the log already and only not archived: then the owner has nothing to do.
   await inPages(
     (after) => groups.owed(clock.now() - PATIENCE_MS, AT_ONCE, after),
     (page) => each(page, (conversationId) => owners.groupChanged(groupIdOf(conversationId)!)),

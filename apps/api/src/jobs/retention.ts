@@ -1,6 +1,6 @@
 /**
- * Deletes what is older than `retention.days`, once an hour. It goes on where it stopped, since what is gone is gone; a
- * conversation at a time, so that nothing else waits for long.
+ * Deletes messages older than `retention.days`, once an hour, one conversation at a time, so that other work waits only briefly.
+ * A run continues where the last one stopped.
  */
 import { sleep } from "@carillon/base";
 import type { ApiParts } from "../parts";
@@ -12,7 +12,7 @@ const CONVERSATIONS_AT_ONCE = 200;
 /** Between two conversations: the archive writes into the same tables. */
 const PAUSE_MS = 20;
 
-/** @throws the first failure, when nothing but what fails is left: one conversation holds up no other */
+/** @throws the first failure, when only failing conversations are left: one conversation delays no other */
 export async function deleteExpired(api: ApiParts, signal: AbortSignal): Promise<void> {
   const { retention: queries, config, clock, logger } = api;
   const olderThan = clock.now() - config.retention.days * DAY_MS;

@@ -1,10 +1,10 @@
 /**
- * A list from MySQL must not miss what was acknowledged before it was asked for, and the archive is a moment behind
- * the log. The barrier looks where the logs end, then waits until the archive has come so far. One look serves all
- * who asked before it began; who asks while it is under way waits for the next.
+ * A list from MySQL must contain every message that was acknowledged before the question, and the archive is a moment behind the
+ * log. The barrier reads where the logs end, then waits until the archive has come so far. One look serves all readers that asked
+ * before it began; a reader that asks while a look is under way waits for the next.
  *
- * One partition whose archive stands still does not stop everybody: it is waited for once, then it is named. A reader
- * whose inbox has had nothing that is missing there goes on without it.
+ * A partition whose archive stands still does not stop every reader: the barrier waits for it once, and then names it. A reader
+ * whose inbox has received nothing of the missing part continues without that partition.
  */
 import { sleep } from "@carillon/base";
 import { type Bus, endOfRecord, readLogState, readRecordTime, recordSeqOf } from "@carillon/bus";
@@ -12,7 +12,7 @@ import type { FactQueries, InboxReach } from "@carillon/store";
 
 const WAIT_MS = 2_000;
 const POLL_MS = 25;
-/** An event is put into inboxes at most so long after the log has it, while Redis answers, ms. */
+/** Maximum time from the log to the inboxes while Redis answers, ms. */
 const FAN_OUT_MS = 5_000;
 
 export interface BarrierFacts {
@@ -33,7 +33,7 @@ interface Behind {
 export class ArchiveBarrier {
   private running: Promise<Behind[]> = Promise.resolve([]);
   private next: Promise<Behind[]> | undefined;
-  /** Partitions that were waited for in vain, with the position at which their archive stands. */
+  /** Partitions for which the barrier waited in vain, with the position at which their archive stands. */
   private readonly still = new Map<number, number>();
 
   constructor(
@@ -47,13 +47,13 @@ export class ArchiveBarrier {
   }
 
   /**
-   * As `passed`, for a reader whose inbox has what is said after the list was read.
-   * @param reach what the inbox has had
+   * As `passed`, for a reader whose inbox gets the events that follow the list.
+   * @param reach the log positions up to which the inbox has received events
    */
   async passedFor(reach: InboxReach): Promise<boolean> {
     for (const { partition, archived } of await this.behind()) {
       if ((reach.positions.get(partition) ?? -1) > archived) return false;
-      // Nothing else of that partition was put into the inbox since it began. What the log took before may be missing.
+      // Nothing else of that partition was put into the inbox since it began. Earlier records of the log may be missing.
       const missingAt = await this.facts.firstMissingAt(partition, archived);
       if (missingAt !== undefined && missingAt <= reach.begunAt + FAN_OUT_MS) return false;
     }
@@ -68,7 +68,7 @@ export class ArchiveBarrier {
   private async after(before: Promise<Behind[]>): Promise<Behind[]> {
     const found = await before.catch(() => []);
     this.next = undefined;
-    // An archive that is stuck is stuck for those who waited behind as well.
+    // An archive that stands still does so for the readers that waited behind as well.
     this.running = found.length === 0 ? this.run() : Promise.resolve([]);
     return found.length === 0 ? this.running : found;
   }

@@ -1,8 +1,8 @@
-/** The list of a user's conversations: rows of MySQL, corrected by marks that Redis knows and MySQL has not yet. */
+/** The list of a user's conversations: rows of MySQL, corrected by marks that Redis has and MySQL lacks. */
 import { type ConversationRow, peerOf } from "@carillon/protocol";
 import type { ConversationPlace, ConversationQueries, ListedConversation, ListOptions, Marks } from "@carillon/store";
 
-/** What a row of the list needs besides itself. */
+/** Sources of the marks and counts that a row of the list shows. */
 export interface MarkedContext {
   conversations: Pick<ConversationQueries, "unread">;
   marks: Pick<Marks, "of">;
@@ -42,7 +42,7 @@ export async function toPage(
   };
 }
 
-/** One conversation as the list shows it. @returns undefined when the user has no such conversation */
+/** Reads one conversation as the list shows it. @returns undefined when the user has no such conversation */
 export async function readConversation(
   context: ListContext & { conversations: Pick<ConversationQueries, "find"> },
   userId: string,
@@ -73,7 +73,7 @@ export function placeOf({ lastAt, conversationId }: ConversationPlace): Conversa
   return { lastAt, conversationId };
 }
 
-/** What was read is in MySQL first; what was delivered is there some seconds later than in Redis. */
+/** Read marks are in MySQL first; delivered marks are there some seconds later than in Redis. */
 async function applyMarks(
   { marks }: MarkedContext,
   userId: string,

@@ -77,7 +77,7 @@ function clearedBelow(hiddenSeq: number, event: Event): Event {
   return { ...rest, cleared: true };
 }
 
-/** The first number that is shown to somebody who has cleared the conversation. */
+/** Returns the first number that is shown to a user who has cleared the conversation. */
 const lowestOf = ({ purgedSeq, hiddenSeq }: Floor) => Math.max(purgedSeq, hiddenSeq) + 1;
 
 /** The numbers of a page, ascending, and whether the range goes on behind them. */

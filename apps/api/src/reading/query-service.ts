@@ -9,10 +9,10 @@ import { type SyncContext, sync } from "./sync";
 
 const QUEUE = "api";
 
-/** A gateway waits 5 s for an answer: what was not begun by then shall have heard so. */
+/** A gateway waits 5 s for an answer: a question that has not begun by then is refused before. */
 const PATIENCE_MS = 4_000;
 
-/** How many questions of one subject an api works on, has waiting, and of those how many of one user. */
+/** Limits of one subject: questions in work, questions that wait, and both for one user. */
 export function newQueryAdmission(monotonic: () => number): Admission {
   return new Admission({
     atOnce: 32,
@@ -42,7 +42,7 @@ export class QueryService {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  /** Each subject is bounded by itself: a crowd that asks for one does not hold up who asks for the other. */
+  /** Each subject has limits of its own: a crowd that asks for one subject does not delay the other. */
   private serve<Q extends { userId: string }, A>(subject: string, answer: (question: Q) => Promise<A>): () => void {
     const handler = (question: Q, deadline: number) => withinDeadline(deadline, () => orBusy(answer(question)));
     const admission = newQueryAdmission(() => this.bus.clock.monotonic());
@@ -55,7 +55,7 @@ export class QueryService {
   }
 }
 
-/** A page for PULLED: at most 64 events and 60 KiB; what does not fit is left off at the far end. */
+/** Reads a page for PULLED: at most 64 events and 60 KiB; the rest is left off at the far end. */
 export async function pull(context: HistoryContext, question: Pull): Promise<Pulled> {
   const { userId, conversationId, fromSeq, toSeq, backwards } = question;
   const limit = Math.min(question.limit, limits.maxPageEntries);

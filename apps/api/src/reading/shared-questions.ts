@@ -1,7 +1,7 @@
 /**
- * What SYNCs of many users ask of MySQL and Redis, put together. A crowd that comes back asks the same questions about
- * thousands of users at the same moment: alone, each took five statements, and most of the time of an api, of MySQL and of
- * the machine went into sending and receiving them (docs/decisions/0027).
+ * Combines the questions of many SYNCs to MySQL and Redis. A crowd that returns asks the same questions about thousands of users
+ * at the same moment. Asked alone, each SYNC took five statements, and most of the time of an api, of MySQL and of the machine
+ * went into sending and receiving them (docs/decisions/0027).
  */
 import { GroupedQuestions } from "@carillon/base";
 import { withoutDeadline } from "@carillon/base/node";
@@ -83,7 +83,7 @@ export class SharedQuestions {
     return (await this.lists.ask(question))!;
   }
 
-  /** What changed of the groups of a user who has few. */
+  /** The changed groups of a user who has few. */
   async groupsOfFew(question: ListQuestion): Promise<GroupRow[]> {
     return (await this.groups.ask(question))!;
   }

@@ -1,4 +1,4 @@
-/** What the pages of one sync share, and how far they have come: clients carry it from page to page. */
+/** State that the pages of one sync share, and its progress: clients carry it from page to page. */
 import type { InboxPosition } from "@carillon/protocol";
 import type { ConversationPlace } from "@carillon/store";
 import { readCursor, writeCursor } from "../http/cursor";

@@ -1,9 +1,9 @@
 /**
- * The three lists of SYNC. Each puts into a page what fits, and says from where it goes on.
+ * The three lists of SYNC. Each list puts as many rows into a page as fit, and says where it continues.
  *
- * Conversations are ordered by their last event, and while a device fetches page after page, one that was not listed yet
- * may get an event and move to the front, where it would be passed over. So a list of more than one page ends with what
- * was written to since the sync began.
+ * Conversations are ordered by their last event. While a device fetches page after page, a conversation that was not listed yet
+ * may get an event and move to the front, where the device would miss it. So a list of more than one page ends with the
+ * conversations that have changed since the sync began.
  */
 import { type ConversationRow, encodePayload, type GroupRow, limits, type RelationRow } from "@carillon/protocol";
 import type {
@@ -18,7 +18,7 @@ import { placeOf, toPage } from "./conversation-list";
 import type { SharedQuestions } from "./shared-questions";
 import { ALL_GROUPS, ALL_LISTED, NEWEST, type SyncStart } from "./sync-cursor";
 
-/** Whoever has at most so many of a kind gets all of them out of one statement for many users. */
+/** A user with at most so many rows of a kind gets them from one statement for many users. */
 const FEW = 64;
 
 export interface SyncListsContext {
@@ -29,7 +29,7 @@ export interface SyncListsContext {
   people: Pick<UserQueries, "names">;
 }
 
-/** Whose page it is, and how much they have. */
+/** The user of the page, and the number of their rows. */
 export interface PageOwner extends Pick<SyncOverview, "counts" | "memberships"> {
   userId: string;
 }
@@ -49,7 +49,7 @@ export class PageRoom {
     return this.most - this.taken;
   }
 
-  /** @returns those at the beginning for which there is room; one always has it in an empty page */
+  /** @returns the rows at the beginning for which there is room; an empty page always has room for one */
   take<T extends object>(rows: readonly T[]): T[] {
     const fitting = rows.findIndex((row) => !this.takes(row));
     return rows.slice(0, fitting === -1 ? rows.length : fitting);
@@ -109,7 +109,7 @@ async function listed(
   return conversations.list(userId, limit, { ...which, after: place });
 }
 
-/** What changed above the version that the device has, in the order of the changes. */
+/** Relations that changed above the device's version, in the order of the changes. */
 export async function relationsPart(
   { relations, people }: SyncListsContext,
   { userId }: PageOwner,
@@ -132,7 +132,7 @@ export async function relationsPart(
   return { rows, next: { relationsSent: rows.at(-1)?.version ?? relationsSent } };
 }
 
-/** What changed since the time of the device, by id. */
+/** Groups that changed since the device's time, by id. */
 export async function groupsPart(
   { shared, memberships }: SyncListsContext,
   { userId, memberships: count }: PageOwner,

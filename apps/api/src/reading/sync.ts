@@ -1,13 +1,13 @@
 /**
- * SYNC: what a device needs to know when it cannot go on from its cursor. The inbox is read first, then the archive is
- * waited for: an event that was put into the inbox before is in the rows, and any later one comes by DELIVER. So
- * nothing that was acknowledged falls between the two.
+ * SYNC tells a device everything that it needs when it cannot continue from its cursor. The api reads the inbox first, then waits
+ * for the archive: an event that was in the inbox before is in the rows, and a later event comes by DELIVER. So no acknowledged
+ * message falls between the two.
  *
- * The three lists share a page. The first begins with conversations: a new device shows the newest of them after one
- * round trip, however many friends and groups there are. On later pages people and groups come first, since their names
- * are wanted for what is shown, and the older conversations follow.
+ * The three lists share a page. The first page begins with conversations: a new device shows the newest of them after one round
+ * trip, however many friends and groups there are. On later pages people and groups come first, since the app needs their names,
+ * and the older conversations follow.
  *
- * Later pages repeat inbox and time of the first, which the cursor carries: they describe one and the same sync.
+ * Later pages repeat inbox and time of the first page, which the cursor carries: all pages describe the same sync.
  */
 import { busy, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import type { InboxStanding, SyncOverview } from "@carillon/store";
@@ -89,10 +89,10 @@ async function begin(context: SyncContext, userId: string, known: SyncPayload): 
   if (!(await context.barrier.passedFor(reach))) {
     throw busy({ message: "the archive is behind, try again" });
   }
-  // Behind the barrier: what the lists will have is counted.
+  // Behind the barrier: the count includes everything that the lists will contain.
   const overview = await context.shared.overview(userId);
   const { relationsVersion: version, now: begunAt } = overview;
-  // What was never given yet is of a database that was restored: all is told anew.
+  // A version that was never issued belongs to a database that was restored: everything is sent again.
   const unlessLater = (value: number, latest: number) => (value > latest ? 0 : value);
   const start: SyncStart = {
     inbox: head,

@@ -26,7 +26,7 @@ interface Members {
   Body: { userIds: string[] };
 }
 
-/** A line in the log for what an operator, or a key, has done to a group. */
+/** Logs what an operator, or a key, has done to a group. */
 export function noteOrder(
   { logger }: ApiParts,
   { by }: FastifyRequest,
@@ -113,7 +113,7 @@ function listing(server: FastifyInstance, api: ApiParts): void {
   );
 }
 
-/** What is done to many members by one call, each with its own outcome. */
+/** A change of many members by one call, each with its own outcome. */
 interface Bulk {
   order: "add" | "remove";
   path: string;

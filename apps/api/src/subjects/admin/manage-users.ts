@@ -3,8 +3,8 @@ import { CarillonError, CloseCode, isUserId } from "@carillon/protocol";
 import type { ApiParts } from "../../parts";
 
 /**
- * Makes a user. One without a password may be made again by the same request, whatever has become of them.
- * @returns false when the same request made them before
+ * Creates a user. A request without a password may be repeated, whatever has become of the user since.
+ * @returns false when the same request created them before
  * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken)
  */
 export async function makeUser(
@@ -52,7 +52,7 @@ export async function mute(api: ApiParts, userId: string, until: number): Promis
 }
 
 /**
- * Logs a device out, or all of them, and closes their connections.
+ * Logs out one device of a user, or all, and closes their connections.
  * @returns gateways that have not confirmed
  * @throws CarillonError NO_SUCH_USER
  */

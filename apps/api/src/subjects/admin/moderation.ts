@@ -1,4 +1,4 @@
-/** What is said in a group, for those who answer for it: reading it, and taking messages back. */
+/** Moderation for operators: reading any conversation, and recalling messages. */
 
 import { createHash } from "node:crypto";
 import { uuidv7 } from "@carillon/base";
@@ -63,11 +63,11 @@ export function moderationRoutes(server: FastifyInstance, api: ApiParts): void {
 }
 
 /**
- * A message that operators take back. The request goes the way of every RECALL, in the name of the message's sender, and says
- * that it is the operators': so neither rights nor time count. Its id follows from the message, so it is made once.
+ * A recall by operators. The request takes the way of every RECALL, in the name of the message's sender, and says that it comes
+ * from operators: so neither rights nor time limit count. Its id follows from the message, so a message is recalled once.
  */
 
-/** Whoever asks, all is shown that is kept. @throws CarillonError NO_SUCH_CONVERSATION, BUSY */
+/** Reads a conversation with everything that is kept, cleared or not. @throws CarillonError NO_SUCH_CONVERSATION, BUSY */
 async function readWhole(api: ApiParts, conversationId: string, range: HistoryRange): Promise<HistoryPage> {
   if (!isConversationId(conversationId)) throw new CarillonError("NO_SUCH_CONVERSATION");
   return readHistory(api, "", conversationId, range, api.owners.whole(conversationId));
@@ -79,7 +79,7 @@ async function recallByOperator(api: ApiParts, conversationId: string, seq: numb
   const [event] = (await readWhole(api, conversationId, range)).events;
   if (event === undefined) throw new CarillonError("NO_SUCH_MESSAGE");
   if (event.kind !== "message") throw new CarillonError("RECALL_NOT_ALLOWED", "this is no message of somebody");
-  // It was taken back before.
+  // It was recalled before.
   if (event.content === undefined) return;
   const { senderId, sentAt } = event;
   const clientMsgId = uuidv7(sentAt, createHash("sha256").update(`recall ${conversationId} ${seq}`).digest());

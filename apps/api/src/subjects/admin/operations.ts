@@ -1,4 +1,4 @@
-/** What operators look at: nodes, partitions, the way of a message, the audit of a conversation. */
+/** Reports for operators: nodes, partitions, the way of a message, the audit of a conversation. */
 import {
   auditOne,
   Findings,

@@ -173,7 +173,7 @@ function ordering(server: FastifyInstance, api: ApiParts): void {
         ...(body === undefined ? {} : { body }),
         response: { 202: unconfirmed, 204: nothing },
       },
-      // What is optional as a whole may be left out.
+      // A body that is optional as a whole may be absent.
       preValidation: async (request) => {
         if (body !== undefined) request.body ??= {};
       },

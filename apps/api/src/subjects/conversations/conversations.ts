@@ -133,13 +133,13 @@ function readPlace(cursor: string): ConversationPlace {
   return { lastAt, conversationId };
 }
 
-/** Who has read a message: names, or for a large group only how many. */
+/** The readers of a message: names, or for a large group only their number. */
 
 /** Of a large group there are no names: it would be a list of thousands, of which each member could ask. */
 type ReadersPage = { items: Reader[]; cursor?: string } | { count: number };
 
 /**
- * Those who have read up to an event, without its sender: the peer, or the members who may have seen it. The marks are
+ * Lists the users who have read up to an event, without its sender: the peer, or the members who may have seen it. The marks are
  * those of MySQL, which are a moment behind.
  * @throws CarillonError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE (also a message that the user may not read), BUSY
  */
@@ -161,7 +161,7 @@ async function listReaders(
     seq,
     senderId: event.senderId,
     groupId: config.groups.historyBeforeJoining ? undefined : group?.groupId,
-    // Somebody who has left learns nothing of what was read since.
+    // A user who has left learns nothing of later reading.
     until: group === undefined ? undefined : await groups.leftAt(group.groupId, userId),
   };
   if (group?.fanOut === "read") return { count: await views.readerCount(read) };

@@ -1,4 +1,4 @@
-/** Where a client connects to. */
+/** The gateways to which a client connects. */
 import type { Coordination } from "@carillon/coordination";
 import { busy, type GatewayAddress } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -34,7 +34,7 @@ function addressOf({ view }: Pick<Coordination, "view">, gatewayId: string): Gat
   return ws === undefined || tcp === undefined ? undefined : { gatewayId, ws, tcp };
 }
 
-/** Where a client connects to, as JSON Schema. */
+/** The answer, as JSON Schema. */
 
 const routeAnswer = Type.Object({
   gateways: Type.Array(

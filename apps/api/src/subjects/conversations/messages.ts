@@ -51,7 +51,7 @@ export function messageRoutes(server: FastifyInstance, { people, messages }: Api
 
 /** Bodies of the requests and answers about messages of other systems. */
 
-/** The rest of the rules are those of SEND, and are checked as there. */
+/** The remaining rules are those of SEND. */
 const messageBody = strict({
   senderId: userId,
   to: Type.String({ maxLength: 66, description: "`u:<userId>` or `g:<groupId>`" }),

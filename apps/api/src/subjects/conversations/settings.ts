@@ -5,11 +5,11 @@ import { readConversation } from "../../reading/conversation-list";
 export interface SettingsWishes {
   pinned?: boolean;
   muted?: boolean;
-  /** The user does not want to see messages up to this number any more. */
+  /** Hides messages up to this number from the user. */
   clearedSeq?: number;
-  /** All that there is now is cleared. */
+  /** Hides all present messages. */
   clear?: boolean;
-  /** In no list until something new is said. */
+  /** Leaves the conversation out of all lists until its next event. */
   hidden?: boolean;
 }
 
@@ -19,7 +19,7 @@ export async function findConversation(
   userId: string,
   conversationId: string,
 ): Promise<ConversationRow> {
-  // One that began a moment ago is in the log, and not in the archive yet.
+  // A conversation that began a moment ago is in the log, and not in the archive yet.
   await api.barrier.passed().catch(() => false);
   return present(await readConversation(api, userId, conversationId));
 }
@@ -56,8 +56,8 @@ export async function changeSettings(
 }
 
 /**
- * A device that was offline does not get what was cleared meanwhile. What Redis holds is a copy: while Redis is away the
- * device gets it all the same, and the view leaves it out.
+ * Removes cleared events from the inboxes, so that a device that was offline does not get them. Redis holds copies only: while
+ * Redis is away the device gets them all the same, and the view leaves them out.
  */
 async function clearCopies(
   { inboxes, recent }: ApiParts,

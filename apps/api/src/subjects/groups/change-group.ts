@@ -21,13 +21,13 @@ export async function changeGroup(
   });
 }
 
-/** A change is told to all members: it costs its maker what it costs them. @throws CarillonError RATE_LIMITED */
+/** A change is told to all members: it costs the acting user what it costs them. @throws CarillonError RATE_LIMITED */
 export function spend({ recipients }: ApiParts, userId: string, members: number): void {
   const retryAfterMs = recipients.take(userId, members);
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }
 
-/** Who belongs to a group, as far as a question depends on it. */
+/** Checks of membership and rights. */
 
 /** @throws CarillonError NOT_A_MEMBER, also for a group that does not exist */
 export async function mustBeMember({ groups }: ApiParts, userId: string, groupId: string): Promise<GroupMember> {

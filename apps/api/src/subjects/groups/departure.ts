@@ -14,7 +14,7 @@ export async function depart(api: ApiParts, userId: string): Promise<void> {
   await api.groups.departed(userId);
 }
 
-/** Each ends on both sides, a block too, and the other one hears of it. */
+/** Ends each relation on both sides, blocks included, and tells the other user's devices. */
 async function endRelations({ relations, changes, clock }: ApiParts, userId: string): Promise<void> {
   for (let peers = [""]; peers.length > 0; ) {
     peers = await relations.peers(userId, AT_ONCE, peers.at(-1));
@@ -28,7 +28,7 @@ async function endRelations({ relations, changes, clock }: ApiParts, userId: str
   }
 }
 
-/** The admins hear of those that wait. */
+/** Withdraws the user's requests, and tells the admins. */
 async function endRequests(api: ApiParts, userId: string): Promise<void> {
   const { requests, clock } = api;
   for (let after: string | undefined = ""; after !== undefined; ) {
@@ -51,7 +51,7 @@ async function leaveGroups(api: ApiParts, userId: string): Promise<void> {
   }
 }
 
-/** @returns false when nobody was there, and the group is dissolved */
+/** @returns false when no member was left, and the group is dissolved */
 async function giveAway(api: ApiParts, groupId: string, ownerId: string): Promise<boolean> {
   const heir = await api.groups.successor(groupId, ownerId);
   if (heir === undefined) await changeGroup(api, ownerId, groupId, [], dissolve(ownerId, api.clock.now()));

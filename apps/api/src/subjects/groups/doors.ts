@@ -1,4 +1,4 @@
-/** Who waits at the door of a group, and who is kept out: requests and bans. */
+/** Requests to be let into a group, and bans, over HTTP. */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { callerOf } from "../../http/access";

@@ -1,4 +1,4 @@
-/** Groups, as people make them and come into them. */
+/** Creating groups and entering them, over HTTP. */
 import { randomId } from "@carillon/base";
 import {
   addMember,
@@ -21,7 +21,7 @@ import { ask } from "./requests";
 
 const GROUP_ID_LENGTH = 12;
 
-/** Who came into a new group, and who is asked whether they want to. */
+/** The users who joined a new group, and the users who were invited to it. */
 export interface CreatedGroup {
   group: Group;
   invited: string[];
@@ -30,9 +30,8 @@ export interface CreatedGroup {
 }
 
 /**
- * Makes a group. The same request with an id again brings the group as it is now, and changes nothing.
- * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), NOT_FRIENDS, BLOCKED,
- *   BUSY
+ * Creates a group. The same request with an id again returns the group as it is now, and changes nothing.
+ * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), NOT_FRIENDS, BLOCKED, BUSY
  */
 export async function createGroup(api: ApiParts, ownerId: string, wishes: GroupWishes): Promise<CreatedGroup> {
   const { members: most } = api.groupLimits;
@@ -46,16 +45,16 @@ export async function createGroup(api: ApiParts, ownerId: string, wishes: GroupW
   const { join: memberIds, invite: asked, drop } = await sortBrought(api, ownerId, groupId, others);
   spend(api, ownerId, memberIds.length + 1);
   const isNew = await makeGroup(api, { groupId, name, joinPolicy, ownerId, memberIds, digest });
-  // When the id was taken meanwhile: by this request, or another one has it.
+  // When the id was taken meanwhile: by this request, or another request has it.
   const group = (await findMade(api, groupId, digest))!;
   if (!isNew) return madeBefore(api, ownerId, group, others);
   await invite(api, ownerId, groupId, asked);
   await api.owners.groupChanged(groupId);
-  // In the order of the wish, so that it does not tell who is which.
+  // In the order of the request, so that the answer does not tell which users were asked.
   return { group, isNew, invited: others.filter((userId) => asked.includes(userId) || drop.includes(userId)) };
 }
 
-/** What the first request began and did not finish is done now: the owner invites those who never came. */
+/** Finishes what an earlier request began: the owner invites the users who never joined. */
 async function madeBefore(api: ApiParts, makerId: string, group: Group, others: string[]): Promise<CreatedGroup> {
   const { groupId } = group;
   const came = await api.groups.everMembers(groupId, others);
@@ -68,19 +67,19 @@ async function madeBefore(api: ApiParts, makerId: string, group: Group, others: 
   return { group, isNew: false, invited };
 }
 
-/** Somebody has gone, or blocks meanwhile: the first answer stays true all the same. */
+/** A user has left, or blocks meanwhile: the first answer stays valid. */
 function nobodyWhenRefused(error: unknown): { invite: string[] } {
   if (error instanceof CarillonError && error.name !== "BUSY") return { invite: [] };
   throw error;
 }
 
-/** What became of somebody who was to come into a group. */
+/** The outcome for a user who was to join a group. */
 export type Joining = "joined" | "asked" | "invited";
 
 /**
- * Comes into a group by oneself.
- * @returns `asked` when an admin has to let them in first
- * @throws CarillonError NOT_FOUND, FORBIDDEN (full; refused lately), BANNED, RATE_LIMITED
+ * Lets a user join a group.
+ * @returns `asked` when an admin has to accept them first
+ * @throws CarillonError NOT_FOUND, FORBIDDEN (full; refused recently), BANNED, RATE_LIMITED
  */
 export async function joinGroup(api: ApiParts & ApiParts, userId: string, groupId: string): Promise<Joining> {
   const { groups, groupLimits } = api;
@@ -99,11 +98,11 @@ export async function joinGroup(api: ApiParts & ApiParts, userId: string, groupI
 }
 
 /**
- * Brings somebody else into a group. What the one who acts may do is looked at first: an outsider learns neither who
- * belongs to a group, nor who exists.
- * @returns `invited` when the other one wants to be asked
+ * Brings another user into a group. The rights of the acting user are checked first: an outsider learns neither which users
+ * belong to a group, nor which users exist.
+ * @returns `invited` when the other user wants to be asked
  * @throws CarillonError NOT_A_MEMBER, FORBIDDEN, GROUP_DISSOLVED, NO_SUCH_USER, NOT_FRIENDS, BLOCKED, BANNED (only an admin
- *   brings back whom one has removed), RATE_LIMITED
+ *   brings a removed user back), RATE_LIMITED
  */
 export async function bringIn(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<Joining> {
   const { groups, groupLimits } = api;
@@ -126,7 +125,7 @@ export async function bringIn(api: ApiParts, actorId: string, groupId: string, u
   return "joined";
 }
 
-/** How often the same user may come into the same group: each time leaves two events in its history, and a stay. */
+/** Limits how often a user may enter the same group: each entry leaves two events in its history, and a stay. */
 function limitChurn({ comings }: ApiParts, groupId: string, userId: string): void {
   const retryAfterMs = comings.take(`${groupId} ${userId}`);
   if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });

@@ -65,7 +65,7 @@ function reading(server: FastifyInstance, api: ApiParts): void {
       const userId = callerOf(request).userId;
       const group = await groups.find(groupId);
       const isMember = (await groups.member(groupId, userId))?.isPresent === true;
-      // Who may only come by invitation learns nothing before.
+      // A user who can enter by invitation only learns nothing before.
       if (group === undefined || (!isMember && (group.joinPolicy === "invite" || group.dissolved))) {
         throw new CarillonError("NOT_FOUND", "no such group");
       }

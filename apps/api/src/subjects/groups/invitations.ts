@@ -1,4 +1,4 @@
-/** Invitations over HTTP, for those who are invited. */
+/** Invitations to groups, over HTTP. */
 
 import { acceptInvitation, tellGroups } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
@@ -70,10 +70,10 @@ export function invitationRoutes(server: FastifyInstance, api: ApiParts): void {
   );
 }
 
-/** Invitations: bringing others into groups, and what those who are asked answer. */
+/** Inviting users, and their answers. */
 
 /**
- * How each of these users would come into a group.
+ * Decides for each of these users how they would enter a group.
  * @throws CarillonError NO_SUCH_USER, NOT_FRIENDS, BLOCKED
  */
 export async function sortBrought(
@@ -94,7 +94,7 @@ export async function sortBrought(
   return sorted;
 }
 
-/** Asks users whether they want to belong to a group; their devices hear that there is something new about groups. */
+/** Asks users whether they want to belong to a group; their devices hear that there is news about groups. */
 export async function invite(
   { invitations, changes, clock }: ApiParts,
   actorId: string,
@@ -106,12 +106,12 @@ export async function invite(
   tellGroups(changes, invited, version);
 }
 
-/** @throws CarillonError NOT_FOUND when nobody invites (any more), FORBIDDEN (full) */
+/** @throws CarillonError NOT_FOUND when there is no invitation (any more), FORBIDDEN (full) */
 async function acceptInvited(api: ApiParts, userId: string, groupId: string): Promise<void> {
   const { invitations, groups, groupLimits } = api;
   const inviterId = await invitations.inviterOf(userId, groupId);
   if (inviterId === undefined) {
-    // Asked again after a lost answer.
+    // The device repeats the request after a lost answer.
     if ((await groups.member(groupId, userId))?.isPresent === true) return;
     throw new CarillonError("NOT_FOUND", "there is no such invitation");
   }

@@ -1,6 +1,6 @@
 /**
- * Requests to be let into a group, and the bans of those whom its admins have removed. The admins' devices hear of each request
- * and of its end, the one who asks hears of the answer. A refused request is not made again for a week.
+ * Requests to be let into a group, and the bans of users whom its admins have removed. The admins' devices hear of each request
+ * and of its end; the asking user's devices hear of the answer. A refused user may ask again after a week.
  */
 
 import { acceptRequest, tellGroups } from "@carillon/operations";
@@ -9,10 +9,12 @@ import type { BringingFacts, WhoMayAdd } from "@carillon/store";
 import type { ApiParts } from "../../parts";
 import { changeGroup, mustBeAdmin } from "./change-group";
 
-/** One that was refused keeps out for this time, ms: as an invitation that was turned down. */
+/** Time for which a refusal keeps the user out, ms: as long as a declined invitation. */
 export const REFUSED_MS = 7 * 86_400_000;
 
-/** Asks to be let in; who asks again while it waits has asked already. @throws CarillonError FORBIDDEN (refused lately) */
+/**
+ * Asks to be let in; a second request while the first waits changes nothing. @throws CarillonError FORBIDDEN (refused recently)
+ */
 export async function ask(api: ApiParts, groupId: string, userId: string): Promise<void> {
   const { requests, clock } = api;
   const asked = await requests.ask(groupId, userId, clock.now(), clock.now() - REFUSED_MS);
@@ -23,18 +25,18 @@ export async function ask(api: ApiParts, groupId: string, userId: string): Promi
   }
 }
 
-/** Takes the own request back; where there is none, nothing changes. */
+/** Takes the user's own request back; where there is none, nothing changes. */
 export async function withdraw(api: ApiParts, groupId: string, userId: string): Promise<void> {
   tellOfAsking(api, groupId, userId, (await api.requests.withdraw(groupId, userId)) ?? []);
 }
 
-/** Asking and taking back is what one can do alone, as often as one likes. */
+/** A user can ask and take back alone, as often as they like: so the admins get calm notices. */
 function tellOfAsking(api: ApiParts, groupId: string, userId: string, admins: string[]): void {
   const { calmNotices, changes, clock } = api;
   if (admins.length > 0) calmNotices.tell(`${userId} g:${groupId}`, () => tellGroups(changes, admins, clock.now()));
 }
 
-/** Lets somebody in who asked. @throws CarillonError NOT_A_MEMBER, FORBIDDEN, NOT_FOUND, GROUP_DISSOLVED */
+/** Lets a user in who has asked. @throws CarillonError NOT_A_MEMBER, FORBIDDEN, NOT_FOUND, GROUP_DISSOLVED */
 export async function acceptAsked(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<void> {
   const { groups, requests, groupLimits } = api;
   await mustBeAdmin(api, actorId, groupId);
@@ -46,7 +48,7 @@ export async function acceptAsked(api: ApiParts, actorId: string, groupId: strin
   await tellAdmins(api, groupId);
 }
 
-/** Turns somebody down who asked; again, it changes nothing. @throws CarillonError NOT_A_MEMBER, FORBIDDEN */
+/** Refuses a user who has asked; a second refusal changes nothing. @throws CarillonError NOT_A_MEMBER, FORBIDDEN */
 export async function refuseAsked(api: ApiParts, actorId: string, groupId: string, userId: string): Promise<void> {
   const { requests, changes, clock } = api;
   await mustBeAdmin(api, actorId, groupId);
@@ -54,16 +56,16 @@ export async function refuseAsked(api: ApiParts, actorId: string, groupId: strin
   if (admins !== undefined) tellGroups(changes, [...admins, userId], clock.now());
 }
 
-/** Those who look at the list of requests see that one is gone. */
+/** Tells the admins' devices that a request is gone. */
 async function tellAdmins({ groups, changes, clock }: ApiParts, groupId: string): Promise<void> {
   tellGroups(changes, await groups.admins(groupId), clock.now());
 }
 
 /**
- * Whether one user may bring another one into a group: at once, or only by asking them. Pure.
+ * Decides whether one user may bring another into a group: at once, or only by asking them. Pure.
  *
- * Whoever blocks somebody is not brought into groups by them, and does not hear of it; the one who is blocked sees
- * what they would see of a user who wants to be asked and does not answer. So the answer tells nothing of a block.
+ * A user is not brought into groups by users whom they block, and does not hear of it. The blocked user sees what they would see
+ * of a user who wants to be asked and does not answer, so the answer tells nothing of a block.
  */
 
 export interface BringingPolicy {
@@ -75,11 +77,11 @@ export interface BringingPolicy {
 /** `drop`: looks like `invite`, and nothing happens. */
 export type Bringing = "join" | "invite" | "drop";
 
-/** @throws CarillonError NOT_FRIENDS, BLOCKED (by the one who acts) */
+/** @throws CarillonError NOT_FRIENDS, BLOCKED (by the acting user) */
 export function bringing(facts: BringingFacts, policy: BringingPolicy): Bringing {
   const { outgoing, incoming, whoMayAdd = policy.whoMayAdd, hasLeft } = facts;
   if (outgoing === "blocked") throw new CarillonError("BLOCKED");
-  // The same answer for strangers and for who is blocked, as to a message.
+  // Strangers and blocked users get the same answer, as to a message.
   if (policy.strangers === "friends-only" && incoming !== "friend") throw new CarillonError("NOT_FRIENDS");
   if (incoming === "blocked") return "drop";
   const mayAdd = whoMayAdd === "everybody" || (whoMayAdd === "friends" && incoming === "friend");

@@ -11,7 +11,7 @@ export interface Credentials {
   platform: string;
 }
 
-/** What a device gets at log-in and at each refresh. */
+/** The tokens that a device gets at log-in and at each refresh. */
 export interface Tokens {
   userId: string;
   accessToken: string;
@@ -21,8 +21,8 @@ export interface Tokens {
 }
 
 /**
- * Log-ins that succeed are counted apart from guesses, so that a crowd behind one address may log in. An unknown user and
- * a wrong password get the same answer after the same work.
+ * Logs a device in. Log-ins that succeed are counted apart from guesses, so that a crowd behind one address may log in. An
+ * unknown user and a wrong password get the same answer after the same work.
  * @throws CarillonError NOT_AUTHENTICATED, USER_DISABLED, RATE_LIMITED, BUSY
  */
 export async function logIn(api: ApiParts, credentials: Credentials, address: string): Promise<Tokens> {
@@ -70,14 +70,14 @@ async function signIn(
   const token = { ...refresh, expiresAt: now + config.refreshTokenMs };
   const signedIn = await api.signIns.run(() => accounts.signIn(userId, device, token, now, rules), { key: userId });
   if (signedIn === undefined) throw new CarillonError("NOT_AUTHENTICATED", "unknown user or wrong password");
-  // A gateway that does not confirm finds out by itself; who logs in has nothing to wait for.
+  // A gateway that does not confirm finds out by itself; the device that logs in need not wait.
   for (const idle of signedIn.loggedOut) closeConnections(api, userId, idle).catch(() => {});
   return tokens(api, signedIn.account, device, refresh);
 }
 
 /**
- * Exchanges a refresh token for new tokens; the one shown is void afterwards, but brings the same successor for half a
- * minute more. One that was exchanged before revokes all tokens of its device: it was stolen, or its successor was.
+ * Exchanges a refresh token for new tokens. The shown token is void afterwards, but returns the same successor for half a minute
+ * more. A token that was exchanged before that revokes all tokens of its device: it was stolen, or its successor was.
  * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED, USER_DISABLED, RATE_LIMITED, BUSY
  */
 export async function refresh(api: ApiParts, token: string, address: string): Promise<Tokens> {

@@ -1,4 +1,4 @@
-/** What users change about themselves: name, password, and the end of the account. */
+/** The user's own account: name, password, preferences, and its end. */
 
 import { addressKey } from "@carillon/base";
 import { CarillonError, CloseCode, Command, encodeFrame, isUserId } from "@carillon/protocol";
@@ -8,7 +8,7 @@ import { readCursor, writeCursor } from "../../http/cursor";
 import type { ApiParts } from "../../parts";
 import { depart } from "../groups/departure";
 
-/** What a user lets others do. */
+/** The user's preferences about other users. */
 export interface OwnPreferences {
   whoMayAdd: WhoMayAdd;
   whoMayWrite: WhoMayWrite;
@@ -23,7 +23,7 @@ export interface OwnProfile extends OwnPreferences {
 /** Friends of one transaction: their counters are locked by it. */
 const FRIENDS_AT_ONCE = 500;
 
-/** @throws CarillonError NO_SUCH_USER when they were deleted meanwhile */
+/** @throws CarillonError NO_SUCH_USER when the account was deleted meanwhile */
 export async function readOwnProfile({ accounts, config }: ApiParts, userId: string): Promise<OwnProfile> {
   const [account, chosen] = await Promise.all([accounts.find(userId), accounts.preferences(userId)]);
   if (account === undefined || chosen === undefined) throw new CarillonError("NO_SUCH_USER");
@@ -35,9 +35,9 @@ export async function readOwnProfile({ accounts, config }: ApiParts, userId: str
 }
 
 /**
- * Changes what the user lets others do. It counts from the next message on; at a worker that did not hear of it, after 30 s
- * at the latest.
- * @throws CarillonError NO_SUCH_USER when they were deleted meanwhile
+ * Changes the user's preferences. They count from the next message on; at a worker that did not hear of the change, after 30 s at
+ * the latest.
+ * @throws CarillonError NO_SUCH_USER when the account was deleted meanwhile
  */
 export async function prefer(
   { accounts, changes }: ApiParts,
@@ -49,9 +49,9 @@ export async function prefer(
 }
 
 /**
- * Changes the name. Friends see the new one by their next SYNC; done again after a crash, it tells those who were not
- * told yet.
- * @throws CarillonError NO_SUCH_USER when the user was deleted meanwhile
+ * Changes the name. Friends see the new name by their next SYNC; repeated after a crash, this tells the friends who were not told
+ * yet.
+ * @throws CarillonError NO_SUCH_USER when the account was deleted meanwhile
  */
 export async function rename(api: ApiParts, userId: string, displayName: string): Promise<void> {
   if (!(await api.people.rename(userId, displayName))) throw new CarillonError("NO_SUCH_USER");
@@ -59,7 +59,7 @@ export async function rename(api: ApiParts, userId: string, displayName: string)
 }
 
 async function tellProfile({ relations, changes, clock }: ApiParts, userId: string): Promise<void> {
-  // A profile has no numbers of its own: the time tells a later change from an earlier one.
+  // A profile has no version of its own: the time orders its changes.
   const frame = encodeFrame(Command.CHANGED, 0, { what: "profile", version: clock.now() });
   changes.notify([userId], frame);
   for (let after: string | undefined = ""; after !== undefined; ) {
@@ -70,8 +70,8 @@ async function tellProfile({ relations, changes, clock }: ApiParts, userId: stri
 }
 
 /**
- * Changes the password; all other devices have to log in again. Who asks again after a lost answer has it already.
- * @returns gateways that have not confirmed that the connections of the others are closed
+ * Changes the password; all other devices have to log in again. A request that is repeated after a lost answer changes nothing.
+ * @returns gateways that have not confirmed that the connections of the other devices are closed
  * @throws CarillonError FORBIDDEN (the old one is wrong), RATE_LIMITED (too often), BUSY
  */
 export async function changePassword(
@@ -97,9 +97,9 @@ export async function changePassword(
 }
 
 /**
- * Deletes the account: nobody can log in to it or write to it any more. The messages stay, and show no name. Friendships
- * end, the user leaves their groups, at once or a moment later. A token alone, of a device that lies about, is not enough for it.
- * @param password of the user; one who has none comes by tokens of others only, and needs none here
+ * Deletes the account: nobody can log in to it or write to it any more. Its messages stay, without a name. Friendships end and
+ * the user leaves their groups, at once or a moment later. A token alone, of a device that lies about, does not suffice.
+ * @param password of the user; a user without one has only tokens of another issuer, and needs none here
  * @returns nodes that have not confirmed
  * @throws CarillonError FORBIDDEN (the password is wrong), RATE_LIMITED (too often), BUSY
  */
@@ -116,7 +116,8 @@ export async function deleteAccount(api: ApiParts, { userId, deviceId }: Caller,
 }
 
 /**
- * Ends an account, whoever wants it. What refers to the user ends by a job that outlives this process.
+ * Ends an account, by order of its user or of an operator. A job that outlives this process ends the user's relations and
+ * memberships.
  * @returns nodes that have not confirmed
  */
 export async function endAccount(api: ApiParts, userId: string): Promise<string[]> {
@@ -128,9 +129,9 @@ export async function endAccount(api: ApiParts, userId: string): Promise<string[
 }
 
 /**
- * Makes a user.
- * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken, also by an id that differs in case only),
- *   FORBIDDEN (closed), RATE_LIMITED, BUSY
+ * Creates a user.
+ * @throws CarillonError BAD_PAYLOAD (a reserved id), CONFLICT (taken, also by an id that differs in case only), FORBIDDEN
+ *   (closed), RATE_LIMITED, BUSY
  */
 export async function register(
   api: ApiParts,
@@ -150,7 +151,7 @@ export async function register(
 /** The pages of the search for people. */
 
 /**
- * @param text as it was typed
+ * @param text as the user typed it
  * @throws CarillonError BAD_PAYLOAD for a cursor of another list
  */
 export async function searchPage(
@@ -163,7 +164,7 @@ export async function searchPage(
   return { items: users, ...(next === undefined ? {} : { cursor: writePlace(next) }) };
 }
 
-/** What stands in a cursor is ASCII, and names are not. */
+/** Cursors contain ASCII only, and names are not ASCII. */
 const writePlace = ({ entry, userId }: FoundPlace) =>
   writeCursor("users", [Buffer.from(entry).toString("base64url"), userId]);
 

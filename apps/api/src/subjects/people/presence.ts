@@ -1,4 +1,4 @@
-/** Who is online, for those who may know. */
+/** Which users are online, as far as the caller may know. */
 import { platformsOf } from "@carillon/bus";
 import type { Platform } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -29,7 +29,7 @@ export function presenceRoutes(server: FastifyInstance, { presence }: ApiParts):
       const found = new Map(users.map((user) => [user.userId, user]));
       const held = new Map(frozen[0]);
       const items = userIds.map((userId) => {
-        // Who blocks the one who asks looks as if they had not come since.
+        // A user who blocks the caller looks as if they had been offline since.
         const { at: registered = [], lastSeenAt = held.get(userId) ?? 0 } = found.get(userId) ?? {};
         const at = registered.filter(({ gateway, boot }) => presence.hasGateway(gateway, boot));
         return { userId, online: at.length > 0, platforms: platformsOf(at) as Platform[], lastSeenAt };
@@ -39,7 +39,7 @@ export function presenceRoutes(server: FastifyInstance, { presence }: ApiParts):
   );
 }
 
-/** Who is online, as JSON Schema. */
+/** The query and the answer, as JSON Schema. */
 
 const MOST_IDS = 100;
 

@@ -1,9 +1,9 @@
 /**
- * How two users may change what they are to each other. Pure: decided under the lock of the pair.
+ * How two users may change their relation. Pure: decided under the lock of the pair.
  *
- * A block is silent: the row of the blocked user stays as it was, they may ask, accept and remove as if nothing had
- * happened, and this changes their own row only. When the block is lifted, the blocker's row becomes the mirror of
- * the other's, so the two agree again.
+ * A block is silent. The row of the blocked user stays as it was; they may ask, accept and remove as if nothing had happened, and
+ * this changes their own row only. When the block is lifted, the blocker's row becomes the mirror of the other row, so the two
+ * agree again.
  */
 
 import { CarillonError, Command, encodeFrame, isUserId, type RelationState } from "@carillon/protocol";
@@ -17,7 +17,7 @@ export interface RelationLimits {
   blocks: number;
 }
 
-/** What one's row says when the other's is known. */
+/** The state of one user's row that follows from the other row. */
 const MIRROR: Record<RelationState, RelationState> = {
   none: "none",
   requested: "asked",
@@ -26,7 +26,7 @@ const MIRROR: Record<RelationState, RelationState> = {
   blocked: "none",
 };
 
-/** Asks for friendship; who was asked by the other one accepts with it. */
+/** Asks for friendship; a user who was asked by the other accepts with it. */
 export function request({ friends }: RelationLimits): Rule {
   return (pair) => {
     const { own, peer } = pair;
@@ -46,14 +46,14 @@ export function accept({ friends }: RelationLimits): Rule {
   };
 }
 
-/** Turns a request down; again, when there is none any more, it changes nothing. */
+/** Turns a request down; without a request, it changes nothing. */
 export function reject({ own, peer }: LockedPair): PairEdit {
   if (own === "none") return {};
   if (own !== "asked") throw nobodyAsked();
   return { own: "none", ...unlessBlocked(peer, "none") };
 }
 
-/** Ends a friendship, or takes back a request; where there is neither, it changes nothing. */
+/** Ends a friendship, or takes back a request; without either, it changes nothing. */
 export function remove({ own, peer }: LockedPair): PairEdit {
   if (own === "none") return {};
   if (own !== "friend" && own !== "requested") throw new CarillonError("NOT_FOUND", "no such friend");
@@ -80,7 +80,7 @@ export function unblock({ own, peer }: LockedPair): PairEdit {
   return own === "blocked" ? { own: MIRROR[peer] } : {};
 }
 
-/** The limit of the other user counts also when they have blocked this one, so that it tells nothing. */
+/** The limit of the other user counts also when they have blocked this one, so that the answer does not show the block. */
 function befriend({ peer, ownFriends, peerFriends }: LockedPair, friends: number): PairEdit {
   if (ownFriends >= friends) throw tooMany(friends);
   // A request of the other user is counted among their friends already.
@@ -106,8 +106,8 @@ function nobodyAsked(): CarillonError {
 const endings: ReadonlySet<Rule> = new Set<Rule>([reject, remove, unblock]);
 
 /**
- * Relations, as people change them: decided and written in one transaction; then every worker forgets what it knew
- * of the pair, the devices of those whose rows changed are told, and only then is the change answered.
+ * Changes of relations: decided and written in one transaction. Then every worker forgets its facts about the pair, the devices
+ * of the users whose rows changed are told, and only then is the change answered.
  */
 
 /** A relation with the name that is shown. */
@@ -117,11 +117,11 @@ export interface NamedRelation extends Relation {
 
 export interface ChangedRelation {
   relation: NamedRelation;
-  /** Workers that have not confirmed; they judge messages by what was so before, for 30 s at most. */
+  /** Workers that have not confirmed; they judge messages by the earlier relation, for 30 s at most. */
   unconfirmed: string[];
 }
 
-/** @throws CarillonError BAD_PAYLOAD (oneself), NO_SUCH_USER, what the rule throws; errors of MySQL */
+/** @throws CarillonError BAD_PAYLOAD (the user themselves), NO_SUCH_USER, errors of the rule; errors of MySQL */
 export async function changeRelation(
   api: ApiParts,
   userId: string,
@@ -140,12 +140,12 @@ export async function changeRelation(
       if (error instanceof CarillonError && error.name === "NOT_FOUND") await forget();
       throw error;
     });
-  // Also when nothing was to be changed, or not any more: the api that changed it may have died before it told workers.
+  // Also when there was nothing to change any more: the api that changed it may have died before it told workers.
   const isSure = versions.length > 0 && !mattersToWorkers;
   const unconfirmed = isSure ? [] : await forget();
   for (const { userId: changed, version } of versions) {
     const notify = () => changes.notify([changed], encodeFrame(Command.CHANGED, 0, { what: "relations", version }));
-    // Asking and taking back is what one can do to the other alone, as often as one likes.
+    // A user can ask and take back alone, as often as they like: so the other user gets calm notices.
     if (changed === userId || mattersToWorkers) notify();
     else api.calmNotices.tell(`${userId} ${peerId}`, notify);
   }

@@ -65,7 +65,7 @@ function ending(server: FastifyInstance, api: ApiParts): void {
       const { userId, deviceId } = callerOf(request);
       const [found, connected] = await Promise.all([accounts.devices(userId), api.presence.connectedDevices(userId)]);
       const items = found.map((device) => {
-        // What is connected is seen now, however long ago it logged in.
+        // A connected device is seen now, however long ago it logged in.
         const seen = connected.includes(device.deviceId) ? { lastSeenAt: api.clock.now() } : {};
         return { ...device, ...seen, current: device.deviceId === deviceId };
       });
@@ -98,7 +98,7 @@ function ending(server: FastifyInstance, api: ApiParts): void {
 
 /** Bodies of the requests and answers about sessions. */
 
-/** Who logs in may show anything short: a wrong form is a wrong password. */
+/** Any short text may be sent as a password: a wrong form is a wrong password. */
 const logInBody = strict({
   userId,
   password: Type.String({ minLength: 1, maxLength: 128 }),

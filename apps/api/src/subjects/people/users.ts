@@ -1,4 +1,4 @@
-/** Registration, one's own account, and the profiles of others. */
+/** Registration, the user's own account, and the profiles of other users. */
 import { CarillonError, isUserId, limits } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
@@ -100,7 +100,7 @@ function passwordAndEnd(server: FastifyInstance, api: ApiParts): void {
         body: deleteBody,
         response: answered,
       },
-      // A user without a password has nothing to say.
+      // A user without a password has none to send.
       preValidation: async (request) => {
         request.body ??= {};
       },
