@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { Command, decodePayload, encodeDeliverFrame, encodeEvent, encodeFrame, FrameDecoder } from "@carillon/protocol";
+import { WebSocketServer } from "ws";
 import { LeanClient } from "../src/clients/lean-client";
 import { until } from "../src/until";
 
@@ -154,6 +156,25 @@ describe("the fast path of the raw client", () => {
     expect(gateway.received.at(-1)!.payload).toMatchObject({ inbox: { epoch: "e", seq: 5 } });
     gateway.deliver(6);
     await until("the next event", () => client.messages.length === 2);
+  });
+
+  test("speaks over WebSocket, too", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1", path: "/ws" });
+    const received: string[] = [];
+    server.on("connection", (socket) => {
+      received.push(socket.protocol);
+      socket.on("message", () => socket.send(gateway.answer));
+      socket.once("message", () => socket.send(encodeDeliverFrame("e", [{ inboxSeq: 5, event: event(5) }])));
+    });
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    client = new Client({ host: "127.0.0.1", port, transport: "ws", userId: "alice", deviceId: "d", token: "t" });
+    await client.open();
+    await until("the event", () => client.messages.length === 1);
+    expect(received).toEqual(["carillon.v1"]);
+    for (const socket of server.clients) socket.close();
+    await until("the end", () => client.faults.length === 1);
+    server.close();
   });
 
   test("reports bytes that are no frame", async () => {
