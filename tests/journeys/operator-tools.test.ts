@@ -2,7 +2,7 @@
 
 import { partitionOf, ROLES, uuidv7 } from "@carillon/base";
 import { buildVersion } from "@carillon/base/node";
-import { type Bus, encodeRequestBatch, putAside, serve, subjects } from "@carillon/bus";
+import { type Bus, encodeRequestBatch, ownerQuestion, putAside, serve } from "@carillon/bus";
 import { openCoordination } from "@carillon/coordination";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -111,7 +111,7 @@ test("nodes show their version; doctor: another version is a warning, another la
 test("doctor: two workers that claim a partition", async () => {
   await until("the workers are back", async () => (await doctor()).ok);
   const state = { nodeId: "former", epoch: 0, covered: 0, lastSeq: 0, fanout: -1 };
-  const stop = serve(bus, subjects.owner(1), () => state);
+  const stop = serve(bus, ownerQuestion.to(1), () => state);
   const { code, of } = await doctor();
   stop();
   expect(code).toBe(1);

@@ -2,15 +2,12 @@
 import { ROLES, uuidv7 } from "@carillon/base";
 import {
   ask,
+  askOwner,
   type Bus,
-  type ControlQuestion,
   decodeRequestBatch,
-  type OwnerQuestion,
-  type OwnerState,
-  ownerSubject,
+  nodeControl,
   readDeadLetter,
   replayDeadLetter,
-  subjects,
 } from "@carillon/bus";
 import { Command } from "@carillon/protocol";
 import { type Person, type RawClient, startTestCluster, type TestCluster, until } from "@carillon/testkit";
@@ -36,7 +33,7 @@ const carillon = (...args: string[]) => runCarillon(cluster, ...args);
 
 /** Of the partition's owner: another one has another. */
 const epoch = async () => {
-  const state = () => ask<OwnerQuestion, OwnerState>(bus, ownerSubject(0), { ask: "state" });
+  const state = () => askOwner(bus, 0, { ask: "state" });
   return (await until("an owner", () => state().catch(() => undefined))).epoch;
 };
 
@@ -99,9 +96,9 @@ test("a replay before the repair puts it aside again; a later replay is accepted
   expect(await letters()).toMatchObject([{ id: 2, reason: expect.stringContaining(reason) }]);
   expect((await sender.request(Command.SEND, poison)).payload.name).toBe("INTERNAL");
 
-  const disarm: ControlQuestion = { ask: "failpoint", at: "off" };
+  const disarm = { ask: "failpoint", at: "off" } as const;
   for (const { nodeId } of cluster.info().workers) {
-    const disarmed = () => ask(bus, subjects.control(ROLES.worker, nodeId), disarm).catch(() => undefined);
+    const disarmed = () => ask(bus, nodeControl.to(ROLES.worker, nodeId), disarm).catch(() => undefined);
     await until(`${nodeId} is back and disarmed`, disarmed);
   }
   const { workers } = cluster.info();

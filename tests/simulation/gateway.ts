@@ -1,6 +1,6 @@
 /** A gateway with a device of each user, for large groups only: the gateway's real code follows groups, devices are simulated. */
 import { getOrSet } from "@carillon/base";
-import { serve, subjects } from "@carillon/bus";
+import { largeGroupsRead, serve } from "@carillon/bus";
 import {
   CarillonError,
   Command,
@@ -44,7 +44,7 @@ export class SimGateway {
       },
       userIds: users,
     };
-    serve<{ userIds: string[] }, [string, string[]][]>(bus, subjects.groups, ({ userIds }) => {
+    serve(bus, largeGroupsRead, ({ userIds }) => {
       if (mysql.isAway) throw new CarillonError("BUSY");
       return simGroups.largeGroupsOf(userIds);
     });

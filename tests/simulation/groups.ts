@@ -1,6 +1,6 @@
 /** A group whose members join and leave: its rows in MySQL, the api that changes them, and the members according to the log. */
 import { getOrSet, partitionOf, uuidv7 } from "@carillon/base";
-import { ask, type OwnerQuestion, ownerSubject } from "@carillon/bus";
+import { askOwner } from "@carillon/bus";
 import { encodeSystemContent, membershipOf, parseSystemContent } from "@carillon/protocol";
 import type { GroupChange, GroupFanOut, LoadedGroup, MemberStays } from "@carillon/store";
 import type { Connection, Network } from "./connection";
@@ -198,10 +198,7 @@ export class SimGroups {
   }
 
   private async askOwner(): Promise<void> {
-    await ask<OwnerQuestion, null>(
-      this.api.bus,
-      ownerSubject(partitionOf(GROUP_CONVERSATION, this.network.partitions)),
-      { ask: "group-changed", groupId: GROUP },
-    );
+    const partition = partitionOf(GROUP_CONVERSATION, this.network.partitions);
+    await askOwner(this.api.bus, partition, { ask: "group-changed", groupId: GROUP });
   }
 }

@@ -1,4 +1,4 @@
-import { type Bus, type SessionClose, serve, subjects } from "@carillon/bus";
+import { type Bus, serve, sessionClose } from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 import { ClosedSessions } from "../src/recovery/registrations";
 import type { Session } from "../src/session/session";
@@ -25,7 +25,7 @@ test("a connection that closed while workers or Redis were away is removed later
   await add("alice");
   const forgotten: string[] = [];
   let isRedisThere = false;
-  serve<SessionClose, null>(bus, subjects.sessionClose, ({ userId }) => {
+  serve(bus, sessionClose, ({ userId }) => {
     if (!isRedisThere) throw new Error("Redis is away");
     forgotten.push(userId);
     return null;

@@ -1,4 +1,4 @@
-import { ask, type Bus, type SessionOpen, type SessionOpened, subjects } from "@carillon/bus";
+import { ask, type Bus, sessionOpen } from "@carillon/bus";
 import { ALL_DEVICES } from "@carillon/store";
 import { openTestBus, startServers, type TestServers } from "@carillon/testkit";
 import { SessionService, type SessionServiceOptions } from "../src/sessions/session-service";
@@ -43,7 +43,7 @@ test("a device whose gateway waits no longer, because MySQL was slow, is not reg
   service.start();
   const place = { gateway: "gateway-1", boot: "b", connection: 1, since: 1 };
   const question = { userId: "alice", deviceId: "phone", platform: "ios", ...place };
-  const opening = ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+  const opening = ask(bus, sessionOpen, question);
   await expect(opening).rejects.toMatchObject({ name: "BUSY" });
   await isLooked;
   expect(registered).toBe(0);

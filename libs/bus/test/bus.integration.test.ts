@@ -16,6 +16,7 @@ import {
   positionOf,
   purgeLog,
   type QueuedBatch,
+  question,
   queueSubject,
   RequestConsumer,
   readLastRecord,
@@ -296,25 +297,28 @@ describe("request queue", () => {
 });
 
 describe("rpc", () => {
+  const counting = question<{ n: number }, number>("test");
+  const admitted = question<{ name: string }, string>("admitted");
+
   test("answers, errors of the table, nobody there", async () => {
-    const stop = serve<{ n: number }, number>(bus, "im.rpc.test", ({ n }) => {
+    const stop = serve(bus, counting, ({ n }) => {
       if (n < 0) throw new CarillonError("NO_SUCH_USER", "nobody", { retryAfterMs: 7 });
       if (n === 0) throw new Error("secret detail");
       return n + 1;
     });
-    expect(await ask(bus, "im.rpc.test", { n: 1 })).toBe(2);
-    await expect(ask(bus, "im.rpc.test", { n: -1 })).rejects.toMatchObject({
+    expect(await ask(bus, counting, { n: 1 })).toBe(2);
+    await expect(ask(bus, counting, { n: -1 })).rejects.toMatchObject({
       name: "NO_SUCH_USER",
       message: "nobody",
       retryAfterMs: 7,
     });
-    await expect(ask(bus, "im.rpc.test", { n: 0 })).rejects.toMatchObject({
+    await expect(ask(bus, counting, { n: 0 })).rejects.toMatchObject({
       name: "INTERNAL",
       message: "internal error",
     });
     stop();
     await until("nobody serves", () =>
-      ask(bus, "im.rpc.test", { n: 1 }, 500).then(
+      ask(bus, counting, { n: 1 }, 500).then(
         () => false,
         (e) => e.name === "BUSY",
       ),
@@ -337,17 +341,17 @@ describe("rpc", () => {
       await new Promise<void>((resolve) => ends.push(resolve));
       return name;
     };
-    const stop = serve(bus, "im.rpc.admitted", work, { admission, keyOf: ({ name }) => name[0]! });
-    const question = (name: string, deadlineMs = 30_000) =>
-      ask<object, string>(bus, "im.rpc.admitted", { name }, deadlineMs).catch((error: CarillonError) => error);
-    const first = question("a1");
+    const stop = serve(bus, admitted, work, { admission, keyOf: ({ name }) => name[0]! });
+    const asking = (name: string, deadlineMs = 30_000) =>
+      ask(bus, admitted, { name }, deadlineMs).catch((error: CarillonError) => error);
+    const first = asking("a1");
     await until("it is begun", () => begun.length === 1);
-    const gone = question("b1", 200);
+    const gone = asking("b1", 200);
     await until("it waits", () => admission.waiting === 1);
-    expect(await question("b2")).toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
+    expect(await asking("b2")).toMatchObject({ name: "BUSY", retryAfterMs: expect.any(Number) });
     expect(await gone).toMatchObject({ name: "BUSY" });
     await until("it waits no more", () => admission.waiting === 0);
-    const next = question("c1");
+    const next = asking("c1");
     await until("it waits", () => admission.waiting === 1);
     ends.shift()!();
     expect(await first).toBe("a1");

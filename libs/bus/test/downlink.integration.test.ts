@@ -1,5 +1,13 @@
 import { onCaught } from "@carillon/base";
-import { type Bus, type Closing, DownlinkReceiver, DownlinkSender, gatewaySubject, serve } from "@carillon/bus";
+import {
+  type Bus,
+  type Closing,
+  DownlinkReceiver,
+  DownlinkSender,
+  gatewaySubject,
+  question,
+  serve,
+} from "@carillon/bus";
 import { openTestBus, startServers, type TestServers, until } from "@carillon/testkit";
 
 let servers: TestServers<{ nats: true }>;
@@ -69,7 +77,7 @@ test("messages that nobody can read, and handlers that fail, do not end the read
     bus.connection.publish(gatewaySubject("g3"), Uint8Array.from(bytes));
     bus.connection.publish("im.rpc.broken", Uint8Array.from(bytes), { reply: "nowhere" });
   }
-  const stopServing = serve(bus, "im.rpc.broken", () => {
+  const stopServing = serve(bus, question<object, null>("broken"), () => {
     throw new Error("broken");
   });
   bus.connection.publish("im.rpc.broken", Uint8Array.from([0xc1]), { reply: "nowhere" });

@@ -1,6 +1,13 @@
 /** Questions to the workers that own conversations. */
 import { partitionOf } from "@carillon/base";
-import { ask, type Bus, type LastSeq, type OwnerQuestion, type ReadableSpans, subjects } from "@carillon/bus";
+import {
+  type AskedOwner,
+  askOwner,
+  type Bus,
+  type OwnerAnswer,
+  type OwnerAsk,
+  type ReadableSpans,
+} from "@carillon/bus";
 import { CarillonError, groupConversationId, parseConversationId } from "@carillon/protocol";
 
 export class ConversationOwners {
@@ -32,11 +39,11 @@ export class ConversationOwners {
 
   /** Reads all numbers of a conversation, for operators. @throws CarillonError BUSY when no owner answers */
   async whole(conversationId: string): Promise<ReadableSpans> {
-    const { lastSeq } = await this.ask<LastSeq>(conversationId, { ask: "last-seq", conversationId });
+    const { lastSeq } = await this.ask(conversationId, { ask: "last-seq", conversationId });
     return { spans: [[1, lastSeq]], lastSeq };
   }
 
-  private ask<A>(conversationId: string, question: OwnerQuestion): Promise<A> {
-    return ask<OwnerQuestion, A>(this.bus, subjects.owner(partitionOf(conversationId, this.partitions)), question);
+  private ask<Ask extends OwnerAsk>(conversationId: string, question: AskedOwner<Ask>): Promise<OwnerAnswer<Ask>> {
+    return askOwner(this.bus, partitionOf(conversationId, this.partitions), question);
   }
 }

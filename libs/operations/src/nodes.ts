@@ -4,12 +4,11 @@ import {
   ask,
   type Bus,
   type ControlAnswer,
-  type ControlQuestion,
   type CopyGroup,
   LAYOUT_STREAM,
   messageStreams,
+  nodeControl,
   readCopyGroups,
-  subjects,
 } from "@carillon/bus";
 import { COORDINATION_STREAMS, type NodeRecord } from "@carillon/coordination";
 import { type DeviceSession, Sessions } from "@carillon/store";
@@ -44,16 +43,14 @@ export async function orderNode(
 ): Promise<ControlAnswer> {
   const record = cluster.coordination.view.nodes().find((node) => node.nodeId === nodeId);
   if (record === undefined) throw new WrongUse(`no node is called ${nodeId}; carillon nodes lists them`);
-  const subject = subjects.control(record.role, nodeId);
-  return ask<ControlQuestion, ControlAnswer>(cluster.bus, subject, { ask: order }).catch((error: Error) => {
+  return ask(cluster.bus, nodeControl.to(record.role, nodeId), { ask: order }).catch((error: Error) => {
     throw new NotReached(error.message);
   });
 }
 
 async function rowOf({ bus }: ClusterParts, record: NodeRecord): Promise<NodeRow> {
   const { nodeId, role, boot, weight, addresses, startedAt, version, state } = record;
-  const subject = subjects.control(role, nodeId);
-  const answer = await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, ANSWER_MS).catch(() => null);
+  const answer = await ask(bus, nodeControl.to(role, nodeId), { ask: "state" }, ANSWER_MS).catch(() => null);
   return {
     role: roleName(role),
     ...{ nodeId, boot, weight, addresses, startedAt, version },

@@ -1,15 +1,6 @@
 /** The partitions of a cluster: their owners, and the work that waits. */
 import { ROLES } from "@carillon/base";
-import {
-  ask,
-  type OwnerQuestion,
-  type OwnerState,
-  readLayout,
-  readLogState,
-  readQueueLength,
-  recordSeqOf,
-  subjects,
-} from "@carillon/bus";
+import { askOwner, readLayout, readLogState, readQueueLength, recordSeqOf } from "@carillon/bus";
 import type { PostedPartition } from "@carillon/coordination";
 import type { ClusterParts } from "./cluster-parts";
 
@@ -62,7 +53,7 @@ async function rowOf(
   const [queueLength, log, owner] = await Promise.all([
     readQueueLength(bus, partition),
     readLogState(bus, partition),
-    ask<OwnerQuestion, OwnerState>(bus, subjects.owner(partition), { ask: "state" }, ANSWER_MS).catch(() => undefined),
+    askOwner(bus, partition, { ask: "state" }, ANSWER_MS).catch(() => undefined),
   ]);
   const archived = Math.max(0, recordSeqOf(positions?.get(partition) ?? -1));
   return {

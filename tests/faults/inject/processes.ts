@@ -1,6 +1,6 @@
 /** Faults of Carillon's processes: they are killed, paused, killed at a fail point, drained, or joined by another process. */
 import { ROLES, sleep } from "@carillon/base";
-import { ask, type Bus, type ControlAnswer, type ControlQuestion, subjects } from "@carillon/bus";
+import { ask, type Bus, type ControlAnswer, nodeControl } from "@carillon/bus";
 import type { ClusterInfo, Role } from "@carillon/local";
 import { until } from "@carillon/testkit";
 import { choose, type Fault, type Stage } from "./fault";
@@ -43,9 +43,9 @@ async function atWork({ cluster, bus }: Stage, role: Role): Promise<Node[]> {
 }
 
 async function stateOf(bus: Bus, role: OrderedRole, nodeId: string): Promise<ControlAnswer | undefined> {
-  const subject = subjects.control(CONTROL_NAMES[role], nodeId);
+  const control = nodeControl.to(CONTROL_NAMES[role], nodeId);
   try {
-    return await ask<ControlQuestion, ControlAnswer>(bus, subject, { ask: "state" }, STATE_MS);
+    return await ask(bus, control, { ask: "state" }, STATE_MS);
   } catch {
     return undefined;
   }
@@ -122,9 +122,9 @@ export function failPoint(role: OrderedRole, place: string, action: "kill" | "pa
     async strike(stage, target) {
       const node = choose(await atWork(stage, role), target);
       if (node === undefined) return undefined;
-      const subject = subjects.control(CONTROL_NAMES[role], node.nodeId);
+      const control = nodeControl.to(CONTROL_NAMES[role], node.nodeId);
       try {
-        await ask<ControlQuestion, unknown>(stage.bus, subject, { ask: "failpoint", at: `${place}:${action}` });
+        await ask(stage.bus, control, { ask: "failpoint", at: `${place}:${action}` });
       } catch {
         // The process is starting or cut off, so it cannot take the order.
         return undefined;

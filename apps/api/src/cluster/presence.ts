@@ -1,6 +1,6 @@
 /** Which users and devices are connected, as far as Redis and the view of the cluster know. */
 import { withDeadline } from "@carillon/base";
-import { ask, type Bus, type PresenceFound, type PresenceRead, subjects } from "@carillon/bus";
+import { ask, type Bus, type PresenceFound, type PresenceRead, presenceRead } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import type { Sessions } from "@carillon/store";
 
@@ -16,7 +16,7 @@ export class Presence {
 
   /** Asks a worker which users are online. @throws CarillonError BUSY */
   find(question: PresenceRead): Promise<PresenceFound> {
-    return ask<PresenceRead, PresenceFound>(this.bus, subjects.presence, question);
+    return ask(this.bus, presenceRead, question);
   }
 
   /** Whether this life of a gateway is in the view: the sessions of a gateway that died say nothing. */

@@ -1,7 +1,16 @@
 /** Questions of gateways that need MySQL: PULL and SYNC, answered by any api. */
 import { Admission } from "@carillon/base";
 import { withinDeadline } from "@carillon/base/node";
-import { type Bus, type Pull, type Pulled, type Sync, serve, subjects } from "@carillon/bus";
+import {
+  type Bus,
+  type Pull,
+  type Pulled,
+  pullQuestion,
+  type Question,
+  type Sync,
+  serve,
+  syncQuestion,
+} from "@carillon/bus";
 import { type Event, encodeEvent, fitsEvents, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import { busyStore } from "@carillon/store";
 import { type HistoryContext, readHistory } from "./history";
@@ -33,8 +42,8 @@ export class QueryService {
 
   start(): void {
     this.stops = [
-      this.serve<Pull, Pulled>(subjects.pull, (question) => pull(this.context, question)),
-      this.serve<Sync, SyncedPayload>(subjects.sync, (question) => this.sync(question)),
+      this.serve(pullQuestion, (question) => pull(this.context, question)),
+      this.serve(syncQuestion, (question) => this.sync(question)),
     ];
   }
 
@@ -43,10 +52,13 @@ export class QueryService {
   }
 
   /** Each subject has limits of its own: a crowd that asks for one subject does not delay the other. */
-  private serve<Q extends { userId: string }, A>(subject: string, answer: (question: Q) => Promise<A>): () => void {
-    const handler = (question: Q, deadline: number) => withinDeadline(deadline, () => orBusy(answer(question)));
+  private serve<Q extends { userId: string }, A>(
+    question: Question<Q, A>,
+    answer: (body: Q) => Promise<A>,
+  ): () => void {
+    const handler = (body: Q, deadline: number) => withinDeadline(deadline, () => orBusy(answer(body)));
     const admission = newQueryAdmission(() => this.bus.clock.monotonic());
-    return serve<Q, A>(this.bus, subject, handler, { queue: QUEUE, admission, keyOf: ({ userId }) => userId });
+    return serve(this.bus, question, handler, { queue: QUEUE, admission, keyOf: ({ userId }) => userId });
   }
 
   private sync({ userId, payload }: Sync): Promise<SyncedPayload> {

@@ -1,17 +1,14 @@
 /** Checks that the processes agree, that every partition is served, and that no queue grows. */
 import { ROLES } from "@carillon/base";
 import {
-  askAll,
+  askOwners,
   type CopyGroup,
   countDeadLetters,
   countLed,
   crowdedServers,
   fingerprintOf,
   kindsOf,
-  type OwnerQuestion,
-  type OwnerState,
   readLayout,
-  subjects,
 } from "@carillon/bus";
 import type { NodeRecord } from "@carillon/coordination";
 import { listNodes, listPartitions, type NodeRow, type PartitionRow } from "@carillon/operations";
@@ -105,8 +102,7 @@ async function troublesOf({ coordination }: Cluster, rows: PartitionRow[]): Prom
 async function doublesOf({ bus }: Cluster, rows: PartitionRow[]): Promise<string[]> {
   const found = await Promise.all(
     rows.map(async ({ partition }) => {
-      const question: OwnerQuestion = { ask: "state" };
-      const states = await askAll<OwnerQuestion, OwnerState>(bus, subjects.owner(partition), question, COLLECT_MS);
+      const states = await askOwners(bus, partition, { ask: "state" }, COLLECT_MS);
       const owners = states.map(({ nodeId, epoch }) => `${nodeId} (epoch ${epoch})`);
       return owners.length > 1 ? `partition ${partition}: ${owners.join(" and ")}` : "";
     }),

@@ -1,6 +1,6 @@
 /** Reaches the owner of a large group's conversation over the bus, and listens to the events that it publishes. */
 import { partitionOf } from "@carillon/base";
-import { ask, type Bus, type GroupRoster, listenToGroup, type OwnerQuestion, subjects } from "@carillon/bus";
+import { askOwner, type Bus, type GroupRoster, listenToGroup } from "@carillon/bus";
 import { groupConversationId } from "@carillon/protocol";
 
 /** Users in one question, however long their ids are. */
@@ -8,7 +8,7 @@ const USERS_PER_QUESTION = 8_000;
 
 export class GroupOwner {
   readonly conversationId: string;
-  private readonly subject: string;
+  private readonly partition: number;
 
   constructor(
     private readonly bus: Bus,
@@ -16,7 +16,7 @@ export class GroupOwner {
     partitions: number,
   ) {
     this.conversationId = groupConversationId(groupId);
-    this.subject = subjects.owner(partitionOf(this.conversationId, partitions));
+    this.partition = partitionOf(this.conversationId, partitions);
   }
 
   /**
@@ -33,11 +33,7 @@ export class GroupOwner {
    */
   roster(userIds: string[]): Promise<GroupRoster> {
     return inParts(userIds, (some) =>
-      ask<OwnerQuestion, GroupRoster>(this.bus, this.subject, {
-        ask: "group-roster",
-        groupId: this.groupId,
-        userIds: some,
-      }),
+      askOwner(this.bus, this.partition, { ask: "group-roster", groupId: this.groupId, userIds: some }),
     );
   }
 }

@@ -1,6 +1,6 @@
 /** The large groups to which users here belong: looked up when a user connects, followed while the user is here. */
 import { detached, PacedJob, sleep } from "@carillon/base";
-import { ask, type Bus, type GroupNews, type LargeGroupsOf, type LargeGroupsRead, subjects } from "@carillon/bus";
+import { ask, type Bus, type GroupNews, largeGroupsRead } from "@carillon/bus";
 import { Command, type FocusPayload, parseConversationId } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
@@ -124,7 +124,7 @@ export class LargeGroups {
       const userIds = [...this.unknown].slice(0, USERS_PER_QUESTION);
       for (const userId of userIds) this.unknown.delete(userId);
       try {
-        const found = await ask<LargeGroupsRead, LargeGroupsOf>(this.bus, subjects.groups, { userIds });
+        const found = await ask(this.bus, largeGroupsRead, { userIds });
         for (const [userId, groupIds] of found) {
           if (this.users.user(userId) !== undefined)
             for (const groupId of groupIds) this.requestRoster(groupId, [userId]);

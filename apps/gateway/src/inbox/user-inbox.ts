@@ -12,7 +12,7 @@
  * - A device whose window or socket is full leaves the live stream and is served from the inbox.
  */
 import { detached, guarded } from "@carillon/base";
-import { ask, type Bus, type InboxPage, type InboxRead, subjects } from "@carillon/bus";
+import { ask, type Bus, type InboxPage, inboxRead } from "@carillon/bus";
 import {
   CloseCode,
   type EventHead,
@@ -34,7 +34,7 @@ export type ReadInbox = (userId: string, epoch: string, after: number) => Promis
 
 /** Reads through a worker: a gateway itself never talks to Redis. Rejects with CarillonError BUSY. */
 export function inboxReader(bus: Bus): ReadInbox {
-  return (userId, epoch, after) => ask<InboxRead, InboxPage>(bus, subjects.inbox, { userId, epoch, after });
+  return (userId, epoch, after) => ask(bus, inboxRead, { userId, epoch, after });
 }
 
 export interface UserInboxOptions {

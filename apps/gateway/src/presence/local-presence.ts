@@ -14,7 +14,7 @@ import {
   type PresenceFound,
   type PresenceNews,
   type PresenceRead,
-  subjects,
+  presenceRead,
 } from "@carillon/bus";
 import type { UserRegistry } from "../session/user-registry";
 import { LINGER_MS, REPAIR_EVERY_MS } from "../timings";
@@ -136,6 +136,6 @@ export class PresenceNetwork {
 
   /** Asks a worker where users are and who may see them. @throws CarillonError BUSY */
   find(question: PresenceRead): Promise<PresenceFound> {
-    return ask<PresenceRead, PresenceFound>(this.bus, subjects.presence, question);
+    return ask(this.bus, presenceRead, question);
   }
 }

@@ -4,17 +4,7 @@
  * receipts.
  */
 import { GroupCommit, getOrSet, partitionOf } from "@carillon/base";
-import {
-  ask,
-  BatchPublisher,
-  type Bus,
-  encodeReceipts,
-  type OwnerQuestion,
-  type Readable,
-  type ReadReceipt,
-  receiptsSubject,
-  subjects,
-} from "@carillon/bus";
+import { askOwner, BatchPublisher, type Bus, encodeReceipts, type ReadReceipt, receiptsSubject } from "@carillon/bus";
 import { busy, CarillonError, Command, parseConversationId, type ReadPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 import type { UserRegistry } from "../session/user-registry";
@@ -79,9 +69,8 @@ export class ReadReceipts {
 
   private async askOwner(partition: number, receipts: PendingReceipt[]): Promise<void> {
     const wanted = receipts.map(({ conversationId, userId }): [string, string] => [conversationId, userId]);
-    const owner = subjects.owner(partition);
     try {
-      const readable = await ask<OwnerQuestion, Readable>(this.options.bus, owner, { ask: "readable", wanted });
+      const readable = await askOwner(this.options.bus, partition, { ask: "readable", wanted });
       receipts.forEach((receipt, i) => {
         if (readable[i]! > 0) this.submit(receipt);
         else this.refuse([receipt], "NO_SUCH_CONVERSATION");

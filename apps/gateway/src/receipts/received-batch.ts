@@ -4,7 +4,7 @@
  * no device repeats them.
  */
 import { guarded } from "@carillon/base";
-import { ask, type Bus, type Received, subjects, TIMINGS } from "@carillon/bus";
+import { ask, type Bus, type Received, receivedReport } from "@carillon/bus";
 import { deliveredBy, type ReceivedPayload } from "@carillon/protocol";
 import type { Session } from "../session/session";
 
@@ -72,7 +72,7 @@ export class ReceivedBatch {
 
   private async report(received: Received): Promise<void> {
     try {
-      await ask<Received, null>(this.bus, subjects.received, received, TIMINGS.deliveredAnswerMs);
+      await ask(this.bus, receivedReport, received);
     } catch {
       for (const mark of received.delivered) this.unconfirmed.add(mark);
       this.againTimer ??= setTimeout(

@@ -3,16 +3,7 @@
  * workers know: how far each inbox is, and whether each session may stay.
  */
 import { PacedJob } from "@carillon/base";
-import {
-  ask,
-  type Bus,
-  type DownlinkReceiverOptions,
-  type Heads,
-  type HeadsRead,
-  type SessionCheck,
-  type SessionVerdicts,
-  subjects,
-} from "@carillon/bus";
+import { ask, type Bus, type DownlinkReceiverOptions, headsRead, sessionCheck } from "@carillon/bus";
 import type { LargeGroups } from "../groups/large-groups";
 import type { LocalPresence } from "../presence/local-presence";
 import type { Watches } from "../presence/watches";
@@ -94,7 +85,7 @@ async function compareHeads(bus: Bus, users: UserRegistry): Promise<void> {
   const { usersPerQuestion } = PACES.inboxes;
   for (let at = 0; at < userIds.length; at += usersPerQuestion) {
     const question = { userIds: userIds.slice(at, at + usersPerQuestion) };
-    const heads = await ask<HeadsRead, Heads>(bus, subjects.heads, question);
+    const heads = await ask(bus, headsRead, question);
     for (const [userId, epoch, seq] of heads) users.user(userId)?.inbox.expectIfOpen(epoch, seq);
   }
 }
@@ -121,7 +112,7 @@ async function recheck(bus: Bus, users: UserRegistry): Promise<void> {
   for (let at = 0; at < sessions.length; at += sessionsPerQuestion) {
     const part = sessions.slice(at, at + sessionsPerQuestion);
     const asked = part.map(({ identity }) => identity!);
-    const verdicts = await ask<SessionCheck, SessionVerdicts>(bus, subjects.sessionCheck, { sessions: asked });
+    const verdicts = await ask(bus, sessionCheck, { sessions: asked });
     for (const [index, verdict] of verdicts.entries()) {
       const session = part[index]!;
       // The client may have sent a new token meanwhile; the verdict is about the former one.

@@ -3,7 +3,7 @@
  * may be away when a session ends, and Redis may lose the registry.
  */
 import { sleep } from "@carillon/base";
-import { ask, type Bus, type SessionClose, subjects } from "@carillon/bus";
+import { ask, type Bus, type SessionClose, sessionClose } from "@carillon/bus";
 import type { CarillonError } from "@carillon/protocol";
 import type { LocalPresence } from "../presence/local-presence";
 import type { ReceivedBatch } from "../receipts/received-batch";
@@ -11,7 +11,6 @@ import { closeCodeOf, type SessionOpener } from "../session/open-session";
 import type { Session } from "../session/session";
 import type { Identity } from "../session/session-state";
 import type { UserRegistry } from "../session/user-registry";
-import { CLOSED_ANSWER_MS } from "../timings";
 import { PACES } from "./causes";
 
 const STEP_MS = 50;
@@ -151,7 +150,7 @@ export class ClosedSessions {
   }
 
   private async isConfirmed(closed: SessionClose): Promise<boolean> {
-    return ask<SessionClose, null>(this.bus, subjects.sessionClose, closed, CLOSED_ANSWER_MS).then(
+    return ask(this.bus, sessionClose, closed).then(
       () => true,
       () => false,
     );

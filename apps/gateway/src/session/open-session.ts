@@ -4,7 +4,7 @@
  */
 import { Admission, type Asker, type Clock, Overloaded } from "@carillon/base";
 import { traceOf, type VerifiedToken } from "@carillon/base/node";
-import { ask, type Bus, type SessionOpen, type SessionOpened, subjects, TIMINGS } from "@carillon/bus";
+import { ask, type Bus, type SessionOpen, type SessionOpened, sessionOpen, TIMINGS } from "@carillon/bus";
 import {
   busy,
   type CarillonError,
@@ -102,7 +102,7 @@ export class SessionOpener {
     const { number: connection, since } = session;
     const place = inbox === undefined ? {} : { inbox };
     const question = { ...identity, gateway: nodeId, boot, connection, since, ...place };
-    return ask<SessionOpen, SessionOpened>(bus, subjects.sessionOpen, question);
+    return ask(bus, sessionOpen, question);
   }
 
   private checkToken(payload: ConnectPayload): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {

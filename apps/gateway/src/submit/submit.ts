@@ -6,13 +6,12 @@ import {
   BatchPublisher,
   type Bus,
   encodeRequestBatch,
-  type Pull,
-  type Pulled,
+  pullQuestion,
+  type Question,
   queueSubject,
   type SendRequest,
-  type Sync,
   sizeOfRequest,
-  subjects,
+  syncQuestion,
 } from "@carillon/bus";
 import {
   busy,
@@ -102,7 +101,7 @@ export class Submitter {
     const { limit = limits.defaultPageEntries, backwards = false, ...range } = payload;
     await this.answer(session, requestId, async () => {
       const question = { userId, limit, backwards, ...range };
-      const pulled = await this.ask<Pull, Pulled>(userId, "pull", question);
+      const pulled = await this.ask(userId, "pull", pullQuestion, question);
       session.connection.send(encodePulledFrame(requestId, { conversationId: payload.conversationId, ...pulled }));
     });
   }
@@ -111,7 +110,7 @@ export class Submitter {
     const { userId } = session.identity!;
     await this.answer(session, requestId, async () => {
       const question = { userId, payload: { ...payload } };
-      const synced = await this.ask<Sync, object>(userId, "sync", question);
+      const synced = await this.ask(userId, "sync", syncQuestion, question);
       session.reply(Command.SYNCED, requestId, synced);
     });
   }
@@ -121,9 +120,9 @@ export class Submitter {
     await Promise.all(this.queues.map((queue) => queue.stop(ms)));
   }
 
-  private ask<Q, A>(userId: string, kind: "pull" | "sync", question: Q): Promise<A> {
+  private ask<Q, A>(userId: string, kind: "pull" | "sync", question: Question<Q, A>, body: Q): Promise<A> {
     const { bus, questions } = this.options;
-    return questions.run(userId, kind, (deadlineMs) => ask<Q, A>(bus, subjects[kind], question, deadlineMs));
+    return questions.run(userId, kind, (deadlineMs) => ask(bus, question, body, deadlineMs));
   }
 
   private async answer(session: Session, requestId: number, work: () => Promise<void>): Promise<void> {

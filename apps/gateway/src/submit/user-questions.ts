@@ -8,11 +8,14 @@
  */
 import { Abandoned, Admission, Budgets, type Clock, getOrSet, Overloaded } from "@carillon/base";
 import type { Settings } from "@carillon/base/node";
+import { pullQuestion, syncQuestion } from "@carillon/bus";
 import { busy, CarillonError } from "@carillon/protocol";
 import { WaitingRoom } from "../session/open-session";
 import { QUESTION } from "../timings";
 
-type Kind = "pull" | "sync";
+const QUESTIONS = { pull: pullQuestion, sync: syncQuestion };
+
+type Kind = keyof typeof QUESTIONS;
 
 /** Questions of one kind that a gateway asks for one user at once. */
 const AT_ONCE: Record<Kind, number> = { pull: 8, sync: 4 };
@@ -55,7 +58,7 @@ export class UserQuestions {
     const key = `${kind} ${userId}`;
     const admission = getOrSet(this.admissions, key, () => this.newAdmission(kind));
     const deadline = clock.monotonic() + QUESTION.deadlineMs;
-    const inTurn = () => ask(Math.min(QUESTION.apiMs, deadline - clock.monotonic()));
+    const inTurn = () => ask(Math.min(QUESTIONS[kind].deadlineMs, deadline - clock.monotonic()));
     try {
       return await admission.run(() => this.rooms[kind].run(inTurn, { deadline }), { deadline });
     } catch (error) {

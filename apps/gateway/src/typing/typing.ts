@@ -3,16 +3,7 @@
  * says which users may see it: the users to whom the typing user may write.
  */
 import { getOrSet, partitionOf } from "@carillon/base";
-import {
-  ask,
-  type Bus,
-  type Listeners,
-  type OwnerQuestion,
-  serve,
-  subjects,
-  type TypingHint,
-  tell,
-} from "@carillon/bus";
+import { askOwner, type Bus, serve, type TypingHint, tell, typingHint } from "@carillon/bus";
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { GatewayCluster } from "../session/placement";
@@ -21,7 +12,6 @@ import type { UserRegistry } from "../session/user-registry";
 
 /** Hints of one user in one conversation. */
 const AT_MOST_EVERY_MS = 1_000;
-const ANSWER_MS = 1_000;
 const MOST_REMEMBERED = 10_000;
 /** A user's devices are at the ring's first choice, or at the second when the first did not answer. */
 const PLACES = 2;
@@ -43,7 +33,7 @@ export class Typing {
 
   start(): void {
     const { bus, nodeId } = this.options;
-    this.stopServing = serve<TypingHint, null>(bus, subjects.typing(nodeId), (hint) => this.show(hint));
+    this.stopServing = serve(bus, typingHint.to(nodeId), (hint) => this.show(hint));
   }
 
   stop(): void {
@@ -56,9 +46,8 @@ export class Typing {
     const parts = parseConversationId(conversationId);
     if (parts?.kind === "private" && !parts.userIds.includes(userId)) return;
     if (!this.isDue(`${userId} ${conversationId}`)) return;
-    const owner = subjects.owner(partitionOf(conversationId, partitions));
-    const question: OwnerQuestion = { ask: "listeners", conversationId, userId };
-    const to = await ask<OwnerQuestion, Listeners>(bus, owner, question, ANSWER_MS).catch(() => []);
+    const question = { ask: "listeners", conversationId, userId } as const;
+    const to = await askOwner(bus, partitionOf(conversationId, partitions), question).catch(() => []);
     const byGateway = new Map<string, string[]>();
     for (const listener of to) {
       for (const gateway of cluster.walk(listener, PLACES)) {
@@ -66,7 +55,7 @@ export class Typing {
       }
     }
     for (const [gateway, list] of byGateway) {
-      tell<TypingHint>(bus, subjects.typing(gateway), { conversationId, userId, to: list });
+      tell(bus, typingHint.to(gateway), { conversationId, userId, to: list });
     }
   }
 

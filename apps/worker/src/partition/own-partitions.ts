@@ -2,7 +2,7 @@
  * The partitions of a worker, wired: who owned each before, who takes it over, who is asked for it. The simulation uses
  * this as well, so that a mix-up of partitions is seen there.
  */
-import { ask, type OwnerQuestion, ownerSubject, readLastRecord } from "@carillon/bus";
+import { askOwner, readLastRecord } from "@carillon/bus";
 import type { WorkerPorts } from "../ports";
 import { PartitionOwner } from "./owner";
 import { Ownership } from "./ownership";
@@ -11,8 +11,7 @@ export function newOwnership(ports: WorkerPorts): Ownership {
   const { bus, nodeId, boot } = ports;
   const context = { ...ports, handOver: (partition: number) => ownership.handOver(partition) };
   const ownership: Ownership = new Ownership(ports, {
-    askRelease: (partition) =>
-      ask<OwnerQuestion, null>(bus, ownerSubject(partition), { ask: "hand-over" }).then(() => {}),
+    askRelease: (partition) => askOwner(bus, partition, { ask: "hand-over" }).then(() => {}),
     formerOwner: async (partition) => {
       const record = await readLastRecord(bus, partition);
       if (record === undefined) return undefined;

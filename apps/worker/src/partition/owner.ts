@@ -1,21 +1,15 @@
 /** A partition in this worker's hands: take-over, then the journey, until it is released or lost. */
 import { Admission, guarded } from "@carillon/base";
 import {
-  type GroupRoster,
-  type LastSeq,
-  type Listeners,
   type LogWriter,
-  type OwnerQuestion,
+  type OwnerHandlers,
   type OwnerState,
-  ownerSubject,
   PartitionLost,
   putAsideRequest,
   putDeliveryAside,
-  type Readable,
-  type ReadableSpans,
   readLog,
   readLogState,
-  serve,
+  serveOwner,
   TIMINGS,
 } from "@carillon/bus";
 import { answersAgain, sendAnswers } from "../answers/answers";
@@ -35,8 +29,6 @@ const HOUSEKEEPING_MS = 5_000;
 /** Conversations whose people a new owner asks for in advance. */
 const MOST_WARM = 10_000;
 
-/** Orders, and what is answered from memory at once. */
-const ORDERS: ReadonlySet<OwnerQuestion["ask"]> = new Set(["state", "hand-over", "group-changed"]);
 /** Questions about the conversations of a partition at once; a gateway waits 3 s for an answer. */
 const QUESTIONS = { atOnce: 32, waiting: 96, patienceMs: TIMINGS.openSessionMs };
 
@@ -45,8 +37,6 @@ export interface OwnerContext extends Omit<WorkerPorts, "placement" | "partition
   /** The successor of a partition asks for it. */
   handOver(partition: number): void;
 }
-
-type OwnerAnswer = LastSeq | Readable | Listeners | OwnerState | ReadableSpans | GroupRoster | null;
 
 export class PartitionOwner implements OwnedPartition {
   private readonly stops: (() => void)[] = [];
@@ -126,11 +116,7 @@ export class PartitionOwner implements OwnedPartition {
   private async start(): Promise<void> {
     const { bus } = this.context;
     const { partition } = this.state;
-    this.stops.push(
-      serve<OwnerQuestion, OwnerAnswer>(bus, ownerSubject(partition), (question, deadline) =>
-        this.admit(question, deadline),
-      ),
-    );
+    this.stops.push(serveOwner(bus, partition, this.handlers()));
     const timer = setInterval(
       guarded("timer", () => this.keepHouse()),
       HOUSEKEEPING_MS,
@@ -145,34 +131,30 @@ export class PartitionOwner implements OwnedPartition {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  /** Most answers come from memory. Those that need MySQL may take long, and there may be many of them. */
-  private admit(question: OwnerQuestion, deadline: number): Promise<OwnerAnswer> {
-    const answer = () => this.answer(question);
-    return ORDERS.has(question.ask) ? answer() : this.admission.run(answer, { deadline });
-  }
-
-  private async answer(question: OwnerQuestion): Promise<OwnerAnswer> {
+  private handlers(): OwnerHandlers {
     const { answers } = this;
-    switch (question.ask) {
-      case "state":
-        return this.describe();
-      case "last-seq":
-        return { lastSeq: await answers.lastSeq(question.conversationId) };
-      case "readable":
-        return answers.readable(question.wanted);
-      case "listeners":
-        return answers.listeners(question.conversationId, question.userId);
-      case "hand-over":
+    // Most answers come from memory. Those that need MySQL may take long, and there may be many of them.
+    const admitted =
+      <Q, A>(answer: (question: Q) => Promise<A>) =>
+      (question: Q, deadline: number) =>
+        this.admission.run(() => answer(question), { deadline });
+    return {
+      // Orders, and what is answered from memory at once.
+      state: () => this.describe(),
+      "hand-over": () => {
         this.context.handOver(this.state.partition);
         return null;
-      case "group-spans":
-        return answers.groupSpans(question.groupId, question.userId);
-      case "group-changed":
-        await this.journey.tellChanges(question.groupId);
+      },
+      "group-changed": async ({ groupId }) => {
+        await this.journey.tellChanges(groupId);
         return null;
-      case "group-roster":
-        return answers.groupRoster(question.groupId, question.userIds);
-    }
+      },
+      "last-seq": admitted(async ({ conversationId }) => ({ lastSeq: await answers.lastSeq(conversationId) })),
+      readable: admitted(({ wanted }) => answers.readable(wanted)),
+      listeners: admitted(({ conversationId, userId }) => answers.listeners(conversationId, userId)),
+      "group-spans": admitted(({ groupId, userId }) => answers.groupSpans(groupId, userId)),
+      "group-roster": admitted(({ groupId, userIds }) => answers.groupRoster(groupId, userIds)),
+    };
   }
 
   describe(): OwnerState {

@@ -4,7 +4,7 @@
  */
 
 import { Admission, getOrSet } from "@carillon/base";
-import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, serve, subjects } from "@carillon/bus";
+import { type AtGateway, type Bus, type PresenceFound, type PresenceRead, presenceRead, serve } from "@carillon/bus";
 import { orBusy } from "@carillon/protocol";
 import type { SessionEntry } from "@carillon/store";
 
@@ -30,12 +30,10 @@ export class PresenceService {
 
   start(): void {
     const { clock } = this.options.bus;
-    this.stopServing = serve<PresenceRead, PresenceFound>(
-      this.options.bus,
-      subjects.presence,
-      (question) => orBusy(this.find(question)),
-      { queue: "workers", admission: new Admission({ ...QUESTIONS, monotonic: () => clock.monotonic() }) },
-    );
+    this.stopServing = serve(this.options.bus, presenceRead, (question) => orBusy(this.find(question)), {
+      queue: "workers",
+      admission: new Admission({ ...QUESTIONS, monotonic: () => clock.monotonic() }),
+    });
   }
 
   stop(): void {

@@ -7,16 +7,15 @@
  */
 import { getOrSet, partitionOf } from "@carillon/base";
 import {
-  ask,
+  askOwner,
   type Bus,
   type Notice,
-  type OwnerQuestion,
   type Readable,
   type ReadReceipt,
   ReceiptConsumer,
   type Received,
+  receivedReport,
   serve,
-  subjects,
   TIMINGS,
 } from "@carillon/bus";
 import { Command, encodeFrame, orBusy, peerOf } from "@carillon/protocol";
@@ -51,9 +50,7 @@ export class ReceiptService {
 
   start(): void {
     const { bus } = this.options;
-    this.stopServing = serve<Received, null>(bus, subjects.received, (received) => this.received(received), {
-      queue: "workers",
-    });
+    this.stopServing = serve(bus, receivedReport, (received) => this.received(received), { queue: "workers" });
     this.reads.start();
   }
 
@@ -139,8 +136,7 @@ export class ReceiptService {
     await Promise.all(
       [...byPartition].map(async ([partition, places]) => {
         const wanted = places.map((i): [string, string] => [receipts[i]!.conversationId, receipts[i]!.userId]);
-        const question: OwnerQuestion = { ask: "readable", wanted };
-        const answer = await ask<OwnerQuestion, Readable>(bus, subjects.owner(partition), question);
+        const answer = await askOwner(bus, partition, { ask: "readable", wanted });
         places.forEach((place, i) => {
           result[place] = answer[i]!;
         });

@@ -6,17 +6,21 @@ import {
   type Bus,
   type Heads,
   type HeadsRead,
+  headsRead,
   type InboxPage,
   type InboxRead,
+  inboxRead,
   type LargeGroupsOf,
-  type LargeGroupsRead,
+  largeGroupsRead,
   type SessionCheck,
   type SessionClose,
   type SessionOpen,
   type SessionOpened,
   type SessionVerdicts,
   serve,
-  subjects,
+  sessionCheck,
+  sessionClose,
+  sessionOpen,
   TIMINGS,
 } from "@carillon/bus";
 import { busy, CarillonError, CloseCode, deliveredBy, fitsSizes, limits, orBusy, peekEvent } from "@carillon/protocol";
@@ -83,27 +87,22 @@ export class SessionService {
   start(): void {
     const { bus } = this.options;
     this.stops = [
-      serve<SessionOpen, SessionOpened>(
-        bus,
-        subjects.sessionOpen,
-        (question, deadline) => this.open(question, deadline),
-        { queue: QUEUE, admission: this.admissions.open, keyOf: ({ userId }) => userId },
-      ),
-      serve<SessionCheck, SessionVerdicts>(
-        bus,
-        subjects.sessionCheck,
-        ({ sessions }, deadline) => this.check(sessions, deadline),
-        { queue: QUEUE, admission: this.admissions.check },
-      ),
-      serve<SessionClose, null>(bus, subjects.sessionClose, (question) => this.close(question), { queue: QUEUE }),
-      serve<InboxRead, InboxPage>(bus, subjects.inbox, (question) => this.readInbox(question), { queue: QUEUE }),
-      serve<HeadsRead, Heads>(bus, subjects.heads, (question) => this.heads(question), { queue: QUEUE }),
-      serve<LargeGroupsRead, LargeGroupsOf>(
-        bus,
-        subjects.groups,
-        ({ userIds }, deadline) => this.largeGroups(userIds, deadline),
-        { queue: QUEUE, admission: this.admissions.groups },
-      ),
+      serve(bus, sessionOpen, (question, deadline) => this.open(question, deadline), {
+        queue: QUEUE,
+        admission: this.admissions.open,
+        keyOf: ({ userId }) => userId,
+      }),
+      serve(bus, sessionCheck, ({ sessions }, deadline) => this.check(sessions, deadline), {
+        queue: QUEUE,
+        admission: this.admissions.check,
+      }),
+      serve(bus, sessionClose, (question) => this.close(question), { queue: QUEUE }),
+      serve(bus, inboxRead, (question) => this.readInbox(question), { queue: QUEUE }),
+      serve(bus, headsRead, (question) => this.heads(question), { queue: QUEUE }),
+      serve(bus, largeGroupsRead, ({ userIds }, deadline) => this.largeGroups(userIds, deadline), {
+        queue: QUEUE,
+        admission: this.admissions.groups,
+      }),
     ];
   }
 

@@ -3,8 +3,8 @@
  * gateways, which NATS distributes. A message may be lost; numbers and ticks show that.
  */
 import type { Bus } from "../connection";
+import type { AtGateway } from "../contracts/presence";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
-import type { AtGateway } from "../rpc/contracts";
 import { groupSubject, presenceSubject } from "../streams/definitions";
 import { hear } from "../subscription";
 import { cut } from "./downlink-sender";

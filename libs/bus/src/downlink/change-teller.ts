@@ -5,9 +5,8 @@
  */
 import { ROLES } from "@carillon/base";
 import type { Bus } from "../connection";
-import type { ControlQuestion, People } from "../rpc/contracts";
+import { type ControlQuestion, nodeControl, type People } from "../contracts/control";
 import { order } from "../rpc/rpc";
-import { controlSubject } from "../streams/definitions";
 import type { DownlinkSender } from "./downlink-sender";
 
 /** Maximum time for a node to confirm, ms. */
@@ -66,7 +65,7 @@ export class ChangeTeller {
   async forget({ users = [], pairs = [] }: Partial<People>): Promise<string[]> {
     const question: ControlQuestion = { ask: "forget", users, pairs };
     const tell = (role: string) => (nodeId: string) =>
-      order(this.bus, controlSubject(role, nodeId), question, CONFIRM_MS);
+      order(this.bus, nodeControl.to(role, nodeId), question, CONFIRM_MS);
     const workers = await unconfirmed(this.workers, tell(ROLES.worker));
     const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, tell("gateway"));
     return [...workers, ...gateways];
@@ -78,7 +77,7 @@ export class ChangeTeller {
    */
   async unlock(userId: string): Promise<string[]> {
     const question: ControlQuestion = { ask: "unlock", userId };
-    return unconfirmed(this.apis, (nodeId) => order(this.bus, controlSubject("api", nodeId), question, CONFIRM_MS));
+    return unconfirmed(this.apis, (nodeId) => order(this.bus, nodeControl.to("api", nodeId), question, CONFIRM_MS));
   }
 
   /** Sends a frame to all connected devices of users. It may be lost, because SYNC tells the same. */

@@ -5,10 +5,17 @@ import { CarillonError } from "@carillon/protocol";
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
-import type { ReadReceipt } from "../rpc/contracts";
 import { RECEIPTS_CONSUMER, RECEIPTS_STREAM } from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
 import { putAside } from "./dead-letters";
+
+/** A user has read a conversation up to seq. */
+export interface ReadReceipt {
+  userId: string;
+  deviceId: string;
+  conversationId: string;
+  seq: number;
+}
 
 export function encodeReceipts(receipts: ReadReceipt[]): Uint8Array {
   return pack([ENVELOPE_VERSION, receipts.map((r) => [r.userId, r.deviceId, r.conversationId, r.seq])]);

@@ -2,7 +2,7 @@
 import { armFailPoint, disarmFailPoints } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import type { Bus } from "../connection";
-import { type ControlAnswer, type ControlQuestion, type People, subjects } from "./contracts";
+import { type ControlAnswer, nodeControl, type People } from "../contracts/control";
 import { serve } from "./rpc";
 
 export interface Controlled {
@@ -21,7 +21,7 @@ export interface Controlled {
 
 /** Serves `im.ctl.<role>.<node>`. @returns a function that stops serving */
 export function serveControl(bus: Bus, role: string, nodeId: string, node: Controlled): () => void {
-  return serve<ControlQuestion, ControlAnswer>(bus, subjects.control(role, nodeId), async (question) => {
+  return serve(bus, nodeControl.to(role, nodeId), async (question) => {
     switch (question.ask) {
       case "state":
         break;

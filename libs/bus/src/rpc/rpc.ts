@@ -8,34 +8,35 @@ import { Abandoned, type Admission, Overloaded, sleep } from "@carillon/base";
 import { busy, CarillonError, errorByCode } from "@carillon/protocol";
 import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
+import type { Question } from "../contracts/question";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { hear } from "../subscription";
-import { TIMINGS } from "../timings";
 
 /** Times after which an order is repeated, ms: without an answer, and when no process serves it. */
 const ORDER_AGAIN_MS = 500;
 const ABSENT_MS = 100;
 
 /**
- * Asks a process that serves `subject`.
- * @throws CarillonError: the error of the server; BUSY when no process serves the subject or answers in time
+ * Asks a process that serves the question.
+ * @throws CarillonError: the error of the server; BUSY when no process serves the question or answers in time
  */
 export async function ask<Q, A>(
   bus: Bus,
-  subject: string,
-  question: Q,
-  deadlineMs: number = TIMINGS.answerMs,
+  question: Question<Q, A>,
+  body: NoInfer<Q>,
+  deadlineMs: number = question.deadlineMs,
 ): Promise<A> {
-  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + deadlineMs, question]);
+  const { subject } = question;
+  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + deadlineMs, body]);
   let answer: Msg;
   try {
     answer = await bus.connection.request(subject, bytes, { timeout: deadlineMs });
   } catch (error) {
     throw busy({ message: unreachable(subject, error as Error) });
   }
-  const [, code, body, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
-  if (code === 0) return body as A;
-  throw new CarillonError(errorByCode(code)?.name ?? "INTERNAL", body as string, {
+  const [, code, result, retryAfterMs] = unpackEnvelope(answer.data) as [number, number, unknown, number?];
+  if (code === 0) return result as A;
+  throw new CarillonError(errorByCode(code)?.name ?? "INTERNAL", result as string, {
     ...(retryAfterMs == null ? {} : { retryAfterMs }),
   });
 }
@@ -46,9 +47,14 @@ function unreachable(subject: string, error: Error): string {
   return `cannot ask ${subject}: ${error.message}`;
 }
 
-/** Asks all processes that serve `subject` and collects the answers of `waitMs`, without refusals and other formats. */
-export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitMs: number): Promise<A[]> {
-  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + waitMs, question]);
+/** Asks all processes that serve the question and collects the answers of `waitMs`, without refusals and other formats. */
+export async function askAll<Q, A>(
+  bus: Bus,
+  { subject }: Question<Q, A>,
+  body: NoInfer<Q>,
+  waitMs: number,
+): Promise<A[]> {
+  const bytes = pack([ENVELOPE_VERSION, bus.clock.now() + waitMs, body]);
   const answers: A[] = [];
   for await (const message of await bus.connection.requestMany(subject, bytes, {
     strategy: "timer",
@@ -56,14 +62,14 @@ export async function askAll<Q, A>(bus: Bus, subject: string, question: Q, waitM
   })) {
     // When no process serves the subject, NATS itself answers with an empty message.
     if (message.data.length === 0) break;
-    const [, code, body] = unpackEnvelope(message.data) as [number, number, unknown];
-    if (code === 0) answers.push(body as A);
+    const [, code, result] = unpackEnvelope(message.data) as [number, number, unknown];
+    if (code === 0) answers.push(result as A);
   }
   return answers;
 }
 
-/** Tells the processes that serve `subject`, without an answer; the message may be lost. */
-export function tell<Q>(bus: Bus, subject: string, message: Q): void {
+/** Sends a message to the processes that serve the question, without an answer; the message may be lost. */
+export function tell<Q, A>(bus: Bus, { subject }: Question<Q, A>, message: NoInfer<Q>): void {
   if (bus.connection.isClosed()) return;
   bus.connection.publish(subject, pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, message]));
 }
@@ -73,8 +79,13 @@ export function tell<Q>(bus: Bus, subject: string, message: Q): void {
  * when it arrives twice.
  * @returns false when no node confirmed within `ms`
  */
-export async function order<Q>(bus: Bus, subject: string, question: Q, ms: number): Promise<boolean> {
-  const bytes = pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, question]);
+export async function order<Q, A>(
+  bus: Bus,
+  { subject }: Question<Q, A>,
+  body: NoInfer<Q>,
+  ms: number,
+): Promise<boolean> {
+  const bytes = pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, body]);
   const deadline = performance.now() + ms;
   while (!bus.connection.isClosed()) {
     const left = deadline - performance.now();
@@ -100,13 +111,13 @@ export interface ServeOptions<Q> {
 }
 
 /**
- * Serves `subject`.
+ * Serves a question.
  * A CarillonError of the handler goes to the asker; any other error is logged and becomes INTERNAL.
  * @returns a function that stops serving
  */
 export function serve<Q, A>(
   bus: Bus,
-  subject: string,
+  { subject }: Question<Q, A>,
   handler: Handler<Q, A>,
   options: ServeOptions<Q> = {},
 ): () => void {
