@@ -67,7 +67,8 @@ async function readRecords(bus: Bus, partition: number): Promise<{ record: Logge
     const fetched = events.filter((_, index) => logged[index]!.fanOut?.startsWith("read") === true);
     // NATS runs on this machine, so it has the same time.
     const at = storedAt - performance.timeOrigin;
-    records.push({ record: { partition, seq, at, ...header, kind: body.kind, events }, fetched });
+    const { ownerEpoch: epoch, ...progress } = header;
+    records.push({ record: { partition, seq, at, epoch, ...progress, kind: body.kind, events }, fetched });
   });
   return records;
 }

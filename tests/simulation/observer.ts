@@ -24,7 +24,7 @@ interface SeenLog {
   lastRecord: number;
   covered: number;
   owner: string;
-  epoch: number;
+  ownerEpoch: number;
 }
 
 export class LogObserver {
@@ -48,7 +48,7 @@ export class LogObserver {
     private readonly coverage: Coverage,
   ) {
     for (const [partition, log] of logs.entries()) {
-      const seen: SeenLog = { partition, log, lastRecord: 0, covered: 0, owner: "", epoch: 0 };
+      const seen: SeenLog = { partition, log, lastRecord: 0, covered: 0, owner: "", ownerEpoch: 0 };
       log.listeners.add(() => {
         const stored = log.messages.get(log.lastSeq);
         if (stored !== undefined && stored.seq > seen.lastRecord) this.see(seen, stored);
@@ -59,9 +59,10 @@ export class LogObserver {
   private see(of: SeenLog, { seq, data, header }: Stored): void {
     of.lastRecord = seq;
     const body = decodeLogBody(data);
-    const { epoch, boot, covered } = readHeader(header);
-    if (epoch < of.epoch) this.violations.push(`I5: record ${seq} of epoch ${epoch} after one of ${of.epoch}`);
-    of.epoch = epoch;
+    const { ownerEpoch, boot, covered } = readHeader(header);
+    if (ownerEpoch < of.ownerEpoch)
+      this.violations.push(`I5: record ${seq} of epoch ${ownerEpoch} after one of ${of.ownerEpoch}`);
+    of.ownerEpoch = ownerEpoch;
     if (body.kind === "epoch") {
       this.coverage.count("take-overs");
       // No other worker wrote: the owner gave up its own partition, and all workers waited for nothing. (Where the log was

@@ -50,7 +50,7 @@ async function newLog() {
   const writer = new LogWriter({
     bus,
     partition,
-    epoch: 1,
+    ownerEpoch: 1,
     boot: "boot",
     life: "1",
     room: Number.POSITIVE_INFINITY,

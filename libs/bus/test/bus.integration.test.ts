@@ -62,8 +62,8 @@ const batchOf = (...numbers: number[]) =>
   encodeRequestBatch({ gateway: "g1", boot: "b1", requests: numbers.map(request) });
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
-const writer = (epoch: number, lastSeq: number, boot = randomId(6)) =>
-  new LogWriter({ bus, partition, epoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastSeq });
+const writer = (ownerEpoch: number, lastSeq: number, boot = randomId(6)) =>
+  new LogWriter({ bus, partition, ownerEpoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastSeq });
 
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
@@ -99,7 +99,7 @@ describe("log writer", () => {
     await readLog(bus, partition, 1, 2, (record) => void records.push(record));
     expect(records[0]).toMatchObject({
       seq: 1,
-      header: { epoch: 3, boot: "boot1", append: 1, covered: 7, fanout: positionOf(2, 1) },
+      header: { ownerEpoch: 3, boot: "boot1", append: 1, covered: 7, fanout: positionOf(2, 1) },
     });
     expect(records[0]!.body.kind).toBe("events");
     const [event] = (records[0]!.body as typeof body).events;
@@ -177,14 +177,14 @@ describe("log writer", () => {
 });
 
 describe("request queue", () => {
-  async function consume(covered: () => number, epoch = 1) {
+  async function consume(covered: () => number, ownerEpoch = 1) {
     const batches: QueuedBatch[] = [];
     let [restarts, lost] = [0, 0];
     const { life } = await readLogState(bus, partition);
     const consumer = new RequestConsumer({
       bus,
       partition,
-      epoch,
+      ownerEpoch,
       life,
       covered,
       onBatch: (batch) => batches.push(batch),

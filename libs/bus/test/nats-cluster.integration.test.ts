@@ -75,7 +75,7 @@ test("a reader of the log goes on when the server that holds its consumer dies",
   const log = new LogWriter({
     bus: watcher,
     partition,
-    epoch: 1,
+    ownerEpoch: 1,
     boot: "b",
     life: "1",
     room: Number.POSITIVE_INFINITY,
@@ -117,7 +117,7 @@ test("an owner takes requests in order when the server that leads its consumer d
   const consumer = new RequestConsumer({
     bus,
     partition,
-    epoch: 1,
+    ownerEpoch: 1,
     life,
     covered: () => covered.seq,
     onBatch: (batch) => {

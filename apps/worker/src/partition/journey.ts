@@ -53,7 +53,7 @@ export class PartitionJourney {
     this.consumer = new RequestConsumer({
       bus,
       partition: state.partition,
-      epoch: state.epoch,
+      ownerEpoch: state.ownerEpoch,
       life: writer.life,
       covered: () => state.covered,
       onBatch: (batch) => this.pull(batch),
@@ -314,7 +314,7 @@ export class PartitionJourney {
     failPoint("append.before");
     const seq = await writer.append(body, progress);
     failPoint("append.after");
-    const header = { epoch: state.epoch, boot, append: 0, ...progress, life: writer.life };
+    const header = { ownerEpoch: state.ownerEpoch, boot, append: 0, ...progress, life: writer.life };
     foldAppended(state, { seq, storedAt: bus.clock.now(), header, body }, accepted);
     for (const { conversationId, version } of accepted)
       if (version !== undefined) groups.settle(groupIdOf(conversationId)!);

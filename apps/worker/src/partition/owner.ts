@@ -158,11 +158,11 @@ export class PartitionOwner implements OwnedPartition {
   }
 
   describe(): OwnerState {
-    const { epoch, covered, lastSeq } = this.state;
+    const { ownerEpoch, covered, lastSeq } = this.state;
     const { position, lagMs, isStalled } = this.fanOut;
     const { nodeId } = this.context;
     const behind = { fanoutLagMs: Math.round(lagMs), fanoutStalled: isStalled, parked: this.journey.parkedCount };
-    return { nodeId, epoch, covered, lastSeq, fanout: position, ...behind };
+    return { nodeId, epoch: ownerEpoch, covered, lastSeq, fanout: position, ...behind };
   }
 
   private async keepHouse(): Promise<void> {

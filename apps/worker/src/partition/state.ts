@@ -14,7 +14,7 @@ import { foldPoison, newPoison, type Poison } from "./poison";
 export interface PartitionState {
   readonly partition: number;
   /** Epoch of the last record. */
-  epoch: number;
+  ownerEpoch: number;
   /** Everything in the queue up to this sequence is in the log or was answered. */
   covered: number;
   /** Sequence of the last record. */
@@ -38,7 +38,7 @@ export interface PartitionState {
 export function newPartitionState(partition: number, floor: number): PartitionState {
   return {
     partition,
-    epoch: 0,
+    ownerEpoch: 0,
     covered: 0,
     lastSeq: 0,
     fanout: -1,
@@ -73,7 +73,7 @@ export function foldRecord(state: PartitionState, record: LogRecord): void {
 export function foldAppended(state: PartitionState, record: LogRecord, events: FoldedEvent[]): void {
   const { seq, storedAt, header, body } = record;
   foldPoison(state.poison, body, state.covered, header.covered);
-  state.epoch = header.epoch;
+  state.ownerEpoch = header.ownerEpoch;
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);
   state.lastSeq = seq;

@@ -82,13 +82,21 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const fanout = await startOfFanOut(options, log, state);
   const { poison } = state;
   const killer = poison.trying && (await options.putAside(poison.trying.seq, poison.trying.index, poison.attempt));
-  const epoch = state.epoch + 1;
-  const writer = new LogWriter({ bus, partition, epoch, boot, life: log.life, lastSeq: log.lastSeq, room: log.room });
+  const ownerEpoch = state.ownerEpoch + 1;
+  const writer = new LogWriter({
+    bus,
+    partition,
+    ownerEpoch,
+    boot,
+    life: log.life,
+    lastSeq: log.lastSeq,
+    room: log.room,
+  });
   const dead = killer === undefined ? poison.dead : withDead(poison, killer);
   const body = { kind: "epoch" as const, worker: nodeId, boot, attempt: poison.attempt + 1, dead };
   const progress = { covered: state.covered, fanout };
   const seq = await writer.append(body, progress);
-  const header = { epoch, boot, append: 1, ...progress, life: log.life };
+  const header = { ownerEpoch, boot, append: 1, ...progress, life: log.life };
   foldRecord(state, { seq, storedAt: bus.clock.now(), header, body });
   return { state, writer, fanout };
 }

@@ -8,9 +8,10 @@ import type { Origin } from "./requests";
 
 /** The writer and its progress when it wrote the record. */
 export interface LogHeader {
-  epoch: number;
+  /** The epoch of the partition's owner that wrote the record. */
+  ownerEpoch: number;
   boot: string;
-  /** Number of this append inside (epoch, boot), from 1: it distinguishes the writer's own record from others. */
+  /** Number of this append inside (ownerEpoch, boot), from 1: it distinguishes the writer's own record from others. */
   append: number;
   /** Every queue message up to this sequence is in the log or was answered. */
   covered: number;

@@ -49,7 +49,7 @@ export class RecordTooLarge extends Error {
 export interface LogWriterOptions {
   bus: Bus;
   partition: number;
-  epoch: number;
+  ownerEpoch: number;
   boot: string;
   /** The life of queue and log that the writer knows (readLogState). */
   life: string;
@@ -90,12 +90,12 @@ export class LogWriter {
    * @throws PartitionLost, LogFull, RecordTooLarge
    */
   async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
-    const { bus, epoch, boot, life, partition } = this.options;
+    const { bus, ownerEpoch, boot, life, partition } = this.options;
     const bytes = encodeLogBody(body);
     if (body.kind === "events" && bytes.length > this.room) throw new LogFull(partition);
     const most = (bus.connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_BYTES;
     if (bytes.length > most) throw new RecordTooLarge(partition, bytes.length, most);
-    const header: LogHeader = { epoch, boot, append: ++this.appends, ...progress, life };
+    const header: LogHeader = { ownerEpoch, boot, append: ++this.appends, ...progress, life };
     const backoff = new Backoff({ first: 20, most: 1_000 });
     while (true) {
       if (await this.attempt(header, bytes)) {
@@ -148,7 +148,7 @@ export class LogWriter {
       if (found === null) return "other";
     }
     const other = readHeader(found.header);
-    const own = other.epoch === header.epoch && other.boot === header.boot && other.append === header.append;
+    const own = other.ownerEpoch === header.ownerEpoch && other.boot === header.boot && other.append === header.append;
     return own ? "own" : "other";
   }
 }

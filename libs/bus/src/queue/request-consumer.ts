@@ -46,7 +46,7 @@ export interface QueuedBatch {
 export interface RequestConsumerOptions {
   bus: Bus;
   partition: number;
-  epoch: number;
+  ownerEpoch: number;
   /** The life of queue and log that the owner knows (readLogState). */
   life: string;
   /** Highest sequence that the log covers; batches above it are handed out. */
@@ -123,11 +123,11 @@ export class RequestConsumer {
   }
 
   private async open(): Promise<Consumer> {
-    const { bus, epoch } = this.options;
+    const { bus, ownerEpoch } = this.options;
     if (this.attempt > 0) await this.deleteOthers();
     await this.checkLife();
     this.isVoid = false;
-    const definition = ownerConsumerDefinition(epoch, ++this.attempt);
+    const definition = ownerConsumerDefinition(ownerEpoch, ++this.attempt);
     const adding = bus.patientJsm.consumers.add(this.stream, definition);
     const info = await withDeadline(adding, this.patience(), "a new consumer");
     this.fruitless = 0;
@@ -198,9 +198,9 @@ export class RequestConsumer {
   }
 
   private async deleteOthers(): Promise<void> {
-    const { bus, partition, epoch } = this.options;
+    const { bus, partition, ownerEpoch } = this.options;
     for (const name of await consumerNames(bus, this.stream)) {
-      if ((epochOfConsumer(name) ?? 0) > epoch) throw new PartitionLost(partition);
+      if ((epochOfConsumer(name) ?? 0) > ownerEpoch) throw new PartitionLost(partition);
       // Perhaps another process was faster; and in a cluster, a consumer whose leader died is deleted without an answer. The
       // server allows no second consumer beside it, so the result does not matter.
       await settlesWithin(bus.jsm.consumers.delete(this.stream, name), DELETION_MS);

@@ -54,12 +54,12 @@ export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;
 export const controlSubject = (role: string, nodeId: string) => `im.ctl.${role}.${nodeId}`;
 
 /** Name of the consumer of an owner. It is never reused, because the server would accept acks of its former life. */
-export const ownerConsumer = (epoch: number, attempt: number) => `owner-${epoch}-${attempt}`;
+export const ownerConsumer = (ownerEpoch: number, attempt: number) => `owner-${ownerEpoch}-${attempt}`;
 
 /** Epoch of the owner that created a consumer; undefined for any other consumer. */
 export function epochOfConsumer(name: string): number | undefined {
-  const [, epoch] = /^owner-(\d+)-\d+$/.exec(name) ?? [];
-  return epoch === undefined ? undefined : Number(epoch);
+  const [, ownerEpoch] = /^owner-(\d+)-\d+$/.exec(name) ?? [];
+  return ownerEpoch === undefined ? undefined : Number(ownerEpoch);
 }
 
 export const RECEIPTS_CONSUMER = "receipts";
@@ -95,8 +95,11 @@ export function messageStreams(partitions: number): string[] {
 }
 
 /** The consumer through which one owner takes the requests of its partition. */
-export function ownerConsumerDefinition(epoch: number, attempt: number): Partial<ConsumerConfig> & { name: string } {
-  const name = ownerConsumer(epoch, attempt);
+export function ownerConsumerDefinition(
+  ownerEpoch: number,
+  attempt: number,
+): Partial<ConsumerConfig> & { name: string } {
+  const name = ownerConsumer(ownerEpoch, attempt);
   return {
     name,
     durable_name: name,

@@ -78,7 +78,7 @@ export async function followMessage(cluster: ClusterParts, found: FoundMessage):
 function describePlace({ coordination }: ClusterParts, { record, index }: NonNullable<FoundMessage["logged"]>) {
   const { seq, storedAt, header } = record;
   const owner = coordination.view.nodes(ROLES.worker).find(({ boot }) => boot === header.boot)?.nodeId ?? null;
-  return { record: seq, index, storedAt, epoch: header.epoch, owner };
+  return { record: seq, index, storedAt, epoch: header.ownerEpoch, owner };
 }
 
 async function followTo(
