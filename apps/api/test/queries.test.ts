@@ -178,7 +178,7 @@ describe("a page for PULLED", () => {
 });
 
 describe("the barrier", () => {
-  const at = (position: number) => new Map([[0, { epoch: 1, position }]]);
+  const at = (position: number) => new Map([[0, { claim: 1, position }]]);
   const firstMissingAt = async () => undefined;
 
   test("is passed when the archive has come to where the logs ended", async () => {
@@ -234,7 +234,7 @@ describe("the barrier", () => {
         logEnds: async () => [3, 9],
         archivePositions: async () => {
           looks++;
-          return new Map([...at(3), [1, { epoch: 1, position: 5 }]]);
+          return new Map([...at(3), [1, { claim: 1, position: 5 }]]);
         },
         firstMissingAt: async (partition, archived) => (partition === 1 && archived === 5 ? 100_000 : undefined),
       },

@@ -45,7 +45,7 @@ class SlowMysql {
 function contextOn(mysql: SlowMysql): SyncContext {
   const barrier = new ArchiveBarrier({
     logEnds: async () => [10],
-    archivePositions: () => mysql.statement(new Map([[0, { epoch: 1, position: 10 }]])),
+    archivePositions: () => mysql.statement(new Map([[0, { claim: 1, position: 10 }]])),
     firstMissingAt: async () => undefined,
   });
   const each = <A>(userIds: string[], answer: A) => new Map(userIds.map((userId) => [userId, answer]));

@@ -218,7 +218,7 @@ describe("a partition", () => {
     for (let i = 0; i < 5; i++) await log.append(1);
     await purgeLog(bus, log.partition, 3);
     const journey = start(log.partition);
-    await until("it was claimed", () => journey.progress.epoch > 0);
+    await until("it was claimed", () => journey.progress.claim > 0);
     await sleep(500);
     expect((await store.archive.progress(log.partition))?.position).toBe(-1);
     expect(await archivedSeqs(log.conversationId)).toEqual([]);

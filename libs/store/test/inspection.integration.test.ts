@@ -49,8 +49,8 @@ describe("the archive", () => {
 
   beforeAll(async () => {
     events = conversations.flatMap(twoIn);
-    const { epoch, position } = await mysql.archive.claim(0);
-    await mysql.archive.write({ partition: 0, epoch, from: position, to: 9, events });
+    const { claim, position } = await mysql.archive.claim(0);
+    await mysql.archive.write({ partition: 0, claim, from: position, to: 9, events });
   });
 
   test("finds a message by each of its names, ids without loss", async () => {

@@ -38,8 +38,8 @@ function event(conversationId: string, seq: number, senderId: string, fields: Pa
 
 /** Writes events to a partition of their own. */
 async function archive(events: Event[]): Promise<void> {
-  const { epoch, position } = await store.archive.claim(++partition);
-  await store.archive.write({ partition, epoch, from: position, to: 100, events });
+  const { claim, position } = await store.archive.claim(++partition);
+  await store.archive.write({ partition, claim, from: position, to: 100, events });
 }
 
 describe("the archive", () => {
@@ -90,19 +90,19 @@ describe("the archive", () => {
   test("moves the position together with the rows, or neither", async () => {
     const { conversationId, a } = pair();
     const claimed = await store.archive.claim(++partition);
-    expect(claimed).toEqual({ epoch: 1, position: -1 });
+    expect(claimed).toEqual({ claim: 1, position: -1 });
     const first = event(conversationId, 1, a);
-    await store.archive.write({ partition, epoch: 1, from: -1, to: 65_535, events: [first] });
+    await store.archive.write({ partition, claim: 1, from: -1, to: 65_535, events: [first] });
     await expect(
       store.archive.write({
         partition,
-        epoch: 1,
+        claim: 1,
         from: 65_535,
         to: 131_071,
         events: [event(conversationId, 2, a), first],
       }),
     ).rejects.toThrow(/duplicate/i);
-    expect(await store.archive.progress(partition)).toEqual({ epoch: 1, position: 65_535 });
+    expect(await store.archive.progress(partition)).toEqual({ claim: 1, position: 65_535 });
     expect((await store.facts.lastSeqs([conversationId])).get(conversationId)).toBe(1);
   });
 
@@ -110,14 +110,14 @@ describe("the archive", () => {
     const { conversationId, a } = pair();
     const former = await store.archive.claim(++partition);
     const now = await store.archive.claim(partition);
-    expect(now).toEqual({ epoch: former.epoch + 1, position: -1 });
+    expect(now).toEqual({ claim: former.claim + 1, position: -1 });
     const events = [event(conversationId, 1, a)];
-    const write = (epoch: number, from: number) => store.archive.write({ partition, epoch, from, to: 65_535, events });
-    await expect(write(former.epoch, -1)).rejects.toThrow(ArchiveFenced);
-    await expect(write(now.epoch, 7)).rejects.toThrow(ArchiveFenced);
-    await write(now.epoch, -1);
-    await expect(write(now.epoch, -1)).rejects.toThrow(ArchiveFenced);
-    expect((await store.facts.archivePositions()).get(partition)).toEqual({ epoch: now.epoch, position: 65_535 });
+    const write = (claim: number, from: number) => store.archive.write({ partition, claim, from, to: 65_535, events });
+    await expect(write(former.claim, -1)).rejects.toThrow(ArchiveFenced);
+    await expect(write(now.claim, 7)).rejects.toThrow(ArchiveFenced);
+    await write(now.claim, -1);
+    await expect(write(now.claim, -1)).rejects.toThrow(ArchiveFenced);
+    expect((await store.facts.archivePositions()).get(partition)).toEqual({ claim: now.claim, position: 65_535 });
   });
 
   test("finds messages by the id that the client gave, for their sender only", async () => {

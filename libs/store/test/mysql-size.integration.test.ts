@@ -77,8 +77,15 @@ test("a member who leaves a large group costs one look at their own row", async 
     content: encodeSystemContent({ type: "left" }),
     sentAt: 1,
   };
-  const { epoch, position } = await store.archive.claim(0);
-  const batch = { partition: 0, epoch, from: position, to: 1, events: [event], changes: [{ event, version: 9_000 }] };
+  const { claim, position } = await store.archive.claim(0);
+  const batch = {
+    partition: 0,
+    claim,
+    from: position,
+    to: 1,
+    events: [event],
+    changes: [{ event, version: 9_000 }],
+  };
   expect(await rowsReadBy(() => store.archive.write(batch))).toBeLessThan(1_000);
   const [rows] = await connection.query("SELECT COUNT(*) AS total FROM conversation_members");
   expect(rows).toEqual([{ total: MEMBERS - 1 }]);

@@ -30,7 +30,7 @@ export async function writeBatch(
   const { archive, partition, putAside, trace } = options;
   failPoint("write.before");
   const to = endOfRecord(lastSeq);
-  const batch = { partition, epoch: progress.epoch, from: progress.position, to, events, changes };
+  const batch = { partition, claim: progress.claim, from: progress.position, to, events, changes };
   try {
     await archive.write(batch);
   } catch (error) {

@@ -10,7 +10,9 @@ const CHECK_MS = 500;
 const REPORT_MS = 5_000;
 
 /** The state of a partition for operators. */
-export interface FollowerReport extends Pick<FollowerProgress, "epoch" | "position"> {
+export interface FollowerReport extends Pick<FollowerProgress, "position"> {
+  /** The follower's claim, under the key of the partition board. */
+  epoch: number;
   /** Records in the log that are not done yet. */
   lag: number;
 }
@@ -93,7 +95,7 @@ export class Followers {
         const lag = Math.max(0, lastSeq - Math.max(0, recordSeqOf(progress.position)));
         if (!this.followed.has(partition)) continue;
         this.lags.set(partition, lag);
-        await report(partition, { epoch: progress.epoch, position: progress.position, lag });
+        await report(partition, { epoch: progress.claim, position: progress.position, lag });
       } catch (err) {
         logger.debug({ partition, err }, "the state of a partition could not be published");
       }

@@ -22,8 +22,8 @@ const FENCED_PAUSE_MS = 1_000;
 
 /** The progress of a follower in a partition. */
 export interface FollowerProgress {
-  /** Number of its claim: a store refuses the work of a follower with a lower number. */
-  epoch: number;
+  /** The number of its claim: a store refuses the work of a follower with a lower number. */
+  claim: number;
   /** Log position up to which everything is done; -1: nothing. */
   position: number;
   /** Events done since the process began. */
@@ -41,7 +41,7 @@ export interface Followed {
 /** The work of a follower on the events. */
 export interface FollowerWork {
   /** Fences every former follower of the partition. @returns the claim, and the position from which to continue */
-  claim(partition: number): Promise<Pick<FollowerProgress, "epoch" | "position">>;
+  claim(partition: number): Promise<Pick<FollowerProgress, "claim" | "position">>;
   /**
    * Does the work of a batch and stores its end as the position in the same step; then moves `progress`.
    * @throws an error after which only the stored position tells whether the batch is done
@@ -58,7 +58,7 @@ export interface PartitionFollowerOptions extends FollowerWork {
 }
 
 export class PartitionFollower implements Followed {
-  readonly progress: FollowerProgress = { epoch: 0, position: -1, done: 0 };
+  readonly progress: FollowerProgress = { claim: 0, position: -1, done: 0 };
   private readonly backoff = new Backoff({ first: FIRST_PAUSE_MS, most: LONGEST_PAUSE_MS });
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();

@@ -37,7 +37,8 @@ export interface RecallTarget {
 }
 
 export interface ArchiveProgress {
-  epoch: number;
+  /** The number of the last claim, which is the column `epoch`; a writer with a lower number is fenced. */
+  claim: number;
   /** Log position up to which everything is archived; -1: nothing yet. */
   position: number;
 }
@@ -160,9 +161,9 @@ export class FactQueries {
   /** Returns the archive position of each partition; a partition that no archiver has claimed yet is missing. */
   async archivePositions(): Promise<Map<number, ArchiveProgress>> {
     const rows = await this.sql.rows<{ partition_number: number } & ArchiveProgress>(
-      "SELECT partition_number, epoch, position FROM archive_positions",
+      "SELECT partition_number, epoch AS claim, position FROM archive_positions",
     );
-    return new Map(rows.map(({ partition_number, epoch, position }) => [partition_number, { epoch, position }]));
+    return new Map(rows.map(({ partition_number, claim, position }) => [partition_number, { claim, position }]));
   }
 
   /** Whether the user belongs to any conversation. */

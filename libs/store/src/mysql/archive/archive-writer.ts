@@ -2,10 +2,10 @@
  * The only writer of a partition's archive. Messages and the position commit together, so a crash at any moment leaves either
  * both or neither: no message is written twice, and none is left out.
  *
- * The fence is the position itself. An archiver that claims a partition raises its epoch. A batch begins with an UPDATE that
- * matches a row only if epoch and position are still those that the writer knows. A former writer, however long it was paused,
- * matches no row and learns that it is fenced. The INSERT is a plain one: a duplicate key would mean that a number was used
- * twice, and must be noticed, not ignored.
+ * The fence is the position itself. An archiver that claims a partition raises the number of the claim. A batch begins with an
+ * UPDATE that matches a row only if claim and position are still those that the writer knows. A former writer, however long it
+ * was paused, matches no row and learns that it is fenced. The INSERT is a plain one: a duplicate key would mean that a number
+ * was used twice, and must be noticed, not ignored.
  *
  * After a lost connection nobody knows whether the last commit happened: read the position again before you continue.
  */
@@ -24,7 +24,8 @@ const PREVIEW_CHARACTERS = 100;
 
 export interface ArchiveBatch {
   partition: number;
-  epoch: number;
+  /** The writer's claim (`ArchiveWriter.claim`). */
+  claim: number;
   /** Present position of the archive. */
   from: number;
   /** Position of the archive after the batch. */
@@ -49,7 +50,7 @@ export class ArchiveWriter {
   constructor(private readonly sql: Sql) {}
 
   /**
-   * Claims a partition: from now on all former writers are fenced. Returns the new epoch and the position from which to
+   * Claims a partition: from now on all former writers are fenced. Returns the claim and the position from which to
    * continue.
    */
   async claim(partition: number): Promise<ArchiveProgress> {
@@ -73,11 +74,11 @@ export class ArchiveWriter {
    * @throws ArchiveFenced; an error of MySQL, after which the batch may or may not be written
    */
   async write(batch: ArchiveBatch): Promise<void> {
-    const { partition, epoch, from, to, events, changes = [], withheld = [] } = batch;
+    const { partition, claim, from, to, events, changes = [], withheld = [] } = batch;
     await this.sql.transaction(async (statements) => {
       const moved = await statements.run(
         "UPDATE archive_positions SET position = ? WHERE partition_number = ? AND position = ? AND epoch = ?",
-        [to, partition, from, epoch],
+        [to, partition, from, claim],
       );
       if (moved !== 1) throw new ArchiveFenced(partition);
       for (const part of cut(events)) await insertMessages(statements, part);
@@ -112,7 +113,7 @@ export class ArchiveWriter {
 }
 
 async function readProgress(statements: Statements, partition: number): Promise<ArchiveProgress | undefined> {
-  const sql = "SELECT epoch, position FROM archive_positions WHERE partition_number = ?";
+  const sql = "SELECT epoch AS claim, position FROM archive_positions WHERE partition_number = ?";
   return (await statements.rows<ArchiveProgress>(sql, [partition]))[0];
 }
 
