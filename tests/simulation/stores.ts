@@ -37,7 +37,10 @@ export class SimRedis {
 
   deliver(partition: number, lane: "private" | "group", deliveries: InboxDelivery[]) {
     const field = `${lane} ${partition}`;
-    const rows = new Map<string, { userId: string; epoch: string; seq: number; added: number[]; isNew: boolean }>();
+    const rows = new Map<
+      string,
+      { userId: string; inboxEpoch: string; seq: number; added: number[]; isNew: boolean }
+    >();
     deliveries.forEach(({ position, event: bytes, recipients }, index) => {
       const event = peekEvent(bytes);
       for (const userId of recipients) {
@@ -45,7 +48,7 @@ export class SimRedis {
         const isNew = inbox === undefined;
         inbox ??= { epoch: ++this.epochs, passed: new Map(), events: [] };
         this.inboxes.set(userId, inbox);
-        const row = rows.get(userId) ?? { userId, epoch: `${inbox.epoch}`, seq: 0, added: [], isNew };
+        const row = rows.get(userId) ?? { userId, inboxEpoch: `${inbox.epoch}`, seq: 0, added: [], isNew };
         rows.set(userId, row);
         if (position <= (inbox.passed.get(field) ?? -1)) continue;
         inbox.passed.set(field, position);

@@ -6,7 +6,7 @@ import type { Session } from "../src/session/session";
 import type { UserRegistry } from "../src/session/user-registry";
 
 /** The fields of a session that a registration needs. */
-const device = { identity: { userId: "u", deviceId: "d" }, delivery: { epoch: "e1", acked: 0 } };
+const device = { identity: { userId: "u", deviceId: "d" }, delivery: { inboxEpoch: "e1", acked: 0 } };
 
 function setUp(renew: (session: Session) => Promise<void> = async () => {}) {
   const renewed: number[] = [];

@@ -26,14 +26,14 @@ describe("fan-out", () => {
   test("sends each event once per gateway, with the numbers that the inboxes gave", () => {
     const deliveries = [1, 2, 3].map((n) => ({ position: n, event: new Uint8Array([n]), recipients: ["a", "b"] }));
     const pushes = pushesByGateway(deliveries, [
-      { userId: "a", epoch: "ea", seq: 13, isNew: false, added: [0, 1, 2], gateways: ["g1", "g2"] },
-      { userId: "b", epoch: "eb", seq: 5, isNew: false, added: [2], gateways: ["g1"] },
+      { userId: "a", inboxEpoch: "ea", seq: 13, isNew: false, added: [0, 1, 2], gateways: ["g1", "g2"] },
+      { userId: "b", inboxEpoch: "eb", seq: 5, isNew: false, added: [2], gateways: ["g1"] },
     ]);
     const g1 = pushes.get("g1")!;
     expect(g1.map(({ event }) => event[0])).toEqual([1, 2, 3]);
     expect(g1[2]!.targets).toEqual([
-      { userId: "a", epoch: "ea", inboxSeq: 13 },
-      { userId: "b", epoch: "eb", inboxSeq: 5 },
+      { userId: "a", inboxEpoch: "ea", inboxSeq: 13 },
+      { userId: "b", inboxEpoch: "eb", inboxSeq: 5 },
     ]);
     expect(pushes.get("g2")!.map(({ targets }) => targets[0]!.inboxSeq)).toEqual([11, 12, 13]);
   });

@@ -85,7 +85,7 @@ describe("inboxes", () => {
       [1, "event 1"],
       [2, "event 2"],
     ]);
-    expect(page).toMatchObject({ epoch: first[1]!.epoch, seq: 2 });
+    expect(page).toMatchObject({ epoch: first[1]!.inboxEpoch, seq: 2 });
   });
 
   test("a redo adds only what was not there, per partition", async () => {
@@ -131,7 +131,7 @@ describe("inboxes", () => {
     let after = await inboxes.heads([alice]).catch(() => undefined);
     while (after === undefined) after = await inboxes.heads([alice]).catch(() => undefined);
     expect(after.run).not.toBe(run);
-    expect(after.heads[0]!.epoch).not.toBe(before[0]!.epoch);
+    expect(after.heads[0]!.epoch).not.toBe(before[0]!.inboxEpoch);
     expect(after.heads[0]!.seq).toBe(0);
     const { inboxes: again } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
     expect(again[0]).toMatchObject({ epoch: after.heads[0]!.epoch, seq: 1, added: [0] });

@@ -30,11 +30,11 @@ const HOLE_PATIENCE_MS = 20;
 const RETRY_MS = 500;
 
 /** Reads the events of a user's inbox above the number `after`. */
-export type ReadInbox = (userId: string, epoch: string, after: number) => Promise<InboxPage>;
+export type ReadInbox = (userId: string, inboxEpoch: string, after: number) => Promise<InboxPage>;
 
 /** Reads through a worker: a gateway itself never talks to Redis. Rejects with CarillonError BUSY. */
 export function inboxReader(bus: Bus): ReadInbox {
-  return (userId, epoch, after) => ask(bus, inboxRead, { userId, epoch, after });
+  return (userId, inboxEpoch, after) => ask(bus, inboxRead, { userId, epoch: inboxEpoch, after });
 }
 
 export interface UserInboxOptions {
@@ -53,9 +53,9 @@ interface PendingEvent extends InboxEntry {
 
 export class UserInbox implements Flushable {
   readonly sessions = new Set<Session>();
-  private epoch: string | undefined;
+  private inboxEpoch: string | undefined;
   private next = 0;
-  private readonly early = new Map<number, { epoch: string; event: Uint8Array }>();
+  private readonly early = new Map<number, { inboxEpoch: string; event: Uint8Array }>();
   /** Events in order, which are written at the end of this turn of the event loop. */
   private pending: PendingEvent[] = [];
   private holeTimer: NodeJS.Timeout | undefined;
@@ -65,38 +65,38 @@ export class UserInbox implements Flushable {
   constructor(private readonly options: UserInboxOptions) {}
 
   /** A worker pushes an event. */
-  push(epoch: string, inboxSeq: number, event: Uint8Array): void {
-    if (this.epoch === undefined || (epoch === this.epoch && inboxSeq > this.next)) {
-      if (this.early.size < MOST_EARLY) this.early.set(inboxSeq, { epoch, event });
-      if (this.epoch !== undefined) this.awaitHole();
+  push(inboxEpoch: string, inboxSeq: number, event: Uint8Array): void {
+    if (this.inboxEpoch === undefined || (inboxEpoch === this.inboxEpoch && inboxSeq > this.next)) {
+      if (this.early.size < MOST_EARLY) this.early.set(inboxSeq, { inboxEpoch, event });
+      if (this.inboxEpoch !== undefined) this.awaitHole();
       return;
     }
-    if (epoch !== this.epoch) this.beginEpoch(epoch);
-    if (inboxSeq > this.next) return this.push(epoch, inboxSeq, event);
+    if (inboxEpoch !== this.inboxEpoch) this.beginEpoch(inboxEpoch);
+    if (inboxSeq > this.next) return this.push(inboxEpoch, inboxSeq, event);
     if (inboxSeq < this.next) return;
     this.take(inboxSeq, event);
     this.takeEarly();
   }
 
   /** A worker says that the last number of the inbox is `seq`: missing events are fetched. */
-  expect(epoch: string, seq: number): void {
-    if (this.epoch === undefined) {
-      this.epoch = epoch;
+  expect(inboxEpoch: string, seq: number): void {
+    if (this.inboxEpoch === undefined) {
+      this.inboxEpoch = inboxEpoch;
       this.next = seq + 1;
       for (const [number, early] of this.early) {
-        if (early.epoch !== epoch || number <= seq) this.early.delete(number);
+        if (early.inboxEpoch !== inboxEpoch || number <= seq) this.early.delete(number);
       }
       this.takeEarly();
       if (this.early.size > 0) this.awaitHole();
       return;
     }
-    if (epoch !== this.epoch) this.beginEpoch(epoch);
+    if (inboxEpoch !== this.inboxEpoch) this.beginEpoch(inboxEpoch);
     if (seq >= this.next) this.awaitHole();
   }
 
   /** As `expect`, if the user's first session is open; otherwise the inbox learns its last number when a session opens. */
-  expectIfOpen(epoch: string, seq: number): void {
-    if (this.epoch !== undefined) this.expect(epoch, seq);
+  expectIfOpen(inboxEpoch: string, seq: number): void {
+    if (this.inboxEpoch !== undefined) this.expect(inboxEpoch, seq);
   }
 
   /**
@@ -123,7 +123,7 @@ export class UserInbox implements Flushable {
     const cursor = session.delivery!;
     if (cursor.mode === "live" || cursor.reading || !session.isOpen) return;
     if (session.isSlow || cursor.room <= 0) return;
-    const ahead = cursor.epoch === this.epoch ? cursor.sentSeq - this.flushedSeq : Number.NaN;
+    const ahead = cursor.inboxEpoch === this.inboxEpoch ? cursor.sentSeq - this.flushedSeq : Number.NaN;
     if (ahead === 0) cursor.mode = "live";
     // The store was ahead of the pushes when the session opened; the device goes live when the pushes have come so far.
     else if (ahead > 0) this.awaitHole();
@@ -141,7 +141,7 @@ export class UserInbox implements Flushable {
     for (let at = 0; at < events.length; ) {
       const count = Math.max(1, fitsSizes(events.slice(at).map(({ event }) => event.length)));
       const part = events.slice(at, at + count);
-      const frame = encodeDeliverFrame(this.epoch!, part);
+      const frame = encodeDeliverFrame(this.inboxEpoch!, part);
       for (const session of this.sessions) this.deliverLive(session, before + at, part, frame);
       at += count;
     }
@@ -184,13 +184,13 @@ export class UserInbox implements Flushable {
     const cursor = session.delivery!;
     cursor.reading = true;
     try {
-      const { epoch, sentSeq } = cursor;
-      const page = first ?? (await this.options.readInbox(this.options.userId, epoch, sentSeq));
+      const { inboxEpoch, sentSeq } = cursor;
+      const page = first ?? (await this.options.readInbox(this.options.userId, inboxEpoch, sentSeq));
       if (!session.isOpen || !this.sessions.has(session)) return;
       // The page does not begin at the cursor any more: the device acknowledged events, or the cursor was rewound.
-      const isStale = cursor.epoch !== epoch || cursor.sentSeq !== sentSeq;
+      const isStale = cursor.inboxEpoch !== inboxEpoch || cursor.sentSeq !== sentSeq;
       if (!isStale) {
-        if (page.epoch !== epoch) return this.beginEpoch(page.epoch);
+        if (page.epoch !== inboxEpoch) return this.beginEpoch(page.epoch);
         if (!this.writePage(session, page)) return session.close(CloseCode.INTERNAL);
         if (page.seq >= this.next) this.awaitHole();
       }
@@ -209,7 +209,7 @@ export class UserInbox implements Flushable {
     if (events.length === 0) return page.seq <= cursor.sentSeq || cursor.room <= 0;
     if (events[0]![0] !== cursor.sentSeq + 1) return false;
     const entries = events.map(([inboxSeq, event]) => ({ inboxSeq, event }));
-    session.connection.send(encodeDeliverFrame(cursor.epoch, entries));
+    session.connection.send(encodeDeliverFrame(cursor.inboxEpoch, entries));
     for (const { inboxSeq, event } of entries) cursor.sent(inboxSeq, peekEvent(event));
     this.countSent(session, entries.length);
     return true;
@@ -221,16 +221,16 @@ export class UserInbox implements Flushable {
   }
 
   /** The inbox has a new epoch: former numbers mean nothing, and every device has to resync. */
-  private beginEpoch(epoch: string): void {
+  private beginEpoch(inboxEpoch: string): void {
     this.flush();
-    this.epoch = epoch;
+    this.inboxEpoch = inboxEpoch;
     this.next = 1;
     this.early.clear();
     this.options.renewal.request([this.options.userId]);
-    const frame = encodeDeliverFrame(epoch, []);
+    const frame = encodeDeliverFrame(inboxEpoch, []);
     for (const session of this.sessions) {
-      if (session.delivery === undefined || !session.isOpen || session.delivery.epoch === epoch) continue;
-      session.delivery.reset(epoch, 0);
+      if (session.delivery === undefined || !session.isOpen || session.delivery.inboxEpoch === inboxEpoch) continue;
+      session.delivery.reset(inboxEpoch, 0);
       session.connection.send(frame);
       this.serve(session);
     }
@@ -247,15 +247,15 @@ export class UserInbox implements Flushable {
 
   /** Reads the events that are missing before the early ones, or up to the head of the inbox. */
   private async repair(): Promise<void> {
-    if (this.epoch === undefined) return;
+    if (this.inboxEpoch === undefined) return;
     this.repairing = true;
     let more = false;
     try {
       const after = this.next - 1;
       this.options.metrics.repairs.inc();
-      const page = await this.options.readInbox(this.options.userId, this.epoch, after);
+      const page = await this.options.readInbox(this.options.userId, this.inboxEpoch, after);
       if (this.closed) return;
-      if (page.epoch !== this.epoch) this.beginEpoch(page.epoch);
+      if (page.epoch !== this.inboxEpoch) this.beginEpoch(page.epoch);
       else if (page.events.length > 0 && page.events[0]![0] > this.next) this.skipTo(page.events[0]![0]);
       for (const [inboxSeq, event] of page.events) if (inboxSeq === this.next) this.take(inboxSeq, event);
       this.takeEarly();

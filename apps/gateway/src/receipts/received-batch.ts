@@ -30,7 +30,7 @@ export class ReceivedBatch {
   take(session: Session, { epoch, inboxSeq }: ReceivedPayload): boolean {
     const cursor = session.delivery!;
     // A number of a former epoch says nothing about this epoch of the inbox.
-    if (epoch !== cursor.epoch) return true;
+    if (epoch !== cursor.inboxEpoch) return true;
     const events = cursor.received(inboxSeq);
     if (events === undefined) return false;
     const { userId, deviceId } = session.identity!;

@@ -86,7 +86,7 @@ async function compareHeads(bus: Bus, users: UserRegistry): Promise<void> {
   for (let at = 0; at < userIds.length; at += usersPerQuestion) {
     const question = { userIds: userIds.slice(at, at + usersPerQuestion) };
     const heads = await ask(bus, headsRead, question);
-    for (const [userId, epoch, seq] of heads) users.user(userId)?.inbox.expectIfOpen(epoch, seq);
+    for (const [userId, inboxEpoch, seq] of heads) users.user(userId)?.inbox.expectIfOpen(inboxEpoch, seq);
   }
 }
 

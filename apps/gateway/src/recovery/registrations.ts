@@ -86,7 +86,7 @@ export class Renewal {
     const { users, opener, received } = this.options;
     const { identity, delivery } = session;
     if (identity === undefined || delivery === undefined) return;
-    const place = { epoch: delivery.epoch, seq: delivery.acked };
+    const place = { epoch: delivery.inboxEpoch, seq: delivery.acked };
     try {
       const { inbox, delivered } = await opener.register(session, identity, place);
       received.deliver(identity.userId, delivered);

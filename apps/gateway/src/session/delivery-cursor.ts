@@ -25,7 +25,7 @@ export class DeliveryCursor {
 
   /** @param sentSeq number of the last event that the device has */
   constructor(
-    public epoch: string,
+    public inboxEpoch: string,
     public sentSeq: number,
   ) {
     this.ackedSeq = sentSeq;
@@ -80,8 +80,8 @@ export class DeliveryCursor {
   }
 
   /** The inbox has a new epoch. */
-  reset(epoch: string, sentSeq: number): void {
-    this.epoch = epoch;
+  reset(inboxEpoch: string, sentSeq: number): void {
+    this.inboxEpoch = inboxEpoch;
     this.sentSeq = sentSeq;
     this.ackedSeq = sentSeq;
     this.unacknowledged = [];

@@ -92,7 +92,8 @@ export class Deliverer {
   push(pushes: Push[]): void {
     for (const { event, targets } of pushes) {
       this.tracePush(event, targets);
-      for (const { userId, epoch, inboxSeq } of targets) this.users.user(userId)?.inbox.push(epoch, inboxSeq, event);
+      for (const { userId, inboxEpoch, inboxSeq } of targets)
+        this.users.user(userId)?.inbox.push(inboxEpoch, inboxSeq, event);
     }
   }
 
@@ -118,7 +119,7 @@ export class Deliverer {
 
   /** A worker has recreated these inboxes. */
   announce(announcements: Announcement[]): void {
-    for (const { userId, epoch } of announcements) this.users.user(userId)?.inbox.expectIfOpen(epoch, 0);
+    for (const { userId, inboxEpoch } of announcements) this.users.user(userId)?.inbox.expectIfOpen(inboxEpoch, 0);
   }
 
   private tracePush(event: Uint8Array, targets: Push["targets"]): void {

@@ -235,7 +235,7 @@ export class FanOut {
     }
     for (const [gateway, pushes] of pushesByGateway(deliveries, filled)) downlink.pushes(gateway, pushes);
     const made = filled.filter(({ isNew }) => isNew);
-    if (made.length > 0) downlink.announce(made.map(({ userId, epoch }) => ({ userId, epoch })));
+    if (made.length > 0) downlink.announce(made.map(({ userId, inboxEpoch }) => ({ userId, inboxEpoch })));
     return undefined;
   }
 

@@ -28,11 +28,11 @@ export class Round {
 /** Each event once per gateway, with its targets there. */
 export function pushesByGateway(deliveries: InboxDelivery[], inboxes: DeliveredInbox[]): Map<string, Push[]> {
   const byGateway = new Map<string, Map<number, Push>>();
-  for (const { userId, epoch, seq, added, gateways } of inboxes) {
+  for (const { userId, inboxEpoch, seq, added, gateways } of inboxes) {
     for (const gateway of gateways) {
       const pushes = getOrSet(byGateway, gateway, () => new Map<number, Push>());
       added.forEach((index, i) => {
-        const target = { userId, epoch, inboxSeq: seq - added.length + 1 + i };
+        const target = { userId, inboxEpoch, inboxSeq: seq - added.length + 1 + i };
         const push = pushes.get(index);
         if (push === undefined) pushes.set(index, { event: deliveries[index]!.event, targets: [target] });
         else push.targets.push(target);

@@ -123,7 +123,7 @@ export class SessionService {
     if (opened === undefined) throw new CarillonError("CONFLICT", "a newer connection of this device is here");
     this.options.saw(userId, deviceId, since);
     for (const replaced of opened.replaced) this.options.close(userId, replaced, CloseCode.REPLACED);
-    if (opened.isNew) this.options.announce([{ userId, epoch: opened.head.epoch }]);
+    if (opened.isNew) this.options.announce([{ userId, inboxEpoch: opened.head.epoch }]);
     const delivered = await this.unreported(userId, opened, inbox);
     const resume = resumeFrom(opened, inbox ?? opened.cursor);
     if (resume?.resume === "replay") {

@@ -17,7 +17,7 @@ export interface Push {
 export interface PushTarget {
   userId: string;
   /** Epoch and number that the event has in this user's inbox. */
-  epoch: string;
+  inboxEpoch: string;
   inboxSeq: number;
 }
 
@@ -41,7 +41,7 @@ export interface Closing {
 
 export interface Announcement {
   userId: string;
-  epoch: string;
+  inboxEpoch: string;
 }
 
 /** A change of a large group, told to all gateways although only those with members of the group need it. */
@@ -108,7 +108,7 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
     case "tick":
       return pack([...head, message.run, message.groups]);
     case "announcements":
-      return pack([...head, message.announcements.map(({ userId, epoch }) => [userId, epoch])]);
+      return pack([...head, message.announcements.map(({ userId, inboxEpoch }) => [userId, inboxEpoch])]);
     case "groups":
       return pack([...head, message.news.map(({ groupId, seq, members }) => [groupId, seq, members ?? null])]);
   }
@@ -144,10 +144,10 @@ function writePushes(place: LinkPlace, pushes: Push[]): Uint8Array {
     writer.listHeader(2);
     writer.binary(event);
     writer.listHeader(targets.length);
-    for (const { userId, epoch, inboxSeq } of targets) {
+    for (const { userId, inboxEpoch, inboxSeq } of targets) {
       writer.listHeader(3);
       writer.text(userId);
-      writer.text(epoch);
+      writer.text(inboxEpoch);
       writer.unsigned(inboxSeq);
     }
   }
@@ -174,7 +174,7 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
         kind: "pushes",
         pushes: (rest[0] as [Uint8Array, TargetRow[]][]).map(([event, rows]) => ({
           event,
-          targets: rows.map(([userId, epoch, inboxSeq]) => ({ userId, epoch, inboxSeq })),
+          targets: rows.map(([userId, inboxEpoch, inboxSeq]) => ({ userId, inboxEpoch, inboxSeq })),
         })),
       };
     case "notices":
@@ -201,7 +201,7 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
     case "announcements":
       return {
         kind: "announcements",
-        announcements: (rest[0] as [string, string][]).map(([userId, epoch]) => ({ userId, epoch })),
+        announcements: (rest[0] as [string, string][]).map(([userId, inboxEpoch]) => ({ userId, inboxEpoch })),
       };
     case "groups":
       return {

@@ -33,7 +33,7 @@ export interface InboxDelivery {
 /** The result for one user's inbox. */
 export interface DeliveredInbox {
   userId: string;
-  epoch: string;
+  inboxEpoch: string;
   /** Number of the last event in the inbox. */
   seq: number;
   /** Whether the inbox was created now (the user had none, or Redis was wiped): devices may have to register again. */
@@ -44,7 +44,9 @@ export interface DeliveredInbox {
   gateways: string[];
 }
 
+/** The place of an inbox or of a device in it; gateways and clients get it with these keys. */
 export interface InboxHead {
+  /** The inbox's epoch. */
   epoch: string;
   seq: number;
 }
@@ -106,10 +108,10 @@ export class Inboxes {
     let at = 0;
     const inboxes: DeliveredInbox[] = [];
     for (const [userId, list] of indexes) {
-      const [epoch, seq, added, isNew, ...sessions] = rows[at++]!;
+      const [inboxEpoch, seq, added, isNew, ...sessions] = rows[at++]!;
       inboxes.push({
         userId,
-        epoch,
+        inboxEpoch,
         seq,
         isNew: isNew === 1,
         added: added === 0 ? [] : list.slice(-added),
@@ -193,4 +195,4 @@ function reachOf(head: Record<string, string>): InboxReach {
   return { begunAt: isMissing ? Number.POSITIVE_INFINITY : Number(head["begun"] ?? 0) * 1_000, positions };
 }
 
-type DeliverRow = [epoch: string, seq: number, added: number, isNew: number, ...sessions: string[]];
+type DeliverRow = [inboxEpoch: string, seq: number, added: number, isNew: number, ...sessions: string[]];
