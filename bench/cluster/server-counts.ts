@@ -82,7 +82,7 @@ export class ServerCounter {
     let [queue, log, stored] = [0, 0, 0];
     for (let partition = 0; partition < this.cluster.partitions; partition++) {
       queue += (await jsm.streams.info(queueStream(partition))).state.last_seq;
-      log += (await readLogState(this.bus, partition)).lastSeq;
+      log += (await readLogState(this.bus, partition)).lastRecord;
     }
     for await (const { state } of jsm.streams.list()) stored += state.last_seq;
     return { queue, log, stored };

@@ -59,9 +59,9 @@ export async function readStores(sources: SnapshotSources): Promise<StoreSnapsho
 }
 
 async function readRecords(bus: Bus, partition: number): Promise<{ record: LoggedRecord; fetched: Place[] }[]> {
-  const { firstSeq, lastSeq } = await readLogState(bus, partition);
+  const { firstRecord, lastRecord } = await readLogState(bus, partition);
   const records: { record: LoggedRecord; fetched: Place[] }[] = [];
-  await readLog(bus, partition, firstSeq, lastSeq, ({ seq, storedAt, header, body }) => {
+  await readLog(bus, partition, firstRecord, lastRecord, ({ seq, storedAt, header, body }) => {
     const logged = body.kind === "events" ? body.events : [];
     const events = logged.map(({ event }) => factsOf(decodeEvent(event)));
     const fetched = events.filter((_, index) => logged[index]!.fanOut?.startsWith("read") === true);

@@ -54,7 +54,7 @@ async function newLog() {
     boot: "boot",
     life: "1",
     room: Number.POSITIVE_INFINITY,
-    lastSeq: 0,
+    lastRecord: 0,
   });
   let seq = 0;
   const nextEvent = (): Event => ({
@@ -69,7 +69,7 @@ async function newLog() {
     sentAt: 1_790_000_000_000 + seq,
   });
   const origin = { gateway: "g1", boot: "b1", connection: 1, requestId: 0 };
-  const append = async (events: number, fanout = endOfRecord(writer.lastSeq + 1)) => {
+  const append = async (events: number, fanout = endOfRecord(writer.lastRecord + 1)) => {
     const logged = Array.from({ length: events }, nextEvent).map((event) => ({
       senderId: event.senderId,
       clientMsgId: event.clientMsgId,
@@ -80,7 +80,7 @@ async function newLog() {
     return writer.append({ kind: "events", events: logged }, { covered: 0, fanout });
   };
   const release = () =>
-    writer.append({ kind: "release", worker: "w" }, { covered: 0, fanout: endOfRecord(writer.lastSeq) });
+    writer.append({ kind: "release", worker: "w" }, { covered: 0, fanout: endOfRecord(writer.lastRecord) });
   return { partition, conversationId, append, release };
 }
 
@@ -233,7 +233,7 @@ test("a purge leaves what is not archived, not fanned out, or last", async () =>
   expect(await purgePartition(bus, log.partition, -1, 0)).toBe(0);
   expect(await purgePartition(bus, log.partition, endOfRecord(last), 600_000)).toBe(0);
   expect(await purgePartition(bus, log.partition, endOfRecord(last), -60_000)).toBe(1);
-  expect(await readLogState(bus, log.partition)).toMatchObject({ firstSeq: 2, lastSeq: 3 });
+  expect(await readLogState(bus, log.partition)).toMatchObject({ firstRecord: 2, lastRecord: 3 });
 });
 
 test("an archiver runs what is assigned to it, reports, and lets go of what is not", async () => {

@@ -2,7 +2,7 @@ import { endOfRecord, positionOf } from "@carillon/bus";
 import { firstToKeep } from "../src/purge/purge";
 
 describe("what a purge keeps", () => {
-  const all = { archived: endOfRecord(90), fanout: endOfRecord(80), youngest: 70, lastSeq: 100 };
+  const all = { archived: endOfRecord(90), fanout: endOfRecord(80), youngest: 70, lastRecord: 100 };
 
   test.each([
     ["the replay window", all, 70],

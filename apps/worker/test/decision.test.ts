@@ -53,7 +53,7 @@ const outcomes = (round: Round) =>
 /** Appends the round to an imaginary log, as the journey does. */
 function append(state: PartitionState, round: Round, storedAt = NOW): LogRecord {
   const record: LogRecord = {
-    seq: state.lastSeq + 1,
+    seq: state.lastRecord + 1,
     storedAt,
     header: { ownerEpoch: 1, boot: "b", append: 1, covered: state.covered + 1, fanout: 0, life: "1" },
     body: { kind: "events", events: round.events },

@@ -76,7 +76,7 @@ const events = (...seqs: number[]) => ({
 
 test("an empty log gives an empty state that knows every id", async () => {
   const { state } = await take();
-  expect(state).toMatchObject({ ownerEpoch: 1, covered: 0, lastSeq: 1 });
+  expect(state).toMatchObject({ ownerEpoch: 1, covered: 0, lastRecord: 1 });
   expect(state.dedupe.floor).toBe(0);
   expect((await readLastRecord(bus, partition))!.body.kind).toBe("epoch");
 });
@@ -86,7 +86,7 @@ test("the next owner stands exactly where the one before stopped, who can append
   await first.writer.append(events(1, 2), { covered: 4, fanout: 0 });
   await first.writer.append(events(3), { covered: 5, fanout: 0 });
   const second = await take();
-  expect(second.state).toMatchObject({ ownerEpoch: 2, covered: 5, lastSeq: 4 });
+  expect(second.state).toMatchObject({ ownerEpoch: 2, covered: 5, lastRecord: 4 });
   expect(second.state.sequences.last("p:alice:bob")).toBe(3);
   expect(second.state.dedupe.find("alice", "p:alice:bob", idOf(2))).toMatchObject({ seq: 2, messageId: "1002" });
   await expect(first.writer.append(events(4), { covered: 6, fanout: 0 })).rejects.toBeInstanceOf(PartitionLost);
@@ -110,7 +110,7 @@ test("MySQL that does not answer is not waited for", async () => {
 
 test("a log that does not fit the archive is refused, and nothing is appended", async () => {
   const { life, room } = await readLogState(bus, partition);
-  const log = new LogWriter({ bus, partition, ownerEpoch: 1, boot: "b", life, room, lastSeq: 0 });
+  const log = new LogWriter({ bus, partition, ownerEpoch: 1, boot: "b", life, room, lastRecord: 0 });
   for (let seq = 1; seq <= 5; seq++) await log.append(events(seq), { covered: seq, fanout: 0 });
   const unfit = (archived: number) =>
     expect(take({ archivePosition: async () => archived })).rejects.toBeInstanceOf(LogUnfit);
@@ -136,11 +136,11 @@ test("what was folded early is not folded again; what came after is", async () =
   const first = await take();
   await first.writer.append(events(1, 2), { covered: 1, fanout: 0 });
   const early = await foldEarly(options());
-  expect(early).toMatchObject({ ownerEpoch: 1, lastSeq: 2 });
+  expect(early).toMatchObject({ ownerEpoch: 1, lastRecord: 2 });
   await first.writer.append(events(3), { covered: 2, fanout: 0 });
   await first.writer.append({ kind: "release", worker: "w1" }, { covered: 3, fanout: 0 });
   const { state } = await take({}, early);
-  expect(state).toMatchObject({ ownerEpoch: 2, covered: 3, lastSeq: 5 });
+  expect(state).toMatchObject({ ownerEpoch: 2, covered: 3, lastRecord: 5 });
   expect(state.sequences.last("p:alice:bob")).toBe(3);
   expect(state).toBe(early);
 });

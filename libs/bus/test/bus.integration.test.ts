@@ -62,8 +62,8 @@ const batchOf = (...numbers: number[]) =>
   encodeRequestBatch({ gateway: "g1", boot: "b1", requests: numbers.map(request) });
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
-const writer = (ownerEpoch: number, lastSeq: number, boot = randomId(6)) =>
-  new LogWriter({ bus, partition, ownerEpoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastSeq });
+const writer = (ownerEpoch: number, lastRecord: number, boot = randomId(6)) =>
+  new LogWriter({ bus, partition, ownerEpoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastRecord });
 
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
@@ -114,7 +114,7 @@ describe("log writer", () => {
     const successor = writer(2, 1);
     await successor.append(release, progress);
     await expect(old.append(release, progress)).rejects.toBeInstanceOf(PartitionLost);
-    expect((await readLogState(bus, partition)).lastSeq).toBe(2);
+    expect((await readLogState(bus, partition)).lastRecord).toBe(2);
   });
 
   test("an append that was stored although its answer was lost is recognised, and not stored twice", async () => {
@@ -123,7 +123,7 @@ describe("log writer", () => {
     // A writer in the state of one that never heard of its first append: the server answers 10071.
     const unaware = writer(1, 0, boot);
     expect(await unaware.append(release, progress)).toBe(1);
-    expect((await readLogState(bus, partition)).lastSeq).toBe(1);
+    expect((await readLogState(bus, partition)).lastRecord).toBe(1);
     expect(await unaware.append(release, progress)).toBe(2);
   });
 
@@ -134,7 +134,7 @@ describe("log writer", () => {
     const appended = log.append(release, progress);
     await servers.nats.start();
     expect(await appended).toBe(2);
-    expect((await readLogState(bus, partition)).lastSeq).toBe(2);
+    expect((await readLogState(bus, partition)).lastRecord).toBe(2);
   });
 
   test("a writer that was paused until the next one's records were purged learns that it has lost", async () => {
@@ -170,7 +170,7 @@ describe("log writer", () => {
     for (let i = 0; i < 5; i++) await log.append(release, progress);
     await purgeLog(bus, partition, 3);
     const state = await readLogState(bus, partition);
-    expect(state).toMatchObject({ firstSeq: 3, lastSeq: 5 });
+    expect(state).toMatchObject({ firstRecord: 3, lastRecord: 5 });
     expect(await findRecordSince(bus, partition, 0, state)).toBe(3);
     expect(await findRecordSince(bus, partition, Date.now() + 3_600_000, state)).toBe(6);
   });

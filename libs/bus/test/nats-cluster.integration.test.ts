@@ -79,7 +79,7 @@ test("a reader of the log goes on when the server that holds its consumer dies",
     boot: "b",
     life: "1",
     room: Number.POSITIVE_INFINITY,
-    lastSeq: 0,
+    lastRecord: 0,
   });
   await log.append(release, progress);
   const seen: number[] = [];

@@ -15,17 +15,17 @@ describe("the buffer between log and MySQL", () => {
     await buffer.add(record(1, 2));
     await buffer.add(record(2, 0));
     await buffer.add(record(3, 3));
-    expect(await buffer.take()).toEqual({ lastSeq: 3, events: new Array(5).fill(event), changes: [] });
+    expect(await buffer.take()).toEqual({ lastRecord: 3, events: new Array(5).fill(event), changes: [] });
   });
 
   test("cuts a batch at the bounds of rows and bytes", async () => {
     const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 0);
     await buffer.add(record(1, 6));
     await buffer.add(record(2, 6));
-    expect((await buffer.take())?.lastSeq).toBe(1);
+    expect((await buffer.take())?.lastRecord).toBe(1);
     await buffer.add(record(3, 1, 999));
-    expect((await buffer.take())?.lastSeq).toBe(2);
-    expect((await buffer.take())?.lastSeq).toBe(3);
+    expect((await buffer.take())?.lastRecord).toBe(2);
+    expect((await buffer.take())?.lastRecord).toBe(3);
   });
 
   test("takes a record that is larger than any batch", async () => {
@@ -45,17 +45,17 @@ describe("the buffer between log and MySQL", () => {
     expect(added).toBe(false);
     await buffer.take();
     await waiting;
-    expect((await buffer.take())?.lastSeq).toBe(2);
+    expect((await buffer.take())?.lastRecord).toBe(2);
   });
 
   test("a second batch gathers for a while, unless it is full", async () => {
     const buffer = new RecordBuffer({ rows: 10, bytes: 1_000 }, 60_000);
     await buffer.add(record(1, 1));
-    expect((await buffer.take())?.lastSeq).toBe(1);
+    expect((await buffer.take())?.lastRecord).toBe(1);
     await buffer.add(record(2, 4));
     let taken: number | undefined;
     const taking = buffer.take().then((batch) => {
-      taken = batch?.lastSeq;
+      taken = batch?.lastRecord;
     });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(taken).toBeUndefined();
@@ -69,7 +69,7 @@ describe("the buffer between log and MySQL", () => {
     await buffer.add(record(1, 1));
     await buffer.take();
     await buffer.add(record(2, 1));
-    expect((await buffer.take())?.lastSeq).toBe(2);
+    expect((await buffer.take())?.lastRecord).toBe(2);
   });
 
   test("closed, it lets reader and writer go", async () => {

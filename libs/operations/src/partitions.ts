@@ -62,14 +62,14 @@ async function rowOf(
     answers: owner !== undefined,
     epoch: owner?.epoch ?? worker?.epoch ?? null,
     queueLength,
-    logLength: log.lastSeq - log.firstSeq + 1,
+    logLength: log.lastRecord - log.firstRecord + 1,
     logBytes: log.bytes,
     covered: owner?.covered ?? null,
     deliveryLagMs: owner?.fanoutLagMs ?? null,
     deliveryStalled: owner?.fanoutStalled ?? false,
     parked: owner?.parked ?? 0,
     archiver: archiver?.owner ?? null,
-    archiveLag: positions === undefined ? null : Math.max(0, log.lastSeq - archived),
+    archiveLag: positions === undefined ? null : Math.max(0, log.lastRecord - archived),
   };
 }
 

@@ -103,5 +103,5 @@ export async function readFirstMissing(bus: Bus, partition: number, archived: nu
 export async function readLogEnds(bus: Bus, partitions: number): Promise<number[]> {
   const numbers = Array.from({ length: partitions }, (_, partition) => partition);
   const states = await Promise.all(numbers.map((partition) => readLogState(bus, partition)));
-  return states.map(({ lastSeq }) => (lastSeq === 0 ? -1 : endOfRecord(lastSeq)));
+  return states.map(({ lastRecord }) => (lastRecord === 0 ? -1 : endOfRecord(lastRecord)));
 }

@@ -14,13 +14,13 @@ export interface PurgeFacts {
   fanout: number;
   /** First record inside the replay window. */
   youngest: number;
-  lastSeq: number;
+  lastRecord: number;
 }
 
 /** Returns the sequence of the first record that must stay. */
-export function firstToKeep({ archived, fanout, youngest, lastSeq }: PurgeFacts): number {
+export function firstToKeep({ archived, fanout, youngest, lastRecord }: PurgeFacts): number {
   // A fan-out position may lie inside a record; then that record stays.
-  return Math.min(recordSeqOf(archived) + 1, recordSeqOf(fanout), youngest, lastSeq);
+  return Math.min(recordSeqOf(archived) + 1, recordSeqOf(fanout), youngest, lastRecord);
 }
 
 /** @returns number of deleted records */
@@ -34,6 +34,6 @@ export async function purgePartition(
   const last = await readLastRecord(bus, partition);
   if (last === undefined) return 0;
   const youngest = await findRecordSince(bus, partition, bus.clock.now() - replayWindowMs, state);
-  const keep = firstToKeep({ archived, fanout: last.header.fanout, youngest, lastSeq: last.seq });
-  return keep > state.firstSeq ? purgeLog(bus, partition, keep) : 0;
+  const keep = firstToKeep({ archived, fanout: last.header.fanout, youngest, lastRecord: last.seq });
+  return keep > state.firstRecord ? purgeLog(bus, partition, keep) : 0;
 }

@@ -24,12 +24,12 @@ export interface WriteOptions {
  */
 export async function writeBatch(
   options: WriteOptions,
-  { events, changes, lastSeq }: FollowedBatch,
+  { events, changes, lastRecord }: FollowedBatch,
   progress: FollowerProgress,
 ): Promise<void> {
   const { archive, partition, putAside, trace } = options;
   failPoint("write.before");
-  const to = endOfRecord(lastSeq);
+  const to = endOfRecord(lastRecord);
   const batch = { partition, claim: progress.claim, from: progress.position, to, events, changes };
   try {
     await archive.write(batch);

@@ -158,11 +158,11 @@ export class PartitionOwner implements OwnedPartition {
   }
 
   describe(): OwnerState {
-    const { ownerEpoch, covered, lastSeq } = this.state;
+    const { ownerEpoch, covered, lastRecord } = this.state;
     const { position, lagMs, isStalled } = this.fanOut;
     const { nodeId } = this.context;
     const behind = { fanoutLagMs: Math.round(lagMs), fanoutStalled: isStalled, parked: this.journey.parkedCount };
-    return { nodeId, epoch: ownerEpoch, covered, lastSeq, fanout: position, ...behind };
+    return { nodeId, epoch: ownerEpoch, covered, lastSeq: lastRecord, fanout: position, ...behind };
   }
 
   private async keepHouse(): Promise<void> {
@@ -234,12 +234,12 @@ function asideFor({ bus, inboxes }: OwnerContext, partition: number): (refused: 
  * @param state as it is when the partition was taken over
  */
 function newFanOut(context: OwnerContext, groups: GroupCache, state: PartitionState, position: number): FanOut {
-  const { partition, lastSeq: takenAt } = state;
+  const { partition, lastRecord: takenAt } = state;
   const { bus } = context;
   const readEvents: LogOfPartition["readEvents"] = async (lane, fromRecord, onRecord) => {
-    const { firstSeq } = await readLogState(bus, partition);
+    const { firstRecord } = await readLogState(bus, partition);
     // Not beyond this owner's own last record: records of a later owner may be for members whom this one does not know.
-    await readLog(bus, partition, Math.max(firstSeq, fromRecord), state.lastSeq, async ({ seq, body }) => {
+    await readLog(bus, partition, Math.max(firstRecord, fromRecord), state.lastRecord, async ({ seq, body }) => {
       if (body.kind !== "events") return;
       if (seq < takenAt && lane === "private") sendAnswers(context.downlink, answersAgain(body.events));
       await onRecord(seq, body.events);

@@ -18,7 +18,7 @@ export interface PartitionState {
   /** Everything in the queue up to this sequence is in the log or was answered. */
   covered: number;
   /** Sequence of the last record. */
-  lastSeq: number;
+  lastRecord: number;
   /** Fan-out position that the last record told. */
   fanout: number;
   /** Position up to which the archive has everything, as far as known. */
@@ -40,7 +40,7 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
     partition,
     ownerEpoch: 0,
     covered: 0,
-    lastSeq: 0,
+    lastRecord: 0,
     fanout: -1,
     archived: -1,
     sequences: new Sequences(),
@@ -76,7 +76,7 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   state.ownerEpoch = header.ownerEpoch;
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);
-  state.lastSeq = seq;
+  state.lastRecord = seq;
   state.life = header.life;
   const age = { position: endOfRecord(seq), storedAt };
   for (const event of events) {

@@ -73,9 +73,9 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const { bus, partition, nodeId, boot } = options;
   const { log, archived } = await readBoth(options);
   checkFit(partition, log, archived);
-  const isUsable = early !== undefined && early.lastSeq >= log.firstSeq - 1 && early.lastSeq <= log.lastSeq;
+  const isUsable = early !== undefined && early.lastRecord >= log.firstRecord - 1 && early.lastRecord <= log.lastRecord;
   const state = isUsable ? early : await foldTail(bus, partition, log, archived);
-  await readLog(bus, partition, state.lastSeq + 1, log.lastSeq, (record) => foldRecord(state, record));
+  await readLog(bus, partition, state.lastRecord + 1, log.lastRecord, (record) => foldRecord(state, record));
   if (state.life !== undefined && state.life !== log.life) {
     throw new LogUnfit(partition, "its queue or the log itself was made again since the last record");
   }
@@ -89,7 +89,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
     ownerEpoch,
     boot,
     life: log.life,
-    lastSeq: log.lastSeq,
+    lastRecord: log.lastRecord,
     room: log.room,
   });
   const dead = killer === undefined ? poison.dead : withDead(poison, killer);
@@ -105,7 +105,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
 async function readBoth(options: TakeOverOptions): Promise<{ log: LogState; archived: number | undefined }> {
   const { bus, partition } = options;
   const [log, archived] = await Promise.all([readLogState(bus, partition), archivedOf(options)]);
-  const isOvertaken = archived !== undefined && recordSeqOf(archived) > log.lastSeq;
+  const isOvertaken = archived !== undefined && recordSeqOf(archived) > log.lastRecord;
   return { log: isOvertaken ? await readLogState(bus, partition) : log, archived };
 }
 
@@ -115,22 +115,23 @@ function archivedOf({ archivePosition }: TakeOverOptions): Promise<number | unde
 }
 
 function checkFit(partition: number, log: LogState, archived: number | undefined): void {
-  if (log.lastSeq > 0 && log.firstSeq > log.lastSeq) {
+  if (log.lastRecord > 0 && log.firstRecord > log.lastRecord) {
     // The archiver leaves the last record, whose header tells epoch and covered.
-    throw new LogUnfit(partition, `all its records were purged; it was at record ${log.lastSeq}`);
+    throw new LogUnfit(partition, `all its records were purged; it was at record ${log.lastRecord}`);
   }
   if (archived === undefined) return;
   if (archived < 0) {
     // Purged records were archived; an archive that does not have them is another one.
-    if (log.firstSeq > 1) throw new LogUnfit(partition, `it begins at record ${log.firstSeq}, the archive is empty`);
+    if (log.firstRecord > 1)
+      throw new LogUnfit(partition, `it begins at record ${log.firstRecord}, the archive is empty`);
     return;
   }
   const archivedRecord = recordSeqOf(archived);
-  if (archivedRecord > log.lastSeq) {
-    throw new LogUnfit(partition, `it ends at record ${log.lastSeq}, the archive is at ${archivedRecord}`);
+  if (archivedRecord > log.lastRecord) {
+    throw new LogUnfit(partition, `it ends at record ${log.lastRecord}, the archive is at ${archivedRecord}`);
   }
-  if (log.firstSeq > archivedRecord + 1) {
-    throw new LogUnfit(partition, `it begins at record ${log.firstSeq}, the archive is at ${archivedRecord}`);
+  if (log.firstRecord > archivedRecord + 1) {
+    throw new LogUnfit(partition, `it begins at record ${log.firstRecord}, the archive is at ${archivedRecord}`);
   }
 }
 
@@ -143,13 +144,17 @@ async function foldTail(
   const minuteAgo = await findRecordSince(bus, partition, bus.clock.now() - ACCEPTED_IDS_MS, log);
   // The last record is always folded: its header tells epoch and covered.
   const from = Math.max(
-    log.firstSeq,
-    Math.min(minuteAgo, log.lastSeq, archived === undefined ? log.firstSeq : recordSeqOf(Math.max(archived, 0)) + 1),
+    log.firstRecord,
+    Math.min(
+      minuteAgo,
+      log.lastRecord,
+      archived === undefined ? log.firstRecord : recordSeqOf(Math.max(archived, 0)) + 1,
+    ),
   );
   const state = newPartitionState(partition, 0);
-  state.archived = archived ?? endOfRecord(log.firstSeq - 1);
+  state.archived = archived ?? endOfRecord(log.firstRecord - 1);
   let isFloorKnown = false;
-  await readLog(bus, partition, from, log.lastSeq, (record) => {
+  await readLog(bus, partition, from, log.lastRecord, (record) => {
     if (!isFloorKnown && from > 1) isFloorKnown = raiseFloor(state, record);
     foldRecord(state, record);
   });
@@ -175,5 +180,5 @@ function raiseFloor({ dedupe }: PartitionState, { storedAt, body }: LogRecord): 
 async function startOfFanOut(options: TakeOverOptions, log: LogState, state: PartitionState): Promise<number> {
   const stored = await options.fanoutPosition().catch(() => undefined);
   // A position beyond the log is from another life of it: a restored one.
-  return stored !== undefined && recordSeqOf(stored) <= log.lastSeq ? stored : state.fanout;
+  return stored !== undefined && recordSeqOf(stored) <= log.lastRecord ? stored : state.fanout;
 }

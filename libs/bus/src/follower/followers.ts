@@ -91,8 +91,8 @@ export class Followers {
     const { bus, report, logger } = this.options;
     for (const [partition, { progress }] of [...this.followed]) {
       try {
-        const { lastSeq } = await readLogState(bus, partition);
-        const lag = Math.max(0, lastSeq - Math.max(0, recordSeqOf(progress.position)));
+        const { lastRecord } = await readLogState(bus, partition);
+        const lag = Math.max(0, lastRecord - Math.max(0, recordSeqOf(progress.position)));
         if (!this.followed.has(partition)) continue;
         this.lags.set(partition, lag);
         await report(partition, { epoch: progress.claim, position: progress.position, lag });

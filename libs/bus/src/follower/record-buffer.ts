@@ -24,7 +24,7 @@ export interface FollowedRecord {
 
 /** A batch of whole, consecutive records. */
 export interface FollowedBatch {
-  lastSeq: number;
+  lastRecord: number;
   events: Event[];
   changes: GroupChangeEvent[];
 }
@@ -85,7 +85,7 @@ export class RecordBuffer {
     }
     this.tell();
     return {
-      lastSeq: taken.at(-1)!.seq,
+      lastRecord: taken.at(-1)!.seq,
       events: taken.flatMap(({ events }) => events),
       changes: taken.flatMap(({ changes }) => changes),
     };

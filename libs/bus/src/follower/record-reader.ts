@@ -19,12 +19,12 @@ class LogUnfollowable extends Error {
  * @throws LogUnfollowable when records after it are missing, or the log ends before it
  */
 export async function checkLogFits(bus: Bus, partition: number, lastDone: number): Promise<void> {
-  const { firstSeq, lastSeq } = await readLogState(bus, partition);
-  if (lastDone > lastSeq) {
-    throw new LogUnfollowable(partition, `it ends at record ${lastSeq}, the follower is at ${lastDone}`);
+  const { firstRecord, lastRecord } = await readLogState(bus, partition);
+  if (lastDone > lastRecord) {
+    throw new LogUnfollowable(partition, `it ends at record ${lastRecord}, the follower is at ${lastDone}`);
   }
-  if (firstSeq > lastDone + 1) {
-    throw new LogUnfollowable(partition, `it begins at record ${firstSeq}, the follower is at ${lastDone}`);
+  if (firstRecord > lastDone + 1) {
+    throw new LogUnfollowable(partition, `it begins at record ${firstRecord}, the follower is at ${lastDone}`);
   }
 }
 

@@ -8,10 +8,10 @@ import { ConsumerSilent, consumeSteadily } from "../streams/steady-consume";
 import { readHeader } from "./log-header";
 
 export interface LogState {
-  /** Sequence of the first record in the log; lastSeq + 1 when the log is empty. */
-  firstSeq: number;
+  /** Sequence of the first record in the log; lastRecord + 1 when the log is empty. */
+  firstRecord: number;
   /** Sequence of the last record; 0 when there never was a record. */
-  lastSeq: number;
+  lastRecord: number;
   /** The life of queue and log, made of the times at which both streams were created. */
   life: string;
   bytes: number;
@@ -33,8 +33,8 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
   const { first_seq, last_seq, bytes } = log.state;
   // A stream that never had a record reports 0.
   return {
-    firstSeq: Math.max(1, first_seq),
-    lastSeq: last_seq,
+    firstRecord: Math.max(1, first_seq),
+    lastRecord: last_seq,
     life: hash32(`${queue.created} ${log.created}`).toString(16),
     bytes,
     room: log.config.max_bytes > 0 ? FOR_EVENTS * log.config.max_bytes - bytes : Number.POSITIVE_INFINITY,
@@ -48,10 +48,10 @@ export async function readQueueLength(bus: Bus, partition: number): Promise<numb
 
 /**
  * Finds the sequence of the first record stored at or after `time` (ms since the Unix epoch) by halving: records have no
- * gaps, only a beginning that moves. Returns lastSeq + 1 when all records are older.
+ * gaps, only a beginning that moves. Returns lastRecord + 1 when all records are older.
  */
 export async function findRecordSince(bus: Bus, partition: number, time: number, state: LogState): Promise<number> {
-  let [low, high] = [state.firstSeq, state.lastSeq + 1];
+  let [low, high] = [state.firstRecord, state.lastRecord + 1];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     const message = await bus.jsm.streams.getMessage(logStream(partition), { seq: middle });

@@ -54,7 +54,7 @@ export interface LogWriterOptions {
   /** The life of queue and log that the writer knows (readLogState). */
   life: string;
   /** Sequence of the last record; this writer begins after it. */
-  lastSeq: number;
+  lastRecord: number;
   /** Bytes that events may take until the next call of setRoom. */
   room: number;
 }
@@ -66,7 +66,7 @@ export class LogWriter {
   private readonly stopping = new AbortController();
 
   constructor(private readonly options: LogWriterOptions) {
-    this.last = options.lastSeq;
+    this.last = options.lastRecord;
     this.room = options.room;
   }
 
@@ -80,7 +80,7 @@ export class LogWriter {
   }
 
   /** Sequence of the last record. */
-  get lastSeq(): number {
+  get lastRecord(): number {
     return this.last;
   }
 
@@ -142,7 +142,7 @@ export class LogWriter {
     const read = () => bus.jsm.streams.getMessage(logStream(partition), { seq: this.last + 1 });
     let found = await read();
     if (found === null) {
-      if ((await readLogState(bus, partition)).lastSeq === this.last) return "none";
+      if ((await readLogState(bus, partition)).lastRecord === this.last) return "none";
       // The record was stored just now, or it was purged: a writer that was paused for long is not the owner.
       found = await read();
       if (found === null) return "other";

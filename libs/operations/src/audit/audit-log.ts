@@ -4,6 +4,7 @@ import {
   endOfRecord,
   type LoggedEvent,
   type LogRecord,
+  type LogState,
   positionOf,
   readLog,
   readLogState,
@@ -50,7 +51,7 @@ export async function auditLog(
   const state = await readLogState(cluster.bus, partition);
   judgePositions(findings, partition, state, { archive, fanout });
   const audit = new LogAudit(mysql, findings, { archive, fanout, only });
-  await readLog(cluster.bus, partition, state.firstSeq, state.lastSeq, (record) => audit.take(record));
+  await readLog(cluster.bus, partition, state.firstRecord, state.lastRecord, (record) => audit.take(record));
   await audit.end();
   return audit;
 }
@@ -58,15 +59,16 @@ export async function auditLog(
 function judgePositions(
   findings: Findings,
   partition: number,
-  { firstSeq, lastSeq }: { firstSeq: number; lastSeq: number },
+  { firstRecord, lastRecord }: LogState,
   { archive, fanout }: { archive: number; fanout: number },
 ): void {
   const where = `LOG_${partition}`;
   const say = (what: string) => findings.add([{ invariant: "position", where, what }]);
-  if (fanout > endOfRecord(lastSeq)) say(`it ends at ${lastSeq}, inboxes are filled up to ${recordSeqOf(fanout)}`);
-  if (archive > endOfRecord(lastSeq)) say(`it ends at ${lastSeq}, the archive is at ${recordSeqOf(archive)}`);
+  if (fanout > endOfRecord(lastRecord))
+    say(`it ends at ${lastRecord}, inboxes are filled up to ${recordSeqOf(fanout)}`);
+  if (archive > endOfRecord(lastRecord)) say(`it ends at ${lastRecord}, the archive is at ${recordSeqOf(archive)}`);
   const archived = archive < 0 ? 0 : recordSeqOf(archive);
-  if (firstSeq > archived + 1) say(`it begins at ${firstSeq}, the archive is at ${archived}`);
+  if (firstRecord > archived + 1) say(`it begins at ${firstRecord}, the archive is at ${archived}`);
 }
 
 class LogAudit implements AuditedLog {

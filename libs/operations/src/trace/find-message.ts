@@ -84,7 +84,7 @@ async function inLog(
       ? recordSeqOf(await archivePosition(cluster, partition))
       : await findRecordSince(bus, partition, archived.sentAt - AHEAD_MS, state);
   let found: { record: LogRecord; index: number; event: Event } | undefined;
-  await readLog(bus, partition, Math.max(from, state.firstSeq), state.lastSeq, (record) => {
+  await readLog(bus, partition, Math.max(from, state.firstRecord), state.lastRecord, (record) => {
     if (found !== undefined || record.body.kind !== "events") return;
     for (const [index, { event: bytes }] of record.body.events.entries()) {
       const event = decodeEvent(bytes);
