@@ -67,8 +67,9 @@ async function readRecords(bus: Bus, partition: number): Promise<{ record: Logge
     const fetched = events.filter((_, index) => logged[index]!.fanOut?.startsWith("read") === true);
     // NATS runs on this machine, so it has the same time.
     const at = storedAt - performance.timeOrigin;
-    const { ownerEpoch: epoch, ...progress } = header;
-    records.push({ record: { partition, seq, at, epoch, ...progress, kind: body.kind, events }, fetched });
+    const { ownerEpoch: epoch, boot, append, covered, fanout } = header;
+    const written = { epoch, boot, append, covered, fanout };
+    records.push({ record: { partition, seq, at, ...written, kind: body.kind, events }, fetched });
   });
   return records;
 }

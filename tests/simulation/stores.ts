@@ -57,7 +57,7 @@ export class SimRedis {
         row.added.push(index);
       }
     });
-    return { run: `${this.life}`, inboxes: [...rows.values()].map((row) => ({ ...row, gateways: [] })) };
+    return { redisLife: `${this.life}`, inboxes: [...rows.values()].map((row) => ({ ...row, gateways: [] })) };
   }
 }
 

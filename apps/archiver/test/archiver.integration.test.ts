@@ -52,7 +52,7 @@ async function newLog() {
     partition,
     ownerEpoch: 1,
     boot: "boot",
-    life: "1",
+    streamLife: "1",
     room: Number.POSITIVE_INFINITY,
     lastRecord: 0,
   });

@@ -89,8 +89,8 @@ export class GatewayJourney {
     closings: ({ closings }) => this.stages.deliverer.close(closings),
     announcements: ({ announcements }) => this.stages.deliverer.announce(announcements),
     groups: ({ news }) => this.stages.groups.receive(news),
-    tick: ({ run, groups }) => {
-      this.stages.renewal.seeRedisLife(run);
+    tick: ({ redisLife, groups }) => {
+      this.stages.renewal.seeRedisLife(redisLife);
       this.stages.groups.tick(groups);
     },
   };

@@ -54,7 +54,7 @@ export class Worker {
   private readonly casts: GroupCasts;
   private readonly blocks: Blocks;
   /** Life of Redis, as far as known. */
-  private run = "";
+  private redisLife = "";
   private runTimer: NodeJS.Timeout | undefined;
   private stopWatching: () => void = () => {};
 
@@ -64,7 +64,7 @@ export class Worker {
     this.inboxes = new Inboxes(redis);
     this.facts = new FactCache(mysql.facts, bus.logger, () => bus.clock.monotonic());
     this.casts = new GroupCasts(bus);
-    const newTick = () => ({ run: this.run, groups: this.casts.recent() });
+    const newTick = () => ({ redisLife: this.redisLife, groups: this.casts.recent() });
     this.downlink = new DownlinkSender(bus, config.nodeId, newTick);
     this.blocks = new Blocks({
       relations: (pairs) => mysql.facts.relations(pairs),
@@ -170,7 +170,7 @@ export class Worker {
 
   /** Gateways learn from the ticks that Redis began a new life: their sessions are registered in the old one. */
   private async readRun(): Promise<void> {
-    this.run = await this.options.redis.run().catch(() => this.run);
+    this.redisLife = await this.options.redis.life().catch(() => this.redisLife);
   }
 
   private buildPorts(): WorkerPorts {

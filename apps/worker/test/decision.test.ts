@@ -55,7 +55,7 @@ function append(state: PartitionState, round: Round, storedAt = NOW): LogRecord 
   const record: LogRecord = {
     seq: state.lastRecord + 1,
     storedAt,
-    header: { ownerEpoch: 1, boot: "b", append: 1, covered: state.covered + 1, fanout: 0, life: "1" },
+    header: { ownerEpoch: 1, boot: "b", append: 1, covered: state.covered + 1, fanout: 0, streamLife: "1" },
     body: { kind: "events", events: round.events },
   };
   foldRecord(state, record);

@@ -39,7 +39,7 @@ function newFanOut(changes: Partial<FanOutOptions> = {}) {
       for (const { event: bytes, recipients } of deliveries) {
         for (const user of recipients) world.delivered.push(`${lane} ${user} ${peekEvent(bytes).seq}`);
       }
-      return { run: "1", inboxes: [] };
+      return { redisLife: "1", inboxes: [] };
     },
     erase: async () => {},
     setFanoutPosition: async () => {},

@@ -64,7 +64,7 @@ function request(senderId: string, changes: Partial<OriginatedRequest> = {}): Or
 
 /** Appends the round to an imaginary log, as the journey does. */
 function append(state: PartitionState, round: Round, storedAt = NOW): void {
-  const header = { ownerEpoch: 1, boot: "b", append: 1, covered: 0, fanout: 0, life: "life" };
+  const header = { ownerEpoch: 1, boot: "b", append: 1, covered: 0, fanout: 0, streamLife: "life" };
   foldRecord(state, { seq: state.lastRecord + 1, storedAt, header, body: { kind: "events", events: round.events } });
 }
 

@@ -59,7 +59,7 @@ function newJourney(source: { relations?: () => Promise<Map<string, "none">>; ar
     ...{ bus, boot: "w", facts, state },
     policy: { strangers: "allow", recallMs: 0, showsBefore: false, keepMs: Number.POSITIVE_INFINITY },
     groups: new GroupCache({ load: async () => new Map() }, state.groupChanges, clock.monotonic),
-    writer: { life: "l", append: async () => state.lastRecord + 1 } as never,
+    writer: { streamLife: "l", append: async () => state.lastRecord + 1 } as never,
     fanOut: { position: -1, room: () => hasRoom, add: () => {} } as unknown as FanOut,
     downlink: {
       answers: (_gateway: string, _boot: string, given: Answer[]) => {

@@ -109,8 +109,8 @@ test("MySQL that does not answer is not waited for", async () => {
 });
 
 test("a log that does not fit the archive is refused, and nothing is appended", async () => {
-  const { life, room } = await readLogState(bus, partition);
-  const log = new LogWriter({ bus, partition, ownerEpoch: 1, boot: "b", life, room, lastRecord: 0 });
+  const { streamLife, room } = await readLogState(bus, partition);
+  const log = new LogWriter({ bus, partition, ownerEpoch: 1, boot: "b", streamLife, room, lastRecord: 0 });
   for (let seq = 1; seq <= 5; seq++) await log.append(events(seq), { covered: seq, fanout: 0 });
   const unfit = (archived: number) =>
     expect(take({ archivePosition: async () => archived })).rejects.toBeInstanceOf(LogUnfit);

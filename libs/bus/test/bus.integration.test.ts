@@ -63,7 +63,7 @@ const batchOf = (...numbers: number[]) =>
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
 const writer = (ownerEpoch: number, lastRecord: number, boot = randomId(6)) =>
-  new LogWriter({ bus, partition, ownerEpoch, boot, life: "1", room: Number.POSITIVE_INFINITY, lastRecord });
+  new LogWriter({ bus, partition, ownerEpoch, boot, streamLife: "1", room: Number.POSITIVE_INFINITY, lastRecord });
 
 describe("layout", () => {
   test("is created once; another number of partitions is refused", async () => {
@@ -180,12 +180,12 @@ describe("request queue", () => {
   async function consume(covered: () => number, ownerEpoch = 1) {
     const batches: QueuedBatch[] = [];
     let [restarts, lost] = [0, 0];
-    const { life } = await readLogState(bus, partition);
+    const { streamLife } = await readLogState(bus, partition);
     const consumer = new RequestConsumer({
       bus,
       partition,
       ownerEpoch,
-      life,
+      streamLife,
       covered,
       onBatch: (batch) => batches.push(batch),
       onRestart: () => {

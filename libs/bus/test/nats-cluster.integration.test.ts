@@ -77,7 +77,7 @@ test("a reader of the log goes on when the server that holds its consumer dies",
     partition,
     ownerEpoch: 1,
     boot: "b",
-    life: "1",
+    streamLife: "1",
     room: Number.POSITIVE_INFINITY,
     lastRecord: 0,
   });
@@ -111,14 +111,16 @@ test("an owner takes requests in order when the server that leads its consumer d
   const partition = 1;
   const bus = await busOf(all[0]!);
   // The test before has just brought a server back: until its streams have leaders, nobody answers.
-  const { life } = await until("queue and log have leaders", () => readLogState(bus, partition).catch(() => undefined));
+  const { streamLife } = await until("queue and log have leaders", () =>
+    readLogState(bus, partition).catch(() => undefined),
+  );
   const taken: number[] = [];
   const [covered, batches] = [{ seq: 0 }, new Map<number, QueuedBatch>()];
   const consumer = new RequestConsumer({
     bus,
     partition,
     ownerEpoch: 1,
-    life,
+    streamLife,
     covered: () => covered.seq,
     onBatch: (batch) => {
       taken.push(batch.seq);

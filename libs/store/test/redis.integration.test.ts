@@ -126,11 +126,11 @@ describe("inboxes", () => {
 
   test("a Redis of another life begins another epoch, also when it kept its data", async () => {
     const alice = newUser();
-    const { run, inboxes: before } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
+    const { redisLife, inboxes: before } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
     await servers.redis!.restart();
     let after = await inboxes.heads([alice]).catch(() => undefined);
     while (after === undefined) after = await inboxes.heads([alice]).catch(() => undefined);
-    expect(after.run).not.toBe(run);
+    expect(after.redisLife).not.toBe(redisLife);
     expect(after.heads[0]!.epoch).not.toBe(before[0]!.inboxEpoch);
     expect(after.heads[0]!.seq).toBe(0);
     const { inboxes: again } = await inboxes.deliver(0, "private", [delivery(1, alice)]);

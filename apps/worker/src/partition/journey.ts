@@ -54,7 +54,7 @@ export class PartitionJourney {
       bus,
       partition: state.partition,
       ownerEpoch: state.ownerEpoch,
-      life: writer.life,
+      streamLife: writer.streamLife,
       covered: () => state.covered,
       onBatch: (batch) => this.pull(batch),
       onRestart: () => this.buffer.clear(),
@@ -314,7 +314,7 @@ export class PartitionJourney {
     failPoint("append.before");
     const seq = await writer.append(body, progress);
     failPoint("append.after");
-    const header = { ownerEpoch: state.ownerEpoch, boot, append: 0, ...progress, life: writer.life };
+    const header = { ownerEpoch: state.ownerEpoch, boot, append: 0, ...progress, streamLife: writer.streamLife };
     foldAppended(state, { seq, storedAt: bus.clock.now(), header, body }, accepted);
     for (const { conversationId, version } of accepted)
       if (version !== undefined) groups.settle(groupIdOf(conversationId)!);

@@ -29,7 +29,7 @@ export interface PartitionState {
   readonly recalled: RecalledMessages;
   readonly snowflake: SnowflakeState;
   /** Which life of queue and log the records belong to; undefined before the first. */
-  life: string | undefined;
+  streamLife: string | undefined;
   /** Knowledge about requests that kill their worker. */
   readonly poison: Poison;
 }
@@ -48,7 +48,7 @@ export function newPartitionState(partition: number, floor: number): PartitionSt
     groupChanges: new GroupChanges(),
     recalled: new RecalledMessages(),
     snowflake: { ms: 0, counter: 0 },
-    life: undefined,
+    streamLife: undefined,
     poison: newPoison(),
   };
 }
@@ -77,7 +77,7 @@ export function foldAppended(state: PartitionState, record: LogRecord, events: F
   state.covered = Math.max(state.covered, header.covered);
   state.fanout = Math.max(state.fanout, header.fanout);
   state.lastRecord = seq;
-  state.life = header.life;
+  state.streamLife = header.streamLife;
   const age = { position: endOfRecord(seq), storedAt };
   for (const event of events) {
     state.sequences.set(event.conversationId, event.seq, age);

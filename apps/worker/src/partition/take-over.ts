@@ -76,7 +76,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const isUsable = early !== undefined && early.lastRecord >= log.firstRecord - 1 && early.lastRecord <= log.lastRecord;
   const state = isUsable ? early : await foldTail(bus, partition, log, archived);
   await readLog(bus, partition, state.lastRecord + 1, log.lastRecord, (record) => foldRecord(state, record));
-  if (state.life !== undefined && state.life !== log.life) {
+  if (state.streamLife !== undefined && state.streamLife !== log.streamLife) {
     throw new LogUnfit(partition, "its queue or the log itself was made again since the last record");
   }
   const fanout = await startOfFanOut(options, log, state);
@@ -88,7 +88,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
     partition,
     ownerEpoch,
     boot,
-    life: log.life,
+    streamLife: log.streamLife,
     lastRecord: log.lastRecord,
     room: log.room,
   });
@@ -96,7 +96,7 @@ export async function takeOver(options: TakeOverOptions, early?: PartitionState)
   const body = { kind: "epoch" as const, worker: nodeId, boot, attempt: poison.attempt + 1, dead };
   const progress = { covered: state.covered, fanout };
   const seq = await writer.append(body, progress);
-  const header = { ownerEpoch, boot, append: 1, ...progress, life: log.life };
+  const header = { ownerEpoch, boot, append: 1, ...progress, streamLife: log.streamLife };
   foldRecord(state, { seq, storedAt: bus.clock.now(), header, body });
   return { state, writer, fanout };
 }

@@ -38,7 +38,7 @@ export class DownlinkSender {
   constructor(
     private readonly bus: Bus,
     private readonly sender: string,
-    private readonly newTick: () => Tick = () => ({ run: "", groups: [] }),
+    private readonly newTick: () => Tick = () => ({ redisLife: "", groups: [] }),
   ) {}
 
   /** Tells every gateway at once that its link begins, so that gateways repair what a former life of this process left undone. */

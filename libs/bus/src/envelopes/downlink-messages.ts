@@ -56,7 +56,7 @@ export interface GroupNews {
 /** A tick; every worker sends one every 2 s. */
 export interface Tick {
   /** Life of Redis. */
-  run: string;
+  redisLife: string;
   /** Large groups with recent events, and their last numbers. */
   groups: [groupId: string, lastSeq: number][];
 }
@@ -106,7 +106,7 @@ export function encodeDownlink(place: LinkPlace, message: DownlinkMessage): Uint
         ]),
       ]);
     case "tick":
-      return pack([...head, message.run, message.groups]);
+      return pack([...head, message.redisLife, message.groups]);
     case "announcements":
       return pack([...head, message.announcements.map(({ userId, inboxEpoch }) => [userId, inboxEpoch])]);
     case "groups":
@@ -197,7 +197,7 @@ function decodeMessage(kind: number, rest: unknown[]): DownlinkMessage {
         ),
       };
     case "tick":
-      return { kind: "tick", run: rest[0] as string, groups: (rest[1] ?? []) as [string, number][] };
+      return { kind: "tick", redisLife: rest[0] as string, groups: (rest[1] ?? []) as [string, number][] };
     case "announcements":
       return {
         kind: "announcements",

@@ -18,7 +18,7 @@ export interface LogHeader {
   /** Inboxes are filled up to this log position. */
   fanout: number;
   /** The life of queue and log to which the record belongs: another value means that a stream was created again. */
-  life: string;
+  streamLife: string;
 }
 
 /**

@@ -13,7 +13,7 @@ export interface LogState {
   /** Sequence of the last record; 0 when there never was a record. */
   lastRecord: number;
   /** The life of queue and log, made of the times at which both streams were created. */
-  life: string;
+  streamLife: string;
   bytes: number;
   /** Bytes that events may still take. The last 5 % are reserved for epoch records, so that a full log can get another owner. */
   room: number;
@@ -35,7 +35,7 @@ export async function readLogState(bus: Bus, partition: number): Promise<LogStat
   return {
     firstRecord: Math.max(1, first_seq),
     lastRecord: last_seq,
-    life: hash32(`${queue.created} ${log.created}`).toString(16),
+    streamLife: hash32(`${queue.created} ${log.created}`).toString(16),
     bytes,
     room: log.config.max_bytes > 0 ? FOR_EVENTS * log.config.max_bytes - bytes : Number.POSITIVE_INFINITY,
   };

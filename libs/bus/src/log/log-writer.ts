@@ -52,7 +52,7 @@ export interface LogWriterOptions {
   ownerEpoch: number;
   boot: string;
   /** The life of queue and log that the writer knows (readLogState). */
-  life: string;
+  streamLife: string;
   /** Sequence of the last record; this writer begins after it. */
   lastRecord: number;
   /** Bytes that events may take until the next call of setRoom. */
@@ -75,8 +75,8 @@ export class LogWriter {
     this.room = bytes;
   }
 
-  get life(): string {
-    return this.options.life;
+  get streamLife(): string {
+    return this.options.streamLife;
   }
 
   /** Sequence of the last record. */
@@ -90,12 +90,12 @@ export class LogWriter {
    * @throws PartitionLost, LogFull, RecordTooLarge
    */
   async append(body: LogBody, progress: { covered: number; fanout: number }): Promise<number> {
-    const { bus, ownerEpoch, boot, life, partition } = this.options;
+    const { bus, ownerEpoch, boot, streamLife, partition } = this.options;
     const bytes = encodeLogBody(body);
     if (body.kind === "events" && bytes.length > this.room) throw new LogFull(partition);
     const most = (bus.connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_BYTES;
     if (bytes.length > most) throw new RecordTooLarge(partition, bytes.length, most);
-    const header: LogHeader = { ownerEpoch, boot, append: ++this.appends, ...progress, life };
+    const header: LogHeader = { ownerEpoch, boot, append: ++this.appends, ...progress, streamLife };
     const backoff = new Backoff({ first: 20, most: 1_000 });
     while (true) {
       if (await this.attempt(header, bytes)) {

@@ -48,7 +48,7 @@ export interface RequestConsumerOptions {
   partition: number;
   ownerEpoch: number;
   /** The life of queue and log that the owner knows (readLogState). */
-  life: string;
+  streamLife: string;
   /** Highest sequence that the log covers; batches above it are handed out. */
   covered(): number;
   onBatch(batch: QueuedBatch): void;
@@ -146,8 +146,8 @@ export class RequestConsumer {
    * them.
    */
   private async checkLife(): Promise<void> {
-    const { bus, partition, life } = this.options;
-    if ((await readLogState(bus, partition)).life !== life) throw new PartitionLost(partition);
+    const { bus, partition, streamLife } = this.options;
+    if ((await readLogState(bus, partition)).streamLife !== streamLife) throw new PartitionLost(partition);
   }
 
   private async consume(consumer: Consumer): Promise<void> {

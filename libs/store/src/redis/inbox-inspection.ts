@@ -13,10 +13,11 @@ export interface InspectedInbox extends InboxHead {
 /** @returns undefined when the user has no inbox */
 export async function inspectInbox(redis: RedisStore, userId: string): Promise<InspectedInbox | undefined> {
   // The head first, so that events that arrive between the two calls are above it and not missing.
+  // The field `run` has the life of Redis in which the inbox began.
   const { run, epoch, seq } = await redis.hashValues(keys.head(userId));
   if (epoch === undefined) return undefined;
   const events = await redis.scored(keys.inbox(userId));
-  return { epoch, seq: Number(seq), isCurrent: run === (await redis.run()), events };
+  return { epoch, seq: Number(seq), isCurrent: run === (await redis.life()), events };
 }
 
 /** Returns the cursor of each device of a user. */

@@ -78,7 +78,7 @@ export class Inboxes {
     partition: number,
     lane: "private" | "group",
     deliveries: InboxDelivery[],
-  ): Promise<{ run: string; inboxes: DeliveredInbox[] }> {
+  ): Promise<{ redisLife: string; inboxes: DeliveredInbox[] }> {
     const indexes = new Map<string, number[]>();
     deliveries.forEach(({ recipients }, index) => {
       for (const userId of recipients) {
@@ -103,7 +103,7 @@ export class Inboxes {
     const bytes = Buffer.concat(deliveries.map(({ event }) => event));
     const limits = [`${POSITION_FIELD[lane]}${partition}`, randomId(EPOCH_LENGTH), INBOX_KEEPS, IDLE_SECONDS];
     const args = [...limits, bytes, asBuffer(encoder.encode(places)), asBuffer(encoder.encode(lists))];
-    const [run, packed] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, Buffer];
+    const [redisLife, packed] = (await this.redis.script("deliver", scriptKeys, args)) as [Buffer, Buffer];
     const rows = readValue(packed) as DeliverRow[];
     let at = 0;
     const inboxes: DeliveredInbox[] = [];
@@ -118,7 +118,7 @@ export class Inboxes {
         gateways: [...new Set(sessions.map(gatewayOf))],
       });
     }
-    return { run: run.toString(), inboxes };
+    return { redisLife: redisLife.toString(), inboxes };
   }
 
   /** Removes a user's inbox: the next call that needs it creates it again, and their devices resync. */
@@ -162,14 +162,14 @@ export class Inboxes {
   }
 
   /** Returns the heads of many inboxes; creates missing inboxes. */
-  async heads(userIds: string[]): Promise<{ run: string; heads: InboxHead[] }> {
+  async heads(userIds: string[]): Promise<{ redisLife: string; heads: InboxHead[] }> {
     const scriptKeys = userIds.flatMap((userId) => [keys.head(userId), keys.inbox(userId)]);
-    const [run, ...rest] = (await this.redis.script("heads", scriptKeys, [randomId(EPOCH_LENGTH)])) as [
+    const [redisLife, ...rest] = (await this.redis.script("heads", scriptKeys, [randomId(EPOCH_LENGTH)])) as [
       Buffer,
       ...(Buffer | number)[],
     ];
     const heads = userIds.map((_, i) => ({ epoch: String(rest[2 * i]), seq: Number(rest[2 * i + 1]) }));
-    return { run: run.toString(), heads };
+    return { redisLife: redisLife.toString(), heads };
   }
 
   /** Returns the log position up to which the inboxes of a partition are filled; undefined when Redis does not know. */

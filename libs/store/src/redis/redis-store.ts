@@ -55,8 +55,8 @@ export class RedisStore {
     });
     logChanges(redis, logger);
     const lua = (name: string) => readFileSync(join(__dirname, "..", "..", "lua", `${name}.lua`), "utf8");
-    for (const [name, needsRun] of Object.entries(SCRIPTS)) {
-      redis.defineCommand(name, { lua: needsRun ? `${lua("run")}\n${lua(name)}` : lua(name) });
+    for (const [name, needsLife] of Object.entries(SCRIPTS)) {
+      redis.defineCommand(name, { lua: needsLife ? `${lua("run")}\n${lua(name)}` : lua(name) });
     }
     redis.connect().catch(() => {
       // The client keeps trying by itself; every error was logged above.
@@ -156,7 +156,7 @@ export class RedisStore {
   }
 
   /** Returns the life of Redis: it changes when Redis restarts, or when another Redis answers. */
-  async run(): Promise<string> {
+  async life(): Promise<string> {
     return /run_id:(\w+)/.exec(await this.redis.info("server"))?.[1] ?? "";
   }
 
