@@ -6,7 +6,7 @@ import { guarded } from "@carillon/base";
 import type { Msg } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
-import { ALL_GATEWAYS_SUBJECT, gatewaySubject } from "../streams/definitions";
+import { gatewaySubject } from "../streams/definitions";
 import { hear } from "../subscription";
 import { TIMINGS } from "../timings";
 
@@ -28,16 +28,14 @@ interface Link {
 
 export class DownlinkReceiver {
   private readonly links = new Map<string, Link>();
-  private stopSubscriptions: (() => void)[] = [];
+  private stopReceiving: () => void = () => {};
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: DownlinkReceiverOptions) {}
 
   start(): void {
     const { bus, gateway } = this.options;
-    for (const subject of [gatewaySubject(gateway), ALL_GATEWAYS_SUBJECT]) {
-      this.stopSubscriptions.push(hear(bus, subject, (message) => this.receive(message)));
-    }
+    this.stopReceiving = hear(bus, gatewaySubject(gateway), (message) => this.receive(message));
     this.timer = setInterval(
       guarded("timer", () => this.findSilent()),
       LOOK_MS,
@@ -46,7 +44,7 @@ export class DownlinkReceiver {
 
   stop(): void {
     clearInterval(this.timer);
-    for (const stop of this.stopSubscriptions.splice(0)) stop();
+    this.stopReceiving();
   }
 
   private receive(received: Msg): void {

@@ -45,10 +45,11 @@ export function senderRole(sender: string): "worker" | "api" | "command" {
 
 /** Events of a large group, for the gateways that have members of it. */
 export const groupSubject = (groupId: string) => `im.group.${groupId}`;
-/** Presence of a user, from the gateways with the user's devices to the gateways of users who watch. */
-/** Replaces dots, which would split the subject; ids contain no comma. */
+/**
+ * Presence of a user, from the gateways with the user's devices to the gateways of users who watch. Commas replace the dots of
+ * the id, which would split the subject; ids contain no comma.
+ */
 export const presenceSubject = (userId: string) => `im.presence.${userId.replaceAll(".", ",")}`;
-export const ALL_GATEWAYS_SUBJECT = "im.gw.all";
 export const rpcSubject = (name: string) => `im.rpc.${name}`;
 export const ownerSubject = (partition: number) => `im.rpc.owner.${partition}`;
 export const controlSubject = (role: string, nodeId: string) => `im.ctl.${role}.${nodeId}`;
