@@ -118,7 +118,7 @@ export class Connection {
   /** Publishes messages, which arrive in order or not at all. */
   private publish(subject: string, data: Uint8Array): void {
     const { serving, coverage } = this.network;
-    this.tell(
+    this.notify(
       () => {
         for (const { callback } of serving.get(subject) ?? []) callback(null, { data, respond: () => {} });
       },
@@ -127,13 +127,13 @@ export class Connection {
   }
 
   /** Sends a message without an answer. It may be lost, and does not overtake earlier messages. */
-  tell(hear: () => void, onLost: () => void): void {
+  notify(receive: () => void, onLost: () => void): void {
     const { time, random, wordsLost } = this.network;
     if (this.isDead || this.network.strike(this)) return;
     const isCut = Math.max(this.cutUntil, this.pausedUntil) > time.now;
     if (isCut || random.chance(wordsLost)) return onLost();
     this.lastHeard = Math.max(this.lastHeard, time.now + random.between(0.1, 1));
-    time.at(this.lastHeard, hear);
+    time.at(this.lastHeard, receive);
   }
 
   private serve(subject: string, callback: Served["callback"]): { unsubscribe(): void } {

@@ -20,8 +20,8 @@ export interface WorkerWorld {
   readonly groups: Pick<SimGroups, "load">;
   /** The worker's view of the owners of all partitions. */
   placementOf(worker: SimWorker): Placement;
-  hearNews(news: GroupNews[]): void;
-  hearTick(groups: [groupId: string, lastSeq: number][]): void;
+  receiveNews(news: GroupNews[]): void;
+  receiveTick(groups: [groupId: string, lastSeq: number][]): void;
   /** A notice or a tick was lost, which the next one shows. */
   missed(): void;
   /** An answer leaves for a gateway. */
@@ -61,8 +61,8 @@ export class SimWorker {
   /** Sends the heartbeat every 2 s. */
   tick(): void {
     const groups = this.casts.recent();
-    this.connection.tell(
-      () => this.world.hearTick(groups),
+    this.connection.notify(
+      () => this.world.receiveTick(groups),
       () => this.world.missed(),
     );
   }
@@ -108,8 +108,8 @@ export class SimWorker {
       pushes: () => void isGone(),
       announce: () => {},
       groups: (news) =>
-        this.connection.tell(
-          () => this.world.hearNews(news),
+        this.connection.notify(
+          () => this.world.receiveNews(news),
           () => this.world.missed(),
         ),
       renewLinks: () => {},

@@ -233,8 +233,8 @@ export class World {
       mysql: this.mysql,
       groups: this.groups,
       placementOf: (worker) => this.placementOf(worker),
-      hearNews: (news) => this.gateway.groups.receive(news),
-      hearTick: (groups) => this.gateway.groups.tick(groups),
+      receiveNews: (news) => this.gateway.groups.receive(news),
+      receiveTick: (groups) => this.gateway.groups.tick(groups),
       missed: () => this.gateway.groups.markStale(),
       answer: (_worker, frames) => this.clients.receive(frames),
     });

@@ -4,7 +4,7 @@
  */
 import { Admission, Budgets, type Clock } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
-import { type Bus, ChangeTeller, type DownlinkSender } from "@carillon/bus";
+import { type Bus, ChangeNotifier, type DownlinkSender } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type ClusterParts, ConversationOwners } from "@carillon/operations";
 import { Cursors, Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore, Sessions } from "@carillon/store";
@@ -58,7 +58,7 @@ export function makeParts(connections: Connections) {
     ...stores,
     ...makeGuards(config, bus.clock, mysql),
     owners: new ConversationOwners(bus, partitions),
-    changes: new ChangeTeller(bus, downlink),
+    changes: new ChangeNotifier(bus, downlink),
     messages: new MessageSender({ bus, nodeId: config.nodeId, boot, partitions }),
     presence: new Presence(bus, coordination.view, new Sessions(redis)),
     calmNotices: new CalmNotices(),

@@ -6,7 +6,7 @@ test("all groups about which all is known are taken together, each once", async 
     async (groupId) => `facts of ${groupId}`,
     () => woken++,
   );
-  const told = ["choir", "band"].map((groupId) => changed.tell(groupId));
+  const told = ["choir", "band"].map((groupId) => changed.record(groupId));
   await new Promise((resolve) => setImmediate(resolve));
   expect([changed.hasReady, woken]).toEqual([true, 2]);
   const taken = changed.takeReady();
@@ -24,9 +24,9 @@ test("when the partition is given up, those that waited are handed back and nobo
     async () => "facts",
     () => {},
   );
-  const waiting = changed.tell("choir");
+  const waiting = changed.record("choir");
   await new Promise((resolve) => setImmediate(resolve));
   for (const { reject } of changed.close()) reject(new Error("given up"));
   await expect(waiting).rejects.toThrow("given up");
-  await expect(changed.tell("band")).rejects.toThrow("the partition was given up");
+  await expect(changed.record("band")).rejects.toThrow("the partition was given up");
 });

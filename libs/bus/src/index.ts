@@ -7,7 +7,7 @@ export * from "./contracts/presence";
 export * from "./contracts/question";
 export * from "./contracts/sessions";
 export * from "./downlink/casts";
-export * from "./downlink/change-teller";
+export * from "./downlink/change-notifier";
 export * from "./downlink/downlink-receiver";
 export * from "./downlink/downlink-sender";
 export * from "./envelopes/downlink-messages";

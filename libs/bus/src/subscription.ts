@@ -8,7 +8,7 @@ import type { Bus } from "./connection";
  * @param queue queue group; one of its members gets each message
  * @returns an unsubscribe function
  */
-export function hear(bus: Bus, subject: string, onMessage: (message: Msg) => unknown, queue?: string): () => void {
+export function subscribe(bus: Bus, subject: string, onMessage: (message: Msg) => unknown, queue?: string): () => void {
   const guardedMessage = guarded("subscription", onMessage);
   const subscription = bus.connection.subscribe(subject, {
     ...(queue === undefined ? {} : { queue }),

@@ -77,8 +77,8 @@ export class Coordination {
     const nodes = (role: string) => this.view.nodes(role);
     this.heartbeats = new Heartbeats({ connection, heartbeatMs, suspectMs, roles, nodes });
     this.partitions = new PartitionBoard(buckets.partitions);
-    this.view.onChange(() => this.listeners.tell());
-    this.heartbeats.onChange(() => this.listeners.tell());
+    this.view.onChange(() => this.listeners.notify());
+    this.heartbeats.onChange(() => this.listeners.notify());
   }
 
   /**

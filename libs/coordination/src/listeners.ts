@@ -12,7 +12,7 @@ export class Listeners {
     return () => void this.callbacks.delete(own);
   }
 
-  tell(): void {
+  notify(): void {
     for (const callback of [...this.callbacks]) guarded("listener", callback)();
   }
 

@@ -1,7 +1,7 @@
 /** The connections of the commands to a cluster. Each one opens when a command needs it. */
 import { ROLES, randomId, settlesWithin } from "@carillon/base";
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, ChangeTeller, commandSender, connectBus, DownlinkSender, readLayout } from "@carillon/bus";
+import { type Bus, ChangeNotifier, commandSender, connectBus, DownlinkSender, readLayout } from "@carillon/bus";
 import { type Coordination, openCoordination } from "@carillon/coordination";
 import { ConversationOwners, type GroupAdministration } from "@carillon/operations";
 import { isStoreUnavailable, MysqlStore, RedisStore } from "@carillon/store";
@@ -92,8 +92,8 @@ export async function openGroups(cluster: Cluster): Promise<GroupAdministration>
  * Sends no tick before the order: at a gateway, the order itself begins the link. Every gateway confirms the order; the command
  * names those that do not. The operator has to repeat a command that died before it sent its order.
  */
-export function openOrders({ bus, coordination }: Cluster): ChangeTeller {
-  const changes = new ChangeTeller(bus, new DownlinkSender(bus, commandSender(randomId(8))));
+export function openOrders({ bus, coordination }: Cluster): ChangeNotifier {
+  const changes = new ChangeNotifier(bus, new DownlinkSender(bus, commandSender(randomId(8))));
   const nodes = (role: string) => coordination.view.nodes(role);
   changes.setNodes({ gateways: nodes("gateway"), workers: nodes(ROLES.worker), apis: nodes("api") });
   return changes;

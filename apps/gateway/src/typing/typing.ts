@@ -3,7 +3,7 @@
  * says which users may see it: the users to whom the typing user may write.
  */
 import { getOrSet, partitionOf } from "@carillon/base";
-import { askOwner, type Bus, serve, type TypingHint, tell, typingHint } from "@carillon/bus";
+import { askOwner, type Bus, notify, serve, type TypingHint, typingHint } from "@carillon/bus";
 import { Command, encodeFrame, parseConversationId } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
 import type { GatewayCluster } from "../session/placement";
@@ -55,7 +55,7 @@ export class Typing {
       }
     }
     for (const [gateway, list] of byGateway) {
-      tell(bus, typingHint.to(gateway), { conversationId, userId, to: list });
+      notify(bus, typingHint.to(gateway), { conversationId, userId, to: list });
     }
   }
 

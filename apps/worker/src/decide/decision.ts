@@ -108,7 +108,7 @@ export function decideChanges(
   now: number,
 ): Round | undefined {
   const round = new RoundInProgress(state, facts, policy, now);
-  const isAllTold = groups.every((group) => round.tellChanges(group));
+  const isAllTold = groups.every((group) => round.recordChanges(group));
   if (!isAllTold && round.events.length === 0) return undefined;
   return { events: round.events, accepted: round.accepted, verdicts: [], undecided: round.undecided };
 }
@@ -215,7 +215,7 @@ class RoundInProgress {
    * The events of what has changed in a group come before anything that was asked after the change was loaded.
    * @returns false when the conversation's last number is not known, or the record has no room for all of them
    */
-  tellChanges(group: GroupState): boolean {
+  recordChanges(group: GroupState): boolean {
     const { conversationId } = group;
     for (const { version, actorId: senderId, clientMsgId, content, fanOut = "write" } of group.pending) {
       if (version <= (this.versions.get(conversationId) ?? 0)) continue;
@@ -282,7 +282,7 @@ class RoundInProgress {
       return { error: mutedError(error, group!.group.muted ? undefined : member!.mutedUntil, this.now) };
     }
     if (error !== undefined) return refusal(error);
-    if (!this.tellChanges(group!)) return UNKNOWN;
+    if (!this.recordChanges(group!)) return UNKNOWN;
     // In a large group members fetch what is said: it costs what telling them costs, and that is little.
     const recipients = group!.group.fanOut === "read" ? 1 : group!.present.length;
     const retryAfterMs = this.policy.spend?.(senderId, recipients) ?? 0;
@@ -310,7 +310,7 @@ class RoundInProgress {
       if (group === null || role === undefined) return refusal("NOT_A_MEMBER");
       const isShown = byOperator || this.policy.showsBefore || group!.isShownTo(senderId, targetSeq!);
       if (!isShown) return refusal("NO_SUCH_MESSAGE");
-      if (!this.tellChanges(group!)) return UNKNOWN;
+      if (!this.recordChanges(group!)) return UNKNOWN;
     }
     const asItIs = target === null ? undefined : { ...target, recalled: target.recalled || isRecalled };
     const error = refuseRecall(senderId, asItIs, role, this.policy, this.now);

@@ -209,7 +209,7 @@ export class FanOut {
     if (deliveries.length > 0) await this.deliver(lane, deliveries);
     for (const step of groups.list) if ("said" in step) await this.keepRecent(step.groupId, step.said);
     for (const { event, holders } of recalls) await this.eraseTarget(event, holders);
-    this.tellGroups(groups.list);
+    this.notifyGroups(groups.list);
     failPoint("fan-out.after");
   }
 
@@ -257,7 +257,7 @@ export class FanOut {
     }
   }
 
-  private tellGroups(steps: readonly GroupStep[]): void {
+  private notifyGroups(steps: readonly GroupStep[]): void {
     for (const step of steps) {
       if ("said" in step) this.options.casts.cast(step.groupId, step.said);
       else this.options.downlink.groups([step.news]);

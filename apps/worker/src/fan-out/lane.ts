@@ -135,7 +135,7 @@ export class FanOutLane {
   private wake(): void {
     this.loop ??= this.run().finally(() => {
       this.loop = undefined;
-      this.tellProgress();
+      this.reportProgress();
       // Events that were added after the loop had seen an empty queue found the loop still there.
       if (!this.stopping.signal.aborted && this.hasWork) this.wake();
     });
@@ -162,7 +162,7 @@ export class FanOutLane {
         this.hasFailed = true;
         this.fallBehind();
         this.inWorkSince = undefined;
-        this.tellProgress();
+        this.reportProgress();
         await sleep(backoff.next(), this.stopping.signal);
       }
     }
@@ -200,7 +200,7 @@ export class FanOutLane {
     await this.options.deliver(items, (events) => {
       this.credit += events;
       this.roundBeganAt = this.options.monotonic();
-      this.tellProgress();
+      this.reportProgress();
     });
   }
 
@@ -210,7 +210,7 @@ export class FanOutLane {
     this.options.onMoved();
   }
 
-  private tellProgress(): void {
+  private reportProgress(): void {
     const { progress } = this;
     this.progress = [];
     for (const resolve of progress) resolve();

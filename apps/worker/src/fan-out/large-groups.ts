@@ -41,17 +41,17 @@ export class LargeGroupSteps {
   ): Promise<string[]> {
     if (fanOut === "write") return recipients();
     if (fanOut === "write-from-here") {
-      this.tell({ groupId, seq });
+      this.notify({ groupId, seq });
       return recipients();
     }
     const { joined, left } = version === undefined ? NOBODY : membershipIn(event);
-    if (fanOut === "read-from-here") this.tell({ groupId, seq, members: await recipients() });
-    else if (joined.length > 0) this.tell({ groupId, seq, members: joined });
+    if (fanOut === "read-from-here") this.notify({ groupId, seq, members: await recipients() });
+    else if (joined.length > 0) this.notify({ groupId, seq, members: joined });
     this.say(groupId, { seq, event });
     return [...joined, ...left];
   }
 
-  private tell(news: GroupNews): void {
+  private notify(news: GroupNews): void {
     this.open.delete(news.groupId);
     this.steps.push({ news });
   }

@@ -28,7 +28,7 @@ export class ChangedGroups<F> {
   }
 
   /** Resolves when the conversation knows of the change. @throws what `load` throws, or what the journey rejects with */
-  async tell(groupId: string): Promise<void> {
+  async record(groupId: string): Promise<void> {
     const facts = await this.load(groupId);
     await new Promise<void>((resolve, reject) => {
       if (this.isClosed) return reject(new Error("the partition was given up"));

@@ -96,9 +96,9 @@ export class PartitionJourney {
    * A group has changed in MySQL: its conversation is told before anything else is taken from the queue.
    * @throws CarillonError BUSY when that has to wait; it happens all the same with the next message, or when asked again
    */
-  async tellChanges(groupId: string): Promise<void> {
+  async recordChanges(groupId: string): Promise<void> {
     if (this.stopped) throw busy();
-    await orBusy(this.changed.tell(groupId));
+    await orBusy(this.changed.record(groupId));
   }
 
   /** Requests that wait for an answer of MySQL. */

@@ -146,7 +146,7 @@ export class PartitionOwner implements OwnedPartition {
         return null;
       },
       "group-changed": async ({ groupId }) => {
-        await this.journey.tellChanges(groupId);
+        await this.journey.recordChanges(groupId);
         return null;
       },
       "last-seq": admitted(async ({ conversationId }) => ({ lastSeq: await answers.lastSeq(conversationId) })),

@@ -43,7 +43,7 @@ export class ReceiptService {
   constructor(private readonly options: ReceiptServiceOptions) {
     this.saver = new MarkSaver(
       (updates) => options.saveMarks(updates),
-      (updates, since) => this.tellNewcomers(updates, since),
+      (updates, since) => this.notifyNewDevices(updates, since),
     );
     this.reads = new ReceiptConsumer(options.bus, (receipts, isRepeated) => this.read(receipts, isRepeated));
   }
@@ -80,7 +80,7 @@ export class ReceiptService {
    * A device that connected while marks were on their way to MySQL missed their notices, and its SYNC did not find the marks
    * in MySQL yet: it is told now.
    */
-  private tellNewcomers(updates: MarkUpdate[], since: number): void {
+  private notifyNewDevices(updates: MarkUpdate[], since: number): void {
     this.sendReceipts(updates.flatMap(deliveredNotices), since - TIMINGS.connectMs).catch((err: Error) => {
       this.options.bus.logger.debug({ err }, "those who came meanwhile are not told of marks");
     });

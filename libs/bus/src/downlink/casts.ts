@@ -6,7 +6,7 @@ import type { Bus } from "../connection";
 import type { AtGateway } from "../contracts/presence";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
 import { groupSubject, presenceSubject } from "../streams/definitions";
-import { hear } from "../subscription";
+import { subscribe } from "../subscription";
 import { cut } from "./downlink-sender";
 
 /** @param events in the order of the conversation, without a gap */
@@ -26,7 +26,7 @@ export async function listenToGroup(
   groupId: string,
   onEvents: (events: Uint8Array[]) => void,
 ): Promise<() => void> {
-  const stop = hear(bus, groupSubject(groupId), ({ data }) => onEvents(unpackEnvelope(data)[1] as Uint8Array[]));
+  const stop = subscribe(bus, groupSubject(groupId), ({ data }) => onEvents(unpackEnvelope(data)[1] as Uint8Array[]));
   await bus.connection.flush();
   return stop;
 }
@@ -49,7 +49,7 @@ export function castPresence(bus: Bus, userId: string, { gateway, boot, platform
 
 /** @returns an unsubscribe function */
 export function listenToPresence(bus: Bus, userId: string, onNews: (news: PresenceNews) => void): () => void {
-  return hear(bus, presenceSubject(userId), ({ data }) => {
+  return subscribe(bus, presenceSubject(userId), ({ data }) => {
     const [, gateway, boot, platforms, since] = unpackEnvelope(data) as [number, string, string, string[], number];
     onNews({ gateway, boot, platforms, since });
   });

@@ -7,7 +7,7 @@ import type { Msg } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import { type DownlinkMessage, decodeDownlink, type LinkPlace } from "../envelopes/downlink-messages";
 import { gatewaySubject } from "../streams/definitions";
-import { hear } from "../subscription";
+import { subscribe } from "../subscription";
 import { TIMINGS } from "../timings";
 
 const LOOK_MS = 1_000;
@@ -35,7 +35,7 @@ export class DownlinkReceiver {
 
   start(): void {
     const { bus, gateway } = this.options;
-    this.stopReceiving = hear(bus, gatewaySubject(gateway), (message) => this.receive(message));
+    this.stopReceiving = subscribe(bus, gatewaySubject(gateway), (message) => this.receive(message));
     this.timer = setInterval(
       guarded("timer", () => this.findSilent()),
       LOOK_MS,

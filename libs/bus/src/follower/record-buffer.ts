@@ -60,7 +60,7 @@ export class RecordBuffer {
     this.records.push(record);
     this.rows += record.events.length;
     this.bytes += record.bytes;
-    this.tell();
+    this.wakeAll();
     return true;
   }
 
@@ -70,7 +70,7 @@ export class RecordBuffer {
     const dueAt = this.takenAt + this.everyMs;
     for (let now = performance.now(); !this.closed && !this.isFull() && now < dueAt; now = performance.now()) {
       const timer = setTimeout(
-        guarded("timer", () => this.tell()),
+        guarded("timer", () => this.wakeAll()),
         dueAt - now,
       );
       await this.changed();
@@ -83,7 +83,7 @@ export class RecordBuffer {
       this.rows -= events.length;
       this.bytes -= bytes;
     }
-    this.tell();
+    this.wakeAll();
     return {
       lastRecord: taken.at(-1)!.seq,
       events: taken.flatMap(({ events }) => events),
@@ -93,7 +93,7 @@ export class RecordBuffer {
 
   close(): void {
     this.closed = true;
-    this.tell();
+    this.wakeAll();
   }
 
   private isFull(): boolean {
@@ -114,7 +114,7 @@ export class RecordBuffer {
     return new Promise((resolve) => this.wake.push(resolve));
   }
 
-  private tell(): void {
+  private wakeAll(): void {
     for (const wake of this.wake.splice(0)) wake();
   }
 }

@@ -10,7 +10,7 @@ import { type Msg, RequestError, TimeoutError } from "@nats-io/transport-node";
 import type { Bus } from "../connection";
 import type { Question } from "../contracts/question";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
-import { hear } from "../subscription";
+import { subscribe } from "../subscription";
 
 /** Times after which an order is repeated, ms: without an answer, and when no process serves it. */
 const ORDER_AGAIN_MS = 500;
@@ -69,7 +69,7 @@ export async function askAll<Q, A>(
 }
 
 /** Sends a message to the processes that serve the question, without an answer; the message may be lost. */
-export function tell<Q, A>(bus: Bus, { subject }: Question<Q, A>, message: NoInfer<Q>): void {
+export function notify<Q, A>(bus: Bus, { subject }: Question<Q, A>, message: NoInfer<Q>): void {
   if (bus.connection.isClosed()) return;
   bus.connection.publish(subject, pack([ENVELOPE_VERSION, Number.MAX_SAFE_INTEGER, message]));
 }
@@ -121,7 +121,7 @@ export function serve<Q, A>(
   handler: Handler<Q, A>,
   options: ServeOptions<Q> = {},
 ): () => void {
-  return hear(bus, subject, (message) => answerOne(bus, subject, handler, options, message), options.queue);
+  return subscribe(bus, subject, (message) => answerOne(bus, subject, handler, options, message), options.queue);
 }
 
 async function answerOne<Q, A>(

@@ -191,7 +191,7 @@ export class Lease {
   private lose(): void {
     this.end();
     this.logger.warn({ lease: this.name }, "a lease is lost");
-    this.listeners.tell();
+    this.listeners.notify();
   }
 }
 

@@ -51,7 +51,7 @@ export class Heartbeats {
       nodes: () => this.options.nodes(role),
       onChange: () => {
         this.current++;
-        this.listeners.tell();
+        this.listeners.notify();
       },
     });
     this.pulses.set(boot, pulse);

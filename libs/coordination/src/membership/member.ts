@@ -247,21 +247,21 @@ export class Member {
     if (!this.isToldLost || !this.hasLease) return;
     this.isToldLost = false;
     this.context.logger.info({}, "the lease is back");
-    this.listeners.regained.tell();
+    this.listeners.regained.notify();
   }
 
   private checkLoss(): void {
     if (this.isEnded || this.isToldLost || performance.now() < this.leaseUntil) return;
     this.isToldLost = true;
     this.context.logger.warn({}, "the lease has run out");
-    this.listeners.lost.tell();
+    this.listeners.lost.notify();
   }
 
   private stepDown(): void {
     const boot = parseRecord(this.key, this.rival?.value ?? "")?.boot;
     this.end();
     this.context.logger.error({ boot }, "another process has taken this node's place");
-    this.listeners["stepped-down"].tell();
+    this.listeners["stepped-down"].notify();
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -75,10 +75,10 @@ export class Pulse {
   ) {
     const { connection, heartbeatMs, judges } = options;
     if (judges) {
-      const hear = guarded("subscription", (message: Msg) => this.hear(beatOf(message)));
+      const onMessage = guarded("subscription", (message: Msg) => this.receive(beatOf(message)));
       this.subscription = connection.subscribe(beatSubject(role), {
         callback: (error, message) => {
-          if (error === null) hear(message);
+          if (error === null) onMessage(message);
         },
       });
     }
@@ -103,7 +103,7 @@ export class Pulse {
     if (!this.options.connection.isClosed()) this.subscription?.unsubscribe();
   }
 
-  private hear({ boot, deaf }: Partial<Beat>): void {
+  private receive({ boot, deaf }: Partial<Beat>): void {
     if (typeof boot !== "string") return;
     if (boot === this.boot) {
       this.ownSilence = 0;

@@ -155,6 +155,6 @@ export class ClusterView {
     this.byKey = new Map(keyed.sort(([a], [b]) => (a < b ? -1 : 1)));
     if (!isChanged) return;
     this.current++;
-    this.listeners.tell();
+    this.listeners.notify();
   }
 }

@@ -4,7 +4,7 @@
  * tells the owner later, and a caller that repeats the request finds the change done.
  */
 import { type Clock, uuidv7 } from "@carillon/base";
-import type { ChangeTeller } from "@carillon/bus";
+import type { ChangeNotifier } from "@carillon/bus";
 import { CarillonError, Command, encodeFrame } from "@carillon/protocol";
 import type { GroupQueries } from "@carillon/store";
 import type { ConversationOwners } from "../conversation-owners";
@@ -15,7 +15,7 @@ export interface GroupChanges {
   /** Maximum number of members, and the largest number with which a group is small. */
   groupLimits: { members: number; writeFanOut: number };
   owners: Pick<ConversationOwners, "groupChanged">;
-  changes: Pick<ChangeTeller, "notify">;
+  changes: Pick<ChangeNotifier, "notify">;
   clock: Pick<Clock, "now">;
 }
 

@@ -1,6 +1,6 @@
 /** `carillon users`: lists and administers users. It speaks to the stores, so it needs no operator account. */
 import { OPERATOR_ROLE } from "@carillon/base/node";
-import type { ChangeTeller } from "@carillon/bus";
+import type { ChangeNotifier } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
 import type { Device, UserRecord } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
@@ -21,7 +21,7 @@ interface Ordered {
 }
 
 /** @returns whether the user exists, and the nodes that have not confirmed */
-type Order = (cluster: Cluster, changes: ChangeTeller, userId: string) => Promise<[isThere: boolean, late: string[]]>;
+type Order = (cluster: Cluster, changes: ChangeNotifier, userId: string) => Promise<[isThere: boolean, late: string[]]>;
 
 export function usersCommand(): Command {
   const command = clusterCommand("users", "list users; disable, mute or kick a user, make a user an operator");

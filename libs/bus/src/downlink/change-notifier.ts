@@ -27,7 +27,7 @@ export interface WhichDevices {
   closeCode: number;
 }
 
-export class ChangeTeller {
+export class ChangeNotifier {
   private gateways: string[] = [];
   private workers: string[] = [];
   private apis: string[] = [];
@@ -64,10 +64,10 @@ export class ChangeTeller {
    */
   async forget({ users = [], pairs = [] }: Partial<People>): Promise<string[]> {
     const question: ControlQuestion = { ask: "forget", users, pairs };
-    const tell = (role: string) => (nodeId: string) =>
+    const orderNode = (role: string) => (nodeId: string) =>
       order(this.bus, nodeControl.to(role, nodeId), question, CONFIRM_MS);
-    const workers = await unconfirmed(this.workers, tell(ROLES.worker));
-    const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, tell("gateway"));
+    const workers = await unconfirmed(this.workers, orderNode(ROLES.worker));
+    const gateways = pairs.length === 0 ? [] : await unconfirmed(this.gateways, orderNode("gateway"));
     return [...workers, ...gateways];
   }
 
@@ -87,7 +87,7 @@ export class ChangeTeller {
   }
 }
 
-async function unconfirmed(nodes: string[], tell: (nodeId: string) => Promise<boolean>): Promise<string[]> {
-  const results = await Promise.all(nodes.map(async (nodeId) => ((await tell(nodeId)) ? [] : [nodeId])));
+async function unconfirmed(nodes: string[], send: (nodeId: string) => Promise<boolean>): Promise<string[]> {
+  const results = await Promise.all(nodes.map(async (nodeId) => ((await send(nodeId)) ? [] : [nodeId])));
   return results.flat();
 }
