@@ -56,7 +56,7 @@ function contextOn(mysql: SlowMysql): SyncContext {
     memberships: MANY,
   };
   const shared = new SharedQuestions({
-    inboxes: { standing: async (ids) => each(ids, { head: { epoch: "e", seq: 1 }, reach: REACH }) },
+    inboxes: { headsAndReach: async (ids) => each(ids, { head: { epoch: "e", seq: 1 }, reach: REACH }) },
     sync: { overviews: (ids) => mysql.statement(each(ids, overview)) },
     marks: { of: async () => [] },
     conversations: { listsOfFew: async () => new Map(), unread: async () => [] },

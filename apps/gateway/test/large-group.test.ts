@@ -34,22 +34,22 @@ function setUp(...answers: GroupRoster[]) {
       },
       onEnd: () => onDone("ended"),
     });
-  const want = (seq: number) => new Promise<string>((resolve) => group(resolve).requestRoster(["alice"], seq));
-  return { want, told };
+  const requestRoster = (seq: number) => new Promise<string>((resolve) => group(resolve).requestRoster(["alice"], seq));
+  return { requestRoster, told };
 }
 
 const small: GroupRoster = { isLarge: false, lastSeq: 4, members: [] };
 const large: GroupRoster = { isLarge: true, lastSeq: 30, members: [["alice", 5]] };
 
 test("an owner whose answer is older than an event is asked again: its claim that the group is small does not count", async () => {
-  const { want, told } = setUp(small, large);
-  expect(await want(5)).toBe("answered");
+  const { requestRoster, told } = setUp(small, large);
+  expect(await requestRoster(5)).toBe("answered");
   expect(told).toEqual([30]);
 });
 
 test("the gateway ceases to follow a group that its owner calls small", async () => {
-  const { want, told } = setUp(small, large);
-  expect(await want(4)).toBe("ended");
+  const { requestRoster, told } = setUp(small, large);
+  expect(await requestRoster(4)).toBe("ended");
   expect(told).toEqual([]);
 });
 

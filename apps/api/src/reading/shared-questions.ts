@@ -9,7 +9,7 @@ import type { GroupRow } from "@carillon/protocol";
 import {
   type ConversationQueries,
   type Inboxes,
-  type InboxStanding,
+  type InboxHeadAndReach,
   type ListedConversation,
   type ListQuestion,
   listId,
@@ -27,7 +27,7 @@ const COUNTS = 64;
 
 export interface SharedSources {
   sync: Pick<SyncQueries, "overviews">;
-  inboxes: Pick<Inboxes, "standing">;
+  inboxes: Pick<Inboxes, "headsAndReach">;
   conversations: Pick<ConversationQueries, "listsOfFew" | "unread">;
   memberships: Pick<MembershipQueries, "changedOfFew">;
   marks: Pick<Marks, "of">;
@@ -37,7 +37,7 @@ export interface SharedSources {
 
 export class SharedQuestions {
   private readonly overviews: GroupedQuestions<string, SyncOverview>;
-  private readonly standings: GroupedQuestions<string, InboxStanding>;
+  private readonly headsAndReach: GroupedQuestions<string, InboxHeadAndReach>;
   private readonly lists: GroupedQuestions<ListQuestion, ListedConversation[]>;
   private readonly groups: GroupedQuestions<ListQuestion, GroupRow[]>;
   private readonly counts: GroupedQuestions<UnreadQuestion, number>;
@@ -47,7 +47,7 @@ export class SharedQuestions {
     const ofUsers = { idOf: (userId: string) => userId, monotonic };
     const ofLists = { idOf: listId, most: LISTS, monotonic };
     this.overviews = new GroupedQuestions({ ...ofUsers, ask: shared((userIds) => sync.overviews(userIds)) });
-    this.standings = new GroupedQuestions({ ...ofUsers, ask: shared((userIds) => inboxes.standing(userIds)) });
+    this.headsAndReach = new GroupedQuestions({ ...ofUsers, ask: shared((userIds) => inboxes.headsAndReach(userIds)) });
     this.lists = new GroupedQuestions({ ...ofLists, ask: shared((questions) => conversations.listsOfFew(questions)) });
     this.groups = new GroupedQuestions({ ...ofLists, ask: shared((questions) => memberships.changedOfFew(questions)) });
     this.counts = new GroupedQuestions({
@@ -74,8 +74,8 @@ export class SharedQuestions {
     return (await this.overviews.ask(userId))!;
   }
 
-  async inbox(userId: string): Promise<InboxStanding> {
-    return (await this.standings.ask(userId))!;
+  async inbox(userId: string): Promise<InboxHeadAndReach> {
+    return (await this.headsAndReach.ask(userId))!;
   }
 
   /** All conversations of a user who has few. */

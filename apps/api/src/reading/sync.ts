@@ -10,7 +10,7 @@
  * Later pages repeat inbox and time of the first page, which the cursor carries: all pages describe the same sync.
  */
 import { busy, limits, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
-import type { InboxStanding, SyncOverview } from "@carillon/store";
+import type { InboxHeadAndReach, SyncOverview } from "@carillon/store";
 import type { ArchiveBarrier } from "./archive-barrier";
 import type { SharedQuestions } from "./shared-questions";
 import { ALL_GROUPS, ALL_LISTED, fromCursor, NEWEST, type SyncStart, toCursor } from "./sync-cursor";
@@ -109,7 +109,7 @@ async function begin(context: SyncContext, userId: string, known: SyncPayload): 
 }
 
 /** Where the inbox stands now; what it has had is read after that. @throws CarillonError BUSY */
-async function readInbox({ shared }: SyncContext, userId: string): Promise<InboxStanding> {
+async function readInbox({ shared }: SyncContext, userId: string): Promise<InboxHeadAndReach> {
   try {
     return await shared.inbox(userId);
   } catch (cause) {

@@ -59,7 +59,7 @@ export interface InboxReach {
   positions: ReadonlyMap<number, number>;
 }
 
-export interface InboxStanding {
+export interface InboxHeadAndReach {
   head: InboxHead;
   /** Its history; read after the head. */
   reach: InboxReach;
@@ -155,7 +155,7 @@ export class Inboxes {
   }
 
   /** Returns the heads of these users' inboxes, and then their history. */
-  async standing(userIds: string[]): Promise<Map<string, InboxStanding>> {
+  async headsAndReach(userIds: string[]): Promise<Map<string, InboxHeadAndReach>> {
     const { heads } = await this.heads(userIds);
     const hashes = await this.redis.hashes(userIds.map(keys.head));
     return new Map(userIds.map((userId, i) => [userId, { head: heads[i]!, reach: reachOf(hashes[i]!) }]));

@@ -53,8 +53,8 @@ async function leaveGroups(api: ApiParts, userId: string): Promise<void> {
 
 /** @returns false when no member was left, and the group is dissolved */
 async function giveAway(api: ApiParts, groupId: string, ownerId: string): Promise<boolean> {
-  const heir = await api.groups.successor(groupId, ownerId);
-  if (heir === undefined) await changeGroup(api, ownerId, groupId, [], dissolve(ownerId, api.clock.now()));
-  else await changeGroup(api, ownerId, groupId, [heir], transfer(ownerId, heir));
-  return heir !== undefined;
+  const successor = await api.groups.successor(groupId, ownerId);
+  if (successor === undefined) await changeGroup(api, ownerId, groupId, [], dissolve(ownerId, api.clock.now()));
+  else await changeGroup(api, ownerId, groupId, [successor], transfer(ownerId, successor));
+  return successor !== undefined;
 }
