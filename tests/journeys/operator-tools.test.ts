@@ -130,7 +130,7 @@ test("dead letters: listed, shown, replayed into the conversation, dropped; doct
   const request = { connection: 1, requestId: 1, senderId: alice.userId, contentType: "text", conversationId };
   const letter = (content: string) =>
     encodeRequestBatch({
-      gateway: "gateway-0",
+      replyTo: "gateway-0",
       boot: "none",
       requests: [{ ...request, clientMsgId: uuidv7(Date.now()), content }],
     });
@@ -302,7 +302,7 @@ test("audit: a queue with messages that no consumer will get; it heals when the 
   for (const { pid } of workers) process.kill(pid, "SIGSTOP");
   const audit = await (async () => {
     for await (const { name } of bus.jsm.consumers.list("IN_0")) await bus.jsm.consumers.delete("IN_0", name);
-    await bus.js.publish("im.in.0", encodeRequestBatch({ gateway: "gateway-0", boot: "none", requests: [] }));
+    await bus.js.publish("im.in.0", encodeRequestBatch({ replyTo: "gateway-0", boot: "none", requests: [] }));
     return carillon("audit");
   })().finally(() => {
     for (const { pid } of workers) process.kill(pid, "SIGCONT");

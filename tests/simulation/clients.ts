@@ -132,11 +132,11 @@ export class Clients {
     }
   }
 
-  private publish(partition: number, gateway: string, requests: SendRequest[]): void {
+  private publish(partition: number, replyTo: string, requests: SendRequest[]): void {
     if (requests.length === 0) return;
     const { seq } = this.network.streams
       .get(`IN_${partition}`)!
-      .publish(encodeRequestBatch({ gateway, boot: "b1", requests }));
+      .publish(encodeRequestBatch({ replyTo, boot: "b1", requests }));
     this.batches.set(
       `${partition} ${seq}`,
       requests.map(({ requestId }) => requestId),

@@ -68,7 +68,7 @@ async function newLog() {
     content: `text ${seq}`,
     sentAt: 1_790_000_000_000 + seq,
   });
-  const origin = { gateway: "g1", boot: "b1", connection: 1, requestId: 0 };
+  const origin = { replyTo: "g1", boot: "b1", connection: 1, requestId: 0 };
   const append = async (events: number, fanout = endOfRecord(writer.lastRecord + 1)) => {
     const logged = Array.from({ length: events }, nextEvent).map((event) => ({
       senderId: event.senderId,

@@ -220,7 +220,7 @@ function placementOf(coordination: Coordination, partitions: number, nodeId: str
 
 /** The fields that identify a request and its answer in a line of the log. */
 function traced({ origin, outcome }: Verdict): object {
-  const { gateway, connection, requestId } = origin;
+  const { replyTo, connection, requestId } = origin;
   const answer = "error" in outcome ? { error: outcome.error.name } : outcome.sent;
-  return { gateway, connection, requestId, ...answer };
+  return { gateway: replyTo, connection, requestId, ...answer };
 }

@@ -34,7 +34,7 @@ const OLD_ID = uuidv7(NOW);
 function request(changes: Partial<OriginatedRequest> = {}): OriginatedRequest {
   const senderId = changes.senderId ?? "alice";
   return {
-    gateway: "g1",
+    replyTo: "g1",
     boot: "b1",
     connection: 1,
     requestId: ++requestId,
@@ -217,7 +217,7 @@ describe("repeated requests", () => {
 
   test("an id of a key may be dated minutes ahead, and is recognised when the table has forgotten it before its date", () => {
     const state = newPartitionState(0, 0);
-    const dated = (ahead: number) => request({ gateway: "api.api-1", clientMsgId: uuidv7(NOW + ahead) });
+    const dated = (ahead: number) => request({ replyTo: "api.api-1", clientMsgId: uuidv7(NOW + ahead) });
     const [last, beyond] = [dated(300_000), dated(300_001)];
     const round = decideRound(state, [last, beyond], facts(), policy, NOW);
     expect(outcomes(round)).toEqual([1, "BAD_PAYLOAD"]);

@@ -6,7 +6,7 @@ import { GroupCache } from "../src/lookups/group-cache";
 import { newPartitionState } from "../src/partition/state";
 
 const request: OriginatedRequest = {
-  gateway: "g1",
+  replyTo: "g1",
   boot: "b1",
   connection: 1,
   requestId: 1,

@@ -12,7 +12,7 @@ function event(seq: number, conversationId = privateConversationId("alice", "bob
   const [senderId, clientMsgId] = ["alice", `c${seq}`];
   const head = { conversationId, seq, senderId, messageId: `${seq}`, clientMsgId, sentAt: 1 };
   const bytes = encodeEvent({ ...head, kind: "message", contentType: "text", content: "hello" });
-  const origin = { gateway: "g", boot: "b", connection: 1, requestId: 1 };
+  const origin = { replyTo: "g", boot: "b", connection: 1, requestId: 1 };
   return { senderId, clientMsgId, digest: "d", origin, event: bytes };
 }
 

@@ -56,7 +56,7 @@ function facts(group: GroupState | null | undefined, changes: Partial<Facts> = {
 
 function request(senderId: string, changes: Partial<OriginatedRequest> = {}): OriginatedRequest {
   return {
-    ...{ gateway: "g1", boot: "b1", connection: 1, requestId: 1, senderId, clientMsgId: uuidv7(NOW) },
+    ...{ replyTo: "g1", boot: "b1", connection: 1, requestId: 1, senderId, clientMsgId: uuidv7(NOW) },
     ...{ conversationId: "g:choir", contentType: "text", content: "hello" },
     ...changes,
   };

@@ -75,7 +75,7 @@ function newJourney(source: { relations?: () => Promise<Map<string, "none">>; ar
     answers,
     restart,
     hand: (isConfirmed = true) => {
-      const data = encodeRequestBatch({ gateway: "g", boot: "b", requests: [request] });
+      const data = encodeRequestBatch({ replyTo: "g", boot: "b", requests: [request] });
       consumer!.onBatch({ seq: 1, data, deliveries: 1, confirm: async () => isConfirmed });
     },
     /** The fan-out has no room until the result is called. */

@@ -5,7 +5,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 function request(senderId: string, requestId: number, content = "hello"): OriginatedRequest {
   return {
-    ...{ gateway: "g", boot: "b", connection: 1, requestId, senderId, clientMsgId: "c" },
+    ...{ replyTo: "g", boot: "b", connection: 1, requestId, senderId, clientMsgId: "c" },
     ...{ conversationId: "g:choir", contentType: "text", content },
   };
 }

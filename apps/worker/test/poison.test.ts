@@ -2,7 +2,7 @@ import { type LogBody, type OriginatedRequest, PREFETCH } from "@carillon/bus";
 import { foldPoison, isDead, newPoison, type Poison, SINGLE_STEP_FROM } from "../src/partition/poison";
 
 const request: OriginatedRequest = {
-  gateway: "g",
+  replyTo: "g",
   boot: "b",
   connection: 1,
   requestId: 1,

@@ -5,14 +5,14 @@ import { resumeFrom } from "../src/sessions/session-service";
 
 describe("acknowledge", () => {
   test("groups answers by gateway and boot", () => {
-    const origin = (gateway: string, boot: string, connection: number) => ({ gateway, boot, connection, requestId: 9 });
+    const origin = (replyTo: string, boot: string, connection: number) => ({ replyTo, boot, connection, requestId: 9 });
     const sent = { clientMsgId: "c", conversationId: "p:a:b", seq: 1, messageId: "1", sentAt: 5 };
     const groups = answersByGateway([
       { origin: origin("g1", "b1", 1), outcome: { sent } },
       { origin: origin("g1", "b2", 2), outcome: { sent } },
       { origin: origin("g1", "b1", 3), outcome: { error: new CarillonError("BUSY", "wait", { retryAfterMs: 7 }) } },
     ]);
-    expect(groups.map(({ gateway, boot, answers }) => [gateway, boot, answers.map((a) => a.connection)])).toEqual([
+    expect(groups.map(({ replyTo, boot, answers }) => [replyTo, boot, answers.map((a) => a.connection)])).toEqual([
       ["g1", "b1", [1, 3]],
       ["g1", "b2", [2]],
     ]);

@@ -59,7 +59,7 @@ const events = (...seqs: number[]) => ({
     senderId: "alice",
     clientMsgId: idOf(seq),
     digest: `digest-${seq}`,
-    origin: { gateway: "g1", boot: "b1", connection: 1, requestId: seq },
+    origin: { replyTo: "g1", boot: "b1", connection: 1, requestId: seq },
     event: encodeEvent({
       conversationId: "p:alice:bob",
       seq,
@@ -198,7 +198,7 @@ test("the request at which an owner died is put aside once, and the next epochs 
     contentType: "text",
     content: "x",
   });
-  const batch = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [request(1), request(2)] });
+  const batch = encodeRequestBatch({ replyTo: "g1", boot: "b1", requests: [request(1), request(2)] });
   await bus.js.publish(queueSubject(partition), batch);
   const first = await take();
   await first.writer.append({ kind: "trying", seq: 1, index: 1 }, { covered: 0, fanout: 0 });

@@ -59,7 +59,7 @@ const request = (number: number): SendRequest => ({
   content: `message ${number}`,
 });
 const batchOf = (...numbers: number[]) =>
-  encodeRequestBatch({ gateway: "g1", boot: "b1", requests: numbers.map(request) });
+  encodeRequestBatch({ replyTo: "g1", boot: "b1", requests: numbers.map(request) });
 const release = { kind: "release" as const, worker: "w1" };
 const progress = { covered: 0, fanout: 0 };
 const writer = (ownerEpoch: number, lastRecord: number, boot = randomId(6)) =>
@@ -88,7 +88,7 @@ describe("log writer", () => {
           senderId: "alice",
           clientMsgId: "id",
           digest: "d",
-          origin: { gateway: "g1", boot: "b1", connection: 4, requestId: 5 },
+          origin: { replyTo: "g1", boot: "b1", connection: 4, requestId: 5 },
           event: new Uint8Array([1, 2, 3]),
         },
       ],
@@ -155,7 +155,7 @@ describe("log writer", () => {
       senderId: "a",
       clientMsgId: "1",
       digest: "d",
-      origin: { gateway: "g", boot: "b", connection: 1, requestId: 1 },
+      origin: { replyTo: "g", boot: "b", connection: 1, requestId: 1 },
     };
     const body = (size: number) => ({ kind: "events" as const, events: [{ ...one, event: new Uint8Array(size) }] });
     await log.append(body(700), progress);
@@ -203,7 +203,7 @@ describe("request queue", () => {
     const publisher = new BatchPublisher<SendRequest>({
       bus,
       subject: queueSubject(partition),
-      encode: (requests) => encodeRequestBatch({ gateway: "g1", boot: "b1", requests }),
+      encode: (requests) => encodeRequestBatch({ replyTo: "g1", boot: "b1", requests }),
       sizeOf: sizeOfRequest,
       onRefused: () => {},
     });

@@ -37,7 +37,7 @@ const request = {
   contentType: "text",
   content: "what nobody could process",
 };
-const batch = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [request] });
+const batch = encodeRequestBatch({ replyTo: "g1", boot: "b1", requests: [request] });
 
 async function letters(): Promise<StoredLetter[]> {
   const found: StoredLetter[] = [];
@@ -51,7 +51,7 @@ test("letters are listed with what they hold; one is dropped, the others stay", 
   await putAside(bus, { partition: 0, data: new Uint8Array([0xc1]), reason: "no batch", id: "6" });
   await putAside(bus, { partition: 0, data: batch, reason: "a third", id: "7" });
   expect(await letters()).toMatchObject([
-    { id: 1, partition: 1, reason: "it killed its worker", requests: [{ ...request, gateway: "g1", boot: "b1" }] },
+    { id: 1, partition: 1, reason: "it killed its worker", requests: [{ ...request, replyTo: "g1", boot: "b1" }] },
     { id: 2, partition: 0, reason: "no batch", requests: undefined, data: new Uint8Array([0xc1]) },
     { id: 3, partition: 0, reason: "a third" },
   ]);
@@ -68,7 +68,7 @@ test("a letter that is replayed lies in the queue of its partition, once, and is
   await replayDeadLetter(bus, letter);
   expect(await readQueueLength(bus, 1)).toBe(1);
   const { data, seq } = (await bus.jsm.streams.getMessage("IN_1", { seq: 1 }))!;
-  expect(decodeRequestBatch(data, seq)).toEqual([{ ...request, gateway: "g1", boot: "b1", replayedAt: 1 }]);
+  expect(decodeRequestBatch(data, seq)).toEqual([{ ...request, replyTo: "g1", boot: "b1", replayedAt: 1 }]);
   expect((await letters()).map(({ id }) => id)).toEqual([3]);
 });
 

@@ -8,8 +8,8 @@ test("the content of a request is in the queue as it was sent, a byte order mark
     ...{ connection: 7, requestId: 8, senderId: "alice", clientMsgId: "01932c07-9d80-7000-8000-00000000002a" },
     ...{ conversationId: "p:alice:bob", contentType: "text", content: marked, targetSeq: undefined },
   };
-  const bytes = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [request as never] });
-  expect(decodeRequestBatch(bytes)).toEqual([{ gateway: "g1", boot: "b1", replayedAt: undefined, ...request }]);
+  const bytes = encodeRequestBatch({ replyTo: "g1", boot: "b1", requests: [request as never] });
+  expect(decodeRequestBatch(bytes)).toEqual([{ replyTo: "g1", boot: "b1", replayedAt: undefined, ...request }]);
 });
 
 test("a RECALL says whose it is: the sender's, or the operators'", () => {
@@ -18,7 +18,7 @@ test("a RECALL says whose it is: the sender's, or the operators'", () => {
     ...{ conversationId: "g:choir", contentType: "system", content: "", targetSeq: 5 },
   };
   const requests = [recall, { ...recall, byOperator: true }, { ...recall, targetSeq: 6 }];
-  const decoded = decodeRequestBatch(encodeRequestBatch({ gateway: "g1", boot: "b1", requests }));
+  const decoded = decodeRequestBatch(encodeRequestBatch({ replyTo: "g1", boot: "b1", requests }));
   expect(decoded.map(({ targetSeq, byOperator }) => [targetSeq, byOperator])).toEqual([
     [5, undefined],
     [5, true],
@@ -27,7 +27,7 @@ test("a RECALL says whose it is: the sender's, or the operators'", () => {
 });
 
 test("a batch that is cut short cannot be read", () => {
-  const bytes = encodeRequestBatch({ gateway: "g1", boot: "b1", requests: [] });
+  const bytes = encodeRequestBatch({ replyTo: "g1", boot: "b1", requests: [] });
   expect(() => decodeRequestBatch(bytes.subarray(0, bytes.length - 1))).toThrow();
 });
 

@@ -54,14 +54,14 @@ export class MessageSender {
 
   constructor(private readonly options: MessageSenderOptions) {
     const { bus, nodeId, boot, partitions } = options;
-    const gateway = apiLink(nodeId);
+    const replyTo = apiLink(nodeId);
     this.queues = Array.from(
       { length: partitions },
       (_, partition) =>
         new BatchPublisher({
           bus,
           subject: queueSubject(partition),
-          encode: (requests: SendRequest[]) => encodeRequestBatch({ gateway, boot, requests }),
+          encode: (requests: SendRequest[]) => encodeRequestBatch({ replyTo, boot, requests }),
           sizeOf: sizeOfRequest,
           onRefused: (requests) => {
             for (const { connection } of requests) this.waiting.get(connection)?.reject(notAnswered());
@@ -70,7 +70,7 @@ export class MessageSender {
     );
     this.receiver = new DownlinkReceiver({
       bus,
-      gateway,
+      gateway: replyTo,
       onMessage: (message) => this.receive(message),
       // The request of a lost answer ends with BUSY; nothing else is sent here.
       onBreak: () => {},

@@ -66,7 +66,7 @@ function showCommand(): Command {
     async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
       const letter = await withCluster(data, (cluster) => find(cluster, id));
-      print({ ...rowOf(letter), requests: letter.requests ?? null }, json, describeLetter);
+      print({ ...rowOf(letter), requests: letter.requests?.map(shownRequest) ?? null }, json, describeLetter);
     },
   );
 }
@@ -151,7 +151,12 @@ function describeRows({ letters }: { letters: LetterRow[] }): string {
   return tableOf(["id", "partition", "put aside", "what", "users", "reason"], rows);
 }
 
-type ShownLetter = Omit<LetterRow, "requests"> & { requests: NonNullable<StoredLetter["requests"]> | null };
+/** Scripts know the place of the answer as `gateway`. */
+function shownRequest({ replyTo, ...request }: NonNullable<StoredLetter["requests"]>[number]) {
+  return { gateway: replyTo, ...request };
+}
+
+type ShownLetter = Omit<LetterRow, "requests"> & { requests: ReturnType<typeof shownRequest>[] | null };
 
 function describeLetter(letter: ShownLetter): string {
   const { id, partition, kind, storedAt, reason, userId, bytes, requests } = letter;

@@ -138,7 +138,7 @@ export class Submitter {
     return new BatchPublisher({
       bus,
       subject: queueSubject(partition),
-      encode: (requests) => encodeRequestBatch({ gateway: nodeId, boot, requests }),
+      encode: (requests) => encodeRequestBatch({ replyTo: nodeId, boot, requests }),
       sizeOf: sizeOfRequest,
       onRefused: (requests) => this.refuseAll(requests),
     });

@@ -6,7 +6,7 @@ import type { Verdict } from "../decide/decision";
 import type { Downlink } from "../ports";
 
 export interface GatewayAnswers {
-  gateway: string;
+  replyTo: string;
   boot: string;
   answers: Answer[];
 }
@@ -15,9 +15,9 @@ export interface GatewayAnswers {
 export function answersByGateway(verdicts: Pick<Verdict, "origin" | "outcome">[]): GatewayAnswers[] {
   const groups = new Map<string, GatewayAnswers>();
   for (const { origin, outcome } of verdicts) {
-    const { gateway, boot, connection, requestId } = origin;
-    const key = `${gateway} ${boot}`;
-    const group = getOrSet(groups, key, () => ({ gateway, boot, answers: [] }));
+    const { replyTo, boot, connection, requestId } = origin;
+    const key = `${replyTo} ${boot}`;
+    const group = getOrSet(groups, key, () => ({ replyTo, boot, answers: [] }));
     const frame =
       "sent" in outcome
         ? encodeSentFrame(requestId, outcome.sent)
@@ -41,5 +41,5 @@ export function answersAgain(events: LoggedEvent[]): GatewayAnswers[] {
 
 /** Each answer to the boot of the gateway whose connection asked. */
 export function sendAnswers(downlink: Pick<Downlink, "answers">, all: GatewayAnswers[]): void {
-  for (const { gateway, boot, answers } of all) downlink.answers(gateway, boot, answers);
+  for (const { replyTo, boot, answers } of all) downlink.answers(replyTo, boot, answers);
 }

@@ -81,7 +81,7 @@ type Unnumbered = Record<"senderId" | "conversationId" | "clientMsgId" | "digest
   Record<"targetSeq" | "version", number | undefined>;
 
 /** Where an event comes from that no connection asked for. */
-const NOBODY: Origin = { gateway: "", boot: "", connection: 0, requestId: 0 };
+const NOBODY: Origin = { replyTo: "", boot: "", connection: 0, requestId: 0 };
 
 export function decideRound(
   state: PartitionState,
@@ -330,8 +330,8 @@ function refusal(name: ErrorName, message?: string): { error: CarillonError } {
 }
 
 /** Where the answer to a request goes. */
-export function originOf({ gateway, boot, connection, requestId }: OriginatedRequest): Origin {
-  return { gateway, boot, connection, requestId };
+export function originOf({ replyTo, boot, connection, requestId }: OriginatedRequest): Origin {
+  return { replyTo, boot, connection, requestId };
 }
 
 /** Requests of one sender into one conversation keep their order: when one of them waits, those behind it wait, too. */

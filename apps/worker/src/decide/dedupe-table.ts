@@ -127,6 +127,6 @@ export function recognise(
 const OF_KEYS_MS = 5 * 60_000;
 
 /** @returns ms: seconds for clients, which are told the time; minutes for what came with an API key */
-function mostAheadMs({ gateway }: Pick<OriginatedRequest, "gateway">): number {
-  return senderRole(gateway) === "api" ? OF_KEYS_MS : limits.maxClockAheadMs;
+function mostAheadMs({ replyTo }: Pick<OriginatedRequest, "replyTo">): number {
+  return senderRole(replyTo) === "api" ? OF_KEYS_MS : limits.maxClockAheadMs;
 }

@@ -106,7 +106,7 @@ function encodeEvents(events: LoggedEvent[]): Uint8Array {
   // Requests of one batch share their gateway, so its name stands once per record.
   const gateways: string[] = [];
   const indexes = events.map(({ origin }) => {
-    const name = `${origin.gateway} ${origin.boot}`;
+    const name = `${origin.replyTo} ${origin.boot}`;
     const index = gateways.indexOf(name);
     return index < 0 ? gateways.push(name) - 1 : index;
   });
@@ -161,8 +161,8 @@ export function decodeLogBody(bytes: Uint8Array): LogBody {
 function decodeEvents(gateways: string[], rows: EventRow[]): LoggedEvent[] {
   const names = gateways.map((name) => name.split(" ") as [string, string]);
   return rows.map(([senderId, clientMsgId, digest, index, connection, requestId, event, version, mode]) => {
-    const [gateway, boot] = names[index]!;
-    const origin = { gateway, boot, connection, requestId };
+    const [replyTo, boot] = names[index]!;
+    const origin = { replyTo, boot, connection, requestId };
     const fanOut = mode === undefined ? undefined : MODES[mode]!;
     return { senderId, clientMsgId, digest, origin, event, version: version ?? undefined, fanOut };
   });

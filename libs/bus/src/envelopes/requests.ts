@@ -2,9 +2,10 @@
 import { ByteWriter } from "@carillon/protocol";
 import { ENVELOPE_VERSION, unpackEnvelope } from "./codec";
 
-/** The origin of a request: answers go back there, and only to the same boot of the gateway. */
+/** The origin of a request: answers go back there, and only to the same boot. */
 export interface Origin {
-  gateway: string;
+  /** The gateway of the connection, or the link of an api (`apiLink`). */
+  replyTo: string;
   boot: string;
   /** Number of the connection inside that boot. */
   connection: number;
@@ -27,16 +28,16 @@ export interface SendRequest {
   byOperator?: boolean;
 }
 
-/** A request with its gateway. */
+/** A request with the place of its answer. */
 export interface OriginatedRequest extends SendRequest {
-  gateway: string;
+  replyTo: string;
   boot: string;
   /** An operator has put the request back into the queue, at this sequence: deaths at another place no longer count. */
   replayedAt?: number;
 }
 
 export interface RequestBatch {
-  gateway: string;
+  replyTo: string;
   boot: string;
   requests: SendRequest[];
   /** Whether the batch is a dead letter that an operator replays. */
@@ -48,11 +49,11 @@ const KIND_RECALL = 2;
 
 const writer = new ByteWriter();
 
-export function encodeRequestBatch({ gateway, boot, requests, isReplayed = false }: RequestBatch): Uint8Array {
+export function encodeRequestBatch({ replyTo, boot, requests, isReplayed = false }: RequestBatch): Uint8Array {
   writer.begin();
   writer.listHeader(isReplayed ? 5 : 4);
   writer.unsigned(ENVELOPE_VERSION);
-  writer.text(gateway);
+  writer.text(replyTo);
   writer.text(boot);
   writer.listHeader(requests.length);
   for (const request of requests) writeRequest(request);
@@ -82,18 +83,18 @@ function writeRequest(request: SendRequest): void {
 
 /** @param seq place of the batch in its queue */
 export function decodeRequestBatch(bytes: Uint8Array, seq = 0): OriginatedRequest[] {
-  const [, gateway, boot, rows, isReplayed] = unpackEnvelope(bytes) as [number, string, string, unknown[][], boolean?];
+  const [, replyTo, boot, rows, isReplayed] = unpackEnvelope(bytes) as [number, string, string, unknown[][], boolean?];
   const replayedAt = isReplayed === true ? seq : undefined;
-  return rows.map((row) => fromRow(row, gateway, boot, replayedAt));
+  return rows.map((row) => fromRow(row, replyTo, boot, replayedAt));
 }
 
 /** All requests have the same keys, also without a value, because objects of one shape are cheaper. */
-function fromRow(row: unknown[], gateway: string, boot: string, replayedAt: number | undefined): OriginatedRequest {
+function fromRow(row: unknown[], replyTo: string, boot: string, replayedAt: number | undefined): OriginatedRequest {
   const kind = row[0];
   if (kind !== KIND_SEND && kind !== KIND_RECALL) throw new Error(`unknown kind of request: ${kind}`);
   const isSend = kind === KIND_SEND;
   return {
-    gateway,
+    replyTo,
     boot,
     connection: row[1] as number,
     requestId: row[2] as number,

@@ -53,8 +53,8 @@ export async function putAsideRequest(
   const batch = await bus.jsm.streams.getMessage(queueStream(partition), { seq });
   const request = batch === null ? undefined : decodeRequestBatch(batch.data)[index];
   if (request === undefined) return undefined;
-  const { gateway, boot, senderId, clientMsgId } = request;
-  const data = encodeRequestBatch({ gateway, boot, requests: [request] });
+  const { replyTo, boot, senderId, clientMsgId } = request;
+  const data = encodeRequestBatch({ replyTo, boot, requests: [request] });
   await putAside(bus, { partition, data, reason, id: `${seq}-${index}` });
   return { seq, index, senderId, clientMsgId };
 }
@@ -144,8 +144,8 @@ export async function replayDeadLetter(bus: Bus, { id, partition, data, requests
   await dropDeadLetter(bus, id);
 }
 
-function encodeReplay({ gateway, boot }: OriginatedRequest, requests: OriginatedRequest[]): Uint8Array {
-  return encodeRequestBatch({ gateway, boot, requests, isReplayed: true });
+function encodeReplay({ replyTo, boot }: OriginatedRequest, requests: OriginatedRequest[]): Uint8Array {
+  return encodeRequestBatch({ replyTo, boot, requests, isReplayed: true });
 }
 
 /** @returns false when there was no such letter */
