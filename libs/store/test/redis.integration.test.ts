@@ -134,7 +134,7 @@ describe("inboxes", () => {
     expect(after.heads[0]!.epoch).not.toBe(before[0]!.inboxEpoch);
     expect(after.heads[0]!.seq).toBe(0);
     const { inboxes: again } = await inboxes.deliver(0, "private", [delivery(1, alice)]);
-    expect(again[0]).toMatchObject({ epoch: after.heads[0]!.epoch, seq: 1, added: [0] });
+    expect(again[0]).toMatchObject({ inboxEpoch: after.heads[0]!.epoch, seq: 1, added: [0] });
   });
 
   test("remember the fan-out position", async () => {
