@@ -40,7 +40,10 @@ function bundle(stage) {
   const options = {
     ...{ bundle: true, target: "es2022", logLevel: "warning", platform: "neutral", mainFields: ["module", "main"] },
     external: [...NODE_ONLY, "node:*"],
-    alias: Object.fromEntries(TYPED.map((each) => [each, path.join(libs, path.basename(each), "src/index.ts")])),
+    alias: {
+      "@carillon/base/process-lock": path.join(libs, "base/src/node/process-lock.ts"),
+      ...Object.fromEntries(TYPED.map((each) => [each, path.join(libs, path.basename(each), "src/index.ts")])),
+    },
   };
   const sources = Object.entries(ENTRIES).map(([name, source]) => [name, path.join(here, "src", source)]);
   buildSync({
