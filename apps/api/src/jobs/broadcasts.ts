@@ -25,7 +25,7 @@ const ID_LENGTH = 16;
 /** Errors that may not occur a moment later; any other refusal is final for this recipient. */
 const LATER: ReadonlySet<ErrorName> = new Set<ErrorName>(["BUSY", "RATE_LIMITED", "UNAVAILABLE"]);
 
-export interface BroadcastWishes {
+export interface BroadcastOrder {
   broadcastId?: string;
   senderId: string;
   contentType: ContentType;
@@ -38,9 +38,9 @@ export interface BroadcastWishes {
  * @returns its id
  * @throws CarillonError BAD_PAYLOAD, NO_SUCH_USER (the sender), CONFLICT (another broadcast has this id)
  */
-export async function beginBroadcast(api: ApiParts, wishes: BroadcastWishes): Promise<string> {
+export async function beginBroadcast(api: ApiParts, order: BroadcastOrder): Promise<string> {
   const { broadcasts, people, clock } = api;
-  const { broadcastId = randomId(ID_LENGTH), senderId, contentType, content, userIds } = wishes;
+  const { broadcastId = randomId(ID_LENGTH), senderId, contentType, content, userIds } = order;
   const createdAt = clock.now();
   const message = { clientMsgId: uuidv7(createdAt), to: `u:${senderId}`, contentType, content };
   const checked = parseRequest(Command.SEND, message);
@@ -48,13 +48,13 @@ export async function beginBroadcast(api: ApiParts, wishes: BroadcastWishes): Pr
   const sender = (await people.names([senderId])).get(senderId);
   if (sender === undefined || sender.isDeleted) throw new CarillonError("NO_SUCH_USER", "senderId: no such user");
   const created = await broadcasts.create({ broadcastId, senderId, contentType, content, userIds, createdAt });
-  if (!created && !isSame(await broadcasts.find(broadcastId), wishes)) {
+  if (!created && !isSame(await broadcasts.find(broadcastId), order)) {
     throw new CarillonError("CONFLICT", "another broadcast has this id");
   }
   return broadcastId;
 }
 
-function isSame(there: Broadcast | undefined, { senderId, contentType, content, userIds }: BroadcastWishes): boolean {
+function isSame(there: Broadcast | undefined, { senderId, contentType, content, userIds }: BroadcastOrder): boolean {
   const wanted = userIds && [...new Set(userIds)].sort();
   return (
     there?.senderId === senderId &&

@@ -3,7 +3,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { content, shortId, strict, time, userId } from "../../http/shapes";
-import { type BroadcastWishes, beginBroadcast } from "../../jobs/broadcasts";
+import { type BroadcastOrder, beginBroadcast } from "../../jobs/broadcasts";
 import type { LeaseJob } from "../../jobs/lease-job";
 import type { ApiParts } from "../../parts";
 
@@ -28,7 +28,7 @@ export function broadcastRoutes(server: FastifyInstance, api: ApiParts, job: Pic
       },
     },
     async (request, reply) => {
-      const broadcastId = await beginBroadcast(api, request.body as BroadcastWishes);
+      const broadcastId = await beginBroadcast(api, request.body as BroadcastOrder);
       job.wake();
       logger.info({ broadcastId, by: request.by }, "a broadcast");
       return reply.code(202).send({ broadcastId });

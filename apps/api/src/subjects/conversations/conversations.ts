@@ -10,7 +10,7 @@ import { DEFAULT_LIMIT, listQuery } from "../../http/shapes";
 import type { ApiParts } from "../../parts";
 import { listConversations } from "../../reading/conversation-list";
 import { readHistory } from "../../reading/history";
-import { changeSettings, findConversation, type SettingsWishes } from "./settings";
+import { changeSettings, findConversation, type SettingsChange } from "./settings";
 import * as shapes from "./shapes";
 
 const TAGS = ["conversations"];
@@ -21,7 +21,7 @@ interface Params {
 
 export function conversationRoutes(server: FastifyInstance, api: ApiParts): void {
   const { barrier } = api;
-  one(server, api);
+  singleConversation(server, api);
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(
@@ -73,7 +73,7 @@ export function conversationRoutes(server: FastifyInstance, api: ApiParts): void
   );
 }
 
-function one(server: FastifyInstance, api: ApiParts): void {
+function singleConversation(server: FastifyInstance, api: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get<{ Params: Params }>(
@@ -101,7 +101,7 @@ function one(server: FastifyInstance, api: ApiParts): void {
       },
     },
     (request) =>
-      changeSettings(api, callerOf(request).userId, request.params.conversationId, request.body as SettingsWishes),
+      changeSettings(api, callerOf(request).userId, request.params.conversationId, request.body as SettingsChange),
   );
 
   routes.get<{ Params: Params & { seq: number } }>(

@@ -2,7 +2,7 @@ import { CarillonError, Command, type ConversationRow, encodeFrame } from "@cari
 import type { ApiParts } from "../../parts";
 import { readConversation } from "../../reading/conversation-list";
 
-export interface SettingsWishes {
+export interface SettingsChange {
   pinned?: boolean;
   muted?: boolean;
   /** Hides messages up to this number from the user. */
@@ -34,9 +34,9 @@ export async function changeSettings(
   api: ApiParts,
   userId: string,
   conversationId: string,
-  wishes: SettingsWishes,
+  asked: SettingsChange,
 ): Promise<ConversationRow> {
-  const { pinned, muted, clear = false, clearedSeq = 0, hidden } = wishes;
+  const { pinned, muted, clear = false, clearedSeq = 0, hidden } = asked;
   const wanted = clear ? Number.MAX_SAFE_INTEGER : clearedSeq;
   // The archive is a moment behind: the owner knows the last number.
   const lastSeq = wanted === 0 && hidden !== true ? 0 : (await api.owners.spansOf(userId, conversationId)).lastSeq;

@@ -42,10 +42,10 @@ export async function readOwnProfile({ accounts, config }: ApiParts, userId: str
 export async function prefer(
   { accounts, changes }: ApiParts,
   { userId }: Caller,
-  wishes: Partial<OwnPreferences>,
+  change: Partial<OwnPreferences>,
 ): Promise<void> {
-  if (!(await accounts.prefer(userId, wishes))) throw new CarillonError("NO_SUCH_USER");
-  if (wishes.whoMayWrite !== undefined) await changes.forget({ users: [userId] });
+  if (!(await accounts.prefer(userId, change))) throw new CarillonError("NO_SUCH_USER");
+  if (change.whoMayWrite !== undefined) await changes.forget({ users: [userId] });
 }
 
 /**

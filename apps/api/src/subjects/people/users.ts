@@ -30,7 +30,7 @@ export function userRoutes(server: FastifyInstance, api: ApiParts): void {
   );
   ownAccount(server, api);
   passwordAndEnd(server, api);
-  others(server, api);
+  otherUsers(server, api);
 }
 
 function ownAccount(server: FastifyInstance, api: ApiParts): void {
@@ -112,7 +112,7 @@ function passwordAndEnd(server: FastifyInstance, api: ApiParts): void {
   );
 }
 
-function others(server: FastifyInstance, { people, names }: ApiParts): void {
+function otherUsers(server: FastifyInstance, { people, names }: ApiParts): void {
   const routes = server.withTypeProvider<TypeBoxTypeProvider>();
 
   routes.get(

@@ -63,13 +63,13 @@ export class NameQueries {
   private entries(beginning: string, after: FoundPlace): Promise<EntryRow[]> {
     // After folding, the text contains no character with a meaning in LIKE.
     const prefix = `${beginning}%`;
-    const one = (where: string) =>
+    const rowsWhere = (where: string) =>
       `(SELECT n.entry AS entry, n.user_id AS userId, u.display_name AS displayName
         FROM user_names n STRAIGHT_JOIN users u ON u.id = n.user_id
         WHERE n.entry LIKE ? AND ${where} AND u.status = 'normal' AND u.deleted_at IS NULL
         ORDER BY n.entry, n.user_id LIMIT ${LOOKED_AT})`;
     return this.sql.rows<EntryRow>(
-      `${one("n.entry = ? AND n.user_id > ?")} UNION ALL ${one("n.entry > ?")} ORDER BY entry, userId LIMIT ${LOOKED_AT}`,
+      `${rowsWhere("n.entry = ? AND n.user_id > ?")} UNION ALL ${rowsWhere("n.entry > ?")} ORDER BY entry, userId LIMIT ${LOOKED_AT}`,
       [prefix, after.entry, after.userId, prefix, after.entry],
     );
   }
