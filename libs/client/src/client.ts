@@ -18,7 +18,7 @@ import { eventStream } from "./events/event-source";
 import type { ClientEvents, Listener } from "./events/events";
 import { ConversationApi, type ConversationSettings, type Readers } from "./http/conversation-api";
 import type { History, PageRange } from "./http/http-api";
-import type { ClientOptions } from "./options";
+import { type ClientOptions, checkOptions } from "./options";
 import { Account, Devices, Users } from "./people/account";
 import { Friends } from "./people/friends";
 import { Groups } from "./people/groups";
@@ -56,8 +56,12 @@ export class BaseClient<TransportName extends string> {
   readonly core: Core;
   readonly #conversationApi: ConversationApi;
 
-  /** @param transports by name; the first is the default */
+  /**
+   * @param transports by name; the first is the default
+   * @throws CarillonError BAD_PAYLOAD for options that cannot work
+   */
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
+    checkOptions(options);
     const { transport = Object.keys(transports)[0] as TransportName, storage } = options;
     const used = typeof transport === "string" ? transports[transport] : transport;
     if (typeof used?.open !== "function") {

@@ -1,5 +1,5 @@
 /** The options of a client. */
-import type { Platform } from "@carillon/protocol";
+import { CarillonError, type Platform } from "@carillon/protocol";
 import type { Transport } from "./connection/transport";
 import type { Credentials, OpenedSession, TokenSource } from "./http/tokens";
 import type { ClientStorage } from "./storage/storage";
@@ -29,3 +29,21 @@ export type ClientOptions<TransportName extends string = "ws"> = BaseOptions<Tra
     | { session: OpenedSession; credentials?: never; token?: never }
     | { token: TokenSource; credentials?: never; session?: never }
   );
+
+/** Checks what TypeScript cannot check in an app without types. @throws CarillonError BAD_PAYLOAD that names the option */
+export function checkOptions({ api, deviceId, credentials, session, token, storage }: ClientOptions<string>): void {
+  must(typeof api === "string", "api: must be the address of the HTTP API");
+  must(typeof deviceId === "string", "deviceId: must be a string");
+  const owner = credentials ?? session;
+  must(owner === undefined || typeof owner?.userId === "string", "credentials, session: userId must be a string");
+  must(token === undefined || ["string", "function"].includes(typeof token), "token: must be a string or a function");
+  const methods = ["get", "set", "delete", "keys"] as const;
+  must(
+    storage === undefined || methods.every((name) => typeof storage[name] === "function"),
+    `storage: must have ${methods.join(", ")}`,
+  );
+}
+
+function must(isRight: boolean, message: string): void {
+  if (!isRight) throw new CarillonError("BAD_PAYLOAD", message);
+}

@@ -210,3 +210,17 @@ test("a transport that does not exist, and a client without any credentials, are
   const nobody = new BaseClient(options as never, transports);
   await expect(nobody.connect()).rejects.toThrow("no credentials, session or token was given");
 });
+
+test.each<[string, object]>([
+  ["api", { api: 5 }],
+  ["deviceId", { deviceId: undefined }],
+  ["userId", { credentials: {} }],
+  ["userId", { credentials: undefined, session: { accessToken: "x" } }],
+  ["token", { credentials: undefined, token: 5 }],
+  ["storage", { storage: {} }],
+])("a wrong %s is named when the client is created: %j", (name, change) => {
+  const right = { api: "http://api", deviceId: "phone", platform: "ios", credentials: { userId: "alice" } };
+  const transports = { fake: { open: async () => new FakeGateway(0) } };
+  const create = () => new BaseClient({ ...right, ...change } as never, transports);
+  expect(create).toThrow(expect.objectContaining({ name: "BAD_PAYLOAD", message: expect.stringContaining(name) }));
+});

@@ -93,7 +93,7 @@ export class Conversation {
    */
   placeOf(around: number | undefined): number | undefined {
     const { lastSeq, clearedSeq } = this.#state;
-    if (around === undefined || around > lastSeq || lastSeq <= clearedSeq) return undefined;
+    if (around === undefined || !(around <= lastSeq) || lastSeq <= clearedSeq) return undefined;
     return Math.max(around, clearedSeq + 1);
   }
 
