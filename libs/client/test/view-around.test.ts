@@ -146,6 +146,7 @@ test("numbers that are no message: beyond the last, cleared, taken back, between
   const world = await worldOf(300, (seq) => seq > 100 && seq <= 200);
   await world.screen(10_000);
   expect([world.shown(10_000), ...world.more(10_000)]).toEqual(["251-300", true, false]);
+  expect(world.shown(Number.NaN)).toBe("251-300");
   await world.screen(150);
   expect(world.shown(150)).toBe("51-100 201-300");
   for (const around of [0, -7]) await world.screen(around);
