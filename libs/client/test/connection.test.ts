@@ -319,6 +319,28 @@ test("a fault that is none of the network ends it at once", async () => {
   await ended;
 });
 
+test("a slow network gets more time from try to try: 5, 10, 15 s for a gateway to accept the connection", async () => {
+  const given: number[] = [];
+  const open = async (_: unknown, openMs: number) => {
+    given.push(openMs);
+    throw new Error(`no answer within ${openMs} ms`);
+  };
+  const keeper = new Keeper({
+    transport: { open },
+    route: async () => [{ gatewayId: "g", ws: "ws://g", tcp: "g:1" }],
+    greeting: async () => ({ token: "t", deviceId: "d", platform: "other" }),
+    renewToken: async () => {},
+    onOpen: () => {},
+    onMessage: () => {},
+    onState: () => {},
+  });
+  const running = keeper.run();
+  await settle(120_000);
+  keeper.stop();
+  await running;
+  expect(given.slice(0, 4)).toEqual([5_000, 10_000, 15_000, 15_000]);
+});
+
 test("stop ends it, whatever is being waited for", async () => {
   const keeper = new Keeper({
     transport: { open: () => new Promise(() => {}) },
