@@ -1,11 +1,14 @@
-/** What newer platforms have on AbortSignal itself, and React Native has not. */
+/** Functions for abort signals on platforms whose AbortSignal lacks them, such as React Native. */
 
-/** @throws the reason, or an Error where the platform keeps none */
+/**
+ * Throws if the signal is aborted.
+ * @throws the reason of the signal, or an Error if the platform keeps no reason
+ */
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason ?? new Error("aborted");
 }
 
-/** Does something with a signal that is aborted when the time is over. */
+/** Runs `work` with a signal that is aborted after `ms` milliseconds. */
 export async function withTimeout<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error(`no answer in ${ms} ms`)), ms);

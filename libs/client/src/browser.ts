@@ -1,3 +1,3 @@
-/** The SDK for browsers, with what only they have: a storage that all tabs have in common. */
+/** The SDK for browsers, with a storage that all tabs of a browser share. */
 export { type IndexedDbStorage, openIndexedDbStorage } from "./browser/indexed-db";
 export * from "./index";

@@ -94,7 +94,7 @@ export class BaseClient<TransportName extends string> {
 
   /**
    * Connects, and stays connected until `close`. Resolves when the first session is open, however long that takes.
-   * @throws CarillonError if log-in or session are refused and another attempt cannot succeed, or if the client was closed
+   * @throws CarillonError if the server refuses log-in or session and another attempt cannot succeed, or if the client was closed
    */
   connect(): Promise<void> {
     return this.core.connect();
@@ -117,9 +117,9 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Logs this device out: revokes its session, closes the client, and deletes everything that it has stored, including
+   * Logs this device out: revokes its session, closes the client, and deletes everything that the client has stored, including
    * unanswered messages.
-   * @throws CarillonError UNAVAILABLE if the server could not be told; everything else is done nevertheless
+   * @throws CarillonError UNAVAILABLE if the server could not be told; the client does everything else nevertheless
    */
   logOut(): Promise<void> {
     return this.core.logOut();
@@ -131,21 +131,21 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * All messages from the first iteration on: `for await (const message of client.messages())`. It ends when the client is
-   * closed. The client acknowledges messages without waiting for the loop. An app that must not lose any listens to "message"
-   * and returns a promise.
+   * Returns all messages from the first iteration on: `for await (const message of client.messages())`. The loop ends when the
+   * client is closed. The client acknowledges messages without waiting for the loop. An app that must not lose any message
+   * listens to "message" and returns a promise.
    */
   messages(): AsyncGenerator<Event, void> {
     return eventStream<Event>((listener) => this.on("message", listener), this.core.closing);
   }
 
   /**
-   * Sends a message. The client stores and shows it at once. Without a connection the message waits, even until the next start
-   * of the app.
+   * Sends a message. The client stores and shows it at once. Without a connection the message waits, even until the next start of
+   * the app.
    * @param to `u:<userId>` or `g:<groupId>`
    * @returns the message's number in the conversation (`seq`) and its ids, when the server has stored it durably
-   * @throws CarillonError of the refusal; UNAVAILABLE after three attempts (5, 10, 20 s) without an answer of a server that is
-   *   heard; "failed" then tells the id
+   * @throws CarillonError of the refusal; UNAVAILABLE after three attempts (5, 10, 20 s) without an answer while the connection
+   *   is alive; "failed" then names the id
    */
   async send(to: Recipient, content: Content): Promise<SentPayload> {
     const { contentType = "text", ...rest } = typeof content === "string" ? { content } : content;
@@ -154,8 +154,8 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Recalls a message: the user's own within the server's time limit, and as an admin of a group any message. Resolves when all
-   * devices will receive the recall.
+   * Recalls a message: the user's own within the server's time limit, and as an admin of a group any message. Resolves when the
+   * server has accepted the recall; all devices will receive it.
    * @throws CarillonError RECALL_TOO_LATE, RECALL_NOT_ALLOWED, NO_SUCH_MESSAGE; BUSY if it is impossible now
    */
   async recall(conversationId: string, targetSeq: number): Promise<SentPayload> {
@@ -173,43 +173,42 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Marks everything up to `seq` as read. The mark counts on this device at once. The client repeats it until the server has
-   * it, even after a restart. Resolves when the server has this mark or a higher one.
-   * @throws CarillonError if the server refuses it; UNAVAILABLE if the client is closed before
+   * Marks everything up to `seq` as read. The mark counts on this device at once. The client repeats it until the server has it,
+   * even after a restart. Resolves when the server has this mark or a higher one.
+   * @throws CarillonError if the server refuses the mark; UNAVAILABLE if the client is closed before
    */
   markRead(conversationId: string, seq: number): Promise<void> {
     return this.core.markRead(conversationId, seq);
   }
 
   /**
-   * Tells others that the user is typing. Call it at every key; the client sends it at most every 3 s, and only while a session
-   * is open.
+   * Tells others that the user is typing. The app calls it at every key; the client tells the server at most every 3 s, and only
+   * while a session is open.
    */
   typing(conversationId: string): void {
     this.core.typing(conversationId);
   }
 
   /**
-   * Names the conversation on the screen (null: none). The client fetches first what this device missed there. In a large
-   * group, messages then arrive without a fetch.
+   * Names the conversation on the screen (null: none). The client first fetches the events that this device missed there. In a
+   * large group, messages then arrive without a fetch.
    */
   focus(conversationId: string | null): Promise<void> {
     return this.core.focus(conversationId);
   }
 
   /**
-   * Starts to report by "presence" whether users are online; the client renews the watch in every session. A user who is
-   * watched twice is watched until both watches end. The server accepts 500 users per connection; the client watches the first
-   * 500.
-   * @returns a function that ends the watch
+   * Starts to report by "presence" whether users are online; the client renews the watch in every session. A user who is watched
+   * twice is watched until both watches end. The server accepts 500 users per connection; the client watches the first 500.
+   * @returns an unsubscribe function
    */
   watchPresence(userIds: readonly string[]): () => void {
     return this.core.watch(userIds);
   }
 
   /**
-   * Returns messages of a conversation in ascending order: the newest, or those before a number. The client also fetches what
-   * this device missed in this conversation before what it missed in others; "message" delivers it.
+   * Returns messages of a conversation in ascending order: the newest, or those before a number. The client also fetches the
+   * events that this device missed in this conversation before the missed events of other conversations; "message" delivers them.
    * @param range `before`: exclusive upper bound; `limit`: 1-200, default 50
    */
   history(conversationId: string, range: { before?: number; limit?: number } = {}): Promise<History> {
@@ -223,7 +222,8 @@ export class BaseClient<TransportName extends string> {
   }
 
   /**
-   * Pins, mutes, hides or clears a conversation (wholly or up to a number): for all devices of the user, and for nobody else.
+   * Pins, mutes, hides or clears a conversation (wholly or up to a number) on all devices of the user. Other users notice
+   * nothing.
    * @returns the row of the conversation after the change
    * @throws CarillonError NO_SUCH_CONVERSATION
    */

@@ -1,6 +1,6 @@
 /**
- * The contract between a client (`client.ts`) and what works behind it: its core. In Node, and in a page that is open in one
- * tab only, the core is an engine. Tabs of a browser with the same storage share one engine.
+ * The contract between a client (`client.ts`) and its core, which does the work behind it. In Node, and in a page that is open in
+ * one tab only, the core is an engine. Tabs of a browser with the same storage share one engine.
  */
 import type {
   ConversationRow,
@@ -19,7 +19,7 @@ import type { Identity } from "./storage/identity";
 import type { ClientStorage } from "./storage/storage";
 import type { Synchroniser } from "./sync/synchroniser";
 
-/** Events between parts of the SDK, in addition to those that the app can listen to. */
+/** Events between parts of the SDK, in addition to the events that the app can listen to. */
 export interface CoreEvents extends ClientEvents {
   /** A session is open. `watchedUsers`: how many users the server lets this connection watch. */
   session: { watchedUsers: number };
@@ -29,7 +29,7 @@ export interface CoreEvents extends ClientEvents {
   marks: ReadPayload[];
   /** The server has returned the present row of one conversation. */
   row: ConversationRow;
-  /** From now on this client stores the view; what another client has stored is replaced. */
+  /** From now on this client stores the view, and replaces the view that another client has stored. */
   adopted: undefined;
   /** No watch of these users is left. */
   released: string[];
@@ -80,7 +80,7 @@ export interface Calls extends Api {
   first(conversationId: string): void;
 }
 
-/** What works behind a client. */
+/** The part of the SDK that does the work behind a client. */
 export interface Core extends Calls {
   readonly events: Tell;
   readonly storage: ClientStorage;
@@ -91,7 +91,7 @@ export interface Core extends Calls {
   readonly state: ClientState;
   /** The user's id; undefined until app or server have named it. */
   readonly userId: string | undefined;
-  /** Loads what an earlier run has stored. @throws Error if the storage belongs to another device or user */
+  /** Loads the state that an earlier run has stored. @throws Error if the storage belongs to another device or user */
   prepare(): Promise<void>;
   /** Returns a new message id (UUIDv7). @throws CarillonError UNAVAILABLE if the client is closed; errors of the storage */
   newId(): Promise<string>;
@@ -110,7 +110,7 @@ export interface Core extends Calls {
 
 /** An engine that tabs can share. */
 export interface SharedEngine extends Core {
-  /** @param mustRepeat whether the server must send the present state again, also of users who are already watched */
+  /** @param mustRepeat whether the server must send the present state again, also for users who are already watched */
   watch(userIds: readonly string[], mustRepeat?: boolean): () => void;
 }
 

@@ -1,9 +1,8 @@
 /**
- * What works behind the face of a client: wires tokens, connection, outbox, inbox and marks. Each knows nothing of the
- * others.
+ * The engine behind a client: it wires tokens, connection, outbox, inbox and marks. These parts know nothing of each other.
  *
- * A message goes outbox (kept, one at a time per conversation) -> connection in use -> SENT. An event comes connection ->
- * inbox (once, in order) -> "message" -> RECEIVED. A view listens to what the app listens to.
+ * A message goes outbox (stored, one at a time per conversation) -> connection in use -> SENT. An event goes connection -> inbox
+ * (once, in order) -> "message" -> RECEIVED. A view listens to the same events as the app.
  */
 import { settlesWithin, uuidv7 } from "@carillon/base";
 import {
@@ -62,7 +61,7 @@ export class Engine implements Core {
   readonly #watches: PresenceWatches;
   readonly #pace: TypingPace;
   readonly #questions: Questions;
-  /** The conversation on the screen: every new session is told. */
+  /** The conversation on the screen. The engine tells it to every new session. */
   #focused: string | null = null;
   readonly #api: HttpApi;
   readonly #kept: KeptValues;
@@ -73,14 +72,14 @@ export class Engine implements Core {
   readonly #claim: { deviceId: string; userId?: string };
   #preparing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
-  /** What `close` leaves to be written. */
+  /** Resolves when the writes that `close` has started are done. */
   #stored: Promise<unknown> = Promise.resolve();
-  /** Why this client cannot go on, whatever the server says. */
+  /** The error because of which this client cannot go on, whatever the server says. */
   #failure: Error | undefined;
   readonly #lastWorks: (() => Promise<unknown>)[] = [];
   readonly #leftOut: LeftOut;
 
-  /** @param events of whoever is told instead of listeners of this engine's own */
+  /** @param events receives the events of this engine; default: listeners of its own */
   constructor(options: ClientOptions<string>, transport: Transport, events?: Tell) {
     const { deviceId, platform, credentials, session, token, storage = new MemoryStorage(), sdk = SDK } = options;
     this.events = events ?? new Listeners(this.closing);
@@ -129,7 +128,7 @@ export class Engine implements Core {
     return this.#ending.signal;
   }
 
-  /** @throws CarillonError when log-in or session are refused for good, or the client was closed */
+  /** @throws CarillonError if the server refuses log-in or session for good, or the client was closed */
   async connect(): Promise<void> {
     this.#running ??= this.#run();
     await this.#untilOnline();
@@ -139,7 +138,7 @@ export class Engine implements Core {
     return true;
   }
 
-  /** There is nobody to take anything over from. */
+  /** Connects: an engine without tabs has no other tab to take the connection from. */
   takeOver(): Promise<void> {
     return this.connect();
   }
@@ -150,20 +149,20 @@ export class Engine implements Core {
 
   async close(): Promise<void> {
     this.#shutDown();
-    // A storage that hangs is not waited for.
+    // The client does not wait longer for a storage that hangs.
     await settlesWithin(Promise.resolve(this.#running), STORING_MS);
-    // A listener that closes the client is itself waited for by what is still to be stored.
+    // A listener may close the client, and the last writes wait for that listener: the wait has a limit.
     await settlesWithin(this.#stored, STORING_MS);
     if (this.state.name !== "closed") this.#changeState({ name: "closed" });
   }
 
-  /** Leaves nothing here: what is stored is deleted, messages without an answer as well. */
+  /** Revokes the session and deletes everything that the storage holds, including messages without an answer. */
   async logOut(): Promise<void> {
     const revoked = this.#http.call("DELETE", "/v1/sessions/current").then(
       () => undefined,
       (error: Error) => error,
     );
-    // Whose session is revoked is cut off, and would log in again.
+    // The server cuts off a device whose session is revoked, and the keeper would log in again.
     this.#keeper.stop();
     const failure = await revoked;
     await this.close();
@@ -173,7 +172,7 @@ export class Engine implements Core {
     if (!isOver) throw failure;
   }
 
-  /** Dated by the server's clock, or by what an earlier life of this device knew of it. */
+  /** Returns an id dated by the server's clock, or by the difference that an earlier run of the app stored. */
   async newId(): Promise<string> {
     await this.prepare();
     this.#mustBeOpen();
@@ -204,7 +203,7 @@ export class Engine implements Core {
 
   markRead(conversationId: string, seq: number): Promise<void> {
     const marked = this.#move(conversationId, seq);
-    // Most apps do not wait for it, and must not fall over when it is not told before they end.
+    // Most apps do not wait for this promise. A mark that the client could not tell before it closed must not crash them.
     marked.catch(() => {});
     return marked;
   }
@@ -326,7 +325,7 @@ export class Engine implements Core {
     this.#watches.online(connected.limits.watchedUsers);
     if (this.#focused === null) return;
     this.#questions.once(Command.FOCUS, { conversationId: this.#focused }).catch(() => {
-      // The next session is told again.
+      // The engine tells the next session again.
     });
   }
 
@@ -370,7 +369,7 @@ export class Engine implements Core {
 }
 
 /**
- * What the server would refuse as malformed is refused here: ten of such frames in a minute end a connection for good.
+ * Refuses a message that the server would refuse as malformed: ten such frames in a minute end a connection for good.
  * @throws CarillonError BAD_PAYLOAD
  */
 function checkMessage({ to, content }: SendPayload): void {

@@ -1,4 +1,4 @@
-/** The SDK for Node: as in the browser, with TCP and a storage in a folder besides. */
+/** The SDK for Node: the SDK for browsers, plus TCP and a storage in a folder. */
 import { BaseClient } from "./client";
 import { tcpTransport } from "./node/tcp";
 import { wsTransport } from "./node/ws";
@@ -9,7 +9,7 @@ export { tcpTransport } from "./node/tcp";
 export { wsTransport } from "./node/ws";
 export * from "./public";
 
-/** A client in Node: one device of one user. Everything that it can do is in `BaseClient`. */
+/** A client in Node: one device of one user. `BaseClient` has all its methods. */
 export class CarillonClient extends BaseClient<"ws" | "tcp"> {
   constructor(options: ClientOptions<"ws" | "tcp">) {
     super(options, { ws: wsTransport, tcp: tcpTransport });

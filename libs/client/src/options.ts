@@ -7,7 +7,7 @@ import type { ClientStorage } from "./storage/storage";
 interface BaseOptions<TransportName extends string> {
   /** Address of the HTTP API: `http://host:port`. */
   api: string;
-  /** The id of this device among the user's devices. A second client with the same `deviceId` ends the first one. */
+  /** The id of this device among the user's devices. A second client with the same `deviceId` ends the first client. */
   deviceId: string;
   /** The platform of the device. */
   platform: Platform;
@@ -15,13 +15,13 @@ interface BaseOptions<TransportName extends string> {
   storage?: ClientStorage;
   /** The transport to gateways. Default: `ws`. */
   transport?: TransportName | Transport;
-  /** The name and version that CONNECT tells operators. Default: those of the SDK. */
+  /** The name and version that the client tells operators with CONNECT. Default: those of the SDK. */
   sdk?: string;
 }
 
 /**
- * With `credentials` the client logs in and renews its tokens itself. With `session` it continues a session that a back end has
- * opened, and renews the tokens itself. With `token` the app provides the tokens.
+ * With `credentials` the client logs in and renews its tokens itself. With `session` the client continues a session that a back
+ * end has opened, and renews the tokens itself. With `token` the app provides the tokens.
  */
 export type ClientOptions<TransportName extends string = "ws"> = BaseOptions<TransportName> &
   (
@@ -30,7 +30,10 @@ export type ClientOptions<TransportName extends string = "ws"> = BaseOptions<Tra
     | { token: TokenSource; credentials?: never; session?: never }
   );
 
-/** Checks what TypeScript cannot check in an app without types. @throws CarillonError BAD_PAYLOAD that names the option */
+/**
+ * Checks the options for an app without types, which TypeScript cannot check. @throws CarillonError BAD_PAYLOAD that names the
+ * option
+ */
 export function checkOptions({ api, deviceId, credentials, session, token, storage }: ClientOptions<string>): void {
   must(typeof api === "string", "api: must be the address of the HTTP API");
   must(typeof deviceId === "string", "deviceId: must be a string");

@@ -1,4 +1,4 @@
-/** What both faces of the package (browser and Node) have in common. */
+/** The exports that both entry points of the package (browser and Node) share. */
 export {
   CarillonError,
   type ContentType,

@@ -1,49 +1,49 @@
 /**
- * The server's clock, as told at CONNECT: ids of messages are dated by it, whatever this device thinks the time is. Before
- * that, by what an earlier life of this device knew of it.
+ * The server's clock, as CONNECTED tells it. It dates ids of messages, whatever time the clock of this device shows. Before the
+ * first CONNECTED, the difference that an earlier run of the app stored dates them.
  */
 import { uuidv7 } from "@carillon/base";
 import { uuidv7Time } from "@carillon/protocol";
 import { type ClientStorage, readJson } from "./storage/storage";
 
 const KEY = "clock";
-/** A difference that is not worth being stored, ms. */
+/** The storage need not record a smaller change of the difference, ms. */
 const SAME_MS = 1_000;
-/** The server refuses ids that are dated so far ahead of its own clock, ms; half of that. */
+/** Half of the time by which an id may be ahead of the server's clock before the server refuses it, ms. */
 const AHEAD_MS = 5_000;
 
 export class ServerClock {
-  /** The server's time at 0 of the monotonic clock; undefined before it was told. */
+  /** The server's time at 0 of the monotonic clock; undefined before the server has told its time. */
   #origin: number | undefined;
-  /** The server's time minus this device's, of an earlier life, ms. */
+  /** The server's time minus the time of this device, from an earlier run of the app, ms. */
   #offset = 0;
 
   constructor(private readonly storage: ClientStorage) {}
 
-  /** Takes over what an earlier life of this device knew. */
+  /** Restores the difference that an earlier run of the app stored. */
   async restore(): Promise<void> {
     const stored = await readJson<number>(this.storage, KEY);
     if (typeof stored === "number") this.#offset = stored;
   }
 
-  /** @param serverTime ms since the Unix epoch, read from an answer that came just now */
+  /** @param serverTime ms since the Unix epoch, from an answer that has just arrived */
   adjust(serverTime: number): void {
     this.#origin = serverTime - performance.now();
     const offset = Math.round(serverTime - Date.now());
     if (Math.abs(offset - this.#offset) < SAME_MS) return;
     this.#offset = offset;
-    // A clock that could not be stored is told anew at the next CONNECT.
+    // A failed write does no harm: the server tells its time again at the next CONNECT.
     this.storage.set(KEY, JSON.stringify(offset)).catch(() => {});
   }
 
-  /** ms since the Unix epoch. */
+  /** Returns the server's time in ms since the Unix epoch. */
   now(): number {
     return this.#origin === undefined ? Date.now() + this.#offset : Math.floor(this.#origin + performance.now());
   }
 
   /**
-   * @returns another id for a message whose own is dated by a wrong clock, and would be refused; undefined when it is good, or
-   *   the server has not told its time
+   * @returns a new id for a message whose id is dated too far ahead, which the server would refuse; undefined if the id is good,
+   *   or if the server has not told its time
    */
   redate(clientMsgId: string): string | undefined {
     if (this.#origin === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** The view of a client, for apps that draw one: `@carillon/client/view`. Who does not ask for it does not load it. */
+/** The view of a client, for apps that draw one: `@carillon/client/view`. An app that does not import it does not load it. */
 import type { BaseClient, Recipient } from "./client";
 import type { ViewBounds } from "./view/conversation-list";
 import { View } from "./view/view";
@@ -12,9 +12,9 @@ export type { View, ViewPlace } from "./view/view";
 const views = new WeakMap<object, View>();
 
 /**
- * What an app shows of a client: conversations, messages, people, presence, to be bound to. It is made when it is asked for
- * first, and is the same ever after. Asked for before `connect`, it shows what is stored at once.
- * @param bounds how many messages it keeps; counts for the first call
+ * Returns the view of a client: conversations, messages, people and presence, for an app to bind to. The first call makes the
+ * view; later calls return the same one. Before `connect` the view shows the stored state at once.
+ * @param bounds how many messages the view keeps; only the first call can set them
  */
 export function viewOf<TransportName extends string>(client: BaseClient<TransportName>, bounds: ViewBounds = {}): View {
   const known = views.get(client);

@@ -1,4 +1,4 @@
-/** As much of IndexedDB as one store of texts needs, with promises. A library for it would be a thirtieth of the SDK. */
+/** The part of IndexedDB that one store of texts needs, with promises. A library for it would be a thirtieth of the SDK. */
 
 const STORE = "values";
 
@@ -17,10 +17,10 @@ interface Transaction {
   onabort: unknown;
 }
 
-/** An `IDBKeyRange`, which is only handed on. */
+/** An `IDBKeyRange`; the SDK only passes it on. */
 type KeyRange = object;
 
-/** As much of an `IDBObjectStore` as is used. */
+/** The part of an `IDBObjectStore` that the SDK uses. */
 export interface ObjectStore {
   get(key: string): Request<string | undefined>;
   getAll(range?: KeyRange): Request<string[]>;
@@ -45,7 +45,7 @@ export class Database {
     return resultOf(ask(this.opened.transaction(STORE).objectStore(STORE)));
   }
 
-  /** Keys that begin so and their values, as of one moment. */
+  /** Returns the keys with this prefix and their values, as of one moment. */
   async readAll(prefix: string): Promise<Map<string, string>> {
     const { IDBKeyRange } = globalThis as unknown as { IDBKeyRange: { bound(from: string, to: string): KeyRange } };
     const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
@@ -54,7 +54,10 @@ export class Database {
     return new Map(keys.map((key, i) => [key, values[i] as string]));
   }
 
-  /** `strict`: a value that was taken has reached the disk, not only the browser. @returns when all of it has */
+  /**
+   * Makes the changes in one transaction. `strict`: the browser has flushed the values to the disk. @returns a promise that
+   * resolves when all changes are written
+   */
   write(change: (store: ObjectStore) => void): Promise<void> {
     const transaction = this.opened.transaction(STORE, "readwrite", { durability: "strict" });
     change(transaction.objectStore(STORE));
@@ -70,8 +73,9 @@ export class Database {
 }
 
 /**
- * @param letGo called when somebody wants to delete it, or the browser has closed it: it is not to be used any more
- * @throws when the browser has no IndexedDB, or refuses it
+ * @param letGo is called when a page wants to delete the database, or the browser has closed it: the client must not use it any
+ *   more
+ * @throws if the browser has no IndexedDB, or refuses it
  */
 export async function openDatabase(name: string, letGo: () => void): Promise<Database> {
   const { indexedDB } = globalThis as unknown as {

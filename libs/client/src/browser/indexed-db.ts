@@ -1,8 +1,9 @@
 /**
- * Storage of the browser: one database per device and user, one store of text values. Tabs that open the same one share it.
+ * A storage in the browser: one database per device and user, with one store of text values. Tabs that open the same database
+ * share it.
  *
- * A browser may close a database under the page: because its files are gone, because another page deletes it (which must not
- * wait for this one), because the user clears what the site has stored. Then it is opened again with the next use.
+ * A browser may close a database under the page: because its files are gone, because another page deletes it (which must not wait
+ * for this page), or because the user clears the data of the site. The storage opens it again at the next use.
  */
 import type { MakeEngine, SharingStorage } from "../core";
 import type { Identity } from "../storage/identity";
@@ -11,15 +12,15 @@ import { type Database, type ObjectStore, openDatabase } from "./database";
 import { type Browser, platformBrowser } from "./tabs/platform";
 import { TabCore } from "./tabs/tab-core";
 
-/** A storage that was opened; who opened it closes it, after the client. */
+/** An open storage. The app that opened it closes it, after the client. */
 export interface IndexedDbStorage extends ClientStorage {
   close(): void;
 }
 
 /**
- * Opens a storage in IndexedDB. Tabs that open the same one share one connection: any of them may close.
- * @param name of the database; one for each user and device
- * @throws when the browser has no IndexedDB or refuses it (private windows of some browsers)
+ * Opens a storage in IndexedDB. Tabs that open the same storage share one connection, and each of them may close.
+ * @param name the name of the database; one for each user and device
+ * @throws if the browser has no IndexedDB or refuses it (private windows of some browsers)
  */
 export async function openIndexedDbStorage(name: string): Promise<IndexedDbStorage> {
   const storage = new Storage(name, platformBrowser());
@@ -27,7 +28,7 @@ export async function openIndexedDbStorage(name: string): Promise<IndexedDbStora
   return storage;
 }
 
-/** What is to be changed, and who waits for it. */
+/** A change to the store, and the callbacks of its caller. */
 interface Change {
   make(store: ObjectStore): unknown;
   resolve(): void;
@@ -94,7 +95,7 @@ class Storage implements IndexedDbStorage, SharingStorage {
     }
   }
 
-  /** Once more when the browser had closed it, which is seen by its use only. */
+  /** Runs `work`, and repeats it if the browser had closed the database: only a use of the database shows that. */
   async #use<T>(work: (database: Database) => Promise<T>): Promise<T> {
     try {
       return await work(await this.open());
@@ -108,14 +109,14 @@ class Storage implements IndexedDbStorage, SharingStorage {
   #write(make: Change["make"]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.push({ make, resolve, reject }) > 1) return;
-      // One after the other, also when the database has to be opened again in between.
+      // Writes run one after the other, also when the storage has to open the database again in between.
       queueMicrotask(() => {
         this.#writing = this.#writing.then(() => this.#writeAll());
       });
     });
   }
 
-  /** What is asked for in one turn goes together. */
+  /** Writes the changes of one turn in one transaction. */
   async #writeAll(): Promise<void> {
     const changes = this.#waiting.splice(0);
     try {
@@ -126,7 +127,7 @@ class Storage implements IndexedDbStorage, SharingStorage {
       );
       for (const { resolve } of changes) resolve();
     } catch (error) {
-      // All or nothing: one that fails takes back the others.
+      // The transaction is all or nothing: a change that fails undoes the others.
       for (const { reject } of changes) reject(error);
     }
   }

@@ -1,9 +1,9 @@
 /**
- * How far the user has read, on its way to the server.
+ * The user's read marks, on their way to the server.
  *
- * The idea: one READ of a conversation under way at a time; the highest number that came meanwhile goes next, those
- * between are told by it. A mark is stored until the server has it, so that what was read offline is told by the next
- * session, and by the next process.
+ * The idea: each conversation has at most one READ under way. The highest mark that arrives meanwhile goes next, and covers the
+ * marks between. The storage keeps a mark until the server has it, so the next session, or the next process, tells the server
+ * what the user read offline.
  */
 import { sleep } from "@carillon/base";
 import { CarillonError, Command, type ReadPayload } from "@carillon/protocol";
@@ -19,7 +19,7 @@ export interface ReadMarksOptions {
   kept: KeptValues;
   inbox: Pick<Inbox, "lastSeq">;
   questions: Pick<Questions, "once">;
-  /** Tells "marks" when a mark has moved, or the server has one. */
+  /** Emits "marks" when a mark has moved, or the server has accepted or refused one. */
   events: Pick<Tell, "emit">;
 }
 
@@ -29,11 +29,11 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** The mark of a conversation. */
+/** The read mark of one conversation. */
 interface Mark {
-  /** To be told. */
+  /** The mark that the user has set. */
   wanted: number;
-  /** What the server has. */
+  /** The mark that the server has. */
   told: number;
   isBusy: boolean;
   waiters: Waiter[];
@@ -45,19 +45,19 @@ const RETRY_MS = 1_000;
 export class ReadMarks {
   readonly #marks = new Map<string, Mark>();
   readonly #stopping = new AbortController();
-  /** Sessions up to now: what was lost with an earlier one is told at once over the one that is open. */
+  /** The number of sessions so far. A READ that was lost with an earlier session goes at once over the session that is open. */
   #sessions = 0;
 
   constructor(private readonly options: ReadMarksOptions) {}
 
-  /** Marks that the server does not have yet, as far as is known. */
+  /** Marks that the server does not have yet, as far as the client knows. */
   get pending(): ReadPayload[] {
     return [...this.#marks].flatMap(([conversationId, { wanted, told }]) =>
       wanted > told ? [{ conversationId, seq: wanted }] : [],
     );
   }
 
-  /** Takes over what an earlier life of this device could not tell. */
+  /** Restores the marks that an earlier run of the app could not tell the server. */
   async restore(): Promise<void> {
     for (const [key, seq = 0] of await readAllJson<number>(this.options.storage, PREFIX)) {
       const mark = this.#of(key.slice(PREFIX.length));
@@ -66,8 +66,8 @@ export class ReadMarks {
   }
 
   /**
-   * @returns when the server has the mark, or a higher one
-   * @throws CarillonError when it refuses; UNAVAILABLE when the client is closed before
+   * Moves the mark of a conversation. Resolves when the server has this mark, or a higher one.
+   * @throws CarillonError if the server refuses the mark; ConnectionLost if the client is closed before
    */
   move(conversationId: string, seq: number): Promise<void> {
     const mark = this.#of(conversationId);
@@ -78,13 +78,13 @@ export class ReadMarks {
       this.options.events.emit("marks", this.pending);
     }
     const done = new Promise<void>((resolve, reject) => mark.waiters.push({ seq, resolve, reject }));
-    // The engine's promise is the one that an app may leave alone.
+    // The app may leave the engine's promise alone; this one must not cause an unhandled rejection either.
     done.catch(() => {});
     void this.#tell(conversationId, mark);
     return done;
   }
 
-  /** A session is open: what could not be told is told now. */
+  /** Called when a session is open: tells the server the marks that it does not have yet. */
   online(): void {
     this.#sessions++;
     for (const [conversationId, mark] of this.#marks) void this.#tell(conversationId, mark);
@@ -133,9 +133,9 @@ export class ReadMarks {
   }
 
   async #settle(conversationId: string, mark: Mark, seq: number, outcome: "told" | Error): Promise<void> {
-    // A mark beyond the last number counts up to there: what is said later is not read.
+    // A mark beyond the last number counts up to the last number: later messages are not read.
     if (outcome === "told") mark.told = Math.min(seq, this.options.inbox.lastSeq(conversationId) || seq);
-    // A refused mark is neither told nor wanted any more: asked again, it is told again.
+    // A refused mark is dropped: if the app sets it again, the client tells it again.
     if (mark.wanted === seq) mark.wanted = mark.told;
     this.options.events.emit("marks", this.pending);
     if (mark.wanted <= seq) await this.options.kept.delete(PREFIX + conversationId);
@@ -148,18 +148,18 @@ export class ReadMarks {
   }
 }
 
-/** Says that the user is typing no more often than it helps: whoever reads it shows it for some seconds. */
+/** The least time between two TYPING of a conversation, ms: a recipient's device shows each for some seconds. */
 const LEAST_MS = 3_000;
-/** Conversations that are remembered; a person types in few. */
+/** The number of conversations that are remembered; a user types in few. */
 const MOST = 100;
 
 export class TypingPace {
-  /** When it was said last, by conversation; the earliest first. */
+  /** The time of the last TYPING by conversation; the earliest is first. */
   readonly #said = new Map<string, number>();
 
   constructor(private readonly questions: Pick<Questions, "tell">) {}
 
-  /** The user has pressed a key. */
+  /** Called when the user has pressed a key. */
   typing(conversationId: string): void {
     const now = performance.now();
     if (now - (this.#said.get(conversationId) ?? -LEAST_MS) < LEAST_MS) return;
@@ -170,7 +170,7 @@ export class TypingPace {
     if (this.#said.size > MOST && earliest !== undefined) this.#said.delete(earliest);
   }
 
-  /** The message was sent: the next key begins anew. */
+  /** Called when a message was sent: the next key is told at once. */
   sent(conversationId: string): void {
     this.#said.delete(conversationId);
   }

@@ -1,15 +1,16 @@
 /**
- * Storage in a folder, for Node.
+ * A storage in a folder, for Node.
  *
- * The idea: a log of lines, each one batch of changes with a checksum; the last change of a key holds. What is written
- * while a write is under way goes to the disk together as the next line, with one fsync. When most of the log is out
- * of date, what holds is written to a new file that takes the place of the old one.
+ * The idea: the storage is a log of lines. Each line is a batch of changes with a checksum; the last change of a key holds.
+ * Changes that arrive during a write go to the disk together as the next line, with one fsync. When most of the log is out of
+ * date, the storage writes the present values to a new file, which replaces the old one.
  *
  * Edge cases:
- * - Killed in the middle of an append: the last line is torn, nobody was told that it is kept. It is cut off.
- * - Killed while compacting: the new file was not renamed yet and is thrown away, or was and is complete.
- * - A line that cannot be read with readable ones behind it is no torn write: the file is damaged, and is refused.
- * - The disk is full: what was appended by halves is cut off again, the values stay as they were, `set` rejects.
+ * - A kill in the middle of an append: the last line is torn, and the storage has confirmed it to no caller. The storage cuts it
+ *   off.
+ * - A kill during compaction: if the new file was not renamed yet, the storage deletes it; if it was renamed, it is complete.
+ * - An unreadable line with readable lines after it is no torn write: the file is damaged, and the storage refuses it.
+ * - A full disk: the storage cuts off the half-written line, the values stay as they were, and `set` rejects.
  */
 import { constants, type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
@@ -19,11 +20,11 @@ import type { ClientStorage } from "../storage/storage";
 
 const LOG = "values.log";
 const COMPACTED = "values.new";
-/** The log is compacted when it is larger than this and four times what holds, bytes. */
+/** The storage compacts the log when it is larger than this, and larger than four times the present values, bytes. */
 const COMPACT_BYTES = 256 * 1024;
 const COMPACT_FACTOR = 4;
 
-/** null: the key is deleted. */
+/** A value of null deletes the key. */
 type Entry = [key: string, value: string | null];
 
 interface Change {
@@ -32,16 +33,17 @@ interface Change {
   reject(error: unknown): void;
 }
 
-/** A storage that was opened; who opened it closes it, after the client. */
+/** An open storage. The app that opened it closes it, after the client. */
 export interface FileStorage extends ClientStorage {
-  /** Waits for what was begun, and lets another process open the folder. */
+  /** Waits for the writes that have begun, and lets another process open the folder. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the storage of one device of one user. Survives a kill at any moment; a `set` that resolved is on the disk.
- * @param folder is made when it is not there; nobody else may write into it
- * @throws Error when another process, or another client of this one, has it open; when its file is damaged
+ * Opens the storage of one device of one user. The storage survives a kill at any moment; when `set` resolves, the value is on
+ * the disk.
+ * @param folder is created if it does not exist; no other program may write into it
+ * @throws Error if another process, or another client of this process, has the folder open; if its file is damaged
  */
 export async function openFileStorage(folder: string): Promise<FileStorage> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -63,7 +65,7 @@ export async function openFileStorage(folder: string): Promise<FileStorage> {
   }
 }
 
-/** @returns a function that unlocks the folder @throws Error when another process, or this one, has locked it */
+/** @returns a function that unlocks the folder @throws Error if another process, or this process, has locked the folder */
 async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const lock = path.join(folder, "lock");
   const holder = await tryLock(lock);
@@ -136,7 +138,7 @@ class LogStorage implements FileStorage {
   }
 
   async #writeAll(): Promise<void> {
-    // What is asked for in this turn goes together.
+    // Changes of the same turn go into the same line.
     await Promise.resolve();
     while (this.#pending.length > 0) {
       const changes = this.#pending;
@@ -150,23 +152,23 @@ class LogStorage implements FileStorage {
         for (const { reject } of changes) reject(error);
         continue;
       }
-      // The values are safe in the old file: compacting may fail, and is tried again after the next write.
+      // The values are safe in the old file: a compaction that fails is tried again after the next write.
       if (this.#bytes > COMPACT_BYTES && this.#bytes > COMPACT_FACTOR * this.#liveBytes) {
         await this.#compact().catch(() => {});
       }
     }
-    // In the turn in which nothing was left: what is asked for next starts anew.
+    // In this turn no change was left: the next change starts a new write.
     this.#writing = undefined;
   }
 
   async #append(line: Buffer): Promise<void> {
     try {
       await writeAt(this.log, line, this.#bytes);
-      // A file that was deleted takes writes as before, and is gone with the process.
+      // A deleted file still accepts writes, and disappears with the process.
       if ((await this.log.stat()).nlink === 0) throw new Error(`${this.folder} was deleted while it was open`);
       this.#bytes += line.length;
     } catch (error) {
-      // Whether it is there or not: nobody may find it later, as the caller is told that it is not kept.
+      // The line may be there or not. No process may find it later, because the caller learns that the write failed.
       await this.log.truncate(this.#bytes);
       throw error;
     }
@@ -203,7 +205,7 @@ class LogStorage implements FileStorage {
   }
 }
 
-/** Writes all of it, and waits until the disk has it. */
+/** Writes all bytes, and waits until the disk has them. */
 async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
@@ -227,7 +229,7 @@ function checksum(text: string): string {
   return crc32(text).toString(16).padStart(8, "0");
 }
 
-/** Whether a line behind the first unreadable one can be read. */
+/** Returns whether a line after the first unreadable line can be read. */
 function hasReadableLine(content: Buffer, from: number): boolean {
   for (let start = content.indexOf(10, from); start !== -1; ) {
     const end = content.indexOf(10, start + 1);
@@ -237,10 +239,10 @@ function hasReadableLine(content: Buffer, from: number): boolean {
   return false;
 }
 
-/** A renamed file is found after a power loss only when its folder was written too. */
+/** Writes the folder to the disk: a renamed file survives a power loss only if its folder was written too. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r").catch(() => undefined);
-  // Some systems cannot open folders; there the rename itself is all there is.
+  // Some systems cannot open folders; there the rename alone must do.
   await handle?.sync().catch(() => {});
   await handle?.close();
 }

@@ -4,10 +4,10 @@ import { FrameDecoder } from "@carillon/protocol";
 import type { Link, LinkEvents, Transport } from "../connection/transport";
 import { LinkBuffer } from "../connection/transport";
 
-/** After FIN was sent the other side has this long to close, ms. */
+/** The time that the other side has to close after FIN was sent, ms. */
 const LINGER_MS = 1_000;
 
-/** Frames over a plain TCP connection; what `transport: "tcp"` means. */
+/** Frames over a plain TCP connection: the transport `"tcp"`. */
 export const tcpTransport: Transport = {
   open: async ({ tcp }, timeoutMs) => {
     const colon = tcp.lastIndexOf(":");

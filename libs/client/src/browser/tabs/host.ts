@@ -1,11 +1,11 @@
 /**
- * The side of the tab that has the connection: tells the others what its engine tells, and does for them what they ask for.
+ * The side of the tab that has the connection. It passes the events of its engine on to the other tabs, and runs their calls.
  *
  * Edge cases:
- * - What must not be lost is acknowledged to the server when the listeners of all tabs are done with it. A tab that is not done in
- *   5 s (frozen, or gone without a word) is not waited for again before it has answered once more; what was posted to it is there
- *   when it wakes up.
- * - A tab ends: whom it watched is watched no more. The lock that each tab holds on its own name says so.
+ * - The host acknowledges an event that must not be lost when the listeners of all tabs are done with it. It does not wait again
+ *   for a tab that is not done in 5 s (frozen, or gone silently) until that tab has answered once more. Posted events are there
+ *   when the tab wakes up.
+ * - A tab ends: its watches of users end. The lock that each tab holds on its own name shows the end.
  */
 import { getOrSet, settlesWithin, uuidv7 } from "@carillon/base";
 import type { WatchPresencePayload } from "@carillon/protocol";
@@ -16,17 +16,17 @@ import { type CallName, type Post, packError, packValue } from "./platform";
 const PATIENCE_MS = 5_000;
 
 interface Tab {
-  /** Ends of what it watches, by user. */
+  /** The unsubscribe functions of the tab's watches, by user. */
   watches: Map<string, () => void>;
-  /** Whether it has not answered in time. */
+  /** Whether the tab has not answered in time. */
   isAsleep: boolean;
 }
 
 export interface HostOptions {
-  /** Where the tab stands. */
+  /** The state of this tab. */
   state(): ClientState;
   post(post: Post): void;
-  /** Calls back when a tab has ended. */
+  /** Calls `then` when a tab has ended. */
   whenGone(tab: string, then: () => void): void;
 }
 
@@ -37,22 +37,22 @@ export class Host {
   #hasLeft = false;
   #lastId = 0;
 
-  /** Another one for each time that a tab has the connection: what it was asked for before is asked for again. */
+  /** A new id each time that a tab gets the connection: other tabs then repeat the calls that have no answer yet. */
   readonly #id = uuidv7(Date.now());
 
   constructor(
-    /** The tab that it lives in. */
+    /** The id of the tab in which the host lives. */
     private readonly tab: string,
     readonly engine: SharedEngine,
     private readonly options: HostOptions,
   ) {}
 
-  /** Resolves when all that was asked for is answered. */
+  /** Resolves when all calls under way are answered. */
   get answered(): Promise<unknown> {
     return Promise.all(this.#answering);
   }
 
-  /** The others go on with another one: what it cannot do any more it does not answer. */
+  /** Called when another tab takes the connection over: this host posts no errors for calls that it can no longer serve. */
   leave(): void {
     this.#hasLeft = true;
   }
@@ -83,7 +83,9 @@ export class Host {
     this.options.post({ kind: "event", from: this.#id, name, value: packValue(value) });
   }
 
-  /** @returns when all tabs are done with it that answer at all; undefined: there is none */
+  /**
+   * @returns a promise that resolves when all tabs that answer at all are done with the event; undefined if there is no such tab
+   */
   deliver<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
     const awake = [...this.#tabs].filter(([tab, { isAsleep }]) => tab !== this.tab && !isAsleep);
     if (awake.length === 0) return void this.tell(name, value);
@@ -93,24 +95,24 @@ export class Host {
     return Promise.all(done);
   }
 
-  /** Does what a tab, this one or another, asks for. */
+  /** Runs a call of a tab, be it this tab or another. */
   async do(from: string, name: CallName, args: unknown[]): Promise<unknown> {
     if (name === "watch") return this.#watch(from, args[0] as WatchPresencePayload);
     return (this.engine[name] as (...all: unknown[]) => unknown).apply(this.engine, args);
   }
 
-  /** A tab begins or ends to watch users. */
+  /** Begins or ends a tab's watches of users. */
   #watch(from: string, { userIds, on }: WatchPresencePayload): void {
     const { watches } = this.#tabOf(from);
     for (const userId of userIds) {
       watches.get(userId)?.();
       watches.delete(userId);
-      // Who is watched by another tab already is told again for this one.
+      // The engine reports a user again for this tab, even if another tab already watches the user.
       if (on) watches.set(userId, this.engine.watch([userId], true));
     }
   }
 
-  /** Nothing is posted where nobody hears it. */
+  /** Whether no other tab would hear a post. */
   get #isAlone(): boolean {
     return this.#tabs.size === (this.#tabs.has(this.tab) ? 1 : 0);
   }

@@ -2,19 +2,19 @@ import { CarillonError, type ErrorPayload, type ReadPayload, type SendPayload } 
 import { Refused } from "../../connection/keeper";
 import type { Calls, CoreEvents } from "../../core";
 
-/** What tabs of one browser have in common: a lock that one of them holds, and a channel that all of them hear. */
+/** The means that the tabs of one browser share: a lock that one of them holds, and a channel that all of them hear. */
 
-/** As `navigator.locks`, of which this is a part. */
+/** The part of `navigator.locks` that the SDK uses. */
 export interface Locks {
   request(
     name: string,
     options: { signal?: AbortSignal; steal?: boolean; ifAvailable?: boolean },
-    /** Given null where the lock is held, and was asked for `ifAvailable`. */
+    /** Receives null if another tab holds the lock and the request was `ifAvailable`. */
     hold: (lock: unknown) => Promise<unknown>,
   ): Promise<unknown>;
 }
 
-/** As a BroadcastChannel, of which this is a part. */
+/** The part of a BroadcastChannel that the SDK uses. */
 export interface Channel {
   onmessage: ((event: { data: unknown }) => void) | null;
   postMessage(value: unknown): void;
@@ -27,7 +27,7 @@ export interface Browser {
   openChannel(name: string): Channel;
 }
 
-/** @returns undefined where there are no tabs */
+/** @returns the browser's locks and channels; undefined on platforms without tabs */
 export function platformBrowser(): Browser | undefined {
   const { navigator, BroadcastChannel } = globalThis as unknown as {
     navigator?: { locks?: Locks };
@@ -37,20 +37,20 @@ export function platformBrowser(): Browser | undefined {
   return { locks: navigator.locks, openChannel: (name) => new BroadcastChannel(name) };
 }
 
-/** What tabs post to each other. All of it is plain values: errors go as what an ERROR frame would say. */
+/** The messages that tabs post to each other. All are plain values; an error travels as the payload of an ERROR frame. */
 
-/** Codes of closes are above those of errors. */
+/** The least close code; codes of errors are lower. */
 const LEAST_CLOSE_CODE = 4_000;
 
-/** What may be asked of the tab that has the connection. */
+/** The calls that a tab may make to the tab that has the connection. */
 export type CallName = keyof Calls | "watch";
 
 export type Post =
-  /** A tab has come, and wants to know who has the connection. */
+  /** A tab has come, and asks which tab has the connection. */
   | { kind: "hello"; from: string }
-  /** This one has it from now on: whoever is there says so. */
+  /** This tab has the connection from now on; the other tabs answer with "hello". */
   | { kind: "leader"; from: string }
-  /** This one has it, and so it stands. */
+  /** This tab has the connection, and tells its present state. */
   | {
       kind: "stands";
       from: string;
@@ -60,12 +60,12 @@ export type Post =
       unsent: SendPayload[];
       unread: ReadPayload[];
     }
-  /** Another tab wants it: whoever has it lets go, and says so. */
+  /** Another tab wants the connection; the tab that has it lets go, and answers with "yielded". */
   | { kind: "yield"; from: string }
   | { kind: "yielded"; to: string }
   | { kind: "call"; from: string; to: string; id: number; name: CallName; args: unknown[] }
   | { kind: "answer"; to: string; id: number; value?: unknown; error?: ErrorPayload }
-  /** To all tabs. @param id of those that must not be lost: each tab answers when its listeners are done */
+  /** An event for all tabs. @param id only for events that must not be lost: each tab answers when its listeners are done */
   | { kind: "event"; from: string; name: keyof CoreEvents; value: unknown; id?: number }
   | { kind: "done"; from: string; to: string; id: number };
 
@@ -82,7 +82,7 @@ function unpackError({ code, ...rest }: ErrorPayload): Error {
   return code >= LEAST_CLOSE_CODE ? new Refused(rest.message, code) : CarillonError.fromPayload({ code, ...rest });
 }
 
-/** States and failed messages hold an error. */
+/** Packs the error that a state or a failed message holds. */
 export function packValue(value: unknown): unknown {
   const { error } = (value ?? {}) as { error?: unknown };
   return error === undefined ? value : { ...(value as object), error: packError(error) };

@@ -1,10 +1,10 @@
 /**
- * The side of a tab that has no connection: what it wants done waits for the tab that has one.
+ * The side of a tab that has no connection: its calls wait for the tab that has the connection.
  *
  * Edge cases:
- * - That tab ends before it has answered: the next one is asked. A message keeps its id, so it cannot be doubled; a change over
- *   HTTP that may have been made already is not asked for twice, and counts as not answered.
- * - This tab becomes the one that has the connection: its engine does what waits.
+ * - That tab ends before it has answered: this tab asks the next one. A message keeps its id, so the server stores it once. A
+ *   change over HTTP, which the server may have made already, is not repeated; its call rejects as unanswered.
+ * - This tab gets the connection: its engine runs the waiting calls.
  */
 import { CarillonError } from "@carillon/protocol";
 import { ConnectionLost } from "../../connection/requests";
@@ -14,7 +14,7 @@ import type { CallName, Post } from "./platform";
 interface Pending {
   name: CallName;
   args: unknown[];
-  /** Who was asked. */
+  /** The id of the host that has received the call. */
   asked?: string;
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -30,7 +30,10 @@ export class Remote {
     private readonly post: (post: Post) => void,
   ) {}
 
-  /** @throws CarillonError what the engine throws; UNAVAILABLE when it is not known whether it was done */
+  /**
+   * Makes a call to the tab that has the connection.
+   * @throws CarillonError the engine's error; UNAVAILABLE if it is unknown whether the call had an effect
+   */
   call<T>(name: CallName, ...args: unknown[]): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
       const id = ++this.#lastId;
@@ -39,13 +42,13 @@ export class Remote {
     }) as Promise<T>;
   }
 
-  /** Another tab has the connection. */
+  /** Called when another tab has the connection: asks it for all waiting calls. */
   follow(leader: string): void {
     this.#leader = leader;
     for (const id of [...this.#pending.keys()]) this.#ask(id);
   }
 
-  /** This tab has it: what waits is done here. */
+  /** Called when this tab has the connection: runs the waiting calls here. */
   moveTo(call: (name: CallName, args: unknown[]) => Promise<unknown>): void {
     this.#leader = undefined;
     for (const [id, each] of this.#pending) {
@@ -62,7 +65,7 @@ export class Remote {
     else pending?.reject(CarillonError.fromPayload(error));
   }
 
-  /** A message that waits here has another id from now on. */
+  /** Gives a waiting message its new id. */
   redated({ from, to }: CoreEvents["redated"]): void {
     for (const { name, args } of this.#pending.values()) {
       const message = args[0] as { clientMsgId?: string };
@@ -70,7 +73,7 @@ export class Remote {
     }
   }
 
-  /** Nothing waits any more, but for the end of a log-out. @returns when there is nothing left */
+  /** Rejects all waiting calls except log-outs. @returns a promise that resolves when the log-outs have ended */
   async end(error: Error): Promise<void> {
     const last = [...this.#pending.values()].filter(({ name }) => name === "logOut");
     for (const [id, { name, reject }] of this.#pending) {
@@ -96,7 +99,7 @@ export class Remote {
   }
 }
 
-/** Whether it may be done now, though somebody else may have done it before. */
+/** Returns whether a tab may run the call now, though another tab may have run it before. */
 function isRepeatable({ name, args, asked }: Pending): boolean {
   return asked === undefined || name !== "call" || args[0] === "GET";
 }

@@ -1,15 +1,15 @@
 /**
- * What works behind the client of one of several tabs that have their storage in common.
+ * The core of a client in one of several tabs that share a storage.
  *
- * The idea: the tab that holds the lock has the engine (connection, outbox, inbox, storage), and tells the others what it tells
- * its own listeners; what they want done they ask it for. When it ends, another one gets the lock, and goes on from what is
- * stored. Each tab has its own listeners and its own view; the view of a tab writes when that tab has the engine.
+ * The idea: the tab that holds the lock has the engine (connection, outbox, inbox, storage). It passes the engine's events on to
+ * the other tabs, and they send it their calls. When it ends, another tab gets the lock, and continues from the stored state.
+ * Each tab has its own listeners and its own view; the view of a tab writes while that tab has the engine.
  *
  * Edge cases:
- * - An event that the tab before had told, and not acknowledged, comes again: each tab shows it once.
- * - The lock is taken by force (`takeOver`): the engine ends, and the tab asks as the others do.
- * - No locks (a page that is not secure): each tab has an engine of its own, and the server ends the older one. That one keeps what
- *   is written, and is `elsewhere` until the app says `takeOver`.
+ * - An event that the former tab told and did not acknowledge comes again: each tab shows it once.
+ * - Another tab takes the lock by force (`takeOver`): the engine ends, and this tab sends calls as the others do.
+ * - No locks (a page that is not secure): each tab has an engine of its own, and the server ends the older one. The older tab
+ *   stores the user's messages and marks, and stays `elsewhere` until the app calls `takeOver`.
  */
 import { settlesWithin, sleep, uuidv7 } from "@carillon/base";
 import {
@@ -60,33 +60,33 @@ export class TabCore implements Core {
   readonly #ownSync: Synchroniser;
   #keeper: SyncKeeper | undefined;
   #channel: Channel | undefined;
-  /** The engine, when this tab has it. */
+  /** The host with the engine, if this tab has it. */
   #host: Host | undefined;
   #isKeeper = false;
   #isPresent = false;
-  /** Whether another tab has had the storage since this one looked at it first. */
+  /** Whether another tab has had the storage since this tab first looked at it. */
   #hasFollowed = false;
   #place: () => void = () => {};
-  /** Resolves when it is clear whether another tab has the storage: until then nothing is read of it. */
+  /** Resolves when it is clear whether another tab has the storage. Until then this tab reads nothing from it. */
   readonly #placed = new Promise<void>((resolve) => {
     this.#place = resolve;
   });
-  /** Sessions that this tab was told of. */
+  /** The number of sessions of which this tab has heard. */
   #sessions = 0;
   #wantsConnection = false;
   readonly #memory = new TabMemory();
   readonly #lastWorks: (() => Promise<unknown>)[] = [];
-  /** What is to be written at the end. */
+  /** Resolves when the last writes are done. */
   #ended: Promise<unknown> | undefined;
   #leaving: Promise<void> | undefined;
-  /** Resolves when others may go on with the storage. */
+  /** Resolves when other tabs may use the storage. */
   #gone: Promise<void> | undefined;
   #preparing: Promise<void> | undefined;
   #onYielded: () => void = () => {};
-  /** Undefined where there are none. */
+  /** The locks of this tab; undefined if the page may not use locks. */
   readonly #locks: TabLocks | undefined;
 
-  /** @param name of the lock and the channel that these tabs have in common */
+  /** @param name the name of the lock and the channel that these tabs share */
   constructor(
     private readonly name: string,
     private readonly browser: Browser,
@@ -120,7 +120,7 @@ export class TabCore implements Core {
     return this.#preparing;
   }
 
-  /** A storage that has failed is tried again: other tabs may be at work, and this one shows what they show. */
+  /** Claims the storage, and tries again if the storage fails: other tabs may be at work, and this tab shows their events. */
   async #claim(): Promise<Identity> {
     while (true) {
       try {
@@ -214,7 +214,7 @@ export class TabCore implements Core {
 
   async close(): Promise<void> {
     const host = this.#host;
-    // The others are not told: one of them goes on.
+    // This tab posts nothing more to the other tabs: one of them takes the engine over.
     this.#host = undefined;
     host?.leave();
     this.#end({ name: "closed" }, host);
@@ -231,7 +231,7 @@ export class TabCore implements Core {
   /** @throws the error with which the client was closed */
   async #untilOnline(): Promise<void> {
     this.#request("connect").catch(() => {
-      // The state says why.
+      // The state tells the reason.
     });
     await untilOnline(this, () => true);
   }
@@ -274,7 +274,7 @@ export class TabCore implements Core {
     engine.atEnd(() => this.#ended ?? Promise.resolve());
     engine.synchroniser.keeper = this.#keeper;
     engine.prepare().catch(() => {
-      // Whoever connects, or sends, is told.
+      // A later `connect` or `send` rejects with this error.
     });
     this.#post({ kind: "leader", from: this.#id });
     if (this.#hasFollowed) this.events.emit("adopted", undefined);
@@ -282,7 +282,7 @@ export class TabCore implements Core {
     if (this.#wantsConnection) engine.connect().catch(() => {});
   }
 
-  /** Takes the lock by force, when whoever has it has let go of the storage, or does not answer. */
+  /** Takes the lock by force when the other tab has let go of the storage, or does not answer. */
   async #seize(locks: TabLocks): Promise<void> {
     const yielded = new Promise<void>((resolve) => {
       this.#onYielded = resolve;
@@ -292,7 +292,7 @@ export class TabCore implements Core {
     locks.seize();
   }
 
-  /** Another tab has taken the lock, or is about to. */
+  /** Ends this tab's engine because another tab has taken the lock, or is about to take it. */
   async #stepDown(): Promise<void> {
     const host = this.#host;
     if (host === undefined || this.closing.aborted) return;
@@ -302,11 +302,11 @@ export class TabCore implements Core {
     host.leave();
     await host.engine.close();
     this.#hello();
-    // What this one has stored since the other one has looked is not known there.
+    // The other tab may have read the storage before this tab stored its last messages, and does not know them.
     for (const message of host.engine.unsent()) this.#request("send", message).catch(() => {});
   }
 
-  /** What an engine of this tab tells, as long as it is the one in use. */
+  /** Returns the events of an engine of this tab; they count as long as that engine is the one in use. */
   #tellOf(isInUse: () => boolean): Tell {
     const { events } = this;
     return {
@@ -318,7 +318,7 @@ export class TabCore implements Core {
         this.#take(name, told);
       },
       deliver: (name, value) => {
-        // Nobody acknowledges it: it comes again.
+        // No tab acknowledges this event: the server sends it again.
         if (!isInUse()) return new Promise(() => {});
         const there = this.#host?.deliver(name, value);
         const here = this.#take(name, value);
@@ -361,9 +361,12 @@ export class TabCore implements Core {
     if (id !== undefined) this.#post({ kind: "done", from: this.#id, to: from, id });
   }
 
-  /** The engine, here or elsewhere, has told something. @returns when the listeners are done with it */
+  /**
+   * Takes an event of the engine, which may run in this tab or in another. @returns a promise that resolves when the listeners
+   * are done with it
+   */
   #take<Name extends keyof CoreEvents>(name: Name, value: CoreEvents[Name]): Promise<unknown> | undefined {
-    // Whom it watches each tab knows itself.
+    // Each tab keeps its own watches, and knows itself when they end.
     if (name === "released") return undefined;
     this.#memory.note(name, value);
     if (name === "session") this.#beginSession(value as CoreEvents["session"]);
@@ -393,23 +396,23 @@ export class TabCore implements Core {
     this.events.emit("state", state);
   }
 
-  /** What the engine's state is to the tabs: an end that one of them can do something about is none. */
+  /** Returns the engine's state as the tabs see it: if a tab can repair the end of the engine, the client is not closed. */
   #stateOf(state: ClientState): ClientState {
     const { error } = state as { error?: Error };
     if (state.name !== "closed" || error === undefined) return state;
     if (error instanceof Refused && error.code === CloseCode.REPLACED) {
-      // What is written is kept by an engine that does not connect.
+      // An engine that does not connect stores the user's messages and marks.
       this.#wantsConnection = false;
       this.#lead();
       return { name: "elsewhere" };
     }
     if (error instanceof Refused || error instanceof CarillonError || error instanceof OthersStorage) return state;
-    // The storage has failed.
+    // In all other cases the storage has failed.
     setTimeout(() => this.#host !== undefined && this.#lead(), AGAIN_MS);
     return { name: "waiting", retryInMs: AGAIN_MS, error };
   }
 
-  /** For good. What is stored is written before the locks are let go of. */
+  /** Ends the client for good. The last writes come before the release of the locks. */
   #end(state: ClientState, host: Host | undefined): void {
     if (this.closing.aborted) return;
     this.state = state;
@@ -437,7 +440,10 @@ export class TabCore implements Core {
     };
   }
 
-  /** The engine asks for everything for its inbox: where it is here, the view is served by the same SYNC. */
+  /**
+   * Makes the synchroniser of this tab. The engine runs a SYNC of everything for its inbox; if the engine is in this tab, the
+   * same SYNC serves the view.
+   */
   #makeSynchroniser(): Core["synchroniser"] {
     const core = this;
     return {

@@ -1,6 +1,6 @@
 /**
- * The locks of one tab: one that says that it is there, and goes with it however it ends; and the one that all tabs want, whose
- * holder has the engine.
+ * The two locks of a tab. Its own lock shows that the tab exists, and goes with it however the tab ends. All tabs want the common
+ * lock; its holder has the engine.
  */
 
 import type { Event, ReadPayload, SendPayload, SentPayload } from "@carillon/protocol";
@@ -8,21 +8,21 @@ import type { CoreEvents } from "../../core";
 import type { Locks } from "./platform";
 
 export interface TabLocksOptions {
-  /** Aborted when the tab waits for nothing any more. */
+  /** Aborted when the tab stops waiting for locks. */
   closing: AbortSignal;
-  /** The tab's own lock is held: from now on others may look whether it is there. */
+  /** This tab holds its own lock: from now on other tabs may look whether this tab exists. */
   onPresent(): void;
   /** Another tab has the common lock. */
   onTaken(): void;
   /** This tab has the common lock. */
   onHeld(): void;
-  /** Another tab has taken it by force. */
+  /** Another tab has taken the common lock by force. */
   onLost(): Promise<void>;
 }
 
 export class TabLocks {
   #let: () => void = () => {};
-  /** When this tab lets go of all. */
+  /** Resolves when this tab lets go of all its locks. */
   readonly #released = new Promise<void>((resolve) => {
     this.#let = resolve;
   });
@@ -36,7 +36,7 @@ export class TabLocks {
   ) {}
 
   start(): void {
-    // Whoever finds this one free takes the tab for gone: nobody is to look before it is held.
+    // Another tab that finds this lock free takes this tab for gone. So no tab may look before this tab holds it.
     void this.locks.request(this.#nameOf(this.tab), {}, () => {
       this.options.onPresent();
       return this.#released;
@@ -44,7 +44,7 @@ export class TabLocks {
     void this.#wait();
   }
 
-  /** Takes the common lock from whoever holds it. */
+  /** Takes the common lock from the tab that holds it. */
   seize(): void {
     this.#hold({ steal: true }).catch(() => {});
   }
@@ -57,14 +57,14 @@ export class TabLocks {
     this.#let();
   }
 
-  /** Waits as long as this tab lives, also behind one that has taken the lock by force. */
+  /** Waits for the common lock as long as this tab lives, also after another tab has taken it by force. */
   async #wait(): Promise<void> {
     const { closing, onHeld } = this.options;
     try {
       await this.#hold({ ifAvailable: true });
       while (!closing.aborted) await this.#hold({ signal: closing });
     } catch {
-      // A page of no origin may not use locks: as where there are none.
+      // A page without an origin may not use locks: this tab then works as in a browser without locks.
       onHeld();
     }
   }
@@ -88,16 +88,16 @@ export class TabLocks {
   }
 }
 
-/** What a tab was told by the one that has the engine, and is asked for at any time. */
+/** The state that a tab has heard from the tab with the engine; the client can read it at any time. */
 
-/** Events that were shown last: the next engine may tell them again. */
+/** The number of newest shown events that a tab remembers: the next engine may tell them again. */
 const MOST_SHOWN = 2_000;
 
 export class TabMemory {
   /** Marks that the server does not have yet. */
   marks: ReadPayload[] = [];
   readonly #waiting = new Map<string, SendPayload>();
-  /** What was shown, and when its listeners are done with it. */
+  /** The events that were shown, with a promise that resolves when their listeners are done. */
   readonly #shown = new Map<string, Promise<unknown> | undefined>();
 
   /** Messages that have no answer yet. */
@@ -129,7 +129,7 @@ export class TabMemory {
     }
   }
 
-  /** Shows an event, unless that was done before. @returns when its listeners are done with it */
+  /** Shows an event unless the tab has shown it before. @returns a promise that resolves when its listeners are done */
   once({ conversationId, seq }: Event, show: () => Promise<unknown> | undefined): Promise<unknown> | undefined {
     const shown = this.#shown;
     const key = `${conversationId} ${seq}`;
