@@ -1,9 +1,9 @@
 /**
- * One try to get a session: ask for the way, go there, follow GOAWAY.
+ * One attempt to get a session: ask for the route, connect, follow GOAWAYs.
  *
- * The first gateway of the route is the right one. When it does not answer (it died, and the ring does not know yet),
- * the second one takes the device if it says `fallback`. A gateway with another view of the ring answers GOAWAY; after
- * three in a row two views disagree, and `fallback` makes the next one take the device all the same.
+ * The first gateway of the route is the right one. If it does not answer (it died, and the ring does not know yet), the second
+ * gateway takes the device when the device says `fallback`. A gateway with another view of the ring answers GOAWAY. After three
+ * in a row two views disagree, and `fallback` makes the next gateway take the device all the same.
  */
 import { CarillonError, type ConnectedPayload, type ConnectPayload, type GatewayAddress } from "@carillon/protocol";
 import { throwIfAborted } from "../abort";
@@ -13,9 +13,9 @@ import type { Transport } from "./transport";
 
 export interface FindGatewayOptions {
   transport: Transport;
-  /** Gateways for this user, the right one first. */
+  /** Returns the gateways for this user; the right gateway is the first. */
   route(): Promise<GatewayAddress[]>;
-  /** CONNECT's payload of this moment, without `fallback`. */
+  /** Returns the present payload of CONNECT, without `fallback`. */
   greeting(): Promise<ConnectPayload>;
 }
 
@@ -24,15 +24,16 @@ const MOST_HOPS = 3;
 export interface Found {
   connection: GatewayConnection;
   connected: ConnectedPayload;
-  /** GOAWAYs that were followed, those before included. */
+  /** The number of GOAWAYs that the client followed in a row, earlier attempts included. */
   hops: number;
 }
 
 /**
- * @param start where a GOAWAY has sent us; undefined: where the route says
- * @param hops GOAWAYs in a row up to now
- * @param openMs time for a gateway to accept the connection, ms
- * @throws CarillonError a refusal; UNAVAILABLE when no gateway answers, with the cause
+ * Finds a gateway and opens a session.
+ * @param start the gateway that a GOAWAY named; undefined: the client asks for the route
+ * @param hops the number of GOAWAYs in a row so far
+ * @param openMs the time that a gateway has to accept the connection, ms
+ * @throws CarillonError of the refusal; UNAVAILABLE if no gateway answers, with the cause
  */
 export async function findGateway(
   options: FindGatewayOptions,
@@ -53,7 +54,7 @@ export async function findGateway(
     } else if ("connection" in result) {
       return { ...result, hops };
     } else {
-      // Gateways that disagree for longer than that are left alone until the next try.
+      // The client leaves gateways that disagree for longer alone until the next attempt.
       if (++hops > MOST_HOPS + 1) throw new CarillonError("WRONG_GATEWAY", "the gateways disagree where to go");
       candidates = result.reconnectTo === undefined ? await options.route() : [result.reconnectTo];
       index = 0;
@@ -62,7 +63,7 @@ export async function findGateway(
   throw failure;
 }
 
-/** @returns the Error when the gateway cannot be reached; refusals are thrown */
+/** @returns an Error if the gateway cannot be reached @throws CarillonError of a refusal */
 async function tryGateway(
   { transport, greeting }: FindGatewayOptions,
   address: GatewayAddress,
@@ -88,7 +89,7 @@ async function tryGateway(
     connection.close(undefined, "not opened");
     const isUnanswered = error instanceof ConnectionLost || error instanceof NoAnswer;
     if (error instanceof CarillonError && !isUnanswered) throw error;
-    // Silence after the connection was accepted: as good as not answering.
+    // A gateway that accepts the connection and then stays silent counts as unreachable.
     return unreachable(error as Error);
   } finally {
     signal.removeEventListener("abort", abort);

@@ -1,4 +1,4 @@
-/** One connection to one gateway, from CONNECT to its end. It is never used again after that. */
+/** One connection to one gateway, from CONNECT to its end. The client never uses it again after that. */
 import {
   CarillonError,
   CloseCode,
@@ -17,7 +17,7 @@ import { Heartbeat } from "./heartbeat";
 import { ConnectionLost, Requests } from "./requests";
 import type { Link } from "./transport";
 
-/** How a connection ended: the close code where one was told. */
+/** The end of a connection, with its close code if the gateway or the WebSocket named one. */
 export interface Ended {
   code: number | undefined;
   reason: string;
@@ -26,11 +26,11 @@ export interface Ended {
 const CONNECT_MS = 10_000;
 
 export class GatewayConnection {
-  /** Set when CONNECTED came. */
+  /** The payload of CONNECTED, once it has come. */
   connected: ConnectedPayload | undefined;
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when the connection has ended, for whatever reason. */
   readonly ended: Promise<Ended>;
-  /** Resolves when the gateway asks to go elsewhere. */
+  /** Resolves when the gateway asks the client to go to another gateway. */
   readonly goaway: Promise<GoawayPayload>;
   readonly #requests = new Requests();
   #heartbeat: Heartbeat | undefined;
@@ -38,7 +38,7 @@ export class GatewayConnection {
   #sendAway: (goaway: GoawayPayload) => void = () => {};
   #kicked: Ended | undefined;
   #isEnded = false;
-  /** Frames that have come. */
+  /** The number of frames that have come. */
   #heard = 0;
   #onMessage: (message: ServerMessage) => void = () => {};
   #early: ServerMessage[] = [];
@@ -56,7 +56,7 @@ export class GatewayConnection {
   /**
    * Opens the session.
    * @returns CONNECTED, or the GOAWAY that the gateway answered instead
-   * @throws CarillonError the refusal; ConnectionLost
+   * @throws CarillonError of the refusal; NoAnswer; ConnectionLost
    */
   async open(payload: ConnectPayload): Promise<ConnectedPayload | GoawayPayload> {
     const answer = await this.request(Command.CONNECT, payload, CONNECT_MS);
@@ -71,7 +71,7 @@ export class GatewayConnection {
     return answer.payload;
   }
 
-  /** Hands over everything that is no answer, what came before included; from now on the session is in use. */
+  /** Passes on every message that is no answer, including earlier messages; from now on the session is in use. */
   listen(onMessage: (message: ServerMessage) => void): void {
     this.#onMessage = onMessage;
     for (const message of this.#early.splice(0)) onMessage(message);
@@ -79,7 +79,8 @@ export class GatewayConnection {
 
   /**
    * Sends a request and resolves with its answer.
-   * @throws CarillonError when that is ERROR; NoAnswer when the server is heard and this is not answered; ConnectionLost
+   * @throws CarillonError if the answer is ERROR; NoAnswer if the server sends other frames but no answer in `timeoutMs`;
+   *   ConnectionLost
    */
   request(command: number, payload: object, timeoutMs: number): Promise<ServerMessage> {
     if (this.#isEnded) return Promise.reject(new ConnectionLost());
@@ -91,7 +92,7 @@ export class GatewayConnection {
     }
     const heard = this.#heard;
     const heartbeat = this.#heartbeat;
-    // Without a heartbeat nobody else notices that the connection is dead.
+    // Without a heartbeat only the deadline of the request shows that the connection is dead.
     const isHeard = () => heartbeat === undefined || this.#heard > heard;
     const what = commandName(command) ?? `command ${command}`;
     const { requestId, answer } = this.#requests.add(what, timeoutMs, isHeard);
@@ -99,23 +100,23 @@ export class GatewayConnection {
       this.#write(command, requestId, body);
       heartbeat?.asked();
     } catch (error) {
-      // It is too large for a frame: nothing was sent, and nobody else may wait for an answer.
+      // The payload is too large for a frame: the client has sent nothing, and the request must not wait for an answer.
       this.#requests.fail(requestId, new CarillonError("FRAME_TOO_LARGE", (error as Error).message));
     }
     return answer;
   }
 
-  /** Sends what has no answer. */
+  /** Sends a message that has no answer. */
   send(command: number, payload: object): void {
     if (!this.#isEnded) this.#write(command, 0, packPayload(payload));
   }
 
-  /** The network may have changed: the connection shall show that it is alive. */
+  /** Called when the network may have changed: checks whether the connection is alive. */
   doubt(): void {
     if (!this.#isEnded) this.#heartbeat?.doubt();
   }
 
-  /** Says good-bye and ends. Nothing that comes afterwards is looked at. */
+  /** Sends DISCONNECT and ends the connection; the client ignores all later frames. */
   leave(): void {
     this.send(Command.DISCONNECT, {});
     this.close(undefined, "left");
@@ -137,7 +138,7 @@ export class GatewayConnection {
     this.#heartbeat?.heard();
     const message = readServerMessage(frame.command, frame.payload);
     if ("error" in message) {
-      // A command that a newer server knows is none of ours; a malformed answer must not be waited for.
+      // The client ignores an unknown command of a newer server. A malformed answer fails its request at once.
       if (frame.requestId !== 0) this.#requests.fail(frame.requestId, new Error(message.message));
       return;
     }

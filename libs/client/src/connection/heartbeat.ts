@@ -1,16 +1,16 @@
 /**
- * Notices a dead connection. After some seconds in which nothing came or nothing was sent, PING; and sooner when somebody
- * waits for an answer and nothing at all comes. Two in a row without any frame from the server mean that it is gone: within
- * 9 s when something was asked.
+ * Notices a dead connection. The client sends PING after some seconds in which nothing came or nothing was sent, and sooner if a
+ * request waits and no frame comes. Two PINGs in a row without any frame from the server mean that the connection is dead: the
+ * client notices it within 9 s of a request.
  *
- * A page in the background, or a machine that slept, looks late: what came meanwhile may not have been read yet. Such a look
- * decides nothing.
+ * In a background page, or on a machine that slept, the timer fires late: frames that came meanwhile may still be unread. Such a
+ * late check decides nothing.
  */
 const ANSWER_MS = 5_000;
-/** The same while somebody waits for an answer, and how long that wait lasts before the first PING. */
+/** The same while a request waits for its answer, ms; also the wait before the first PING of such a request. */
 const URGENT_MS = 3_000;
 const MOST_UNANSWERED = 2;
-/** A look that comes so much after its time is late. */
+/** A check that comes so much after its time is late, ms. */
 const LATE_MS = 2_000;
 
 export interface HeartbeatOptions {
@@ -23,7 +23,7 @@ export class Heartbeat {
   #heardAt = performance.now();
   #sentAt = performance.now();
   #unanswered = 0;
-  /** Whether somebody waits for an answer, and nothing has come since it was asked for. */
+  /** Whether a request waits for an answer, and no frame has come since it was sent. */
   #isUrgent = false;
   #dueAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -34,7 +34,7 @@ export class Heartbeat {
 
   heard(): void {
     this.#heardAt = performance.now();
-    // An answer that was waited for: the next look is a whole heartbeat away again.
+    // The connection is alive: the next check is a whole heartbeat away again.
     if (this.#unanswered > 0 || this.#isUrgent) this.#schedule(this.options.heartbeatMs);
     this.#unanswered = 0;
     this.#isUrgent = false;
@@ -44,7 +44,7 @@ export class Heartbeat {
     this.#sentAt = performance.now();
   }
 
-  /** Something was sent that the server answers. */
+  /** Called when the client has sent a request that the server answers. */
   asked(): void {
     this.sent();
     if (this.#isUrgent) return;
@@ -52,7 +52,7 @@ export class Heartbeat {
     this.#hasten(URGENT_MS);
   }
 
-  /** There is reason to doubt that the connection is alive: asks at once. */
+  /** Called when there is reason to doubt that the connection is alive: sends PING at once. */
   doubt(): void {
     this.#isUrgent = true;
     if (this.#unanswered === 0) this.#ask();
@@ -69,7 +69,7 @@ export class Heartbeat {
     this.#timer = setTimeout(() => this.#look(), ms);
   }
 
-  /** The next look comes within this time. */
+  /** Moves the next check forward, so that it comes within this time. */
   #hasten(ms: number): void {
     if (this.#dueAt > performance.now() + ms) this.#schedule(ms);
   }

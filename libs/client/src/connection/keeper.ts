@@ -1,17 +1,17 @@
 /**
  * Keeps a client connected.
  *
- * The idea: one loop. It finds a gateway, serves the connection until it ends or a GOAWAY comes, and finds the next
- * one. After a GOAWAY the old connection is still in use while the next one is made, and is left only when that is
- * open: make before break. Which connection is in use is `current`; what comes over any other one is not looked at.
+ * The idea: one loop finds a gateway, serves the connection until it ends or a GOAWAY comes, and finds the next gateway. After a
+ * GOAWAY the client still uses the old connection while it opens the next one, and leaves the old one only when the next one is
+ * open: make before break. `current` is the connection in use; the client ignores messages of any other.
  *
  * Edge cases:
- * - The server closes the older connection of a device when a newer one opens (4201, replaced). So the end of the
- *   old one during a hand-over decides nothing; only the end of `current` with nothing under way does.
+ * - The server closes the older connection of a device when a newer one opens (4201, replaced). So the end of the old one during
+ *   a hand-over decides nothing; only the end of `current` with nothing under way does.
  * - A connection that lived for some seconds was a good one: back-off and the count of GOAWAYs begin anew.
- * - Close codes 42xx end it all; 41xx ask for a fresh token first.
- * - The platform says that the network is there again, or that the page is looked at: nothing waits for its time any more,
- *   and a connection in use has to show that it is alive. It says that the network is gone: the connection is given up.
+ * - Close codes 42xx are final; after 41xx the client first gets a fresh token.
+ * - The platform reports that the network is there again, or that the page is visible: the client ends its own pauses, and checks
+ *   whether the connection in use is alive. The platform reports that the network is gone: the client closes the connection.
  */
 import { Backoff, sleep } from "@carillon/base";
 import {
@@ -26,36 +26,39 @@ import { type FindGatewayOptions, type Found, findGateway } from "./find-gateway
 import type { Ended, GatewayConnection } from "./gateway-connection";
 
 export interface KeeperOptions extends FindGatewayOptions {
-  /** The server refused the token. @throws CarillonError when there is no other */
+  /** Called when the server has refused the token. @throws CarillonError if there is no other token */
   renewToken(): Promise<unknown>;
-  /** A new connection is in use; its messages follow. */
+  /** Called when a new connection is in use; its messages follow. */
   onOpen(found: Found): void;
   onMessage(message: ServerMessage): void;
   onState(state: ClientState): void;
   random?: () => number;
 }
 
-/** Delay before the next try: full jitter, 0.5 s at least. */
+/** The delay before the next attempt: full jitter, at least 0.5 s. */
 const BACKOFF = { first: 1_000, most: 30_000, jitter: "full" } as const;
 const GOOD_AFTER_MS = 10_000;
-/** How long a gateway may take to accept a connection: longer with each try that failed, for slow networks. */
+/** The time that a gateway has to accept a connection, ms: longer after each failed attempt, for slow networks. */
 const OPEN_MS = { first: 5_000, more: 5_000, most: 15_000 };
 
 const STOPPED = Symbol("stopped");
 
-/** The end that trying again does not cure. */
+/** The final end of a client's connection: another attempt cannot succeed. */
 export class Refused extends Error {
   override readonly name = "Refused";
   constructor(
     message: string,
-    /** Close code, or code of the error table. */
+    /** The close code, or a code of the error table. */
     readonly code: number,
   ) {
     super(message);
   }
 }
 
-/** Where to go next: undefined is where the route says. `delayMs` before that, undefined: as the back-off says. */
+/**
+ * The next attempt. `to` undefined: the client asks for the route. `delayMs`: the delay before it, ms; undefined: the back-off
+ * decides.
+ */
 interface Next {
   to?: GatewayAddress | undefined;
   delayMs?: number;
@@ -103,19 +106,19 @@ export class Keeper {
     this.#stopping.abort(new Error("closed by the app"));
   }
 
-  /** The network may be there again: tries at once, and asks whether the connection in use is alive. */
+  /** Called when the network may be there again: tries at once, and checks whether the connection in use is alive. */
   hurry(): void {
     this.#backoff.reset();
     this.#endPause();
     this.current?.doubt();
   }
 
-  /** The network is gone. */
+  /** Called when the network is gone. */
   networkLost(): void {
     this.current?.close(undefined, "the network is gone");
   }
 
-  /** Tries until there is a session. */
+  /** Tries until a session is open. */
   async #find(first: Next): Promise<Found> {
     const { signal } = this.#stopping;
     let next = first;
@@ -129,7 +132,7 @@ export class Keeper {
       throwIfAborted(signal);
       if (this.current === undefined) this.options.onState({ name: "connecting" });
       try {
-        // The app may be asked for a token, and may take its time.
+        // The app may have to provide a token, and may take its time.
         if (next.renew === true) await this.#untilStopped(this.options.renewToken());
         const found = await this.#untilStopped(findGateway(this.options, next.to, this.#hops, signal, this.#openMs));
         this.#openMs = OPEN_MS.first;
@@ -143,7 +146,7 @@ export class Keeper {
     }
   }
 
-  /** @param mayHurry whether it is of our own: what a server asked for is kept to */
+  /** @param mayHurry whether `hurry` may end the pause: it may not shorten a delay that a server asked for */
   async #pause(ms: number, mayHurry: boolean): Promise<void> {
     const isOver = new AbortController();
     const end = () => isOver.abort();
@@ -162,12 +165,13 @@ export class Keeper {
     throw this.#stopping.signal.reason;
   }
 
-  /** @throws when it is final */
+  /** @throws the error itself if it is final */
   #afterRefusal(error: Error, { renew }: Next): Next {
-    // A fault of ours or of the app, which no other try mends: everything of the network is a CarillonError.
+    // Every error of the network is a CarillonError. Any other error is a fault of the SDK or of the app, and another attempt
+    // does not repair it.
     if (!(error instanceof CarillonError)) throw error;
     if (error.retry === "after-auth") {
-      // The fresh token is refused as well, or none was to be had.
+      // The server refuses the fresh token as well, or the client could not get one.
       if (renew === true) throw error;
       return { renew: true, delayMs: 0 };
     }
@@ -189,7 +193,7 @@ export class Keeper {
     });
   }
 
-  /** Waits until another connection is needed. @throws Refused after 42xx */
+  /** Waits until the client needs another connection. @throws Refused after 42xx */
   async #serve(connection: GatewayConnection): Promise<Next> {
     const event = await Promise.race([this.#stopped, connection.ended, connection.goaway]);
     if (event === undefined) throw this.#stopping.signal.reason;
@@ -218,19 +222,19 @@ export class Keeper {
   }
 }
 
-/** Where a client stands; every change is an event. */
+/** The state of a client; each change is an event. */
 export type ClientState =
-  /** `connect` was not called yet. */
+  /** The app has not called `connect` yet. */
   | { name: "idle" }
-  /** A gateway is being looked for. */
+  /** The client is looking for a gateway. */
   | { name: "connecting" }
   | { name: "online"; gatewayId: string }
-  /** The last try failed; the next one comes by itself. */
+  /** The last attempt failed; the client makes the next one by itself, in `retryInMs` milliseconds. */
   | { name: "waiting"; retryInMs: number; error: Error }
   /**
-   * Another client with the same device has the connection; what is written here is kept. `takeOver` brings the connection here.
-   * Only in browsers without Web Locks, or where the storage was copied.
+   * Another client with the same device has the connection; this client stores what the user sends. `takeOver` brings the
+   * connection here. This state occurs only in browsers without Web Locks, or if the storage was copied.
    */
   | { name: "elsewhere" }
-  /** Over: by `close`, or by a refusal that trying again does not cure (then with its error). */
+  /** The client has ended: by `close`, or by a refusal that another attempt cannot repair (then with its error). */
   | { name: "closed"; error?: Error };

@@ -1,4 +1,4 @@
-/** What a page hears of the network, and of being looked at; nowhere else is there anything to hear. */
+/** The events by which a page hears of the network and of its visibility; other platforms have none. */
 
 interface Page {
   addEventListener?(type: string, listener: () => void): void;
@@ -7,13 +7,13 @@ interface Page {
 }
 
 export interface NetworkHints {
-  /** The network may be there again, or somebody looks at the page again. */
+  /** Called when the network may be there again, or the page is visible again. */
   onHope(): void;
-  /** There is no network. */
+  /** Called when there is no network. */
   onLost(): void;
 }
 
-/** @returns ends the listening */
+/** @returns an unsubscribe function */
 export function listenToPage({ onHope, onLost }: NetworkHints, page: Page = globalThis as Page): () => void {
   const onVisible = () => {
     if (page.document?.visibilityState === "visible") onHope();

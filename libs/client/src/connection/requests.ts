@@ -1,14 +1,14 @@
 /** Requests that wait for their answers, by requestId. */
 import { CarillonError, Command, type ServerMessage } from "@carillon/protocol";
 
-/** The connection ended before the answer came: whether the server did it is unknown. */
+/** The connection ended before the answer came. It is unknown whether the server executed the request. */
 export class ConnectionLost extends CarillonError {
   constructor() {
     super("UNAVAILABLE", "the connection ended before the answer came");
   }
 }
 
-/** The server is heard, and has not answered in time: whether it did it is unknown. */
+/** The connection is alive, but the server has not answered in time. It is unknown whether the server executed the request. */
 export class NoAnswer extends CarillonError {
   constructor(what: string, timeoutMs: number) {
     super("UNAVAILABLE", `no answer to ${what} in ${timeoutMs} ms`);
@@ -22,7 +22,7 @@ interface Waiting {
 }
 
 const HIGHEST = 0xffffffff;
-/** How often a deadline that is over is looked at again while nothing is heard. */
+/** The pause between two checks of an expired deadline while no frame comes, ms. */
 const LOOK_MS = 500;
 
 export class Requests {
@@ -30,9 +30,10 @@ export class Requests {
   #lastId = 0;
 
   /**
-   * A new requestId and the promise of its answer. ERROR rejects with CarillonError.
-   * @param isHeard whether anything has come since: while nothing does it is the connection that does not answer, which ends
-   *   then, and no deadline of the server is over
+   * Returns a new requestId and the promise of its answer. ERROR rejects the promise with CarillonError.
+   * @param timeoutMs the time that the server has to answer, ms
+   * @param isHeard whether a frame has come since the request was sent. While none comes, the connection does not answer and will
+   *   end; the deadline of the server does not expire then
    */
   add(what: string, timeoutMs: number, isHeard: () => boolean): { requestId: number; answer: Promise<ServerMessage> } {
     const requestId = this.#nextId();
@@ -51,7 +52,7 @@ export class Requests {
     return { requestId, answer };
   }
 
-  /** @returns whether somebody waited for this frame */
+  /** @returns whether a request waited for this frame */
   settle(requestId: number, message: ServerMessage): boolean {
     const one = this.#take(requestId);
     if (one === undefined) return false;
@@ -60,12 +61,12 @@ export class Requests {
     return true;
   }
 
-  /** The answer to a request came, but cannot be understood. */
+  /** Rejects a request whose answer the client cannot understand, or that it could not send. */
   fail(requestId: number, error: Error): void {
     this.#take(requestId)?.reject(error);
   }
 
-  /** The connection is gone. */
+  /** Called when the connection is gone: rejects all requests. */
   failAll(): void {
     for (const requestId of [...this.#waiting.keys()]) this.fail(requestId, new ConnectionLost());
   }

@@ -1,31 +1,34 @@
-/** What carries frames. The core knows these two faces only. */
+/** Transports, which carry frames. The core knows only the interfaces Link and Transport. */
 import type { Frame, GatewayAddress } from "@carillon/protocol";
 
-/** What a link tells its owner. */
+/** The callbacks by which a link reports to its owner. */
 export interface LinkEvents {
   /** A whole frame has come. */
   onFrame(frame: Frame): void;
-  /** The other side, the network or `close` has ended it. `code`: of the WebSocket; undefined where there is none. */
+  /**
+   * The other side, the network or `close` has ended the link. `code`: the close code of the WebSocket; undefined if there is
+   * none.
+   */
   onClosed(code: number | undefined): void;
 }
 
-/** An open way to a gateway. */
+/** An open link to a gateway. */
 export interface Link {
-  /** What came before is handed over at once. Called once. */
+  /** Attaches the owner, which gets earlier frames at once. Called once. */
   attach(events: LinkEvents): void;
-  /** Whole frames. On a link that is closed nothing happens. */
+  /** Sends whole frames; does nothing on a closed link. */
   send(frames: Uint8Array): void;
-  /** Ends it; onClosed follows. */
+  /** Ends the link; onClosed follows. */
   close(): void;
 }
 
-/** A way to open links to gateways. */
+/** Opens links to gateways. */
 export interface Transport {
-  /** @throws when the gateway does not answer within `timeoutMs`, or has no such address */
+  /** @throws if the gateway does not answer within `timeoutMs`, or has no such address */
   open(address: GatewayAddress, timeoutMs: number): Promise<Link>;
 }
 
-/** Keeps what a link brings until somebody is attached: frames may come in the turn in which it opened. */
+/** Keeps the frames of a link until its owner is attached: frames may come in the turn in which the link opened. */
 
 export class LinkBuffer implements LinkEvents {
   #events: LinkEvents | undefined;

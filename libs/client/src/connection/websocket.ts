@@ -1,11 +1,11 @@
-/** WebSocket of any making (browser or `ws`): binary messages of whole frames. */
+/** The transport over any WebSocket (browser or `ws`): binary messages of whole frames. */
 import { decodeFrames, type GatewayAddress } from "@carillon/protocol";
 import type { Link, LinkEvents, Transport } from "./transport";
 import { LinkBuffer } from "./transport";
 
 export const SUBPROTOCOL = "carillon.v1";
 
-/** What is used of a WebSocket, so that the core needs no types of the DOM. */
+/** The part of a WebSocket that the SDK uses; thanks to it the core needs no types of the DOM. */
 export interface WebSocketFace {
   binaryType: string;
   readonly readyState: number;
@@ -28,7 +28,7 @@ export function webSocketTransport(create: (url: string) => WebSocketFace): Tran
   };
 }
 
-/** The WebSocket of the platform: browsers, and whatever else has a global one. */
+/** The WebSocket of the platform: of browsers, and of other platforms with a global WebSocket. */
 export function platformWebSocket(): Transport {
   const { WebSocket } = globalThis as unknown as { WebSocket?: new (url: string, protocol: string) => WebSocketFace };
   return webSocketTransport((url) => {
@@ -79,7 +79,7 @@ class WebSocketLink implements Link {
   }
 
   #receive(data: unknown): void {
-    // Text is not of this subprotocol.
+    // This subprotocol has no text messages.
     if (!(data instanceof ArrayBuffer)) return this.close();
     const { frames, fault } = decodeFrames(new Uint8Array(data));
     for (const frame of frames) this.#buffer.onFrame(frame);

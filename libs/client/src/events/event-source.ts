@@ -1,18 +1,18 @@
-/** How listeners are called, and called again when they fail. */
+/** Calls listeners, and calls them again when they fail. */
 import type { Listener } from "./events";
 
-/** A listener of the app has thrown, rejected, or was not done in time. */
+/** A listener of the app has thrown, rejected, or not finished in time. */
 export class ListenerFailed extends Error {
   override readonly name = "ListenerFailed";
 
   constructor(
-    /** What it listened to. */
+    /** The name of the event. */
     readonly event: string,
-    /** What it was told. */
+    /** The value that the listener received. */
     readonly value: unknown,
-    /** How often it has failed with that. */
+    /** The number of times that the listener has failed with this value. */
     readonly tries: number,
-    /** Whether it is not told again: the event counts as handled. */
+    /** Whether the client gives up: it does not call the listener again, and the event counts as handled. */
     readonly isFinal: boolean,
     cause: unknown,
   ) {
@@ -21,19 +21,19 @@ export class ListenerFailed extends Error {
   }
 }
 
-/** Pauses before a listener is called again with what it failed at, ms; behind the last one it is given up. */
+/** The pauses before the client calls a failed listener again, ms; after the last one it gives the listener up. */
 const AGAIN_MS = [500, 2_000, 8_000, 30_000];
 const LISTENER_MS = 60_000;
 
-/** Calls listeners in the order in which they came. One that fails disturbs no other, and nobody else. */
+/** Calls listeners in the order in which they subscribed. A listener that fails disturbs no other listener. */
 export class EventSource<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
-  /** Ends of the pauses before listeners are called again. */
+  /** The callbacks that end the pauses before repeated calls. */
   readonly #pauses = new Set<() => void>();
 
   /**
-   * @param onFailure told of each failure of a listener
-   * @param closing aborted when nobody is told anything any more
+   * @param onFailure is called at each failure of a listener
+   * @param closing is aborted when the source calls no listener any more
    */
   constructor(
     private readonly onFailure: (failure: ListenerFailed) => void,
@@ -44,7 +44,7 @@ export class EventSource<Events extends object> {
     });
   }
 
-  /** @returns a function that ends the listening */
+  /** @returns an unsubscribe function */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
     const set = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, set.add(listener as Listener<never>));
@@ -55,7 +55,7 @@ export class EventSource<Events extends object> {
     return (this.#listeners.get(name)?.size ?? 0) > 0;
   }
 
-  /** Tells what is worth being told once. */
+  /** Calls the listeners once each, and reports failures. */
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     for (const listener of this.#of(name)) {
       const failed = (cause: unknown) => this.onFailure(new ListenerFailed(String(name), value, 1, true, cause));
@@ -64,9 +64,9 @@ export class EventSource<Events extends object> {
   }
 
   /**
-   * Tells what must not be lost.
-   * @returns resolves when all listeners are done with it, which may take more than one call; never when the client is
-   *   closed before. Undefined: they are done.
+   * Delivers an event that must not be lost.
+   * @returns a promise that resolves when all listeners are done with the event, which may take more than one call; it never
+   *   resolves if the client is closed before. Undefined: the listeners are done already
    */
   deliver<Name extends keyof Events>(name: Name, value: Events[Name]): Promise<unknown> | undefined {
     const pending: Promise<unknown>[] = [];
@@ -92,7 +92,7 @@ export class EventSource<Events extends object> {
         this.onFailure(new ListenerFailed(String(name), value, tries, pauseMs === undefined, cause));
         if (pauseMs === undefined) return;
         await this.#pause(pauseMs);
-        // It comes again in the next life.
+        // The server sends the event again in the next run of the app.
         if (this.closing.aborted) return new Promise(() => {});
         if (!this.#of(name).includes(listener)) return;
         result = call(listener, value);
@@ -117,7 +117,7 @@ export class EventSource<Events extends object> {
   }
 }
 
-/** @returns undefined: it is done */
+/** @returns undefined if the listener is done already */
 function call<T>(listener: Listener<T>, value: T): PromiseLike<unknown> | undefined {
   try {
     const result = listener(value);
@@ -139,7 +139,9 @@ async function inTime(work: PromiseLike<unknown> | undefined): Promise<void> {
   }
 }
 
-/** All events from now on, for `for await`. Leaving the loop ends the listening; what is not yet taken is kept. */
+/**
+ * Yields all events from now on, for `for await`. It queues events until the loop takes them; the end of the loop unsubscribes.
+ */
 export async function* eventStream<T>(listen: (listener: Listener<T>) => () => void, ended: AbortSignal) {
   const waiting: T[] = [];
   let wake: () => void = () => {};
@@ -167,7 +169,7 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-/** The fault of somebody who was told something, where nobody else is told of it: it ends neither the page nor the process. */
+/** Reports an error of a callback that no caller handles; the report ends neither the page nor the process. */
 export function reportUncaught(error: unknown): void {
   const { reportError = console.error } = globalThis as { reportError?: (error: unknown) => void };
   reportError(error);

@@ -1,9 +1,9 @@
-/** Tells the app, once each, of entries that were left out of a payload because this client cannot read them. */
+/** Reports entries of a payload that this client cannot read and leaves out; the app hears of each once. */
 import type { Lenient } from "@carillon/protocol";
 import type { Tell } from "../core";
 import { UnreadableEntry } from "./events";
 
-/** Entries are remembered up to here, so that each is told once. */
+/** The number of reported entries that the client remembers. */
 const MOST = 1_000;
 
 export class LeftOut {
@@ -11,7 +11,7 @@ export class LeftOut {
 
   constructor(private readonly events: Pick<Tell, "fail">) {}
 
-  /** @returns the payload, of whose missing entries the app was told */
+  /** Reports the unreadable entries of a payload. @returns the payload */
   told<Payload extends object>(payload: Lenient<Payload>): Payload {
     for (const entry of payload.unreadable ?? []) {
       const name = `${entry.list} ${entry.id} ${entry.seq}`;

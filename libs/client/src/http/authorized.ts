@@ -1,4 +1,4 @@
-/** Requests over HTTP in the name of the user, with a fresh token when the one at hand is refused. */
+/** Requests over HTTP in the name of the user; the client gets a fresh token if the server refuses the present one. */
 import { CarillonError } from "@carillon/protocol";
 import type { Api } from "../core";
 import type { HttpApi, HttpRequest } from "./http-api";
@@ -21,5 +21,5 @@ export class AuthorizedApi implements Api {
   }
 }
 
-/** One step of a path: what it means elsewhere in an address is written out. */
+/** Encodes an id as one step of a path. */
 export const step = (id: string): string => encodeURIComponent(id);

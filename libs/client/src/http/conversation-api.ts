@@ -1,4 +1,4 @@
-/** What is asked about one conversation over HTTP. */
+/** Requests over HTTP about one conversation. */
 import type { ConversationRow } from "@carillon/protocol";
 import type { Api } from "../core";
 import { step } from "./authorized";
@@ -6,25 +6,25 @@ import type { History, PageRange } from "./http-api";
 
 /** Settings of a conversation, for all devices of the user. */
 export interface ConversationSettings {
-  /** Stands above the others. */
+  /** The conversation stands above the others. */
   pinned?: boolean;
-  /** The app shall be quiet about it. */
+  /** The app shall not notify the user of new messages. */
   muted?: boolean;
-  /** In no list until something new is said. */
+  /** No list shows the conversation until a new message comes. */
   hidden?: boolean;
-  /** Everything up to this number is gone for the user; it only moves forward. */
+  /** Clears everything up to this number for the user; it only moves forward. */
   clearedSeq?: number;
-  /** All that there is when the server is asked is gone for the user, also what this device does not know of yet. */
+  /** Clears everything that the server has when it gets the request, also messages that this device does not know yet. */
   clear?: boolean;
 }
 
-/** Who has read a message. */
+/** The users who have read a message. */
 export interface Readers {
-  /** By id, without the sender; not in a large group. */
+  /** The readers by id, without the sender; absent in a large group. */
   items?: { userId: string; readSeq: number }[];
-  /** Continues behind this page. */
+  /** Pass it to get the next page; absent on the last page. */
   cursor?: string;
-  /** In a large group: how many. */
+  /** The number of readers, in a large group. */
   count?: number;
 }
 

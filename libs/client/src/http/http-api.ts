@@ -1,8 +1,8 @@
-/** The HTTP API: requests and answers, and what is asked without a log-in. */
+/** The HTTP API: requests and answers, and the calls that need no log-in. */
 import { CarillonError, type Event, type Platform } from "@carillon/protocol";
 import { withTimeout } from "../abort";
 
-/** Answer to a log-in and to a refresh. */
+/** The answer to a log-in and to a refresh. */
 export interface TokenAnswer {
   userId: string;
   accessToken: string;
@@ -11,32 +11,32 @@ export interface TokenAnswer {
   expiresIn: number;
 }
 
-/** A part of a conversation, ascending. */
+/** A part of a conversation, in ascending order. */
 export interface History {
   conversationId: string;
   messages: Event[];
   /** The highest number of the conversation. */
   lastSeq: number;
-  /** Whether there are older ones. */
+  /** Whether there are older messages. */
   more: boolean;
 }
 
 /** A part of a list. */
 export interface Page<T> {
   items: T[];
-  /** Continues behind this page; absent when it is the last. */
+  /** Pass it to get the next page; absent on the last page. */
   cursor?: string;
 }
 
-/** Which part of a list. */
+/** The range of a page in a list. */
 export interface PageRange {
   /** 1-200, default 50. */
   limit?: number;
-  /** Of the page before. */
+  /** The `cursor` of the page before. */
   cursor?: string;
 }
 
-/** Who logs in, on which device. */
+/** A log-in of a user on a device. */
 export interface LogIn {
   userId: string;
   password: string;
@@ -44,18 +44,18 @@ export interface LogIn {
   platform: Platform;
 }
 
-/** What a request brings. */
+/** The parts of a request. */
 export interface HttpRequest {
   body?: object | undefined;
   token?: string | undefined;
-  /** Values that are undefined are left out. */
+  /** Parameters of the query; the client leaves out undefined values. */
   query?: object | undefined;
 }
 
-/** Enough for a round trip of two seconds and more, with the four that a new connection takes. */
+/** The time for an answer, ms: enough for round trips of more than 2 s, of which a new connection takes four. */
 const TIMEOUT_MS = 15_000;
 
-/** Talks to the API of a cluster. */
+/** Sends requests to the API of a cluster. */
 export class HttpApi {
   readonly #base: string;
 
@@ -64,14 +64,14 @@ export class HttpApi {
     this.#base = api.replace(/\/+$/, "");
   }
 
-  /** @throws CarillonError BAD_PAYLOAD when the address is none: no try would ever succeed */
+  /** Checks the address of the API: with a wrong one no attempt can succeed. @throws CarillonError BAD_PAYLOAD */
   check(): void {
     if (!/^https?:\/\/[^/?#\s]+/i.test(this.#base) || !isUrl(this.#base)) {
       throw new CarillonError("BAD_PAYLOAD", `the address of the API is none: ${this.#base} (http://host:port is one)`);
     }
   }
 
-  /** Makes an account. @throws CarillonError CONFLICT when the name is taken; FORBIDDEN where registration is closed */
+  /** Creates an account. @throws CarillonError CONFLICT if the id is taken; FORBIDDEN if registration is closed */
   async register(userId: string, displayName: string, password: string): Promise<void> {
     await this.call("POST", "/v1/users", { body: { userId, displayName, password } });
   }
@@ -81,15 +81,15 @@ export class HttpApi {
     return this.call("POST", "/v1/sessions", { body });
   }
 
-  /** Exchanges a refresh token; the one that was shown is void then. @throws CarillonError TOKEN_REVOKED */
+  /** Exchanges a refresh token for new tokens; the old refresh token is void then. @throws CarillonError TOKEN_REVOKED */
   async refresh(refreshToken: string): Promise<TokenAnswer> {
     return this.call("POST", "/v1/sessions/refresh", { body: { refreshToken } });
   }
 
   /**
-   * Any request.
-   * @returns the body of the answer; undefined when it has none
-   * @throws CarillonError of the answer, or UNAVAILABLE when there is none
+   * Makes a request.
+   * @returns the body of the answer; undefined if it has none
+   * @throws CarillonError of the answer, or UNAVAILABLE without an answer
    */
   async call<T>(method: string, path: string, { body, token, query = {} }: HttpRequest = {}): Promise<T> {
     const headers: Record<string, string> = {};
@@ -107,7 +107,7 @@ export class HttpApi {
       throw new CarillonError("UNAVAILABLE", `${this.#base} cannot be reached`, { cause });
     }
     const json = parse(text);
-    // A network that wants to be paid first answers everything with a page of its own.
+    // A network that demands a log-in or payment first (captive portal) answers every request with a page of its own.
     if (ok && (text === "" || json !== undefined)) return json as T;
     if (typeof json?.["code"] === "number") throw CarillonError.fromPayload(json as never);
     throw new CarillonError("UNAVAILABLE", `${this.#base} answered something that is not of Carillon`);

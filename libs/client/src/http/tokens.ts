@@ -1,12 +1,12 @@
 /**
- * Access tokens: from a password, from a refresh token, or from the app. One request at a time, whoever asks, because
- * a refresh token that is shown twice revokes the device.
+ * Access tokens: from a password, from a refresh token, or from the app. The client makes one request at a time, however many
+ * callers wait, because a refresh token that is shown twice revokes the device.
  *
- * A refresh token is void once it was shown. So the next one is stored before it is used, and when it is refused
- * (its answer was lost, the device was logged out) the password, if the app gave one, opens a new session.
+ * A refresh token is void once the client has shown it. So the client stores the next one before it uses it. If the server
+ * refuses it (its answer was lost, or the device was logged out), the password opens a new session, if the app gave one.
  *
- * Every token is exchanged before it ends, where its life is known. The app's own function may hang, throw or give
- * something else than a token: then it is asked again, as a server that does not answer would be.
+ * The client exchanges every token before it expires, if it knows the token's life. The app's own function may hang, throw or
+ * return something else than a token: then the client asks again, as it would ask a server that does not answer.
  */
 import { settlesWithin } from "@carillon/base";
 import { CarillonError, type Platform } from "@carillon/protocol";
@@ -14,52 +14,55 @@ import type { KeptValues } from "../storage/kept-values";
 import { type ClientStorage, readJson } from "../storage/storage";
 import type { HttpApi, TokenAnswer } from "./http-api";
 
-/** What an app's function may give: a token, or one with its life, or the answer of `POST /v1/admin/tokens` as it is. */
+/** The result of an app's function: a token, a token with its life, or the answer of `POST /v1/admin/tokens` as it is. */
 export type AppToken =
   | string
   | {
       token: string;
-      /** Seconds; default: what the token says of itself. */
+      /** The life of the token, seconds; default: the life that the token itself names. */
       expiresIn?: number;
     }
   | Pick<TokenAnswer, "accessToken" | "expiresIn">;
 
-/** A token that the app has, or a way to a fresh one. */
+/** A token of the app, or a function that returns a fresh token. */
 export type TokenSource = string | (() => Promise<AppToken>);
 
-/** What the user logs in with. */
+/** The credentials with which the user logs in. */
 export interface Credentials {
   userId: string;
-  /** Without it only a stored session goes on; when there is none, `connect` rejects with NOT_AUTHENTICATED: ask for it. */
+  /**
+   * Without a password the client only continues a stored session. If there is none, `connect` rejects with NOT_AUTHENTICATED:
+   * the app asks the user for the password.
+   */
   password?: string;
 }
 
-/** A session that a back end has opened: what `POST /v1/admin/tokens` and `POST /v1/sessions` answer. */
+/** A session that a back end has opened: the answer of `POST /v1/admin/tokens` and `POST /v1/sessions`. */
 export type OpenedSession = Pick<TokenAnswer, "userId" | "accessToken" | "refreshToken" | "expiresIn">;
 
 export interface TokensOptions {
   api: Pick<HttpApi, "refresh" | "logIn">;
   storage: ClientStorage;
-  /** What is stored of an older token is void, and would end the session when it is shown in the next life. */
+  /** Stores the refresh token. An older stored token is void; the next run would show it, and so end the session. */
   kept: KeptValues;
   deviceId: string;
   platform: Platform;
   credentials?: Credentials | undefined;
   session?: OpenedSession | undefined;
   token?: TokenSource | undefined;
-  /** A fresh token came while the client runs. */
+  /** Called when a fresh token has come while the client runs. */
   onRenewed(token: string): void;
-  /** The storage does not take the next refresh token: after this life somebody has to log in again. */
+  /** Called when the client cannot read the stored refresh token. It then needs the password, or the session of a back end. */
   onError(error: Error): void;
 }
 
 const KEY = "tokens";
-/** Part of a token's life after which it is exchanged. */
+/** The part of a token's life after which the client exchanges it. */
 const RENEW_AFTER = 0.8;
 const RETRY_MS = 5_000;
-/** The longest that a timer of a platform can wait, ms. */
+/** The longest time that a timer of a platform can wait, ms. */
 const LONGEST_MS = 2 ** 31 - 1;
-/** How long an app's function is waited for. */
+/** The time that an app's function has to return a token, ms. */
 const APP_MS = 15_000;
 
 interface Stored {
@@ -72,23 +75,23 @@ export class Tokens {
   #pending: Promise<string> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
-  /** Taken from the storage, or from the last answer: what the storage does not take is used all the same. */
+  /** The refresh token from the storage, or from the last answer: the client uses it even if the storage refuses it. */
   #known: Stored | undefined;
-  /** What a back end gave is good for the first time only. */
+  /** The session that a back end gave; its tokens are good for the first time only. */
   #opened: OpenedSession | undefined;
 
   constructor(private readonly options: TokensOptions) {
     this.#opened = options.session;
   }
 
-  /** A token that is good as far as we know. @throws CarillonError when there is none to be had */
+  /** Returns a token that is good as far as the client knows. @throws CarillonError if there is no token */
   access(): Promise<string> {
     return this.#current === undefined ? this.renew() : Promise.resolve(this.#current);
   }
 
-  /** A fresh token, because the server refused the last one. */
+  /** Returns a fresh token, because the server refused the last one. */
   renew(): Promise<string> {
-    // A client that has ended does not log in again.
+    // A closed client does not log in again.
     if (this.#stopped && this.#pending === undefined) {
       return Promise.reject(new CarillonError("UNAVAILABLE", "the client is closed"));
     }
@@ -108,7 +111,7 @@ export class Tokens {
     if (credentials !== undefined) return this.#takeOver(await this.#exchange(credentials));
     if (session !== undefined) return this.#takeOver(await this.#goOn(session));
     if (typeof token === "function") return this.#askApp(token);
-    // A token that the app gave as text cannot be exchanged: once refused, it is over.
+    // The client cannot exchange a token that the app gave as text: after a refusal it is of no use.
     if (token === undefined) throw new CarillonError("NOT_AUTHENTICATED", "no credentials, session or token was given");
     if (this.#current !== undefined) throw new CarillonError("TOKEN_EXPIRED");
     this.#current = token;
@@ -123,7 +126,7 @@ export class Tokens {
     return api.logIn({ userId, password, deviceId, platform });
   }
 
-  /** A session that was opened before is gone on with, also in a later life of the app, which has the old one at hand. */
+  /** Continues the stored session, also in a later run of the app, which may still pass the old one. */
   async #goOn(session: OpenedSession): Promise<OpenedSession> {
     const opened = this.#opened;
     this.#opened = undefined;
@@ -133,7 +136,7 @@ export class Tokens {
     throw new CarillonError("TOKEN_REVOKED", "the session is over: open another one");
   }
 
-  /** @returns undefined when there is no refresh token, or it is refused */
+  /** @returns undefined if there is no refresh token, or the server refuses it */
   async #refresh(userId: string): Promise<TokenAnswer | undefined> {
     const { api, storage, kept, onError } = this.options;
     this.#known ??= await readJson<Stored>(storage, KEY).catch((error: Error) => void onError(error));
@@ -162,7 +165,7 @@ export class Tokens {
     const { storage, kept } = this.options;
     if (this.#stopped) {
       const stored = await readJson<Stored>(storage, KEY).catch(() => before);
-      // Another tab has taken the connection over, and has gone on from there.
+      // Another tab has taken the connection over, and has exchanged the token since.
       if (stored?.refreshToken !== before?.refreshToken) return;
     }
     await kept.set(KEY, token);
@@ -192,7 +195,7 @@ export class Tokens {
     return token;
   }
 
-  /** @param expiresIn seconds; undefined: nobody knows, the server will say */
+  /** @param expiresIn seconds; undefined: the life is unknown, and the server will refuse the token at its end */
   #schedule(expiresIn: number | undefined): void {
     if (expiresIn !== undefined && expiresIn > 0) this.#renewIn(expiresIn * 1_000 * RENEW_AFTER);
   }
@@ -217,8 +220,8 @@ function readAppToken(given: AppToken): { token: unknown; expiresIn: number | un
 }
 
 /**
- * What a JWT says of its life, in seconds; undefined where it says nothing. From its beginning to its end, so that this
- * device's clock does not matter: an app fetches it when it is made.
+ * Returns the life that a JWT names, in seconds; undefined if it names none. The life runs from `iat` to `exp`, so the clock of
+ * this device does not matter: an app fetches a token when it is issued.
  */
 function lifeOf(token: string): number | undefined {
   const [, payload] = token.split(".");

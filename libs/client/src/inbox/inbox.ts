@@ -1,19 +1,19 @@
 /**
- * What comes by DELIVER: put in order and shown, then stored, then acknowledged.
+ * The events that come by DELIVER: the inbox puts them in order and shows them, stores its position, then acknowledges them.
  *
- * Two positions. `seen` is how far the inbox was taken over the connection in use. The stored cursor (`Progress`)
- * follows when the app is done with the events and the storage knows what was shown; CONNECT names it, so that a
- * device that died in between gets the rest again.
+ * There are two positions. `seen` is the number up to which the client has taken the inbox over the connection in use. The stored
+ * cursor (`Progress`) follows when the app is done with the events and the storage knows the shown numbers. CONNECT names the
+ * cursor, so a device that died in between gets the rest again.
  *
  * Edge cases:
- * - A hole in the numbers cannot be, but if it is, the connection is given up and the next one begins at the cursor.
- * - Another epoch (the server's inboxes were made anew) means that replay cannot tell what is missing. DELIVER goes on
- *   at once in the new epoch, but the cursor stays until SYNC has told how all conversations stand, what is missing is
- *   noted, and the app has taken it: dying meanwhile means a resync again, never a loss.
- * - A storage that knows nothing, on a device that the server remembers: no resync comes, so the list of
- *   conversations is read once, silently, as soon as the replay is over. A later resync can then tell what is new.
- * - An event that cannot be read here is passed over and acknowledged like the others.
- * - Events can come twice (after a reconnect, in both epochs): the timelines know what was shown.
+ * - A hole in the numbers is a fault of the server. The client closes the connection, and the next one begins at the cursor.
+ * - Another epoch (the server has recreated the inbox) means that replay cannot show the missing events. DELIVER continues at
+ *   once in the new epoch. The cursor stays until SYNC has listed all conversations, the client has noted the missing events, and
+ *   the app has taken the list. If the device dies meanwhile, it gets a resync again, and loses nothing.
+ * - An empty storage on a device that the server remembers: no resync comes, so the client reads the list of conversations once,
+ *   silently, as soon as the replay is over. A later resync can then tell which conversations are new.
+ * - The client skips an event that it cannot read, and acknowledges it like the others.
+ * - Events can come twice (after a reconnect, in both epochs): the timelines know the shown numbers.
  */
 import {
   Command,
@@ -38,15 +38,17 @@ export interface InboxOptions extends Pick<TimelinesOptions, "random" | "self"> 
   storage: ClientStorage;
   questions: Pick<Questions, "giveUp" | "once" | "tell">;
   synchroniser: Pick<Synchroniser, "all">;
-  /** Shows events and resyncs to the app: what `deliver` returns is what acknowledging has to wait for. */
+  /** Shows events and resyncs to the app. The client acknowledges after the promise of `deliver` has resolved. */
   events: Pick<Tell, "deliver" | "emit" | "fail">;
   leftOut: LeftOut;
 }
 
 export class Inbox {
-  /** seq undefined: the next DELIVER tells where the inbox goes on. */
+  /** seq undefined: the next DELIVER tells where the inbox continues. */
   #seen: { epoch: string; seq: number | undefined } | undefined;
-  /** The head of the inbox when the connection was opened, until it is reached and nothing waits for that any more. */
+  /**
+   * The head of the inbox when the connection was opened; undefined once the client has reached it, or if nothing waits for it.
+   */
   #head: number | undefined;
   #resyncing = false;
   #connection = 0;
@@ -68,12 +70,12 @@ export class Inbox {
     await Promise.all([this.#progress.restore(), this.#timelines.restore()]);
   }
 
-  /** What CONNECT says. */
+  /** The position that CONNECT names. */
   get position(): InboxPosition | undefined {
     return this.#progress.cursor;
   }
 
-  /** A session is open; its DELIVERs follow. */
+  /** Called when a session is open; its DELIVERs follow. */
   open({ inbox, resume }: Pick<ConnectedPayload, "inbox" | "resume">): void {
     this.#connection++;
     const head = { epoch: inbox.epoch, seq: inbox.seq };
@@ -82,7 +84,7 @@ export class Inbox {
     this.#head = undefined;
     this.#timelines.online(resume === "resync");
     if (resume === "resync") return this.#startResync(inbox.epoch, inbox.seq);
-    // Without a cursor of our own, the first event tells where the server's memory of this device goes on.
+    // Without a stored cursor, the first event tells where the server's cursor of this device continues.
     const { cursor } = this.#progress;
     const from = resume === "none" ? inbox.seq : cursor?.epoch === inbox.epoch ? cursor.seq : undefined;
     this.#seen = { epoch: inbox.epoch, seq: from };
@@ -95,7 +97,7 @@ export class Inbox {
     if (this.#seen === undefined || epoch !== this.#seen.epoch) {
       this.#connection++;
       this.#progress.begin();
-      // A new epoch is counted from its beginning; a first number that is higher is a hole like any other.
+      // The numbers of a new epoch begin at 1; a higher first number is a hole like any other.
       this.#startResync(epoch, 0);
     }
     const seen = this.#seen as { seq: number | undefined };
@@ -111,27 +113,27 @@ export class Inbox {
     this.#learnWhenCaughtUp();
   }
 
-  /** A conversation of a large group goes up to this number. */
+  /** Called when the server says that a conversation of a large group has events up to this number. */
   expect(conversationId: string, lastSeq: number): void {
     this.#timelines.expect(conversationId, lastSeq);
   }
 
-  /** Events of a large group, for a device that looks at it. */
+  /** Takes events of a large group, which the server sends to a device that has focused it. */
   take(page: Lenient<PulledPayload>): void {
     this.#timelines.take(page);
   }
 
-  /** The highest number that is known of a conversation; 0: none. */
+  /** The highest known number of a conversation; 0: none. */
   lastSeq(conversationId: string): number {
     return this.#timelines.lastSeq(conversationId);
   }
 
-  /** The app looks at this conversation: what is missing in it comes first. */
+  /** Called when the app looks at this conversation: the client fetches its missing events first. */
   first(conversationId: string): void {
     this.#timelines.first(conversationId);
   }
 
-  /** Nothing is acknowledged any more. @returns when what was begun is stored */
+  /** Ends acknowledging. @returns a promise that resolves when the writes under way are done */
   stop(): Promise<void> {
     this.#connection++;
     this.#timelines.stop();
@@ -139,7 +141,7 @@ export class Inbox {
   }
 
   #show(event: Event): void {
-    // What another device has cleared is told to nobody.
+    // The client shows no event that another device has cleared.
     if (!event.cleared) this.#progress.handle(this.options.events.deliver(event.kind, event));
   }
 
@@ -150,7 +152,7 @@ export class Inbox {
     this.#seen = { epoch, seq };
     this.#timelines.startResync();
     this.#list(connection, (rows) => {
-      // First the app hears how things stand, then what it missed; both before the cursor moves.
+      // The app first gets the list of conversations, then the missed events; both before the cursor moves.
       this.#progress.handle(options.events.deliver("resync", rows));
       this.#timelines.compare(rows);
       this.#resyncing = false;
@@ -178,13 +180,13 @@ export class Inbox {
         if (this.#connection === connection) then(conversations);
       },
       () => {
-        // The connection ended; the next one begins with the old cursor and comes here again.
+        // The connection ended; the next one begins with the old cursor, and asks again.
       },
     );
   }
 }
 
-/** What was delivered, by number, with what cannot be read in its place. */
+/** Returns the delivered events by number, with unreadable entries in their places. */
 function inOrder(
   events: DeliverPayload["events"],
   unreadable: readonly Unreadable[],

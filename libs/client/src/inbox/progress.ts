@@ -1,12 +1,12 @@
 /**
- * How far this device is: what was shown, and the place in the inbox up to which nothing is needed any more.
+ * The progress of this device: the shown numbers, and the place in the inbox up to which the device needs nothing any more.
  *
- * The order in which things become safe: the app is done with the events; the storage has what was shown of each
- * conversation and what is missing in it; the storage has the cursor; the server is told. A device that dies anywhere
- * in between gets again what comes after, and knows what it has shown.
+ * The steps to safety have a fixed order: the app is done with the events; the storage has the shown and the missing numbers of
+ * each conversation; the storage has the cursor; the client tells the server. A device that dies anywhere in between gets the
+ * later events again, and knows the shown ones.
  *
- * Writes come one after another. One that the storage refuses is told to the app and tried again; nothing is
- * acknowledged meanwhile.
+ * Writes run one after another. If the storage refuses one, the client reports it to the app and tries again; it acknowledges
+ * nothing meanwhile.
  */
 import { Backoff } from "@carillon/base";
 import { Command, type InboxPosition } from "@carillon/protocol";
@@ -23,15 +23,15 @@ export interface ProgressOptions {
 }
 
 const KEY = "inbox";
-/** Pauses before a storage that has failed is tried again. */
+/** The pauses before the client tries a failed storage again, ms. */
 const RETRY = { first: 2_000, most: 60_000 } as const;
 
 export class Progress {
-  /** The place that is stored. */
+  /** The stored cursor. */
   cursor: InboxPosition | undefined;
-  /** The place that this connection has reached; undefined while it must not be acknowledged. */
+  /** The place that this connection has reached; undefined while the client must not acknowledge it. */
   #reached: InboxPosition | undefined;
-  /** The place that the server knows of. */
+  /** The place that the server knows. */
   #told: InboxPosition | undefined;
   #connection = 0;
   #handled: Promise<unknown> = Promise.resolve();
@@ -48,8 +48,8 @@ export class Progress {
   }
 
   /**
-   * Another connection or epoch: what was reached in the one before is not acknowledged any more.
-   * @param told what the server knows of already
+   * Called at another connection or epoch: the client does not acknowledge any more what the former one reached.
+   * @param told the place that the server knows already
    */
   begin(told?: InboxPosition): void {
     this.#connection++;
@@ -57,24 +57,24 @@ export class Progress {
     this.#told = told;
   }
 
-  /** The app was given something; the promise settles when it is done with it. */
+  /** Called when the app has received a value; the promise settles when the app is done with it. */
   handle(done: Promise<unknown> | undefined): void {
     if (done !== undefined) this.#handled = Promise.all([this.#handled, done]).then(() => {});
   }
 
-  /** Something has changed that is to be stored soon. @param reached also the place in the inbox */
+  /** Called when a change has to be stored soon. @param reached the new place in the inbox, if it moved */
   note(reached?: InboxPosition): void {
     if (reached !== undefined) this.#reached = reached;
     this.#acknowledger.add();
   }
 
-  /** The place in the inbox, to be stored and told now. */
+  /** Stores the place in the inbox now, and tells the server. */
   reach(reached: InboxPosition): void {
     this.#reached = reached;
     this.#acknowledger.flush();
   }
 
-  /** @returns when what was begun is stored */
+  /** @returns a promise that resolves when the writes under way are done */
   stop(): Promise<void> {
     this.begin();
     clearTimeout(this.#retry);
@@ -85,7 +85,7 @@ export class Progress {
   }
 
   #write(): void {
-    // With a storage that does not work everything waits for the next try.
+    // After a failure of the storage all changes wait for the next attempt.
     if (this.#retry !== undefined) return;
     const connection = this.#connection;
     const reached = this.#reached;
@@ -110,7 +110,10 @@ export class Progress {
     });
   }
 
-  /** What belongs to an earlier connection is not told: the next one was opened with the cursor of before. */
+  /**
+   * Stores changes and cursor, and tells the server. The client tells nothing of an earlier connection: the server opened the
+   * next one with the former cursor.
+   */
   async #store(changes: Map<string, string>, connection: number, reached?: InboxPosition): Promise<void> {
     const { storage, questions } = this.options;
     await Promise.all([...changes].map(([key, value]) => storage.set(key, value)));
@@ -129,7 +132,7 @@ function isSame(one: InboxPosition | undefined, other: InboxPosition): boolean {
   return one?.epoch === other.epoch && one.seq === other.seq;
 }
 
-/** Tells the server what is safe here: 50 ms after the first event that is not yet acknowledged, or at 20 events. */
+/** The client acknowledges 50 ms after the first event that is not yet acknowledged, or at 20 events. */
 const DELAY_MS = 50;
 const MOST_EVENTS = 20;
 
@@ -140,7 +143,7 @@ class Acknowledger {
   /** @param acknowledge acknowledges everything up to now */
   constructor(private readonly acknowledge: () => void) {}
 
-  /** An event was handed to the app. */
+  /** Called when the app has received an event. */
   add(): void {
     if (++this.#events >= MOST_EVENTS) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);

@@ -1,19 +1,23 @@
 /**
- * Messages that have no number yet, kept until the server has answered.
+ * Messages that have no number yet; the outbox stores them until the server has answered.
  *
- * The idea: one lane per conversation, one message of it under way at a time, so that a message that has to be
- * repeated cannot be overtaken by a later one. Lanes do not wait for each other. A message is stored before it is
- * first sent and carries the same clientMsgId ever after, so the server recognises any repetition.
+ * The idea: each conversation has one lane, with one message under way at a time, so that no later message overtakes one that has
+ * to be repeated. Lanes do not wait for each other. The outbox stores a message before it first sends it. The message keeps its
+ * clientMsgId, so the server recognises any repetition.
  *
  * Edge cases:
- * - No answer in 5 s though the server is heard: sent again, waited for 10 s, then 20 s; then it counts as not sent.
- * - The connection ended: sent again on the next one. That is no failed try; a message may wait offline for days.
- * - BUSY and the like say that the message was not taken: sent again after the time the server names, for 35 s at most
- *   after the first of them; then it counts as not sent.
- * - A message that counts as not sent takes along those that wait behind it: the user sends them again in their order.
- * - Any other refusal is final, and what stands behind it goes on.
- * - A storage that does not take the message: it is sent all the same, and the app is told that the storage has failed.
- * - Written before the server's time was known, and dated ahead of it: it has another id from then on.
+ * - The server does not answer in 5 s though the connection is alive: the outbox sends the message again and waits 10 s, then 20
+ *   s; then the message counts as not sent.
+ * - The connection ended: the outbox sends the message again over the next one. That is no failed attempt; a message may wait
+ *   offline for days.
+ * - BUSY and similar errors say that the server has not taken the message: the outbox sends it again after the time that the
+ *   server names, for at most 35 s after the first of them; then the message counts as not sent.
+ * - A message that counts as not sent takes the messages behind it along: the user sends them again in their order.
+ * - Any other refusal is final, and the outbox continues with the next message.
+ * - The storage refuses a message: the outbox sends it all the same, and the client reports the failure of the storage to the
+ *   app.
+ * - The user wrote a message before the client knew the server's time, and its id is dated ahead of that time: it gets another
+ *   id.
  */
 import { sleep } from "@carillon/base";
 import { CarillonError, Command, type ErrorName, type SendPayload, type SentPayload } from "@carillon/protocol";
@@ -29,12 +33,12 @@ export interface OutboxOptions {
   kept: KeptValues;
   clock: Pick<ServerClock, "redate">;
   questions: Pick<Questions, "once">;
-  /** Tells "sending" when a message was taken, then "sent" or "failed", and "redated". */
+  /** Emits "sending" when the outbox has taken a message, then "sent" or "failed", and "redated". */
   events: Pick<Tell, "emit">;
   random?: () => number;
 }
 
-/** How long each try waits for its answer, ms. */
+/** The time that each attempt waits for its answer, ms. */
 export const TRY_MS = [5_000, 10_000, 20_000] as const;
 const REFUSED_MS = TRY_MS.reduce((sum, ms) => sum + ms, 0);
 const RETRY_MS = 500;
@@ -49,14 +53,14 @@ const NOT_TAKEN: ReadonlySet<string> = new Set<ErrorName>([
 const PREFIX = "outbox/";
 
 interface Entry {
-  /** In the storage: its first id. */
+  /** The key in the storage; it contains the message's first id. */
   key: string;
   payload: SendPayload;
-  /** Place among the messages of this device. */
+  /** The place among the messages of this device. */
   order: number;
   tries: number;
   refusedSince: number | undefined;
-  /** Resolves when the storage has it, or has failed; nothing is sent before. */
+  /** Resolves when the storage has the message, or has failed; the outbox sends nothing before. */
   stored: Promise<unknown>;
   result: Promise<SentPayload>;
   resolve(sent: SentPayload): void;
@@ -71,45 +75,45 @@ interface Lane {
 export class Outbox {
   readonly #lanes = new Map<string, Lane>();
   readonly #entries = new Map<string, Entry>();
-  /** Ids of messages that were dated anew, by the first one. */
+  /** The present ids of redated messages, by their first ids. */
   readonly #redated = new Map<string, string>();
   readonly #stopping = new AbortController();
   #lastOrder = 0;
-  /** Sessions up to now: what was lost with an earlier one may be sent again at once. */
+  /** The number of sessions so far: the outbox sends a message that was lost with an earlier session again at once. */
   #sessions = 0;
 
   constructor(private readonly options: OutboxOptions) {}
 
-  /** Messages that have no answer yet. */
+  /** The number of messages that have no answer yet. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Those messages, in the order in which they were taken. */
+  /** The messages without an answer, in the order in which the outbox took them. */
   get payloads(): SendPayload[] {
     return [...this.#entries.values()].sort((a, b) => a.order - b.order).map(({ payload }) => payload);
   }
 
-  /** Takes over what an earlier life of this device left behind. */
+  /** Restores the messages that an earlier run of the app left unsent. */
   async restore(): Promise<void> {
     const stored = await readAllJson<Pick<Entry, "payload" | "order">>(this.options.storage, PREFIX);
     const found = [...stored].map(([key, value]) => ({ key, ...value }) as Pick<Entry, "key" | "payload" | "order">);
     for (const { key, payload, order } of found.sort((a, b) => a.order - b.order)) {
       if (payload === undefined || this.#entries.has(payload.clientMsgId)) continue;
       this.#lastOrder = Math.max(this.#lastOrder, order);
-      // Nobody waits for the promise of a message of an earlier life; the events tell.
+      // No caller waits for the promise of a restored message; the app hears the result by events.
       this.#enter({ key, payload, order, stored: Promise.resolve() }).result.catch(() => {});
     }
   }
 
   /**
-   * Takes a message and sends it as soon as its turn has come.
-   * @returns the answer; for an id that is already waiting the same promise as before
-   * @throws CarillonError the refusal, or UNAVAILABLE when it counts as not sent
+   * Takes a message, and sends it as soon as its turn has come.
+   * @returns the answer; for an id that is already waiting, the promise of the first call
+   * @throws CarillonError of the refusal, or UNAVAILABLE if the message counts as not sent
    */
   async add(payload: SendPayload): Promise<SentPayload> {
     const { clientMsgId } = payload;
-    // Who has not heard that it was dated anew knows it by its first id.
+    // A caller that has not heard of the new id knows the message by its first id.
     const same = this.#entries.get(this.#redated.get(clientMsgId) ?? clientMsgId);
     if (same !== undefined) return same.result;
     const [key, order] = [PREFIX + clientMsgId, ++this.#lastOrder];
@@ -119,13 +123,13 @@ export class Outbox {
     return entry.result;
   }
 
-  /** A session is open. */
+  /** Called when a session is open. */
   online(): void {
     this.#sessions++;
     for (const to of [...this.#lanes.keys()]) this.#pump(to);
   }
 
-  /** Ends all waiting; what is stored is sent in the next life. */
+  /** Rejects all waiting calls; the next run sends the stored messages. */
   stop(): void {
     this.#stopping.abort();
     for (const entry of this.#entries.values()) {
@@ -137,7 +141,7 @@ export class Outbox {
     this.#lanes.clear();
   }
 
-  /** By the id that it has now, and findable by its first one. */
+  /** Registers a message under its present id, and makes it findable by its first id. */
   #register(entry: Entry): void {
     const [first, { clientMsgId }] = [firstIdOf(entry), entry.payload];
     this.#entries.set(clientMsgId, entry);
@@ -202,7 +206,7 @@ export class Outbox {
     }
   }
 
-  /** In one write, so that no life of this device finds both. */
+  /** Gives a message with a wrong date a new id, in one write, so that no later run finds both ids. */
   async #redate(entry: Entry): Promise<void> {
     const { clientMsgId } = entry.payload;
     const id = this.options.clock.redate(clientMsgId);
@@ -218,7 +222,7 @@ export class Outbox {
     const { payload } = entry;
     const { kept, events } = this.options;
     await kept.delete(entry.key);
-    // Until now the same id is the same message; from now on it is a new try of the user.
+    // Until now the same id meant the same message; from now on it is a new attempt of the user.
     this.#entries.delete(payload.clientMsgId);
     this.#redated.delete(firstIdOf(entry));
     if (outcome instanceof Error) {
