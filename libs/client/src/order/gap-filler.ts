@@ -1,16 +1,16 @@
 /**
- * Fetches what is missing, some conversations at a time.
+ * Fetches missing events, of some conversations at a time.
  *
- * The idea: a queue of conversations, and a few that are being worked on. A conversation that is worked on asks for
- * the first page of what it misses until it misses nothing. Three tries without progress, or a refusal: the part is
- * given up, and is a hole from then on.
+ * The idea: there is a queue of conversations, and a few are active. An active conversation fetches the first page of its missing
+ * events until it misses none. After three attempts without progress, or a refusal, the filler gives the part up; from then on
+ * the part is a hole.
  *
  * Edge cases:
- * - `urgent` puts a conversation to the front; those being worked on make room after the page that they have asked for.
- * - The connection ended: that is no try. Everything stops, and begins again with `online`.
- * - BUSY and the like say that the server could not look: no try either, for half a minute. Whoever could has died,
- *   perhaps, and is started again; what is given up meanwhile would be shown late.
- * - What was given up is tried again with the next connection, and every minute: a connection may last for days.
+ * - `urgent` puts a conversation to the front; active conversations make room after the page that they have asked for.
+ * - The connection ended: that is no attempt. Everything stops, and begins again with `online`.
+ * - BUSY and similar errors say that the server could not look: for half a minute that is no attempt either. The server process
+ *   that has the events may have died and be starting again; a part that the filler gives up meanwhile would be shown late.
+ * - The filler tries a part that it gave up again with the next connection, and every minute: a connection may last for days.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, type Lenient, type PulledPayload, type PullPayload } from "@carillon/protocol";
@@ -19,18 +19,18 @@ import type { SeqRange } from "./timeline";
 
 /** The conversations, as the filler sees them. */
 interface Missing {
-  /** What a conversation misses first; undefined: nothing. */
+  /** Returns the first missing part of a conversation; undefined if nothing is missing. */
   missing(conversationId: string): SeqRange | undefined;
-  /** A page has come. @returns whether it brought anything that was missing */
+  /** Called when a page has come. @returns whether it contained missing events */
   fill(conversationId: string, range: SeqRange, page: Lenient<PulledPayload>): boolean;
-  /** The part that is missing first becomes a hole. */
+  /** Makes the first missing part a hole. */
   giveUp(conversationId: string): void;
-  /** Marks all that was given up as missing again. @returns the conversations */
+  /** Marks all holes as missing again. @returns the conversations with missing parts */
   reopen(): string[];
 }
 
 export interface GapFillerOptions extends Missing {
-  /** A page of a conversation over the connection in use. @throws CarillonError, also ConnectionLost and NoAnswer */
+  /** Fetches a page of a conversation over the connection in use. @throws CarillonError, also ConnectionLost and NoAnswer */
   pull(range: PullPayload): Promise<PulledPayload>;
   random?: () => number;
 }
@@ -42,14 +42,14 @@ const BACKOFF = { first: 500, most: 10_000, jitter: "full" } as const;
 const REOPEN_MS = 60_000;
 const BUSY_MS = 30_000;
 
-/** What became of a PULL; when there is something to be asked again, after how long, ms. */
+/** The outcome of a PULL. `isTry`: whether it counts as an attempt. `retryAfterMs`: the least delay before the next one, ms. */
 type Outcome = "progress" | "lost" | "refused" | { isTry: boolean; retryAfterMs: number };
 
 export class GapFiller {
-  /** In order of their turn. */
+  /** The waiting conversations, in the order of their turn. */
   #waiting: string[] = [];
   readonly #active = new Set<string>();
-  /** Those among the waiting that somebody looks at. */
+  /** The waiting conversations at which the app looks. */
   readonly #urgentOnes = new Set<string>();
   #session = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,7 +58,7 @@ export class GapFiller {
     this.#session.abort();
   }
 
-  /** A connection is open: what waits is asked for over it, what was given up is tried again. */
+  /** Called when a connection is open: fetches for the waiting conversations, and tries the holes again. */
   online(): void {
     this.#session.abort();
     this.#session = new AbortController();
@@ -67,21 +67,21 @@ export class GapFiller {
     this.#reopen();
   }
 
-  /** The client ends. */
+  /** Called when the client ends. */
   stop(): void {
     this.#session.abort();
     clearTimeout(this.#timer);
     this.#waiting = [];
   }
 
-  /** This conversation misses something. */
+  /** Called when a conversation misses events. */
   want(conversationId: string): void {
     if (this.#active.has(conversationId) || this.#waiting.includes(conversationId)) return;
     this.#waiting.push(conversationId);
     this.#pump();
   }
 
-  /** If this conversation misses something, it comes next. */
+  /** Puts a conversation to the front if it misses events. */
   urgent(conversationId: string): void {
     if (this.#active.has(conversationId) || this.options.missing(conversationId) === undefined) return;
     this.#waiting = [conversationId, ...this.#waiting.filter((one) => one !== conversationId)];
@@ -104,7 +104,7 @@ export class GapFiller {
       this.#urgentOnes.delete(next);
       this.#active.add(next);
       void this.#work(next, signal).then((outcome) => {
-        // With its connection gone it stays among the active ones, which the next connection takes over.
+        // If the connection is gone, the conversation stays active, and the next connection takes it over.
         if (signal.aborted || outcome === "lost") return;
         this.#active.delete(next);
         if (outcome === "later") this.#waiting.splice(this.#urgentOnes.size, 0, next);

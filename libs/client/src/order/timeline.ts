@@ -1,48 +1,48 @@
 /**
- * One conversation as this device has shown it: which number comes next, what is missing, what came too early.
- * Pure: events go in, those whose turn it is come out.
+ * One conversation as this device has shown it: the next number, the missing numbers, and the early events. The class is pure:
+ * events go in, and the events whose turn it is come out.
  *
- * `upTo` is the highest number shown, `known` the highest that is known to exist; what lies between is missing. When
- * a missing part cannot be had it becomes a hole: `upTo` goes past it and the part is remembered.
+ * `upTo` is the highest number shown, `known` the highest that is known to exist; the numbers between are missing. If a missing
+ * part cannot be fetched, it becomes a hole: `upTo` goes past it, and the timeline remembers the part.
  *
  * Edge cases:
- * - Nobody has decided yet where the conversation begins on this device (`upTo` is undefined): everything is early.
- * - `isFloating`: the beginning was read from a list, and events at or below it may still be on their way. The first
- *   one that comes moves the beginning down to itself; after that the beginning is fixed.
- * - A user who leaves a group and comes back never gets the numbers between: they are passed over. What the device misses
- *   of the former stay is still fetched.
- * - What cannot be read on this device is passed over in the same way.
- * - No room for an early event: it is let go of. `known` remembers it, so it is missing later and is pulled.
+ * - It is not yet decided where the conversation begins on this device (`upTo` is undefined): every event is early.
+ * - `isFloating`: the beginning was read from a list, and events at or below it may still be under way. The first such event
+ *   moves the beginning down to itself; after that the beginning is fixed.
+ * - A user who leaves a group and comes back never gets the numbers between: the timeline skips them. The client still fetches
+ *   the missing events of the former stay.
+ * - The timeline skips events that this device cannot read in the same way.
+ * - There is no room for an early event: the timeline drops it. `known` remembers it, so it is missing later and is fetched.
  */
 import type { Event } from "@carillon/protocol";
 
-/** What is stored of a timeline. */
+/** The stored form of a timeline. */
 export interface StoredTimeline {
   upTo: number;
   known: number;
   holes?: SeqRange[];
   isFloating?: boolean;
-  /** Numbers by which the user left the group. */
+  /** The numbers with which the user left the group. */
   left?: number[];
-  /** Parts that the user may not read, ahead. */
+  /** Parts ahead that the timeline skips, because the user may not read them or the device cannot. */
   away?: SeqRange[];
 }
 
-/** Room for early events, shared by all conversations. */
+/** The room for early events, which all conversations share. */
 export interface EarlyRoom {
   left: number;
 }
 
 export class Timeline {
-  /** Holes are looked for once after each reconnect, and then left alone for a while. */
+  /** Whether the client fetches holes now: it does so after each reconnect and every minute, until it gives them up. */
   retriesHoles = false;
   #known = 0;
   readonly #early = new Map<number, Event>();
   readonly #holes: Holes;
-  /** Numbers by which the user left the group, and by which they came to it. */
+  /** The numbers with which the user left the group, and with which they joined it. */
   readonly #left = new Set<number>();
   readonly #came = new Set<number>();
-  /** Parts that the user may not read, ahead; ascending. */
+  /** Parts ahead that the timeline skips; ascending. */
   #away: SeqRange[] = [];
 
   private constructor(
@@ -72,7 +72,7 @@ export class Timeline {
     return this.upTo !== undefined;
   }
 
-  /** The highest number that is known; 0: none. */
+  /** The highest known number; 0: none. */
   get lastSeq(): number {
     return this.#known;
   }
@@ -98,7 +98,7 @@ export class Timeline {
     };
   }
 
-  /** Decides where the conversation begins here: behind `upTo`. @returns the events whose turn it is now */
+  /** Decides that the conversation begins here after `upTo`. @returns the events whose turn it is now */
   begin(upTo: number, isFloating = false): Event[] {
     if (this.upTo !== undefined) return [];
     const earliest = Math.min(...this.#early.keys());
@@ -108,12 +108,12 @@ export class Timeline {
     return this.#release();
   }
 
-  /** Numbers up to this one exist. */
+  /** Notes that numbers up to `lastSeq` exist. */
   expect(lastSeq: number): void {
     this.#known = Math.max(this.#known, lastSeq);
   }
 
-  /** An event has come, by whatever way. @returns the events whose turn it is now, ascending */
+  /** Takes an event that has come, by whatever way. @returns the events whose turn it is now, ascending */
   offer(event: Event): Event[] {
     const { seq } = event;
     this.expect(seq);
@@ -134,14 +134,14 @@ export class Timeline {
     return [];
   }
 
-  /** The user left the group with the event of this number, which is the last of this stay. */
+  /** Called when the user left the group with the event of this number, the last one of this stay. */
   leave(seq: number): void {
     this.#left.add(seq);
     this.#findAway();
   }
 
   /**
-   * The user came to the group with the event of this number: what was said since they left is not for them.
+   * Called when the user joined the group with the event of this number: they may not read the messages since they left.
    * @returns the events whose turn it is now
    */
   comeBack(seq: number): Event[] {
@@ -151,7 +151,7 @@ export class Timeline {
   }
 
   /**
-   * The event of this number is there, but cannot be read on this device.
+   * Skips an event that exists, but that this device cannot read.
    * @returns the events behind it whose turn it is now
    */
   pass(seq: number): Event[] {
@@ -164,7 +164,7 @@ export class Timeline {
     return this.#release();
   }
 
-  /** What has to be asked for next; undefined when there is nothing to ask for. */
+  /** The part to fetch next; undefined if there is nothing to fetch. */
   get missing(): SeqRange | undefined {
     if (this.upTo !== undefined && this.#known > this.upTo) {
       const ends = [...this.#early.keys(), ...this.#away.map(([from]) => from)].map((seq) => seq - 1);
@@ -175,8 +175,8 @@ export class Timeline {
   }
 
   /**
-   * What is missing first cannot be had now.
-   * @returns the range when it was not known as a hole before, and the events behind it whose turn it is
+   * Makes the first missing part a hole, because the client cannot fetch it now.
+   * @returns the range if it is a new hole, and the events behind it whose turn it is
    */
   giveUp(): { hole: SeqRange | undefined; events: Event[] } {
     const { missing } = this;
@@ -190,7 +190,7 @@ export class Timeline {
     return { hole: missing, events: this.#release() };
   }
 
-  /** Between a departure and the next return nothing is the user's. */
+  /** Finds the parts between a departure and the next return, which the user may not read. */
   #findAway(): void {
     if (this.upTo === undefined) return;
     for (const back of this.#came) {
@@ -204,7 +204,7 @@ export class Timeline {
     this.#away.sort(([a], [b]) => a - b);
   }
 
-  /** Goes past what is not the user's. */
+  /** Goes past the parts to skip. */
   #passAway(): void {
     while (this.upTo !== undefined && this.#away[0] !== undefined && this.#away[0][0] <= this.upTo + 1) {
       this.upTo = Math.max(this.upTo, (this.#away.shift() as SeqRange)[1]);
@@ -215,7 +215,7 @@ export class Timeline {
     }
   }
 
-  /** Takes the early events out that join what was shown. Those below it are in nobody's way any more. */
+  /** Takes out the early events that continue the shown ones, and drops early events below them. */
   #release(): Event[] {
     const events: Event[] = [];
     this.#passAway();
@@ -235,9 +235,9 @@ export class Timeline {
   }
 }
 
-/** Numbers of a conversation that were given up for the time being, as ranges: ascending, not touching each other. */
+/** The numbers of a conversation that the client has given up for now, as ranges: ascending, not touching each other. */
 
-/** Both ends inclusive. */
+/** Both ends are inclusive. */
 export type SeqRange = [from: number, to: number];
 
 export class Holes {
@@ -247,14 +247,14 @@ export class Holes {
     for (const [from, to] of ranges) this.add(from, to);
   }
 
-  /** @param from above all numbers that are there: holes are made in the order of the conversation */
+  /** @param from lies above all present numbers, because holes are made in the order of the conversation */
   add(from: number, to: number): void {
     const last = this.#ranges.at(-1);
     if (last !== undefined && last[1] === from - 1) last[1] = to;
     else this.#ranges.push([from, to]);
   }
 
-  /** Takes a number out. @returns false when it was in no hole */
+  /** Takes a number out. @returns false if no hole contains it */
   take(seq: number): boolean {
     const at = this.#ranges.findIndex(([from, to]) => from <= seq && seq <= to);
     if (at === -1) return false;

@@ -1,12 +1,12 @@
 /**
- * All conversations of this device: shows their events in order, each once, and has what is missing fetched.
+ * All conversations of this device. The class shows their events in order, each once, and fetches missing ones.
  *
- * Where a conversation begins on this device:
- * - At the first event that comes; what is older is history, which the app reads when it wants.
- * - Once this device has seen the list of all conversations (`isComplete`), a conversation that a resync finds and
- *   that is not known here began while the device was away: all of it was missed, from what the user has cleared on.
- *   So while such a resync is under way, events of unknown conversations wait for the list.
- * - A first list makes known what was there before; it is history up to the list's last number.
+ * Rules for the beginning of a conversation on this device:
+ * - A conversation begins at the first event that comes; older events are history, which the app reads when it wants.
+ * - Once this device has seen the list of all conversations (`isComplete`), a conversation that a resync finds and that is
+ *   unknown here began while the device was away. The device has missed all of it, from the user's cleared number on. So during
+ *   such a resync, events of unknown conversations wait for the list.
+ * - A first list makes the older conversations known; their events are history up to the last number of the list.
  */
 import {
   type ConversationRow,
@@ -26,22 +26,22 @@ import { type EarlyRoom, type StoredTimeline, Timeline } from "./timeline";
 
 export interface TimelinesOptions {
   storage: ClientStorage;
-  /** Hands an event to the app. */
+  /** Passes an event to the app. */
   show(event: Event): void;
-  /** Tells "gap" when a part cannot be had now, before the events behind it are shown. */
+  /** Emits "gap" when the client cannot fetch a part now, before it shows the events behind it. */
   events: Pick<Tell, "emit">;
-  /** The device's user; undefined before the first session. */
+  /** The user of the device; undefined before the first session. */
   self: Pick<Core, "userId">;
-  /** Something is to be stored, and no DELIVER has brought it. */
+  /** Called when a change that no DELIVER has brought has to be stored. */
   onChange(): void;
-  /** A page of a conversation over the connection in use. */
+  /** Fetches a page of a conversation over the connection in use. */
   pull(range: PullPayload): Promise<PulledPayload>;
   random?: () => number;
 }
 
 const PREFIX = "conversation/";
 const COMPLETE = "conversations";
-/** Events that may wait for earlier ones, over all conversations. */
+/** The number of events that may wait for earlier ones, over all conversations. */
 const MOST_EARLY = 1_000;
 
 export class Timelines {
@@ -64,12 +64,12 @@ export class Timelines {
     });
   }
 
-  /** The highest number that is known of a conversation; 0: none. */
+  /** The highest known number of a conversation; 0: none. */
   lastSeq(conversationId: string): number {
     return this.#timelines.get(conversationId)?.lastSeq ?? 0;
   }
 
-  /** Whether the list of all conversations was seen here: what is not known is new. */
+  /** Whether this device has seen the list of all conversations: an unknown conversation is then a new one. */
   get knowsAll(): boolean {
     return this.#isComplete;
   }
@@ -83,7 +83,10 @@ export class Timelines {
     this.#isComplete = (await readJson<boolean>(storage, COMPLETE)) === true;
   }
 
-  /** A connection is open. @param isResyncing the list of conversations will be asked for before anything is decided */
+  /**
+   * Called when a connection is open. @param isResyncing whether the client will ask for the list of conversations before it
+   * decides their beginnings
+   */
   online(isResyncing: boolean): void {
     if (isResyncing) this.startResync();
     else this.#decideAll();
@@ -98,7 +101,7 @@ export class Timelines {
     this.#filler.stop();
   }
 
-  /** An event was delivered. */
+  /** Takes a delivered event. */
   offer(event: Event): void {
     const { conversationId, seq } = event;
     const timeline = this.#timelineOf(conversationId);
@@ -109,8 +112,8 @@ export class Timelines {
   }
 
   /**
-   * The conversation has events up to this number, which the inbox does not bring: what is missing is fetched. It never
-   * begins by this: the event by which it begins for the user is in their inbox.
+   * Notes that the conversation has events up to this number, which the inbox does not bring, and fetches the missing ones. A
+   * conversation never begins by this: the event with which it begins for the user is in their inbox.
    */
   expect(conversationId: string, lastSeq: number): void {
     const timeline = this.#timelineOf(conversationId);
@@ -121,7 +124,7 @@ export class Timelines {
     this.#filler.want(conversationId);
   }
 
-  /** Events that cannot be read on this device: nothing waits for them. */
+  /** Skips events that this device cannot read. */
   pass(unreadable: readonly Unreadable[]): void {
     for (const { id, seq } of unreadable) {
       if (id === undefined || seq === undefined) continue;
@@ -130,7 +133,7 @@ export class Timelines {
     }
   }
 
-  /** Events that came although nobody asked for them, and are not in the inbox. */
+  /** Takes events that the server sent without a request, and that are not in the inbox. */
   take({ conversationId, events, lastSeq, unreadable = [] }: Lenient<PulledPayload>): void {
     const timeline = this.#timelineOf(conversationId);
     this.pass(unreadable);
@@ -144,7 +147,7 @@ export class Timelines {
     this.expect(conversationId, lastSeq);
   }
 
-  /** The list of all conversations, the newest first: what is missing is fetched in this order. */
+  /** Takes the list of all conversations, the newest first, and fetches their missing events in this order. */
   compare(rows: readonly ConversationRow[]): void {
     for (const { conversationId, lastSeq, clearedSeq } of rows) {
       const timeline = this.#timelineOf(conversationId);
@@ -159,18 +162,18 @@ export class Timelines {
     }
   }
 
-  /** There is no conversation that is not known here. */
+  /** Notes that this device knows all conversations. */
   noteComplete(): void {
     this.#isComplete = true;
     this.#changed.add(COMPLETE);
   }
 
-  /** The app looks at this conversation: what it misses is fetched before all else. */
+  /** Called when the app looks at this conversation: the client fetches its missing events first. */
   first(conversationId: string): void {
     this.#filler.urgent(conversationId);
   }
 
-  /** What has changed since the last call, as it is to be stored: keys and values. */
+  /** Returns the changes since the last call as keys and values for the storage. */
   takeChanges(): Map<string, string> {
     const changes = new Map<string, string>();
     for (const key of this.#changed) {
@@ -181,12 +184,12 @@ export class Timelines {
     return changes;
   }
 
-  /** These could not be stored: they are among the next changes again. */
+  /** Called when the storage refused these keys: they are among the next changes again. */
   putBack(keys: Iterable<string>): void {
     for (const key of keys) this.#changed.add(key);
   }
 
-  /** No list will come that says where conversations begin. */
+  /** Decides the beginnings of all conversations, because no list will come that names them. */
   #decideAll(): void {
     this.#isResyncing = false;
     for (const [conversationId, timeline] of this.#timelines) {
@@ -237,7 +240,7 @@ export class Timelines {
     return [...shown, ...timeline.offer(event)];
   }
 
-  /** Whether this user belongs to the group from this event on, or up to it. */
+  /** Returns whether this user joined the group with this event, or left it. */
   #changeOf({ kind, senderId, content }: Event): "came" | "left" | undefined {
     const { userId } = this.options.self;
     if (kind !== "system" || userId === undefined) return undefined;

@@ -4,64 +4,70 @@ import type { Api } from "../core";
 import { step } from "../http/authorized";
 import type { Page, PageRange } from "../http/http-api";
 
-/** A relation to somebody, as one sees it. */
+/** A relation to another user, as the user sees it. */
 export interface Relation {
   userId: string;
   displayName: string;
-  /** `requested` by oneself, `asked` by the other, `friend`, `blocked`; `none` when it ended. */
+  /**
+   * `requested`: the user has asked for friendship; `asked`: the other user has; `friend`; `blocked`; `none`: the relation has
+   * ended.
+   */
   state: RelationState;
-  /** One's own name for them. */
+  /** The user's own name for the other user. */
   remark?: string;
   version: number;
   /** ms since 1970. */
   changedAt: number;
 }
 
-/** `client.friends`: what is changed here counts for the next message. All of it may be repeated. */
+/** `client.friends`: a change counts for the next message. An app may repeat each call. */
 export class Friends {
   constructor(private readonly api: Api) {}
 
-  /** Friends by id. */
+  /** Returns the friends, by id. */
   list(range: PageRange = {}): Promise<Page<Relation>> {
     return this.api.call("GET", "/v1/friends", { query: range });
   }
 
-  /** Requests: `asked` by others, `requested` by oneself. */
+  /** Returns the requests: `asked` by other users, `requested` by the user. */
   requests(range: PageRange = {}): Promise<Page<Relation>> {
     return this.api.call("GET", "/v1/friend-requests", { query: range });
   }
 
-  /** Those whom the user has blocked. */
+  /** Returns the users whom the user has blocked. */
   blocked(range: PageRange = {}): Promise<Page<Relation>> {
     return this.api.call("GET", "/v1/blocks", { query: range });
   }
 
-  /** Asks for friendship; a user who has asked first becomes a friend at once. @throws CarillonError NO_SUCH_USER, BLOCKED */
+  /**
+   * Asks for friendship. If the other user has asked before, both are friends at once. @throws CarillonError NO_SUCH_USER,
+   * BLOCKED
+   */
   request(userId: string): Promise<Relation> {
     return this.api.call("POST", "/v1/friend-requests", { body: { userId } });
   }
 
-  /** @throws CarillonError NOT_FOUND when they have not asked */
+  /** Accepts a request. @throws CarillonError NOT_FOUND if the other user has not asked */
   async accept(userId: string): Promise<void> {
     await this.api.call("POST", `/v1/friend-requests/${step(userId)}/accept`);
   }
 
-  /** Turns a request down; the other user is not told. */
+  /** Rejects a request; the other user does not hear of it. */
   async reject(userId: string): Promise<void> {
     await this.api.call("POST", `/v1/friend-requests/${step(userId)}/reject`);
   }
 
-  /** Ends a friendship, or takes back a request. */
+  /** Ends a friendship, or withdraws a request. */
   async remove(userId: string): Promise<void> {
     await this.api.call("DELETE", `/v1/friends/${step(userId)}`);
   }
 
-  /** Gives a friend a name that only the user sees; the empty one takes it away. */
+  /** Gives a friend a name that only the user sees; an empty one removes it. */
   setRemark(userId: string, remark: string): Promise<Relation> {
     return this.api.call("PATCH", `/v1/friends/${step(userId)}`, { body: { remark } });
   }
 
-  /** Nothing goes between the two any more; the other user is not told. */
+  /** Blocks a user: the server delivers nothing between the two any more. The other user does not hear of it. */
   async block(userId: string): Promise<void> {
     await this.api.call("PUT", `/v1/blocks/${step(userId)}`);
   }

@@ -1,8 +1,9 @@
 /**
- * Whom the app wants to see: counted, so that two screens can watch the same person, and told to every new session.
+ * The users whom the app watches. The client counts the watches, so two screens can watch the same user, and tells them to every
+ * new session.
  *
- * The server takes so many users of a connection; who comes later waits until one of them is let go of. What is asked for
- * in one turn goes in few frames.
+ * The server accepts a limited number of users per connection; the watch of a later user waits until the app ends the watch of
+ * another. Watches of one turn go in few frames.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, isUserId, limits, type WatchPresencePayload } from "@carillon/protocol";
@@ -11,11 +12,14 @@ const MOST_AT_ONCE = limits.maxWatchedUsersPerFrame;
 const BACKOFF = { first: 2_000, most: 60_000, jitter: "full" } as const;
 
 export class PresenceWatches {
-  /** How many want to see a user, in the order in which they were first asked for. */
+  /** The number of watches of each user, in the order in which the app first watched them. */
   readonly #counts = new Map<string, number>();
-  /** Those that the server was told of over this connection. */
+  /** The users whose watches this connection has told the server. */
   #told = new Set<string>();
-  /** Those among them who were let go of and are watched again: the server repeats how they stand when it is asked. */
+  /**
+   * Users among them whose state the server must send again: the app ended their watch and watches them anew, or asked for a
+   * repeat.
+   */
   readonly #again = new Set<string>();
   #most = 0;
   #session = new AbortController();
@@ -23,7 +27,7 @@ export class PresenceWatches {
 
   /**
    * @param ask sends WATCH_PRESENCE over the connection in use
-   * @param onReleased nobody watches this user any more: what is known of them grows old
+   * @param onReleased is called when the last watch of a user has ended: from then on the known presence of the user grows old
    */
   constructor(
     private readonly ask: (payload: WatchPresencePayload) => Promise<unknown>,
@@ -33,8 +37,9 @@ export class PresenceWatches {
   }
 
   /**
-   * @param mustRepeat the server is to say again how they stand, also of those who are watched already
-   * @returns a function that ends it
+   * Watches users.
+   * @param mustRepeat whether the server must send the present state again, also for users who are already watched
+   * @returns an unsubscribe function
    */
   watch(userIds: readonly string[], mustRepeat = false): () => void {
     const wanted = [...new Set(userIds)].filter(isUserId);
@@ -52,12 +57,15 @@ export class PresenceWatches {
     };
   }
 
-  /** Whether anybody wants to see them. What is on its way of others comes too late. */
+  /** Returns whether the app watches a user. Presence of other users that is still under way comes too late. */
   isWatched(userId: string): boolean {
     return this.#counts.has(userId);
   }
 
-  /** A session is open; it knows of nobody. @param most users that the server takes of a connection */
+  /**
+   * Called when a session is open, which has no watches yet. @param most the number of users that the server accepts per
+   * connection
+   */
   online(most: number): void {
     this.#session.abort();
     this.#session = new AbortController();
@@ -93,7 +101,7 @@ export class PresenceWatches {
         this.#note(next);
         backoff.reset();
       } catch (error) {
-        // What is refused for good is not asked for again over this connection.
+        // The client does not repeat a refused watch over this connection.
         if (error instanceof CarillonError && error.retry === "never") this.#note(next);
         const retryAfterMs = error instanceof CarillonError ? (error.retryAfterMs ?? 0) : 0;
         await sleep(backoff.nextAfter(retryAfterMs), signal);
@@ -110,7 +118,7 @@ export class PresenceWatches {
     }
   }
 
-  /** Who is watched no more makes room first. */
+  /** Returns the next frame. Ended watches go first, because they make room. */
   #next(): WatchPresencePayload | undefined {
     const wanted = new Set([...this.#counts.keys()].slice(0, this.#most));
     const gone = [...this.#told].filter((userId) => !wanted.has(userId)).slice(0, MOST_AT_ONCE);

@@ -1,10 +1,10 @@
-/** Whose storage it is: what another device or user has left there would be taken for this one's. */
+/** The owner of a storage: a client must not take the values of another device or user for its own. */
 import type { ClientOptions } from "../options";
 import { type ClientStorage, readJson } from "./storage";
 
 const KEY = "device";
 
-/** The storage is of another device or user. */
+/** The storage belongs to another device or user. */
 export class OthersStorage extends Error {}
 
 /** A device of a user. */
@@ -13,17 +13,17 @@ export interface Identity {
   userId?: string;
 }
 
-/** Whose client it is by what the app has said; the user only when they are named there. */
+/** Returns the device and user that the app's options name; the user only if the options name one. */
 export function identityOf({ deviceId, credentials, session }: ClientOptions<string>): Identity {
   const { userId } = credentials ?? session ?? {};
   return { deviceId, ...(userId !== undefined && { userId }) };
 }
 
 /**
- * Writes down whose storage this is.
+ * Records the owner of the storage.
  * @param identity without userId as long as the server has not told it
- * @returns whose it is; the user is known when the server has told, now or in an earlier life
- * @throws OthersStorage when it belongs to another device or user
+ * @returns the owner; with the user if the server has told the id, now or in an earlier run
+ * @throws OthersStorage if the storage belongs to another device or user
  */
 export async function claimStorage(storage: ClientStorage, { deviceId, userId }: Identity): Promise<Identity> {
   const owner = await readJson<Identity>(storage, KEY);

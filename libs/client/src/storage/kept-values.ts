@@ -1,19 +1,19 @@
 /**
- * Values whose old state would do harm in the next life: a message that was sent, a token that is void. A change that fails is made
- * again until it works, or another of the same key takes its place.
+ * Values whose old state would do harm in the next run: a message that was sent, a token that is void. The class repeats a failed
+ * change until it succeeds, or until another change of the same key replaces it.
  */
 import type { ClientStorage } from "./storage";
 
 const AGAIN_MS = 2_000;
 
 export class KeptValues {
-  /** Changes that are under way or have failed; undefined: the key is to be taken out. */
+  /** The changes that are under way or have failed; undefined: delete the key. */
   readonly #wanted = new Map<string, { value: string | undefined }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param onError told of each failure
-   * @param closing aborted when nothing is tried again any more
+   * @param onError is called at each failure
+   * @param closing is aborted when the class repeats no change any more
    */
   constructor(
     private readonly storage: ClientStorage,
@@ -21,12 +21,12 @@ export class KeptValues {
     private readonly closing: AbortSignal,
   ) {}
 
-  /** @returns when it was tried once: a storage that has failed holds up nobody */
+  /** Stores a value. @returns a promise that resolves after the first attempt: a failed storage delays no caller */
   set(key: string, value: unknown): Promise<void> {
     return this.#change(key, { value: JSON.stringify(value) });
   }
 
-  /** As `set`. */
+  /** Deletes a value, in the same way as `set`. */
   delete(key: string): Promise<void> {
     return this.#change(key, { value: undefined });
   }

@@ -1,7 +1,7 @@
-/** A storage over an asynchronous store of texts, as React Native's AsyncStorage is one. */
+/** A storage over an asynchronous store of texts, such as AsyncStorage of React Native. */
 import type { ClientStorage } from "./storage";
 
-/** What is used of it. */
+/** The methods of the store that the SDK uses. */
 export interface KeyValueStore {
   getItem(key: string): Promise<string | null>;
   setItem(key: string, value: string): Promise<unknown>;
@@ -10,8 +10,8 @@ export interface KeyValueStore {
 }
 
 /**
- * Keeps the values of one device of one user under keys that begin with `prefix`; other keys are not touched. Changes reach the
- * store one after the other.
+ * Keeps the values of one device of one user under keys that begin with `prefix`, and does not touch other keys. Changes reach
+ * the store one after another.
  */
 export class KeyValueStorage implements ClientStorage {
   #last: Promise<unknown> = Promise.resolve();
@@ -21,22 +21,22 @@ export class KeyValueStorage implements ClientStorage {
     private readonly prefix: string,
   ) {}
 
-  /** The value that was set last; undefined when there is none. */
+  /** Returns the value that was set last; undefined if there is none. @throws the error of the store */
   async get(key: string): Promise<string | undefined> {
     return (await this.#inTurn(() => this.store.getItem(this.prefix + key))) ?? undefined;
   }
 
-  /** Keeps a value. @throws what the store throws */
+  /** Stores a value. @throws the error of the store */
   async set(key: string, value: string): Promise<void> {
     await this.#inTurn(() => this.store.setItem(this.prefix + key, value));
   }
 
-  /** Takes a value out; it may not be there. @throws what the store throws */
+  /** Deletes a value, which need not exist. @throws the error of the store */
   async delete(key: string): Promise<void> {
     await this.#inTurn(() => this.store.removeItem(this.prefix + key));
   }
 
-  /** Of all values, in any order, without the prefix. */
+  /** Returns the keys of all values, in any order, without the prefix. @throws the error of the store */
   async keys(): Promise<string[]> {
     const keys = await this.#inTurn(() => this.store.getAllKeys());
     return keys.flatMap((key) => (key.startsWith(this.prefix) ? [key.slice(this.prefix.length)] : []));

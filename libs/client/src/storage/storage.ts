@@ -1,32 +1,32 @@
 /**
- * Where a client keeps what must survive its process: `device` (whose storage it is), `tokens` (the refresh token),
- * `clock` (the server's time minus this device's, ms), `inbox` (the cursor), `conversation/<id>` (what was shown and what is missing), `conversations` (whether all are
- * known), `outbox/<id>` (messages without an answer), `read/<id>` (marks that the server does not have yet), `view/1/...`
- * (the view; 1 is the form of what is written there).
+ * The values of a client that must survive its process: `device` (the owner of the storage), `tokens` (the refresh token),
+ * `clock` (the server's time minus the time of this device, ms), `inbox` (the cursor), `conversation/<id>` (the shown and the
+ * missing numbers), `conversations` (whether all are known), `outbox/<id>` (messages without an answer), `read/<id>` (marks that
+ * the server does not have yet), `view/1/...` (the view; 1 is the version of its format).
  */
 
 /**
- * A store of one device of one user. Values are JSON text. A change that has resolved is kept, whatever happens to the
- * process then; one that rejects has changed nothing. Changes of a key take place in the order in which they were
- * asked for, also when nobody waits in between.
+ * A store of one device of one user. Values are JSON text. A change that has resolved survives any end of the process; a change
+ * that rejects has changed nothing. Changes of a key take effect in the order of the calls, also if the caller does not wait in
+ * between.
  */
 export interface ClientStorage {
-  /** The value that was set last; undefined when there is none. */
+  /** Returns the value that was set last; undefined if there is none. */
   get(key: string): Promise<string | undefined>;
-  /** Keeps a value. */
+  /** Stores a value. */
   set(key: string, value: string): Promise<void>;
-  /** Takes a value out; it may not be there. */
+  /** Deletes a value, which need not exist. */
   delete(key: string): Promise<void>;
-  /** Of all values, in any order. */
+  /** Returns the keys of all values, in any order. */
   keys(): Promise<string[]>;
   /**
-   * All values whose keys begin so, as of one moment, by key. A storage that several clients have in common needs it: one of
-   * them may write while another reads.
+   * Returns all values whose keys begin with `prefix`, as of one moment, by key. A storage that several clients share needs it:
+   * one client may write while another reads.
    */
   readAll?(prefix: string): Promise<Map<string, string>>;
 }
 
-/** Keeps nothing beyond the process; the server's memory of the device's cursor does the rest. */
+/** A storage in memory, which ends with the process; the server then remembers the cursor of the device. */
 export class MemoryStorage implements ClientStorage {
   readonly #values = new Map<string, string>();
 
@@ -51,12 +51,12 @@ export class MemoryStorage implements ClientStorage {
   }
 }
 
-/** The value of a key; undefined when there is none or it is not JSON. */
+/** Returns the value of a key; undefined if there is none or it is not JSON. */
 export async function readJson<T>(storage: ClientStorage, key: string): Promise<T | undefined> {
   return parseJson<T>(await storage.get(key));
 }
 
-/** All values whose keys begin so, by key; undefined for what is not JSON. */
+/** Returns all values whose keys begin with `prefix`, by key; undefined for a value that is not JSON. */
 export async function readAllJson<T>(storage: ClientStorage, prefix: string): Promise<Map<string, T | undefined>> {
   const texts = storage.readAll === undefined ? await readEach(storage, prefix) : await storage.readAll(prefix);
   return new Map([...texts].map(([key, text]) => [key, parseJson<T>(text)]));

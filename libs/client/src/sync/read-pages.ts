@@ -1,4 +1,4 @@
-/** One SYNC, page by page, put together. */
+/** Reads one SYNC page by page, and joins the pages. */
 import {
   type ConversationRow,
   type GroupRow,
@@ -11,29 +11,31 @@ import {
   type SyncPayload,
 } from "@carillon/protocol";
 
-/** From where on a device wants to be told; nothing: all. */
+/** The versions and the time from which on a device wants changes; empty: the server sends everything. */
 export type SyncSince = Pick<SyncPayload, "relationsVersion" | "groupsVersion" | "conversationsSince">;
 
-/** What all pages of a SYNC say together. */
+/** The joined pages of a SYNC. */
 export interface Synced {
-  /** The newest first. */
+  /** The newest conversation is first. */
   conversations: ConversationRow[];
   relations: RelationRow[];
   groups: GroupRow[];
-  /** To be kept for the next SYNC, with `syncedAt`. */
+  /** The device keeps them for the next SYNC, with `syncedAt`. */
   versions: RelationVersions;
-  /** ms by the server's database. */
+  /** The time of the server's database, ms since 1970. */
   syncedAt: number;
-  /** How much there is in all, told or not, when the last page was written. */
+  /** The numbers of all rows that the user had when the server wrote the last page, sent or not. */
   counts: SyncCounts;
-  /** Ids of rows that are there, but cannot be read on this device. */
+  /** The ids of rows that exist, but that this device cannot read. */
   unreadable: ReadonlySet<string>;
 }
 
 /**
- * @param request one page over the connection in use
- * @param onPage each page as it comes
- * @returns when the last page has come; versions and time are those of the first, of a row that came twice the later one
+ * Reads all pages of a SYNC.
+ * @param request fetches one page over the connection in use
+ * @param onPage is called with each page as it comes
+ * @returns the joined pages, after the last one; versions and time are those of the first page; if a row came twice, the later
+ *   one counts
  */
 export async function readPages(
   request: (payload: SyncPayload) => Promise<SyncedPayload>,

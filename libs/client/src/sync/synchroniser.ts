@@ -1,16 +1,16 @@
 /**
- * All SYNCs of a client: one at a time, asked by whoever needs one.
+ * All SYNCs of a client: one at a time, for all callers.
  *
- * The idea: an asker is served by a SYNC that begins after the question, so all who ask while one is under way share the
- * next. The inbox asks for everything when it cannot be told by replay what was missed; the view asks for what has
- * changed. When both ask, one SYNC of everything serves both.
+ * The idea: a SYNC serves a caller if it begins after the call, so all callers during a SYNC share the next one. The inbox asks
+ * for everything if replay cannot show the missed events; the view asks for changes. If both ask, one SYNC of everything serves
+ * both.
  *
  * Edge cases:
- * - The connection ends: all who wait are told. The next connection makes them ask again.
- * - An answer that says later (BUSY, RATE_LIMITED), or none, while the connection lasts: the same page is asked for
- *   again, after the time that the server named and a growing random one. Any other ERROR: from the first page.
- * - A keeper is set while a SYNC is under way: it is not told of that SYNC, whose first pages it would miss.
- * - The keeper fails: it is told no more of this SYNC, and the inbox gets its answer all the same.
+ * - The connection ends: the calls of all waiting callers reject. At the next connection they ask again.
+ * - The server answers "later" (BUSY, RATE_LIMITED), or not at all, while the connection lasts: the client asks for the same page
+ *   again, after the time that the server named and a growing random delay. After any other ERROR it begins with the first page.
+ * - A keeper is set during a SYNC: it hears nothing of that SYNC, because it has missed the first pages.
+ * - The keeper fails: it hears no more of this SYNC, and the inbox gets its answer all the same.
  */
 import { Backoff, sleep } from "@carillon/base";
 import { CarillonError, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
@@ -18,27 +18,30 @@ import { ConnectionLost } from "../connection/requests";
 import { reportUncaught } from "../events/event-source";
 import { readPages, type Synced, type SyncSince } from "./read-pages";
 
-/** A connection, as far as SYNC needs it. */
+/** The part of a connection that SYNC needs. */
 export interface SyncConnection {
-  /** One page. @throws CarillonError, also ConnectionLost and NoAnswer */
+  /** Fetches one page. @throws CarillonError, also ConnectionLost and NoAnswer */
   request(payload: SyncPayload): Promise<SyncedPayload>;
-  /** Whether it is still the one in use. */
+  /** Returns whether the connection is still the one in use. */
   isInUse(): boolean;
 }
 
-/** Whoever keeps what SYNC tells. */
+/** The receiver of SYNC's results, such as a view. */
 export interface SyncKeeper {
-  /** From where on it wants to be told. A SYNC begins now. */
+  /** Called when a SYNC begins. @returns the versions and the time from which on the keeper wants changes */
   begin(): SyncSince;
-  /** A page has come; there may be more, and they may be lost. */
+  /** Called when a page has come; there may be more pages, and they may be lost. */
   takePage(page: SyncedPayload): void;
-  /** All pages have come. @param isAll whether everything was asked for: what was not told is not there */
+  /**
+   * Called when all pages have come. @param isAll whether the client asked for everything: rows that are absent then no longer
+   * exist
+   */
   take(synced: Synced, isAll: boolean): void;
 }
 
 interface Job {
   isAll: boolean;
-  /** The inbox waits for it. */
+  /** Whether the inbox waits for the result. */
   isUrgent: boolean;
   done: Promise<Synced>;
   resolve(synced: Synced): void;
@@ -46,20 +49,23 @@ interface Job {
 }
 
 const RETRY = { first: 500, most: 10_000, jitter: "full" } as const;
-/** Time between two SYNCs: where a crowd comes to a group, each of its devices asks now and then, not at every one. */
+/**
+ * The pause between two SYNCs, ms: when a crowd joins a group, each device of its members runs SYNC now and then, not at each
+ * join.
+ */
 const PAUSE = { first: 200, most: 3_000 } as const;
 
 export class Synchroniser {
-  /** Whoever keeps what is told; nobody at first. */
+  /** The receiver of the results; undefined at first. */
   keeper: SyncKeeper | undefined;
   #next: Job | undefined;
   #isRunning = false;
-  /** Ends the pause. */
+  /** Ends the pause when it is aborted. */
   #hurry = new AbortController();
 
   /**
-   * @param connect the connection in use; throws ConnectionLost when there is none
-   * @param stopping aborted when the client is closed
+   * @param connect returns the connection in use; throws ConnectionLost if there is none
+   * @param stopping is aborted when the client is closed
    */
   constructor(
     private readonly connect: () => SyncConnection,
@@ -68,17 +74,17 @@ export class Synchroniser {
     stopping.addEventListener("abort", () => this.#hurry.abort());
   }
 
-  /** Everything there is. @throws ConnectionLost when the connection ended before the last page */
+  /** Reads everything. @throws ConnectionLost if the connection ended before the last page */
   all(): Promise<Synced> {
     const done = this.#want(true, true);
     this.#hurry.abort();
     return done;
   }
 
-  /** Asks for what has changed, for the keeper. Without a connection nothing happens. */
+  /** Asks for changes on behalf of the keeper. Without a connection it does nothing. */
   changes(isAll = false): void {
     this.#want(isAll).catch(() => {
-      // The next connection asks again.
+      // At the next connection the client asks again.
     });
   }
 
@@ -93,7 +99,7 @@ export class Synchroniser {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    // Who asks in the same turn is served together.
+    // Calls of the same turn share a SYNC.
     await Promise.resolve();
     const pace = new Backoff(PAUSE);
     while (this.#next !== undefined) {
@@ -137,7 +143,7 @@ export class Synchroniser {
     }
   }
 
-  /** One page, asked for until it comes, or is refused for another reason than that it cannot be made now. */
+  /** Fetches one page. It repeats the request until the page comes, or the server refuses it with another error than "later". */
   async #page(connection: SyncConnection, payload: SyncPayload, backoff: Backoff): Promise<SyncedPayload> {
     while (true) {
       try {
@@ -154,7 +160,9 @@ export class Synchroniser {
   }
 }
 
-/** The keeper during one SYNC: what it throws is reported as uncaught, like what listeners throw, and stops nobody. */
+/**
+ * The keeper during one SYNC: errors that it throws are reported as uncaught, like errors of listeners, and do not stop the SYNC.
+ */
 class CarefulKeeper implements SyncKeeper {
   constructor(private keeper: SyncKeeper | undefined) {}
 
@@ -174,7 +182,7 @@ class CarefulKeeper implements SyncKeeper {
     try {
       return this.keeper && tell(this.keeper);
     } catch (error) {
-      // A page that the keeper could not take is lost to it: the next SYNC must not go on from this one.
+      // The keeper has lost this page: the next SYNC must not continue from this one.
       this.keeper = undefined;
       reportUncaught(error);
       return undefined;
@@ -185,7 +193,7 @@ class CarefulKeeper implements SyncKeeper {
 function newJob(): Job {
   const job = { isAll: false, isUrgent: false } as Job;
   job.done = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
-  // Whoever asked looks at it; nobody may have to.
+  // A caller handles the rejection; a job without a caller must not cause an unhandled one.
   job.done.catch(() => {});
   return job;
 }

@@ -1,4 +1,4 @@
-/** Who wants to hear that the view has changed, and of what; told once per turn of the event loop. */
+/** The listeners to changes of the view, by part; the view calls them once per turn of the event loop. */
 import { getOrSet } from "@carillon/base";
 import { reportUncaught } from "../events/event-source";
 
@@ -10,9 +10,9 @@ export class Changes {
   readonly #changed = new Set<ViewPart>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @returns a function that ends it */
+  /** @returns an unsubscribe function */
   subscribe(part: ViewPart | "all", listener: () => void): () => void {
-    // A listener that subscribes twice is told twice, and ends each by itself.
+    // A listener that subscribes twice is called twice, and can end each subscription separately.
     const own = () => listener();
     const set = getOrSet(this.#listeners, part, () => new Set());
     set.add(own);
@@ -22,7 +22,7 @@ export class Changes {
     };
   }
 
-  /** Whether somebody listens to this part by its name. */
+  /** Returns whether there is a listener to this part by its name. */
   isWatched(part: ViewPart): boolean {
     return this.#listeners.has(part);
   }
@@ -46,9 +46,9 @@ export class Changes {
     for (const part of [...parts, "all" as const]) {
       const listeners = this.#listeners.get(part) ?? new Set();
       for (const listener of [...listeners]) {
-        // One that was told before may have ended it.
+        // A listener that ran before may have ended this subscription.
         if (!listeners.has(listener)) continue;
-        // One that throws keeps nobody from hearing; its error is reported as uncaught.
+        // A listener that throws does not stop the others; its error is reported as uncaught.
         try {
           listener();
         } catch (error) {

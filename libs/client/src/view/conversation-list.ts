@@ -1,4 +1,4 @@
-/** All conversations of the view, as they are shown and as they are stored. */
+/** All conversations of the view, in their shown and in their stored form. */
 import { type Event, groupIdOf } from "@carillon/protocol";
 import type { SeqRange } from "../order/timeline";
 import { Conversation, type StoredConversation } from "./conversation";
@@ -9,30 +9,33 @@ import { MessageBlocks, MessageWindow } from "./messages/window";
 import type { PeopleList } from "./people-list";
 import type { ViewConversation, ViewMessages } from "./snapshots";
 
-/** How much of the messages a view keeps. */
+/** The bounds of the messages that a view keeps. */
 export interface ViewBounds {
-  /** Newest messages of a conversation. Default 200. */
+  /** The number of newest messages of each conversation. Default 200. */
   messages?: number;
-  /** Newest conversations that have messages at hand. Default 100. */
+  /** The number of newest conversations whose messages the view keeps. Default 100. */
   conversations?: number;
 }
 
-/** A conversation with what was last shown of it. */
+/** A conversation with its last shown form. */
 export interface Entry {
   readonly conversation: Conversation;
   readonly blocks: MessageBlocks;
-  /** Messages at the newest end that may stay in memory: more than are stored when the app has loaded older ones. */
+  /**
+   * The number of messages at the newest end that may stay in memory: more than the storage keeps if the app has loaded older
+   * ones.
+   */
   room: number;
   snapshot?: ViewConversation | undefined;
-  /** Snapshots that were shown last, by the number around which the app looks; undefined: the newest end. */
+  /** The last shown snapshots, by the number around which the app looks; undefined: the newest end. */
   readonly messages: Map<number | undefined, ViewMessages>;
   readonly drawn: Drawn;
 }
 
-/** What is stored of a conversation besides the blocks of its messages. */
+/** The stored form of a conversation, without the blocks of its messages. */
 interface StoredEntry {
   state: StoredConversation;
-  /** Numbers that the stored messages cover. */
+  /** The numbers that the stored messages cover. */
   range?: SeqRange | undefined;
 }
 
@@ -42,7 +45,7 @@ const MESSAGES = "messages/";
 export class ConversationList {
   readonly #entries = new Map<string, Entry>();
   readonly #unstored = new Set<string>();
-  /** What was taken out, to be deleted from the storage. */
+  /** The keys of removed conversations and messages, which the storage has to delete. */
   readonly #deletions = new Set<string>();
   readonly #undrawn = new Set<string>();
   #shown: readonly ViewConversation[] = [];
@@ -63,17 +66,17 @@ export class ConversationList {
     return this.#entries.values();
   }
 
-  /** Those in which something was said. */
+  /** The ids of conversations that have events. */
   get ids(): string[] {
     return [...this.#entries].flatMap(([id, { conversation }]) => (conversation.stored.lastSeq > 0 ? [id] : []));
   }
 
-  /** How many the server has listed: it counts them, too. */
+  /** The number of conversations that the server has listed; the server counts the same ones. */
   get listed(): number {
     return [...this.#entries.values()].filter(({ conversation }) => conversation.stored.isListed).length;
   }
 
-  /** Pinned ones first, then the newest; the same object until something changes. */
+  /** Pinned conversations first, then the newest; the same object until something changes. */
   get snapshot(): readonly ViewConversation[] {
     if (this.#undrawn.size === 0) return this.#shown;
     for (const conversationId of this.#undrawn) {
@@ -94,10 +97,10 @@ export class ConversationList {
     return this.#entries.get(conversationId);
   }
 
-  /** The entry of a conversation, which is made when there is none. */
+  /** Returns the entry of a conversation, and makes it if there is none. */
   of(conversationId: string): Entry {
     const known = this.#entries.get(conversationId);
-    // One that was opened before it was known whose list this is has nothing in it yet: it is made anew.
+    // An entry that was made before the client knew the user's id is empty: the list makes it anew.
     if (known !== undefined && known.conversation.userId === this.userId()) return known;
     return this.#put(conversationId, new MessageWindow(), new MessageBlocks());
   }
@@ -109,13 +112,13 @@ export class ConversationList {
     return shown;
   }
 
-  /** A conversation is shown differently now. @param isStored false: what is stored of it is as before */
+  /** Called when a conversation looks different now. @param isStored false: its stored form has not changed */
   touch(conversationId: string, isStored = true): void {
     this.#undrawn.add(conversationId);
     if (isStored) this.#unstored.add(conversationId);
   }
 
-  /** All of it is to be written. */
+  /** Marks everything for the next write. */
   touchAll(): void {
     for (const [conversationId, { blocks }] of this.#entries) {
       blocks.touchAll();
@@ -123,7 +126,7 @@ export class ConversationList {
     }
   }
 
-  /** Takes a conversation out, and what is stored of it. */
+  /** Removes a conversation, and its stored form. */
   drop(conversationId: string): void {
     const entry = this.#entries.get(conversationId);
     if (entry === undefined) return;
@@ -136,9 +139,9 @@ export class ConversationList {
   }
 
   /**
-   * Lets go of messages beyond the bounds.
-   * @param isOpen what the app looks at keeps what it has loaded, around a number, too
-   * @returns the conversations of which some went
+   * Drops messages beyond the bounds.
+   * @param isOpen whether the app looks at a conversation, which then keeps its loaded messages, also those around a number
+   * @returns the conversations that lost messages
    */
   trim(isOpen: (conversationId: string) => boolean): string[] {
     const trimmed: string[] = [];
@@ -155,7 +158,7 @@ export class ConversationList {
     return trimmed;
   }
 
-  /** What is to be written of all that has changed since the last call, by key; undefined: deleted. */
+  /** Returns all changes since the last call for the storage, by key; undefined: delete the key. */
   takeChanges(): Map<string, unknown> {
     const changes = new Map<string, unknown>([...this.#deletions].map((key) => [key, undefined]));
     this.#deletions.clear();
@@ -169,7 +172,7 @@ export class ConversationList {
     return changes;
   }
 
-  /** Takes over what is stored. */
+  /** Restores the stored conversations. */
   restore(values: ReadonlyMap<string, unknown>): void {
     const events = new Map<string, Event[]>();
     const blocks = new Map<string, Set<number>>();
@@ -196,7 +199,7 @@ export class ConversationList {
 
   #put(conversationId: string, window: MessageWindow, blocks: MessageBlocks, stored?: StoredConversation): Entry {
     const conversation = new Conversation(conversationId, this.userId(), window, stored);
-    // A page that the first look has fetched stays while the app looks, however little is stored.
+    // The page that the first look has fetched stays while the app looks, even if the storage keeps fewer messages.
     const room = Math.max(this.#mostMessages, PAGE);
     const entry = { conversation, blocks, room, messages: new Map(), drawn: new WeakMap() };
     this.#entries.set(conversationId, entry);
@@ -229,7 +232,7 @@ function byPlace(a: ViewConversation, b: ViewConversation): number {
   return b.lastAt - a.lastAt || (a.conversationId < b.conversationId ? -1 : 1);
 }
 
-/** Snapshots are plain data, so their text tells whether they are the same. */
+/** Returns the earlier snapshot if both are the same. Snapshots are plain data, so their JSON texts can be compared. */
 function keepSame(before: ViewConversation | undefined, now: ViewConversation): ViewConversation {
   return before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
 }

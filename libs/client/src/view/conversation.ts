@@ -1,13 +1,12 @@
 /**
- * One conversation of the view: what the server last counted, and what has happened since. Pure.
+ * One conversation of the view: the last counts of the server, and the events since. The class is pure.
  *
- * The idea: a row of SYNC counts everything up to its `lastSeq` exactly (`base`). Events above it are counted here, so
- * it does not matter whether an event comes before or after the row that includes it. Marks only move forward, the
- * highest holds, wherever it comes from.
+ * The idea: a row of SYNC counts everything up to its `lastSeq` exactly (`base`). The class counts events above it, so an event
+ * may come before or after the row that includes it. Marks only move forward; the highest mark holds, wherever it comes from.
  *
- * What cannot be known from base and events is counted from the messages at hand, where they reach back far enough.
- * Where they do not (another device has read a part of hundreds of messages, a message that is not at hand was taken
- * back), the number is the best that is known, `isExact` is false, and the next row tells.
+ * If base and events do not tell the number of unread messages, the class counts the messages at hand, if they reach back far
+ * enough. If they do not (another device has read a part of hundreds of messages, or a message that is not at hand was recalled),
+ * the number is the best estimate, `isExact` is false, and the next row corrects it.
  */
 import {
   type ConversationRow,
@@ -19,47 +18,47 @@ import {
 import { isCounted, type MessageWindow } from "./messages/window";
 
 const PREVIEW_CHARACTERS = 100;
-/** Beyond so many numbers above the base, the server is asked for another base. */
+/** The number of later messages beyond which the view asks the server for another base. */
 const MOST_LATER = 500;
 
-/** What the server has counted. */
+/** The counts of the server. */
 interface Base {
   lastSeq: number;
   unread: number;
-  /** The number above which it counted. */
+  /** The mark above which the server counted. */
   mark: number;
 }
 
-/** What is stored of a conversation; the messages are stored apart. */
+/** The stored form of a conversation; its messages are stored separately. */
 export interface StoredConversation {
   base?: Base | undefined;
   isListed: boolean;
   lastSeq: number;
   lastAt: number;
   readSeq: number;
-  /** Up to where the user has read on this device, where that is beyond what was here; undefined: the server has told. */
+  /** The user's mark on this device, if it lies beyond the last known number; undefined: the server has told its own. */
   readAhead?: number | undefined;
   clearedSeq: number;
-  /** In no list until there is more than this. */
+  /** The list hides the conversation until it has events above this number. */
   hiddenSeq?: number;
   peerReadSeq: number;
   peerDeliveredSeq: number;
   pinned: boolean;
   muted: boolean;
   preview?: Preview | undefined;
-  /** Number of the message that the preview shows; undefined: somewhere up to `base.lastSeq`. */
+  /** The number of the message that the preview shows; undefined: an unknown number up to `base.lastSeq`. */
   previewSeq?: number | undefined;
-  /** Messages of others above the base, not recalled. */
+  /** The numbers of other users' messages above the base that were not recalled. */
   later: number[];
-  /** What was taken back above the base, of others as far as is known: number of the recall, and of its target. */
+  /** Recalls above the base, of other users' messages as far as is known: the number of the recall, and of its target. */
   recalls: [seq: number, targetSeq: number][];
-  /** Something happened that only a row can tell which goes up to this number. */
+  /** A number that a row has to reach to settle a doubt; undefined: there is no doubt. */
   doubtSeq?: number | undefined;
 }
 
 export class Conversation {
   readonly kind: ConversationRow["kind"];
-  /** The other one of a private conversation. */
+  /** The other user of a private conversation. */
   readonly peerId: string | undefined;
   #state: StoredConversation = {
     ...{ isListed: false, lastSeq: 0, lastAt: 0, readSeq: 0, clearedSeq: 0, peerReadSeq: 0, peerDeliveredSeq: 0 },
@@ -82,13 +81,13 @@ export class Conversation {
     return this.#state;
   }
 
-  /** Up to where it is read or cleared. */
+  /** The number up to which the conversation is read or cleared. */
   get mark(): number {
     return Math.max(this.#state.readSeq, this.#state.clearedSeq);
   }
 
   /**
-   * The number around which messages are shown when the app asks for this one: a cleared number becomes the first that is
+   * Returns the number around which messages are shown if the app asks for `around`. A cleared number becomes the first that is
    * not cleared; a number beyond the last becomes undefined, the newest end.
    */
   placeOf(around: number | undefined): number | undefined {
@@ -97,7 +96,7 @@ export class Conversation {
     return Math.max(around, clearedSeq + 1);
   }
 
-  /** Whether it stands in the list: something was said, behind where the user has hidden it. */
+  /** Whether the list shows the conversation: it has events above the number at which the user has hidden it. */
   get isShown(): boolean {
     return this.#state.lastSeq > (this.#state.hiddenSeq ?? 0);
   }
@@ -106,22 +105,22 @@ export class Conversation {
     return this.#count().unread;
   }
 
-  /** Whether the list shows what the server would tell. */
+  /** Whether the list shows the same as the server would. */
   get isExact(): boolean {
     const { isListed, doubtSeq, lastSeq, later, readSeq, readAhead = 0 } = this.#state;
     const isKnown = isListed && doubtSeq === undefined && later.length <= MOST_LATER && readAhead <= readSeq;
     return lastSeq === 0 || (isKnown && this.#count().isExact);
   }
 
-  /** What the list shows of the newest message; undefined when there is none, or it is cleared. */
+  /** The list's preview of the newest message; undefined if there is none, or it is cleared. */
   get preview(): Preview | undefined {
     const { preview, previewSeq, clearedSeq, base } = this.#state;
     return (previewSeq ?? base?.lastSeq ?? 0) > clearedSeq ? preview : undefined;
   }
 
   /**
-   * The server has told how the conversation stands.
-   * @param hasMarks whether it was read when the server had all that the user has read on this device
+   * Takes a row of the server.
+   * @param hasMarks whether the server had all marks of this device when it wrote the row
    */
   takeRow(row: ConversationRow, hasMarks = true): void {
     const state = this.#state;
@@ -135,7 +134,8 @@ export class Conversation {
     }
     if (row.lastSeq >= (state.doubtSeq ?? 0)) this.#change({ doubtSeq: undefined });
     if (hasMarks) this.#change({ readAhead: undefined });
-    // It was read before the last event, which may have taken back what it shows; and nobody knows of a newer message.
+    // The row is older than the last event. That event may have recalled the previewed message, and a newer message may be
+    // unknown.
     if (!isNewest && !this.window.covers((state.previewSeq ?? 0) + 1, row.lastSeq)) {
       this.#change({ doubtSeq: state.lastSeq });
     }
@@ -149,25 +149,25 @@ export class Conversation {
       peerReadSeq: Math.max(state.peerReadSeq, row.peerReadSeq ?? 0),
       peerDeliveredSeq: Math.max(state.peerDeliveredSeq, row.peerDeliveredSeq ?? 0),
     });
-    // What the user has cleared is not kept either.
+    // The view does not keep cleared messages either.
     if (row.clearedSeq > state.clearedSeq) this.window.dropBelow(row.clearedSeq + 1);
   }
 
-  /** The server has told all conversations, and not this one. */
+  /** Called when the server has listed all conversations without this one. */
   unlist(): void {
     this.#change({ isListed: false });
   }
 
-  /** An event was shown. */
+  /** Takes an event that was shown to the app. */
   takeEvent(event: Event): void {
     const { base, lastSeq, later, clearedSeq } = this.#state;
     const { seq, sentAt } = event;
-    // Who sees the first event knows how it began.
+    // A device that sees the first event knows that nothing came before it.
     if (base === undefined && seq === 1) this.#change({ base: { lastSeq: 0, unread: 0, mark: 0 } });
     const isLate = seq <= lastSeq;
     if (event.kind === "recall" && event.targetSeq !== undefined) this.#takeRecall(event, event.targetSeq);
     if (seq > clearedSeq) this.window.add(event);
-    // What was taken back before it came has lost its content there.
+    // A message that was recalled before it came has lost its content in the window.
     const kept = this.window.get(seq) ?? event;
     if (!isLate) this.#change({ lastSeq: seq, lastAt: sentAt });
     if (kept.kind === "message" && seq > clearedSeq) this.#takeMessage(kept);
@@ -177,9 +177,9 @@ export class Conversation {
   }
 
   /**
-   * Lets go of all but the newest messages. What is counted from them is written down before.
-   * @param around where the app looks besides
-   * @returns whether any went
+   * Drops all but the newest messages. It first writes down the counts that depend on them.
+   * @param around the numbers around which the app looks, whose messages stay
+   * @returns whether it dropped any
    */
   trim(most: number, around: readonly (number | undefined)[] = []): boolean {
     const { base, recalls } = this.#state;
@@ -200,21 +200,24 @@ export class Conversation {
     );
   }
 
-  /** The user has read on this device. What is not here yet is the server's to tell: it may never come. */
+  /**
+   * Called when the user has read on this device. If the number is beyond the last one, the server has to tell the count: the
+   * message may never come.
+   */
   read(seq: number): void {
     const { lastSeq, readAhead = 0 } = this.#state;
     if (seq > lastSeq) this.#change({ readAhead: Math.max(seq, readAhead) });
     this.takeReceipt("read", { userId: this.userId ?? "", seq: Math.min(seq, lastSeq) });
   }
 
-  /** A mark has moved. */
+  /** Called when a mark has moved. */
   takeReceipt(kind: "read" | "delivered", { userId, seq }: Pick<ReadUpdatePayload, "userId" | "seq">): void {
     const { readSeq, peerReadSeq, peerDeliveredSeq } = this.#state;
     if (userId === this.userId) {
       if (kind !== "read" || seq <= readSeq) return;
       this.#change({ readSeq: seq, later: this.#state.later.filter((one) => one > seq) });
     } else if (this.kind === "private") {
-      // What is read was delivered.
+      // A read message was also delivered.
       this.#change({ peerDeliveredSeq: Math.max(peerDeliveredSeq, seq) });
       if (kind === "read") this.#change({ peerReadSeq: Math.max(peerReadSeq, seq) });
     }
@@ -233,12 +236,12 @@ export class Conversation {
   #takeRecall({ seq, senderId }: Event, targetSeq: number): void {
     const { base, later, preview, previewSeq, recalls } = this.#state;
     if (later.includes(targetSeq)) this.#change({ later: later.filter((one) => one !== targetSeq) });
-    // A base that has the recall has counted without its target, and does not show it.
+    // A base that includes the recall was counted without its target, and does not show the target.
     if (seq <= (base?.lastSeq ?? 0)) return;
     const target = this.window.get(targetSeq);
     const isPreviewed = previewSeq === undefined ? isLike(preview, target) : previewSeq === targetSeq;
     if (isPreviewed && preview !== undefined) this.#change({ preview: { ...preview, text: "" } });
-    // Whether the preview of the row was of this message, only the next row can tell for certain.
+    // Only the next row can tell for certain whether the preview of the row showed this message.
     if (previewSeq === undefined && preview !== undefined && preview.text !== "") this.#change({ doubtSeq: seq });
     const isOwn =
       target === undefined ? this.kind === "private" && senderId === this.userId : target.senderId === this.userId;
@@ -261,13 +264,13 @@ export class Conversation {
   }
 }
 
-/** The beginning of a text; nothing of other types, whose content only their app understands. */
+/** Returns the beginning of a text; an empty text for other types, whose content only the app understands. */
 function previewOf({ senderId, contentType, content }: Event): Preview {
   const text = contentType === "text" && content !== undefined ? Array.from(content).slice(0, PREVIEW_CHARACTERS) : [];
   return { senderId, contentType, text: text.join("") };
 }
 
-/** Whether a preview may be of this message: what was taken back is rather not shown. */
+/** Returns whether a preview may show this message: in doubt the view does not show a recalled message. */
 function isLike(preview: Preview | undefined, event: Event | undefined): boolean {
   if (preview === undefined || event?.kind !== "message") return false;
   const { senderId, text } = previewOf(event);

@@ -1,4 +1,4 @@
-/** Relations and groups of the view, as SYNC tells them. Pure. */
+/** Relations and groups of the view, from SYNC. The class is pure. */
 
 import { getOrSet } from "@carillon/base";
 import type { GroupRow, RelationRow } from "@carillon/protocol";
@@ -6,7 +6,7 @@ import type { People, Person } from "./snapshots";
 
 export class PeopleList {
   readonly #relations = new Map<string, Person>();
-  /** Those that one has left are kept for the titles of their conversations. */
+  /** The groups, including groups that the user has left: their names are the titles of conversations. */
   readonly #groups = new Map<string, GroupRow>();
   #snapshot: People | undefined;
 
@@ -19,12 +19,12 @@ export class PeopleList {
     return this.#snapshot;
   }
 
-  /** As SYNC counts them. */
+  /** The numbers of relations and groups, counted as SYNC counts them. */
   get counts(): { relations: number; groups: number } {
     return { relations: this.#relations.size, groups: this.#present.length };
   }
 
-  /** Ids of all that is kept, groups that one has left included. */
+  /** The ids of all rows, including groups that the user has left. */
   get ids(): { persons: Iterable<string>; groups: Iterable<string> } {
     return { persons: this.#relations.keys(), groups: this.#groups.keys() };
   }
@@ -38,8 +38,10 @@ export class PeopleList {
   }
 
   /**
-   * @param all undefined: there may be more. Else these are all, besides those of these ids, which stay as they were
-   * @returns the ids of those that are other than before; a relation that has ended is taken out
+   * Takes rows of SYNC.
+   * @param all undefined: there may be more rows. Otherwise the rows are complete, except for these ids, whose rows stay as they
+   *   were
+   * @returns the ids of changed relations; a relation that has ended is removed
    */
   takeRelations(rows: readonly RelationRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ userId }) => userId));
@@ -55,14 +57,14 @@ export class PeopleList {
     return changed;
   }
 
-  /** As `takeRelations`; a group that one has left stays, without a role. */
+  /** Takes rows of SYNC like `takeRelations`; a group that the user has left stays, without a role. */
   takeGroups(rows: readonly GroupRow[], all?: ReadonlySet<string>): string[] {
     const told = new Set(rows.map(({ groupId }) => groupId));
     const known = all === undefined ? [] : this.#present;
     const left = known.filter(({ groupId }) => !told.has(groupId) && !all?.has(groupId));
     for (const { role: _, ...former } of left) this.#groups.set(former.groupId, former);
     for (const row of rows) {
-      // Who has left is not told the name any more.
+      // The server does not tell the name to a user who has left.
       const name = row.name || (this.#groups.get(row.groupId)?.name ?? "");
       this.#groups.set(row.groupId, { ...row, name });
     }
@@ -80,18 +82,18 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Who is typing where: a hint that fades when it is not renewed. */
+/** The users who are typing, by conversation: a hint fades if it is not renewed. */
 
-/** A hint is renewed every 3 s while somebody types. */
+/** The life of a hint, ms; a device renews it every 3 s while its user types. */
 const FADES_MS = 6_000;
 
 export class TypingList {
   readonly #timers = new Map<string, Map<string, ReturnType<typeof setTimeout>>>();
 
-  /** @param onChange somebody has begun or stopped to type in this conversation */
+  /** @param onChange is called when a user has begun or stopped to type in this conversation */
   constructor(private readonly onChange: (conversationId: string) => void) {}
 
-  /** Whoever types in a conversation, by id. */
+  /** Returns the users who are typing in a conversation, by id. */
   in(conversationId: string): string[] {
     return [...(this.#timers.get(conversationId)?.keys() ?? [])].sort();
   }
@@ -107,7 +109,7 @@ export class TypingList {
     if (isNew) this.onChange(conversationId);
   }
 
-  /** Their message has come, or no hint has for a while. */
+  /** Called when the user's message has come, or the hint has faded. */
   end(conversationId: string, userId: string): void {
     const timers = this.#timers.get(conversationId);
     if (!timers?.has(userId)) return;

@@ -1,16 +1,17 @@
 /**
- * What a view holds, and how it is kept up to date: by what the client hears anyway, and by SYNC. It is stored, so that it
- * is there before the client is connected.
+ * The state of a view. It follows the events of the client, and SYNC. The storage keeps it, so it is there before the client is
+ * connected.
  *
- * The idea: it only listens. Events, receipts and syncs are taken over as they come; snapshots are made when somebody
- * looks. It acknowledges nothing and holds nothing up: should its storage fail, a sync tells again what is missing.
+ * The idea: the state only listens. It takes events, receipts and syncs as they come, and makes snapshots when the app looks. It
+ * acknowledges nothing and delays nothing: if its storage fails, a SYNC brings the missing rows again.
  *
  * Edge cases:
- * - The process died before the last changes were written: the place from which the next sync goes on is written last,
- *   so that sync tells them; messages that are not at hand are fetched when the app looks.
- * - The server counts something else than what is here: a sync of everything sets it right.
- * - What cannot be counted here is asked for, some seconds apart.
- * - A mark comes before the conversation is known, by a sync that was read before it: it is kept for the row.
+ * - The process died before it wrote the last changes: the place from which the next SYNC continues is written last, so that SYNC
+ *   brings them. The view fetches messages that are not at hand when the app looks.
+ * - The server's counts differ from the view's: a SYNC of everything corrects them.
+ * - The view asks the server for counts that it cannot compute, with some seconds between two questions.
+ * - A mark comes before the conversation is known, because the SYNC under way was read before the mark: the view keeps the mark
+ *   for the row.
  */
 import {
   type ConversationRow,
@@ -33,7 +34,7 @@ import { Unsent, type UnsentMessage } from "./messages/unsent";
 import { PeopleList, TypingList } from "./people-list";
 import { SINCE, ViewStore } from "./view-store";
 
-/** What a view needs of what works behind its client. */
+/** The part of a core that a view needs. */
 export type ViewCore = Pick<
   Core,
   "events" | "keeps" | "prepare" | "pull" | "storage" | "synchroniser" | "unread" | "unsent" | "userId"
@@ -45,7 +46,7 @@ const FAILED = "failed/";
 const NONE = "0,0,0";
 
 export class ViewState implements SyncKeeper {
-  /** Resolves when what was stored is here. */
+  /** Resolves when the stored view is restored. */
   readonly restored: Promise<void>;
   readonly changes = new Changes();
   readonly people = new PeopleList();
@@ -55,22 +56,25 @@ export class ViewState implements SyncKeeper {
   readonly statuses = new Map<string, UserPresence>();
   readonly #typing = new TypingList((conversationId) => this.#touch(conversationId, false));
   readonly #store: ViewStore;
-  /** Besides conversations, what is to be stored; undefined: deleted. */
+  /** The changes to store, besides those of conversations; undefined: delete the key. */
   readonly #unstored = new Map<string, unknown>();
   readonly #listening: (() => void)[];
-  /** What has come before the stored view was there. */
+  /** The work that arrived before the stored view was restored; undefined afterwards. */
   #waiting: (() => void)[] | undefined = [];
   #since: SyncSince = {};
-  /** Conversations that something was told of since the sync began that is under way. */
+  /** Conversations that have changed since the SYNC under way began. */
   readonly #touchedSince = new Set<string>();
-  /** Those that the server told apart from SYNC since then: rows of this one may be older, and settings have no number. */
+  /**
+   * Conversations whose rows the server has sent apart from SYNC since then: a row of this SYNC may be older, and settings have
+   * no number.
+   */
   readonly #toldSince = new Set<string>();
-  /** Those of which the server may not have had the marks of this device when that sync began. */
+  /** Conversations whose marks of this device the server may not have had when that SYNC began. */
   readonly #readSince = new Set<string>();
-  /** Conversations whose numbers the server has to tell. */
+  /** Conversations whose counts the server has to tell. */
   readonly #doubtful = new Set<string>();
   #timesAsked = 0;
-  /** How much more was here than the server counted, after the last sync of everything. */
+  /** The view's counts minus the server's, after the last SYNC of everything. */
   #excess = NONE;
   #askAgain: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,21 +91,21 @@ export class ViewState implements SyncKeeper {
     );
     this.#store = new ViewStore(core, () => this.#takeChanges());
     this.#listening = this.#listen();
-    // The stored view of another user is not shown; `connect` says so.
+    // The view does not show the stored view of another user; `connect` rejects with the reason.
     this.restored = core.prepare().then(
       () => this.#restore(),
       () => {},
     );
   }
 
-  /** A session is open. */
+  /** Called when a session is open. */
   online(): void {
     this.#timesAsked = 0;
     this.loader.online();
     this.#whenRestored(() => this.core.synchroniser.changes());
   }
 
-  /** The user has read up to a number; the server is told by somebody else. */
+  /** Called when the user has read up to a number; the engine tells the server. */
   read(conversationId: string, seq: number): void {
     this.#whenRestored(() => {
       this.#readSince.add(conversationId);
@@ -110,11 +114,11 @@ export class ViewState implements SyncKeeper {
     });
   }
 
-  /** The server has told how one conversation stands. */
+  /** Takes the row of one conversation from the server. */
   takeRow(row: ConversationRow): void {
     this.#whenRestored(() => {
       this.#toldSince.add(row.conversationId);
-      // Nobody knows whether the server had the marks of this device by then.
+      // It is unknown whether the server had the marks of this device when it wrote the row.
       this.#applyRow(row, false);
     });
   }
@@ -127,7 +131,7 @@ export class ViewState implements SyncKeeper {
     return this.#since;
   }
 
-  /** What is told is shown at once: a new device has its newest conversations after one round trip. */
+  /** Shows the rows of a page at once: a new device has its newest conversations after one round trip. */
   takePage(page: SyncedPayload): void {
     this.#takePeople(page);
     for (const row of page.conversations) {
@@ -137,7 +141,10 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  /** What is gone can be known, and the place to go on from be kept, only when the last page has come. */
+  /**
+   * Takes the whole SYNC. Only after the last page the view can tell the missing rows, and store the place from which the next
+   * SYNC continues.
+   */
   take(synced: Synced, isAll: boolean): void {
     const { versions, syncedAt, counts } = synced;
     if (isAll) this.#dropMissing(synced);
@@ -146,7 +153,7 @@ export class ViewState implements SyncKeeper {
     this.#keep(SINCE, this.#since);
     const held = { ...this.people.counts, conversations: this.list.listed };
     const excess = (["relations", "groups", "conversations"] as const).map((what) => held[what] - counts[what]).join();
-    // Pages are not of one moment: what a sync of everything leaves is believed when another one has left it, too.
+    // Pages are not of one moment. The view believes a difference after a SYNC of everything once another one has left the same.
     if (excess !== this.#excess && !(isAll && excess === NONE)) this.core.synchroniser.changes(true);
     if (isAll) this.#excess = excess;
     this.#fetchWatched();
@@ -157,7 +164,7 @@ export class ViewState implements SyncKeeper {
     const { conversation, blocks } = this.list.of(row.conversationId);
     const before = conversation.stored.clearedSeq;
     conversation.takeRow(row, hasMarks);
-    // The block in which it ends is written anew; those before are deleted.
+    // The view writes the block that contains the cleared number anew, and deletes the blocks before.
     if (conversation.stored.clearedSeq > before) blocks.touch(conversation.stored.clearedSeq);
     this.#settle(row.conversationId);
     this.#touch(row.conversationId);
@@ -165,12 +172,12 @@ export class ViewState implements SyncKeeper {
 
   #dropMissing(synced: Synced): void {
     this.#takePeople(synced, synced.unreadable);
-    // What this device cannot read is there all the same: it stays as it was.
+    // A row that this device cannot read exists all the same: the conversation stays as it was.
     const told = new Set([...synced.conversations.map(({ conversationId }) => conversationId), ...synced.unreadable]);
     for (const conversationId of this.list.ids) {
       if (told.has(conversationId)) continue;
       if (this.#touchedSince.has(conversationId)) {
-        // Written to meanwhile, it may have passed the pages by; or it is gone, and these were its last events.
+        // The conversation has changed meanwhile, so the pages may have missed it; or it is gone, and these were its last events.
         this.list.of(conversationId).conversation.unlist();
         this.#touch(conversationId);
       } else {
@@ -181,18 +188,18 @@ export class ViewState implements SyncKeeper {
     }
   }
 
-  /** A failed message is thrown away. */
+  /** Discards a failed message. */
   discard(clientMsgId: string): void {
     const conversationId = this.unsent.remove(clientMsgId);
     if (conversationId !== undefined) this.changes.note(`messages/${conversationId}`);
   }
 
-  /** Nothing is told of these users any more. */
+  /** Forgets the presence of users of whom the client hears no more. */
   forgetPresence(userIds: readonly string[]): void {
     for (const userId of userIds) if (this.statuses.delete(userId)) this.changes.note(`presence/${userId}`);
   }
 
-  /** Nothing is taken any more. @returns when all is stored */
+  /** Ends the view's work. @returns a promise that resolves when all is stored */
   stop(): Promise<void> {
     for (const stop of this.#listening) stop();
     clearTimeout(this.#askAgain);
@@ -254,7 +261,7 @@ export class ViewState implements SyncKeeper {
     this.changes.note("conversations", "people");
   }
 
-  /** What comes before the stored view is there waits for it: it is newer. */
+  /** Runs work once the stored view is restored: the work is newer than the stored view. */
   #whenRestored(work: () => void): void {
     if (this.#waiting === undefined) work();
     else this.#waiting.push(work);
@@ -268,20 +275,20 @@ export class ViewState implements SyncKeeper {
     this.#takeOwn(event);
     this.#typing.end(conversationId, senderId);
     this.#touch(conversationId);
-    // Who belongs to a group, and what it is called, is told by SYNC.
+    // SYNC tells the members' roles and the names of groups.
     if (kind === "system") this.core.synchroniser.changes();
   }
 
   #takeUnsent(message: UnsentMessage): void {
     const conversationId = this.unsent.put(message);
     if (conversationId === undefined) return;
-    // The server may have it, though the outbox has not heard so.
+    // The server may have the message, though the outbox has not heard of it.
     const shown = this.list.get(conversationId)?.conversation.window.shown ?? [];
     for (const event of shown) if (event.clientMsgId === message.payload.clientMsgId) this.#takeOwn(event);
     this.changes.note(`messages/${conversationId}`);
   }
 
-  /** All that waits, as an engine that begins has found it; another tab may have sent the rest, or dated it anew. */
+  /** Takes all messages that wait in the outbox of a new engine; another tab may have sent the others, or changed their ids. */
   #takeOutbox(payloads: readonly SendPayload[]): void {
     const ids = new Set(payloads.map(({ clientMsgId }) => clientMsgId));
     for (const clientMsgId of this.unsent.waiting) if (!ids.has(clientMsgId)) this.discard(clientMsgId);
@@ -306,7 +313,7 @@ export class ViewState implements SyncKeeper {
     this.changes.note(`messages/${sent.conversationId}`);
   }
 
-  /** An own message that is among the events is unsent no more, and did not fail. */
+  /** Removes an own message that is among the events from the unsent ones. */
   #takeOwn({ senderId, clientMsgId }: Event): void {
     if (senderId === this.core.userId) this.unsent.remove(clientMsgId);
   }
@@ -314,7 +321,7 @@ export class ViewState implements SyncKeeper {
   #takeFetched(conversation: Conversation, events: readonly Event[], last: number): void {
     const { conversationId } = conversation;
     const entry = this.list.get(conversationId);
-    // It was taken out of the list while the page was under way.
+    // The list dropped the conversation while the page was under way.
     if (entry?.conversation !== conversation) return;
     // The next block may hold events that lay apart until now and are not stored.
     entry.blocks.touch(last + 1);
@@ -326,7 +333,7 @@ export class ViewState implements SyncKeeper {
     this.#touch(conversationId);
   }
 
-  /** Own messages that are among the events now, or below them, or cleared, are unsent no more. */
+  /** Removes own messages that are among the events now, or below them, or cleared, from the unsent ones. */
   #settle(conversationId: string): void {
     const { window, stored } = this.list.of(conversationId).conversation;
     const newest = Math.max(window.newest?.[1] ?? 0, stored.clearedSeq);
@@ -336,7 +343,7 @@ export class ViewState implements SyncKeeper {
   }
 
   #takeReceipt({ kind, ...update }: Receipt): void {
-    // It may be the first that is heard of the conversation: the row that is under way can be older.
+    // The receipt may be the first news of the conversation: the row under way can be older.
     this.list.of(update.conversationId).conversation.takeReceipt(kind, update);
     this.#touch(update.conversationId);
   }
@@ -356,7 +363,7 @@ export class ViewState implements SyncKeeper {
     this.#keepPeople(persons, changed);
     if (persons.size + changed.size === 0) return;
     this.changes.note("people", "conversations");
-    // Titles are made of names.
+    // The titles of conversations contain names.
     for (const { conversation } of this.list.all) {
       const { kind, peerId, conversationId } = conversation;
       const isNamed = kind === "group" ? changed.has(groupIdOf(conversationId) ?? "") : persons.has(peerId ?? "");
@@ -373,7 +380,7 @@ export class ViewState implements SyncKeeper {
     for (const groupId of groups) this.#keep(`group/${groupId}`, people.group(groupId));
   }
 
-  /** All of it is stored, in place of what another view has left there, which may know less, or something else. */
+  /** Stores the whole view, in place of the view that another client has stored, which may know less, or other things. */
   #adopt(): void {
     const { persons, groups } = this.people.ids;
     this.list.touchAll();
@@ -383,7 +390,7 @@ export class ViewState implements SyncKeeper {
     this.#store.replace();
   }
 
-  /** A conversation is other than before. @param isStored false: only for this moment */
+  /** Called when a conversation has changed. @param isStored false: the change is not stored */
   #touch(conversationId: string, isStored = true): void {
     this.list.touch(conversationId, isStored);
     this.changes.note("conversations", `messages/${conversationId}`);
@@ -393,7 +400,7 @@ export class ViewState implements SyncKeeper {
     this.#check(conversationId);
   }
 
-  /** What the server has to tell is asked for. */
+  /** Asks the server for counts that the view cannot compute. */
   #check(conversationId: string): void {
     const isExact = this.list.get(conversationId)?.conversation.isExact ?? true;
     if (isExact) this.#doubtful.delete(conversationId);
@@ -421,12 +428,12 @@ export class ViewState implements SyncKeeper {
     clearTimeout(this.#askAgain);
     if (this.#doubtful.size === 0 || this.#timesAsked >= MOST_ASKED) return;
     this.#timesAsked++;
-    // What a sync of changes does not tell may not be there any more: then one of everything says so.
+    // If a SYNC of changes does not list the conversation, it may be gone: a SYNC of everything then shows that.
     const isAll = this.#timesAsked > MOST_ASKED / 2;
     this.#askAgain = setTimeout(() => this.core.synchroniser.changes(isAll), ASK_AGAIN_MS);
   }
 
-  /** What the app looks at is fetched as soon as it is known to be there. */
+  /** Fetches the messages at which the app looks, as soon as the view knows that they exist. */
   #fetchWatched(): void {
     for (const { conversation, messages } of this.list.all) {
       if (!this.changes.isWatched(`messages/${conversation.conversationId}`)) continue;

@@ -1,9 +1,10 @@
 /**
- * The view's place in the storage: `view/1/...`, where 1 is the form of what is written there. What another version has
- * left is deleted; the next sync brings all of it again.
+ * The view's place in the storage: `view/1/...`, where 1 is the version of its format. The store deletes values of other
+ * versions; the next SYNC brings all rows again.
  *
- * Changes are gathered for a moment and written together: first messages, then what relies on them, then the place from
- * which the next sync goes on. A process that dies in between is told again what it had not kept.
+ * The store collects changes for a moment and writes them together: first messages, then the values that rely on them, then the
+ * place from which the next SYNC continues. If the process dies in between, the next SYNC brings the changes that were not
+ * stored.
  */
 import type { Core } from "../core";
 import { readAllJson } from "../storage/storage";
@@ -18,16 +19,16 @@ export class ViewStore {
   #writing: Promise<void> = Promise.resolve();
   #isStopped = false;
   #isReplacing = false;
-  /** What the storage has refused. */
+  /** The changes that the storage has refused. */
   #refused = new Map<string, unknown>();
 
-  /** @param collect returns the changes since its last call, by key; undefined: deleted */
+  /** @param collect returns the changes since its last call, by key; undefined: delete the key */
   constructor(
     private readonly core: Pick<Core, "events" | "keeps" | "storage">,
     private readonly collect: () => Map<string, unknown>,
   ) {}
 
-  /** All that is kept, by key; what another version of the view left is deleted. */
+  /** Returns all stored values, by key, and deletes the values of other versions of the view. */
   async restore(): Promise<Map<string, unknown>> {
     const { storage } = this.core;
     const values = await readAllJson(storage, ALL);
@@ -37,18 +38,18 @@ export class ViewStore {
     return new Map(own.map(([key, value]) => [key.slice(PREFIX.length), value]));
   }
 
-  /** Something has changed. */
+  /** Called when the view has changed. */
   note(): void {
     if (!this.#isStopped) this.#timer ??= setTimeout(() => this.#write(), DELAY_MS);
   }
 
-  /** What is collected next is all that there is: what else is stored is deleted. */
+  /** The next changes are the whole view: the store deletes all other values. */
   replace(): void {
     this.#isReplacing = true;
     this.note();
   }
 
-  /** Nothing is written any more after what has changed up to now. @returns when that is written */
+  /** Writes the last changes, and nothing after them. @returns a promise that resolves when they are written */
   stop(): Promise<void> {
     if (!this.#isStopped) {
       this.#isStopped = true;
@@ -93,10 +94,13 @@ export class ViewStore {
 }
 
 const isMessages = (key: string) => key.startsWith("messages/");
-/** Key of the place from which the next sync goes on. */
+/** The key of the place from which the next SYNC continues. */
 export const SINCE = "since";
 
-/** What is written together, one step after the other: what is deleted may still be named until the second is done. */
+/**
+ * The steps of a write, one after another; the changes of a step are written together. Deletions come last, because stored values
+ * may still refer to deleted keys until the second step is done.
+ */
 const STEPS: ((key: string, value: unknown) => boolean)[] = [
   (key, value) => isMessages(key) && value !== undefined,
   (key, value) => !isMessages(key) && key !== SINCE && value !== undefined,

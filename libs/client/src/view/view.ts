@@ -1,7 +1,7 @@
 /**
- * What an app shows: conversations, messages, people, who is there; kept up to date and stored by the client. All that it
- * gives out is immutable and stays the same object while nothing changes, so that any framework can bind to it:
- * `useSyncExternalStore((draw) => view.subscribe("conversations", draw), () => view.conversations)`.
+ * The view of a client: conversations, messages, people and presence, which the client updates and stores. All its values are
+ * immutable and stay the same objects while nothing changes, so any framework can bind to it: `useSyncExternalStore((draw) =>
+ * view.subscribe("conversations", draw), () => view.conversations)`.
  */
 import type { SendPayload, SentPayload, UserPresence } from "@carillon/protocol";
 import type { ViewPart } from "./changes";
@@ -9,26 +9,26 @@ import { PAGE } from "./messages/loader";
 import type { People, ViewConversation, ViewMessages } from "./snapshots";
 import type { ViewState } from "./view-state";
 
-/** What the view asks its client to do. */
+/** The calls that the view makes to its client. */
 interface ViewActions {
   send(message: SendPayload): Promise<SentPayload>;
   watch(userIds: readonly string[]): () => void;
 }
 
-/** Where in a conversation the app looks. */
+/** The place in a conversation at which the app looks. */
 export interface ViewPlace {
-  /** Number of a message, `seq`. Left out, or beyond the last one: the newest end. */
+  /** The number of a message, `seq`. Undefined, or beyond the last one: the newest end. */
   around?: number | undefined;
 }
 
-/** The local view of a client: `client.view`. */
+/** The local view of a client, from `viewOf(client)`. */
 export class View {
   constructor(
     private readonly state: ViewState,
     private readonly actions: ViewActions,
   ) {}
 
-  /** Resolves when what was stored is shown; a connection is not needed for that. */
+  /** Resolves when the stored view is restored; it needs no connection. */
   get restored(): Promise<void> {
     return this.state.restored;
   }
@@ -44,8 +44,8 @@ export class View {
   }
 
   /**
-   * Messages of a conversation: the newest, or those on both sides of a number, which need not be that of a message. Those
-   * that are not at hand are fetched, and the listeners hear of it.
+   * Returns messages of a conversation: the newest, or those on both sides of a number, which need not be the number of a
+   * message. The view fetches messages that are not at hand, and calls the listeners when they have come.
    */
   messages(conversationId: string, { around }: ViewPlace = {}): ViewMessages {
     const { list, unsent, loader } = this.state;
@@ -57,8 +57,8 @@ export class View {
   }
 
   /**
-   * Brings the messages before those that are shown there. They stay while somebody subscribes to `messages/<id>`.
-   * @returns whether there are still older ones
+   * Loads the messages before the shown ones. They stay while the app subscribes to `messages/<id>`.
+   * @returns whether there are still older messages
    * @throws CarillonError UNAVAILABLE without a connection
    */
   async loadOlder(conversationId: string, place?: ViewPlace): Promise<boolean> {
@@ -70,8 +70,8 @@ export class View {
   }
 
   /**
-   * Brings the messages behind those that are shown around a number. They stay as the older ones do.
-   * @returns whether there are still newer ones; false: the newest end is reached
+   * Loads the messages after those that are shown around a number. They stay while the app subscribes to `messages/<id>`.
+   * @returns whether there are still newer messages; false: the newest end is reached
    * @throws CarillonError UNAVAILABLE without a connection
    */
   async loadNewer(conversationId: string, place: ViewPlace): Promise<boolean> {
@@ -80,23 +80,24 @@ export class View {
     return this.messages(conversationId, place).hasNewer;
   }
 
-  /** Whether a user is there; undefined while they are not watched, or the client is not connected. */
+  /** Returns the presence of a user; undefined while the app does not watch them, or the client is not connected. */
   presence(userId: string): UserPresence | undefined {
     return this.state.statuses.get(userId);
   }
 
   /**
-   * Watches whether users are there. Who is watched twice is watched until both have ended; of more than 500 the first.
-   * @returns a function that ends it
+   * Watches whether users are online. A user who is watched twice is watched until both watches end; the client watches the first
+   * 500 users.
+   * @returns an unsubscribe function
    */
   watch(userIds: readonly string[]): () => void {
     return this.actions.watch(userIds);
   }
 
   /**
-   * Tells when something has changed: once per turn of the event loop, however much it was.
-   * @param part `conversations`, `people`, `messages/<conversationId>` or `presence/<userId>`; left out: anything
-   * @returns a function that ends it
+   * Calls the listener when the view has changed: once per turn of the event loop, however many changes there were.
+   * @param part `conversations`, `people`, `messages/<conversationId>` or `presence/<userId>`; if left out: any part
+   * @returns an unsubscribe function
    */
   subscribe(listener: () => void): () => void;
   subscribe(part: ViewPart, listener: () => void): () => void;
@@ -108,16 +109,16 @@ export class View {
   }
 
   /**
-   * Sends a failed message once more, with the same id: it cannot be doubled.
-   * @returns undefined when there is no such message
-   * @throws CarillonError as `client.send` does
+   * Sends a failed message again, with the same id: the server stores it once.
+   * @returns the answer; undefined if there is no such message
+   * @throws CarillonError the same errors as `client.send`
    */
   async sendAgain(clientMsgId: string): Promise<SentPayload | undefined> {
     const message = this.state.unsent.get(clientMsgId);
     return message?.failure === undefined ? undefined : this.actions.send(message.payload);
   }
 
-  /** Throws a failed message away. */
+  /** Discards a failed message. */
   discard(clientMsgId: string): void {
     if (this.state.unsent.get(clientMsgId)?.failure !== undefined) this.state.discard(clientMsgId);
   }

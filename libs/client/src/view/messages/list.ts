@@ -1,16 +1,19 @@
-/** The messages of a conversation as they are shown: events and unsent ones, each with its status. Pure. */
+/**
+ * The messages of a conversation as an app shows them: events and unsent messages, each with its status. The function is pure.
+ */
 import type { Event } from "@carillon/protocol";
 import type { Conversation } from "../conversation";
 import type { MessageStatus, ViewMessage, ViewMessages } from "../snapshots";
 import type { UnsentMessage } from "./unsent";
 
-/** How events and unsent messages were shown last: what has not changed stays the same object. */
+/** The last shown forms of events and unsent messages: an unchanged message stays the same object. */
 export type Drawn = WeakMap<Event | UnsentMessage, ViewMessage>;
 
 /**
- * @param unsent own messages at the newest end; shown where that is reached
- * @param before what was shown last
- * @param around as in `view.messages`
+ * Lists messages of a conversation.
+ * @param unsent own messages at the newest end; shown if the list reaches that end
+ * @param before the list that was shown last
+ * @param around the number around which the app looks, as in `view.messages`
  */
 export function listMessages(
   conversation: Conversation,
@@ -50,7 +53,7 @@ function statusOf(
 ): MessageStatus {
   if (kind === "message" && content === undefined) return "recalled";
   if (senderId !== userId) return seq <= stored.readSeq ? "read" : "delivered";
-  // Nobody but oneself reads notes to oneself.
+  // Only the user reads notes to themselves.
   if (of === "group" || peerId === userId) return "sent";
   if (seq <= stored.peerReadSeq) return "read";
   return seq <= stored.peerDeliveredSeq ? "delivered" : "sent";

@@ -1,36 +1,39 @@
 /**
- * Fetches messages that the view does not have at hand: the newest of a conversation, those around a number, and from there
- * older and newer ones page by page.
+ * Fetches messages that the view does not have at hand: the newest of a conversation, those around a number, and from there older
+ * and newer ones page by page.
  */
 import { getOrSet } from "@carillon/base";
 import { CarillonError, type Event, type Lenient, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import type { Conversation } from "../conversation";
 
-/** Messages of a page. */
+/** The number of messages of a page. */
 export const PAGE = 50;
-/** So many on each side of a number the first look shows. */
+/** The number of messages on each side of a number at the first look. */
 const SIDE = PAGE / 2;
 
 export class MessageLoader {
   readonly #underWay = new Map<string, Promise<void>>();
-  /** Requests that were refused over this connection, with how far the messages at hand went then. */
+  /** Requests that the server refused over this connection, with the reach of the messages at hand at that time. */
   readonly #refused = new Map<string, number>();
 
   /**
-   * @param pull a page of a conversation
-   * @param onPage numbers of the conversation up to this one are at hand that were not, some without an event
+   * @param pull fetches a page of a conversation
+   * @param onPage is called when new numbers up to `last` are at hand, some without an event
    */
   constructor(
     private readonly pull: (range: PullPayload) => Promise<PulledPayload>,
     private readonly onPage: (conversation: Conversation, events: readonly Event[], last: number) => void,
   ) {}
 
-  /** Another connection: requests that were refused are made again. */
+  /** Called at another connection: refused requests may be made again. */
   online(): void {
     this.#refused.clear();
   }
 
-  /** Fetches what is missing at the end. Who looks when it has come, or could not be had, has the rest fetched. */
+  /**
+   * Fetches missing messages at the newest end, one page per call. The app's next look, after a page has come or failed, fetches
+   * the next one.
+   */
   newest(conversation: Conversation): void {
     const { conversationId, window, stored } = conversation;
     const { lastSeq, clearedSeq } = stored;
@@ -40,16 +43,18 @@ export class MessageLoader {
     if (last < lastSeq) {
       this.#once(what, lastSeq, () => this.#one(what, () => this.#fetch(conversation, last + 1, lastSeq, true)));
     } else if (first > clearedSeq + 1 && window.count([first, last]) < PAGE) {
-      // What came by itself may be the last message only: the first look shows a page.
+      // The messages that came by themselves may be the last one only: the first look shows a page.
       this.#once(`more ${conversationId}`, first, () => this.older(conversation));
     }
   }
 
-  /** Fetches what is missing on both sides of a number, as far as the first look shows it; at the newest end, nothing. */
+  /**
+   * Fetches missing messages on both sides of a number, as far as the first look shows them; at the newest end it does nothing.
+   */
   around(conversation: Conversation, around: number | undefined): void {
     const { conversationId, window, stored } = conversation;
     const place = conversation.placeOf(around);
-    // The newest end comes first: nothing that lies apart from it is taken for it.
+    // The newest end comes first: otherwise a range that lies apart from it would count as the newest.
     if (place === undefined || !window.covers(stored.lastSeq, stored.lastSeq)) return;
     const [first, last] = window.rangeOf(place) ?? [place + 1, place];
     const what = `${conversationId} ${place}`;
@@ -62,8 +67,8 @@ export class MessageLoader {
   }
 
   /**
-   * Fetches the page before what is shown.
-   * @param around as in `view.messages`
+   * Fetches the page before the shown messages.
+   * @param around the number around which the app looks, as in `view.messages`
    * @throws CarillonError UNAVAILABLE without a connection
    */
   older(conversation: Conversation, around?: number): Promise<void> {
@@ -75,7 +80,7 @@ export class MessageLoader {
     });
   }
 
-  /** Fetches the page behind what is shown, up to what lies apart. @throws as `older` */
+  /** Fetches the page after the shown messages, up to the next range at hand. @throws the same errors as `older` */
   newer(conversation: Conversation, around: number | undefined): Promise<void> {
     return this.#one(`newer ${conversation.conversationId} ${around}`, async () => {
       const { window, stored } = conversation;
@@ -85,7 +90,7 @@ export class MessageLoader {
     });
   }
 
-  /** Fetches a page of a range that is not at hand: the highest of its numbers, or the lowest. */
+  /** Fetches a page of a range that is not at hand: its highest numbers if `backwards`, otherwise its lowest. */
   async #fetch(conversation: Conversation, from: number, to: number, backwards: boolean): Promise<void> {
     const { conversationId, window } = conversation;
     const lowest = () => Math.max(from, conversation.stored.clearedSeq + 1);
@@ -94,14 +99,14 @@ export class MessageLoader {
     const page: Lenient<PulledPayload> = await this.pull({ conversationId, fromSeq, toSeq, limit: PAGE, backwards });
     const { events, more, unreadable = [] } = page;
     const seqs = [...events, ...unreadable].flatMap(({ seq = [] }) => seq);
-    // Where the range goes on, the page ends with its last event. What was cleared meanwhile is not taken.
+    // If the range has more events, the page ends with its last event. Messages that were cleared meanwhile are left out.
     const first = Math.max(lowest(), more && backwards ? Math.min(to + 1, ...seqs) : 0);
     const last = more && !backwards ? Math.max(0, ...seqs) : to;
     window.addPage(first, last, events);
     if (first <= last) this.onPage(conversation, events, last);
   }
 
-  /** Makes a request, unless it was refused before. @param reach how far the messages at hand go */
+  /** Makes a request, unless the server refused it before. @param reach the reach of the messages at hand */
   #once(what: string, reach: number, work: () => Promise<void>): void {
     if (this.#refused.get(what) === reach) return;
     work().catch((error) => {
@@ -109,7 +114,7 @@ export class MessageLoader {
     });
   }
 
-  /** Who asks for what is under way waits for the same. */
+  /** Makes a request, or returns the promise of the same request under way. */
   #one(what: string, work: () => Promise<void>): Promise<void> {
     return getOrSet(this.#underWay, what, () => work().finally(() => this.#underWay.delete(what)));
   }

@@ -1,37 +1,37 @@
 /**
- * Own messages at the end of a conversation that are not among its events yet: on their way, numbered but not delivered
- * to this device, or failed. Failed ones are stored, as the outbox knows them no more.
+ * Own messages at the end of a conversation that are not among its events yet: under way, numbered but not delivered to this
+ * device, or failed. The view stores failed messages, because the outbox has dropped them.
  */
 import { parseTarget, type SendPayload, type SentPayload } from "@carillon/protocol";
 
 export interface UnsentMessage {
   readonly payload: SendPayload;
-  /** Set when the server has it, until it is delivered here. */
+  /** The answer of the server; set until the message is delivered here. */
   readonly sent?: SentPayload;
-  /** Why it counts as not sent. */
+  /** The reason why the message counts as not sent. */
   readonly failure?: string;
 }
 
 export class Unsent {
-  /** By clientMsgId, in the order in which they were sent. */
+  /** The messages by clientMsgId, in the order in which they were sent. */
   readonly #messages = new Map<string, UnsentMessage>();
 
   /**
-   * @param userId whose messages these are; undefined before the first session
-   * @param keep a message has failed; undefined: it counts as failed no more
+   * @param userId returns the id of the sender; undefined before the first session
+   * @param keep stores a message that has failed; undefined: the message no longer counts as failed
    */
   constructor(
     private readonly userId: () => string | undefined,
     private readonly keep: (clientMsgId: string, message: UnsentMessage | undefined) => void,
   ) {}
 
-  /** Those of a conversation: numbered ones by number, then the others in the order in which they were sent. */
+  /** Returns the messages of a conversation: numbered ones by number, then the others in the order in which they were sent. */
   in(conversationId: string): UnsentMessage[] {
     const own = [...this.#messages.values()].filter(({ payload }) => this.#conversationOf(payload) === conversationId);
     return own.sort((a, b) => (a.sent?.seq ?? Infinity) - (b.sent?.seq ?? Infinity) || 0);
   }
 
-  /** Ids of those that have neither a number nor failed. */
+  /** The ids of messages that have no number and have not failed. */
   get waiting(): string[] {
     return [...this.#messages].flatMap(([id, { sent, failure }]) => ((sent ?? failure) === undefined ? [id] : []));
   }
@@ -44,17 +44,17 @@ export class Unsent {
     return this.#messages.get(clientMsgId);
   }
 
-  /** @returns the conversation */
+  /** Adds or replaces a message. @returns its conversation */
   put(message: UnsentMessage): string | undefined {
     const { clientMsgId } = message.payload;
-    // Sent once more after it failed, it is the newest; a message that is numbered keeps its place.
+    // A failed message that is sent again becomes the newest; a numbered message keeps its place.
     if (message.sent === undefined && message.failure === undefined) this.#take(clientMsgId);
     this.#messages.set(clientMsgId, message);
     if (message.failure !== undefined) this.keep(clientMsgId, message);
     return this.#conversationOf(message.payload);
   }
 
-  /** @returns the conversation of the message that has its number now; undefined when it is not known */
+  /** Called when a message has its number. @returns its conversation; undefined if the message is unknown */
   sent(sent: SentPayload): string | undefined {
     const message = this.#take(sent.clientMsgId);
     if (message === undefined) return undefined;
@@ -62,19 +62,21 @@ export class Unsent {
     return sent.conversationId;
   }
 
-  /** A message has another id. @returns its conversation */
+  /** Gives a message its new id. @returns its conversation */
   rename(from: string, to: string): string | undefined {
     const known = [...this.#messages];
     const message = this.#messages.get(from);
     if (message === undefined) return undefined;
     const renamed = { ...message, payload: { ...message.payload, clientMsgId: to } };
-    // It keeps its place.
+    // The message keeps its place.
     this.#messages.clear();
     for (const [id, each] of known) this.#messages.set(id === from ? to : id, id === from ? renamed : each);
     return this.#conversationOf(renamed.payload);
   }
 
-  /** The event is here, or the user has thrown the message away. @returns its conversation if it was there */
+  /**
+   * Removes a message whose event has come, or that the user has discarded. @returns its conversation if the message was there
+   */
   remove(clientMsgId: string): string | undefined {
     const message = this.#take(clientMsgId);
     return message && this.#conversationOf(message.payload);

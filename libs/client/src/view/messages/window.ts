@@ -1,14 +1,13 @@
 /**
- * The messages of one conversation that this device has at hand. Pure.
+ * The messages of one conversation that this device has at hand. The class is pure.
  *
- * The idea: ranges of numbers that are covered, and the events in them. A covered number without an event is none of the
- * user's (what was said between two stays in a group). The app is shown one range, so it sees no hole: the newest one, or
- * the one that covers a number around which it looks. Ranges that lie apart meet as soon as the hole between them is
- * filled.
+ * The idea: the window has ranges of covered numbers, and the events in them. A covered number without an event is not for the
+ * user (the group used it between two stays of the user). The app sees one range, and so no hole: the newest range, or the one
+ * that covers a number around which the app looks. Ranges that lie apart meet as soon as the hole between them is filled.
  *
  * Edge cases:
- * - Events come late, twice, by a page and by delivery: each number is kept once, and ranges that touch become one.
- * - A page that was on its way while its message was taken back: the recall was seen, so the content is not taken.
+ * - Events come late, twice, by a page and by delivery: the window keeps each number once, and joins ranges that touch.
+ * - A message was recalled while a page with it was under way: the window has seen the recall, and does not take the content.
  */
 import type { Event } from "@carillon/protocol";
 import type { SeqRange } from "../../order/timeline";
@@ -17,41 +16,41 @@ export class MessageWindow {
   /** Ascending, not touching each other. */
   #ranges: SeqRange[] = [];
   readonly #events = new Map<number, Event>();
-  /** Their numbers, ascending. */
+  /** The numbers of the events, ascending. */
   #seqs: number[] = [];
   readonly #recalled = new Set<number>();
 
-  /** The newest range; undefined when there is nothing at hand. */
+  /** The newest range; undefined if there are no messages at hand. */
   get newest(): SeqRange | undefined {
     return this.#ranges.at(-1);
   }
 
-  /** The range that covers a number, or for no number the newest one; undefined when that is not at hand. */
+  /** Returns the range that covers a number, or the newest range if `seq` is undefined; undefined if there is none. */
   rangeOf(seq: number | undefined): SeqRange | undefined {
     return seq === undefined ? this.newest : this.#ranges.find(([first, last]) => first <= seq && seq <= last);
   }
 
-  /** The highest number at hand below a range; 0 when there is none. */
+  /** Returns the highest number at hand below a range; 0 if there is none. */
   below(first: number): number {
     return this.#ranges.filter(([, last]) => last < first).at(-1)?.[1] ?? 0;
   }
 
-  /** The lowest number at hand above a range; Infinity when there is none. */
+  /** Returns the lowest number at hand above a range; Infinity if there is none. */
   above(last: number): number {
     return this.#ranges.find(([first]) => first > last)?.[0] ?? Infinity;
   }
 
-  /** Events of the newest range, ascending. */
+  /** The events of the newest range, ascending. */
   get shown(): Event[] {
     return this.eventsIn(this.newest);
   }
 
-  /** Events of a range, ascending; of none: none. */
+  /** Returns the events of a range, ascending; an empty list without a range. */
   eventsIn(range: SeqRange | undefined): Event[] {
     return range === undefined ? [] : this.#seqsIn(range).map((seq) => this.#events.get(seq)!);
   }
 
-  /** How many events there are from one number to another. */
+  /** Returns the number of events from one number to another, both inclusive. */
   count([from, to]: SeqRange): number {
     return this.#placeOf(to + 1) - this.#placeOf(from);
   }
@@ -60,33 +59,33 @@ export class MessageWindow {
     return this.#events.get(seq);
   }
 
-  /** An event has come. */
+  /** Adds an event that has come. */
   add(event: Event): void {
     this.#cover(event.seq, event.seq);
     this.#keep(event);
   }
 
-  /** A page: all events of the user from one number to another, both inclusive. */
+  /** Adds a page: all events of the user from one number to another, both inclusive. */
   addPage(from: number, to: number, events: readonly Event[]): void {
     if (from > to) return;
     this.#cover(from, to);
     for (const event of events) if (event.seq >= from && event.seq <= to) this.#keep(event);
   }
 
-  /** @returns whether every number of the range is at hand, or none of the user's */
+  /** @returns whether the window covers every number of the range */
   covers(from: number, to: number): boolean {
     return from > to || this.#ranges.some((range) => range[0] <= from && to <= range[1]);
   }
 
-  /** Messages of others in a covered range, not recalled. */
+  /** Returns the number of other users' messages in a covered range, without recalled ones. */
   countOthers(from: number, to: number, userId: string | undefined): number {
     return this.eventsIn([from, to]).filter((event) => isCounted(event, userId)).length;
   }
 
   /**
-   * Lets go of all but the newest events of the newest range.
+   * Drops all but the newest events of the newest range.
    * @param around ranges that cover these numbers stay as they are
-   * @returns whether anything went
+   * @returns whether it dropped any
    */
   trim(most: number, around: readonly number[] = []): boolean {
     const { newest } = this;
@@ -103,7 +102,7 @@ export class MessageWindow {
     return true;
   }
 
-  /** Lets go of all numbers below this one. */
+  /** Drops all numbers below this one. */
   dropBelow(from: number): void {
     this.#retain(
       this.#ranges.flatMap(([first, last]): SeqRange[] => (last < from ? [] : [[Math.max(first, from), last]])),
@@ -114,7 +113,7 @@ export class MessageWindow {
   #keep(event: Event): void {
     const { seq, kind, targetSeq } = event;
     if (kind === "recall" && targetSeq !== undefined) this.#recall(targetSeq);
-    // A recalled one has no content any more: it says more than what was kept before.
+    // A recalled event has no content any more: it is newer than the kept one.
     if (this.#events.has(seq) && event.content !== undefined) return;
     if (!this.#events.has(seq)) this.#insert(seq);
     const { content, ...rest } = event;
@@ -133,7 +132,7 @@ export class MessageWindow {
     return this.#seqs.slice(this.#placeOf(from), this.#placeOf(to + 1));
   }
 
-  /** Lets go of all events but those of these ranges. */
+  /** Drops all events outside these ranges. */
   #retain(ranges: SeqRange[]): void {
     const seqs = ranges.flatMap((range) => this.#seqsIn(range));
     const kept = new Set(seqs);
@@ -147,7 +146,7 @@ export class MessageWindow {
     else this.#seqs.splice(this.#placeOf(seq), 0, seq);
   }
 
-  /** Where the first number lies that is not below this one. */
+  /** Returns the index of the first number that is not below this one. */
   #placeOf(seq: number): number {
     let [low, high] = [0, this.#seqs.length];
     while (low < high) {
@@ -167,44 +166,44 @@ export class MessageWindow {
   }
 }
 
-/** Whether an event counts as unread until it is read: a message of somebody else that was not taken back. */
+/** Returns whether an event counts as unread until the user reads it: a message of another user that was not recalled. */
 export function isCounted({ kind, senderId, content }: Event, userId: string | undefined): boolean {
   return kind === "message" && senderId !== userId && content !== undefined;
 }
 
 /**
- * How the messages of a conversation lie in the storage: in blocks of numbers, so that a new message costs the writing
- * of some others, not of all, and old blocks are deleted as a whole.
+ * The blocks in which the storage keeps the messages of a conversation. A block holds a range of numbers, so a new message costs
+ * the writing of some other messages, not of all, and the view deletes old blocks as a whole.
  */
 
 const BLOCK = 32;
 
-/** What of a window is kept: its newest events, and the numbers that they cover. */
+/** The part of a window that the storage keeps: its newest events, and the numbers that they cover. */
 export interface KeptMessages {
   range: SeqRange | undefined;
-  /** By number of the block; undefined: there is none any more. */
+  /** The blocks by number; undefined: delete the block. */
   blocks: Map<number, Event[] | undefined>;
 }
 
 export class MessageBlocks {
   readonly #changed = new Set<number>();
 
-  /** @param stored numbers of the blocks that lie in the storage */
+  /** @param stored the numbers of the stored blocks */
   constructor(private stored = new Set<number>()) {}
 
-  /** Something about these numbers is other than before. */
+  /** Marks the blocks of these numbers as changed. */
   touch(...seqs: number[]): void {
     for (const seq of seqs) this.#changed.add(Math.floor(seq / BLOCK));
   }
 
-  /** Nothing of what is stored is known to be right. */
+  /** Marks all stored blocks as unknown, so that the next `take` writes all of them. */
   touchAll(): void {
     this.stored.clear();
   }
 
   /**
-   * What has to be written now; it counts as written then.
-   * @param most events that are kept
+   * Returns the blocks to write now, and counts them as written.
+   * @param most the number of events to keep
    */
   take(window: MessageWindow, most: number): KeptMessages {
     const { newest, shown } = window;
