@@ -57,7 +57,7 @@ export class BaseClient<TransportName extends string> {
   readonly #conversationApi: ConversationApi;
 
   /**
-   * @param transports by name; the first is the default
+   * @param transports the transports by name; the first is the default
    * @throws CarillonError BAD_PAYLOAD for options that cannot work
    */
   constructor(options: ClientOptions<TransportName>, transports: Record<TransportName, Transport>) {
@@ -102,7 +102,7 @@ export class BaseClient<TransportName extends string> {
 
   /**
    * Takes the connection over from another tab, or from another client with the same `deviceId`; for the state `elsewhere`.
-   * @throws CarillonError as `connect`
+   * @throws CarillonError the same errors as `connect`
    */
   takeOver(): Promise<void> {
     return this.core.takeOver();

@@ -119,7 +119,7 @@ export type MakeEngine = (events?: Tell) => SharedEngine;
 
 /** A storage that several clients share, as the tabs of a browser do. */
 export interface SharingStorage extends ClientStorage {
-  /** @returns the core of one of these clients; undefined where sharing is impossible and each client has its own engine */
+  /** @returns the core of one client; undefined if clients cannot share the storage, and each client needs its own engine */
   share(makeEngine: MakeEngine, identity: Identity): Core | undefined;
 }
 

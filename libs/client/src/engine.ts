@@ -362,7 +362,7 @@ export class Engine implements Core {
     this.events.emit("state", state);
   }
 
-  /** Resolves when online, or when `patience` is over. @throws the error with which the client was closed */
+  /** Resolves when the client is online, or when `patience` is aborted. @throws the error with which the client was closed */
   #untilOnline(patience?: AbortSignal): Promise<void> {
     return untilOnline(this, () => this.#keeper.current !== undefined, patience);
   }

@@ -232,7 +232,7 @@ export type ClientState =
   /** The last attempt failed; the client makes the next one by itself, in `retryInMs` milliseconds. */
   | { name: "waiting"; retryInMs: number; error: Error }
   /**
-   * Another client with the same device has the connection; this client stores what the user sends. `takeOver` brings the
+   * Another client with the same device has the connection; this client stores messages and marks of the user. `takeOver` brings the
    * connection here. This state occurs only in browsers without Web Locks, or if the storage was copied.
    */
   | { name: "elsewhere" }

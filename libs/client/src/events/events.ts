@@ -39,7 +39,7 @@ export class UnreadableEntry extends Error {
   override readonly name = "UnreadableEntry";
 
   constructor(
-    /** The list that contained the entry, its id and number, and what is wrong with it. */
+    /** The list that contained the entry, its id and number, and its fault. */
     readonly entry: Unreadable,
   ) {
     const { list, id, seq, why } = entry;
@@ -79,12 +79,12 @@ export interface ClientEvents {
   typing: TypingServerPayload;
   /** A large group has events up to `lastSeq`; the client fetches them. */
   notify: NotifyPayload;
-  /** Relations, groups, a profile or settings have changed; the view follows by itself. */
+  /** Relations, groups, a profile or settings have changed; the view fetches the changes itself. */
   changed: ChangedPayload;
   /** The new state of the client. */
   state: ClientState;
   /**
-   * The server cannot replay what this device missed. The rows are all conversations as they are now. The missed events of
+   * The server cannot replay the events that this device missed. The rows are all conversations as they are now. The missed events of
    * known conversations, and all events of new ones, follow as `message`, the newest conversation first.
    */
   resync: ConversationRow[];

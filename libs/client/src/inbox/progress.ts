@@ -48,7 +48,7 @@ export class Progress {
   }
 
   /**
-   * Called at another connection or epoch: the client does not acknowledge any more what the former one reached.
+   * Called at another connection or epoch: the client no longer acknowledges the place that the former connection reached.
    * @param told the place that the server knows already
    */
   begin(told?: InboxPosition): void {

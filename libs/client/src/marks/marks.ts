@@ -2,8 +2,8 @@
  * The user's read marks, on their way to the server.
  *
  * The idea: each conversation has at most one READ under way. The highest mark that arrives meanwhile goes next, and covers the
- * marks between. The storage keeps a mark until the server has it, so the next session, or the next process, tells the server
- * what the user read offline.
+ * marks between. The storage keeps a mark until the server has it, so the next session, or the next process, sends the marks that
+ * the user set offline.
  */
 import { sleep } from "@carillon/base";
 import { CarillonError, Command, type ReadPayload } from "@carillon/protocol";

@@ -141,7 +141,8 @@ export class Timeline {
   }
 
   /**
-   * Called when the user joined the group with the event of this number: they may not read the messages since they left.
+   * Called when the user joined the group with the event of this number: they may not read the messages between their departure
+   * and this event.
    * @returns the events whose turn it is now
    */
   comeBack(seq: number): Event[] {

@@ -33,7 +33,7 @@ export interface GroupWishes {
   /** With an id of its own an app can repeat the request; without one the server chooses the id. */
   groupId?: string;
   name: string;
-  /** The users who may join: any user, users whom an admin accepts, or invited users. Default `invite`. */
+  /** The users who may join: any user (`open`), users whom an admin accepts (`approval`), or invited users (`invite`, default). */
   joinPolicy?: JoinPolicy;
   /** Members besides the user. */
   members?: string[];
@@ -165,7 +165,7 @@ export class Groups {
    * Joins a group.
    * @returns `joined`; or `asked` if an admin has to accept the user first
    * @throws CarillonError NOT_FOUND if the group needs an invitation; BANNED if an admin removed the user; FORBIDDEN if the
-   *   admins refused the user; UNAVAILABLE if the client does not know the user's id before the first session
+   *   admins refused the user; UNAVAILABLE before the first session, if the client does not know the user's id yet
    */
   join(groupId: string): Promise<"joined" | "asked"> {
     const userId = this.userId();
