@@ -18,7 +18,7 @@ const libs = path.dirname(here);
 const out = path.resolve(process.argv[2] ?? here);
 const TYPED = ["@carillon/base", "@carillon/protocol"];
 const NODE_ONLY = ["ws"];
-/** What an app can import, and the source of it. */
+/** The entries that an app can import, and their sources. */
 const ENTRIES = { index: "index.ts", node: "node.ts", browser: "browser.ts", view: "view-of.ts" };
 
 const read = (folder) => JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
@@ -27,7 +27,7 @@ const write = (folder, manifest) => {
   writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 };
 
-/** Folder of an installed package, found from here as node finds it. */
+/** Returns the folder of an installed package, found from here as Node finds it. */
 function folderOf(name) {
   const places = createRequire(import.meta.url).resolve.paths(name);
   const found = places.map((place) => path.join(place, name)).find((folder) => existsSync(folder));
@@ -35,7 +35,9 @@ function folderOf(name) {
   return found;
 }
 
-/** What entries have in common lies in files of its own, so that it is there once: a view must know the client that it is of. */
+/**
+ * Bundles the entries. Their common code lies in files of its own, so that it exists once: a view must know the client's class.
+ */
 function bundle(stage) {
   const options = {
     ...{ bundle: true, target: "es2022", logLevel: "warning", platform: "neutral", mainFields: ["module", "main"] },
@@ -50,7 +52,7 @@ function bundle(stage) {
     ...{ ...options, format: "esm", splitting: true, outdir: path.join(stage, "esm") },
     ...{ entryPoints: Object.fromEntries(sources), outExtension: { ".js": ".mjs" }, chunkNames: "common-[hash]" },
   });
-  // Without "import" there is no such sharing: one file has all for a platform, and each entry shows its part of it.
+  // `require` has no such sharing: one file per platform contains everything, and each entry exports its part.
   for (const platform of ["index", "node"]) {
     const names = Object.keys(ENTRIES).filter((name) => platform === "index" || name !== "browser");
     const parts = names.filter((name) => name !== (platform === "index" ? "node" : "index"));

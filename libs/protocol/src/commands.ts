@@ -3,17 +3,17 @@ import { Command, type CommandName, type CommandNumber, commandTable, type Direc
 
 const names = new Map<number, string>(Object.entries(Command).map(([name, number]) => [number, name]));
 
-/** The name of a command, or undefined when the number is none. */
+/** Returns the name of a command; undefined if there is none with this number. */
 export function commandName(number: number): CommandName | undefined {
   return names.get(number) as CommandName | undefined;
 }
 
-/** The number of a command, or undefined when the name is none. */
+/** Returns the number of a command; undefined if there is none with this name. */
 export function commandNumber(name: string): CommandNumber | undefined {
   return Object.hasOwn(Command, name) ? Command[name as CommandName] : undefined;
 }
 
-/** Who sends a command, or undefined when the number is none. */
+/** Returns the side that sends a command; undefined if there is none with this number. */
 export function commandDirection(number: number): Direction | undefined {
   return commandTable.find((row) => row.number === number)?.direction;
 }

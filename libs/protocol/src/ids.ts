@@ -1,12 +1,12 @@
-/** The forms of ids: who may be named, where a message goes, which conversation two users share. */
+/** The forms of ids: users and groups, targets of messages, conversations. */
 
-/** Wide enough for the ids of other systems: UUIDs, e-mail addresses, `auth0|...`. None of it separates ids anywhere. */
+/** The characters allow ids of other systems: UUIDs, e-mail addresses, `auth0|...`. None of them separates ids anywhere. */
 const userId = /^[A-Za-z0-9_][A-Za-z0-9_.@|+-]{0,63}$/;
 const shortId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const longId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Words that stand for the caller in HTTP paths, so nobody may be called so. */
+/** Words that mean the caller in HTTP paths; no user may have them as an id. */
 function isReserved(id: string): boolean {
   return id === "me" || id === "current";
 }
@@ -27,27 +27,27 @@ export function isNodeId(value: unknown): value is string {
   return isDeviceId(value);
 }
 
-/** True for a UUIDv7 in canonical form, lower case. */
+/** Whether the text is a UUIDv7 in canonical form, lower case. */
 export function isClientMsgId(value: unknown): value is string {
   return typeof value === "string" && value.length === 36 && uuidv7.test(value);
 }
 
-/** The time inside a UUIDv7, in ms since 1970. The id must have passed `isClientMsgId`. */
+/** Returns the time in a UUIDv7, ms since 1970. The id must have passed `isClientMsgId`. */
 export function uuidv7Time(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
-/** Where a SEND goes. */
+/** The target of a SEND. */
 export type Target =
   | { kind: "private"; conversationId: string; peerId: string }
   | { kind: "group"; conversationId: string; groupId: string };
 
-/** The parts of a conversationId. `userIds` of a private one are in byte order, twice the same for oneself. */
+/** The parts of a conversationId. The `userIds` of a private one are in byte order, and the same twice in notes to oneself. */
 export type ConversationParts =
   | { kind: "private"; userIds: readonly [string, string] }
   | { kind: "group"; groupId: string };
 
-/** True for `u:<userId>` or `g:<groupId>`. */
+/** Whether the text is `u:<userId>` or `g:<groupId>`. */
 export function isTarget(value: unknown): value is string {
   if (typeof value !== "string") return false;
   return value.startsWith("u:") ? isUserId(value.slice(2)) : value.startsWith("g:") && isGroupId(value.slice(2));
@@ -55,7 +55,7 @@ export function isTarget(value: unknown): value is string {
 
 /**
  * Reads the `to` of a SEND.
- * @returns undefined when `to` is neither `u:<userId>` nor `g:<groupId>`
+ * @returns undefined if `to` is neither `u:<userId>` nor `g:<groupId>`
  */
 export function parseTarget(to: string, senderId: string): Target | undefined {
   if (!isTarget(to)) return undefined;
@@ -64,7 +64,7 @@ export function parseTarget(to: string, senderId: string): Target | undefined {
   return { kind: "private", conversationId: privateConversationId(senderId, id), peerId: id };
 }
 
-/** The conversation of two users, the same whoever is named first. Ids are ASCII, so `<` is byte order. */
+/** Returns the conversation of two users, independent of their order. Ids are ASCII, so `<` is byte order. */
 export function privateConversationId(a: string, b: string): string {
   return a < b ? `p:${a}:${b}` : `p:${b}:${a}`;
 }
@@ -73,13 +73,13 @@ export function groupConversationId(groupId: string): string {
   return `g:${groupId}`;
 }
 
-/** The group of a conversation; undefined for a private one, and for what is none. */
+/** Returns the group of a conversation; undefined for a private one, or for text that is no conversationId. */
 export function groupIdOf(conversationId: string): string | undefined {
   const parts = parseConversationId(conversationId);
   return parts?.kind === "group" ? parts.groupId : undefined;
 }
 
-/** The parts of a conversationId, or undefined when it is malformed or its users are not in byte order. */
+/** Returns the parts of a conversationId; undefined if it is malformed or its users are not in byte order. */
 export function parseConversationId(conversationId: string): ConversationParts | undefined {
   if (conversationId.startsWith("g:")) {
     const groupId = conversationId.slice(2);
@@ -95,7 +95,7 @@ export function parseConversationId(conversationId: string): ConversationParts |
     : undefined;
 }
 
-/** The other one of a private conversation; undefined in groups, in one's own, and in conversations of others. */
+/** Returns the other user of a private conversation; undefined in groups, notes to oneself, and conversations of others. */
 export function peerOf(conversationId: string, userId: string): string | undefined {
   const parts = parseConversationId(conversationId);
   if (parts?.kind !== "private" || !parts.userIds.includes(userId)) return undefined;

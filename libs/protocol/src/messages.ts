@@ -1,4 +1,4 @@
-/** From a command number and a payload to a checked, typed message. */
+/** Turns a command number and a payload into a checked, typed message. */
 import { type Fields, isMap, type Validator } from "./checks";
 import { prescan } from "./codec/prescan";
 import { readPayload } from "./codec/read";
@@ -7,16 +7,16 @@ import type { ClientMessage, ServerMessage } from "./generated/payloads";
 import { serverShapes } from "./generated/shapes";
 import { clientValidators } from "./generated/validators";
 
-/** Why a frame is refused; the message names the key where one is wrong. */
+/** The reason why a frame is refused; the message names the wrong key, if there is one. */
 export interface MessageFault {
   error: "BAD_PAYLOAD" | "UNKNOWN_COMMAND";
   message: string;
 }
 
 /**
- * Checks what a client sent: unknown keys are refused.
+ * Checks a message of a client; it refuses unknown keys.
  * @param payload MessagePack bytes, or the object of a JSON frame
- * @returns the message, told apart by `command`, or a fault (`"error" in result`)
+ * @returns the message with its `command`, or a fault (`"error" in result`)
  */
 export function parseRequest(command: number, payload: Uint8Array | Fields): ClientMessage | MessageFault {
   const validator = clientValidators.get(command);
@@ -27,8 +27,8 @@ export function parseRequest(command: number, payload: Uint8Array | Fields): Cli
 }
 
 /**
- * Checks what the server sent: unknown keys are ignored. Else as parseRequest; only servers look at the structure of a payload
- * before they read it, since it is not they who have to fear.
+ * Checks a message of the server, like `parseRequest`, but it ignores unknown keys. Only servers check the structure of a payload
+ * before they read it, because clients may be hostile.
  */
 export function parseServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
   const shape = serverShapes.get(command);
@@ -38,7 +38,7 @@ export function parseServerMessage(command: number, payload: Uint8Array | Fields
   return check((fields) => faultOf(fields, shape), command, read.fields) as ServerMessage | MessageFault;
 }
 
-/** The map of a payload that nobody has looked at before. */
+/** Decodes an unchecked payload. */
 export function readFields(payload: Uint8Array | Fields): { fields: Fields } | MessageFault {
   try {
     const fields = fieldsOf(payload);

@@ -1,10 +1,10 @@
-/** What receipts tell. */
+/** The delivery receipts of events. */
 import type { EventHead } from "./events/event-bytes";
 import { peerOf } from "./ids";
 
 /**
- * Up to which number the private conversations of a user are delivered when one of their devices has these events.
- * The user's own events tell nothing, and in groups nobody is told.
+ * Returns, for each private conversation, the number up to which a user has received it when one of the user's devices has these
+ * events. The user's own events and events of groups cause no receipts.
  * @param events in inbox order
  */
 export function deliveredBy(userId: string, events: Iterable<EventHead>): Map<string, number> {

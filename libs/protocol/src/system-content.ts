@@ -1,25 +1,25 @@
 /**
- * What the content of a `system` event says, as JSON: history explains itself by them. Who did it is the event's
- * sender. A client that does not know a type shows nothing.
+ * The content of a `system` event, as JSON: it explains a change of a group in the history. The sender of the event made the
+ * change. A client that does not know a type shows nothing.
  */
 import { utf8Length } from "./codec/utf8";
 import { limits } from "./generated/limits";
 import type { GroupRole, JoinPolicy } from "./generated/payloads";
 
-/** What stands around a list of user ids, and around each of them: quotes and comma. */
+/** The bytes around a list of user ids, and around each id: quotes and comma. */
 const BYTES_AROUND = 64;
 const BYTES_AROUND_USER = 3;
 
 /**
- * A change of a group; `userIds` and `userId` are those whom it is about. With `by` the operators of the service did it: the
- * event's sender, the owner of the group, had no part in it.
+ * A change of a group; `userIds` and `userId` name the users whom it concerns. If `by` is set, the operators of the service made
+ * the change, and the sender of the event, the owner of the group, had no part in it.
  */
 export type SystemContent = GroupChange & { by?: "operator" };
 
 type GroupChange =
-  /** The group was made, with these members besides its owner. */
+  /** The group was created with these members besides its owner. */
   | { type: "created"; userIds: string[] }
-  /** These became members: the sender, or the users whom the sender brought. */
+  /** These users became members: the sender joined, or the sender added them. */
   | { type: "joined"; userIds: string[] }
   | { type: "left" }
   | { type: "removed"; userIds: string[] }
@@ -27,14 +27,14 @@ type GroupChange =
   /** The group has another owner; the sender is an admin now. */
   | { type: "transferred"; userId: string }
   | { type: "muted"; muted: boolean }
-  /** `until`: ms since 1970; 0: may send again. */
+  /** `until`: ms since 1970; 0: the member may send again. */
   | { type: "member-muted"; userId: string; until: number }
   | { type: "profile"; name?: string; notice?: string; joinPolicy?: JoinPolicy }
   | { type: "dissolved" };
 
 /**
- * The content of the event.
- * @throws RangeError above the bound of a content: no device could read the event. `splitSystemContent` keeps below it
+ * Encodes the content of the event.
+ * @throws RangeError above the limit of a content: no device could read the event. `splitSystemContent` stays below it
  */
 export function encodeSystemContent(content: SystemContent): string {
   const text = JSON.stringify(content);
@@ -45,8 +45,8 @@ export function encodeSystemContent(content: SystemContent): string {
 }
 
 /**
- * A change that is about many people as several changes, each of whose events fits: who is made a member together with
- * the group and does not fit into `created` joins right after it.
+ * Splits a change that concerns many users into several changes whose events fit: members of a new group that do not fit into
+ * `created` join right after it.
  */
 export function splitSystemContent(content: SystemContent): SystemContent[] {
   if (!("userIds" in content)) return [content];
@@ -58,7 +58,7 @@ export function splitSystemContent(content: SystemContent): SystemContent[] {
   }));
 }
 
-/** At least one part, each as long as the event of a change may be. */
+/** Returns at least one part; each part fits into the content of one event. */
 function partsOf(userIds: string[]): string[][] {
   const parts: string[][] = [[]];
   let bytes = BYTES_AROUND;
@@ -73,7 +73,7 @@ function partsOf(userIds: string[]): string[][] {
   return parts;
 }
 
-/** @returns undefined for what no build of ours has written */
+/** @returns undefined for content that no version of Carillon has written */
 export function parseSystemContent(text: string | undefined): SystemContent | undefined {
   if (text === undefined) return undefined;
   try {
@@ -84,7 +84,7 @@ export function parseSystemContent(text: string | undefined): SystemContent | un
   }
 }
 
-/** Who is a member from such an event on, and who until such an event. */
+/** Returns the users who become members by such an event, and those who cease to be. */
 export function membershipOf(
   senderId: string,
   content: SystemContent | undefined,

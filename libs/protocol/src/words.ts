@@ -1,17 +1,17 @@
 /**
- * What may stand in a name that others are shown: something that can be seen, and nothing that makes the text around it look
- * other than it is. Joiners (ZWJ, ZWNJ) stay, since scripts and emoji need them.
+ * The rules for names that other users see: a name has a visible character, and no character that changes how the text around it
+ * looks. Joiners (ZWJ, ZWNJ) are allowed, because scripts and emoji need them.
  */
 import { utf8Length } from "./codec/utf8";
 
-/** Controls, separators of lines and paragraphs, and what turns the direction of the text behind it around. */
+/** Control characters, line and paragraph separators, and characters that reverse the direction of the following text. */
 const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
-/** The same without what lines are made of. */
+/** The same characters without those that make lines. */
 const CONTROLS_BUT_LINES = /(?![\t\n\r])[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
-/** Neither a blank, nor something that shows nothing by itself; the blank of Braille is none by its kind. */
+/** A visible character: no blank and no invisible character. The Braille blank is a symbol by its Unicode category. */
 const VISIBLE = /(?!\u2800)[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Cs}]/u;
 
-/** How people are shown whose account is gone: nobody else may be called so. */
+/** The name that apps show for deleted accounts; no user may have it. */
 export const DELETED_USER = "deleted user";
 
 /** @returns what is wrong with a name of a person, a group or a key, or undefined */
@@ -19,7 +19,7 @@ export function nameFault(name: string): string | undefined {
   return textFault(name, CONTROLS) ?? (VISIBLE.test(name) ? undefined : "must have something that can be seen");
 }
 
-/** As nameFault, for what a person is called: not as those who are gone. */
+/** As `nameFault`, for the name of a user: it must not be the name of deleted accounts. */
 export function displayNameFault(name: string): string | undefined {
   const folded = name.normalize("NFKC").replace(/[\p{White_Space}\p{Default_Ignorable_Code_Point}]+/gu, " ");
   return (
@@ -27,7 +27,7 @@ export function displayNameFault(name: string): string | undefined {
   );
 }
 
-/** As nameFault, for what may be empty: a remark about somebody. */
+/** As `nameFault`, for a remark about a user, which may be empty. */
 export function remarkFault(remark: string): string | undefined {
   return remark === "" ? undefined : nameFault(remark);
 }

@@ -1,4 +1,4 @@
-/** Payload bytes to objects and back. */
+/** Converts payload bytes to objects and back. */
 import { Encoder } from "@msgpack/msgpack";
 import { CarillonError } from "../errors/errors";
 import { limits } from "../generated/limits";
@@ -9,9 +9,9 @@ import { readPayload } from "./read";
 const encoder = /* @__PURE__ */ new Encoder({ ignoreUndefined: true, maxDepth: limits.maxDepth + 1 });
 
 /**
- * The map that a payload holds.
- * @param bytes a MessagePack map with string keys, or nothing for the empty map; not aliased by the result
- * @throws CarillonError BAD_PAYLOAD with the key that is wrong, if there is one
+ * Decodes the map of a payload.
+ * @param bytes a MessagePack map with string keys, or no bytes for the empty map; the result does not alias them
+ * @throws CarillonError BAD_PAYLOAD with the wrong key, if there is one
  */
 export function decodePayload(bytes: Uint8Array): Record<string, unknown> {
   const fault = prescan(bytes);
@@ -20,14 +20,14 @@ export function decodePayload(bytes: Uint8Array): Record<string, unknown> {
 }
 
 /**
- * The bytes of a payload, keys in the order of the object. Keys whose value is undefined are left out.
+ * Encodes a payload with its keys in the order of the object. Keys with the value undefined are left out.
  * The result belongs to the caller.
  */
 export function encodePayload(payload: object): Uint8Array {
   return encoder.encode(payload);
 }
 
-/** As encodePayload, but the result is only good until the next call: for copying it on at once. */
+/** Encodes like `encodePayload`, but the result is valid only until the next call: the caller must copy it at once. */
 export function encodePayloadShared(payload: object): Uint8Array {
   return encoder.encodeSharedRef(payload);
 }

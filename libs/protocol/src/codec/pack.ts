@@ -1,12 +1,11 @@
 /**
- * The payload of a request, in the same bytes as `encodePayload` gives it: maps, lists, text, booleans and natural numbers are
- * all that a client says. @msgpack/msgpack does much more, and would be a tenth of the SDK; a client says little, so this is made
- * to be short.
+ * Encodes the payload of a request, in the same bytes as `encodePayload`. A client sends only maps, lists, text, booleans and
+ * natural numbers. @msgpack/msgpack does much more and would be a tenth of the SDK; a client sends little, so this code is short.
  */
 import { CarillonError } from "../errors/errors";
 import { utf8Length, writeUtf8 } from "./utf8";
 
-/** First bytes of the forms of a size or a number, and how many bytes that has in it. */
+/** The first bytes of the forms of a size or a number, and the length of that number in bytes. */
 type Forms = readonly (readonly [mark: number, size: number])[];
 
 const NUMBER: Forms = [0xcc, 0xcd, 0xce, 0xcf].map((mark, i) => [mark, 2 ** i]);
@@ -14,7 +13,7 @@ const TEXT: Forms = [0xd9, 0xda, 0xdb].map((mark, i) => [mark, 2 ** i]);
 const LIST: Forms = [[0xdc, 2]];
 const MAP: Forms = [[0xde, 2]];
 
-/** @throws CarillonError BAD_PAYLOAD for what no request may hold: half of a surrogate pair, a fraction */
+/** @throws CarillonError BAD_PAYLOAD for values that no request may contain: half of a surrogate pair, a fraction */
 export function packPayload(payload: object): Uint8Array {
   const bytes: number[] = [];
   writeValue(bytes, payload);
@@ -33,7 +32,7 @@ function writeValue(bytes: number[], value: unknown): void {
   else throw unfit(`${value} is not an integer from 0 to 2^53 - 1, nor anything else that can be sent`);
 }
 
-/** What is undefined is left out. */
+/** Encodes a map; undefined values are left out. */
 function writeMap(bytes: number[], map: Record<string, unknown>): void {
   const given = Object.entries(map).filter(([, value]) => value !== undefined);
   writeHead(bytes, given.length, 0x80, 16, MAP);
@@ -52,7 +51,7 @@ function writeText(bytes: number[], text: string): void {
   for (const byte of written) bytes.push(byte);
 }
 
-/** Below `limit` the number is in the first byte. */
+/** Encodes a size or a number; below `limit` it is part of the first byte. */
 function writeHead(bytes: number[], value: number, fixed: number, limit: number, forms: Forms): void {
   if (value < limit) {
     bytes.push(fixed + value);

@@ -1,13 +1,13 @@
 /**
- * The look at a payload before anything is allocated for it.
+ * Checks the structure of a payload before anything is allocated for it.
  *
  * The idea: a MessagePack header of five bytes may declare four billion entries, and a decoder that believes it
- * runs out of memory, which cannot be caught. So the structure is walked first, without building anything: each
- * declared length must fit into the bytes that are left, each container counts its depth and its entries. The cost
- * is at most one visit per byte. After it, the reader may trust every length.
+ * runs out of memory, which it cannot catch. So the prescan first walks the structure without building anything: each
+ * declared length must fit into the remaining bytes, and each container counts its depth and its entries. The walk
+ * visits each byte at most once. After it, the reader may trust every length.
  *
  * Edge cases:
- * - No payload at all is the empty map.
+ * - An empty payload is the empty map.
  * - Floats are refused: the protocol has none, and 1.0 would pass for the integer 1 in JavaScript.
  * - 64-bit integers beyond 2^53 would lose digits, so they are refused.
  * - Keys are at most 64 bytes; duplicates are found by hash first and by bytes when the hashes agree.
@@ -19,7 +19,7 @@ import { isUtf8, readUtf8 } from "./utf8";
 const none = new Uint8Array(0);
 const protoKey = "__proto__";
 
-/** What may stand in a payload, by first byte, beside the fixed ranges. The value is the size of the number behind. */
+/** The first bytes that a payload may contain beside the fixed ranges. The value is the size of the number that follows. */
 const lengthSizes: Readonly<Record<number, number>> = {
   196: 1,
   197: 2,
@@ -181,7 +181,7 @@ const scanner = /* @__PURE__ */ new Prescan();
 /**
  * Walks over a payload without decoding it.
  * @param bytes a MessagePack map, or nothing
- * @returns undefined when `readPayload` may trust it, else what is wrong: "inbox.epoch: is not UTF-8"
+ * @returns undefined if `readPayload` may trust the payload, otherwise the fault: "inbox.epoch: is not UTF-8"
  */
 export function prescan(bytes: Uint8Array): string | undefined {
   return scanner.run(bytes);

@@ -1,7 +1,7 @@
 /**
- * Builds the values of MessagePack: those of payloads that `prescan` has passed, and those that servers tell each other.
- * (The decoder of @msgpack/msgpack is not used: it drops a byte order mark at the start of a long string, so a
- * message would come out shorter than it went in.)
+ * Builds the values of MessagePack: payloads that `prescan` has passed, and values that servers send each other.
+ * (The code does not use the decoder of @msgpack/msgpack: that one drops a byte order mark at the start of a long string, so a
+ * message would get shorter on its way.)
  */
 import { readUtf8 } from "./utf8";
 
@@ -9,7 +9,7 @@ const none = new Uint8Array(0);
 
 const KNOWN_KEYS = 256;
 
-/** Deeper than anything that a server says; a chain of lists of one byte each would end the stack, and so the process. */
+/** No server sends deeper values; a chain of one-byte lists would overflow the stack and so end the process. */
 const MOST_LEVELS = 64;
 
 class Reader {
@@ -21,7 +21,7 @@ class Reader {
   /** @param aliases whether byte strings are views of `bytes` instead of copies */
   constructor(private readonly aliases: boolean) {}
 
-  /** @throws Error for bytes that are more or less than one value */
+  /** @throws Error if the bytes are not exactly one value */
   run(bytes: Uint8Array): unknown {
     this.bytes = bytes;
     this.at = 0;
@@ -98,7 +98,7 @@ class Reader {
     return map;
   }
 
-  /** The same few keys come again and again: a text that was made before is a property's name already. */
+  /** Reads a key: the same few keys come again and again, so their strings are cached. */
   private key(): string {
     const { bytes } = this;
     const first = bytes[this.at++] as number;
@@ -160,7 +160,7 @@ class Reader {
     this.mustHold(entries);
   }
 
-  /** Each of so many entries has a byte at least: what cannot be there is not waited for. */
+  /** Checks a declared number of entries: each entry has at least one byte, so a larger number is a fault. */
   private mustHold(entries: number): void {
     if (entries > this.bytes.length - this.at) throw endsElsewhere();
   }
@@ -170,7 +170,7 @@ function endsElsewhere(): Error {
   return new Error("these bytes are not one value of MessagePack");
 }
 
-/** Whether these bytes are that text, character by character; text beyond ASCII never is. */
+/** Compares bytes with a text, character by character; text beyond ASCII never matches. */
 function isTextAt(bytes: Uint8Array, start: number, length: number, text: string): boolean {
   if (text.length !== length) return false;
   for (let index = 0; index < length; index++) {
@@ -183,14 +183,16 @@ function isTextAt(bytes: Uint8Array, start: number, length: number, text: string
 const reader = new Reader(false);
 const aliasingReader = new Reader(true);
 
-/** The map in `bytes`, which `prescan` must have passed. No bytes: the empty map. Nothing aliases `bytes`. */
+/**
+ * Decodes the map in `bytes`, which `prescan` must have passed. No bytes are the empty map. The result does not alias `bytes`.
+ */
 export function readPayload(bytes: Uint8Array): Record<string, unknown> {
   return bytes.length === 0 ? {} : (reader.run(bytes) as Record<string, unknown>);
 }
 
 /**
- * The value that a server of ours has encoded: of any kind, its byte strings are views of `bytes`.
- * @throws Error for bytes that end too early or too late, or are deeper than 64 levels
+ * Decodes a value of any kind that one of our servers has encoded. Its byte strings are views of `bytes`.
+ * @throws Error if the bytes are not exactly one value, or deeper than 64 levels
  */
 export function readValue(bytes: Uint8Array): unknown {
   return aliasingReader.run(bytes);

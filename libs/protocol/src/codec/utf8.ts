@@ -1,12 +1,12 @@
-/** UTF-8 without copies: lengths of strings, validity of bytes, text of bytes. */
+/** Functions for UTF-8 without copies: lengths of strings, validity of bytes, text of bytes. */
 
-/** React Native may have none. */
+/** Undefined on platforms without the codec, such as React Native. */
 const decoder = typeof TextDecoder === "undefined" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Up to this many bytes a loop over ASCII is faster than the TextDecoder. */
 const shortText = 72;
 
-/** Bytes of `text` in UTF-8, or -1 when it has half of a surrogate pair and so no UTF-8 form. */
+/** Returns the length of `text` in UTF-8, bytes; -1 if it contains half of a surrogate pair and so has no UTF-8 form. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index++) {
@@ -26,12 +26,12 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** The text with U+FFFD in place of each half of a surrogate pair, so that it has a UTF-8 form. */
+/** Returns the text with U+FFFD in place of each half of a surrogate pair, so that it has a UTF-8 form. */
 export function wellFormed(text: string): string {
   return utf8Length(text) >= 0 ? text : text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
-/** True when bytes[start, end) are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/** Whether bytes[start, end) are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
   while (at < end) {
@@ -52,7 +52,7 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** The text of bytes[start, end), which must be well-formed. A leading byte order mark is text like any other. */
+/** Returns the text of bytes[start, end), which must be well-formed. It keeps a leading byte order mark. */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
   if (end - start > shortText) return decode(bytes, start, end);
   let text = "";
@@ -74,7 +74,7 @@ function decode(bytes: Uint8Array, start: number, end: number): string {
   return decoder === undefined ? decodeByHand(bytes, start, end) : decoder.decode(bytes.subarray(start, end));
 }
 
-/** The text of well-formed bytes, without a decoder of the platform. @throws RangeError for what is beyond Unicode */
+/** Decodes well-formed bytes without a decoder of the platform. @throws RangeError for code points beyond Unicode */
 export function decodeByHand(bytes: Uint8Array, start: number, end: number): string {
   let text = "";
   for (let at = start; at < end; ) {
@@ -87,7 +87,7 @@ export function decodeByHand(bytes: Uint8Array, start: number, end: number): str
   return text;
 }
 
-/** Writes text that has a UTF-8 form, without an encoder of the platform. There must be room. @returns where it ends */
+/** Writes text that has a UTF-8 form, without an encoder of the platform. There must be room. @returns the end of the text */
 export function writeUtf8(text: string, bytes: Uint8Array, start: number): number {
   let at = start;
   for (const character of text) {
@@ -99,7 +99,7 @@ export function writeUtf8(text: string, bytes: Uint8Array, start: number): numbe
   return at;
 }
 
-/** Eight characters at once make one string, not eight that are joined. @returns undefined unless all are ASCII */
+/** Decodes eight characters into one string, which is faster than to join eight. @returns undefined unless all are ASCII */
 function readEight(bytes: Uint8Array, at: number): string | undefined {
   const a = bytes[at] as number;
   const b = bytes[at + 1] as number;

@@ -1,20 +1,20 @@
-/** The one way of saying "not now". */
+/** Creates BUSY errors, which ask the client to repeat its request later. */
 import { CarillonError } from "./errors";
 
 const LEAST_MS = 1_000;
 
 export interface BusyReason {
-  /** For people; default: the table's text. */
+  /** The message for people; default: the text of the error table. */
   message?: string | undefined;
-  /** For the log. */
+  /** The cause, for the log. */
   cause?: unknown;
-  /** The time itself, ms, where the refusing part has chosen one for this request; default: drawn as said below. */
+  /** The delay, ms, if the refusing code has chosen it for this request; default: a random one, see `busy`. */
   retryAfterMs?: number;
 }
 
 /**
- * An answer that asks the client to repeat its request later. Requests that are refused together must not come back together: each
- * gets a time of its own, from one to two seconds.
+ * Returns an error that asks the client to repeat its request later. Requests that are refused together must not come back
+ * together: each gets a delay of its own, from one to two seconds.
  */
 export function busy({ message, cause, retryAfterMs = drawnMs() }: BusyReason = {}): CarillonError {
   return new CarillonError("BUSY", message, { retryAfterMs, cause });
@@ -22,7 +22,7 @@ export function busy({ message, cause, retryAfterMs = drawnMs() }: BusyReason = 
 
 const drawnMs = () => Math.ceil(LEAST_MS * (1 + Math.random()));
 
-/** A store that is away is no fault of the asker. @throws CarillonError BUSY when the work fails, for whatever reason */
+/** Runs work on a store and answers BUSY if it fails, because that is no fault of the client. @throws CarillonError BUSY */
 export function orBusy<T>(work: Promise<T>): Promise<T> {
   return work.catch((cause: unknown) => {
     throw busy({ cause });

@@ -1,4 +1,4 @@
-/** Look-ups in the whole error table, for those who answer. A bundler leaves it out of an app. */
+/** Look-ups in the whole error table, for servers. A bundler leaves it out of an app. */
 
 import { type ErrorRow, errorTable } from "../generated/error-table";
 import type { ErrorName } from "../generated/errors";
@@ -9,19 +9,19 @@ const byCode = new Map<number, ErrorRow>(errorTable.map((row) => [row.code, row]
 
 CarillonError.textOf = (name) => errorByName(name).text;
 
-/** The row of an error, or undefined when the name is none. */
+/** Returns the row of an error by name; undefined if there is none. */
 export function errorByName(name: ErrorName): ErrorRow;
 export function errorByName(name: string): ErrorRow | undefined;
 export function errorByName(name: string): ErrorRow | undefined {
   return byName.get(name);
 }
 
-/** The row of an error, or undefined when the number is none. */
+/** Returns the row of an error by number; undefined if there is none. */
 export function errorByCode(code: number): ErrorRow | undefined {
   return byCode.get(code);
 }
 
-/** The status of the HTTP answer; 500 for an error that this version does not know. */
+/** Returns the status of the HTTP answer; 500 for an error that this version does not know. */
 export function httpStatusOf({ name }: CarillonError): number {
   return errorByName(name as string)?.httpStatus ?? 500;
 }

@@ -1,29 +1,29 @@
-/** The error that is thrown wherever a row of the error table applies. */
+/** The error for each row of the error table. */
 import { wellFormed } from "../codec/utf8";
 import { ErrorCode, type ErrorName, type Retry, retries } from "../generated/errors";
 import type { ErrorPayload } from "../generated/payloads";
 
 const LONGEST_MESSAGE = 1_024;
 
-/** Whether it is the name of an error that this version knows. */
+/** Whether a text is the name of an error that this version knows. */
 const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ErrorCode, name);
 
-/** A refusal that the other side understands: an ERROR frame or an HTTP error body. */
+/** A refusal that the other side understands: an ERROR frame or the body of an HTTP error. */
 export class CarillonError extends Error {
-  /** What an error says that is given no message; an app does without: what it is told has the server's words. */
+  /** Returns the default message of an error. An app sets none, because errors from the server carry their message. */
   static textOf = (name: ErrorName): string => name.toLowerCase().replaceAll("_", " ");
-  /** Number in the error table. */
+  /** The number in the error table. */
   readonly code: number;
-  /** Name in the error table; one that a newer server has added stays as it came. */
+  /** The name in the error table; the name of an unknown error of a newer server stays as it is. */
   override readonly name: string;
-  /** When trying again makes sense, ms; undefined where the answer did not say. */
+  /** The delay after which another attempt makes sense, ms; undefined if the answer named none. */
   readonly retryAfterMs: number | undefined;
 
   /**
-   * @param name row of the error table
-   * @param message for people; the table's text by default. It may quote what a client sent: it is made well-formed, and
-   * cut at 1,024 characters, so that every answer can carry it
-   * @param options.retryAfterMs when trying again makes sense, in ms
+   * @param name the name of a row of the error table
+   * @param message for people; default: the text of the table. It may quote what a client sent: it is made well-formed and
+   *   cut at 1,024 characters, so that every answer can carry it
+   * @param options.retryAfterMs the delay after which another attempt makes sense, ms
    */
   constructor(name: ErrorName, message?: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
     super(
@@ -35,7 +35,7 @@ export class CarillonError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** What an ERROR frame or an HTTP body said. */
+  /** Creates the error from an ERROR frame or the body of an HTTP error. */
   static fromPayload(payload: ErrorPayload): CarillonError {
     const { code, name, message, retryAfterMs } = payload;
     const error = new CarillonError(isErrorName(name) ? name : "INTERNAL", message, { retryAfterMs });
@@ -47,7 +47,7 @@ export class CarillonError extends Error {
     return isErrorName(this.name) ? (retries[this.name] ?? "never") : "later";
   }
 
-  /** The payload of an ERROR frame, also the body of an HTTP error. */
+  /** Returns the payload of an ERROR frame, which is also the body of an HTTP error. */
   toPayload(): ErrorPayload {
     const { code, name, message, retryAfterMs } = this;
     return retryAfterMs === undefined ? { code, name, message } : { code, name, message, retryAfterMs };

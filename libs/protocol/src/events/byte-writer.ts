@@ -1,23 +1,23 @@
-/** Writes MessagePack by hand, in the shortest form of each value: the same bytes as the generic encoder. */
+/** Writes MessagePack with the shortest form of each value: the same bytes as the generic encoder. */
 import { utf8Length } from "../codec/utf8";
 
 const textEncoder = new TextEncoder();
 
-/** Up to so many characters a loop is faster than the encoder. */
+/** Up to this many characters a loop is faster than the encoder. */
 const SHORT_TEXT = 72;
 
-/** A buffer that grows and is used again. */
+/** A buffer that grows and is reused. */
 export class ByteWriter {
   private bytes = new Uint8Array(2048);
   private at = 0;
 
-  /** Begins anew, with room for `skipped` bytes that the caller fills in afterwards. */
+  /** Starts again, with room for `skipped` bytes that the caller fills in afterwards. */
   begin(skipped = 0): void {
     this.reserve(skipped);
     this.at = skipped;
   }
 
-  /** What has been written, as a copy that belongs to the caller. */
+  /** Returns a copy of the written bytes, which belongs to the caller. */
   finish(): Uint8Array {
     return this.bytes.slice(0, this.at);
   }
@@ -28,7 +28,7 @@ export class ByteWriter {
     this.at += bytes.length;
   }
 
-  /** A byte string. */
+  /** Writes a byte string. */
   binary(value: Uint8Array): void {
     const { length } = value;
     this.reserve(this.at + 5 + length);
@@ -69,7 +69,7 @@ export class ByteWriter {
     this.header(entries, 0x90, 0xdc);
   }
 
-  /** @throws RangeError unless it is an integer from 0 to 2^53 - 1 */
+  /** Writes a number. @throws RangeError unless it is an integer from 0 to 2^53 - 1 */
   unsigned(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new RangeError(`${value} is not an integer from 0 to 2^53 - 1`);
@@ -93,8 +93,8 @@ export class ByteWriter {
   }
 
   /**
-   * Nearly all text is ASCII, as long in bytes as in characters: that is assumed, and what was written is taken back when
-   * it turns out otherwise.
+   * Writes a text. Nearly all text is ASCII, with as many bytes as characters: the writer assumes that, and undoes its write if
+   * the text is not ASCII.
    * @throws RangeError for text with half of a surrogate pair
    */
   text(value: string): void {
@@ -173,14 +173,14 @@ export class ByteWriter {
   }
 }
 
-/** The MessagePack form of a key, to be written with `raw`. */
+/** Returns the MessagePack form of a key, to be written with `raw`. */
 export function encodedKey(key: string): Uint8Array {
   const writer = new ByteWriter();
   writer.text(key);
   return writer.finish();
 }
 
-/** True when `key` stands at `at` in `bytes`. */
+/** Whether `bytes` contain `key` at `at`. */
 export function hasKeyAt(bytes: Uint8Array, at: number, key: Uint8Array): boolean {
   for (let index = 0; index < key.length; index++) {
     if (bytes[at + index] !== key[index]) return false;

@@ -1,9 +1,9 @@
 /**
  * An event as bytes, the form in which it goes through log, inbox, bus and gateway.
  *
- * The idea: it is encoded once, by the owner of the conversation, and spliced into every frame as it is. The keys
- * come in a fixed order, with what routing needs first, so that a gateway reads four fields and leaves the rest.
- * For everyone else it is an ordinary MessagePack map.
+ * The idea: the owner of the conversation encodes the event once, and the bytes are copied into every frame as they are. The keys
+ * have a fixed order, with those that routing needs first, so that a gateway reads four fields and leaves the rest.
+ * For all other readers the event is an ordinary MessagePack map.
  */
 import { readUtf8 } from "../codec/utf8";
 import { type ContentType, type Event, type EventKind, eventKindValues } from "../generated/payloads";
@@ -24,7 +24,7 @@ const clearedKey = encodedKey("cleared");
 const requiredKeys = 8;
 const writer = new ByteWriter();
 
-/** What a gateway needs to know of an event to pass it on. */
+/** The fields of an event that a gateway needs to pass it on. */
 export interface EventHead {
   conversationId: string;
   seq: number;
@@ -33,8 +33,8 @@ export interface EventHead {
 }
 
 /**
- * The bytes of an event, keys in the order conversationId, seq, senderId, kind, messageId, clientMsgId, contentType,
- * sentAt, content?, targetSeq?, cleared?. The fields are not checked against the schema.
+ * Encodes an event with its keys in the order conversationId, seq, senderId, kind, messageId, clientMsgId, contentType,
+ * sentAt, content?, targetSeq?, cleared?. It does not check the fields against the schema.
  * @throws RangeError for a number that is no unsigned integer, or text without a UTF-8 form
  */
 export function encodeEvent(event: Event): Uint8Array {
@@ -61,7 +61,7 @@ export function encodeEvent(event: Event): Uint8Array {
 }
 
 /**
- * With what the bytes of that event go on after their first one: tells an event from all others without decoding it.
+ * Returns the bytes after the first byte of that event: they tell an event from all others without decoding it.
  */
 export function eventPrefix(conversationId: string, seq: number): Uint8Array {
   writer.begin();
@@ -70,7 +70,7 @@ export function eventPrefix(conversationId: string, seq: number): Uint8Array {
   return writer.finish();
 }
 
-/** As `eventPrefix`, for all events of a conversation: their `seq` follows. */
+/** As `eventPrefix`, for all events of a conversation: the `seq` follows these bytes. */
 export function conversationPrefix(conversationId: string): Uint8Array {
   writer.begin();
   writeText(conversationIdKey, conversationId);
@@ -79,15 +79,15 @@ export function conversationPrefix(conversationId: string): Uint8Array {
 }
 
 /**
- * Reads the first four fields of bytes that `encodeEvent` made, without looking at the rest.
- * @throws Error for bytes that begin otherwise
+ * Reads the first four fields of bytes that `encodeEvent` wrote, without reading the rest.
+ * @throws Error for bytes that begin in another way
  */
 export function peekEvent(bytes: Uint8Array): EventHead {
   return readHead(new EventCursor(bytes));
 }
 
 /**
- * The event in bytes that `encodeEvent` made. What the owner of a conversation wrote is not checked again; bytes of
+ * Decodes an event that `encodeEvent` wrote. It does not check again what the owner of a conversation wrote; bytes of
  * clients go through `decodePayload` and the validators.
  * @throws Error for bytes in another form
  */
@@ -140,10 +140,10 @@ function notEncodedHere(): Error {
   return new Error("these bytes are not as encodeEvent writes an event");
 }
 
-/** Reads known keys one after the other. A byte beyond the end is undefined and fits nothing. */
+/** Reads known keys one after the other. A byte beyond the end is undefined and matches nothing. */
 class EventCursor {
   private at = 1;
-  /** Entries of the map that were not read yet. */
+  /** The number of entries of the map that are not read yet. */
   private left: number;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -180,7 +180,7 @@ class EventCursor {
     return value === 0xc3;
   }
 
-  /** @throws Error unless everything was read */
+  /** @throws Error unless all bytes were read */
   end(): void {
     if (this.at !== this.bytes.length || this.left !== 0) throw notEncodedHere();
   }

@@ -1,17 +1,17 @@
-/** Frames that carry events, spliced in as they are, and the frame that acknowledges one: written by hand, for speed. */
+/** Frames that contain events as bytes, and SENT, which acknowledges one. The code is written by hand, for speed. */
 import { writeHeader } from "../frames/frame";
 import { Command } from "../generated/commands";
 import { limits } from "../generated/limits";
 import type { PulledPayload, SentPayload } from "../generated/payloads";
 import { ByteWriter, encodedKey } from "./byte-writer";
 
-/** An entry of an inbox: its number there, and what `encodeEvent` made. */
+/** An entry of an inbox: its number there, and the bytes of `encodeEvent`. */
 export interface InboxEntry {
   inboxSeq: number;
   event: Uint8Array;
 }
 
-/** Room for the pair around an event in DELIVER: one byte for the list, nine for the number. */
+/** The room for the pair around an event in DELIVER: one byte for the list, nine for the number. */
 const entryOverheadBytes = 10;
 
 const epochKey = encodedKey("epoch");
@@ -29,14 +29,14 @@ const trueByte = Uint8Array.of(0xc3);
 
 const writer = new ByteWriter();
 
-/** The payload of DELIVER. Throws a RangeError for more than 64 entries. */
+/** Encodes the payload of DELIVER. @throws RangeError for more than 64 entries */
 export function encodeDeliver(epoch: string, entries: readonly InboxEntry[]): Uint8Array {
   writeDeliver(0, epoch, entries);
   return writer.finish();
 }
 
 /**
- * The whole DELIVER frame.
+ * Encodes a DELIVER frame.
  * @throws RangeError for more than 64 entries or more than 65,536 bytes of payload: cut with `fitsEvents` first
  */
 export function encodeDeliverFrame(epoch: string, entries: readonly InboxEntry[]): Uint8Array {
@@ -46,7 +46,7 @@ export function encodeDeliverFrame(epoch: string, entries: readonly InboxEntry[]
   return frame;
 }
 
-/** The whole SENT frame. @throws RangeError for a number that is no unsigned integer, or text without a UTF-8 form */
+/** Encodes a SENT frame. @throws RangeError for a number that is no unsigned integer, or text without a UTF-8 form */
 export function encodeSentFrame(requestId: number, sent: SentPayload): Uint8Array {
   const { duplicate } = sent;
   writer.begin(limits.headerBytes);
@@ -70,7 +70,7 @@ export function encodeSentFrame(requestId: number, sent: SentPayload): Uint8Arra
   return frame;
 }
 
-/** The whole PULLED frame, with events as bytes, ascending. Throws as encodeDeliverFrame. */
+/** Encodes a PULLED frame with events as bytes, ascending. Throws as `encodeDeliverFrame`. */
 export function encodePulledFrame(
   requestId: number,
   pulled: Omit<PulledPayload, "events"> & { events: readonly Uint8Array[] },
@@ -92,8 +92,8 @@ export function encodePulledFrame(
 }
 
 /**
- * How many of the events, from the first, go into one DELIVER or PULLED: at most 64 and at most `maxBytes`.
- * One always goes, so that a loop over the rest ends.
+ * Returns how many of the events, from the first, fit into one DELIVER or PULLED: at most 64 and at most `maxBytes`.
+ * It returns at least one, so that a loop over the rest ends.
  */
 export function fitsEvents(
   events: readonly (Uint8Array | { event: Uint8Array })[],
@@ -105,7 +105,7 @@ export function fitsEvents(
   );
 }
 
-/** As fitsEvents, for rows of which only the encoded sizes (bytes) are known, such as those of SYNCED. */
+/** As `fitsEvents`, for rows with known encoded sizes (bytes), such as those of SYNCED. */
 export function fitsSizes(sizes: readonly number[], maxBytes: number = limits.maxBatchBytes): number {
   let bytes = 0;
   let count = 0;

@@ -1,14 +1,15 @@
 /**
- * From bytes to frames.
+ * Turns bytes into frames.
  *
- * The idea: frames that lie whole in a chunk come out as views of it, without a copy. Only the piece of a frame
- * that a chunk ends with is copied, because holding the chunk itself would pin 64 KiB for a few bytes.
+ * The idea: a frame that is whole in a chunk becomes a view of the chunk, without a copy. The decoder copies only the piece of a
+ * frame at the end of a chunk, because holding the chunk itself would pin 64 KiB for a few bytes.
  *
  * Edge cases:
- * - The store for a piece grows with the bytes that have arrived, at most to twice as much, whatever the length
- *   field declares: ten thousand connections that declare 64 KiB and send nothing cost next to nothing.
- * - A store is given away with its frame and never used again, so views stay good.
- * - After a fault nothing can be understood any more: the decoder is dead. Frames before the fault still come out.
+ * - The store for a piece grows with the bytes that have arrived, to at most twice their number, whatever the length
+ *   field declares: ten thousand connections that declare 64 KiB and send nothing need almost no memory.
+ * - The decoder gives a store away with its frame and never uses it again, so views stay valid.
+ * - After a fault the decoder reads nothing more, because the stream has lost its frame boundaries. Frames before the fault are
+ *   still returned.
  */
 import { limits } from "../generated/limits";
 import { type Frame, type FrameFault, frameAt, frameSize, headerFault } from "./frame";
@@ -27,12 +28,12 @@ export class FrameDecoder {
     return this.deadBy;
   }
 
-  /** Bytes of an unfinished frame that are kept. */
+  /** The number of stored bytes of an unfinished frame. */
   get heldBytes(): number {
     return this.held;
   }
 
-  /** Bytes that are allocated for the unfinished frame. */
+  /** The number of bytes that are allocated for the unfinished frame. */
   get storeBytes(): number {
     return this.store.length;
   }
@@ -40,7 +41,7 @@ export class FrameDecoder {
   /**
    * Takes the next bytes of the stream.
    * @param chunk any number of bytes; the frames are views of it, so the caller must not write to it again
-   * @returns the frames that are now whole, in order. Look at `fault` afterwards.
+   * @returns the frames that are now whole, in order. The caller must then check `fault`.
    */
   push(chunk: Uint8Array): Frame[] {
     const frames: Frame[] = [];
@@ -61,7 +62,7 @@ export class FrameDecoder {
     return frames;
   }
 
-  /** Completes the held frame as far as the chunk reaches. Returns how much of the chunk that took. */
+  /** Completes the held frame as far as the chunk reaches. @returns how many bytes of the chunk it took */
   private finishHeld(chunk: Uint8Array, frames: Frame[]): number {
     let at = 0;
     if (this.held < limits.headerBytes) {
@@ -99,7 +100,7 @@ export class FrameDecoder {
 }
 
 /**
- * Cuts one binary WebSocket message, which holds one or more whole frames.
+ * Cuts a binary WebSocket message, which contains one or more whole frames.
  * @returns the frames before the fault, if there is one, as views of the message
  */
 export function decodeFrames(message: Uint8Array): { frames: Frame[]; fault: FrameFault | undefined } {

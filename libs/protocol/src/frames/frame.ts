@@ -1,15 +1,15 @@
-/** The frame: 12 bytes of header, then the payload. */
+/** The frame: a header of 12 bytes, then the payload. */
 import { encodePayloadShared } from "../codec/codec";
 import { limits } from "../generated/limits";
 
-/** One frame. `payload` is not yet looked at and may be a view of the bytes it came in. */
+/** A frame. `payload` is unchecked and may be a view of the received bytes. */
 export interface Frame {
   command: number;
   requestId: number;
   payload: Uint8Array;
 }
 
-/** Why bytes are no frame. `requestId` is 0 where it could not be read. Nothing after it can be understood. */
+/** The reason why bytes are no frame. `requestId` is 0 if it could not be read. No later byte can be read. */
 export interface FrameFault {
   error: "BAD_FRAME" | "FRAME_TOO_LARGE";
   requestId: number;
@@ -19,15 +19,15 @@ export interface FrameFault {
 const { headerBytes, lengthFieldBytes } = limits;
 const none = new Uint8Array(0);
 
-/** Bytes of the whole frame that begins at `at`, by its length field. */
+/** Returns the length of the whole frame that begins at `at`, by its length field, bytes. */
 export function frameSize(bytes: Uint8Array, at: number): number {
   return lengthFieldBytes + readU32(bytes, at);
 }
 
 /**
- * Looks at as much of a header as there is. The length is judged as soon as its four bytes are there, so that a
- * sender of nonsense is answered; the rest when the header is whole, so that the answer carries its requestId.
- * @param end where the bytes that have arrived end
+ * Checks as much of a header as has arrived. It checks the length as soon as its four bytes are there, so that a
+ * sender of nonsense gets an answer, and the rest when the header is whole, so that the answer carries its requestId.
+ * @param end the end of the bytes that have arrived
  */
 export function headerFault(bytes: Uint8Array, at: number, end: number): FrameFault | undefined {
   if (end - at < lengthFieldBytes) return undefined;
@@ -50,7 +50,7 @@ export function headerFault(bytes: Uint8Array, at: number, end: number): FrameFa
   return undefined;
 }
 
-/** The frame that lies whole at `at` and whose header has no fault. Its payload is a view, not a copy. */
+/** Returns the frame at `at`, which must be whole and have no fault in its header. Its payload is a view, not a copy. */
 export function frameAt(bytes: Uint8Array, at: number): Frame {
   return {
     command: ((bytes[at + 6] as number) << 8) | (bytes[at + 7] as number),
@@ -60,15 +60,15 @@ export function frameAt(bytes: Uint8Array, at: number): Frame {
 }
 
 /**
- * The bytes of a frame.
- * @param payload encoded bytes, or an object that is encoded here; nothing is the empty map
- * @throws RangeError when the payload is above 65,536 bytes, or a number does not fit its field
+ * Encodes a frame.
+ * @param payload encoded bytes, or an object to encode; undefined is the empty map
+ * @throws RangeError if the payload is above 65,536 bytes, or if a number does not fit its field
  */
 export function encodeFrame(command: number, requestId: number, payload: Uint8Array | object = none): Uint8Array {
   return frameOf(command, requestId, payload instanceof Uint8Array ? payload : encodePayloadShared(payload));
 }
 
-/** The frame around a payload that is encoded. Throws as encodeFrame. */
+/** Encodes a frame around an encoded payload. Throws as `encodeFrame`. */
 export function frameOf(command: number, requestId: number, body: Uint8Array): Uint8Array {
   const frame = new Uint8Array(headerBytes + body.length);
   writeHeader(frame, command, requestId);
@@ -76,7 +76,7 @@ export function frameOf(command: number, requestId: number, body: Uint8Array): U
   return frame;
 }
 
-/** Fills in the header of `frame`, whose payload is (or will be) everything behind it. Throws as encodeFrame. */
+/** Writes the header of `frame`, whose payload is (or will be) everything after the header. Throws as `encodeFrame`. */
 export function writeHeader(frame: Uint8Array, command: number, requestId: number): void {
   const payloadBytes = frame.length - headerBytes;
   if (payloadBytes > limits.maxPayloadBytes) {

@@ -12,7 +12,7 @@ export interface JsonFrame {
   payload: Fields;
 }
 
-/** BAD_FRAME and FRAME_TOO_LARGE end the connection; the other two are answered and it goes on. */
+/** A fault. BAD_FRAME and FRAME_TOO_LARGE end the connection; the server answers the other two and continues. */
 export interface JsonFrameFault {
   error: "BAD_FRAME" | "FRAME_TOO_LARGE" | "BAD_PAYLOAD" | "UNKNOWN_COMMAND";
   requestId: number;
@@ -22,8 +22,8 @@ export interface JsonFrameFault {
 const frameKeys = ["command", "requestId", "payload"];
 
 /**
- * Reads one text message.
- * @returns the frame, or a fault (`"error" in result`) with the requestId where it could be read, else 0
+ * Reads a text message.
+ * @returns the frame, or a fault (`"error" in result`) with the requestId if it could be read, otherwise 0
  */
 export function decodeJsonFrame(text: string): JsonFrame | JsonFrameFault {
   if (text.length > limits.maxWebSocketMessageBytes) {
@@ -50,9 +50,9 @@ export function decodeJsonFrame(text: string): JsonFrame | JsonFrameFault {
 }
 
 /**
- * The text of a frame.
- * @param payload an object, or MessagePack bytes that are turned into one
- * @throws RangeError when the command number is unknown; CarillonError BAD_PAYLOAD for bytes that are no payload
+ * Encodes a frame as text.
+ * @param payload an object, or MessagePack bytes to convert into one
+ * @throws RangeError if the command number is unknown; CarillonError BAD_PAYLOAD for bytes that are no payload
  */
 export function encodeJsonFrame(command: number, requestId: number, payload: Uint8Array | object = {}): string {
   const name = commandName(command);

@@ -1,23 +1,23 @@
 /**
- * The look at the text of a JSON frame for what JSON.parse does not tell: depth, number of entries, duplicate keys,
- * `__proto__`. The text must be valid JSON already, so the walk only has to find strings, brackets and colons.
+ * Checks the text of a JSON frame for what JSON.parse does not report: depth, number of entries, duplicate keys,
+ * `__proto__`. The text must already be valid JSON, so the scan only has to find strings, brackets and colons.
  */
 import { limits } from "../generated/limits";
 
-/** A container that is open at the place of the walk. `keys` is undefined in a list. */
+/** A container that is open at the present position. `keys` is undefined in a list. */
 interface Level {
   keys: Set<string> | undefined;
   entries: number;
   key: string;
 }
 
-/** What was found, and whether it lies inside the payload or in the frame around it. */
+/** A fault, and whether it lies inside the payload or in the frame around it. */
 export interface JsonFault {
   inPayload: boolean;
   message: string;
 }
 
-/** Walks over valid JSON text. Depth counts from the payload, as in the binary form. */
+/** Scans valid JSON text. Depth counts from the payload, as in the binary form. */
 export function scanJson(text: string): JsonFault | undefined {
   const levels: Level[] = [];
   let keyIsNext = false;
@@ -51,7 +51,7 @@ export function scanJson(text: string): JsonFault | undefined {
   return undefined;
 }
 
-/** Index of the quote that closes the string that begins at `start`. */
+/** Returns the index of the quote that closes the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
@@ -68,7 +68,7 @@ function takeKey(level: Level, quoted: string): string | undefined {
   return undefined;
 }
 
-/** Names the place from the payload on: the first level is the frame, and its key is "payload". */
+/** Returns the path from the payload on: the first level is the frame, and its key is "payload". */
 function faultAt(levels: readonly Level[], reason: string): JsonFault {
   const inPayload = levels.length > 1 || levels[0]?.key === "payload";
   let path = "";

@@ -1,7 +1,7 @@
 /**
- * How a client reads what a server has sent: one entry of a list that it cannot read (a newer server's, or one that should
- * never have been stored) is left out and named, and the rest of the frame counts. Refusing the whole frame would mean that
- * nothing of anybody arrives any more: the server repeats it until it is acknowledged.
+ * Reads a server's message in a client. If the client cannot read one entry of a list (it is of a newer server, or should never
+ * have been stored), the entry is left out and named, and the rest of the frame counts. If the client refused the whole frame,
+ * nothing would arrive any more, because the server repeats the frame until it is acknowledged.
  */
 import { type Fields, isIntegerBetween, isMap } from "../checks";
 import { Command } from "../generated/commands";
@@ -12,25 +12,25 @@ import { mapFault, type ShapeName } from "./shapes";
 
 /** An entry that was left out. */
 export interface Unreadable {
-  /** The list that it stood in. */
+  /** The list that contained the entry. */
   list: string;
-  /** What is wrong with it. */
+  /** The fault of the entry. */
   why: string;
-  /** Whose it is (conversationId, userId or groupId), where that can be read. */
+  /** The conversationId, userId or groupId of the entry, if it is readable. */
   id?: string;
-  /** Number of an event in its conversation, where that can be read. */
+  /** The number of an event in its conversation, if it is readable. */
   seq?: number;
-  /** Number in the inbox, of an event that was delivered. */
+  /** The number of a delivered event in the inbox. */
   inboxSeq?: number;
 }
 
-/** A payload with what was left out of it; absent: nothing. */
+/** A payload and the entries that were left out of it; `unreadable` is absent if there are none. */
 export type Lenient<Payload> = Payload & { unreadable?: readonly Unreadable[] };
 
 interface List {
   name: string;
   entry: ShapeName;
-  /** The key that says whose an entry is. */
+  /** The key that contains the id of an entry. */
   id: string;
 }
 
@@ -48,7 +48,7 @@ const LISTS = new Map<number, readonly List[]>([
   [Command.PRESENCE, [{ name: "users", entry: "userPresence", id: "userId" }]],
 ]);
 
-/** As parseServerMessage, but without the entries that cannot be read: `payload.unreadable` names them. */
+/** As `parseServerMessage`, but without the entries that cannot be read: `payload.unreadable` names them. */
 export function readServerMessage(command: number, payload: Uint8Array | Fields): ServerMessage | MessageFault {
   const parsed = parseServerMessage(command, payload);
   if (!("error" in parsed) || parsed.error !== "BAD_PAYLOAD") return parsed;
@@ -83,7 +83,7 @@ function listsOf(fields: Fields, lists: readonly List[]): Readable {
   return { fields: { ...fields, ...kept }, unreadable };
 }
 
-/** The numbers in DELIVER have no hole, so one that can be read tells all. @returns undefined when there is none */
+/** The numbers in DELIVER have no hole, so one readable number gives all others. @returns undefined if none is readable */
 function deliveredOf(fields: Fields): Readable | undefined {
   const { events: entries } = fields;
   if (!Array.isArray(entries)) return undefined;

@@ -1,12 +1,12 @@
 /**
- * Checks what a server has sent by the table of its shapes, which says how it is written (`scripts/generate/shapes.ts`). Keys that
- * are not in the shape may be of a newer server: they are ignored.
+ * Checks a server's message by the table of its shapes (`scripts/generate/shapes.ts` describes its form). Keys that are not in
+ * the shape may be of a newer server, and are ignored.
  */
 import { type Fields, isIntegerBetween, isMap, isTextBetween } from "../checks";
 import { shapes } from "../generated/shapes";
 import { isClientMsgId, isConversationId, isGroupId, isNodeId, isUserId } from "../ids";
 
-/** Maps that lists consist of. */
+/** The maps that lists consist of. */
 export type ShapeName = keyof typeof shapes;
 
 const formats: Record<string, (value: unknown) => boolean> = {
@@ -18,7 +18,7 @@ const formats: Record<string, (value: unknown) => boolean> = {
   bool: (value) => typeof value === "boolean",
 };
 
-/** @returns undefined when all is well, else the first bad key and what it must be */
+/** @returns undefined if the value is right, otherwise the first wrong key and what it must be */
 export function faultOf(fields: Fields, shape: string): string | undefined {
   const parts = shape.split("\t");
   for (let i = 0; i + 1 < parts.length; i += 2) {
@@ -31,11 +31,11 @@ export function faultOf(fields: Fields, shape: string): string | undefined {
   return undefined;
 }
 
-/** As faultOf, for a map of the table. */
+/** As `faultOf`, for a map of the table. */
 export const mapFault = (value: unknown, name: ShapeName): string | undefined =>
   isMap(value) ? faultOf(value, shapes[name]) : "must be a map";
 
-/** @returns what is to be written behind the path of the value */
+/** @returns the text that follows the path of the value */
 function valueFault(value: unknown, type: string): string | undefined {
   const rest = type.slice(1);
   switch (type[0]) {
