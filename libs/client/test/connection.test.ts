@@ -102,7 +102,7 @@ function heartbeatOf() {
   return { heartbeat, pings, losses };
 }
 
-test("PING after a silence, and two without an answer are the end", async () => {
+test("the client sends PING after a silence, and gives up after two unanswered ones", async () => {
   const { heartbeat, pings, losses } = heartbeatOf();
   await settle(30_000);
   expect(pings).toEqual([30]);
@@ -112,7 +112,7 @@ test("PING after a silence, and two without an answer are the end", async () => 
   heartbeat.stop();
 });
 
-test("a question without any sign of life is doubted after 3 s, and the connection is given up after 9 s", async () => {
+test("the client doubts the connection 3 s after an unanswered request, and gives it up after 9 s", async () => {
   const { heartbeat, pings, losses } = heartbeatOf();
   await settle(10_000);
   heartbeat.asked();
@@ -123,7 +123,7 @@ test("a question without any sign of life is doubted after 3 s, and the connecti
   heartbeat.stop();
 });
 
-test("whatever comes is a sign of life, and a new question is doubted anew", async () => {
+test("any frame is a sign of life, and a new request starts a new doubt", async () => {
   const { heartbeat, pings, losses } = heartbeatOf();
   heartbeat.asked();
   await settle(2_900);
@@ -138,7 +138,7 @@ test("whatever comes is a sign of life, and a new question is doubted anew", asy
   heartbeat.stop();
 });
 
-test("a look that comes late, because the page or the machine slept, decides nothing", async () => {
+test("a check that is late, because the page or the machine slept, decides nothing", async () => {
   const { heartbeat, pings, losses } = heartbeatOf();
   heartbeat.asked();
   await settle(6_000);
@@ -150,7 +150,7 @@ test("a look that comes late, because the page or the machine slept, decides not
   heartbeat.stop();
 });
 
-test("a doubt asks at once", async () => {
+test("a doubt sends PING at once", async () => {
   const { heartbeat, pings, losses } = heartbeatOf();
   await settle(5_000);
   heartbeat.doubt();
@@ -159,7 +159,7 @@ test("a doubt asks at once", async () => {
   heartbeat.stop();
 });
 
-test("the second gateway with fallback when the first is dead", async () => {
+test("the client connects to the second gateway with fallback if the first is dead", async () => {
   const { keeper, links, states, ended } = keeperOf(["first"], accept);
   await settle();
   expect(links.map(({ gatewayId, greeting }) => [gatewayId, greeting?.fallback])).toEqual([["second", true]]);
@@ -168,7 +168,7 @@ test("the second gateway with fallback when the first is dead", async () => {
   expect(await ended).toBe("stopped");
 });
 
-test("GOAWAY: the old connection is in use until the new one is open, then left", async () => {
+test("after GOAWAY the client uses the old connection until the new one is open, then leaves it", async () => {
   const { keeper, links, states } = keeperOf([], accept);
   await settle();
   links[0]!.say(Command.GOAWAY, { reason: "rebalance", reconnectTo: address("third"), afterMs: 400, graceMs: 9_000 });
@@ -183,7 +183,7 @@ test("GOAWAY: the old connection is in use until the new one is open, then left"
   keeper.stop();
 });
 
-test("three wrong gateways in a row: the next CONNECT says fallback", async () => {
+test("after three wrong gateways in a row the next CONNECT says fallback", async () => {
   const { keeper, links } = keeperOf([], (link, { fallback }, requestId) => {
     if (fallback === true) return link.accept(requestId);
     const reconnectTo = address(link.gatewayId === "first" ? "second" : "first");
@@ -194,7 +194,7 @@ test("three wrong gateways in a row: the next CONNECT says fallback", async () =
   keeper.stop();
 });
 
-test("close codes: 40xx come back after a while, 41xx with a fresh token, 42xx not at all", async () => {
+test("the client reconnects after 40xx with back-off, after 41xx with a fresh token, after 42xx not at all", async () => {
   const { links, states, ended, renewed } = keeperOf([], accept);
   await settle();
   links[0]!.close(4002);
@@ -222,7 +222,7 @@ test("back-off is random between 0.5 s and a bound that doubles up to 30 s; the 
   keeper.stop();
 });
 
-test("two unanswered PINGs: another connection is made", async () => {
+test("after two unanswered PINGs the client opens another connection", async () => {
   const { keeper, links } = keeperOf([], accept);
   await settle(30_000 + 2 * 5_000 - 1);
   expect([links.length, links[0]!.isClosed]).toEqual([1, false]);
@@ -231,7 +231,7 @@ test("two unanswered PINGs: another connection is made", async () => {
   keeper.stop();
 });
 
-test("GOAWAY to a gateway that is dead: the old connection stays in use until another one is open", async () => {
+test("after GOAWAY to a dead gateway the old connection stays in use until another one is open", async () => {
   const { keeper, links, routes } = keeperOf(["third"], accept);
   await settle();
   links[0]!.say(Command.GOAWAY, { reason: "drain", reconnectTo: address("third"), afterMs: 0, graceMs: 9_000 });
@@ -242,7 +242,7 @@ test("GOAWAY to a gateway that is dead: the old connection stays in use until an
   keeper.stop();
 });
 
-test("three GOAWAYs in a row on open sessions: the next CONNECT says fallback", async () => {
+test("after three GOAWAYs in a row on open sessions the next CONNECT says fallback", async () => {
   const { keeper, links } = keeperOf([], accept);
   await settle();
   for (const gatewayId of ["second", "first", "second"]) {
@@ -255,7 +255,7 @@ test("three GOAWAYs in a row on open sessions: the next CONNECT says fallback", 
   keeper.stop();
 });
 
-test("no deadline is over while nothing is heard: the connection ends, and then the question is lost with it", async () => {
+test("no deadline expires while no frame arrives: the connection ends, and the request fails with it", async () => {
   const { keeper, links } = keeperOf([], accept);
   await settle();
   const outcomes: string[] = [];
@@ -275,7 +275,7 @@ test("no deadline is over while nothing is heard: the connection ends, and then 
   keeper.stop();
 });
 
-test("the platform says that the network is gone, then that it is back", async () => {
+test("the client follows the platform's events that the network is gone and back", async () => {
   const { keeper, links, states } = keeperOf([], accept);
   await settle();
   keeper.networkLost();
@@ -287,7 +287,7 @@ test("the platform says that the network is gone, then that it is back", async (
   keeper.stop();
 });
 
-test("what the server asked to wait is waited for, whatever the platform says", async () => {
+test("the client keeps the wait that the server asked for, whatever the platform says", async () => {
   let isBusy = true;
   const { keeper, links } = keeperOf([], (link, _, requestId) => {
     if (!isBusy) return link.accept(requestId);
@@ -303,7 +303,7 @@ test("what the server asked to wait is waited for, whatever the platform says", 
   keeper.stop();
 });
 
-test("a fault that is none of the network ends it at once", async () => {
+test("an error that does not come from the network ends the client at once", async () => {
   const fault = new TypeError("gateways is not iterable");
   const keeper = new Keeper({
     transport: { open: () => Promise.reject(new Error("never asked")) },
@@ -319,7 +319,7 @@ test("a fault that is none of the network ends it at once", async () => {
   await ended;
 });
 
-test("a slow network gets more time from try to try: 5, 10, 15 s for a gateway to accept the connection", async () => {
+test("a gateway on a slow network gets more time to accept a connection at each try: 5, 10, 15 s", async () => {
   const given: number[] = [];
   const open = async (_: unknown, openMs: number) => {
     given.push(openMs);
@@ -341,7 +341,7 @@ test("a slow network gets more time from try to try: 5, 10, 15 s for a gateway t
   expect(given.slice(0, 4)).toEqual([5_000, 10_000, 15_000, 15_000]);
 });
 
-test("stop ends it, whatever is being waited for", async () => {
+test("stop ends the client during any wait", async () => {
   const keeper = new Keeper({
     transport: { open: () => new Promise(() => {}) },
     route: () => new Promise(() => {}),

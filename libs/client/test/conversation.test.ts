@@ -23,7 +23,7 @@ function recall(seq: number, targetSeq: number, senderId = "bob"): Event {
   return rest;
 }
 
-test("a recall of what only the row shows: the row of before, coming once more, does not settle the doubt", () => {
+test("after a recall of a message that only the row shows, the same row again does not settle the doubt", () => {
   const conversation = conversationOf();
   const read = { readSeq: 8, unread: 0 };
   conversation.takeRow(row(8, read));
@@ -35,7 +35,7 @@ test("a recall of what only the row shows: the row of before, coming once more, 
   expect([conversation.isExact, conversation.unread, conversation.preview?.text]).toEqual([true, 0, ""]);
 });
 
-test("a row that was read before an event that shows nothing: its preview is asked for", () => {
+test("if a row is older than an event without a message, the view asks for the preview", () => {
   const conversation = conversationOf();
   const read = { readSeq: 10, unread: 0 };
   conversation.takeEvent(recall(11, 3));
@@ -45,7 +45,7 @@ test("a row that was read before an event that shows nothing: its preview is ask
   expect([conversation.isExact, conversation.preview?.text]).toEqual([true, "10"]);
 });
 
-test("a row that was read before a message is not asked for again: the message shows more than it", () => {
+test("if a row is older than a message, the view does not ask again: the message shows more than the row", () => {
   const conversation = conversationOf();
   conversation.takeEvent(event(11));
   conversation.takeRow(row(10));
@@ -56,7 +56,7 @@ test("a row that was read before a message is not asked for again: the message s
   expect([conversation.stored.doubtSeq, conversation.preview?.text]).toEqual([undefined, "11"]);
 });
 
-test("in a conversation that never rests, a row that is as new as the doubt settles it", () => {
+test("in a conversation that never rests, a row as new as the doubt settles it", () => {
   const conversation = conversationOf();
   conversation.takeRow(row(8, { readSeq: 8, unread: 0 }));
   conversation.takeEvent(recall(9, 8));
@@ -70,7 +70,7 @@ test("in a conversation that never rests, a row that is as new as the doubt sett
   expect([conversation.isExact, conversation.unread]).toEqual([true, 511]);
 });
 
-test("a message that comes late, as it was before it was taken back, is neither counted nor shown", () => {
+test("a message that arrives late, in its form before a recall, is neither counted nor shown", () => {
   const conversation = conversationOf();
   conversation.takeRow(row(3, { readSeq: 3, unread: 0 }));
   conversation.takeEvent(recall(5, 4));
@@ -79,7 +79,7 @@ test("a message that comes late, as it was before it was taken back, is neither 
   expect(conversation.preview?.text).not.toBe("taken back");
 });
 
-test("an older row takes no mark back, and counts no event twice", () => {
+test("an older row moves no mark back and counts no event twice", () => {
   const conversation = conversationOf();
   conversation.takeRow(row(5, { readSeq: 2, unread: 3, peerReadSeq: 4, peerDeliveredSeq: 5 }));
   for (const seq of [6, 7]) conversation.takeEvent(event(seq));
@@ -92,7 +92,7 @@ test("an older row takes no mark back, and counts no event twice", () => {
   });
 });
 
-test("what was read before it is here is told by a row that has the mark, or was read when the server had it", () => {
+test("a row that includes the mark, or is newer than it on the server, tells what was read before it arrived", () => {
   const conversation = conversationOf();
   conversation.takeRow(row(1));
   conversation.read(3);

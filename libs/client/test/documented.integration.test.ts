@@ -76,7 +76,7 @@ const isClass = (declaration: Declaration) => {
 const all = ["node.d.ts", "index.d.ts", "view-of.d.ts"].flatMap((file) => exportsOf(path.join(dist, file)));
 const declarations = [...new Map(all.map((one) => [`${one.file} ${one.name}`, one])).values()];
 
-test("there are names to look at", () => {
+test("the package exports names", () => {
   const names = declarations.map(({ name }) => name);
   expect(names).toEqual(
     expect.arrayContaining(["CarillonClient", "CarillonError", "ClientEvents", "Event", "View", "openFileStorage"]),
@@ -92,7 +92,7 @@ test("every exported name has a comment", () => {
   expect(bare.map(({ name }) => name)).toEqual([]);
 });
 
-test("every method of a class has a comment, and every event, option and part of the view", () => {
+test("every method of a class, every event, option and part of the view has a comment", () => {
   const told = new Set(["BaseOptions", "ClientEvents", "ClientStorage", "ConversationSettings", "ViewBounds"]);
   const base = { file: path.join(dist, "client.d.ts"), name: "BaseClient" };
   const options = { file: path.join(dist, "options.d.ts"), name: "BaseOptions" };

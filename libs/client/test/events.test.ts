@@ -24,7 +24,7 @@ const isSettled = async (work: Promise<unknown> | undefined) => {
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-test("a listener that throws or rejects is called again with the same, the others are not, and the app is told", async () => {
+test("only a listener that throws or rejects is called again with the same value, and the app gets the error", async () => {
   const { source, failures } = sourceOf();
   const [heard, steady]: [number[], number[]] = [[], []];
   source.on("message", (value) => {
@@ -47,7 +47,7 @@ test("a listener that throws or rejects is called again with the same, the other
   ]);
 });
 
-test("one that fails for ever is given up after five calls, and says so", async () => {
+test("a listener that always fails is given up after five calls, and the last error says so", async () => {
   const { source, failures } = sourceOf();
   source.on("message", () => Promise.reject(new Error("always")));
   const handled = source.deliver("message", 7);
@@ -56,7 +56,7 @@ test("one that fails for ever is given up after five calls, and says so", async 
   expect(failures.map(({ isFinal }) => isFinal)).toEqual([false, false, false, false, true]);
 });
 
-test("one that hangs is called again after a minute", async () => {
+test("a listener that hangs is called again after a minute", async () => {
   const { source, failures } = sourceOf();
   let calls = 0;
   source.on("message", () => (++calls === 1 ? new Promise(() => {}) : undefined));
@@ -71,7 +71,7 @@ test("one that hangs is called again after a minute", async () => {
   ]);
 });
 
-test("what a listener failed at when the client closed is not handled: it comes again in the next life", async () => {
+test("an event whose listener had failed when the client closed is not handled: the next run gets it again", async () => {
   const { source, closing } = sourceOf();
   let calls = 0;
   source.on("message", () => {
@@ -84,7 +84,7 @@ test("what a listener failed at when the client closed is not handled: it comes 
   expect([calls, await isSettled(handled)]).toEqual([1, false]);
 });
 
-test("an app whose every third call fails gets every message at least once", async () => {
+test("an app that fails at every third call gets every message at least once", async () => {
   const { source, failures } = sourceOf();
   const done = new Set<number>();
   let calls = 0;
@@ -99,7 +99,7 @@ test("an app whose every third call fails gets every message at least once", asy
   expect(failures.length).toBeGreaterThan(30);
 });
 
-test("what need not come again is told once, and its failure as well", async () => {
+test("an event that need not be repeated is emitted once, and so is the failure of its listener", async () => {
   const { source, failures } = sourceOf();
   source.on("typing", () => Promise.reject(new Error("no")));
   source.emit("typing", "bob");

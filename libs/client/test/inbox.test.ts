@@ -65,7 +65,7 @@ function inboxOf(storage = new MemoryStorage()) {
 const empty = { inbox: { epoch: "e", seq: 0 }, resume: "none" } as const;
 const stored = async (storage: MemoryStorage, key: string) => JSON.parse((await storage.get(key)) ?? "null");
 
-test("RECEIVED goes 50 ms after the first event, at once at 20, and never before it is stored", async () => {
+test("the device sends RECEIVED 50 ms after the first event, at once at 20, and never before it is stored", async () => {
   const { inbox, received, storage } = inboxOf();
   inbox.open(empty);
   inbox.deliver({ epoch: "e", events: events(1, 1) });
@@ -82,7 +82,7 @@ test("RECEIVED goes 50 ms after the first event, at once at 20, and never before
   expect(received.at(-1)).toEqual({ epoch: "e", seq: 23 });
 });
 
-test("what listeners still work on is neither acknowledged nor stored as shown", async () => {
+test("an event that listeners still handle is neither acknowledged nor stored as shown", async () => {
   const { inbox, received, hooks, storage } = inboxOf();
   let done: (value: unknown) => void = () => {};
   hooks.handle = new Promise((resolve) => {
@@ -99,7 +99,7 @@ test("what listeners still work on is neither acknowledged nor stored as shown",
   expect([received, inbox.position]).toEqual([[{ epoch: "e", seq: 1 }], { epoch: "e", seq: 1 }]);
 });
 
-test("a storage that fails: the app is told, nothing is acknowledged until it works again", async () => {
+test("while the storage fails, the app gets the error, and the device acknowledges nothing", async () => {
   const { inbox, received, hooks, storage } = inboxOf();
   inbox.open(empty);
   await jest.advanceTimersByTimeAsync(0);
@@ -113,7 +113,7 @@ test("a storage that fails: the app is told, nothing is acknowledged until it wo
   expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 30, known: 30 });
 });
 
-test("a replay from the cursor shows nothing twice; a hole gives the connection up", async () => {
+test("a replay from the cursor shows nothing twice, and a hole gives the connection up", async () => {
   const { inbox, shown, hooks } = inboxOf();
   inbox.open(empty);
   inbox.deliver({ epoch: "e", events: events(1, 5) });
@@ -125,7 +125,7 @@ test("a replay from the cursor shows nothing twice; a hole gives the connection 
   expect([shown.length, hooks.reconnects]).toEqual([8, 1]);
 });
 
-test("what the storage recorded as shown is not shown by the next process, whatever is delivered", async () => {
+test("the next process does not show an event that the storage recorded as shown", async () => {
   const { inbox, storage } = inboxOf();
   inbox.open(empty);
   inbox.deliver({ epoch: "e", events: events(1, 5) });
@@ -139,7 +139,7 @@ test("what the storage recorded as shown is not shown by the next process, whate
   expect(next.shown).toEqual([6, 7]);
 });
 
-test("another epoch: events go on, the cursor stays until the resync is done", async () => {
+test("in another epoch events continue, and the cursor stays until the resync is done", async () => {
   const { inbox, shown, received, hooks, storage } = inboxOf();
   inbox.open(empty);
   inbox.deliver({ epoch: "e", events: events(1, 1) });
@@ -159,7 +159,7 @@ test("another epoch: events go on, the cursor stays until the resync is done", a
   expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 2, known: 4 });
 });
 
-test("a storage that knows nothing reads the list once, silently, when the replay is over", async () => {
+test("with an empty storage the device reads the list once, silently, when the replay is over", async () => {
   const { inbox, hooks, shown, storage } = inboxOf();
   inbox.open({ inbox: { epoch: "e", seq: 9 }, resume: "replay" });
   inbox.deliver({ epoch: "e", events: [[8, event(41)]] });
@@ -177,7 +177,7 @@ test("a storage that knows nothing reads the list once, silently, when the repla
   expect(next.hooks.lists).toBe(0);
 });
 
-test("a device with thousands of conversations asks its storage for all of them at once", async () => {
+test("a device with thousands of conversations reads all of them from its storage at once", async () => {
   const storage = new MemoryStorage();
   for (let i = 0; i < 3_000; i++) await storage.set(`conversation/p:a:u${i}`, '{"upTo":3,"known":3}');
   const { get } = storage;

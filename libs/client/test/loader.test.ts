@@ -36,7 +36,7 @@ const page = (from: number, to: number): PulledPayload => ({
   more: false,
 });
 
-test("what comes to be known while the newest are under way is fetched when somebody looks after that", async () => {
+test("events that become known while the newest are in flight are fetched by the next look", async () => {
   const { loader, conversation, asked, answer, tell } = loaderOf(10);
   loader.newest(conversation);
   loader.newest(conversation);
@@ -48,7 +48,7 @@ test("what comes to be known while the newest are under way is fetched when some
   expect(asked).toEqual(["10-1", "12-11"]);
 });
 
-test("what failed is asked for by the next look; what was refused, by the next connection", async () => {
+test("the next look repeats a failed request, and the next connection a refused one", async () => {
   const { loader, conversation, asked, answer } = loaderOf(10);
   loader.newest(conversation);
   await answer(new CarillonError("BUSY"));
@@ -65,7 +65,7 @@ test("what failed is asked for by the next look; what was refused, by the next c
   expect(asked).toHaveLength(3);
 });
 
-test("where only the last message is here, the first look fills a page; what was refused is not asked for again", async () => {
+test("if only the last message is loaded, the first look fetches a page, and a refused request is not repeated", async () => {
   const { loader, conversation, asked, answer } = loaderOf(102);
   conversation.takeEvent({ seq: 102, kind: "message" } as Event);
   loader.newest(conversation);

@@ -39,7 +39,7 @@ function marksOf(answer: (payload: ReadPayload) => Promise<unknown>, storage = n
 }
 
 describe("read marks", () => {
-  test("one READ of a conversation at a time; the highest that came meanwhile goes next", async () => {
+  test("one READ of a conversation is in flight at a time, and the next one carries the highest mark", async () => {
     const answers: (() => void)[] = [];
     const { marks, sent, moved } = marksOf(() => new Promise<void>((resolve) => answers.push(resolve)));
     const all = [1, 3, 2, 7, 5].map((seq) => marks.move(CHAT, seq));
@@ -55,7 +55,7 @@ describe("read marks", () => {
     expect(sent).toEqual([1, 7]);
   });
 
-  test("what could not be sent goes with the next session, also in the next process", async () => {
+  test("the next session sends marks that could not be sent, also in the next process", async () => {
     const lost = () => Promise.reject(new ConnectionLost());
     const { marks, storage, sent } = marksOf(lost);
     const told = marks.move(CHAT, 4).catch((error: Error) => error.name);
@@ -74,7 +74,7 @@ describe("read marks", () => {
     expect([next.sent, next.marks.pending, await storage.keys()]).toEqual([[4], [], []]);
   });
 
-  test("what was under way over a connection that was left for another is told over that one", async () => {
+  test("a READ of a connection that was replaced is sent again over the new one", async () => {
     const endings: ((error?: Error) => void)[] = [];
     const { marks, sent } = marksOf(
       () => new Promise<void>((resolve, reject) => endings.push((error) => (error ? reject(error) : resolve()))),
@@ -90,7 +90,7 @@ describe("read marks", () => {
     await told;
   });
 
-  test("BUSY is tried again, a refusal is final and told to who waits", async () => {
+  test("the client repeats a READ after BUSY; a refusal is final and rejects its promise", async () => {
     const outcomes = [new CarillonError("BUSY", undefined, { retryAfterMs: 50 }), undefined];
     const busy = marksOf(async () => {
       const outcome = outcomes.shift();
@@ -108,7 +108,7 @@ describe("read marks", () => {
   });
 });
 
-test("typing is said at once, then every 3 s at most, for each conversation; anew after the message", async () => {
+test("the client sends TYPING at once, then every 3 s at most for each conversation, and again after the message", async () => {
   const said: string[] = [];
   let isOnline = true;
   const pace = new TypingPace({
@@ -149,7 +149,7 @@ describe("presence", () => {
     return { watches: new PresenceWatches(ask, (userId) => void released.push(userId)), asked, sizes, released };
   }
 
-  test("counted: who is watched twice is watched until both have ended", async () => {
+  test("a user who is watched twice is watched until both watches end", async () => {
     const { watches, asked, released } = watchesOf();
     watches.online(500);
     const [one, other] = [watches.watch(["bob", "carl"]), watches.watch(["bob", "bob"])];
@@ -164,7 +164,7 @@ describe("presence", () => {
     expect([asked.at(-1), released]).toEqual(["-bob", ["carl", "bob"]]);
   });
 
-  test("who is let go of and watched anew in one turn is asked for again: what was known of him is forgotten", async () => {
+  test("a user who is released and watched again in one turn is requested again, because their presence was forgotten", async () => {
     const { watches, asked, released } = watchesOf();
     watches.online(500);
     const end = watches.watch(["bob", "carl"]);
@@ -178,7 +178,7 @@ describe("presence", () => {
     expect([watches.isWatched("bob"), watches.isWatched("carl")]).toEqual([true, false]);
   });
 
-  test("64 a frame, as many as the server takes; who comes later moves up; all again after a reconnect", async () => {
+  test("WATCH_PRESENCE names 64 users a frame, up to the server's limit; later users move up, and all follow a reconnect", async () => {
     const { watches, asked, sizes } = watchesOf();
     const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => `u${from + i}`);
     const first = watches.watch(ids(0, 100));
@@ -197,7 +197,7 @@ describe("presence", () => {
     expect(sizes.slice(6)).toEqual([64, 36]);
   });
 
-  test("what failed is asked for again after a while; a refusal is not, until the next session", async () => {
+  test("a failed watch is requested again after a while, a refused one in the next session", async () => {
     const outcomes: (Error | undefined)[] = [new CarillonError("BUSY"), undefined, new CarillonError("FORBIDDEN")];
     const { watches, asked } = watchesOf(async () => {
       const outcome = outcomes.shift();

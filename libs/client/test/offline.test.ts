@@ -72,7 +72,7 @@ async function until(look: () => boolean | Promise<boolean>): Promise<void> {
 
 const outboxOf = async (storage: ClientStorage) => (await storage.keys()).filter((key) => key.startsWith("outbox/"));
 
-test("a device that never connected: shown and stored at once, there after a reload, and sent once", async () => {
+test("a device that never connected shows and stores a message at once, also after a reload, and sends it once", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   const first = life(storage, gateway);
   viewOf(first.client);
@@ -92,7 +92,7 @@ test("a device that never connected: shown and stored at once, there after a rel
   expect(gateway.taken.map(({ content }) => content)).toEqual(["one", "two"]);
 });
 
-test("written before `connect` is called, too", async () => {
+test("a message is kept that was written before `connect` is called", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   isThere = true;
   const { client } = life(storage, gateway);
@@ -102,7 +102,7 @@ test("written before `connect` is called, too", async () => {
   expect(await sent).toMatchObject({ seq: 1 });
 });
 
-test("a device whose clock is hours ahead: dated by what an earlier life knew, or by the server before it is sent", async () => {
+test("a device whose clock is hours ahead dates ids by an earlier run's offset, or by the server before it sends", async () => {
   const serverTime = Date.now() - 3 * 3_600_000;
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(serverTime)];
   const first = life(storage, gateway);
@@ -123,7 +123,7 @@ test("a device whose clock is hours ahead: dated by what an earlier life knew, o
   expect(Math.abs(uuidv7Time(key.slice("outbox/".length)) - serverTime)).toBeLessThan(60_000);
 });
 
-test("logged out: the session is revoked, and nothing is left in the storage", async () => {
+test("log-out revokes the session and leaves nothing in the storage", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   isThere = true;
   const { client } = life(storage, gateway);
@@ -136,7 +136,7 @@ test("logged out: the session is revoked, and nothing is left in the storage", a
   expect([await storage.keys(), client.state.name]).toEqual([[], "closed"]);
 });
 
-test("logged out without a network: nothing is left either, and the app hears that the server does not know", async () => {
+test("log-out without a network leaves nothing either, and the app learns that the server does not know", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   isThere = true;
   const { client } = life(storage, gateway);
@@ -146,7 +146,7 @@ test("logged out without a network: nothing is left either, and the app hears th
   expect([await storage.keys(), client.state.name]).toEqual([[], "closed"]);
 });
 
-test("a network that answers everything by a page of its own is no reason to give up", async () => {
+test("the client does not give up in a network that answers every request with a page of its own", async () => {
   const answers = [() => new Response("<html>pay first</html>"), () => Response.json({ hello: "portal" })];
   const real = jest.mocked(fetch).getMockImplementation()!;
   jest.mocked(fetch).mockImplementation(async (...request) => answers.shift()?.() ?? real(...request));
@@ -156,7 +156,7 @@ test("a network that answers everything by a page of its own is no reason to giv
   expect([client.state.name, answers.length]).toEqual(["online", 0]);
 });
 
-test("an address that is none is said at once", async () => {
+test("a wrong address is reported at once", async () => {
   for (const api of ["", "api.example.org", "htp://x", "http://", "http://host:99999"]) {
     const client = new BaseClient(
       { api, deviceId: "d", platform: "web", token: "t" },
@@ -166,7 +166,7 @@ test("an address that is none is said at once", async () => {
   }
 });
 
-test("a client that has ended refuses at once, stores nothing, and does not log in again", async () => {
+test("a closed client refuses calls at once, stores nothing and does not log in again", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   isThere = true;
   const { client } = life(storage, gateway);
@@ -181,7 +181,7 @@ test("a client that has ended refuses at once, stores nothing, and does not log 
   expect(await storage.keys()).toEqual([]);
 });
 
-test("what the server would refuse as malformed is refused before it is sent, and ends nothing", async () => {
+test("the client refuses a malformed message before it is sent, and the connection stays open", async () => {
   const [storage, gateway] = [new MemoryStorage(), new FakeGateway(Date.now())];
   isThere = true;
   const { client } = life(storage, gateway);
@@ -199,7 +199,7 @@ test("what the server would refuse as malformed is refused before it is sent, an
   expect(gateway.taken).toHaveLength(1);
 });
 
-test("a transport that does not exist, and a client without any credentials, are named", async () => {
+test("the client names an unknown transport and missing credentials", async () => {
   const options = { api: "http://api", deviceId: "phone", platform: "ios" as const };
   const credentials = { userId: "alice", password: "pw" };
   const transports = { fake: { open: async () => new FakeGateway(0) } };

@@ -24,7 +24,7 @@ function offer(device: Device, inboxSeq: number, ...seqs: number[]): void {
   device.inbox.deliver({ epoch: "1", events: seqs.map((seq, i) => [inboxSeq + i, event(seq)]) });
 }
 
-test("a hole is fetched, early events wait, each number is shown once and in order", async () => {
+test("a hole is fetched, early events wait, and each number is shown once and in order", async () => {
   const { server, device } = await online();
   server.write("c", 9);
   offer(device, 1, 1, 4, 6, 4);
@@ -39,7 +39,7 @@ test("a hole is fetched, early events wait, each number is shown once and in ord
   expect(device.numbers("c")).toEqual(numbers(1, 7));
 });
 
-test("the first event that comes is the beginning; what is older is history", async () => {
+test("a conversation starts with the first event that arrives; older events are history", async () => {
   const { server, device } = await online();
   server.write("c", 9);
   offer(device, 1, 5, 3, 6);
@@ -50,7 +50,7 @@ test("the first event that comes is the beginning; what is older is history", as
 const change = (seq: number, type: string) =>
   ({ ...event(seq), kind: "system", senderId: "me", content: JSON.stringify({ type, userIds: ["me"] }) }) as Event;
 
-test("who comes back to a group does not ask for what was said while he was away", async () => {
+test("a user who returns to a group does not request the events of their absence", async () => {
   const { server, device } = await online();
   server.write("c", 9);
   offer(device, 1, 3);
@@ -67,7 +67,7 @@ test("who comes back to a group does not ask for what was said while he was away
   expect(device.numbers("c")).toEqual([3, 4, 8, 9]);
 });
 
-test("what he missed before he left is fetched, also by a device that was restarted meanwhile", async () => {
+test("events that the user missed before they left are fetched, also after a restart of the device", async () => {
   const { server, device, storage } = await online();
   server.write("c", 14);
   offer(device, 1, 3);
@@ -93,7 +93,7 @@ test("what he missed before he left is fetched, also by a device that was restar
   ]);
 });
 
-test("three tries, then the gap is told and the later ones are shown; the next connection tries again", async () => {
+test("after three tries the gap is reported and later events are shown; the next connection tries again", async () => {
   const { server, device } = await online();
   server.write("c", 9);
   server.pullFaults.push("empty", "empty", "empty");
@@ -114,7 +114,7 @@ test("three tries, then the gap is told and the later ones are shown; the next c
   expect(device.numbers("c")).toEqual([1, 4, 2, 3]);
 });
 
-test("a server that is busy for some seconds is asked until it can look; one that is for long is not waited for", async () => {
+test("the client asks a server that is busy for some seconds until it answers, and gives up if it stays busy", async () => {
   const { server, device } = await online();
   server.write("c", 9);
   // As an api that was killed and starts again: more answers than tries.
@@ -131,7 +131,7 @@ test("a server that is busy for some seconds is asked until it can look; one tha
   ]);
 });
 
-test("a hole that was given up is known to the next process", async () => {
+test("the next process knows a hole that was given up", async () => {
   const { server, device, storage } = await online();
   server.write("c", 9);
   server.pullFaults.push("refused");
@@ -144,7 +144,7 @@ test("a hole that was given up is known to the next process", async () => {
   expect(next.device.numbers("c").slice(0, 2)).toEqual([2, 3]);
 });
 
-test("the buffer is bounded: what does not fit is let go of and fetched later", () => {
+test("the buffer is bounded: events that do not fit are dropped and fetched later", () => {
   const room = { left: 3 };
   const timeline = Timeline.undecided(room);
   timeline.begin(0);
@@ -155,7 +155,7 @@ test("the buffer is bounded: what does not fit is let go of and fetched later", 
   expect([room.left, timeline.missing]).toEqual([3, [6, 7]]);
 });
 
-test("a long absence: 10,000 missing events, live ones meanwhile, never more than 1,000 in memory", async () => {
+test("after a long absence 10,000 events are fetched during live ones, with at most 1,000 in memory", async () => {
   const { server, device } = await online();
   server.write("c", 1);
   server.deliver(device, 1, 1);
@@ -177,7 +177,7 @@ test("a long absence: 10,000 missing events, live ones meanwhile, never more tha
   expect([device.resyncs.length, device.gaps]).toEqual([1, []]);
 });
 
-test("resync: newest conversations first, four at a time, the one that the app opens before all others", async () => {
+test("a resync fetches the newest conversations first, four at a time, and before them the one that the app opens", async () => {
   const { server, device } = await online();
   const names = numbers(1, 12).map((i) => `c${i}`);
   for (const name of names) server.write(name, 1);
@@ -197,7 +197,7 @@ test("resync: newest conversations first, four at a time, the one that the app o
   for (const name of names) expect(device.numbers(name)).toEqual(numbers(1, 101));
 });
 
-test("a new device: what was there is history, what comes is shown, also when the list has it already", async () => {
+test("a new device treats old events as history and shows new ones, even if the list includes them already", async () => {
   const server = new FakeServer();
   server.write("old", 10);
   const { device } = await online(server);
@@ -302,7 +302,7 @@ test.each<[string, PullFault[]]>([
   ["and a server that answers", []],
   ["and a PULL that fails", ["busy", "refused", "empty", "one", "strange"]],
 ])(
-  "whatever is lost, repeated, swapped or wiped, with crashes %s: all are shown, once, in order",
+  "with lost, repeated, swapped and wiped events and crashes %s, all events are shown once and in order",
   async (_, faults) => {
     let [resyncs, pulls, gaps, crashes] = [0, 0, 0, 0];
     const property = fc.asyncProperty(fc.array(step(faults), { minLength: 5, maxLength: 40 }), async (steps) => {

@@ -54,7 +54,7 @@ const turns = async () => {
   for (let i = 0; i < 50; i++) await Promise.resolve();
 };
 
-test("one message of a conversation at a time, conversations side by side", async () => {
+test("one message of a conversation is in flight at a time, and conversations do not wait for each other", async () => {
   const answers: (() => void)[] = [];
   const { outbox, calls } = outboxOf((payload) => new Promise((done) => answers.push(() => done(sent(payload)))));
   const all = [message("1"), message("2"), message("x", "u:carol")].map((one) => outbox.add(one));
@@ -68,7 +68,7 @@ test("one message of a conversation at a time, conversations side by side", asyn
   expect(outbox.size).toBe(0);
 });
 
-test("three tries of 5, 10, 20 s without an answer, then not sent, and with it what waits behind it: in order or not at all", async () => {
+test("after tries of 5, 10 and 20 s a message and all behind it count as not sent: they go in order or not at all", async () => {
   const { outbox, calls, failed } = outboxOf(async (payload, timeoutMs) => {
     if (payload.content === "other") return sent(payload);
     throw new NoAnswer("SEND", timeoutMs);
@@ -82,7 +82,7 @@ test("three tries of 5, 10, 20 s without an answer, then not sent, and with it w
   expect(failed).toEqual(["lost", "next"]);
 });
 
-test("a refusal of one is no refusal of those behind it", async () => {
+test("a refusal of one message does not refuse those behind it", async () => {
   const { outbox, failed } = outboxOf(async (payload) => {
     if (payload.content === "too long") throw new CarillonError("BAD_PAYLOAD");
     return sent(payload);
@@ -93,7 +93,7 @@ test("a refusal of one is no refusal of those behind it", async () => {
   expect(failed).toEqual(["too long"]);
 });
 
-test("an id that is dated by a wrong clock is replaced before it is sent, and the next life finds one message", async () => {
+test("an id dated by a wrong clock is replaced before it is sent, and the next run finds one message", async () => {
   const [storage, first] = [new MemoryStorage(), message("early")];
   const fresh = uuidv7(1_700_000_000_001);
   const redate = (id: string) => (id === first.clientMsgId ? fresh : undefined);
@@ -109,7 +109,7 @@ test("an id that is dated by a wrong clock is replaced before it is sent, and th
   expect([after.arrived, after.redated, await storage.keys()]).toEqual([[fresh], [], []]);
 });
 
-test("a lost connection is no try: sent again with the next session, and at once when that is there already", async () => {
+test("a lost connection is no try: the next session, or the one already open, sends the message again", async () => {
   let lose = 5;
   const { outbox, calls } = outboxOf(async (payload) => {
     if (lose-- > 0) throw new ConnectionLost();
@@ -141,7 +141,7 @@ test("a lost connection is no try: sent again with the next session, and at once
   expect(await moved).toMatchObject({ seq: 1 });
 });
 
-test("BUSY is tried again after the time it names, other refusals are final", async () => {
+test("a message is sent again after the time that BUSY names, and other refusals are final", async () => {
   jest.useFakeTimers();
   try {
     let busy = 2;
@@ -163,7 +163,7 @@ test("BUSY is tried again after the time it names, other refusals are final", as
   expect(failed).toEqual(["no"]);
 });
 
-test("what an earlier life left behind is sent in its order, an id that waits is not added twice", async () => {
+test("messages that an earlier run left unsent are sent in their order, and a waiting id is not added twice", async () => {
   const before = outboxOf(() => Promise.reject(new ConnectionLost()));
   for (const content of ["1", "2", "3"]) before.outbox.add(message(content)).catch(() => {});
   await turns();
@@ -182,7 +182,7 @@ test("what an earlier life left behind is sent in its order, an id that waits is
   expect(slow.calls).toHaveLength(1);
 });
 
-test("after a restart what is new waits behind what was left, and an id that was refused once is told once", async () => {
+test("after a restart new messages wait behind the restored ones, and a refused id is reported once", async () => {
   const before = outboxOf(() => Promise.reject(new ConnectionLost()));
   for (const content of ["1", "2"]) before.outbox.add(message(content)).catch(() => {});
   await turns();
@@ -201,7 +201,7 @@ test("after a restart what is new waits behind what was left, and an id that was
   expect(third.outbox.size).toBe(0);
 });
 
-test("a message that is being repeated is not overtaken, other conversations are not held up", async () => {
+test("no message overtakes one that is being repeated, and other conversations do not wait", async () => {
   const lost = new Map([["first", 2]]);
   const { outbox, calls } = outboxOf(async (payload, timeoutMs) => {
     const left = lost.get(payload.content) ?? 0;
@@ -216,7 +216,7 @@ test("a message that is being repeated is not overtaken, other conversations are
   expect(calls.findIndex(({ content }) => content === "other")).toBeLessThan(3);
 });
 
-test("nothing is sent before it is stored; what cannot be stored is sent all the same, and told; so is one that stays behind", async () => {
+test("nothing is sent before the write; after a failed write or delete the message is still sent, and the app told", async () => {
   const storage = new MemoryStorage();
   let store: () => void = () => {};
   const set = jest.spyOn(storage, "set").mockImplementationOnce(

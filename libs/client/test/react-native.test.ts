@@ -95,7 +95,7 @@ function newWorld() {
 
 let world: ReturnType<typeof newWorld>;
 
-test("it connects, sends and keeps, with text of any script and length", async () => {
+test("the SDK connects, sends and stores text of any script and length", async () => {
   world = newWorld();
   const { CarillonClient, KeyValueStorage } = world.sdk;
   const store = new Store();

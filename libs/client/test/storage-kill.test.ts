@@ -54,7 +54,7 @@ async function check(kept: Map<string, { round: number; number: number }>, gone:
   await storage.close();
 }
 
-test("what was said to be kept is there after every kill, whole, and nothing older comes back", async () => {
+test("a value whose `set` resolved is there after every kill, whole, and no older value returns", async () => {
   const kept = new Map<string, { round: number; number: number }>();
   const gone = new Set<string>();
   let [total, largest] = [0, 0];
@@ -82,7 +82,7 @@ test("what was said to be kept is there after every kill, whole, and nothing old
   expect(largest).toBeLessThan(2_000_000);
 });
 
-test("a second process is told who has the folder, and gets it when that one was killed", async () => {
+test("a second process learns which process has the folder, and gets it after that one was killed", async () => {
   const first = writer(1);
   while (first.lines().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await expect(openFileStorage(folder)).rejects.toThrow(`in use by process ${first.child.pid}`);

@@ -65,7 +65,7 @@ const storages: [name: string, open: () => Promise<ClientStorage & { close?: () 
 ];
 
 describe.each(storages)("%s", (_, open, lasts) => {
-  test("gives what was set last, and nothing for what was deleted or never set", async () => {
+  test("returns the value that was set last, and nothing for a deleted or unknown key", async () => {
     const storage = await open();
     expect([await storage.get("a"), await storage.keys()]).toEqual([undefined, []]);
     await storage.set("a", "1");
@@ -84,7 +84,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
     expect((await storage.keys()).sort()).toEqual(texts.map((text) => `key ${text.slice(0, 50)}`).sort());
   });
 
-  test("changes of a key take place in the order in which they were asked for", async () => {
+  test("applies the changes of a key in the order of the calls", async () => {
     const storage = await open();
     const changes: Promise<void>[] = [];
     for (let i = 0; i < 50; i++) changes.push(storage.set("key", `${i}`), storage.set(`other-${i}`, "1"));
@@ -93,7 +93,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
     expect([await storage.get("key"), (await storage.keys()).length]).toEqual(["last", 50]);
   });
 
-  test("a value that is no JSON reads as none; the storage is of one device and user", async () => {
+  test("reads a value that is no JSON as none, and belongs to one device and user", async () => {
     const storage = await open();
     await storage.set("bad", "{");
     await storage.set("good", '{"a":1}');
@@ -105,7 +105,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
     await expect(claimStorage(storage, { deviceId: "phone", userId: "bob" })).rejects.toThrow("belongs to user alice");
   });
 
-  test("the view's values: bounded, the place to go on from last; of another form nothing is left", async () => {
+  test("keeps the view bounded, writes its sync point last, and deletes other versions of it", async () => {
     const storage = await open();
     await Promise.all([storage.set("view/0/old", "1"), storage.set("inbox", "2"), storage.set("view/1/a b", "{")]);
     const changes = new Map<string, unknown>();
@@ -134,7 +134,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
   });
 
   if (!lasts) return;
-  test("is there again when it is opened again", async () => {
+  test("keeps its values when it is opened again", async () => {
     const storage = await open();
     await Promise.all([storage.set("a", "1"), storage.set("b", "2"), storage.set("c", "3"), storage.delete("b")]);
     await storage.close?.();
@@ -144,7 +144,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
   });
 });
 
-test("file: a torn last line is cut off at every byte; damage in the middle is refused", async () => {
+test("the file storage cuts off a torn last line at every byte, and refuses damage in the middle", async () => {
   const storage = await inFolder();
   await storage.set("a", "1");
   const log = path.join(folder, "values.log");
@@ -173,7 +173,7 @@ test("file: a torn last line is cut off at every byte; damage in the middle is r
   expect(await (await inFolder()).get("b")).toBe("2");
 });
 
-test("file: it does not grow beyond a few times what it holds, and holds it across compactions", async () => {
+test("the file storage stays within a few times its content, also across compactions", async () => {
   const storage = await inFolder();
   const value = (i: number) => `${i} ${"x".repeat(1_000)}`;
   let largest = 0;
@@ -188,7 +188,7 @@ test("file: it does not grow beyond a few times what it holds, and holds it acro
   for (let i = 2_980; i < 3_000; i++) expect(await again.get(`key-${i % 20}`)).toBe(value(i));
 });
 
-test("file: one at a time, and the lock of a dead process is taken over by one of many", async () => {
+test("one process at a time opens a folder, and one of many takes over the lock of a dead process", async () => {
   const storage = await inFolder();
   await expect(openFileStorage(folder)).rejects.toThrow("in use by this process already");
   await storage.close();
@@ -210,7 +210,7 @@ test("file: one at a time, and the lock of a dead process is taken over by one o
   await inFolder();
 });
 
-test("file: a full disk is told, and what was there before stays as it was", async () => {
+test("a full disk rejects the write and leaves the earlier values as they were", async () => {
   const storage = await inFolder();
   await storage.set("a", "1");
   const handle = (storage as unknown as { log: { datasync(): Promise<void> } }).log;
@@ -224,7 +224,7 @@ test("file: a full disk is told, and what was there before stays as it was", asy
   expect([await again.get("a"), await again.get("b")]).toEqual(["1", "2"]);
 });
 
-test("what a storage refused of the view is written with the next change; the place to go on from is not ahead of it", async () => {
+test("the next change also writes the refused values of the view, and the sync point is not ahead of them", async () => {
   const storage = new MemoryStorage();
   const changes = new Map<string, unknown>([
     [SINCE, { conversationsSince: 1 }],
@@ -261,7 +261,7 @@ test("what a storage refused of the view is written with the next change; the pl
   }
 });
 
-test("file: what the view deletes takes no room, and all of it is there again", async () => {
+test("deleted values of the view take no room in the file, and the others are restored", async () => {
   const storage = await inFolder();
   const block = JSON.stringify("x".repeat(5_000));
   let largest = 0;
@@ -278,7 +278,7 @@ test("file: what the view deletes takes no room, and all of it is there again", 
   expect(await again.keys()).toHaveLength(7);
 });
 
-test("file: a folder of the version before the view is read, and a client goes on from it", async () => {
+test("a client continues from a folder of the version before the view", async () => {
   const former = await inFolder();
   const values: Record<string, string> = {
     device: '{"deviceId":"phone","userId":"bob"}',
@@ -302,7 +302,7 @@ test("file: a folder of the version before the view is read, and a client goes o
   for (const [key, value] of Object.entries(values)) expect(await storage.get(key)).toBe(value);
 });
 
-test("a folder that is deleted under an open storage fails its writes: what would be gone is not called kept", async () => {
+test("writes to an open storage fail when its folder was deleted", async () => {
   const where = path.join(folder, "phone");
   const storage = await inFolder(where);
   await storage.set("a", "1");

@@ -40,7 +40,7 @@ function synchroniserOf(answer: (payload: SyncPayload) => Promise<SyncedPayload>
   return { synchroniser, asked, pages, taken, link };
 }
 
-test("inbox and view ask in the same turn: one SYNC of everything serves both", async () => {
+test("one SYNC of everything serves inbox and view that ask in the same turn", async () => {
   const { synchroniser, asked, taken } = synchroniserOf(async () => page([row("p:a:b", 3)]));
   synchroniser.changes();
   const all = synchroniser.all();
@@ -53,7 +53,7 @@ test("inbox and view ask in the same turn: one SYNC of everything serves both", 
   expect(asked).toHaveLength(1);
 });
 
-test("all who ask while one is under way share the next, which asks for changes only", async () => {
+test("all requests during a SYNC share the next one, which asks for changes only", async () => {
   const answers: (() => void)[] = [];
   const { synchroniser, asked, taken } = synchroniserOf(
     () => new Promise((resolve) => answers.push(() => resolve(page([])))),
@@ -72,7 +72,7 @@ test("all who ask while one is under way share the next, which asks for changes 
   expect(taken.map(({ isAll }) => isAll)).toEqual([false, false]);
 });
 
-test("pages are put together: time and versions of the first, counts of the last, the later of a row that came twice", async () => {
+test("pages merge to time and versions of the first, counts of the last, and the later of a repeated row", async () => {
   const pages = [
     page([row("p:a:b", 3), row("p:a:c", 1)], "second", 100),
     page([row("p:a:d", 1), row("p:a:b", 4)], undefined, 200),
@@ -90,7 +90,7 @@ test("pages are put together: time and versions of the first, counts of the last
   expect(told).toEqual([2, 2]);
 });
 
-test("changes without end cost a SYNC every 3 s; who needs everything waits for none of that", async () => {
+test("endless changes cost one SYNC every 3 s, and a request for everything does not wait", async () => {
   const { synchroniser, asked } = synchroniserOf(async () => page([row("p:a:b", 1)]));
   for (let i = 0; i < 600; i++) {
     synchroniser.changes();
@@ -112,7 +112,7 @@ test("changes without end cost a SYNC every 3 s; who needs everything waits for 
   expect(asked.length).toBe(before + 2);
 });
 
-test("BUSY asks for the same page again, other refusals begin anew; a lost connection is told to who waits, and the next one serves again", async () => {
+test("BUSY repeats the page, other refusals start again, and a lost connection rejects until the next one serves", async () => {
   const busy = new CarillonError("RATE_LIMITED", undefined, { retryAfterMs: 700 });
   const refused = new CarillonError("BAD_PAYLOAD");
   const outcomes: (SyncedPayload | Error)[] = [refused, page([], "second"), busy, page([row("p:a:b", 1)])];
@@ -142,7 +142,7 @@ test("BUSY asks for the same page again, other refusals begin anew; a lost conne
   expect((await again).conversations).toEqual([row("p:a:b", 2)]);
 });
 
-test("a keeper that comes while one is under way is told nothing of it: it would not know the pages before", async () => {
+test("a keeper that is set during a SYNC gets nothing of it, because it lacks the pages before", async () => {
   const answers: (() => void)[] = [];
   const pages = [page([row("p:a:b", 3)], "second"), page([row("p:a:c", 1)]), page([row("p:a:b", 3), row("p:a:c", 1)])];
   const {
@@ -167,7 +167,7 @@ test("a keeper that comes while one is under way is told nothing of it: it would
   expect([told, taken.length]).toEqual([[2], 1]);
 });
 
-test("a keeper that fails keeps nobody from what was asked", async () => {
+test("a keeper that fails does not stop the requests", async () => {
   const { synchroniser, asked } = synchroniserOf(async () => page([row("p:a:b", 3)]));
   const reported: unknown[] = [];
   const report = jest.spyOn(console, "error").mockImplementation((error) => void reported.push(error));

@@ -24,7 +24,7 @@ async function online(...tabs: OpenTab[]): Promise<void> {
 
 const stateOf = ({ client }: OpenTab) => client.state.name;
 
-test("two tabs share one connection and one log-in, and what is written in either is shown in both", async () => {
+test("two tabs share one connection and one log-in, and both show what is written in either", async () => {
   const [a, b] = [world.open(), world.open()];
   await online(a, b);
   expect([stateOf(a), stateOf(b), world.cluster.logIns]).toEqual(["online", "online", 1]);
@@ -47,7 +47,7 @@ test("two tabs share one connection and one log-in, and what is written in eithe
 });
 
 test.each(["closes", "crashes"])(
-  "the tab that has the connection %s: another goes on, with what was under way",
+  "when the tab that has the connection %s, another continues with the requests in flight",
   async (how) => {
     const [a, b, c] = [world.open(), world.open(), world.open()];
     await online(a, b, c);
@@ -72,7 +72,7 @@ test.each(["closes", "crashes"])(
   },
 );
 
-test("a tab that is opened later shows what is there, also what is not sent yet", async () => {
+test("a tab that is opened later shows all messages, also those that are not sent yet", async () => {
   const a = world.open();
   await online(a);
   world.cluster.store("bob", { clientMsgId: "b-1", content: "early" });
@@ -109,7 +109,7 @@ test("an event is acknowledged when the listeners of all tabs are done, and a ta
   expect([world.cluster.acknowledged, a.shown]).toEqual([2, [1, 2]]);
 });
 
-test("log-out in one tab ends all of them, revokes the session and leaves nothing", async () => {
+test("log-out in one tab ends all tabs, revokes the session and leaves nothing", async () => {
   const [a, b] = [world.open(), world.open()];
   await online(a, b);
   const out = b.client.logOut();
@@ -119,7 +119,7 @@ test("log-out in one tab ends all of them, revokes the session and leaves nothin
   world.tabs.length = 0;
 });
 
-test("tabs that open at once show a stored refresh token once: no password is needed, no session ends", async () => {
+test("tabs that open at once use a stored refresh token once: they need no password, and no session ends", async () => {
   const first = world.open();
   await online(first);
   world.crash(first);
@@ -133,7 +133,7 @@ test("tabs that open at once show a stored refresh token once: no password is ne
   ]);
 });
 
-test("takeOver brings the connection to a tab; the other goes on through it", async () => {
+test("takeOver brings the connection to a tab, and the other tab works through it", async () => {
   const [a, b] = [world.open(), world.open()];
   await online(a, b);
   const taken = b.client.takeOver();
@@ -147,7 +147,7 @@ test("takeOver brings the connection to a tab; the other goes on through it", as
   expect([stateOf(b), world.cluster.hasConnection]).toEqual(["online", true]);
 });
 
-test("without locks the older tab is elsewhere, keeps what is written, and takes over when it is told to", async () => {
+test("without locks the older tab is elsewhere, keeps messages, and takes over when the app says so", async () => {
   const a = world.open({ hasLocks: false });
   await online(a);
   const b = world.open({ hasLocks: false });
@@ -163,7 +163,7 @@ test("without locks the older tab is elsewhere, keeps what is written, and takes
   expect(world.cluster.events.map(({ content }) => content)).toEqual(["kept"]);
 });
 
-test("who is watched in two tabs is told in both; a tab that ends watches nobody any more", async () => {
+test("both tabs get the presence of a user whom both watch, and a closed tab watches no user", async () => {
   const [a, b] = [world.open(), world.open()];
   await online(a, b);
   a.client.watchPresence(["bob"]);
@@ -175,7 +175,7 @@ test("who is watched in two tabs is told in both; a tab that ends watches nobody
   expect([...world.cluster.watched]).toEqual(["bob"]);
 });
 
-test.each([0, 1])("log-out after a takeOver, in tab %i", async (which) => {
+test.each([0, 1])("log-out works after a takeOver, in tab %i", async (which) => {
   const tabs = [world.open(), world.open()];
   await online(...tabs);
   tabs[1]!.client.takeOver().catch(() => {});

@@ -43,7 +43,7 @@ afterEach(() => void jest.useRealTimers());
 
 const wait = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
-test("a stored session goes on without a password; without one the app is told to ask for it", async () => {
+test("a stored session continues without a password; without a session the app learns that it needs one", async () => {
   const storage = new MemoryStorage();
   const first = tokensOf({ credentials: { userId: "alice", password: "pw" } }, storage);
   expect(await first.tokens.access()).toBe("access-1");
@@ -56,7 +56,7 @@ test("a stored session goes on without a password; without one the app is told t
   await expect(nobody.tokens.access()).rejects.toMatchObject({ name: "NOT_AUTHENTICATED" });
 });
 
-test("what a back end opened is used as it is, then exchanged; a later life goes on with what was exchanged", async () => {
+test("a session of a back end is used as it is, then exchanged, and a later run continues from the exchange", async () => {
   const session = { userId: "alice", accessToken: "given", refreshToken: "refresh-0", expiresIn: 100 };
   const storage = new MemoryStorage();
   const first = tokensOf({ session }, storage);
@@ -70,7 +70,7 @@ test("what a back end opened is used as it is, then exchanged; a later life goes
   second.tokens.stop();
 });
 
-test("a session that is over is over", async () => {
+test("the client reports a session that has ended", async () => {
   const session = { userId: "alice", accessToken: "given", refreshToken: "void", expiresIn: 100 };
   const { tokens } = tokensOf({ session });
   await tokens.access();
@@ -93,7 +93,7 @@ test.each<[string, () => Promise<AppToken>]>([
   tokens.stop();
 });
 
-test("an app that hangs, throws or gives something else is asked again: no token is there at this moment", async () => {
+test("an app function that hangs, throws or returns no token is called again later", async () => {
   const strange: (() => Promise<never>)[] = [
     () => new Promise(() => {}),
     () => Promise.reject(new TypeError("fetch failed")),
@@ -110,7 +110,7 @@ test("an app that hangs, throws or gives something else is asked again: no token
   tokens.stop();
 });
 
-test("a storage that does not take the next refresh token is told, and the session goes on", async () => {
+test("if the storage refuses the next refresh token, the app gets an error and the session continues", async () => {
   const storage = new MemoryStorage();
   jest.spyOn(storage, "set").mockRejectedValue(new Error("no space left"));
   const { tokens, shown, errors } = tokensOf({ credentials: { userId: "alice", password: "pw" } }, storage);

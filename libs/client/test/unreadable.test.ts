@@ -78,7 +78,7 @@ async function until(look: () => boolean): Promise<void> {
   while (!look()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test("what is delivered before and behind it is shown and acknowledged; nobody asks for it", async () => {
+test("events before and after an unreadable one are shown and acknowledged, and no device requests it", async () => {
   gateway.stored = [event(1), tooLong(2), event(3)];
   gateway.deliver(1, event(1), tooLong(2), event(3));
   await until(() => gateway.received.at(-1) === 3);
@@ -90,7 +90,7 @@ test("what is delivered before and behind it is shown and acknowledged; nobody a
   expect(gaps).toEqual([]);
 });
 
-test("one that is alone in its frame is acknowledged, too, and told once however often it comes", async () => {
+test("an unreadable event alone in its frame is acknowledged and reported once, however often it arrives", async () => {
   gateway.deliver(1, tooLong(1));
   gateway.deliver(1, tooLong(1));
   await until(() => gateway.received.at(-1) === 1);
@@ -100,7 +100,7 @@ test("one that is alone in its frame is acknowledged, too, and told once however
   expect(errors).toHaveLength(1);
 });
 
-test("where something was missed, it is passed over in the page", async () => {
+test("an unreadable event in a fetched page is skipped", async () => {
   gateway.stored = [event(1), event(2), tooLong(3), tooLong(4), event(5)];
   gateway.deliver(1, event(1));
   gateway.deliver(2, event(5));
@@ -110,7 +110,7 @@ test("where something was missed, it is passed over in the page", async () => {
   expect(gaps).toEqual([]);
 });
 
-test("a row of SYNC that cannot be read does not keep the others, nor is everything asked for again and again", async () => {
+test("an unreadable row of SYNC does not stop the others, and causes no repeated sync of everything", async () => {
   const group = {
     groupId: "choir",
     name: "Choir",

@@ -106,7 +106,7 @@ async function worldOf(...options: ConstructorParameters<typeof World>): Promise
   return world;
 }
 
-test("both sides of a number are shown, and pages of both; the newest end lies apart until they meet", async () => {
+test("the view shows and pages both sides of a number, and the newest end stays apart until they meet", async () => {
   const world = await worldOf(300);
   const { view, asked } = world;
   await world.screen(150);
@@ -126,7 +126,7 @@ test("both sides of a number are shown, and pages of both; the newest end lies a
   expect([world.shown(150), world.shown()]).toEqual(["1-302 own", "1-302 own"]);
 });
 
-test("two screens of one conversation look at different places, and each hears of what it shows", async () => {
+test("two screens look at different places of one conversation, and each is called for its own part", async () => {
   const world = await worldOf(400);
   const told: string[] = [];
   await world.screen(200);
@@ -142,7 +142,7 @@ test("two screens of one conversation look at different places, and each hears o
   expect([world.shown(), told]).toEqual(["351-400", ["51-250"]]);
 });
 
-test("numbers that are no message: beyond the last, cleared, taken back, between two stays, unknown", async () => {
+test("the view handles numbers without a message: beyond the last, cleared, recalled, between two stays, unknown", async () => {
   const world = await worldOf(300, (seq) => seq > 100 && seq <= 200);
   await world.screen(10_000);
   expect([world.shown(10_000), ...world.more(10_000)]).toEqual(["251-300", true, false]);
@@ -162,7 +162,7 @@ test("numbers that are no message: beyond the last, cleared, taken back, between
   });
 });
 
-test("a number beyond the last known one is shown as soon as the conversation is known to have come there", async () => {
+test("a number beyond the last known one is shown when the conversation reaches it", async () => {
   const world = await worldOf(10);
   await world.screen(200);
   expect([world.shown(200), ...world.more(200)]).toEqual(["1-10", false, false]);
@@ -172,7 +172,7 @@ test("a number beyond the last known one is shown as soon as the conversation is
   expect([world.shown(200), ...world.more(200)]).toEqual(["151-250", true, true]);
 });
 
-test("without a connection messages at hand are shown; the others come with the next one, though nothing has changed", async () => {
+test("without a connection loaded messages are shown; the next connection fetches the others without any change", async () => {
   const world = await worldOf(300);
   await world.screen();
   world.isOnline = false;
@@ -194,7 +194,7 @@ test("without a connection messages at hand are shown; the others come with the 
   expect([world.shown(100), world.shown(260)]).toEqual(["51-150", "201-300"]);
 });
 
-test("a resync while a screen looks at the middle: it stays there, and the newest end is apart", async () => {
+test("a screen that looks at the middle stays there during a resync, and the newest end is apart", async () => {
   const world = await worldOf(100);
   await world.screen(60);
   await world.screen();
@@ -222,7 +222,7 @@ test("a short hole that an event leaves below it is filled, and the screens meet
   expect(world.asked.at(-1)).toBe("119 down to 101");
 });
 
-test("pages around a number are let go when nobody subscribes any more, and fetched again for the next", async () => {
+test("pages around a number are dropped after the last unsubscribe, and fetched again for the next subscriber", async () => {
   const world = await worldOf(1_000);
   const [leave, other] = [await world.screen(500), await world.screen(500)];
   leave();
@@ -237,7 +237,7 @@ test("pages around a number are let go when nobody subscribes any more, and fetc
   expect([world.shown(500), world.shown()]).toEqual(["451-550", "951-1002"]);
 });
 
-test("the storage keeps the newest end only; then also a part that has met it, without a hole where a block has some of both", async () => {
+test("the storage keeps only the newest end, and later also a part that has met it, without a hole", async () => {
   const world = await worldOf(65);
   const stored = async () => {
     await passes(1_000);

@@ -224,7 +224,7 @@ async function converges(all: readonly Step[]): Promise<void> {
   await world.end(false);
 }
 
-test("events, pages, receipts, recalls, settings, lost connections and restarts in any order", async () => {
+test("the view equals the model after events, pages, receipts, recalls, settings, cuts and restarts in any order", async () => {
   await fc.assert(fc.asyncProperty(steps, converges), { numRuns: 400 });
 });
 

@@ -25,7 +25,7 @@ async function worldWith(messages: number): Promise<ViewWorld> {
   return world;
 }
 
-test("snapshots stay the same objects until what they show changes, and then only those that do", async () => {
+test("snapshots stay the same objects until their content changes", async () => {
   const world = await worldWith(2);
   world.write("p:carl:mia", "carl", "message", "hello");
   world.relate("bob", "friend", "Bob");
@@ -46,7 +46,7 @@ test("snapshots stay the same objects until what they show changes, and then onl
   expect(view.messages(CHAT).items.every((item, i) => i === 2 || item === messages.items[i])).toBe(true);
 });
 
-test("listeners are told once per turn, of their part only, and not after they have ended", async () => {
+test("listeners are called once per turn, for their own part, and not after they unsubscribed", async () => {
   const world = await worldWith(1);
   const told = { list: 0, chat: 0, other: 0, all: 0 };
   const { view } = world;
@@ -66,7 +66,7 @@ test("listeners are told once per turn, of their part only, and not after they h
   expect(told).toEqual({ list: 2, chat: 1, other: 0, all: 2 });
 });
 
-test("a listener that another one has ended in the same turn is not told", async () => {
+test("a listener that another one unsubscribes in the same turn is not called", async () => {
   const world = await worldWith(1);
   const told: string[] = [];
   world.view.subscribe("conversations", () => {
@@ -80,7 +80,7 @@ test("a listener that another one has ended in the same turn is not told", async
   expect(told).toEqual(["first"]);
 });
 
-test("a hidden conversation is back with the next event, also before a row tells", async () => {
+test("a hidden conversation returns with the next event, even before a row", async () => {
   const world = await worldWith(2);
   const { pinned: _, ...shown } = world.view.conversations[0]!;
   world.state.takeRow({ ...shown, pinned: false, hiddenSeq: 2 });
@@ -91,7 +91,7 @@ test("a hidden conversation is back with the next event, also before a row tells
   expect(world.view.conversations).toMatchObject([{ conversationId: CHAT, lastSeq: 3 }]);
 });
 
-test("what the server has answered to a change of settings is newer than the rows of a sync that was under way", async () => {
+test("the answer to a change of settings is newer than the rows of a sync in flight", async () => {
   const world = await worldWith(2);
   const { pinned: _, ...shown } = world.view.conversations[0]!;
   // The row is read after 5 ms, and is here after 10.
@@ -109,7 +109,7 @@ test("what the server has answered to a change of settings is newer than the row
   expect(world.view.conversations[0]).toMatchObject({ pinned: false });
 });
 
-test("what the user has cleared is in the storage no more, and does not come back with a page or an event", async () => {
+test("cleared messages leave the storage, and return neither with a page nor with an event", async () => {
   const world = new ViewWorld();
   world.start();
   world.online();
@@ -189,7 +189,7 @@ const event = (content: string, seq: number, senderId = "mia"): Event => ({
   ...{ content, clientMsgId: content, messageId: content },
 });
 
-test("own messages: sending, sent, among the others; SENT and the event in either order", async () => {
+test("own messages are sending, then sent, and join the others; SENT and the event arrive in either order", async () => {
   const { events, view, shown } = sendingView();
   await view.restored;
   for (const content of ["a", "b", "c"]) void events.emit("sending", payload(content));
@@ -206,7 +206,7 @@ test("own messages: sending, sent, among the others; SENT and the event in eithe
   expect(shown()).toEqual(["of bob delivered", "a read", "b delivered", "c sending"]);
 });
 
-test("an own message that another device has cleared before its event came back is shown no more", async () => {
+test("an own message that another device has cleared before its event arrived is not shown", async () => {
   const { events, view, shown } = sendingView();
   await view.restored;
   void events.emit("sending", payload("a"));
@@ -219,7 +219,7 @@ test("an own message that another device has cleared before its event came back 
   expect(shown()).toEqual(["of bob delivered"]);
 });
 
-test("a message with another id keeps its place", async () => {
+test("a message with a new id keeps its place", async () => {
   const { events, view, shown } = sendingView();
   await view.restored;
   for (const content of ["a", "b"]) events.emit("sending", payload(content));
@@ -229,7 +229,7 @@ test("a message with another id keeps its place", async () => {
   expect(shown()).toEqual(["a sent", "b sending"]);
 });
 
-test("a peer who gives his message the id of another one unsettles no snapshot", async () => {
+test("a peer's message with the id of another one changes no snapshot", async () => {
   const { events, view, shown } = sendingView();
   await view.restored;
   void events.emit("message", event("a", 1));
@@ -246,7 +246,7 @@ test("a peer who gives his message the id of another one unsettles no snapshot",
   ).toBe(true);
 });
 
-test("a failed message stays, also for the next process, until it is sent again or thrown away", async () => {
+test("a failed message stays, also for the next process, until the user sends it again or discards it", async () => {
   const before = sendingView();
   await before.view.restored;
   for (const content of ["a", "b"]) {
@@ -270,7 +270,7 @@ test("a failed message stays, also for the next process, until it is sent again 
   expect(shown()).toEqual(["c sending", "a sending"]);
 });
 
-test("a message that failed and was stored all the same is not shown as failed, now or by the next process", async () => {
+test("a failed message that the server stored is not shown as failed, also by the next process", async () => {
   const before = sendingView();
   await before.view.restored;
   const fails = (content: string) => {
@@ -292,7 +292,7 @@ test("a message that failed and was stored all the same is not shown as failed, 
   expect(shown()).toEqual(["a sent", "b sent", "c sent"]);
 });
 
-test("a conversation that was looked at before it was known whose view it is", async () => {
+test("a conversation can be opened before the user of the view is known", async () => {
   let userId: string | undefined;
   const { events, view, shown } = sendingView(undefined, [], () => userId);
   await view.restored;
@@ -305,7 +305,7 @@ test("a conversation that was looked at before it was known whose view it is", a
   expect(view.conversations).toMatchObject([{ peerId: "bob", title: "bob", unread: 1 }]);
 });
 
-test("a page that comes after its conversation was taken out leaves nothing of it behind", async () => {
+test("a page that arrives after the removal of its conversation leaves nothing behind", async () => {
   const { events, view, state, storage, pulls } = sendingView();
   await view.restored;
   void events.emit("message", event("5", 5, "bob"));
@@ -328,7 +328,7 @@ test("a page that comes after its conversation was taken out leaves nothing of i
   expect(await storage.keys()).toEqual(["view/1/since"]);
 });
 
-test("the storage does not grow with the messages: old blocks are deleted, and the newest are there again", async () => {
+test("the storage does not grow with the messages: old blocks are deleted, and the newest are restored", async () => {
   const world = await worldWith(10);
   const size = async () => {
     const values = await Promise.all((await world.storage.keys()).map((key) => world.storage.get(key)));
@@ -354,7 +354,7 @@ test("the storage does not grow with the messages: old blocks are deleted, and t
   );
 });
 
-test("a conversation beyond those that have messages at hand shows them whenever the app opens it, not only once", async () => {
+test("a conversation beyond the bound shows its messages each time the app opens it", async () => {
   const world = await worldWith(3);
   for (const peerId of ["carl", "dora"]) {
     await passes(1_000);
@@ -373,7 +373,7 @@ test("a conversation beyond those that have messages at hand shows them whenever
   expect(world.state.list.of(CHAT).conversation.window.newest).toBeUndefined();
 });
 
-test("the page that the first look has fetched stays while the app looks, though fewer messages are stored", async () => {
+test("the page of the first look stays while the app looks, even if fewer messages are stored", async () => {
   const world = await worldWith(60);
   const look = () => world.view.messages(CHAT).items.length;
   world.view.subscribe(`messages/${CHAT}`, () => void look());
@@ -386,7 +386,7 @@ test("the page that the first look has fetched stays while the app looks, though
   expect(look()).toBeGreaterThanOrEqual(50);
 });
 
-test("a storage of a former version of the view is cleared of it, and nothing else in it is touched", async () => {
+test("the view deletes its values of a former version, and nothing else in the storage", async () => {
   const storage = new MemoryStorage();
   await storage.set("view/0/conversation/p:bob:mia", "{}");
   await storage.set("view/since", "17");
@@ -399,7 +399,7 @@ test("a storage of a former version of the view is cleared of it, and nothing el
   expect((await storage.keys()).sort()).toEqual([`conversation/${CHAT}`, "inbox"]);
 });
 
-test("a value of the view that cannot be read is as good as none", async () => {
+test("an unreadable value of the view counts as missing", async () => {
   const world = await worldWith(3);
   await world.end(false);
   for (const key of await world.storage.keys()) if (/conversation|since/.test(key)) await world.storage.set(key, "{");
@@ -411,7 +411,7 @@ test("a value of the view that cannot be read is as good as none", async () => {
   expect(world.view.conversations).toMatchObject([{ conversationId: CHAT, unread: 3 }]);
 });
 
-test("a new device shows its newest conversations after the first page, and goes on from there only after the last", async () => {
+test("a new device shows its newest conversations after the first page, and continues syncs only after the last", async () => {
   const world = new ViewWorld();
   for (let i = 0; i < 7; i++) {
     world.write(`p:bob${i}:mia`, `bob${i}`, "message", "hello");

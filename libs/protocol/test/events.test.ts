@@ -43,7 +43,7 @@ function inOrder(event: Event): Event {
 }
 
 describe("event bytes", () => {
-  test("are those of the generic encoder, and are read back, whole and by head", () => {
+  test("are those of the generic encoder, and are read back whole and by head", () => {
     fc.assert(
       fc.property(events, (event) => {
         const bytes = encodeEvent(event);
@@ -68,7 +68,7 @@ describe("event bytes", () => {
     expect(decodeEvent(encodeEvent(event))).toEqual(event);
   });
 
-  test("what has no form on the wire is not written", () => {
+  test("values without a wire form are not written", () => {
     expect(() => encodeEvent({ ...sample, content: "\ud800" })).toThrow(RangeError);
     expect(() => encodeEvent({ ...sample, seq: 1.5 })).toThrow(RangeError);
     expect(() => encodeEvent({ ...sample, seq: -1 })).toThrow(RangeError);
@@ -139,7 +139,7 @@ describe("frames with events spliced in", () => {
     );
   });
 
-  test("64 entries go, 65 do not", () => {
+  test("64 entries fit, 65 do not", () => {
     const entries = (count: number) =>
       Array.from({ length: count }, (_, index) => ({ inboxSeq: index + 1, event: encodeEvent(sample) }));
     const [frame] = new FrameDecoder().push(encodeDeliverFrame("e1", entries(64)));
@@ -176,7 +176,7 @@ describe("cutting a batch", () => {
     expect(fitsSizes([61_439, 1, 1])).toBe(2);
   });
 
-  test("what it takes goes into a frame, whatever the sizes", () => {
+  test("a cut batch always fits into a frame, whatever the sizes", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 16_384 }), { minLength: 1, maxLength: 100 }), (lengths) => {
         const entries = lengths.map((length) => ({

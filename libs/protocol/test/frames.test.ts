@@ -126,7 +126,7 @@ describe("FrameDecoder", () => {
     },
   );
 
-  test("a length is judged by its four bytes alone", () => {
+  test("checks a length as soon as its four bytes are there", () => {
     for (const [length, error] of [
       [7, "BAD_FRAME"],
       [65_545, "FRAME_TOO_LARGE"],

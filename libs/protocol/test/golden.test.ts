@@ -19,7 +19,7 @@ import { fromHex, type GoldenFrame, golden, toHex } from "./golden";
 const frames = golden<GoldenFrame>("frames.json");
 
 describe("golden frames", () => {
-  test("there is one of every command, from each side that sends it", () => {
+  test("contain a frame of every command, from each side that sends it", () => {
     const has = (number: number, from: string) => frames.some((row) => row.number === number && row.from === from);
     for (const { number, direction } of commandTable) {
       if (direction !== "server") expect([number, has(number, "client")]).toEqual([number, true]);
@@ -101,7 +101,7 @@ describe("golden bad payloads", () => {
     expect(result).toEqual({ error: "BAD_PAYLOAD", message: row.message });
   });
 
-  test("what is structurally wrong is thrown by decodePayload", () => {
+  test("decodePayload throws at a structural fault", () => {
     expect(() => decodePayload(fromHex("90"))).toThrow("payload: must be a map");
   });
 });

@@ -31,7 +31,7 @@ const payloads = fc.tuple(flat, fc.array(fc.boolean(), { maxLength: 9 })).map(([
 });
 
 describe("the scan of JSON text", () => {
-  test("passes what is inside the limits and nothing else, whatever the strings hold", () => {
+  test("passes text within the limits and nothing else, whatever the strings contain", () => {
     let passed = 0;
     let refused = 0;
     fc.assert(

@@ -14,7 +14,7 @@ function read(command: number, payload: object) {
   return message as { command: number; payload: Record<string, unknown> };
 }
 
-test("of DELIVER the one event that cannot be read is left out, with its numbers", () => {
+test("the one unreadable event of DELIVER is left out, with its numbers", () => {
   const events = [[7, event(1)], [8, event(2, tooLong)], ["nine", event(3)], [10, "no event"], [11, event(5)], 7];
   expect(read(Command.DELIVER, { epoch: "e", events }).payload).toEqual({
     epoch: "e",
@@ -31,7 +31,7 @@ test("of DELIVER the one event that cannot be read is left out, with its numbers
   });
 });
 
-test("so it is with PULLED, SYNCED and PRESENCE", () => {
+test("unreadable entries of PULLED, SYNCED and PRESENCE are left out", () => {
   const page = { conversationId: "p:a:b", lastSeq: 9, more: false };
   const { payload } = read(Command.PULLED, { ...page, events: [event(1), event(2, tooLong)] });
   expect(payload).toMatchObject({ events: [event(1)], unreadable: [{ id: "p:a:b", seq: 2 }] });
@@ -58,7 +58,7 @@ test("so it is with PULLED, SYNCED and PRESENCE", () => {
   expect(presence.payload).toMatchObject({ users: [user], unreadable: [{ list: "users", id: "a" }] });
 });
 
-test("a good payload is as before, and one that is broken elsewhere is refused", () => {
+test("a good payload stays as it is, and a payload that is broken elsewhere is refused", () => {
   expect(read(Command.DELIVER, { epoch: "e", events: [[1, event(1)]] }).payload).not.toHaveProperty("unreadable");
   for (const payload of [{ events: [[1, event(1, tooLong)]] }, { epoch: "e" }, { epoch: "e", events: [["x", 1]] }]) {
     expect(readServerMessage(Command.DELIVER, payload)).toMatchObject({ error: "BAD_PAYLOAD" });

@@ -38,7 +38,7 @@ describe.each(rows)("%s", (_title, { number, from, schema }) => {
     );
   });
 
-  test("every required key is missed by name", () => {
+  test("a missing required key is refused by name", () => {
     fc.assert(
       fc.property(payloads, (payload) => {
         for (const key of schema.required ?? []) {
@@ -84,7 +84,7 @@ describe("the wrong side", () => {
     });
   });
 
-  test("a number that is no command is unknown, also when it is a property of every object", () => {
+  test("a number without a command is unknown, even if it is a property of every object", () => {
     expect(parseRequest(0, new Uint8Array(0))).toMatchObject({ error: "UNKNOWN_COMMAND" });
     expect(parseRequest(65535, new Uint8Array(0))).toMatchObject({ error: "UNKNOWN_COMMAND" });
   });

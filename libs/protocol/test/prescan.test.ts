@@ -79,7 +79,7 @@ describe("lies about sizes and depth", () => {
     expect(prescan(new Uint8Array(65_537).fill(0x80))).toBe("payload: more than 65536 bytes");
   });
 
-  test("nothing at all is the empty map", () => {
+  test("no bytes are the empty map", () => {
     expect(decodePayload(new Uint8Array(0))).toEqual({});
   });
 });
@@ -93,7 +93,7 @@ describe("keys", () => {
     expect(prescan(Uint8Array.from(Buffer.from(text, "latin1")))).toBe("map.key-of-the-same-length-07: duplicate key");
   });
 
-  test("the same key in two maps is no duplicate, also in one inside the other", () => {
+  test("the same key in two maps is no duplicate, even if one map is inside the other", () => {
     expect(prescan(encodePayload({ a: { a: { a: 1 } }, b: [{ a: 1 }, { a: 2 }] }))).toBeUndefined();
   });
 
@@ -139,7 +139,7 @@ describe("numbers", () => {
 });
 
 describe("text", () => {
-  test("what is UTF-8 is decided as the platform's own decoder decides it", () => {
+  test("accepts the same bytes as UTF-8 as the platform's decoder", () => {
     const strict = new TextDecoder("utf-8", { fatal: true });
     const platformSays = (bytes: Uint8Array) => {
       try {
@@ -193,7 +193,7 @@ describe("text", () => {
     }
   });
 
-  test("text of any length is read back, wherever a letter of several bytes stands in it", () => {
+  test("text of any length is read back, wherever a letter of several bytes is in it", () => {
     for (let length = 0; length < 80; length++) {
       const plain = Array.from({ length }, (_, index) => String.fromCharCode(0x61 + (index % 26))).join("");
       expect(decodePayload(encodePayload({ content: plain }))).toEqual({ content: plain });
@@ -211,7 +211,7 @@ describe("text", () => {
     }
   });
 
-  test("what is decoded does not alias the bytes", () => {
+  test("the decoded payload does not alias the bytes", () => {
     const bytes = encodePayload({ a: Uint8Array.of(1, 2, 3) });
     const decoded = decodePayload(bytes);
     bytes.fill(0);

@@ -20,7 +20,7 @@ const value = fc.letrec((again) => ({
   ),
 })).any;
 
-test("every value comes out as it went in", () => {
+test("every value is read as it was written", () => {
   fc.assert(fc.property(value, (any) => expect(readValue(encode(any))).toEqual(any)));
 });
 
@@ -40,7 +40,7 @@ test("bytes that end too early or too late are refused", () => {
   fc.assert(property);
 });
 
-test("a list or map that says it is longer than all bytes is refused at once", () => {
+test("a list or map that declares more entries than bytes is refused at once", () => {
   for (const first of [0xdd, 0xdf]) {
     expect(() => readValue(Uint8Array.of(first, 0xff, 0xff, 0xff, 0xff, 1))).toThrow("not one value");
   }

@@ -29,7 +29,7 @@ test.each(["created", "joined", "removed"] as const)(
   },
 );
 
-test("what fits stays one event", () => {
+test("a change that fits stays one event", () => {
   for (const content of [
     { type: "left" },
     { type: "created", userIds: users(240) },
@@ -40,6 +40,6 @@ test("what fits stays one event", () => {
   }
 });
 
-test("an event that no device could read is not made", () => {
+test("an event that no device could read is refused", () => {
   expect(() => encodeSystemContent({ type: "created", userIds: users(500) })).toThrow(RangeError);
 });

@@ -62,7 +62,7 @@ describe("errors", () => {
     expect(rowsOnPage).toHaveLength(errorTable.length);
   });
 
-  test("none of protocol version 1 is missing", () => {
+  test("no error of protocol version 1 is missing", () => {
     const names =
       "BAD_FRAME BAD_PAYLOAD UNKNOWN_COMMAND FRAME_TOO_LARGE NOT_AUTHENTICATED TOKEN_EXPIRED TOKEN_REVOKED " +
       "USER_DISABLED USER_MUTED NOT_FRIENDS BLOCKED NOT_A_MEMBER GROUP_DISSOLVED GROUP_MUTED NO_SUCH_USER " +
@@ -116,7 +116,7 @@ describe("close codes", () => {
     for (const { code, name, text } of closeCodeTable) expect(errorPage).toContain(`| ${code} | ${name} | ${text} |`);
   });
 
-  test("the range says what to do", () => {
+  test("the range of a code tells a client what to do", () => {
     expect([4000, 4001, 4002, 4003, 4099].map(reconnectAdvice)).toEqual(new Array(5).fill("back-off"));
     expect([4100, 4101, 4102, 4199].map(reconnectAdvice)).toEqual(new Array(4).fill("new-token"));
     expect([4200, 4201, 4202, 4203, 4204, 4299].map(reconnectAdvice)).toEqual(new Array(6).fill("never"));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { decodeByHand, utf8Length, writeUtf8 } from "../src/codec/utf8";
 
-test("without the platform's codecs, text is written and read as with them", () => {
+test("without the platform's codecs text is written and read in the same way", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
       const expected = Buffer.from(text);

@@ -59,7 +59,7 @@ describe("ids", () => {
     for (const id of [...wrong, "a".repeat(most + 1)]) expect([id, isId(id)]).toEqual([id, false]);
   });
 
-  test("user id: also those of other systems, as they are", () => {
+  test("user ids of other systems are allowed as they are", () => {
     const others = ["550e8400-e29b-41d4-a716-446655440000", "ann.o+x@mail.example", "auth0|5f7c8ec7c33c6c004bbafe82"];
     const good = ["a", "_x", "a.b", "a..", "Me", "google-oauth2|103547991597142817347", "a".repeat(64), ...others];
     for (const id of good) expect([id, isUserId(id)]).toEqual([id, true]);
@@ -189,7 +189,7 @@ describe("optional keys", () => {
     expect(parseRequest(25, encodePayload({}))).toMatchObject({ message: "conversationId: missing" });
   });
 
-  test("every platform passes", () => {
+  test("every platform is allowed", () => {
     for (const platform of platformValues) {
       expect(parseRequest(1, encodePayload({ ...connect, platform }))).toMatchObject({ command: 1 });
     }
@@ -200,7 +200,7 @@ describe("optional keys", () => {
     expect("error" in result && result.message.length).toBeLessThan(100);
   });
 
-  test("undefined is left out when encoding", () => {
+  test("the encoder leaves undefined out", () => {
     expect(encodePayload({ a: 1, b: undefined })).toEqual(encodePayload({ a: 1 }));
   });
 });

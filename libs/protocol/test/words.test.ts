@@ -28,7 +28,7 @@ test.each(["\u0000", "a\u001b]52;c;x\u0007", "a\u007f", "a\u009b2J", "a\u202eb",
   },
 );
 
-test("lines and tabs belong into notices only", () => {
+test("only notices may contain lines and tabs", () => {
   for (const text of ["a\nb", "a\r\nb", "a\tb"]) {
     expect(noticeFault(text)).toBeUndefined();
     for (const check of [nameFault, displayNameFault, remarkFault]) expect(check(text)).toMatch("control");
@@ -41,7 +41,7 @@ test("half of a surrogate pair is refused everywhere", () => {
   }
 });
 
-test("nobody is called as those are shown who are gone", () => {
+test("no user may have the name of deleted accounts", () => {
   for (const name of [
     "deleted user",
     "Deleted User",
