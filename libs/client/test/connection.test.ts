@@ -1,4 +1,4 @@
-/** The parts of the connection that need no server: heartbeat, hand-over, what close codes mean. */
+/** Tests of the connection parts that need no server: heartbeat, hand-over, close codes. */
 import { Command, type ConnectPayload, encodeFrame, type GatewayAddress, parseRequest } from "@carillon/protocol";
 import { Heartbeat } from "../src/connection/heartbeat";
 import type { ClientState } from "../src/connection/keeper";
@@ -15,7 +15,7 @@ const address = (gatewayId: string): GatewayAddress => ({
   tcp: `${gatewayId}:1`,
 });
 
-/** A gateway in this process: it answers CONNECT, and says what the test wants. */
+/** A gateway in this process: it answers CONNECT, and sends what the test says. */
 class FakeLink implements Link {
   private events: LinkEvents | undefined;
   greeting: ConnectPayload | undefined;

@@ -1,4 +1,4 @@
-/** One conversation of the view: rows of SYNC against what events have told since they were read. */
+/** Tests of one conversation of the view: rows of SYNC against events since the server read the rows. */
 import type { ConversationRow, Event } from "@carillon/protocol";
 import { Conversation } from "../src/view/conversation";
 import { MessageWindow } from "../src/view/messages/window";
@@ -50,7 +50,7 @@ test("if a row is older than a message, the view does not ask again: the message
   conversation.takeEvent(event(11));
   conversation.takeRow(row(10));
   expect([conversation.isExact, conversation.preview?.text, conversation.unread]).toEqual([true, "11", 11]);
-  // Nor when what was said since is at hand.
+  // The view does not ask either if it has the events since then.
   conversation.takeEvent(recall(12, 2));
   conversation.takeRow(row(11));
   expect([conversation.stored.doubtSeq, conversation.preview?.text]).toEqual([undefined, "11"]);
@@ -63,7 +63,7 @@ test("in a conversation that never rests, a row as new as the doubt settles it",
   conversation.takeEvent(event(10));
   conversation.takeRow(row(9, { readSeq: 8, unread: 0 }));
   expect([conversation.isExact, conversation.preview?.text]).toEqual([true, "10"]);
-  // And what it counts need not be counted here.
+  // The view need not count the events that the row includes.
   for (let seq = 11; seq <= 520; seq++) conversation.takeEvent(event(seq));
   expect(conversation.isExact).toBe(false);
   conversation.takeRow(row(500, { readSeq: 8, unread: 491 }));
@@ -101,7 +101,7 @@ test("a row that includes the mark, or is newer than it on the server, tells wha
   expect(shown()).toEqual([false, 1, 1]);
   conversation.takeRow(row(2), false);
   expect(shown()).toEqual([false, 1, 1]);
-  // The server cuts a mark to the last number, and does not stretch it later.
+  // The server cuts a mark to the last number, and does not extend it later.
   conversation.takeRow(row(2, { readSeq: 2, unread: 0 }), true);
   conversation.takeEvent(event(3));
   expect(shown()).toEqual([true, 2, 1]);

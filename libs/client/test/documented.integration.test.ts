@@ -1,4 +1,4 @@
-/** Every public name of the built package has a comment that says what it is; methods of its classes, and events, too. */
+/** Checks that every public name of the built package has a comment, including methods of classes and events. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
@@ -17,7 +17,7 @@ function resolve(from: string, target: string): string {
   return existsSync(`${base}.d.ts`) ? `${base}.d.ts` : path.join(base, "index.d.ts");
 }
 
-/** Declarations that a file exports, also those that it passes on. @param only these names; undefined: all */
+/** Returns the declarations that a file exports or re-exports. @param only these names; undefined: all */
 function exportsOf(file: string, only?: ReadonlySet<string>): Declaration[] {
   const text = readFileSync(file, "utf8");
   const isWanted = (name: string) => only === undefined || only.has(name);
@@ -39,7 +39,7 @@ function exportsOf(file: string, only?: ReadonlySet<string>): Declaration[] {
 
 const linesOf = (file: string) => readFileSync(file, "utf8").split("\n");
 
-/** Whether a comment ends right above a line. */
+/** Whether a comment ends directly above a line. */
 const isCommented = (lines: string[], at: number) => /\*\/$/.test(lines[at - 1]?.trimEnd() ?? "");
 
 function placeOf({ file, name }: Declaration): { lines: string[]; at: number } {
@@ -50,7 +50,7 @@ function placeOf({ file, name }: Declaration): { lines: string[]; at: number } {
   return { lines, at };
 }
 
-/** Members without a comment; of several declarations of a method one is enough. */
+/** Returns the members without a comment; a method with several declarations needs only one. */
 function bareMembers(declaration: Declaration): string[] {
   const { lines, at } = placeOf(declaration);
   const end = lines.indexOf("}", at);
@@ -96,14 +96,14 @@ test("every method of a class, every event, option and part of the view has a co
   const told = new Set(["BaseOptions", "ClientEvents", "ClientStorage", "ConversationSettings", "ViewBounds"]);
   const base = { file: path.join(dist, "client.d.ts"), name: "BaseClient" };
   const options = { file: path.join(dist, "options.d.ts"), name: "BaseOptions" };
-  // What a storage in memory does is said by `ClientStorage`.
+  // `ClientStorage` documents the methods of `MemoryStorage`.
   const classes = declarations.filter((one) => isClass(one) && one.name !== "MemoryStorage");
   const wanted = [...classes, ...declarations.filter(({ name }) => told.has(name)), base];
   expect(wanted.length).toBeGreaterThan(10);
   expect([...wanted.flatMap(bareMembers), ...bareOptions(options)]).toEqual([]);
 });
 
-/** The options are not exported by their own name. */
+/** Returns the options without a comment; their interface is not exported. */
 function bareOptions({ file }: Declaration): string[] {
   const lines = linesOf(file);
   const at = lines.findIndex((line) => line.startsWith("interface BaseOptions"));

@@ -1,4 +1,4 @@
-/** What is shown, stored and acknowledged, in which order: the inbox without a server. */
+/** Tests of the inbox without a server: what it shows, stores and acknowledges, and in which order. */
 import type { ConversationRow, Event, InboxPosition } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
 import { LeftOut } from "../src/events/left-out";
@@ -155,7 +155,7 @@ test("in another epoch events continue, and the cursor stays until the resync is
     { epoch: "f", seq: 1 },
     { epoch: "f", seq: 1 },
   ]);
-  // What is missing is noted before the cursor moves: the next process asks for it.
+  // The missing range is stored before the cursor moves, so the next process requests it.
   expect(await stored(storage, "conversation/p:a:b")).toEqual({ upTo: 2, known: 4 });
 });
 
@@ -181,7 +181,7 @@ test("a device with thousands of conversations reads all of them from its storag
   const storage = new MemoryStorage();
   for (let i = 0; i < 3_000; i++) await storage.set(`conversation/p:a:u${i}`, '{"upTo":3,"known":3}');
   const { get } = storage;
-  // As a browser's answers.
+  // A read takes as long as in a browser.
   storage.get = async (key) => {
     await new Promise((resolve) => setTimeout(resolve, 1));
     return get.call(storage, key);

@@ -1,4 +1,4 @@
-/** Fetching what the view does not have at hand: asked once, and again when it could not be had. */
+/** Tests of the loader: it requests missing messages once, and again after a failure. */
 import { CarillonError, type Event, type PulledPayload, type PullPayload } from "@carillon/protocol";
 import { Conversation } from "../src/view/conversation";
 import { MessageLoader } from "../src/view/messages/loader";

@@ -1,4 +1,4 @@
-/** Read marks, typing and presence on their way to the server: merged, repeated, told again. */
+/** Tests of read marks, typing and presence on their way to the server: merged, repeated, sent again. */
 import { CarillonError, type ReadPayload, type WatchPresencePayload } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
 import { Listeners } from "../src/core";
@@ -50,7 +50,7 @@ describe("read marks", () => {
     expect(sent).toEqual([1, 7]);
     answers.shift()!();
     await Promise.all(all);
-    // What the server has is not told again.
+    // A mark that the server has is not sent again.
     await marks.move(CHAT, 6);
     expect(sent).toEqual([1, 7]);
   });
@@ -81,7 +81,7 @@ describe("read marks", () => {
     );
     const told = marks.move(CHAT, 4);
     await passes();
-    // Make before break: the next session is open before the requests of the one before have failed.
+    // Make before break: the next session opens before the requests of the former one fail.
     marks.online();
     endings.shift()!(new ConnectionLost());
     await passes();
@@ -128,7 +128,7 @@ test("the client sends TYPING at once, then every 3 s at most for each conversat
   pace.sent("a");
   pace.typing("a");
   expect(said).toHaveLength(4);
-  // What could not be said is said as soon as it can be.
+  // A TYPING that could not be sent does not delay the next one.
   isOnline = false;
   pace.typing("c");
   isOnline = true;
@@ -169,7 +169,7 @@ describe("presence", () => {
     watches.online(500);
     const end = watches.watch(["bob", "carl"]);
     await passes();
-    // As a screen does that is drawn anew.
+    // A screen that is drawn again does the same.
     end();
     watches.watch(["bob", "dora"]);
     await passes();
@@ -189,7 +189,7 @@ describe("presence", () => {
     expect(sizes).toEqual([64, 64, 22]);
     first();
     await passes();
-    // Room is made before others are asked for.
+    // The client ends watches before it adds others.
     expect(asked.slice(3).map((text) => text[0])).toEqual(["-", "-", "+"]);
     expect(sizes.slice(3)).toEqual([64, 36, 50]);
     watches.online(150);

@@ -1,4 +1,6 @@
-/** What is written without a connection, by a device that may never have had one: shown and kept at once, sent once. */
+/**
+ * Tests of messages written without a connection, on a device that may never have had one: shown and stored at once, sent once.
+ */
 import { type ClientMessage, Command, type SendPayload, uuidv7Time } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
 import { type ClientStorage, MemoryStorage } from "../src/storage/storage";
@@ -8,7 +10,7 @@ import { InProcessGateway } from "./fixtures/in-process-gateway";
 
 const CHAT = "p:alice:bob";
 
-/** A gateway whose clock is its own. */
+/** A gateway with a clock of its own. */
 class FakeGateway extends InProcessGateway {
   readonly taken: SendPayload[] = [];
 
@@ -191,7 +193,7 @@ test("the client refuses a malformed message before it is sent, and the connecti
   await expect(client.send("u:bob", "")).rejects.toMatchObject(malformed);
   await expect(client.send("bob" as "u:bob", "to nobody")).rejects.toMatchObject(malformed);
   await expect(client.markRead(CHAT, Number.NaN)).rejects.toMatchObject(malformed);
-  // Larger than a frame: its promise is the only one that rejects, also when the connection ends.
+  // A message larger than a frame rejects only its own promise, also when the connection ends.
   const large = client.core.ask(Command.SEND, { content: "x".repeat(70_000) });
   await expect(large).rejects.toMatchObject({ name: "FRAME_TOO_LARGE" });
   await client.send("u:bob", "\u00e4".repeat(8_192));

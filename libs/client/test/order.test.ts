@@ -1,4 +1,4 @@
-/** Order and holes: each rule by itself, then all of them against a model with random faults. */
+/** Tests of order and holes: each rule alone, then all of them against a model with random faults. */
 import type { Event } from "@carillon/protocol";
 import fc from "fast-check";
 import { Timeline } from "../src/order/timeline";
@@ -19,7 +19,7 @@ async function online(server = new FakeServer(), storage = new MemoryStorage()) 
   return { server, device, storage };
 }
 
-/** Hands a device an event that its inbox brings out of order: the conversation has a hole. */
+/** Gives a device an event that its inbox delivers out of order: the conversation has a hole. */
 function offer(device: Device, inboxSeq: number, ...seqs: number[]): void {
   device.inbox.deliver({ epoch: "1", events: seqs.map((seq, i) => [inboxSeq + i, event(seq)]) });
 }
@@ -109,7 +109,7 @@ test("after three tries the gap is reported and later events are shown; the next
   server.connect(device);
   await settle(20_000);
   expect([device.gaps.length, server.pulls.length]).toEqual([1, 6]);
-  // And every minute, as a connection may last.
+  // The client also tries again every minute, as a connection may last long.
   await settle(60_000);
   expect(device.numbers("c")).toEqual([1, 4, 2, 3]);
 });
@@ -117,7 +117,7 @@ test("after three tries the gap is reported and later events are shown; the next
 test("the client asks a server that is busy for some seconds until it answers, and gives up if it stays busy", async () => {
   const { server, device } = await online();
   server.write("c", 9);
-  // As an api that was killed and starts again: more answers than tries.
+  // An api that was killed and restarts gives more BUSY answers than the client makes tries.
   server.pullFaults.push(...Array<"busy">(5).fill("busy"));
   offer(device, 1, 1, 4);
   await settle(25_000);
@@ -209,7 +209,7 @@ test("a new device treats old events as history and shows new ones, even if the 
   server.deliver(device, 2, 1);
   await settle(100);
   expect(device.numbers("old")).toEqual([11, 12]);
-  // Once all are known, one that a resync finds is new: all of it was missed.
+  // Once the device knows all conversations, one that a resync finds is new: the device missed all of it.
   device.lose();
   server.write("begun meanwhile", 40);
   server.connect(device);
@@ -254,14 +254,14 @@ const step = (faults: PullFault[]): fc.Arbitrary<Step> =>
         ]),
   ) as fc.Arbitrary<Step>;
 
-/** Runs the steps, then lets everything heal. @returns the lives of the device, and what the storage knew at each start */
+/** Runs the steps, then heals all faults. @returns the runs of the device, and the content of the storage at each start */
 async function run(steps: Step[]) {
   const server = new FakeServer();
   const storage = new MemoryStorage();
   const lives = [new Device(server, storage)];
   const knownAtStart = [new Map<string, number>()];
   await lives[0]!.start();
-  // One that dies before it has stored that it is new comes back as a new one, for which all that is there is history.
+  // A device that crashes before it has stored that it is new starts as new again, and all events are history for it.
   await settle(1);
   for (const one of steps) {
     const device = lives.at(-1) as Device;
@@ -272,7 +272,7 @@ async function run(steps: Step[]) {
     if (one.do === "wait") await settle(one.ms);
     if (one.do === "fail") server.pullFaults.push(...one.faults);
     if (one.do === "crash") {
-      // Killed: nothing of it is stored or asked for any more.
+      // The process is killed: it stores and requests nothing any more.
       const values = new Map<string, string>();
       for (const key of await storage.keys()) values.set(key, (await storage.get(key)) as string);
       device.lose();
@@ -287,7 +287,7 @@ async function run(steps: Step[]) {
   }
   const device = lives.at(-1) as Device;
   server.pullFaults.length = 0;
-  // A last frame that was lost shows when the connection ends, which it does when frames are lost.
+  // The loss of a last frame shows when the connection ends, and it ends when frames are lost.
   device.lose();
   for (let round = 0; round < 4; round++) {
     device.reconnect();
@@ -329,7 +329,7 @@ test.each<[string, PullFault[]]>([
       if (faults.length === 0) expect(lives.flatMap((life) => life.gaps)).toEqual([]);
     });
     await fc.assert(property, { numRuns: 300 });
-    // A run that meets none of this shows nothing.
+    // A run without any of these faults tests nothing.
     expect(Math.min(resyncs, pulls, crashes, faults.length === 0 ? 1 : gaps)).toBeGreaterThan(0);
   },
   120_000,

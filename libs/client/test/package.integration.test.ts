@@ -1,4 +1,7 @@
-/** The tarball installs into an empty folder without a registry, and works for import, require and types, in Node and for browsers. */
+/**
+ * The tarball installs into an empty folder without a registry, and works for import, require and types, in Node and for
+ * browsers.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +37,7 @@ test("an app in an empty folder can install, import, require and compile against
   const compile = (file: string, ...options: string[]) =>
     run(tsc, "--noEmit", "--strict", "--target", "ES2022", "--typeRoots", types, "--types", "node", ...options, file);
   compile("a.mts", "--module", "NodeNext");
-  // What only browsers have is found by its own name, whatever resolves it.
+  // The browser entry has a name of its own, which every resolver finds.
   const page = `import { CarillonClient, type IndexedDbStorage, openIndexedDbStorage } from "@carillon/client/browser";
     export const opened: Promise<IndexedDbStorage> = openIndexedDbStorage("x");
     export const client = new CarillonClient({ api: "http://x", token: "t", deviceId: "d", platform: "web" });`;
@@ -42,7 +45,7 @@ test("an app in an empty folder can install, import, require and compile against
   writeFileSync(path.join(folder, "page.ts"), page);
   compile("page.mts", "--module", "NodeNext");
   compile("page.ts", "--module", "ESNext", "--moduleResolution", "Bundler");
-  // What a bundler for browsers takes: no Node modules behind it.
+  // The files that a bundler for browsers takes need no Node modules.
   const use2 = `console.log(new CarillonClient({ api: "http://x", token: "t", deviceId: "d", platform: "web" }).state.name`;
   writeFileSync(
     path.join(folder, "b.cjs"),

@@ -1,13 +1,13 @@
 /**
  * The SDK where the platform has less than a browser: no text codecs, no secure random source, no URL, and an AbortSignal of the
- * first years. It is built as an app's bundler builds it, and runs in a world of its own.
+ * first years. The test bundles it as an app does, and runs it in a global scope of its own.
  */
 import vm from "node:vm";
 import { Command, type Frame, FrameDecoder, frameOf, packPayload } from "@carillon/protocol";
 import { bundle } from "./fixtures/bundle";
 import { connected } from "./fixtures/connected";
 
-/** AsyncStorage's shape. */
+/** A store in the form of AsyncStorage. */
 class Store {
   readonly values = new Map<string, string>([["of somebody else", "untouched"]]);
   getItem = async (key: string) => this.values.get(key) ?? null;
@@ -36,7 +36,7 @@ class FakeWebSocket {
   }
 
   send(bytes: Uint8Array): void {
-    // Of the other world: its classes are not ours.
+    // The value is of another global scope: its classes differ from ours.
     for (const frame of this.decoder.push(Uint8Array.from(bytes))) {
       FakeWebSocket.sent.push(frame);
       if (frame.command === Command.CONNECT) this.answer(Command.CONNECTED, frame.requestId, connected("g"));
@@ -59,7 +59,7 @@ class FakeWebSocket {
   }
 }
 
-/** What React Native has. */
+/** The globals of React Native. */
 function newWorld() {
   class OldAbortSignal extends EventTarget {
     aborted = false;

@@ -1,4 +1,6 @@
-/** What an app in a browser has to load: the SDK and all that it takes along, as a bundler makes it of the sources. */
+/**
+ * Checks the size of the SDK and its dependencies that an app in a browser must load, as a bundler builds it from the sources.
+ */
 import path from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import { bundle, libs } from "./fixtures/bundle";

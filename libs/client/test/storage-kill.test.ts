@@ -1,4 +1,4 @@
-/** A process that writes is killed, many times, at moments of which nobody knows what it is doing. */
+/** Kills a writing process many times, at random moments. */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts a writer. @returns its lines, as they come, and when it is dead */
+/** Starts a writer. @returns its lines as they arrive, and a promise of its end */
 function writer(round: number) {
   const child = fork(path.join(__dirname, "fixtures/writer-process.ts"), [folder, `${round}`], {
     execArgv: ["--import", require.resolve("tsx")],
@@ -37,13 +37,13 @@ function writer(round: number) {
   return { child, ended, lines, errors: () => errors };
 }
 
-/** What the process said, against what the folder holds. */
+/** Compares the output of the process with the content of the folder. */
 async function check(kept: Map<string, { round: number; number: number }>, gone: Set<string>): Promise<void> {
   const storage = await openFileStorage(folder);
   for (const [key, since] of kept) {
     const value = JSON.parse((await storage.get(key)) ?? "{}") as { round: string; number: number; key: string };
     expect(value.key).toBe(key);
-    // A later write may have been kept without anybody hearing of it; an earlier one has no way back.
+    // The process may have stored a later value without printing it, but an earlier value must not return.
     const isLater =
       Number(value.round) > since.round || (Number(value.round) === since.round && value.number >= since.number);
     if (!isLater)
@@ -63,7 +63,7 @@ test("a value whose `set` resolved is there after every kill, whole, and no olde
     const enough = 1 + ((round * 37) % 200);
     while (lines().length < enough && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(errors()).toBe("");
-    // Somewhere in the next writes, or while it compacts.
+    // The kill hits one of the next writes, or a compaction.
     await new Promise((resolve) => setTimeout(resolve, (round * 13) % 29));
     child.kill("SIGKILL");
     await ended;
@@ -78,7 +78,7 @@ test("a value whose `set` resolved is there after every kill, whole, and no olde
   }
   expect(total).toBeGreaterThan(ROUNDS * 50);
   expect(gone.size).toBeGreaterThan(ROUNDS);
-  // It was compacted on the way, or this would be megabytes.
+  // The log was compacted on the way, otherwise it would have megabytes.
   expect(largest).toBeLessThan(2_000_000);
 });
 

@@ -1,4 +1,4 @@
-/** One contract, three storages; then what only a folder has: damage, growth, the lock. */
+/** Tests of one contract on three storages, then of damage, growth and lock of a folder. */
 import "fake-indexeddb/auto";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { type ClientStorage, MemoryStorage, readJson } from "../src/storage/stor
 import { SINCE, ViewStore } from "../src/view/view-store";
 import { viewOf } from "../src/view-of";
 
-/** The events of a client whose failures are noted. */
+/** The events of a client; its failures are recorded. */
 function eventsWith(errors: string[]): Listeners {
   const events = new Listeners(new AbortController().signal);
   events.fail = ({ message }) => void errors.push(message);
@@ -36,7 +36,7 @@ const inFolder = async (where = folder) => {
   opened.push(() => storage.close());
   return storage;
 };
-/** As React Native's AsyncStorage, and slow. */
+/** A slow store like AsyncStorage of React Native. */
 function keyValueStore() {
   const values = new Map<string, string>([["not ours", "1"]]);
   const later = async <T>(work: () => T) => {
@@ -119,7 +119,7 @@ describe.each(storages)("%s", (_, open, lasts) => {
     const store = new ViewStore(core, takeChanges);
     expect([...(await store.restore())]).toEqual([["a b", undefined]]);
     expect((await storage.keys()).sort()).toEqual(["inbox", "view/1/a b"]);
-    // Blocks of messages come and go, as with every message of a long life.
+    // Blocks of messages are added and deleted, as with each message over a long time.
     for (let i = 0; i < 300; i++) {
       changes.set(`messages/p:a:b/${i}`, [{ seq: i, content: "x".repeat(100) }]);
       if (i >= 5) changes.set(`messages/p:a:b/${i - 5}`, undefined);
@@ -166,7 +166,7 @@ test("the file storage cuts off a torn last line at every byte, and refuses dama
   damaged[12] = damaged[12]! ^ 1;
   writeFileSync(log, damaged);
   await expect(openFileStorage(folder)).rejects.toThrow("damaged at byte 0");
-  // Refusing has not kept the folder locked, and has changed nothing.
+  // The refusal has not left the folder locked, and has changed nothing.
   expect(readFileSync(log)).toEqual(damaged);
   writeFileSync(log, whole);
   appendFileSync(log, Buffer.alloc(100));
@@ -193,7 +193,7 @@ test("one process at a time opens a folder, and one of many takes over the lock 
   await expect(openFileStorage(folder)).rejects.toThrow("in use by this process already");
   await storage.close();
   const lock = path.join(folder, "lock");
-  // The parent of this process lives; as nobody says when it began, it is believed.
+  // The parent of this process lives, and the lock does not tell when it started, so the lock counts as valid.
   writeFileSync(lock, JSON.stringify({ pid: process.ppid, began: "" }));
   await expect(openFileStorage(folder)).rejects.toThrow(`in use by process ${process.ppid}`);
   writeFileSync(lock, JSON.stringify({ pid: 2 ** 22 + 1, began: "1" }));
@@ -205,7 +205,7 @@ test("one process at a time opens a folder, and one of many takes over the lock 
   const won = attempts.filter((attempt) => attempt.status === "fulfilled");
   expect(won).toHaveLength(1);
   await won[0]!.value.close();
-  // A process that bears the number of a dead one: on systems that tell when a process began, it is not taken for it.
+  // A process may have the id of a dead one: where the system tells when a process started, it is not mistaken for that one.
   writeFileSync(lock, JSON.stringify({ pid: process.pid, began: "long ago" }));
   await inFolder();
 });

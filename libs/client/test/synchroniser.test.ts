@@ -1,4 +1,4 @@
-/** SYNCs of inbox and view: one at a time, shared by all who asked before it began. */
+/** Tests of the SYNCs of inbox and view: one at a time, shared by all requests that were made before it began. */
 import { CarillonError, type ConversationRow, type SyncedPayload, type SyncPayload } from "@carillon/protocol";
 import { ConnectionLost } from "../src/connection/requests";
 import type { Synced } from "../src/sync/read-pages";
@@ -105,7 +105,7 @@ test("endless changes cost one SYNC every 3 s, and a request for everything does
   await passes(10);
   expect((await all).conversations).toHaveLength(1);
   expect(asked.length).toBe(before + 1);
-  // After some quiet the first change is asked for at once.
+  // After some quiet the first change causes a SYNC at once.
   await passes(10_000);
   synchroniser.changes();
   await passes(10);

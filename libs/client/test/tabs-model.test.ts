@@ -1,7 +1,7 @@
 /**
- * Tabs at random: they open, reload, crash, close, log out and take over, the network and the storage fail, and both sides write.
- * When all is quiet: what was stored was sent once, every event was shown, each tab shows all of it once and in order, and
- * no session has ended that nobody ended.
+ * Runs tabs at random: they open, reload, crash, close, log out and take over, the network and the storage fail, and both users
+ * write. When all is quiet, every stored message was sent once, every event was shown, each tab shows all events once and in
+ * order, and no session has ended without a log-out.
  */
 import { setMaxListeners } from "node:events";
 import { type OpenTab, TabsWorld } from "./fixtures/tabs-world";
@@ -26,7 +26,7 @@ function randomOf(seed: number): () => number {
 
 class Run {
   readonly world = new TabsWorld();
-  /** Contents that lay in the storage: they must arrive. */
+  /** Contents that were stored: they must arrive. */
   private readonly kept = new Set<string>();
   private readonly acknowledged = new Set<string>();
   private readonly everShown = new Set<number>();
@@ -50,7 +50,7 @@ class Run {
     this.world.isStorageBroken = false;
     if (this.world.tabs.length === 0) this.open();
     await passes(140_000);
-    // What is not at hand is fetched when somebody looks: first the end, then the page before it.
+    // The view fetches missing messages when the app looks: first the end, then the page before it.
     for (let looks = 0; looks < 3; looks++) {
       for (const tab of this.world.tabs) this.world.view(tab);
       await passes(3_000);
@@ -73,7 +73,7 @@ class Run {
       ...(cluster.ended === undefined ? [] : [cluster.ended]),
     ];
     for (const { shown } of this.all) {
-      // What another tab was told before this one was there, and had not acknowledged when it crashed, comes late.
+      // An event that another tab got before this one opened, and did not acknowledge before its crash, comes late.
       const own = shown.filter((seq) => seq >= (shown[0] as number));
       const isInOrder = own.every((seq, i) => i === 0 || seq > (own[i - 1] as number));
       if (!isInOrder || new Set(shown).size < shown.length) faults.push(`a tab was told ${shown.join()}`);
@@ -121,7 +121,8 @@ class Run {
         world.isStorageBroken = true;
         await passes(this.pick([10, 1_000, 5_000]));
         world.isStorageBroken = false;
-        // A token that could not be stored is stored now: who shows the one before it half a minute later counts as a thief.
+        // A token that could not be stored is stored now: a client that uses the former one half a minute later counts as a
+        // thief.
         return passes(3_000);
     }
   }
@@ -139,7 +140,7 @@ class Run {
     );
   }
 
-  /** What waits is thrown away with all else; it may have been sent. */
+  /** Notes that waiting messages are deleted with the storage; they may have been sent. */
   private async logOut(tab: OpenTab | undefined): Promise<void> {
     const { cluster, tabs } = this.world;
     if (tab === undefined || !cluster.isUp) return;

@@ -1,4 +1,6 @@
-/** Several tabs of one browser: one of them has the connection and the storage, any may close or crash, all show the same. */
+/**
+ * Tests of several tabs of one browser: one has the connection and the storage, any may close or crash, and all show the same.
+ */
 import { type OpenTab, TabsWorld } from "./fixtures/tabs-world";
 
 let world: TabsWorld;
@@ -17,7 +19,7 @@ afterEach(async () => {
 });
 
 const passes = (ms: number) => jest.advanceTimersByTimeAsync(ms);
-/** The first look at the platform's fetch and the like takes real time. */
+/** The first use of the platform's fetch and similar functions takes real time. */
 async function online(...tabs: OpenTab[]): Promise<void> {
   for (let i = 0; i < 100 && tabs.some((tab) => stateOf(tab) !== "online"); i++) await passes(100);
 }

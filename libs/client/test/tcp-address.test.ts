@@ -1,4 +1,4 @@
-/** Where the TCP transport connects to. */
+/** Tests of the address to which the TCP transport connects. */
 import { type AddressInfo, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { tcpTransport } from "@carillon/client";

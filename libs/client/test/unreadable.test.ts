@@ -1,4 +1,4 @@
-/** An event or row of the server that this version cannot read: it is left out, acknowledged and told once; all else goes on. */
+/** Tests of unreadable events and rows: each is left out, acknowledged and reported once, and all else continues. */
 import { type ClientMessage, Command, type Event, type PulledPayload } from "@carillon/protocol";
 import { BaseClient } from "../src/client";
 import type { UnreadableEntry } from "../src/events/events";

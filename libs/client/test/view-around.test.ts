@@ -1,4 +1,4 @@
-/** A conversation that is opened around a number: the messages it shows, the pages it asks for, and how long they stay. */
+/** Tests of a conversation around a number: the messages it shows, the pages it fetches, and how long they stay. */
 import {
   CarillonError,
   type ConversationRow,
@@ -23,7 +23,7 @@ const event = (seq: number, senderId = "bob"): Event => ({
   ...{ sentAt: seq, messageId: `${seq}`, clientMsgId: `${seq}` },
 });
 
-/** A server with one conversation, and a view of it that has been told its row. */
+/** A server with one conversation, and a view that has its row. */
 class World {
   readonly asked: string[] = [];
   readonly listeners = new Listeners(new AbortController().signal);
@@ -57,14 +57,14 @@ class World {
     this.state.takeRow({ conversationId: CHAT, kind: "private", lastSeq: this.lastSeq, lastAt: 1, ...marks, ...row });
   }
 
-  /** Said and delivered. */
+  /** Sends messages and delivers their events. */
   say(seq = this.lastSeq + 1, senderId = "bob"): void {
     this.lastSeq = seq;
     this.events.push(event(seq, senderId));
     this.listeners.emit("message", event(seq, senderId));
   }
 
-  /** Numbers that are shown, each run of them as one. */
+  /** Returns the shown numbers, each run of them as one. */
   shown(around?: number): string {
     const seqs = this.view.messages(CHAT, { around }).items.map(({ seq, clientMsgId }) => seq ?? clientMsgId);
     const isNext = (i: number) => typeof seqs[i] === "number" && seqs[i] === (seqs[i - 1] as number) + 1;
@@ -74,13 +74,13 @@ class World {
       .trim();
   }
 
-  /** Whether there is more on either side. */
+  /** Whether there are more messages on either side. */
   more(around?: number): [hasOlder: boolean, hasNewer: boolean] {
     const { hasOlder, hasNewer } = this.view.messages(CHAT, { around });
     return [hasOlder, hasNewer];
   }
 
-  /** A screen that looks whenever it hears of something. */
+  /** A screen that looks whenever its listener is called. */
   async screen(around?: number): Promise<() => void> {
     const look = () => void this.view.messages(CHAT, { around });
     const leave = this.view.subscribe(`messages/${CHAT}`, look);
@@ -134,7 +134,7 @@ test("two screens look at different places of one conversation, and each is call
   await world.screen();
   expect([world.shown(200), world.shown(100), world.shown()]).toEqual(["51-250", "51-250", "351-400"]);
   world.view.subscribe(`messages/${CHAT}`, () => void told.push(world.shown(200)));
-  // A recall of what is shown in the middle; a mark of it.
+  // Here a message in the middle is recalled, and a mark of it moves.
   const { content: _, ...rest } = { ...event(401), kind: "recall" as const, targetSeq: 200 };
   world.listeners.emit("recall", rest);
   await passes(0);
@@ -204,7 +204,7 @@ test("a screen that looks at the middle stays there during a resync, and the new
   world.tell({ lastSeq: 1_000 });
   await passes(1_000);
   expect([world.shown(60), ...world.more(60), world.shown()]).toEqual(["1-100", false, true, "951-1000"]);
-  // Missed events follow, and new ones; none of them is fetched once more.
+  // Missed and new events follow; none of them is fetched a second time.
   world.listeners.emit("message", event(101));
   world.say(1_001);
   await passes(1_000);
@@ -247,7 +247,7 @@ test("the storage keeps only the newest end, and later also a part that has met 
     return after.shown();
   };
   await world.screen(40);
-  // Nothing of 66 to 69 is the user's, and nobody says so yet.
+  // The numbers 66 to 69 are not the user's, and the device does not know that yet.
   world.isOnline = false;
   world.say(70);
   expect([world.shown(40), world.shown(), await stored()]).toEqual(["16-65", "70", "70"]);

@@ -1,4 +1,4 @@
-/** Whatever happens in whatever order, when all is quiet the view shows what the server has. */
+/** Checks that the view shows the server's state when all is quiet, after any events in any order. */
 import * as fc from "fast-check";
 import { ConnectionLost } from "../src/connection/requests";
 import { ME, ViewWorld } from "./fixtures/view-world";
@@ -60,8 +60,8 @@ const steps = fc.array(
 const peerOf = (conversationId: string) => conversationId.split(":").find((id) => !["p", "g", ME].includes(id))!;
 
 /**
- * A screen with a conversation around a number. Whenever it hears of something it looks, and it sees no hole, and all that
- * it has seen before besides what was cleared.
+ * A screen with a conversation around a number. It looks whenever its listener is called, and must see no hole, and all messages
+ * that it saw before except cleared ones.
  */
 class Screen {
   readonly leave: () => void;
@@ -81,24 +81,24 @@ class Screen {
     const { world, conversationId, around } = this;
     const { items } = world.view.messages(conversationId, { around });
     const { events: known = [], clearedSeq = 0 } = world.conversations.get(conversationId) ?? {};
-    // Messages that another device has cleared may be shown for a moment, with holes: the server has them no more.
+    // Messages that another device has cleared may be shown for a moment, with holes, because the server has deleted them.
     const seqs = items.flatMap(({ seq = 0 }) => (seq > clearedSeq ? [seq] : []));
     const [first = 1, last = 0] = [seqs[0], seqs.at(-1)];
     const inside = known.flatMap(({ seq, kind }) => (seq >= first && seq <= last && kind !== "recall" ? [seq] : []));
     const row = world.view.conversations.find((one) => one.conversationId === conversationId);
-    // One that has left the list has nothing at hand any more.
+    // A conversation that has left the list has no loaded messages any more.
     const before = row === undefined ? [] : this.before.filter((seq) => seq > clearedSeq);
     if (!isEqual(seqs, inside) || before.some((seq) => !seqs.includes(seq))) {
       this.faults.push(`${conversationId} around ${around}: ${seqs} after ${before} of ${inside}`);
     }
-    // A number beyond the last one is shown at the newest end, which may leave messages before it behind.
+    // For a number beyond the last one the view shows the newest end, which may drop the messages before it.
     this.before = row !== undefined && around <= row.lastSeq ? seqs : [];
   }
 }
 
-/** By conversation. */
+/** The screens, by conversation. */
 class Screens extends Map<string, Screen> {
-  /** What they have seen that they should not. */
+  /** The faults that the screens have seen. */
   readonly faults: string[] = [];
 }
 
@@ -170,7 +170,7 @@ async function take(world: ViewWorld, screens: Screens, one: Step): Promise<void
   }
 }
 
-/** Everything that the view has of a conversation, page by page from the newest end, or from a number on. */
+/** Returns all messages of a conversation in the view, page by page from the newest end, or from a number on. */
 async function allMessages(world: ViewWorld, conversationId: string, around?: number): Promise<string[]> {
   const { view } = world;
   const stop = view.subscribe(`messages/${conversationId}`, () => {});
@@ -189,12 +189,12 @@ async function allMessages(world: ViewWorld, conversationId: string, around?: nu
   return items.map(({ seq, content, status }) => `${seq} ${content} ${status}`);
 }
 
-/** What the view shows and the model knows. */
+/** Returns the content of the view and of the model. */
 function shown(world: ViewWorld): object[] {
   return world.view.conversations.map(({ group: _, ...conversation }) => conversation);
 }
 
-/** Takes the steps; when all is quiet, the view shows what the server has. */
+/** Takes the steps and checks that the view shows the server's state when all is quiet. */
 async function converges(all: readonly Step[]): Promise<void> {
   const world = new ViewWorld();
   world.start();
@@ -228,7 +228,7 @@ test("the view equals the model after events, pages, receipts, recalls, settings
   await fc.assert(fc.asyncProperty(steps, converges), { numRuns: 400 });
 });
 
-// Found by the test above, in some ten thousand runs. A page of SYNC is read after 5 ms and is here after 10.
+// The test above found these, in some ten thousand runs. The server reads a page of SYNC after 5 ms, and it arrives after 10.
 test.each<[string, Step[]]>([
   [
     "read on this device before its event is here, while a page is under way that does not know of it",

@@ -1,4 +1,4 @@
-/** What an app relies on when it binds to the view, and what the view leaves in the storage. */
+/** Tests of the guarantees for an app that binds to the view, and of the view's values in the storage. */
 import type { Event, PulledPayload, SendPayload } from "@carillon/protocol";
 import { Listeners } from "../src/core";
 import { MemoryStorage } from "../src/storage/storage";
@@ -13,7 +13,7 @@ afterEach(() => void jest.useRealTimers());
 
 const passes = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
-/** A world with a conversation of some messages, delivered to a view that is online. */
+/** Creates a world with a conversation of some messages, delivered to a view that is online. */
 async function worldWith(messages: number): Promise<ViewWorld> {
   const world = new ViewWorld();
   world.start();
@@ -94,7 +94,7 @@ test("a hidden conversation returns with the next event, even before a row", asy
 test("the answer to a change of settings is newer than the rows of a sync in flight", async () => {
   const world = await worldWith(2);
   const { pinned: _, ...shown } = world.view.conversations[0]!;
-  // The row is read after 5 ms, and is here after 10.
+  // The server reads the row after 5 ms, and it arrives after 10.
   world.state.online();
   await passes(7);
   world.settings(CHAT, { pinned: true });
@@ -103,7 +103,7 @@ test("the answer to a change of settings is newer than the rows of a sync in fli
     expect(world.view.conversations[0]).toMatchObject({ pinned: true });
     await passes(5);
   }
-  // What another device says later counts.
+  // A later change of another device counts.
   world.settings(CHAT, { pinned: false });
   await passes(1_000);
   expect(world.view.conversations[0]).toMatchObject({ pinned: false });
@@ -124,7 +124,7 @@ test("cleared messages leave the storage, and return neither with a page nor wit
   world.settings(CHAT, { clearedSeq: 4 });
   await passes(1_000);
   expect(new Set(await stored())).toEqual(new Set([5, 6, 7]));
-  // Cleared on another device before it was delivered here.
+  // Another device cleared it before it was delivered here.
   world.settings(CHAT, { clearedSeq: 7 });
   await passes(1_000);
   world.deliver(1);
@@ -133,7 +133,7 @@ test("cleared messages leave the storage, and return neither with a page nor wit
   for (let i = 8; i <= 20; i++) world.write(CHAT, "bob", "message", `secret ${i}`);
   world.deliver(13);
   await passes(1_000);
-  // A page is read after 5 ms, and is here after 10.
+  // The server reads a page after 5 ms, and it arrives after 10.
   const older = world.view.loadOlder(CHAT);
   await passes(7);
   const pending = world.state.restored;
@@ -151,7 +151,7 @@ test("cleared messages leave the storage, and return neither with a page nor wit
   expect(world.view.messages(CHAT)).toMatchObject({ items: [17, 18, 19, 20].map((seq) => ({ seq })), hasOlder: false });
 });
 
-/** A view whose outbox the test plays, and whose PULLs it answers. */
+/** A view; the test plays its outbox and answers its PULLs. */
 function sendingView(
   storage = new MemoryStorage(),
   unsent: SendPayload[] = [],
@@ -257,7 +257,7 @@ test("a failed message stays, also for the next process, until the user sends it
   expect(before.shown()).toEqual(["a failed", "b failed", "c sending"]);
   expect(before.view.messages(CHAT).items[0]).toMatchObject({ failure: "no such user" });
   await before.state.stop();
-  // The outbox keeps what it has not given up, and says so.
+  // The outbox stores the messages that it has not given up, and reports them.
   const { view, shown, sent, events } = sendingView(before.storage, [payload("c")]);
   await view.restored;
   expect(shown()).toEqual(["a failed", "b failed", "c sending"]);
@@ -265,7 +265,7 @@ test("a failed message stays, also for the next process, until the user sends it
   expect(sent).toEqual([payload("a")]);
   void events.emit("sending", payload("a"));
   view.discard("b");
-  // What is on its way cannot be thrown away.
+  // A message in flight cannot be discarded.
   view.discard("c");
   expect(shown()).toEqual(["c sending", "a sending"]);
 });
@@ -280,13 +280,13 @@ test("a failed message that the server stored is not shown as failed, also by th
   fails("a");
   await passes(1_000);
   void before.events.emit("message", event("a", 1));
-  // The tries may end after the event has come, too.
+  // The last try may end after the event has arrived, too.
   void before.events.emit("message", event("b", 2));
   fails("b");
   expect(before.shown()).toEqual(["a sent", "b sent", "c sending"]);
   void before.events.emit("message", event("c", 3));
   await before.state.stop();
-  // The process died before its outbox had heard of the answer.
+  // The process crashed before its outbox had the answer.
   const { shown, view } = sendingView(before.storage, [payload("c")]);
   await view.restored;
   expect(shown()).toEqual(["a sent", "b sent", "c sent"]);
@@ -297,7 +297,7 @@ test("a conversation can be opened before the user of the view is known", async 
   const { events, view, shown } = sendingView(undefined, [], () => userId);
   await view.restored;
   expect(shown()).toEqual([]);
-  // The first session of an app that brings its own token tells.
+  // The first session of an app with its own token tells the user.
   userId = "mia";
   void events.emit("message", event("of bob", 1, "bob"));
   void events.emit("message", event("a", 2));
@@ -339,7 +339,7 @@ test("the storage does not grow with the messages: old blocks are deleted, and t
     world.write(CHAT, "bob", "message", `${i}`);
     world.deliver(1);
     if (i % 10 === 0) await passes(300);
-    // Room for what is unread, which is noted by number; messages take ten times as much.
+    // The bound leaves room for the numbers of unread messages; the messages take ten times as much.
     if (i === 100) largest = (await size()) + 2_500;
     if (i > 100) expect(await size()).toBeLessThan(largest);
   }

@@ -1,4 +1,4 @@
-/** Random payloads made from the schemas, and ways to spoil them. */
+/** Random payloads from the schemas, and ways to spoil them. */
 import fc from "fast-check";
 import { follow, type Schema } from "../../../scripts/generate/schemas";
 import { privateConversationId, utf8Length } from "../src/index";
@@ -35,7 +35,7 @@ const formats: Record<string, fc.Arbitrary<string>> = {
   ),
 };
 
-/** Text of any script whose UTF-8 form has `least` to `most` bytes; now and then as long as allowed. */
+/** Text of any script whose UTF-8 form has `least` to `most` bytes; sometimes as long as allowed. */
 function text(least: number, most: number): fc.Arbitrary<string> {
   const fits = (value: string) => utf8Length(value) >= least && utf8Length(value) <= most;
   const any = fc.oneof(fc.string({ unit: "grapheme", maxLength: 90 }), fc.string({ unit: "binary", maxLength: 90 }));

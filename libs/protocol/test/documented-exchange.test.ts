@@ -1,4 +1,4 @@
-/** The exchange in bytes of docs/protocol.md is what the codec makes of its payloads. */
+/** Checks that the bytes in docs/protocol.md are those that the codec makes of their payloads. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { commandNumber, decodePayload, FrameDecoder } from "../src/index";

@@ -34,7 +34,7 @@ const sample: Event = {
   content: "hello",
 };
 
-/** The keys of an event in the order in which it is written. */
+/** The keys of an event in the order in which they are written. */
 function inOrder(event: Event): Event {
   const { conversationId, seq, senderId, kind, ...behind } = event;
   const { messageId, clientMsgId, contentType, sentAt, content, targetSeq, cleared } = behind;

@@ -7,7 +7,7 @@ const wholeStream = Uint8Array.from(samples.flatMap((bytes) => [...bytes]));
 const expected = samples.map((bytes) => decodeFrames(bytes).frames[0] as Frame);
 const expectedPrint = print(expected);
 
-/** One string for many frames: comparing strings is quick enough to try every cut. */
+/** Turns frames into one string: strings compare fast enough to try every cut. */
 function print(frames: readonly Frame[]): string {
   return frames.map(({ command, requestId, payload }) => `${command} ${requestId} ${toHex(payload)}`).join("\n");
 }

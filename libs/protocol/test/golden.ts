@@ -1,4 +1,4 @@
-/** Access to schemas/, for the tests that hold the code to it. */
+/** Access to schemas/, for the tests that compare the code with it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadSchemas } from "../../../scripts/generate/schemas";
@@ -21,7 +21,7 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** One sample of frames.json. */
+/** A sample of frames.json. */
 export interface GoldenFrame {
   name: string;
   from: "client" | "server";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { decodeJsonFrame, encodeJsonFrame, encodePayload } from "../src/index";
 
-/** Levels of maps and lists, counting the value itself. */
+/** Returns the levels of maps and lists, including the value itself. */
 function depthOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   return 1 + Math.max(0, ...Object.values(value).map(depthOf));
@@ -24,7 +24,7 @@ function withPayload(payload: string): ReturnType<typeof decodeJsonFrame> {
 
 const flat = fc.dictionary(fc.string({ maxLength: 66 }), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 70, size: "max" });
 
-/** Some payloads inside the limits and some beyond: up to nine more levels around a random one. */
+/** Payloads within the limits and beyond them: up to nine more levels around a random one. */
 const payloads = fc.tuple(flat, fc.array(fc.boolean(), { maxLength: 9 })).map(([inner, levels]) => {
   const nested = levels.reduce<unknown>((value, isList) => (isList ? [value] : { level: value }), inner);
   return Array.isArray(nested) ? { list: nested } : nested;

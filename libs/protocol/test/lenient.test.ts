@@ -7,7 +7,7 @@ const event = (seq: number, more: object = {}): Event => ({
 });
 const tooLong = { content: "x".repeat(16_385) };
 
-/** Also as it comes over the wire. */
+/** Checks a payload as an object and in its wire form. */
 function read(command: number, payload: object) {
   const message = readServerMessage(command, encodePayload(payload));
   expect(readServerMessage(command, decodePayload(encodePayload(payload)))).toEqual(message);

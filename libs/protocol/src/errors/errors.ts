@@ -10,7 +10,9 @@ const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ErrorCode
 
 /** A refusal that the other side understands: an ERROR frame or the body of an HTTP error. */
 export class CarillonError extends Error {
-  /** Returns the default message of an error. An app sets none, because errors from the server carry their message. */
+  /**
+   * Returns the message of an error that is created without one. An app needs no table for it: the server's errors carry theirs.
+   */
   static textOf = (name: ErrorName): string => name.toLowerCase().replaceAll("_", " ");
   /** The number in the error table. */
   readonly code: number;
