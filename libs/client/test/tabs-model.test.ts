@@ -140,7 +140,7 @@ class Run {
     );
   }
 
-  /** Notes that waiting messages are deleted with the storage; they may have been sent. */
+  /** Logs out. The waiting messages are deleted with all other values; some may already have been sent. */
   private async logOut(tab: OpenTab | undefined): Promise<void> {
     const { cluster, tabs } = this.world;
     if (tab === undefined || !cluster.isUp) return;
