@@ -36,7 +36,7 @@ function folderOf(name) {
 }
 
 /**
- * Bundles the entries. Their common code lies in files of its own, so that it exists once: a view must know the client's class.
+ * Bundles the entries. Their common code lies in files of its own, so that it exists once: the view must share its classes with the client.
  */
 function bundle(stage) {
   const options = {

@@ -34,7 +34,7 @@ export interface Gap {
   toSeq: number;
 }
 
-/** One event or row of the server that this version cannot read. The client leaves it out, and takes all others. */
+/** An event or row of the server that this version cannot read. The client leaves it out, and takes all others. */
 export class UnreadableEntry extends Error {
   override readonly name = "UnreadableEntry";
 
