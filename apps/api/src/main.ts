@@ -11,10 +11,10 @@ const STOP_MS = 9_000;
 
 async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess> {
   const node = await ClusterNode.open(ROLE, config, logger);
-  await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql] = await Promise.all([
     RedisStore.connect(config.redis, logger),
     MysqlStore.connect(config.mysql, logger),
+    checkSchemaIfReachable(config.mysql, logger),
   ]);
   const { bus, boot, partitions, coordination } = node;
   const api = new Api({ config, bus, boot, partitions, redis, mysql, coordination });

@@ -9,10 +9,10 @@ import { Worker } from "./worker";
 
 async function start(config: WorkerConfig, logger: Logger): Promise<RunningProcess> {
   const node = await ClusterNode.open(ROLES.worker, config, logger);
-  await checkSchemaIfReachable(config.mysql, logger);
   const [redis, mysql] = await Promise.all([
     RedisStore.connect(config.redis, logger),
     MysqlStore.connect(config.mysql, logger),
+    checkSchemaIfReachable(config.mysql, logger),
   ]);
   const { bus, boot, partitions, coordination } = node;
   const worker = new Worker({ config, bus, boot, partitions, coordination, redis, mysql });

@@ -76,9 +76,7 @@ export class ClusterNode {
   /** Gives the place up and follows the cluster no longer; the connection stays open for the last messages. */
   async leave(): Promise<void> {
     this.stopControl?.();
-    await this.member
-      .leave()
-      .catch((err: Error) => this.bus.logger.info({ err }, "the node's record stays until its lease ends"));
+    await this.member.leave();
     await this.coordination.close();
   }
 }

@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 import { link, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { sleep } from "../time/backoff";
 
 /** A process. After a process has died, its pid may belong to another process. */
 export interface ProcessIdentity {
@@ -161,5 +162,3 @@ function isSignalled(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
