@@ -152,6 +152,52 @@ test("a gateway is killed: its clients continue at the other one", async () => {
   });
 }, 180_000);
 
+/** A device whose own gateway is stopped has sent CONNECT to it all the same, and has then opened a session at the other one. */
+async function moveFromStopped() {
+  const person = await cluster.person("carol");
+  const { token, deviceId } = person;
+  const [own, other] = await cluster.route(person);
+  const pid = cluster.info().gateways.find(({ nodeId }) => nodeId === own!.gatewayId)!.pid!;
+  process.kill(pid, "SIGSTOP");
+  // The kernel accepts the connection, and keeps the frame for the process.
+  const late = await RawClient.open("tcp", own!);
+  const requestId = late.send(Command.CONNECT, { token, deviceId, platform: "other" });
+  const client = await RawClient.open("tcp", other!);
+  await client.connect({ token, deviceId, fallback: true });
+  const resume = () => process.kill(pid, "SIGCONT");
+  /** Fails when the session is not open any more after the gateway has processed what waited for it. */
+  const isOpen = async () => {
+    const witness = await cluster.person("dave");
+    const next = await RawClient.open("tcp", own!);
+    const payload = { token: witness.token, deviceId: witness.deviceId, platform: "other", fallback: true };
+    const isConnected = async () => (await next.request(Command.CONNECT, payload)).command !== Command.ERROR;
+    await until("the gateway opens sessions again", isConnected);
+    next.close();
+    expect((await client.request(Command.PING)).command).toBe(Command.PONG);
+    client.close();
+  };
+  return { person, own: own!, late, requestId, resume, isOpen };
+}
+
+test("a gateway that stood still does not open a session for a client that has left: its next session stays", async () => {
+  const { late, resume, isOpen } = await moveFromStopped();
+  late.close();
+  await until("FIN is sent", () => late.socket.writableFinished);
+  resume();
+  await isOpen();
+}, 60_000);
+
+test("a gateway that has lost its lease opens no session before it has it back", async () => {
+  const { person, own, late, requestId, resume, isOpen } = await moveFromStopped();
+  const isGone = async () => (await cluster.route(person)).every(({ gatewayId }) => gatewayId !== own.gatewayId);
+  await until("the gateway has left the ring", isGone, 100_000);
+  resume();
+  const answer = await late.next("the answer", (frame) => frame.requestId === requestId);
+  expect(answer).toMatchObject({ command: Command.ERROR, payload: { name: "BUSY" } });
+  await isOpen();
+  late.close();
+}, 180_000);
+
 test("an archiver is killed: every message is archived once", async () => {
   const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
   const sender = new Sender(alice, bob);

@@ -72,7 +72,7 @@ export class Gateway {
       tokenGraceMs: settings.tokenGraceSeconds * 1_000,
     });
     const opener = new SessionOpener({
-      ...{ bus, nodeId, boot, placement, users, watch, verify },
+      ...{ bus, nodeId, boot, cluster, placement, users, watch, verify },
       heartbeatSeconds: settings.heartbeatSeconds,
       limits: config.connectionLimits,
     });

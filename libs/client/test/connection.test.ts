@@ -231,6 +231,18 @@ test("after two unanswered PINGs the client opens another connection", async () 
   keeper.stop();
 });
 
+test("a gateway that did not answer any more has 3 s to open a session, then the client goes to the next", async () => {
+  const { keeper, links } = keeperOf([], (link, _, requestId) => {
+    if (link.gatewayId === "second" || links.length === 1) link.accept(requestId);
+  });
+  await settle(40_500 + 2_999);
+  expect(links.map(({ gatewayId }) => gatewayId)).toEqual(["first", "first"]);
+  await settle(1);
+  expect(links.map(({ gatewayId }) => gatewayId)).toEqual(["first", "first", "second"]);
+  expect(links[2]!.greeting?.fallback).toBe(true);
+  keeper.stop();
+});
+
 test("after GOAWAY to a dead gateway the old connection stays in use until another one is open", async () => {
   const { keeper, links, routes } = keeperOf(["third"], accept);
   await settle();

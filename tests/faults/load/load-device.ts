@@ -6,6 +6,8 @@ export interface LoadDevice {
   readonly history: DeviceHistory;
   /** Messages that have no answer yet. */
   readonly unanswered: number;
+  /** Returns the state of the device's connection in words; absent: the device does not tell. */
+  readonly state?: string;
   /** Resolves when the first session is open: from then on the device misses nothing. */
   connect(): Promise<void>;
   /** Sends one message to the peer; it never fails, and repeats the message until there is an answer. */

@@ -158,7 +158,10 @@ export class Load {
   /** Returns what is missing; undefined when every message has an answer, and every device has shown all acknowledged messages. */
   get unrest(): string | undefined {
     const busy = this.devices.find((device) => device.unanswered > 0);
-    if (busy !== undefined) return `${busy.unanswered} messages of ${busy.history.name} have no answer`;
+    if (busy !== undefined) {
+      const { unanswered, history, state } = busy;
+      return `${unanswered} messages of ${history.name} have no answer${state === undefined ? "" : ` (${state})`}`;
+    }
     const behind = this.devices.find((device) => device.behind !== undefined);
     if (behind !== undefined) return `${behind.history.name} ${behind.behind}`;
     const last = new Map<string, number>();

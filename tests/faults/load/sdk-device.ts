@@ -55,6 +55,11 @@ export class SdkDevice implements LoadDevice {
     return this.missing.size > 0 ? "fetches what it missed" : this.reader.behind;
   }
 
+  get state(): string {
+    const { state } = this.client;
+    return "error" in state ? `${state.name}: ${state.error?.message}` : state.name;
+  }
+
   get list(): ListedRow[] {
     return viewOf(this.client).conversations.map((row) => listedRow(this.account.userId, row));
   }

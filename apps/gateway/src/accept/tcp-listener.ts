@@ -28,6 +28,7 @@ class TcpConnection implements ClientConnection {
   private events: ConnectionEvents | undefined;
   private readonly cork: FrameCork;
   private closing = false;
+  private isOver = false;
 
   constructor(
     private readonly socket: Socket,
@@ -51,7 +52,9 @@ class TcpConnection implements ClientConnection {
       this.socket.on(event, guarded("socket", callback, this.belonging));
     on("data", (chunk) => this.receive(chunk));
     on("drain", () => events.onDrained());
-    on("close", () => events.onClosed());
+    // FIN: the socket itself is closed some turns of the event loop later, in which nobody would know.
+    on("end", () => this.end());
+    on("close", () => this.end());
   }
 
   send(frame: Uint8Array): void {
@@ -70,6 +73,12 @@ class TcpConnection implements ClientConnection {
   /** An error in a callback of this connection closes it. */
   private get belonging() {
     return { remote: this.remote, end: () => this.close() };
+  }
+
+  private end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.events!.onClosed();
   }
 
   private write(bytes: Uint8Array): void {

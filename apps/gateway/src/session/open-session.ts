@@ -16,7 +16,7 @@ import {
 } from "@carillon/protocol";
 import type { IncomingFrame } from "../accept/client-connection";
 import { DeliveryCursor } from "./delivery-cursor";
-import type { Placement } from "./placement";
+import type { GatewayCluster, Placement } from "./placement";
 import type { Session } from "./session";
 import { type Identity, identityOf } from "./session-state";
 import type { SessionWatch, VerifyToken } from "./session-watch";
@@ -33,6 +33,7 @@ export interface OpenSessionOptions {
   boot: string;
   heartbeatSeconds: number;
   limits: ConnectionLimits;
+  cluster: Pick<GatewayCluster, "hasLease">;
   placement: Placement;
   users: UserRegistry;
   watch: Pick<SessionWatch, "begin" | "opened">;
@@ -58,9 +59,11 @@ export class SessionOpener {
   }
 
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<Opening> {
-    const { bus, placement, users } = this.options;
+    const { bus, cluster, placement, users } = this.options;
     const token = this.checkToken(payload);
     if (typeof token === "string") return this.refuse(session, requestId, token);
+    // The process was stopped or cut off: its clients may have opened later sessions elsewhere, which this one would replace.
+    if (!cluster.hasLease) return this.fail(session, requestId, busy());
     const { userId } = token;
     const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
     if (place !== "here" && place !== "fallback") return this.redirect(session, requestId, place);
@@ -73,6 +76,7 @@ export class SessionOpener {
     let opened: SessionOpened | undefined;
     try {
       const register = () => this.register(session, identity, payload.inbox);
+      await behindConnect();
       opened = await this.room.run(async () => (session.state === opening ? register() : undefined));
     } catch (error) {
       if (session.state === opening) return this.fail(session, requestId, error as CarillonError);
@@ -165,6 +169,15 @@ export class SessionOpener {
       limits,
     });
   }
+}
+
+/**
+ * Resolves when a FIN that came right behind CONNECT has been read as well. A client that waited too long for this process has
+ * gone elsewhere; its late CONNECT must not replace the session that it has there.
+ */
+async function behindConnect(): Promise<void> {
+  // The kernel gives FIN one turn of the event loop after the data.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The close code of a session that was refused by an error of the table. */

@@ -20,6 +20,9 @@ export interface FindGatewayOptions {
 }
 
 const MOST_HOPS = 3;
+/** The time that a gateway has to accept a connection after it did not answer for some seconds, ms. */
+const SILENT_MS = 1_500;
+const CONNECT_MS = 10_000;
 
 export interface Found {
   connection: GatewayConnection;
@@ -32,7 +35,8 @@ export interface Found {
  * Finds a gateway and opens a session.
  * @param start the gateway that a GOAWAY named; undefined: the client asks for the route
  * @param hops the number of GOAWAYs in a row so far
- * @param openMs the time that a gateway has to accept the connection, ms
+ * @param openMs the time that a gateway has to accept the connection, ms; it has twice as long to open the session, 10 s at most
+ * @param silent the gateway of the last connection, if it did not answer any more: it has less time
  * @throws CarillonError of the refusal; UNAVAILABLE if no gateway answers, with the cause
  */
 export async function findGateway(
@@ -41,13 +45,16 @@ export async function findGateway(
   hops: number,
   signal: AbortSignal,
   openMs: number,
+  silent?: string,
 ): Promise<Found> {
   let candidates = start === undefined ? await options.route() : [start];
   let failure: Error = new CarillonError("BUSY", "no gateway is known");
   for (let index = 0; index < candidates.length; ) {
     throwIfAborted(signal);
     const fallback = index > 0 || hops >= MOST_HOPS;
-    const result = await tryGateway(options, candidates[index] as GatewayAddress, fallback, signal, openMs);
+    const address = candidates[index] as GatewayAddress;
+    const patienceMs = address.gatewayId === silent ? SILENT_MS : openMs;
+    const result = await tryGateway(options, address, fallback, signal, patienceMs);
     if (result instanceof Error) {
       failure = result;
       index++;
@@ -81,7 +88,10 @@ async function tryGateway(
   const abort = () => connection.close(undefined, "closed by the app");
   signal.addEventListener("abort", abort);
   try {
-    const answer = await connection.open(fallback ? { ...payload, fallback } : payload);
+    const answer = await connection.open(
+      fallback ? { ...payload, fallback } : payload,
+      Math.min(2 * openMs, CONNECT_MS),
+    );
     if ("sessionId" in answer && !signal.aborted) return { connection, connected: answer };
     connection.close(undefined, "sent elsewhere");
     return answer as { reconnectTo?: GatewayAddress };

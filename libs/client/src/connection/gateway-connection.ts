@@ -23,8 +23,6 @@ export interface Ended {
   reason: string;
 }
 
-const CONNECT_MS = 10_000;
-
 export class GatewayConnection {
   /** The payload of CONNECTED, once it has come. */
   connected: ConnectedPayload | undefined;
@@ -55,11 +53,12 @@ export class GatewayConnection {
 
   /**
    * Opens the session.
+   * @param timeoutMs the time that the gateway has to answer, ms
    * @returns CONNECTED, or the GOAWAY that the gateway answered instead
    * @throws CarillonError of the refusal; NoAnswer; ConnectionLost
    */
-  async open(payload: ConnectPayload): Promise<ConnectedPayload | GoawayPayload> {
-    const answer = await this.request(Command.CONNECT, payload, CONNECT_MS);
+  async open(payload: ConnectPayload, timeoutMs: number): Promise<ConnectedPayload | GoawayPayload> {
+    const answer = await this.request(Command.CONNECT, payload, timeoutMs);
     if (answer.command === Command.GOAWAY) return answer.payload;
     if (answer.command !== Command.CONNECTED) throw new Error(`CONNECT was answered by command ${answer.command}`);
     this.connected = answer.payload;

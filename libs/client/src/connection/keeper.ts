@@ -16,6 +16,7 @@
 import { Backoff, sleep } from "@carillon/base";
 import {
   CarillonError,
+  CloseCode,
   type GatewayAddress,
   type GoawayPayload,
   reconnectAdvice,
@@ -74,6 +75,8 @@ export class Keeper {
   readonly #backoff: Backoff;
   #hops = 0;
   #openMs = OPEN_MS.first;
+  /** The gateway that the client left because it did not answer any more; undefined after the next attempt. */
+  #silent: string | undefined;
   #endPause: () => void = () => {};
 
   constructor(private readonly options: KeeperOptions) {
@@ -134,7 +137,11 @@ export class Keeper {
       try {
         // The app may have to provide a token, and may take its time.
         if (next.renew === true) await this.#untilStopped(this.options.renewToken());
-        const found = await this.#untilStopped(findGateway(this.options, next.to, this.#hops, signal, this.#openMs));
+        const silent = this.#silent;
+        this.#silent = undefined;
+        const found = await this.#untilStopped(
+          findGateway(this.options, next.to, this.#hops, signal, this.#openMs, silent),
+        );
         this.#openMs = OPEN_MS.first;
         return found;
       } catch (error) {
@@ -210,6 +217,7 @@ export class Keeper {
   }
 
   #afterEnd({ code, reason }: Ended): Next {
+    if (code === CloseCode.HEARTBEAT_LOST) this.#silent = this.current?.connected?.gatewayId;
     this.current = undefined;
     switch (code === undefined ? "back-off" : reconnectAdvice(code)) {
       case "never":
