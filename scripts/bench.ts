@@ -79,6 +79,7 @@ const command: Command = commandLine(
     wholeNumbers(1),
   )
   .option("--t1", "private, latency: measure Carillon without fsync before SENT (nats.fsync off), too, in turns")
+  .option("--tls", "private, latency: measure Carillon with TLS towards clients, too, in turns")
   .option("--gateways <N>", "number of gateways; idle always has 1", count, 2)
   .option("--workers <N>", "number of workers", count, 2)
   .option("--partitions <N>", "number of partitions (default: as npm start, one for every two processors)", count)
@@ -100,7 +101,7 @@ async function main(): Promise<number> {
   if (name !== "all" && !isScenario(name)) command.error(`there is no scenario ${name}`);
   const given = command.opts<Asked>();
   const asked: Asked = {
-    ...{ peers: false, t1: false, profile: false, json: false },
+    ...{ peers: false, t1: false, tls: false, profile: false, json: false },
     ...given,
     partitions: given.partitions ?? usualPartitions(given.workers),
     partners: given.partners ?? [],

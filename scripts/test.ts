@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { commandLine } from "@carillon/base/command-line";
 import { provisionServer, type ServerName } from "@carillon/local";
+import { provideBalancer } from "@carillon/testkit";
 import { provideChromium } from "../tests/browser/chromium";
 
 /**
@@ -115,6 +116,11 @@ async function provideServers(): Promise<StepResult> {
     await provideChromium((line) => console.log(`  ${line}`)).catch((error: Error) => {
       console.log(`  NO CHROMIUM: the tests in a browser are skipped: ${error.message}`);
     });
+    for (const name of ["nginx", "haproxy"] as const) {
+      await provideBalancer(name, (line) => console.log(`  ${line}`)).catch((error: Error) => {
+        console.log(`  NO ${name.toUpperCase()}: the tests behind it are skipped: ${error.message}`);
+      });
+    }
     return { passed: 1, failed: 0, output: "" };
   } catch (error) {
     return { passed: 0, failed: 1, output: (error as Error).message };

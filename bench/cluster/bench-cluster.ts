@@ -32,6 +32,8 @@ export interface ClusterShape {
   partitions: number;
   /** Where a message is when the server confirms it: T2, on disk (default), or T1, in the page cache. */
   tier?: "T1" | "T2";
+  /** Whether clients connect by TLS. */
+  tls?: boolean;
   /** Whether the Node processes profile themselves. */
   profile?: boolean;
 }
@@ -76,7 +78,7 @@ export class BenchCluster {
 
   /** Starts a cluster with all of it in a directory. */
   static async start(
-    { gateways, workers, partitions, tier = "T2", profile = false }: ClusterShape,
+    { gateways, workers, partitions, tier = "T2", tls = false, profile = false }: ClusterShape,
     directory: string,
     onProgress: (line: string) => void,
   ): Promise<BenchCluster> {
@@ -90,6 +92,7 @@ export class BenchCluster {
       counts: { gateway: gateways, worker: workers, archiver: 1, api: 1 },
       partitions,
       fsync: tier === "T2",
+      tls,
       guardServers: true,
       env: {
         CARILLON_LIMITS_FRAMES_PER_SECOND: "1000000",

@@ -1,8 +1,9 @@
 /** Carillon as a contestant: a cluster with the load generator's users in it. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildVersion } from "@carillon/base/node";
+import { tcpPlace } from "@carillon/testkit";
 import { readGc } from "../account/gc";
 import { keepProfiles } from "../account/profile";
 import { serverProcesses } from "../account/usage";
@@ -20,13 +21,13 @@ const SAFE = {
 };
 
 export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
-  const { gateways, workers, partitions, tier = "T2" } = shape;
+  const { gateways, workers, partitions, tier = "T2", tls = false } = shape;
   return {
     name,
     tier,
     front: "gateway",
     describe: () =>
-      `Carillon ${buildVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB`,
+      `Carillon ${buildVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB${tls ? "; clients connect by TLS" : ""}`,
     start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress)),
   };
 }
@@ -73,10 +74,10 @@ async function asContestant(cluster: BenchCluster): Promise<RunningContestant> {
     clients: async (count) => {
       const names = Array.from({ length: count }, (_, i) => `bench-${i}`);
       await cluster.register(names);
+      const ca = info.caFile === undefined ? {} : { ca: readFileSync(info.caFile, "utf8") };
       return names.map((userId, i) => {
         const { tcp, token } = cluster.access(userId);
-        const [host, port] = tcp.split(":") as [string, string];
-        return { host, port: Number(port), userId, peerId: names[i ^ 1]!, secret: token };
+        return { ...tcpPlace(tcp), ...ca, userId, peerId: names[i ^ 1]!, secret: token };
       });
     },
     processes,

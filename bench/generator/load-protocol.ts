@@ -19,6 +19,8 @@ export interface LoadClientSpec {
   port: number;
   /** Address of this machine to connect from; each has 28,000 ports. */
   localAddress?: string;
+  /** The authority of the server's certificate, in PEM: the connection is encrypted. Only Carillon is measured so. */
+  ca?: string;
   userId: string;
   /** The user to whom the client writes. */
   peerId: string;

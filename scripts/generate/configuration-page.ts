@@ -15,9 +15,9 @@ a key under both names has the value under the new one.
 \`\`\`json
 {
   "mode": "production",
-  "nats": { "servers": ["nats://nats-1:4222", "nats://nats-2:4222", "nats://nats-3:4222"], "replicas": 3 },
-  "redis": { "url": "redis://:password@redis-1:6379" },
-  "mysql": { "url": "mysql://carillon:password@mysql-1:3306/carillon" },
+  "nats": { "servers": ["tls://nats-1:4222", "tls://nats-2:4222", "tls://nats-3:4222"], "replicas": 3 },
+  "redis": { "url": "rediss://:password@redis-1:6379" },
+  "mysql": { "url": "mysql://carillon:password@mysql-1:3306/carillon?ssl=verify" },
   "auth": { "secret": "at least 32 characters, the same for all nodes" }
 }
 \`\`\`

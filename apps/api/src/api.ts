@@ -1,4 +1,5 @@
 /** An api's parts, its HTTP server and its jobs; main.ts gives it the connections to the world. */
+import { Certificate } from "@carillon/base/node";
 import { apiSender, DownlinkSender, type PresentNodes } from "@carillon/bus";
 import type { FastifyInstance } from "fastify";
 import { BROADCAST_EVERY_MS, carryOnBroadcasts } from "./jobs/broadcasts";
@@ -22,6 +23,7 @@ export class Api {
   private readonly broadcasts: LeaseJob;
   private readonly jobs: LeaseJob[];
   private server: FastifyInstance | undefined;
+  private certificate: Certificate | undefined;
 
   constructor(private readonly connections: Omit<Connections, "downlink">) {
     const { bus, config } = connections;
@@ -45,10 +47,11 @@ export class Api {
     this.parts.loginLimits.unlock(userId);
   }
 
-  /** @returns the address of the HTTP server, `http://host:port` */
+  /** @returns the address of the HTTP server, `http://host:port` or `https://host:port` */
   async start(): Promise<string> {
-    const { host, port } = this.connections.config.api;
-    this.server = await buildServer(this.parts, this.broadcasts);
+    const { host, port, tls } = this.connections.config.api;
+    if (tls !== undefined) this.certificate = new Certificate("api.tls", tls, this.connections.bus.logger);
+    this.server = await buildServer(this.parts, this.broadcasts, this.certificate);
     this.downlink.start();
     this.parts.messages.start();
     this.queries.start();
@@ -61,6 +64,7 @@ export class Api {
     this.queries.stop();
     await Promise.all(this.jobs.map((job) => job.stop()));
     await this.server?.close();
+    this.certificate?.stop();
     await this.parts.messages.stop(STOP_MS);
     this.downlink.stop();
   }

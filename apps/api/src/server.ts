@@ -1,7 +1,8 @@
 /** The HTTP server: limits, schemas, documentation, and the routes. */
 
+import type { Server as SecureServer } from "node:https";
 import { guarded, reportCaught } from "@carillon/base";
-import { expectResets } from "@carillon/base/node";
+import { type Certificate, expectResets } from "@carillon/base/node";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
@@ -41,7 +42,12 @@ const CHECK_MS = 1_000;
 /** The page of the documentation loads nothing from elsewhere. */
 const DOCS_CSP = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'";
 
-export async function buildServer(api: ApiParts, broadcasts: Pick<LeaseJob, "wake">): Promise<FastifyInstance> {
+/** @param certificate with it the server speaks HTTPS */
+export async function buildServer(
+  api: ApiParts,
+  broadcasts: Pick<LeaseJob, "wake">,
+  certificate?: Certificate,
+): Promise<FastifyInstance> {
   const { trustProxy, maxConnections } = api.config.api;
   const server = fastify({
     logger: false,
@@ -52,7 +58,7 @@ export async function buildServer(api: ApiParts, broadcasts: Pick<LeaseJob, "wak
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: IDLE_MS,
     // A silent connection ends as early as a silent connection to a gateway.
-    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
+    ...listening(certificate),
     forceCloseConnections: "idle",
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
@@ -64,6 +70,7 @@ export async function buildServer(api: ApiParts, broadcasts: Pick<LeaseJob, "wak
   // A reset may come at any moment. A later error of the listener itself must not end the process.
   expectResets(server.server);
   server.server.maxConnections = maxConnections;
+  certificate?.follow(server.server as unknown as SecureServer);
   server.addHook("onListen", async () => {
     server.server.on("error", (error) => reportCaught("listener", error));
   });
@@ -100,6 +107,14 @@ export async function buildServer(api: ApiParts, broadcasts: Pick<LeaseJob, "wak
     healthRoutes(routes, api);
   });
   return server;
+}
+
+/** Fastify has a type of its own for HTTPS, though nothing but the socket differs. */
+function listening(certificate: Certificate | undefined) {
+  const http = { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS };
+  if (certificate === undefined) return { http };
+  const https = { ...http, ...certificate.options, handshakeTimeout: HEADERS_MS, ALPNProtocols: ["http/1.1"] };
+  return { https } as unknown as { http: typeof http };
 }
 
 function openApi() {

@@ -1,7 +1,15 @@
 /** Finds the cluster and its settings. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { DEVELOPMENT_SECRET, describeSettings, loadSettings, type Settings } from "@carillon/base/node";
+import {
+  DEVELOPMENT_SECRET,
+  describeSettings,
+  isLoopback,
+  listenersOf,
+  loadSettings,
+  plainLinks,
+  type Settings,
+} from "@carillon/base/node";
 import { NotReached } from "./output/failures";
 
 /** The settings that `carillon init` needs. */
@@ -48,18 +56,32 @@ export function usesDevelopmentSecret(data?: string): boolean {
 /** Whether other machines can read the metrics of gateways or apis without a token. @throws NotReached, SettingsError */
 export function areMetricsOpen(data?: string): boolean {
   const { gateway, api, metrics } = loadSettings(clusterEnvironment(data));
-  const isOwn = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.");
-  return metrics.token === undefined && !(isOwn(gateway.host) && isOwn(api.host));
+  const hosts = [api.host, ...listenersOf(gateway).map(({ host }) => host)];
+  return metrics.token === undefined && !hosts.every(isLoopback);
 }
 
-/** Address of the HTTP API, from the `cluster.json` of the running cluster. @throws NotReached */
-export function apiAddress(data?: string): string {
+/** The links of the cluster that are not encrypted and leave a machine, in words. @throws NotReached, SettingsError */
+export function namesOfPlainLinks(data?: string): string[] {
+  return [...new Set(plainLinks(loadSettings(clusterEnvironment(data))).map(({ name }) => name))];
+}
+
+/**
+ * Address of the HTTP API, from the `cluster.json` of the running cluster; `caFile` is the authority to trust, with TLS.
+ * @throws NotReached
+ */
+export function runningApi(data?: string): { api: string; caFile?: string } {
   const file = path.join(dataDirectory(data), "cluster.json");
   try {
-    return (JSON.parse(readFileSync(file, "utf8")) as { api: string }).api;
+    return JSON.parse(readFileSync(file, "utf8")) as { api: string; caFile?: string };
   } catch {
     throw new NotReached(`no cluster runs in ${path.dirname(file)}: start one, or name another by --data or --api`);
   }
+}
+
+/** The environment in which Node.js trusts an authority; undefined when this process is in it. */
+export function environmentTrusting(caFile: string): NodeJS.ProcessEnv | undefined {
+  const { NODE_EXTRA_CA_CERTS: trusted } = process.env;
+  return trusted === caFile ? undefined : { ...process.env, NODE_EXTRA_CA_CERTS: caFile };
 }
 
 /** All settings in effect, secrets masked. @throws NotReached, SettingsError */

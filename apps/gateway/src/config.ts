@@ -1,25 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionBounds } from "@carillon/base";
-import {
-  advertisedHost,
-  checkHost,
-  checkProxies,
-  hostInAddress,
-  type Issuer,
-  loadSettings,
-  nodeIdOf,
-  readIssuers,
-  type Settings,
-} from "@carillon/base/node";
+import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
+import { type ListenerConfig, readListeners } from "./listeners";
 
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "metrics" | "log"> {
   nodeId: string;
   secret: string;
   /** Other issuers of access tokens. */
   issuers: Issuer[];
-  /** Host in the addresses that clients are told, in the form for use in front of a port. */
-  advertiseHost: string;
+  listeners: ListenerConfig[];
   /** Bounds on the connections at one time. */
   connectionBounds: ConnectionBounds;
   /** The limits that CONNECTED tells a client. */
@@ -47,7 +37,7 @@ export function loadConfig(): GatewayConfig {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,
     issuers: readIssuers(auth.issuers),
-    advertiseHost: hostInAddress(advertisedHost(gateway.advertiseHost, checkHost("gateway.host", gateway.host))),
+    listeners: readListeners(gateway),
     connectionBounds: {
       inAll: Math.min(gateway.maxConnections, openFiles() - FILES_KEPT),
       perAddress: gateway.maxConnectionsPerAddress,

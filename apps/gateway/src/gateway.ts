@@ -50,7 +50,8 @@ export class Gateway {
     const { users, submitter } = this.stages;
     metrics.observe(users, submitter);
     this.journey = new GatewayJourney(clock, config.limits, this.stages);
-    this.door = new Doorkeeper({ bounds, trustProxy: settings.trustProxy, metrics, logger });
+    const { trustProxy, loginSeconds } = settings;
+    this.door = new Doorkeeper({ bounds, trustProxy, patienceMs: loginSeconds * 1_000, metrics, logger });
     this.drain = new Drain({ users, placement, clock, perSecond: settings.rebalancePerSecond });
   }
 

@@ -1,9 +1,11 @@
 /** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
 import { detached } from "@carillon/base";
-import { type Logger, type RunningProcess, runRole } from "@carillon/base/node";
+import { Certificate, type Logger, type RunningProcess, runRole } from "@carillon/base/node";
 import { type Bus, ClusterNode, DownlinkReceiver } from "@carillon/bus";
 import type { Coordination, Member } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
+import type { Listener } from "./accept/doorkeeper";
+import { Origins } from "./accept/origins";
 import { listenTcp } from "./accept/tcp-listener";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
@@ -20,26 +22,12 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const { bus, boot, partitions, coordination } = node;
   const cluster = new GatewayCluster(coordination);
   const gateway = new Gateway({ config, bus, boot, partitions, cluster });
-  const { journey, stages, drain } = gateway;
+  const { stages, drain } = gateway;
   const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   stages.typing.start();
-  const accept = (connection: ClientConnection) => journey.accept(connection);
-  const listening = {
-    host: settings.host,
-    advertiseHost: config.advertiseHost,
-    accept,
-    mostQueuedBytes: settings.sendQueueBytes,
-    door: gateway.door,
-  };
-  const tcp = await listenTcp({ ...listening, port: settings.tcpPort });
-  const ws = await listenWebSocket({
-    ...listening,
-    port: settings.wsPort,
-    http: gateway.metrics.serve(cluster, config.metrics.token),
-    patienceMs: settings.loginSeconds * 1_000,
-  });
-  const addresses = { ws: ws.address, tcp: tcp.address };
+  const listeners = await listen(config, gateway, cluster, logger);
+  const { addresses } = listeners;
   const member = await node.join(addresses, settings.weight);
   cluster.member = member;
   followCluster(coordination, member, cluster, gateway);
@@ -49,8 +37,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   control.start();
 
   const stop = async () => {
-    tcp.stopAccepting();
-    ws.stopAccepting();
+    listeners.stopAccepting();
     await control.drain("shutdown");
     await control.emptied(drainMs);
     await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
@@ -70,10 +57,43 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
     ])
       part.stop();
     await node.leave();
-    await Promise.all([tcp.close(), ws.close()]);
+    await listeners.close();
     await bus.close();
   };
   return { addresses, stop };
+}
+
+/** Listens for clients at every address of the settings. */
+async function listen(config: GatewayConfig, gateway: Gateway, cluster: GatewayCluster, logger: Logger) {
+  const { loginSeconds, sendQueueBytes, origins } = config.gateway;
+  const certificates: Certificate[] = [];
+  const shared = {
+    accept: (connection: ClientConnection) => gateway.journey.accept(connection),
+    mostQueuedBytes: sendQueueBytes,
+    door: gateway.door,
+    patienceMs: loginSeconds * 1_000,
+    http: gateway.metrics.serve(cluster, config.metrics.token),
+    origins: new Origins(origins),
+  };
+  const all: Listener[] = [];
+  for (const [index, listener] of config.listeners.entries()) {
+    const { tls, transport } = listener;
+    const certificate = tls && new Certificate(`gateway.listeners[${index}].tls`, tls, logger);
+    if (certificate !== undefined) certificates.push(certificate);
+    const options = { ...shared, listener, certificate };
+    all.push(await (transport === "tcp" ? listenTcp(options) : listenWebSocket(options)));
+  }
+  return {
+    /** By transport; clients are told the first listener of each. */
+    addresses: Object.fromEntries(all.toReversed().map(({ transport, address }) => [transport, address])),
+    stopAccepting: () => {
+      for (const each of all) each.stopAccepting();
+    },
+    close: async () => {
+      await Promise.all(all.map((each) => each.close()));
+      for (const certificate of certificates) certificate.stop();
+    },
+  };
 }
 
 /** Takes the messages of workers and apis, and notices when some may be lost. */

@@ -1,63 +1,26 @@
 /** The listeners with real sockets: bytes of a stranger, or an error behind a connection, end that connection only. */
-import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type CaughtError, onCaught } from "@carillon/base";
-import { hostInAddress, silentLogger } from "@carillon/base/node";
 import { Command, decodePayload, encodeFrame, FrameDecoder, parseServerMessage } from "@carillon/protocol";
 import { RawClient, until } from "@carillon/testkit";
 import type { ClientConnection, ConnectionEvents } from "../src/accept/client-connection";
-import { Doorkeeper, type Listener } from "../src/accept/doorkeeper";
-import { listenTcp } from "../src/accept/tcp-listener";
-import { listenWebSocket, pathOf } from "../src/accept/websocket-listener";
+import { pathOf } from "../src/accept/websocket-listener";
+import { echo, TestListeners } from "./fixtures/listeners";
 
 const told: CaughtError[] = [];
 let stopTelling: () => void;
-let tcp: Listener;
-let ws: Listener;
+let listeners: TestListeners;
+let accepted: ClientConnection[];
+let refused: string[];
 /** The events of each accepted connection. */
 let events: (connection: ClientConnection) => Partial<ConnectionEvents>;
-const accepted: ClientConnection[] = [];
-const refused: string[] = [];
-
-const echo = (connection: ClientConnection): Partial<ConnectionEvents> => ({
-  onFrame: ({ requestId }) => connection.send(encodeFrame(Command.PONG, requestId, { serverTime: 1 })),
-});
-
-function listen(host: string, advertiseHost: string): Promise<[tcp: Listener, ws: Listener]> {
-  const options = {
-    host,
-    port: 0,
-    advertiseHost,
-    mostQueuedBytes: 1_000_000,
-    door: new Doorkeeper({
-      bounds: { inAll: 20, perAddress: 3 },
-      trustProxy: ["127.0.0.5"],
-      metrics: { refusedConnections: { inc: ({ why }: { why: string }) => refused.push(why) } as never },
-      logger: silentLogger(),
-    }),
-    accept: (connection: ClientConnection) => {
-      accepted.push(connection);
-      connection.attach({
-        onFrame: () => {},
-        onFault: () => {},
-        onClosed: () => {},
-        onDrained: () => {},
-        onControl: () => true,
-        ...events(connection),
-      });
-    },
-  };
-  const http = (_: unknown, response: ServerResponse) => void response.writeHead(404).end();
-  return Promise.all([listenTcp(options), listenWebSocket({ ...options, http, patienceMs: 300 })]);
-}
 
 beforeAll(async () => {
-  [tcp, ws] = await listen("127.0.0.1", "127.0.0.1");
+  listeners = await TestListeners.open({ events: (connection) => events(connection) });
+  ({ accepted, refused } = listeners);
 });
-afterAll(async () => {
-  await Promise.all([tcp.close(), ws.close()]);
-});
+afterAll(() => listeners.close());
 beforeEach(() => {
   events = echo;
   accepted.length = 0;
@@ -66,7 +29,7 @@ beforeEach(() => {
 });
 afterEach(() => stopTelling());
 
-const open = (transport: "tcp" | "ws" | "json") => RawClient.open(transport, { ws: ws.address, tcp: tcp.address });
+const open = (transport: "tcp" | "ws" | "json") => RawClient.open(transport, listeners);
 
 async function expectOthersServed(): Promise<void> {
   events = echo;
@@ -129,7 +92,7 @@ test("a listener that fails after it has begun does not end the process", () => 
   const servers = process as unknown as {
     _getActiveHandles(): { _handle?: unknown; emit(...args: unknown[]): void }[];
   };
-  const port = Number(tcp.address.split(":")[1]);
+  const port = Number(listeners.tcp.split(":")[1]);
   const server = servers
     ._getActiveHandles()
     .find((handle) => (handle as unknown as { address?(): { port?: number } }).address?.()?.port === port)!;
@@ -151,7 +114,7 @@ async function say(
   text: string,
   localAddress = "127.0.0.1",
 ): Promise<{ answer: () => string; closed: Promise<void>; socket: Socket }> {
-  const { port } = new URL(ws.address);
+  const { port } = new URL(listeners.ws);
   const socket = connect({ port: Number(port), host: "127.0.0.1", localAddress, allowHalfOpen: true });
   let answer = "";
   socket.on("data", (chunk) => {
@@ -233,7 +196,7 @@ describe("places", () => {
       return true;
     };
     await until("places that were left", async () => (await room()) && clients.length >= 20);
-    const { port } = new URL(ws.address);
+    const { port } = new URL(listeners.ws);
     const late = connect({ port: Number(port), host: "127.0.0.1" });
     late.on("error", () => {});
     await new Promise((resolve) => late.once("close", resolve));
@@ -268,16 +231,13 @@ test("a PING of WebSocket is answered within the limit", async () => {
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 (hasIpv6 ? test : test.skip)("addresses of IPv6 that clients are told can be opened", async () => {
-  const listeners = await listen("::1", hostInAddress("::1"));
-  const addresses = { tcp: listeners[0].address, ws: listeners[1].address };
-  expect(addresses).toEqual({
-    tcp: expect.stringMatching(/^\[::1\]:\d+$/),
-    ws: expect.stringMatching(/^ws:\/\/\[::1\]:\d+\/ws$/),
-  });
+  const overIpv6 = await TestListeners.open({ settings: { host: "::1" } });
+  expect(overIpv6.tcp).toMatch(/^\[::1\]:\d+$/);
+  expect(overIpv6.ws).toMatch(/^ws:\/\/\[::1\]:\d+\/ws$/);
   for (const transport of ["tcp", "ws"] as const) {
-    const client = await RawClient.open(transport, addresses);
+    const client = await RawClient.open(transport, overIpv6);
     expect((await client.request(Command.PING)).command).toBe(Command.PONG);
     client.close();
   }
-  await Promise.all(listeners.map((each) => each.close()));
+  await overIpv6.close();
 });

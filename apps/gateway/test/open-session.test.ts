@@ -26,7 +26,7 @@ test("a CONNECT that is repeated after BUSY counts from its own arrival, not fro
   const token = { userId: "alice", deviceId: "d", platform: "web", tokenVersion: 1, expiresAt: 2 ** 40 };
   const opener = new SessionOpener({
     ...{ bus, nodeId: "gateway-1", boot: "b", heartbeatSeconds: 30, limits: {} as never },
-    cluster: { hasLease: true },
+    cluster: { isCutOff: false },
     placement: { judge: () => "here" } as never,
     users: { enter: () => ({}), leave: () => {} } as never,
     verify: () => token as never,

@@ -53,9 +53,18 @@ describe("placement", () => {
     new Placement("here", { walk: (_user, count) => order.slice(0, count), address });
 
   test("users stay at the ring's choice, and are sent on from other gateways", () => {
-    expect(placement(["here", "b"]).judge("u", false, 0)).toBe("here");
-    expect(placement([]).judge("u", false, 0)).toBe("here");
-    expect(placement(["b", "here"]).judge("u", false, 0)).toEqual(address("b"));
+    expect(placement(["here", "b"]).judge("u", false, 0, "ws")).toBe("here");
+    expect(placement([]).judge("u", false, 0, "ws")).toBe("here");
+    expect(placement(["b", "here"]).judge("u", false, 0, "ws")).toEqual(address("b"));
+  });
+
+  test("a gateway keeps a client that it would send to its own address, behind one balancer for all", () => {
+    const shared = (nodeId: string) => ({ ...address(nodeId), ws: "wss://chat.example.org/ws" });
+    const other = new Placement("here", { walk: () => ["b", "c"], address: shared });
+    expect(other.judge("u", false, 0, "ws")).toBe("fallback");
+    expect(other.judge("u", false, 0, "tcp")).toEqual(shared("b"));
+    expect([other.elsewhere("u", "ws"), other.elsewhere("u", "tcp")]).toEqual([undefined, shared("b")]);
+    expect(other.withoutMe("u")).toEqual(shared("b"));
   });
 
   test("when this gateway leaves, its users go to the next gateway of the ring", () => {
@@ -65,11 +74,11 @@ describe("placement", () => {
   });
 
   test("a fallback is accepted by the second gateway of the ring, and by any gateway at the third try in 10 s", () => {
-    expect(placement(["b", "here"]).judge("u", true, 0)).toBe("fallback");
+    expect(placement(["b", "here"]).judge("u", true, 0, "ws")).toBe("fallback");
     const third = placement(["b", "c", "here"]);
-    expect([0, 1, 2].map((now) => third.judge("u", true, now))).toEqual([address("b"), address("b"), "fallback"]);
+    expect([0, 1, 2].map((now) => third.judge("u", true, now, "ws"))).toEqual([address("b"), address("b"), "fallback"]);
     const late = placement(["b", "c", "here"]);
-    expect([0, 9_000, 20_000].map((now) => late.judge("u", true, now))).toEqual([
+    expect([0, 9_000, 20_000].map((now) => late.judge("u", true, now, "ws"))).toEqual([
       address("b"),
       address("b"),
       address("b"),

@@ -73,7 +73,7 @@ class Device {
     first?: InboxPage,
   ) {
     const connection: ClientConnection = {
-      remote: "test",
+      ...{ transport: "ws", remote: "test" },
       receivedBytes: 0,
       attach: () => {},
       close: (code) => {

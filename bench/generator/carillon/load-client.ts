@@ -1,7 +1,7 @@
 /** A client that scenarios steer: it writes to anyone, reads, looks at large groups, and checks everything that it receives. */
 import { uuidv7 } from "@carillon/base";
 import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
-import { LeanClient } from "@carillon/testkit";
+import { LeanClient, tcpPlace } from "@carillon/testkit";
 
 const UNANSWERED_MS = 5_000;
 
@@ -56,9 +56,8 @@ export class LoadClient extends LeanClient {
   private readonly unanswered = new Map<number, { payload: object; since: number }>();
 
   private constructor(private readonly options: LoadClientOptions) {
-    const [host, port] = options.tcp.split(":") as [string, string];
-    const { userId, deviceId, token } = options;
-    super({ host, port: Number(port), userId, deviceId, token });
+    const { tcp, userId, deviceId, token } = options;
+    super({ ...tcpPlace(tcp), userId, deviceId, token });
   }
 
   static async open(options: LoadClientOptions): Promise<LoadClient> {

@@ -2,9 +2,9 @@ export { findCheckout } from "./checkout";
 export { parseStartArguments, parseStopArguments, START_USAGE, STOP_USAGE } from "./command/arguments";
 export { startDetached } from "./command/detach";
 export { superviseUntilStopped } from "./command/foreground";
-export { findFreePortBlock, findFreePorts } from "./processes/free-port";
+export { findFreePortBlock, findFreePorts, isPortFree } from "./processes/free-port";
 export { ProcessGuard } from "./processes/guard";
-export type { ExitReason } from "./processes/managed-process";
+export { type ExitReason, ManagedProcess } from "./processes/managed-process";
 export { ProvisionError, provisionServer, type ServerBinaries, type ServerName } from "./provision/provision";
 export {
   type DebianRelease,
@@ -18,7 +18,7 @@ export type { LocalServer, ServerOptions } from "./servers/options";
 export { probeTcp } from "./servers/probe";
 export { type RedisOptions, startRedis } from "./servers/redis";
 export { runServer } from "./servers/run-server";
-export { renderTemplate } from "./servers/template";
+export { renderInfra, renderTemplate } from "./servers/template";
 export { type ClusterInfo, describeCluster, findSupervisor, readClusterInfo } from "./supervisor/cluster-file";
 export {
   type ClusterOptions,
@@ -29,6 +29,7 @@ export {
   type RoleCounts,
   type Stores,
 } from "./supervisor/cluster-options";
+export { type LocalCertificates, makeCertificates } from "./supervisor/local-authority";
 export { usualPartitions } from "./supervisor/secrets";
 export {
   AlreadyRunningError,

@@ -21,15 +21,15 @@ test.each([
   "user@host",
 ])("%j is none", (host) => {
   expect(() => checkHost("api.host", host)).toThrow(`api.host: ${JSON.stringify(host)}`);
-  expect(() => advertisedHost(host, "127.0.0.1")).toThrow("gateway.advertiseHost: ");
+  expect(() => advertisedHost(host, "127.0.0.1", "gateway.host")).toThrow("gateway.advertiseHost: ");
 });
 
 test("clients are told what is listened on, or another name; never what nobody can open", () => {
-  expect(advertisedHost(undefined, "127.0.0.1")).toBe("127.0.0.1");
-  expect(advertisedHost("chat.example.org", "0.0.0.0")).toBe("chat.example.org");
+  expect(advertisedHost(undefined, "127.0.0.1", "gateway.host")).toBe("127.0.0.1");
+  expect(advertisedHost("chat.example.org", "0.0.0.0", "gateway.host")).toBe("chat.example.org");
   for (const host of ["0.0.0.0", "::", "0:0:0:0:0:0:0:0", "0"]) {
-    expect(() => advertisedHost(undefined, host)).toThrow(/^gateway.host: .*gateway.advertiseHost$/);
-    expect(() => advertisedHost(host, "127.0.0.1")).toThrow(/^gateway.advertiseHost: /);
+    expect(() => advertisedHost(undefined, host, "gateway.host")).toThrow(/^gateway.host: .*gateway.advertiseHost$/);
+    expect(() => advertisedHost(host, "127.0.0.1", "gateway.host")).toThrow(/^gateway.advertiseHost: /);
   }
 });
 

@@ -16,6 +16,7 @@ export * from "./envelopes/requests";
 export * from "./follower/followers";
 export * from "./follower/partition-follower";
 export * from "./follower/record-buffer";
+export * from "./gateway-address";
 export { readHeader } from "./log/log-header";
 export * from "./log/log-reader";
 export * from "./log/log-writer";

@@ -1,6 +1,7 @@
 export { checkEvidence } from "./checker/check";
 export type { Violation } from "./checker/violation";
 export * from "./clients/lean-client";
+export { tcpPlace } from "./clients/link";
 export * from "./clients/raw-client";
 export * from "./cluster/test-cluster";
 export * from "./history/evidence";
@@ -9,6 +10,7 @@ export { staysOf } from "./history/membership";
 export * from "./proxy/tcp-proxy";
 export * from "./run-program";
 export * from "./seeded";
+export { type Balancer, hasBalancer, provideBalancer, startBalancer } from "./servers/balancers";
 export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";
 export * from "./servers/test-bus";
 export * from "./until";

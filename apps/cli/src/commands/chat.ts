@@ -14,10 +14,11 @@ import {
 } from "@carillon/client";
 import { Command, Option } from "commander";
 import { parseCount } from "../command";
-import { apiAddress } from "../config";
+import { runningApi } from "../config";
 import { NotReached } from "../output/failures";
 import { readPassword } from "../output/password";
 import { colours as pc, terminalText, visible } from "../output/print";
+import { ranTrusting } from "../trust";
 import { checkUserId } from "./sessions";
 
 /** Maximum number of unread messages shown of one conversation. */
@@ -54,7 +55,8 @@ export function chatCommand(): Command {
 
 async function chat(me: string, peer: string | undefined, options: ChatOptions): Promise<void> {
   for (const userId of peer === undefined ? [me] : [me, peer]) checkUserId(userId);
-  const api = options.api ?? apiAddress(options.data);
+  const { api, caFile } = options.api === undefined ? runningApi(options.data) : { api: options.api };
+  if (await ranTrusting(caFile)) return;
   await checkReached(api);
   const password = await readPassword(me, options.passwordFile);
   if (options.register === true) await register(api, me, password);

@@ -4,7 +4,7 @@ import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
-import { checkClocks, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
+import { checkClocks, checkEncryption, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
 import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
 import { EXIT } from "../output/failures";
 import { colours as pc, print } from "../output/print";
@@ -38,6 +38,7 @@ async function examine(cluster: Cluster, data: string | undefined): Promise<Doct
     checkNodes(cluster),
     checkSecret(data),
     checkMetricsAccess(data),
+    checkEncryption(data),
   ]);
   // Last and alone: other work would distort the measurement of clocks.
   const checks = [...groups.flat(), ...(await checkClocks(cluster))];

@@ -1,7 +1,9 @@
-/** Checks that the clocks agree, that the key of the tokens is the cluster's own, and that strangers cannot read metrics. */
-
+/**
+ * Checks that the clocks agree, that the key of the tokens is the cluster's own, that strangers cannot read metrics, and that no
+ * link between machines is plain.
+ */
 import type { Cluster } from "../cluster/open-cluster";
-import { areMetricsOpen, usesDevelopmentSecret } from "../config";
+import { areMetricsOpen, namesOfPlainLinks, usesDevelopmentSecret } from "../config";
 import { type Check, checksOf, judge } from "./check";
 
 /** Differences that are a warning, and that are wrong, ms: with them tokens expire too early or too late. */
@@ -40,6 +42,17 @@ export async function checkMetricsAccess(data: string | undefined): Promise<Chec
     judge("metrics", !isOpen, text, {
       result: "warning",
       advice: "set metrics.token, or block /metrics at a proxy",
+    }),
+  ];
+}
+
+export async function checkEncryption(data: string | undefined): Promise<Check[]> {
+  const plain = namesOfPlainLinks(data);
+  return [
+    judge("encryption", plain.length === 0, plain.length === 0 ? "no plain link leaves a machine" : plain.join(", "), {
+      result: "warning",
+      advice:
+        "these links are not encrypted: set tls in gateway.listeners, api, nats, redis and mysql, or keep them in a network of your own",
     }),
   ];
 }

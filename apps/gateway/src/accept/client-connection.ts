@@ -34,7 +34,8 @@ export interface ConnectionEvents {
 }
 
 export interface ClientConnection {
-  /** Address of the other side, for logs. */
+  readonly transport: "tcp" | "ws";
+  /** Address of the client, for logs. */
   readonly remote: string;
   /** Bytes that wait to be written. */
   readonly queuedBytes: number;

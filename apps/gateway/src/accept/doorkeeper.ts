@@ -1,11 +1,20 @@
 /**
  * Bounds the connections of a gateway: in all, and from one address. Behind a proxy that the operator has named, the address
- * is the one that the proxy tells; over TCP a proxy cannot tell it, and only the bound on all connections counts.
+ * is the one that the proxy tells: by the PROXY protocol, or over WebSocket by X-Forwarded-For. A proxy that tells none counts
+ * as one client without a bound of its own.
  */
 import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
-import { type ConnectionBounds, ConnectionCaps } from "@carillon/base";
-import { type Logger, remoteOf, TrustedProxies } from "@carillon/base/node";
+import type { Server, Socket } from "node:net";
+import { type ConnectionBounds, ConnectionCaps, detached, guarded } from "@carillon/base";
+import {
+  type Certificate,
+  type ClientOrigin,
+  type Logger,
+  remoteOf,
+  TrustedProxies,
+  takeProxyHeader,
+} from "@carillon/base/node";
+import type { ListenerConfig } from "../listeners";
 import type { GatewayMetrics } from "../metrics";
 import type { ClientConnection } from "./client-connection";
 
@@ -13,6 +22,8 @@ export interface DoorkeeperOptions {
   bounds: ConnectionBounds;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   trustProxy: readonly string[];
+  /** Time that a proxy has to send the header of the PROXY protocol, ms. */
+  patienceMs: number;
   metrics: Pick<GatewayMetrics, "refusedConnections">;
   logger: Pick<Logger, "warn">;
 }
@@ -20,21 +31,77 @@ export interface DoorkeeperOptions {
 export class Doorkeeper {
   private readonly caps: ConnectionCaps;
   private readonly proxies: TrustedProxies;
+  /** The clients behind open connections, as headers of the PROXY protocol named them, by the other side of the socket. */
+  private readonly origins = new Map<string, string>();
 
   constructor(private readonly options: DoorkeeperOptions) {
     this.caps = new ConnectionCaps(options.bounds);
     this.proxies = new TrustedProxies(options.trustProxy);
   }
 
+  /**
+   * Stands in front of a server: its own listeners get only connections that are admitted. Called once for a server, when its
+   * own listeners are there.
+   * @param proxyProtocol whether each connection must begin with a header of the PROXY protocol, from a trusted proxy
+   */
+  guard(server: Server, proxyProtocol: boolean): void {
+    const own = server.listeners("connection") as ((socket: Socket) => void)[];
+    server.removeAllListeners("connection");
+    const pass = (socket: Socket) => {
+      for (const listener of own) listener.call(server, socket);
+    };
+    server.on("connection", (socket: Socket) => {
+      // A reset may come at any moment, so this listener is added before anything else happens to the connection.
+      socket.on("error", () => socket.destroy());
+      const belonging = { remote: remoteOf(socket), end: () => void socket.destroy() };
+      if (proxyProtocol) return detached("accept", this.admitBehind(socket, pass), belonging);
+      guarded("accept", () => this.admit(socket) && pass(socket), belonging)();
+    });
+  }
+
+  /** The client of a connection, `address:port`, for logs. */
+  clientOf(socket: Socket): string {
+    const remote = remoteOf(socket);
+    return this.origins.get(remote) ?? remote;
+  }
+
   /** Admits a new connection, or closes it. @returns whether it was admitted */
-  admit(socket: Socket): boolean {
+  private admit(socket: Socket): boolean {
     const { remoteAddress = "" } = socket;
+    const isIn = this.enter(socket) && (this.proxies.trusts(remoteAddress) || this.admitFrom(socket, remoteAddress));
+    if (!isIn) socket.destroy();
+    return isIn;
+  }
+
+  /** Admits a connection of a proxy when its header has named a client for whom there is a place. */
+  private async admitBehind(socket: Socket, pass: (socket: Socket) => void): Promise<void> {
+    const remote = remoteOf(socket);
+    let origin: ClientOrigin | undefined;
+    try {
+      if (!this.proxies.trusts(socket.remoteAddress ?? "")) throw new Error("it comes from no trusted proxy");
+      if (!this.enter(socket)) throw new Error("there is no place");
+      origin = await takeProxyHeader(socket, this.options.patienceMs);
+    } catch (err) {
+      this.options.logger.warn({ err, remote }, "a connection of a proxy was refused");
+      socket.destroy();
+      return;
+    }
+    if (origin !== undefined && !this.admitOrigin(socket, remote, origin)) return void socket.destroy();
+    pass(socket);
+  }
+
+  private admitOrigin(socket: Socket, remote: string, { address, port }: ClientOrigin): boolean {
+    if (!this.admitFrom(socket, address)) return false;
+    this.origins.set(remote, `${address}:${port}`);
+    socket.once("close", () => this.origins.delete(remote));
+    return true;
+  }
+
+  private enter(socket: Socket): boolean {
     const place = this.caps.enter();
     if (place === undefined) this.countRefused("all", remoteOf(socket));
     else socket.once("close", place);
-    const isIn = place !== undefined && (this.proxies.trusts(remoteAddress) || this.admitFrom(socket, remoteAddress));
-    if (!isIn) socket.destroy();
-    return isIn;
+    return place !== undefined;
   }
 
   /**
@@ -43,7 +110,8 @@ export class Doorkeeper {
    */
   admitClient({ socket, headers }: IncomingMessage): string | undefined {
     const { remoteAddress = "" } = socket;
-    if (!this.proxies.trusts(remoteAddress)) return remoteOf(socket);
+    const isKnown = this.origins.has(remoteOf(socket)) || !this.proxies.trusts(remoteAddress);
+    if (isKnown) return this.clientOf(socket);
     const client = this.proxies.clientOf(remoteAddress, headers["x-forwarded-for"]);
     if (this.proxies.trusts(client)) return remoteOf(socket);
     return this.admitFrom(socket, client) ? client : undefined;
@@ -65,14 +133,15 @@ export class Doorkeeper {
 
 /** The options that all transports share. */
 export interface ListenOptions {
-  host: string;
-  port: number;
-  /** Host name in the address that clients are told. */
-  advertiseHost: string;
+  listener: ListenerConfig;
+  /** The certificate of `listener.tls`; undefined: connections are not encrypted. */
+  certificate?: Certificate | undefined;
   accept: Accept;
   door: Doorkeeper;
   /** Bytes that may wait for a client that does not read; beyond that it is closed with SLOW_READER. */
   mostQueuedBytes: number;
+  /** Time for the handshake of TLS, and over WebSocket for the upgrade, ms. */
+  patienceMs: number;
 }
 
 /** Takes over a new connection. */
@@ -80,6 +149,7 @@ type Accept = (connection: ClientConnection) => void;
 
 /** A listening transport: TCP or WebSocket. */
 export interface Listener {
+  readonly transport: ListenerConfig["transport"];
   /** The address that clients are told. */
   readonly address: string;
   /** Accepts no new connections; the present ones stay. */

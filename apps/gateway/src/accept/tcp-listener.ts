@@ -1,29 +1,47 @@
-/** Listens for clients over TCP: a stream of length-prefixed frames, which may arrive in any pieces. */
-import { createServer, type Socket } from "node:net";
+/** Listens for clients over TCP, also with TLS: a stream of length-prefixed frames, which may arrive in any pieces. */
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createSecureServer } from "node:tls";
 import { guarded } from "@carillon/base";
-import { listenOn, remoteOf } from "@carillon/base/node";
+import { listenOn } from "@carillon/base/node";
 import { FrameDecoder } from "@carillon/protocol";
+import { addressOf } from "../listeners";
 import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
 import type { Listener, ListenOptions } from "./doorkeeper";
 
+/** The name of this protocol in ALPN. */
+const PROTOCOL = "carillon.v1";
+
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
-  const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
-    // A reset may come at any moment, so this listener is added before anything else happens to the connection.
+  const { listener, door, mostQueuedBytes } = options;
+  const server = newServer(options, (socket) => {
     socket.on("error", () => socket.destroy());
-    if (!options.door.admit(socket)) return;
-    const remote = remoteOf(socket);
-    const accept = () => options.accept(new TcpConnection(socket, remote, options.mostQueuedBytes));
+    const remote = door.clientOf(socket);
+    const accept = () => options.accept(new TcpConnection(socket, remote, mostQueuedBytes));
     guarded("accept", accept, { remote, end: () => void socket.destroy() })();
   });
-  const port = await listenOn(server, options.host, options.port);
+  door.guard(server, listener.proxyProtocol);
+  const port = await listenOn(server, listener.host, listener.port);
   return {
-    address: `${options.advertiseHost}:${port}`,
+    transport: "tcp",
+    address: addressOf(listener, port),
     stopAccepting: () => server.close(),
     close: async () => void server.close(),
   };
 }
 
+/** @param onSocket gets each connection, with TLS after the handshake */
+function newServer({ certificate, patienceMs }: ListenOptions, onSocket: (socket: Socket) => void): Server {
+  const options = { noDelay: true, allowHalfOpen: false };
+  if (certificate === undefined) return createServer(options, onSocket);
+  const secure = { ...options, ...certificate.options, handshakeTimeout: patienceMs, ALPNProtocols: [PROTOCOL] };
+  const server = createSecureServer(secure, onSocket);
+  server.on("tlsClientError", (_, socket) => socket.destroy());
+  certificate.follow(server);
+  return server;
+}
+
 class TcpConnection implements ClientConnection {
+  readonly transport = "tcp";
   private readonly decoder = new FrameDecoder();
   private events: ConnectionEvents | undefined;
   private readonly cork: FrameCork;

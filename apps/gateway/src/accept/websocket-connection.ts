@@ -33,6 +33,7 @@ export function newWebSocketConnection(
 
 /** The part that both subprotocols share: corked writes, and closing with a code. */
 abstract class WebSocketConnection implements ClientConnection {
+  readonly transport = "ws";
   protected events: ConnectionEvents | undefined;
   protected closing = false;
   private readonly cork: FrameCork;

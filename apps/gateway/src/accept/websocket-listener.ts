@@ -3,14 +3,15 @@
  * message (carillon.json.v1). The same port answers health checks and metrics over HTTP.
  */
 import type { IncomingMessage, RequestListener } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { guarded } from "@carillon/base";
 import { createStrangersServer, listenOn, remoteOf } from "@carillon/base/node";
 import { limits } from "@carillon/protocol";
 import { WebSocketServer } from "ws";
+import { addressOf, WS_PATH } from "../listeners";
 import { LINGER_MS } from "./client-connection";
 import type { Listener, ListenOptions } from "./doorkeeper";
+import type { Origins } from "./origins";
 import { chooseProtocol, newWebSocketConnection } from "./websocket-connection";
 
 /** An honest client sends a message whole; many tiny fragments only occupy memory. */
@@ -21,22 +22,24 @@ const MOST_HEADER_BYTES = 8 * 1024;
 export interface WebSocketListenOptions extends ListenOptions {
   /** Answers requests that are no upgrade. */
   http: RequestListener;
-  /** A client that has neither upgraded nor sent a whole request after this time is cut off, ms. */
-  patienceMs: number;
+  /** The origins whose pages may open a WebSocket. */
+  origins: Origins;
 }
 
 export async function listenWebSocket(options: WebSocketListenOptions): Promise<Listener> {
-  const { http, patienceMs, door } = options;
-  const server = createStrangersServer({ maxHeaderSize: MOST_HEADER_BYTES, noDelay: true, patienceMs }, http);
-  server.on("connection", (socket: Socket) => door.admit(socket));
+  const { http, patienceMs, door, listener, certificate } = options;
+  const bounded = { maxHeaderSize: MOST_HEADER_BYTES, noDelay: true, patienceMs, certificate };
+  const server = createStrangersServer(bounded, http);
+  door.guard(server, listener.proxyProtocol);
   const upgrade = newUpgrade(options);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const belonging = { remote: remoteOf(request.socket), end: () => void socket.destroy() };
     guarded("upgrade", upgrade, belonging)(request, socket, head);
   });
-  const port = await listenOn(server, options.host, options.port);
+  const port = await listenOn(server, listener.host, listener.port);
   return {
-    address: `ws://${options.advertiseHost}:${port}/ws`,
+    transport: "ws",
+    address: addressOf(listener, port),
     stopAccepting: () => server.close(),
     close: async () => {
       server.close();
@@ -45,7 +48,7 @@ export async function listenWebSocket(options: WebSocketListenOptions): Promise<
   };
 }
 
-function newUpgrade({ accept, mostQueuedBytes, door }: ListenOptions) {
+function newUpgrade({ accept, mostQueuedBytes, door, listener, origins }: WebSocketListenOptions) {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.maxWebSocketMessageBytes,
@@ -57,7 +60,7 @@ function newUpgrade({ accept, mostQueuedBytes, door }: ListenOptions) {
     handleProtocols: (offered) => chooseProtocol(offered) ?? false,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
   return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request, listener.path) ?? (origins.admits(request) ? undefined : "403 Forbidden");
     if (refusal !== undefined) return refuse(socket, refusal);
     const remote = door.admitClient(request);
     if (remote === undefined) return refuse(socket, "503 Service Unavailable");
@@ -68,8 +71,9 @@ function newUpgrade({ accept, mostQueuedBytes, door }: ListenOptions) {
 }
 
 /** @returns the status line of the refusal, or undefined for an upgrade that ws may judge */
-function refusalOf({ url, headers }: IncomingMessage): string | undefined {
-  if (pathOf(url) !== "/ws") return "404 Not Found";
+function refusalOf({ url, headers }: IncomingMessage, path: string): string | undefined {
+  // A balancer may take its own part off the path, or leave it on.
+  if (![WS_PATH, path].includes(pathOf(url))) return "404 Not Found";
   const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
   return chooseProtocol(offered) === undefined ? "400 Bad Request" : undefined;
 }

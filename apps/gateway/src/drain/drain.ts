@@ -80,11 +80,11 @@ export class Drain {
   }
 
   /** The address of the gateway where a session belongs, if not here; or where it goes when this gateway leaves. */
-  private destination({ identity, keepUntil }: Session, isLeaving: boolean): GatewayAddress | undefined {
+  private destination({ identity, keepUntil, connection }: Session, isLeaving: boolean): GatewayAddress | undefined {
     const { placement, clock } = this.options;
     if (identity === undefined) return undefined;
     if (isLeaving) return placement.withoutMe(identity.userId);
-    return keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId);
+    return keepUntil > clock.monotonic() ? undefined : placement.elsewhere(identity.userId, connection.transport);
   }
 }
 

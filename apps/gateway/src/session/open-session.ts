@@ -33,7 +33,7 @@ export interface OpenSessionOptions {
   boot: string;
   heartbeatSeconds: number;
   limits: ConnectionLimits;
-  cluster: Pick<GatewayCluster, "hasLease">;
+  cluster: Pick<GatewayCluster, "isCutOff">;
   placement: Placement;
   users: UserRegistry;
   watch: Pick<SessionWatch, "begin" | "opened">;
@@ -63,9 +63,14 @@ export class SessionOpener {
     const token = this.checkToken(payload);
     if (typeof token === "string") return this.refuse(session, requestId, token);
     // The process was stopped or cut off: its clients may have opened later sessions elsewhere, which this one would replace.
-    if (!cluster.hasLease) return this.fail(session, requestId, busy());
+    if (cluster.isCutOff) return this.fail(session, requestId, busy());
     const { userId } = token;
-    const place = placement.judge(userId, payload.fallback === true, bus.clock.monotonic());
+    const place = placement.judge(
+      userId,
+      payload.fallback === true,
+      bus.clock.monotonic(),
+      session.connection.transport,
+    );
     if (place !== "here" && place !== "fallback") return this.redirect(session, requestId, place);
     if (place === "fallback") session.keepUntil = bus.clock.monotonic() + FALLBACK_STAYS_MS;
     const identity = identityOf(token);

@@ -2,10 +2,17 @@
  * The gateway at which a user should be: the first choice of the ring. A client that connects to another gateway is sent to
  * the first choice, unless the client says that the first choice did not answer (fallback). Then the second choice of the
  * ring accepts the client, and any gateway accepts it at the third try within 10 s.
+ *
+ * Gateways behind one balancer may have one address. To send a client there again could lead it back here, so a gateway keeps
+ * each client that it would send to its own address.
  */
+import { gatewayAddressOf } from "@carillon/bus";
 import type { Coordination, Member } from "@carillon/coordination";
 import type { GatewayAddress } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
+import type { ClientConnection } from "../accept/client-connection";
+
+type Transport = ClientConnection["transport"];
 
 const ROLE = "gateway";
 const TRIES = 3;
@@ -24,6 +31,11 @@ export class GatewayCluster {
     return this.member?.hasLease ?? false;
   }
 
+  /** Whether this gateway had its lease and has lost it: users may have sessions at other gateways, of which it does not hear. */
+  get isCutOff(): boolean {
+    return this.member?.hasLease === false;
+  }
+
   /** Fingerprint of the ring. */
   get fingerprint(): string {
     return this.coordination.ringOf(ROLE).fingerprint;
@@ -36,8 +48,7 @@ export class GatewayCluster {
 
   /** @returns undefined when the gateway is not in the view */
   address(nodeId: string): GatewayAddress | undefined {
-    const { ws, tcp } = this.coordination.view.get(ROLE, nodeId)?.addresses ?? {};
-    return ws === undefined || tcp === undefined ? undefined : { gatewayId: nodeId, ws, tcp };
+    return gatewayAddressOf(this.coordination, nodeId);
   }
 
   /** Whether the gateway with this boot is in the view. */
@@ -58,23 +69,37 @@ export class Placement {
   /**
    * Whether a user's connection may stay.
    * @param now monotonic ms
+   * @param transport of the connection
    * @returns "here" when the ring says so, "fallback" when the connection is accepted all the same, otherwise the address
    *   of the right gateway (undefined: its address is unknown)
    */
-  judge(userId: string, fallback: boolean, now: number): "here" | "fallback" | GatewayAddress | undefined {
+  judge(
+    userId: string,
+    fallback: boolean,
+    now: number,
+    transport: Transport,
+  ): "here" | "fallback" | GatewayAddress | undefined {
     const { cluster } = this;
     const [first, second] = cluster.walk(userId, 2);
     if (first === this.nodeId || first === undefined) return "here";
     if (fallback && (second === this.nodeId || this.countTry(userId, now) >= TRIES)) return "fallback";
     if (!fallback && this.countTry(userId, now) >= TRIES) return "fallback";
-    return cluster.address(first);
+    const there = cluster.address(first);
+    return this.isHere(there, transport) ? "fallback" : there;
   }
 
-  /** The address of the ring's first choice for a user, or undefined when that is this gateway. */
-  elsewhere(userId: string): GatewayAddress | undefined {
+  /** The address of the ring's first choice for a user, or undefined when that leads to this gateway. */
+  elsewhere(userId: string, transport: Transport): GatewayAddress | undefined {
     const { cluster } = this;
     const [first] = cluster.walk(userId, 1);
-    return first === undefined || first === this.nodeId ? undefined : cluster.address(first);
+    const there = first === undefined || first === this.nodeId ? undefined : cluster.address(first);
+    return this.isHere(there, transport) ? undefined : there;
+  }
+
+  /** Whether an address of another gateway is this gateway's own address, too. */
+  private isHere(there: GatewayAddress | undefined, transport: Transport): boolean {
+    const address = there?.[transport];
+    return address !== undefined && address === this.cluster.address(this.nodeId)?.[transport];
   }
 
   /** The address to which a user goes when this gateway leaves, whether or not the ring knows yet that it leaves. */

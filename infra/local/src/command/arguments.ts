@@ -22,6 +22,7 @@ interface StartOptions {
   archivers: number;
   apis: number;
   partitions?: number;
+  tls?: boolean;
   showSecrets?: boolean;
   fresh?: boolean;
 }
@@ -44,6 +45,7 @@ CARILLON_NATS_SERVERS, CARILLON_REDIS_URL and CARILLON_MYSQL_URL name running st
       "at the first start only (default: one for every two processors, and not more than workers)",
       wholeNumber(1, MOST_PARTITIONS),
     )
+    .option("--tls", "encrypt: gateways and apis get certificates of an authority that is made in DIR/tls")
     .option("--show-secrets", "print the addresses of the stores with their passwords")
     .option("--fresh", "remove all data of DIR first");
 }
@@ -91,6 +93,7 @@ export function parseStartArguments(args: string[], env: Environment): StartArgu
       counts,
       partitions,
       fresh: values.fresh === true,
+      tls: values.tls === true,
       external: externalStores(env),
     },
   };

@@ -10,9 +10,11 @@ interface NodeEntry {
 
 /** Content of `cluster.json`: the addresses of a running cluster. Stores without a pid are external. */
 export interface ClusterInfo {
-  /** `http://host:port` of the first api. */
+  /** `http://host:port` of the first api; `https:` with TLS. */
   api: string;
-  /** `ws` is a URL, `tcp` is `host:port`. */
+  /** With TLS: the authority that clients must trust, a PEM file. */
+  caFile?: string;
+  /** `ws` is a URL; `tcp` is `host:port`, with TLS `tls://host:port`. */
   gateways: (NodeEntry & { ws: string; tcp: string })[];
   workers: NodeEntry[];
   archivers: NodeEntry[];
@@ -29,6 +31,8 @@ export const clusterFiles = {
   config: (directory: string) => path.join(directory, "carillon.json"),
   /** The lock of the living supervisor; it contains `ready` when the cluster runs. */
   supervisor: (directory: string) => path.join(directory, "supervisor.json"),
+  /** The authority of a cluster with TLS, and its certificate. */
+  tls: (directory: string) => path.join(directory, "tls"),
   log: (directory: string) => path.join(directory, "logs", "carillon.log"),
   /** One file per started process: pid and start time. */
   processes: (directory: string) => path.join(directory, "run"),
@@ -49,6 +53,7 @@ export const DATA_ENTRIES = [
   "layout.json",
   "carillon.json",
   "cluster.json",
+  "tls",
 ];
 
 /** A living supervisor. */
@@ -85,6 +90,9 @@ export function describeCluster(directory: string, info: ClusterInfo, showsSecre
     `  mysql     ${shown(info.mysql.url)}`,
     `  logs      ${path.join(directory, "logs")}`,
     `  data      ${directory}`,
+    ...(info.caFile === undefined
+      ? []
+      : [`  trust     ${info.caFile}  (Node.js: NODE_EXTRA_CA_CERTS; a browser: import it as an authority)`]),
   ];
 }
 

@@ -51,6 +51,8 @@ export interface ClusterOptions {
   natsServers?: 1 | 3;
   /** Whether NATS fsyncs a message before its sender is told; default true. False also sets `nats.fsync` to false. */
   fsync?: boolean;
+  /** Whether gateways and apis encrypt, with certificates of an authority in the data directory. */
+  tls?: boolean;
   /** Programs to run instead of the built apps and the CLI (`init`), by role (for tests). */
   entryPoints?: Partial<Record<Role | "cli", string>>;
   /** Further environment of Carillon's processes. */

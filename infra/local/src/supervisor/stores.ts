@@ -8,6 +8,7 @@ import { type NatsOptions, startNats } from "../servers/nats";
 import type { ServerOptions } from "../servers/options";
 import { startRedis } from "../servers/redis";
 import { type ClusterOptions, type NatsPorts, natsServersOf, type PortPlan, type Stores } from "./cluster-options";
+import type { LocalCertificates } from "./local-authority";
 import type { Secrets } from "./secrets";
 
 export interface StoreContext {
@@ -78,7 +79,12 @@ function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "c
 }
 
 /** Content of `carillon.json`, the settings file of all Carillon processes. */
-export function renderAppSettings(stores: Stores, options: ClusterOptions, secrets: Secrets): object {
+export function renderAppSettings(
+  stores: Stores,
+  options: ClusterOptions,
+  secrets: Secrets,
+  certificates?: LocalCertificates,
+): object {
   const external = options.external ?? {};
   const nats =
     stores.nats === undefined
@@ -97,6 +103,9 @@ export function renderAppSettings(stores: Stores, options: ClusterOptions, secre
     redis: { url: external.redis ?? stores.redis!.url },
     mysql: { url: external.mysql ?? stores.mysql!.url },
     auth: { secret: secrets.auth },
+    ...(certificates === undefined
+      ? {}
+      : { api: { tls: { certFile: certificates.certFile, keyFile: certificates.keyFile } } }),
   };
 }
 

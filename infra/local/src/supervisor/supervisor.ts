@@ -19,6 +19,7 @@ import {
 import { FullDiskWatch } from "./full-disk-watch";
 import { Keeper } from "./keeper";
 import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
+import { type LocalCertificates, makeCertificates } from "./local-authority";
 import type { Secrets } from "./secrets";
 import { renderAppSettings, startStores } from "./stores";
 
@@ -41,6 +42,8 @@ export class Supervisor {
   private readonly keepers = new Map<string, Keeper>();
   private readonly apps = new Map<string, AppProcess>();
   private stores: Stores = {};
+  /** Undefined without TLS. */
+  private certificates: LocalCertificates | undefined;
   private readonly diskWatches: FullDiskWatch[] = [];
   private starting: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
@@ -88,6 +91,7 @@ export class Supervisor {
     const apis = nodes("api").map((each) => ({ ...entry(each), http: each.addresses.http ?? api }));
     return {
       api: apis[0]?.http ?? api,
+      ...(this.certificates === undefined ? {} : { caFile: this.certificates.caFile }),
       gateways: nodes("gateway").map((each) => {
         const { ws, tcp } = gatewayPorts(this.options.basePort, Number(each.name.split("-")[1]) - 1);
         const { addresses } = each;
@@ -153,7 +157,9 @@ export class Supervisor {
       }
     }
     this.watchDisks();
-    writeJsonAtomically(clusterFiles.config(options.directory), renderAppSettings(this.stores, options, this.secrets));
+    if (options.tls === true) this.certificates = await makeCertificates(clusterFiles.tls(options.directory));
+    const settings = renderAppSettings(this.stores, options, this.secrets, this.certificates);
+    writeJsonAtomically(clusterFiles.config(options.directory), settings);
     await this.initialise();
     this.throwIfStopping();
     const roles: Role[] = ["worker", "archiver", "api", "gateway"];
@@ -253,9 +259,7 @@ export class Supervisor {
     const nodeId = `${role}-${number}`;
     const env: Record<string, string> = { ...this.appEnvironment, CARILLON_NODE_ID: nodeId };
     if (role === "gateway") {
-      const { ws, tcp } = gatewayPorts(basePort, number - 1);
-      env["CARILLON_GATEWAY_WS_PORT"] = String(ws);
-      env["CARILLON_GATEWAY_TCP_PORT"] = String(tcp);
+      Object.assign(env, this.gatewayEnvironment(gatewayPorts(basePort, number - 1)));
     } else if (role === "api") {
       env["CARILLON_API_PORT"] = String(basePort + number - 1);
     }
@@ -275,6 +279,19 @@ export class Supervisor {
     });
     this.apps.set(nodeId, app);
     return this.addKeeper(nodeId, app);
+  }
+
+  private gatewayEnvironment({ ws, tcp }: { ws: number; tcp: number }): Record<string, string> {
+    if (this.certificates === undefined) {
+      return { CARILLON_GATEWAY_WS_PORT: String(ws), CARILLON_GATEWAY_TCP_PORT: String(tcp) };
+    }
+    const { certFile, keyFile } = this.certificates;
+    const shared = { host: "127.0.0.1", tls: { certFile, keyFile } };
+    const listeners = [
+      { transport: "tcp", port: tcp, ...shared },
+      { transport: "ws", port: ws, ...shared },
+    ];
+    return { CARILLON_GATEWAY_LISTENERS: JSON.stringify(listeners) };
   }
 
   /** Creates streams, layout and tables through the CLI; running it again changes nothing. */

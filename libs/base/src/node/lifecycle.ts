@@ -43,12 +43,16 @@ export async function runRole<C extends RoleConfig>({ role, loadConfig, stopMs, 
   const delay = typeof stopMs === "number" ? stopMs : stopMs(config);
   let running: RunningProcess | undefined;
   onCaught(({ place, remote, error }) => logger.error({ place, remote, err: error }, "an error was caught"));
-  const closing = closeWithGrace({ delay, logger: false }, async ({ signal, err }) => {
+  const closing = closeWithGrace({ delay, logger: false, skip: ["SIGHUP"] }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, "the process failed");
     else logger.info({ signal }, "stopping");
     await running?.stop();
     logger.info("stopped");
     if (process.connected) process.disconnect();
+  });
+  // To a process with certificates SIGHUP says that it reads them again; any other process has lost its terminal.
+  process.on("SIGHUP", () => {
+    if (process.listenerCount("SIGHUP") === 1) closing.close();
   });
   process.on("disconnect", () => {
     setTimeout(() => process.exit(1), ORPHAN_MS).unref();

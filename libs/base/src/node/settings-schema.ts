@@ -58,11 +58,51 @@ const tls = (server: string) =>
     }),
   });
 
+/** Files of a server's certificate. */
+const certificate = Type.Object(
+  {
+    certFile: Type.String({ minLength: 1 }),
+    keyFile: Type.String({ minLength: 1 }),
+    caFile: Type.Optional(Type.String({ minLength: 1 })),
+  },
+  { additionalProperties: false },
+);
+
+/** An address at which a gateway listens for clients. */
+const listener = Type.Object(
+  {
+    transport: Type.Enum(["tcp", "ws"]),
+    host: Type.String({ minLength: 1 }),
+    port: Type.Integer({ minimum: 0, maximum: 65_535 }),
+    tls: Type.Optional(certificate),
+    proxyProtocol: Type.Optional(Type.Boolean()),
+    advertise: Type.Optional(
+      Type.Object(
+        {
+          host: Type.Optional(Type.String({ minLength: 1 })),
+          port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+          path: Type.Optional(Type.String({ pattern: "^/[!-~]*$", maxLength: 256 })),
+          tls: Type.Optional(Type.Boolean()),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type ListenerSettings = Static<typeof listener>;
+
 export const settingsSchema = section("", {
   mode: Type.Enum(["development", "production"], {
     default: "development",
     description:
-      "In `production`, a process refuses to start without `auth.secret`; in `development` it uses a well-known secret.",
+      "In `production`, a process refuses to start without `auth.secret`, and with plain links (`allowPlainLinks`); in `development` it uses a well-known secret.",
+  }),
+  allowPlainLinks: Type.Boolean({
+    default: false,
+    description:
+      "In `production`: whether links to stores on other machines, and listeners on all addresses (`0.0.0.0`, `::`), may be plain. Otherwise a process refuses to start with them.",
   }),
   nodeId: Type.Optional(
     Type.String({
@@ -261,6 +301,23 @@ export const settingsSchema = section("", {
     ),
     tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
     wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),
+    listeners: Type.Array(listener, {
+      default: [],
+      description:
+        "The addresses at which the gateway listens: a list of `{transport, host, port, tls?, proxyProtocol?, advertise?}` " +
+        "(in a variable: as JSON). `transport` is `tcp` or `ws`; a `ws` listener also answers health checks and metrics. " +
+        "`tls` is `{certFile, keyFile, caFile?}`: files in PEM, read again when they change; with `caFile`, clients must show " +
+        "certificates of that authority. With `proxyProtocol`, each connection must come from a proxy of `gateway.trustProxy` " +
+        "and begin with a header of the PROXY protocol. `advertise` is `{host?, port?, path?, tls?}`: the address that clients " +
+        "are told, if it is another one. Without this setting: `host` with `tcpPort` and with `wsPort`.",
+    }),
+    origins: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        "Origins of the pages that may open a WebSocket: `https://app.example.org`, `https://*.example.org`, or `*` for every " +
+        "page. Default: pages of the same host, whatever their port, and pages of this machine if the gateway is on it. " +
+        "Clients that are no browsers send no origin, and are not concerned.",
+    }),
     weight,
     heartbeatSeconds: seconds("Time without sending after which a client sends PING, s.", 30),
     silenceSeconds: seconds("Time without a frame of the client after which the gateway closes a connection, s.", 75),
@@ -301,6 +358,15 @@ export const settingsSchema = section("", {
   api: section("The HTTP API.", {
     host: Type.String({ default: "127.0.0.1", description: "Address to listen on." }),
     port: port("Port (0: any free one).", 7710),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          certFile: Type.String({ description: "PEM file of the certificate; read again when it changes." }),
+          keyFile: Type.String({ description: "PEM file of its key." }),
+        },
+        { additionalProperties: false, description: "Certificate of the api: with it the api speaks HTTPS." },
+      ),
+    ),
     maxConnections: count("Maximum number of connections of one api.", 10_000),
     spreadLeadersSeconds: seconds(
       "When all servers of a NATS cluster have been healthy for this time, s, one api lets servers that lead too many streams hand some over (0: never).",

@@ -3,6 +3,8 @@ import { hostname } from "node:os";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { allowFailPoints, armFailPoint } from "./fail-point";
+import { forbiddenLinks } from "./net/plain-links";
+import { SettingsError } from "./settings-error";
 import { type Settings, settingsSchema } from "./settings-schema";
 
 /** Variables of Carillon that are no settings: places of files, and the fail points of tests. */
@@ -13,14 +15,6 @@ const RENAMED_SECTIONS = { logic: "worker" } as const;
 
 /** The key that signs tokens when the operator named none. It is public. */
 export const DEVELOPMENT_SECRET = "carillon-development-secret-not-for-production";
-
-/** The settings cannot be used; the message names key and file, for the operator. */
-export class SettingsError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "SettingsError";
-  }
-}
 
 /** One setting: `path` as in carillon.json, `variable` as in the environment. */
 export interface SettingDescription {
@@ -55,8 +49,18 @@ export function loadSettings(
     }
     settings.auth.secret = DEVELOPMENT_SECRET;
   }
+  if (settings.mode === "production" && !settings.allowPlainLinks) refusePlainLinks(settings);
   armByVariable(environment);
   return deepFreeze(settings);
+}
+
+/** @throws SettingsError */
+function refusePlainLinks(settings: Settings): void {
+  const names = new Set(forbiddenLinks(settings).map(({ name, host }) => `${name} (${host})`));
+  if (names.size === 0) return;
+  throw new SettingsError(
+    `production mode refuses links that are not encrypted: ${[...names].join(", ")}. Set their tls, or allowPlainLinks: true if nobody else can reach them`,
+  );
 }
 
 function armByVariable(environment: NodeJS.ProcessEnv): void {

@@ -28,6 +28,13 @@ export interface Transport {
   open(address: GatewayAddress, timeoutMs: number): Promise<Link>;
 }
 
+/** @throws Error if the gateway does not listen over that transport */
+export function addressFor(transport: "ws" | "tcp", address: GatewayAddress): string {
+  const { gatewayId, [transport]: found } = address;
+  if (found === undefined) throw new Error(`${gatewayId} has no address for ${transport}`);
+  return found;
+}
+
 /** Keeps the frames of a link until its owner is attached: frames may come in the turn in which the link opened. */
 
 export class LinkBuffer implements LinkEvents {

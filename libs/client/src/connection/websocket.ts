@@ -1,7 +1,7 @@
 /** The transport over any WebSocket (browser or `ws`): binary messages of whole frames. */
 import { decodeFrames, type GatewayAddress } from "@carillon/protocol";
 import type { Link, LinkEvents, Transport } from "./transport";
-import { LinkBuffer } from "./transport";
+import { addressFor, LinkBuffer } from "./transport";
 
 export const SUBPROTOCOL = "carillon.v1";
 
@@ -20,7 +20,8 @@ const OPEN = 1;
 
 export function webSocketTransport(create: (url: string) => WebSocketFace): Transport {
   return {
-    open: async ({ ws }: GatewayAddress, timeoutMs) => {
+    open: async (address: GatewayAddress, timeoutMs) => {
+      const ws = addressFor("ws", address);
       const link = new WebSocketLink(create(ws));
       await link.opened(ws, timeoutMs);
       return link;

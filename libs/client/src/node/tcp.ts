@@ -1,24 +1,35 @@
-/** TCP: a stream of length-prefixed frames. */
-import { connect, type Socket } from "node:net";
+/** TCP, also with TLS: a stream of length-prefixed frames. */
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 import { FrameDecoder } from "@carillon/protocol";
 import type { Link, LinkEvents, Transport } from "../connection/transport";
-import { LinkBuffer } from "../connection/transport";
+import { addressFor, LinkBuffer } from "../connection/transport";
+import { SUBPROTOCOL } from "../connection/websocket";
 
 /** The time that the other side has to close after FIN was sent, ms. */
 const LINGER_MS = 1_000;
 
-/** Frames over a plain TCP connection: the transport `"tcp"`. */
+const SECURE = "tls://";
+
+/**
+ * Frames over a TCP connection: the transport `"tcp"`. With an address `tls://host:port` the connection is encrypted, and the
+ * gateway's certificate must belong to its host; NODE_EXTRA_CA_CERTS names an authority of one's own.
+ */
 export const tcpTransport: Transport = {
-  open: async ({ tcp }, timeoutMs) => {
-    const colon = tcp.lastIndexOf(":");
-    const socket = connect({
-      host: tcp.slice(0, colon).replace(/[[\]]/g, ""),
-      port: Number(tcp.slice(colon + 1)),
-      noDelay: true,
-    });
+  open: async (address, timeoutMs) => {
+    const tcp = addressFor("tcp", address);
+    const isSecure = tcp.startsWith(SECURE);
+    const place = isSecure ? tcp.slice(SECURE.length) : tcp;
+    const colon = place.lastIndexOf(":");
+    const host = place.slice(0, colon).replace(/[[\]]/g, "");
+    const options = { host, port: Number(place.slice(colon + 1)), noDelay: true };
+    const servername = isIP(host) === 0 ? { servername: host } : {};
+    const socket = isSecure
+      ? connectSecurely({ ...options, ...servername, ALPNProtocols: [SUBPROTOCOL] })
+      : connect(options);
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => socket.destroy(new Error(`${tcp} did not answer in ${timeoutMs} ms`)), timeoutMs);
-      socket.once("connect", () => {
+      socket.once(isSecure ? "secureConnect" : "connect", () => {
         clearTimeout(timer);
         resolve();
       });

@@ -60,11 +60,11 @@ export interface ConnectionLimits {
   watchedUsers: number;
 }
 
-/** ws is a URL, tcp and udp are host:port. */
+/** The address of a gateway for each of its transports, at least one: ws is a URL; tcp is host:port, or with TLS tls://host:port; udp is host:port. */
 export interface GatewayAddress {
   gatewayId: string;
-  ws: string;
-  tcp: string;
+  ws?: string;
+  tcp?: string;
   udp?: string;
 }
 
@@ -215,7 +215,7 @@ export interface PongPayload {
 /** Asks the client to move to another gateway. afterMs: wait before reconnecting; graceMs: time until this connection may be closed. */
 export interface GoawayPayload {
   reason: GoAwayReason;
-  /** ws is a URL, tcp and udp are host:port. */
+  /** The address of a gateway for each of its transports, at least one: ws is a URL; tcp is host:port, or with TLS tls://host:port; udp is host:port. */
   reconnectTo?: GatewayAddress;
   /** A time (since 1970-01-01 UTC) or a duration, in ms. */
   afterMs: number;

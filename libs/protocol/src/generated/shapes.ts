@@ -25,7 +25,7 @@ export const shapes = {
   "connectionLimits": "frameBytes\tint 0\tcontentBytes\tint 0\tpullEvents\tint 0\tframesPerSecond\tint 0\tmessagesPerSecond\tint 0\twatchedUsers\tint 0",
   "conversationRow": "conversationId\tconversation-id\tkind\tof private group\tlastSeq\tint 0\tlastAt\tint 0\treadSeq\tint 0\tpeerReadSeq?\tint 0\tpeerDeliveredSeq?\tint 0\tclearedSeq\tint 0\thiddenSeq?\tint 0\tunread\tint 0\tpinned\tbool\tmuted\tbool\tpreview?\t{preview",
   "event": "conversationId\tconversation-id\tseq\tint 1\tsenderId\tuser-id\tkind\tof message recall system\tmessageId\ttext 1 128\tclientMsgId\ttext 1 128\tcontentType\tof text image file voice video location custom system\tsentAt\tint 0\tcontent?\ttext 1 16384\ttargetSeq?\tint 1\tcleared?\tbool",
-  "gatewayAddress": "gatewayId\tnode-id\tws\ttext 1 512\ttcp\ttext 1 512\tudp?\ttext 1 512",
+  "gatewayAddress": "gatewayId\tnode-id\tws?\ttext 1 512\ttcp?\ttext 1 512\tudp?\ttext 1 512",
   "groupRow": "groupId\tgroup-id\tname\ttext 0 4096\tnotice?\ttext 0 4096\townerId\tuser-id\tjoinPolicy\tof open approval invite\tmemberCount\tint 0\tmuted?\tbool\trole?\tof owner admin member\tmutedUntil?\tint 0\trequests?\tint 0\tdissolved?\tbool\tversion\tint 0",
   "inboxPosition": "epoch\ttext 1 128\tseq\tint 0",
   "preview": "senderId\tuser-id\tcontentType\tof text image file voice video location custom system\ttext\ttext 0 400",

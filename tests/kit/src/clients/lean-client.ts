@@ -33,6 +33,8 @@ export interface LeanSpec {
   transport?: "tcp" | "ws";
   /** Address of this machine to connect from: each has 28,000 ports. */
   localAddress?: string;
+  /** The authority of the gateway's certificate, in PEM: the connection is encrypted. */
+  ca?: string;
   userId: string;
   deviceId: string;
   token: string;
@@ -115,8 +117,9 @@ export abstract class LeanClient implements DeliverTaker {
 
   /** Opens a connection and sends CONNECT; the place in the inbox continues, if there was one. */
   protected connect(): void {
-    const { host, port, localAddress, transport } = this.spec;
-    const from = localAddress === undefined ? {} : { localAddress };
+    const { host, port, localAddress, ca, transport } = this.spec;
+    const from = { ...(localAddress === undefined ? {} : { localAddress }), ca };
+    const scheme = ca === undefined ? "ws" : "wss";
     this.cutter = new FrameCutter();
     const events = {
       onOpen: () => this.link === link && this.greet(),
@@ -126,7 +129,7 @@ export abstract class LeanClient implements DeliverTaker {
     };
     const link: Link =
       transport === "ws"
-        ? openWebSocket({ url: `ws://${host}:${port}/ws`, subprotocol: "carillon.v1", ...from }, events)
+        ? openWebSocket({ url: `${scheme}://${host}:${port}/ws`, subprotocol: "carillon.v1", ...from }, events)
         : openTcp({ host, port, readInto: readBuffer, ...from }, events);
     this.link = link;
   }

@@ -1,5 +1,6 @@
 /** A connection to a gateway as bytes, over TCP or WebSocket. All raw clients open their sockets here. */
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 import { WebSocket } from "ws";
 
 export interface LinkEvents {
@@ -29,22 +30,32 @@ export interface TcpPlace {
   port: number;
   /** Address of this machine to connect from: each has 28,000 ports. */
   localAddress?: string;
+  /** The authority of the gateway's certificate, in PEM: the connection is encrypted. */
+  ca?: string | undefined;
   /** Buffer into which the socket reads; several sockets may share it. Default: each chunk gets a buffer of its own. */
   readInto?: Buffer;
 }
 
-export function openTcp({ host, port, localAddress, readInto }: TcpPlace, events: LinkEvents): Link {
+/** @param address `host:port` or `tls://host:port` */
+export function tcpPlace(address: string): Pick<TcpPlace, "host" | "port"> {
+  const { hostname, port } = new URL(address.includes("://") ? address : `tcp://${address}`);
+  return { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
+}
+
+export function openTcp({ host, port, localAddress, ca, readInto }: TcpPlace, events: LinkEvents): Link {
   const onRead = (length: number, bytes: Uint8Array) => {
     events.onBytes(bytes as Buffer, length);
     return true;
   };
-  const socket = connect({
+  const options = {
     ...{ host, port, noDelay: true },
     ...(localAddress === undefined ? {} : { localAddress }),
     ...(readInto === undefined ? {} : { onread: { buffer: readInto, callback: onRead } }),
-  });
+  };
+  const secure = { ...options, ...(isIP(host) === 0 ? { servername: host } : {}), ca: ca ?? [] };
+  const socket = ca === undefined ? connect(options) : connectSecurely(secure);
   let failure: Error | undefined;
-  socket.on("connect", () => events.onOpen());
+  socket.on(ca === undefined ? "connect" : "secureConnect", () => events.onOpen());
   if (readInto === undefined) socket.on("data", (chunk) => events.onBytes(chunk, chunk.length));
   socket.on("error", (error) => {
     failure = error;
@@ -64,11 +75,14 @@ export interface WebSocketPlace {
   url: string;
   subprotocol: "carillon.v1" | "carillon.json.v1";
   localAddress?: string;
+  /** The authority of the gateway's certificate, in PEM. */
+  ca?: string | undefined;
 }
 
-export function openWebSocket({ url, subprotocol, localAddress }: WebSocketPlace, events: LinkEvents): Link {
+export function openWebSocket({ url, subprotocol, localAddress, ca }: WebSocketPlace, events: LinkEvents): Link {
   const webSocket = new WebSocket(url, subprotocol, {
     perMessageDeflate: false,
+    ...(ca === undefined ? {} : { ca }),
     ...(localAddress === undefined ? {} : { localAddress }),
   });
   let failure: Error | undefined;

@@ -13,7 +13,7 @@ import {
   type Frame,
   FrameDecoder,
 } from "@carillon/protocol";
-import { type Link, openTcp, openWebSocket } from "./link";
+import { type Link, openTcp, openWebSocket, tcpPlace } from "./link";
 
 export type RawTransport = "tcp" | "ws" | "json";
 
@@ -51,6 +51,7 @@ export class RawClient {
     readonly transport: RawTransport,
     addresses: { ws: string; tcp: string },
     opened: { resolve(): void; reject(error: Error): void },
+    ca: string | undefined,
   ) {
     const decode = transport === "tcp" ? tcpDecoder() : transport === "ws" ? decodeBinary : decodeText;
     const events = {
@@ -66,18 +67,21 @@ export class RawClient {
     };
     this.link =
       transport === "tcp"
-        ? openTcp(tcpPlace(addresses.tcp), events)
+        ? openTcp({ ...tcpPlace(addresses.tcp), ca }, events)
         : openWebSocket(
-            { url: addresses.ws, subprotocol: transport === "json" ? "carillon.json.v1" : "carillon.v1" },
+            { url: addresses.ws, subprotocol: transport === "json" ? "carillon.json.v1" : "carillon.v1", ca },
             events,
           );
   }
 
-  /** @param addresses addresses of a gateway, from cluster.json or /v1/route */
-  static async open(transport: RawTransport, addresses: { ws: string; tcp: string }): Promise<RawClient> {
+  /**
+   * @param addresses addresses of a gateway, from cluster.json or /v1/route
+   * @param ca the authority of the gateway's certificate, in PEM; undefined: the connection is not encrypted
+   */
+  static async open(transport: RawTransport, addresses: { ws: string; tcp: string }, ca?: string): Promise<RawClient> {
     let client!: RawClient;
     await new Promise<void>((resolve, reject) => {
-      client = new RawClient(transport, addresses, { resolve, reject });
+      client = new RawClient(transport, addresses, { resolve, reject }, ca);
     });
     return client;
   }
@@ -201,9 +205,4 @@ const decodeBinary = (message: Buffer): RawFrame[] => decodeFrames(message).fram
 function decodeText(message: Buffer): RawFrame[] {
   const frame = decodeJsonFrame(message.toString());
   return "error" in frame ? [] : [frame];
-}
-
-function tcpPlace(address: string): { host: string; port: number } {
-  const { hostname, port } = new URL(`tcp://${address}`);
-  return { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
 }

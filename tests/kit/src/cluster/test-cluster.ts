@@ -1,5 +1,8 @@
 /** A whole cluster of real processes on free ports, and users for it. */
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { randomId, sleep } from "@carillon/base";
@@ -98,7 +101,11 @@ export async function startTestCluster({ mayFail, ...options }: TestClusterOptio
     if (failures.length > 0) throw new Error(`processes of the cluster failed:\n${failures.join("\n")}`);
   };
   const info = () => running.info();
-  return { ...peopleAt(() => info().api), running, info, logged: () => linesOf(logFile), bus, stop };
+  const people = peopleAt(
+    () => info().api,
+    () => info().caFile,
+  );
+  return { ...people, running, info, logged: () => linesOf(logFile), bus, stop };
 }
 
 async function linesOf(file: string): Promise<Record<string, unknown>[]> {
@@ -131,25 +138,52 @@ export async function startLinkedCluster(nodes: string, options: TestClusterOpti
   return { ...cluster, link, stop };
 }
 
+interface ApiCall {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+}
+
+/** @param ca the authority of the api's certificate, in PEM: Node's own fetch can trust another one at its start only */
+async function callApi(url: string, call: ApiCall, ca: string | undefined): Promise<{ status: number; text: string }> {
+  if (ca === undefined) {
+    const answer = await fetch(url, call);
+    return { status: answer.status, text: await answer.text() };
+  }
+  const { body, ...options } = call;
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(url, { ...options, ca }, resolve)
+      .on("error", reject)
+      .end(body);
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer) chunks.push(chunk as Buffer);
+  return { status: answer.statusCode!, text: Buffer.concat(chunks).toString("utf8") };
+}
+
 /** Users of a running cluster. */
 export interface People extends Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
   /** As `http`, but repeats the call after the time that the answer names when there is no room for it. */
   patiently: TestCluster["http"];
 }
 
-/** @param api returns the address of the api, which may change when the cluster starts again */
-export function peopleAt(api: () => string): People {
+/**
+ * @param api returns the address of the api, which may change when the cluster starts again
+ * @param caFile returns the file of the authority of a cluster with TLS
+ */
+export function peopleAt(api: () => string, caFile: () => string | undefined = () => undefined): People {
+  const authority = () => {
+    const file = caFile();
+    return file === undefined ? undefined : readFileSync(file, "utf8");
+  };
   const http: TestCluster["http"] = async (method, where, { body, token } = {}) => {
-    const answer = await fetch(`${api()}${where}`, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const text = await answer.text();
-    return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
+    const headers = {
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    };
+    const content = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
+    const { status, text } = await callApi(`${api()}${where}`, { method, headers, ...content }, authority());
+    return { status, body: text === "" ? undefined : JSON.parse(text) };
   };
   /** A small machine cannot check fifty passwords at once, so users come again, as clients do. */
   const patiently: TestCluster["http"] = async (...call) => {
@@ -179,7 +213,7 @@ export function peopleAt(api: () => string): People {
     device: ({ userId }, deviceId) => logIn(userId, deviceId),
     online: async (person, transport, extra = {}) => {
       const [gateway] = await route(person);
-      const client = await RawClient.open(transport, gateway!);
+      const client = await RawClient.open(transport, gateway!, authority());
       await client.connect({ token: person.token, deviceId: person.deviceId, ...extra });
       return client;
     },

@@ -1,6 +1,6 @@
 /** The gateways to which a client connects. */
-import type { Coordination } from "@carillon/coordination";
-import { busy, type GatewayAddress } from "@carillon/protocol";
+import { gatewayAddressOf } from "@carillon/bus";
+import { busy } from "@carillon/protocol";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
@@ -20,7 +20,7 @@ export function gatewayRoutes(server: FastifyInstance, { coordination }: ApiPart
       // The gateway checks the session again, so that clients find it also while MySQL is away.
       const { userId } = callerOf(request);
       const nodes = coordination.ringOf("gateway").walk(userId, CHOICES);
-      const gateways = nodes.flatMap((nodeId) => addressOf(coordination, nodeId) ?? []);
+      const gateways = nodes.flatMap((nodeId) => gatewayAddressOf(coordination, nodeId) ?? []);
       if (gateways.length === 0) {
         throw busy({ message: "no gateway is up" });
       }
@@ -29,19 +29,14 @@ export function gatewayRoutes(server: FastifyInstance, { coordination }: ApiPart
   );
 }
 
-function addressOf({ view }: Pick<Coordination, "view">, gatewayId: string): GatewayAddress | undefined {
-  const { ws, tcp } = view.get("gateway", gatewayId)?.addresses ?? {};
-  return ws === undefined || tcp === undefined ? undefined : { gatewayId, ws, tcp };
-}
-
 /** The answer, as JSON Schema. */
 
 const routeAnswer = Type.Object({
   gateways: Type.Array(
     Type.Object({
       gatewayId: Type.String(),
-      ws: Type.String({ description: "URL" }),
-      tcp: Type.String({ description: "host:port" }),
+      ws: Type.Optional(Type.String({ description: "URL" })),
+      tcp: Type.Optional(Type.String({ description: "host:port, or with TLS tls://host:port" })),
     }),
     { description: "The caller's own gateway first, then the one to try when it does not answer" },
   ),

@@ -1,7 +1,9 @@
 /** Servers that strangers can reach: the common part of every listener. */
 import { createServer, type Server as HttpServer, type RequestListener, type ServerOptions } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { guarded, reportCaught } from "../../boundary";
+import type { Certificate } from "./certificates";
 
 /** Maximum number of connections that the kernel may hold for this process. */
 const BACKLOG = 4_096;
@@ -27,31 +29,48 @@ export async function listenOn(server: Server, host: string, port: number): Prom
 
 /** Listens to errors of a socket first of all and for its whole life, because a reset may come at any moment. */
 export function expectResets(server: Server): void {
-  server.prependListener("connection", (socket: Socket) => socket.on("error", () => socket.destroy()));
+  for (const event of ["connection", "secureConnection"]) {
+    server.prependListener(event, (socket: Socket) => socket.on("error", () => socket.destroy()));
+  }
 }
 
 export interface StrangersServerOptions extends Pick<ServerOptions, "maxHeaderSize" | "noDelay"> {
   /** A connection without a complete request after this time is closed, ms; so is an idle connection. */
   patienceMs: number;
+  /** With it the server speaks HTTPS. */
+  certificate?: Certificate | undefined;
 }
 
 /** Creates an HTTP server; an error in `answer` ends only the connection of that request. */
 export function createStrangersServer(
-  { patienceMs, ...options }: StrangersServerOptions,
+  { patienceMs, certificate, ...options }: StrangersServerOptions,
   answer: RequestListener,
 ): HttpServer {
-  const server = createServer({
+  const bounded = {
     ...options,
     headersTimeout: patienceMs,
     requestTimeout: patienceMs,
     keepAliveTimeout: patienceMs,
     connectionsCheckingInterval: CHECK_MS,
-  });
+  };
+  const server = certificate === undefined ? createServer(bounded) : secureServer(bounded, certificate);
   expectResets(server);
   server.on("request", (request, response) => {
     const { socket } = request;
     guarded("http", answer, { remote: remoteOf(socket), end: () => void socket.destroy() })(request, response);
   });
+  return server;
+}
+
+function secureServer(bounded: ServerOptions & { headersTimeout: number }, certificate: Certificate): HttpServer {
+  const handshakeTimeout = bounded.headersTimeout;
+  const server = createSecureServer({
+    ...bounded,
+    ...certificate.options,
+    handshakeTimeout,
+    ALPNProtocols: ["http/1.1"],
+  });
+  certificate.follow(server);
   return server;
 }
 

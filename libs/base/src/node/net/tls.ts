@@ -1,6 +1,6 @@
 /** Encryption of connections to the stores: reads the files that a section of the settings names, once at start. */
 import { readFileSync } from "node:fs";
-import { SettingsError } from "../settings";
+import { SettingsError } from "../settings-error";
 import type { Settings } from "../settings-schema";
 
 /** Options of Node's TLS; the clients of all three stores accept them. */

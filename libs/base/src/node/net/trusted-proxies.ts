@@ -3,7 +3,7 @@
  * counts that a proxy named by the operator has seen itself.
  */
 import { BlockList, isIP } from "node:net";
-import { SettingsError } from "../settings";
+import { SettingsError } from "../settings-error";
 
 /** Networks by name. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {

@@ -6,7 +6,7 @@
 import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createVerifier } from "fast-jwt";
-import { SettingsError } from "../settings";
+import { SettingsError } from "../settings-error";
 import type { Settings } from "../settings-schema";
 
 /** An issuer with their key in PEM. */
