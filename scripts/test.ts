@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { commandLine } from "@carillon/base/command-line";
 import { provisionServer, type ServerName } from "@carillon/local";
-import { provideBalancer } from "@carillon/testkit";
 import { provideChromium } from "../tests/browser/chromium";
+import { provideBalancer } from "../tests/kit/src/servers/balancer-programs";
 
 /**
  * `npm test` runs every check and every test, whether a cluster runs or not. The last line is `N passed, N failed`: each

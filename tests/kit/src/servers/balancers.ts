@@ -1,37 +1,8 @@
-/** Balancers in front of a cluster, run with the examples of `infra/nginx` and `infra/haproxy`. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+/** Runs balancers in front of a cluster, with the examples of `infra/nginx` and `infra/haproxy`. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import {
-  findCheckout,
-  isPortFree,
-  ManagedProcess,
-  type PackageSet,
-  ProcessGuard,
-  provideDebianPackages,
-  renderInfra,
-  type UnpackedPackages,
-} from "@carillon/local";
-
-/** The programs that are balancers, by the name of Debian's package. */
-const SETS: Record<"nginx" | "haproxy", PackageSet> = {
-  nginx: { title: "nginx", release: "own", packages: ["nginx"], usual: ["libpcre2-8-0", "libssl3", "zlib1g"] },
-  haproxy: { title: "haproxy", release: "own", packages: ["haproxy"], usual: ["liblua5.3-0", "libpcre2-8-0"] },
-};
-
-export type BalancerName = keyof typeof SETS;
-
-const unpackedIn = () => path.join(findCheckout(), ".carillon", "servers");
-const program = (name: BalancerName, root: string) => path.join(root, "usr/sbin", name);
-
-/** Unpacks a balancer, unless it is there. @throws Error when it cannot be had */
-export function provideBalancer(name: BalancerName, say?: (line: string) => void): Promise<UnpackedPackages> {
-  return provideDebianPackages(name, SETS[name], unpackedIn(), say);
-}
-
-/** Whether a balancer is there: its tests are skipped without it. */
-export function hasBalancer(name: BalancerName): boolean {
-  return existsSync(program(name, path.join(unpackedIn(), name)));
-}
+import { isPortFree, ManagedProcess, ProcessGuard, renderInfra } from "@carillon/local";
+import { type BalancerName, program, provideBalancer } from "./balancer-programs";
 
 export interface Balancer {
   stop(): Promise<void>;
