@@ -73,6 +73,8 @@ export class Group {
       return "asked";
     }
     if (this.members.has(whom)) return "ok";
+    // An outsider does not hear of a group that they cannot come into.
+    if (who === whom && (this.isDissolved || this.joinPolicy === "invite")) return "NOT_FOUND";
     if (this.isDissolved) return this.members.has(who) ? "GROUP_DISSOLVED" : "NOT_A_MEMBER";
     if (who !== whom && !this.members.has(who)) return "NOT_A_MEMBER";
     const mayJoin = this.joinPolicy === "open" || (who !== whom && this.members.get(who)!.role !== "member");
