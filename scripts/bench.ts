@@ -99,10 +99,12 @@ async function main(): Promise<number> {
   command.parse();
   const name = command.args[0]!;
   if (name !== "all" && !isScenario(name)) command.error(`there is no scenario ${name}`);
-  const given = command.opts<Asked>();
+  // Every other scenario measures a cluster whose clients connect without TLS.
+  const { tls: withTls = false, ...given } = command.opts<Asked>();
   const asked: Asked = {
-    ...{ peers: false, t1: false, tls: false, profile: false, json: false },
+    ...{ peers: false, t1: false, profile: false, json: false },
     ...given,
+    withTls,
     partitions: given.partitions ?? usualPartitions(given.workers),
     partners: given.partners ?? [],
     peerClients: given.peerClients ?? [],

@@ -68,7 +68,8 @@ export interface Asked extends ClusterShape {
   peers: boolean;
   /** Whether to measure Carillon without fsync before SENT, too, in turns with the usual one. */
   t1: boolean;
-  tls: boolean;
+  /** Whether to measure Carillon with TLS towards clients, too, in turns with the usual one. */
+  withTls: boolean;
   /** Client counts at which each peer is measured; empty: the count of Carillon. */
   peerClients: number[];
   profile: boolean;
@@ -129,13 +130,12 @@ function runOneToOne(
   const profile = asked.profile ? newResultPath("-profiles") : undefined;
   const { closedBy } = asked;
   const options = { clients, seconds, rounds, generators, json, inFlight, closedBy, rate, profile };
-  if (name === "quick") return runQuick(carillon({ ...asked, tls: false }), { ...options, against, tolerance });
+  if (name === "quick") return runQuick(carillon(asked), { ...options, against, tolerance });
   if (name === "scale") return runScale(asked, options);
-  const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1", tls: false }, "carillon T1")] : [];
-  const encrypted = asked.tls ? [carillon({ ...asked, tls: true }, "carillon TLS")] : [];
-  const plain = carillon({ ...asked, tls: false });
+  const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1" }, "carillon T1")] : [];
+  const encrypted = asked.withTls ? [carillon({ ...asked, tls: true }, "carillon TLS")] : [];
   const others = asked.peers ? peersAt(asked.peerClients) : [];
-  return runPrivate([plain, ...unsafe, ...encrypted, ...others], options);
+  return runPrivate([carillon(asked), ...unsafe, ...encrypted, ...others], options);
 }
 
 /** `latency` takes half of the rate that a closed loop reaches, so its clients wait for their messages as in `private`. */

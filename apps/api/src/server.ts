@@ -2,7 +2,7 @@
 
 import type { Server as SecureServer } from "node:https";
 import { guarded, reportCaught } from "@carillon/base";
-import { type Certificate, expectResets } from "@carillon/base/node";
+import { type Certificate, expectResets, httpsOptions } from "@carillon/base/node";
 import cors from "@fastify/cors";
 import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
@@ -113,7 +113,7 @@ export async function buildServer(
 function listening(certificate: Certificate | undefined) {
   const http = { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS };
   if (certificate === undefined) return { http };
-  const https = { ...http, ...certificate.options, handshakeTimeout: HEADERS_MS, ALPNProtocols: ["http/1.1"] };
+  const https = { ...http, ...httpsOptions(certificate, HEADERS_MS) };
   return { https } as unknown as { http: typeof http };
 }
 

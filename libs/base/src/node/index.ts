@@ -5,7 +5,7 @@ export * from "./logger";
 export * from "./metrics";
 export { Certificate, type CertificateFiles } from "./net/certificates";
 export { advertisedHost, checkHost, hostInAddress } from "./net/hosts";
-export { createStrangersServer, expectResets, listenOn, remoteOf } from "./net/listen";
+export { createStrangersServer, expectResets, httpsOptions, listenOn, remoteOf } from "./net/listen";
 export { isLoopback, listenersOf, type PlainLink, plainLinks } from "./net/plain-links";
 export * from "./net/probes";
 export { mayReadMetrics } from "./net/probes";

@@ -63,15 +63,14 @@ export function createStrangersServer(
 }
 
 function secureServer(bounded: ServerOptions & { headersTimeout: number }, certificate: Certificate): HttpServer {
-  const handshakeTimeout = bounded.headersTimeout;
-  const server = createSecureServer({
-    ...bounded,
-    ...certificate.options,
-    handshakeTimeout,
-    ALPNProtocols: ["http/1.1"],
-  });
+  const server = createSecureServer({ ...bounded, ...httpsOptions(certificate, bounded.headersTimeout) });
   certificate.follow(server);
   return server;
+}
+
+/** The options that turn a server of HTTP into one of HTTPS. @param patienceMs time for the handshake, ms */
+export function httpsOptions(certificate: Certificate, patienceMs: number) {
+  return { ...certificate.options, handshakeTimeout: patienceMs, ALPNProtocols: ["http/1.1"] };
 }
 
 /** The address of the other side, for logs. */
