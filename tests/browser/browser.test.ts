@@ -290,6 +290,28 @@ inBrowser(
   },
 );
 
+inBrowser("F20: what another device cleared while the page was closed is neither shown nor told", async () => {
+  const { alice, bob, chat } = await couple();
+  const context = await newContext();
+  const tab = await pageOf(context, alice);
+  await online(tab);
+  const writer = await cluster.online(bob, "ws");
+  await write(writer, alice, "1");
+  await untilShown(tab, chat, ["1 delivered"]);
+  await tab.goto("about:blank");
+  for (let i = 2; i <= 21; i++) await write(writer, alice, `${i}`);
+  const laptop = { token: alice.token, body: { clearedSeq: 20 } };
+  expect(await cluster.http("PATCH", `/v1/conversations/${chat}`, laptop)).toMatchObject({ status: 200 });
+  await tab.goto(server.url);
+  await open(tab, alice);
+  await online(tab);
+  await write(writer, alice, "22");
+  await untilShown(tab, chat, ["21 delivered", "22 delivered"]);
+  await until("the last one is told", async () => (await told(tab)).messages.includes("22"));
+  expect((await told(tab)).messages).toEqual(["21", "22"]);
+  writer.close();
+});
+
 inBrowser("a private window that refuses IndexedDB: the page goes on in memory", async () => {
   const { alice, bob, chat } = await couple();
   const context = await newContext();
