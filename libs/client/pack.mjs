@@ -16,7 +16,7 @@ import { buildSync } from "esbuild";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const libs = path.dirname(here);
 const out = path.resolve(process.argv[2] ?? here);
-const TYPED = ["@carillon/base", "@carillon/protocol"];
+const TYPED = ["@carillon/base", "@carillon/protocol", "@carillon/udp"];
 const NODE_ONLY = ["ws"];
 /** The entries that an app can import, and their sources. */
 const ENTRIES = { index: "index.ts", node: "node.ts", browser: "browser.ts", view: "view-of.ts" };

@@ -9,6 +9,7 @@ import { uuidv7 } from "@carillon/base";
 import { createTokenSigner } from "@carillon/base/node";
 import { CloseCode, Command, encodeFrame } from "@carillon/protocol";
 import {
+  type Gateway,
   type Person,
   RawClient,
   type RawTransport,
@@ -51,8 +52,7 @@ const message = (to: string, content = "hello", more: object = {}) => ({
 });
 
 async function stranger(transport: RawTransport): Promise<RawClient> {
-  const [gateway] = await cluster.route(bystander);
-  return RawClient.open(transport, gateway!);
+  return RawClient.open(transport, await cluster.addressesFor(bystander, transport));
 }
 
 async function someone(transport: RawTransport): Promise<[RawClient, Person]> {
@@ -89,7 +89,7 @@ const expectAlive = async (client: RawClient) => {
   client.close();
 };
 
-describe.each(["tcp", "ws"] as const)("frames over %s", (transport) => {
+describe.each(["tcp", "ws", "udp"] as const)("frames over %s", (transport) => {
   test.each([
     ["length below 8", { length: 7 }, "BAD_FRAME"],
     ["length above 65,544", { length: 65_545 }, "FRAME_TOO_LARGE"],
@@ -270,8 +270,7 @@ describe.each(rawTransports)("log-in over %s", (transport) => {
     const answer = await cluster.http("DELETE", "/v1/sessions/current", { token: person.token });
     expect(answer.status).toBe(204);
     await expectClose(client, CloseCode.TOKEN_REVOKED);
-    const [gateway] = await cluster.route(person);
-    const again = await RawClient.open(transport, gateway!);
+    const again = await RawClient.open(transport, await cluster.addressesFor(person, transport));
     again.send(Command.CONNECT, connect(person.token));
     await expectError(again, "TOKEN_REVOKED");
     await expectClose(again, CloseCode.TOKEN_REVOKED);
@@ -282,8 +281,7 @@ describe.each(rawTransports)("log-in over %s", (transport) => {
     await cluster.http("DELETE", "/v1/sessions/current", { token: person.token });
     const again = await cluster.device(person, person.deviceId);
     expect((await cluster.http("GET", "/v1/users/me", { token: person.token })).body.name).toBe("TOKEN_REVOKED");
-    const [gateway] = await cluster.route(again);
-    const client = await RawClient.open(transport, gateway!);
+    const client = await RawClient.open(transport, await cluster.addressesFor(again, transport));
     client.send(Command.CONNECT, connect(person.token));
     await expectError(client, "TOKEN_REVOKED");
     await expectAlive(await cluster.online(again, transport));
@@ -308,14 +306,16 @@ describe.each(rawTransports)("log-in over %s", (transport) => {
   test("a wrong gateway answers with the right address, which works", async () => {
     const person = await cluster.person("someone");
     const [right, wrong] = await cluster.route(person);
-    const client = await RawClient.open(transport, wrong!);
+    const open = async (gateway: Gateway) =>
+      RawClient.open(transport, await cluster.addressesFor(person, transport, gateway));
+    const client = await open(wrong!);
     const goaway = await client.request(Command.CONNECT, connect(person.token));
     expect(goaway).toMatchObject({ command: Command.GOAWAY, payload: { reason: "wrong-gateway", reconnectTo: right } });
     expect(await client.closed()).toBe(transport === "tcp" ? -1 : CloseCode.GOING_AWAY);
-    const next = await RawClient.open(transport, goaway.payload.reconnectTo);
+    const next = await open(goaway.payload.reconnectTo);
     await next.connect(connect(person.token));
     await expectAlive(next);
-    const fallback = await RawClient.open(transport, wrong!);
+    const fallback = await open(wrong!);
     await fallback.connect({ ...connect(person.token), fallback: true });
     await expectAlive(fallback);
   });

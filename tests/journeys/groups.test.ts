@@ -56,18 +56,19 @@ const close = (...members: Member[]) => {
 
 test("all members get all messages in one order, for each writer and transport", async () => {
   const people = await Promise.all(rawTransports.map((transport) => member("singer", transport)));
-  const [a, b, c] = people as [Member, Member, Member];
-  const groupId = await newGroup(a, [b, c]);
+  const [a, b, c, d] = people as [Member, Member, Member, Member];
+  const groupId = await newGroup(a, [b, c, d]);
   expect(await say(a, groupId, "one")).toBe("SENT 2");
   expect(await say(b, groupId, "two")).toBe("SENT 3");
   expect(await say(c, groupId, "three")).toBe("SENT 4");
-  for (const each of people) await sees(each, groupId, ["1 created", "2 one", "3 two", "4 three"]);
-  await Promise.all(Array.from({ length: 30 }, (_, i) => say(people[i % 3]!, groupId, `at once ${i}`)));
-  for (const each of people) await until("all of them", () => shown(each, groupId).length === 34, patience);
+  expect(await say(d, groupId, "four")).toBe("SENT 5");
+  for (const each of people) await sees(each, groupId, ["1 created", "2 one", "3 two", "4 three", "5 four"]);
+  await Promise.all(Array.from({ length: 40 }, (_, i) => say(people[i % 4]!, groupId, `at once ${i}`)));
+  for (const each of people) await until("all of them", () => shown(each, groupId).length === 45, patience);
   const orders = new Set(people.map((each) => shown(each, groupId).join()));
   expect(orders.size).toBe(1);
   expect(shown(a, groupId).map((line) => Number.parseInt(line, 10))).toEqual(
-    Array.from({ length: 34 }, (_, i) => i + 1),
+    Array.from({ length: 45 }, (_, i) => i + 1),
   );
   close(...people);
 });

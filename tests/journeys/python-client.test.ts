@@ -119,7 +119,7 @@ function chats(): void {
   }, 60_000);
 
   /** A new user at a Python client, online. */
-  async function pythonPerson(name: string, transport: "tcp" | "ws"): Promise<PythonClient> {
+  async function pythonPerson(name: string, transport: "tcp" | "ws" | "udp"): Promise<PythonClient> {
     const userId = `${name}-${randomId(8)}`;
     const args = ["--api", cluster.info().api, "--user", userId, "--password", PASSWORD, "--transport", transport];
     const client = new PythonClient(userId, [...args, "--state", path.join(states, `${userId}.json`)]);
@@ -132,8 +132,11 @@ function chats(): void {
   const say = (client: RawClient, to: string, content: string) =>
     client.request(Command.SEND, { clientMsgId: uuidv7(Date.now()), to: `u:${to}`, contentType: "text", content });
 
-  test("two of them, over TCP and WebSocket, chat with each other and with a raw client", async () => {
-    const [anna, ben] = [await pythonPerson("anna", "tcp"), await pythonPerson("ben", "ws")];
+  test.each([
+    ["tcp", "ws"],
+    ["udp", "udp"],
+  ] as const)("two of them, over %s and %s, chat with each other and with a raw client", async (one, other) => {
+    const [anna, ben] = [await pythonPerson("anna", one), await pythonPerson("ben", other)];
     const long = "鐘".repeat(5_000);
     for (const content of ["hello", "\ufeffa byte order mark, an emoji 🔔", long]) anna.send(ben.userId, content);
     await ben.has("message", 3);
@@ -167,7 +170,7 @@ function chats(): void {
   });
 
   test("the same id is one message, another text under it a conflict; a missing user is not found", async () => {
-    const [anna, ben] = [await pythonPerson("anna", "ws"), await pythonPerson("ben", "tcp")];
+    const [anna, ben] = [await pythonPerson("anna", "udp"), await pythonPerson("ben", "tcp")];
     const id = uuidv7(Date.now());
     for (const content of ["once", "once", "twice"]) anna.send(ben.userId, content, id);
     await anna.has("sent", 2);
@@ -183,7 +186,7 @@ function chats(): void {
   });
 
   test("a killed client continues from its cursor: in order, nothing twice; PULL gives the history", async () => {
-    const [anna, ben] = [await pythonPerson("anna", "tcp"), await pythonPerson("ben", "tcp")];
+    const [anna, ben] = [await pythonPerson("anna", "tcp"), await pythonPerson("ben", "udp")];
     const conversation = conversationOf(anna.userId, ben.userId);
     for (const content of numbers(1, 30)) anna.send(ben.userId, content);
     await ben.has("message", 30);
@@ -203,7 +206,7 @@ function chats(): void {
   });
 
   test("a connection that breaks again and again loses nothing, repeats nothing", async () => {
-    const [anna, ben] = [await pythonPerson("anna", "tcp"), await pythonPerson("ben", "ws")];
+    const [anna, ben] = [await pythonPerson("anna", "udp"), await pythonPerson("ben", "ws")];
     for (let i = 1; i <= 40; i++) {
       anna.send(ben.userId, `${i}`);
       if (i % 10 === 0) for (const client of [anna, ben]) client.order({ do: "break" });
@@ -216,7 +219,7 @@ function chats(): void {
   });
 
   test("a gateway says GOAWAY: they move to the other one, and the chat goes on", async () => {
-    const [anna, ben] = [await pythonPerson("anna", "ws"), await pythonPerson("ben", "tcp")];
+    const [anna, ben] = [await pythonPerson("anna", "udp"), await pythonPerson("ben", "tcp")];
     const gateway = ben.all("connected")[0]!["gatewayId"] as string;
     anna.send(ben.userId, "1");
     await ben.has("message");

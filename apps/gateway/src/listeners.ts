@@ -15,7 +15,7 @@ const USUAL_PORTS = { ws: 80, wss: 443 } as const;
 
 /** One address at which a gateway listens. */
 export interface ListenerConfig {
-  transport: "tcp" | "ws";
+  transport: "tcp" | "ws" | "udp";
   host: string;
   /** 0: any free one. */
   port: number;
@@ -31,7 +31,7 @@ export interface ListenerConfig {
 
 /** @throws SettingsError */
 export function readListeners(gateway: Settings["gateway"]): ListenerConfig[] {
-  const { host, tcpPort, wsPort, advertiseHost, listeners } = gateway;
+  const { host, tcpPort, wsPort, udpPort, advertiseHost, listeners } = gateway;
   if (listeners.length === 0) {
     const told = advertisedHost(advertiseHost, checkHost("gateway.host", host), "gateway.host");
     const short = { host, tls: undefined, proxyProtocol: false, path: WS_PATH };
@@ -39,6 +39,7 @@ export function readListeners(gateway: Settings["gateway"]): ListenerConfig[] {
     return [
       { ...short, transport: "tcp", port: tcpPort, told: by },
       { ...short, transport: "ws", port: wsPort, told: by },
+      { ...short, transport: "udp", port: udpPort, told: by },
     ];
   }
   if (listeners.every(({ transport }) => transport !== "ws")) {
@@ -51,8 +52,11 @@ export function readListeners(gateway: Settings["gateway"]): ListenerConfig[] {
 
 function readListener(path: string, each: ListenerSettings, gateway: Settings["gateway"]): ListenerConfig {
   const { transport, host, port, tls, proxyProtocol = false, advertise = {} } = each;
-  if (transport === "tcp" && advertise.path !== undefined) {
-    throw new SettingsError(`${path}.advertise.path: an address of TCP has no path`);
+  if (transport !== "ws" && advertise.path !== undefined) {
+    throw new SettingsError(`${path}.advertise.path: only an address of WebSocket has a path`);
+  }
+  if (transport === "udp" && (tls !== undefined || advertise.tls !== undefined || proxyProtocol)) {
+    throw new SettingsError(`${path}: udp is always encrypted, and has neither tls nor proxyProtocol`);
   }
   if (proxyProtocol && gateway.trustProxy.length === 0) {
     throw new SettingsError(`${path}.proxyProtocol: gateway.trustProxy must name the proxies that send the header`);
@@ -66,13 +70,14 @@ function readListener(path: string, each: ListenerSettings, gateway: Settings["g
 }
 
 /**
- * The address that clients are told: `ws://host:port/ws`, `wss://...`; over TCP `host:port`, or with TLS `tls://host:port`.
+ * The address that clients are told: `ws://host:port/ws`, `wss://...`; over TCP `host:port`, or with TLS `tls://host:port`;
+ * over UDP `host:port`.
  * @param port the port at which the gateway listens
  */
 export function addressOf({ transport, told, path }: ListenerConfig, port: number): string {
   const { host, isSecure } = told;
   const toldPort = told.port ?? port;
-  if (transport === "tcp") return `${isSecure ? "tls://" : ""}${host}:${toldPort}`;
+  if (transport !== "ws") return `${isSecure ? "tls://" : ""}${host}:${toldPort}`;
   const scheme = isSecure ? "wss" : "ws";
   return `${scheme}://${host}${toldPort === USUAL_PORTS[scheme] ? "" : `:${toldPort}`}${path}`;
 }

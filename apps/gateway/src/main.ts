@@ -1,12 +1,15 @@
 /** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
 import { detached } from "@carillon/base";
 import { Certificate, type Logger, type RunningProcess, runRole } from "@carillon/base/node";
-import { type Bus, ClusterNode, DownlinkReceiver } from "@carillon/bus";
+import { type Bus, ClusterNode, DownlinkReceiver, serve, udpTicket } from "@carillon/bus";
 import type { Coordination, Member } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
 import type { Listener } from "./accept/doorkeeper";
 import { Origins } from "./accept/origins";
 import { listenTcp } from "./accept/tcp-listener";
+import { DroppedDatagrams } from "./accept/udp/dropped-datagrams";
+import { listenUdp } from "./accept/udp/udp-listener";
+import { UdpTickets } from "./accept/udp/udp-tickets";
 import { listenWebSocket } from "./accept/websocket-listener";
 import { type GatewayConfig, loadConfig } from "./config";
 import { Control } from "./drain/drain";
@@ -26,7 +29,9 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
   stages.typing.start();
-  const listeners = await listen(config, gateway, cluster, logger);
+  const tickets = new UdpTickets(stages.wheel);
+  const stopTickets = serve(bus, udpTicket.to(nodeId), (owner) => tickets.issue(owner));
+  const listeners = await listen({ config, gateway, cluster, bus, tickets });
   const { addresses } = listeners;
   const member = await node.join(addresses, settings.weight);
   cluster.member = member;
@@ -38,6 +43,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
 
   const stop = async () => {
     listeners.stopAccepting();
+    stopTickets();
     await control.drain("shutdown");
     await control.emptied(drainMs);
     await Promise.all([submitter.stop(LAST_ANSWERS_MS), stages.reads.stop(LAST_ANSWERS_MS)]);
@@ -63,8 +69,18 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   return { addresses, stop };
 }
 
+const LISTEN = { tcp: listenTcp, ws: listenWebSocket, udp: listenUdp };
+
+interface Listening {
+  config: GatewayConfig;
+  gateway: Gateway;
+  cluster: GatewayCluster;
+  bus: Pick<Bus, "clock" | "logger">;
+  tickets: UdpTickets;
+}
+
 /** Listens for clients at every address of the settings. */
-async function listen(config: GatewayConfig, gateway: Gateway, cluster: GatewayCluster, logger: Logger) {
+async function listen({ config, gateway, cluster, bus: { clock, logger }, tickets }: Listening) {
   const { loginSeconds, sendQueueBytes, origins } = config.gateway;
   const certificates: Certificate[] = [];
   const shared = {
@@ -74,6 +90,10 @@ async function listen(config: GatewayConfig, gateway: Gateway, cluster: GatewayC
     patienceMs: loginSeconds * 1_000,
     http: gateway.metrics.serve(cluster, config.metrics.token),
     origins: new Origins(origins),
+    tickets,
+    dropped: new DroppedDatagrams({ metrics: gateway.metrics, logger, clock }),
+    wheel: gateway.stages.wheel,
+    clock,
   };
   const all: Listener[] = [];
   for (const [index, listener] of config.listeners.entries()) {
@@ -81,7 +101,7 @@ async function listen(config: GatewayConfig, gateway: Gateway, cluster: GatewayC
     const certificate = tls && new Certificate(`gateway.listeners[${index}].tls`, tls, logger);
     if (certificate !== undefined) certificates.push(certificate);
     const options = { ...shared, listener, certificate };
-    all.push(await (transport === "tcp" ? listenTcp(options) : listenWebSocket(options)));
+    all.push(await LISTEN[transport](options));
   }
   return {
     /** By transport; clients are told the first listener of each. */

@@ -7,6 +7,7 @@ export class GatewayMetrics {
   readonly repairs: Counter;
   readonly resent: Counter;
   readonly refusedConnections: Counter<"why">;
+  readonly droppedDatagrams: Counter<"why">;
   private readonly registry: Registry;
 
   constructor(nodeId: string) {
@@ -23,6 +24,12 @@ export class GatewayMetrics {
     this.refusedConnections = new Counter({
       name: "carillon_refused_connections_total",
       help: "Connections for which there was no place: in all, or for their address",
+      labelNames: ["why"],
+      registers,
+    });
+    this.droppedDatagrams = new Counter({
+      name: "carillon_dropped_datagrams_total",
+      help: "Datagrams without an answer: of no ticket, forged, or repeated",
       labelNames: ["why"],
       registers,
     });

@@ -4,16 +4,25 @@ import { addressOf, readListeners } from "../src/listeners";
 type Gateway = Settings["gateway"];
 type Listener = Gateway["listeners"][number];
 const gateway = (more: Partial<Gateway>): Gateway =>
-  ({ host: "127.0.0.1", tcpPort: 7700, wsPort: 7701, listeners: [], trustProxy: [], ...more }) as Gateway;
+  ({
+    host: "127.0.0.1",
+    tcpPort: 7700,
+    wsPort: 7701,
+    udpPort: 7702,
+    listeners: [],
+    trustProxy: [],
+    ...more,
+  }) as Gateway;
 const told = (more: Partial<Gateway>) => readListeners(gateway(more)).map((each) => addressOf(each, each.port));
 const ws: Listener = { transport: "ws", host: "0.0.0.0", port: 7701, advertise: { host: "chat.example.org" } };
 const tls = { certFile: "c", keyFile: "k" };
 
 test("the short form names one listener of each transport", () => {
-  expect(told({})).toEqual(["127.0.0.1:7700", "ws://127.0.0.1:7701/ws"]);
+  expect(told({})).toEqual(["127.0.0.1:7700", "ws://127.0.0.1:7701/ws", "127.0.0.1:7702"]);
   expect(told({ host: "0.0.0.0", advertiseHost: "2001:db8::1" })).toEqual([
     "[2001:db8::1]:7700",
     "ws://[2001:db8::1]:7701/ws",
+    "[2001:db8::1]:7702",
   ]);
 });
 
@@ -55,6 +64,11 @@ test.each<[string, Partial<Gateway>, string]>([
     "a path over TCP",
     { listeners: [ws, { ...ws, transport: "tcp", advertise: { path: "/x" } }] },
     "[1].advertise.path",
+  ],
+  [
+    "TLS over UDP",
+    { listeners: [ws, { transport: "udp", host: "::1", port: 1, tls }] },
+    "[1]: udp is always encrypted",
   ],
   ["headers of no proxy", { listeners: [{ ...ws, proxyProtocol: true }] }, "gateway.trustProxy must name"],
 ])("%s is refused", (_name, settings, message) => {

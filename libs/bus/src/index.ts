@@ -6,6 +6,7 @@ export * from "./contracts/owners";
 export * from "./contracts/presence";
 export * from "./contracts/question";
 export * from "./contracts/sessions";
+export * from "./contracts/udp-tickets";
 export * from "./downlink/casts";
 export * from "./downlink/change-notifier";
 export * from "./downlink/downlink-receiver";

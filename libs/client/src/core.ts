@@ -14,7 +14,7 @@ import type { ClientState } from "./connection/keeper";
 import { closedError } from "./connection/questions";
 import { EventSource, ListenerFailed, reportUncaught } from "./events/event-source";
 import type { ClientEvents } from "./events/events";
-import type { HttpRequest } from "./http/http-api";
+import type { Api } from "./http/http-api";
 import type { Identity } from "./storage/identity";
 import type { ClientStorage } from "./storage/storage";
 import type { Synchroniser } from "./sync/synchroniser";
@@ -54,12 +54,6 @@ export class Listeners extends EventSource<CoreEvents> implements Tell {
     if (this.has("error") && !isOfErrors) this.emit("error", error);
     else reportUncaught(error);
   }
-}
-
-/** Requests over HTTP in the name of the user. */
-export interface Api {
-  /** @throws CarillonError of the refusal; UNAVAILABLE without an answer */
-  call<T>(method: string, path: string, request?: Omit<HttpRequest, "token">): Promise<T>;
 }
 
 /** Calls that a tab can make to the tab that has the connection. Arguments and results are plain values. */

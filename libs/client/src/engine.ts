@@ -28,10 +28,10 @@ import { Keeper } from "./connection/keeper";
 import { listenToPage } from "./connection/network-hints";
 import { closedError, Questions, REQUEST_MS } from "./connection/questions";
 import type { Transport } from "./connection/transport";
-import { type Api, type Core, Listeners, type Tell, untilOnline } from "./core";
+import { type Core, Listeners, type Tell, untilOnline } from "./core";
 import { LeftOut } from "./events/left-out";
 import { AuthorizedApi } from "./http/authorized";
-import { HttpApi } from "./http/http-api";
+import { type Api, HttpApi } from "./http/http-api";
 import { Tokens } from "./http/tokens";
 import { Inbox } from "./inbox/inbox";
 import { ReadMarks, TypingPace } from "./marks/marks";
@@ -246,7 +246,7 @@ export class Engine implements Core {
 
   #makeKeeper(transport: Transport): Keeper {
     return new Keeper({
-      transport,
+      transport: { open: (address, timeoutMs) => transport.open(address, timeoutMs, this.#http) },
       route: () => this.#route(),
       greeting: () => this.#greeting(),
       renewToken: () => this.#tokens.renew(),

@@ -21,11 +21,14 @@ import urllib.error
 import urllib.request
 
 from transports import Closed, TcpTransport, WebSocketTransport, encode_frame
+from udp import UdpTransport
 
 (CONNECT, CONNECTED, PING, PONG, GOAWAY, DISCONNECT, KICKED, ERROR, TOKEN, SEND, SENT, DELIVER, RECEIVED) = range(1, 14)
 PULL, PULLED, SYNC, SYNCED, READ, READ_UPDATE, DELIVERED_UPDATE = 15, 16, 17, 18, 20, 21, 22
 
 ANSWER_SECONDS = 5
+# Over UDP, something may have to be repeated.
+TICK_SECONDS = 0.05
 ACK_SECONDS, ACK_EVENTS = 0.05, 20
 RESEND_SECONDS = (5, 10, 20)
 REFRESH_SECONDS_BEFORE = 60
@@ -70,7 +73,8 @@ class Link:
 
     def read(self, seconds):
         """Waits for more frames, at most so long. Raises Closed."""
-        readable, _, _ = select.select([self.transport], [], [], max(0, seconds))
+        self.transport.tick()
+        readable, _, _ = select.select([self.transport], [], [], max(0, min(seconds, TICK_SECONDS)))
         if readable:
             self.frames += self.transport.receive()
 
@@ -160,6 +164,8 @@ class Client:
     def open_transport(self, gateway):
         if self.options.transport == "ws":
             return WebSocketTransport(gateway["ws"])
+        if self.options.transport == "udp":
+            return UdpTransport(self.call("POST", "/v1/udp-tickets", {"gatewayId": gateway["gatewayId"]}))
         return TcpTransport(gateway["tcp"])
 
     def connect(self, link, fallback):
@@ -473,7 +479,7 @@ def main():
     parser.add_argument("--user", required=True)
     parser.add_argument("--password", required=True)
     parser.add_argument("--device", default="python-1")
-    parser.add_argument("--transport", choices=("tcp", "ws"), default="tcp")
+    parser.add_argument("--transport", choices=("tcp", "ws", "udp"), default="tcp")
     parser.add_argument("--register", action="store_true")
     parser.add_argument("--state")
     options = parser.parse_args()

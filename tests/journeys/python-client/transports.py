@@ -60,6 +60,9 @@ class TcpTransport:
     def send(self, frame):
         self.socket.sendall(frame)
 
+    def tick(self):
+        """Nothing is due: the system repeats what is lost."""
+
     def receive(self):
         """Reads once; the frames that are whole now. Raises Closed at the end of the stream."""
         data = _read_some(self.socket)
@@ -85,6 +88,9 @@ class WebSocketTransport:
 
     def send(self, frame):
         self._write(0x2, frame)
+
+    def tick(self):
+        """As over TCP."""
 
     def receive(self):
         self._held += _read_some(self.socket)

@@ -8,6 +8,7 @@ export * from "./history/evidence";
 export * from "./history/history";
 export { staysOf } from "./history/membership";
 export * from "./proxy/tcp-proxy";
+export * from "./proxy/udp-proxy";
 export * from "./run-program";
 export * from "./seeded";
 export { hasBalancer } from "./servers/balancer-programs";

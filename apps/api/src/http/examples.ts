@@ -28,7 +28,8 @@ const BY_NAME: Record<string, unknown> = {
   ...{ password: "correct horse battery", oldPassword: "correct horse battery", newPassword: "battery staple correct" },
   ...{ deviceId: "phone", platform: "ios", expiresIn: 900, refreshToken: "alice.phone.c8Xw2L.9fKq", remark: "Al" },
   ...{ accessToken: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl", version: 7, role: "member" },
-  ...{ gatewayId: "gateway-1", ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700" },
+  ...{ ticketId: "5f0c9a1e77b2d340", address: "chat.example:7700" },
+  ...{ gatewayId: "gateway-1", ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700", udp: "chat.example:7700" },
   ...{
     name: "Choir",
     notice: "Tonight at eight",
@@ -56,7 +57,7 @@ const BY_NAME: Record<string, unknown> = {
   },
   ...{ userIds: ["bob", "carl"], sent: 2, refused: 0, total: 2, nodeId: "gateway-1", boot: "Zr3w9Kq1Lm", weight: 1 },
   ...{
-    addresses: { ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700" },
+    addresses: { ws: "ws://chat.example:7701/ws", tcp: "chat.example:7700", udp: "chat.example:7700" },
     load: { connections: 2 },
     connections: 2,
     ring: "5f3a9c",

@@ -30,7 +30,7 @@ interface ChatOptions {
   register?: boolean;
   passwordFile?: string;
   device: string;
-  transport: "ws" | "tcp";
+  transport: "ws" | "tcp" | "udp";
   wait?: number;
 }
 
@@ -49,7 +49,9 @@ export function chatCommand(): Command {
       "without a terminal: stay until this number of messages from others has arrived",
       parseCount,
     )
-    .addOption(new Option("--transport <name>", "transport of the connection").choices(["ws", "tcp"]).default("ws"))
+    .addOption(
+      new Option("--transport <name>", "transport of the connection").choices(["ws", "tcp", "udp"]).default("ws"),
+    )
     .action(chat);
 }
 

@@ -33,8 +33,15 @@ export interface ConnectionEvents {
   onControl(): boolean;
 }
 
+export interface DeviceOfUser {
+  userId: string;
+  deviceId: string;
+}
+
 export interface ClientConnection {
-  readonly transport: "tcp" | "ws";
+  readonly transport: "tcp" | "ws" | "udp";
+  /** The user and the device for whom the connection was made possible; undefined: anybody may log in. */
+  readonly owner?: DeviceOfUser;
   /** Address of the client, for logs. */
   readonly remote: string;
   /** Bytes that wait to be written. */
@@ -44,7 +51,7 @@ export interface ClientConnection {
   attach(events: ConnectionEvents): void;
   /** Sends a frame (its binary form), together with the other frames of this turn of the event loop. */
   send(frame: Uint8Array): void;
-  /** Sends the waiting frames, then closes: WebSocket with this code, TCP with FIN. */
+  /** Sends the waiting frames, then closes: WebSocket and UDP with this code, TCP with FIN. */
   close(code: number): void;
 }
 

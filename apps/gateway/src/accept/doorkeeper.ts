@@ -117,6 +117,28 @@ export class Doorkeeper {
     return this.admitFrom(socket, client) ? client : undefined;
   }
 
+  /**
+   * Admits a client of a transport without connections of its own.
+   * @returns a function that gives the place back; undefined when there is no place for the client
+   */
+  admitAddress(address: string): (() => void) | undefined {
+    const place = this.caps.enter();
+    if (place === undefined) {
+      this.countRefused("all", address);
+      return undefined;
+    }
+    const own = this.caps.enterFrom(address);
+    if (own === undefined) {
+      place();
+      this.countRefused("address", address);
+      return undefined;
+    }
+    return () => {
+      own();
+      place();
+    };
+  }
+
   private admitFrom(socket: Socket, address: string): boolean {
     const place = this.caps.enterFrom(address);
     if (place === undefined) this.countRefused("address", address);
@@ -147,7 +169,7 @@ export interface ListenOptions {
 /** Takes over a new connection. */
 type Accept = (connection: ClientConnection) => void;
 
-/** A listening transport: TCP or WebSocket. */
+/** A listening transport. */
 export interface Listener {
   readonly transport: ListenerConfig["transport"];
   /** The address that clients are told. */

@@ -14,7 +14,7 @@ import {
   type ConnectPayload,
   type GatewayAddress,
 } from "@carillon/protocol";
-import type { IncomingFrame } from "../accept/client-connection";
+import type { DeviceOfUser, IncomingFrame } from "../accept/client-connection";
 import { DeliveryCursor } from "./delivery-cursor";
 import type { GatewayCluster, Placement } from "./placement";
 import type { Session } from "./session";
@@ -60,7 +60,7 @@ export class SessionOpener {
 
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<Opening> {
     const { bus, cluster, placement, users } = this.options;
-    const token = this.checkToken(payload);
+    const token = this.checkToken(payload, session.connection.owner);
     if (typeof token === "string") return this.refuse(session, requestId, token);
     // The process was stopped or cut off: its clients may have opened later sessions elsewhere, which this one would replace.
     if (cluster.isCutOff) return this.fail(session, requestId, busy());
@@ -114,12 +114,17 @@ export class SessionOpener {
     return ask(bus, sessionOpen, question);
   }
 
-  private checkToken(payload: ConnectPayload): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
+  /** @param owner the only device that may log in over this connection; undefined: each may */
+  private checkToken(
+    payload: ConnectPayload,
+    owner: DeviceOfUser | undefined,
+  ): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
     const token = this.options.verify(payload.token);
     if (token === "expired") return "TOKEN_EXPIRED";
     if (token === "invalid") return "NOT_AUTHENTICATED";
     const own = token.deviceId === payload.deviceId && token.platform === payload.platform;
-    return own ? token : "NOT_AUTHENTICATED";
+    const isOwner = owner === undefined || (owner.userId === token.userId && owner.deviceId === token.deviceId);
+    return own && isOwner ? token : "NOT_AUTHENTICATED";
   }
 
   private refuse(session: Session, requestId: number, name: "NOT_AUTHENTICATED" | "TOKEN_EXPIRED"): Opening {

@@ -5,10 +5,11 @@ import { lineSplitter } from "../processes/log-file";
 import { ManagedProcess } from "../processes/managed-process";
 import type { Role } from "./cluster-options";
 
-/** Addresses of a ready process: `ws` and `http` are URLs, `tcp` is host:port. */
+/** Addresses of a ready process: `ws` and `http` are URLs, `tcp` and `udp` are host:port. */
 export interface NodeAddresses {
   ws?: string;
   tcp?: string;
+  udp?: string;
   http?: string;
 }
 

@@ -14,8 +14,8 @@ export interface ClusterInfo {
   api: string;
   /** With TLS: the authority that clients must trust, a PEM file. */
   caFile?: string;
-  /** `ws` is a URL; `tcp` is `host:port`, with TLS `tls://host:port`. */
-  gateways: (NodeEntry & { ws: string; tcp: string })[];
+  /** `ws` is a URL; `tcp` is `host:port`, with TLS `tls://host:port`; `udp` is `host:port`. */
+  gateways: (NodeEntry & { ws: string; tcp: string; udp: string })[];
   workers: NodeEntry[];
   archivers: NodeEntry[];
   apis: (NodeEntry & { http: string })[];
@@ -84,7 +84,7 @@ export function describeCluster(directory: string, info: ClusterInfo, showsSecre
   const shown = (url: string) => (showsSecrets ? url : withoutPassword(url));
   return [
     `  api       ${info.apis.map((each) => each.http).join("  ") || info.api}`,
-    ...info.gateways.map((each) => `  ${each.nodeId.padEnd(9)} ${each.ws}  tcp ${each.tcp}`),
+    ...info.gateways.map((each) => `  ${each.nodeId.padEnd(9)} ${each.ws}  tcp ${each.tcp}  udp ${each.udp}`),
     `  nats      ${info.nats.map((each) => shown(each.url)).join("  ")}`,
     `  redis     ${shown(info.redis.url)}`,
     `  mysql     ${shown(info.mysql.url)}`,

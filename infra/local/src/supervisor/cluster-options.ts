@@ -132,7 +132,7 @@ export function planPorts(basePort: number, counts: RoleCounts, natsServers = 1)
   };
 }
 
-/** The pair of ports of gateway number `index`, counted from 0. */
+/** The pair of ports of gateway number `index`, counted from 0; UDP uses the number of TCP. */
 export function gatewayPorts(basePort: number, index: number): { ws: number; tcp: number } {
   return { ws: basePort + 10 + 2 * index, tcp: basePort + 11 + 2 * index };
 }

@@ -99,6 +99,7 @@ export class Supervisor {
           ...entry(each),
           ws: addresses.ws ?? `ws://127.0.0.1:${ws}`,
           tcp: addresses.tcp ?? `127.0.0.1:${tcp}`,
+          udp: addresses.udp ?? `127.0.0.1:${tcp}`,
         };
       }),
       workers: nodes("worker").map(entry),
@@ -283,13 +284,18 @@ export class Supervisor {
 
   private gatewayEnvironment({ ws, tcp }: { ws: number; tcp: number }): Record<string, string> {
     if (this.certificates === undefined) {
-      return { CARILLON_GATEWAY_WS_PORT: String(ws), CARILLON_GATEWAY_TCP_PORT: String(tcp) };
+      return {
+        CARILLON_GATEWAY_WS_PORT: String(ws),
+        CARILLON_GATEWAY_TCP_PORT: String(tcp),
+        CARILLON_GATEWAY_UDP_PORT: String(tcp),
+      };
     }
     const { certFile, keyFile } = this.certificates;
     const shared = { host: "127.0.0.1", tls: { certFile, keyFile } };
     const listeners = [
       { transport: "tcp", port: tcp, ...shared },
       { transport: "ws", port: ws, ...shared },
+      { transport: "udp", port: tcp, host: shared.host },
     ];
     return { CARILLON_GATEWAY_LISTENERS: JSON.stringify(listeners) };
   }

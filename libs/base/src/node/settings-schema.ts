@@ -71,7 +71,7 @@ const certificate = Type.Object(
 /** An address at which a gateway listens for clients. */
 const listener = Type.Object(
   {
-    transport: Type.Enum(["tcp", "ws"]),
+    transport: Type.Enum(["tcp", "ws", "udp"]),
     host: Type.String({ minLength: 1 }),
     port: Type.Integer({ minimum: 0, maximum: 65_535 }),
     tls: Type.Optional(certificate),
@@ -301,15 +301,17 @@ export const settingsSchema = section("", {
     ),
     tcpPort: port("Port of the TCP transport (0: any free one).", 7700),
     wsPort: port("Port of the WebSocket transport, of health and metrics (0: any free one).", 7701),
+    udpPort: port("Port of the UDP transport (0: any free one); it may be the number of `tcpPort`.", 7700),
     listeners: Type.Array(listener, {
       default: [],
       description:
         "The addresses at which the gateway listens: a list of `{transport, host, port, tls?, proxyProtocol?, advertise?}` " +
-        "(in a variable: as JSON). `transport` is `tcp` or `ws`; a `ws` listener also answers health checks and metrics. " +
+        "(in a variable: as JSON). `transport` is `tcp`, `ws` or `udp`; a `ws` listener also answers health checks and metrics. " +
         "`tls` is `{certFile, keyFile, caFile?}`: files in PEM, read again when they change; with `caFile`, clients must show " +
         "certificates of that authority. With `proxyProtocol`, each connection must come from a proxy of `gateway.trustProxy` " +
         "and begin with a header of the PROXY protocol. `advertise` is `{host?, port?, path?, tls?}`: the address that clients " +
-        "are told, if it is another one. Without this setting: `host` with `tcpPort` and with `wsPort`.",
+        "are told, if it is another one. UDP has neither `tls` (it is always encrypted) nor `proxyProtocol`. Without this " +
+        "setting: `host` with `tcpPort`, with `wsPort` and with `udpPort`.",
     }),
     origins: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

@@ -9,10 +9,10 @@ import { CarillonError, type ConnectedPayload, type ConnectPayload, type Gateway
 import { throwIfAborted } from "../abort";
 import { GatewayConnection } from "./gateway-connection";
 import { ConnectionLost, NoAnswer } from "./requests";
-import type { Transport } from "./transport";
+import type { LinkOpener } from "./transport";
 
 export interface FindGatewayOptions {
-  transport: Transport;
+  transport: LinkOpener;
   /** Returns the gateways for this user; the right gateway is the first. */
   route(): Promise<GatewayAddress[]>;
   /** Returns the present payload of CONNECT, without `fallback`. */

@@ -1,5 +1,6 @@
 /** Transports, which carry frames. The core knows only the interfaces Link and Transport. */
 import type { Frame, GatewayAddress } from "@carillon/protocol";
+import type { Api } from "../http/http-api";
 
 /** The callbacks by which a link reports to its owner. */
 export interface LinkEvents {
@@ -24,12 +25,20 @@ export interface Link {
 
 /** Opens links to gateways. */
 export interface Transport {
-  /** @throws if the gateway does not answer within `timeoutMs`, or has no such address */
+  /**
+   * @param api for a transport that must ask the API for something first
+   * @throws if the gateway does not answer within `timeoutMs`, or has no such address
+   */
+  open(address: GatewayAddress, timeoutMs: number, api: Pick<Api, "call">): Promise<Link>;
+}
+
+/** A transport that needs no api, or has one. */
+export interface LinkOpener {
   open(address: GatewayAddress, timeoutMs: number): Promise<Link>;
 }
 
 /** @throws Error if the gateway does not listen over that transport */
-export function addressFor(transport: "ws" | "tcp", address: GatewayAddress): string {
+export function addressFor(transport: "ws" | "tcp" | "udp", address: GatewayAddress): string {
   const { gatewayId, [transport]: found } = address;
   if (found === undefined) throw new Error(`${gatewayId} has no address for ${transport}`);
   return found;

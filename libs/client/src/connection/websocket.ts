@@ -1,6 +1,6 @@
 /** The transport over any WebSocket (browser or `ws`): binary messages of whole frames. */
 import { decodeFrames, type GatewayAddress } from "@carillon/protocol";
-import type { Link, LinkEvents, Transport } from "./transport";
+import type { Link, LinkEvents, LinkOpener } from "./transport";
 import { addressFor, LinkBuffer } from "./transport";
 
 export const SUBPROTOCOL = "carillon.v1";
@@ -18,7 +18,7 @@ export interface WebSocketFace {
 
 const OPEN = 1;
 
-export function webSocketTransport(create: (url: string) => WebSocketFace): Transport {
+export function webSocketTransport(create: (url: string) => WebSocketFace): LinkOpener {
   return {
     open: async (address: GatewayAddress, timeoutMs) => {
       const ws = addressFor("ws", address);
@@ -30,7 +30,7 @@ export function webSocketTransport(create: (url: string) => WebSocketFace): Tran
 }
 
 /** The WebSocket of the platform: of browsers, and of other platforms with a global WebSocket. */
-export function platformWebSocket(): Transport {
+export function platformWebSocket(): LinkOpener {
   const { WebSocket } = globalThis as unknown as { WebSocket?: new (url: string, protocol: string) => WebSocketFace };
   return webSocketTransport((url) => {
     if (WebSocket === undefined) throw new Error("this platform has no WebSocket: pass a transport");

@@ -1,7 +1,6 @@
 /** Requests over HTTP in the name of the user; the client gets a fresh token if the server refuses the present one. */
 import { CarillonError } from "@carillon/protocol";
-import type { Api } from "../core";
-import type { HttpApi, HttpRequest } from "./http-api";
+import type { Api, HttpApi, HttpRequest } from "./http-api";
 import type { Tokens } from "./tokens";
 
 export class AuthorizedApi implements Api {

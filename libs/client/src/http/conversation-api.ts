@@ -1,8 +1,7 @@
 /** Requests over HTTP about one conversation. */
 import type { ConversationRow } from "@carillon/protocol";
-import type { Api } from "../core";
 import { step } from "./authorized";
-import type { History, PageRange } from "./http-api";
+import type { Api, History, PageRange } from "./http-api";
 
 /** Settings of a conversation, for all devices of the user. */
 export interface ConversationSettings {

@@ -52,6 +52,12 @@ export interface HttpRequest {
   query?: object | undefined;
 }
 
+/** Requests over HTTP in the name of the user. */
+export interface Api {
+  /** @throws CarillonError of the refusal; UNAVAILABLE without an answer */
+  call<T>(method: string, path: string, request?: Omit<HttpRequest, "token">): Promise<T>;
+}
+
 /** The time for an answer, ms: enough for round trips of more than 2 s, of which a new connection takes four. */
 const TIMEOUT_MS = 15_000;
 

@@ -2,7 +2,7 @@
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
 import { FrameDecoder } from "@carillon/protocol";
-import type { Link, LinkEvents, Transport } from "../connection/transport";
+import type { Link, LinkEvents, LinkOpener } from "../connection/transport";
 import { addressFor, LinkBuffer } from "../connection/transport";
 import { SUBPROTOCOL } from "../connection/websocket";
 
@@ -15,7 +15,7 @@ const SECURE = "tls://";
  * Frames over a TCP connection: the transport `"tcp"`. With an address `tls://host:port` the connection is encrypted, and the
  * gateway's certificate must belong to its host; NODE_EXTRA_CA_CERTS names an authority of one's own.
  */
-export const tcpTransport: Transport = {
+export const tcpTransport: LinkOpener = {
   open: async (address, timeoutMs) => {
     const tcp = addressFor("tcp", address);
     const isSecure = tcp.startsWith(SECURE);

@@ -1,8 +1,7 @@
 /** The user's own account and devices, and the search for other users. */
 import type { Platform } from "@carillon/protocol";
-import type { Api } from "../core";
 import { step } from "../http/authorized";
-import type { Page, PageRange } from "../http/http-api";
+import type { Api, Page, PageRange } from "../http/http-api";
 
 /** A user as other users see them. */
 export interface Profile {

@@ -1,8 +1,7 @@
 /** Friends, requests and blocks of the user. */
 import type { RelationState } from "@carillon/protocol";
-import type { Api } from "../core";
 import { step } from "../http/authorized";
-import type { Page, PageRange } from "../http/http-api";
+import type { Api, Page, PageRange } from "../http/http-api";
 
 /** A relation to another user, as the user sees it. */
 export interface Relation {

@@ -1,8 +1,7 @@
 /** The groups of the user. */
 import { CarillonError, type GroupRole, type JoinPolicy } from "@carillon/protocol";
-import type { Api } from "../core";
 import { step } from "../http/authorized";
-import type { Page, PageRange } from "../http/http-api";
+import type { Api, Page, PageRange } from "../http/http-api";
 
 /** A group as its members see it. */
 export interface Group {

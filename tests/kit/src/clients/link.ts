@@ -1,6 +1,7 @@
-/** A connection to a gateway as bytes, over TCP or WebSocket. All raw clients open their sockets here. */
+/** A connection to a gateway as bytes, over TCP, WebSocket or UDP. All raw clients open their sockets here. */
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
+import { UdpSocket } from "@carillon/udp";
 import { WebSocket } from "ws";
 
 export interface LinkEvents {
@@ -9,7 +10,7 @@ export interface LinkEvents {
   onBytes(bytes: Buffer, length: number): void;
   /**
    * The connection has failed, or one of the two sides has closed it. This is called once.
-   * @param code of the WebSocket's close; -1 over TCP, which has none
+   * @param code of the close over WebSocket and UDP; -1 over TCP, which has none
    */
   onEnd(code: number, error?: Error): void;
 }
@@ -21,8 +22,11 @@ export interface Link {
   close(): void;
   /** Ends the connection without a word, like a client that lost its network or was killed. */
   cut(): void;
-  /** Returns the socket below; over WebSocket, only after `onOpen`. */
+  /** Returns the socket below; over WebSocket, only after `onOpen`; over UDP there is none. */
   socket(): Socket;
+  /** Reads nothing more until `resume`; over WebSocket and UDP, only after `onOpen`. */
+  pause(): void;
+  resume(): void;
 }
 
 export interface TcpPlace {
@@ -68,6 +72,8 @@ export function openTcp({ host, port, localAddress, ca, readInto }: TcpPlace, ev
     close: () => socket.end(),
     cut: () => socket.destroy(),
     socket: () => socket,
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
   };
 }
 
@@ -85,6 +91,8 @@ export function openWebSocket({ url, subprotocol, localAddress, ca }: WebSocketP
     ...(ca === undefined ? {} : { ca }),
     ...(localAddress === undefined ? {} : { localAddress }),
   });
+  // `ws` gives no access to its socket.
+  const below = () => (webSocket as unknown as { _socket: Socket })._socket;
   let failure: Error | undefined;
   webSocket.on("open", () => events.onOpen());
   webSocket.on("message", (data: Buffer) => events.onBytes(data, data.length));
@@ -96,7 +104,46 @@ export function openWebSocket({ url, subprotocol, localAddress, ca }: WebSocketP
     write: (data) => webSocket.send(data),
     close: () => webSocket.close(),
     cut: () => webSocket.terminate(),
-    // `ws` gives no access to its socket.
-    socket: () => (webSocket as unknown as { _socket: Socket })._socket,
+    socket: below,
+    pause: () => below().pause(),
+    resume: () => below().resume(),
+  };
+}
+
+/** The answer of `POST /v1/udp-tickets`. */
+export interface UdpPlace {
+  address: string;
+  /** In hex, like the key. */
+  ticketId: string;
+  key: string;
+}
+
+const UDP_OPEN_MS = 10_000;
+
+export function openUdp({ address, ticketId, key }: UdpPlace, events: LinkEvents): Link {
+  const ticket = { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
+  let socket: UdpSocket | undefined;
+  UdpSocket.open(address, ticket, UDP_OPEN_MS, {
+    onBytes: (bytes) => events.onBytes(bytes, bytes.length),
+    onClosed: (code = -1) => {
+      if (socket !== undefined) events.onEnd(code);
+    },
+  }).then(
+    (opened) => {
+      socket = opened;
+      events.onOpen();
+    },
+    (error: Error) => events.onEnd(-1, error),
+  );
+  return {
+    write: (data) => socket?.write(typeof data === "string" ? Buffer.from(data) : data),
+    close: () => socket?.close(),
+    cut: () => socket?.destroy(),
+    socket: () => {
+      throw new Error("a session over UDP has no socket of its own");
+    },
+    // What is not read is lost, as in a full buffer of the kernel.
+    pause: () => void socket?.["socket"].removeAllListeners("message"),
+    resume: () => void socket?.["socket"].on("message", (datagram: Buffer) => socket?.["receive"](datagram)),
   };
 }

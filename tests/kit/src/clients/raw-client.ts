@@ -13,11 +13,18 @@ import {
   type Frame,
   FrameDecoder,
 } from "@carillon/protocol";
-import { type Link, openTcp, openWebSocket, tcpPlace } from "./link";
+import { type Link, type LinkEvents, openTcp, openUdp, openWebSocket, tcpPlace, type UdpPlace } from "./link";
 
-export type RawTransport = "tcp" | "ws" | "json";
+export type RawTransport = "tcp" | "ws" | "json" | "udp";
 
-export const rawTransports: readonly RawTransport[] = ["tcp", "ws", "json"];
+export const rawTransports: readonly RawTransport[] = ["tcp", "ws", "json", "udp"];
+
+/** Addresses of a gateway, from cluster.json or /v1/route; for UDP, with a ticket. */
+export interface RawAddresses {
+  ws: string;
+  tcp: string;
+  ticket?: UdpPlace;
+}
 
 /** A received frame with its decoded payload. */
 export interface RawFrame {
@@ -49,12 +56,12 @@ export class RawClient {
 
   private constructor(
     readonly transport: RawTransport,
-    addresses: { ws: string; tcp: string },
+    addresses: RawAddresses,
     opened: { resolve(): void; reject(error: Error): void },
     ca: string | undefined,
   ) {
-    const decode = transport === "tcp" ? tcpDecoder() : transport === "ws" ? decodeBinary : decodeText;
-    const events = {
+    const decode = transport === "json" ? decodeText : transport === "ws" ? decodeBinary : streamDecoder();
+    this.link = openLink(transport, addresses, ca, {
       onOpen: () => opened.resolve(),
       onBytes: (bytes: Buffer) => {
         for (const frame of decode(bytes)) this.onFrame(frame);
@@ -64,21 +71,13 @@ export class RawClient {
         this.closeCode = code;
         this.onClose(code);
       },
-    };
-    this.link =
-      transport === "tcp"
-        ? openTcp({ ...tcpPlace(addresses.tcp), ca }, events)
-        : openWebSocket(
-            { url: addresses.ws, subprotocol: transport === "json" ? "carillon.json.v1" : "carillon.v1", ca },
-            events,
-          );
+    });
   }
 
   /**
-   * @param addresses addresses of a gateway, from cluster.json or /v1/route
    * @param ca the authority of the gateway's certificate, in PEM; undefined: the connection is not encrypted
    */
-  static async open(transport: RawTransport, addresses: { ws: string; tcp: string }, ca?: string): Promise<RawClient> {
+  static async open(transport: RawTransport, addresses: RawAddresses, ca?: string): Promise<RawClient> {
     let client!: RawClient;
     await new Promise<void>((resolve, reject) => {
       client = new RawClient(transport, addresses, { resolve, reject }, ca);
@@ -174,11 +173,11 @@ export class RawClient {
 
   /** Stops reading, like a client that hangs. */
   stopReading(): void {
-    this.socket.pause();
+    this.link.pause();
   }
 
   resumeReading(): void {
-    this.socket.resume();
+    this.link.resume();
   }
 
   close(): void {
@@ -195,7 +194,22 @@ const decoded = ({ command, requestId, payload }: Frame): RawFrame => ({
   ...{ command, requestId, payload: decodePayload(payload) },
 });
 
-function tcpDecoder(): (bytes: Buffer) => RawFrame[] {
+function openLink(
+  transport: RawTransport,
+  { ws, tcp, ticket }: RawAddresses,
+  ca: string | undefined,
+  events: LinkEvents,
+): Link {
+  if (transport === "tcp") return openTcp({ ...tcpPlace(tcp), ca }, events);
+  if (transport !== "udp") {
+    const subprotocol = transport === "json" ? "carillon.json.v1" : "carillon.v1";
+    return openWebSocket({ url: ws, subprotocol, ca }, events);
+  }
+  if (ticket === undefined) throw new Error("a connection over UDP needs a ticket: see addressesFor");
+  return openUdp(ticket, events);
+}
+
+function streamDecoder(): (bytes: Buffer) => RawFrame[] {
   const decoder = new FrameDecoder();
   return (bytes) => decoder.push(bytes).map(decoded);
 }

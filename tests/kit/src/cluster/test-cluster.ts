@@ -15,7 +15,7 @@ import {
   type RunningCluster,
   startCluster,
 } from "@carillon/local";
-import { RawClient, type RawTransport } from "../clients/raw-client";
+import { type RawAddresses, RawClient, type RawTransport } from "../clients/raw-client";
 import { TcpProxy } from "../proxy/tcp-proxy";
 
 /** A user who is registered and logged in. */
@@ -32,6 +32,14 @@ export interface HttpAnswer {
   body: any;
 }
 
+/** A gateway as clients are told of it. */
+export interface Gateway {
+  gatewayId: string;
+  ws: string;
+  tcp: string;
+  udp: string;
+}
+
 export interface TestCluster {
   readonly running: RunningCluster;
   info(): ClusterInfo;
@@ -44,7 +52,9 @@ export interface TestCluster {
   /** Opens a device's connection at the right gateway and logs in. */
   online(person: Person, transport: RawTransport, extra?: Record<string, unknown>): Promise<RawClient>;
   /** Returns the addresses of the gateways for a user, the right gateway first. */
-  route(person: Person): Promise<{ gatewayId: string; ws: string; tcp: string }[]>;
+  route(person: Person): Promise<Gateway[]>;
+  /** Returns what a raw client of a person needs to reach a gateway over a transport; for UDP that is a ticket. */
+  addressesFor(person: Person, transport: RawTransport, gateway?: Gateway): Promise<Gateway & RawAddresses>;
   /** Returns the log of its processes. */
   logged(): Promise<Record<string, unknown>[]>;
   /** Opens a connection to the cluster's NATS; `stop` closes it. */
@@ -162,7 +172,7 @@ async function callApi(url: string, call: ApiCall, ca: string | undefined): Prom
 }
 
 /** Users of a running cluster. */
-export interface People extends Pick<TestCluster, "http" | "person" | "device" | "online" | "route"> {
+export interface People extends Pick<TestCluster, "http" | "person" | "device" | "online" | "route" | "addressesFor"> {
   /** As `http`, but repeats the call after the time that the answer names when there is no room for it. */
   patiently: TestCluster["http"];
 }
@@ -200,10 +210,19 @@ export function peopleAt(api: () => string, caFile: () => string | undefined = (
     return { userId, deviceId, token: answer.body.accessToken, refreshToken: answer.body.refreshToken };
   };
   const route: TestCluster["route"] = async ({ token }) => (await http("GET", "/v1/route", { token })).body.gateways;
+  const addressesFor: TestCluster["addressesFor"] = async (person, transport, gateway) => {
+    const there = gateway ?? (await route(person))[0]!;
+    if (transport !== "udp") return there;
+    const call = { token: person.token, body: { gatewayId: there.gatewayId } };
+    const { status, body } = await http("POST", "/v1/udp-tickets", call);
+    if (status !== 201) throw new Error(`no ticket: ${JSON.stringify(body)}`);
+    return { ...there, ticket: body };
+  };
   return {
     http,
     patiently,
     route,
+    addressesFor,
     person: async (name = "user") => {
       const userId = `${name}-${randomId(8)}`;
       const answer = await patiently("POST", "/v1/users", { body: { userId, displayName: name, password: PASSWORD } });
@@ -212,8 +231,7 @@ export function peopleAt(api: () => string, caFile: () => string | undefined = (
     },
     device: ({ userId }, deviceId) => logIn(userId, deviceId),
     online: async (person, transport, extra = {}) => {
-      const [gateway] = await route(person);
-      const client = await RawClient.open(transport, gateway!, authority());
+      const client = await RawClient.open(transport, await addressesFor(person, transport), authority());
       await client.connect({ token: person.token, deviceId: person.deviceId, ...extra });
       return client;
     },

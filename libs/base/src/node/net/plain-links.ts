@@ -19,7 +19,7 @@ export function plainLinks({ gateway, api, nats, redis, mysql }: LinkSettings): 
     // A balancer in front may encrypt: then clients are told so.
     ...listenersOf(gateway).map(({ transport, host, tls, advertise }) => ({
       ...{ name: `clients over ${transport}`, host, kind: "listener" as const },
-      isEncrypted: tls !== undefined || advertise?.tls === true,
+      isEncrypted: transport === "udp" || tls !== undefined || advertise?.tls === true,
     })),
     { name: "the api", host: api.host, kind: "listener" as const, isEncrypted: api.tls !== undefined },
     ...nats.servers.map((server) => storeLink("NATS", server, nats.tls)),

@@ -1,0 +1,115 @@
+/**
+ * Listens for clients over UDP: one socket for all of them. What does not open gets no answer, not even an error, so that a
+ * stranger learns nothing and can direct no answers at a victim; it is counted.
+ */
+import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
+import { isIPv6 } from "node:net";
+import { type Clock, guarded, type TimerWheel } from "@carillon/base";
+import { ticketOf } from "@carillon/udp";
+import { addressOf } from "../../listeners";
+import type { Listener, ListenOptions } from "../doorkeeper";
+import type { DroppedDatagrams } from "./dropped-datagrams";
+import { UdpConnection } from "./udp-connection";
+import type { UdpPath } from "./udp-path";
+import type { IssuedTicket, UdpTickets } from "./udp-tickets";
+
+/** The kernel may allow less; what does not fit is lost and sent again. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+export interface UdpListenOptions extends ListenOptions {
+  tickets: UdpTickets;
+  dropped: DroppedDatagrams;
+  wheel: Pick<TimerWheel, "set" | "cancel">;
+  clock: Pick<Clock, "monotonic">;
+}
+
+export async function listenUdp(options: UdpListenOptions): Promise<Listener> {
+  const { listener } = options;
+  const socket = createSocket({
+    type: isIPv6(listener.host) ? "udp6" : "udp4",
+    lookup: alreadyAnAddress,
+  });
+  const clients = new UdpClients(options, socket);
+  const receive = guarded("socket", (datagram: Buffer, from: RemoteInfo) => clients.receive(datagram, from));
+  const port = await bind(socket, listener.host, listener.port);
+  socket.on("message", receive);
+  return {
+    transport: "udp",
+    address: addressOf(listener, port),
+    stopAccepting: () => clients.stopAccepting(),
+    close: () => new Promise((resolve) => void socket.close(() => resolve())),
+  };
+}
+
+/** The addresses of datagrams come from datagrams: nothing is looked up. */
+const alreadyAnAddress: SocketOptions["lookup"] = (host, _, callback) => callback(null, host, isIPv6(host) ? 6 : 4);
+
+async function bind(socket: Socket, host: string, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind(port, host, () => {
+      socket.off("error", reject);
+      resolve();
+    });
+  });
+  // A datagram that cannot be sent is one that was lost.
+  socket.on("error", () => {});
+  try {
+    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch {
+    // The kernel's own size remains.
+  }
+  return socket.address().port;
+}
+
+class UdpClients {
+  private readonly byTicket = new Map<string, UdpConnection>();
+  private isAccepting = true;
+
+  constructor(
+    private readonly options: UdpListenOptions,
+    private readonly socket: Socket,
+  ) {}
+
+  stopAccepting(): void {
+    this.isAccepting = false;
+  }
+
+  receive(datagram: Buffer, from: RemoteInfo): void {
+    const id = ticketOf(datagram);
+    const connection = id === undefined ? undefined : (this.byTicket.get(id) ?? this.begin(id, from));
+    if (connection === undefined) return this.options.dropped.add("no-ticket", from.address);
+    const arrival = connection.receive(datagram, from);
+    if (arrival !== "genuine") this.options.dropped.add(arrival, from.address);
+  }
+
+  /** The connection of an unused ticket; it counts from its first genuine datagram. */
+  private begin(id: string, from: RemoteInfo): UdpConnection | undefined {
+    const ticket = this.isAccepting ? this.options.tickets.find(id) : undefined;
+    return ticket === undefined ? undefined : this.newConnection(id, ticket, from);
+  }
+
+  private newConnection(id: string, ticket: IssuedTicket, from: RemoteInfo): UdpConnection {
+    const { mostQueuedBytes, wheel, clock, door, tickets, accept } = this.options;
+    let leave: (() => void) | undefined;
+    const admit = (connection: UdpConnection) => {
+      tickets.remove(id);
+      leave = door.admitAddress(from.address);
+      if (leave === undefined) return false;
+      this.byTicket.set(id, connection);
+      accept(connection);
+      return true;
+    };
+    const forget = () => {
+      this.byTicket.delete(id);
+      leave?.();
+    };
+    const transmit = (datagram: Buffer, path: UdpPath) => this.transmit(datagram, path);
+    return new UdpConnection({ ticket, mostQueuedBytes, wheel, clock, transmit, admit, forget }, from);
+  }
+
+  private transmit(datagram: Buffer, { address, port }: UdpPath): void {
+    // The callback keeps a failure from becoming an event of the socket: the datagram is lost, and sent again.
+    this.socket.send(datagram, port, address, () => {});
+  }
+}
