@@ -1,11 +1,12 @@
 import {
   checkHost,
   checkProxies,
-  type Issuer,
+  type IssuerSettings,
   loadSettings,
   nodeIdOf,
-  readIssuers,
   type Settings,
+  secretsOf,
+  TokenSecrets,
 } from "@carillon/base/node";
 
 export interface ApiConfig
@@ -25,10 +26,10 @@ export interface ApiConfig
     | "log"
   > {
   nodeId: string;
-  /** Key that signs access tokens. */
-  secret: string;
+  /** Sign access tokens. */
+  secrets: TokenSecrets;
   /** Other issuers of access tokens. */
-  issuers: Issuer[];
+  issuers: readonly IssuerSettings[];
   accessTokenSeconds: number;
   refreshTokenMs: number;
 }
@@ -40,8 +41,8 @@ export function loadConfig(): ApiConfig {
     settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
-    secret: auth.secret!,
-    issuers: readIssuers(auth.issuers),
+    secrets: new TokenSecrets(secretsOf(auth, Date.now())),
+    issuers: auth.issuers,
     accessTokenSeconds: auth.accessTokenSeconds,
     refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
     nats,

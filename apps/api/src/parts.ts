@@ -2,8 +2,8 @@
  * The things with which the routes and the jobs of an api work; each exists once per process. A function gets all of them as
  * `api` and takes what it needs, so that nothing is handed on under another name.
  */
-import { Admission, Budgets, type Clock } from "@carillon/base";
-import { createTokenSigner } from "@carillon/base/node";
+import { Admission, Budgets } from "@carillon/base";
+import { Issuers, TokenSigner, TokenVerifier } from "@carillon/base/node";
 import { type Bus, ChangeNotifier, type DownlinkSender } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type ClusterParts, ConversationOwners } from "@carillon/operations";
@@ -56,7 +56,7 @@ export function makeParts(connections: Connections) {
     /** The same connections, for the functions that the command line calls, too. */
     cluster,
     ...stores,
-    ...makeGuards(config, bus.clock, mysql),
+    ...makeGuards(config, bus, mysql),
     owners: new ConversationOwners(bus, partitions),
     changes: new ChangeNotifier(bus, downlink),
     messages: new MessageSender({ bus, nodeId: config.nodeId, boot, partitions }),
@@ -101,15 +101,18 @@ function openStores(mysql: MysqlStore, redis: RedisStore) {
 }
 
 /** The checks of callers, and the limits of what they may cost. */
-function makeGuards(config: ApiConfig, clock: Clock, mysql: MysqlStore) {
-  const { limits } = config;
+function makeGuards(config: ApiConfig, { clock, logger }: Bus, mysql: MysqlStore) {
+  const { limits, secrets } = config;
   const monotonic = () => clock.monotonic();
   const loginLimits = new LoginLimits({ limits, monotonic });
+  const issuers = new Issuers(config.issuers, logger);
+  const tokens = new TokenVerifier(secrets, issuers);
   return {
-    authenticator: new Authenticator(config, mysql.credentials, mysql.keys, loginLimits, () => clock.now()),
+    issuers,
+    authenticator: new Authenticator(tokens, mysql.credentials, mysql.keys, loginLimits, () => clock.now()),
     loginLimits,
     passwords: new Passwords(monotonic),
-    signAccess: createTokenSigner(config.secret, config.accessTokenSeconds),
+    accessTokens: new TokenSigner(secrets, config.accessTokenSeconds),
     admission: new HttpAdmission({ limits, monotonic }),
     /** Bounds log-ins and refreshes: each locks rows that the caller chooses. */
     signIns: new Admission({ ...SIGN_INS, monotonic }),

@@ -20,7 +20,7 @@ function newWatch() {
     tokenGraceMs: GRACE_MS,
     clock: { monotonic: () => now },
     wallClock: { now: () => now },
-    verify: () => "invalid",
+    tokens: { verify: () => "invalid" },
   });
   const closed: number[] = [];
   const session = {
