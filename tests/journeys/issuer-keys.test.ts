@@ -2,6 +2,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sleep } from "@carillon/base";
 import { Command } from "@carillon/protocol";
 import { type Person, RawClient, rawTransports, startTestCluster, type TestCluster, until } from "@carillon/testkit";
 
@@ -55,6 +56,7 @@ test("nobody is refused before the keys are known; then they get in, over HTTP a
   // The same connection asks again, as BUSY says.
   await until("the keys are known", async () => {
     const answer = await waiting.request(Command.CONNECT, connect);
+    if (answer.payload.retryAfterMs !== undefined) await sleep(answer.payload.retryAfterMs);
     return answer.command === Command.CONNECTED;
   });
   waiting.close();

@@ -5,9 +5,12 @@ import {
   loadSettings,
   nodeIdOf,
   type Settings,
+  SettingsError,
   secretsOf,
   TokenSecrets,
 } from "@carillon/base/node";
+
+export type OidcSettings = NonNullable<Settings["auth"]["oidc"]>;
 
 export interface ApiConfig
   extends Pick<
@@ -30,6 +33,8 @@ export interface ApiConfig
   secrets: TokenSecrets;
   /** Other issuers of access tokens. */
   issuers: readonly IssuerSettings[];
+  /** Log-in by an OpenID provider. */
+  oidc?: OidcSettings;
   accessTokenSeconds: number;
   refreshTokenMs: number;
 }
@@ -43,6 +48,7 @@ export function loadConfig(): ApiConfig {
     nodeId: nodeIdOf(settings, "api"),
     secrets: new TokenSecrets(secretsOf(auth, Date.now())),
     issuers: auth.issuers,
+    ...(auth.oidc === undefined ? {} : { oidc: checkOidc(auth.oidc) }),
     accessTokenSeconds: auth.accessTokenSeconds,
     refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
     nats,
@@ -62,4 +68,13 @@ export function loadConfig(): ApiConfig {
     metrics,
     log,
   };
+}
+
+/** @throws SettingsError */
+function checkOidc(oidc: OidcSettings): OidcSettings {
+  if (!oidc.scopes.includes("openid")) throw new SettingsError("auth.oidc.scopes: openid must be among them");
+  if (oidc.operatorClaim === undefined && oidc.operatorValues.length > 0) {
+    throw new SettingsError("auth.oidc.operatorValues needs auth.oidc.operatorClaim");
+  }
+  return oidc;
 }

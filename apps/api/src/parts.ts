@@ -10,6 +10,7 @@ import { type ClusterParts, ConversationOwners } from "@carillon/operations";
 import { Cursors, Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore, Sessions } from "@carillon/store";
 import { Authenticator } from "./auth/authenticate";
 import { LoginLimits } from "./auth/brake";
+import { OidcLogIns } from "./auth/oidc/log-ins";
 import { Passwords } from "./auth/passwords";
 import { CalmNotices } from "./cluster/calm-notices";
 import { MessageSender } from "./cluster/message-sender";
@@ -57,6 +58,8 @@ export function makeParts(connections: Connections) {
     cluster,
     ...stores,
     ...makeGuards(config, bus, mysql),
+    /** Undefined: people log in by password only. */
+    oidc: config.oidc && new OidcLogIns(config.oidc, redis, bus),
     owners: new ConversationOwners(bus, partitions),
     changes: new ChangeNotifier(bus, downlink),
     messages: new MessageSender({ bus, nodeId: config.nodeId, boot, partitions }),
@@ -104,6 +107,7 @@ function openStores(mysql: MysqlStore, redis: RedisStore) {
 function makeGuards(config: ApiConfig, { clock, logger }: Bus, mysql: MysqlStore) {
   const { limits, secrets } = config;
   const monotonic = () => clock.monotonic();
+  const perMinute = (most: number) => new Budgets({ perSecond: (most * 1_000) / MINUTE_MS, burst: most, monotonic });
   const loginLimits = new LoginLimits({ limits, monotonic });
   const issuers = new Issuers(config.issuers, logger);
   const tokens = new TokenVerifier(secrets, issuers);
@@ -117,11 +121,9 @@ function makeGuards(config: ApiConfig, { clock, logger }: Bus, mysql: MysqlStore
     /** Bounds log-ins and refreshes: each locks rows that the caller chooses. */
     signIns: new Admission({ ...SIGN_INS, monotonic }),
     /** Registrations per address. */
-    registrations: new Budgets({
-      perSecond: (limits.registrationsPerMinute * 1_000) / MINUTE_MS,
-      burst: limits.registrationsPerMinute,
-      monotonic,
-    }),
+    registrations: perMinute(limits.registrationsPerMinute),
+    /** Log-ins at the OpenID provider that are begun, per address: Redis remembers each for a while. */
+    oidcBudgets: perMinute(limits.registrationsPerMinute),
     /** Members who are told of the group changes of each user. */
     recipients: new Budgets({ perSecond: limits.recipientsPerSecond, burst: limits.recipientsBurst, monotonic }),
     /** Entries of each user into each group. */

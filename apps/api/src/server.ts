@@ -28,6 +28,7 @@ import { presenceRoutes } from "./subjects/people/presence";
 import { relationRoutes } from "./subjects/people/relations";
 import { sessionRoutes } from "./subjects/people/sessions";
 import { userRoutes } from "./subjects/people/users";
+import { oidcRoutes } from "./subjects/sign-in/oidc";
 
 /** The largest request is a registration: some hundred bytes. */
 const MOST_BODY_BYTES = 64 * 1024;
@@ -91,6 +92,7 @@ export async function buildServer(
   await server.register(async (routes) => {
     guardRoutes(routes, api);
     sessionRoutes(routes, api);
+    oidcRoutes(routes, api);
     gatewayRoutes(routes, api);
     conversationRoutes(routes, api);
     groupRoutes(routes, api);

@@ -109,17 +109,22 @@ const oidc = Type.Object(
     clientSecret: Type.Optional(
       Type.String({ minLength: 1, description: "The secret that belongs to it.", secret: true }),
     ),
+    clientAuthentication: Type.Enum(["client_secret_basic", "client_secret_post"], {
+      default: "client_secret_basic",
+      description: "How the api shows the secret to the provider.",
+    }),
     callbackUrl: Type.String({
       pattern: URL_FORM,
       description: "The address of the api's `/v1/oidc/callback`, as browsers and the provider know it.",
     }),
     returnTo: Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-~]+$' }), {
       minItems: 1,
-      default: [],
+
       description:
         "The pages of apps to which a log-in may return, as whole addresses without `#`. The first is the default.",
     }),
     scopes: Type.Array(Type.String({ minLength: 1 }), {
+      minItems: 1,
       default: ["openid", "profile"],
       description: "What Carillon asks the provider for; `openid` must be among it.",
     }),
@@ -363,7 +368,10 @@ export const settingsSchema = section("", {
     httpReadsBurst: count("Read requests of one user over HTTP at once.", 200),
     httpWritesPerSecond: count("Changes that one user makes over HTTP at one api, per second.", 10),
     httpWritesBurst: count("Changes that one user makes over HTTP at once.", 100),
-    registrationsPerMinute: count("Registrations from one address, per minute.", 600),
+    registrationsPerMinute: count(
+      "Registrations from one address, per minute; and as many log-ins by OpenID that are begun.",
+      600,
+    ),
     failedLoginsPerUser: count(
       "Failed log-ins of one user from one address in 15 minutes. Beyond that one attempt is allowed in 5 s, later one in a minute.",
       10,
