@@ -122,7 +122,7 @@ function cookie(value: string, callbackUrl: string): string {
 /** Queries and body, as JSON Schema. */
 
 const loginQuery = strict({
-  returnTo: Type.Optional(Type.String({ maxLength: 2_048 })),
+  returnTo: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
   challenge: Type.String({
     pattern: "^[A-Za-z0-9_-]{43}$",
     description: "base64url of the SHA-256 of `verifier`, which the page keeps",
@@ -134,8 +134,11 @@ const callbackQuery = Type.Object({ state: Type.String({ minLength: 1, maxLength
 
 const redeemBody = strict(
   {
-    code: Type.String({ minLength: 1, maxLength: 256 }),
-    verifier: Type.String({ minLength: 43, maxLength: 128, description: "The secret whose digest was `challenge`" }),
+    code: Type.String({ pattern: "^[A-Za-z0-9]{1,64}$" }),
+    verifier: Type.String({
+      pattern: "^[A-Za-z0-9._~-]{43,128}$",
+      description: "The secret whose digest was `challenge`",
+    }),
     deviceId,
     platform,
   },
