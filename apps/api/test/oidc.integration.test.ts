@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { randomId } from "@carillon/base";
 import { findFreePorts } from "@carillon/local";
 import { OIDC_CLIENT, TestBrowser, TestOpenIdProvider, type Visited } from "@carillon/testkit";
+import { OpenIdProvider } from "../src/auth/oidc/provider";
+import type { OidcSettings } from "../src/config";
 import { failure, TestApi } from "./fixtures/test-api";
 
 const PAGE = "https://app.example/welcome";
@@ -10,17 +12,18 @@ const APP = "org.example.chat:/welcome";
 
 let provider: TestOpenIdProvider;
 let at: TestApi;
+let oidc: OidcSettings;
 let addresses = 0;
 
 beforeAll(async () => {
   const [port] = await findFreePorts(1);
   const callbackUrl = `http://127.0.0.1:${port}/v1/oidc/callback`;
   provider = await TestOpenIdProvider.start(callbackUrl);
-  const oidc = {
+  oidc = {
     ...OIDC_CLIENT,
     issuer: provider.issuer,
     callbackUrl,
-    clientAuthentication: "client_secret_basic" as const,
+    clientAuthentication: "client_secret_basic",
     returnTo: [PAGE, APP],
     scopes: ["openid", "profile"],
     userClaim: "sub",
@@ -269,4 +272,15 @@ test("while the provider is away, a log-in that was begun returns BUSY to its pa
   await provider.stop();
   expect(fragment(await comesBack(browser, url))).toEqual({ error: "BUSY" });
   await provider.resume();
+});
+
+test("a provider that is away at first is found later, and is not asked by everybody meanwhile", async () => {
+  await provider.stop();
+  let clock = 0;
+  const fresh = new OpenIdProvider(oidc, () => clock);
+  await expect(fresh.begin("state")).rejects.toMatchObject({ name: "BUSY" });
+  await provider.resume();
+  await expect(fresh.begin("state")).rejects.toMatchObject({ name: "BUSY" });
+  clock += 2_000;
+  expect((await fresh.begin("state")).url.href).toContain(provider.issuer);
 });

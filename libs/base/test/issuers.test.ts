@@ -187,6 +187,13 @@ describe("a token is judged by its claims", () => {
   });
 });
 
+test.each(["RS384", "RS512", "PS256"] as const)("a key of RSA signs by RS256 only, not by %s", (algorithm) => {
+  const { privateKey } = pairs.RS256;
+  const token = createSigner({ key: privateKey, algorithm, expiresIn: 60_000 })(claims) as unknown as string;
+  expect(verifierOf(fileOf(pairs.RS256)).verify(token)).toBe("invalid");
+  expect(verifierOf({ issuer: ISSUER, jwksFile: written(jwksOf(jwk(pairs.RS256))) }).verify(token)).toBe("invalid");
+});
+
 test("a key of one issuer does not sign for another", () => {
   const [mine, theirs] = [pairs.ES256, another];
   const jwks = (key: KeyPair, kid: string) => written(jwksOf(jwk(key, kid)));

@@ -28,6 +28,16 @@ test.each<[string, Record<string, string>, string]>([
   ["MySQL", { CARILLON_MYSQL_URL: "mysql://u:secret@[2001:db8::1]:3306/d" }, "MySQL (2001:db8::1)"],
   ["an api on all addresses", { CARILLON_API_HOST: "0.0.0.0" }, "the api (0.0.0.0)"],
   [
+    "address of an OpenID provider",
+    {
+      CARILLON_AUTH_OIDC_ISSUER: "http://id.example",
+      CARILLON_AUTH_OIDC_CLIENT_ID: "c",
+      CARILLON_AUTH_OIDC_CALLBACK_URL: "https://chat.example/v1/oidc/callback",
+      CARILLON_AUTH_OIDC_RETURN_TO: "https://app.example/",
+    },
+    "the keys of http://id.example (id.example)",
+  ],
+  [
     "address of an issuer's keys",
     { CARILLON_AUTH_ISSUERS: JSON.stringify([{ issuer: "https://id.example", jwksUrl: "http://id.example/jwks" }]) },
     "the keys of https://id.example (id.example)",
