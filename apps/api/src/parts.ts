@@ -11,6 +11,7 @@ import { Cursors, Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore
 import { Authenticator } from "./auth/authenticate";
 import { LoginLimits } from "./auth/brake";
 import { OidcLogIns } from "./auth/oidc/log-ins";
+import { OidcUsers } from "./auth/oidc/users";
 import { Passwords } from "./auth/passwords";
 import { CalmNotices } from "./cluster/calm-notices";
 import { MessageSender } from "./cluster/message-sender";
@@ -58,8 +59,7 @@ export function makeParts(connections: Connections) {
     cluster,
     ...stores,
     ...makeGuards(config, bus, mysql),
-    /** Undefined: people log in by password only. */
-    oidc: config.oidc && new OidcLogIns(config.oidc, redis, bus),
+    oidc: openOidc(connections),
     owners: new ConversationOwners(bus, partitions),
     changes: new ChangeNotifier(bus, downlink),
     messages: new MessageSender({ bus, nodeId: config.nodeId, boot, partitions }),
@@ -101,6 +101,11 @@ function openStores(mysql: MysqlStore, redis: RedisStore) {
     marks: new Marks(redis),
     recent: new RecentEvents(redis),
   };
+}
+
+/** @returns undefined when people log in by password only */
+function openOidc({ config: { oidc }, redis, mysql, bus }: Connections): OidcLogIns | undefined {
+  return oidc && new OidcLogIns(oidc, redis, new OidcUsers(oidc, mysql, bus), bus);
 }
 
 /** The checks of callers, and the limits of what they may cost. */

@@ -24,11 +24,11 @@ import { conversationRoutes } from "./subjects/conversations/conversations";
 import { gatewayRoutes } from "./subjects/conversations/gateways";
 import { messageRoutes } from "./subjects/conversations/messages";
 import { groupRoutes } from "./subjects/groups/groups";
+import { oidcRoutes } from "./subjects/people/oidc";
 import { presenceRoutes } from "./subjects/people/presence";
 import { relationRoutes } from "./subjects/people/relations";
 import { sessionRoutes } from "./subjects/people/sessions";
 import { userRoutes } from "./subjects/people/users";
-import { oidcRoutes } from "./subjects/sign-in/oidc";
 
 /** The largest request is a registration: some hundred bytes. */
 const MOST_BODY_BYTES = 64 * 1024;

@@ -12,9 +12,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { randomId } from "@carillon/base";
 import type { Bus } from "@carillon/bus";
 import { busy, CarillonError } from "@carillon/protocol";
-import { OneTimeValues, type RedisStore } from "@carillon/store";
+import { busyStore, OneTimeValues, type RedisStore } from "@carillon/store";
 import type { OidcSettings } from "../../config";
-import { type Asked, type Claims, LoginRefused, OpenIdProvider } from "./provider";
+import { type Asked, LoginRefused, OpenIdProvider } from "./provider";
+import type { OidcUsers } from "./users";
 
 const ID_LENGTH = 32;
 const ID = new RegExp(`^[A-Za-z0-9]{${ID_LENGTH}}$`);
@@ -43,9 +44,6 @@ export interface LoginWish {
   challenge: string;
 }
 
-/** Finds the user of these claims. @throws CarillonError when they may not log in */
-export type FindUser = (claims: Claims) => Promise<string>;
-
 export class OidcLogIns {
   private readonly provider: OpenIdProvider;
   private readonly begun: OneTimeValues;
@@ -54,6 +52,7 @@ export class OidcLogIns {
   constructor(
     readonly settings: OidcSettings,
     redis: RedisStore,
+    private readonly users: Pick<OidcUsers, "find">,
     private readonly bus: Pick<Bus, "logger" | "clock">,
   ) {
     this.provider = new OpenIdProvider(settings, () => bus.clock.monotonic());
@@ -83,7 +82,7 @@ export class OidcLogIns {
    * @returns the address of the page, with `#code=` or `#error=`
    * @throws CarillonError NOT_AUTHENTICATED when this browser has begun no such log-in; BUSY
    */
-  async finish(query: string, state: string, cookie: string | undefined, find: FindUser): Promise<string> {
+  async finish(query: string, state: string, cookie: string | undefined): Promise<string> {
     const begun = await whileRedisIsThere(this.begun.take<Begun>(state));
     if (begun === undefined || cookie === undefined || !isSame(begun.browser, digest(cookie))) {
       throw new CarillonError(
@@ -93,7 +92,7 @@ export class OidcLogIns {
     }
     const { returnTo, challenge } = begun;
     try {
-      const userId = await find(await this.provider.finish(query, state, begun));
+      const userId = await this.users.find(await this.provider.finish(query, state, begun));
       const code = randomId(ID_LENGTH);
       await whileRedisIsThere(this.codes.put(code, { userId, challenge } satisfies Identified, CODE_SECONDS));
       return `${returnTo}#code=${code}`;
@@ -131,7 +130,8 @@ function whileRedisIsThere<T>(work: Promise<T>): Promise<T> {
 
 /** What a page is told: the provider's own code, or the name of our error. @throws errors that are neither */
 function codeOf(error: unknown): string {
-  if (error instanceof CarillonError) return error.name;
+  const known = error instanceof CarillonError ? error : busyStore(error);
+  if (known !== undefined) return known.name;
   if (error instanceof LoginRefused) return /^[a-z_]{1,64}$/.test(error.code) ? error.code : "invalid_answer";
   throw error;
 }

@@ -7,9 +7,8 @@ import { Type } from "typebox";
 import { LOGIN_SECONDS, type OidcLogIns } from "../../auth/oidc/log-ins";
 import { deviceId, nothing, platform, strict } from "../../http/shapes";
 import type { ApiParts } from "../../parts";
-import { logInFor } from "../people/devices";
-import { tokens } from "../people/sessions";
-import { userOf } from "./oidc-user";
+import { logInFor } from "./devices";
+import { tokens } from "./sessions";
 
 const COOKIE = "carillon_oidc";
 const TAGS = ["sessions"];
@@ -62,10 +61,7 @@ function asking(server: FastifyInstance, api: ApiParts): void {
       const logIns = configured(api);
       const { search } = new URL(request.url, "http://api");
       const { state } = request.query;
-      const page = await logIns.finish(search, state, cookieOf(request.headers.cookie), (claims) =>
-        userOf(api, logIns.settings, claims),
-      );
-      return leadTo(reply, page);
+      return leadTo(reply, await logIns.finish(search, state, cookieOf(request.headers.cookie)));
     },
   );
 }
