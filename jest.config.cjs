@@ -19,7 +19,7 @@ const base = {
   },
   // These packages are ES modules only; jest on Node 20 cannot require them untransformed.
   transformIgnorePatterns: [
-    "/node_modules/(?!(cookie|content-disposition|jose|typebox|@fastify/type-provider-typebox)/)",
+    "/node_modules/(?!(cookie|content-disposition|jose|oauth4webapi|openid-client|typebox|@fastify/type-provider-typebox)/)",
   ],
   modulePathIgnorePatterns: ["<rootDir>/\\.carillon/", "/dist/"],
   testEnvironment: "node",

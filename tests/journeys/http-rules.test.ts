@@ -243,6 +243,7 @@ async function accountedFor(tried: { method: string; where: string }[]): Promise
     ["DELETE", "/v1/users/me"],
     ["POST", "/v1/sessions"],
     ["POST", "/v1/sessions/refresh"],
+    ["POST", "/v1/oidc/sessions"],
     ["POST", "/v1/admin/users"],
     ["POST", "/v1/admin/tokens"],
     ["POST", "/v1/admin/keys"],

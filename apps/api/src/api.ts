@@ -65,6 +65,7 @@ export class Api {
     await Promise.all(this.jobs.map((job) => job.stop()));
     await this.server?.close();
     this.certificate?.stop();
+    this.parts.issuers.stop();
     await this.parts.messages.stop(STOP_MS);
     this.downlink.stop();
   }

@@ -1,12 +1,16 @@
 import {
   checkHost,
   checkProxies,
-  type Issuer,
+  type IssuerSettings,
   loadSettings,
   nodeIdOf,
-  readIssuers,
   type Settings,
+  SettingsError,
+  secretsOf,
+  TokenSecrets,
 } from "@carillon/base/node";
+
+export type OidcSettings = NonNullable<Settings["auth"]["oidc"]>;
 
 export interface ApiConfig
   extends Pick<
@@ -25,10 +29,12 @@ export interface ApiConfig
     | "log"
   > {
   nodeId: string;
-  /** Key that signs access tokens. */
-  secret: string;
+  /** Sign access tokens. */
+  secrets: TokenSecrets;
   /** Other issuers of access tokens. */
-  issuers: Issuer[];
+  issuers: readonly IssuerSettings[];
+  /** Log-in by an OpenID provider. */
+  oidc?: OidcSettings;
   accessTokenSeconds: number;
   refreshTokenMs: number;
 }
@@ -40,8 +46,9 @@ export function loadConfig(): ApiConfig {
     settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
-    secret: auth.secret!,
-    issuers: readIssuers(auth.issuers),
+    secrets: new TokenSecrets(secretsOf(auth, Date.now())),
+    issuers: auth.issuers,
+    ...(auth.oidc === undefined ? {} : { oidc: checkOidc(auth.oidc) }),
     accessTokenSeconds: auth.accessTokenSeconds,
     refreshTokenMs: auth.refreshTokenDays * 24 * 3_600_000,
     nats,
@@ -61,4 +68,13 @@ export function loadConfig(): ApiConfig {
     metrics,
     log,
   };
+}
+
+/** @throws SettingsError */
+function checkOidc(oidc: OidcSettings): OidcSettings {
+  if (!oidc.scopes.includes("openid")) throw new SettingsError("auth.oidc.scopes: openid must be among them");
+  if (oidc.operatorClaim === undefined && oidc.operatorValues.length > 0) {
+    throw new SettingsError("auth.oidc.operatorValues needs auth.oidc.operatorClaim");
+  }
+  return oidc;
 }

@@ -1,6 +1,6 @@
 /** Opens the connections of an api, starts it, and stops it in good order. */
 import { ROLES } from "@carillon/base";
-import { type Logger, type RunningProcess, runRole } from "@carillon/base/node";
+import { followSecrets, type Logger, type RunningProcess, runRole } from "@carillon/base/node";
 import { ClusterNode } from "@carillon/bus";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
 import { Api } from "./api";
@@ -22,6 +22,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const onView = () => api.setNodes({ gateways: nodes("gateway"), workers: nodes(ROLES.worker), apis: nodes(ROLE) });
   coordination.onChange(onView);
   onView();
+  const secretsFile = followSecrets(config.secrets, logger);
   const http = await api.start();
   await node.join({ http });
   node.control({ load: () => ({}), unlock: (userId) => api.unlock(userId) });
@@ -29,6 +30,7 @@ async function start(config: ApiConfig, logger: Logger): Promise<RunningProcess>
   const stop = async () => {
     await node.leave();
     await api.stop();
+    secretsFile?.stop();
     await Promise.all([redis.close(), mysql.close()]);
     await bus.close();
   };

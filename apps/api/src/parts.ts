@@ -2,14 +2,16 @@
  * The things with which the routes and the jobs of an api work; each exists once per process. A function gets all of them as
  * `api` and takes what it needs, so that nothing is handed on under another name.
  */
-import { Admission, Budgets, type Clock } from "@carillon/base";
-import { createTokenSigner } from "@carillon/base/node";
+import { Admission, Budgets } from "@carillon/base";
+import { Issuers, TokenSigner, TokenVerifier } from "@carillon/base/node";
 import { type Bus, ChangeNotifier, type DownlinkSender } from "@carillon/bus";
 import type { Coordination } from "@carillon/coordination";
 import { type ClusterParts, ConversationOwners } from "@carillon/operations";
 import { Cursors, Inboxes, Marks, type MysqlStore, RecentEvents, type RedisStore, Sessions } from "@carillon/store";
 import { Authenticator } from "./auth/authenticate";
 import { LoginLimits } from "./auth/brake";
+import { OidcLogIns } from "./auth/oidc/log-ins";
+import { OidcUsers } from "./auth/oidc/users";
 import { Passwords } from "./auth/passwords";
 import { CalmNotices } from "./cluster/calm-notices";
 import { MessageSender } from "./cluster/message-sender";
@@ -56,7 +58,8 @@ export function makeParts(connections: Connections) {
     /** The same connections, for the functions that the command line calls, too. */
     cluster,
     ...stores,
-    ...makeGuards(config, bus.clock, mysql),
+    ...makeGuards(config, bus, mysql),
+    oidc: openOidc(connections),
     owners: new ConversationOwners(bus, partitions),
     changes: new ChangeNotifier(bus, downlink),
     messages: new MessageSender({ bus, nodeId: config.nodeId, boot, partitions }),
@@ -100,25 +103,32 @@ function openStores(mysql: MysqlStore, redis: RedisStore) {
   };
 }
 
+/** @returns undefined when people log in by password only */
+function openOidc({ config: { oidc }, redis, mysql, bus }: Connections): OidcLogIns | undefined {
+  return oidc && new OidcLogIns(oidc, redis, new OidcUsers(oidc, mysql, bus), bus);
+}
+
 /** The checks of callers, and the limits of what they may cost. */
-function makeGuards(config: ApiConfig, clock: Clock, mysql: MysqlStore) {
-  const { limits } = config;
+function makeGuards(config: ApiConfig, { clock, logger }: Bus, mysql: MysqlStore) {
+  const { limits, secrets } = config;
   const monotonic = () => clock.monotonic();
+  const perMinute = (most: number) => new Budgets({ perSecond: (most * 1_000) / MINUTE_MS, burst: most, monotonic });
   const loginLimits = new LoginLimits({ limits, monotonic });
+  const issuers = new Issuers(config.issuers, logger);
+  const tokens = new TokenVerifier(secrets, issuers);
   return {
-    authenticator: new Authenticator(config, mysql.credentials, mysql.keys, loginLimits, () => clock.now()),
+    issuers,
+    authenticator: new Authenticator(tokens, mysql.credentials, mysql.keys, loginLimits, () => clock.now()),
     loginLimits,
     passwords: new Passwords(monotonic),
-    signAccess: createTokenSigner(config.secret, config.accessTokenSeconds),
+    accessTokens: new TokenSigner(secrets, config.accessTokenSeconds),
     admission: new HttpAdmission({ limits, monotonic }),
     /** Bounds log-ins and refreshes: each locks rows that the caller chooses. */
     signIns: new Admission({ ...SIGN_INS, monotonic }),
     /** Registrations per address. */
-    registrations: new Budgets({
-      perSecond: (limits.registrationsPerMinute * 1_000) / MINUTE_MS,
-      burst: limits.registrationsPerMinute,
-      monotonic,
-    }),
+    registrations: perMinute(limits.registrationsPerMinute),
+    /** Log-ins at the OpenID provider that are begun, per address: Redis remembers each for a while. */
+    oidcBudgets: perMinute(limits.registrationsPerMinute),
     /** Members who are told of the group changes of each user. */
     recipients: new Budgets({ perSecond: limits.recipientsPerSecond, burst: limits.recipientsBurst, monotonic }),
     /** Entries of each user into each group. */

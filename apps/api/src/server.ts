@@ -24,6 +24,7 @@ import { conversationRoutes } from "./subjects/conversations/conversations";
 import { gatewayRoutes } from "./subjects/conversations/gateways";
 import { messageRoutes } from "./subjects/conversations/messages";
 import { groupRoutes } from "./subjects/groups/groups";
+import { oidcRoutes } from "./subjects/people/oidc";
 import { presenceRoutes } from "./subjects/people/presence";
 import { relationRoutes } from "./subjects/people/relations";
 import { sessionRoutes } from "./subjects/people/sessions";
@@ -91,6 +92,7 @@ export async function buildServer(
   await server.register(async (routes) => {
     guardRoutes(routes, api);
     sessionRoutes(routes, api);
+    oidcRoutes(routes, api);
     gatewayRoutes(routes, api);
     conversationRoutes(routes, api);
     groupRoutes(routes, api);

@@ -1,6 +1,13 @@
 import { availableParallelism } from "node:os";
+import { secretsOf, TokenSecrets } from "@carillon/base/node";
 import type { CarillonError } from "@carillon/protocol";
-import { newRefreshToken, Passwords, parseRefreshToken, successorOf } from "../src/auth/passwords";
+import { newRefreshToken, Passwords, parseRefreshToken, successorsOf } from "../src/auth/passwords";
+
+/** Secrets of which the first signs. */
+function secrets(...names: string[]): TokenSecrets {
+  const all = names.map((kid, age) => ({ kid, secret: `${kid} `.repeat(32), since: new Date(9 - age).toISOString() }));
+  return new TokenSecrets(secretsOf({ secret: undefined, secrets: all }, Date.now()));
+}
 
 describe("refresh tokens", () => {
   test("are read back, and only their digest is stored", () => {
@@ -17,13 +24,15 @@ describe("refresh tokens", () => {
 
   test("of one family differ, and each has one successor only, which takes the secret", () => {
     const first = newRefreshToken("alice", "phone");
-    const next = successorOf(first, "a secret");
+    const next = successorsOf(first, secrets("old"))[0]!;
     const { token, ...stored } = next;
     expect(parseRefreshToken(token)).toEqual(stored);
     expect(next.family).toBe(first.family);
-    expect(new Set([first.hash, next.hash, successorOf(next, "a secret").hash]).size).toBe(3);
-    expect(successorOf(parseRefreshToken(first.token)!, "a secret")).toEqual(next);
-    expect(successorOf(first, "another one").token).not.toBe(token);
+    expect(new Set([first.hash, next.hash, successorsOf(next, secrets("old"))[0]!.hash]).size).toBe(3);
+    expect(successorsOf(parseRefreshToken(first.token)!, secrets("old"))).toEqual([next]);
+    const [later, former] = successorsOf(first, secrets("new", "old"));
+    expect(later!.token).not.toBe(token);
+    expect(former).toEqual(next);
   });
 
   test.each(["", "x", "a.b.c.d", "alice.phone.family.secret.more", `.phone.${"f".repeat(24)}.${"s".repeat(32)}`])(

@@ -1,6 +1,14 @@
 /** Whom the HTTP server lets do how much at once: the hooks and handlers of real routes, without stores. */
 import type { AddressInfo } from "node:net";
-import { type AccessClaims, createTokenSigner } from "@carillon/base/node";
+import {
+  type AccessClaims,
+  createTokenSigner,
+  Issuers,
+  secretsOf,
+  silentLogger,
+  TokenSecrets,
+  TokenVerifier,
+} from "@carillon/base/node";
 import type { Credentials } from "@carillon/store";
 import fastify, { type FastifyInstance } from "fastify";
 import { Authenticator } from "../src/auth/authenticate";
@@ -33,7 +41,9 @@ beforeEach(async () => {
   };
   const keys = { find: async () => undefined, used: async () => {} };
   const lookUps = { lookUp: <T>(_: string, find: () => Promise<T>) => find() };
-  const authenticator = new Authenticator({ secret: SECRET, issuers: [] }, credentials, keys, lookUps, () => 0);
+  const secrets = new TokenSecrets(secretsOf({ secret: SECRET, secrets: [] }, Date.now()));
+  const tokens = new TokenVerifier(secrets, new Issuers([], silentLogger()));
+  const authenticator = new Authenticator(tokens, credentials, keys, lookUps, () => 0);
   server = fastify();
   answerFailures(server, console as never);
   guardRoutes(server, { authenticator, admission: new HttpAdmission({ limits, monotonic: () => performance.now() }) });

@@ -171,6 +171,14 @@ describe("tokens", () => {
   });
 });
 
+test("there is no log-in by an OpenID provider where none is set", async () => {
+  const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+  expect(await http("GET", `/v1/oidc/login?challenge=${challenge}`)).toEqual(failure("NOT_FOUND"));
+  expect(await http("GET", "/v1/oidc/callback?state=x")).toEqual(failure("NOT_FOUND"));
+  const body = { code: "x", verifier: "v".repeat(43), deviceId: "phone", platform: "ios" };
+  expect(await http("POST", "/v1/oidc/sessions", { body })).toEqual(failure("NOT_FOUND"));
+});
+
 describe("log-out", () => {
   test("revokes the device and tells the gateways to close its connections", async () => {
     const closings: Closing[] = [];

@@ -9,8 +9,10 @@ import {
   loadSettings,
   plainLinks,
   type Settings,
+  secretsOf,
+  type TokenSecret,
 } from "@carillon/base/node";
-import { NotReached } from "./output/failures";
+import { NotReached, WrongUse } from "./output/failures";
 
 /** The settings that `carillon init` needs. */
 export type CliConfig = Pick<Settings, "nats" | "redis" | "mysql">;
@@ -50,7 +52,35 @@ export function loadClusterConfig(data?: string): ClusterConfig {
 
 /** Whether tokens are signed with the public development key. @throws NotReached, SettingsError */
 export function usesDevelopmentSecret(data?: string): boolean {
-  return loadSettings(clusterEnvironment(data)).auth.secret === DEVELOPMENT_SECRET;
+  const { auth } = loadSettings(clusterEnvironment(data));
+  return secretsOf(auth, Date.now()).some(({ secret }) => secret === DEVELOPMENT_SECRET);
+}
+
+/** What the commands about secrets need. */
+export interface SecretsConfig extends Pick<Settings["auth"], "accessTokenSeconds" | "refreshTokenDays"> {
+  /** The carillon.json of the cluster. */
+  file: string;
+  secrets: readonly TokenSecret[];
+}
+
+/**
+ * @param config a carillon.json; undefined: that of the data directory
+ * @throws NotReached, WrongUse when the cluster has no file, SettingsError
+ */
+export function secretsConfig(data: string | undefined, config: string | undefined): SecretsConfig {
+  const environment =
+    config === undefined ? clusterEnvironment(data) : { ...process.env, CARILLON_CONFIG: path.resolve(config) };
+  const { CARILLON_CONFIG: file } = environment;
+  if (file === undefined) throw new WrongUse("the settings are in variables only: name a carillon.json by --config");
+  const { auth } = loadSettings(environment);
+  const { accessTokenSeconds, refreshTokenDays } = auth;
+  return { file, secrets: secretsOf(auth, Date.now()), accessTokenSeconds, refreshTokenDays };
+}
+
+/** @throws WrongUse when variables set the secrets: no process reads them again */
+export function refuseSecretVariables(): void {
+  const set = ["CARILLON_AUTH_SECRET", "CARILLON_AUTH_SECRETS"].find((name) => process.env[name] !== undefined);
+  if (set !== undefined) throw new WrongUse(`${set} sets the secrets, and counts more than the file: remove it first`);
 }
 
 /** Whether other machines can read the metrics of gateways or apis without a token. @throws NotReached, SettingsError */

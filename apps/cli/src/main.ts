@@ -13,6 +13,7 @@ import { groupsCommand } from "./commands/people/groups";
 import { keysCommand } from "./commands/people/keys";
 import { usersCommand } from "./commands/people/users";
 import { ringCommand } from "./commands/ring";
+import { secretsCommand } from "./commands/secrets/secrets";
 import { sessionsCommand } from "./commands/sessions";
 import { configCommand } from "./commands/settings";
 import { traceCommand } from "./commands/trace";
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     usersCommand(),
     groupsCommand(),
     keysCommand(),
+    secretsCommand(),
     partitionsCommand(),
     deadLettersCommand(),
     doctorCommand(),

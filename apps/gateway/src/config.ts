@@ -1,14 +1,23 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionBounds } from "@carillon/base";
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  checkProxies,
+  type IssuerSettings,
+  loadSettings,
+  nodeIdOf,
+  type Settings,
+  secretsOf,
+  TokenSecrets,
+} from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 import { type ListenerConfig, readListeners } from "./listeners";
 
 export interface GatewayConfig extends Pick<Settings, "nats" | "gateway" | "limits" | "metrics" | "log"> {
   nodeId: string;
-  secret: string;
+  /** Sign access tokens. */
+  secrets: TokenSecrets;
   /** Other issuers of access tokens. */
-  issuers: Issuer[];
+  issuers: readonly IssuerSettings[];
   listeners: ListenerConfig[];
   /** Bounds on the connections at one time. */
   connectionBounds: ConnectionBounds;
@@ -35,8 +44,8 @@ export function loadConfig(): GatewayConfig {
   const { nats, gateway, limits: clientLimits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "gateway"),
-    secret: auth.secret!,
-    issuers: readIssuers(auth.issuers),
+    secrets: new TokenSecrets(secretsOf(auth, Date.now())),
+    issuers: auth.issuers,
     listeners: readListeners(gateway),
     connectionBounds: {
       inAll: Math.min(gateway.maxConnections, openFiles() - FILES_KEPT),

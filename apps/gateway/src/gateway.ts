@@ -1,6 +1,6 @@
 /** Builds the stages of a gateway, each with the stages that it uses; main.ts makes the connections. */
 import { Budgets, TimerWheel } from "@carillon/base";
-import { createTokenVerifier } from "@carillon/base/node";
+import { Issuers, TokenVerifier } from "@carillon/base/node";
 import type { Bus } from "@carillon/bus";
 import { Doorkeeper } from "./accept/doorkeeper";
 import type { GatewayConfig } from "./config";
@@ -38,6 +38,7 @@ export class Gateway {
   readonly metrics: GatewayMetrics;
   readonly drain: Drain;
   readonly door: Doorkeeper;
+  readonly issuers: Issuers;
 
   constructor(private readonly options: GatewayOptions) {
     const { config, bus, cluster } = options;
@@ -46,6 +47,7 @@ export class Gateway {
     const placement = new Placement(config.nodeId, cluster);
     const metrics = new GatewayMetrics(config.nodeId);
     this.metrics = metrics;
+    this.issuers = new Issuers(config.issuers, logger);
     this.stages = this.buildStages(placement);
     const { users, submitter } = this.stages;
     metrics.observe(users, submitter);
@@ -62,18 +64,18 @@ export class Gateway {
     const { clock } = bus;
     const node = { gateway: nodeId, boot };
     const perSecond = settings.renewalPerSecond;
-    const verify = createTokenVerifier(config.secret, config.issuers);
+    const tokens = new TokenVerifier(config.secrets, this.issuers);
     const wheel = new TimerWheel();
     const readInbox = inboxReader(bus);
     const users = new UserRegistry((userId) => new UserInbox({ userId, readInbox, resend, renewal, metrics }));
     const watch = new SessionWatch({
-      ...{ wheel, clock, wallClock: Date, verify },
+      ...{ wheel, clock, wallClock: Date, tokens },
       loginMs: settings.loginSeconds * 1_000,
       silenceMs: settings.silenceSeconds * 1_000,
       tokenGraceMs: settings.tokenGraceSeconds * 1_000,
     });
     const opener = new SessionOpener({
-      ...{ bus, nodeId, boot, cluster, placement, users, watch, verify },
+      ...{ bus, nodeId, boot, cluster, placement, users, watch, tokens },
       heartbeatSeconds: settings.heartbeatSeconds,
       limits: config.connectionLimits,
     });

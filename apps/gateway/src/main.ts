@@ -1,6 +1,6 @@
 /** Opens the connections of a gateway, starts the gateway, and stops it in good order. */
 import { detached } from "@carillon/base";
-import { Certificate, type Logger, type RunningProcess, runRole } from "@carillon/base/node";
+import { Certificate, followSecrets, type Logger, type RunningProcess, runRole } from "@carillon/base/node";
 import { type Bus, ClusterNode, DownlinkReceiver, serve, udpTicket } from "@carillon/bus";
 import type { Coordination, Member } from "@carillon/coordination";
 import type { ClientConnection } from "./accept/client-connection";
@@ -25,6 +25,7 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
   const { bus, boot, partitions, coordination } = node;
   const cluster = new GatewayCluster(coordination);
   const gateway = new Gateway({ config, bus, boot, partitions, cluster });
+  const secretsFile = followSecrets(config.secrets, logger);
   const { stages, drain } = gateway;
   const downlink = receiveDownlink(bus, nodeId, gateway);
   stages.wheel.start();
@@ -62,6 +63,8 @@ async function start(config: GatewayConfig, logger: Logger): Promise<RunningProc
       typing,
     ])
       part.stop();
+    secretsFile?.stop();
+    gateway.issuers.stop();
     await node.leave();
     await listeners.close();
     await bus.close();

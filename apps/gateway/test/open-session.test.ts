@@ -29,7 +29,7 @@ test("a CONNECT that is repeated after BUSY counts from its own arrival, not fro
     cluster: { isCutOff: false },
     placement: { judge: () => "here" } as never,
     users: { enter: () => ({}), leave: () => {} } as never,
-    verify: () => token as never,
+    tokens: { verify: () => token as never },
     watch: { begin: () => {}, opened: () => {} },
   });
   for (const arrival of [1_000, 61_000]) {

@@ -1,4 +1,5 @@
 import { TimerWheel } from "@carillon/base";
+import type { Verdict } from "@carillon/base/node";
 import { CloseCode } from "@carillon/protocol";
 import type { Session } from "../src/session/session";
 import type { SessionState } from "../src/session/session-state";
@@ -10,7 +11,7 @@ const GRACE_MS = 60_000;
 const TOKEN_EXPIRES_AT = 1_000_000;
 
 /** A watch over one session, on a simulated clock. */
-function newWatch() {
+function newWatch(verdict: Verdict = "invalid") {
   let now = 0;
   const wheel = new TimerWheel(100, 512, () => now);
   const watch = new SessionWatch({
@@ -20,14 +21,16 @@ function newWatch() {
     tokenGraceMs: GRACE_MS,
     clock: { monotonic: () => now },
     wallClock: { now: () => now },
-    verify: () => "invalid",
+    tokens: { verify: () => verdict },
   });
   const closed: number[] = [];
+  const refused: string[] = [];
   const session = {
     state: { phase: "new" } as SessionState,
     lastFrameAt: 0,
     deadline: { due: -1, expire: () => watch.check(session as unknown as Session) },
-    refuse: () => {},
+    refuse: (_: number, name: string) => refused.push(name),
+    replyError: (_: number, { name }: Error) => refused.push(name),
     kick: (code: number) => closed.push(code),
   };
   const pass = (ms: number) => {
@@ -36,11 +39,23 @@ function newWatch() {
       wheel.advance();
     }
   };
-  return { watch, session, closed, pass, of: session as unknown as Session };
+  return { watch, session, closed, refused, pass, of: session as unknown as Session };
 }
 
 const identity = { userId: "alice", deviceId: "phone", platform: "ios" };
 const open: SessionState = { phase: "open", identity, tokenExpiresAt: TOKEN_EXPIRES_AT };
+
+test.each<[Verdict, string]>([
+  ["unavailable", "BUSY"],
+  ["expired", "TOKEN_EXPIRED"],
+  ["invalid", "NOT_AUTHENTICATED"],
+  [{ userId: "bob", deviceId: "phone", platform: "ios", expiresAt: 2 * TOKEN_EXPIRES_AT }, "NOT_AUTHENTICATED"],
+])("a new token that is %j is answered with %s, and the session stays as it was", (verdict, name) => {
+  const { watch, session, closed, refused, of } = newWatch(verdict);
+  session.state = open;
+  watch.renewToken(of, 1, "a token");
+  expect([refused, closed, session.state]).toEqual([[name], [], open]);
+});
 
 test("a connection without CONNECT is closed after its time to log in", () => {
   const { watch, closed, pass, of } = newWatch();

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseStartArguments, parseStopArguments } from "../src/command/arguments";
 import { renderTemplate } from "../src/servers/template";
 import { type ClusterInfo, describeCluster } from "../src/supervisor/cluster-file";
 import { type ClusterOptions, OptionsError, planPorts, portsInPlan } from "../src/supervisor/cluster-options";
-import { fixPartitions, loadSecrets, usualPartitions } from "../src/supervisor/secrets";
+import { fixPartitions, keptAuth, loadSecrets, usualPartitions } from "../src/supervisor/secrets";
 import { renderAppSettings } from "../src/supervisor/stores";
 
 const counts = { gateway: 2, worker: 2, archiver: 1, api: 1 };
@@ -112,9 +112,8 @@ test("settings of our processes name external stores, credentials apart from NAT
     redis: "redis://:x@r:6379",
     mysql: "mysql://u:p@m:3306/d",
   };
-  const secrets = { nats: "n", redis: "r", mysql: "m", auth: "a" };
   const options = { directory: "/d", basePort: 30_000, counts, external };
-  expect(renderAppSettings({}, options, secrets)).toEqual({
+  expect(renderAppSettings({}, options, { secret: "a" })).toEqual({
     mode: "development",
     nats: {
       servers: ["nats://a:4222", "nats://b:4222", "nats://c:4222"],
@@ -158,6 +157,15 @@ describe("what a data directory keeps", () => {
     expect(loadSecrets(directory)).toEqual(secrets);
     expect(new Set(Object.values(secrets)).size).toBe(4);
     expect(statSync(path.join(directory, "secrets.json")).mode & 0o777).toBe(0o600);
+  });
+
+  test("secrets of tokens that were rotated stay at the next start", () => {
+    const file = path.join(directory, "carillon.json");
+    expect(keptAuth(directory)).toBeUndefined();
+    writeFileSync(file, JSON.stringify({ auth: { secret: "a" } }));
+    expect(keptAuth(directory)).toBeUndefined();
+    writeFileSync(file, JSON.stringify({ auth: { secrets: [{ kid: "a" }] } }));
+    expect(keptAuth(directory)).toEqual({ secrets: [{ kid: "a" }] });
   });
 
   test("the number of partitions never changes", () => {

@@ -27,6 +27,21 @@ test.each<[string, Record<string, string>, string]>([
   ["Redis", { CARILLON_REDIS_URL: "redis://:secret@r:6379" }, "Redis (r)"],
   ["MySQL", { CARILLON_MYSQL_URL: "mysql://u:secret@[2001:db8::1]:3306/d" }, "MySQL (2001:db8::1)"],
   ["an api on all addresses", { CARILLON_API_HOST: "0.0.0.0" }, "the api (0.0.0.0)"],
+  [
+    "address of an OpenID provider",
+    {
+      CARILLON_AUTH_OIDC_ISSUER: "http://id.example",
+      CARILLON_AUTH_OIDC_CLIENT_ID: "c",
+      CARILLON_AUTH_OIDC_CALLBACK_URL: "https://chat.example/v1/oidc/callback",
+      CARILLON_AUTH_OIDC_RETURN_TO: "https://app.example/",
+    },
+    "the keys of http://id.example (id.example)",
+  ],
+  [
+    "address of an issuer's keys",
+    { CARILLON_AUTH_ISSUERS: JSON.stringify([{ issuer: "https://id.example", jwksUrl: "http://id.example/jwks" }]) },
+    "the keys of https://id.example (id.example)",
+  ],
   ["gateways on all addresses", { CARILLON_GATEWAY_HOST: "::" }, "clients over tcp (::), clients over ws (::)"],
 ])("production refuses a plain %s, and names it without its password", (_name, env, names) => {
   expect(load(env)).toThrow(`production mode refuses links that are not encrypted: ${names}. `);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeSettings, loadSettings } from "@carillon/base/node";
+import { DEVELOPMENT_SECRET, describeSettings, loadSettings } from "@carillon/base/node";
 
 describe("settings", () => {
   const directory = mkdtempSync(join(tmpdir(), "carillon-settings-"));
@@ -43,6 +43,14 @@ describe("settings", () => {
     ["no object", "[]", {}, /must hold a JSON object/],
     ["no secret in production", { mode: "production" }, {}, /auth.secret is missing/],
     ["a short secret", { auth: { secret: "short" } }, {}, /wrong value of auth.secret/],
+    ["a short one of several", { auth: { secrets: [{ kid: "a", secret: "short" }] } }, {}, /auth.secrets.0.secret/],
+    [
+      "the public secret in production",
+      { mode: "production", auth: { secrets: [{ kid: "a", secret: DEVELOPMENT_SECRET }] } },
+      {},
+      /is the public secret of development/,
+    ],
+    ["an issuer with HMAC", { auth: { issuers: [{ issuer: "i", algorithms: ["HS256"] }] } }, {}, /RS256, ES256, EdDSA/],
   ])("refuses %s and names key and place", (_name, content, variables, message) => {
     expect(load(content, variables)).toThrow(message);
   });

@@ -1,107 +1,117 @@
-import { createHmac, generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Carillon's own access tokens, the secrets that sign them, and API keys. */
+import { createHmac } from "node:crypto";
 import {
   createTokenSigner,
-  createTokenVerifier,
+  Issuers,
   isSameSecret,
+  kidOf,
   newApiKey,
   parseApiKey,
-  readIssuers,
+  type Settings,
+  secretsOf,
+  silentLogger,
+  TokenSecrets,
+  TokenSigner,
+  TokenVerifier,
 } from "@carillon/base/node";
-import { createSigner } from "fast-jwt";
+import { createDecoder } from "fast-jwt";
 
 const SECRET = "a secret of these tests, long enough";
-const ISSUER = "https://id.example";
-const directory = mkdtempSync(join(tmpdir(), "carillon-keys-"));
-afterAll(() => rmSync(directory, { recursive: true }));
+const NOW = Date.parse("2026-11-30T12:00:00Z");
+const CLAIMS = { userId: "bob", deviceId: "d", platform: "web", tokenVersion: 1 };
 
-const pem = {
-  publicKeyEncoding: { type: "spki", format: "pem" },
-  privateKeyEncoding: { type: "pkcs8", format: "pem" },
-};
-const pairs = {
-  rsa: generateKeyPairSync("rsa", { modulusLength: 2048, ...pem } as never) as unknown as KeyPair,
-  ec: generateKeyPairSync("ec", { namedCurve: "P-256", ...pem } as never) as unknown as KeyPair,
-  ed25519: generateKeyPairSync("ed25519", pem as never) as unknown as KeyPair,
-};
-interface KeyPair {
-  publicKey: string;
-  privateKey: string;
+const noIssuers = new Issuers([], silentLogger());
+const secretOf = (kid: string) => `${kid}: ${SECRET}`;
+const at = (seconds: number) => new Date(NOW + seconds * 1_000).toISOString();
+const headerOf = (token: string) => createDecoder({ complete: true })(token).header as { kid?: string; alg: string };
+
+type Given = Settings["auth"]["secrets"];
+
+/** The secrets of a process whose clock can be set. */
+function secretsAt(secrets: Given, secret?: string) {
+  const clock = { now: NOW };
+  return { clock, secrets: new TokenSecrets(secretsOf({ secret, secrets }, NOW), () => clock.now) };
 }
 
-function issuersOf({ publicKey }: KeyPair) {
-  const publicKeyFile = join(directory, "key.pem");
-  writeFileSync(publicKeyFile, publicKey);
-  return readIssuers([{ issuer: ISSUER, publicKeyFile }]);
-}
-
-const claims = { iss: ISSUER, sub: "alice", deviceId: "phone", platform: "ios" };
-function signed({ privateKey }: KeyPair, payload: object): string {
-  const life = "exp" in payload ? {} : { expiresIn: 60_000 };
-  return createSigner({ key: privateKey, ...life })({ ...payload } as never) as unknown as string;
-}
-
-test.each(Object.entries(pairs))("a token that another issuer signed with a key of kind %s is good", (_, pair) => {
-  const verify = createTokenVerifier(SECRET, issuersOf(pair));
-  const { exp, ...rest } = { exp: 0, ...(verify(signed(pair, claims)) as object) };
-  expect(rest).toEqual({
-    userId: "alice",
-    deviceId: "phone",
-    platform: "ios",
-    expiresAt: expect.any(Number),
-    mayOperate: false,
+describe("secrets", () => {
+  test("the newest that has begun signs, and each names itself in its tokens", () => {
+    const { clock, secrets } = secretsAt([
+      { kid: "old", secret: secretOf("old"), until: at(1_000) },
+      { kid: "new", secret: secretOf("new"), since: at(300) },
+    ]);
+    const signer = new TokenSigner(secrets, 900);
+    const verifier = new TokenVerifier(secrets, noIssuers);
+    for (const [seconds, kid] of [
+      [0, "old"],
+      [299, "old"],
+      [300, "new"],
+      [9_999, "new"],
+    ] as const) {
+      clock.now = NOW + seconds * 1_000;
+      const token = signer.sign(CLAIMS);
+      expect(headerOf(token)).toMatchObject({ kid, alg: "HS256" });
+      expect(verifier.verify(token)).toMatchObject({ userId: "bob", tokenVersion: 1 });
+    }
   });
-  const own = createTokenSigner(SECRET, 60)({ userId: "bob", deviceId: "d", platform: "web", tokenVersion: 1 });
-  expect(verify(own)).toMatchObject({ userId: "bob", tokenVersion: 1 });
-});
 
-/** A token of HS256 whose secret is the public key: everybody has that. */
-function forged({ publicKey }: KeyPair): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const body = `${part({ alg: "HS256", typ: "JWT" })}.${part({ ...claims, exp: 9_999_999_999 })}`;
-  return `${body}.${createHmac("sha256", publicKey).update(body).digest("base64url")}`;
-}
+  test("a token of a secret that has not begun here is good: the clock of the signer is ahead", () => {
+    const { secrets } = secretsAt([{ kid: "new", secret: secretOf("new"), since: at(2) }], SECRET);
+    const token = createTokenSigner(secretOf("new"), 60, "new")(CLAIMS);
+    expect(new TokenVerifier(secrets, noIssuers).verify(token)).toMatchObject({ userId: "bob" });
+  });
 
-test.each<[string, () => string, string]>([
-  ["of another key", () => signed(pairs.ec, claims), "invalid"],
-  ["of an issuer whom nobody knows", () => signed(pairs.rsa, { ...claims, iss: "https://other.example" }), "invalid"],
-  ["that names no issuer", () => signed(pairs.rsa, { ...claims, iss: undefined }), "invalid"],
-  ["without a device", () => signed(pairs.rsa, { ...claims, deviceId: undefined }), "invalid"],
-  ["of a user whose id cannot be", () => signed(pairs.rsa, { ...claims, sub: "a b" }), "invalid"],
-  ["whose claim is no text", () => signed(pairs.rsa, { ...claims, deviceId: 7 }), "invalid"],
-  ["that is over", () => signed(pairs.rsa, { ...claims, exp: 1_000 }), "expired"],
-  ["signed with the public key as a secret", () => forged(pairs.rsa), "invalid"],
-  ["that is none", () => "nonsense", "invalid"],
-])("a token %s is refused", (_, token, verdict) => {
-  expect(createTokenVerifier(SECRET, issuersOf(pairs.rsa))(token())).toBe(verdict);
-});
+  test("a token of a secret that is over is over itself; one that names another secret is invalid", () => {
+    const old = { kid: "old", secret: secretOf("old"), until: at(100) };
+    const { clock, secrets } = secretsAt([old, { kid: "new", secret: secretOf("new") }]);
+    const verifier = new TokenVerifier(secrets, noIssuers);
+    const token = createTokenSigner(secretOf("old"), 900, "old")(CLAIMS);
+    expect(verifier.verify(token)).toMatchObject({ userId: "bob" });
+    clock.now = NOW + 100_000;
+    expect(verifier.verify(token)).toBe("expired");
+    expect(verifier.verify(createTokenSigner(secretOf("old"), 900, "new")(CLAIMS))).toBe("invalid");
+    expect(verifier.verify(createTokenSigner(secretOf("else"), 900, "old")(CLAIMS))).toBe("invalid");
+    secrets.replace(secretsOf({ secret: undefined, secrets: [{ kid: "new", secret: secretOf("new") }] }, NOW));
+    expect(verifier.verify(token)).toBe("invalid");
+  });
 
-test("a token of another issuer ends within a day, or what the settings say; operators work by it only if they say so", () => {
-  const ends = (seconds: number) => signed(pairs.ec, { ...claims, exp: Math.floor(Date.now() / 1_000) + seconds });
-  const verify = createTokenVerifier(SECRET, issuersOf(pairs.ec));
-  expect(verify(ends(86_000))).toMatchObject({ userId: "alice", mayOperate: false });
-  expect(verify(ends(87_000))).toBe("invalid");
-  const [issuer] = issuersOf(pairs.ec);
-  const strict = createTokenVerifier(SECRET, [{ ...issuer!, maxTokenSeconds: 60, operators: true }]);
-  expect(strict(ends(50))).toMatchObject({ mayOperate: true });
-  expect(strict(ends(70))).toBe("invalid");
-});
+  test("auth.secret has a name too, and tokens of earlier versions, which name none, stay good", () => {
+    const { secrets } = secretsAt([{ kid: "new", secret: secretOf("new") }], SECRET);
+    expect(secrets.named(kidOf(SECRET))).toHaveLength(1);
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const payload = { sub: "bob", did: "d", pl: "web", tv: 1, exp: 9_999_999_999 };
+    const body = `${part({ alg: "HS256", typ: "JWT" })}.${part(payload)}`;
+    const token = `${body}.${createHmac("sha256", SECRET).update(body).digest("base64url")}`;
+    expect(new TokenVerifier(secrets, noIssuers).verify(token)).toMatchObject({ userId: "bob" });
+    expect(new TokenVerifier(secretsAt([], SECRET).secrets, noIssuers).verify(`${token}x`)).toBe("invalid");
+  });
 
-test("a token of another issuer may name a user as that issuer does", () => {
-  for (const sub of ["auth0|5f7c8ec7c33c6c004bbafe82", "ann.lee+x@mail.example", "_x", "a".repeat(64)]) {
-    const verify = createTokenVerifier(SECRET, issuersOf(pairs.ec));
-    expect(verify(signed(pairs.ec, { ...claims, sub }))).toMatchObject({ userId: sub });
-  }
-});
-
-test("a key file that is not there, or holds no key, is named", () => {
-  const read = (publicKeyFile: string) => () => readIssuers([{ issuer: ISSUER, publicKeyFile }]);
-  expect(read(join(directory, "none.pem"))).toThrow("none.pem");
-  const empty = join(directory, "empty.pem");
-  writeFileSync(empty, "no key");
-  expect(read(empty)).toThrow(`auth.issuers: no public key in ${empty}`);
+  test.each<[string, Given, string]>([
+    [
+      "a name twice",
+      [
+        { kid: "a", secret: secretOf("a") },
+        { kid: "a", secret: secretOf("b") },
+      ],
+      "two secrets have the name a",
+    ],
+    ["a time that is none", [{ kid: "a", secret: secretOf("a"), since: "2026-13-30T12:00:00Z" }], "[0].since: 2026-13"],
+    ["none that signs yet", [{ kid: "a", secret: secretOf("a"), since: at(1) }], `no secret signs tokens at ${at(0)}`],
+    [
+      "none that signs later",
+      [{ kid: "a", secret: secretOf("a"), until: at(9) }],
+      `no secret signs tokens at ${at(9)}`,
+    ],
+    [
+      "a gap",
+      [
+        { kid: "a", secret: secretOf("a"), until: at(9) },
+        { kid: "b", secret: secretOf("b"), since: at(10) },
+      ],
+      `no secret signs tokens at ${at(9)}`,
+    ],
+  ])("%s is refused", (_, secrets, message) => {
+    expect(() => secretsOf({ secret: undefined, secrets }, NOW)).toThrow(message);
+  });
 });
 
 test("an API key is recognised by its form, and its secret by the digest", () => {

@@ -29,6 +29,7 @@ export * from "./redis/inbox-inspection";
 export * from "./redis/inboxes";
 export { keys } from "./redis/keys";
 export * from "./redis/marks";
+export { OneTimeValues } from "./redis/one-time-values";
 export { RecentEvents } from "./redis/recent";
 export { RedisRefusal, RedisStore } from "./redis/redis-store";
 export type { SessionEntry } from "./redis/session-entry";

@@ -169,7 +169,7 @@ describe("devices", () => {
 });
 
 describe("refresh tokens", () => {
-  const next = (hash: string) => ({ hash, expiresAt: NOW + 1_000 });
+  const next = (...hashes: string[]) => ({ hashes, expiresAt: NOW + 1_000 });
 
   test("rotate, and using an old one revokes the family", async () => {
     const userId = await newUser();
@@ -201,7 +201,7 @@ describe("refresh tokens", () => {
     const userId = await newUser();
     const shown = (hash: string) => ({ userId, deviceId: "d", family: "f", hash });
     await store.accounts.signIn(userId, device("d"), { ...refresh("f", "h1"), expiresAt: NOW + 100_000 }, NOW);
-    const later = (hash: string) => ({ hash, expiresAt: NOW + 100_000 });
+    const later = (...hashes: string[]) => ({ hashes, expiresAt: NOW + 100_000 });
     await store.accounts.rotate(shown("h1"), later("h2"), NOW);
     expect(await store.accounts.rotate(shown("h1"), later("h2"), NOW + 90_000)).toMatchObject({ kind: "rotated" });
     await store.users.saw([[userId, "d", NOW + 1]]);
@@ -212,6 +212,18 @@ describe("refresh tokens", () => {
     await store.accounts.rotate(shown("h1"), later("h2"), NOW);
     await store.accounts.rotate(shown("h2"), later("h3"), NOW + 1);
     expect(await store.accounts.rotate(shown("h1"), later("h2"), NOW + 2)).toEqual({ kind: "reused" });
+  });
+
+  test("one whose answer was lost brings the same successor although the secret was changed meanwhile", async () => {
+    const userId = await newUser();
+    await store.accounts.signIn(userId, device("d"), refresh("f", "h1"), NOW);
+    const shown = (hash: string) => ({ userId, deviceId: "d", family: "f", hash });
+    expect(await store.accounts.rotate(shown("h1"), next("h2"), NOW)).toMatchObject({ kind: "rotated", hash: "h2" });
+    const again = await store.accounts.rotate(shown("h1"), next("h2-new", "h2"), NOW);
+    expect(again).toMatchObject({ kind: "rotated", hash: "h2" });
+    const later = await store.accounts.rotate(shown("h2"), next("h3-new", "h3"), NOW);
+    expect(later).toMatchObject({ kind: "rotated", hash: "h3-new" });
+    expect(await store.accounts.rotate(shown("h1"), next("h2-new", "h2"), NOW)).toEqual({ kind: "reused" });
   });
 
   test("end", async () => {

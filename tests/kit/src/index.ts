@@ -13,6 +13,7 @@ export * from "./run-program";
 export * from "./seeded";
 export { hasBalancer } from "./servers/balancer-programs";
 export { type Balancer, startBalancer } from "./servers/balancers";
+export { OIDC_CLIENT, TestBrowser, TestOpenIdProvider, type Visited } from "./servers/openid-provider";
 export { type ServerChoice, startServers, type TestServers } from "./servers/start-servers";
 export * from "./servers/test-bus";
 export * from "./until";

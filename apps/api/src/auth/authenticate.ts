@@ -2,13 +2,12 @@
 import {
   type AccessClaims,
   type ApiKeyScope,
-  createTokenVerifier,
-  type Issuer,
   isSameSecret,
   OPERATOR_ROLE,
   parseApiKey,
+  type TokenVerifier,
 } from "@carillon/base/node";
-import { CarillonError } from "@carillon/protocol";
+import { busy, CarillonError } from "@carillon/protocol";
 import { type CredentialQueries, type KeyQueries, refusalOf } from "@carillon/store";
 import type { LoginLimits } from "./brake";
 
@@ -22,22 +21,18 @@ const KEY = "ck_";
 const BEARER = /^Bearer +([^\s]+)$/i;
 
 export class Authenticator {
-  private readonly verify: (token: string) => AccessClaims | "expired" | "invalid";
-
   constructor(
-    { secret, issuers }: { secret: string; issuers: readonly Issuer[] },
+    private readonly tokens: Pick<TokenVerifier, "verify">,
     private readonly credentials: Pick<CredentialQueries, "of">,
     private readonly keys: Pick<KeyQueries, "find" | "used">,
     private readonly loginLimits: Pick<LoginLimits, "lookUp">,
     private readonly now: () => number,
-  ) {
-    this.verify = createTokenVerifier(secret, issuers);
-  }
+  ) {}
 
   /**
    * Checks the token alone: enough where a later step checks the session again, and works while MySQL is away.
    * @param authorization the header's value
-   * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED
+   * @throws CarillonError NOT_AUTHENTICATED, TOKEN_EXPIRED, BUSY (the keys of another issuer are not known at this moment)
    */
   readToken(authorization: string | undefined): AccessClaims {
     const token = bearerOf(authorization);
@@ -45,9 +40,10 @@ export class Authenticator {
     if (token.startsWith(KEY)) {
       throw new CarillonError("NOT_AUTHENTICATED", "this takes the access token of a user, and an API key was shown");
     }
-    const claims = this.verify(token);
+    const claims = this.tokens.verify(token);
     if (claims === "expired") throw new CarillonError("TOKEN_EXPIRED");
     if (claims === "invalid") throw new CarillonError("NOT_AUTHENTICATED");
+    if (claims === "unavailable") throw busy();
     return claims;
   }
 

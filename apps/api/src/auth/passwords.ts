@@ -6,6 +6,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Admission, Overloaded, randomId } from "@carillon/base";
+import type { TokenSecrets } from "@carillon/base/node";
 import { busy, isDeviceId, isUserId } from "@carillon/protocol";
 import { hash, verify } from "@node-rs/argon2";
 
@@ -59,7 +60,7 @@ export class Passwords {
  * Refresh tokens: `<userId>.<deviceId>.<family>.<secret>`. The ids lead to the one row that knows the family; of the token itself
  * only a digest is stored. The family is as secret as the rest: a caller who shows it had a token of it.
  *
- * The successor of a token is computed from it with the cluster's secret. So a device that shows the same token again, because
+ * The successor of a token is computed from it with the secret of access tokens. So a device that shows the same token again, because
  * the answer was lost or two tabs asked at once, gets the same successor, and no token is stored.
  */
 
@@ -83,10 +84,17 @@ export function newRefreshToken(userId: string, deviceId: string): RefreshToken 
 }
 
 /**
- * Computes the next token of the same family; the same token always has the same successor.
- * @param secret the cluster's: nobody else can compute the successor
+ * Computes the next token of the same family, by the secret that signs now; and behind it those by the other secrets, one of
+ * which was given away if the same token was shown before the secret changed.
  */
-export function successorOf(shown: ShownToken, secret: string): RefreshToken {
+export function successorsOf(shown: ShownToken, secrets: Pick<TokenSecrets, "signing" | "named">): RefreshToken[] {
+  const { signing } = secrets;
+  const others = secrets.named(undefined).filter((each) => each !== signing);
+  return [signing, ...others].map(({ secret }) => successorOf(shown, secret));
+}
+
+/** The same token and the same secret always give the same successor. */
+function successorOf(shown: ShownToken, secret: string): RefreshToken {
   const next = createHmac("sha256", secret).update(`refresh token behind ${shown.hash}`).digest("base64url");
   return toToken(shown, next.slice(0, SECRET_LENGTH));
 }

@@ -3,7 +3,7 @@
  * also says where the device continues in its inbox. Ends in CONNECTED, GOAWAY, BUSY or a close.
  */
 import { Admission, type Asker, type Clock, Overloaded } from "@carillon/base";
-import { traceOf, type VerifiedToken } from "@carillon/base/node";
+import { type TokenVerifier, traceOf, type VerifiedToken } from "@carillon/base/node";
 import { ask, type Bus, type SessionOpen, type SessionOpened, sessionOpen, TIMINGS } from "@carillon/bus";
 import {
   busy,
@@ -19,7 +19,7 @@ import { DeliveryCursor } from "./delivery-cursor";
 import type { GatewayCluster, Placement } from "./placement";
 import type { Session } from "./session";
 import { type Identity, identityOf } from "./session-state";
-import type { SessionWatch, VerifyToken } from "./session-watch";
+import type { SessionWatch } from "./session-watch";
 import type { UserRegistry } from "./user-registry";
 
 /** A fallback connection is not sent back before this time, ms. */
@@ -37,7 +37,7 @@ export interface OpenSessionOptions {
   placement: Placement;
   users: UserRegistry;
   watch: Pick<SessionWatch, "begin" | "opened">;
-  verify: VerifyToken;
+  tokens: Pick<TokenVerifier, "verify">;
 }
 
 /** How a CONNECT ended. */
@@ -61,6 +61,7 @@ export class SessionOpener {
   async open(session: Session, requestId: number, payload: ConnectPayload): Promise<Opening> {
     const { bus, cluster, placement, users } = this.options;
     const token = this.checkToken(payload, session.connection.owner);
+    if (token === "BUSY") return this.fail(session, requestId, busy());
     if (typeof token === "string") return this.refuse(session, requestId, token);
     // The process was stopped or cut off: its clients may have opened later sessions elsewhere, which this one would replace.
     if (cluster.isCutOff) return this.fail(session, requestId, busy());
@@ -118,9 +119,10 @@ export class SessionOpener {
   private checkToken(
     payload: ConnectPayload,
     owner: DeviceOfUser | undefined,
-  ): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" {
-    const token = this.options.verify(payload.token);
+  ): VerifiedToken | "NOT_AUTHENTICATED" | "TOKEN_EXPIRED" | "BUSY" {
+    const token = this.options.tokens.verify(payload.token);
     if (token === "expired") return "TOKEN_EXPIRED";
+    if (token === "unavailable") return "BUSY";
     if (token === "invalid") return "NOT_AUTHENTICATED";
     const own = token.deviceId === payload.deviceId && token.platform === payload.platform;
     const isOwner = owner === undefined || (owner.userId === token.userId && owner.deviceId === token.deviceId);

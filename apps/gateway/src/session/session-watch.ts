@@ -4,16 +4,13 @@
  * deadline has really passed, so a frame costs no timer operation.
  */
 import type { Clock, TimerWheel } from "@carillon/base";
-import type { createTokenVerifier } from "@carillon/base/node";
-import { CloseCode, Command } from "@carillon/protocol";
+import type { TokenVerifier } from "@carillon/base/node";
+import { busy, CloseCode, Command } from "@carillon/protocol";
 import type { Session } from "./session";
 import { identityOf } from "./session-state";
 
 /** Time in which a busy gateway reads what has arrived before a deadline, ms. */
 const READING_MS = 100;
-
-/** Checks the signature and the expiry of an access token. */
-export type VerifyToken = ReturnType<typeof createTokenVerifier>;
 
 export interface SessionWatchOptions {
   wheel: TimerWheel;
@@ -26,7 +23,7 @@ export interface SessionWatchOptions {
   clock: Pick<Clock, "monotonic">;
   /** Tokens are dated by the wall clock of the api that signed them. */
   wallClock: Pick<Clock, "now">;
-  verify: VerifyToken;
+  tokens: Pick<TokenVerifier, "verify">;
 }
 
 export class SessionWatch {
@@ -75,8 +72,9 @@ export class SessionWatch {
   renewToken(session: Session, requestId: number, text: string): void {
     if (session.state.phase !== "open") return;
     const { userId, deviceId, platform } = session.state.identity;
-    const token = this.options.verify(text);
+    const token = this.options.tokens.verify(text);
     if (token === "expired") return session.refuse(requestId, "TOKEN_EXPIRED");
+    if (token === "unavailable") return session.replyError(requestId, busy());
     const fits =
       token !== "invalid" && token.userId === userId && token.deviceId === deviceId && token.platform === platform;
     if (!fits) return session.refuse(requestId, "NOT_AUTHENTICATED", "the token is not of this user and device");

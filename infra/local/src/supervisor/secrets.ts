@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import { readJson, writeJsonAtomically } from "../processes/atomic-file";
 import { randomPassword } from "../servers/run-server";
+import { clusterFiles } from "./cluster-file";
 import { type ClusterOptions, OptionsError } from "./cluster-options";
 
 /** The secrets of a data directory, created once and kept in `secrets.json`, which only its owner can read. */
@@ -26,6 +27,12 @@ export function loadSecrets(directory: string): Secrets {
   };
   writeJsonAtomically(file, secrets);
   return secrets;
+}
+
+/** The secrets of tokens that `carillon secrets rotate` wrote into carillon.json; undefined: none were rotated. */
+export function keptAuth(directory: string): object | undefined {
+  const { auth } = readJson<{ auth?: { secrets?: object[] } }>(clusterFiles.config(directory)) ?? {};
+  return auth?.secrets === undefined ? undefined : { secrets: auth.secrets };
 }
 
 /**

@@ -78,11 +78,11 @@ function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "c
   return all.length === 1 ? {} : { cluster: { routePort: route, allRoutePorts: all.map((each) => each.route) } };
 }
 
-/** Content of `carillon.json`, the settings file of all Carillon processes. */
+/** Content of `carillon.json`, the settings file of all Carillon processes. @param auth the secrets that sign tokens */
 export function renderAppSettings(
   stores: Stores,
   options: ClusterOptions,
-  secrets: Secrets,
+  auth: object,
   certificates?: LocalCertificates,
 ): object {
   const external = options.external ?? {};
@@ -102,7 +102,7 @@ export function renderAppSettings(
     nats,
     redis: { url: external.redis ?? stores.redis!.url },
     mysql: { url: external.mysql ?? stores.mysql!.url },
-    auth: { secret: secrets.auth },
+    auth,
     ...(certificates === undefined
       ? {}
       : { api: { tls: { certFile: certificates.certFile, keyFile: certificates.keyFile } } }),

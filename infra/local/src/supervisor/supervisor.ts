@@ -20,7 +20,7 @@ import { FullDiskWatch } from "./full-disk-watch";
 import { Keeper } from "./keeper";
 import { endLeftovers, forgetProcesses, recordProcess } from "./leftovers";
 import { type LocalCertificates, makeCertificates } from "./local-authority";
-import type { Secrets } from "./secrets";
+import { keptAuth, type Secrets } from "./secrets";
 import { renderAppSettings, startStores } from "./stores";
 
 /** After a kill of the supervisor its processes have this time, s, before a shell that outlives it kills them. */
@@ -159,7 +159,8 @@ export class Supervisor {
     }
     this.watchDisks();
     if (options.tls === true) this.certificates = await makeCertificates(clusterFiles.tls(options.directory));
-    const settings = renderAppSettings(this.stores, options, this.secrets, this.certificates);
+    const auth = keptAuth(options.directory) ?? { secret: this.secrets.auth };
+    const settings = renderAppSettings(this.stores, options, auth, this.certificates);
     writeJsonAtomically(clusterFiles.config(options.directory), settings);
     await this.initialise();
     this.throwIfStopping();

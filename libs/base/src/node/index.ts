@@ -17,5 +17,7 @@ export * from "./settings-error";
 export { type ListenerSettings, type Settings, settingsSchema } from "./settings-schema";
 export * from "./tokens/access-token";
 export * from "./tokens/api-key";
-export { type Issuer, readIssuers } from "./tokens/issuers";
+export { type IssuerSettings, Issuers } from "./tokens/issuers";
+export * from "./tokens/token-secrets";
+export { TokenVerifier } from "./tokens/token-verifier";
 export * from "./version";

@@ -50,7 +50,7 @@ export async function runRole<C extends RoleConfig>({ role, loadConfig, stopMs, 
     logger.info("stopped");
     if (process.connected) process.disconnect();
   });
-  // To a process with certificates SIGHUP says that it reads them again; any other process has lost its terminal.
+  // To a process with secrets or certificates SIGHUP says that it reads them again; any other process has lost its terminal.
   process.on("SIGHUP", () => {
     if (process.listenerCount("SIGHUP") === 1) closing.close();
   });

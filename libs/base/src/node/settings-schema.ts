@@ -68,6 +68,92 @@ const certificate = Type.Object(
   { additionalProperties: false },
 );
 
+const URL_FORM = "^https?://[!-~]+$";
+
+const MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,3})?Z$";
+
+/** A secret that signs access tokens, and when it does. */
+const tokenSecret = Type.Object(
+  {
+    kid: Type.String({ pattern: "^[A-Za-z0-9_-]{1,32}$" }),
+    secret: Type.String({ minLength: 32 }),
+    since: Type.Optional(Type.String({ pattern: MOMENT })),
+    until: Type.Optional(Type.String({ pattern: MOMENT })),
+  },
+  { additionalProperties: false },
+);
+
+/** Another system that signs access tokens, and where its public keys are. */
+const issuer = Type.Object(
+  {
+    issuer: Type.String({ minLength: 1 }),
+    publicKeyFile: Type.Optional(Type.String({ minLength: 1 })),
+    jwksFile: Type.Optional(Type.String({ minLength: 1 })),
+    jwksUrl: Type.Optional(Type.String({ pattern: URL_FORM })),
+    algorithms: Type.Optional(Type.Array(Type.Enum(["RS256", "ES256", "EdDSA"]), { minItems: 1 })),
+    audience: Type.Optional(Type.String({ minLength: 1 })),
+    maxTokenSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: MOST_SECONDS })),
+    operators: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+
+/** Log-in by an OpenID provider. */
+const oidc = Type.Object(
+  {
+    issuer: Type.String({
+      pattern: URL_FORM,
+      description: "The provider's issuer, under which its `/.well-known/openid-configuration` is found.",
+    }),
+    clientId: Type.String({ minLength: 1, description: "The id that the provider gave Carillon." }),
+    clientSecret: Type.Optional(
+      Type.String({ minLength: 1, description: "The secret that belongs to it.", secret: true }),
+    ),
+    clientAuthentication: Type.Enum(["client_secret_basic", "client_secret_post"], {
+      default: "client_secret_basic",
+      description: "How the api shows the secret to the provider.",
+    }),
+    callbackUrl: Type.String({
+      pattern: URL_FORM,
+      description: "The address of the api's `/v1/oidc/callback`, as browsers and the provider know it.",
+    }),
+    returnTo: Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-~]+$' }), {
+      minItems: 1,
+
+      description:
+        "The pages of apps to which a log-in may return, as whole addresses without `#`. The first is the default.",
+    }),
+    scopes: Type.Array(Type.String({ minLength: 1 }), {
+      minItems: 1,
+      default: ["openid", "profile"],
+      description: "What Carillon asks the provider for; `openid` must be among it.",
+    }),
+    userClaim: Type.String({
+      minLength: 1,
+      default: "sub",
+      description: "The claim that is the user's id. People must not be able to choose its value at the provider.",
+    }),
+    nameClaim: Type.String({
+      minLength: 1,
+      default: "name",
+      description: "The claim with the name of a user who is created.",
+    }),
+    createUsers: Type.Boolean({ default: false, description: "Whether a user who has no account gets one." }),
+    operatorClaim: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "The claim, a text or a list of texts, that tells operators. With it, each log-in by the provider makes the user an operator, or ends that.",
+      }),
+    ),
+    operatorValues: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: "The values of `operatorClaim` that make an operator.",
+    }),
+  },
+  { additionalProperties: false, description: "Log-in by an OpenID provider." },
+);
+
 /** An address at which a gateway listens for clients. */
 const listener = Type.Object(
   {
@@ -97,7 +183,7 @@ export const settingsSchema = section("", {
   mode: Type.Enum(["development", "production"], {
     default: "development",
     description:
-      "In `production`, a process refuses to start without `auth.secret`, and with plain links (`allowPlainLinks`); in `development` it uses a well-known secret.",
+      "In `production`, a process refuses to start without `auth.secret` or `auth.secrets`, and with plain links (`allowPlainLinks`); in `development` it uses a well-known secret.",
   }),
   allowPlainLinks: Type.Boolean({
     default: false,
@@ -183,29 +269,32 @@ export const settingsSchema = section("", {
     secret: Type.Optional(
       Type.String({
         minLength: 32,
-        description: "Key that signs access tokens, at least 32 characters.",
+        description: "Secret that signs access tokens, at least 32 characters.",
         secret: true,
       }),
     ),
+    secrets: Type.Array(tokenSecret, {
+      default: [],
+      maxItems: 16,
+      secret: true,
+      description:
+        "The same as a list, for rotation: `{kid, secret, since?, until?}` (in a variable: as JSON). `kid` is the name that stands in " +
+        "the header of a token; the newest secret whose `since` has come signs; tokens of a secret are void from its `until` on. " +
+        "The times are like `2026-11-30T12:00:00Z`. `carillon secrets rotate` writes them into `carillon.json`, which gateways and apis read again.",
+    }),
     accessTokenSeconds: seconds("Lifetime of an access token, s.", 900, 5),
     refreshTokenDays: days("Lifetime of a refresh token, days.", 30),
-    issuers: Type.Array(
-      Type.Object(
-        {
-          issuer: Type.String({ minLength: 1 }),
-          publicKeyFile: Type.String({ minLength: 1 }),
-          maxTokenSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: MOST_SECONDS })),
-          operators: Type.Optional(Type.Boolean()),
-        },
-        { additionalProperties: false },
-      ),
-      {
-        default: [],
-        description:
-          "Other systems that sign access tokens: a list of `{issuer, publicKeyFile, maxTokenSeconds?, operators?}` with the `iss` claim and a file with the key in PEM " +
-          "(in a variable: as JSON). A token that expires later than `maxTokenSeconds` from now (86400) is refused. Operators can use tokens of an issuer for operators' routes only with `operators: true`.",
-      },
-    ),
+    issuers: Type.Array(issuer, {
+      default: [],
+      description:
+        "Other systems that sign access tokens (in a variable: as JSON): a list of " +
+        "`{issuer, publicKeyFile | jwksFile | jwksUrl, algorithms?, audience?, maxTokenSeconds?, operators?}`. `issuer` is the `iss` claim. " +
+        "The keys are in a file in PEM, or in a JWKS in a file or at a URL; files are read again when they change, a URL every 10 minutes and " +
+        "for a key that is not known. `algorithms` are some of `RS256`, `ES256`, `EdDSA` (default: all; each key has one of them by its kind). " +
+        "With `audience`, the `aud` claim must name it. A token that expires later than `maxTokenSeconds` from now (86400) is refused. " +
+        "Operators can use tokens of an issuer for operators' routes only with `operators: true`.",
+    }),
+    oidc: Type.Optional(oidc),
   }),
   policy: section("Rights of users.", {
     strangers: Type.Enum(["allow", "friends-only"], {
@@ -279,7 +368,10 @@ export const settingsSchema = section("", {
     httpReadsBurst: count("Read requests of one user over HTTP at once.", 200),
     httpWritesPerSecond: count("Changes that one user makes over HTTP at one api, per second.", 10),
     httpWritesBurst: count("Changes that one user makes over HTTP at once.", 100),
-    registrationsPerMinute: count("Registrations from one address, per minute.", 600),
+    registrationsPerMinute: count(
+      "Registrations from one address, per minute; and as many log-ins by OpenID that are begun.",
+      600,
+    ),
     failedLoginsPerUser: count(
       "Failed log-ins of one user from one address in 15 minutes. Beyond that one attempt is allowed in 5 s, later one in a minute.",
       10,

@@ -3,9 +3,12 @@ import { hostname } from "node:os";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { allowFailPoints, armFailPoint } from "./fail-point";
+import { WatchedFiles } from "./files/watched-files";
+import type { Logger } from "./logger";
 import { forbiddenLinks } from "./net/plain-links";
 import { SettingsError } from "./settings-error";
 import { type Settings, settingsSchema } from "./settings-schema";
+import { secretsOf, type TokenSecrets } from "./tokens/token-secrets";
 
 /** Variables of Carillon that are no settings: places of files, and the fail points of tests. */
 const OTHER_VARIABLES = new Set(["CARILLON_CONFIG", "CARILLON_DATA", "CARILLON_FAILPOINT"]);
@@ -36,6 +39,12 @@ export function loadSettings(
   environment: NodeJS.ProcessEnv = process.env,
   warn: (line: string) => void = (line) => process.stderr.write(`carillon: ${line}\n`),
 ): Settings {
+  const settings = readSettings(environment, warn);
+  armByVariable(environment);
+  return settings;
+}
+
+function readSettings(environment: NodeJS.ProcessEnv, warn: (line: string) => void): Settings {
   const file = environment["CARILLON_CONFIG"];
   const raw = file === undefined ? {} : renameSections(readJson(file), `in ${file}`, warn);
   const origins = new Map<string, string>();
@@ -43,15 +52,39 @@ export function loadSettings(
   const settings = Value.Default(settingsSchema, raw) as Settings;
   const fault = Value.Errors(settingsSchema, settings).find((error) => error.message !== "schema is false");
   if (fault !== undefined) throw new SettingsError(explain(fault, file, origins));
-  if (settings.auth.secret === undefined) {
-    if (settings.mode === "production") {
-      throw new SettingsError(`auth.secret is missing: production mode needs one (${file ?? "CARILLON_AUTH_SECRET"})`);
-    }
-    settings.auth.secret = DEVELOPMENT_SECRET;
-  }
+  completeSecrets(settings, file ?? "CARILLON_AUTH_SECRET");
   if (settings.mode === "production" && !settings.allowPlainLinks) refusePlainLinks(settings);
-  armByVariable(environment);
   return deepFreeze(settings);
+}
+
+/** @throws SettingsError */
+function completeSecrets({ mode, auth }: Settings, place: string): void {
+  const isMissing = auth.secret === undefined && auth.secrets.length === 0;
+  if (mode === "production" && isMissing) {
+    throw new SettingsError(`auth.secret is missing: production mode needs one (${place})`);
+  }
+  if (isMissing) auth.secret = DEVELOPMENT_SECRET;
+  const all = secretsOf(auth, Date.now());
+  if (mode === "production" && all.some(({ secret }) => secret === DEVELOPMENT_SECRET)) {
+    throw new SettingsError(
+      `auth.secret is the public secret of development, which production mode refuses (${place})`,
+    );
+  }
+}
+
+/**
+ * Makes the secrets follow the settings: they are read again when `carillon.json` changes, and on SIGHUP.
+ * @returns undefined when there is no such file
+ */
+export function followSecrets(
+  secrets: TokenSecrets,
+  logger: Pick<Logger, "info" | "error">,
+  environment: NodeJS.ProcessEnv = process.env,
+): WatchedFiles | undefined {
+  const file = environment["CARILLON_CONFIG"];
+  if (file === undefined) return undefined;
+  const read = () => secrets.replace(secretsOf(readSettings(environment, () => {}).auth, Date.now()));
+  return new WatchedFiles({ what: "the secrets of tokens", files: [file], logger, read });
 }
 
 /** @throws SettingsError */

@@ -7,6 +7,7 @@ export const keys = {
   recent: (conversationId: string) => `{c:${conversationId}}:recent`,
   cleared: (conversationId: string) => `{c:${conversationId}}:cleared`,
   marks: (conversationId: string) => `{c:${conversationId}}:marks`,
+  oneTime: (kind: string, digest: string) => `once:${kind}:${digest}`,
   fanout: (partition: number) => `{p:${partition}}:fanout`,
 } as const;
 

@@ -93,6 +93,15 @@ export class RedisStore {
     await this.redis.set(key, value);
   }
 
+  async setFor(key: string, value: string, seconds: number): Promise<void> {
+    await this.redis.set(key, value, "EX", seconds);
+  }
+
+  /** Returns the value and removes it: of two callers one gets it. */
+  async take(key: string): Promise<string | null> {
+    return this.redis.getdel(key);
+  }
+
   async hashValues(key: string): Promise<Record<string, string>> {
     return this.redis.hgetall(key);
   }

@@ -1,7 +1,7 @@
 import { loginIdOf } from "@carillon/base/node";
 import { CarillonError, CloseCode, isDeviceId } from "@carillon/protocol";
 import type { Account, AccountQueries } from "@carillon/store";
-import { newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from "../../auth/passwords";
+import { newRefreshToken, parseRefreshToken, type RefreshToken, successorsOf } from "../../auth/passwords";
 import type { ApiParts } from "../../parts";
 
 export interface Credentials {
@@ -87,8 +87,8 @@ export async function refresh(api: ApiParts, token: string, address: string): Pr
   const { userId, deviceId } = shown;
   loginLimits.countRefresh(shown.family);
   const now = api.clock.now();
-  const next = successorOf(shown, api.config.secret);
-  const renewed = { hash: next.hash, expiresAt: now + api.config.refreshTokenMs };
+  const successors = successorsOf(shown, api.config.secrets);
+  const renewed = { hashes: successors.map(({ hash }) => hash), expiresAt: now + api.config.refreshTokenMs };
   const rotate = () => signIns.run(() => accounts.rotate(shown, renewed, now), { key: userId });
   const rotation = await loginLimits.lookUp(address, rotate, ({ kind }) => kind !== "unknown");
   switch (rotation.kind) {
@@ -99,9 +99,11 @@ export async function refresh(api: ApiParts, token: string, address: string): Pr
     case "reused":
       await closeConnections(api, userId, deviceId);
       throw new CarillonError("TOKEN_REVOKED", "this refresh token was used before: log in again");
-    case "rotated":
+    case "rotated": {
       if (rotation.account.status === "disabled") throw new CarillonError("USER_DISABLED");
+      const next = successors.find(({ hash }) => hash === rotation.hash)!;
       return tokens(api, rotation.account, { deviceId, platform: rotation.platform }, next);
+    }
   }
 }
 
@@ -121,7 +123,7 @@ function tokens(
   refreshToken: RefreshToken,
 ): Tokens {
   const login = loginIdOf(refreshToken.family);
-  const accessToken = api.signAccess({ userId, deviceId, platform, tokenVersion, login });
+  const accessToken = api.accessTokens.sign({ userId, deviceId, platform, tokenVersion, login });
   return { userId, accessToken, refreshToken: refreshToken.token, expiresIn: api.config.accessTokenSeconds };
 }
 

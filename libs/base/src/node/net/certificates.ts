@@ -3,9 +3,9 @@
  * keep the old certificate, new connections get the new one.
  */
 import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
-import { guarded } from "../../boundary";
+import { WatchedFiles } from "../files/watched-files";
 import type { Logger } from "../logger";
 import { SettingsError } from "../settings-error";
 
@@ -18,8 +18,6 @@ export interface CertificateFiles {
   caFile?: string;
 }
 
-/** Interval of the check whether a file has changed, ms. */
-const LOOK_MS = 10_000;
 /** The logs warn when a certificate expires within this time, ms. */
 const SOON_MS = 14 * 24 * 3_600_000;
 const OLDEST_VERSION = "TLSv1.2";
@@ -31,9 +29,8 @@ interface SecureServer {
 
 export class Certificate {
   private readonly servers = new Set<SecureServer>();
-  private readonly timer: NodeJS.Timeout;
+  private readonly watched: WatchedFiles;
   private current: SecureContextOptions;
-  private version: string;
 
   /**
    * @param setting its name, for messages: `gateway.listeners[0].tls`
@@ -44,12 +41,13 @@ export class Certificate {
     private readonly files: CertificateFiles,
     private readonly logger: Pick<Logger, "info" | "warn" | "error">,
   ) {
-    this.version = this.stamp();
     this.current = this.read();
-    const look = () => this.reload(this.stamp() !== this.version);
-    this.timer = setInterval(guarded("timer", look), LOOK_MS);
-    this.timer.unref();
-    process.on("SIGHUP", this.onHangUp);
+    this.watched = new WatchedFiles({
+      what: "the certificate",
+      files: this.paths().map(([, file]) => file),
+      logger,
+      read: () => this.renew(),
+    });
   }
 
   /** The options with which a server begins. */
@@ -64,34 +62,13 @@ export class Certificate {
   }
 
   stop(): void {
-    clearInterval(this.timer);
-    process.off("SIGHUP", this.onHangUp);
+    this.watched.stop();
     this.servers.clear();
   }
 
-  private readonly onHangUp = () => this.reload(true);
-
-  /** A file that cannot be read, or does not fit the others yet, changes nothing: the next check reads it again. */
-  private reload(hasChanged: boolean): void {
-    if (!hasChanged) return;
-    const version = this.stamp();
-    try {
-      this.current = this.read();
-    } catch (error) {
-      this.logger.error({ err: error }, "the certificate could not be renewed, the one in use stays");
-      return;
-    }
-    this.version = version;
+  private renew(): void {
+    this.current = this.read();
     for (const server of this.servers) server.setSecureContext(this.current);
-    this.logger.info({ setting: this.setting }, "the certificate was read again");
-  }
-
-  /** Changes whenever one of the files does. */
-  private stamp(): string {
-    return this.paths()
-      .map(([, file]) => statSync(file, { throwIfNoEntry: false }))
-      .map((stat) => `${stat?.ino} ${stat?.size} ${stat?.mtimeMs}`)
-      .join();
   }
 
   private read(): SecureContextOptions {

@@ -10,11 +10,11 @@ export interface PlainLink {
   kind: "store" | "listener";
 }
 
-type LinkSettings = Pick<Settings, "gateway" | "api" | "nats" | "redis" | "mysql">;
+type LinkSettings = Pick<Settings, "gateway" | "api" | "nats" | "redis" | "mysql" | "auth">;
 
 const ENCRYPTED = ["tls:", "rediss:", "wss:"];
 
-export function plainLinks({ gateway, api, nats, redis, mysql }: LinkSettings): PlainLink[] {
+export function plainLinks({ gateway, api, nats, redis, mysql, auth }: LinkSettings): PlainLink[] {
   const links = [
     // A balancer in front may encrypt: then clients are told so.
     ...listenersOf(gateway).map(({ transport, host, tls, advertise }) => ({
@@ -25,6 +25,9 @@ export function plainLinks({ gateway, api, nats, redis, mysql }: LinkSettings): 
     ...nats.servers.map((server) => storeLink("NATS", server, nats.tls)),
     storeLink("Redis", redis.url, redis.tls),
     storeLink("MySQL", mysql.url, mysql.tls),
+    // Who changes these answers can pose as every user.
+    ...auth.issuers.flatMap(({ issuer, jwksUrl }) => (jwksUrl === undefined ? [] : [keysLink(issuer, jwksUrl)])),
+    ...(auth.oidc === undefined ? [] : [keysLink(auth.oidc.issuer, auth.oidc.issuer)]),
   ];
   return links.filter(({ host, isEncrypted }) => !isEncrypted && !isLoopback(host));
 }
@@ -55,6 +58,11 @@ function storeLink(name: string, address: string, tls: Settings["mysql"]["tls"])
     tls?.enabled === true || ENCRYPTED.includes(url?.protocol ?? "") || url?.searchParams.has("ssl") === true;
   // An address that is none is refused elsewhere, with a better message.
   return { name, host: url?.hostname.replace(/[[\]]/g, "") ?? "localhost", kind: "store" as const, isEncrypted };
+}
+
+function keysLink(issuer: string, address: string) {
+  const url = parse(address);
+  return { ...storeLink(`the keys of ${issuer}`, address, undefined), isEncrypted: url?.protocol === "https:" };
 }
 
 function parse(address: string): URL | undefined {

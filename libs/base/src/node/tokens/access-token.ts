@@ -3,8 +3,8 @@
  * disabled, device revoked) are checked when the session is opened, by the token version.
  */
 import { createHash } from "node:crypto";
-import { createDecoder, createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
-import { createIssuerVerifier, type Issuer } from "./issuers";
+import { createSigner, createVerifier, TOKEN_ERROR_CODES, type TokenError } from "fast-jwt";
+import { kidOf, type TokenSecret, type TokenSecrets } from "./token-secrets";
 
 export interface AccessClaims {
   userId: string;
@@ -26,6 +26,9 @@ export interface VerifiedToken extends AccessClaims {
   expiresAt: number;
 }
 
+/** What a token is worth; `unavailable`: the keys of its issuer are not known at this moment. */
+export type Verdict = VerifiedToken | "expired" | "invalid" | "unavailable";
+
 interface Payload {
   sub: string;
   did: string;
@@ -35,47 +38,66 @@ interface Payload {
   exp: number;
 }
 
+type Sign = (claims: OwnClaims) => string;
+
 /** @returns a function that issues a token valid for `seconds` */
-export function createTokenSigner(secret: string, seconds: number): (claims: OwnClaims) => string {
-  const sign = createSigner({ key: secret, algorithm: "HS256", expiresIn: seconds * 1_000 });
+export function createTokenSigner(secret: string, seconds: number, kid = kidOf(secret)): Sign {
+  const sign = createSigner({ key: secret, kid, algorithm: "HS256", expiresIn: seconds * 1_000 });
   return ({ userId, deviceId, platform, tokenVersion, login }) =>
     sign({ sub: userId, did: deviceId, pl: platform, tv: tokenVersion, ...(login === undefined ? {} : { lg: login }) });
 }
 
-/**
- * @param issuers other issuers whose tokens are accepted
- * @returns a function that returns the claims, or the reason why the token is refused
- */
-export function createTokenVerifier(
-  secret: string,
-  issuers: readonly Issuer[] = [],
-): (token: string) => VerifiedToken | "expired" | "invalid" {
-  const own = createOwnVerifier(secret);
-  const others = new Map(issuers.map((issuer) => [issuer.issuer, createIssuerVerifier(issuer)]));
-  const decode = createDecoder();
-  return (token) => {
-    try {
-      // The claim only selects the issuer whose key is tried; the key then decides.
-      const issuer = others.size === 0 ? undefined : (decode(token) as { iss?: string }).iss;
-      return (others.get(issuer ?? "") ?? own)(token);
-    } catch (error) {
-      return (error as TokenError).code === TOKEN_ERROR_CODES.expired ? "expired" : "invalid";
-    }
-  };
+/** Issues tokens, each signed with the secret that signs at its moment. */
+export class TokenSigner {
+  private last: { by: TokenSecret; sign: Sign } | undefined;
+
+  constructor(
+    private readonly secrets: TokenSecrets,
+    private readonly seconds: number,
+  ) {}
+
+  sign(claims: OwnClaims): string {
+    const by = this.secrets.signing;
+    if (this.last?.by !== by) this.last = { by, sign: createTokenSigner(by.secret, this.seconds, by.kid) };
+    return this.last.sign(claims);
+  }
 }
 
-/** It throws fast-jwt's TokenError. */
-function createOwnVerifier(secret: string): (token: string) => VerifiedToken {
-  const verify = createVerifier({
-    key: secret,
-    algorithms: ["HS256"],
-    requiredClaims: ["sub", "did", "pl", "tv", "exp"],
-  });
-  return (token) => {
-    const { sub, did, pl, tv, lg, exp } = verify(token) as Payload;
-    const claims = { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
-    return lg === undefined ? claims : { ...claims, login: lg };
-  };
+/** Checks the tokens that Carillon itself has issued. */
+export class OwnTokens {
+  private readonly verifiers = new Map<string, (token: string) => Payload>();
+
+  constructor(private readonly secrets: TokenSecrets) {}
+
+  /** @param kid name of the secret; without one, as in tokens of earlier versions, every secret is tried */
+  verify(token: string, kid: unknown): Verdict {
+    for (const each of this.secrets.named(kid)) {
+      try {
+        const { sub, did, pl, tv, lg, exp } = this.verifierOf(each)(token);
+        // The device can have a new token for its refresh token, so it is told the same as at the token's own end.
+        if (this.secrets.isOver(each)) return "expired";
+        const claims = { userId: sub, deviceId: did, platform: pl, tokenVersion: tv, expiresAt: exp * 1_000 };
+        return lg === undefined ? claims : { ...claims, login: lg };
+      } catch (error) {
+        if (hasExpired(error)) return "expired";
+      }
+    }
+    return "invalid";
+  }
+
+  private verifierOf({ secret }: TokenSecret): (token: string) => Payload {
+    const known = this.verifiers.get(secret);
+    if (known !== undefined) return known;
+    const requiredClaims = ["sub", "did", "pl", "tv", "exp"];
+    const verify = createVerifier({ key: secret, algorithms: ["HS256"], requiredClaims }) as (token: string) => Payload;
+    this.verifiers.set(secret, verify);
+    return verify;
+  }
+}
+
+/** Whether fast-jwt refused a token for its end alone: it checks the signature before. */
+export function hasExpired(error: unknown): boolean {
+  return (error as TokenError).code === TOKEN_ERROR_CODES.expired;
 }
 
 /** Names a log-in by its family of refresh tokens, which itself is a secret. 12 characters. */

@@ -61,7 +61,8 @@ export interface SignInRules {
 
 /** The result for a refresh token that a client showed. */
 export type Rotation =
-  | { kind: "rotated"; platform: string; account: Account }
+  /** `hash`: of the newest token now. */
+  | { kind: "rotated"; hash: string; platform: string; account: Account }
   /** The token is unknown, or its family was revoked. */
   | { kind: "unknown" }
   | { kind: "expired" }
@@ -136,11 +137,11 @@ export class AccountQueries {
 
   /**
    * Exchanges a refresh token for the next of its family.
-   * @param next always the same for the same shown token
+   * @param next.hashes of the successor; and of those that the same token may have had before the secret was changed
    */
   async rotate(
     shown: { userId: string; deviceId: string; family: string; hash: string },
-    next: { hash: string; expiresAt: number },
+    next: { hashes: readonly string[]; expiresAt: number },
     now: number,
   ): Promise<Rotation> {
     const key = [shown.userId, shown.deviceId];
@@ -157,7 +158,8 @@ export class AccountQueries {
       const refreshedAt = device.refreshed_at ?? 0;
       // A page may be closed before it stores the answer, and opened again the next day: then nobody has the newest token.
       const isUnused = device.last_seen_at <= refreshedAt;
-      const isAgain = device.refresh_hash === next.hash && (isUnused || now - refreshedAt <= SAME_SUCCESSOR_MS);
+      const isAgain =
+        next.hashes.includes(device.refresh_hash ?? "") && (isUnused || now - refreshedAt <= SAME_SUCCESSOR_MS);
       if (!isNewest && !isAgain) {
         await revokeDevices(statements, shown.userId, [shown.deviceId], now);
         return { kind: "reused" };
@@ -165,14 +167,15 @@ export class AccountQueries {
       if ((device.refresh_expires_at ?? 0) <= now) return { kind: "expired" };
       const user = await findUser(statements, shown.userId);
       if (user === undefined) return { kind: "unknown" };
+      const hash = isNewest ? next.hashes[0]! : device.refresh_hash!;
       if (isNewest) {
         await statements.run(
           `UPDATE devices SET refresh_hash = ?, refresh_expires_at = ?, refreshed_at = ?, last_seen_at = ?
            WHERE user_id = ? AND device_id = ?`,
-          [next.hash, next.expiresAt, now, now, ...key],
+          [hash, next.expiresAt, now, now, ...key],
         );
       }
-      return { kind: "rotated", platform: device.platform, account: toAccount(user) };
+      return { kind: "rotated", hash, platform: device.platform, account: toAccount(user) };
     });
   }
 
