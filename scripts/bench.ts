@@ -80,6 +80,7 @@ const command: Command = commandLine(
   )
   .option("--t1", "private, latency: measure Carillon without fsync before SENT (nats.fsync off), too, in turns")
   .option("--tls", "private, latency: measure Carillon with TLS towards clients, too, in turns")
+  .option("--udp", "private, latency: measure Carillon with clients over UDP, too, in turns")
   .option("--gateways <N>", "number of gateways; idle always has 1", count, 2)
   .option("--workers <N>", "number of workers", count, 2)
   .option("--partitions <N>", "number of partitions (default: as npm start, one for every two processors)", count)
@@ -100,11 +101,12 @@ async function main(): Promise<number> {
   const name = command.args[0]!;
   if (name !== "all" && !isScenario(name)) command.error(`there is no scenario ${name}`);
   // Every other scenario measures a cluster whose clients connect without TLS.
-  const { tls: withTls = false, ...given } = command.opts<Asked>();
+  const { tls: withTls = false, udp: withUdp = false, ...given } = command.opts<Asked>();
   const asked: Asked = {
     ...{ peers: false, t1: false, profile: false, json: false },
     ...given,
     withTls,
+    withUdp,
     partitions: given.partitions ?? usualPartitions(given.workers),
     partners: given.partners ?? [],
     peerClients: given.peerClients ?? [],

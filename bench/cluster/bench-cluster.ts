@@ -34,6 +34,8 @@ export interface ClusterShape {
   tier?: "T1" | "T2";
   /** Whether clients connect by TLS. */
   tls?: boolean;
+  /** Whether clients of `private` and `latency` connect by UDP. */
+  udp?: boolean;
   /** Whether the Node processes profile themselves. */
   profile?: boolean;
 }

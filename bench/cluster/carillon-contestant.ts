@@ -21,14 +21,14 @@ const SAFE = {
 };
 
 export function carillon(shape: ClusterShape, name = "carillon"): Contestant {
-  const { gateways, workers, partitions, tier = "T2", tls = false } = shape;
+  const { gateways, workers, partitions, tier = "T2", tls = false, udp = false } = shape;
   return {
     name,
     tier,
     front: "gateway",
     describe: () =>
-      `Carillon ${buildVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB${tls ? "; clients connect by TLS" : ""}`,
-    start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress)),
+      `Carillon ${buildVersion()}: ${gateways} gateways, ${workers} workers, ${partitions} partitions, 1 archiver; ${SAFE[tier]}, archive in MariaDB${tls ? "; clients connect by TLS" : ""}${udp ? "; clients connect by UDP" : ""}`,
+    start: async (directory, onProgress) => asContestant(await BenchCluster.start(shape, directory, onProgress), udp),
   };
 }
 
@@ -59,7 +59,7 @@ export async function withCluster<T>(
 }
 
 /** Starts a cluster of the bench behind the interface of all measured servers; `stop` ends it. */
-async function asContestant(cluster: BenchCluster): Promise<RunningContestant> {
+async function asContestant(cluster: BenchCluster, udp = false): Promise<RunningContestant> {
   const info = cluster.running.info();
   const processes = () => serverProcesses(cluster.running.info());
   const counter = await ServerCounter.connect({
@@ -77,7 +77,8 @@ async function asContestant(cluster: BenchCluster): Promise<RunningContestant> {
       const ca = info.caFile === undefined ? {} : { ca: readFileSync(info.caFile, "utf8") };
       return names.map((userId, i) => {
         const { tcp, token } = cluster.access(userId);
-        return { ...tcpPlace(tcp), ...ca, userId, peerId: names[i ^ 1]!, secret: token };
+        const transport = udp ? { transport: "udp" as const, api: info.api } : {};
+        return { ...tcpPlace(tcp), ...ca, ...transport, userId, peerId: names[i ^ 1]!, secret: token };
       });
     },
     processes,

@@ -21,6 +21,9 @@ export interface LoadClientSpec {
   localAddress?: string;
   /** The authority of the server's certificate, in PEM: the connection is encrypted. Only Carillon is measured so. */
   ca?: string;
+  /** Over UDP: the api, which gives the tickets. Only Carillon is measured so. */
+  transport?: "udp";
+  api?: string;
   userId: string;
   /** The user to whom the client writes. */
   peerId: string;

@@ -70,6 +70,8 @@ export interface Asked extends ClusterShape {
   t1: boolean;
   /** Whether to measure Carillon with TLS towards clients, too, in turns with the usual one. */
   withTls: boolean;
+  /** The same for clients over UDP. */
+  withUdp: boolean;
   /** Client counts at which each peer is measured; empty: the count of Carillon. */
   peerClients: number[];
   profile: boolean;
@@ -134,8 +136,9 @@ function runOneToOne(
   if (name === "scale") return runScale(asked, options);
   const unsafe = asked.t1 ? [carillon({ ...asked, tier: "T1" }, "carillon T1")] : [];
   const encrypted = asked.withTls ? [carillon({ ...asked, tls: true }, "carillon TLS")] : [];
+  const datagrams = asked.withUdp ? [carillon({ ...asked, udp: true }, "carillon UDP")] : [];
   const others = asked.peers ? peersAt(asked.peerClients) : [];
-  return runPrivate([carillon(asked), ...unsafe, ...encrypted, ...others], options);
+  return runPrivate([carillon(asked), ...unsafe, ...encrypted, ...datagrams, ...others], options);
 }
 
 /** `latency` takes half of the rate that a closed loop reaches, so its clients wait for their messages as in `private`. */

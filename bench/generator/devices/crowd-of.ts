@@ -10,8 +10,10 @@ export const addressOf = (index: number) => `127.0.0.${2 + (index % ADDRESSES)}`
 export function devicesOf(cluster: BenchCluster, userIds: string[], transport: Transport): DeviceSpec[] {
   return userIds.map((userId, index) => {
     const { tcp, ws, token } = cluster.access(userId);
-    const url = new URL(transport === "tcp" ? `tcp://${tcp}` : ws);
+    // Over UDP the ticket names the address.
+    const url = new URL(transport === "ws" ? ws : `tcp://${tcp}`);
+    const { api } = cluster.running.info();
     const { hostname: host, port } = url;
-    return { transport, host, port: Number(port), localAddress: addressOf(index), userId, token };
+    return { transport, host, port: Number(port), localAddress: addressOf(index), userId, token, api };
   });
 }

@@ -7,7 +7,7 @@ import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
 import { LeanClient, type LeanSpec } from "@carillon/testkit";
 import { DEVICE } from "../carillon/protocol";
 
-export type Transport = "tcp" | "ws";
+export type Transport = "tcp" | "ws" | "udp";
 
 export interface DeviceSpec extends Omit<LeanSpec, "deviceId"> {
   /** Whether the device asks for everything by SYNC when it is connected, as a device does that was away for long. */

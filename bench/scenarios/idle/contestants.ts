@@ -13,6 +13,8 @@ import type { Contestant, RunningContestant, Tier } from "../../peers/contestant
 /** One process holds 20,000 open files at most on a small machine. */
 const GENERATORS = 2;
 
+const NAMES = { tcp: "TCP", ws: "WebSocket", udp: "UDP" };
+
 /** A running server, with clients that are not connected yet. */
 export interface IdleServer {
   server: RunningContestant;
@@ -41,7 +43,7 @@ export function ownContestant(transport: Transport, shape: ClusterShape): IdleCo
   const oneGateway = { ...shape, gateways: 1 };
   const { tier, front, describe } = carillon(oneGateway);
   return {
-    name: `carillon ${transport === "tcp" ? "TCP" : "WebSocket"}`,
+    name: `carillon ${NAMES[transport]}`,
     tier,
     front,
     description: describe(),

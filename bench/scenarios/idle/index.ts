@@ -1,6 +1,6 @@
 /**
- * P7 and P8: the cost of open connections that carry nothing but their heartbeat. One gateway has connections over TCP and
- * another one over WebSocket, each in a cluster of its own, because memory that a process has given back cannot be seen from
+ * P7 and P8: the cost of open connections that carry nothing but their heartbeat. One gateway has connections over TCP,
+ * another one over WebSocket, a third one over UDP (which may need no more memory than TCP), each in a cluster of its own, because memory that a process has given back cannot be seen from
  * outside. The peers get the same number of connections and the same time.
  */
 import { describeAccount } from "../../account/account";
@@ -34,7 +34,7 @@ export async function runIdle(peers: Contestant[], asked: IdleOptions): Promise<
   const options = { ...asked, clients: asked.clients & ~1, settleSeconds: SETTLE_SECONDS };
   checkOpenFiles(options.clients);
   const contestants = [
-    ...(["tcp", "ws"] as const).map((transport) => ownContestant(transport, options)),
+    ...(["tcp", "ws", "udp"] as const).map((transport) => ownContestant(transport, options)),
     ...peers.map(peerContestant),
   ];
   const { runs, leftOut } = await measureAll(contestants, options);
@@ -90,7 +90,7 @@ function gatewayCpu({ account }: IdleRun): number {
 
 function judgeIdle(run: IdleRun, clients: number): Judged[] {
   if (run.account === undefined || clients < ENOUGH_FOR_P7) return [];
-  const memory = judge(run.transport === "tcp" ? "P7 TCP" : "P7 WebSocket", run.bytes.settled / 1_024);
+  const memory = judge(run.transport === "ws" ? "P7 WebSocket" : "P7 TCP", run.bytes.settled / 1_024);
   return clients < ENOUGH_FOR_P8 ? [memory] : [memory, judge("P8", gatewayCpu(run) * 100)];
 }
 

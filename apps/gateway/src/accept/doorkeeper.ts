@@ -52,7 +52,7 @@ export class Doorkeeper {
     };
     server.on("connection", (socket: Socket) => {
       // A reset may come at any moment, so this listener is added before anything else happens to the connection.
-      socket.on("error", () => socket.destroy());
+      socket.on("error", destroyItself);
       const belonging = { remote: remoteOf(socket), end: () => void socket.destroy() };
       if (proxyProtocol) return detached("accept", this.admitBehind(socket, pass), belonging);
       guarded("accept", () => this.admit(socket) && pass(socket), belonging)();
@@ -151,6 +151,11 @@ export class Doorkeeper {
     this.options.metrics.refusedConnections.inc({ why });
     this.options.logger.warn({ remote, why }, "there is no place for a connection");
   }
+}
+
+/** The listener to errors of sockets; one function for all of them. */
+export function destroyItself(this: Socket): void {
+  this.destroy();
 }
 
 /** The options that all transports share. */

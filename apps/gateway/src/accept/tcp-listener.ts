@@ -1,12 +1,12 @@
 /** Listens for clients over TCP, also with TLS: a stream of length-prefixed frames, which may arrive in any pieces. */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createSecureServer } from "node:tls";
-import { guarded } from "@carillon/base";
+import { type Belonging, guarded } from "@carillon/base";
 import { listenOn } from "@carillon/base/node";
 import { FrameDecoder } from "@carillon/protocol";
 import { addressOf } from "../listeners";
 import { type ClientConnection, type ConnectionEvents, concatFrames, FrameCork, LINGER_MS } from "./client-connection";
-import type { Listener, ListenOptions } from "./doorkeeper";
+import { destroyItself, type Listener, type ListenOptions } from "./doorkeeper";
 
 /** The name of this protocol in ALPN. */
 const PROTOCOL = "carillon.v1";
@@ -14,7 +14,6 @@ const PROTOCOL = "carillon.v1";
 export async function listenTcp(options: ListenOptions): Promise<Listener> {
   const { listener, door, mostQueuedBytes } = options;
   const server = newServer(options, (socket) => {
-    socket.on("error", () => socket.destroy());
     const remote = door.clientOf(socket);
     const accept = () => options.accept(new TcpConnection(socket, remote, mostQueuedBytes));
     guarded("accept", accept, { remote, end: () => void socket.destroy() })();
@@ -34,7 +33,10 @@ function newServer({ certificate, patienceMs }: ListenOptions, onSocket: (socket
   const options = { noDelay: true, allowHalfOpen: false };
   if (certificate === undefined) return createServer(options, onSocket);
   const secure = { ...options, ...certificate.options, handshakeTimeout: patienceMs, ALPNProtocols: [PROTOCOL] };
-  const server = createSecureServer(secure, onSocket);
+  const server = createSecureServer(secure, (socket) => {
+    socket.on("error", destroyItself);
+    onSocket(socket);
+  });
   server.on("tlsClientError", (_, socket) => socket.destroy());
   certificate.follow(server);
   return server;
@@ -45,6 +47,8 @@ class TcpConnection implements ClientConnection {
   private readonly decoder = new FrameDecoder();
   private events: ConnectionEvents | undefined;
   private readonly cork: FrameCork;
+  /** An error in a callback of this connection closes it. One for all callbacks: there are ten thousands of connections. */
+  private readonly belonging: Belonging;
   private closing = false;
   private isOver = false;
 
@@ -53,6 +57,7 @@ class TcpConnection implements ClientConnection {
     readonly remote: string,
     private readonly mostQueuedBytes: number,
   ) {
+    this.belonging = { remote, end: () => this.close() };
     this.cork = new FrameCork((frames, bytes) => this.write(concatFrames(frames, bytes)), this.belonging);
   }
 
@@ -66,13 +71,16 @@ class TcpConnection implements ClientConnection {
 
   attach(events: ConnectionEvents): void {
     this.events = events;
-    const on = (event: string, callback: (chunk: Uint8Array) => void) =>
-      this.socket.on(event, guarded("socket", callback, this.belonging));
-    on("data", (chunk) => this.receive(chunk));
-    on("drain", () => events.onDrained());
+    const { socket, belonging } = this;
+    const end = guarded("socket", () => this.end(), belonging);
+    socket.on(
+      "data",
+      guarded("socket", (chunk: Uint8Array) => this.receive(chunk), belonging),
+    );
+    socket.on("drain", guarded("socket", events.onDrained, belonging));
     // FIN: the socket itself is closed some turns of the event loop later, in which nobody would know.
-    on("end", () => this.end());
-    on("close", () => this.end());
+    socket.on("end", end);
+    socket.on("close", end);
   }
 
   send(frame: Uint8Array): void {
@@ -86,11 +94,6 @@ class TcpConnection implements ClientConnection {
     this.socket.end();
     const destroy = guarded("socket", () => this.socket.destroy());
     setTimeout(destroy, LINGER_MS).unref();
-  }
-
-  /** An error in a callback of this connection closes it. */
-  private get belonging() {
-    return { remote: this.remote, end: () => this.close() };
   }
 
   private end(): void {

@@ -26,7 +26,7 @@ export class ConnectionCaps {
    * @returns as `enter`
    */
   enterFrom(address: string): (() => void) | undefined {
-    if (isLoopback(address)) return () => {};
+    if (isLoopback(address)) return NOTHING;
     const key = addressKey(address);
     const place = getOrSet(this.byAddress, key, () => ({ count: 0 }));
     if (place.count >= this.most.perAddress) return undefined;
@@ -36,6 +36,8 @@ export class ConnectionCaps {
     });
   }
 }
+
+const NOTHING = () => {};
 
 function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$/i.test(address);

@@ -12,7 +12,7 @@
  */
 import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
 import { type DeliverTaker, DeliverWalk, FrameCutter } from "./frame-walk";
-import { type Link, openTcp, openWebSocket } from "./link";
+import { type Link, openTcp, openUdp, openWebSocket, type UdpPlace } from "./link";
 
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
@@ -30,7 +30,9 @@ export interface LeanSpec {
   host: string;
   port: number;
   /** Default: TCP. */
-  transport?: "tcp" | "ws";
+  transport?: "tcp" | "ws" | "udp";
+  /** Over UDP: the api, which gives the tickets. */
+  api?: string;
   /** Address of this machine to connect from: each has 28,000 ports. */
   localAddress?: string;
   /** The authority of the gateway's certificate, in PEM: the connection is encrypted. */
@@ -128,10 +130,19 @@ export abstract class LeanClient implements DeliverTaker {
         this.link === link && this.lose(error?.message ?? "the gateway closed the connection"),
     };
     const link: Link =
-      transport === "ws"
-        ? openWebSocket({ url: `${scheme}://${host}:${port}/ws`, subprotocol: "carillon.v1", ...from }, events)
-        : openTcp({ host, port, readInto: readBuffer, ...from }, events);
+      transport === "udp"
+        ? openUdp(() => this.takeTicket(), events)
+        : transport === "ws"
+          ? openWebSocket({ url: `${scheme}://${host}:${port}/ws`, subprotocol: "carillon.v1", ...from }, events)
+          : openTcp({ host, port, readInto: readBuffer, ...from }, events);
     this.link = link;
+  }
+
+  private async takeTicket(): Promise<UdpPlace> {
+    const headers = { authorization: `Bearer ${this.spec.token}`, "content-type": "application/json" };
+    const answer = await fetch(`${this.spec.api}/v1/udp-tickets`, { method: "POST", headers, body: "{}" });
+    if (answer.status !== 201) throw new Error(`no ticket: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as UdpPlace;
   }
 
   /** Ends the connection without a word, as when a cable is pulled. */

@@ -120,15 +120,20 @@ export interface UdpPlace {
 
 const UDP_OPEN_MS = 10_000;
 
-export function openUdp({ address, ticketId, key }: UdpPlace, events: LinkEvents): Link {
-  const ticket = { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
+/** @param getPlace gets a ticket, which is good for one connection */
+export function openUdp(getPlace: () => Promise<UdpPlace>, events: LinkEvents): Link {
   let socket: UdpSocket | undefined;
-  UdpSocket.open(address, ticket, UDP_OPEN_MS, {
-    onBytes: (bytes) => events.onBytes(bytes, bytes.length),
-    onClosed: (code = -1) => {
-      if (socket !== undefined) events.onEnd(code);
-    },
-  }).then(
+  const open = async () => {
+    const { address, ticketId, key } = await getPlace();
+    const ticket = { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
+    return UdpSocket.open(address, ticket, UDP_OPEN_MS, {
+      onBytes: (bytes) => events.onBytes(bytes, bytes.length),
+      onClosed: (code = -1) => {
+        if (socket !== undefined) events.onEnd(code);
+      },
+    });
+  };
+  open().then(
     (opened) => {
       socket = opened;
       events.onOpen();

@@ -206,7 +206,7 @@ function openLink(
     return openWebSocket({ url: ws, subprotocol, ca }, events);
   }
   if (ticket === undefined) throw new Error("a connection over UDP needs a ticket: see addressesFor");
-  return openUdp(ticket, events);
+  return openUdp(async () => ticket, events);
 }
 
 function streamDecoder(): (bytes: Buffer) => RawFrame[] {
