@@ -3,13 +3,14 @@
 /** What each package may import of ours. Everything not named is forbidden. */
 const allowed = {
   "libs/base": [],
+  "libs/grants": ["libs/base"],
   "libs/protocol": ["libs/base"],
   "libs/coordination": ["libs/base"],
   "libs/bus": ["libs/coordination", "libs/protocol", "libs/base"],
   "libs/store": ["libs/protocol", "libs/base"],
   "libs/operations": ["libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
   "libs/client": ["libs/protocol", "libs/base"],
-  "infra/local": ["libs/base"],
+  "infra/local": ["libs/grants", "libs/base"],
   "tests/kit": ["libs/*", "infra/local"],
   "apps/gateway": ["libs/protocol", "libs/bus", "libs/coordination", "libs/base"],
   "apps/worker": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
@@ -22,6 +23,7 @@ const allowed = {
     "libs/bus",
     "libs/store",
     "libs/protocol",
+    "libs/grants",
     "libs/base",
   ],
 };

@@ -6,6 +6,7 @@ import {
   nodeIdOf,
   readIssuers,
   type Settings,
+  withAccount,
 } from "@carillon/base/node";
 
 export interface ApiConfig
@@ -36,8 +37,8 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, metrics, log, auth } =
-    settings;
+  const { nats, redis, mysql } = withAccount(settings, "api");
+  const { api, registration, policy, relations, groups, retention, limits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secret: auth.secret!,

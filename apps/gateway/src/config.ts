@@ -1,6 +1,14 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionBounds } from "@carillon/base";
-import { checkProxies, type Issuer, loadSettings, nodeIdOf, readIssuers, type Settings } from "@carillon/base/node";
+import {
+  checkProxies,
+  type Issuer,
+  loadSettings,
+  nodeIdOf,
+  readIssuers,
+  type Settings,
+  withAccount,
+} from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 import { type ListenerConfig, readListeners } from "./listeners";
 
@@ -32,7 +40,8 @@ function openFiles(): number {
 /** @throws SettingsError */
 export function loadConfig(): GatewayConfig {
   const settings = loadSettings();
-  const { nats, gateway, limits: clientLimits, metrics, log, auth } = settings;
+  const { gateway, limits: clientLimits, metrics, log, auth } = settings;
+  const { nats } = withAccount(settings, "gateway");
   return {
     nodeId: nodeIdOf(settings, "gateway"),
     secret: auth.secret!,

@@ -112,7 +112,8 @@ test("settings of our processes name external stores, credentials apart from NAT
     redis: "redis://:x@r:6379",
     mysql: "mysql://u:p@m:3306/d",
   };
-  const secrets = { nats: "n", redis: "r", mysql: "m", auth: "a" };
+  const accounts = { gateway: "1", worker: "2", archiver: "3", api: "4", operator: "5" };
+  const secrets = { nats: "n", redis: "r", mysql: "m", accounts, auth: "a" };
   const options = { directory: "/d", basePort: 30_000, counts, external };
   expect(renderAppSettings({}, options, secrets)).toEqual({
     mode: "development",

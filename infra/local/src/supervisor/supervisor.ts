@@ -144,6 +144,7 @@ export class Supervisor {
       options,
       ports: this.ports,
       secrets: this.secrets,
+      partitions: this.partitions,
       guard: this.serverGuard,
       say: (line) => this.say(line),
       onSpawn: (name, identity) => recordProcess(options.directory, name, identity),

@@ -1,3 +1,4 @@
+export { type StoreSettings, withAccount } from "./accounts";
 export * from "./deadline";
 export * from "./fail-point";
 export * from "./lifecycle";
