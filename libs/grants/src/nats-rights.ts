@@ -21,7 +21,8 @@ export function natsRights(role: AccountRole, partitions: number): NatsRights {
   const { publish, subscribe } = OF_ROLE[role](new Partitions(partitions));
   return {
     publish: [...OF_EVERY_NODE.publish, `im.hb.${ROLES[role]}`, `$KV.nodes.${ROLES[role]}.*`, ...publish],
-    subscribe: [`${inboxOf(role)}.>`, `im.ctl.${ROLES[role]}.*`, ...subscribe],
+    // A node whose place another process takes listens for the heartbeats of that process.
+    subscribe: [`${inboxOf(role)}.>`, `im.ctl.${ROLES[role]}.*`, `im.hb.${ROLES[role]}`, ...subscribe],
   };
 }
 
@@ -106,7 +107,7 @@ const OF_ROLE: Record<RoleName, (partitions: Partitions) => NatsRights> = {
       `$KV.partitions.${ROLES.worker}.*`,
       ...answer("gateway", "worker", "api", "operator"),
     ],
-    subscribe: [`im.hb.${ROLES.worker}`, ...SESSIONS, ...rpc("presence", "owner.*")],
+    subscribe: [...SESSIONS, ...rpc("presence", "owner.*")],
   }),
   archiver: ({ queues, logs }) => ({
     publish: [
@@ -117,7 +118,7 @@ const OF_ROLE: Record<RoleName, (partitions: Partitions) => NatsRights> = {
       `$KV.partitions.${ROLES.archiver}.*`,
       ...answer("api", "operator"),
     ],
-    subscribe: [`im.hb.${ROLES.archiver}`],
+    subscribe: [],
   }),
   api: ({ queues, logs }) => ({
     publish: [

@@ -10,21 +10,24 @@ import { redisRights } from "./redis-rights";
 /** The password of each account. */
 export type Passwords = Record<AccountRole, string>;
 
-/** Entries of `authorization { users = [ ... ] }`, for the configuration of a NATS server. */
-export function natsUsers(passwords: Passwords, partitions: number): string {
-  return ACCOUNT_ROLES.map((role) => natsUser(role, passwords[role], partitions)).join("\n");
+/** Lines of `authorization { users = [ ... ] }`, for the configuration of a NATS server. */
+export function natsUsers(passwords: Passwords, partitions: number): string[] {
+  return ACCOUNT_ROLES.flatMap((role) => {
+    const { publish, subscribe } = natsRights(role, partitions);
+    return [
+      "    {",
+      `      user: "${accountOf(role)}", password: "${passwords[role]}"`,
+      "      permissions {",
+      ...natsList("publish", publish),
+      ...natsList("subscribe", subscribe),
+      "      }",
+      "    }",
+    ];
+  });
 }
 
-function natsUser(role: AccountRole, password: string, partitions: number): string {
-  const { publish, subscribe } = natsRights(role, partitions);
-  const list = (subjects: string[]) => `[${[...new Set(subjects)].map((subject) => `"${subject}"`).join(", ")}]`;
-  return `    {
-      user: "${accountOf(role)}", password: "${password}"
-      permissions {
-        publish: ${list(publish)}
-        subscribe: ${list(subscribe)}
-      }
-    }`;
+function natsList(name: string, subjects: string[]): string[] {
+  return [`        ${name}: [`, ...[...new Set(subjects)].map((subject) => `          "${subject}"`), "        ]"];
 }
 
 /** Lines of an ACL file of Redis; a configuration of Redis takes the same. */

@@ -7,12 +7,12 @@ import type { CliConfig } from "../config";
 export interface Grants {
   /** The section `accounts` of `carillon.json`. */
   accounts: Passwords;
-  /** A part of the configuration of NATS. */
-  nats: string;
+  /** Lines of a part of the configuration of NATS. */
+  nats: string[];
   /** Lines of an ACL file of Redis. */
-  redis: string;
-  /** Statements of SQL. */
-  mysql: string;
+  redis: string[];
+  /** Statements of SQL, one a line. */
+  mysql: string[];
 }
 
 /**
@@ -25,19 +25,17 @@ export function newGrants({ accounts, mysql }: Pick<CliConfig, "accounts" | "mys
   ) as Passwords;
   return {
     accounts: passwords,
-    nats: `authorization {\n  users = [\n${natsUsers(passwords, partitions)}\n  ]\n}\n`,
-    redis: lines(redisUsers(passwords)),
-    mysql: lines(mysqlUsers(passwords, databaseOf(mysql.url)).map((statement) => `${statement};`)),
+    nats: ["authorization {", "  users = [", ...natsUsers(passwords, partitions), "  ]", "}"],
+    redis: redisUsers(passwords),
+    mysql: mysqlUsers(passwords, databaseOf(mysql.url)).map((statement) => `${statement};`),
   };
 }
-
-const lines = (texts: string[]) => texts.map((text) => `${text}\n`).join("");
 
 const databaseOf = (url: string) => decodeURIComponent(new URL(url).pathname.slice(1));
 
 export function describeGrants({ accounts, nats, redis, mysql }: Grants): string {
-  const parts = [
-    ["carillon.json, section accounts (readable only for its owner)", `${JSON.stringify({ accounts }, null, 2)}\n`],
+  const parts: [title: string, lines: string[]][] = [
+    ["carillon.json, section accounts (readable only for its owner)", [JSON.stringify({ accounts }, null, 2)]],
     [
       'NATS: save it as carillon-accounts.conf, write `include "carillon-accounts.conf"` into nats.conf, and reload',
       nats,
@@ -48,5 +46,5 @@ export function describeGrants({ accounts, nats, redis, mysql }: Grants): string
     ],
     ["MySQL: run it as an administrator, then run `carillon init`, which gives the accounts their rights", mysql],
   ];
-  return parts.map(([title, text]) => `----- ${title}\n${text}`).join("\n");
+  return parts.map(([title, lines]) => `----- ${title}\n${lines.join("\n")}\n`).join("\n");
 }

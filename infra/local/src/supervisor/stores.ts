@@ -82,7 +82,7 @@ export async function startStores(context: StoreContext): Promise<Stores> {
 function renderAccounts({ options, secrets, partitions }: StoreContext): Record<"nats" | "redis" | "mysql", string> {
   if (!hasAccounts(options)) return { nats: "", redis: "", mysql: "" };
   return {
-    nats: natsUsers(secrets.accounts, partitions),
+    nats: natsUsers(secrets.accounts, partitions).join("\n"),
     redis: redisUsers(secrets.accounts).join("\n"),
     mysql: mysqlUsers(secrets.accounts, DATABASE)
       .map((statement) => `${statement};\n`)
