@@ -5,7 +5,8 @@
 import { ACCOUNT_ROLES } from "@carillon/base";
 import { wholeNumber } from "@carillon/base/command-line";
 import { silentLogger } from "@carillon/base/node";
-import { connectBus, createLayout, readLayout } from "@carillon/bus";
+import { type Bus, connectBus, createLayout, readLayout } from "@carillon/bus";
+import { openCoordination } from "@carillon/coordination";
 import { mysqlGrants } from "@carillon/grants";
 import { migrate, runStatements } from "@carillon/store";
 import { Command } from "commander";
@@ -45,6 +46,7 @@ export async function initialise(config: CliConfig, partitions?: number): Promis
   try {
     const before = await readLayout(bus).catch(() => undefined);
     const layout = await createLayout(bus, config.nats, partitions);
+    await createBuckets(bus, config);
     const { ran } = await migrate(config.mysql, logger);
     const roles = ACCOUNT_ROLES.filter((role) => config.accounts[role] !== undefined);
     await runStatements(config.mysql, mysqlGrants(roles));
@@ -52,6 +54,12 @@ export async function initialise(config: CliConfig, partitions?: number): Promis
   } finally {
     await bus.close();
   }
+}
+
+/** Before any node runs: the first node could create them otherwise, with a definition of its choice. */
+async function createBuckets({ connection, logger }: Bus, { nats }: CliConfig): Promise<void> {
+  const coordination = await openCoordination({ connection, logger, replicas: nats.replicas });
+  await coordination.close();
 }
 
 export function initCommand(): Command {
