@@ -131,6 +131,7 @@ const OF_ROLE: Record<RoleName, (partitions: Partitions) => NatsRights> = {
       ...readBucket("partitions"),
       // Traces and audits of messages.
       ...logs.flatMap(follow),
+      ...[...queues, "RECEIPTS"].map((stream) => `${API}.CONSUMER.LIST.${stream}`),
       ...leaders([...queues, ...logs, "RECEIPTS", "DEAD", ...BUCKETS], [...queues, "RECEIPTS"]),
       ...answer("gateway", "api", "operator"),
     ],
