@@ -17,7 +17,13 @@ import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { readLogState } from "../log/log-reader";
 import { PartitionLost } from "../log/log-writer";
-import { consumerNames, epochOfConsumer, ownerConsumerDefinition, queueStream, queueSubject } from "../streams/definitions";
+import {
+  consumerNames,
+  epochOfConsumer,
+  ownerConsumerDefinition,
+  queueStream,
+  queueSubject,
+} from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
 
 /**

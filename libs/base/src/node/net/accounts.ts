@@ -1,7 +1,7 @@
 /** The account with which a process logs in to the stores. One settings file serves all roles, so each process takes its own. */
-import { type AccountRole, accountOf } from "../roles";
-import { SettingsError } from "./settings-error";
-import type { Settings } from "./settings-schema";
+import { type AccountRole, accountOf } from "../../roles";
+import { SettingsError } from "../settings-error";
+import type { Settings } from "../settings-schema";
 
 export type StoreSettings = Pick<Settings, "nats" | "redis" | "mysql">;
 
