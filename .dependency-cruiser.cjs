@@ -3,6 +3,7 @@
 /** What each package may import of ours. Everything not named is forbidden. */
 const allowed = {
   "libs/base": [],
+  "libs/grants": ["libs/base"],
   "libs/protocol": ["libs/base"],
   "libs/udp": [],
   "libs/coordination": ["libs/base"],
@@ -10,7 +11,7 @@ const allowed = {
   "libs/store": ["libs/protocol", "libs/base"],
   "libs/operations": ["libs/coordination", "libs/bus", "libs/store", "libs/protocol", "libs/base"],
   "libs/client": ["libs/protocol", "libs/udp", "libs/base"],
-  "infra/local": ["libs/base"],
+  "infra/local": ["libs/grants", "libs/base"],
   "tests/kit": ["libs/*", "infra/local"],
   "apps/gateway": ["libs/protocol", "libs/udp", "libs/bus", "libs/coordination", "libs/base"],
   "apps/worker": ["libs/protocol", "libs/bus", "libs/store", "libs/coordination", "libs/base"],
@@ -23,6 +24,7 @@ const allowed = {
     "libs/bus",
     "libs/store",
     "libs/protocol",
+    "libs/grants",
     "libs/base",
   ],
 };

@@ -13,7 +13,7 @@ const base = {
     "^@carillon/base/command-line$": "<rootDir>/libs/base/src/node/command-line.ts",
     "^@carillon/client$": "<rootDir>/libs/client/src/node.ts",
     "^@carillon/client/view$": "<rootDir>/libs/client/src/view-of.ts",
-    "^@carillon/(base|protocol|udp|coordination|bus|store|operations)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@carillon/(base|grants|protocol|udp|coordination|bus|store|operations)$": "<rootDir>/libs/$1/src/index.ts",
     "^@carillon/local$": "<rootDir>/infra/local/src/index.ts",
     "^@carillon/testkit$": "<rootDir>/tests/kit/src/index.ts",
   },

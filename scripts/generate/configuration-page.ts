@@ -28,6 +28,9 @@ was set. Processes read settings once, when they start.
 These variables are not settings: \`CARILLON_CONFIG\` (the file), \`CARILLON_DATA\` (data directory of \`npm start\`, \`npm run stop\`
 and the command line), \`CARILLON_FAILPOINT\` (tests).
 
+The section \`accounts\` gives each role an account of its own at the stores: with it, a process ignores the user and the password of
+\`nats\`, \`redis\` and \`mysql\`. [Operating](operating.md#an-account-for-each-role) says how to create the accounts.
+
 Tools never show settings marked **secret**. Set them in the file or in variables, so that they do not enter a shell's history.`;
 
 /** The text of docs/configuration.md: one table for each section of the schema. */

@@ -29,7 +29,7 @@ export const CALM: Fates = { requestLost: 0, answerLost: 0, late: 0, refusedWith
 /** A subject that a process serves. */
 export interface Served {
   connection: Connection;
-  callback(error: null, message: { data: Uint8Array; respond(answer: Uint8Array): void }): void;
+  callback(error: null, message: { subject: string; data: Uint8Array; respond(answer: Uint8Array): void }): void;
 }
 
 /** The state that all connections share. */
@@ -109,7 +109,7 @@ export class Connection {
           const respond = (answer: Uint8Array) => {
             if (!connection.isDead) time.after(random.between(0.1, 1), () => resolve({ data: answer }));
           };
-          callback(null, { data, respond });
+          callback(null, { subject, data, respond });
         }
       });
     });
@@ -120,7 +120,7 @@ export class Connection {
     const { serving, coverage } = this.network;
     this.notify(
       () => {
-        for (const { callback } of serving.get(subject) ?? []) callback(null, { data, respond: () => {} });
+        for (const { callback } of serving.get(subject) ?? []) callback(null, { subject, data, respond: () => {} });
       },
       () => coverage.count("casts lost"),
     );
@@ -274,7 +274,7 @@ export class Connection {
       return messages;
     }
     let highest = consumer.first - 1;
-    const handOut: HandOut = ({ seq, data }, deliveries) => {
+    const handOut: HandOut = ({ seq, subject, data }, deliveries) => {
       if (this.isDead) return;
       if (deliveries > 1) coverage.count("redeliveries");
       if (this.network.time.now >= this.cutUntil && deliveries === 1) {
@@ -284,6 +284,7 @@ export class Connection {
       this.arrive(() =>
         messages.push({
           seq,
+          subject,
           data,
           info: { deliveryCount: deliveries },
           ack: () => void this.call(() => consumer.ack(seq)).catch(() => {}),
@@ -377,8 +378,8 @@ function attempt<T>(execute: () => T): Answer<T> {
   }
 }
 
-function logMessage({ seq, data, header, time }: Stored) {
-  return { seq, data, headers: header, info: { timestampNanos: time * 1_000_000 } };
+function logMessage({ seq, subject, data, header, time }: Stored) {
+  return { seq, subject, data, headers: header, info: { timestampNanos: time * 1_000_000 } };
 }
 
 /** The messages of a consumer, as its reader gets them. */

@@ -56,10 +56,10 @@ export class LogObserver {
     }
   }
 
-  private see(of: SeenLog, { seq, data, header }: Stored): void {
+  private see(of: SeenLog, { seq, subject, data, header }: Stored): void {
     of.lastRecord = seq;
     const body = decodeLogBody(data);
-    const { ownerEpoch, boot, covered } = readHeader(header);
+    const { ownerEpoch, boot, covered } = readHeader(of.partition, { subject, headers: header });
     if (ownerEpoch < of.ownerEpoch)
       this.violations.push(`I5: record ${seq} of epoch ${ownerEpoch} after one of ${of.ownerEpoch}`);
     of.ownerEpoch = ownerEpoch;

@@ -8,6 +8,7 @@ const ACK_WAIT_MS = 30_000;
 
 export interface Stored {
   seq: number;
+  subject: string;
   data: Uint8Array;
   header: MsgHdrs | undefined;
   /** ms since the Unix epoch. */
@@ -21,6 +22,8 @@ export function apiError(code: number, description: string): JetStreamApiError {
 export class Stream {
   readonly messages = new Map<number, Stored>();
   readonly created: string;
+  /** `im.in.<partition>` or `im.log.<partition>`. */
+  private readonly subject: string;
   private readonly msgIds = new Set<string>();
   lastSeq = 0;
   /** Whether the stream refuses every message, because its bytes are used up. */
@@ -34,6 +37,7 @@ export class Stream {
     private readonly now: () => number,
   ) {
     this.created = new Date(now()).toISOString();
+    this.subject = `im.${name.toLowerCase().replace("_", ".")}`;
   }
 
   get firstSeq(): number {
@@ -53,7 +57,7 @@ export class Stream {
       throw apiError(STREAM_FULL, "maximum bytes exceeded");
     }
     if (msgId !== undefined) this.msgIds.add(msgId);
-    const message = { seq: ++this.lastSeq, data, header, time: this.now() };
+    const message = { seq: ++this.lastSeq, subject: this.subject, data, header, time: this.now() };
     this.messages.set(message.seq, message);
     for (const listener of [...this.listeners]) listener();
     return { seq: message.seq, isNew: true };

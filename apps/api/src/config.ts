@@ -8,6 +8,7 @@ import {
   SettingsError,
   secretsOf,
   TokenSecrets,
+  withAccount,
 } from "@carillon/base/node";
 
 export type OidcSettings = NonNullable<Settings["auth"]["oidc"]>;
@@ -42,8 +43,8 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, metrics, log, auth } =
-    settings;
+  const { nats, redis, mysql } = withAccount(settings, "api");
+  const { api, registration, policy, relations, groups, retention, limits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secrets: new TokenSecrets(secretsOf(auth, Date.now())),

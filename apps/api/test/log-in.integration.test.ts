@@ -185,6 +185,7 @@ describe("log-out", () => {
     const receiver = new DownlinkReceiver({
       bus: at.bus,
       gateway: "gateway-1",
+      takesOrders: true,
       onMessage: (message) => {
         if (message.kind === "closings") closings.push(...message.closings);
       },

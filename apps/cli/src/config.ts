@@ -1,6 +1,7 @@
 /** Finds the cluster and its settings. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { ACCOUNT_ROLES, type AccountRole } from "@carillon/base";
 import {
   DEVELOPMENT_SECRET,
   describeSettings,
@@ -9,16 +10,21 @@ import {
   loadSettings,
   plainLinks,
   type Settings,
+  type StoreSettings,
   secretsOf,
   type TokenSecret,
+  withAccount,
 } from "@carillon/base/node";
 import { NotReached, WrongUse } from "./output/failures";
 
-/** The settings that `carillon init` needs. */
-export type CliConfig = Pick<Settings, "nats" | "redis" | "mysql">;
+/** The settings that `carillon init` needs; the stores with the operator's account. */
+export interface CliConfig extends StoreSettings {
+  /** Passwords of the accounts of the roles, as far as the settings name them. */
+  accounts: Settings["accounts"];
+}
 
 /** The settings that the other commands need. */
-export type ClusterConfig = CliConfig & Pick<Settings, "groups">;
+export type ClusterConfig = StoreSettings & Pick<Settings, "groups">;
 
 /** One setting in effect. */
 export interface EffectiveSetting {
@@ -36,8 +42,8 @@ export interface EffectiveSetting {
  * @throws SettingsError
  */
 export function loadConfig(data?: string): CliConfig {
-  const { nats, redis, mysql } = data === undefined ? loadSettings() : loadSettings(environmentOf(data));
-  return { nats, redis, mysql };
+  const settings = loadSettings(data === undefined ? process.env : environmentOf(data));
+  return { ...withAccount(settings, "operator"), accounts: settings.accounts };
 }
 
 /**
@@ -46,8 +52,8 @@ export function loadConfig(data?: string): CliConfig {
  * @throws NotReached when there is none; SettingsError
  */
 export function loadClusterConfig(data?: string): ClusterConfig {
-  const { nats, redis, mysql, groups } = loadSettings(clusterEnvironment(data));
-  return { nats, redis, mysql, groups };
+  const settings = loadSettings(clusterEnvironment(data));
+  return { ...withAccount(settings, "operator"), groups: settings.groups };
 }
 
 /** Whether tokens are signed with the public development key. @throws NotReached, SettingsError */
@@ -81,6 +87,12 @@ export function secretsConfig(data: string | undefined, config: string | undefin
 export function refuseSecretVariables(): void {
   const set = ["CARILLON_AUTH_SECRET", "CARILLON_AUTH_SECRETS"].find((name) => process.env[name] !== undefined);
   if (set !== undefined) throw new WrongUse(`${set} sets the secrets, and counts more than the file: remove it first`);
+}
+
+/** The roles without an account of their own. @throws NotReached, SettingsError */
+export function rolesWithoutAccount(data?: string): AccountRole[] {
+  const { accounts } = loadSettings(clusterEnvironment(data));
+  return ACCOUNT_ROLES.filter((role) => accounts[role] === undefined);
 }
 
 /** Whether other machines can read the metrics of gateways or apis without a token. @throws NotReached, SettingsError */

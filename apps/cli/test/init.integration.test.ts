@@ -17,6 +17,7 @@ function config(url = servers.mysql.url) {
     nats: { servers: [server], user, password, fsync: true, replicas: 1 as const, streamMegabytes: 8 },
     redis: { url: "redis://127.0.0.1:1" },
     mysql: { url, poolSize: 2 },
+    accounts: {},
   };
 }
 

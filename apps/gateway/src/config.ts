@@ -8,6 +8,7 @@ import {
   type Settings,
   secretsOf,
   TokenSecrets,
+  withAccount,
 } from "@carillon/base/node";
 import { type ConnectionLimits, limits } from "@carillon/protocol";
 import { type ListenerConfig, readListeners } from "./listeners";
@@ -41,7 +42,8 @@ function openFiles(): number {
 /** @throws SettingsError */
 export function loadConfig(): GatewayConfig {
   const settings = loadSettings();
-  const { nats, gateway, limits: clientLimits, metrics, log, auth } = settings;
+  const { gateway, limits: clientLimits, metrics, log, auth } = settings;
+  const { nats } = withAccount(settings, "gateway");
   return {
     nodeId: nodeIdOf(settings, "gateway"),
     secrets: new TokenSecrets(secretsOf(auth, Date.now())),

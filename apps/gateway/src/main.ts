@@ -125,6 +125,7 @@ function receiveDownlink(bus: Bus, nodeId: string, { journey, stages: { recovery
   const downlink = new DownlinkReceiver({
     bus,
     gateway: nodeId,
+    takesOrders: true,
     onMessage: (message) => journey.deliver(message),
     onBreak: (sender, why) => recovery.afterBreak(sender, why),
   });

@@ -1,4 +1,4 @@
-import { checkHost, loadSettings, nodeIdOf, type Settings } from "@carillon/base/node";
+import { checkHost, loadSettings, nodeIdOf, type Settings, withAccount } from "@carillon/base/node";
 
 export interface WorkerConfig
   extends Pick<
@@ -11,7 +11,8 @@ export interface WorkerConfig
 /** @throws SettingsError */
 export function loadConfig(): WorkerConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, policy, groups, recall, retention, limits, worker, metrics, log } = settings;
+  const { nats, redis, mysql } = withAccount(settings, "worker");
+  const { policy, groups, recall, retention, limits, worker, metrics, log } = settings;
   const nodeId = nodeIdOf(settings, "worker");
   checkHost("worker.host", worker.host);
   return { nodeId, nats, redis, mysql, policy, groups, recall, retention, limits, worker, metrics, log };

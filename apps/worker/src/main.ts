@@ -1,5 +1,4 @@
 /** Opens the connections of a worker, starts it, and stops it in good order. */
-import { ROLES } from "@carillon/base";
 import { type Logger, type RunningProcess, runRole, serveProbes } from "@carillon/base/node";
 import { ClusterNode } from "@carillon/bus";
 import { checkSchemaIfReachable, MysqlStore, RedisStore } from "@carillon/store";
@@ -8,7 +7,7 @@ import { STOP_MS } from "./timings";
 import { Worker } from "./worker";
 
 async function start(config: WorkerConfig, logger: Logger): Promise<RunningProcess> {
-  const node = await ClusterNode.open(ROLES.worker, config, logger);
+  const node = await ClusterNode.open("worker", config, logger);
   const [redis, mysql] = await Promise.all([
     RedisStore.connect(config.redis, logger),
     MysqlStore.connect(config.mysql, logger),

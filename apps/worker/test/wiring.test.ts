@@ -1,5 +1,5 @@
 import { silentLogger } from "@carillon/base/node";
-import { type Bus, encodeLogBody, logStream, ownerSubject } from "@carillon/bus";
+import { type Bus, encodeLogBody, logStream, logSubject, ownerSubject } from "@carillon/bus";
 import { until } from "@carillon/testkit";
 import { newOwnership } from "../src/partition/own-partitions";
 import type { WorkerPorts } from "../src/ports";
@@ -8,6 +8,7 @@ test("a partition's owner is looked for in its own log, and asked for it under i
   const [read, asked] = [new Set<string>(), new Set<string>()];
   const lastRecord = {
     seq: 9,
+    subject: logSubject(2),
     time: new Date(0),
     header: { get: () => "3 other-boot 1 5 5 life" },
     data: encodeLogBody({ kind: "events", events: [] }),

@@ -112,8 +112,9 @@ test("settings of our processes name external stores, credentials apart from NAT
     redis: "redis://:x@r:6379",
     mysql: "mysql://u:p@m:3306/d",
   };
+  const accounts = { gateway: "1", worker: "2", archiver: "3", api: "4", operator: "5" };
   const options = { directory: "/d", basePort: 30_000, counts, external };
-  expect(renderAppSettings({}, options, { secret: "a" })).toEqual({
+  expect(renderAppSettings({}, options, { auth: { secret: "a" }, accounts })).toEqual({
     mode: "development",
     nats: {
       servers: ["nats://a:4222", "nats://b:4222", "nats://c:4222"],
@@ -155,7 +156,8 @@ describe("what a data directory keeps", () => {
   test("secrets are made once and are readable by the owner only", () => {
     const secrets = loadSecrets(directory);
     expect(loadSecrets(directory)).toEqual(secrets);
-    expect(new Set(Object.values(secrets)).size).toBe(4);
+    const { accounts, ...others } = secrets;
+    expect(new Set([...Object.values(others), ...Object.values(accounts)]).size).toBe(9);
     expect(statSync(path.join(directory, "secrets.json")).mode & 0o777).toBe(0o600);
   });
 

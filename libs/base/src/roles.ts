@@ -12,3 +12,14 @@ export type RoleName = keyof typeof ROLES;
 export function roleName(role: string): string {
   return Object.entries(ROLES).find(([, stored]) => stored === role)?.[0] ?? role;
 }
+
+/** Who has an account of their own at NATS, Redis and MySQL: each role of a process, and `operator`, the command line. */
+export type AccountRole = RoleName | "operator";
+
+export const ACCOUNT_ROLES: readonly AccountRole[] = ["gateway", "worker", "archiver", "api", "operator"];
+
+/** Name of the account at all three stores. */
+export const accountOf = (role: AccountRole): string => `carillon-${role}`;
+
+/** The beginning of the subjects on which a role receives answers; no other role may listen there. */
+export const inboxOf = (role: AccountRole): string => `_INBOX.${accountOf(role)}`;

@@ -2,7 +2,7 @@
  * How every server process begins and ends: the connection to NATS, the layout, the view of the cluster, its own place in it, and
  * the orders of operators. What only one role needs stands in its `main.ts`, between these steps.
  */
-import { randomId } from "@carillon/base";
+import { ROLES, type RoleName, randomId } from "@carillon/base";
 import { buildVersion, exitWithError, type Logger, type Settings } from "@carillon/base/node";
 import { type Coordination, type Member, openCoordination } from "@carillon/coordination";
 import { type Bus, connectBus } from "./connection";
@@ -24,6 +24,7 @@ export class ClusterNode {
   private stopControl: (() => void) | undefined;
 
   private constructor(
+    /** Its name in NATS. */
     readonly role: string,
     readonly nodeId: string,
     readonly bus: Bus,
@@ -37,13 +38,13 @@ export class ClusterNode {
    * Connects to NATS and reads the layout and the view. The process ends when the connection is lost for good.
    * @throws Error when NATS does not answer, or the cluster was not initialised
    */
-  static async open(role: string, { nodeId, nats }: NodeSettings, logger: Logger): Promise<ClusterNode> {
+  static async open(role: RoleName, { nodeId, nats }: NodeSettings, logger: Logger): Promise<ClusterNode> {
     const onLost = (error?: Error) => exitWithError(logger, error ?? new Error("the connection to NATS is closed"));
-    const bus = await connectBus({ settings: nats, name: nodeId, logger, onLost });
+    const bus = await connectBus({ settings: nats, role, name: nodeId, logger, onLost });
     const layout = await readLayout(bus);
     const coordination = await openCoordination({ connection: bus.connection, logger, replicas: nats.replicas });
     await coordination.view.ready();
-    return new ClusterNode(role, nodeId, bus, layout.partitions, coordination, fingerprintOf(layout));
+    return new ClusterNode(ROLES[role], nodeId, bus, layout.partitions, coordination, fingerprintOf(layout));
   }
 
   /** The place of this process in the cluster. @throws Error before `join` */

@@ -3,7 +3,7 @@
  * notice a dead server after minutes. This connection reconnects for ever and pings every 3 s. A process whose connection
  * closes anyway cannot do its work, and exits.
  */
-import { type Clock, ClusterClock, guarded, retryFor } from "@carillon/base";
+import { type AccountRole, type Clock, ClusterClock, guarded, inboxOf, retryFor } from "@carillon/base";
 import { type Logger, readTls, type Settings } from "@carillon/base/node";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -39,7 +39,9 @@ export interface Bus {
 
 export interface BusOptions {
   settings: Settings["nats"];
-  /** Name of the connection and prefix of its inboxes: the node id. */
+  /** Whose account it is: no other role may listen to the answers. Default: the operator's. */
+  role?: AccountRole;
+  /** Name of the connection: the node id. */
   name: string;
   logger: Logger;
   /** Called when the connection closes although this process did not close it. */
@@ -52,7 +54,7 @@ export interface BusOptions {
  * @throws Error whose message tells the operator what to do
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
-  const { settings, name, logger } = options;
+  const { settings, role = "operator", name, logger } = options;
   const { servers, user, password, isEncrypted } = addressesOf(settings);
   // Even an empty object makes the client refuse a server that does not encrypt.
   const tls = readTls("nats.tls", settings.tls) ?? (isEncrypted ? {} : undefined);
@@ -61,7 +63,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     ...(tls === undefined ? {} : { tls }),
     ...(user === undefined ? {} : { user, pass: password ?? "" }),
     name,
-    inboxPrefix: `_INBOX.${name}`,
+    inboxPrefix: `${inboxOf(role)}.${name}`,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 250,

@@ -29,6 +29,7 @@ function receiverOf(gateway: string) {
   const receiver = new DownlinkReceiver({
     bus,
     gateway,
+    takesOrders: true,
     onMessage: (message) => {
       if (message.kind === "closings") seen.closings.push(...message.closings);
     },

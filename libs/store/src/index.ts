@@ -12,7 +12,7 @@ export type { Group, GroupMember, GroupStay, MemberStays } from "./mysql/groups/
 export * from "./mysql/groups/invitation-queries";
 export * from "./mysql/groups/membership-queries";
 export * from "./mysql/groups/request-queries";
-export { checkSchema, checkSchemaIfReachable, migrate, SchemaMismatch } from "./mysql/migrate";
+export { checkSchema, checkSchemaIfReachable, migrate, runStatements, SchemaMismatch } from "./mysql/migrate";
 export { type MysqlSettings, MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/account-queries";
 export * from "./mysql/people/broadcast-queries";

@@ -71,6 +71,7 @@ export class MessageSender {
     this.receiver = new DownlinkReceiver({
       bus,
       gateway: replyTo,
+      takesOrders: false,
       onMessage: (message) => this.receive(message),
       // The request of a lost answer ends with BUSY; nothing else is sent here.
       onBreak: () => {},

@@ -4,7 +4,7 @@ import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../command";
 import type { Check, CheckResult } from "../doctor/check";
 import { checkDeadLetters, checkLayout, checkNodes, checkPartitions } from "../doctor/cluster-checks";
-import { checkClocks, checkEncryption, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
+import { checkAccounts, checkClocks, checkEncryption, checkMetricsAccess, checkSecret } from "../doctor/machine-checks";
 import { checkMysql, checkNats, checkNatsCluster, checkRedis, checkTables } from "../doctor/server-checks";
 import { EXIT } from "../output/failures";
 import { colours as pc, print } from "../output/print";
@@ -37,6 +37,7 @@ async function examine(cluster: Cluster, data: string | undefined): Promise<Doct
     checkDeadLetters(cluster),
     checkNodes(cluster),
     checkSecret(data),
+    checkAccounts(data),
     checkMetricsAccess(data),
     checkEncryption(data),
   ]);

@@ -1,9 +1,9 @@
 /**
- * Checks that the clocks agree, that the key of the tokens is the cluster's own, that strangers cannot read metrics, and that no
- * link between machines is plain.
+ * Checks that the clocks agree, that the key of the tokens is the cluster's own, that each role has an account, that strangers
+ * cannot read metrics, and that no link between machines is plain.
  */
 import type { Cluster } from "../cluster/open-cluster";
-import { areMetricsOpen, namesOfPlainLinks, usesDevelopmentSecret } from "../config";
+import { areMetricsOpen, namesOfPlainLinks, rolesWithoutAccount, usesDevelopmentSecret } from "../config";
 import { type Check, checksOf, judge } from "./check";
 
 /** Differences that are a warning, and that are wrong, ms: with them tokens expire too early or too late. */
@@ -31,6 +31,17 @@ export async function checkSecret(data: string | undefined): Promise<Check[]> {
     judge("token key", !isKnown, isKnown ? "the development key, which is public" : "your own", {
       result: "warning",
       advice: "set auth.secret, and mode: production, which refuses to start without a secret of your own",
+    }),
+  ];
+}
+
+export async function checkAccounts(data: string | undefined): Promise<Check[]> {
+  const missing = rolesWithoutAccount(data);
+  const text = `${missing.join(", ")}: no account of their own at NATS, Redis and MySQL`;
+  return [
+    judge("accounts", missing.length === 0, missing.length === 0 ? "one for each role" : text, {
+      result: "warning",
+      advice: "a process that is broken into can do what its account can: see carillon init --print-grants",
     }),
   ];
 }

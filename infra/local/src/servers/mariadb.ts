@@ -22,7 +22,9 @@ export interface MariadbServer extends LocalServer {
   database: string;
 }
 
-const NAME = "carillon";
+/** Name of the database and of its administrator. */
+export const DATABASE = "carillon";
+const NAME = DATABASE;
 
 /**
  * Starts a private MariaDB with an empty database `carillon` and one user of the same name, and waits for its greeting.
@@ -54,7 +56,7 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
       logFileSize: options.logFileSize ?? "16M",
     };
     writeFileSync(config, renderInfra("mariadb.cnf", values), { mode: 0o600 });
-    writeFileSync(initFile, initStatements(password), { mode: 0o600 });
+    writeFileSync(initFile, `${initStatements(password)}${options.accounts ?? ""}`, { mode: 0o600 });
     await installTables(binaries, dataDirectory, asUser);
     const basedir = binaries.basedir === undefined ? [] : [`--basedir=${binaries.basedir}`];
     return {

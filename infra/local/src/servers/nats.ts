@@ -52,7 +52,7 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     const storeDirectory = path.join(directory, "data");
     mkdirSync(storeDirectory, { recursive: true });
     const syncInterval = (options.fsync ?? true) ? "always" : "1s";
-    const names = { serverName: `carillon-${port}`, user: USER, password };
+    const names = { serverName: `carillon-${port}`, user: USER, password, accounts: options.accounts ?? "" };
     const values = { ...names, port, monitorPort, storeDirectory, syncInterval };
     const text = renderInfra("nats.conf", values) + (options.cluster === undefined ? "" : routesOf(options.cluster));
     writeFileSync(config, text, { mode: 0o600 });

@@ -11,6 +11,8 @@ export interface ServerOptions {
   port?: number;
   /** Default: a random password; a directory that was used before needs the same password. */
   password?: string;
+  /** Further accounts in the words of the server's configuration; default: only the administrator's. */
+  accounts?: string;
   /** Default: found or unpacked by `provisionServer`. */
   binaries?: ServerBinaries;
   /** Ends the server when this process ends, even by kill -9. */

@@ -23,7 +23,13 @@ export async function startRedis(options: RedisOptions): Promise<LocalServer> {
     const config = path.join(directory, "redis.conf");
     const dataDirectory = path.join(directory, "data");
     mkdirSync(dataDirectory, { recursive: true });
-    const values = { port, password, dataDirectory, maxMemory: options.maxMemory ?? "512mb" };
+    const values = {
+      port,
+      password,
+      dataDirectory,
+      maxMemory: options.maxMemory ?? "512mb",
+      accounts: options.accounts ?? "",
+    };
     writeFileSync(config, renderInfra("redis.conf", values), { mode: 0o600 });
     return {
       address: { url: `redis://:${password}@127.0.0.1:${port}`, port, password },

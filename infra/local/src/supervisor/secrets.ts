@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import path from "node:path";
+import { ACCOUNT_ROLES } from "@carillon/base";
+import type { Passwords } from "@carillon/grants";
 import { readJson, writeJsonAtomically } from "../processes/atomic-file";
 import { randomPassword } from "../servers/run-server";
 import { clusterFiles } from "./cluster-file";
@@ -11,6 +13,8 @@ export interface Secrets {
   nats: string;
   redis: string;
   mysql: string;
+  /** Passwords of the accounts of the roles; those above are of administrators of the servers. */
+  accounts: Passwords;
   /** Signs the tokens of users. */
   auth: string;
 }
@@ -23,6 +27,9 @@ export function loadSecrets(directory: string): Secrets {
     nats: known.nats ?? randomPassword(),
     redis: known.redis ?? randomPassword(),
     mysql: known.mysql ?? randomPassword(),
+    accounts: Object.fromEntries(
+      ACCOUNT_ROLES.map((role) => [role, known.accounts?.[role] ?? randomPassword()]),
+    ) as Passwords,
     auth: known.auth ?? randomBytes(32).toString("base64url"),
   };
   writeJsonAtomically(file, secrets);

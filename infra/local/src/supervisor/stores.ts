@@ -1,9 +1,10 @@
 import path from "node:path";
 import type { ProcessIdentity } from "@carillon/base/process-lock";
+import { mysqlUsers, natsUsers, redisUsers } from "@carillon/grants";
 import type { ProcessGuard } from "../processes/guard";
 import { rotateLargeLog } from "../processes/log-file";
 import { provisionServer, type ServerName } from "../provision/provision";
-import { startMariadb } from "../servers/mariadb";
+import { DATABASE, startMariadb } from "../servers/mariadb";
 import { type NatsOptions, startNats } from "../servers/nats";
 import type { ServerOptions } from "../servers/options";
 import { startRedis } from "../servers/redis";
@@ -15,6 +16,7 @@ export interface StoreContext {
   options: ClusterOptions;
   ports: PortPlan;
   secrets: Secrets;
+  partitions: number;
   /** Set when the servers must die with this process. */
   guard: ProcessGuard | undefined;
   say: (line: string) => void;
@@ -24,6 +26,7 @@ export interface StoreContext {
 /** Provides the private stores one after the other, and starts them together. */
 export async function startStores(context: StoreContext): Promise<Stores> {
   const { options, ports, secrets, say } = context;
+  const accounts = renderAccounts(context);
   const external = options.external ?? {};
   const small = options.small === true;
   const prepared = async (store: "nats" | "redis" | "mysql", provision: ServerName) => {
@@ -37,6 +40,7 @@ export async function startStores(context: StoreContext): Promise<Stores> {
         directory: path.join(options.directory, name),
         port,
         password: secrets[store],
+        accounts: accounts[store],
         binaries,
         guard: context.guard,
         onSpawn: (identity) => context.onSpawn(name, identity),
@@ -74,6 +78,20 @@ export async function startStores(context: StoreContext): Promise<Stores> {
   return { redis: first, mysql: second, nats: third, ...(peers.length > 0 && { natsPeers: peers }) } as Stores;
 }
 
+/** The accounts of the roles, as each server reads them; of a cluster with an external store nobody could create them all. */
+function renderAccounts({ options, secrets, partitions }: StoreContext): Record<"nats" | "redis" | "mysql", string> {
+  if (!hasAccounts(options)) return { nats: "", redis: "", mysql: "" };
+  return {
+    nats: natsUsers(secrets.accounts, partitions).join("\n"),
+    redis: redisUsers(secrets.accounts).join("\n"),
+    mysql: mysqlUsers(secrets.accounts, DATABASE)
+      .map((statement) => `${statement};\n`)
+      .join(""),
+  };
+}
+
+const hasAccounts = ({ external = {} }: ClusterOptions) => Object.values(external).every((each) => each === undefined);
+
 function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "cluster"> {
   return all.length === 1 ? {} : { cluster: { routePort: route, allRoutePorts: all.map((each) => each.route) } };
 }
@@ -82,7 +100,7 @@ function clusterOf(all: NatsPorts[], { route }: NatsPorts): Pick<NatsOptions, "c
 export function renderAppSettings(
   stores: Stores,
   options: ClusterOptions,
-  auth: object,
+  secrets: Pick<Secrets, "accounts"> & { auth: object },
   certificates?: LocalCertificates,
 ): object {
   const external = options.external ?? {};
@@ -99,10 +117,11 @@ export function renderAppSettings(
         };
   return {
     mode: "development",
+    ...(hasAccounts(options) ? { accounts: secrets.accounts } : {}),
     nats,
     redis: { url: external.redis ?? stores.redis!.url },
     mysql: { url: external.mysql ?? stores.mysql!.url },
-    auth,
+    auth: secrets.auth,
     ...(certificates === undefined
       ? {}
       : { api: { tls: { certFile: certificates.certFile, keyFile: certificates.keyFile } } }),

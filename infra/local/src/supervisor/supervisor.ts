@@ -145,6 +145,7 @@ export class Supervisor {
       options,
       ports: this.ports,
       secrets: this.secrets,
+      partitions: this.partitions,
       guard: this.serverGuard,
       say: (line) => this.say(line),
       onSpawn: (name, identity) => recordProcess(options.directory, name, identity),
@@ -160,7 +161,7 @@ export class Supervisor {
     this.watchDisks();
     if (options.tls === true) this.certificates = await makeCertificates(clusterFiles.tls(options.directory));
     const auth = keptAuth(options.directory) ?? { secret: this.secrets.auth };
-    const settings = renderAppSettings(this.stores, options, auth, this.certificates);
+    const settings = renderAppSettings(this.stores, options, { ...this.secrets, auth }, this.certificates);
     writeJsonAtomically(clusterFiles.config(options.directory), settings);
     await this.initialise();
     this.throwIfStopping();

@@ -3,6 +3,7 @@ export * from "./fail-point";
 export * from "./lifecycle";
 export * from "./logger";
 export * from "./metrics";
+export { type StoreSettings, withAccount } from "./net/accounts";
 export { Certificate, type CertificateFiles } from "./net/certificates";
 export { advertisedHost, checkHost, hostInAddress } from "./net/hosts";
 export { createStrangersServer, expectResets, httpsOptions, listenOn, remoteOf } from "./net/listen";

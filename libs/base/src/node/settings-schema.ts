@@ -58,6 +58,18 @@ const tls = (server: string) =>
     }),
   });
 
+const account = (use: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 16,
+      maxLength: 128,
+      // The same text in a configuration of NATS, in an ACL file of Redis, in a statement of SQL and in an address.
+      pattern: "^[A-Za-z0-9_-]+$",
+      description: `Password of the account \`carillon-<role>\` with which ${use}: at least 16 letters, digits, \`_\`, \`-\`. Default: the role uses \`nats.user\`, \`redis.url\` and \`mysql.url\` as they are.`,
+      secret: true,
+    }),
+  );
+
 /** Files of a server's certificate. */
 const certificate = Type.Object(
   {
@@ -217,6 +229,13 @@ export const settingsSchema = section("", {
         secret: true,
       }),
     ),
+  }),
+  accounts: section("An account for each role at NATS, Redis and MySQL.", {
+    gateway: account("gateways log in to NATS"),
+    worker: account("workers log in to NATS, Redis and MySQL"),
+    archiver: account("archivers log in to NATS and MySQL"),
+    api: account("apis log in to NATS, Redis and MySQL"),
+    operator: account("the command line logs in to NATS, Redis and MySQL"),
   }),
   nats: section("NATS JetStream: queue, log, coordination.", {
     servers: Type.Array(Type.String({ minLength: 1 }), {

@@ -15,7 +15,7 @@ import {
   type Push,
   type Tick,
 } from "../envelopes/downlink-messages";
-import { gatewaySubject } from "../streams/definitions";
+import { gatewaySubject, orderSubject, senderRole } from "../streams/definitions";
 import { TIMINGS } from "../timings";
 
 /** A message that needs a confirmation is sent again after this time, ms; the second time counts when no gateway receives it. */
@@ -32,7 +32,7 @@ export class DownlinkSender {
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param sender node id of this worker
+   * @param sender node id of this worker, or another sender's name (streams/definitions.ts)
    * @param newTick returns the content of a tick; ticks of other senders than workers only keep the links alive
    */
   constructor(
@@ -114,7 +114,7 @@ export class DownlinkSender {
 
   send(gateway: string, message: DownlinkMessage): void {
     const bytes = this.encode(gateway, message);
-    if (bytes !== undefined) this.bus.connection.publish(gatewaySubject(gateway), bytes);
+    if (bytes !== undefined) this.bus.connection.publish(this.subjectOf(gateway), bytes);
   }
 
   /**
@@ -127,7 +127,7 @@ export class DownlinkSender {
       const left = deadline - performance.now();
       const bytes = left <= 0 ? undefined : this.encode(gateway, message);
       if (bytes === undefined) return false;
-      const asking = this.bus.connection.request(gatewaySubject(gateway), bytes, {
+      const asking = this.bus.connection.request(this.subjectOf(gateway), bytes, {
         timeout: Math.min(left, CONFIRM_MS),
       });
       const isConfirmed = await asking.then(
@@ -137,6 +137,10 @@ export class DownlinkSender {
       if (isConfirmed) return true;
       await sleep(ABSENT_MS);
     }
+  }
+
+  private subjectOf(gateway: string): string {
+    return senderRole(this.sender) === "worker" ? gatewaySubject(gateway) : orderSubject(gateway);
   }
 
   private tick(): void {

@@ -1,5 +1,6 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { LogHeader } from "../envelopes/log-records";
+import { logSubject } from "../streams/definitions";
 
 /** All fields in one NATS header: the client library parses headers one by one. */
 const NAME = "Carillon-Log";
@@ -11,8 +12,20 @@ export function writeHeader(headers: MsgHdrs, header: LogHeader): void {
 
 type Parts = [ownerEpoch: string, boot: string, append: string, covered: string, fanout: string, streamLife: string];
 
-/** @throws Error when the record was not written by a log writer */
-export function readHeader(headers: MsgHdrs | undefined): LogHeader {
+/** What a record of the log has besides its body. */
+interface Stored {
+  subject: string;
+  headers: MsgHdrs | undefined;
+}
+
+/**
+ * @throws Error when the record was not written by a log writer: it has no header, or was published to another subject and only
+ *   delivered here, by a consumer (docs/decisions/0040)
+ */
+export function readHeader(partition: number, { subject, headers }: Stored): LogHeader {
+  if (subject !== logSubject(partition)) {
+    throw new Error(`a record of the log of partition ${partition} was published to ${subject}`);
+  }
   const parts = headers?.get(NAME).split(" ") ?? [];
   if (parts.length !== 6) throw new Error("a record of the log has no valid header");
   const [ownerEpoch, boot, append, covered, fanout, streamLife] = parts as Parts;

@@ -87,7 +87,7 @@ export class LogFollower {
   async run(from: number, onRecord: (record: LogRecord) => Promise<boolean> | boolean): Promise<void> {
     let next = Math.max(1, from);
     const take = async (message: JsMsg) => {
-      const isWanted = await onRecord(toRecord(message));
+      const isWanted = await onRecord(toRecord(this.partition, message));
       next = message.seq + 1;
       return isWanted;
     };
@@ -184,11 +184,11 @@ export async function purgeLog(bus: Bus, partition: number, seq?: number): Promi
   return purged;
 }
 
-function toRecord(message: JsMsg): LogRecord {
+function toRecord(partition: number, message: JsMsg): LogRecord {
   return {
     seq: message.seq,
     storedAt: Math.floor(message.info.timestampNanos / 1_000_000),
-    header: readHeader(message.headers),
+    header: readHeader(partition, message),
     body: decodeLogBody(message.data),
   };
 }
@@ -197,6 +197,7 @@ function toRecord(message: JsMsg): LogRecord {
 export async function readLastRecord(bus: Bus, partition: number): Promise<LogRecord | undefined> {
   const found = await bus.jsm.streams.getMessage(logStream(partition), { last_by_subj: logSubject(partition) });
   if (found === null) return undefined;
-  const { seq, time, header, data } = found;
-  return { seq, storedAt: time.getTime(), header: readHeader(header), body: decodeLogBody(data) };
+  const { seq, subject, time, header: headers, data } = found;
+  const header = readHeader(partition, { subject, headers });
+  return { seq, storedAt: time.getTime(), header, body: decodeLogBody(data) };
 }

@@ -147,7 +147,7 @@ export class LogWriter {
       found = await read();
       if (found === null) return "other";
     }
-    const other = readHeader(found.header);
+    const other = readHeader(partition, { subject: found.subject, headers: found.header });
     const own = other.ownerEpoch === header.ownerEpoch && other.boot === header.boot && other.append === header.append;
     return own ? "own" : "other";
   }

@@ -5,7 +5,7 @@ import { CarillonError } from "@carillon/protocol";
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { ENVELOPE_VERSION, pack, unpackEnvelope } from "../envelopes/codec";
-import { RECEIPTS_CONSUMER, RECEIPTS_STREAM } from "../streams/definitions";
+import { RECEIPTS_CONSUMER, RECEIPTS_STREAM, receiptsSubject } from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
 import { putAside } from "./dead-letters";
 
@@ -34,6 +34,8 @@ function decodeReceipts(bytes: Uint8Array): ReadReceipt[] {
   const [, rows] = unpackEnvelope(bytes) as [number, [string, string, string, number][]];
   return rows.map(([userId, deviceId, conversationId, seq]) => ({ userId, deviceId, conversationId, seq }));
 }
+
+const RECEIPTS_PREFIX = receiptsSubject(0).slice(0, -1);
 
 /** Maximum number of batches in work at the same time. */
 const AT_ONCE = 8;
@@ -97,6 +99,11 @@ export class ReceiptConsumer {
   }
 
   private async takeOne(message: JsMsg): Promise<void> {
+    // As in a queue of requests, a consumer may have delivered what no gateway published.
+    if (!message.subject.startsWith(RECEIPTS_PREFIX)) {
+      this.bus.logger.error({ subject: message.subject }, "forged receipts are dropped");
+      return void message.ack();
+    }
     try {
       await this.onReceipts(decodeReceipts(message.data), message.redelivered);
       message.ack();

@@ -17,7 +17,13 @@ import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "../connection";
 import { readLogState } from "../log/log-reader";
 import { PartitionLost } from "../log/log-writer";
-import { consumerNames, epochOfConsumer, ownerConsumerDefinition, queueStream } from "../streams/definitions";
+import {
+  consumerNames,
+  epochOfConsumer,
+  ownerConsumerDefinition,
+  queueStream,
+  queueSubject,
+} from "../streams/definitions";
 import { consumeSteadily } from "../streams/steady-consume";
 
 /**
@@ -32,6 +38,9 @@ const DELETION_MS = 300;
 
 /** Number of batches pulled ahead. */
 export const PREFETCH = 64;
+
+/** Bytes that nobody can read, so that the batch becomes a dead letter. */
+const NO_BATCH = new Uint8Array();
 
 export interface QueuedBatch {
   /** Sequence in the queue's stream. */
@@ -177,7 +186,8 @@ export class RequestConsumer {
     this.taken = seq;
     this.options.onBatch({
       seq,
-      data: message.data,
+      // Only gateways, apis and the command line may publish requests: a consumer that delivers here forges them.
+      data: message.subject === queueSubject(this.options.partition) ? message.data : NO_BATCH,
       deliveries: message.info.deliveryCount,
       confirm: () => message.ackAck({ timeout: 2_000 }).catch(() => false),
     });

@@ -32,6 +32,11 @@ export const receiptsSubject = (partition: number) => `im.receipts.${partition}`
 export const DEAD_STREAM = "DEAD";
 export const deadSubject = (partition: number) => `im.dead.${partition}`;
 export const gatewaySubject = (nodeId: string) => `im.gw.${nodeId}`;
+/**
+ * Closings and notices of apis and of the command line to one gateway. They have a subject of their own, so that only workers
+ * have the right to send answers and events of messages.
+ */
+export const orderSubject = (nodeId: string) => `im.order.${nodeId}`;
 /** The name under which an api receives answers as a gateway does; the dot distinguishes it from all node ids. */
 export const apiLink = (nodeId: string) => `api.${nodeId}`;
 /** Names of senders on the links to gateways: a worker has its node id; the dot distinguishes other senders from node ids. */

@@ -42,6 +42,16 @@ export async function migrate(settings: MysqlAddress, logger: Logger): Promise<{
   }
 }
 
+/** Runs statements one after the other, such as those that give accounts their rights. @throws Error of the server */
+export async function runStatements(settings: MysqlAddress, statements: readonly string[]): Promise<void> {
+  const connection = await createConnection(connectionOptions(settings)).catch(explain(settings));
+  try {
+    for (const statement of statements) await connection.query(statement);
+  } finally {
+    connection.destroy();
+  }
+}
+
 /** @throws SchemaMismatch that says what to do when the schema is older or newer than this build */
 export async function checkSchema(settings: MysqlAddress): Promise<void> {
   const connection = await createConnection(connectionOptions(settings)).catch(explain(settings));

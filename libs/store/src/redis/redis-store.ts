@@ -49,6 +49,8 @@ export class RedisStore {
       // `rediss://` alone means the same, with the authorities that Node.js trusts.
       ...(tls === undefined ? {} : { tls }),
       lazyConnect: true,
+      // The name and version of the library are of no use, and need a right of their own.
+      disableClientInfo: true,
       commandTimeout: ANSWER_MS,
       maxRetriesPerRequest: null,
       retryStrategy: (tries) => Math.min(50 * tries, 1_000),

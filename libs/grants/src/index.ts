@@ -1,0 +1,1 @@
+export { mysqlGrants, mysqlUsers, natsUsers, type Passwords, redisUsers } from "./render";
