@@ -49,13 +49,14 @@ afterAll(async () => {
 /** The forbidden messages in the console of a tab. */
 const complaints = new Map<Tab, string[]>();
 
-async function newContext(): Promise<BrowserContext> {
-  const context = await browser!.newContext();
+/** @param trusts whether the browser accepts any certificate: it knows nothing of the authority of a local cluster */
+async function newContext(trusts = false): Promise<BrowserContext> {
+  const context = await browser!.newContext({ ignoreHTTPSErrors: trusts });
   contexts.push(context);
   return context;
 }
 
-async function newTab(context: BrowserContext): Promise<Tab> {
+async function newTab(context: BrowserContext, url = server.url): Promise<Tab> {
   const tab = await context.newPage();
   const said: string[] = [];
   complaints.set(tab, said);
@@ -63,7 +64,7 @@ async function newTab(context: BrowserContext): Promise<Tab> {
   tab.on("console", (message) => {
     if (/Content Security Policy|TrustedHTML|Uncaught/.test(message.text())) said.push(message.text());
   });
-  await tab.goto(server.url);
+  await tab.goto(url);
   return tab;
 }
 
@@ -322,6 +323,31 @@ inBrowser("a private window that refuses IndexedDB: the page goes on in memory",
   await online(tab);
   await send(tab, `u:${bob.userId}`, "from memory");
   await untilShown(tab, chat, ["from memory sent"]);
+});
+
+inBrowser("over https and wss: two people chat", async () => {
+  const secure = await startTestCluster({ tls: true, counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
+  const { api, gateways } = secure.info();
+  const page = await servePage([api, ...gateways.map(({ ws }) => ws)]);
+  try {
+    expect([api, gateways[0]!.ws]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^wss:/)]);
+    const [alice, bob] = [await secure.person("alice"), await secure.person("bob")];
+    const [lower, higher] = [alice.userId, bob.userId].sort();
+    const tabs: Tab[] = [];
+    for (const { userId } of [alice, bob]) {
+      const tab = await newTab(await newContext(true), page.url);
+      await tab.evaluate((opening) => carillon.open(opening), { api, userId, password: PASSWORD });
+      tabs.push(tab);
+    }
+    const [a, b] = tabs as [Tab, Tab];
+    await online(a, b);
+    await send(a, `u:${bob.userId}`, "sealed");
+    await untilShown(b, `p:${lower}:${higher}`, ["sealed delivered"]);
+    expect([complaints.get(a), complaints.get(b)]).toEqual([[], []]);
+  } finally {
+    await page.close();
+    await secure.stop();
+  }
 });
 
 inBrowser("10,000 messages of one conversation are loaded and shown in order", async () => {

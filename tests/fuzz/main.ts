@@ -3,6 +3,7 @@
  * logged, a bystander was disturbed, or a server answered that it is at fault.
  */
 import { commandLine, wholeNumber } from "@carillon/base/command-line";
+import { DecoderFault, fuzzDecoders } from "./decoders";
 import { ATTACKS, type FuzzResult, fuzz } from "./run";
 
 interface Options {
@@ -15,6 +16,7 @@ interface Options {
   only?: string;
   quiet: number;
   list?: boolean;
+  decoders?: boolean;
 }
 
 const command = commandLine(
@@ -34,6 +36,7 @@ const command = commandLine(
   .option("--rate <N>", "maximum number of inputs a second (default: unlimited)", wholeNumber(1))
   .option("--only <LIST>", "only these kinds of attacks, separated by commas")
   .option("--quiet <N>", "seconds of chat before the attacks, for comparison", wholeNumber(0), 20)
+  .option("--decoders", "feed the decoders in this process instead, without a cluster")
   .option("--list", "show the kinds of attacks");
 
 const PROGRESS_EVERY_S = 10;
@@ -46,6 +49,7 @@ async function main(): Promise<number> {
   }
   const { seed = Math.floor(Math.random() * 1_000_000), count, minutes, from, attacks, rate, only, quiet } = options;
   console.log(`seed ${seed}`);
+  if (options.decoders) return feedDecoders(seed, count);
   let toldAt = 0;
   const result = await fuzz({
     seed,
@@ -65,6 +69,26 @@ async function main(): Promise<number> {
   });
   report(seed, result);
   return result.finding === undefined ? 0 : 1;
+}
+
+function feedDecoders(seed: number, count: number): number {
+  try {
+    const { inputs, seconds, byDecoder, slowestMs } = fuzzDecoders(seed, count, (done) =>
+      console.log(`${done} inputs`),
+    );
+    console.log(`${inputs} inputs in ${Math.round(seconds)} s (${Math.round(inputs / seconds)} a second)`);
+    for (const [name, fed] of Object.entries(byDecoder)) console.log(`  ${name.padEnd(12)} ${fed}`);
+    console.log(
+      `the slowest took ${slowestMs.toFixed(1)} ms; ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB at the end`,
+    );
+    return 0;
+  } catch (error) {
+    if (!(error instanceof DecoderFault)) throw error;
+    console.log(
+      `FOUND: ${error.message}\nadd it to tests/fuzz/corpus/decoders.txt: ${error.decoder} ${error.input.toString("hex")}`,
+    );
+    return 1;
+  }
 }
 
 function report(seed: number, { inputs, seconds, byAttack, finding, quiet, attacked }: FuzzResult): void {

@@ -9,6 +9,7 @@ import { type Attack, Finding, type Route, type Scene } from "./attack";
 import { httpOddities, httpRoutes, upgrades } from "./attacks/http";
 import { resets } from "./attacks/resets";
 import { tcpFrames } from "./attacks/tcp";
+import { datagrams } from "./attacks/udp";
 import { jsonFrames, webSocketFrames, webSocketRules } from "./attacks/websocket";
 import type { Latencies } from "./bystanders";
 import { DistantBystanders } from "./distant-bystanders";
@@ -25,6 +26,7 @@ export const ATTACKS: Attack[] = [
   httpRoutes,
   httpOddities,
   resets,
+  datagrams,
 ];
 
 const LANES = 6;

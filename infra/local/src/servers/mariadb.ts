@@ -64,7 +64,13 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
       plan: {
         name: "mysql",
         command: binaries.server,
-        args: [`--defaults-file=${config}`, ...basedir, ...pluginDirectory(binaries), ...asUser],
+        args: [
+          `--defaults-file=${config}`,
+          ...basedir,
+          ...pluginDirectory(binaries),
+          ...asUser,
+          ...encryption(options.tls),
+        ],
         env: { ...binaries.env, TMPDIR: ownTemp },
         cwd: directory,
         output: options.logFile ?? path.join(directory, "server.log"),
@@ -76,6 +82,11 @@ export async function startMariadb(options: MariadbOptions): Promise<MariadbServ
     };
   });
   return Object.assign(server, { user: NAME, database: NAME });
+}
+
+function encryption(tls: ServerOptions["tls"]): string[] {
+  if (tls === undefined) return [];
+  return [`--ssl-cert=${tls.certFile}`, `--ssl-key=${tls.keyFile}`, "--require-secure-transport=ON"];
 }
 
 async function installTables(binaries: ServerBinaries, dataDirectory: string, asUser: string[]): Promise<void> {

@@ -54,7 +54,9 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
     const syncInterval = (options.fsync ?? true) ? "always" : "1s";
     const names = { serverName: `carillon-${port}`, user: USER, password, accounts: options.accounts ?? "" };
     const values = { ...names, port, monitorPort, storeDirectory, syncInterval };
-    const text = renderInfra("nats.conf", values) + (options.cluster === undefined ? "" : routesOf(options.cluster));
+    const { cluster, tls } = options;
+    const encryption = tls && `\ntls { cert_file: "${tls.certFile}", key_file: "${tls.keyFile}" }\n`;
+    const text = [renderInfra("nats.conf", values), cluster && routesOf(cluster), encryption].join("");
     writeFileSync(config, text, { mode: 0o600 });
     return {
       address: { url: `nats://${USER}:${password}@127.0.0.1:${port}`, port, password },

@@ -13,6 +13,8 @@ export interface ServerOptions {
   password?: string;
   /** Further accounts in the words of the server's configuration; default: only the administrator's. */
   accounts?: string;
+  /** The certificate of the server, PEM files: it then refuses connections in plain text. */
+  tls?: { certFile: string; keyFile: string };
   /** Default: found or unpacked by `provisionServer`. */
   binaries?: ServerBinaries;
   /** Ends the server when this process ends, even by kill -9. */

@@ -1,16 +1,21 @@
 import { connect } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 
 /**
  * Connects to a loopback port, sends `request` if there is one, and passes the first bytes of the answer to `accept`.
  * Returns false when no answer arrives within a second.
+ * @param isSecure whether the server speaks TLS from the first byte
  */
 export function probeTcp(
   port: number,
   request: string | undefined,
   accept: (answer: Buffer) => boolean,
+  isSecure = false,
 ): Promise<boolean> {
+  const place = { port, host: "127.0.0.1" };
   return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
+    // It is our own server on this machine; whether its certificate is good is for clients to judge.
+    const socket = isSecure ? connectSecurely({ ...place, rejectUnauthorized: false }) : connect(place);
     let answer = Buffer.alloc(0);
     const finish = (result: boolean) => {
       socket.destroy();
@@ -19,7 +24,7 @@ export function probeTcp(
     socket.setTimeout(1000, () => finish(false));
     socket.once("error", () => finish(false));
     socket.once("close", () => finish(false));
-    socket.once("connect", () => request !== undefined && socket.write(request));
+    socket.once(isSecure ? "secureConnect" : "connect", () => request !== undefined && socket.write(request));
     socket.on("data", (chunk) => {
       answer = Buffer.concat([answer, chunk]);
       if (accept(answer)) {

@@ -32,18 +32,38 @@ export async function startRedis(options: RedisOptions): Promise<LocalServer> {
     };
     writeFileSync(config, renderInfra("redis.conf", values), { mode: 0o600 });
     return {
-      address: { url: `redis://:${password}@127.0.0.1:${port}`, port, password },
+      address: {
+        url: `${options.tls === undefined ? "redis" : "rediss"}://:${password}@127.0.0.1:${port}`,
+        port,
+        password,
+      },
       plan: {
         name: "redis",
         command: binaries.server,
-        args: [config, ...(options.isCluster === true ? ["--cluster-enabled", "yes"] : [])],
+        args: [
+          config,
+          ...(options.isCluster === true ? ["--cluster-enabled", "yes"] : []),
+          ...encryption(options.tls, port),
+        ],
         env: binaries.env,
         cwd: directory,
         output: options.logFile ?? path.join(directory, "server.log"),
-        isReady: () => probeTcp(port, `AUTH ${password}\r\nPING\r\n`, (answer) => answer.includes("+PONG")),
+        isReady: () =>
+          probeTcp(
+            port,
+            `AUTH ${password}\r\nPING\r\n`,
+            (answer) => answer.includes("+PONG"),
+            options.tls !== undefined,
+          ),
         readyTimeoutMs: 60_000,
         stopGraceMs: 10_000,
       },
     };
   });
+}
+
+function encryption(tls: ServerOptions["tls"], port: number): string[] {
+  if (tls === undefined) return [];
+  const files = ["--tls-cert-file", tls.certFile, "--tls-key-file", tls.keyFile, "--tls-auth-clients", "no"];
+  return ["--port", "0", "--tls-port", `${port}`, ...files];
 }

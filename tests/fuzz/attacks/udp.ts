@@ -1,0 +1,106 @@
+/** Attacks by datagrams: rubbish, nearly good ones, and genuine ones with odd parts, under a ticket of the attacker. */
+import { createSocket } from "node:dgram";
+import { Direction, seal, udp, unseal } from "@carillon/udp";
+import { type Attack, Finding, type Scene } from "../attack";
+import { mutateBytes } from "../mutate";
+import { anyParts } from "../parts";
+import type { Random } from "../random";
+import { anyFrame, connectFrame } from "./tcp";
+
+const MOST_INPUTS = 60;
+const PAUSE_MS = 30;
+
+interface Ticket {
+  address: string;
+  ticketId: string;
+  key: string;
+}
+
+/** @returns undefined when the attacker has asked for too many */
+async function takeTicket({ api, attacker }: Scene): Promise<Ticket | undefined> {
+  const answer = await fetch(`http://${api.host}:${api.port}/v1/udp-tickets`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${attacker.token}`, "content-type": "application/json" },
+    body: "{}",
+  });
+  if (answer.status >= 500 && answer.status !== 503) throw new Finding(`a ticket was answered by ${answer.status}`);
+  return answer.status === 201 ? ((await answer.json()) as Ticket) : undefined;
+}
+
+export const datagrams: Attack = {
+  name: "udp",
+  about: "datagrams that do not open, are repeated, or are genuine and contain odd parts or frames",
+  run: async (random, scene) => {
+    const ticket = await takeTicket(scene);
+    if (ticket === undefined) return 0;
+    const [host, port] = ticket.address.split(":") as [string, string];
+    const socket = createSocket("udp4");
+    const heard: Buffer[] = [];
+    socket.on("message", (datagram) => void heard.push(datagram));
+    const send = (bytes: Buffer) => new Promise<void>((done) => socket.send(bytes, Number(port), host, () => done()));
+    const session = new Session(random, ticket, scene);
+    let inputs = 0;
+    for (let i = random.between(1, MOST_INPUTS); i > 0; i--) {
+      await send(session.next());
+      if (random.chance(0.2)) await new Promise((done) => setTimeout(done, random.below(PAUSE_MS)));
+      inputs++;
+    }
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
+    socket.close();
+    const isForeign = (datagram: Buffer) =>
+      unseal(Direction.TO_CLIENT, Buffer.from(ticket.key, "hex"), datagram) === undefined;
+    if (heard.some(isForeign)) throw new Finding("a gateway sent a datagram that does not open");
+    return inputs;
+  },
+};
+
+class Session {
+  private number = 0;
+  private offset = 0;
+  private last: Buffer = Buffer.alloc(40);
+
+  constructor(
+    private readonly random: Random,
+    private readonly ticket: Ticket,
+    private readonly scene: Scene,
+  ) {}
+
+  next(): Buffer {
+    const { random } = this;
+    switch (random.below(6)) {
+      case 0:
+        return random.bytes(random.between(0, 1_300));
+      case 1:
+        return mutateBytes(random, this.last);
+      case 2:
+        return this.last;
+      case 3:
+        return this.sealed(this.stream());
+      default:
+        return this.sealed(anyParts(random));
+    }
+  }
+
+  private sealed(parts: Buffer): Buffer {
+    const { ticketId, key } = this.ticket;
+    // Sometimes a number is left out, or comes from far ahead.
+    this.number += this.random.chance(0.1) ? this.random.between(2, 3_000) : 1;
+    const most = udp.datagramBytes - udp.headerBytes - udp.tagBytes;
+    const bytes = parts.subarray(0, most);
+    this.last = seal(Direction.TO_GATEWAY, Buffer.from(ticketId, "hex"), Buffer.from(key, "hex"), this.number, bytes);
+    return this.last;
+  }
+
+  /** The next bytes of the stream: a CONNECT first, then any frames. */
+  private stream(): Buffer {
+    const frame = this.offset === 0 ? connectFrame(this.scene) : anyFrame(this.random, this.scene);
+    const bytes = frame.subarray(0, udp.segmentBytes);
+    const part = Buffer.alloc(9 + bytes.length);
+    part[0] = 2;
+    part.writeUIntBE(this.offset, 1, 6);
+    part.writeUInt16BE(bytes.length, 7);
+    bytes.copy(part, 9);
+    this.offset += bytes.length;
+    return part;
+  }
+}
