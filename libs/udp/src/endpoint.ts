@@ -178,6 +178,11 @@ export class UdpEndpoint {
     this.send(writer);
   }
 
+  /** Sends a datagram that asks for no answer, so that routers keep the way open. */
+  keepAlive(): void {
+    this.acknowledge();
+  }
+
   private acknowledge(): void {
     if (this.owner.budget < MOST_AROUND_DATA) return;
     const writer = new PartsWriter();

@@ -139,6 +139,12 @@ export class OutgoingStream {
 
   private takeUnsent(length: number): Uint8Array {
     this.unsentBytes -= length;
+    // An emptied list keeps its room; there are ten thousands of them.
+    if (this.unsentBytes === 0 && this.unsent.length === 1) {
+      const [last] = this.unsent as [Uint8Array];
+      this.unsent = [];
+      return last;
+    }
     const first = this.unsent[0]!;
     if (first.length === length) return this.unsent.shift()!;
     if (first.length > length) {

@@ -1,23 +1,22 @@
 /** A client over UDP: a session of datagrams that carries the same stream of frames as a TCP connection. */
-import type { RemoteInfo } from "node:dgram";
 import { type Clock, guarded, type TimerWheel, type WheelEntry } from "@carillon/base";
 import { CloseCode, FrameDecoder } from "@carillon/protocol";
 import { type Arrival, type EndpointEvents, type EndpointOwner, UdpEndpoint } from "@carillon/udp";
 import { type ClientConnection, type ConnectionEvents, FrameCork, LINGER_MS } from "../client-connection";
-import { UdpPath } from "./udp-path";
+import { type UdpAddress, UdpPath } from "./udp-path";
 import type { IssuedTicket } from "./udp-tickets";
 
-export interface UdpConnectionOptions {
-  ticket: IssuedTicket;
-  mostQueuedBytes: number;
-  wheel: Pick<TimerWheel, "set" | "cancel">;
-  clock: Pick<Clock, "monotonic">;
+/** What all connections over UDP share: the way out, the clock, the door. */
+export interface UdpHost {
+  readonly mostQueuedBytes: number;
+  readonly wheel: Pick<TimerWheel, "set" | "cancel">;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Sends a datagram to the path. */
   transmit(datagram: Buffer, path: UdpPath): void;
-  /** Takes the connection over, at its first genuine datagram. @returns whether there is a place for it */
-  admit(connection: UdpConnection): boolean;
-  /** Forgets the connection: its datagrams are no longer answered. */
-  forget(): void;
+  /** Takes a connection over, at its first genuine datagram. @returns whether there is a place for it */
+  admit(connection: UdpConnection, from: UdpAddress): boolean;
+  /** Forgets a connection: its datagrams are no longer answered. */
+  forget(connection: UdpConnection): void;
 }
 
 /** A session lives this long at most; then its client opens another, ms. */
@@ -35,7 +34,7 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   private readonly endsAt: number;
   private path: UdpPath;
   /** Where the datagram comes from that is being taken. */
-  private from: RemoteInfo;
+  private from: UdpAddress;
   private events: ConnectionEvents | undefined;
   private isAdmitted = false;
   private closing = false;
@@ -44,15 +43,19 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   private closeCode: number = CloseCode.GOING_AWAY;
 
   constructor(
-    private readonly options: UdpConnectionOptions,
-    from: RemoteInfo,
+    private readonly host: UdpHost,
+    readonly ticket: IssuedTicket,
+    from: UdpAddress,
   ) {
     this.from = from;
     this.path = new UdpPath(from);
-    this.endpoint = new UdpEndpoint("gateway", options.ticket, this, this);
+    this.endpoint = new UdpEndpoint("gateway", ticket, this, this);
     this.timer = { due: -1, expire: () => this.onTimer() };
-    this.endsAt = options.clock.monotonic() + LIFE_MS;
-    this.cork = new FrameCork((frames) => this.write(frames), this.belonging);
+    this.endsAt = host.clock.monotonic() + LIFE_MS;
+    this.cork = new FrameCork((frames) => this.write(frames), {
+      remote: this.remote,
+      end: () => this.close(CloseCode.INTERNAL),
+    });
   }
 
   get remote(): string {
@@ -60,7 +63,7 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   }
 
   get owner() {
-    return this.options.ticket.owner;
+    return this.ticket.owner;
   }
 
   get queuedBytes(): number {
@@ -72,9 +75,10 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   }
 
   /** Takes a datagram that names the ticket of this connection. */
-  receive(datagram: Buffer, from: RemoteInfo): Arrival {
+  receive(datagram: Buffer, from: UdpAddress): Arrival {
     this.from = from;
     const arrival = this.endpoint.receive(datagram);
+    this.from = this.path;
     if (arrival !== "genuine" || !this.isAdmitted) return arrival;
     this.endpoint.settle();
     if (this.closing && this.endpoint.waitingBytes === 0) this.finish();
@@ -111,17 +115,17 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   transmit(datagram: Buffer): void {
     if (!this.path.maySend(datagram.length)) return;
     this.path.sent(datagram.length);
-    this.options.transmit(datagram, this.path);
+    this.host.transmit(datagram, this.path);
   }
 
   setTimer(ms: number | undefined): void {
-    const { wheel } = this.options;
+    const { wheel } = this.host;
     if (ms === undefined) wheel.cancel(this.timer);
     else wheel.set(this.timer, ms);
   }
 
   now(): number {
-    return this.options.clock.monotonic();
+    return this.host.clock.monotonic();
   }
 
   // What the endpoint found in a datagram.
@@ -129,7 +133,7 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
   onGenuine(isNewest: boolean, bytes: number): boolean {
     if (isNewest && !this.path.leadsTo(this.from)) this.path = new UdpPath(this.from);
     if (this.path.leadsTo(this.from)) this.path.received(bytes);
-    if (!this.isAdmitted && !this.options.admit(this)) return false;
+    if (!this.isAdmitted && !this.host.admit(this, this.from)) return false;
     this.isAdmitted = true;
     this.challenge();
     return true;
@@ -154,7 +158,7 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
     this.closing = true;
     this.setTimer(undefined);
     this.end();
-    this.options.forget();
+    this.host.forget(this);
   }
 
   private onTimer(): void {
@@ -168,17 +172,12 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
     if (challenge !== undefined) this.endpoint.challenge(challenge);
   }
 
-  /** An error in a callback of this connection closes it. */
-  private get belonging() {
-    return { remote: this.remote, end: () => this.close(CloseCode.INTERNAL) };
-  }
-
   private write(frames: Uint8Array[]): void {
     for (const frame of frames) this.endpoint.write(frame);
     this.endpoint.flush();
     const { waitingBytes } = this.endpoint;
     if (waitingBytes > HIGH_WATER_BYTES) this.isBehind = true;
-    if (waitingBytes > this.options.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
+    if (waitingBytes > this.host.mostQueuedBytes) this.close(CloseCode.SLOW_READER);
   }
 
   /** Ends the session. For some seconds the client's datagrams are still answered by the close code, which may have been lost. */
@@ -186,7 +185,10 @@ export class UdpConnection implements ClientConnection, EndpointOwner, EndpointE
     if (this.isOver) return;
     this.endpoint.close(this.closeCode);
     this.end();
-    setTimeout(guarded("socket", this.options.forget), LINGER_MS).unref();
+    setTimeout(
+      guarded("socket", () => this.host.forget(this)),
+      LINGER_MS,
+    ).unref();
   }
 
   private end(): void {

@@ -9,9 +9,9 @@ import { ticketOf } from "@carillon/udp";
 import { addressOf } from "../../listeners";
 import type { Listener, ListenOptions } from "../doorkeeper";
 import type { DroppedDatagrams } from "./dropped-datagrams";
-import { UdpConnection } from "./udp-connection";
-import type { UdpPath } from "./udp-path";
-import type { IssuedTicket, UdpTickets } from "./udp-tickets";
+import { UdpConnection, type UdpHost } from "./udp-connection";
+import type { UdpAddress, UdpPath } from "./udp-path";
+import type { UdpTickets } from "./udp-tickets";
 
 /** The kernel may allow less; what does not fit is lost and sent again. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -62,14 +62,28 @@ async function bind(socket: Socket, host: string, port: number): Promise<number>
   return socket.address().port;
 }
 
-class UdpClients {
+class UdpClients implements UdpHost {
   private readonly byTicket = new Map<string, UdpConnection>();
+  /** How the place of each connection is given back. */
+  private readonly places = new WeakMap<UdpConnection, () => void>();
   private isAccepting = true;
 
   constructor(
     private readonly options: UdpListenOptions,
     private readonly socket: Socket,
   ) {}
+
+  get mostQueuedBytes(): number {
+    return this.options.mostQueuedBytes;
+  }
+
+  get wheel(): UdpHost["wheel"] {
+    return this.options.wheel;
+  }
+
+  get clock(): UdpHost["clock"] {
+    return this.options.clock;
+  }
 
   stopAccepting(): void {
     this.isAccepting = false;
@@ -83,33 +97,34 @@ class UdpClients {
     if (arrival !== "genuine") this.options.dropped.add(arrival, from.address);
   }
 
+  admit(connection: UdpConnection, { address }: UdpAddress): boolean {
+    const { tickets, door, accept } = this.options;
+    const id = idOf(connection);
+    tickets.remove(id);
+    const leave = door.admitAddress(address);
+    if (leave === undefined) return false;
+    this.places.set(connection, leave);
+    this.byTicket.set(id, connection);
+    accept(connection);
+    return true;
+  }
+
+  forget(connection: UdpConnection): void {
+    this.byTicket.delete(idOf(connection));
+    this.places.get(connection)?.();
+  }
+
+  transmit(datagram: Buffer, { address, port }: UdpPath): void {
+    // The callback keeps a failure from becoming an event of the socket: the datagram is lost, and sent again.
+    this.socket.send(datagram, port, address, ignore);
+  }
+
   /** The connection of an unused ticket; it counts from its first genuine datagram. */
   private begin(id: string, from: RemoteInfo): UdpConnection | undefined {
     const ticket = this.isAccepting ? this.options.tickets.find(id) : undefined;
-    return ticket === undefined ? undefined : this.newConnection(id, ticket, from);
-  }
-
-  private newConnection(id: string, ticket: IssuedTicket, from: RemoteInfo): UdpConnection {
-    const { mostQueuedBytes, wheel, clock, door, tickets, accept } = this.options;
-    let leave: (() => void) | undefined;
-    const admit = (connection: UdpConnection) => {
-      tickets.remove(id);
-      leave = door.admitAddress(from.address);
-      if (leave === undefined) return false;
-      this.byTicket.set(id, connection);
-      accept(connection);
-      return true;
-    };
-    const forget = () => {
-      this.byTicket.delete(id);
-      leave?.();
-    };
-    const transmit = (datagram: Buffer, path: UdpPath) => this.transmit(datagram, path);
-    return new UdpConnection({ ticket, mostQueuedBytes, wheel, clock, transmit, admit, forget }, from);
-  }
-
-  private transmit(datagram: Buffer, { address, port }: UdpPath): void {
-    // The callback keeps a failure from becoming an event of the socket: the datagram is lost, and sent again.
-    this.socket.send(datagram, port, address, () => {});
+    return ticket === undefined ? undefined : new UdpConnection(this, ticket, from);
   }
 }
+
+const idOf = ({ ticket }: UdpConnection) => ticket.ticketId.toString("hex");
+const ignore = () => {};

@@ -21,10 +21,10 @@ export interface UdpAddress {
 export class UdpPath implements UdpAddress {
   readonly address: string;
   readonly port: number;
-  private isProven = false;
   private receivedBytes = 0;
   private sentBytes = 0;
-  private readonly token = randomBytes(udp.challengeBytes);
+  /** Undefined once it has come back. */
+  private token: Buffer | undefined = randomBytes(udp.challengeBytes);
   private challengedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ address, port }: UdpAddress) {
@@ -46,26 +46,26 @@ export class UdpPath implements UdpAddress {
   }
 
   received(bytes: number): void {
-    if (!this.isProven) this.receivedBytes += bytes;
+    if (this.token !== undefined) this.receivedBytes += bytes;
   }
 
   sent(bytes: number): void {
-    if (!this.isProven) this.sentBytes += bytes;
+    if (this.token !== undefined) this.sentBytes += bytes;
   }
 
   /** The challenge that has to be sent now, if there is one. @param now monotonic ms */
   challenge(now: number): Buffer | undefined {
-    if (this.isProven || now - this.challengedAt < AGAIN_MS) return undefined;
+    if (this.token === undefined || now - this.challengedAt < AGAIN_MS) return undefined;
     this.challengedAt = now;
     return this.token;
   }
 
   private get left(): number {
-    return this.isProven ? Number.POSITIVE_INFINITY : AMPLIFICATION * this.receivedBytes - this.sentBytes;
+    return this.token === undefined ? Number.POSITIVE_INFINITY : AMPLIFICATION * this.receivedBytes - this.sentBytes;
   }
 
   /** A challenge has come back. @param from where it came from */
   prove(token: Buffer, from: UdpAddress): void {
-    if (this.leadsTo(from) && this.token.equals(token)) this.isProven = true;
+    if (this.leadsTo(from) && this.token?.equals(token)) this.token = undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** The tickets of this gateway: each lets one device open one session over UDP. They live in memory, and end with the process. */
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import type { TimerWheel, WheelEntry } from "@carillon/base";
 import type { UdpTicketAnswer } from "@carillon/bus";
 import { busy } from "@carillon/protocol";
@@ -7,6 +7,7 @@ import { type UdpTicket, udp } from "@carillon/udp";
 import type { DeviceOfUser } from "../client-connection";
 
 export interface IssuedTicket extends UdpTicket {
+  ticketId: Buffer;
   owner: DeviceOfUser;
 }
 
@@ -28,7 +29,10 @@ export class UdpTickets {
     const former = this.byDevice.get(device);
     if (former !== undefined) this.remove(former);
     if (this.byId.size >= MOST_UNUSED) throw busy({ message: "too many UDP tickets wait to be used" });
-    const ticket = { ticketId: randomBytes(udp.ticketBytes), key: randomBytes(udp.keyBytes), owner };
+    // Small buffers of the pool, because each of `randomBytes` has memory of its own.
+    const [ticketId, key] = [Buffer.allocUnsafe(udp.ticketBytes), Buffer.allocUnsafe(udp.keyBytes)];
+    for (const each of [ticketId, key]) randomFillSync(each);
+    const ticket = { ticketId, key, owner };
     const id = ticket.ticketId.toString("hex");
     const expiry: WheelEntry = { due: -1, expire: () => this.remove(id) };
     this.wheel.set(expiry, UNUSED_MS);
