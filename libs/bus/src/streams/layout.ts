@@ -33,10 +33,15 @@ export const FORMAT = 1;
 export async function createLayout(bus: Bus, settings: Settings["nats"], partitions?: number): Promise<ClusterLayout> {
   const bucket = await new Kvm(bus.js).create(BUCKET, { replicas: settings.replicas, history: 5 });
   const wanted: ClusterLayout = { format: FORMAT, partitions: partitions ?? 2, createdAt: bus.clock.now() };
-  await bucket.create(KEY, JSON.stringify(wanted)).catch(() => {
-    // The layout exists and decides; it is compared below.
+  const created = bucket.create(KEY, JSON.stringify(wanted));
+  const failure = await created.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  // A layout that exists decides. Without one, the reason why none could be created is the better word.
+  const layout = await readLayout(bus).catch((error: unknown) => {
+    throw failure === undefined || isTaken(failure) ? error : failure;
   });
-  const layout = await readLayout(bus);
   if (partitions !== undefined && partitions !== layout.partitions) {
     throw new Error(
       `this cluster has ${layout.partitions} partitions, which is fixed at the first start; ${partitions} were asked for`,
@@ -76,6 +81,12 @@ export async function readLayout(bus: Bus): Promise<ClusterLayout> {
  */
 export function fingerprintOf({ format, partitions, createdAt }: ClusterLayout): string {
   return hash32(`${format} ${partitions} ${createdAt}`).toString(16).padStart(8, "0");
+}
+
+function isTaken(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+  return error.code === StreamWrongLastSequence || error.code === StreamWrongLastSequenceUnknown;
 }
 
 function isMissing(error: unknown): boolean {
