@@ -184,7 +184,9 @@ behind("haproxy")("people chat through haproxy over TCP and WebSocket", async ()
   await from.connect({ token: alice.token, deviceId: alice.deviceId });
   await to.connect({ token: bob.token, deviceId: bob.deviceId });
   const message = { clientMsgId: uuidv7(Date.now()), to: `u:${bob.userId}`, contentType: "text", content: "hello" };
-  from.send(Command.SEND, message);
+  // The gateway that was killed before may have come back this moment.
+  const send = async () => (await from.request(Command.SEND, message)).command === Command.SENT;
+  await until("it is sent", send);
   await until("it arrives", () => to.events.some(({ event }) => event["content"] === "hello"));
   from.close();
   to.close();
@@ -201,3 +203,47 @@ behind("haproxy")("the log names the address of a client, not that of haproxy", 
     );
   }
 });
+
+/** Longer than the idle time-outs of both balancers, s. */
+const IDLE_SECONDS = 66;
+const HEARTBEAT_SECONDS = 30;
+
+/** Stays connected as a client does that has nothing to say. */
+async function idle(client: RawClient): Promise<void> {
+  for (let seconds = 0; seconds < IDLE_SECONDS; seconds += HEARTBEAT_SECONDS) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(HEARTBEAT_SECONDS, IDLE_SECONDS - seconds) * 1_000));
+    expect((await client.request(Command.PING)).command).toBe(Command.PONG);
+  }
+}
+
+behind("nginx")(
+  "a connection that only has its heartbeats outlives the time-outs of both balancers",
+  async () => {
+    const [alice, bob] = [await cluster.person("alice"), await cluster.person("bob")];
+    const app = startApp(alice, bob);
+    const raw: RawClient[] = [];
+    if (hasBalancer("haproxy")) {
+      raw.push(await RawClient.open("tcp", shared, ca), await RawClient.open("ws", { ...shared, ws: otherWs }, ca));
+    }
+    for (const client of raw) {
+      const { token, deviceId } = await cluster.person("carol");
+      await client.connect({ token, deviceId });
+    }
+    await until("the app is online", () => app.online.length > 0);
+    await Promise.all([...raw.map(idle), new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1_000))]);
+    const writer = await RawClient.open("ws", shared, ca);
+    await writer.connect({ token: bob.token, deviceId: bob.deviceId });
+    const message = {
+      clientMsgId: uuidv7(Date.now()),
+      to: `u:${alice.userId}`,
+      contentType: "text",
+      content: "awake?",
+    };
+    await writer.request(Command.SEND, message);
+    await until("the message is shown", () => app.shown.length > 0);
+    expect([app.shown, app.online.length]).toEqual([["awake?"], 1]);
+    await app.end();
+    for (const client of [...raw, writer]) client.close();
+  },
+  120_000,
+);

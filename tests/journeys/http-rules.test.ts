@@ -244,6 +244,7 @@ async function accountedFor(tried: { method: string; where: string }[]): Promise
     ["POST", "/v1/sessions"],
     ["POST", "/v1/sessions/refresh"],
     ["POST", "/v1/oidc/sessions"],
+    ["POST", "/v1/udp-tickets"],
     ["POST", "/v1/admin/users"],
     ["POST", "/v1/admin/tokens"],
     ["POST", "/v1/admin/keys"],

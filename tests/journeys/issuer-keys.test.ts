@@ -62,7 +62,8 @@ test("nobody is refused before the keys are known; then they get in, over HTTP a
   waiting.close();
   await until("the api knows them too", async () => (await me(shown)).userId === alice.userId);
   for (const transport of rawTransports) {
-    const client = await RawClient.open(transport, gateway!);
+    const addresses = await cluster.addressesFor({ ...alice, token: shown }, transport, gateway);
+    const client = await RawClient.open(transport, addresses);
     await client.connect(connect);
     client.close();
   }

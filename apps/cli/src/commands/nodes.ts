@@ -71,9 +71,22 @@ function describeNodes(nodes: NodeRow[]): string {
   const rows = nodes.map((row) => {
     const { role, nodeId, state, version, addresses, startedAt, connections, load } = row;
     const { connections: _, ...rest } = load;
-    const where = Object.values(addresses).join(" ") || "-";
+    const where = describeAddresses(addresses);
     const age = ageOf(Date.now() - startedAt);
     return [role, nodeId, stateColour(state), version || "-", where, age, connections, describeLoad(rest)];
   });
   return tableOf(["role", "node", "state", "version", "addresses", "age", "connections", "load"], rows);
+}
+
+/** The order of the addresses in the table. */
+const TRANSPORTS = ["ws", "tcp", "udp", "http"];
+
+/** Addresses that are no URLs get the name of their transport. */
+function describeAddresses(addresses: Record<string, string>): string {
+  const shown = TRANSPORTS.flatMap((transport) => {
+    const address = addresses[transport];
+    if (address === undefined) return [];
+    return [address.includes("://") ? address : `${transport}://${address}`];
+  });
+  return shown.join(" ") || "-";
 }
