@@ -11,8 +11,9 @@ import { cutAnywhere, mutateBytes, mutateText } from "./mutate";
 import { anyParts } from "./parts";
 import { Random } from "./random";
 
-/** An input that takes longer than this has found something that hangs, ms. The machine itself may stop for a moment. */
-const MOST_MS = 500;
+/** An input that takes longer than this each time has found something that hangs, ms; the machine itself may stop for a moment. */
+const MOST_MS = 50;
+const TIMES = 5;
 
 interface Decoder {
   name: string;
@@ -109,18 +110,21 @@ export class DecoderFault extends Error {
   }
 }
 
-/** Feeds one input. @throws DecoderFault */
+/** Feeds one input, again if it took long. @returns the shortest time, ms @throws DecoderFault */
 export function feedOne(name: string, input: Buffer, random: Random): number {
   const decoder = DECODERS.find((each) => each.name === name)!;
-  const begun = performance.now();
-  try {
-    decoder.feed(input, random);
-  } catch (error) {
-    throw new DecoderFault(name, input, (error as Error).message);
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < TIMES && shortest > MOST_MS; time++) {
+    const begun = performance.now();
+    try {
+      decoder.feed(input, random);
+    } catch (error) {
+      throw new DecoderFault(name, input, (error as Error).message);
+    }
+    shortest = Math.min(shortest, performance.now() - begun);
   }
-  const ms = performance.now() - begun;
-  if (ms > MOST_MS) throw new DecoderFault(name, input, `it took ${ms.toFixed(0)} ms`);
-  return ms;
+  if (shortest > MOST_MS) throw new DecoderFault(name, input, `it took ${shortest.toFixed(0)} ms`);
+  return shortest;
 }
 
 /** @param onProgress called now and then with the number of inputs so far @throws DecoderFault */
