@@ -24,6 +24,7 @@ export interface ApiConfig
     | "relations"
     | "groups"
     | "retention"
+    | "audit"
     | "limits"
     | "metrics"
     | "log"
@@ -42,8 +43,22 @@ export interface ApiConfig
 /** @throws SettingsError */
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
-  const { nats, redis, mysql, api, registration, policy, relations, groups, retention, limits, metrics, log, auth } =
-    settings;
+  const {
+    nats,
+    redis,
+    mysql,
+    api,
+    registration,
+    policy,
+    relations,
+    groups,
+    retention,
+    audit,
+    limits,
+    metrics,
+    log,
+    auth,
+  } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secrets: new TokenSecrets(secretsOf(auth, Date.now())),
@@ -64,6 +79,7 @@ export function loadConfig(): ApiConfig {
     relations,
     groups,
     retention,
+    audit,
     limits,
     metrics,
     log,
