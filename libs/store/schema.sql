@@ -18,6 +18,24 @@ CREATE TABLE `archive_positions` (
   PRIMARY KEY (`partition_number`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+CREATE TABLE `audit_log` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+  `at` bigint(20) NOT NULL,
+  `who` varchar(160) NOT NULL,
+  `origin` varchar(160) NOT NULL,
+  `act` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `whom` varchar(160) DEFAULT NULL,
+  `place` varchar(160) DEFAULT NULL,
+  `result` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  `details` text DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `audit_log_at` (`at`),
+  KEY `audit_log_who` (`who`,`at`),
+  KEY `audit_log_whom` (`whom`,`at`),
+  KEY `audit_log_place` (`place`,`at`),
+  KEY `audit_log_act` (`act`,`at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 CREATE TABLE `broadcasts` (
   `id` varchar(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   `sender_id` varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

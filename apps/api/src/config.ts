@@ -25,6 +25,7 @@ export interface ApiConfig
     | "relations"
     | "groups"
     | "retention"
+    | "audit"
     | "limits"
     | "metrics"
     | "log"
@@ -44,7 +45,7 @@ export interface ApiConfig
 export function loadConfig(): ApiConfig {
   const settings = loadSettings();
   const { nats, redis, mysql } = withAccount(settings, "api");
-  const { api, registration, policy, relations, groups, retention, limits, metrics, log, auth } = settings;
+  const { api, registration, policy, relations, groups, retention, audit, limits, metrics, log, auth } = settings;
   return {
     nodeId: nodeIdOf(settings, "api"),
     secrets: new TokenSecrets(secretsOf(auth, Date.now())),
@@ -65,6 +66,7 @@ export function loadConfig(): ApiConfig {
     relations,
     groups,
     retention,
+    audit,
     limits,
     metrics,
     log,

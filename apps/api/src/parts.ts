@@ -82,6 +82,7 @@ export function makeParts(connections: Connections) {
 function openStores(mysql: MysqlStore, redis: RedisStore) {
   return {
     accounts: mysql.accounts,
+    auditLog: mysql.auditLog,
     broadcasts: mysql.broadcasts,
     conversations: mysql.conversations,
     credentials: mysql.credentials,

@@ -9,11 +9,13 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import fastify, { type FastifyInstance } from "fastify";
 import { guardRoutes } from "./http/access";
+import { auditRoutes } from "./http/audit";
 import { compileCheck } from "./http/checks";
 import { answerClientError, answerFailures, sendError, toCarillonError } from "./http/failures";
 import { healthRoutes } from "./http/health";
 import type { LeaseJob } from "./jobs/lease-job";
 import type { ApiParts } from "./parts";
+import { auditLogRoutes } from "./subjects/admin/audit-log";
 import { broadcastRoutes } from "./subjects/admin/broadcasts";
 import { adminGroupRoutes } from "./subjects/admin/groups";
 import { keyRoutes } from "./subjects/admin/keys";
@@ -91,6 +93,7 @@ export async function buildServer(
   });
   await server.register(async (routes) => {
     guardRoutes(routes, api);
+    auditRoutes(routes, api);
     sessionRoutes(routes, api);
     oidcRoutes(routes, api);
     gatewayRoutes(routes, api);
@@ -105,6 +108,7 @@ export async function buildServer(
     messageRoutes(routes, api);
     keyRoutes(routes, api);
     operationRoutes(routes, api);
+    auditLogRoutes(routes, api);
     broadcastRoutes(routes, api, broadcasts);
     healthRoutes(routes, api);
   });

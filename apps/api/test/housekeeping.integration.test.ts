@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => at.stop());
 
-test("devices that are over, cursors that did not move, invitations without an answer, refused requests", async () => {
+test("devices that are over, cursors that did not move, invitations without an answer, refused requests, the audit log", async () => {
   const { mysql, redis } = at;
   const userId = await at.newUser();
   const device = (deviceId: string, days: number) =>
@@ -45,21 +45,28 @@ test("devices that are over, cursors that did not move, invitations without an a
     await mysql.groupRequests.refuse(groupId, userId, NOW - refusedDaysAgo * DAY_MS);
   }
   await mysql.groupRequests.ask("team", userId, NOW - 50 * DAY_MS, NOW);
+  const entry = (days: number) => ({ at: NOW - days * DAY_MS, who: "shell:root", from: "m", act: "a", result: "ok" });
+  await mysql.auditLog.add([entry(31), entry(29)]);
   const logged: object[] = [];
   const context = {
     oldDevices: mysql.oldDevices,
     cursors: new Cursors(redis),
     invitations: mysql.invitations,
     requests: mysql.groupRequests,
+    auditLog: mysql.auditLog,
+    config: { audit: { days: 30 } },
     clock: { now: () => NOW, monotonic: () => 0 },
     logger: { info: (what: object) => void logged.push(what) } as never,
   };
   await keepHouse(context, new AbortController().signal);
-  expect(logged).toEqual([{ devices: 2, cursors: 1, invitations: 1, requests: 1 }]);
+  expect(logged).toEqual([{ devices: 2, cursors: 1, invitations: 1, requests: 1, audited: 1 }]);
   const left = ["over", "lately-over", "good", "logged-out", "lately-logged-out"];
   const known = await mysql.credentials.of(left.map((deviceId) => ({ userId, deviceId })));
   expect(left.filter((_, i) => known[i]?.device !== undefined)).toEqual(["lately-over", "good", "lately-logged-out"]);
   expect(Object.keys(await redis.hashValues(keys.cursors(userId)))).toEqual(["good"]);
+  expect(await mysql.auditLog.page({ act: "a" }, 9)).toMatchObject([entry(29)]);
   await keepHouse(context, new AbortController().signal);
   expect(logged).toHaveLength(1);
+  await keepHouse({ ...context, config: { audit: { days: 0 } } }, new AbortController().signal);
+  expect(await mysql.auditLog.page({ act: "a" }, 9)).toHaveLength(1);
 });

@@ -67,6 +67,7 @@ export interface SecretsConfig extends Pick<Settings["auth"], "accessTokenSecond
   /** The carillon.json of the cluster. */
   file: string;
   secrets: readonly TokenSecret[];
+  mysql: Settings["mysql"];
 }
 
 /**
@@ -78,9 +79,9 @@ export function secretsConfig(data: string | undefined, config: string | undefin
     config === undefined ? clusterEnvironment(data) : { ...process.env, CARILLON_CONFIG: path.resolve(config) };
   const { CARILLON_CONFIG: file } = environment;
   if (file === undefined) throw new WrongUse("the settings are in variables only: name a carillon.json by --config");
-  const { auth } = loadSettings(environment);
+  const { auth, mysql } = loadSettings(environment);
   const { accessTokenSeconds, refreshTokenDays } = auth;
-  return { file, secrets: secretsOf(auth, Date.now()), accessTokenSeconds, refreshTokenDays };
+  return { file, secrets: secretsOf(auth, Date.now()), accessTokenSeconds, refreshTokenDays, mysql };
 }
 
 /** @throws WrongUse when variables set the secrets: no process reads them again */

@@ -9,6 +9,7 @@ import { initCommand } from "./commands/init";
 import { locateCommand } from "./commands/locate";
 import { nodesCommand } from "./commands/nodes";
 import { partitionsCommand } from "./commands/partitions";
+import { auditLogCommand } from "./commands/people/audit-log";
 import { groupsCommand } from "./commands/people/groups";
 import { keysCommand } from "./commands/people/keys";
 import { usersCommand } from "./commands/people/users";
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     deadLettersCommand(),
     doctorCommand(),
     auditCommand(),
+    auditLogCommand(),
     traceCommand(),
     configCommand(),
     chatCommand(),

@@ -15,6 +15,7 @@ export * from "./mysql/groups/request-queries";
 export { checkSchema, checkSchemaIfReachable, migrate, runStatements, SchemaMismatch } from "./mysql/migrate";
 export { type MysqlSettings, MysqlStore } from "./mysql/mysql-store";
 export * from "./mysql/people/account-queries";
+export * from "./mysql/people/audit-log-queries";
 export * from "./mysql/people/broadcast-queries";
 export { CredentialQueries, type Credentials, refusalOf } from "./mysql/people/credential-queries";
 export * from "./mysql/people/key-queries";

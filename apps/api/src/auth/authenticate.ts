@@ -67,7 +67,7 @@ export class Authenticator {
   async checkOperator(claims: AccessClaims): Promise<string> {
     const { userId, role } = await this.checkSession(claims);
     if (role !== OPERATOR_ROLE || claims.mayOperate === false) throw new CarillonError("FORBIDDEN", "operators only");
-    return `user ${userId}`;
+    return `user:${userId}`;
   }
 
   /**
@@ -87,7 +87,7 @@ export class Authenticator {
     if (!key.scopes.includes(scope)) throw new CarillonError("FORBIDDEN", `this API key has not the scope ${scope}`);
     const now = this.now();
     if ((key.lastUsedAt ?? 0) < now - USED_EVERY_MS) await this.keys.used(key.id, now);
-    return `key ${key.id}`;
+    return `key:${key.id}`;
   }
 }
 

@@ -126,10 +126,14 @@ function documented(route: RouteOptions, access: Access, errors: readonly ErrorN
     const examples = rows.map(({ code, name, text }) => ({ code, name, message: text }));
     failures[status] = { ...errorBody, description: rows.map(({ name }) => name).join(", "), examples };
   }
+  const { audit } = route.config ?? {};
+  const audited = audit === undefined ? undefined : `Audit log: \`${audit}\`.`;
   const answers = Object.entries(response).map(([status, shape]) => [status, withExample(shape)]);
   return {
     ...(body === undefined ? {} : { body: withExample(body) }),
-    description: [description, ACCESS[kindOf(access)](access)].filter((text) => text !== undefined).join("\n\n"),
+    description: [description, ACCESS[kindOf(access)](access), audited]
+      .filter((text) => text !== undefined)
+      .join("\n\n"),
     response: { ...Object.fromEntries(answers), ...failures },
     security: access === "anybody" ? [] : [{ bearer: [] }],
   };

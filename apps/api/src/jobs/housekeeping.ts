@@ -1,10 +1,10 @@
 /**
  * Deletes rows that are of no use any more, once a day: devices that were logged out or whose tokens have expired, cursors that
- * did not move, invitations that nobody answered, requests that were refused. All of it may be done twice; the next run continues
+ * did not move, invitations that nobody answered, requests that were refused, old entries of the audit log. All of it may be done twice; the next run continues
  * where this one stopped.
  */
 import { sleep } from "@carillon/base";
-import type { InvitationQueries, OldDevice, RequestQueries } from "@carillon/store";
+import type { AuditLogQueries, InvitationQueries, OldDevice, RequestQueries } from "@carillon/store";
 import type { ApiParts } from "../parts";
 
 const DAY_MS = 86_400_000;
@@ -18,7 +18,10 @@ const AT_ONCE = 500;
 /** Pause between two steps: others need the stores. */
 const PAUSE_MS = 50;
 
-type Housekeeping = Pick<ApiParts, "clock" | "cursors" | "invitations" | "logger" | "oldDevices" | "requests">;
+interface Housekeeping
+  extends Pick<ApiParts, "auditLog" | "clock" | "cursors" | "invitations" | "logger" | "oldDevices" | "requests"> {
+  config: Pick<ApiParts["config"], "audit">;
+}
 
 export async function keepHouse(api: Housekeeping, signal: AbortSignal): Promise<void> {
   const { clock, logger } = api;
@@ -27,7 +30,8 @@ export async function keepHouse(api: Housekeeping, signal: AbortSignal): Promise
   const cursors = await forgetCursors(api, before, signal);
   const invitations = await deleteOlder(api.invitations, clock.now() - INVITATIONS_MS, signal);
   const requests = await deleteOlder(api.requests, before, signal);
-  const found = { devices, cursors, invitations, requests };
+  const audited = await deleteEntries(api, signal);
+  const found = { devices, cursors, invitations, requests, audited };
   if (Object.values(found).some((count) => count > 0)) logger.info(found, "what is old was deleted");
 }
 
@@ -57,8 +61,14 @@ async function forgetCursors(
   return forgotten;
 }
 
+/** With 0 days, entries of the audit log are kept. */
+async function deleteEntries({ auditLog, clock, config }: Housekeeping, signal: AbortSignal): Promise<number> {
+  const { days } = config.audit;
+  return days === 0 ? 0 : deleteOlder(auditLog, clock.now() - days * DAY_MS, signal);
+}
+
 async function deleteOlder(
-  queries: Pick<InvitationQueries | RequestQueries, "deleteOlder">,
+  queries: Pick<AuditLogQueries | InvitationQueries | RequestQueries, "deleteOlder">,
   before: number,
   signal: AbortSignal,
 ): Promise<number> {

@@ -14,6 +14,7 @@ import {
 import { decodeEvent } from "@carillon/protocol";
 import { Inboxes } from "@carillon/store";
 import type { Command } from "commander";
+import { audited } from "../cluster/audited";
 import { type Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { WrongUse } from "../output/failures";
@@ -76,11 +77,13 @@ function replayCommand(): Command {
     .addHelpText("after", ABOUT_REPLAY)
     .action(async (id: number, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
-      const partition = await withCluster(data, async (cluster) => {
-        const letter = await find(cluster, id);
-        await replay(cluster, letter);
-        return letter.partition;
-      });
+      const partition = await withCluster(data, (cluster) =>
+        audited(cluster, { act: "admin.dead-letter.replay", whom: `dead-letter:${id}` }, async () => {
+          const letter = await find(cluster, id);
+          await replay(cluster, letter);
+          return letter.partition;
+        }),
+      );
       print({ id, partition, replayed: true }, json, () => `letter ${id} of partition ${partition} is replayed\n`);
     });
 }
@@ -92,9 +95,11 @@ function dropCommand(): Command {
       const { data, json, yes } = command.optsWithGlobals<CommonOptions & { yes?: boolean }>();
       if (yes !== true)
         throw new WrongUse(`dropping deletes the letter for good; to confirm: carillon dead-letters drop ${id} --yes`);
-      await withCluster(data, async (cluster) => {
-        if (!(await dropDeadLetter(cluster.bus, id))) throw noSuchLetter(id);
-      });
+      await withCluster(data, (cluster) =>
+        audited(cluster, { act: "admin.dead-letter.drop", whom: `dead-letter:${id}` }, async () => {
+          if (!(await dropDeadLetter(cluster.bus, id))) throw noSuchLetter(id);
+        }),
+      );
       print({ id, dropped: true }, json, () => `letter ${id} is deleted\n`);
     });
 }

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { listNodes, type NodeRow, orderNode } from "@carillon/operations";
 import type { Command } from "commander";
+import { audited } from "../cluster/audited";
 import { Cluster, withCluster } from "../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../command";
 import { ageOf, describeLoad, print, stateColour, tableOf, terminalText, visibleParts } from "../output/print";
@@ -32,7 +33,10 @@ function orderCommand(order: "drain" | "undrain", description: string): Command 
     .argument("<node>", "node id")
     .action(async (nodeId: string, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
-      const answer = await withCluster(data, (cluster) => orderNode(cluster, nodeId, order));
+      const act = { act: `admin.node.${order}`, whom: `node:${nodeId}` };
+      const answer = await withCluster(data, (cluster) =>
+        audited(cluster, act, () => orderNode(cluster, nodeId, order)),
+      );
       print(answer, json, ({ state }) => `${nodeId}: ${order === "drain" ? "draining" : state}\n`);
     });
 }

@@ -369,6 +369,9 @@ export const settingsSchema = section("", {
       0,
     ),
   }),
+  audit: section("The audit log: acts of operators, API keys and the admins of groups on others.", {
+    days: days("Age in days after which entries are deleted; 0: they are kept.", 365, 0),
+  }),
   limits: section("Limits of one client.", {
     framesPerSecond: count("Frames of one connection, per second.", 200),
     framesBurst: count("Frames that one connection may send at once.", 400),

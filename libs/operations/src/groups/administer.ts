@@ -51,6 +51,11 @@ export async function findGroup({ groups }: Pick<GroupChanges, "groups">, groupI
   return group;
 }
 
+/** An id for a group whose creator has chosen none. */
+export function newGroupId(): string {
+  return randomId(GROUP_ID_LENGTH);
+}
+
 /**
  * Creates a group with its members for an owner. Repeating a request with an id returns the group in its present state.
  * @throws CarillonError BAD_PAYLOAD, CONFLICT (the id is taken), NO_SUCH_USER, FORBIDDEN (too many), BUSY
@@ -60,7 +65,7 @@ export async function makeGroupFor(
   ownerId: string,
   wishes: GroupWishes,
 ): Promise<{ group: Group; isNew: boolean }> {
-  const { name, joinPolicy, groupId = randomId(GROUP_ID_LENGTH) } = wishes;
+  const { name, joinPolicy, groupId = newGroupId() } = wishes;
   if (!isGroupId(groupId)) throw new CarillonError("BAD_PAYLOAD", "groupId: this id is reserved");
   const digest = digestOfWishes(ownerId, wishes);
   const before = await findMade(context, groupId, digest);

@@ -12,6 +12,7 @@ import { InvitationQueries } from "./groups/invitation-queries";
 import { MembershipQueries } from "./groups/membership-queries";
 import { RequestQueries } from "./groups/request-queries";
 import { AccountQueries } from "./people/account-queries";
+import { AuditLogQueries } from "./people/audit-log-queries";
 import { BroadcastQueries } from "./people/broadcast-queries";
 import { CredentialQueries } from "./people/credential-queries";
 import { KeyQueries } from "./people/key-queries";
@@ -46,6 +47,7 @@ export class MysqlStore {
   readonly retention: RetentionQueries;
   readonly server: ServerQueries;
   readonly audit: AuditQueries;
+  readonly auditLog: AuditLogQueries;
   readonly relations: RelationQueries;
   readonly users: UserQueries;
   readonly names: NameQueries;
@@ -65,6 +67,7 @@ export class MysqlStore {
     this.views = new ViewQueries(this.sql);
     this.sync = new SyncQueries(this.sql);
     this.audit = new AuditQueries(this.sql);
+    this.auditLog = new AuditLogQueries(this.sql);
     this.groups = new GroupQueries(this.sql);
     this.groupFacts = new GroupFacts(this.sql);
     this.invitations = new InvitationQueries(this.sql);

@@ -16,7 +16,7 @@ export function broadcastRoutes(server: FastifyInstance, api: ApiParts, job: Pic
   routes.post(
     "/v1/admin/broadcast",
     {
-      config: { access: { scope: "broadcast" }, errors: ["NO_SUCH_USER", "CONFLICT"] },
+      config: { audit: "admin.broadcast", access: { scope: "broadcast" }, errors: ["NO_SUCH_USER", "CONFLICT"] },
       schema: {
         summary: "Send a message to many users, or to all",
         description:

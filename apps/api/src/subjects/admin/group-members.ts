@@ -68,7 +68,7 @@ export function memberRoutes(server: FastifyInstance, api: ApiParts): void {
   server.patch<OfMember & { Body: { role?: "admin" | "member"; mutedUntil?: number } }>(
     "/v1/admin/groups/:groupId/members/:userId",
     {
-      config: { access, errors: ["NOT_FOUND", "FORBIDDEN", "GROUP_DISSOLVED"] },
+      config: { audit: "admin.group.member.change", access, errors: ["NOT_FOUND", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: {
         summary: "Change the role of a member, or mute a member",
         tags: TAGS,
@@ -147,7 +147,7 @@ function many(server: FastifyInstance, api: ApiParts): void {
     server.post<OfGroup & Members>(
       path,
       {
-        config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
+        config: { audit: `admin.group.member.${order}`, access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
         schema: { summary, description, tags: TAGS, body: membersBody, response: { 200: outcomes } },
       },
       async (request) => {

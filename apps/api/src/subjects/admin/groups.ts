@@ -68,7 +68,7 @@ function making(server: FastifyInstance, api: ApiParts): void {
   server.withTypeProvider<TypeBoxTypeProvider>().post(
     "/v1/admin/groups",
     {
-      config: { access, errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN"] },
+      config: { audit: "admin.group.create", access, errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN"] },
       schema: {
         summary: "Create a group for its owner",
         description:
@@ -92,7 +92,7 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   server.patch<OfGroup & { Body: ProfileChange & { muted?: boolean } }>(
     "/v1/admin/groups/:groupId",
     {
-      config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
+      config: { audit: "admin.group.change", access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
       schema: {
         summary: "Change name, notice or join policy, or mute all members",
         tags: TAGS,
@@ -115,7 +115,7 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   server.post<OfGroup & { Body: { userId: string } }>(
     "/v1/admin/groups/:groupId/transfer",
     {
-      config: { access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
+      config: { audit: "admin.group.transfer", access, errors: ["NOT_FOUND", "GROUP_DISSOLVED"] },
       schema: {
         summary: "Transfer a group to another member, even if its owner is disabled",
         description: "The former owner becomes an admin.",
@@ -138,7 +138,7 @@ function ending(server: FastifyInstance, api: ApiParts): void {
   server.delete<OfGroup>(
     "/v1/admin/groups/:groupId",
     {
-      config: { access, errors: ["NOT_FOUND"] },
+      config: { audit: "admin.group.dissolve", access, errors: ["NOT_FOUND"] },
       schema: { summary: "Dissolve a group; its history stays", tags: TAGS, response: { 204: nothing } },
     },
     async (request, reply) => {

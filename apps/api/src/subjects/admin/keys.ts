@@ -29,7 +29,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, clock }: ApiP
   routes.post(
     "/v1/admin/keys",
     {
-      config: { access: "operator", errors: [] },
+      config: { audit: "admin.key.create", access: "operator", errors: [] },
       schema: {
         summary: "Create an API key",
         description: "Only this answer contains the key. Each request creates another key.",
@@ -51,7 +51,7 @@ export function keyRoutes(server: FastifyInstance, { keys, logger, clock }: ApiP
   routes.delete<{ Params: { id: string } }>(
     "/v1/admin/keys/:id",
     {
-      config: { access: "operator", errors: ["NOT_FOUND"] },
+      config: { audit: "admin.key.revoke", access: "operator", errors: ["NOT_FOUND"] },
       schema: { summary: "Revoke an API key permanently", tags: TAGS, response: { 204: nothing } },
     },
     async (request, reply) => {

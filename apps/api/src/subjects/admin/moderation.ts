@@ -18,7 +18,7 @@ export function moderationRoutes(server: FastifyInstance, api: ApiParts): void {
   server.get<{ Params: { groupId: string } }>(
     "/v1/admin/groups/:groupId/messages",
     {
-      config: { access, errors: ["NO_SUCH_CONVERSATION"] },
+      config: { audit: "admin.group.read", access, errors: ["NO_SUCH_CONVERSATION"] },
       schema: {
         summary: "Read messages of a group: the newest, or those before a number",
         description: "The answer covers the whole history, whoever was a member when. The api logs each call.",
@@ -42,6 +42,7 @@ export function moderationRoutes(server: FastifyInstance, api: ApiParts): void {
     "/v1/admin/conversations/:conversationId/messages/:seq/recall",
     {
       config: {
+        audit: "admin.message.recall",
         access,
         work: "message",
         errors: ["NO_SUCH_CONVERSATION", "NO_SUCH_MESSAGE", "RECALL_NOT_ALLOWED"],

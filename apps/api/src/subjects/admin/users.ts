@@ -84,7 +84,7 @@ function making(server: FastifyInstance, api: ApiParts): void {
   routes.post(
     "/v1/admin/users",
     {
-      config: { access: { scope: "users" }, errors: ["CONFLICT"] },
+      config: { audit: "admin.user.create", access: { scope: "users" }, errors: ["CONFLICT"] },
       schema: {
         summary: "Create a user; without a password the user connects with tokens only",
         description:
@@ -103,7 +103,7 @@ function making(server: FastifyInstance, api: ApiParts): void {
   routes.post(
     "/v1/admin/tokens",
     {
-      config: { access: { scope: "tokens" }, errors: ["NO_SUCH_USER", "USER_DISABLED"] },
+      config: { audit: "admin.user.log-in", access: { scope: "tokens" }, errors: ["NO_SUCH_USER", "USER_DISABLED"] },
       schema: {
         summary: "Log in a device of a user without the user's password",
         tags: TAGS,
@@ -123,7 +123,7 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   server.patch<OfUser & { Body: { displayName: string } }>(
     "/v1/admin/users/:userId",
     {
-      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      config: { audit: "admin.user.rename", access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
       schema: { summary: "Rename a user", tags: TAGS, body: renameBody, response: { 200: record } },
     },
     async (request) => {
@@ -137,7 +137,7 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   server.delete<OfUser>(
     "/v1/admin/users/:userId",
     {
-      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      config: { audit: "admin.user.delete", access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
       schema: {
         summary: "Delete an account permanently",
         description: `Messages stay and show the name \`deleted user\`; nobody gets the id again. ${CONFIRMED}`,
@@ -165,7 +165,7 @@ function ordering(server: FastifyInstance, api: ApiParts): void {
     server.route<OfUser>({
       method: "POST",
       url: `/v1/admin/users/:userId/${name}`,
-      config: { access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
+      config: { audit: `admin.user.${name}`, access: { scope: "users" }, errors: ["NO_SUCH_USER"] },
       schema: {
         summary,
         description: CONFIRMED,

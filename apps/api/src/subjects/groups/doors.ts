@@ -94,7 +94,11 @@ function requests(server: FastifyInstance, api: ApiParts): void {
     server.post<{ Params: UserParams }>(
       `/v1/groups/:groupId/requests/:userId/${name}`,
       {
-        config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
+        config: {
+          audit: `group.request.${name}`,
+          access: "user",
+          errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"],
+        },
         schema: { summary, tags: TAGS, response: { 204: nothing } },
       },
       async (request, reply) => {
@@ -132,7 +136,7 @@ function bans(server: FastifyInstance, api: ApiParts): void {
   server.delete<{ Params: UserParams }>(
     "/v1/groups/:groupId/bans/:userId",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
+      config: { audit: "group.ban.lift", access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN"] },
       schema: {
         summary: "Lift a ban: the removed user may join again like any other",
         tags: TAGS,

@@ -81,7 +81,11 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   routes.post(
     "/v1/groups",
     {
-      config: { access: "user", errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"] },
+      config: {
+        audit: "group.create",
+        access: "user",
+        errors: ["NO_SUCH_USER", "CONFLICT", "FORBIDDEN", "NOT_FRIENDS", "BLOCKED"],
+      },
       schema: {
         summary: "Create a group",
         description:
@@ -103,7 +107,7 @@ function changing(server: FastifyInstance, api: ApiParts): void {
   routes.patch<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
+      config: { audit: "group.change", access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: {
         summary: "Change name, notice or join policy, or mute all members",
         tags: ["groups"],
@@ -130,7 +134,7 @@ function ending(server: FastifyInstance, api: ApiParts): void {
   routes.delete<{ Params: GroupParams }>(
     "/v1/groups/:groupId",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
+      config: { audit: "group.dissolve", access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED"] },
       schema: { summary: "Dissolve a group; its history stays", tags: ["groups"], response: { 204: nothing } },
     },
     async (request, reply) => {
@@ -143,7 +147,11 @@ function ending(server: FastifyInstance, api: ApiParts): void {
   routes.post<{ Params: GroupParams }>(
     "/v1/groups/:groupId/transfer",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
+      config: {
+        audit: "group.transfer",
+        access: "user",
+        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"],
+      },
       schema: {
         summary: "Transfer a group to another member",
         tags: ["groups"],
@@ -190,6 +198,7 @@ function members(server: FastifyInstance, api: ApiParts): void {
     "/v1/groups/:groupId/members",
     {
       config: {
+        audit: "group.member.add",
         access: "user",
         errors: [
           "NOT_A_MEMBER",
@@ -229,7 +238,11 @@ function changingMembers(server: FastifyInstance, api: ApiParts): void {
   routes.patch<{ Params: MemberParams }>(
     "/v1/groups/:groupId/members/:userId",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"] },
+      config: {
+        audit: "group.member.change",
+        access: "user",
+        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "NOT_FOUND"],
+      },
       schema: {
         summary: "Change the role of a member, or mute a member",
         tags: ["groups"],
@@ -253,7 +266,11 @@ function changingMembers(server: FastifyInstance, api: ApiParts): void {
   routes.delete<{ Params: MemberParams }>(
     "/v1/groups/:groupId/members/:userId",
     {
-      config: { access: "user", errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"] },
+      config: {
+        audit: "group.member.remove",
+        access: "user",
+        errors: ["NOT_A_MEMBER", "FORBIDDEN", "GROUP_DISSOLVED", "CONFLICT"],
+      },
       schema: {
         summary: "Remove a member; `me`: leave the group",
         description: "A removed user is banned: only an admin can add them again, or lift the ban.",

@@ -10,6 +10,7 @@ import {
   type GroupWishes,
   MOST_MEMBERS_AT_ONCE,
   makeGroupFor,
+  newGroupId,
   type ProfileChange,
   removeMembers,
   transfer,
@@ -17,7 +18,8 @@ import {
 import { CarillonError, httpStatusOf, joinPolicyValues, limits, nameFault, noticeFault } from "@carillon/protocol";
 import type { Group, GroupMember } from "@carillon/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { openGroups, withCluster } from "../../cluster/open-cluster";
+import { type ActNote, audited } from "../../cluster/audited";
+import { type Cluster, openGroups, withCluster } from "../../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../../command";
 import { WrongUse } from "../../output/failures";
 import { print, tableOf } from "../../output/print";
@@ -72,8 +74,11 @@ function createCommand(): Command {
     .addOption(joinPolicy().default("invite"))
     .action(async (owner: string, name: string, members: string[], _: CommonOptions, command: Command) => {
       const { id, join } = command.optsWithGlobals<{ id?: string; join: Group["joinPolicy"] }>();
-      const wishes: GroupWishes = { name, joinPolicy: join, members, ...(id === undefined ? {} : { groupId: id }) };
-      await showAfter(command, async (context) => (await makeGroupFor(context, owner, wishes)).group);
+      const groupId = id ?? newGroupId();
+      const wishes: GroupWishes = { groupId, name, joinPolicy: join, members };
+      const details = { ownerId: owner, name, joinPolicy: join, members };
+      const act = { ...actOn(groupId, "create"), details };
+      await showAfter(command, act, async (context) => (await makeGroupFor(context, owner, wishes)).group);
     });
 }
 
@@ -87,7 +92,8 @@ function changeCommand(): Command {
       const wanted = Object.entries({ name, notice, joinPolicy: join }).filter(([, value]) => value !== undefined);
       if (wanted.length === 0) throw new WrongUse("no change was given: use --name, --notice or --join");
       const change = Object.fromEntries(wanted) as ProfileChange;
-      await showAfter(command, async (context) => {
+      const act = { ...actOn(groupId, "change"), details: { ...change } };
+      await showAfter(command, act, async (context) => {
         await administerGroup(context, groupId, [], (ownerId) => changeProfile(ownerId, change));
         return findGroup(context, groupId);
       });
@@ -101,7 +107,8 @@ function membersCommand(name: string, description: string, change: ChangeMembers
     .argument("<users...>", `user ids, at most ${MOST_MEMBERS_AT_ONCE}`)
     .action(async (groupId: string, userIds: string[], _: CommonOptions, command: Command) => {
       if (userIds.length > MOST_MEMBERS_AT_ONCE) throw new WrongUse(`at most ${MOST_MEMBERS_AT_ONCE} users at once`);
-      const states = await inGroups(command, (context) => change(context, groupId, userIds));
+      const act = actOn(groupId, `member.${name}`, ...userIds);
+      const states = await carryOut(command, act, (context) => change(context, groupId, userIds));
       const members = [...states].map(([userId, state]) => ({ userId, state }));
       const { json } = command.optsWithGlobals<CommonOptions>();
       print({ members }, json, (shown) =>
@@ -119,7 +126,8 @@ function roleCommand(): Command {
     .argument("<role>", "admin or member")
     .action(async (groupId: string, userId: string, role: string, _: CommonOptions, command: Command) => {
       if (role !== "admin" && role !== "member") throw new WrongUse("the role must be admin or member");
-      await showAfter(command, async (context) => {
+      const act = { ...actOn(groupId, "member.change", userId), details: { role } };
+      await showAfter(command, act, async (context) => {
         const rule = (ownerId: string) => changeMember(ownerId, userId, { role }, context.clock.now());
         await administerGroup(context, groupId, [userId], rule);
         return findGroup(context, groupId);
@@ -131,7 +139,7 @@ function transferCommand(): Command {
   return groupCommand("transfer", "make another member the owner, also when the present owner is disabled")
     .argument("<user>", "user id of a member")
     .action(async (groupId: string, userId: string, _: CommonOptions, command: Command) => {
-      await showAfter(command, async (context) => {
+      await showAfter(command, actOn(groupId, "transfer", userId), async (context) => {
         await administerGroup(context, groupId, [userId], (ownerId) => transfer(ownerId, userId));
         return findGroup(context, groupId);
       });
@@ -141,7 +149,7 @@ function transferCommand(): Command {
 function dissolveCommand(): Command {
   return groupCommand("dissolve", "dissolve a group for all members; its history stays").action(
     async (groupId: string, _: CommonOptions, command: Command) => {
-      await showAfter(command, async (context) => {
+      await showAfter(command, actOn(groupId, "dissolve"), async (context) => {
         await administerGroup(context, groupId, [], (ownerId) => dissolve(ownerId, context.clock.now()));
         return findGroup(context, groupId);
       });
@@ -153,19 +161,43 @@ function groupCommand(name: string, description: string): Command {
   return clusterCommand(name, description).argument("<group>", "group id");
 }
 
+/** @param userIds members whom the act concerns; none: the group as a whole */
+function actOn(groupId: string, name: string, ...userIds: string[]): ActNote {
+  const group = `group:${groupId}`;
+  const act = `admin.group.${name}`;
+  return userIds.length === 0 ? { act, whom: group } : { act, whom: userIds.map((id) => `user:${id}`), place: group };
+}
+
 const joinPolicy = () => new Option("--join <policy>", "who may join").choices([...joinPolicyValues]);
 
-/** Runs `work`; a refusal by the rules of groups counts as wrong use of the command. */
+/** Carries out an act, and writes it into the audit log. */
+async function carryOut<T>(
+  command: Command,
+  act: ActNote,
+  work: (context: GroupAdministration) => Promise<T>,
+): Promise<T> {
+  return inCluster(command, (cluster) => audited(cluster, act, async () => work(await openGroups(cluster))));
+}
+
 async function inGroups<T>(command: Command, work: (context: GroupAdministration) => Promise<T>): Promise<T> {
+  return inCluster(command, async (cluster) => work(await openGroups(cluster)));
+}
+
+/** Runs `work`; a refusal by the rules of groups counts as wrong use of the command. */
+async function inCluster<T>(command: Command, work: (cluster: Cluster) => Promise<T>): Promise<T> {
   const { data } = command.optsWithGlobals<CommonOptions>();
-  return withCluster(data, async (cluster) => work(await openGroups(cluster))).catch((error: Error) => {
+  return withCluster(data, work).catch((error: Error) => {
     const isRefused = error instanceof CarillonError && httpStatusOf(error) < 500;
     throw isRefused ? new WrongUse(error.message) : error;
   });
 }
 
-async function showAfter(command: Command, work: (context: GroupAdministration) => Promise<Group>): Promise<void> {
-  const group = await inGroups(command, work);
+async function showAfter(
+  command: Command,
+  act: ActNote,
+  work: (context: GroupAdministration) => Promise<Group>,
+): Promise<void> {
+  const group = await carryOut(command, act, work);
   print({ group }, command.optsWithGlobals<CommonOptions>().json, (shown) => describe([shown.group]));
 }
 

@@ -3,6 +3,7 @@ import { apiKeyScopes, newApiKey } from "@carillon/base/node";
 import { limits, nameFault } from "@carillon/protocol";
 import type { KeyRecord } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
+import { audited } from "../../cluster/audited";
 import { withCluster } from "../../cluster/open-cluster";
 import { type CommonOptions, clusterCommand } from "../../command";
 import { WrongUse } from "../../output/failures";
@@ -23,10 +24,13 @@ function createCommand(): Command {
     .action(async (name: string, _: CommonOptions, command: Command) => {
       const { data, json, scopes } = command.optsWithGlobals<CommonOptions & { scopes: string[] }>();
       const { id, key, secretHash } = newApiKey();
-      await withCluster(data, async (cluster) => {
-        const { keys } = await cluster.mysql();
-        await keys.create({ id, name, secretHash, scopes, now: cluster.bus.clock.now() });
-      });
+      const act = { act: "admin.key.create", whom: `key:${id}`, details: { name, scopes } };
+      await withCluster(data, (cluster) =>
+        audited(cluster, act, async () => {
+          const { keys } = await cluster.mysql();
+          await keys.create({ id, name, secretHash, scopes, now: cluster.bus.clock.now() });
+        }),
+      );
       const aboutIt = `key ${id} (${scopes.join(", ")}); it cannot be shown again`;
       print({ id, name, scopes, key }, json, () => `${aboutIt}:\n${key}\n`);
     });
@@ -47,10 +51,12 @@ function revokeCommand(): Command {
     .argument("<id>", "id of the key, as the list shows it")
     .action(async (id: string, _: CommonOptions, command: Command) => {
       const { data, json } = command.optsWithGlobals<CommonOptions>();
-      const isThere = await withCluster(data, async (cluster) =>
-        (await cluster.mysql()).keys.revoke(id, cluster.bus.clock.now()),
+      await withCluster(data, (cluster) =>
+        audited(cluster, { act: "admin.key.revoke", whom: `key:${id}` }, async () => {
+          const isThere = await (await cluster.mysql()).keys.revoke(id, cluster.bus.clock.now());
+          if (!isThere) throw new WrongUse(`there is no key ${id}; carillon keys list shows them`);
+        }),
       );
-      if (!isThere) throw new WrongUse(`there is no key ${id}; carillon keys list shows them`);
       print({ id, revoked: true }, json, () => `key ${id} is void\n`);
     });
 }

@@ -4,6 +4,7 @@ import type { ChangeNotifier } from "@carillon/bus";
 import { CloseCode } from "@carillon/protocol";
 import type { Device, UserRecord } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
+import { audited } from "../../cluster/audited";
 import { type Cluster, openOrders, withCluster } from "../../cluster/open-cluster";
 import { type CommonOptions, clusterCommand, parseCount } from "../../command";
 import { WrongUse } from "../../output/failures";
@@ -18,6 +19,13 @@ const UNITS: Record<string, number> = { m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 *
 interface Ordered {
   user: UserRecord;
   unconfirmed: string[];
+}
+
+/** An order as the audit log has it. */
+interface OrderNote {
+  /** `disable`: the act is `admin.user.disable`. */
+  name: string;
+  details?: Record<string, unknown>;
 }
 
 /** @returns whether the user exists, and the nodes that have not confirmed */
@@ -73,8 +81,8 @@ function muteCommand(): Command {
   return userCommand("mute", "forbid a user to write for a time; they still receive everything")
     .argument("<time>", "30m, 12h, 7d; or off", parseDuration)
     .action(async (userId: string, ms: number, _: CommonOptions, command: Command) => {
-      await carryOut(command, userId, async (cluster, changes) => {
-        const until = ms === 0 ? 0 : cluster.bus.clock.now() + ms;
+      const until = ms === 0 ? 0 : Date.now() + ms;
+      await carryOut(command, userId, { name: "mute", details: { until } }, async (cluster, changes) => {
         const isThere = await (await cluster.mysql()).users.mute(userId, until);
         return [isThere, await changes.forget({ users: [userId] })];
       });
@@ -86,7 +94,8 @@ function kickCommand(): Command {
     .option("--device <id>", "only this device")
     .action(async (userId: string, _: CommonOptions, command: Command) => {
       const { device } = command.optsWithGlobals<{ device?: string }>();
-      await carryOut(command, userId, async (cluster, changes) => {
+      const details = device === undefined ? {} : { deviceId: device };
+      await carryOut(command, userId, { name: "kick", details }, async (cluster, changes) => {
         const { users, accounts } = await cluster.mysql();
         const now = cluster.bus.clock.now();
         const closeCode = CloseCode.KICKED;
@@ -105,7 +114,7 @@ function operatorCommand(): Command {
     .action(async (userId: string, _: CommonOptions, command: Command) => {
       const { undo } = command.optsWithGlobals<{ undo?: boolean }>();
       const role = undo === true ? "user" : OPERATOR_ROLE;
-      await carryOut(command, userId, async (cluster) => [
+      await carryOut(command, userId, { name: "change-role", details: { role } }, async (cluster) => [
         await (await cluster.mysql()).users.setRole(userId, role),
         [],
       ]);
@@ -114,7 +123,7 @@ function operatorCommand(): Command {
 
 function orderCommand(name: string, description: string, order: Order): Command {
   return userCommand(name, description).action(async (userId: string, _: CommonOptions, command: Command) =>
-    carryOut(command, userId, order),
+    carryOut(command, userId, { name }, order),
   );
 }
 
@@ -133,15 +142,18 @@ const unlock: Order = async (cluster, changes, userId) => {
   return [(await users.record(userId)) !== undefined, await changes.unlock(userId)];
 };
 
-async function carryOut(command: Command, userId: string, order: Order): Promise<void> {
+async function carryOut(command: Command, userId: string, { name, details }: OrderNote, order: Order): Promise<void> {
   const { data, json } = command.optsWithGlobals<CommonOptions>();
   checkUserId(userId);
-  const ordered = await withCluster(data, async (cluster): Promise<Ordered> => {
-    const [isThere, unconfirmed] = await order(cluster, openOrders(cluster), userId);
-    const user = isThere ? await (await cluster.mysql()).users.record(userId) : undefined;
-    if (user === undefined) throw noSuchUser(userId);
-    return { user, unconfirmed };
-  });
+  const act = { act: `admin.user.${name}`, whom: `user:${userId}`, details };
+  const ordered = await withCluster(data, (cluster) =>
+    audited(cluster, act, async (): Promise<Ordered> => {
+      const [isThere, unconfirmed] = await order(cluster, openOrders(cluster), userId);
+      const user = isThere ? await (await cluster.mysql()).users.record(userId) : undefined;
+      if (user === undefined) throw noSuchUser(userId);
+      return { user, unconfirmed };
+    }),
+  );
   print(ordered, json, ({ user, unconfirmed }) => describeUsers([user]) + describeLate(unconfirmed));
 }
 

@@ -1,9 +1,11 @@
 /** `carillon secrets`: the secrets that sign access tokens; `list`, `rotate`. */
 import { randomBytes } from "node:crypto";
-import type { TokenSecret } from "@carillon/base/node";
+import { silentLogger, type TokenSecret } from "@carillon/base/node";
+import { MysqlStore } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
+import { audited } from "../../cluster/audited";
 import { type CommonOptions, clusterCommand } from "../../command";
-import { refuseSecretVariables, secretsConfig } from "../../config";
+import { refuseSecretVariables, type SecretsConfig, secretsConfig } from "../../config";
 import { print, tableOf } from "../../output/print";
 import { type AuthSection, rotate } from "./rotation";
 import { readSettingsFile, writeSettingsFile } from "./settings-file";
@@ -43,7 +45,7 @@ function rotateCommand(): Command {
   return fileCommand("rotate", "add a new secret to carillon.json, and let the former ones end")
     .option("--in <time>", "when the new secret begins to sign: 30s, 5m, 1h, 2d", parseDuration, UNITS_MS.m * 5)
     .option("--revoke", "void the tokens of the former secrets at that time: for a secret that was stolen")
-    .action((_: FileOptions, command: Command) => {
+    .action(async (_: FileOptions, command: Command) => {
       const options = command.optsWithGlobals<FileOptions & { in: number; revoke?: boolean }>();
       const cluster = secretsConfig(options.data, options.config);
       refuseSecretVariables();
@@ -58,9 +60,16 @@ function rotateCommand(): Command {
         revokes: options.revoke === true,
       });
       writeSettingsFile(cluster.file, { ...content, auth });
-      const { secrets } = secretsConfig(options.data, options.config);
+      const { secrets, mysql } = secretsConfig(options.data, options.config);
+      await noteRotation(mysql, secrets.at(-1)!.kid, options.revoke === true);
       print({ file: cluster.file, secrets: describe(secrets, now) }, options.json, explain);
     });
+}
+
+/** A rotation needs no cluster that runs: when MySQL is away, it is in the file and not in the audit log. */
+async function noteRotation(settings: SecretsConfig["mysql"], kid: string, revokes: boolean): Promise<void> {
+  const act = { act: "admin.secret.rotate", whom: `secret:${kid}`, details: { revokes } };
+  await audited({ mysql: () => MysqlStore.connect(settings, silentLogger()) }, act, async () => {});
 }
 
 interface ShownSecret {

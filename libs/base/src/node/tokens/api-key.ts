@@ -10,7 +10,16 @@ const SECRET_LENGTH = 40;
 const FORM = new RegExp(`^ck_([A-Za-z0-9]{${ID_LENGTH}})_([A-Za-z0-9]{${SECRET_LENGTH}})$`);
 
 /** The rights that a key can have. */
-export const apiKeyScopes = ["users", "tokens", "messages", "groups", "moderation", "broadcast", "operations"] as const;
+export const apiKeyScopes = [
+  "users",
+  "tokens",
+  "messages",
+  "groups",
+  "moderation",
+  "broadcast",
+  "operations",
+  "audit-log",
+] as const;
 export type ApiKeyScope = (typeof apiKeyScopes)[number];
 
 /** The role of users who may do everything under /v1/admin that a key with all scopes may. */

@@ -353,4 +353,25 @@ export const tables: readonly (readonly [name: string, statement: string])[] = [
   ["UsersAddMadeAs", "ALTER TABLE users ADD COLUMN made_as VARCHAR(64) NULL"],
   // Older builds ended only the memberships of deleted accounts: everything else ends now.
   ["UsersDepartAgain", "INSERT IGNORE INTO departures (user_id) SELECT id FROM users WHERE deleted_at IS NOT NULL"],
+  // The acts of operators, API keys and the admins of groups on others (docs/decisions/0044).
+  [
+    "CreateAuditLog",
+    `CREATE TABLE audit_log (
+      id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+      at BIGINT NOT NULL,
+      who VARCHAR(160) NOT NULL,
+      origin VARCHAR(160) NOT NULL,
+      act ${LONG_ID} NOT NULL,
+      whom VARCHAR(160) NULL,
+      place VARCHAR(160) NULL,
+      result ${LONG_ID} NOT NULL,
+      details TEXT NULL,
+      PRIMARY KEY (id),
+      KEY audit_log_at (at),
+      KEY audit_log_who (who, at),
+      KEY audit_log_whom (whom, at),
+      KEY audit_log_place (place, at),
+      KEY audit_log_act (act, at)
+    ) ${TEXT_OPTIONS}`,
+  ],
 ];
