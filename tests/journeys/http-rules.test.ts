@@ -79,7 +79,7 @@ test("every route admits the callers that it names, and no others", async () => 
   };
   for (const route of routes) {
     const { method, where, access } = route;
-    const [scope] = /(?<=scope `)\w+/.exec(access) ?? [];
+    const [scope] = /(?<=scope `)[\w-]+/.exec(access) ?? [];
     const kind = scope === undefined ? access : access.replace(scope, "...");
     kinds.add(kind);
     const name = `${method} ${where}`;
