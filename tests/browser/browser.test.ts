@@ -325,30 +325,34 @@ inBrowser("a private window that refuses IndexedDB: the page goes on in memory",
   await untilShown(tab, chat, ["from memory sent"]);
 });
 
-inBrowser("over https and wss: two people chat", async () => {
-  const secure = await startTestCluster({ tls: true, counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
-  const { api, gateways } = secure.info();
-  const page = await servePage([api, ...gateways.map(({ ws }) => ws)]);
-  try {
-    expect([api, gateways[0]!.ws]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^wss:/)]);
-    const [alice, bob] = [await secure.person("alice"), await secure.person("bob")];
-    const [lower, higher] = [alice.userId, bob.userId].sort();
-    const tabs: Tab[] = [];
-    for (const { userId } of [alice, bob]) {
-      const tab = await newTab(await newContext(true), page.url);
-      await tab.evaluate((opening) => carillon.open(opening), { api, userId, password: PASSWORD });
-      tabs.push(tab);
+inBrowser(
+  "over https and wss: two people chat",
+  async () => {
+    const secure = await startTestCluster({ tls: true, counts: { gateway: 1, worker: 1, archiver: 1, api: 1 } });
+    const { api, gateways } = secure.info();
+    const page = await servePage([api, ...gateways.map(({ ws }) => ws)]);
+    try {
+      expect([api, gateways[0]!.ws]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^wss:/)]);
+      const [alice, bob] = [await secure.person("alice"), await secure.person("bob")];
+      const [lower, higher] = [alice.userId, bob.userId].sort();
+      const tabs: Tab[] = [];
+      for (const { userId } of [alice, bob]) {
+        const tab = await newTab(await newContext(true), page.url);
+        await tab.evaluate((opening) => carillon.open(opening), { api, userId, password: PASSWORD });
+        tabs.push(tab);
+      }
+      const [a, b] = tabs as [Tab, Tab];
+      await online(a, b);
+      await send(a, `u:${bob.userId}`, "sealed");
+      await untilShown(b, `p:${lower}:${higher}`, ["sealed delivered"]);
+      expect([complaints.get(a), complaints.get(b)]).toEqual([[], []]);
+    } finally {
+      await page.close();
+      await secure.stop();
     }
-    const [a, b] = tabs as [Tab, Tab];
-    await online(a, b);
-    await send(a, `u:${bob.userId}`, "sealed");
-    await untilShown(b, `p:${lower}:${higher}`, ["sealed delivered"]);
-    expect([complaints.get(a), complaints.get(b)]).toEqual([[], []]);
-  } finally {
-    await page.close();
-    await secure.stop();
-  }
-});
+  },
+  300_000,
+);
 
 inBrowser("10,000 messages of one conversation are loaded and shown in order", async () => {
   const { alice, bob, chat } = await couple();
