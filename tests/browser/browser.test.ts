@@ -398,6 +398,10 @@ async function fill(from: Person, to: Person, count: number): Promise<void> {
 
 async function write(writer: RawClient, to: Person, content: string): Promise<void> {
   const message = { clientMsgId: uuidv7(Date.now()), to: `u:${to.userId}`, contentType: "text", content };
-  const answer = await writer.request(Command.SEND, message);
-  if (answer.command !== Command.SENT) throw new Error(`SEND was answered by ${JSON.stringify(answer)}`);
+  // A gateway that was killed by another test may have come back this moment.
+  await until("it is sent", async () => {
+    const answer = await writer.request(Command.SEND, message);
+    if (answer.command !== Command.SENT && answer.payload.name !== "BUSY") throw new Error(JSON.stringify(answer));
+    return answer.command === Command.SENT;
+  });
 }

@@ -15,7 +15,14 @@ declare module "fastify" {
     /** The name of the act in the audit log. */
     audit?: string;
   }
+  interface FastifyRequest {
+    /** The address of the caller, taken at the beginning: a connection that has ended knows it no more. */
+    from: string;
+  }
 }
+
+/** The address of a caller who has ended the connection before anybody could look. */
+const GONE = "unknown";
 
 /** Makes every route that names an act write it into the audit log. */
 export function auditRoutes(server: FastifyInstance, api: Pick<ApiParts, "auditLog" | "clock" | "logger">): void {
@@ -23,6 +30,10 @@ export function auditRoutes(server: FastifyInstance, api: Pick<ApiParts, "auditL
     if (isActOnOthers(route) && route.config?.audit === undefined) {
       throw new Error(`${route.method} ${route.url} does not name its act for the audit log`);
     }
+  });
+  server.decorateRequest("from", "");
+  server.addHook("onRequest", async (request) => {
+    if (request.routeOptions.config.audit !== undefined) request.from = request.ip ?? GONE;
   });
   server.addHook("onSend", async (request, reply, payload) => {
     const entries = entriesOf(request, reply, payload, api.clock.now());
@@ -55,7 +66,7 @@ function entriesOf(request: FastifyRequest, reply: FastifyReply, payload: unknow
   const result = reply.statusCode < 400 ? "ok" : String(answer["name"]);
   if (NO_ACTS.includes(result)) return [];
   const named = { ...(result === "ok" ? answer : {}), ...fieldsOf(request.body), ...fieldsOf(request.params) };
-  const entry = { at: now, who, from: request.ip, act, result };
+  const entry = { at: now, who, from: request.from, act, result };
   return objectsOf(named)
     .filter(({ whom }) => !(act.startsWith("group.") && isSelf(whom, who)))
     .map(({ whom, place }) => ({ ...entry, whom, place, details: detailsOf(request.body, answer, whom) }));
