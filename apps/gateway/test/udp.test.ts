@@ -1,8 +1,15 @@
-/** Tickets and addresses of clients over UDP. */
-import { TimerWheel } from "@carillon/base";
-import { udp } from "@carillon/udp";
+/** Tickets and addresses of clients over UDP, and the failure of one of them. */
+import { onCaught, TimerWheel } from "@carillon/base";
+import { silentLogger } from "@carillon/base/node";
+import { CloseCode, Command, encodeFrame } from "@carillon/protocol";
+import { until } from "@carillon/testkit";
+import { UdpSocket, udp } from "@carillon/udp";
+import { Doorkeeper } from "../src/accept/doorkeeper";
+import { DroppedDatagrams } from "../src/accept/udp/dropped-datagrams";
+import { listenUdp } from "../src/accept/udp/udp-listener";
 import { UdpPath } from "../src/accept/udp/udp-path";
 import { UdpTickets } from "../src/accept/udp/udp-tickets";
+import { readListeners } from "../src/listeners";
 
 describe("tickets", () => {
   let now: number;
@@ -79,4 +86,56 @@ describe("the address of a client", () => {
     path.prove(token, here);
     expect(path.challenge(10_000)).toBeUndefined();
   });
+});
+
+test("an error in the work of one client ends its session, and no other", async () => {
+  const wheel = new TimerWheel();
+  const tickets = new UdpTickets(wheel);
+  const clock = { monotonic: () => performance.now() };
+  const metrics = { refusedConnections: { inc: () => {} }, droppedDatagrams: { inc: () => {} } } as never;
+  const logger = silentLogger();
+  const bounds = { inAll: 10, perAddress: 10 };
+  const [config] = readListeners({
+    ...{ trustProxy: [] },
+    listeners: [
+      { transport: "udp", host: "127.0.0.1", port: 0 },
+      { transport: "ws", host: "127.0.0.1", port: 0 },
+    ],
+  } as never);
+  const listener = await listenUdp({
+    ...{ listener: config!, mostQueuedBytes: 1_000_000, patienceMs: 300, tickets, wheel, clock },
+    door: new Doorkeeper({ bounds, trustProxy: [], patienceMs: 300, metrics, logger }),
+    dropped: new DroppedDatagrams({ metrics, logger, clock }),
+    accept: (connection) =>
+      connection.attach({
+        onFrame: ({ requestId }) => {
+          if (requestId === 13) throw new Error("this client is unlucky");
+          connection.send(encodeFrame(Command.PONG, requestId, { serverTime: 1 }));
+        },
+        ...{ onFault: () => {}, onClosed: () => {}, onDrained: () => {}, onControl: () => true },
+      }),
+  });
+  const open = async (deviceId: string) => {
+    const seen = { bytes: 0, code: undefined as number | undefined };
+    const socket = await UdpSocket.open(listener.address, tickets.issue({ userId: "alice", deviceId }), 5_000, {
+      onBytes: ({ length }) => {
+        seen.bytes += length;
+      },
+      onClosed: (code) => {
+        seen.code = code;
+      },
+    });
+    return { socket, seen };
+  };
+  const caught: unknown[] = [];
+  const restore = onCaught(({ error }) => caught.push(error));
+  const [unlucky, other] = [await open("unlucky"), await open("other")];
+  unlucky.socket.write(encodeFrame(Command.PING, 13, {}));
+  await until("the session has ended", () => unlucky.seen.code !== undefined);
+  other.socket.write(encodeFrame(Command.PING, 1, {}));
+  await until("the other is answered", () => other.seen.bytes > 0);
+  expect([unlucky.seen.code, other.seen.code, caught.length]).toEqual([CloseCode.INTERNAL, undefined, 1]);
+  restore();
+  other.socket.destroy();
+  await listener.close();
 });

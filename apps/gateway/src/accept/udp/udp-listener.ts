@@ -1,10 +1,11 @@
 /**
- * Listens for clients over UDP: one socket for all of them. What does not open gets no answer, not even an error, so that a
- * stranger learns nothing and can direct no answers at a victim; it is counted.
+ * Listens for clients over UDP: one socket for all of them. A datagram that does not open gets no answer, not even an error, so
+ * that a stranger learns nothing and can direct no answers at a victim; the gateway counts it.
  */
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { type Clock, guarded, type TimerWheel } from "@carillon/base";
+import { type Clock, guarded, reportCaught, type TimerWheel } from "@carillon/base";
+import { CloseCode } from "@carillon/protocol";
 import { ticketOf } from "@carillon/udp";
 import { addressOf } from "../../listeners";
 import type { Listener, ListenOptions } from "../doorkeeper";
@@ -93,8 +94,14 @@ class UdpClients implements UdpHost {
     const id = ticketOf(datagram);
     const connection = id === undefined ? undefined : (this.byTicket.get(id) ?? this.begin(id, from));
     if (connection === undefined) return this.options.dropped.add("no-ticket", from.address);
-    const arrival = connection.receive(datagram, from);
-    if (arrival !== "genuine") this.options.dropped.add(arrival, from.address);
+    try {
+      const arrival = connection.receive(datagram, from);
+      if (arrival !== "genuine") this.options.dropped.add(arrival, from.address);
+    } catch (error) {
+      // All connections share the socket: the failure of one ends that one, as over TCP.
+      reportCaught("socket", error, connection.remote);
+      connection.close(CloseCode.INTERNAL);
+    }
   }
 
   admit(connection: UdpConnection, { address }: UdpAddress): boolean {
