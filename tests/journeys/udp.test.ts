@@ -13,10 +13,11 @@ import {
   RawClient,
   startTestCluster,
   type TestCluster,
+  type UdpPlace,
   UdpProxy,
   until,
 } from "@carillon/testkit";
-import { Direction, PartsWriter, seal, udp, unseal } from "@carillon/udp";
+import { Direction, PartsWriter, readTicket, seal, udp, unseal } from "@carillon/udp";
 
 let cluster: TestCluster;
 const clients: CarillonClient[] = [];
@@ -148,20 +149,16 @@ test("a network that is silent for a while ends nothing that it need not end", a
   expect(a.shown).toEqual(b.shown);
 }, 300_000);
 
-interface Ticket {
-  address: string;
-  ticketId: string;
-  key: string;
-}
-
-async function ticketOf(person: Person): Promise<Ticket> {
+async function ticketOf(person: Person): Promise<UdpPlace> {
   const { status, body } = await cluster.http("POST", "/v1/udp-tickets", { token: person.token, body: {} });
   expect([status, body.expiresIn]).toEqual([201, 60]);
   return body;
 }
 
 /** A socket that keeps what the gateway sends to it, as parts of one ticket. */
-async function ear({ address, ticketId, key }: Ticket) {
+async function ear(place: UdpPlace) {
+  const { address } = place;
+  const { ticketId, key } = readTicket(place);
   const socket = createSocket("udp4");
   const heard: Buffer[] = [];
   socket.on("message", (datagram) => void heard.push(datagram));
@@ -176,12 +173,11 @@ async function ear({ address, ticketId, key }: Ticket) {
     say: async (write: (writer: PartsWriter) => void, under = key) => {
       const writer = new PartsWriter();
       write(writer);
-      const bytes = [Buffer.from(ticketId, "hex"), Buffer.from(under, "hex")] as const;
-      const datagram = seal(Direction.TO_GATEWAY, ...bytes, number++, writer.parts);
+      const datagram = seal(Direction.TO_GATEWAY, ticketId, under, number++, writer.parts);
       await send(datagram);
       return datagram;
     },
-    understands: (datagram: Buffer) => unseal(Direction.TO_CLIENT, Buffer.from(key, "hex"), datagram) !== undefined,
+    understands: (datagram: Buffer) => unseal(Direction.TO_CLIENT, key, datagram) !== undefined,
     close: () => socket.close(),
   };
 }
@@ -202,13 +198,13 @@ async function dropped(): Promise<Record<string, number>> {
   return counts;
 }
 
-test("what does not open gets no answer: no ticket, another key, sent before; each is counted", async () => {
+test("a datagram that does not open gets no answer: no ticket, another key, sent before; each is counted", async () => {
   const mallory = await cluster.person("mallory");
   const ticket = await ticketOf(mallory);
   const before = await dropped();
   const socket = await ear(ticket);
   for (const length of [0, 1, 16, 33, 40, 1_200, 1_400]) await socket.send(randomBytes(length));
-  await socket.say(challenge, "00".repeat(udp.keyBytes));
+  await socket.say(challenge, Buffer.alloc(udp.keyBytes));
   await pause();
   expect(socket.heard).toEqual([]);
   // The right key still works, once.
@@ -298,7 +294,7 @@ test("a flood of datagrams without a ticket disturbs nobody, and is counted", as
   flooding = false;
   await flood;
   expect(socket.heard).toEqual([]);
-  // What does not fit into the kernel's buffer is lost before anybody could count it.
+  // Datagrams that do not fit into the kernel's buffer are lost before the gateway could count them.
   expect((await dropped())["no-ticket"]! - before).toBeGreaterThan(sent / 100);
   for (const each of [a, b]) each.close();
   socket.close();

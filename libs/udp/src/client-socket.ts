@@ -130,7 +130,7 @@ export class UdpSocket implements EndpointOwner, EndpointEvents {
     if (!this.hasHeard) {
       this.hasHeard = true;
       clearInterval(this.keepAlive);
-      this.keepAlive = setInterval(() => this.endpoint.keepAlive(), KEEP_ALIVE_MS);
+      this.keepAlive = setInterval(() => this.endpoint.acknowledge(), KEEP_ALIVE_MS);
     }
     if (!this.isClosing) this.events.onBytes(bytes);
   }

@@ -16,6 +16,16 @@ export interface UdpTicket {
   key: Uint8Array;
 }
 
+/** A ticket as the api gives it, both values in hex. */
+export interface TicketInHex {
+  ticketId: string;
+  key: string;
+}
+
+export function readTicket({ ticketId, key }: TicketInHex): UdpTicket {
+  return { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
+}
+
 export interface EndpointEvents {
   /**
    * A genuine datagram has come that was not seen before.
@@ -178,12 +188,8 @@ export class UdpEndpoint {
     this.send(writer);
   }
 
-  /** Sends a datagram that asks for no answer, so that routers keep the way open. */
-  keepAlive(): void {
-    this.acknowledge();
-  }
-
-  private acknowledge(): void {
+  /** Sends how much has come. Nobody answers that, but routers keep the way open for it. */
+  acknowledge(): void {
     if (this.owner.budget < MOST_AROUND_DATA) return;
     const writer = new PartsWriter();
     this.addReceived(writer);

@@ -1,6 +1,7 @@
 /** Attacks by datagrams: rubbish, nearly good ones, and genuine ones with odd parts, under a ticket of the attacker. */
 import { createSocket } from "node:dgram";
-import { Direction, seal, ticketOf, udp, unseal } from "@carillon/udp";
+import { askForTicket, type UdpPlace } from "@carillon/testkit";
+import { Direction, PartsWriter, readTicket, seal, ticketOf, udp, unseal } from "@carillon/udp";
 import { type Attack, Finding, type Scene } from "../attack";
 import { mutateBytes } from "../mutate";
 import { anyParts } from "../parts";
@@ -10,21 +11,11 @@ import { anyFrame, connectFrame } from "./tcp";
 const MOST_INPUTS = 60;
 const PAUSE_MS = 30;
 
-interface Ticket {
-  address: string;
-  ticketId: string;
-  key: string;
-}
-
 /** @returns undefined when the attacker has asked for too many */
-async function takeTicket({ api, attacker }: Scene): Promise<Ticket | undefined> {
-  const answer = await fetch(`http://${api.host}:${api.port}/v1/udp-tickets`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${attacker.token}`, "content-type": "application/json" },
-    body: "{}",
-  });
+async function takeTicket({ api, attacker }: Scene): Promise<UdpPlace | undefined> {
+  const answer = await askForTicket(`http://${api.host}:${api.port}`, attacker.token);
   if (answer.status >= 500 && answer.status !== 503) throw new Finding(`a ticket was answered by ${answer.status}`);
-  return answer.status === 201 ? ((await answer.json()) as Ticket) : undefined;
+  return answer.status === 201 ? ((await answer.json()) as UdpPlace) : undefined;
 }
 
 export const datagrams: Attack = {
@@ -49,8 +40,7 @@ export const datagrams: Attack = {
     socket.close();
     // The port may have been that of an earlier attack, whose session is still sent what was not acknowledged.
     const own = heard.filter((datagram) => ticketOf(datagram) === ticket.ticketId);
-    const isForged = (datagram: Buffer) =>
-      unseal(Direction.TO_CLIENT, Buffer.from(ticket.key, "hex"), datagram) === undefined;
+    const isForged = (datagram: Buffer) => unseal(Direction.TO_CLIENT, readTicket(ticket).key, datagram) === undefined;
     if (own.some(isForged)) throw new Finding("a gateway sent a datagram that does not open");
     return inputs;
   },
@@ -63,7 +53,7 @@ class Session {
 
   constructor(
     private readonly random: Random,
-    private readonly ticket: Ticket,
+    private readonly ticket: UdpPlace,
     private readonly scene: Scene,
   ) {}
 
@@ -84,12 +74,12 @@ class Session {
   }
 
   private sealed(parts: Buffer): Buffer {
-    const { ticketId, key } = this.ticket;
+    const { ticketId, key } = readTicket(this.ticket);
     // Sometimes a number is left out, or comes from far ahead.
     this.number += this.random.chance(0.1) ? this.random.between(2, 3_000) : 1;
     const most = udp.datagramBytes - udp.headerBytes - udp.tagBytes;
     const bytes = parts.subarray(0, most);
-    this.last = seal(Direction.TO_GATEWAY, Buffer.from(ticketId, "hex"), Buffer.from(key, "hex"), this.number, bytes);
+    this.last = seal(Direction.TO_GATEWAY, ticketId, key, this.number, bytes);
     return this.last;
   }
 
@@ -97,12 +87,9 @@ class Session {
   private stream(): Buffer {
     const frame = this.offset === 0 ? connectFrame(this.scene) : anyFrame(this.random, this.scene);
     const bytes = frame.subarray(0, udp.segmentBytes);
-    const part = Buffer.alloc(9 + bytes.length);
-    part[0] = 2;
-    part.writeUIntBE(this.offset, 1, 6);
-    part.writeUInt16BE(bytes.length, 7);
-    bytes.copy(part, 9);
+    const writer = new PartsWriter();
+    writer.data(this.offset, bytes);
     this.offset += bytes.length;
-    return part;
+    return writer.parts;
   }
 }

@@ -1,7 +1,7 @@
 export { checkEvidence } from "./checker/check";
 export type { Violation } from "./checker/violation";
 export * from "./clients/lean-client";
-export { tcpPlace } from "./clients/link";
+export { askForTicket, tcpPlace, type UdpPlace } from "./clients/link";
 export * from "./clients/raw-client";
 export * from "./cluster/test-cluster";
 export * from "./history/evidence";

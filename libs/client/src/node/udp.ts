@@ -1,14 +1,8 @@
 /** UDP: datagrams that carry the same stream of frames as TCP, encrypted under a ticket of the gateway. */
 import { FrameDecoder } from "@carillon/protocol";
-import { UdpSocket } from "@carillon/udp";
+import { readTicket, type TicketInHex, UdpSocket } from "@carillon/udp";
 import type { Link, LinkEvents, Transport } from "../connection/transport";
 import { addressFor, LinkBuffer } from "../connection/transport";
-
-/** Answer of `POST /v1/udp-tickets`: 8 and 32 bytes in hex. */
-interface TicketAnswer {
-  ticketId: string;
-  key: string;
-}
 
 /**
  * Frames over UDP: the transport `"udp"`, for devices that change networks often. A change of the device's address does not end the
@@ -18,12 +12,11 @@ export const udpTransport: Transport = {
   open: async (address, timeoutMs, api) => {
     const place = addressFor("udp", address);
     const { gatewayId } = address;
-    const { ticketId, key } = await api.call<TicketAnswer>("POST", "/v1/udp-tickets", {
+    const answer = await api.call<TicketInHex>("POST", "/v1/udp-tickets", {
       body: { gatewayId },
     });
-    const ticket = { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
     const link = new UdpLink();
-    await link.open((events) => UdpSocket.open(place, ticket, timeoutMs, events));
+    await link.open((events) => UdpSocket.open(place, readTicket(answer), timeoutMs, events));
     return link;
   },
 };

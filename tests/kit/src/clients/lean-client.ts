@@ -12,7 +12,7 @@
  */
 import { Command, decodePayload, encodeFrame } from "@carillon/protocol";
 import { type DeliverTaker, DeliverWalk, FrameCutter } from "./frame-walk";
-import { type Link, openTcp, openUdp, openWebSocket, type UdpPlace } from "./link";
+import { askForTicket, type Link, openTcp, openUdp, openWebSocket, type UdpPlace } from "./link";
 
 const ACK_EVENTS = 20;
 const ACK_MS = 50;
@@ -139,8 +139,8 @@ export abstract class LeanClient implements DeliverTaker {
   }
 
   private async takeTicket(): Promise<UdpPlace> {
-    const headers = { authorization: `Bearer ${this.spec.token}`, "content-type": "application/json" };
-    const answer = await fetch(`${this.spec.api}/v1/udp-tickets`, { method: "POST", headers, body: "{}" });
+    const { api = "", token } = this.spec;
+    const answer = await askForTicket(api, token);
     if (answer.status !== 201) throw new Error(`no ticket: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as UdpPlace;
   }

@@ -1,7 +1,7 @@
 /** A connection to a gateway as bytes, over TCP, WebSocket or UDP. All raw clients open their sockets here. */
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
-import { UdpSocket } from "@carillon/udp";
+import { readTicket, type TicketInHex, UdpSocket } from "@carillon/udp";
 import { WebSocket } from "ws";
 
 export interface LinkEvents {
@@ -111,11 +111,14 @@ export function openWebSocket({ url, subprotocol, localAddress, ca }: WebSocketP
 }
 
 /** The answer of `POST /v1/udp-tickets`. */
-export interface UdpPlace {
+export interface UdpPlace extends TicketInHex {
   address: string;
-  /** In hex, like the key. */
-  ticketId: string;
-  key: string;
+}
+
+/** Asks an api for a ticket: 201 and a `UdpPlace`, or a refusal. */
+export function askForTicket(api: string, token: string): Promise<Response> {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  return fetch(`${api}/v1/udp-tickets`, { method: "POST", headers, body: "{}" });
 }
 
 const UDP_OPEN_MS = 10_000;
@@ -124,9 +127,8 @@ const UDP_OPEN_MS = 10_000;
 export function openUdp(getPlace: () => Promise<UdpPlace>, events: LinkEvents): Link {
   let socket: UdpSocket | undefined;
   const open = async () => {
-    const { address, ticketId, key } = await getPlace();
-    const ticket = { ticketId: Buffer.from(ticketId, "hex"), key: Buffer.from(key, "hex") };
-    return UdpSocket.open(address, ticket, UDP_OPEN_MS, {
+    const place = await getPlace();
+    return UdpSocket.open(place.address, readTicket(place), UDP_OPEN_MS, {
       onBytes: (bytes) => events.onBytes(bytes, bytes.length),
       onClosed: (code = -1) => {
         if (socket !== undefined) events.onEnd(code);
