@@ -1,6 +1,6 @@
 /**
- * Whoever may create a consumer of any stream can have NATS deliver that stream's messages to every subject, whatever their own
- * rights are. Such a message still names the subject on which it was published, and nobody takes it for a message of another role.
+ * An account that may create a consumer of any stream can have NATS deliver that stream's messages to every subject, whatever its
+ * own rights are. Such a message still names the subject on which it was published, and nobody takes it for a message of another role.
  */
 import { randomId } from "@carillon/base";
 import {

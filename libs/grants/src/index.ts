@@ -1,1 +1,1 @@
-export { mysqlGrants, mysqlUsers, natsUsers, type Passwords, redisUsers } from "./render";
+export { completed, mysqlGrants, mysqlUsers, natsUsers, type Passwords, redisUsers } from "./render";

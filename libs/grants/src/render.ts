@@ -10,6 +10,11 @@ import { redisRights } from "./redis-rights";
 /** The password of each account. */
 export type Passwords = Record<AccountRole, string>;
 
+/** Keeps the passwords that are known, and makes the others. */
+export function completed(known: Partial<Passwords>, newPassword: () => string): Passwords {
+  return Object.fromEntries(ACCOUNT_ROLES.map((role) => [role, known[role] ?? newPassword()])) as Passwords;
+}
+
 /** Lines of `authorization { users = [ ... ] }`, for the configuration of a NATS server. */
 export function natsUsers(passwords: Passwords, partitions: number): string[] {
   return ACCOUNT_ROLES.flatMap((role) => {

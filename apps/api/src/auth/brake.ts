@@ -7,6 +7,7 @@ import { Admission, addressKey, Budgets, Overloaded, TokenBucket } from "@carill
 import type { Settings } from "@carillon/base/node";
 import { CarillonError } from "@carillon/protocol";
 import { LRUCache } from "lru-cache";
+import { mustPay } from "../http/must-pay";
 
 const MOST_KEYS = 50_000;
 
@@ -169,12 +170,12 @@ export class LoginLimits {
 
   /** Counts a log-in that succeeded: a user may log in only so often. @throws CarillonError RATE_LIMITED */
   countLogin(userId: string): void {
-    refuse(this.logins.take(userId));
+    mustPay(this.logins.take(userId));
   }
 
   /** @param family of refresh tokens, known to its device only @throws CarillonError RATE_LIMITED */
   countRefresh(family: string): void {
-    refuse(this.refreshes.take(family));
+    mustPay(this.refreshes.take(family));
   }
 
   /** Resets the counts of a user; operators order it. */
@@ -201,8 +202,4 @@ async function attempt(
     // An attempt that could not be judged, because MySQL was away or too many waited, was no guess.
     if (!isWrong) brake.giveBack(key, taken);
   }
-}
-
-function refuse(retryAfterMs: number): void {
-  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
 }

@@ -5,8 +5,9 @@
  */
 import { Abandoned, Admission, Budgets, Overloaded } from "@carillon/base";
 import { type Settings, withinDeadline } from "@carillon/base/node";
-import { busy, CarillonError } from "@carillon/protocol";
+import { busy } from "@carillon/protocol";
 import type { FastifyRequest } from "fastify";
+import { mustPay } from "./must-pay";
 
 /** `message`: waits for NATS, not for MySQL; `none`: costs nothing, or is bounded where it costs. */
 export type Work = "read" | "write" | "message" | "none";
@@ -47,8 +48,7 @@ export class HttpAdmission {
   /** @param cost of a change that is told to many: more than 1 @throws CarillonError RATE_LIMITED */
   pay(work: Work, userId: string, cost = 1): void {
     if (work !== "read" && work !== "write") return;
-    const retryAfterMs = this.budgets[work].take(userId, cost);
-    if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+    mustPay(this.budgets[work].take(userId, cost));
   }
 
   /**

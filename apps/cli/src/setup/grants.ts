@@ -1,7 +1,6 @@
 /** What an administrator of the stores applies so that each role has an account: `carillon init --print-grants`. */
 import { randomBytes } from "node:crypto";
-import { ACCOUNT_ROLES } from "@carillon/base";
-import { mysqlUsers, natsUsers, type Passwords, redisUsers } from "@carillon/grants";
+import { completed, mysqlUsers, natsUsers, type Passwords, redisUsers } from "@carillon/grants";
 import type { CliConfig } from "../config";
 
 export interface Grants {
@@ -20,9 +19,7 @@ export interface Grants {
  * @param partitions number of partitions: an account at NATS names the streams of each
  */
 export function newGrants({ accounts, mysql }: Pick<CliConfig, "accounts" | "mysql">, partitions: number): Grants {
-  const passwords = Object.fromEntries(
-    ACCOUNT_ROLES.map((role) => [role, accounts[role] ?? randomBytes(24).toString("base64url")]),
-  ) as Passwords;
+  const passwords = completed(accounts, () => randomBytes(24).toString("base64url"));
   return {
     accounts: passwords,
     nats: ["authorization {", "  users = [", ...natsUsers(passwords, partitions), "  ]", "}"],

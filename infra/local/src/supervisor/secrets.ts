@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { ACCOUNT_ROLES } from "@carillon/base";
-import type { Passwords } from "@carillon/grants";
+import { completed, type Passwords } from "@carillon/grants";
 import { readJson, writeJsonAtomically } from "../processes/atomic-file";
 import { randomPassword } from "../servers/run-server";
 import { clusterFiles } from "./cluster-file";
@@ -27,9 +26,7 @@ export function loadSecrets(directory: string): Secrets {
     nats: known.nats ?? randomPassword(),
     redis: known.redis ?? randomPassword(),
     mysql: known.mysql ?? randomPassword(),
-    accounts: Object.fromEntries(
-      ACCOUNT_ROLES.map((role) => [role, known.accounts?.[role] ?? randomPassword()]),
-    ) as Passwords,
+    accounts: completed(known.accounts ?? {}, randomPassword),
     auth: known.auth ?? randomBytes(32).toString("base64url"),
   };
   writeJsonAtomically(file, secrets);

@@ -8,8 +8,9 @@
  * 3. The page exchanges the code and its secret for tokens. So no token ever stands in an address, a code that somebody else
  *    sees is of no use, and nobody can make a page log in as another user by a link: the page has no secret for that code.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
 import { randomId } from "@carillon/base";
+import { isSameSecret } from "@carillon/base/node";
 import type { Bus } from "@carillon/bus";
 import { busy, CarillonError } from "@carillon/protocol";
 import { busyStore, OneTimeValues, type RedisStore } from "@carillon/store";
@@ -84,7 +85,7 @@ export class OidcLogIns {
    */
   async finish(query: string, state: string, cookie: string | undefined): Promise<string> {
     const begun = await whileRedisIsThere(this.begun.take<Begun>(state));
-    if (begun === undefined || cookie === undefined || !isSame(begun.browser, digest(cookie))) {
+    if (begun === undefined || cookie === undefined || !isSameSecret(begun.browser, digest(cookie))) {
       throw new CarillonError(
         "NOT_AUTHENTICATED",
         "this browser has begun no such log-in, or too long ago: begin again",
@@ -110,7 +111,7 @@ export class OidcLogIns {
    */
   async redeem(code: string, verifier: string): Promise<string | undefined> {
     const found = await whileRedisIsThere(this.codes.take<Identified>(code));
-    return found !== undefined && isSame(found.challenge, digest(verifier)) ? found.userId : undefined;
+    return found !== undefined && isSameSecret(found.challenge, digest(verifier)) ? found.userId : undefined;
   }
 }
 
@@ -118,8 +119,6 @@ export class OidcLogIns {
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("base64url");
 }
-
-const isSame = (a: string, b: string) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
 /** @throws CarillonError BUSY when Redis is away */
 function whileRedisIsThere<T>(work: Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { changeByRule, type Rule } from "@carillon/operations";
 import { CarillonError } from "@carillon/protocol";
 import type { GroupMember } from "@carillon/store";
+import { mustPay } from "../../http/must-pay";
 import type { ApiParts } from "../../parts";
 
 /**
@@ -23,8 +24,7 @@ export async function changeGroup(
 
 /** A change is told to all members: it costs the acting user what it costs them. @throws CarillonError RATE_LIMITED */
 export function spend({ recipients }: ApiParts, userId: string, members: number): void {
-  const retryAfterMs = recipients.take(userId, members);
-  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  mustPay(recipients.take(userId, members));
 }
 
 /** Checks of membership and rights. */

@@ -14,6 +14,7 @@ import {
 } from "@carillon/operations";
 import { CarillonError, isGroupId } from "@carillon/protocol";
 import type { Group } from "@carillon/store";
+import { mustPay } from "../../http/must-pay";
 import type { ApiParts } from "../../parts";
 import { changeGroup, spend } from "./change-group";
 import { invite, sortBrought } from "./invitations";
@@ -127,6 +128,5 @@ export async function bringIn(api: ApiParts, actorId: string, groupId: string, u
 
 /** Limits how often a user may enter the same group: each entry leaves two events in its history, and a stay. */
 function limitChurn({ comings }: ApiParts, groupId: string, userId: string): void {
-  const retryAfterMs = comings.take(`${groupId} ${userId}`);
-  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  mustPay(comings.take(`${groupId} ${userId}`));
 }

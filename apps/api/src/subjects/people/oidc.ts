@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { Type } from "typebox";
 import { LOGIN_SECONDS, type OidcLogIns } from "../../auth/oidc/log-ins";
+import { mustPay } from "../../http/must-pay";
 import { deviceId, nothing, platform, strict } from "../../http/shapes";
 import type { ApiParts } from "../../parts";
 import { logInFor } from "./devices";
@@ -37,8 +38,7 @@ function asking(server: FastifyInstance, api: ApiParts): void {
     },
     async (request, reply) => {
       const logIns = configured(api);
-      const retryAfterMs = api.oidcBudgets.take(addressKey(request.ip));
-      if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+      mustPay(api.oidcBudgets.take(addressKey(request.ip)));
       const { url, browser } = await logIns.begin(request.query, cookieOf(request.headers.cookie));
       reply.header("set-cookie", cookie(browser, logIns.settings.callbackUrl));
       return leadTo(reply, url.href);

@@ -5,6 +5,7 @@ import { CarillonError, CloseCode, Command, encodeFrame, isUserId } from "@caril
 import type { FoundPlace, NamedUser, NameQueries, WhoMayAdd, WhoMayWrite } from "@carillon/store";
 import type { Caller } from "../../auth/authenticate";
 import { readCursor, writeCursor } from "../../http/cursor";
+import { mustPay } from "../../http/must-pay";
 import type { ApiParts } from "../../parts";
 import { depart } from "../groups/departure";
 
@@ -141,8 +142,7 @@ export async function register(
   const { userId, displayName, password } = user;
   if (api.config.registration !== "open") throw new CarillonError("FORBIDDEN", "registration is closed here");
   if (!isUserId(userId)) throw new CarillonError("BAD_PAYLOAD", "userId: this id is reserved");
-  const retryAfterMs = api.registrations.take(addressKey(address));
-  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  mustPay(api.registrations.take(addressKey(address)));
   const passwordHash = await api.passwords.hash(password);
   const created = await api.people.create({ userId, displayName, passwordHash, now: api.clock.now() });
   if (!created) throw new CarillonError("CONFLICT", "this user id is taken");

@@ -8,6 +8,7 @@
 
 import { CarillonError, Command, encodeFrame, isUserId, type RelationState } from "@carillon/protocol";
 import type { LockedPair, PairEdit, Relation } from "@carillon/store";
+import { mustPay } from "../../http/must-pay";
 import type { ApiParts } from "../../parts";
 
 export type Rule = (pair: LockedPair) => PairEdit;
@@ -154,8 +155,7 @@ export async function changeRelation(
 
 /** Requests that are taken back and made again tell the other one each time. @throws CarillonError RATE_LIMITED */
 export function limitRequests({ requestsOfPairs }: ApiParts, userId: string, peerId: string): void {
-  const retryAfterMs = requestsOfPairs.take(`${userId} ${peerId}`);
-  if (retryAfterMs > 0) throw new CarillonError("RATE_LIMITED", undefined, { retryAfterMs });
+  mustPay(requestsOfPairs.take(`${userId} ${peerId}`));
 }
 
 export async function withNames({ people }: ApiParts, found: Relation[]): Promise<NamedRelation[]> {

@@ -1,6 +1,6 @@
 /** `carillon secrets`: the secrets that sign access tokens; `list`, `rotate`. */
 import { randomBytes } from "node:crypto";
-import { silentLogger, type TokenSecret } from "@carillon/base/node";
+import { silentLogger, type TokenSecret, TokenSecrets } from "@carillon/base/node";
 import { MysqlStore } from "@carillon/store";
 import { type Command, InvalidArgumentError } from "commander";
 import { audited } from "../../cluster/audited";
@@ -81,7 +81,7 @@ interface ShownSecret {
 }
 
 function describe(secrets: readonly TokenSecret[], now: number): ShownSecret[] {
-  const signing = secrets.findLast(({ since, until }) => since <= now && until > now);
+  const { signing } = new TokenSecrets(secrets, () => now);
   return secrets.map((each) => ({
     kid: each.kid,
     since: each.since === 0 ? null : new Date(each.since).toISOString(),

@@ -25,6 +25,11 @@ export interface IssuerKey {
   verify(token: string): Record<string, unknown>;
 }
 
+/** The keys that may have signed a token of this name; without a name, all. */
+export function keysNamed(keys: readonly IssuerKey[], kid: unknown): readonly IssuerKey[] {
+  return keys.filter((key) => kid === undefined || key.kid === undefined || key.kid === kid);
+}
+
 /** What each key of an issuer must fit. */
 export interface KeyRules {
   issuer: string;

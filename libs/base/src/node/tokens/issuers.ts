@@ -10,7 +10,15 @@ import type { Logger } from "../logger";
 import { SettingsError } from "../settings-error";
 import type { Settings } from "../settings-schema";
 import { hasExpired, type Verdict } from "./access-token";
-import { type IssuerKey, issuerAlgorithms, type KeyRules, LEEWAY_MS, readJwksFile, readKeyFile } from "./issuer-keys";
+import {
+  type IssuerKey,
+  issuerAlgorithms,
+  type KeyRules,
+  keysNamed,
+  LEEWAY_MS,
+  readJwksFile,
+  readKeyFile,
+} from "./issuer-keys";
 import { JwksUrl } from "./jwks-url";
 
 export type IssuerSettings = Settings["auth"]["issuers"][number];
@@ -120,7 +128,7 @@ class KeyFile implements KeySource {
   }
 
   named(kid: unknown): readonly IssuerKey[] {
-    return this.keys.filter((key) => kid === undefined || key.kid === undefined || key.kid === kid);
+    return keysNamed(this.keys, kid);
   }
 
   stop(): void {

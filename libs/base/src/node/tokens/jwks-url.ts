@@ -5,7 +5,7 @@
  */
 import { guarded } from "../../boundary";
 import type { Logger } from "../logger";
-import { type IssuerKey, type KeyRules, keysOf } from "./issuer-keys";
+import { type IssuerKey, type KeyRules, keysNamed, keysOf } from "./issuer-keys";
 
 const REGULARLY_MS = 600_000;
 /** Between two fetches for keys that nobody knows, ms. */
@@ -43,7 +43,7 @@ export class JwksUrl {
    * @returns "unavailable" while it cannot be said whether the issuer has such a key
    */
   named(kid: unknown): readonly IssuerKey[] | "unavailable" {
-    const named = this.keys.filter((key) => kid === undefined || key.kid === undefined || key.kid === kid);
+    const named = keysNamed(this.keys, kid);
     if (named.length > 0) return named;
     // The issuer was asked a moment ago: there is no such key.
     if (this.options.monotonic() - this.fetchedAt < PAUSE_MS) return [];
